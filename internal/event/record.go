@@ -1,0 +1,110 @@
+package event
+
+import "time"
+
+// RecordVersion is the version that muster writes into status records.
+const RecordVersion = 1
+
+// RecordState is what a status record says of an agent.
+type RecordState string
+
+// The states of a status record (design section 5).
+const (
+	RecordWorking RecordState = "working"
+	RecordWaiting RecordState = "waiting" // with Reason
+	RecordIdle    RecordState = "idle"    // the turn is over, ready for input
+	RecordDone    RecordState = "done"    // claims that the task is done
+	RecordError   RecordState = "error"   // the turn ended by an error, with Error
+	RecordLimited RecordState = "limited" // with Until
+	// Launched and exited are only evidence when they stand in a file: the kernel or tmux confirms them.
+	RecordLaunched RecordState = "launched"
+	RecordExited   RecordState = "exited"
+)
+
+// WaitReason says what a waiting agent waits for.
+type WaitReason string
+
+// The reasons of a waiting record.
+const (
+	WaitPermission WaitReason = "permission"
+	WaitQuestion   WaitReason = "question"
+	WaitDialog     WaitReason = "dialog"
+)
+
+// ErrorKind is the type of an error that ended a turn.
+type ErrorKind string
+
+// The error kinds of a status record.
+const (
+	ErrorRateLimit      ErrorKind = "rate_limit"
+	ErrorOverloaded     ErrorKind = "overloaded"
+	ErrorAuth           ErrorKind = "auth"
+	ErrorBilling        ErrorKind = "billing"
+	ErrorNetwork        ErrorKind = "network"
+	ErrorInvalidRequest ErrorKind = "invalid_request"
+	ErrorContextFull    ErrorKind = "context_full"
+	ErrorOther          ErrorKind = "other"
+)
+
+// Usage counts what a conversation has used so far; it is cumulative, never a difference.
+type Usage struct {
+	InputTokens      int64   `json:"input_tokens"`
+	OutputTokens     int64   `json:"output_tokens"`
+	CacheReadTokens  int64   `json:"cache_read_tokens,omitempty"`
+	CacheWriteTokens int64   `json:"cache_write_tokens,omitempty"`
+	CostUSD          float64 `json:"cost_usd"`
+	Turns            int     `json:"turns,omitempty"`
+}
+
+// Record is one line of a status file. Only State is needed: {"state":"working"} is a whole record.
+// Unknown fields are ignored. The JSON schema is generated from this type and its comments.
+type Record struct {
+	// V is the version of the format, 1; absent means 1.
+	V int `json:"v,omitempty"`
+	// Time is when the writer wrote it, RFC 3339; absent means when muster read it.
+	Time time.Time `json:"time,omitzero"`
+	// Gen is the generation that the writer belongs to; a record of an older one is kept and never obeyed.
+	Gen int `json:"gen,omitempty"`
+	// Src says who wrote it: hook, statusfile, transcript, launcher, cli, script.
+	Src string `json:"src,omitempty"`
+	// State is what the agent is doing.
+	State RecordState `json:"state"`
+	// Reason says what a waiting agent waits for.
+	Reason WaitReason `json:"reason,omitempty"`
+	// Note is a short text for people.
+	Note string `json:"note,omitempty"`
+	// Tool is the tool in use or asked for.
+	Tool string `json:"tool,omitempty"`
+	// ToolUseID pairs the begin and end of one use of a tool.
+	ToolUseID string `json:"tool_use_id,omitempty"`
+	// SessionID is the agent's conversation; a record of another one is never obeyed.
+	SessionID string `json:"session_id,omitempty"`
+	// PromptID is the agent's own id of the prompt that this turn answers.
+	PromptID string `json:"prompt_id,omitempty"`
+	// Message is the muster message that this record acknowledges.
+	Message MessageID `json:"message,omitempty"`
+	// Request is the id of the open permission request or question, to be named by its answer.
+	Request string `json:"request,omitempty"`
+	// Options are the answers that a question offers.
+	Options []string `json:"options,omitempty"`
+	// PermissionMode is the agent's effective permission mode.
+	PermissionMode string `json:"permission_mode,omitempty"`
+	// Error is the kind of error that ended the turn.
+	Error ErrorKind `json:"error,omitempty"`
+	// Until is when a limit ends.
+	Until time.Time `json:"until,omitzero"`
+	// Usage is the cumulative use of this conversation.
+	Usage *Usage `json:"usage,omitempty"`
+	// Background tells that work goes on although the turn is over.
+	Background bool `json:"background,omitempty"`
+	// Prompted marks the begin of a turn: a prompt was taken.
+	Prompted bool `json:"prompted,omitempty"`
+	// Transcript is the path of the conversation's transcript, as the agent names it.
+	Transcript string `json:"transcript,omitempty"`
+	// PID is the process that a launched record speaks of.
+	PID int `json:"pid,omitempty"`
+	// Exit is the exit status that an exited record claims.
+	Exit *int `json:"exit,omitempty"`
+	// Signal is the signal that an exited record claims.
+	Signal int `json:"signal,omitempty"`
+}

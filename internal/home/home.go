@@ -1,0 +1,194 @@
+package home
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"muster/internal/event"
+	"muster/internal/fault"
+)
+
+// Dir is the absolute path of a state directory. One directory is one fleet.
+type Dir string
+
+// Find gives the state directory and the path of the user's configuration file (which need not exist):
+// $MUSTER_HOME holds both, else the XDG directories do. getenv is os.Getenv outside tests.
+func Find(getenv func(string) string) (dir Dir, userConfig string, err error) {
+	if h := getenv("MUSTER_HOME"); h != "" {
+		if !filepath.IsAbs(h) {
+			return "", "", fault.New(fault.Usage, "MUSTER_HOME is not an absolute path: %q", h).
+				WithHint("Set it to an absolute path, or unset it to use ~/.local/state/muster.")
+		}
+		return Dir(filepath.Clean(h)), filepath.Join(h, "config.toml"), nil
+	}
+	state, err := xdg(getenv, "XDG_STATE_HOME", ".local/state")
+	if err != nil {
+		return "", "", err
+	}
+	conf, err := xdg(getenv, "XDG_CONFIG_HOME", ".config")
+	if err != nil {
+		return "", "", err
+	}
+	return Dir(filepath.Join(state, "muster")), filepath.Join(conf, "muster", "config.toml"), nil
+}
+
+// xdg resolves one of the XDG base directories; a relative value is ignored, as that specification asks.
+func xdg(getenv func(string) string, name, below string) (string, error) {
+	if d := getenv(name); filepath.IsAbs(d) {
+		return d, nil
+	}
+	h := getenv("HOME")
+	if !filepath.IsAbs(h) {
+		return "", fault.New(fault.Conflict, "neither MUSTER_HOME nor HOME is set to an absolute path").
+			WithHint("Set MUSTER_HOME to the directory that shall hold muster's state.")
+	}
+	return filepath.Join(h, below), nil
+}
+
+// Create makes the directory and its fixed sub-directories, all 0700; existing ones are made private again.
+func (d Dir) Create() error {
+	for _, p := range []string{string(d), d.StatusDir(), d.AttemptsDir(), d.WorktreesDir(), d.BinDir()} {
+		if err := os.MkdirAll(p, 0o700); err != nil {
+			return fault.Wrap(fault.Failed, err, "create state directory").
+				WithHint("Make %s writable, or point MUSTER_HOME elsewhere.", d)
+		}
+	}
+	if err := os.Chmod(string(d), 0o700); err != nil { //nolint:gosec // a directory needs its x bit
+		return fmt.Errorf("make state directory private: %w", err)
+	}
+	return nil
+}
+
+// DB is the SQLite database.
+func (d Dir) DB() string { return d.join("muster.db") }
+
+// Lock is the kernel-level lock of the one supervisor.
+func (d Dir) Lock() string { return d.join("lock") }
+
+// KeeperLock is the lock of the one keeper.
+func (d Dir) KeeperLock() string { return d.join("keeper.lock") }
+
+// StartLock serialises those who start a tmux server or a keeper.
+func (d Dir) StartLock() string { return d.join("start.lock") }
+
+// Down exists while the fleet was told to be down.
+func (d Dir) Down() string { return d.join("down") }
+
+// Env is the environment that `up` saw (0600), as NAME=VALUE lines separated by NUL.
+func (d Dir) Env() string { return d.join("env") }
+
+// Socket is the tmux socket where its path is short enough.
+func (d Dir) Socket() string { return d.join("tmux.sock") }
+
+// TmuxConf is the generated tmux configuration.
+func (d Dir) TmuxConf() string { return d.join("tmux.conf") }
+
+// BinDir holds the copies of the program that panes and hooks run.
+func (d Dir) BinDir() string { return d.join("bin") }
+
+// Log is the supervisor's own log, for people.
+func (d Dir) Log() string { return d.join("supervisor.log") }
+
+// StatusDir holds the status files of live generations, and the wake file.
+func (d Dir) StatusDir() string { return d.join("status") }
+
+// Wake is touched by whoever appended something that the supervisor should see.
+func (d Dir) Wake() string { return filepath.Join(d.StatusDir(), "wake") }
+
+// StatusFile is the status file of one generation.
+func (d Dir) StatusFile(t event.TaskID, gen int) string {
+	return filepath.Join(d.StatusDir(), fmt.Sprintf("%s.%d.jsonl", t, gen))
+}
+
+// ParseStatusFile takes the base name of a status file apart.
+func ParseStatusFile(base string) (t event.TaskID, gen int, ok bool) {
+	name, ok := strings.CutSuffix(base, ".jsonl")
+	if !ok {
+		return "", 0, false
+	}
+	id, num, ok := strings.Cut(name, ".")
+	if !ok || !event.IsTaskID(id) {
+		return "", 0, false
+	}
+	n := 0
+	for _, c := range num {
+		if c < '0' || c > '9' || n > 1<<20 {
+			return "", 0, false
+		}
+		n = n*10 + int(c-'0')
+	}
+	if n == 0 || num[0] == '0' {
+		return "", 0, false
+	}
+	return event.TaskID(id), n, true
+}
+
+// AttemptsDir holds what belongs to tasks and their generations.
+func (d Dir) AttemptsDir() string { return d.join("attempts") }
+
+// TaskDir holds the locks of a task.
+func (d Dir) TaskDir(t event.TaskID) string { return filepath.Join(d.AttemptsDir(), string(t)) }
+
+// AliveLock is held by the agent process of a task for as long as it lives.
+func (d Dir) AliveLock(t event.TaskID) string { return filepath.Join(d.TaskDir(t), "alive") }
+
+// CheckLock is held by the running round of checks of a task.
+func (d Dir) CheckLock(t event.TaskID) string { return filepath.Join(d.TaskDir(t), "check") }
+
+// GenDir holds what one generation needs: spec, prompt, settings, mailbox, logs.
+func (d Dir) GenDir(t event.TaskID, gen int) string {
+	return filepath.Join(d.AttemptsDir(), fmt.Sprintf("%s.%d", t, gen))
+}
+
+// JobDir holds one job of a task, a round of checks or the setup: spec, logs, results.
+func (d Dir) JobDir(t event.TaskID, job string) string {
+	return filepath.Join(d.TaskDir(t), "jobs", job)
+}
+
+// CheckSlot is the lock file of one of the slots that running checks share.
+func (d Dir) CheckSlot(i int) string { return d.join(fmt.Sprintf("checkslot.%d", i)) }
+
+// WorktreesDir holds the worktrees.
+func (d Dir) WorktreesDir() string { return d.join("worktrees") }
+
+// Worktree is the worktree of a task.
+func (d Dir) Worktree(t event.TaskID, slug string) string {
+	return filepath.Join(d.WorktreesDir(), Slugged(t, slug))
+}
+
+// Slugged is the name of a task in branches, sessions and directories: its id and slug.
+func Slugged(t event.TaskID, slug string) string {
+	if slug == "" {
+		return string(t)
+	}
+	return string(t) + "-" + slug
+}
+
+func (d Dir) join(name string) string { return filepath.Join(string(d), name) }
+
+// maxSlug keeps session names, branches and paths readable and far from any limit.
+const maxSlug = 40
+
+// Slug makes of any text a word of [a-z0-9-] that is safe in a branch, a path, a tmux session name and a shell.
+// It may be empty.
+func Slug(text string) string {
+	var b strings.Builder
+	dash := false
+	for _, r := range strings.ToLower(text) {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			if dash && b.Len() > 0 {
+				b.WriteByte('-')
+			}
+			dash = false
+			b.WriteRune(r)
+		} else {
+			dash = true
+		}
+		if b.Len() >= maxSlug {
+			break
+		}
+	}
+	return strings.TrimRight(b.String(), "-")
+}

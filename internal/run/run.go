@@ -1,0 +1,181 @@
+package run
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Defaults of Cmd.
+const (
+	DefaultTimeout   = 30 * time.Second
+	DefaultMaxOutput = 16 << 20
+	// pipeGrace is how long output may lag behind the end of the program: a grandchild that keeps the pipe
+	// open, such as a tmux server, must not hold us (measured: 5.4 s without, 0.6 s with).
+	pipeGrace = 500 * time.Millisecond
+)
+
+// Cmd is one call of a program that ends by itself.
+type Cmd struct {
+	Argv      []string      // program and arguments; never a shell line
+	Dir       string        // working directory; "" is the caller's
+	Env       []string      // the whole environment, NAME=VALUE; nil is an empty one
+	Stdin     io.Reader     // nil is /dev/null
+	Stdout    io.Writer     // nil collects into Result.Stdout
+	Stderr    io.Writer     // nil collects into Result.Stderr
+	Timeout   time.Duration // 0 is DefaultTimeout; negative is none but the context's
+	MaxOutput int           // bytes kept of each stream; 0 is DefaultMaxOutput
+}
+
+// Result is what a program that ran left behind.
+type Result struct {
+	Stdout, Stderr []byte
+	Exit           int  // exit status; -1 if it was ended by a signal
+	Truncated      bool // some output was dropped
+}
+
+// ExitError is a program that ran and failed.
+type ExitError struct {
+	Argv   []string
+	Exit   int            // -1 if ended by a signal
+	Signal syscall.Signal // 0 if it exited
+	Stderr string         // its tail
+}
+
+// Error names the program, how it ended and the last it said.
+func (e *ExitError) Error() string {
+	how := fmt.Sprintf("exit status %d", e.Exit)
+	if e.Signal != 0 {
+		how = "signal " + e.Signal.String()
+	}
+	msg := strings.Join(e.Argv, " ") + ": " + how
+	if e.Stderr != "" {
+		msg += ": " + e.Stderr
+	}
+	return msg
+}
+
+// Do runs a program to its end. The error is an *ExitError if it ran and failed, satisfies
+// errors.Is(err, exec.ErrNotFound) if there is no such program, and context.DeadlineExceeded if it was cut off.
+// The whole process group is ended with it.
+func Do(ctx context.Context, c Cmd) (Result, error) {
+	timeout := c.Timeout
+	if timeout == 0 {
+		timeout = DefaultTimeout
+	}
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	limit := c.MaxOutput
+	if limit == 0 {
+		limit = DefaultMaxOutput
+	}
+	stdout, stderr := &capped{limit: limit}, &capped{limit: limit}
+	cmd := command(ctx, c.Argv, c.Dir, c.Env)
+	cmd.Stdin = c.Stdin
+	cmd.Stdout, cmd.Stderr = io.Writer(stdout), io.Writer(stderr)
+	if c.Stdout != nil {
+		cmd.Stdout = c.Stdout
+	}
+	if c.Stderr != nil {
+		cmd.Stderr = c.Stderr
+	}
+	err := cmd.Run()
+	res := Result{Stdout: stdout.buf.Bytes(), Stderr: stderr.buf.Bytes(), Truncated: stdout.cut || stderr.cut}
+	if cmd.ProcessState != nil {
+		res.Exit = cmd.ProcessState.ExitCode()
+	}
+	if ctx.Err() != nil && err != nil {
+		return res, fmt.Errorf("%s: %w", strings.Join(c.Argv, " "), ctx.Err())
+	}
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil // the program itself ended well; only its pipe was held by a grandchild
+	}
+	if x, ok := errors.AsType[*exec.ExitError](err); ok {
+		e := &ExitError{Argv: c.Argv, Exit: x.ExitCode(), Stderr: tail(res.Stderr)}
+		if ws, ok := x.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+			e.Signal = ws.Signal()
+		}
+		return res, e
+	}
+	if err != nil {
+		return res, fmt.Errorf("run %s: %w", c.Argv[0], err)
+	}
+	return res, nil
+}
+
+// command builds the exec.Cmd: own process group, ended as a group, bounded wait for pipes.
+func command(ctx context.Context, argv []string, dir string, env []string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Dir = dir
+	cmd.Env = env
+	if cmd.Env == nil {
+		cmd.Env = []string{}
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = pipeGrace
+	return cmd
+}
+
+// LookPath finds a program on the PATH of an environment; exec.ErrNotFound otherwise.
+func LookPath(program string, env []string) (string, error) {
+	if strings.Contains(program, "/") {
+		return exec.LookPath(program)
+	}
+	path := ""
+	for _, kv := range env {
+		if v, ok := strings.CutPrefix(kv, "PATH="); ok {
+			path = v
+		}
+	}
+	for dir := range strings.SplitSeq(path, string(os.PathListSeparator)) {
+		if dir == "" {
+			continue // an empty element would mean the working directory, which an agent may write
+		}
+		if p, err := exec.LookPath(dir + "/" + program); err == nil {
+			return p, nil
+		}
+	}
+	return "", &exec.Error{Name: program, Err: exec.ErrNotFound}
+}
+
+// Replace makes this process the other program: it only returns if that failed.
+func Replace(path string, argv, env []string) error {
+	return fmt.Errorf("exec %s: %w", path, syscall.Exec(path, argv, env)) //nolint:gosec // starting programs is what run is for
+}
+
+// capped keeps the first limit bytes and drops the rest, never failing its writer.
+type capped struct {
+	buf   bytes.Buffer
+	limit int
+	cut   bool
+}
+
+func (w *capped) Write(p []byte) (int, error) {
+	room := w.limit - w.buf.Len()
+	if room < len(p) {
+		w.cut = true
+	}
+	w.buf.Write(p[:max(0, min(room, len(p)))])
+	return len(p), nil
+}
+
+// tail is the last of what a program said, on one line, short enough for an error.
+func tail(b []byte) string {
+	s := strings.TrimSpace(string(b))
+	const most = 500
+	if len(s) > most {
+		s = "…" + s[len(s)-most:]
+	}
+	return strings.ReplaceAll(s, "\n", "; ")
+}
