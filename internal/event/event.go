@@ -1,0 +1,149 @@
+package event
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Kind is the name of an event, past tense. Kinds are never renamed: old logs are read for ever.
+type Kind string
+
+// Payload is the typed data of an event. Each kind has one payload type and one writer.
+type Payload interface{ Kind() Kind }
+
+// Event is one fact. Seq is 0 until the store has appended it.
+type Event struct {
+	Seq  int64
+	Time time.Time
+	Task TaskID // "" for the fleet as a whole
+	Gen  int    // the generation it speaks of; 0 where none
+	Data Payload
+}
+
+// Kind is the kind of the payload.
+func (e Event) Kind() Kind { return e.Data.Kind() }
+
+// wire is the JSON shape of an event: what `muster events --json` prints.
+type wire struct {
+	Seq  int64           `json:"seq"`
+	Time time.Time       `json:"time"`
+	Task TaskID          `json:"task,omitempty"`
+	Gen  int             `json:"gen,omitempty"`
+	Kind Kind            `json:"kind"`
+	Data json.RawMessage `json:"data"`
+}
+
+// MarshalJSON writes the documented shape.
+func (e Event) MarshalJSON() ([]byte, error) {
+	data, err := json.Marshal(e.Data)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", e.Kind(), err)
+	}
+	return json.Marshal(wire{Seq: e.Seq, Time: e.Time.UTC(), Task: e.Task, Gen: e.Gen, Kind: e.Kind(), Data: data})
+}
+
+// UnmarshalJSON reads the documented shape. A kind that this version does not know becomes Unknown, so that a
+// log written by a newer muster can be read.
+func (e *Event) UnmarshalJSON(b []byte) error {
+	var w wire
+	if err := json.Unmarshal(b, &w); err != nil {
+		return fmt.Errorf("decode event: %w", err)
+	}
+	p, err := Decode(w.Kind, w.Data)
+	if err != nil {
+		return err
+	}
+	*e = Event{Seq: w.Seq, Time: w.Time, Task: w.Task, Gen: w.Gen, Data: p}
+	return nil
+}
+
+// Decode makes the typed payload of a kind from its JSON.
+func Decode(kind Kind, data []byte) (Payload, error) {
+	decode, ok := kinds[kind]
+	if !ok {
+		return Unknown{Name: kind, Raw: append(json.RawMessage(nil), data...)}, nil
+	}
+	p, err := decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("decode %s: %w", kind, err)
+	}
+	return p, nil
+}
+
+// Unknown is the payload of a kind that this version does not know: kept as it is, never obeyed.
+type Unknown struct {
+	Name Kind
+	Raw  json.RawMessage
+}
+
+// Kind is the unknown kind.
+func (u Unknown) Kind() Kind { return u.Name }
+
+// MarshalJSON gives the payload back as it was.
+func (u Unknown) MarshalJSON() ([]byte, error) { return u.Raw, nil }
+
+// typed decodes into one payload type.
+func typed[P Payload](data []byte) (Payload, error) {
+	var p P
+	err := json.Unmarshal(data, &p)
+	return p, err
+}
+
+// kinds is the table of all events, the index of muster's behaviour: who writes it, and what it says.
+var kinds = map[Kind]func([]byte) (Payload, error){
+	// Written by verbs.
+	"dispatch.requested":  typed[DispatchRequested],
+	"send.requested":      typed[SendRequested],
+	"answer.requested":    typed[AnswerRequested],
+	"interrupt.requested": typed[InterruptRequested],
+	"stop.requested":      typed[StopRequested],
+	"retry.requested":     typed[RetryRequested],
+	"remove.requested":    typed[RemoveRequested],
+	"restore.requested":   typed[RestoreRequested],
+	"down.requested":      typed[DownRequested],
+	"up.requested":        typed[UpRequested],
+	// Written by life, for one task.
+	"task.moved":         typed[TaskMoved],
+	"action.intended":    typed[ActionIntended],
+	"action.finished":    typed[ActionFinished],
+	"deadline.set":       typed[DeadlineSet],
+	"deadline.cleared":   typed[DeadlineCleared],
+	"worktree.ready":     typed[WorktreeReady],
+	"worktree.removed":   typed[WorktreeRemoved],
+	"generation.started": typed[GenerationStarted],
+	"agent.launched":     typed[AgentLaunched],
+	"agent.reported":     typed[AgentReported],
+	"agent.exited":       typed[AgentExited],
+	"record.refused":     typed[RecordRefused],
+	"request.opened":     typed[RequestOpened],
+	"request.closed":     typed[RequestClosed],
+	"message.queued":     typed[MessageQueued],
+	"message.moved":      typed[MessageMoved],
+	"round.finished":     typed[RoundFinished],
+	"work.published":     typed[WorkPublished],
+	"work.kept":          typed[WorkKept],
+	"usage.recorded":     typed[UsageRecorded],
+	"slot.released":      typed[SlotReleased],
+	"task.removed":       typed[TaskRemoved],
+	// Written by life, for the fleet.
+	"slot.granted": typed[SlotGranted],
+	"deps.met":     typed[DepsMet],
+	"deps.failed":  typed[DepsFailed],
+	"gate.closed":  typed[GateClosed],
+	"gate.opened":  typed[GateOpened],
+	// Written by the supervisor about itself and the machine.
+	"supervisor.started": typed[SupervisorStarted],
+	"supervisor.stopped": typed[SupervisorStopped],
+	"server.changed":     typed[ServerChanged],
+	"host.slept":         typed[HostSlept],
+}
+
+// Kinds lists all kinds that this version knows.
+func Kinds() []Kind {
+	out := make([]Kind, 0, len(kinds))
+	for k := range kinds {
+		out = append(out, k)
+	}
+	return out
+}

@@ -1,0 +1,347 @@
+package event
+
+import "time"
+
+// State is the state of a task (design section 3). The strings are a contract.
+type State string
+
+// The states; the last three are final.
+const (
+	Queued     State = "queued"
+	Blocked    State = "blocked"
+	Preparing  State = "preparing"
+	Starting   State = "starting"
+	Working    State = "working"
+	Waiting    State = "waiting"
+	Stalled    State = "stalled"
+	Limited    State = "limited"
+	Checking   State = "checking"
+	Publishing State = "publishing"
+	InReview   State = "in_review"
+	Parked     State = "parked"
+	Done       State = "done"
+	Failed     State = "failed"
+	Cancelled  State = "cancelled"
+)
+
+// Final tells whether a task in this state has ended for good.
+func (s State) Final() bool { return s == Done || s == Failed || s == Cancelled }
+
+// Reason is the machine-readable part of why a task is where it is.
+type Reason string
+
+// TaskMoved is a change of state: the outcome of a rule, so that old logs fold the same way for ever.
+type TaskMoved struct {
+	From   State  `json:"from"`
+	To     State  `json:"to"`
+	Rule   string `json:"rule"`             // the row of life's table
+	Reason Reason `json:"reason,omitempty"` // why, for scripts
+	Detail string `json:"detail,omitempty"` // why, for people
+}
+
+// ActionKind is what the supervisor does to the world.
+type ActionKind string
+
+// The actions. Each looks at the world first and may be done any number of times.
+const (
+	ActPrepare   ActionKind = "prepare"   // worktree, branch, copied files, setup
+	ActStart     ActionKind = "start"     // one agent process of a generation
+	ActDeliver   ActionKind = "deliver"   // one message into a running agent
+	ActLook      ActionKind = "look"      // did a message arrive?
+	ActAnswer    ActionKind = "answer"    // a decision to the hook that holds a request
+	ActInterrupt ActionKind = "interrupt" // the agent's turn
+	ActEnd       ActionKind = "end"       // everything the agent started
+	ActCheck     ActionKind = "check"     // one round of checks
+	ActPublish   ActionKind = "publish"   // what passed
+	ActClean     ActionKind = "clean"     // the worktree of published work
+	ActKeep      ActionKind = "keep"      // the work, under a private ref
+	ActClose     ActionKind = "close"     // the session with the last screen
+	ActRemove    ActionKind = "remove"    // everything but the branch's published commits
+	ActRestore   ActionKind = "restore"   // kept work, back into its worktree
+)
+
+// Action is something to do, complete enough to be done again after a crash.
+type Action struct {
+	ID   ActionID   `json:"id"`
+	Kind ActionKind `json:"kind"`
+	Gen  int        `json:"gen,omitempty"`
+	// Start: the conversation, whether it is taken up again, and the messages its first prompt carries.
+	Conversation string      `json:"conversation,omitempty"`
+	Resume       bool        `json:"resume,omitempty"`
+	Messages     []MessageID `json:"messages,omitempty"`
+	// Deliver and look.
+	Message MessageID `json:"message,omitempty"`
+	// Answer.
+	Request  string   `json:"request,omitempty"`
+	Decision Decision `json:"decision,omitempty"`
+	Text     string   `json:"text,omitempty"`
+	// Check: the number of the round, and the verdict that need not be computed again.
+	Round int    `json:"round,omitempty"`
+	Known string `json:"known,omitempty"` // the tree of the newest finished round
+	// Publish: the tree with the green verdict.
+	Tree string `json:"tree,omitempty"`
+	// Restore.
+	Ref string `json:"ref,omitempty"`
+	// Remove.
+	Force bool `json:"force,omitempty"`
+}
+
+// ActionIntended is written before the action is taken.
+type ActionIntended struct {
+	Action Action `json:"action"`
+}
+
+// ActionFinished is written after it; what it found out is in the events beside it.
+type ActionFinished struct {
+	ID    ActionID   `json:"id"`
+	What  ActionKind `json:"kind"`
+	Error string     `json:"error,omitempty"`
+}
+
+// DeadlineName names what a task waits for.
+type DeadlineName string
+
+// The deadlines.
+const (
+	DeadlineTimeout     DeadlineName = "timeout"      // the task as a whole
+	DeadlineFirstRecord DeadlineName = "first_record" // of a new generation
+	DeadlineRestart     DeadlineName = "restart"      // the pause before the next attempt
+	DeadlineWaiting     DeadlineName = "waiting"      // an open permission request or question
+	DeadlineAPIRetry    DeadlineName = "api_retry"    // the pause after an API error
+	DeadlineAck         DeadlineName = "ack"          // a message under way
+	DeadlineStall       DeadlineName = "stall"        // a silent agent's last stage
+	DeadlineReview      DeadlineName = "review"       // work in review
+	DeadlineKeep        DeadlineName = "keep"         // the last screen of a finished task
+)
+
+// DeadlineSet starts or moves a deadline.
+type DeadlineSet struct {
+	Name DeadlineName `json:"name"`
+	At   time.Time    `json:"at"`
+	// Instant deadlines name a point of the calendar; the others are durations, which move when the host slept.
+	Instant bool `json:"instant,omitempty"`
+}
+
+// DeadlineCleared ends a deadline.
+type DeadlineCleared struct {
+	Name DeadlineName `json:"name"`
+}
+
+// WorktreeReady says where the task's work lies.
+type WorktreeReady struct {
+	Path   string `json:"path"`
+	Branch string `json:"branch"`
+	Base   string `json:"base"` // the commit it started from
+}
+
+// WorktreeRemoved says that it is gone.
+type WorktreeRemoved struct{}
+
+// Why is the reason of a further generation.
+type Why string
+
+// The reasons of a generation. Only the agent's own faults count as attempts.
+const (
+	WhyFirst    Why = "first"
+	WhyCrash    Why = "crash"     // fault: it exited by itself or was killed
+	WhySilent   Why = "no_record" // fault: no first record in time
+	WhyStall    Why = "stall"     // fault: restart after a stall
+	WhyFeedback Why = "feedback"
+	WhyMessage  Why = "message"
+	WhyLost     Why = "lost" // the tmux server died, or the machine restarted
+	WhyRetry    Why = "retry"
+	WhyAPI      Why = "api_error"
+)
+
+// Fault tells whether the generation before ended by the agent's own fault.
+func (w Why) Fault() bool { return w == WhyCrash || w == WhySilent || w == WhyStall }
+
+// GenerationStarted begins a generation; the event's Gen is the new one.
+type GenerationStarted struct {
+	Attempt      int    `json:"attempt"`
+	Why          Why    `json:"why"`
+	Conversation string `json:"conversation,omitempty"`
+	Resume       bool   `json:"resume,omitempty"`
+}
+
+// ProcessRef names a process on this machine beyond the reuse of its number.
+type ProcessRef struct {
+	PID   int    `json:"pid"`
+	Start uint64 `json:"start"` // start time in the kernel's own units
+}
+
+// AgentLaunched says that the agent's process is there.
+type AgentLaunched struct {
+	Process ProcessRef `json:"process"`
+	Pane    string     `json:"pane"`
+	Session string     `json:"session"`
+}
+
+// AgentReported is a status record that changed something.
+type AgentReported struct {
+	Record Record `json:"record"`
+}
+
+// RecordRefused is a status record, or a piece of a file, that was kept as evidence and not obeyed.
+type RecordRefused struct {
+	Source string  `json:"source"`
+	Why    string  `json:"why"`
+	Record *Record `json:"record,omitempty"`
+}
+
+// ExitCause says who ended an agent's process.
+type ExitCause string
+
+// The causes of an exit.
+const (
+	CauseOwn   ExitCause = "own"   // it ended by itself, or somebody outside muster killed it
+	CauseEnded ExitCause = "ended" // muster ended it
+	CauseLost  ExitCause = "lost"  // its tmux server died, or the machine restarted
+)
+
+// AgentExited says that the agent's process is gone.
+type AgentExited struct {
+	Cause  ExitCause `json:"cause"`
+	Exit   int       `json:"exit"`
+	Signal int       `json:"signal,omitempty"`
+	Known  bool      `json:"known"` // false: nobody could tell the exit status
+}
+
+// RequestOpened is a permission request or question of the agent.
+type RequestOpened struct {
+	Request string     `json:"request"` // "" where no hook holds it
+	Reason  WaitReason `json:"reason"`
+	Tool    string     `json:"tool,omitempty"`
+	Text    string     `json:"text,omitempty"`
+	Options []string   `json:"options,omitempty"`
+}
+
+// RequestClosed ends it.
+type RequestClosed struct {
+	Request string `json:"request"`
+	How     string `json:"how"` // answered, by the agent, expired, gone
+}
+
+// MessageState is where a message stands.
+type MessageState string
+
+// The states of a message.
+const (
+	MessageWaiting MessageState = "queued"
+	MessageSending MessageState = "sending"
+	MessageAcked   MessageState = "acknowledged"
+	MessageUnknown MessageState = "unknown"
+	MessageFailed  MessageState = "failed"
+)
+
+// MessageQueued is a message by muster itself: feedback of a round, or a word to go on.
+type MessageQueued struct {
+	Message MessageID `json:"message"`
+	Text    string    `json:"text"`
+	Why     Why       `json:"why"`
+}
+
+// MessageMoved is a change of a message's state.
+type MessageMoved struct {
+	Message  MessageID    `json:"message"`
+	To       MessageState `json:"to"`
+	Evidence string       `json:"evidence,omitempty"`
+}
+
+// CheckResult is the verdict of one check on one tree.
+type CheckResult struct {
+	Name     string        `json:"name"`
+	Run      string        `json:"run"`
+	Exit     int           `json:"exit"`
+	Signal   int           `json:"signal,omitempty"`
+	TimedOut bool          `json:"timed_out,omitempty"`
+	Duration time.Duration `json:"duration"`
+	Excerpt  string        `json:"excerpt,omitempty"` // the useful part of a red check's output
+	Log      string        `json:"log,omitempty"`     // the whole of it
+}
+
+// Green tells whether the check passed.
+func (r CheckResult) Green() bool { return r.Exit == 0 && r.Signal == 0 && !r.TimedOut }
+
+// RoundFinished is one pass of checks: what was judged, and the verdicts.
+type RoundFinished struct {
+	Round   int           `json:"round"`
+	Commit  string        `json:"commit"` // private snapshot
+	Tree    string        `json:"tree"`
+	Changed bool          `json:"changed"` // the tree differs from the base, or there are commits
+	Moved   bool          `json:"moved"`   // the tree changed while it was judged: the verdict is void
+	Reused  bool          `json:"reused,omitempty"`
+	Results []CheckResult `json:"results"`
+	Void    string        `json:"void,omitempty"` // why the verdict does not count; "" if it does
+}
+
+// WorkPublished says where work that passed has gone.
+type WorkPublished struct {
+	Mode   Publish `json:"mode"`
+	Branch string  `json:"branch"`
+	Commit string  `json:"commit"`
+	Tree   string  `json:"tree"`
+	URL    string  `json:"url,omitempty"`
+}
+
+// WorkKept says under which ref everything in the worktree was kept.
+type WorkKept struct {
+	Ref string `json:"ref"`
+}
+
+// UsageRecorded is the cumulative use of one conversation.
+type UsageRecorded struct {
+	Conversation string `json:"conversation"`
+	Usage        Usage  `json:"usage"`
+}
+
+// SlotGranted gives the task one of the fleet's slots.
+type SlotGranted struct{}
+
+// SlotReleased gives it back.
+type SlotReleased struct{}
+
+// TaskRemoved says that nothing of the task is left but its events and its branch.
+type TaskRemoved struct{}
+
+// DepsMet says that all dependencies are done.
+type DepsMet struct{}
+
+// DepsFailed says that a dependency will never be done.
+type DepsFailed struct {
+	On    TaskID `json:"on"`
+	State State  `json:"state"`
+}
+
+// GateClosed says that nothing new starts, and why.
+type GateClosed struct {
+	Reason string `json:"reason"`
+}
+
+// GateOpened says that tasks start again.
+type GateOpened struct{}
+
+// SupervisorStarted is written once a supervisor has adopted the fleet.
+type SupervisorStarted struct {
+	PID     int    `json:"pid"`
+	Version string `json:"version"`
+	Boot    string `json:"boot"`
+	Adopted int    `json:"adopted"`
+}
+
+// SupervisorStopped is written when it ends in good order.
+type SupervisorStopped struct {
+	Why string `json:"why"`
+}
+
+// ServerChanged says which tmux server holds the fleet.
+type ServerChanged struct {
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started"`
+	Version string    `json:"version"`
+}
+
+// HostSlept says that the machine was suspended.
+type HostSlept struct {
+	Gap time.Duration `json:"gap"`
+}

@@ -1,0 +1,99 @@
+package event
+
+// DispatchRequested queues a task. It is the birth of the task and holds all of it.
+type DispatchRequested struct {
+	Spec   Spec   `json:"spec"`
+	Prompt string `json:"prompt"`
+}
+
+// SendRequested queues a message of a person to the agent.
+type SendRequested struct {
+	Message MessageID `json:"message"`
+	Text    string    `json:"text"`
+}
+
+// Decision is the answer to a permission request or question.
+type Decision string
+
+// The decisions.
+const (
+	Allow Decision = "allow"
+	Deny  Decision = "deny"
+	Reply Decision = "text" // a question's answer, in words
+)
+
+// AnswerRequested answers the open request of a task.
+type AnswerRequested struct {
+	Request  string   `json:"request"`
+	Decision Decision `json:"decision"`
+	Text     string   `json:"text,omitempty"`
+	// Message carries the answer when no process waits for it any more.
+	Message MessageID `json:"message"`
+}
+
+// InterruptRequested asks to interrupt the agent's turn.
+type InterruptRequested struct{}
+
+// StopRequested asks to end the task gracefully, keeping its work.
+type StopRequested struct{}
+
+// RetryRequested brings a parked task back.
+type RetryRequested struct{}
+
+// RemoveRequested asks to remove what a finished or parked task left behind.
+type RemoveRequested struct {
+	Force bool `json:"force,omitempty"`
+}
+
+// RestoreRequested asks to bring the kept work of a task back into its worktree.
+type RestoreRequested struct {
+	Ref string `json:"ref"`
+}
+
+// DownMode says what becomes of running tasks when the fleet goes down.
+type DownMode string
+
+// The modes of down.
+const (
+	DownLeave DownMode = "leave" // agents run on, nobody looks after them
+	DownDrain DownMode = "drain" // nothing new starts; down when all that runs has ended
+	DownKill  DownMode = "kill"  // agents are ended, too, and resumed at the next up
+)
+
+// DownRequested tells the fleet to be down.
+type DownRequested struct {
+	Mode DownMode `json:"mode"`
+}
+
+// UpRequested tells the fleet to be up.
+type UpRequested struct{}
+
+// Kind implements Payload.
+func (DispatchRequested) Kind() Kind { return "dispatch.requested" }
+
+// Kind implements Payload.
+func (SendRequested) Kind() Kind { return "send.requested" }
+
+// Kind implements Payload.
+func (AnswerRequested) Kind() Kind { return "answer.requested" }
+
+// Kind implements Payload.
+func (InterruptRequested) Kind() Kind { return "interrupt.requested" }
+
+// Kind implements Payload.
+func (StopRequested) Kind() Kind { return "stop.requested" }
+
+// Kind implements Payload.
+func (RetryRequested) Kind() Kind { return "retry.requested" }
+
+// Kind implements Payload.
+func (RemoveRequested) Kind() Kind { return "remove.requested" }
+
+// Kind implements Payload.
+func (RestoreRequested) Kind() Kind { return "restore.requested" }
+
+// Kind implements Payload.
+func (DownRequested) Kind() Kind { return "down.requested" }
+
+// Kind implements Payload.
+func (UpRequested) Kind() Kind { return "up.requested" }
