@@ -112,6 +112,8 @@ var kinds = map[Kind]func([]byte) (Payload, error){
 	"worktree.ready":     typed[WorktreeReady],
 	"worktree.removed":   typed[WorktreeRemoved],
 	"generation.started": typed[GenerationStarted],
+	"next.planned":       typed[NextPlanned],
+	"task.shelved":       typed[Shelved],
 	"agent.launched":     typed[AgentLaunched],
 	"agent.reported":     typed[AgentReported],
 	"agent.exited":       typed[AgentExited],

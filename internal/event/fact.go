@@ -164,6 +164,17 @@ type GenerationStarted struct {
 	Resume       bool   `json:"resume,omitempty"`
 }
 
+// NextPlanned says that a further generation will be started, and why, as soon as its pause or slot allows.
+type NextPlanned struct {
+	Why          Why  `json:"why"` // "" takes a plan back
+	LaunchFailed bool `json:"launch_failed,omitempty"`
+}
+
+// Shelved says that the task's agent is taken down with the fleet, to be resumed at the next up.
+type Shelved struct {
+	On bool `json:"on"`
+}
+
 // ProcessRef names a process on this machine beyond the reuse of its number.
 type ProcessRef struct {
 	PID   int    `json:"pid"`

@@ -92,3 +92,9 @@ func (ServerChanged) Kind() Kind { return "server.changed" }
 
 // Kind implements Payload.
 func (HostSlept) Kind() Kind { return "host.slept" }
+
+// Kind implements Payload.
+func (NextPlanned) Kind() Kind { return "next.planned" }
+
+// Kind implements Payload.
+func (Shelved) Kind() Kind { return "task.shelved" }

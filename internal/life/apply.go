@@ -1,0 +1,241 @@
+package life
+
+import (
+	"slices"
+
+	"muster/internal/event"
+)
+
+// keptMessages bounds the settled messages that a task remembers; the log keeps all.
+const keptMessages = 50
+
+// Apply folds an event into a task. It decides nothing: what an event means was settled when it was written, so
+// that old logs fold the same way whatever the rules have become. An event it does not know changes nothing.
+func Apply(t Task, e event.Event) Task {
+	switch p := e.Data.(type) {
+	case event.DispatchRequested:
+		return born(e, p)
+	case event.TaskMoved:
+		return moved(t, e, p)
+	case event.SlotGranted:
+		t.Slot = true
+	case event.SlotReleased:
+		t.Slot = false
+	case event.DepsMet:
+		t.DepsMet = true
+	case event.StopRequested:
+		t.Stopping = true
+	case event.WorktreeReady:
+		t.Worktree, t.Branch, t.Base = p.Path, p.Branch, p.Base
+	case event.WorktreeRemoved:
+		t.Worktree = ""
+	case event.WorkPublished:
+		t.Published = &p
+	case event.WorkKept:
+		if !slices.Contains(t.Kept, p.Ref) {
+			t.Kept = append(slices.Clone(t.Kept), p.Ref)
+		}
+	case event.TaskRemoved:
+		t.Removed = true
+	case event.UsageRecorded:
+		t.Usage = setUsage(t.Usage, p)
+	case event.RoundFinished:
+		t.Rounds = judged(t.Rounds, p)
+		t.Agent.Fresh = false
+	case event.RequestOpened:
+		t.Request = &p
+	case event.RequestClosed:
+		t.Request = nil
+	case event.RetryRequested:
+		t.Rounds.Spent = 0
+	default:
+		t = applyAgent(t, e)
+		t = applyBook(t, e)
+	}
+	return t
+}
+
+func born(e event.Event, p event.DispatchRequested) Task {
+	return Task{
+		ID: e.Task, Spec: p.Spec, State: event.Queued, QueuedAt: e.Time, ChangedAt: e.Time,
+		DepsMet: len(p.Spec.After) == 0,
+	}
+}
+
+func moved(t Task, e event.Event, p event.TaskMoved) Task {
+	t.State, t.Reason, t.Detail = p.To, p.Reason, p.Detail
+	t.ChangedAt = e.Time
+	if p.To.Final() {
+		t.FinishedAt = e.Time
+		t.Stopping = false
+	}
+	if p.To == event.Parked {
+		t.Rounds.Voids = 0
+	}
+	return t
+}
+
+// applyAgent folds what happened to the agent's process and its turns.
+func applyAgent(t Task, e event.Event) Task {
+	switch p := e.Data.(type) {
+	case event.GenerationStarted:
+		t.Gen, t.Attempt, t.Conversation = e.Gen, p.Attempt, p.Conversation
+		t.Agent = Agent{Why: p.Why, Resumed: p.Resume, Launches: t.Agent.Launches}
+		t.Next = ""
+		if t.StartedAt.IsZero() {
+			t.StartedAt = e.Time
+		}
+	case event.AgentLaunched:
+		t.Agent.Live, t.Agent.Process, t.Agent.Pane = true, p.Process, p.Pane
+		t.Agent.Launches = 0
+		t.Session = p.Session
+	case event.AgentExited:
+		t.Agent.Live, t.Agent.Turn = false, ""
+	case event.AgentReported:
+		t = reported(t, p.Record)
+	case event.NextPlanned:
+		t.Next = p.Why
+		if p.LaunchFailed {
+			t.Agent.Launches++
+		}
+	case event.Shelved:
+		t.Shelved = p.On
+	}
+	return t
+}
+
+// reported folds a status record that was obeyed.
+func reported(t Task, r event.Record) Task {
+	a := t.Agent
+	a.Seen = true
+	if r.Time.After(a.ReportedAt) {
+		a.ReportedAt = r.Time
+	}
+	if r.PermissionMode != "" {
+		a.Mode = r.PermissionMode
+	}
+	if r.Note != "" {
+		t.Note = r.Note
+	}
+	switch r.State {
+	case event.RecordWorking:
+		if r.Prompted {
+			a.Claimed = false
+		}
+		if a.Turn != TurnBusy {
+			a.Error = ""
+		}
+		a.Turn = TurnBusy
+		if r.Background {
+			a.Turn = TurnBackground
+		}
+	case event.RecordIdle:
+		a.Fresh = a.Fresh || a.Turn != TurnIdle
+		a.Turn = TurnIdle
+		if r.Background {
+			a.Turn = TurnBackground
+		} else if r.Src == "hook" || r.Src == "sim" {
+			t.APIErrors = 0
+		}
+	case event.RecordDone:
+		a.Claimed = true
+	case event.RecordError, event.RecordLimited:
+		a.Turn, a.Error, a.Fresh = TurnIdle, r.Error, false
+		if r.State == event.RecordLimited {
+			a.Error = event.ErrorRateLimit
+		}
+		t.APIErrors++
+	case event.RecordWaiting, event.RecordLaunched, event.RecordExited:
+	}
+	t.Agent = a
+	return t
+}
+
+// applyBook folds the book-keeping: actions, deadlines, messages.
+func applyBook(t Task, e event.Event) Task {
+	switch p := e.Data.(type) {
+	case event.ActionIntended:
+		t.Open = append(slices.Clone(t.Open), p.Action)
+		t.LastAction++
+		if p.Action.Kind == event.ActStart {
+			t.Agent.Carries = p.Action.Messages
+		}
+	case event.ActionFinished:
+		t.Open = slices.DeleteFunc(slices.Clone(t.Open), func(a event.Action) bool { return a.ID == p.ID })
+	case event.DeadlineSet:
+		t.Deadlines = withoutDeadline(t.Deadlines, p.Name)
+		t.Deadlines = append(t.Deadlines, Deadline(p))
+		slices.SortFunc(t.Deadlines, func(a, b Deadline) int { return cmpString(a.Name, b.Name) })
+	case event.DeadlineCleared:
+		t.Deadlines = withoutDeadline(t.Deadlines, p.Name)
+	case event.SendRequested:
+		t = addMessage(t, Message{ID: p.Message, State: event.MessageWaiting, Why: event.WhyMessage})
+	case event.AnswerRequested:
+		t.LastMessage++ // its id is used if no process waits for the answer any more
+	case event.MessageQueued:
+		t = addMessage(t, Message{ID: p.Message, State: event.MessageWaiting, Why: p.Why})
+	case event.MessageMoved:
+		t.Messages = slices.Clone(t.Messages)
+		for i := range t.Messages {
+			if t.Messages[i].ID == p.Message {
+				t.Messages[i].State, t.Messages[i].Gen = p.To, e.Gen
+			}
+		}
+	}
+	return t
+}
+
+func addMessage(t Task, m Message) Task {
+	t.LastMessage++
+	t.Messages = append(slices.Clone(t.Messages), m)
+	settled := 0
+	for _, m := range t.Messages {
+		if !m.open() {
+			settled++
+		}
+	}
+	t.Messages = slices.DeleteFunc(t.Messages, func(m Message) bool {
+		if m.open() || settled <= keptMessages {
+			return false
+		}
+		settled--
+		return true
+	})
+	return t
+}
+
+func judged(r Rounds, p event.RoundFinished) Rounds {
+	if p.Void != "" {
+		r.Voids++
+		return r
+	}
+	r.Voids = 0
+	r.Count, r.Spent = p.Round, r.Spent+1
+	r.Last = &p
+	return r
+}
+
+func setUsage(all []Usage, p event.UsageRecorded) []Usage {
+	all = slices.Clone(all)
+	for i := range all {
+		if all[i].Conversation == p.Conversation {
+			all[i].Usage = p.Usage
+			return all
+		}
+	}
+	return append(all, Usage(p))
+}
+
+func withoutDeadline(all []Deadline, name event.DeadlineName) []Deadline {
+	return slices.DeleteFunc(slices.Clone(all), func(d Deadline) bool { return d.Name == name })
+}
+
+func cmpString[S ~string](a, b S) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}

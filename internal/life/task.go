@@ -1,0 +1,177 @@
+package life
+
+import (
+	"slices"
+	"time"
+
+	"muster/internal/event"
+)
+
+// Task is all that is known of a task: the fold of its events. It is a value; Apply never changes one in place.
+type Task struct {
+	ID    event.TaskID `json:"id"`
+	Spec  event.Spec   `json:"spec"`
+	State event.State  `json:"state"`
+	// Reason and Detail say why it is in this state: for scripts, and for people.
+	Reason event.Reason `json:"reason,omitempty"`
+	Detail string       `json:"detail,omitempty"`
+	Note   string       `json:"note,omitempty"` // the agent's last word about itself
+
+	QueuedAt   time.Time `json:"queued_at"`
+	StartedAt  time.Time `json:"started_at,omitzero"` // the first generation's
+	ChangedAt  time.Time `json:"changed_at"`
+	FinishedAt time.Time `json:"finished_at,omitzero"`
+
+	Slot     bool `json:"slot,omitempty"`     // holds one of the fleet's slots
+	DepsMet  bool `json:"deps_met,omitempty"` // or has none
+	Stopping bool `json:"stopping,omitempty"` // `stop` was asked for
+	Shelved  bool `json:"shelved,omitempty"`  // the fleet goes down and takes its agent along
+	Removed  bool `json:"removed,omitempty"`
+
+	Branch   string `json:"branch,omitempty"`
+	Worktree string `json:"worktree,omitempty"` // "" once removed
+	Base     string `json:"base,omitempty"`     // commit
+	Session  string `json:"session,omitempty"`  // tmux session name
+
+	Gen          int    `json:"gen"`     // the newest generation, 0 before the first
+	Attempt      int    `json:"attempt"` // 1 for the first generation
+	Conversation string `json:"conversation,omitempty"`
+	Agent        Agent  `json:"agent"`
+	// Next is why a further generation waits for a slot or for the end of a pause; "" if none does.
+	Next      event.Why `json:"next,omitempty"`
+	APIErrors int       `json:"api_errors,omitempty"` // in a row
+
+	Request  *event.RequestOpened `json:"request,omitempty"`
+	Messages []Message            `json:"messages,omitempty"`
+	Rounds   Rounds               `json:"rounds"`
+
+	Published *event.WorkPublished `json:"published,omitempty"`
+	Kept      []string             `json:"kept,omitempty"` // refs, oldest first
+	Usage     []Usage              `json:"usage,omitempty"`
+
+	Open      []event.Action `json:"open,omitempty"`      // intended, not finished
+	Deadlines []Deadline     `json:"deadlines,omitempty"` // by name
+
+	LastAction  int `json:"last_action"`
+	LastMessage int `json:"last_message"`
+}
+
+// Agent is the newest generation's process, as far as it was reported.
+type Agent struct {
+	Live       bool             `json:"live,omitempty"`     // launched and not known to be gone
+	Process    event.ProcessRef `json:"process,omitzero"`   // zero before it was launched
+	Pane       string           `json:"pane,omitempty"`     // tmux pane id
+	Seen       bool             `json:"seen,omitempty"`     // a record of it came
+	Turn       Turn             `json:"turn,omitempty"`     // as it says
+	Fresh      bool             `json:"fresh,omitempty"`    // it has ended a turn that no round has judged
+	Claimed    bool             `json:"claimed,omitempty"`  // it says that the task is done
+	ReportedAt time.Time        `json:"reported,omitzero"`  // time of the newest obeyed record
+	Error      event.ErrorKind  `json:"error,omitempty"`    // how its last turn ended
+	Why        event.Why        `json:"why,omitempty"`      // why this generation was started
+	Carries    []MessageID      `json:"carries,omitempty"`  // messages that its first prompt holds
+	Resumed    bool             `json:"resumed,omitempty"`  // its conversation was taken up again
+	Mode       string           `json:"mode,omitempty"`     // effective permission mode
+	Launches   int              `json:"launches,omitempty"` // launch failures in a row
+}
+
+// MessageID is event.MessageID.
+type MessageID = event.MessageID
+
+// Turn is what an agent says of its turn.
+type Turn string
+
+// The turns.
+const (
+	TurnBusy       Turn = "busy"
+	TurnBackground Turn = "background" // over, but work goes on
+	TurnIdle       Turn = "idle"
+)
+
+// Message is a text under way to the agent; the text itself lies in the store.
+type Message struct {
+	ID    event.MessageID    `json:"id"`
+	State event.MessageState `json:"state"`
+	Why   event.Why          `json:"why"`
+	Gen   int                `json:"gen,omitempty"` // to which it was sent
+}
+
+// open tells whether the message still has to arrive.
+func (m Message) open() bool {
+	return m.State == event.MessageWaiting || m.State == event.MessageSending
+}
+
+// Rounds is where the checks stand.
+type Rounds struct {
+	Count int `json:"count"` // rounds that judged something
+	Spent int `json:"spent"` // of them, since a person last brought the task back
+	Voids int `json:"voids,omitempty"`
+	// Last is the newest round that was not void.
+	Last *event.RoundFinished `json:"last,omitempty"`
+}
+
+// Usage is what one conversation has used.
+type Usage struct {
+	Conversation string      `json:"conversation"`
+	Usage        event.Usage `json:"usage"`
+}
+
+// Deadline is a named point in time at which the task is looked at again.
+type Deadline struct {
+	Name    event.DeadlineName `json:"name"`
+	At      time.Time          `json:"at"`
+	Instant bool               `json:"instant,omitempty"`
+}
+
+// TotalUsage is the sum over all conversations.
+func (t Task) TotalUsage() event.Usage {
+	var sum event.Usage
+	for _, u := range t.Usage {
+		sum.InputTokens += u.Usage.InputTokens
+		sum.OutputTokens += u.Usage.OutputTokens
+		sum.CacheReadTokens += u.Usage.CacheReadTokens
+		sum.CacheWriteTokens += u.Usage.CacheWriteTokens
+		sum.CostUSD += u.Usage.CostUSD
+		sum.Turns += u.Usage.Turns
+	}
+	return sum
+}
+
+// Deadline finds a deadline by name.
+func (t Task) Deadline(name event.DeadlineName) (Deadline, bool) {
+	i := slices.IndexFunc(t.Deadlines, func(d Deadline) bool { return d.Name == name })
+	if i < 0 {
+		return Deadline{}, false
+	}
+	return t.Deadlines[i], true
+}
+
+// Action finds an open action by kind.
+func (t Task) Action(kind event.ActionKind) (event.Action, bool) {
+	i := slices.IndexFunc(t.Open, func(a event.Action) bool { return a.Kind == kind })
+	if i < 0 {
+		return event.Action{}, false
+	}
+	return t.Open[i], true
+}
+
+// Message finds a message by id.
+func (t Task) Message(id event.MessageID) (Message, bool) {
+	i := slices.IndexFunc(t.Messages, func(m Message) bool { return m.ID == id })
+	if i < 0 {
+		return Message{}, false
+	}
+	return t.Messages[i], true
+}
+
+// Busy tells whether the task needs a supervisor now: it runs, something is being done, or a deadline stands.
+func (t Task) Busy() bool {
+	return !t.State.Final() && t.State != event.Parked || len(t.Open) > 0 || len(t.Deadlines) > 0
+}
+
+// NeedsSlot tells whether the task stands in the line for a slot.
+func (t Task) NeedsSlot() bool {
+	if t.Slot || len(t.Open) > 0 || t.Stopping {
+		return false
+	}
+	return t.State == event.Queued || t.State == event.Limited && t.Next == event.WhyAPI
+}
