@@ -1,0 +1,126 @@
+package model
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// Step answers one call of the agent's own turns.
+type Step func(Request) Reply
+
+// Reply is what the model answers. Make one with the functions below.
+type Reply struct {
+	blocks []map[string]any
+	status int           // an HTTP error instead of an answer
+	header http.Header   // further headers
+	delay  time.Duration // before the first byte
+	hang   bool          // accept and never answer
+	usage  Usage
+}
+
+// Usage is what a reply claims to have used, in tokens.
+type Usage struct {
+	Input, Output, CacheRead, CacheWrite int64
+}
+
+// Say is the reply with one text.
+func Say(text string) Reply {
+	return Reply{blocks: []map[string]any{{"type": "text", "text": text}}}
+}
+
+// Use is the reply that uses one tool; input is anything that marshals to the tool's input object.
+func Use(tool string, input any) Reply { return Reply{}.AndUse(tool, input) }
+
+// AndSay adds a text to a reply.
+func (r Reply) AndSay(text string) Reply {
+	r.blocks = append(r.blocks, map[string]any{"type": "text", "text": text})
+	return r
+}
+
+// AndUse adds the use of a tool to a reply.
+func (r Reply) AndUse(tool string, input any) Reply {
+	r.blocks = append(r.blocks, map[string]any{"type": "tool_use", "name": tool, "input": input})
+	return r
+}
+
+// Costing sets the usage that a reply claims.
+func (r Reply) Costing(u Usage) Reply {
+	r.usage = u
+	return r
+}
+
+// After delays a reply.
+func (r Reply) After(d time.Duration) Reply {
+	r.delay = d
+	return r
+}
+
+// With sets a header of a reply.
+func (r Reply) With(name, value string) Reply {
+	h := r.header.Clone()
+	if h == nil {
+		h = http.Header{}
+	}
+	h.Set(name, value)
+	r.header = h
+	return r
+}
+
+// Fail is the reply with an HTTP error, in the protocol's form.
+func Fail(status int) Reply { return Reply{status: status} }
+
+// Text is the step that says something.
+func Text(text string) Step { return Always(Say(text)) }
+
+// ToolUse is the step that uses a tool.
+func ToolUse(tool string, input any) Step { return Always(Use(tool, input)) }
+
+// Error is the step that fails with an HTTP status.
+func Error(status int) Step { return Always(Fail(status)) }
+
+// Hang is the step that accepts the call and never answers, until the agent or the server goes away.
+func Hang() Step { return Always(Reply{hang: true}) }
+
+// Delay is the step that takes its time.
+func Delay(d time.Duration, s Step) Step {
+	return func(r Request) Reply { return s(r).After(d) }
+}
+
+// Always is the step that gives this reply whatever was asked.
+func Always(r Reply) Step { return func(Request) Reply { return r } }
+
+// errorTypes are the protocol's names of its HTTP errors.
+var errorTypes = map[int]string{
+	400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
+	413: "request_too_large", 429: "rate_limit_error", 500: "api_error", 529: "overloaded_error",
+}
+
+func errorBody(status int) []byte {
+	kind, ok := errorTypes[status]
+	if !ok {
+		kind = "api_error"
+	}
+	b, _ := json.Marshal(map[string]any{
+		"type":  "error",
+		"error": map[string]any{"type": kind, "message": fmt.Sprintf("scripted %s", kind)},
+	})
+	return b
+}
+
+func (r Reply) stopReason() string {
+	for _, b := range r.blocks {
+		if b["type"] == "tool_use" {
+			return "tool_use"
+		}
+	}
+	return "end_turn"
+}
+
+func (u Usage) fields() map[string]any {
+	return map[string]any{
+		"input_tokens": u.Input, "output_tokens": u.Output,
+		"cache_read_input_tokens": u.CacheRead, "cache_creation_input_tokens": u.CacheWrite,
+	}
+}
