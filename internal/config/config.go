@@ -1,0 +1,134 @@
+package config
+
+import (
+	"slices"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/fault"
+)
+
+// Names of the two files, as people know them.
+const (
+	ProjectFile = "muster.toml" // at the root of a checkout
+	UserFile    = "config.toml" // in the user's configuration directory
+)
+
+// Config is every setting, after all layers. The caller may change fields for its flags; Origin then stays as it is
+// unless the caller notes the flag there.
+type Config struct {
+	Task      Task
+	Checks    []event.Check // in the order of the file, which is the order in which they run
+	Workspace Workspace
+	Agents    map[string]Agent // only what the files name; see Config.Agent for the built-in ones
+	Fleet     Fleet
+	// Origin tells where a value came from: key path (task.rounds) to "file:line", or "default".
+	Origin map[string]string
+}
+
+// Task holds the defaults of a dispatch.
+type Task struct {
+	Agent     string // a name for Config.Agent
+	Base      string // branch or commit; "" is the branch checked out in the checkout
+	Publish   event.Publish
+	Timeout   time.Duration // wall time of the whole task
+	Attempts  int           // generations that ended by the agent's own fault, the first included
+	Rounds    int           // rounds of checks
+	Respawns  int           // further generations of any cause
+	Priority  int           // higher goes first
+	Keep      time.Duration // how long a finished session keeps its last screen
+	WaitLimit time.Duration // how long a permission request or a question stays open
+}
+
+// Workspace says what a new worktree needs.
+type Workspace struct {
+	Setup string   // given to sh -c in the new worktree; "" is none
+	Copy  []string // files of the checkout, relative and clean
+}
+
+// Agent is one way to start an agent.
+type Agent struct {
+	Name    string
+	Kind    string // the adapter
+	Command []string
+	Args    []string
+	Env     map[string]string
+	EnvFrom []string // names only; the values come from the environment that the fleet was started with
+	Model   string
+	Trust   string // "" inherits the user's own set-up; "sandboxed"
+}
+
+// Fleet holds what concerns the machine and not a project; it is taken from the user's file only.
+type Fleet struct {
+	MaxAgents     int           // 0: by memory and cores, see DefaultMaxAgents
+	MaxChecks     int           // 0: half the cores
+	MinFreeMemory int64         // bytes; below it no agent is started
+	MinFreeDisk   int64         // bytes; below it no agent is started
+	Wait          time.Duration // default of Task.WaitLimit
+	TmuxConf      string        // absolute path of a file that the tmux server sources; "" is none
+}
+
+// Default is the configuration without any file.
+func Default() Config {
+	c := Config{
+		Task: Task{
+			Agent: kindClaude, Publish: event.PublishBranch, Timeout: 3 * time.Hour,
+			Attempts: 3, Rounds: 5, Respawns: 20, Keep: 24 * time.Hour, WaitLimit: 15 * time.Minute,
+		},
+		Agents: map[string]Agent{},
+		Fleet:  Fleet{MinFreeMemory: 512 << 20, MinFreeDisk: 1 << 30, Wait: 15 * time.Minute},
+		Origin: map[string]string{},
+	}
+	for _, k := range keys() {
+		if !k.open() {
+			c.Origin[k.path] = originDefault
+		}
+	}
+	return c
+}
+
+const originDefault = "default"
+
+// defaultCheckTimeout ends a check that names no timeout of its own.
+const defaultCheckTimeout = 10 * time.Minute
+
+// Agent finds an agent by name: one of the files, or a built-in one. An unknown name is a fault.Usage that lists
+// the known.
+func (c Config) Agent(name string) (Agent, error) {
+	if a, ok := c.Agents[name]; ok {
+		return a, nil
+	}
+	if slices.Contains(kinds(), name) {
+		return Agent{Name: name, Kind: name}, nil
+	}
+	return Agent{}, fault.New(fault.Usage, "unknown agent %q", name).
+		WithHint("%s", hintWord(name, c.agentNames(), "Known agents", "Or describe it in "+ProjectFile+" under [agents.NAME]."))
+}
+
+// agentNames are all names that Agent finds, sorted.
+func (c Config) agentNames() []string {
+	names := kinds()
+	for n := range c.Agents {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// DefaultMaxAgents is how many agents run at once where the user set no number: two for each core, and no more
+// than the memory (in bytes) holds, but one at least.
+func DefaultMaxAgents(memBytes uint64, cores int) int {
+	const perAgent = 3 << 29 // 1.5 GiB: an agent with its language server and a build
+	byMemory := int(min(memBytes/perAgent, 1<<16))
+	return max(1, min(2*cores, byMemory))
+}
+
+// The kinds of agent. They are words of the configuration; what they mean is known to the agent package alone.
+const (
+	kindClaude  = "claude"
+	kindCommand = "command"
+	kindSim     = "sim"
+)
+
+// kinds are the words for agents.NAME.kind, which are names of built-in agents as well.
+func kinds() []string { return []string{kindClaude, kindCommand, kindSim} }

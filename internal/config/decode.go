@@ -1,0 +1,270 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"muster/internal/event"
+	"muster/internal/fault"
+)
+
+// scope says whose file it is, since some tables belong to one only.
+type scope int
+
+const (
+	userScope scope = iota
+	projectScope
+)
+
+// draft is a configuration while files are laid over it.
+type draft struct {
+	Config
+	agents map[string]*Agent
+	setBy  map[string]string // path to file:line:col of what was set, to place complaints about the whole
+}
+
+func newDraft(c Config) *draft {
+	d := &draft{Config: c, agents: map[string]*Agent{}, setBy: map[string]string{}}
+	d.Origin = maps.Clone(c.Origin)
+	if d.Origin == nil {
+		d.Origin = map[string]string{}
+	}
+	d.Checks = slices.Clone(c.Checks)
+	for name, a := range c.Agents {
+		a.Env = maps.Clone(a.Env)
+		d.agents[name] = &a
+	}
+	return d
+}
+
+// check is the check of that name, made at the end of the line if it is new.
+func (d *draft) check(name string) *event.Check {
+	for i := range d.Checks {
+		if d.Checks[i].Name == name {
+			return &d.Checks[i]
+		}
+	}
+	d.Checks = append(d.Checks, event.Check{Name: name, Timeout: defaultCheckTimeout})
+	return &d.Checks[len(d.Checks)-1]
+}
+
+func (d *draft) agent(name string) *Agent {
+	a := d.agents[name]
+	if a == nil {
+		a = &Agent{Name: name}
+		d.agents[name] = a
+	}
+	if a.Env == nil {
+		a.Env = map[string]string{}
+	}
+	return a
+}
+
+// config finishes the draft.
+func (d *draft) config() Config {
+	c := d.Config
+	c.Agents = map[string]Agent{}
+	for name, a := range d.agents {
+		c.Agents[name] = *a
+	}
+	return c
+}
+
+// complaint is one thing wrong in a file.
+type complaint struct {
+	where, what, hint string
+}
+
+// maxComplaints keeps the error readable; the rest shows when these are repaired.
+const maxComplaints = 10
+
+// asError joins complaints to one fault.Usage, one a line; nil if there is none.
+func asError(all []complaint) error {
+	if len(all) == 0 {
+		return nil
+	}
+	var msg []string
+	hint := ""
+	for i, c := range all {
+		if i == maxComplaints {
+			msg = append(msg, fmt.Sprintf("and %d more", len(all)-i))
+			break
+		}
+		msg = append(msg, c.where+": "+c.what)
+		if hint == "" {
+			hint = c.hint
+		}
+	}
+	if hint == "" {
+		hint = "Every key is described in docs/reference/config.md; `muster config show` prints what is in force."
+	}
+	return fault.New(fault.Usage, "%s", strings.Join(msg, "\n")).WithHint("%s", hint)
+}
+
+// lay puts one file over the draft. The error holds every complaint about it.
+func (d *draft) lay(file string, s scope, data []byte) error {
+	entries, err := scan(file, data)
+	if err != nil {
+		return err
+	}
+	var wrong []complaint
+	var refused []string // a path that was complained about; what is below it is not worth a second line
+	for _, e := range entries {
+		dotted := strings.Join(e.path, "\x00")
+		if slices.ContainsFunc(refused, func(r string) bool { return strings.HasPrefix(dotted+"\x00", r) }) {
+			continue
+		}
+		if c := d.entry(file, s, e); c != nil {
+			c.where = e.at.in(file)
+			wrong = append(wrong, *c)
+			refused = append(refused, dotted+"\x00")
+			if len(wrong) > 2*maxComplaints {
+				break
+			}
+		}
+	}
+	return asError(wrong)
+}
+
+// entry takes one entry over, or says what is wrong with it.
+func (d *draft) entry(file string, s scope, e entry) *complaint {
+	if c := misplaced(s, e.path[0]); c != nil {
+		return c
+	}
+	k, isTable := find(e.path)
+	dotted := strings.Join(e.path, ".")
+	switch {
+	case k == nil && !isTable:
+		return unknown(e)
+	case e.array:
+		return &complaint{
+			what: fmt.Sprintf("%s is one table, not an array of tables", dotted),
+			hint: fmt.Sprintf("Write [%s] with single brackets.", dotted),
+		}
+	case e.table && !isTable:
+		return &complaint{what: fmt.Sprintf("%s must be %s, not a table", dotted, k.wants())}
+	case !e.table && k == nil:
+		return &complaint{
+			what: fmt.Sprintf("%s must be a table, not %s", dotted, typeName(e.value)),
+			hint: fmt.Sprintf("Write [%s] on a line of its own, and its keys below it.", dotted),
+		}
+	}
+	name, err := entryName(e.path)
+	if err != nil {
+		return asComplaint(err)
+	}
+	at := e.at.in(file)
+	d.setBy[dotted] = at
+	if e.table {
+		d.touch(e.path)
+		return nil
+	}
+	if err := k.set(k.field(d, name), e); err != nil {
+		c := asComplaint(err)
+		c.what = dotted + " " + c.what
+		return c
+	}
+	if k.path == "checks.NAME" {
+		dotted += ".run"
+	}
+	d.Origin[dotted] = fmt.Sprintf("%s:%d", file, e.at.line)
+	return nil
+}
+
+// touch makes a check or an agent that has a table, be it empty: a check without a command must be noticed.
+func (d *draft) touch(path []string) {
+	if len(path) < 2 {
+		return
+	}
+	switch path[0] {
+	case "checks":
+		d.check(path[1])
+	case "agents":
+		d.agent(path[1])
+	}
+}
+
+func asComplaint(err error) *complaint {
+	c := &complaint{what: err.Error()}
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		c.what, c.hint = f.Message, f.Hint
+	}
+	return c
+}
+
+func misplaced(s scope, table string) *complaint {
+	switch {
+	case s == projectScope && table == "fleet":
+		return &complaint{
+			what: "[fleet] does not belong in a project's " + ProjectFile,
+			hint: "Put [fleet] into your own ~/.config/muster/" + UserFile + " ($MUSTER_HOME/" + UserFile + " if that is set): it concerns the machine.",
+		}
+	case s == userScope && table == "checks":
+		return &complaint{
+			what: "[checks] does not belong in the user's " + UserFile,
+			hint: "Put [checks] into the " + ProjectFile + " at the root of the project: they come from there alone.",
+		}
+	}
+	return nil
+}
+
+// find is the row of a path, if it is a value, and whether it may be a table; checks.NAME may be both.
+func find(path []string) (k *key, isTable bool) {
+	for _, row := range keys() {
+		parts := strings.Split(row.path, ".")
+		if len(path) > len(parts) || !matches(path, parts) {
+			continue
+		}
+		if len(path) < len(parts) {
+			isTable = true
+		} else if k == nil {
+			k = &row
+		}
+	}
+	return k, isTable
+}
+
+// matches compares a path with the beginning of a pattern.
+func matches(path, pattern []string) bool {
+	for i, p := range path {
+		if pattern[i] != p && pattern[i] != "NAME" && pattern[i] != "VAR" {
+			return false
+		}
+	}
+	return true
+}
+
+// entryName is the NAME of a path, checked; "" where it has none.
+func entryName(path []string) (string, error) {
+	if len(path) < 2 || path[0] != "checks" && path[0] != "agents" {
+		return "", nil
+	}
+	name := path[1]
+	if !validName(name) {
+		return "", fault.New(fault.Usage, "bad name %q below [%s]", name, path[0]).
+			WithHint("%s", nameRule)
+	}
+	return name, nil
+}
+
+const nameRule = "A name is 1 to 64 of the characters A-Z a-z 0-9 _ . - and does not begin with a dash."
+
+// validName allows what is safe as a file name and as a word of a command line.
+func validName(s string) bool {
+	if s == "" || len(s) > 64 || s == "." || s == ".." || s[0] == '-' {
+		return false
+	}
+	for _, r := range s {
+		if !isWord(r) && r != '.' && r != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+func isWord(r rune) bool {
+	return r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+}

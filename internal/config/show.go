@@ -1,0 +1,139 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Row is one value in force, for `muster config show`.
+type Row struct {
+	Key    string `json:"key"`    // dotted path
+	Value  string `json:"value"`  // as TOML writes it
+	Origin string `json:"origin"` // file:line, or "default"
+}
+
+// Show lists every value in force, in the order of the reference; names stand for themselves, and a value of an
+// agent or check that was set nowhere is left out.
+func (c Config) Show() []Row {
+	d := newDraft(c)
+	var rows []Row
+	for _, k := range keys() {
+		switch {
+		case !k.open():
+			rows = append(rows, c.row(k.path, k, k.field(d, "")))
+		case k.path == "checks.NAME":
+			// the short form of checks.NAME.run
+		case strings.HasPrefix(k.path, "checks."):
+			// below, check by check: their order counts
+		case strings.HasSuffix(k.path, ".VAR"):
+			for _, name := range sortedKeys(d.agents) {
+				for _, v := range sortedKeys(d.agents[name].Env) {
+					path := "agents." + name + ".env." + v
+					rows = append(rows, c.row(path, k, d.agents[name].Env[v]))
+				}
+			}
+		default:
+			for _, name := range sortedKeys(d.agents) {
+				path := strings.Replace(k.path, "NAME", name, 1)
+				if _, set := c.Origin[path]; set {
+					rows = append(rows, c.row(path, k, k.field(d, name)))
+				}
+			}
+		}
+	}
+	for _, check := range c.Checks {
+		for _, k := range checkKeys()[1:] {
+			rows = append(rows, c.row(strings.Replace(k.path, "NAME", check.Name, 1), k, k.field(d, check.Name)))
+		}
+	}
+	return rows
+}
+
+func (c Config) row(path string, k key, field any) Row {
+	origin := c.Origin[path]
+	if origin == "" {
+		origin = originDefault
+	}
+	return Row{Key: path, Value: k.literal(field), Origin: origin}
+}
+
+// literal writes a value as TOML.
+func (k *key) literal(field any) string {
+	switch f := field.(type) {
+	case string:
+		return quote(f)
+	case *string:
+		if *f == "" && k.kind == kindWord {
+			return quote(trustInherit)
+		}
+		return quote(*f)
+	case *int:
+		return strconv.Itoa(*f)
+	case *time.Duration:
+		return quote(FormatDuration(*f))
+	case *int64:
+		return quote(formatSize(*f))
+	case *bool:
+		if *f {
+			return quote(onEdit)
+		}
+		return "[]"
+	case *[]string:
+		q := make([]string, len(*f))
+		for i, s := range *f {
+			q[i] = quote(s)
+		}
+		return "[" + strings.Join(q, ", ") + "]"
+	}
+	return fmt.Sprint(field)
+}
+
+// quote writes a basic string of TOML.
+func quote(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		case r < ' ' || r == 0x7f:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// FormatDuration writes a duration as people do: "3h", not "3h0m0s".
+func FormatDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+func formatSize(n int64) string {
+	for i, unit := range []string{"TiB", "GiB", "MiB", "KiB"} {
+		if one := int64(1) << (40 - 10*i); n >= one && n%one == 0 {
+			return fmt.Sprintf("%d%s", n/one, unit)
+		}
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
