@@ -171,5 +171,8 @@ func escape(s string) int {
 			}
 		}
 	}
+	if s[1] < 0x20 || s[1] > 0x7e {
+		return 1 // no sequence: what follows is a character of its own
+	}
 	return 2
 }

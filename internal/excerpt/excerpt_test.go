@@ -80,6 +80,7 @@ func TestLine(t *testing.T) {
 func FuzzUseful(f *testing.F) {
 	f.Add([]byte("a.go:1:2: x\n\x1b[31mred\x1b[0m"), 100)
 	f.Add([]byte(strings.Repeat("ä\r\n", 500)), 700)
+	f.Add([]byte("\x1b\xff\x1bä\x1b\n"), 133)
 	f.Fuzz(func(t *testing.T, out []byte, limit int) {
 		if limit < 0 || limit > 1<<16 {
 			return
