@@ -32,6 +32,7 @@ type Cmd struct {
 	Stderr    io.Writer     // nil collects into Result.Stderr
 	Timeout   time.Duration // 0 is DefaultTimeout; negative is none but the context's
 	MaxOutput int           // bytes kept of each stream; 0 is DefaultMaxOutput
+	Files     []*os.File    // further open files of the program, from descriptor 3 on, such as a lock it shall share
 }
 
 // Result is what a program that ran left behind.
@@ -81,7 +82,7 @@ func Do(ctx context.Context, c Cmd) (Result, error) {
 	}
 	stdout, stderr := &capped{limit: limit}, &capped{limit: limit}
 	cmd := command(ctx, c.Argv, c.Dir, c.Env)
-	cmd.Stdin = c.Stdin
+	cmd.Stdin, cmd.ExtraFiles = c.Stdin, c.Files
 	cmd.Stdout, cmd.Stderr = io.Writer(stdout), io.Writer(stderr)
 	if c.Stdout != nil {
 		cmd.Stdout = c.Stdout
