@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -207,6 +208,23 @@ func TestManyMistakesAreCountedNotListed(t *testing.T) {
 	_, err := ParseProject("muster.toml", []byte(b.String()))
 	if err == nil || strings.Count(err.Error(), "\n") != maxComplaints || !strings.HasSuffix(err.Error(), "and 5 more") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestChecksWithoutEndAreRefusedQuickly(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	b.WriteString("[checks]\n")
+	for i := range 50000 {
+		fmt.Fprintf(&b, "c%d = 'true'\n", i)
+	}
+	begin := time.Now()
+	_, err := ParseProject("muster.toml", []byte(b.String()))
+	if err == nil || !strings.Contains(err.Error(), "more than 100 checks") {
+		t.Errorf("got %v", err)
+	}
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("took %v", took)
 	}
 }
 

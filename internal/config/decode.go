@@ -22,12 +22,13 @@ const (
 // draft is a configuration while files are laid over it.
 type draft struct {
 	Config
+	keys   []key
 	agents map[string]*Agent
 	setBy  map[string]string // path to file:line:col of what was set, to place complaints about the whole
 }
 
 func newDraft(c Config) *draft {
-	d := &draft{Config: c, agents: map[string]*Agent{}, setBy: map[string]string{}}
+	d := &draft{Config: c, keys: keys(), agents: map[string]*Agent{}, setBy: map[string]string{}}
 	d.Origin = maps.Clone(c.Origin)
 	if d.Origin == nil {
 		d.Origin = map[string]string{}
@@ -77,6 +78,9 @@ func (d *draft) config() Config {
 type complaint struct {
 	where, what, hint string
 }
+
+// mostNamed is more checks or agents than a night has room for.
+const mostNamed = 100
 
 // maxComplaints keeps the error readable; the rest shows when these are repaired.
 const maxComplaints = 10
@@ -134,7 +138,7 @@ func (d *draft) entry(file string, s scope, e entry) *complaint {
 	if c := misplaced(s, e.path[0]); c != nil {
 		return c
 	}
-	k, isTable := find(e.path)
+	k, isTable := d.find(e.path)
 	dotted := strings.Join(e.path, ".")
 	switch {
 	case k == nil && !isTable:
@@ -155,6 +159,12 @@ func (d *draft) entry(file string, s scope, e entry) *complaint {
 	name, err := entryName(e.path)
 	if err != nil {
 		return asComplaint(err)
+	}
+	if len(d.Checks) > mostNamed || len(d.agents) > mostNamed {
+		return &complaint{
+			what: fmt.Sprintf("more than %d checks or agents", mostNamed),
+			hint: "One check may be a script that does many things.",
+		}
 	}
 	at := e.at.in(file)
 	d.setBy[dotted] = at
@@ -212,8 +222,9 @@ func misplaced(s scope, table string) *complaint {
 }
 
 // find is the row of a path, if it is a value, and whether it may be a table; checks.NAME may be both.
-func find(path []string) (k *key, isTable bool) {
-	for _, row := range keys() {
+func (d *draft) find(path []string) (k *key, isTable bool) {
+	for i := range d.keys {
+		row := &d.keys[i]
 		parts := strings.Split(row.path, ".")
 		if len(path) > len(parts) || !matches(path, parts) {
 			continue
@@ -221,7 +232,7 @@ func find(path []string) (k *key, isTable bool) {
 		if len(path) < len(parts) {
 			isTable = true
 		} else if k == nil {
-			k = &row
+			k = row
 		}
 	}
 	return k, isTable

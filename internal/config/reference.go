@@ -1,0 +1,192 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/google/jsonschema-go/jsonschema"
+)
+
+// Reference is docs/reference/config.md: every key with type, default and meaning.
+func Reference() string {
+	var b strings.Builder
+	b.WriteString(referenceHead)
+	for _, s := range tables() {
+		fmt.Fprintf(&b, "\n## [%s]\n\n%s\n\n| key | type | default | meaning |\n|---|---|---|---|\n", s.name, s.doc)
+		for _, k := range keys() {
+			if !strings.HasPrefix(k.path, s.name+".") {
+				continue
+			}
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", k.path, k.typeWords(), k.defaultWords(), strings.ReplaceAll(k.doc, "|", `\|`))
+		}
+	}
+	b.WriteString("\n## An example\n\n```toml\n" + example + "```\n")
+	return b.String()
+}
+
+const referenceHead = `# Configuration
+
+<!-- Generated from internal/config/keys.go by "go test ./internal/config -update". Do not edit. -->
+
+Muster reads two files, both TOML and both optional: the user's ` + "`$XDG_CONFIG_HOME/muster/config.toml`" + `
+(` + "`$MUSTER_HOME/config.toml`" + ` if that is set), and over it ` + "`muster.toml`" + ` at the root of the checkout that
+` + "`muster dispatch`" + ` is run for, committed or not. Flags go over both. What is in force, and where each value came
+from, is printed by ` + "`muster config show`" + `. An unknown key is an error that names its line and column.
+
+Durations are strings: ` + "`\"90s\"`, `\"20m\"`, `\"1h30m\"`, `\"2d\"`" + `. Sizes are strings such as ` + "`\"512MiB\"`" + `, or bytes.
+NAME is a name of your choice: letters, digits, ` + "`_ . -`" + `, 64 at most.
+`
+
+const example = `[task]
+agent = "claude"
+publish = "branch"
+timeout = "3h"
+rounds = 5
+
+[checks]
+build = { run = "go build ./...", on = "edit" }
+test = { run = "go test ./...", timeout = "20m" }
+lint = "golangci-lint run"
+
+[workspace]
+setup = "npm ci"
+copy = [".env"]
+
+[agents.claude]
+args = ["--permission-mode", "acceptEdits"]
+env_from = ["ANTHROPIC_API_KEY"]
+
+[agents.mine]
+kind = "command"
+command = ["./agent.sh", "{prompt_file}"]
+`
+
+func (k *key) typeWords() string {
+	switch k.kind {
+	case kindWord:
+		return "`" + strings.ReplaceAll(quoted(k.words), ", ", "` `") + "`"
+	case kindCount:
+		if k.max == mostCount && k.min >= 0 {
+			return fmt.Sprintf("integer from %d on", k.min)
+		}
+	case kindEnv:
+		return "string"
+	case kindEdit:
+		return "`\"edit\"`, `[\"edit\"]`"
+	}
+	return string(k.kind)
+}
+
+func (k *key) defaultWords() string {
+	if k.def == "" {
+		return "–"
+	}
+	if strings.HasPrefix(k.def, `"`) || k.kind == kindCount && strings.Trim(k.def, "0123456789") == "" || k.def == "[]" {
+		return "`" + k.def + "`"
+	}
+	return k.def
+}
+
+// Schema is the JSON schema of both files, for editors.
+func Schema() ([]byte, error) {
+	root := &jsonschema.Schema{
+		Schema: "https://json-schema.org/draft/2020-12/schema", Title: "muster configuration",
+		Type: "object", Properties: map[string]*jsonschema.Schema{}, AdditionalProperties: never(),
+	}
+	for _, s := range tables() {
+		at := object(root, s.name)
+		at.Description = s.doc
+	}
+	for _, k := range keys() {
+		parts := strings.Split(k.path, ".")
+		at := root
+		for _, part := range parts[:len(parts)-1] {
+			at = object(at, part)
+		}
+		last := parts[len(parts)-1]
+		switch last {
+		case "NAME": // the short form of a check; its table is added by object
+			at.AdditionalProperties = &jsonschema.Schema{AnyOf: []*jsonschema.Schema{k.schema(), table()}}
+			at.PropertyNames = &jsonschema.Schema{Pattern: namePattern}
+		case "VAR":
+			at.AdditionalProperties = k.schema()
+		default:
+			at.Properties[last] = k.schema()
+			at.PropertyOrder = append(at.PropertyOrder, last)
+		}
+	}
+	root.PropertyOrder = nil
+	data, err := json.MarshalIndent(root, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("write schema: %w", err)
+	}
+	return append(data, '\n'), nil
+}
+
+const (
+	namePattern     = `^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}$`
+	durationPattern = `^([0-9]+d)?([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))*$`
+	sizePattern     = `^[0-9]+ ?([KMGT](iB|B)?|B)?$`
+)
+
+func never() *jsonschema.Schema { return &jsonschema.Schema{Not: &jsonschema.Schema{}} }
+
+func table() *jsonschema.Schema {
+	return &jsonschema.Schema{Type: "object", Properties: map[string]*jsonschema.Schema{}, AdditionalProperties: never()}
+}
+
+// object is the schema of the table called part below at, made if it is not there.
+func object(at *jsonschema.Schema, part string) *jsonschema.Schema {
+	if part != "NAME" {
+		if at.Properties[part] == nil {
+			at.Properties[part] = table()
+		}
+		return at.Properties[part]
+	}
+	if at.AdditionalProperties == nil || at.AdditionalProperties.Not != nil {
+		at.AdditionalProperties = table()
+		at.PropertyNames = &jsonschema.Schema{Pattern: namePattern}
+	}
+	if either := at.AdditionalProperties.AnyOf; either != nil {
+		return either[len(either)-1]
+	}
+	return at.AdditionalProperties
+}
+
+func (k *key) schema() *jsonschema.Schema {
+	s := &jsonschema.Schema{Description: k.doc}
+	if json.Valid([]byte(k.def)) {
+		s.Default = json.RawMessage(k.def)
+	}
+	text := func(pattern string) *jsonschema.Schema { return &jsonschema.Schema{Type: "string", Pattern: pattern} }
+	switch k.kind {
+	case kindCount:
+		least, most := float64(k.min), float64(k.max)
+		s.Type, s.Minimum, s.Maximum = "integer", &least, &most
+	case kindWord:
+		for _, w := range k.words {
+			s.Enum = append(s.Enum, w)
+		}
+	case kindDuration:
+		s.Type, s.Pattern = "string", durationPattern
+	case kindSize:
+		zero := 0.0
+		s.AnyOf = []*jsonschema.Schema{text(sizePattern), {Type: "integer", Minimum: &zero}}
+	case kindList, kindPaths, kindNames:
+		s.Type, s.Items = "array", text("")
+	case kindArgv:
+		one := 1
+		s.Type, s.Items, s.MinItems = "array", text(""), &one
+	case kindEdit:
+		edit := &jsonschema.Schema{Enum: []any{onEdit}}
+		s.AnyOf = []*jsonschema.Schema{edit, {Type: "array", Items: edit}}
+	case kindName:
+		s.Type, s.Pattern = "string", namePattern
+	case kindScript:
+		s.Type, s.Pattern = "string", `\S`
+	case kindText, kindEnv, kindFile:
+		s.Type = "string"
+	}
+	return s
+}
