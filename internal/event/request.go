@@ -27,8 +27,6 @@ type AnswerRequested struct {
 	Request  string   `json:"request"`
 	Decision Decision `json:"decision"`
 	Text     string   `json:"text,omitempty"`
-	// Message carries the answer when no process waits for it any more.
-	Message MessageID `json:"message"`
 }
 
 // InterruptRequested asks to interrupt the agent's turn.

@@ -9,6 +9,9 @@ import (
 // keptMessages bounds the settled messages that a task remembers; the log keeps all.
 const keptMessages = 50
 
+// SourceExit is the source of the record that an exit stands for, where an exit ends the turn.
+const SourceExit = "exit"
+
 // Apply folds an event into a task. It decides nothing: what an event means was settled when it was written, so
 // that old logs fold the same way whatever the rules have become. An event it does not know changes nothing.
 func Apply(t Task, e event.Event) Task {
@@ -42,12 +45,16 @@ func Apply(t Task, e event.Event) Task {
 	case event.RoundFinished:
 		t.Rounds = judged(t.Rounds, p)
 		t.Agent.Fresh = false
+		if p.Void == "" {
+			t.APIErrors = 0
+		}
 	case event.RequestOpened:
 		t.Request = &p
 	case event.RequestClosed:
 		t.Request = nil
 	case event.RetryRequested:
 		t.Rounds.Spent = 0
+		t.DepsMet = true // a person wants it to go on, whatever became of what it came after
 	default:
 		t = applyAgent(t, e)
 		t = applyBook(t, e)
@@ -89,6 +96,9 @@ func applyAgent(t Task, e event.Event) Task {
 		t.Agent.Live, t.Agent.Process, t.Agent.Pane = true, p.Process, p.Pane
 		t.Agent.Launches = 0
 		t.Session = p.Session
+		if t.Agent.Turn == "" && t.Spec.Traits.FirstRecord == 0 {
+			t.Agent.Turn = TurnBusy // a kind that promises no records works from its launch on
+		}
 	case event.AgentExited:
 		t.Agent.Live, t.Agent.Turn = false, ""
 	case event.AgentReported:
@@ -130,12 +140,11 @@ func reported(t Task, r event.Record) Task {
 			a.Turn = TurnBackground
 		}
 	case event.RecordIdle:
-		a.Fresh = a.Fresh || a.Turn != TurnIdle
+		// Ready before it was ever busy is not the end of a turn.
+		a.Fresh = a.Fresh || a.Turn == TurnBusy || a.Turn == TurnBackground || r.Src == SourceExit
 		a.Turn = TurnIdle
 		if r.Background {
 			a.Turn = TurnBackground
-		} else if r.Src == "hook" || r.Src == "sim" {
-			t.APIErrors = 0
 		}
 	case event.RecordDone:
 		a.Claimed = true
@@ -170,8 +179,6 @@ func applyBook(t Task, e event.Event) Task {
 		t.Deadlines = withoutDeadline(t.Deadlines, p.Name)
 	case event.SendRequested:
 		t = addMessage(t, Message{ID: p.Message, State: event.MessageWaiting, Why: event.WhyMessage})
-	case event.AnswerRequested:
-		t.LastMessage++ // its id is used if no process waits for the answer any more
 	case event.MessageQueued:
 		t = addMessage(t, Message{ID: p.Message, State: event.MessageWaiting, Why: p.Why})
 	case event.MessageMoved:

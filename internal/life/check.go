@@ -1,0 +1,212 @@
+package life
+
+import (
+	"fmt"
+	"strings"
+
+	"muster/internal/event"
+)
+
+// maxVoids is how often in a row a verdict may be void, or the checks fail to run, before a person is asked.
+const maxVoids = 3
+
+// feedbackLimit bounds the text of one feedback, in bytes: enough for the useful part of several failures, and
+// little beside an agent's context.
+const feedbackLimit = 12 << 10
+
+// judge begins a round of checks when the agent has ended a turn and nothing waits to be told to it.
+func (s *step) judge() {
+	if s.t.State != event.Working || !s.t.Agent.Fresh || len(s.t.Open) > 0 {
+		return
+	}
+	if s.t.Agent.Live && s.t.Agent.Turn != TurnIdle {
+		return
+	}
+	if s.messageWaits() {
+		return
+	}
+	s.move(ruleTurnEnded, "", "")
+	s.check()
+}
+
+func (s *step) check() {
+	a := event.Action{Kind: event.ActCheck, Round: s.t.Rounds.Count + 1}
+	if s.t.Rounds.Last != nil {
+		a.Known = s.t.Rounds.Last.Tree
+	}
+	s.act(a)
+}
+
+// checked takes the outcome of a round.
+func (s *step) checked(round *event.RoundFinished, f *Failure) {
+	if s.t.State != event.Checking {
+		return
+	}
+	if f != nil || round == nil {
+		s.checksFailed(f)
+		return
+	}
+	last := s.t.Rounds.Last
+	switch {
+	case s.t.Agent.Live && s.t.Agent.Turn != TurnIdle:
+		round.Void = "the agent went on working"
+		s.emit(*round)
+		s.move(ruleRoundVoid, "", round.Void)
+	case round.Moved && s.t.Rounds.Voids+1 < maxVoids:
+		round.Void = "the work changed while it was judged"
+		s.emit(*round)
+		s.check()
+	case round.Moved:
+		s.emit(*round)
+		s.red(*round, last, movedText(*round))
+	case s.messageWaits():
+		round.Void = "a message waits for the agent"
+		s.emit(*round)
+		s.move(ruleRoundVoid, "", round.Void)
+	case !round.Changed && s.t.Spec.Publish != event.PublishNone:
+		s.emit(*round)
+		s.unchanged(*round, last)
+	case allGreen(round.Results):
+		s.emit(*round)
+		s.move(ruleRoundGreen, "", verdictText(*round))
+		s.act(event.Action{Kind: event.ActPublish, Tree: round.Tree})
+	default:
+		s.emit(*round)
+		s.red(*round, last, feedbackText(*round))
+	}
+}
+
+// checksFailed reacts to checks that could not be run at all.
+func (s *step) checksFailed(f *Failure) {
+	text := "the round left no result"
+	if f != nil {
+		text = f.Text
+	}
+	if f != nil && f.Kind == FailRefused || s.t.Rounds.Voids+1 >= maxVoids {
+		s.park(ruleChecksBroken, ReasonChecksBroken, text)
+		return
+	}
+	s.emit(event.RoundFinished{Round: s.t.Rounds.Count + 1, Void: text})
+	s.check()
+}
+
+// red gives a failed round back to the agent, unless that would lead nowhere.
+func (s *step) red(round event.RoundFinished, last *event.RoundFinished, text string) {
+	switch {
+	case last != nil && last.Tree == round.Tree && fingerprint(*last) == fingerprint(round):
+		s.park(ruleNoProgress, ReasonNoProgress, verdictText(round)+", as in the round before, and nothing was changed since")
+	case s.t.Rounds.Spent >= s.t.Spec.Rounds:
+		s.park(ruleRoundsUsed, ReasonRounds, fmt.Sprintf("%s, and %d of %d rounds are used", verdictText(round), s.t.Rounds.Spent, s.t.Spec.Rounds))
+	default:
+		s.feedback(text, verdictText(round))
+	}
+}
+
+// unchanged reacts to a turn that ended without a change: it is said once, then a person is asked.
+func (s *step) unchanged(round event.RoundFinished, last *event.RoundFinished) {
+	if last != nil && !last.Changed {
+		s.park(ruleNoChange, ReasonNoChange, "the agent ended its turn again, and nothing was changed since the base")
+		return
+	}
+	if s.t.Rounds.Spent >= s.t.Spec.Rounds {
+		s.park(ruleRoundsUsed, ReasonRounds, "nothing was changed, and all rounds are used")
+		return
+	}
+	s.feedback("You ended your turn, but nothing in the worktree has changed since you began. "+
+		"If the task needs a change, make it now. If it needs none, say why with `muster note`, then end your turn.", "nothing was changed")
+}
+
+func (s *step) feedback(text, detail string) {
+	s.emit(event.MessageQueued{Message: s.nextMessage(), Text: text, Why: event.WhyFeedback})
+	s.move(ruleRoundRed, "", detail)
+}
+
+func (s *step) messageWaits() bool {
+	_, waits := s.firstOpen()
+	return waits
+}
+
+func allGreen(results []event.CheckResult) bool {
+	for _, r := range results {
+		if !r.Green() {
+			return false
+		}
+	}
+	return true
+}
+
+// fingerprint is what two rounds have in common if they failed in the same way.
+func fingerprint(r event.RoundFinished) string {
+	var b strings.Builder
+	for _, c := range r.Results {
+		if !c.Green() {
+			fmt.Fprintf(&b, "%s\x00%d\x00%d\x00%v\x00%s\x00", c.Name, c.Exit, c.Signal, c.TimedOut, c.Excerpt)
+		}
+	}
+	return b.String()
+}
+
+// verdictText is a round in a few words.
+func verdictText(r event.RoundFinished) string {
+	if len(r.Results) == 0 {
+		return "no checks"
+	}
+	var red []string
+	for _, c := range r.Results {
+		if !c.Green() {
+			red = append(red, c.Name)
+		}
+	}
+	if len(red) == 0 {
+		return fmt.Sprintf("all %d checks passed", len(r.Results))
+	}
+	return strings.Join(red, ", ") + " failed"
+}
+
+// feedbackText is what the agent is told about a red round: each failing command, how it ended, and the
+// useful part of what it said.
+func feedbackText(r event.RoundFinished) string {
+	var b strings.Builder
+	b.WriteString("Your work does not pass its checks yet.\n")
+	budget := feedbackLimit
+	for _, c := range r.Results {
+		if c.Green() {
+			continue
+		}
+		excerpt := c.Excerpt
+		if len(excerpt) > budget {
+			excerpt = strings.ToValidUTF8(excerpt[:budget], "") + "\n[…]"
+		}
+		budget = max(500, budget-len(excerpt))
+		fmt.Fprintf(&b, "\n%s failed: `%s` %s\n%s\n", c.Name, c.Run, endText(c), excerpt)
+		if c.Log != "" {
+			fmt.Fprintf(&b, "(all of it: %s)\n", c.Log)
+		}
+	}
+	b.WriteString("\nFix what is wrong in the code, not the check. `muster check` runs the checks now. Then end your turn.")
+	return b.String()
+}
+
+func movedText(r event.RoundFinished) string {
+	return "The files in your worktree changed while the checks ran, again and again, so they have no verdict. " +
+		"Either a check writes into the worktree (let it write elsewhere, or ignore what it writes), or something you started still runs (end it).\n" +
+		"The checks were: " + names(r) + ". Then end your turn."
+}
+
+func names(r event.RoundFinished) string {
+	var out []string
+	for _, c := range r.Results {
+		out = append(out, c.Name)
+	}
+	return strings.Join(out, ", ")
+}
+
+func endText(c event.CheckResult) string {
+	switch {
+	case c.TimedOut:
+		return fmt.Sprintf("did not end in %s", c.Duration.Round(1e9))
+	case c.Signal != 0:
+		return fmt.Sprintf("was ended by signal %d", c.Signal)
+	}
+	return fmt.Sprintf("exited with status %d", c.Exit)
+}

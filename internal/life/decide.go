@@ -1,0 +1,178 @@
+package life
+
+import (
+	"slices"
+	"time"
+
+	"muster/internal/event"
+)
+
+// Decide is the whole judgement about one task: given what it is and what happened, which events follow and
+// what is to be done. now is the caller's clock. The events hold the intent of each action; the caller writes
+// them before it acts. An input that no longer fits (a late outcome, a record of an older generation) is kept
+// as evidence or ignored; none can do harm.
+func Decide(t Task, in Input, now time.Time) ([]event.Event, []event.Action) {
+	s := &step{t: t, now: now}
+	s.take(in)
+	s.settle()
+	return s.events, s.actions
+}
+
+// step is one decision under way: each event is folded at once, so that what follows sees it.
+type step struct {
+	t       Task
+	now     time.Time
+	events  []event.Event
+	actions []event.Action
+}
+
+func (s *step) take(in Input) {
+	switch in := in.(type) {
+	case Heard:
+		s.heard(in.Payload)
+	case Reported:
+		s.reported(in)
+	case Refused:
+		s.emit(event.RecordRefused{Source: in.Source, Why: in.Why})
+	case Exited:
+		s.exited(in)
+	case Finished:
+		s.finished(in)
+	case Due:
+		s.due(in.Name)
+	case Slept:
+		s.slept(in.Gap)
+	case Shelve:
+		s.shelve()
+	case Silent:
+		s.silent(in)
+	case Reviewed:
+		if s.t.State == event.InReview {
+			s.finish()
+		}
+	}
+}
+
+// heard takes requests of verbs and decisions for the fleet.
+func (s *step) heard(p event.Payload) {
+	switch p := p.(type) {
+	case event.SlotGranted:
+		s.slotGranted()
+	case event.DepsMet:
+		if s.t.State == event.Blocked {
+			s.move(ruleDepsMet, "", "")
+		}
+	case event.DepsFailed:
+		if s.t.State == event.Queued || s.t.State == event.Blocked {
+			s.park(ruleDepsFailed, ReasonDependency, string(p.On)+" is "+string(p.State))
+		}
+	case event.SendRequested:
+		if s.t.State == event.Parked {
+			s.back(event.WhyMessage)
+		}
+	case event.AnswerRequested:
+		s.answered(p)
+	case event.InterruptRequested:
+		if _, open := s.t.Action(event.ActInterrupt); s.t.Agent.Live && !open {
+			s.act(event.Action{Kind: event.ActInterrupt})
+		}
+	case event.RetryRequested:
+		if s.t.State == event.Parked {
+			s.back(event.WhyRetry)
+		}
+	case event.RemoveRequested:
+		if _, open := s.t.Action(event.ActRemove); !open && !s.t.Removed && (s.t.State.Final() || s.t.State == event.Parked) {
+			s.act(event.Action{Kind: event.ActRemove, Force: p.Force})
+		}
+	case event.RestoreRequested:
+		if _, open := s.t.Action(event.ActRestore); !open && !s.t.Agent.Live {
+			s.act(event.Action{Kind: event.ActRestore, Ref: p.Ref})
+		}
+	}
+}
+
+// settle draws the consequences that depend on where the task stands and not on how it came there. Being
+// level-triggered, it cannot miss the one event that would have mattered.
+func (s *step) settle() {
+	if s.t.State.Final() {
+		s.freeSlot()
+		return
+	}
+	if s.t.Stopping {
+		s.stop()
+		return
+	}
+	switch s.t.State {
+	case event.Working:
+		s.drain()
+		s.judge()
+	case event.Waiting, event.Stalled:
+		s.drain()
+	case event.Parked:
+		s.freeSlot()
+	}
+}
+
+// emit writes an event and folds it.
+func (s *step) emit(p event.Payload) { s.emitGen(s.t.Gen, p) }
+
+func (s *step) emitGen(gen int, p event.Payload) {
+	e := event.Event{Time: s.now, Task: s.t.ID, Gen: gen, Data: p}
+	s.events = append(s.events, e)
+	s.t = Apply(s.t, e)
+}
+
+// move changes the state by a row of the table. A row that does not fit changes nothing: the caller's
+// condition and the table disagree, which the property tests would show.
+func (s *step) move(r rule, reason event.Reason, detail string) bool {
+	tr := table[r]
+	if !slices.Contains(tr.From, s.t.State) {
+		return false
+	}
+	s.emit(event.TaskMoved{From: s.t.State, To: tr.To, Rule: string(r), Reason: reason, Detail: detail})
+	return true
+}
+
+// act writes the intent of an action and hands it out.
+func (s *step) act(a event.Action) {
+	a.ID = event.NewActionID(s.t.LastAction + 1)
+	if a.Gen == 0 {
+		a.Gen = s.t.Gen
+	}
+	s.emit(event.ActionIntended{Action: a})
+	s.actions = append(s.actions, a)
+}
+
+func (s *step) in(states ...event.State) bool { return slices.Contains(states, s.t.State) }
+
+func (s *step) open(kinds ...event.ActionKind) bool {
+	return slices.ContainsFunc(s.t.Open, func(a event.Action) bool { return slices.Contains(kinds, a.Kind) })
+}
+
+func (s *step) setDeadline(name event.DeadlineName, at time.Time, instant bool) {
+	s.emit(event.DeadlineSet{Name: name, At: at, Instant: instant})
+}
+
+func (s *step) clear(names ...event.DeadlineName) {
+	for _, n := range names {
+		if _, ok := s.t.Deadline(n); ok {
+			s.emit(event.DeadlineCleared{Name: n})
+		}
+	}
+}
+
+// freeSlot gives the slot back as soon as nothing of the task runs any more.
+func (s *step) freeSlot() {
+	if s.t.Slot && !s.t.Agent.Live && !s.open(event.ActStart, event.ActEnd, event.ActPrepare, event.ActCheck, event.ActPublish) {
+		s.emit(event.SlotReleased{})
+	}
+}
+
+// slept moves the durations by the time that nobody could have used.
+func (s *step) slept(gap time.Duration) {
+	for _, d := range s.t.Deadlines {
+		if !d.Instant {
+			s.setDeadline(d.Name, d.At.Add(gap), false)
+		}
+	}
+}

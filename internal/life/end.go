@@ -1,0 +1,296 @@
+package life
+
+import (
+	"fmt"
+	"time"
+
+	"muster/internal/event"
+)
+
+// reviewLimit is how long work may wait for its review.
+const reviewLimit = 14 * 24 * time.Hour
+
+// finished takes the outcome of an action: first its facts, then what follows from them.
+func (s *step) finished(in Finished) {
+	a, ok := openAction(s.t, in.ID)
+	if !ok {
+		return // done already, by this supervisor or the one before
+	}
+	round := s.facts(a, in)
+	errText := ""
+	if in.Failure != nil {
+		errText = in.Failure.Text
+	}
+	s.emitGen(a.Gen, event.ActionFinished{ID: a.ID, What: a.Kind, Error: errText})
+	if s.t.Stopping && a.Kind != event.ActEnd && s.t.State != event.Publishing {
+		return // settle goes on
+	}
+	switch a.Kind {
+	case event.ActPrepare:
+		s.prepared(in.Failure)
+	case event.ActStart:
+		s.launched(in.Failure)
+	case event.ActDeliver:
+		s.delivered(a.Message, in.Failure)
+	case event.ActLook:
+		s.looked(a.Message, in.Failure)
+	case event.ActAnswer:
+		if s.t.Request != nil && s.t.Request.Request == a.Request && in.Failure == nil {
+			s.closeRequest("answered")
+		}
+	case event.ActCheck:
+		s.checked(round, in.Failure)
+	case event.ActPublish:
+		s.published(in.Failure)
+	case event.ActEnd:
+		s.ended(in.Failure)
+	case event.ActClean:
+		s.finish()
+	case event.ActRemove:
+		if s.t.Removed && !s.t.State.Final() {
+			s.move(ruleStopped, ReasonStopped, "removed")
+		}
+	case event.ActInterrupt, event.ActKeep, event.ActClose, event.ActRestore:
+		// the facts say it all
+	}
+}
+
+// facts writes what an action found out or made true. A round is not written here: whether it counts is a decision.
+func (s *step) facts(a event.Action, in Finished) *event.RoundFinished {
+	var round *event.RoundFinished
+	for _, f := range in.Facts {
+		switch f := f.(type) {
+		case event.RoundFinished:
+			round = &f
+		case event.AgentLaunched:
+			if a.Gen == s.t.Gen {
+				s.emitGen(a.Gen, f)
+			}
+		case event.MessageMoved:
+			s.messageFact(f)
+		default:
+			s.emitGen(a.Gen, f)
+		}
+	}
+	return round
+}
+
+// messageFact is what a look at the world proved about a message.
+func (s *step) messageFact(f event.MessageMoved) {
+	m, ok := s.t.Message(f.Message)
+	if !ok || !m.open() {
+		return
+	}
+	s.emitGen(m.Gen, f)
+	if f.To == event.MessageAcked {
+		s.clear(event.DeadlineAck)
+	}
+}
+
+func openAction(t Task, id event.ActionID) (event.Action, bool) {
+	for _, a := range t.Open {
+		if a.ID == id {
+			return a, true
+		}
+	}
+	return event.Action{}, false
+}
+
+// published goes from published work to the end of the agent.
+func (s *step) published(f *Failure) {
+	if s.t.State != event.Publishing {
+		return
+	}
+	switch {
+	case f != nil && f.Kind == FailMoved && s.t.Rounds.Voids+1 < maxVoids:
+		s.emit(event.RoundFinished{Round: s.t.Rounds.Count, Void: f.Text})
+		s.move(ruleTreeMoved, "", f.Text)
+		s.check()
+	case f != nil:
+		s.park(rulePublishRefused, ReasonPublish, f.Text)
+	case s.t.Published != nil && s.t.Published.URL != "":
+		s.move(ruleInReview, "", s.t.Published.URL)
+		s.setDeadline(event.DeadlineReview, s.now.Add(reviewLimit), false)
+		s.endAgent()
+	default:
+		s.endAgent()
+	}
+}
+
+// endAgent ends everything that the agent started; what follows is in ended.
+func (s *step) endAgent() {
+	if !s.open(event.ActEnd) {
+		s.act(event.Action{Kind: event.ActEnd})
+	}
+}
+
+// ended goes on when nothing of the agent runs any more.
+func (s *step) ended(f *Failure) {
+	if s.t.Agent.Live {
+		s.emit(event.AgentExited{Cause: event.CauseEnded})
+	}
+	switch {
+	case s.t.State.Final() || s.t.State == event.Parked || s.t.State == event.InReview:
+		s.freeSlot()
+	case s.t.State == event.Publishing && f == nil && s.t.Spec.Publish != event.PublishNone:
+		s.act(event.Action{Kind: event.ActClean})
+	case s.t.State == event.Publishing:
+		s.finish()
+	case s.t.Stopping:
+		// settle goes on
+	case s.t.Shelved:
+		s.shelved()
+	case s.t.State == event.Starting && s.t.Next != "":
+		s.launch(s.t.Next)
+	}
+}
+
+// finish ends a task well.
+func (s *step) finish() {
+	if !s.move(rulePublished, "", s.doneText()) {
+		return
+	}
+	s.clearAll()
+	s.setDeadline(event.DeadlineKeep, s.now.Add(s.t.Spec.Keep), false)
+	s.freeSlot()
+}
+
+func (s *step) doneText() string {
+	if s.t.Rounds.Last != nil {
+		return verdictText(*s.t.Rounds.Last)
+	}
+	return ""
+}
+
+// park stops here until a person comes: the process ends, its conversation, worktree and last screen stay.
+func (s *step) park(r rule, reason event.Reason, detail string) {
+	if !s.move(r, reason, detail) {
+		return
+	}
+	s.wrapUp()
+}
+
+// fail ends a task for good; its work stays where it is.
+func (s *step) fail(r rule, reason event.Reason, detail string) {
+	if !s.move(r, reason, detail) {
+		return
+	}
+	s.wrapUp()
+}
+
+// wrapUp ends what still runs of a task that goes no further.
+func (s *step) wrapUp() {
+	s.clearAll()
+	if s.t.Agent.Live || s.open(event.ActStart, event.ActCheck) {
+		s.endAgent()
+	}
+	s.freeSlot()
+}
+
+func (s *step) clearAll() {
+	for len(s.t.Deadlines) > 0 {
+		s.clear(s.t.Deadlines[0].Name)
+	}
+}
+
+// stop ends a task that a person stopped: first everything that runs, then its work is kept, then it is over.
+// It is called whenever something changes until then.
+func (s *step) stop() {
+	switch {
+	case s.open(event.ActEnd) || s.t.State == event.Publishing: // what passed is not stopped half-way
+	case s.t.Agent.Live || s.open(event.ActStart, event.ActCheck):
+		if !s.open(event.ActStart) { // a start under way has its end first
+			s.endAgent()
+		}
+	case len(s.t.Open) > 0:
+	case s.t.Worktree != "" && !s.keptSinceStop():
+		s.act(event.Action{Kind: event.ActKeep})
+	default:
+		s.move(ruleStopped, ReasonStopped, "")
+		s.clearAll()
+		s.freeSlot()
+	}
+}
+
+// keptSinceStop tells whether the last thing done was to keep the work.
+func (s *step) keptSinceStop() bool {
+	for _, e := range s.events {
+		if f, ok := e.Data.(event.ActionFinished); ok && f.What == event.ActKeep {
+			return true
+		}
+	}
+	return false
+}
+
+// shelve takes the agent down with the fleet; it is resumed at the next up.
+func (s *step) shelve() {
+	if !s.in(event.Starting, event.Working, event.Waiting, event.Stalled, event.Limited, event.Checking) || s.t.Shelved {
+		return
+	}
+	s.emit(event.Shelved{On: true})
+	if s.open(event.ActStart) {
+		return // launched goes on from here
+	}
+	s.endAgent()
+}
+
+func (s *step) shelved() {
+	s.emit(event.Shelved{On: false})
+	if s.t.Request != nil {
+		s.emit(event.RequestClosed{Request: s.t.Request.Request, How: "gone"})
+	}
+	s.move(ruleShelved, "", "")
+	s.clearAll()
+	s.emit(event.NextPlanned{Why: event.WhyLost})
+	if s.t.Slot {
+		s.emit(event.SlotReleased{})
+	}
+}
+
+// due takes a deadline that has passed. It is gone, whatever follows.
+func (s *step) due(name event.DeadlineName) {
+	d, ok := s.t.Deadline(name)
+	if !ok || d.At.After(s.now) {
+		return
+	}
+	s.clear(name)
+	switch name {
+	case event.DeadlineTimeout:
+		if s.t.State == event.Publishing || s.t.State == event.InReview {
+			return // what passed is not thrown away for being late
+		}
+		s.fail(ruleTimeout, ReasonTimeout, fmt.Sprintf("it ran for %s", s.t.Spec.Timeout))
+	case event.DeadlineFirstRecord:
+		if s.t.State == event.Starting {
+			s.relaunch(event.WhySilent, fmt.Sprintf("no first record within %s", s.t.Spec.Traits.FirstRecord))
+		}
+	case event.DeadlineRestart:
+		s.restart()
+	case event.DeadlineWaiting:
+		s.expire()
+	case event.DeadlineAPIRetry:
+		if s.t.State == event.Limited {
+			s.emit(event.NextPlanned{Why: event.WhyAPI})
+		}
+	case event.DeadlineAck:
+		s.ackDue()
+	case event.DeadlineStall:
+		if s.t.State == event.Stalled {
+			s.park(ruleStallEnd, ReasonSilent, s.t.Detail)
+		}
+	case event.DeadlineReview:
+		s.park(ruleReviewEnd, ReasonReview, "")
+	case event.DeadlineKeep:
+		if s.t.State.Final() {
+			s.act(event.Action{Kind: event.ActClose})
+		}
+	}
+}
+
+// expire parks a task whose request nobody answered; the request stays, so that `answer` brings it back.
+func (s *step) expire() {
+	if s.t.State != event.Waiting || s.t.Request == nil {
+		return
+	}
+	s.park(ruleRequestExpired, event.Reason(s.t.Request.Reason), s.t.Request.Text)
+}

@@ -1,0 +1,124 @@
+package life
+
+import (
+	"time"
+
+	"muster/internal/event"
+)
+
+const (
+	// ackWait is how long a message may be under way before muster looks where it is. A message to a busy agent
+	// arrives only when its tool has ended, so looking is all that follows.
+	ackWait = time.Minute
+	// redeliverPause is how long a message waits that found the door shut (copy mode, an open dialog, a draft).
+	redeliverPause = 5 * time.Second
+)
+
+func (s *step) nextMessage() event.MessageID { return event.NewMessageID(s.t.LastMessage + 1) }
+
+// firstOpen is the oldest message that still has to arrive.
+func (s *step) firstOpen() (Message, bool) {
+	for _, m := range s.t.Messages {
+		if m.open() {
+			return m, true
+		}
+	}
+	return Message{}, false
+}
+
+// drain sends the oldest waiting message if the agent's door is open. One message at a time is under way, so
+// that concurrent senders are serialised.
+func (s *step) drain() {
+	m, ok := s.firstOpen()
+	if !ok || len(s.t.Open) > 0 {
+		return
+	}
+	if !s.t.Agent.Live && s.t.State == event.Working {
+		s.relaunch(m.Why, "") // its first prompt carries all that has not arrived
+		return
+	}
+	if m.State != event.MessageWaiting {
+		return
+	}
+	if _, pause := s.t.Deadline(event.DeadlineAck); pause {
+		return
+	}
+	if !s.t.Agent.Live {
+		return
+	}
+	if !s.doorOpen() {
+		return
+	}
+	s.emit(event.MessageMoved{Message: m.ID, To: event.MessageSending})
+	s.act(event.Action{Kind: event.ActDeliver, Message: m.ID})
+}
+
+// doorOpen tells whether a message can get into the running agent now.
+func (s *step) doorOpen() bool {
+	switch s.t.Spec.Traits.Door {
+	case event.DoorMailbox:
+		return s.t.Agent.Seen
+	case event.DoorPaste:
+		return s.t.Agent.Turn == TurnIdle && s.t.Request == nil
+	case event.DoorRespawn:
+	}
+	return false
+}
+
+// delivered takes the outcome of sending a message: sent is not arrived.
+func (s *step) delivered(id event.MessageID, f *Failure) {
+	m, ok := s.t.Message(id)
+	if !ok || m.State != event.MessageSending {
+		return
+	}
+	switch {
+	case f == nil:
+		s.setDeadline(event.DeadlineAck, s.now.Add(ackWait), false)
+	case f.Kind == FailAgain:
+		s.emit(event.MessageMoved{Message: id, To: event.MessageWaiting, Evidence: f.Text})
+		s.setDeadline(event.DeadlineAck, s.now.Add(redeliverPause), false)
+	default:
+		s.emit(event.MessageMoved{Message: id, To: event.MessageUnknown, Evidence: f.Text})
+	}
+}
+
+// ackDue looks where a message is, or tries the door again.
+func (s *step) ackDue() {
+	m, ok := s.firstOpen()
+	if ok && m.State == event.MessageSending && s.t.Agent.Live && !s.open(event.ActLook, event.ActDeliver) {
+		s.act(event.Action{Kind: event.ActLook, Message: m.ID})
+	}
+}
+
+// looked takes the outcome of a look: the facts moved the message if they proved something; else it is still
+// under way.
+func (s *step) looked(id event.MessageID, f *Failure) {
+	m, ok := s.t.Message(id)
+	if !ok || m.State != event.MessageSending {
+		return
+	}
+	if f != nil && f.Kind == FailUnknown {
+		s.emit(event.MessageMoved{Message: id, To: event.MessageUnknown, Evidence: f.Text})
+		return
+	}
+	s.setDeadline(event.DeadlineAck, s.now.Add(ackWait), false)
+}
+
+// ack notes that a message arrived.
+func (s *step) ack(id event.MessageID, evidence string) {
+	m, ok := s.t.Message(id)
+	if !ok || m.State == event.MessageAcked || m.State == event.MessageFailed {
+		return
+	}
+	s.emit(event.MessageMoved{Message: id, To: event.MessageAcked, Evidence: evidence})
+	s.clear(event.DeadlineAck)
+}
+
+// ackCarried notes that the first prompt of a generation arrived, with all messages that it carried.
+func (s *step) ackCarried(evidence string) {
+	for _, id := range s.t.Agent.Carries {
+		if m, ok := s.t.Message(id); ok && m.State == event.MessageSending && m.Gen == s.t.Gen {
+			s.ack(id, evidence)
+		}
+	}
+}

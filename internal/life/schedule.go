@@ -1,0 +1,104 @@
+package life
+
+import (
+	"slices"
+	"time"
+
+	"muster/internal/event"
+)
+
+// Fleet is what decisions about many tasks depend on.
+type Fleet struct {
+	// Tasks are all that are not final, in the order of their ids.
+	Tasks []Task
+	// States holds the state of every task that one of Tasks comes after.
+	States map[event.TaskID]event.State
+	// Slots is how many agents may run at once.
+	Slots int
+	// Gate says why nothing new may start now: memory, disk; "" if it may.
+	Gate string
+	// GateWas is what the log says of the gate.
+	GateWas string
+	// Draining tells that the fleet goes down: nothing new starts.
+	Draining bool
+}
+
+// Schedule decides for the fleet as a whole: whose dependencies are met, and who gets a free slot. It looks at
+// how things are, not at what has changed, so that calling it too often does no harm and a lost wake-up is
+// made good by the next. The head of the line that can't start never blocks those behind it.
+func Schedule(f Fleet, now time.Time) []event.Event {
+	var out []event.Event
+	emit := func(id event.TaskID, p event.Payload) {
+		out = append(out, event.Event{Time: now, Task: id, Data: p})
+	}
+	if f.Gate != f.GateWas {
+		if f.Gate != "" {
+			emit("", event.GateClosed{Reason: f.Gate})
+		} else {
+			emit("", event.GateOpened{})
+		}
+	}
+	free := f.Slots
+	var line []Task
+	for _, t := range f.Tasks {
+		if t.Slot {
+			free--
+		}
+		if !t.DepsMet && !t.State.Final() && t.State != event.Parked {
+			if p := dependencies(t, f.States); p != nil {
+				emit(t.ID, p)
+			}
+			continue // met just now: it stands in line from the next call on, which follows at once
+		}
+		if t.NeedsSlot() {
+			line = append(line, t)
+		}
+	}
+	if f.Draining || f.Gate != "" || free <= 0 {
+		return out
+	}
+	slices.SortStableFunc(line, func(a, b Task) int {
+		switch {
+		case a.Spec.Priority != b.Spec.Priority:
+			return b.Spec.Priority - a.Spec.Priority
+		default:
+			return a.ID.Number() - b.ID.Number()
+		}
+	})
+	for _, t := range line[:min(free, len(line))] {
+		emit(t.ID, event.SlotGranted{})
+	}
+	return out
+}
+
+// dependencies says what has become of what a task comes after; nil while that is open.
+func dependencies(t Task, states map[event.TaskID]event.State) event.Payload {
+	met := true
+	for _, id := range t.Spec.After {
+		state, known := states[id]
+		switch {
+		case !known || state == event.Failed || state == event.Cancelled:
+			return event.DepsFailed{On: id, State: state}
+		case state != event.Done:
+			met = false
+		}
+	}
+	switch {
+	case met:
+		return event.DepsMet{}
+	case t.State == event.Queued:
+		return event.TaskMoved{From: event.Queued, To: event.Blocked, Rule: string(ruleDepsWait), Detail: "it comes after " + list(t.Spec.After)}
+	}
+	return nil
+}
+
+func list(ids []event.TaskID) string {
+	out := ""
+	for i, id := range ids {
+		if i > 0 {
+			out += ", "
+		}
+		out += string(id)
+	}
+	return out
+}

@@ -1,0 +1,149 @@
+package life
+
+import (
+	"slices"
+
+	"muster/internal/event"
+)
+
+// rule names a row of the table.
+type rule string
+
+// Transition is a row: by this rule a task may go from these states to that one.
+type Transition struct {
+	Rule string
+	From []event.State
+	To   event.State
+	When string // in plain words, for `muster why` and the documentation
+}
+
+// The states in which an agent's generation belongs to the task.
+var running = []event.State{
+	event.Preparing, event.Starting, event.Working, event.Waiting, event.Stalled, event.Limited, event.Checking, event.Publishing,
+}
+
+// unfinished are all states but the final ones.
+var unfinished = append([]event.State{event.Queued, event.Blocked, event.InReview, event.Parked}, running...)
+
+// The rules. Each constant is used in one place of this package.
+const (
+	ruleDepsWait       rule = "deps.wait"
+	ruleDepsMet        rule = "deps.met"
+	ruleDepsFailed     rule = "deps.failed"
+	ruleSlotGranted    rule = "slot.granted"
+	rulePrepareFailed  rule = "prepare.failed"
+	ruleLaunch         rule = "launch"
+	ruleLaunchFailed   rule = "launch.failed"
+	ruleRelaunch       rule = "relaunch"
+	ruleFirstRecord    rule = "record.first"
+	ruleWentOn         rule = "agent.went_on"
+	ruleTurnEnded      rule = "turn.ended"
+	ruleRequestOpened  rule = "request.opened"
+	ruleRequestClosed  rule = "request.closed"
+	ruleRequestExpired rule = "request.expired"
+	ruleSilent         rule = "agent.silent"
+	ruleSilenceEnded   rule = "silence.ended"
+	ruleStallEnd       rule = "stall.end"
+	ruleAPIError       rule = "api.error"
+	ruleAPIRetry       rule = "api.retry"
+	ruleAPIEnd         rule = "api.end"
+	ruleRoundGreen     rule = "round.green"
+	ruleRoundRed       rule = "round.red"
+	ruleRoundVoid      rule = "round.void"
+	ruleRoundsUsed     rule = "rounds.used"
+	ruleNoProgress     rule = "no.progress"
+	ruleNoChange       rule = "no.change"
+	ruleChecksBroken   rule = "checks.broken"
+	ruleTreeMoved      rule = "tree.moved"
+	ruleInReview       rule = "review.opened"
+	rulePublishRefused rule = "publish.refused"
+	rulePublished      rule = "published"
+	ruleReviewEnd      rule = "review.end"
+	ruleReturned       rule = "returned"
+	ruleShelved        rule = "shelved"
+	ruleAttemptsUsed   rule = "attempts.used"
+	ruleRespawnsUsed   rule = "respawns.used"
+	ruleTimeout        rule = "timeout"
+	ruleStopped        rule = "stopped"
+)
+
+// table holds every transition that a task can make.
+var table = map[rule]Transition{
+	ruleDepsWait:       {From: []event.State{event.Queued}, To: event.Blocked, When: "a task that it comes after is not done yet"},
+	ruleDepsMet:        {From: []event.State{event.Blocked}, To: event.Queued, When: "everything that it comes after is done"},
+	ruleDepsFailed:     {From: []event.State{event.Queued, event.Blocked}, To: event.Parked, When: "a task that it comes after failed or was cancelled"},
+	ruleSlotGranted:    {From: []event.State{event.Queued}, To: event.Preparing, When: "a slot is free and the task is the first in line that can start"},
+	rulePrepareFailed:  {From: []event.State{event.Preparing}, To: event.Parked, When: "its worktree could not be made ready"},
+	ruleLaunch:         {From: []event.State{event.Preparing}, To: event.Starting, When: "its worktree is ready"},
+	ruleLaunchFailed:   {From: []event.State{event.Starting}, To: event.Parked, When: "its agent could not be started"},
+	ruleRelaunch:       {From: []event.State{event.Working, event.Waiting, event.Stalled, event.Limited, event.Checking}, To: event.Starting, When: "a further generation is started"},
+	ruleFirstRecord:    {From: []event.State{event.Starting}, To: event.Working, When: "the agent reported for the first time"},
+	ruleWentOn:         {From: []event.State{event.Limited}, To: event.Working, When: "the agent went on by itself"},
+	ruleTurnEnded:      {From: []event.State{event.Working}, To: event.Checking, When: "the agent ended its turn, and nothing waits to be told to it"},
+	ruleRequestOpened:  {From: []event.State{event.Starting, event.Working, event.Stalled, event.Checking}, To: event.Waiting, When: "the agent asks for a permission or an answer"},
+	ruleRequestClosed:  {From: []event.State{event.Waiting}, To: event.Working, When: "its request was answered"},
+	ruleRequestExpired: {From: []event.State{event.Waiting}, To: event.Parked, When: "nobody answered its request in time"},
+	ruleSilent:         {From: []event.State{event.Working}, To: event.Stalled, When: "the agent has been silent for too long"},
+	ruleSilenceEnded:   {From: []event.State{event.Stalled}, To: event.Working, When: "the agent reported again"},
+	ruleStallEnd:       {From: []event.State{event.Stalled}, To: event.Parked, When: "the agent stayed silent through every stage"},
+	ruleAPIError:       {From: []event.State{event.Starting, event.Working, event.Waiting, event.Stalled, event.Checking}, To: event.Limited, When: "its turn ended by an error of the model's service"},
+	ruleAPIRetry:       {From: []event.State{event.Limited}, To: event.Working, When: "the pause after the error is over and a slot is free"},
+	ruleAPIEnd:         {From: []event.State{event.Starting, event.Working, event.Waiting, event.Stalled, event.Checking}, To: event.Parked, When: "the error will not go away by itself, or came too often"},
+	ruleRoundGreen:     {From: []event.State{event.Checking}, To: event.Publishing, When: "all checks passed"},
+	ruleRoundRed:       {From: []event.State{event.Checking}, To: event.Working, When: "a check failed, and its output goes back to the agent"},
+	ruleRoundVoid:      {From: []event.State{event.Checking}, To: event.Working, When: "the agent works again, so the verdict does not count"},
+	ruleRoundsUsed:     {From: []event.State{event.Checking}, To: event.Parked, When: "checks failed and all rounds are used"},
+	ruleNoProgress:     {From: []event.State{event.Checking}, To: event.Parked, When: "the same failure twice, and nothing was changed in between"},
+	ruleNoChange:       {From: []event.State{event.Checking}, To: event.Parked, When: "the agent ended its turn twice without having changed anything"},
+	ruleChecksBroken:   {From: []event.State{event.Checking}, To: event.Parked, When: "the checks could not be run"},
+	ruleTreeMoved:      {From: []event.State{event.Publishing}, To: event.Checking, When: "the work changed after its verdict"},
+	ruleInReview:       {From: []event.State{event.Publishing}, To: event.InReview, When: "the work waits for review"},
+	rulePublishRefused: {From: []event.State{event.Publishing}, To: event.Parked, When: "the work could not be published"},
+	rulePublished:      {From: []event.State{event.Publishing, event.InReview}, To: event.Done, When: "the work is published"},
+	ruleReviewEnd:      {From: []event.State{event.InReview}, To: event.Parked, When: "the review did not end in time"},
+	ruleReturned:       {From: []event.State{event.Parked}, To: event.Queued, When: "a person brought it back"},
+	ruleShelved:        {From: running, To: event.Queued, When: "the fleet went down and took the agent along"},
+	ruleAttemptsUsed:   {From: unfinished, To: event.Failed, When: "all attempts are used"},
+	ruleRespawnsUsed:   {From: unfinished, To: event.Failed, When: "all generations are used"},
+	ruleTimeout:        {From: unfinished, To: event.Failed, When: "its time is over"},
+	ruleStopped:        {From: unfinished, To: event.Cancelled, When: "a person stopped it"},
+}
+
+// Rules lists the table, sorted by name.
+func Rules() []Transition {
+	out := make([]Transition, 0, len(table))
+	for name, tr := range table {
+		tr.Rule = string(name)
+		out = append(out, tr)
+	}
+	slices.SortFunc(out, func(a, b Transition) int { return cmpString(a.Rule, b.Rule) })
+	return out
+}
+
+// RuleText is what a rule of the log means, in plain words; "" for a rule of another version.
+func RuleText(name string) string { return table[rule(name)].When }
+
+// Reasons that scripts see with a parked or failed task.
+const (
+	ReasonDependency   event.Reason = "dependency_failed"
+	ReasonPrepare      event.Reason = "prepare_failed"
+	ReasonLaunch       event.Reason = "launch_failed"
+	ReasonPermission   event.Reason = "permission"
+	ReasonQuestion     event.Reason = "question"
+	ReasonDialog       event.Reason = "dialog"
+	ReasonSilent       event.Reason = "silent"
+	ReasonAPI          event.Reason = "api_error"
+	ReasonAuth         event.Reason = "auth"
+	ReasonBilling      event.Reason = "billing"
+	ReasonContextFull  event.Reason = "context_full"
+	ReasonRounds       event.Reason = "rounds_used"
+	ReasonNoProgress   event.Reason = "no_progress"
+	ReasonNoChange     event.Reason = "no_change"
+	ReasonChecksBroken event.Reason = "checks_broken"
+	ReasonPublish      event.Reason = "publish_refused"
+	ReasonReview       event.Reason = "review"
+	ReasonAttempts     event.Reason = "attempts_used"
+	ReasonRespawns     event.Reason = "respawns_used"
+	ReasonTimeout      event.Reason = "timeout"
+	ReasonStopped      event.Reason = "stopped"
+)
