@@ -1,0 +1,169 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// killLimit is how long End goes on after the grace has passed: what lives then cannot be ended by a signal,
+// such as a process that hangs in the kernel on a dead disk.
+const killLimit = 30 * time.Second
+
+// The steps at which End looks again for what was forked meanwhile.
+const (
+	firstLook = 20 * time.Millisecond
+	slowLook  = 500 * time.Millisecond
+)
+
+// errLeft says that End gave up.
+var errLeft = errors.New("processes would not end")
+
+// Ending names what is to end.
+type Ending struct {
+	Procs []Process     // with all their descendants, also those noted by Tree before their parent ended
+	Mark  [2]string     // NAME and VALUE of the environment mark; empty for none. See Marked for what makes a good one
+	Grace time.Duration // from SIGTERM to SIGKILL; 0 kills at once
+}
+
+// End ends processes, their descendants and all that carry the mark: SIGTERM (and SIGCONT, so that a stopped one
+// can obey), SIGKILL after the grace. It looks again until a look finds none, so that what is forked meanwhile ends
+// too. It never signals itself, what started it, pid 1, or a process whose start time is not the one given. It returns
+// what is still there: with ctx's error if that ended first, or because it may not be signalled or does not react.
+func End(ctx context.Context, e Ending) (left []Process, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, e.Grace+killLimit, errLeft)
+	defer cancel()
+	d, err := NewDeaths()
+	if err != nil {
+		return nil, err
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = d.Serve(ctx) })
+	defer wg.Wait()
+	defer d.Close()
+
+	end := &ending{Ending: e, deaths: d, known: map[Process]bool{}, living: map[Process]bool{}, denied: map[Process]bool{}}
+	end.signal = syscall.SIGTERM
+	if e.Grace <= 0 {
+		end.signal = syscall.SIGKILL
+	}
+	end.note(e.Procs)
+	err = end.run(ctx)
+	for p := range end.living {
+		left = append(left, p)
+	}
+	for p := range end.denied {
+		if p.Alive() {
+			left = append(left, p)
+		}
+	}
+	if err == nil && len(left) > 0 {
+		err = fmt.Errorf("end %d processes: not permitted", len(left))
+	}
+	return left, err
+}
+
+// ending is one call of End under way.
+type ending struct {
+	Ending
+	deaths *Deaths
+	signal syscall.Signal
+	known  map[Process]bool // all that were ever found
+	living map[Process]bool // not yet reported dead
+	denied map[Process]bool // belong to somebody else by now
+	errs   []error
+}
+
+func (e *ending) run(ctx context.Context) error {
+	grace := time.NewTimer(e.Grace)
+	defer grace.Stop()
+	step := firstLook
+	look := time.NewTimer(step)
+	defer look.Stop()
+	for {
+		if err := e.look(); err != nil {
+			return err
+		}
+		if len(e.living) == 0 {
+			return errors.Join(e.errs...)
+		}
+		for again := false; !again && len(e.living) > 0; {
+			select {
+			case x := <-e.deaths.C():
+				delete(e.living, x.Process)
+			case <-look.C:
+				step = min(2*step, slowLook)
+				look.Reset(step)
+				again = true
+			case <-grace.C:
+				e.signal = syscall.SIGKILL
+				for p := range e.living {
+					e.send(p)
+				}
+			case <-ctx.Done():
+				return fmt.Errorf("end processes: %w", context.Cause(ctx))
+			}
+		}
+	}
+}
+
+// look finds what there is to end and signals what is new.
+func (e *ending) look() error {
+	all, err := processes()
+	if err != nil {
+		return err
+	}
+	never := untouchable(all)
+	spare := func(p Process, _ bool) bool { return never[p.PID] }
+	maps.DeleteFunc(e.living, spare)
+	roots := make([]int, 0, len(e.living))
+	for p := range e.living {
+		roots = append(roots, p.PID)
+	}
+	e.note(descendants(all, roots))
+	if e.Mark[0] != "" {
+		marked, err := Marked(e.Mark[0], e.Mark[1])
+		if err != nil && !errors.Is(err, ErrUnsupported) {
+			return err
+		}
+		e.note(marked)
+	}
+	maps.DeleteFunc(e.living, spare)
+	for p := range e.living {
+		if e.known[p] {
+			continue
+		}
+		e.known[p] = true
+		if err := e.deaths.Watch(p, nil); err != nil {
+			return err
+		}
+		e.send(p)
+	}
+	return nil
+}
+
+// note adds what was not found before to the living.
+func (e *ending) note(procs []Process) {
+	for _, p := range procs {
+		if !e.known[p] {
+			e.living[p] = true
+		}
+	}
+}
+
+func (e *ending) send(p Process) {
+	err := p.Signal(e.signal)
+	if err == nil && e.signal == syscall.SIGTERM {
+		err = p.Signal(syscall.SIGCONT)
+	}
+	if err == nil || errors.Is(err, ErrGone) {
+		return // the death is reported by itself
+	}
+	e.errs = append(e.errs, err)
+	e.denied[p] = true
+	delete(e.living, p)
+}

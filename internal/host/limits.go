@@ -1,0 +1,21 @@
+package host
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// RaiseFiles raises our own limit of open files to n, or to what is permitted if that is less; it never lowers it.
+// Programs that we start inherit it.
+func RaiseFiles(n uint64) error {
+	var lim unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return fmt.Errorf("read limit of open files: %w", err)
+	}
+	lim.Cur = max(lim.Cur, min(n, lim.Max, mostFiles()))
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return fmt.Errorf("raise limit of open files to %d: %w", lim.Cur, err)
+	}
+	return nil
+}

@@ -1,0 +1,46 @@
+package host
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	awakeClock = unix.CLOCK_UPTIME_RAW
+	bootClock  = unix.CLOCK_MONOTONIC
+)
+
+// BootID names this boot of the host; it differs after each reboot.
+func BootID() (string, error) {
+	id, err := unix.Sysctl("kern.bootsessionuuid")
+	if err != nil {
+		return "", fmt.Errorf("read boot id: %w", err)
+	}
+	return id, nil
+}
+
+// mostFiles is how many open files the system permits a process whatever its hard limit says.
+func mostFiles() uint64 {
+	n, err := unix.SysctlUint32("kern.maxfilesperproc")
+	if err != nil {
+		return 10240 // OPEN_MAX
+	}
+	return uint64(n)
+}
+
+// Mem reads the memory of the host. Available is an approximation: free, purgeable and file-backed pages; what the
+// compressor could still gain is not counted.
+func Mem() (Memory, error) {
+	total, err := unix.SysctlUint64("hw.memsize")
+	if err != nil {
+		return Memory{}, fmt.Errorf("read memory: %w", err)
+	}
+	var pages uint64
+	for _, name := range []string{"vm.page_free_count", "vm.page_purgeable_count", "vm.page_pageable_external_count"} {
+		if n, err := unix.SysctlUint32(name); err == nil {
+			pages += uint64(n)
+		}
+	}
+	return Memory{Total: total, Available: min(total, pages*uint64(unix.Getpagesize()))}, nil //nolint:gosec // positive
+}
