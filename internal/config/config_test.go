@@ -211,20 +211,32 @@ func TestManyMistakesAreCountedNotListed(t *testing.T) {
 	}
 }
 
-func TestChecksWithoutEndAreRefusedQuickly(t *testing.T) {
+func TestKeysWithoutEndAreRefusedBeforeTheyCostTime(t *testing.T) {
 	t.Parallel()
-	var b strings.Builder
-	b.WriteString("[checks]\n")
-	for i := range 50000 {
-		fmt.Fprintf(&b, "c%d = 'true'\n", i)
+	many := func(n int, format string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
 	}
-	begin := time.Now()
-	_, err := ParseProject("muster.toml", []byte(b.String()))
-	if err == nil || !strings.Contains(err.Error(), "more than 100 checks") {
-		t.Errorf("got %v", err)
-	}
-	if took := time.Since(begin); took > 10*time.Second {
-		t.Errorf("took %v", took)
+	for name, c := range map[string]struct{ text, want string }{
+		"checks": {"[checks]\n" + many(mostNamed+5, "c%d = 'true'\n"), "muster.toml:103:1: more than 100 checks"},
+		"keys":   {"[checks]\n" + many(50000, "c%d = 'true'\n"), "more than 4000 keys"},
+		"inline": {"x = {" + many(50000, "c%d = 1, ") + "c = 1}", "more than 4000 keys"},
+		"array":  {"x = [{" + many(50000, "c%d = 1, ") + "c = 1}]", "more than 4000 keys"},
+		"tables": {many(50000, "[c%d]\n"), "more than 4000 keys"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			begin := time.Now()
+			if _, err := ParseProject("muster.toml", []byte(c.text)); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v", err)
+			}
+			if took := time.Since(begin); took > 10*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
 	}
 }
 

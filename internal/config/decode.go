@@ -77,6 +77,7 @@ func (d *draft) config() Config {
 // complaint is one thing wrong in a file.
 type complaint struct {
 	where, what, hint string
+	last              bool // what follows in the file is not looked at
 }
 
 // mostNamed is more checks or agents than a night has room for.
@@ -125,7 +126,7 @@ func (d *draft) lay(file string, s scope, data []byte) error {
 			c.where = e.at.in(file)
 			wrong = append(wrong, *c)
 			refused = append(refused, dotted+"\x00")
-			if len(wrong) > 2*maxComplaints {
+			if c.last || len(wrong) > 2*maxComplaints {
 				break
 			}
 		}
@@ -162,7 +163,7 @@ func (d *draft) entry(file string, s scope, e entry) *complaint {
 	}
 	if len(d.Checks) > mostNamed || len(d.agents) > mostNamed {
 		return &complaint{
-			what: fmt.Sprintf("more than %d checks or agents", mostNamed),
+			what: fmt.Sprintf("more than %d checks or agents", mostNamed), last: true,
 			hint: "One check may be a script that does many things.",
 		}
 	}

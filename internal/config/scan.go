@@ -17,6 +17,9 @@ import (
 // maxFile is more than any configuration needs and less than what would hurt.
 const maxFile = 1 << 20
 
+// maxKeys is more keys than any configuration has.
+const maxKeys = 4000
+
 // maxDepth is the longest path of a key that exists, and one more so that a deeper one is seen to be too deep.
 const maxDepth = 5
 
@@ -44,21 +47,44 @@ func scan(file string, data []byte) ([]entry, error) {
 		return nil, fault.New(fault.Usage, "%s:%d:%d: not UTF-8", file, at.line, at.col).
 			WithHint("Save the file as UTF-8.")
 	}
-	// The first pass proves the document right, keys unique and tables whole, so that the second may trust it.
+	s := scanner{lines: newLines(data)}
+	p := unstable.Parser{}
+	p.Reset(data)
+	for p.NextExpression() {
+		// The TOML decoder takes time by the square of the keys, so they are counted before it sees them.
+		if s.keys += countKeys(p.Expression()); s.keys > maxKeys {
+			return nil, fault.New(fault.Usage, "%s: more than %d keys", file, maxKeys).
+				WithHint("This is not a configuration for muster; see `muster init`.")
+		}
+		s.expression(p.Expression())
+	}
+	// The decoder also proves the document right, keys unique and tables whole, and places its errors.
 	values := map[string]any{}
 	if err := toml.Unmarshal(data, &values); err != nil {
 		return nil, grammar(file, err)
 	}
-	s := scanner{lines: newLines(data), values: values}
-	p := unstable.Parser{}
-	p.Reset(data)
-	for p.NextExpression() {
-		s.expression(p.Expression())
-	}
-	if err := p.Error(); err != nil {
-		return nil, fault.New(fault.Usage, "%s: %v", file, err)
+	for i, e := range s.entries {
+		if !e.table {
+			s.entries[i].value = lookup(values, e.path)
+		}
 	}
 	return s.entries, nil
+}
+
+// countKeys counts tables and keys below a node.
+func countKeys(n *unstable.Node) int {
+	count := 0
+	switch n.Kind {
+	case unstable.Table, unstable.ArrayTable:
+		return 1
+	case unstable.KeyValue:
+		return 1 + countKeys(n.Value())
+	case unstable.InlineTable, unstable.Array:
+		for it := n.Children(); it.Next(); {
+			count += countKeys(it.Node())
+		}
+	}
+	return count
 }
 
 // grammar turns an error of the TOML parser into one for people.
@@ -85,7 +111,7 @@ func firstInvalid(data []byte) int {
 
 type scanner struct {
 	lines   lines
-	values  map[string]any
+	keys    int
 	table   []string
 	skip    bool // below an array of tables, which no key of ours is
 	entries []entry
@@ -108,7 +134,7 @@ func (s *scanner) keyValue(table []string, n *unstable.Node) {
 	path, at := s.key(table, n)
 	v := n.Value()
 	if v.Kind != unstable.InlineTable {
-		s.entries = append(s.entries, entry{path: path, at: at, value: lookup(s.values, path)})
+		s.entries = append(s.entries, entry{path: path, at: at})
 		return
 	}
 	s.entries = append(s.entries, entry{path: path, at: at, table: true})
