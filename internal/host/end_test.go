@@ -14,6 +14,17 @@ import (
 	"time"
 )
 
+// mustEnd ends all of it, and tells how long that took.
+func mustEnd(t *testing.T, e Ending) time.Duration {
+	t.Helper()
+	began := time.Now()
+	left, err := End(t.Context(), e)
+	if err != nil || len(left) > 0 {
+		t.Fatalf("End left %v: %v", left, err)
+	}
+	return time.Since(began)
+}
+
 func TestEndIsGentleFirst(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
