@@ -1,0 +1,95 @@
+package status
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"muster/internal/event"
+)
+
+// MaxLine is the longest line in bytes, without its end, that a status file may hold. Longer ones are
+// skipped and reported once.
+const MaxLine = 64 << 10
+
+// What is kept of each field, in runes.
+const (
+	maxNote    = 500
+	maxTool    = 100
+	maxID      = 200
+	maxPath    = 4096
+	maxOption  = 200
+	maxOptions = 20
+)
+
+// errLongLine is a line over MaxLine.
+var errLongLine = errors.New("line too long")
+
+// Parse reads one line of a status file, with or without its line end. It insists on JSON and a known state,
+// ignores fields it does not know, takes an unknown kind of error as "other" and an unknown reason as
+// "dialog", and gives texts that are cleaned and cut. Times are given as they stand, however absurd.
+func Parse(line []byte) (event.Record, error) {
+	if len(line) > MaxLine {
+		return event.Record{}, errLongLine
+	}
+	var r event.Record
+	if err := json.Unmarshal(line, &r); err != nil {
+		return event.Record{}, fmt.Errorf("not a status record: %s", Clean(err.Error(), 120))
+	}
+	if !slices.Contains(States(), r.State) {
+		return event.Record{}, fmt.Errorf("unknown state %q", Clean(string(r.State), 40))
+	}
+	normalise(&r)
+	return r, nil
+}
+
+// normalise brings a record into the bounds that every reader may rely on.
+func normalise(r *event.Record) {
+	if r.V == 0 {
+		r.V = event.RecordVersion
+	}
+	if r.Reason != "" && !slices.Contains(Reasons(), r.Reason) {
+		r.Reason = event.WaitDialog
+	}
+	if unknown := r.Error != "" && !slices.Contains(ErrorKinds(), r.Error); unknown || r.State == event.RecordError && r.Error == "" {
+		r.Error = event.ErrorOther
+	}
+	r.Note = Clean(r.Note, maxNote)
+	r.Tool = Clean(r.Tool, maxTool)
+	r.Message = event.MessageID(Clean(string(r.Message), maxID))
+	r.Transcript = Clean(r.Transcript, maxPath)
+	for _, id := range []*string{&r.Src, &r.ToolUseID, &r.SessionID, &r.PromptID, &r.Request, &r.PermissionMode} {
+		*id = Clean(*id, maxID)
+	}
+	if len(r.Options) > 0 {
+		r.Options = slices.Clone(r.Options[:min(len(r.Options), maxOptions)])
+		for i, o := range r.Options {
+			r.Options[i] = Clean(o, maxOption)
+		}
+	}
+	if u := r.Usage; u != nil && (min(u.InputTokens, u.OutputTokens, u.CacheReadTokens, u.CacheWriteTokens, int64(u.Turns)) < 0 || u.CostUSD < 0) {
+		r.Usage = nil // nobody can have used less than nothing, and budgets are reckoned from this
+	}
+}
+
+// States are all states that a record may have.
+func States() []event.RecordState {
+	return []event.RecordState{
+		event.RecordWorking, event.RecordWaiting, event.RecordIdle, event.RecordDone,
+		event.RecordError, event.RecordLimited, event.RecordLaunched, event.RecordExited,
+	}
+}
+
+// Reasons are all reasons that a waiting record may have.
+func Reasons() []event.WaitReason {
+	return []event.WaitReason{event.WaitPermission, event.WaitQuestion, event.WaitDialog}
+}
+
+// ErrorKinds are all kinds that an error record may have.
+func ErrorKinds() []event.ErrorKind {
+	return []event.ErrorKind{
+		event.ErrorRateLimit, event.ErrorOverloaded, event.ErrorAuth, event.ErrorBilling,
+		event.ErrorNetwork, event.ErrorInvalidRequest, event.ErrorContextFull, event.ErrorOther,
+	}
+}

@@ -1,0 +1,337 @@
+package status
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+
+	"muster/internal/event"
+)
+
+const (
+	// passBytes is the most that one pass reads of one file; then the next file has its turn.
+	passBytes = 1 << 20
+	// ownPassBytes is the same for files of status records, whose short lines take far more memory as records.
+	ownPassBytes = 256 << 10
+)
+
+// Reasons for Rejected; each is given once a file.
+const (
+	sayReplaced = "the file was truncated or replaced: read from its start"
+	sayFlood    = "too many records: those that change nothing are coalesced"
+	sayLarge    = "the file is too large to be read as a whole"
+)
+
+// readAll is the one reader of all files.
+func (w *Watcher) readAll(ctx context.Context) error {
+	buf := make([]byte, passBytes)
+	for {
+		w.placeStale()
+		f, trouble := w.dequeue()
+		if f == nil {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-w.poke:
+			}
+			continue
+		}
+		if err := w.pass(ctx, f, trouble, buf); err != nil {
+			return err
+		}
+	}
+}
+
+// dequeue takes the next file. Its mark goes before it is read, so that a change during the read counts.
+func (w *Watcher) dequeue() (f *file, trouble string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.queue) == 0 {
+		w.queue = nil // lets go of the array
+		return nil, ""
+	}
+	f = w.queue[0]
+	w.queue = w.queue[1:]
+	f.queued = false
+	return f, f.dir.trouble
+}
+
+// pass reads one file once and hands over what was found.
+func (w *Watcher) pass(ctx context.Context, f *file, trouble string, buf []byte) error {
+	if w.isRemoved(f) {
+		return nil
+	}
+	before := f.progress
+	p := &pass{file: f, batch: Batch{Source: f.src}, now: time.Now()}
+	p.limit = &f.progress.limit
+	p.limit.refill(p.now)
+	if trouble != "" {
+		p.reject(trouble)
+	}
+	more := w.look(p, buf)
+	if p.finish(); p.empty() {
+		w.goOn(f, more, p.again)
+		return nil
+	}
+	w.noteActivity(p)
+	select {
+	case w.batches <- p.batch:
+	case <-ctx.Done():
+		f.progress = before
+		for _, why := range p.batch.Rejected {
+			delete(f.said, why)
+		}
+		return ctx.Err()
+	}
+	w.goOn(f, more, p.again)
+	return nil
+}
+
+func (w *Watcher) isRemoved(f *file) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return f.removed
+}
+
+// goOn lets a file in again: at the end of the queue if there is more of it, after a while if it floods or, with
+// again, if there were no means to open it.
+func (w *Watcher) goOn(f *file, more, again bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if more {
+		w.enqueue(f)
+		return
+	}
+	if f.removed || !again && f.progress.limit.tokens >= 1 {
+		return
+	}
+	// Only trouble starts a timer, so that an idle fleet costs nothing.
+	f.held, f.again = true, again || f.queued
+	time.AfterFunc(holdFor, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		f.held = false
+		if f.again {
+			f.again = false
+			w.enqueue(f)
+		}
+	})
+}
+
+func (w *Watcher) noteActivity(p *pass) {
+	if p.batch.Grew <= 0 {
+		return
+	}
+	at := p.now
+	if p.first && p.changed.Before(at) {
+		at = p.changed // it was there before we looked
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	g := generation{p.file.src.Task, p.file.src.Gen}
+	if !p.file.removed && at.After(w.active[g]) {
+		w.active[g] = at
+	}
+}
+
+// pass is one pass over one file while it is made.
+type pass struct {
+	collector
+	file    *file
+	batch   Batch
+	now     time.Time
+	first   bool      // nothing of this file was read before
+	changed time.Time // when it was last written
+	again   bool      // it could not be opened for want of descriptors, for which no event comes
+}
+
+// finish completes the batch.
+func (p *pass) finish() {
+	p.collector.finish()
+	if p.dropped > 0 {
+		p.reject(sayFlood)
+	}
+	p.batch.Records = p.records
+	p.batch.Offset = p.file.progress.tail.offset
+}
+
+func (p *pass) empty() bool {
+	return len(p.batch.Records) == 0 && len(p.batch.Rejected) == 0 && p.batch.Grew == 0
+}
+
+func (p *pass) reject(why string) {
+	if !p.file.said[why] {
+		p.file.said[why] = true
+		p.batch.Rejected = append(p.batch.Rejected, why)
+	}
+}
+
+// look opens the file and reads it, and tells whether there is more.
+func (w *Watcher) look(p *pass, buf []byte) (more bool) {
+	f, err := w.open(p.file.src.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return false // not yet, or no more; not even worth a word
+	case err != nil:
+		p.again = errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+		p.reject("the file can't be read: " + Clean(reasonOf(err), 120))
+		return false
+	}
+	defer f.Close() //nolint:errcheck // only read
+	p.changed = f.changed
+	if p.file.src.Whole {
+		err = p.readWhole(f, buf)
+	} else {
+		more, err = p.readTail(f, buf)
+	}
+	if err != nil {
+		p.reject("the file can't be read: " + Clean(reasonOf(err), 120))
+	}
+	return more
+}
+
+// reasonOf is an error without the path, which the source names.
+func reasonOf(err error) string {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err.Error()
+	}
+	return err.Error()
+}
+
+func (p *pass) readTail(f *openFile, buf []byte) (more bool, err error) {
+	if p.file.src.Parse == nil {
+		buf = buf[:ownPassBytes]
+	}
+	t := &p.file.progress.tail
+	p.first = !t.started
+	s, err := t.read(f, f.id, f.size, buf, p.takeLine)
+	if s.replaced {
+		p.reject(sayReplaced)
+	}
+	if s.long > 0 {
+		p.reject(fmt.Sprintf("a line of more than %d bytes was skipped", t.lines.max))
+	}
+	p.batch.Grew = s.grew
+	return s.more, err
+}
+
+func (p *pass) takeLine(line []byte, at int64) {
+	if len(bytes.TrimSpace(line)) == 0 {
+		return
+	}
+	if err := p.take(line); err != nil {
+		p.rejectKind("corrupt", fmt.Sprintf("corrupt line at byte %d was skipped: %s", at, Clean(err.Error(), 160)))
+	}
+}
+
+// rejectKind gives one reason of a kind whose words vary.
+func (p *pass) rejectKind(kind, why string) {
+	if !p.file.said[kind] {
+		p.file.said[kind] = true
+		p.reject(why)
+	}
+}
+
+func (p *pass) readWhole(f *openFile, buf []byte) error {
+	pr := &p.file.progress
+	p.first = pr.size == 0
+	if f.size > int64(len(buf)) {
+		p.reject(sayLarge)
+		return nil
+	}
+	n, err := f.ReadAt(buf, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	data := buf[:n]
+	sum := sha256.Sum256(data)
+	// An empty file is in the middle of being rewritten.
+	if n == 0 || sum == pr.sum {
+		return nil
+	}
+	pr.sum, pr.size = sum, int64(n)
+	p.batch.Grew = int64(n)
+	if err := p.take(data); err != nil {
+		p.rejectKind("corrupt", "the file was not understood: "+Clean(err.Error(), 160))
+	}
+	return nil
+}
+
+// take parses and fills in what the writer left out.
+func (p *pass) take(data []byte) error {
+	records, err := parse(p.file.src.Parse, data)
+	for _, r := range records {
+		if r.Time.IsZero() {
+			r.Time = p.now.UTC()
+		}
+		if r.Gen == 0 {
+			r.Gen = p.file.src.Gen
+		}
+		if r.Src == "" {
+			r.Src = p.file.src.Name
+			if p.file.src.Parse == nil {
+				r.Src = "script"
+			}
+		}
+		p.add(r)
+	}
+	return err
+}
+
+// parse calls a source's parser, which reads foreign bytes: its panic is a corrupt line, not the end of us.
+func parse(f func([]byte) ([]event.Record, error), data []byte) (records []event.Record, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			records, err = nil, fmt.Errorf("the parser panicked: %v", v)
+		}
+	}()
+	if f != nil {
+		records, err = f(data)
+		for i := range records {
+			normalise(&records[i])
+		}
+		return records, err
+	}
+	r, err := Parse(data)
+	if err != nil {
+		return nil, err
+	}
+	return []event.Record{r}, nil
+}
+
+// openFile is a file that was opened and looked at.
+type openFile struct {
+	io.ReaderAt
+	io.Closer
+	id      fileID
+	size    int64
+	changed time.Time
+}
+
+// openRegular opens a regular file and nothing else. It never blocks, also not on a FIFO.
+func openRegular(path string) (*openFile, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0) //nolint:gosec // the caller's path
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = errNotRegular
+	}
+	if err != nil {
+		f.Close() //nolint:errcheck // only opened
+		return nil, err
+	}
+	o := &openFile{ReaderAt: f, Closer: f, size: st.Size(), changed: st.ModTime()}
+	if s, ok := st.Sys().(*syscall.Stat_t); ok {
+		o.id = fileID{dev: uint64(s.Dev), ino: s.Ino} //nolint:unconvert // the widths differ between systems
+	}
+	return o, nil
+}

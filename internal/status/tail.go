@@ -1,0 +1,113 @@
+package status
+
+import (
+	"bytes"
+	"errors"
+	"io"
+)
+
+const (
+	// tailBytes is how far before the end FromTail starts.
+	tailBytes = 256 << 10
+	// markBytes is how much of what was read is remembered, to know the file again.
+	markBytes = 64
+)
+
+// fileID tells files on one machine apart while they exist.
+type fileID struct{ dev, ino uint64 }
+
+// tail follows one growing file. It holds no descriptor, so that a file can be moved, removed or replaced.
+type tail struct {
+	lines   lines
+	from    int64 // as the source says
+	started bool
+	id      fileID
+	pos     int64  // where the next read begins
+	offset  int64  // the begin of the first line that is not done with
+	seen    int64  // the greatest size seen
+	mark    []byte // the bytes before pos; never changed in place
+}
+
+// step is what one read of a tail gave.
+type step struct {
+	grew     int64
+	replaced bool // not the file of the last time, or truncated: read from its start
+	long     int  // lines over the limit
+	more     bool // there is more to read now
+}
+
+// read takes one pass over r, whose identity and size were seen just before: at most len(buf) bytes, whose
+// complete lines are given to yield with their offset. The bytes given are valid within yield only.
+func (t *tail) read(r io.ReaderAt, id fileID, size int64, buf []byte, yield func(line []byte, at int64)) (step, error) {
+	var s step
+	if !t.started {
+		t.begin(id, size)
+	}
+	known, err := t.knows(r, id, size)
+	if err != nil {
+		return s, err
+	}
+	if !known {
+		s.replaced = true
+		t.from = min(t.from, 0) // FromTail stays, an offset is void
+		t.begin(id, size)
+	}
+	if size > t.seen {
+		s.grew = size - t.seen
+		t.seen = size
+	}
+	data := buf[:min(int64(len(buf)), max(size-t.pos, 0))]
+	n, err := r.ReadAt(data, t.pos)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return s, err
+	}
+	data = data[:n]
+	start := t.pos
+	consumed, long := t.lines.cut(data, func(line []byte, at int) { yield(line, start+int64(at)) })
+	t.advance(data[:consumed])
+	s.long = long
+	s.more = n == len(buf) && consumed > 0 && t.pos < size
+	return s, nil
+}
+
+// begin sets the tail to where reading a file of this size starts.
+func (t *tail) begin(id fileID, size int64) {
+	*t = tail{lines: lines{max: t.lines.max}, from: t.from, started: true, id: id}
+	switch {
+	case t.from > 0:
+		// An offset always follows a line end. Where none stands, it is of another file.
+		t.pos, t.mark = t.from, []byte{'\n'}
+	case t.from == FromTail && size > tailBytes:
+		// One byte earlier, so that a line which begins just there is not lost.
+		t.pos = size - tailBytes - 1
+		t.lines.skipping = true
+	}
+	t.offset, t.seen = t.pos, t.pos
+}
+
+// knows tells whether r is the file that was read before. The mark finds what the identity does not: a file
+// rewritten in place, and a new file that got the inode of one that was deleted.
+func (t *tail) knows(r io.ReaderAt, id fileID, size int64) (bool, error) {
+	if t.id != id || size < t.pos {
+		return false, nil
+	}
+	have := make([]byte, len(t.mark))
+	n, err := r.ReadAt(have, t.pos-int64(len(t.mark)))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	return bytes.Equal(have[:n], t.mark), nil
+}
+
+func (t *tail) advance(done []byte) {
+	if len(done) == 0 {
+		return
+	}
+	t.pos += int64(len(done))
+	if !t.lines.skipping {
+		t.offset = t.pos
+	}
+	keep := done[max(0, len(done)-markBytes):]
+	old := t.mark[max(0, len(t.mark)-(markBytes-len(keep))):]
+	t.mark = append(append(make([]byte, 0, markBytes), old...), keep...)
+}

@@ -1,0 +1,219 @@
+package status
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sync/errgroup"
+
+	"muster/internal/event"
+	"muster/internal/fault"
+)
+
+// Watcher follows the files of all generations with one inotify instance. Its events are hints; what counts is
+// what stands in the files, read from offsets. All methods may be called at any time from any goroutine, also
+// before Serve; none waits for I/O.
+type Watcher struct {
+	batches chan Batch
+	wake    chan struct{}
+	poke    chan struct{} // capacity 1: the reader has something to do
+
+	mu      sync.Mutex
+	files   map[key]*file
+	dirs    map[string]*dir
+	index   map[string][]*file // by the path under which events come
+	byWatch map[string][]*dir  // by the directory that is really watched
+	queue   []*file            // files to read, each once
+	stale   []*dir             // directories whose watch is to be put right
+	unused  []string           // watched directories that nobody needs any more
+	active  map[generation]time.Time
+
+	fs       *fsnotify.Watcher                     // the reader's, while Serve runs
+	open     func(path string) (*openFile, error)  // openRegular but in tests
+	addWatch func(*fsnotify.Watcher, string) error // (*fsnotify.Watcher).Add but in tests
+}
+
+// New makes a watcher of the status directory that tells on Wake when the file wake is touched. Both paths are
+// absolute and need not exist yet. Nothing happens before Serve.
+func New(statusDir, wake string) (*Watcher, error) {
+	if !filepath.IsAbs(statusDir) || !filepath.IsAbs(wake) {
+		return nil, fault.New(fault.Failed, "status directory %q or wake file %q is not an absolute path", statusDir, wake)
+	}
+	w := &Watcher{
+		batches:  make(chan Batch, 16),
+		wake:     make(chan struct{}, 1),
+		poke:     make(chan struct{}, 1),
+		files:    map[key]*file{},
+		dirs:     map[string]*dir{},
+		index:    map[string][]*file{},
+		byWatch:  map[string][]*dir{},
+		active:   map[generation]time.Time{},
+		open:     openRegular,
+		addWatch: func(fs *fsnotify.Watcher, path string) error { return fs.Add(path) },
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.attach(&file{wake: true}, wake)
+	w.dirOf(filepath.Clean(statusDir)).refs++
+	return w, nil
+}
+
+// Batches gives what was found. It is never closed. A slow taker delays reading and loses nothing.
+func (w *Watcher) Batches() <-chan Batch { return w.batches }
+
+// Wake gives one value, however often the wake file was touched since the last was taken. A value may come
+// without a touch.
+func (w *Watcher) Wake() <-chan struct{} { return w.wake }
+
+// Serve watches until ctx is done and returns its error, or why watching is impossible. It may be called again
+// afterwards and then goes on where it stopped.
+func (w *Watcher) Serve(ctx context.Context) error {
+	fs, err := fsnotify.NewBufferedWatcher(256)
+	if err != nil {
+		err := fault.Wrap(fault.Failed, err, "watch status files")
+		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+			return err.WithHint("Raise fs.inotify.max_user_instances (sysctl) or the limit of open files.")
+		}
+		return err
+	}
+	w.fs = fs
+	w.Rescan()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return w.pump(ctx, fs) })
+	g.Go(func() error { return w.readAll(ctx) })
+	err = g.Wait()
+	w.forget()
+	if closeErr := fs.Close(); closeErr != nil && ctx.Err() == nil {
+		return fmt.Errorf("end watching: %w", closeErr)
+	}
+	return err
+}
+
+// Add follows one more file, from src.From on. A source with the task, generation and name of one that is
+// followed replaces it.
+func (w *Watcher) Add(src Source) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	k := key{src.Task, src.Gen, src.Name}
+	if old := w.files[k]; old != nil {
+		w.detach(old)
+	}
+	limit := passBytes - 1
+	if src.Parse == nil {
+		limit = MaxLine
+	}
+	f := &file{src: src, said: map[string]bool{}}
+	f.progress.tail = tail{from: max(src.From, FromTail), lines: lines{max: limit}}
+	w.files[k] = f
+	w.attach(f, src.Path)
+	w.enqueue(f)
+}
+
+// Remove ends following all files of a generation. A batch that is already on its way may still come.
+func (w *Watcher) Remove(task event.TaskID, gen int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for k, f := range w.files {
+		if k.task == task && k.gen == gen {
+			w.detach(f)
+			delete(w.files, k)
+		}
+	}
+	delete(w.active, generation{task, gen})
+	w.nudge()
+}
+
+// Rescan puts all watches right and reads every file from where its reading stands. It is done by itself on
+// overflow; a supervisor may call it after the host slept.
+func (w *Watcher) Rescan() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, d := range w.dirs {
+		w.markStale(d)
+	}
+	for _, f := range w.files {
+		w.enqueue(f)
+	}
+	w.ring()
+}
+
+// Activity is when one of the generation's files last grew; zero if none did.
+func (w *Watcher) Activity(task event.TaskID, gen int) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.active[generation{task, gen}]
+}
+
+// pump turns events into entries of the queue. It never does I/O and never blocks for a reader, so that the
+// kernel's queue stays empty.
+func (w *Watcher) pump(ctx context.Context, fs *fsnotify.Watcher) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case ev, ok := <-fs.Events:
+			if !ok {
+				return errors.New("watch status files: the event stream ended")
+			}
+			w.note(ev)
+		case _, ok := <-fs.Errors:
+			if !ok {
+				return errors.New("watch status files: the event stream ended")
+			}
+			// Overflow, or anything else that means that events are missing: the files know.
+			w.Rescan()
+		}
+	}
+}
+
+// note marks what an event may have changed.
+func (w *Watcher) note(ev fsnotify.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ev.Name = filepath.Clean(ev.Name) // in the root directory it begins with two slashes
+	for _, f := range w.index[ev.Name] {
+		w.enqueue(f)
+	}
+	if ev.Has(fsnotify.Remove | fsnotify.Rename) {
+		for _, d := range w.byWatch[ev.Name] {
+			w.markStale(d)
+		}
+	}
+	if ev.Has(fsnotify.Create) {
+		for _, d := range w.byWatch[filepath.Dir(ev.Name)] {
+			if !d.ready {
+				w.markStale(d)
+			}
+		}
+	}
+}
+
+// enqueue asks for a pass over a file. The caller holds mu, here and in the functions below.
+func (w *Watcher) enqueue(f *file) {
+	switch {
+	case f.wake:
+		w.ring()
+	case f.held:
+		f.again = true
+	case !f.queued && !f.removed:
+		f.queued = true
+		w.queue = append(w.queue, f)
+		w.nudge()
+	}
+}
+
+func (w *Watcher) ring()  { signal(w.wake) }
+func (w *Watcher) nudge() { signal(w.poke) }
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // one is enough
+	}
+}
