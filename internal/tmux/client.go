@@ -1,0 +1,375 @@
+package tmux
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"muster/internal/fault"
+	"muster/internal/run"
+)
+
+// maxBacklog bounds what waits to be read by a server that is busy or stopped.
+const maxBacklog = 8 << 20
+
+// Client is the one control client of a fleet. It sees no output of panes, so that no agent ever waits for
+// us, and the kernel ends it with this process. Its methods may be called at the same time. When Done is
+// closed it is used up: Server.Connect makes the next.
+type Client struct {
+	child         *run.Child
+	identity      Identity
+	columns, rows int
+	dir           string // for the files that buffers are loaded from
+	buffers       atomic.Uint64
+	opening       chan struct{} // held by the one Open that adds to a session that exists
+
+	ready  chan struct{} // closed when attached
+	done   chan struct{}
+	events chan Event
+	wake   chan struct{} // something to write
+	wg     sync.WaitGroup
+
+	mu       sync.Mutex
+	waiting  []*request // sent and not answered, oldest first
+	out      []byte     // not yet handed to tmux
+	own      SessionID  // the hub's
+	refusal  string     // why the attach failed
+	ended    bool
+	closing  bool
+	endedErr error
+}
+
+// request is one control line on its way.
+type request struct {
+	command string
+	blocks  int // how many blocks answer it, unless one of them fails
+	got     [][]string
+	answer  chan answer // capacity 1: nobody may be waiting any more
+}
+
+type answer struct {
+	blocks [][]string
+	err    error
+}
+
+// Connect starts the control client and waits until it is attached to the hub session. ctx bounds the
+// connecting, not the life of the client. ErrNoServer or ErrNoHub if there is nothing to connect to.
+func (s *Server) Connect(ctx context.Context) (*Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
+	defer cancel()
+	d, err := s.describe(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connect to tmux: %w", err)
+	}
+	if checkName("session", d.hub) != nil {
+		return nil, fmt.Errorf("connect to tmux: %w", ErrNoHub)
+	}
+	path, err := s.clientFor(ctx, d.PID)
+	if err != nil {
+		return nil, err
+	}
+	// The client must outlive ctx, and ends by Close or with this process.
+	child, err := run.Start(context.WithoutCancel(ctx), run.Spec{
+		Argv: []string{
+			path, "-u", "-S", s.Socket(), "-C", "attach-session",
+			"-f", "no-output,ignore-size", "-t", "=" + d.hub + ":",
+		},
+		Dir: "/", Env: s.cfg.Env, Pipes: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("connect to tmux: %w", err)
+	}
+	c := &Client{
+		child: child, identity: d.Identity, columns: s.cfg.Columns, rows: s.cfg.Rows,
+		dir: socketDir(s), opening: make(chan struct{}, 1), ready: make(chan struct{}),
+		done: make(chan struct{}), events: make(chan Event, EventCapacity), wake: make(chan struct{}, 1),
+	}
+	c.buffers.Store(uint64(time.Now().UnixNano())) //nolint:gosec // only has to differ from client to client
+	removeLeftPastes(c.dir)
+	c.wg.Go(c.read)
+	c.wg.Go(c.write)
+	c.wg.Go(c.watch)
+	if err := c.awaitReady(ctx); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("connect to tmux: %w", err)
+	}
+	return c, nil
+}
+
+// awaitReady waits for the attach, and for one reply from the server that was described before.
+func (c *Client) awaitReady(ctx context.Context) error {
+	select {
+	case <-c.ready:
+	case <-c.done:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if strings.HasPrefix(c.refusal, "can't find session") {
+			return ErrNoHub
+		}
+		if c.refusal != "" {
+			return &CommandError{Command: "attach-session", Message: c.refusal}
+		}
+		return c.endedErr
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	lines, err := c.Do(ctx, "display-message", "-p", "#{pid} #{start_time} #{version}")
+	if err != nil {
+		return err
+	}
+	f := strings.Split(strings.Join(lines, ""), " ")
+	if len(f) != 3 {
+		return fault.New(fault.Failed, "tmux describes itself in an unknown way: %q", lines)
+	}
+	c.identity, err = parseIdentity(f)
+	return err
+}
+
+// Identity is the server that this client speaks to.
+func (c *Client) Identity() Identity { return c.identity }
+
+// Done is closed when the connection has ended, for whatever reason.
+func (c *Client) Done() <-chan struct{} { return c.done }
+
+// Err is why the connection ended, ErrDisconnected with tmux's words; nil before Done and after our own Close.
+func (c *Client) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing {
+		return nil
+	}
+	return c.endedErr
+}
+
+// Events tells what happens on the server, in order. At most EventCapacity wait to be read, then they are
+// replaced by one Overflow. The channel closes behind the Exit event.
+func (c *Client) Events() <-chan Event { return c.events }
+
+// Close ends the connection and waits until nothing of it is left; any number of times. Agents notice nothing.
+func (c *Client) Close() {
+	c.mu.Lock()
+	c.closing = true
+	c.mu.Unlock()
+	c.child.Close()
+	c.wg.Wait()
+}
+
+// plain are the commands that answer a line with exactly one block and never wait.
+var plain = map[string]bool{ //nolint:gochecknoglobals // a table, never written
+	"break-pane": true, "capture-pane": true, "clear-history": true, "copy-mode": true, "delete-buffer": true,
+	"detach-client": true, "display-message": true, "has-session": true, "join-pane": true, "kill-pane": true,
+	"kill-session": true, "kill-window": true, "list-buffers": true, "list-clients": true, "list-commands": true,
+	"list-keys": true, "list-panes": true, "list-sessions": true, "list-windows": true, "load-buffer": true,
+	"move-window": true, "new-session": true, "new-window": true, "paste-buffer": true, "pipe-pane": true,
+	"refresh-client": true, "rename-session": true, "rename-window": true, "resize-pane": true,
+	"resize-window": true, "respawn-pane": true, "select-pane": true, "select-window": true, "send-keys": true,
+	"set-buffer": true, "set-environment": true, "set-hook": true, "set-option": true, "show-buffer": true,
+	"show-environment": true, "show-options": true, "split-window": true, "swap-pane": true, "unlink-window": true,
+}
+
+// Do sends one plain command, by its full name, with its words exactly as given, and gives the lines that it
+// prints. A *CommandError is tmux's refusal. When the deadline passes (ctx's, at most CallTimeout) it is not
+// known whether the command ran, and a late reply is thrown away. Calls are pipelined: many may be under way.
+func (c *Client) Do(ctx context.Context, args ...string) ([]string, error) {
+	if len(args) == 0 || !plain[args[0]] {
+		return nil, fault.New(fault.Usage, "not a plain tmux command: %q", args)
+	}
+	for _, a := range args {
+		if strings.ContainsRune(a, 0) {
+			return nil, fault.New(fault.Usage, "tmux %s: a word holds a NUL byte", args[0])
+		}
+	}
+	blocks, err := c.send(ctx, 1, args[0], line(args...))
+	if err != nil {
+		return nil, err
+	}
+	return blocks[0], nil
+}
+
+// batch sends several plain commands as one line. What follows the first that fails is not run.
+func (c *Client) batch(ctx context.Context, commands ...[]string) ([][]string, error) {
+	lines := make([]string, len(commands))
+	for i, args := range commands {
+		lines[i] = line(args...)
+	}
+	return c.send(ctx, len(commands), commands[0][0], strings.Join(lines, " ; "))
+}
+
+// send puts one line into the queue and waits for its blocks.
+func (c *Client) send(ctx context.Context, blocks int, command, text string) ([][]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
+	defer cancel()
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("tmux %s: %w", command, err)
+	}
+	r := &request{command: command, blocks: blocks, answer: make(chan answer, 1)}
+	if err := c.enqueue(r, text); err != nil {
+		return nil, err
+	}
+	select {
+	case a := <-r.answer:
+		return a.blocks, a.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("tmux %s: %w", command, ctx.Err())
+	}
+}
+
+// enqueue keeps the order of questions and of the lines that carry them the same.
+func (c *Client) enqueue(r *request, text string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return c.endedErr
+	}
+	if len(c.out) > 0 && len(c.out)+len(text) > maxBacklog {
+		return fmt.Errorf("tmux %s: %w", r.command, ErrBusy)
+	}
+	c.waiting = append(c.waiting, r)
+	c.out = append(append(c.out, text...), '\n')
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// write hands lines to tmux; many that came together go in one write.
+func (c *Client) write() {
+	var buf []byte
+	for {
+		select {
+		case <-c.wake:
+		case <-c.done:
+			return
+		}
+		c.mu.Lock()
+		buf, c.out = c.out, buf[:0]
+		c.mu.Unlock()
+		if _, err := c.child.Stdin.Write(buf); err != nil {
+			return // tmux is gone, and the reader will find its end
+		}
+		if cap(buf) > 1<<20 {
+			buf = nil // one long prompt must not be kept for ever
+		}
+	}
+}
+
+// read sorts what tmux says into replies and events until it says no more. It blocks in the kernel between.
+func (c *Client) read() {
+	in := bufio.NewReaderSize(c.child.Stdout, 64<<10)
+	var s stream
+	reason := "the control client ended"
+	for {
+		l, err := in.ReadString('\n')
+		if err != nil {
+			break
+		}
+		done, note := s.add(strings.TrimSuffix(l, "\n"))
+		if done != nil && !c.reply(done) {
+			reason = "tmux sent a reply that nobody asked for"
+			break
+		}
+		if note == "" {
+			continue
+		}
+		if r, ok := strings.CutPrefix(note, "%exit"); ok {
+			if reason = strings.TrimSpace(r); reason == "" {
+				reason = "detached"
+			}
+			continue
+		}
+		if id, ok := strings.CutPrefix(note, "%session-changed "); ok {
+			c.attached(id)
+			continue
+		}
+		if e, ok := parseEvent(note); ok {
+			c.emit(e)
+		}
+	}
+	c.finish(reason)
+}
+
+// attached notes which session we are in; the first time it means that we are connected.
+func (c *Client) attached(rest string) {
+	id, _, _ := strings.Cut(rest, " ")
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	first := c.own == ""
+	c.own = SessionID(id)
+	if first {
+		close(c.ready)
+	}
+}
+
+// reply gives a block to the oldest question. It is false when there is none: from then on no answer could
+// be trusted to be the right one.
+func (c *Client) reply(b *block) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !b.ours {
+		if c.own == "" && b.failed {
+			c.refusal = strings.Join(b.lines, "; ")
+		}
+		return true
+	}
+	if len(c.waiting) == 0 {
+		return false
+	}
+	r := c.waiting[0]
+	a := answer{}
+	switch {
+	case b.failed:
+		a.err = &CommandError{Command: r.command, Message: strings.Join(b.lines, "; ")}
+		a.blocks = r.got
+	case len(r.got)+1 < r.blocks:
+		r.got = append(r.got, b.lines)
+		return true
+	default:
+		a.blocks = append(r.got, b.lines)
+	}
+	c.waiting = c.waiting[1:]
+	r.answer <- a
+	return true
+}
+
+// finish tells everybody that there will be no more.
+func (c *Client) finish(reason string) {
+	c.mu.Lock()
+	c.ended = true
+	c.endedErr = fmt.Errorf("%w: %s", ErrDisconnected, reason)
+	waiting := slices.Clone(c.waiting)
+	c.waiting, c.out = nil, nil
+	err := c.endedErr
+	c.mu.Unlock()
+	for _, r := range waiting {
+		r.answer <- answer{err: fmt.Errorf("tmux %s: %w", r.command, err)}
+	}
+	c.emit(Event{Kind: Exit, Reason: reason})
+	close(c.events)
+	close(c.done)
+}
+
+// watch ends what is left when either side of the connection has ended: the server holds a copy of the
+// client's output, so that a stopped server would keep the reader waiting after its client's death.
+func (c *Client) watch() {
+	select {
+	case <-c.done:
+	case <-c.child.Done():
+		late := time.NewTimer(time.Second)
+		defer late.Stop()
+		select {
+		case <-c.done: // its last words were read
+		case <-late.C:
+		}
+	}
+	c.child.Close()
+}
+
+// isGone tells whether an error means that the thing to be ended is not there.
+func isGone(err error) bool { return errors.Is(err, ErrNoTarget) || errors.Is(err, ErrNoPane) }

@@ -1,0 +1,201 @@
+package tmux
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"muster/internal/fault"
+)
+
+// maxWord is the longest word that a program can be given: with a longer one it silently never starts.
+const maxWord = 128 << 10
+
+// OpenSpec is a window of a task's session and what runs in it.
+type OpenSpec struct {
+	Session string   // name of the session, made if it is missing
+	Window  string   // which window of the task it is, and its name: "agent", "check"
+	Dir     string   // absolute; where the program starts
+	Argv    []string // the program; no shell comes between
+	Env     []string // NAME=VALUE for this process alone; everybody can read it, so nothing secret
+	Task    string   // the task's id; marks the pane
+	Gen     int      // the generation; marks the pane
+}
+
+// Open starts a program in a window of its own. The session and the window are made if they are missing; a
+// window whose program has ended is used again, its scrollback kept (its last screen is not). One that lives
+// is ErrDuplicate, given with the pane. The pane is marked with task, generation and window in the same breath.
+func (c *Client) Open(ctx context.Context, spec OpenSpec) (Pane, error) {
+	if err := spec.Check(); err != nil {
+		return Pane{}, err
+	}
+	if err := checkDir(spec.Dir); err != nil {
+		return Pane{}, err
+	}
+	p, err := c.openSession(ctx, spec)
+	if !errors.Is(err, ErrDuplicate) {
+		return p, err
+	}
+	select {
+	case c.opening <- struct{}{}:
+		defer func() { <-c.opening }()
+	case <-ctx.Done():
+		return Pane{}, fmt.Errorf("open window %s of %s: %w", spec.Window, spec.Session, ctx.Err())
+	}
+	panes, err := c.Panes(ctx)
+	if err != nil {
+		return Pane{}, err
+	}
+	dead := Pane{}
+	for _, p := range panes {
+		if p.Role != spec.Window || p.Task != spec.Task || (p.Task == "" && p.SessionName != spec.Session) {
+			continue
+		}
+		if !p.Dead {
+			return p, fmt.Errorf("window %s of %s, pane %s: %w", spec.Window, spec.Session, p.ID, ErrDuplicate)
+		}
+		dead = p
+	}
+	if dead.ID != "" {
+		return c.respawn(ctx, dead, spec)
+	}
+	return c.openWindow(ctx, spec)
+}
+
+// Check refuses, as fault.Usage, what tmux would take in another way than it was meant, or silently not do.
+// It looks at nothing but the words.
+func (spec OpenSpec) Check() error {
+	if err := checkName("session", spec.Session); err != nil {
+		return err
+	}
+	if err := checkName("window", spec.Window); err != nil {
+		return err
+	}
+	if len(spec.Argv) == 0 || spec.Argv[0] == "" {
+		return fault.New(fault.Usage, "no program for window %s of %s", spec.Window, spec.Session)
+	}
+	for _, a := range spec.Argv {
+		if len(a) >= maxWord || strings.ContainsRune(a, 0) {
+			return fault.New(fault.Usage, "an argument of %s is too long or holds a NUL byte (%d bytes)", spec.Argv[0], len(a))
+		}
+	}
+	for _, kv := range spec.Env {
+		name, _, ok := strings.Cut(kv, "=")
+		if !ok || name == "" || len(kv) >= maxWord || strings.ContainsRune(kv, 0) {
+			return fault.New(fault.Usage, "not a variable for the environment of %s: %q", spec.Argv[0], name)
+		}
+	}
+	if !filepath.IsAbs(spec.Dir) {
+		return fault.New(fault.Usage, "not an absolute directory: %q", spec.Dir)
+	}
+	return nil
+}
+
+// checkDir makes sure that the directory is there: tmux would start the program elsewhere and not say so.
+func checkDir(dir string) error {
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return fault.New(fault.NotFound, "no directory to start a program in: %s", dir)
+	}
+	return nil
+}
+
+// openSession makes the session; ErrDuplicate if it is there.
+func (c *Client) openSession(ctx context.Context, spec OpenSpec) (Pane, error) {
+	target := "=" + spec.Session + ":"
+	args := []string{
+		"new-session", "-d", "-P", "-F", paneFormat, "-s", spec.Session, "-n", spec.Window,
+		"-c", literal(spec.Dir), "-x", strconv.Itoa(c.columns), "-y", strconv.Itoa(c.rows),
+	}
+	commands := append([][]string{spec.start(args)}, spec.marks(target)...)
+	for _, kv := range spec.Env {
+		// new-session leaves its variables to every later window of the session.
+		name, _, _ := strings.Cut(kv, "=")
+		commands = append(commands, []string{"set-environment", "-u", "-t", target, name})
+	}
+	return c.opened(ctx, spec, commands)
+}
+
+// openWindow adds a window to the session. It carries a name that nothing else has until it is marked.
+func (c *Client) openWindow(ctx context.Context, spec OpenSpec) (Pane, error) {
+	session := "=" + spec.Session + ":"
+	passing := "m-" + c.bufferName()
+	target := session + "=" + passing
+	args := []string{"new-window", "-d", "-P", "-F", paneFormat, "-t", session, "-n", passing, "-c", literal(spec.Dir)}
+	commands := append([][]string{spec.start(args)}, spec.marks(target)...)
+	commands = append(commands, []string{"rename-window", "-t", target, spec.Window})
+	return c.opened(ctx, spec, commands)
+}
+
+// respawn starts the program in the pane of one that has ended.
+func (c *Client) respawn(ctx context.Context, p Pane, spec OpenSpec) (Pane, error) {
+	if _, _, known, err := c.ExitStatus(ctx, p.ID); err != nil {
+		return Pane{}, err
+	} else if _, alive := processStart(p.PID); alive && !known {
+		return p, fmt.Errorf("window %s of %s, pane %s without its terminal: %w", spec.Window, spec.Session, p.ID, ErrDuplicate)
+	}
+	args := []string{"respawn-pane", "-t", string(p.ID), "-c", literal(spec.Dir)}
+	commands := append([][]string{spec.start(args)}, spec.marks(string(p.ID))...)
+	commands = append(commands, []string{"list-panes", "-t", string(p.ID), "-f", "#{==:#{pane_id}," + string(p.ID) + "}", "-F", paneFormat})
+	return c.opened(ctx, spec, commands)
+}
+
+// opened sends the commands and finds the pane in what they print.
+func (c *Client) opened(ctx context.Context, spec OpenSpec, commands [][]string) (Pane, error) {
+	blocks, err := c.batch(ctx, commands...)
+	if err != nil {
+		return Pane{}, fmt.Errorf("open window %s of %s: %w", spec.Window, spec.Session, err)
+	}
+	for _, b := range blocks {
+		for _, p := range parsePanes(b, c.hub()) {
+			p.Task, p.Gen, p.Role, p.WindowName = spec.Task, spec.Gen, spec.Window, spec.Window
+			return p, nil
+		}
+	}
+	return Pane{}, fault.New(fault.Failed, "tmux opened window %s of %s and did not say which pane", spec.Window, spec.Session)
+}
+
+// start completes a command that starts the program.
+func (spec OpenSpec) start(args []string) []string {
+	for _, kv := range spec.Env {
+		args = append(args, "-e", kv)
+	}
+	return append(append(args, "--"), program(spec.Argv)...)
+}
+
+// marks are the commands that mark a pane, and keep its window at its size when people come and go.
+func (spec OpenSpec) marks(target string) [][]string {
+	return [][]string{
+		{"set-option", "-p", "-t", target, taskOption, encode(spec.Task)},
+		{"set-option", "-p", "-t", target, genOption, encode(strconv.Itoa(spec.Gen))},
+		{"set-option", "-p", "-t", target, roleOption, encode(spec.Window)},
+		{"set-option", "-w", "-t", target, "window-size", "manual"},
+	}
+}
+
+// KillSession ends a session, given by id or exact name, and all its windows; what is gone is no error.
+// Programs get a hang-up and may outlive it. Panes that a session group shares stay in the others.
+func (c *Client) KillSession(ctx context.Context, session string) error {
+	target, err := SessionTarget(session)
+	if err != nil {
+		return err
+	}
+	if _, err := c.Do(ctx, "kill-session", "-t", target); err != nil && !isGone(err) {
+		return err
+	}
+	return nil
+}
+
+// KillWindow ends a window and its panes; what is gone is no error.
+func (c *Client) KillWindow(ctx context.Context, id WindowID) error {
+	if !isID('@', string(id)) {
+		return fmt.Errorf("window id %q: %w", string(id), ErrNoTarget)
+	}
+	if _, err := c.Do(ctx, "kill-window", "-t", string(id)); err != nil && !isGone(err) {
+		return err
+	}
+	return nil
+}

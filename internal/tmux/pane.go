@@ -1,0 +1,194 @@
+package tmux
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The options that mark our panes. They survive respawn, rename, move and swap, and end with the pane.
+// Values are hex, so that no byte of them can disturb a list.
+const (
+	taskOption = "@muster_task"
+	genOption  = "@muster_gen"
+	roleOption = "@muster_window"
+)
+
+// Pane is one pane as it was when it was looked at.
+type Pane struct {
+	ID          PaneID
+	Window      WindowID
+	Session     SessionID
+	SessionName string // of the session it is in now; a person may have moved it
+	WindowName  string
+	PID         int  // the process that was started in it, also when it is dead
+	Dead        bool // its process ended, or closed its terminal
+	InMode      bool // a person scrolls in it
+	StatusKnown bool // Status or Signal is how the process ended
+	Status      int  // exit status
+	Signal      int  // the signal that ended it; 0 if it exited
+	Attached    int  // people's clients that show its session; ours is not counted
+	Columns     int  // size of its window
+	Rows        int
+	Task        string // @muster_task; "" if it is none of ours
+	Gen         int    // @muster_gen
+	Role        string // @muster_window: which window of its task it is, whatever the window is called now
+}
+
+// paneFormat is one line per pane. The names come last: only they may hold what we did not choose.
+var paneFormat = strings.Join([]string{ //nolint:gochecknoglobals // a constant, but for the join
+	"#{pane_id}", "#{window_id}", "#{session_id}", "#{pane_pid}", "#{pane_dead}", "#{pane_dead_status}",
+	"#{pane_dead_signal}", "#{pane_in_mode}", "#{session_attached}", "#{window_width}", "#{window_height}",
+	onlyHex(taskOption), onlyHex(genOption), onlyHex(roleOption), "#{session_name}", "#{window_name}",
+}, "\t")
+
+// onlyHex expands to an option's value if it is hex, and to nothing else: an agent can set options, too.
+func onlyHex(option string) string {
+	return "#{?#{m:*[!0-9a-f]*,#{" + option + "}},,#{" + option + "}}"
+}
+
+func encode(s string) string { return hex.EncodeToString([]byte(s)) }
+
+func decode(s string) string {
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+// parsePanes reads lines of paneFormat; own is the session with our own client in it. A pane that is in
+// several sessions of a group is given once. What is no such line is passed over.
+func parsePanes(lines []string, own SessionID) []Pane {
+	panes := make([]Pane, 0, len(lines))
+	at := make(map[PaneID]int, len(lines))
+	for _, l := range lines {
+		p, ok := parsePane(l)
+		if !ok {
+			continue
+		}
+		if p.Session == own && p.Attached > 0 {
+			p.Attached--
+		}
+		if i, twice := at[p.ID]; twice {
+			panes[i].Attached += p.Attached
+			continue
+		}
+		at[p.ID] = len(panes)
+		panes = append(panes, p)
+	}
+	return panes
+}
+
+func parsePane(l string) (Pane, bool) {
+	f := strings.SplitN(l, "\t", 16)
+	if len(f) != 16 || !isID('%', f[0]) || !isID('@', f[1]) || !isID('$', f[2]) {
+		return Pane{}, false
+	}
+	p := Pane{
+		ID: PaneID(f[0]), Window: WindowID(f[1]), Session: SessionID(f[2]),
+		PID: number(f[3]), Dead: f[4] == "1", InMode: f[7] != "" && f[7] != "0",
+		Attached: number(f[8]), Columns: number(f[9]), Rows: number(f[10]),
+		Task: decode(f[11]), Gen: number(decode(f[12])), Role: decode(f[13]),
+		SessionName: f[14], WindowName: f[15],
+	}
+	if p.Dead {
+		if n, err := strconv.Atoi(f[5]); err == nil {
+			p.Status, p.StatusKnown = n, true
+		} else if n := signalNumber(f[6]); n > 0 {
+			p.Signal, p.StatusKnown = n, true
+		}
+	}
+	return p, true
+}
+
+// signalNumber reads a signal, which some systems give by name.
+func signalNumber(s string) int {
+	if n, err := strconv.Atoi(s); err == nil || s == "" {
+		return n
+	}
+	return int(unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(s), "SIG")))
+}
+
+// number reads a count; what is none counts nothing.
+func number(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// Panes lists every pane of the server, a person's too, each once.
+func (c *Client) Panes(ctx context.Context) ([]Pane, error) {
+	lines, err := c.Do(ctx, "list-panes", "-a", "-F", paneFormat)
+	if err != nil {
+		return nil, err
+	}
+	return parsePanes(lines, c.hub()), nil
+}
+
+// Pane looks at one pane; ErrNoPane if it is gone.
+func (c *Client) Pane(ctx context.Context, id PaneID) (Pane, error) {
+	if err := id.Check(); err != nil {
+		return Pane{}, err
+	}
+	lines, err := c.Do(ctx, "list-panes", "-t", string(id), "-f", "#{==:#{pane_id},"+string(id)+"}", "-F", paneFormat)
+	if err != nil {
+		return Pane{}, err
+	}
+	panes := parsePanes(lines, c.hub())
+	if len(panes) != 1 {
+		return Pane{}, fmt.Errorf("pane %s: %w", id, ErrNoPane)
+	}
+	return panes[0], nil
+}
+
+// hub is the session that our client is in.
+func (c *Client) hub() SessionID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.own
+}
+
+// ExitStatus tells how the process of a pane ended: by its exit status, or by a signal. known is false
+// while it lives, and where tmux cannot tell (before 3.3 it keeps no signal). Servers up to 3.5 that write
+// utmp records miss deaths; they are reminded, which takes up to 0.4 s.
+func (c *Client) ExitStatus(ctx context.Context, id PaneID) (code, signal int, known bool, err error) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	<-timer.C
+	for _, pause := range []time.Duration{2, 5, 10, 20, 50, 100, 200, 0} {
+		p, err := c.Pane(ctx, id)
+		if err != nil {
+			return 0, 0, false, err
+		}
+		if p.StatusKnown {
+			return p.Status, p.Signal, true, nil
+		}
+		_, alive := processStart(p.PID)
+		if alive && (!p.Dead || pause > 10) {
+			return 0, 0, false, nil // it lives, or closed its terminal and goes on without
+		}
+		if pause == 0 {
+			break
+		}
+		// A child's end that the server missed is found at the next SIGCHLD, whoever sends it.
+		_ = syscall.Kill(c.identity.PID, syscall.SIGCHLD)
+		timer.Reset(pause * time.Millisecond)
+		select {
+		case <-timer.C:
+		case <-c.done:
+			return 0, 0, false, c.endedErr
+		case <-ctx.Done():
+			return 0, 0, false, fmt.Errorf("exit status of pane %s: %w", id, ctx.Err())
+		}
+	}
+	return 0, 0, false, nil
+}

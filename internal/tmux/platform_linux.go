@@ -1,0 +1,36 @@
+package tmux
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// socketPeer is the process that listens at the other end of a connected socket.
+func socketPeer(fd int) (int, error) {
+	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return 0, fmt.Errorf("ask for the peer of a socket: %w", err)
+	}
+	return int(cred.Pid), nil
+}
+
+// processStart is a mark that no other process with this id has; alive is false for zombies, too.
+func processStart(pid int) (mark string, alive bool) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", false
+	}
+	// The name in brackets may hold anything: count fields from behind the last bracket.
+	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+	if len(f) < 20 {
+		return "", false
+	}
+	state := string(f[0])
+	return string(f[19]), state != "Z" && state != "X"
+}
+
+// executable is a path that runs exactly the program of a living process, also when its file was replaced.
+func executable(pid int) string { return fmt.Sprintf("/proc/%d/exe", pid) }

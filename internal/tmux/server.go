@@ -1,0 +1,339 @@
+package tmux
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"muster/internal/fault"
+	"muster/internal/run"
+)
+
+// CallTimeout bounds every call of tmux that has no earlier deadline: a stopped server answers nobody.
+const CallTimeout = 10 * time.Second
+
+// hubRole is the Role of the pane that the server was started with.
+const hubRole = "hub"
+
+// Config says where the server lives and what it hands to its panes.
+type Config struct {
+	// Socket is the absolute path of the socket. Where it is too long for one (103 bytes), a -L name made
+	// from it is used instead.
+	Socket string
+	// ConfPath is where Start writes the generated configuration (0600).
+	ConfPath string
+	// UserConf is a file of the user that is sourced near the end of ours; "" or a missing one is none.
+	UserConf string
+	// Env is the whole environment of the server and so of every pane, NAME=VALUE.
+	Env []string
+	// Columns and Rows are the size of windows that nobody looks at; 0 is 120 and 40.
+	Columns, Rows int
+	// Scope is an argv that the server is started under, such as systemd-run --user --scope --quiet --.
+	Scope []string
+}
+
+// HubSpec is the session that the server starts with. It is where the control client lives, so that no
+// session of a task ever has a client of ours.
+type HubSpec struct {
+	Session string   // its name
+	Window  string   // the name of its first window; "" is that of the session
+	Dir     string   // where its program starts
+	Argv    []string // its program: the keeper
+	Env     []string // NAME=VALUE for it alone, nothing secret
+}
+
+func (h HubSpec) check() error {
+	spec := OpenSpec{Session: h.Session, Window: h.Window, Dir: h.Dir, Argv: h.Argv, Env: h.Env}
+	if err := spec.Check(); err != nil {
+		return err
+	}
+	return checkDir(h.Dir)
+}
+
+// Identity tells one server from the next at the same socket. Pane ids are valid only together with it.
+type Identity struct {
+	PID     int
+	Started time.Time // to the second
+	Version string    // as the server says it, "3.3a"
+}
+
+// Server is the private tmux server of one fleet. Its methods may be called at the same time, also by
+// several processes.
+type Server struct {
+	cfg Config
+
+	mu     sync.Mutex
+	client string // the program that last proved to be of the server's version
+}
+
+// New describes a server; it does no I/O.
+func New(cfg Config) *Server {
+	if cfg.Columns <= 0 {
+		cfg.Columns = 120
+	}
+	if cfg.Rows <= 0 {
+		cfg.Rows = 40
+	}
+	env := make([]string, 0, len(cfg.Env))
+	for _, kv := range cfg.Env {
+		name, _, ok := strings.Cut(kv, "=")
+		if ok && name != "" && name != "TMUX" && name != "TMUX_PANE" && name != "TMUX_TMPDIR" {
+			env = append(env, kv)
+		}
+	}
+	cfg.Env = env
+	return &Server{cfg: cfg}
+}
+
+// Start makes sure that the server runs with our configuration and that its hub session runs hub.Argv: a
+// server that runs keeps its sessions, a hub whose program has ended is started again. Several may start at
+// once, in several processes: there is one server, and all of them succeed.
+func (s *Server) Start(ctx context.Context, hub HubSpec) (Identity, error) {
+	if hub.Window == "" {
+		hub.Window = hub.Session
+	}
+	if err := hub.check(); err != nil {
+		return Identity{}, err
+	}
+	text, proof := s.config(hub.Session)
+	if err := s.writeConfig(text); err != nil {
+		return Identity{}, err
+	}
+	d, err := s.describe(ctx)
+	if errors.Is(err, ErrNoServer) {
+		if err = s.launch(ctx, hub); err == nil {
+			d, err = s.describe(ctx)
+		}
+	}
+	if err != nil {
+		return Identity{}, fmt.Errorf("start tmux: %w", err)
+	}
+	if d.proof != proof {
+		if d, err = s.reload(ctx, proof); err != nil {
+			return Identity{}, err
+		}
+	}
+	if err := s.ensureHub(ctx, hub); err != nil {
+		return Identity{}, fmt.Errorf("start hub session: %w", err)
+	}
+	return d.Identity, nil
+}
+
+// Identity asks the running server who it is, with a client of its own. ErrNoServer if there is none.
+func (s *Server) Identity(ctx context.Context) (Identity, error) {
+	d, err := s.describe(ctx)
+	return d.Identity, err
+}
+
+// Kill ends the server and everything in its panes that minds a hang-up. A server that does not end in two
+// seconds (it may not, with a deaf client in a flood) is killed. Killing none is no error; the socket is removed.
+func (s *Server) Kill(ctx context.Context) error {
+	pid, err := s.peer(ctx)
+	if errors.Is(err, ErrNoServer) {
+		return s.removeStaleSocket(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("end tmux: %w", err)
+	}
+	mark, _ := processStart(pid)
+	const grace = 2 * time.Second
+	began := time.Now()
+	asking, cancel := context.WithTimeout(ctx, grace)
+	_, _ = s.oneShot(asking, "kill-server") // how it answered does not matter, only that the process is gone
+	cancel()
+	if !awaitEnd(ctx, pid, mark, max(grace-time.Since(began), 100*time.Millisecond)) {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("end tmux: %w", err)
+		}
+		killProcess(pid, mark)
+		if !awaitEnd(ctx, pid, mark, 5*time.Second) {
+			return fault.New(fault.Failed, "tmux server %d does not end, even by SIGKILL", pid)
+		}
+	}
+	return s.removeStaleSocket(ctx)
+}
+
+// AttachArgv is the command that shows a session to a person, by absolute socket and exact name. It is to
+// be run without TMUX in the environment: tmux refuses to nest otherwise.
+func (s *Server) AttachArgv(session string, readOnly bool) []string {
+	argv := []string{s.attachProgram(), "-S", s.Socket(), "attach-session"}
+	if readOnly {
+		argv = append(argv, "-r")
+	}
+	return append(argv, "-t", "="+session)
+}
+
+// attachProgram is a client of the server's version where that is known.
+func (s *Server) attachProgram() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client != "" {
+		return s.client
+	}
+	if path, err := run.LookPath("tmux", s.cfg.Env); err == nil {
+		return path
+	}
+	return "tmux"
+}
+
+// description is what one look at the server yields.
+type description struct {
+	Identity
+	proof, hub string
+}
+
+func (s *Server) describe(ctx context.Context) (description, error) {
+	out, err := s.oneShot(ctx, "display-message", "-p", "#{pid} #{start_time} #{version} #{@m_conf} #{@m_hub}")
+	if err != nil {
+		return description{}, err
+	}
+	f := strings.Split(strings.TrimRight(out, "\n"), " ")
+	if len(f) != 5 {
+		return description{}, fault.New(fault.Failed, "tmux describes itself in an unknown way: %q", out)
+	}
+	id, err := parseIdentity(f[:3])
+	return description{Identity: id, proof: f[3], hub: f[4]}, err
+}
+
+// parseIdentity reads pid, start time and version.
+func parseIdentity(f []string) (Identity, error) {
+	pid, err := strconv.Atoi(f[0])
+	secs, err2 := strconv.ParseInt(f[1], 10, 64)
+	if err != nil || err2 != nil || f[2] == "" {
+		return Identity{}, fault.New(fault.Failed, "tmux describes itself in an unknown way: %q", f)
+	}
+	return Identity{PID: pid, Started: time.Unix(secs, 0).UTC(), Version: f[2]}, nil
+}
+
+// launch starts the server. That another was faster is fine: it read the same file.
+func (s *Server) launch(ctx context.Context, hub HubSpec) error {
+	if err := os.MkdirAll(filepath.Dir(s.cfg.Socket), 0o700); err != nil {
+		return fmt.Errorf("directory of the tmux socket: %w", err)
+	}
+	path, err := run.LookPath("tmux", s.cfg.Env)
+	if err != nil {
+		return fault.Wrap(fault.Conflict, err, "tmux is not installed").WithHint("%s", installHint(s.cfg.Env))
+	}
+	where := []string{"-S", s.cfg.Socket}
+	if name := s.socketName(); name != "" {
+		where = []string{"-L", name}
+	}
+	argv := append(append([]string{}, s.cfg.Scope...), path, "-u")
+	argv = append(append(argv, where...), "-f", s.cfg.ConfPath)
+	argv = append(argv, s.newHub(hub)...)
+	raiseDescriptorLimit()
+	_, err = run.Do(ctx, run.Cmd{Argv: argv, Dir: "/", Env: s.cfg.Env, Timeout: 3 * CallTimeout})
+	if err = asCommandError("new-session", err); errors.Is(err, ErrDuplicate) {
+		return nil
+	}
+	return err
+}
+
+// newHub is the command line that makes the hub session and marks its pane.
+func (s *Server) newHub(hub HubSpec) []string {
+	args := []string{
+		"new-session", "-d", "-s", hub.Session, "-n", hub.Window, "-c", literal(hub.Dir),
+		"-x", strconv.Itoa(s.cfg.Columns), "-y", strconv.Itoa(s.cfg.Rows),
+	}
+	args = append(args, hubProgram(hub)...)
+	target := "=" + hub.Session + ":"
+	args = append(args, ";", "set-option", "-p", "-t", target, roleOption, encode(hubRole))
+	return append(args, ";", "set-option", "-w", "-t", target, "window-size", "manual")
+}
+
+// hubProgram is the tail of the commands that start the hub's program.
+func hubProgram(hub HubSpec) []string {
+	var args []string
+	for _, kv := range hub.Env {
+		args = append(args, "-e", kv)
+	}
+	return oneShotWords(append(append(args, "--"), program(hub.Argv)...))
+}
+
+// ensureHub makes the hub session, its pane, or its program again, whichever is missing.
+func (s *Server) ensureHub(ctx context.Context, hub HubSpec) error {
+	target := "=" + hub.Session + ":"
+	out, err := s.oneShot(ctx, "list-panes", "-s", "-t", target, "-F", paneFormat)
+	if errors.Is(err, ErrNoTarget) {
+		_, err = s.oneShot(ctx, s.newHub(hub)...)
+		if errors.Is(err, ErrDuplicate) {
+			return nil
+		}
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	for _, p := range parsePanes(strings.Split(out, "\n"), "") {
+		if p.Role != hubRole {
+			continue
+		}
+		if !p.Dead {
+			return nil
+		}
+		args := []string{"respawn-pane", "-t", string(p.ID), "-c", literal(hub.Dir)}
+		_, err = s.oneShot(ctx, append(args, hubProgram(hub)...)...)
+		if errors.Is(err, ErrDuplicate) {
+			return nil // another start was faster
+		}
+		return err
+	}
+	args := []string{"new-window", "-d", "-P", "-F", "#{pane_id}", "-t", target, "-n", hub.Window, "-c", literal(hub.Dir)}
+	out, err = s.oneShot(ctx, append(args, hubProgram(hub)...)...)
+	if err != nil {
+		return err
+	}
+	id := strings.TrimSpace(out)
+	_, err = s.oneShot(ctx, "set-option", "-p", "-t", id, roleOption, encode(hubRole),
+		";", "set-option", "-w", "-t", id, "window-size", "manual")
+	return err
+}
+
+// reload has a running server read a configuration that is newer than it, or that it failed to read.
+func (s *Server) reload(ctx context.Context, proof string) (description, error) {
+	_, err := s.oneShot(ctx, "source-file", globLiteral(s.cfg.ConfPath))
+	if err != nil {
+		return description{}, fmt.Errorf("load tmux configuration: %w", err)
+	}
+	d, err := s.describe(ctx)
+	if err == nil && d.proof != proof {
+		err = fault.New(fault.Failed, "tmux did not read its configuration %s", s.cfg.ConfPath).
+			WithHint("Look for the faulty line: tmux -S %s source-file %s", s.Socket(), s.cfg.ConfPath)
+	}
+	return d, err
+}
+
+// oneShot runs one client to its end and gives its output. The client is of the server's version.
+func (s *Server) oneShot(ctx context.Context, args ...string) (string, error) {
+	pid, err := s.peer(ctx)
+	if err != nil {
+		return "", err
+	}
+	path, err := s.clientFor(ctx, pid)
+	if err != nil {
+		return "", err
+	}
+	argv := append([]string{path, "-u", "-S", s.Socket()}, args...)
+	res, err := run.Do(ctx, run.Cmd{Argv: argv, Dir: "/", Env: s.cfg.Env, Timeout: CallTimeout})
+	if err = asCommandError(args[0], err); err != nil {
+		if _, gone := s.peer(ctx); errors.Is(gone, ErrNoServer) {
+			return "", gone // it ended between the look and the call
+		}
+		return "", err
+	}
+	return string(res.Stdout), nil
+}
+
+// asCommandError makes of a client's failure one that callers can branch on.
+func asCommandError(command string, err error) error {
+	if x, ok := errors.AsType[*run.ExitError](err); ok && x.Exit == 1 && x.Stderr != "" {
+		return &CommandError{Command: command, Message: x.Stderr}
+	}
+	return err
+}

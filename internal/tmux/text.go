@@ -1,0 +1,175 @@
+package tmux
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"muster/internal/fault"
+)
+
+// Clean takes from a text what could break out of a paste or steer a terminal: every control byte but line
+// feed and tab, the C1 controls in either encoding, and bytes that are no UTF-8. CR LF and CR become LF.
+func Clean(text string) string {
+	text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
+	var b strings.Builder
+	b.Grow(len(text))
+	for i := 0; i < len(text); {
+		r, n := utf8.DecodeRuneInString(text[i:])
+		i += n
+		if (r == utf8.RuneError && n == 1) || (r < 0x20 && r != '\n' && r != '\t') || (r >= 0x7f && r <= 0x9f) {
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// refusal is what the guards print instead of sending: whether the pane is dead.
+const refusal = "refused "
+
+// guarded sends command to a pane only if it is alive and unless holds nothing against it, decided by the
+// server in the same breath: before 3.4 a paste into a dead pane ends the server. The last block tells.
+func guarded(id PaneID, unless string, command ...string) string {
+	return line("if-shell", "-F", "-t", string(id), "#{||:#{pane_dead},"+unless+"}",
+		line("display-message", "-p", "-t", string(id), refusal+"#{pane_dead}"),
+		line(command...))
+}
+
+// refused reads the answer of a guard.
+func refused(id PaneID, blocks [][]string) error {
+	last := strings.Join(blocks[len(blocks)-1], "")
+	switch {
+	case !strings.HasPrefix(last, refusal):
+		return nil
+	case last == refusal+"1":
+		return fmt.Errorf("pane %s: %w", id, ErrDeadPane)
+	}
+	return fmt.Errorf("pane %s: %w", id, ErrInMode)
+}
+
+// Paste puts a text into the pane's program as one bracketed paste, cleaned, line feeds kept. It presses no
+// key behind it. ErrDeadPane and ErrInMode mean that nothing was sent. A nil error means that tmux took the
+// text, not that the program read it. Programs that do not ask for bracketed paste see bare lines.
+func (c *Client) Paste(ctx context.Context, id PaneID, text string) error {
+	if err := id.Check(); err != nil {
+		return err
+	}
+	text = Clean(text)
+	if text == "" {
+		return fault.New(fault.Usage, "nothing to paste into pane %s", id)
+	}
+	name := c.bufferName()
+	path := filepath.Join(c.dir, pastePrefix+name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		return fmt.Errorf("paste into pane %s: %w", id, err)
+	}
+	defer func() { _ = os.Remove(path) }()
+	blocks, err := c.send(ctx, 3, "paste-buffer", line("load-buffer", "-b", name, literal(path))+" ; "+
+		guarded(id, "#{pane_in_mode}", "paste-buffer", "-d", "-p", "-r", "-b", name, "-t", string(id)))
+	if err == nil {
+		err = refused(id, blocks)
+	}
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+		_, _ = c.Do(ctx, "delete-buffer", "-b", name) // usually there is none: paste-buffer -d took it
+	}
+	return err
+}
+
+// pastePrefix starts the names of the files that prompts pass through.
+const pastePrefix = "paste-"
+
+// removeLeftPastes removes the prompts of processes that were killed in the middle of a paste.
+func removeLeftPastes(dir string) {
+	files, err := filepath.Glob(filepath.Join(dir, pastePrefix+"m*_*"))
+	if err != nil {
+		return
+	}
+	for _, f := range files {
+		name := strings.TrimPrefix(filepath.Base(f), pastePrefix+"m")
+		pid, err := strconv.Atoi(name[:strings.IndexByte(name, '_')])
+		if _, alive := processStart(pid); err == nil && !alive {
+			_ = os.Remove(f) // somebody else may do the same
+		}
+	}
+}
+
+// bufferName is unlike every other of this process and of those before it that live.
+func (c *Client) bufferName() string {
+	return "m" + strconv.Itoa(os.Getpid()) + "_" + strconv.FormatUint(c.buffers.Add(1), 10)
+}
+
+// Keys presses keys by name: Enter, Escape, Tab, BTab, BSpace, Space, Up, Down, Left, Right, Home, End,
+// PageUp, PageDown, F1 to F12, one printable ASCII character, and C- or M- before a character. Others are refused:
+// tmux types the name of a key that it does not know. ErrDeadPane and ErrInMode mean that nothing was sent.
+func (c *Client) Keys(ctx context.Context, id PaneID, keys ...string) error {
+	if err := id.Check(); err != nil {
+		return err
+	}
+	if err := CheckKeys(keys); err != nil {
+		return err
+	}
+	// Keys, unlike a paste, reach every pane that a person tied together.
+	unless := "#{||:#{pane_in_mode},#{pane_synchronized}}"
+	blocks, err := c.send(ctx, 2, "send-keys",
+		guarded(id, unless, append([]string{"send-keys", "-t", string(id), "--"}, keys...)...))
+	if err != nil {
+		return err
+	}
+	return refused(id, blocks)
+}
+
+// CheckKeys is fault.Usage where Keys would refuse.
+func CheckKeys(keys []string) error {
+	if len(keys) == 0 {
+		return fault.New(fault.Usage, "no keys to press")
+	}
+	for _, k := range keys {
+		if !isKey(k) {
+			return fault.New(fault.Usage, "not a key that every tmux knows: %q", k)
+		}
+	}
+	return nil
+}
+
+// isKey tells whether every release of tmux knows the key by this name.
+func isKey(k string) bool {
+	switch k {
+	case "Enter", "Escape", "Tab", "BTab", "BSpace", "Space", "Up", "Down", "Left", "Right", "Home", "End",
+		"PageUp", "PageDown", "F1", "F2", "F3", "F4", "F5", "F6", "F7", "F8", "F9", "F10", "F11", "F12":
+		return true
+	}
+	if len(k) == 3 && (k[:2] == "C-" || k[:2] == "M-") {
+		low := k[2] >= 'a' && k[2] <= 'z'
+		return low || (k[0] == 'M' && k[2] > ' ' && k[2] < 0x7f)
+	}
+	return len(k) == 1 && k[0] > ' ' && k[0] < 0x7f
+}
+
+// Capture gives the text of the visible screen and up to lines of scrollback before it, wrapped lines joined,
+// without trailing blanks. It works on dead panes. What an agent drew there is evidence, never a fact.
+func (c *Client) Capture(ctx context.Context, id PaneID, lines int) (string, error) {
+	if err := id.Check(); err != nil {
+		return "", err
+	}
+	args := []string{"capture-pane", "-p", "-J", "-t", string(id)}
+	if lines > 0 {
+		args = append(args, "-S", "-"+strconv.Itoa(lines))
+	}
+	out, err := c.Do(ctx, args...)
+	if err != nil {
+		return "", err
+	}
+	for i, l := range out {
+		out[i] = strings.TrimRight(l, " ")
+	}
+	return strings.TrimRight(strings.Join(out, "\n"), "\n"), nil
+}
+
+// socketDir is where files for the server lie: private, and known to be writable.
+func socketDir(s *Server) string { return filepath.Dir(s.Socket()) }
