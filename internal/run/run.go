@@ -33,6 +33,11 @@ type Cmd struct {
 	Timeout   time.Duration // 0 is DefaultTimeout; negative is none but the context's
 	MaxOutput int           // bytes kept of each stream; 0 is DefaultMaxOutput
 	Files     []*os.File    // further open files of the program, from descriptor 3 on, such as a lock it shall share
+	// Started is told the process, which leads its process group, once it runs; nil for nobody.
+	Started func(pid int)
+	// Stop ends the program when it is cut off, and returns when that is done or given up; nil is a SIGKILL to its
+	// process group. It is called from another goroutine.
+	Stop func(pid int)
 }
 
 // Result is what a program that ran left behind.
@@ -90,7 +95,16 @@ func Do(ctx context.Context, c Cmd) (Result, error) {
 	if c.Stderr != nil {
 		cmd.Stderr = c.Stderr
 	}
-	err := cmd.Run()
+	if c.Stop != nil {
+		cmd.Cancel = func() error { c.Stop(cmd.Process.Pid); return nil }
+	}
+	err := cmd.Start()
+	if err == nil {
+		if c.Started != nil {
+			c.Started(cmd.Process.Pid)
+		}
+		err = cmd.Wait()
+	}
 	res := Result{Stdout: stdout.buf.Bytes(), Stderr: stderr.buf.Bytes(), Truncated: stdout.cut || stderr.cut}
 	if cmd.ProcessState != nil {
 		res.Exit = cmd.ProcessState.ExitCode()
