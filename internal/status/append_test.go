@@ -27,6 +27,8 @@ func TestMain(m *testing.M) {
 		appendMany(os.Getenv("STATUS_TEST_FILE"), os.Getenv("STATUS_TEST_ID"), os.Getenv("STATUS_TEST_COUNT"))
 	case "full":
 		appendToFull(os.Getenv("STATUS_TEST_FILE"), os.Getenv("STATUS_TEST_COUNT"))
+	case "idle":
+		idle(os.Getenv("STATUS_TEST_FILE"))
 	default:
 		fmt.Fprintln(os.Stderr, "unknown role", role)
 		os.Exit(2)

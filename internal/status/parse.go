@@ -62,7 +62,9 @@ func normalise(r *event.Record) {
 	for _, id := range []*string{&r.Src, &r.ToolUseID, &r.SessionID, &r.PromptID, &r.Request, &r.PermissionMode} {
 		*id = Clean(*id, maxID)
 	}
-	if len(r.Options) > 0 {
+	if len(r.Options) == 0 {
+		r.Options = nil
+	} else {
 		r.Options = slices.Clone(r.Options[:min(len(r.Options), maxOptions)])
 		for i, o := range r.Options {
 			r.Options[i] = Clean(o, maxOption)

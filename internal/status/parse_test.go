@@ -174,7 +174,7 @@ func FuzzParse(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, s := range []string{string(full), `{"state":"working"}`, `{"state":"idle","note":"\u001b[31m\u202e"}`, "null", "{", "\x00"} {
+	for _, s := range []string{string(full), `{"state":"working"}`, `{"state":"idle","note":"\u001b[31m\u202e"}`, `{"state":"idle","options":[]}`, "null", "{", "\x00"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
