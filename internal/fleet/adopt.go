@@ -1,0 +1,60 @@
+package fleet
+
+import (
+	"context"
+
+	"muster/internal/event"
+	"muster/internal/life"
+)
+
+// adopt takes up the fleet where it stands: what the log intends is compared with what runs. It changes
+// nothing in the world itself; what has to be done goes through the workers like anything else. Requests that
+// came in while nobody listened are taken by the first turn.
+func (s *Supervisor) adopt(ctx context.Context) error {
+	panes, err := s.Terminal.Panes(ctx)
+	if err != nil {
+		return err
+	}
+	byAgent := map[agentToken]string{}
+	for _, p := range panes {
+		if p.Role == RoleAgent {
+			byAgent[agentToken{task: p.Task, gen: p.Gen}] = p.ID
+		}
+	}
+	live, err := s.Log.Live(ctx)
+	if err != nil {
+		return err
+	}
+	adopted := 0
+	for _, t := range live {
+		if t.Agent.Live {
+			adopted++
+		}
+		s.adoptTask(t, byAgent[agentToken{task: t.ID, gen: t.Gen}])
+	}
+	if s.Server != s.ServerWas {
+		s.prologue = append(s.prologue, s.Server)
+	}
+	s.prologue = append(s.prologue, event.SupervisorStarted{PID: s.PID, Version: s.Version, Boot: s.Boot, Adopted: adopted})
+	return nil
+}
+
+// adoptTask watches the process of a task, and does again what was intended and has no outcome yet.
+func (s *Supervisor) adoptTask(t life.Task, pane string) {
+	_, starting := t.Action(event.ActStart)
+	if t.Agent.Live || starting {
+		s.Records.Follow(t)
+	}
+	if t.Agent.Live {
+		tok := agentToken{task: t.ID, gen: t.Gen, pane: pane}
+		if pane == "" && s.Server != s.ServerWas {
+			// Its server is gone. A process that outlived it has no terminal any more and is no use to anybody.
+			s.jobs.add(job{task: t.ID, death: &deathOf{gen: t.Gen}})
+		} else {
+			s.Machine.Watch(t.Agent.Process, tok)
+		}
+	}
+	for _, a := range t.Open {
+		s.jobs.add(job{task: t.ID, action: a, again: true})
+	}
+}

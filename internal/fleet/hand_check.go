@@ -1,0 +1,152 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/home"
+	"muster/internal/life"
+)
+
+// maxStarts is how often one job is begun before it counts as broken: it was killed each time.
+const maxStarts = 3
+
+// runJob runs a job, or finds out where it stands. It returns the process to wait for while it runs; the
+// action is done again when that has ended, whoever supervises by then.
+func (s *Supervisor) runJob(ctx context.Context, j Job) (JobState, event.ProcessRef, error) {
+	state, err := s.Jobs.State(ctx, j)
+	switch {
+	case err != nil:
+		return state, event.ProcessRef{}, err
+	case state.Finished:
+		return state, event.ProcessRef{}, nil
+	case state.Running != 0:
+		if p, ok := s.Machine.Identify(state.Running); ok {
+			return state, p, nil
+		}
+	case state.Starts >= maxStarts:
+		return state, event.ProcessRef{}, fault.New(fault.Conflict, "%s was begun %d times and never ended", j.Name, state.Starts)
+	}
+	spec, err := s.Jobs.Ready(ctx, j)
+	if err != nil {
+		return state, event.ProcessRef{}, err
+	}
+	pane, err := s.Terminal.Open(ctx, Window{
+		Session: home.Slugged(j.Task.ID, j.Task.Spec.Slug), Role: RoleCheck, Dir: j.Task.Worktree,
+		Argv: []string{s.Exe, "launch", spec}, Task: j.Task.ID, Gen: j.Task.Gen,
+	})
+	if err != nil {
+		return state, event.ProcessRef{}, err
+	}
+	p, ok := s.Machine.Identify(pane.PID)
+	if !ok { // as quick as that; a process that is gone is reported at once
+		p = event.ProcessRef{PID: pane.PID}
+	}
+	return state, p, nil
+}
+
+// check judges the worktree: a snapshot, the project's commands, and whether the tree stood still meanwhile.
+func (s *Supervisor) check(ctx context.Context, t life.Task, a event.Action) result {
+	job := Job{Task: t, Name: fmt.Sprintf("round-%d-%s", a.Round, a.ID), Steps: t.Spec.Checks}
+	var snap Snapshot
+	known, err := s.Jobs.Noted(ctx, job, &snap)
+	if err != nil {
+		return done(err)
+	}
+	if !known {
+		if snap, err = s.Works.Snapshot(ctx, t, a.Round); err != nil {
+			return done(err)
+		}
+		if err := s.Jobs.Note(ctx, job, snap); err != nil {
+			return done(err)
+		}
+	}
+	round := event.RoundFinished{Round: a.Round, Commit: snap.Commit, Tree: snap.Tree, Changed: snap.Changed}
+	if last := t.Rounds.Last; last != nil && snap.Tree == a.Known && last.Tree == a.Known && !last.Moved && last.Changed == snap.Changed {
+		round.Results, round.Reused = last.Results, true // the same evidence is never computed twice
+		return done(nil, round)
+	}
+	if len(t.Spec.Checks) == 0 {
+		return done(nil, round)
+	}
+	state, wait, err := s.runJob(ctx, job)
+	switch {
+	case err != nil:
+		return done(err)
+	case wait.PID != 0:
+		return result{wait: wait}
+	case state.Error != "":
+		return failed(life.FailAgain, state.Error)
+	}
+	tree, err := s.Works.Tree(ctx, t)
+	if err != nil {
+		return done(err)
+	}
+	round.Moved = tree != snap.Tree
+	round.Results = state.Results
+	return done(nil, round)
+}
+
+// publish puts the judged tree where it belongs.
+func (s *Supervisor) publish(ctx context.Context, t life.Task, a event.Action) result {
+	p, err := s.Works.Publish(ctx, t, a.Tree)
+	if err != nil {
+		return done(err)
+	}
+	return done(nil, p)
+}
+
+// keep keeps everything in the worktree under a private ref.
+func (s *Supervisor) keep(ctx context.Context, t life.Task) result {
+	if t.Worktree == "" {
+		return result{}
+	}
+	ref, err := s.Works.Keep(ctx, t)
+	if err != nil || ref == "" {
+		return done(err)
+	}
+	return done(nil, event.WorkKept{Ref: ref})
+}
+
+// clean removes the worktree of published work. What is ignored by git goes with it; all else is kept first.
+func (s *Supervisor) clean(ctx context.Context, t life.Task) result {
+	r := s.keep(ctx, t)
+	if r.failure != nil {
+		return r
+	}
+	if err := s.Works.Remove(ctx, t); err != nil {
+		return done(err)
+	}
+	r.facts = append(r.facts, event.WorktreeRemoved{})
+	return r
+}
+
+// remove removes what a task left behind, but for its branch and its events.
+func (s *Supervisor) remove(ctx context.Context, t life.Task) result {
+	if err := s.Machine.End(ctx, t, s.Agents.Manners(t).Grace); err != nil {
+		return done(err)
+	}
+	r := result{}
+	if t.Worktree != "" {
+		if r = s.clean(ctx, t); r.failure != nil {
+			return r
+		}
+	}
+	if err := s.Terminal.Close(ctx, home.Slugged(t.ID, t.Spec.Slug)); err != nil {
+		return done(err)
+	}
+	if err := removeFiles(s.Home, t); err != nil {
+		return done(err)
+	}
+	r.facts = append(r.facts, event.TaskRemoved{})
+	return r
+}
+
+func (s *Supervisor) restore(ctx context.Context, t life.Task, a event.Action) result {
+	if err := s.Works.Restore(ctx, t, a.Ref); err != nil {
+		return done(err)
+	}
+	return done(nil, event.WorktreeReady{Path: s.Home.Worktree(t.ID, t.Spec.Slug), Branch: t.Branch, Base: t.Base})
+}

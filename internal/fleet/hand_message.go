@@ -1,0 +1,117 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/home"
+	"muster/internal/life"
+)
+
+// pasteSettle is the pause between a paste and its Enter. Without it Enter arrives in the same read and becomes
+// part of the text; from 0.15 s on none was lost in 80 of 80 (measured with Claude Code in tmux 3.3a).
+const pasteSettle = 150 * time.Millisecond
+
+// deliver brings one message to a running agent by the best door its kind has.
+func (s *Supervisor) deliver(ctx context.Context, t life.Task, a event.Action, again bool) result {
+	text, err := s.Log.MessageText(ctx, t.ID, a.Message)
+	if err != nil {
+		return done(err)
+	}
+	m := Text{ID: a.Message, Text: text}
+	if t.Spec.Traits.Door == event.DoorMailbox {
+		return done(s.Agents.Post(ctx, t, m))
+	}
+	if again { // it may have been typed before we died: look, never send blindly
+		return s.look(ctx, t, a)
+	}
+	return s.paste(ctx, t, m)
+}
+
+// paste types a message into a pane that is proven to hold the right, idle agent.
+func (s *Supervisor) paste(ctx context.Context, t life.Task, m Text) result {
+	pane, ok, err := s.pane(ctx, t.ID, t.Gen, RoleAgent)
+	switch {
+	case err != nil:
+		return done(err)
+	case !ok || pane.Dead || pane.PID != t.Agent.Process.PID:
+		return failed(life.FailAgain, "the agent's pane is gone")
+	case pane.InMode:
+		return failed(life.FailAgain, "the agent's pane is in copy mode")
+	}
+	err = s.Terminal.Paste(ctx, pane.ID, m.ID.Tag()+" "+m.Text)
+	if errors.Is(err, ErrInMode) || errors.Is(err, ErrDead) || errors.Is(err, ErrNoPane) {
+		return failed(life.FailAgain, err.Error())
+	}
+	if err != nil {
+		return failed(life.FailUnknown, err.Error())
+	}
+	pause := time.NewTimer(pasteSettle)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-ctx.Done():
+	}
+	if err := s.Terminal.Keys(ctx, pane.ID, "Enter"); err != nil {
+		return failed(life.FailUnknown, "the text was typed, but Enter was not: "+err.Error())
+	}
+	return result{}
+}
+
+// look finds out where a message is. For one that was typed and not taken, one further Enter follows: the text
+// is there, and Enter is no second sending of it.
+func (s *Supervisor) look(ctx context.Context, t life.Task, a event.Action) result {
+	trace, err := s.Agents.Look(ctx, t, t.Gen, a.Message)
+	if err != nil {
+		return done(err)
+	}
+	switch {
+	case trace == TraceArrived:
+		return done(nil, event.MessageMoved{Message: a.Message, To: event.MessageAcked, Evidence: "found in the conversation"})
+	case trace == TraceWaiting:
+		return result{}
+	case t.Spec.Traits.Door == event.DoorPaste && s.firstLook(t, a.Message):
+		return s.enterAgain(ctx, t)
+	}
+	return failed(life.FailUnknown, "no sign of it in the conversation")
+}
+
+func (s *Supervisor) enterAgain(ctx context.Context, t life.Task) result {
+	pane, ok, err := s.pane(ctx, t.ID, t.Gen, RoleAgent)
+	switch {
+	case err != nil:
+		return done(err)
+	case !ok || pane.Dead || pane.InMode || t.Agent.Turn != life.TurnIdle || t.Request != nil:
+		return result{}
+	}
+	return done(s.Terminal.Keys(ctx, pane.ID, "Enter"))
+}
+
+// firstLook tells whether this is the first look at a message, and notes that it was.
+func (s *Supervisor) firstLook(t life.Task, id event.MessageID) bool {
+	mark := filepath.Join(s.Home.GenDir(t.ID, t.Gen), "looked."+string(id))
+	f, err := os.OpenFile(mark, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return false
+	}
+	return f.Close() == nil
+}
+
+// removeFiles removes the files of all generations of a task.
+func removeFiles(h home.Dir, t life.Task) error {
+	paths := []string{h.TaskDir(t.ID)}
+	for gen := 1; gen <= t.Gen; gen++ {
+		paths = append(paths, h.GenDir(t.ID, gen), h.StatusFile(t.ID, gen))
+	}
+	for _, p := range paths {
+		if err := os.RemoveAll(p); err != nil {
+			return fmt.Errorf("remove files of %s: %w", t.ID, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,185 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"muster/internal/event"
+	"muster/internal/home"
+	"muster/internal/life"
+)
+
+// start brings one agent process of a generation to life, or finds that it is there already.
+func (s *Supervisor) start(ctx context.Context, t life.Task, a event.Action) result {
+	if a.Gen != t.Gen {
+		return failed(life.FailAgain, "a newer generation exists")
+	}
+	if pane, ok, err := s.pane(ctx, t.ID, a.Gen, RoleAgent); err != nil {
+		return done(err)
+	} else if ok {
+		return s.launchedIn(pane, nil)
+	}
+	if pid, held := s.Machine.Holder(t.ID); held {
+		// Something of this task is alive: an older generation whose end was not seen. Two must never run.
+		if err := s.Machine.End(ctx, t, s.Agents.Manners(t).Grace); err != nil {
+			return failed(life.FailAgain, fmt.Sprintf("process %d of the task still runs: %v", pid, err))
+		}
+	}
+	order, arrived, err := s.order(ctx, t, a)
+	if err != nil {
+		return done(err)
+	}
+	spec, err := s.Agents.Ready(ctx, order)
+	if err != nil {
+		return done(err)
+	}
+	pane, err := s.Terminal.Open(ctx, Window{
+		Session: home.Slugged(t.ID, t.Spec.Slug), Role: RoleAgent, Dir: t.Worktree,
+		Argv: []string{s.Exe, "launch", spec}, Task: t.ID, Gen: a.Gen,
+	})
+	if err != nil {
+		return done(err)
+	}
+	return s.launchedIn(pane, arrived)
+}
+
+// launchedIn reports the process of a pane. It may have ended already; whoever watches it will be told at once.
+func (s *Supervisor) launchedIn(pane Pane, arrived []event.Payload) result {
+	p, ok := s.Machine.Identify(pane.PID)
+	if !ok {
+		p = event.ProcessRef{PID: pane.PID}
+	}
+	return done(nil, append(arrived, event.AgentLaunched{Process: p, Pane: pane.ID, Session: pane.Session})...)
+}
+
+// order gathers what a generation needs: the prompt, and those messages that the one before did not get.
+func (s *Supervisor) order(ctx context.Context, t life.Task, a event.Action) (Order, []event.Payload, error) {
+	prompt, err := s.Log.Prompt(ctx, t.ID)
+	if err != nil {
+		return Order{}, nil, err
+	}
+	o := Order{Task: t, Gen: a.Gen, Prompt: prompt, Action: a}
+	var arrived []event.Payload
+	for _, id := range a.Messages {
+		if a.Gen > 1 {
+			trace, err := s.Agents.Look(ctx, t, a.Gen-1, id)
+			if err == nil && trace == TraceArrived {
+				arrived = append(arrived, event.MessageMoved{Message: id, To: event.MessageAcked, Evidence: "found in the conversation"})
+				continue
+			}
+		}
+		text, err := s.Log.MessageText(ctx, t.ID, id)
+		if err != nil {
+			return Order{}, nil, err
+		}
+		o.Messages = append(o.Messages, Text{ID: id, Text: text})
+	}
+	return o, arrived, nil
+}
+
+// pane finds the pane of a generation in the terminal.
+func (s *Supervisor) pane(ctx context.Context, id event.TaskID, gen int, role string) (Pane, bool, error) {
+	panes, err := s.Terminal.Panes(ctx)
+	if err != nil {
+		return Pane{}, false, err
+	}
+	for _, p := range panes {
+		if p.Task == id && p.Gen == gen && p.Role == role {
+			return p, true, nil
+		}
+	}
+	return Pane{}, false, nil
+}
+
+// findDeath finds out how an agent's process ended, and takes its last words first: what it wrote before it
+// ended was said while it lived.
+func (s *Supervisor) findDeath(ctx context.Context, j job) result {
+	d := j.death
+	r := result{job: j, exited: &life.Exited{Gen: d.gen, Cause: event.CauseOwn, Exit: d.death.Exit, Signal: d.death.Signal, Known: d.death.Known}}
+	t, ok, err := s.Log.Task(ctx, j.task)
+	if err != nil || !ok {
+		s.Logger.Error("read task of an ended process", "task", j.task, "err", err)
+	}
+	if s.lost(ctx, d) {
+		r.exited.Cause = event.CauseLost
+		if err := s.Machine.End(ctx, t, 0); err != nil {
+			s.Logger.Warn("end what outlived its terminal", "task", j.task, "err", err)
+		}
+	} else if !r.exited.Known && d.pane != "" {
+		exit, signal, known, err := s.Terminal.ExitStatus(ctx, d.pane)
+		if err == nil && known {
+			r.exited.Exit, r.exited.Signal, r.exited.Known = exit, signal, true
+		}
+	}
+	r.batches = s.Records.Drain(j.task, d.gen)
+	if ok {
+		if err := s.Agents.Retire(ctx, t, d.gen); err != nil {
+			s.Logger.Warn("put the status file away", "task", j.task, "err", err)
+		}
+	}
+	return r
+}
+
+// lost tells whether the process went down with its terminal: the server is another one than it was started
+// in, or does not answer any more.
+func (s *Supervisor) lost(ctx context.Context, d *deathOf) bool {
+	if d.pane == "" && s.Server != s.ServerWas {
+		return true
+	}
+	select {
+	case <-s.Lost:
+		return true
+	default:
+	}
+	_, err := s.Terminal.Panes(ctx)
+	return err != nil
+}
+
+// end ends everything that the task started.
+func (s *Supervisor) end(ctx context.Context, t life.Task) result {
+	return done(s.Machine.End(ctx, t, s.Agents.Manners(t).Grace))
+}
+
+// interrupt ends the agent's turn the way its kind understands. A key is never pressed into an open dialog,
+// where it would be an answer.
+func (s *Supervisor) interrupt(ctx context.Context, t life.Task) result {
+	m := s.Agents.Manners(t)
+	switch {
+	case !t.Agent.Live:
+		return result{}
+	case len(m.InterruptKeys) == 0:
+		return done(s.Machine.Signal(t.Agent.Process, m.InterruptSignal))
+	case t.Request != nil:
+		return failed(life.FailRefused, "the agent asks something, and a key would answer it; use `muster answer`")
+	}
+	return done(s.Terminal.Keys(ctx, t.Agent.Pane, m.InterruptKeys...))
+}
+
+// prepare makes the worktree ready: branch, copied files, setup.
+func (s *Supervisor) prepare(ctx context.Context, t life.Task) result {
+	ready, err := s.Works.Prepare(ctx, t)
+	if err != nil {
+		return done(err)
+	}
+	if strings.TrimSpace(t.Spec.Setup) == "" {
+		return done(nil, ready)
+	}
+	t.Worktree, t.Branch, t.Base = ready.Path, ready.Branch, ready.Base
+	state, wait, err := s.runJob(ctx, Job{
+		Task: t, Name: "setup",
+		Steps: []event.Check{{Name: "setup", Run: t.Spec.Setup, Timeout: t.Spec.Timeout}},
+	})
+	switch {
+	case err != nil:
+		return done(err)
+	case wait.PID != 0:
+		return result{wait: wait}
+	}
+	for _, r := range state.Results {
+		if !r.Green() {
+			return failed(life.FailRefused, fmt.Sprintf("setup `%s` failed:\n%s\n(all of it: %s)", r.Run, r.Excerpt, r.Log))
+		}
+	}
+	return done(nil, ready)
+}

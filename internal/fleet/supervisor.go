@@ -1,0 +1,202 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/home"
+	"muster/internal/life"
+)
+
+// Config is all that a supervisor needs.
+type Config struct {
+	Home     home.Dir
+	Log      Log
+	Terminal Terminal
+	Works    Works
+	Agents   Agents
+	Jobs     Jobs
+	Records  Records
+	Machine  Machine
+	Server   event.ServerChanged // the terminal server that runs now
+	// ServerWas is the one that the log knows; another one means that every pane of then is gone.
+	ServerWas event.ServerChanged
+	Exe       string // the program that panes run
+	Slots     int    // agents that may run at once
+	Version   string
+	Boot      string // the machine's boot id
+	PID       int
+	Now       func() time.Time
+	Logger    *slog.Logger
+	// Lost is closed when the terminal's connection is gone.
+	Lost <-chan struct{}
+	// Point is called at each point where the world and the record can differ: "intent", "act", "outcome".
+	// Tests die there.
+	Point func(name string)
+}
+
+// Supervisor looks after a fleet.
+type Supervisor struct {
+	Config
+	jobs     *workers
+	pending  []item // inputs that no transaction has taken yet
+	gateWas  string
+	mode     event.DownMode  // "" while the fleet is up
+	prologue []event.Payload // what the first turn says of this supervisor
+	lastWall time.Time
+	lastMono time.Time
+	ready    chan struct{}
+}
+
+// item is an input on its way to a task.
+type item struct {
+	task   event.TaskID
+	in     life.Input
+	key    string // the offset that goes with it
+	offset int64
+}
+
+// New makes a supervisor; it touches nothing yet.
+func New(c Config) *Supervisor {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Point == nil {
+		c.Point = func(string) {}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Supervisor{Config: c, ready: make(chan struct{})}
+	s.jobs = newWorkers(max(4, 2*runtime.NumCPU()), s.do)
+	return s
+}
+
+// Ready is closed when the fleet is adopted.
+func (s *Supervisor) Ready() <-chan struct{} { return s.ready }
+
+// retryPause is the pause after a transaction that failed: a full disk empties, a lock is released.
+const retryPause = 2 * time.Second
+
+// gatePause is how often a closed gate is looked at again.
+const gatePause = 15 * time.Second
+
+// errDown ends the loop in good order.
+type errDown struct{ why string }
+
+func (e errDown) Error() string { return "down: " + e.why }
+
+// Serve adopts what runs and looks after the fleet until ctx ends (agents run on), the fleet is told to be
+// down, or the terminal is gone. A nil error means that it should not be started again.
+func (s *Supervisor) Serve(ctx context.Context) error {
+	// Workers outlive ctx by their own deadlines: an act that has begun gets its outcome recorded.
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer s.jobs.wait()
+	defer stop()
+	s.lastWall, s.lastMono = wall(s.Now()), s.Now()
+	if err := s.adopt(work); err != nil {
+		return fmt.Errorf("adopt the fleet: %w", err)
+	}
+	close(s.ready)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		stopped, err := s.gather(ctx, timer)
+		if err != nil {
+			return err
+		}
+		next, err := s.turn(work)
+		if down, ok := err.(errDown); ok { //nolint:errorlint // made here, never wrapped
+			s.Logger.Info("supervisor goes down", "why", down.why)
+			return nil
+		}
+		if err != nil {
+			s.Logger.Error("transaction failed, will be tried again", "err", err)
+			next = s.Now().Add(retryPause)
+		}
+		if stopped {
+			return context.Cause(ctx)
+		}
+		timer.Reset(max(0, next.Sub(s.Now())))
+	}
+}
+
+// gather waits until something happens and takes all that has happened by then.
+func (s *Supervisor) gather(ctx context.Context, timer *time.Timer) (stopped bool, err error) {
+	select {
+	case <-ctx.Done():
+		return true, nil
+	case <-s.Lost:
+		return false, ErrNoWorld
+	case <-timer.C:
+	case <-s.Records.Wake():
+	case b := <-s.Records.Batches():
+		s.takeBatch(b)
+	case d := <-s.Machine.Deaths():
+		s.takeDeath(d)
+	case r := <-s.jobs.results:
+		s.takeResult(r)
+	}
+	// What has piled up goes into the same transaction; the bound keeps a flood from starving the rest.
+	for range 512 {
+		select {
+		case b := <-s.Records.Batches():
+			s.takeBatch(b)
+		case d := <-s.Machine.Deaths():
+			s.takeDeath(d)
+		case r := <-s.jobs.results:
+			s.takeResult(r)
+		case <-s.Records.Wake():
+		default:
+			return false, nil
+		}
+	}
+	return false, nil
+}
+
+func (s *Supervisor) push(id event.TaskID, in life.Input) {
+	s.pending = append(s.pending, item{task: id, in: in})
+}
+
+func (s *Supervisor) takeBatch(b Batch) {
+	for _, why := range b.Refused {
+		s.push(b.Task, life.Refused{Gen: b.Gen, Source: b.Source, Why: why})
+	}
+	for _, r := range b.Records {
+		s.push(b.Task, life.Reported{Gen: b.Gen, Source: b.Source, Record: r})
+	}
+	s.pending = append(s.pending, item{task: b.Task, key: b.Key, offset: b.Offset})
+}
+
+// takeDeath takes the end of a process: an agent's, or that of a job which an action waits for.
+func (s *Supervisor) takeDeath(d Death) {
+	switch tok := d.Token.(type) {
+	case agentToken:
+		s.jobs.add(job{task: tok.task, death: &deathOf{gen: tok.gen, pane: tok.pane, death: d}})
+	case jobToken:
+		s.jobs.add(job{task: tok.task, action: tok.action, again: true})
+	}
+}
+
+// takeResult takes what a worker brings.
+func (s *Supervisor) takeResult(r result) {
+	s.jobs.done(r.job)
+	switch {
+	case r.exited != nil:
+		for _, b := range r.batches {
+			s.takeBatch(b)
+		}
+		s.push(r.job.task, *r.exited)
+	case r.wait.PID != 0:
+		s.Machine.Watch(r.wait, jobToken{task: r.job.task, action: r.job.action})
+	default:
+		s.push(r.job.task, life.Finished{ID: r.job.action.ID, Facts: r.facts, Failure: r.failure})
+	}
+}
+
+// wall strips the monotonic reading.
+func wall(t time.Time) time.Time { return t.Round(0) }

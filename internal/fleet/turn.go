@@ -1,0 +1,283 @@
+package fleet
+
+import (
+	"context"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/life"
+)
+
+// turn is one transaction: what others asked for, what happened, which deadlines have passed; then what follows
+// for the fleet as a whole. The intents are committed with the events, and only then anything is done.
+func (s *Supervisor) turn(ctx context.Context) (next time.Time, err error) {
+	now := s.Now()
+	gap := s.gap(now)
+	d := &decision{s: s, now: now, gate: s.Machine.Gate()}
+	err = s.Log.Update(ctx, false, func(tx Tx) error {
+		d.reset(tx)
+		return d.run(s.pending, gap)
+	})
+	if err != nil {
+		return next, err
+	}
+	if gap != 0 {
+		s.lastWall, s.lastMono = wall(now), now
+	}
+	s.pending, s.prologue = nil, nil
+	s.gateWas, s.mode = d.gateWas, d.mode
+	if len(d.actions) > 0 {
+		s.Point("intent")
+	}
+	if d.finished {
+		s.Point("outcome")
+	}
+	for _, l := range d.launched {
+		s.Machine.Watch(l.process, l.token)
+	}
+	for _, t := range d.follow {
+		s.Records.Follow(t)
+	}
+	for _, a := range d.actions {
+		s.jobs.add(job{task: a.task, action: a.action})
+	}
+	s.jobs.run(ctx)
+	if d.down != "" && s.jobs.idle() {
+		return next, errDown{why: d.down}
+	}
+	return d.next, nil
+}
+
+// gap is how far the wall clock has run away from the monotonic one since the last turn: the host slept, or
+// the clock was set. Small differences are the clock being disciplined.
+func (s *Supervisor) gap(now time.Time) time.Duration {
+	const noise = 5 * time.Second
+	gap := wall(now).Sub(s.lastWall) - now.Sub(s.lastMono)
+	if gap > noise || gap < -noise {
+		return gap
+	}
+	s.lastWall, s.lastMono = wall(now), now
+	return 0
+}
+
+// decision is what one transaction decides. The transaction may be run again, so all of it starts anew in reset.
+type decision struct {
+	s        *Supervisor
+	tx       Tx
+	now      time.Time
+	gate     string
+	gateWas  string
+	mode     event.DownMode
+	actions  []taskAction
+	launched []launchedAgent
+	follow   []life.Task
+	moved    bool // something changed that the line for slots depends on
+	finished bool
+	down     string
+	next     time.Time
+}
+
+type taskAction struct {
+	task   event.TaskID
+	action event.Action
+}
+
+type launchedAgent struct {
+	process event.ProcessRef
+	token   agentToken
+}
+
+func (d *decision) reset(tx Tx) {
+	*d = decision{s: d.s, tx: tx, now: d.now, gate: d.gate, gateWas: d.s.gateWas, mode: d.s.mode}
+}
+
+func (d *decision) run(pending []item, gap time.Duration) error {
+	for _, p := range d.s.prologue {
+		if _, err := d.tx.Append("", 0, p); err != nil {
+			return err
+		}
+		d.moved = true
+	}
+	for _, e := range d.tx.Foreign() {
+		if err := d.heard(e); err != nil {
+			return err
+		}
+	}
+	if gap != 0 {
+		if err := d.slept(gap); err != nil {
+			return err
+		}
+	}
+	for _, it := range pending {
+		if it.in == nil {
+			d.tx.SetOffset(it.key, it.offset)
+			continue
+		}
+		if err := d.decide(it.task, it.in); err != nil {
+			return err
+		}
+	}
+	for _, due := range d.tx.Due(d.now) {
+		if err := d.decide(due.Task, life.Due{Name: due.Name}); err != nil {
+			return err
+		}
+	}
+	if err := d.schedule(); err != nil {
+		return err
+	}
+	return d.finish()
+}
+
+// heard takes an event of another process.
+func (d *decision) heard(e event.Event) error {
+	switch p := e.Data.(type) {
+	case event.DownRequested:
+		d.mode, d.moved = p.Mode, true
+		if p.Mode == event.DownKill {
+			return d.all(life.Shelve{})
+		}
+	case event.UpRequested:
+		d.mode, d.moved = "", true
+	default:
+		d.moved = true
+		if e.Task != "" {
+			return d.decide(e.Task, life.Heard{Payload: e.Data})
+		}
+	}
+	return nil
+}
+
+func (d *decision) slept(gap time.Duration) error {
+	if _, err := d.tx.Append("", 0, event.HostSlept{Gap: gap}); err != nil {
+		return err
+	}
+	return d.all(life.Slept{Gap: gap})
+}
+
+func (d *decision) all(in life.Input) error {
+	for _, t := range d.tx.Live() {
+		if err := d.decide(t.ID, in); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decide asks life about one task and writes what it says.
+func (d *decision) decide(id event.TaskID, in life.Input) error {
+	t, ok, err := d.tx.Task(id)
+	if err != nil || !ok {
+		return err
+	}
+	events, actions := life.Decide(t, in, d.now)
+	for _, e := range events {
+		if _, err := d.tx.Append(e.Task, e.Gen, e.Data); err != nil {
+			return err
+		}
+		d.note(e)
+	}
+	for _, a := range actions {
+		d.actions = append(d.actions, taskAction{task: id, action: a})
+	}
+	return nil
+}
+
+// note keeps what has to be done about an event once it is committed.
+func (d *decision) note(e event.Event) {
+	switch p := e.Data.(type) {
+	case event.TaskMoved, event.SlotReleased, event.NextPlanned, event.DepsMet:
+		d.moved = true
+	case event.ActionFinished:
+		d.moved, d.finished = true, true
+	case event.AgentLaunched:
+		d.launched = append(d.launched, launchedAgent{process: p.Process, token: agentToken{task: e.Task, gen: e.Gen, pane: p.Pane}})
+		if t, ok, err := d.tx.Task(e.Task); err == nil && ok {
+			d.follow = append(d.follow, t)
+		}
+	}
+}
+
+// schedule runs the decisions about the fleet until nothing follows any more.
+func (d *decision) schedule() error {
+	if !d.moved && d.gate == d.gateWas {
+		return nil
+	}
+	for range 10_000 { // each pass grants or settles at least one task; the bound is against a bug, not a number
+		events := life.Schedule(d.view(), d.now)
+		for _, e := range events {
+			if _, err := d.tx.Append(e.Task, e.Gen, e.Data); err != nil {
+				return err
+			}
+			switch p := e.Data.(type) {
+			case event.GateClosed:
+				d.gateWas = p.Reason
+			case event.GateOpened:
+				d.gateWas = ""
+			default:
+				if err := d.decide(e.Task, life.Heard{Payload: e.Data}); err != nil {
+					return err
+				}
+			}
+		}
+		if len(events) == 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (d *decision) view() life.Fleet {
+	f := life.Fleet{
+		Slots: d.s.Slots, Gate: d.gate, GateWas: d.gateWas, Draining: d.mode != "",
+		States: map[event.TaskID]event.State{},
+	}
+	for _, t := range d.tx.Live() {
+		if t.State.Final() && !t.Slot {
+			continue
+		}
+		f.Tasks = append(f.Tasks, t)
+		if t.DepsMet {
+			continue
+		}
+		for _, id := range t.Spec.After {
+			if dep, ok, err := d.tx.Task(id); err == nil && ok {
+				f.States[id] = dep.State
+			}
+		}
+	}
+	return f
+}
+
+// finish finds out when the next turn is due, and whether the fleet may go down.
+func (d *decision) finish() error {
+	if at, ok := d.tx.NextDue(); ok {
+		d.next = at
+	} else {
+		d.next = d.now.Add(24 * time.Hour)
+	}
+	if d.gateWas != "" && d.next.After(d.now.Add(gatePause)) {
+		d.next = d.now.Add(gatePause)
+	}
+	running := 0
+	for _, t := range d.tx.Live() {
+		if t.Slot || t.Agent.Live && t.State != event.Limited || len(t.Open) > 0 {
+			running++
+		}
+	}
+	switch {
+	case d.mode == "":
+		return nil
+	case d.mode == event.DownLeave:
+		d.down = "told to"
+	case running == 0:
+		d.down = "nothing runs any more"
+	default:
+		return nil
+	}
+	if len(d.actions) > 0 {
+		d.down = "" // first what was just decided
+		return nil
+	}
+	_, err := d.tx.Append("", 0, event.SupervisorStopped{Why: d.down})
+	return err
+}

@@ -1,0 +1,115 @@
+package fleet
+
+import (
+	"context"
+	"sync"
+
+	"muster/internal/event"
+	"muster/internal/life"
+)
+
+// agentToken and jobToken say whose process it was that ended.
+type agentToken struct {
+	task event.TaskID
+	gen  int
+	pane string
+}
+
+type jobToken struct {
+	task   event.TaskID
+	action event.Action
+}
+
+// job is one piece of work for a worker: an action, or finding out how an agent ended.
+type job struct {
+	task   event.TaskID
+	action event.Action
+	again  bool // it may have been begun before
+	death  *deathOf
+}
+
+type deathOf struct {
+	gen   int
+	pane  string
+	death Death
+}
+
+// result is what a worker brings back.
+type result struct {
+	job     job
+	facts   []event.Payload
+	failure *life.Failure
+	wait    event.ProcessRef // not finished: to be done again when this process has ended
+	exited  *life.Exited
+	batches []Batch
+}
+
+// workers carries jobs out, a bounded number at once and, so that acts on one task never race, one at a time
+// for each task. All but the work itself happens in the supervisor's loop, so nothing here needs a lock.
+type workers struct {
+	most    int
+	work    func(context.Context, job) result
+	results chan result
+	ready   []event.TaskID // tasks with something to do and nothing under way
+	queues  map[event.TaskID][]job
+	busy    map[event.TaskID]bool
+	wg      sync.WaitGroup
+}
+
+func newWorkers(most int, work func(context.Context, job) result) *workers {
+	return &workers{
+		most: most, work: work, results: make(chan result, most),
+		queues: map[event.TaskID][]job{}, busy: map[event.TaskID]bool{},
+	}
+}
+
+// add puts a job at the end of its task's line.
+func (w *workers) add(j job) {
+	w.queues[j.task] = append(w.queues[j.task], j)
+	if len(w.queues[j.task]) == 1 && !w.busy[j.task] {
+		w.ready = append(w.ready, j.task)
+	}
+}
+
+// run starts what can be started.
+func (w *workers) run(ctx context.Context) {
+	for len(w.ready) > 0 && len(w.busy) < w.most {
+		id := w.ready[0]
+		w.ready = w.ready[1:]
+		j := w.queues[id][0]
+		w.queues[id] = w.queues[id][1:]
+		w.busy[id] = true
+		w.wg.Go(func() {
+			w.results <- w.work(ctx, j)
+		})
+	}
+}
+
+// done notes that a job has come back.
+func (w *workers) done(j job) {
+	delete(w.busy, j.task)
+	if len(w.queues[j.task]) > 0 {
+		w.ready = append(w.ready, j.task)
+	} else {
+		delete(w.queues, j.task)
+	}
+}
+
+// idle tells whether nothing is under way.
+func (w *workers) idle() bool { return len(w.busy) == 0 && len(w.ready) == 0 }
+
+// wait returns when no worker runs; results that nobody took are dropped, as a crash would drop them.
+func (w *workers) wait() {
+	done := make(chan struct{})
+	go func() {
+		w.wg.Wait()
+		close(done)
+	}()
+	for {
+		select {
+		case <-w.results:
+		case <-done:
+			return
+		}
+	}
+}

@@ -1,0 +1,232 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/life"
+)
+
+// Log is the event log with its projections.
+type Log interface {
+	// Update runs fn in one write transaction; all that fn appends is committed, or nothing.
+	Update(ctx context.Context, durable bool, fn func(Tx) error) error
+	// Live are the committed states of the tasks that a supervisor has to look after.
+	Live(ctx context.Context) ([]life.Task, error)
+	// Task is the committed state of a task.
+	Task(ctx context.Context, id event.TaskID) (life.Task, bool, error)
+	Prompt(ctx context.Context, id event.TaskID) (string, error)
+	MessageText(ctx context.Context, id event.TaskID, m event.MessageID) (string, error)
+}
+
+// Tx is one transaction of the log.
+type Tx interface {
+	// Foreign are the events of other processes since the last Update, already folded.
+	Foreign() []event.Event
+	Append(id event.TaskID, gen int, p event.Payload) (event.Event, error)
+	Task(id event.TaskID) (life.Task, bool, error)
+	// Live are the tasks that a supervisor has to look after, in the order of their ids.
+	Live() []life.Task
+	Due(now time.Time) []Due
+	NextDue() (time.Time, bool)
+	// SetOffset notes how far a tailed file was read: in the transaction that took its records.
+	SetOffset(source string, offset int64)
+}
+
+// Due is a deadline that has passed.
+type Due struct {
+	Task event.TaskID
+	Name event.DeadlineName
+}
+
+// Pane is one of our panes in the terminal multiplexer.
+type Pane struct {
+	ID      string
+	PID     int
+	Dead    bool
+	InMode  bool
+	Session string
+	Task    event.TaskID
+	Gen     int
+	Role    string // RoleAgent or RoleCheck
+}
+
+// The windows of a task's session.
+const (
+	RoleAgent = "agent"
+	RoleCheck = "check"
+)
+
+// Window is a pane to be opened.
+type Window struct {
+	Session string
+	Role    string
+	Dir     string
+	Argv    []string
+	Task    event.TaskID
+	Gen     int
+}
+
+// What a terminal says of a pane that cannot be used.
+var (
+	ErrNoPane  = errors.New("the pane is gone")
+	ErrInMode  = errors.New("the pane is in copy mode")
+	ErrDead    = errors.New("the pane's process is gone")
+	ErrNoWorld = errors.New("the terminal server does not answer")
+)
+
+// Terminal is the multiplexer that agents live in.
+type Terminal interface {
+	// Open starts a program in the window of a session; an ended program of that window is replaced.
+	Open(ctx context.Context, w Window) (Pane, error)
+	Panes(ctx context.Context) ([]Pane, error)
+	ExitStatus(ctx context.Context, pane string) (exit, signal int, known bool, err error)
+	Paste(ctx context.Context, pane, text string) error
+	Keys(ctx context.Context, pane string, keys ...string) error
+	// Close ends a session; a session that is gone is fine.
+	Close(ctx context.Context, session string) error
+}
+
+// Works are the worktrees and branches.
+type Works interface {
+	Prepare(ctx context.Context, t life.Task) (event.WorktreeReady, error)
+	// Snapshot keeps everything that is not ignored under a private ref.
+	Snapshot(ctx context.Context, t life.Task, round int) (Snapshot, error)
+	// Tree is what a snapshot would hold now.
+	Tree(ctx context.Context, t life.Task) (string, error)
+	// Publish puts exactly the tree with the verdict where the task's publish mode says; ErrMoved if it is gone.
+	Publish(ctx context.Context, t life.Task, tree string) (event.WorkPublished, error)
+	// Keep keeps everything in the worktree under a ref; "" if there is nothing.
+	Keep(ctx context.Context, t life.Task) (ref string, err error)
+	Restore(ctx context.Context, t life.Task, ref string) error
+	// Remove removes the worktree; what is not published is kept first.
+	Remove(ctx context.Context, t life.Task) error
+}
+
+// ErrMoved says that the work is no longer what was judged.
+var ErrMoved = errors.New("the work changed after its verdict")
+
+// Snapshot is the state of a worktree.
+type Snapshot struct {
+	Commit, Tree string
+	Changed      bool // something differs from the base, or there are commits
+}
+
+// Order is one generation to be made ready.
+type Order struct {
+	Task     life.Task
+	Gen      int
+	Prompt   string
+	Messages []Text
+	Action   event.Action
+}
+
+// Text is a message with its words.
+type Text struct {
+	ID   event.MessageID
+	Text string
+}
+
+// Trace is where a message was found.
+type Trace string
+
+// The traces.
+const (
+	TraceArrived Trace = "arrived" // the agent has it
+	TraceWaiting Trace = "waiting" // it lies in the mailbox, or in the agent's own queue
+	TraceNone    Trace = "none"    // no sign of it
+)
+
+// Manners are the ways of a kind of agent.
+type Manners struct {
+	InterruptKeys   []string      // pressed in its pane
+	InterruptSignal int           // or sent to its process, if there are no keys
+	Grace           time.Duration // between the polite and the last signal
+}
+
+// Agents knows the kinds of agents.
+type Agents interface {
+	// Ready writes all that the generation needs and returns the path of its launch spec.
+	Ready(ctx context.Context, o Order) (spec string, err error)
+	// Post puts a message into a running agent's mailbox; posting it again changes nothing.
+	Post(ctx context.Context, t life.Task, m Text) error
+	Look(ctx context.Context, t life.Task, gen int, m event.MessageID) (Trace, error)
+	Answer(ctx context.Context, t life.Task, a event.Action) error
+	// Retire is called when the generation's end is recorded.
+	Retire(ctx context.Context, t life.Task, gen int) error
+	Manners(t life.Task) Manners
+}
+
+// Job is a list of commands to be run in a worktree, outlasting the supervisor.
+type Job struct {
+	Task  life.Task
+	Name  string
+	Steps []event.Check
+}
+
+// JobState is where a job stands.
+type JobState struct {
+	Finished bool
+	Running  int // pid of the process that runs it, 0 if none does
+	Starts   int // how often it was begun
+	Results  []event.CheckResult
+	Error    string
+	// Excerpt is the useful part of the first red step's output, for people.
+	Excerpt string
+}
+
+// Jobs runs checks and the setup.
+type Jobs interface {
+	State(ctx context.Context, j Job) (JobState, error)
+	// Ready writes the job's spec, counts the start and returns the spec's path.
+	Ready(ctx context.Context, j Job) (spec string, err error)
+	// Note keeps a small value beside the job, and Noted gives it back: what was found out before it began.
+	Note(ctx context.Context, j Job, value any) error
+	Noted(ctx context.Context, j Job, value any) (bool, error)
+}
+
+// Batch is what a watched file had to say.
+type Batch struct {
+	Task    event.TaskID
+	Gen     int
+	Source  string // the name of the file for people and for fencing
+	Key     string // under which its offset is kept
+	Offset  int64
+	Records []event.Record
+	Refused []string
+}
+
+// Records are the status files, and the further files that agents write about themselves.
+type Records interface {
+	// Follow watches the files of the task's newest generation, from the offsets that the log knows.
+	Follow(t life.Task)
+	// Drain reads what the files of a generation hold beyond what was handed out, and stops watching them.
+	Drain(id event.TaskID, gen int) []Batch
+	Batches() <-chan Batch
+	Wake() <-chan struct{}
+}
+
+// Death is the end of a watched process.
+type Death struct {
+	Token        any
+	Exit, Signal int
+	Known        bool
+}
+
+// Machine is the host.
+type Machine interface {
+	// Identify names the process beyond the reuse of its number; false if it is gone.
+	Identify(pid int) (event.ProcessRef, bool)
+	// Watch reports the end of the process, at once if it is gone.
+	Watch(p event.ProcessRef, token any)
+	Deaths() <-chan Death
+	// End ends everything that a task started, politely first, and tells whether something is left.
+	End(ctx context.Context, t life.Task, grace time.Duration) error
+	// Holder is the process that holds the task's alive lock.
+	Holder(id event.TaskID) (pid int, held bool)
+	// Gate says why nothing new should start: memory, disk; "" if it may.
+	Gate() string
+	Signal(p event.ProcessRef, signal int) error
+}
