@@ -1,0 +1,213 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/run"
+	"muster/internal/status"
+)
+
+// maxArg is the most that Linux takes of one argument or variable, in bytes with its end (MAX_ARG_STRLEN).
+const maxArg = 128 << 10
+
+// The exit statuses that a shell has for the same, so that a person who looks at the pane knows them.
+const (
+	exitNotFound    = 127
+	exitCannotStart = 126
+)
+
+// startError is a program that the system would not start, with the exit status that a shell gives for it.
+type startError struct {
+	error
+	status int
+}
+
+func (e startError) Unwrap() error { return e.error }
+
+// Run does what a spec file says (hidden verb `muster launch FILE`): it becomes the agent, or runs the job. What
+// went wrong is printed to stderr already; ExitStatus gives the exit status for it.
+func Run(ctx context.Context, specPath string, stdout io.Writer) error {
+	b, err := readPrivate(specPath)
+	if err != nil {
+		complain(err)
+		return err
+	}
+	if k, err := kindOf(specPath, b); err == nil && k == kindJob {
+		err := RunJob(ctx, specPath, stdout)
+		if err != nil {
+			complain(err)
+		}
+		return err
+	}
+	return Exec(specPath)
+}
+
+// Exec makes this process the agent of a spec file (see Run). It returns only if that
+// failed; the reason is then printed to stderr and, unless another launch holds the lock, appended to the status file
+// as an exited record. The exit status that goes with the error is ExitStatus.
+func Exec(specPath string) error {
+	s, err := Read(specPath)
+	if err == nil {
+		err = s.launch(specPath)
+	}
+	complain(err)
+	return err
+}
+
+// ExitStatus is the exit status for an error of this package: LockHeld, what a shell says of a program that it
+// cannot start, or what the error's code says.
+func ExitStatus(err error) int {
+	if errors.Is(err, ErrLockHeld) {
+		return LockHeld
+	}
+	if e, ok := errors.AsType[startError](err); ok {
+		return e.status
+	}
+	return fault.ExitCode(err)
+}
+
+// complain prints why a pane stays empty.
+func complain(err error) {
+	fmt.Fprintf(os.Stderr, "muster launch: %v\n", err)
+	if hint := fault.HintOf(err); hint != "" {
+		fmt.Fprintln(os.Stderr, hint)
+	}
+}
+
+// launch takes the lock and becomes the agent.
+func (s Spec) launch(specPath string) error {
+	var lock *os.File
+	if s.Lock != "" {
+		var err error
+		if lock, err = take(s.Lock); err != nil {
+			if errors.Is(err, ErrLockHeld) {
+				// No record: the status file may be that of the one who runs.
+				return fault.Wrap(fault.Conflict, err, "%s is alive already, not started again", s.Task)
+			}
+			return s.failed(err)
+		}
+		defer lock.Close() //nolint:errcheck // only reached if nothing was started
+	}
+	return s.failed(s.become(specPath, lock))
+}
+
+// become sets the process up and replaces it.
+func (s Spec) become(specPath string, lock *os.File) error {
+	if err := s.fits(); err != nil {
+		return err
+	}
+	if err := os.Chdir(s.Dir); err != nil {
+		return fault.Wrap(fault.NotFound, err, "working directory of %s cannot be entered", s.Task)
+	}
+	path, err := run.LookPath(s.Argv[0], s.Env)
+	if err != nil {
+		return s.notFound(err)
+	}
+	if err := s.limit(); err != nil {
+		return err
+	}
+	if lock != nil {
+		if err := inherit(lock); err != nil {
+			return err
+		}
+	}
+	if err := s.record(event.Record{State: event.RecordLaunched, PID: os.Getpid()}); err != nil {
+		return err
+	}
+	if s.Remove {
+		if err := os.Remove(specPath); err != nil {
+			return fmt.Errorf("remove launch spec: %w", err)
+		}
+	}
+	return s.cannotStart(run.Replace(path, s.Argv, s.Env))
+}
+
+// fits refuses what the kernel would refuse with a word that says nothing.
+func (s Spec) fits() error {
+	if runtime.GOOS != "linux" {
+		return nil // no limit but that of the sum, which exec tells
+	}
+	for i, a := range s.Argv {
+		if len(a) >= maxArg {
+			return fault.New(fault.Usage, "argument %d of %s has %d bytes, the system takes %d", i, s.Argv[0], len(a), maxArg-1).
+				WithHint("Hand a long prompt over in a file: use {prompt_file} instead of {prompt}.")
+		}
+	}
+	for _, kv := range s.Env {
+		if len(kv) >= maxArg {
+			name := kv[:min(len(kv), 40)]
+			for i := range name {
+				if name[i] == '=' {
+					name = name[:i] // never print a value: it may be a secret
+					break
+				}
+			}
+			return fault.New(fault.Usage, "environment variable %s has %d bytes, the system takes %d", name, len(kv), maxArg-1)
+		}
+	}
+	return nil
+}
+
+// limit applies the resource limits of the spec.
+func (s Spec) limit() error {
+	if s.Umask != 0 {
+		unix.Umask(s.Umask)
+	}
+	if s.NoFile == 0 {
+		return nil
+	}
+	var lim unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return fmt.Errorf("read limit of open files: %w", err)
+	}
+	lim.Cur = min(s.NoFile, lim.Max)
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return fmt.Errorf("set limit of open files to %d: %w", lim.Cur, err)
+	}
+	return nil
+}
+
+// cannotStart says in plain words why a program that was found does not start.
+func (s Spec) cannotStart(err error) error {
+	cause := startError{err, exitCannotStart}
+	switch {
+	case errors.Is(err, unix.E2BIG):
+		return fault.Wrap(fault.Usage, cause, "arguments and environment of %s are too large together", s.Argv[0]).
+			WithHint("Hand a long prompt over in a file: use {prompt_file} instead of {prompt}.")
+	case errors.Is(err, unix.ENOEXEC):
+		return fault.Wrap(fault.Usage, cause, "%s is no program: a script needs a first line such as #!/bin/sh", s.Argv[0])
+	case errors.Is(err, fs.ErrNotExist):
+		return fault.Wrap(fault.NotFound, cause, "%s names an interpreter that is missing", s.Argv[0])
+	}
+	return fault.Wrap(fault.Conflict, cause, "%s cannot be started", s.Argv[0])
+}
+
+// notFound says which program is missing.
+func (s Spec) notFound(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fault.Wrap(fault.Conflict, startError{err, exitCannotStart}, "program %s may not be run", s.Argv[0]).
+			WithHint("Make it executable: chmod +x %s", s.Argv[0])
+	}
+	return fault.Wrap(fault.NotFound, startError{err, exitNotFound}, "program %s is missing", s.Argv[0]).
+		WithHint("Install it, or name it with its path; it was looked for on the PATH that `muster up` saw.")
+}
+
+// failed records why nothing was started.
+func (s Spec) failed(err error) error {
+	return errors.Join(err, s.record(event.Record{State: event.RecordExited, Note: err.Error()}))
+}
+
+func (s Spec) record(r event.Record) error {
+	r.V, r.Gen, r.Src = event.RecordVersion, s.Gen, "launcher"
+	return status.Append(s.StatusFile, r)
+}

@@ -1,0 +1,156 @@
+package launch
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/fault"
+)
+
+// Job is a round of checks, or the setup of a worktree: commands of the project that run one after the other under
+// a process of ours, which leaves the results as files. Its file is 0600 like a Spec's.
+type Job struct {
+	V    int          `json:"v"` // set by WriteJob
+	Task event.TaskID `json:"task"`
+	Gen  int          `json:"gen"`
+	Name string       `json:"name"` // for people
+	Dir  string       `json:"dir"`  // where the steps run, absolute
+	Env  []string     `json:"env"`  // the whole environment of the steps, but for MarkVar, which is added
+	// Lock is held by the runner alone, not by its steps: once it is free the runner is dead, and the next one ends
+	// what its steps left behind. "" takes none.
+	Lock  string `json:"lock,omitempty"`
+	Steps []Step `json:"steps"`
+	// SlotPaths are lock files of which one is held while the steps run; none for no limit.
+	SlotPaths []string `json:"slot_paths,omitempty"`
+	// Out is the directory, absolute and of this job alone, for <step>.log and <step>.step.json as they come and
+	// for the result at the end.
+	Out string `json:"out"`
+	// Wake is a file that is written to after the result is there; "" for none.
+	Wake string `json:"wake,omitempty"`
+	// MaxLog is how many bytes of each step's output are kept: the first half while it runs, the last half at its
+	// end. 0 is DefaultMaxLog.
+	MaxLog int64 `json:"max_log,omitempty"`
+}
+
+// Step is one command of a job.
+type Step struct {
+	Name    string        `json:"name"`
+	Run     string        `json:"run"`     // given to sh -c
+	Timeout time.Duration `json:"timeout"` // 0 is DefaultStepTimeout
+}
+
+// Defaults of Job and Step.
+const (
+	DefaultMaxLog      = 4 << 20
+	DefaultStepTimeout = 30 * time.Minute
+)
+
+// MarkVar is the variable that marks what a job started; its value is the job's Out.
+const MarkVar = "MUSTER_JOB"
+
+// StepResult is how one step went. It is green if Exit is 0 and TimedOut is false.
+type StepResult struct {
+	Name      string    `json:"name"`
+	Run       string    `json:"run"`
+	Exit      int       `json:"exit"`             // exit status; -1 if ended by a signal
+	Signal    int       `json:"signal,omitempty"` // 0 if it exited, or was cut off
+	TimedOut  bool      `json:"timed_out,omitempty"`
+	Started   time.Time `json:"started"`
+	Ended     time.Time `json:"ended"`
+	Log       string    `json:"log"`       // absolute path of the kept output
+	LogBytes  int64     `json:"log_bytes"` // all that it printed
+	Truncated bool      `json:"truncated,omitempty"`
+}
+
+// JobResult is how a job went: all its steps, also those after a red one.
+type JobResult struct {
+	V       int          `json:"v"`
+	Steps   []StepResult `json:"steps"`
+	Started time.Time    `json:"started"` // once it had its slot
+	Ended   time.Time    `json:"ended"`
+	// Error says why not all steps could be run; then nothing is known of the work.
+	Error string `json:"error,omitempty"`
+}
+
+// resultFile is the result's name in Out; a step's own file ends in .step.json and cannot be it.
+const resultFile = "result.json"
+
+var stepName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+
+// WriteJob writes a job's spec file and refuses a job that cannot run as it is.
+func WriteJob(path string, j Job) error {
+	j.V = SpecVersion
+	if err := j.check(); err != nil {
+		return err
+	}
+	return writeJSON(path, newJobFile(j), "job spec")
+}
+
+// readJob reads a job's spec file under the rules of Read.
+func readJob(path string) (Job, error) {
+	var f jobFile
+	if err := readSpec(path, kindJob, &f); err != nil {
+		return Job{}, err
+	}
+	j := f.Job
+	j.Dir, j.Env = string(f.Dir), words(f.Env)
+	return j, j.check()
+}
+
+// ReadResult reads the result of a job from its Out; false while there is none. A job that was killed never has one.
+func ReadResult(outDir string) (JobResult, bool, error) {
+	b, err := os.ReadFile(filepath.Join(outDir, resultFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return JobResult{}, false, nil
+	}
+	if err != nil {
+		return JobResult{}, false, fmt.Errorf("read job result: %w", err)
+	}
+	var r JobResult
+	if err := json.Unmarshal(b, &r); err != nil {
+		return JobResult{}, false, fmt.Errorf("read job result of %s: %w", outDir, err)
+	}
+	return r, true, nil
+}
+
+// jobFile is how a Job is written, see specFile.
+type jobFile struct {
+	Kind kind `json:"kind"`
+	Job
+	Dir exact   `json:"dir"`
+	Env []exact `json:"env"`
+}
+
+func newJobFile(j Job) jobFile {
+	return jobFile{Kind: kindJob, Job: j, Dir: exact(j.Dir), Env: exacts(j.Env)}
+}
+
+func (j Job) check() error {
+	if !filepath.IsAbs(j.Dir) || !filepath.IsAbs(j.Out) {
+		return fault.New(fault.Usage, "job %s of %s: directories are not absolute: %q, %q", j.Name, j.Task, j.Dir, j.Out)
+	}
+	seen := map[string]bool{}
+	for _, s := range j.Steps {
+		switch {
+		case !stepName.MatchString(s.Name) || s.Name == "." || s.Name == "..":
+			return fault.New(fault.Usage, "check name %q: 1 to 64 letters, digits, or any of _ . -", s.Name)
+		case seen[s.Name]:
+			return fault.New(fault.Usage, "check %s is named twice", s.Name)
+		case s.Run == "":
+			return fault.New(fault.Usage, "check %s runs nothing", s.Name)
+		}
+		seen[s.Name] = true
+	}
+	return nil
+}
+
+func (j Job) logPath(step string) string { return filepath.Join(j.Out, step+".log") }
+
+func (j Job) stepPath(step string) string { return filepath.Join(j.Out, step+".step.json") }

@@ -1,0 +1,237 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"muster/internal/run"
+)
+
+// The keeper's patience.
+const (
+	firstDelay   = time.Second
+	longestDelay = time.Minute
+	healthyLife  = time.Minute      // a supervisor that lived this long begins with the first delay again
+	stopLimit    = 10 * time.Second // from SIGTERM to SIGKILL
+	firstProbe   = 100 * time.Millisecond
+	lastProbe    = 6 * time.Second // a server that lives this long after a hang-up lives
+	reviveTries  = 10
+)
+
+// Keeper keeps the supervisor running. It is the first process of the supervisor's pane and alone survives the
+// death of the tmux server, which hangs up on all others.
+type Keeper struct {
+	Supervise  []string                        // argv of the supervisor
+	Env        []string                        // its whole environment
+	LockPath   string                          // held while the keeper lives
+	Down       func() bool                     // the fleet was told to be down
+	ServerGone func(ctx context.Context) bool  // the tmux server is proven gone; a failed look is no proof
+	Revive     func(ctx context.Context) error // does what `muster up` does; the lock is free by then
+	Log        func(string)                    // a line for people; nil for none
+	Clock      Clock                           // nil is the real one
+}
+
+// Clock is what Keeper needs of time.
+type Clock interface {
+	Now() time.Time
+	// Timer fires once after d; stop frees it.
+	Timer(d time.Duration) (fires <-chan time.Time, stop func())
+}
+
+// wallClock is the real Clock.
+type wallClock struct{}
+
+func (wallClock) Now() time.Time { return time.Now() }
+
+func (wallClock) Timer(d time.Duration) (<-chan time.Time, func()) {
+	t := time.NewTimer(d)
+	return t.C, func() { t.Stop() }
+}
+
+// news is what a keeper waits for.
+type news int
+
+const (
+	newsTimer      news = iota // the delay is over
+	newsChildEnded             // the supervisor ended
+	newsServerGone             // a hang-up was followed by proof that the server is gone
+	newsCancelled              // ctx ended
+)
+
+// Serve runs the supervisor and starts it again whenever it ends, with a growing delay, until the fleet was told
+// to be down and the supervisor has ended with status 0. It survives SIGHUP, and the keys of a person who attached
+// (SIGINT, SIGQUIT, SIGTSTP). Once the tmux server is proven gone it ends the supervisor, lets go of the lock, calls
+// Revive unless the fleet is down, and returns. If another keeper is alive it returns nil at once. If ctx ends, the
+// supervisor is ended too and ctx's error returned.
+func (k Keeper) Serve(ctx context.Context) error {
+	if k.Clock == nil {
+		k.Clock = wallClock{}
+	}
+	lock, err := take(k.LockPath)
+	if errors.Is(err, ErrLockHeld) {
+		k.say("another keeper is alive")
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("keep: %w", err)
+	}
+	defer lock.Close() //nolint:errcheck // may be closed already
+	// Caught, not ignored: what is ignored would be ignored in the supervisor too.
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP)
+	defer signal.Stop(signals)
+
+	switch why, err := k.keep(ctx, signals); {
+	case err != nil:
+		return err
+	case why == newsServerGone && !k.Down():
+		k.say("the tmux server is gone")
+		_ = lock.Close()
+		return k.revive(ctx, signals)
+	}
+	return nil
+}
+
+// keep restarts the supervisor until there is a reason to stop.
+func (k Keeper) keep(ctx context.Context, signals <-chan os.Signal) (news, error) {
+	for delay := firstDelay; ; delay = min(2*delay, longestDelay) {
+		began := k.Clock.Now()
+		what, err := k.supervise(ctx, signals)
+		switch {
+		case what == newsCancelled:
+			return what, ctx.Err()
+		case what == newsServerGone:
+			return what, nil
+		case err == nil && k.Down():
+			return newsChildEnded, nil
+		case k.ServerGone(ctx):
+			return newsServerGone, nil
+		}
+		if k.Clock.Now().Sub(began) >= healthyLife {
+			delay = firstDelay
+		}
+		k.say(fmt.Sprintf("the supervisor ended (%s), again in %v", ending(err), delay))
+		timer, stop := k.Clock.Timer(delay)
+		what = k.await(ctx, signals, nil, timer)
+		stop()
+		switch what {
+		case newsCancelled:
+			return what, ctx.Err()
+		case newsServerGone:
+			return what, nil
+		case newsTimer, newsChildEnded:
+		}
+	}
+}
+
+// supervise runs the supervisor once. The error is how it ended.
+func (k Keeper) supervise(ctx context.Context, signals <-chan os.Signal) (news, error) {
+	if ctx.Err() != nil {
+		return newsCancelled, nil
+	}
+	// Not ctx: it would kill at once, and the supervisor shall end by SIGTERM.
+	child, err := run.Start(context.WithoutCancel(ctx), run.Spec{Argv: k.Supervise, Env: k.Env})
+	if err != nil {
+		return newsChildEnded, err
+	}
+	what := k.await(ctx, signals, child.Done(), nil)
+	if what == newsChildEnded {
+		return what, child.Err()
+	}
+	k.stop(child)
+	return what, nil
+}
+
+// stop ends the supervisor, by force if it takes too long: it can be killed at any time.
+func (k Keeper) stop(child *run.Child) {
+	_ = child.Signal(syscall.SIGTERM)
+	timer, stop := k.Clock.Timer(stopLimit)
+	defer stop()
+	select {
+	case <-child.Done():
+	case <-timer:
+	}
+	child.Close()
+}
+
+// await waits for the first news. After a hang-up it looks for the server until that is proven gone, or has
+// lived long enough to tell that only our terminal went away.
+func (k Keeper) await(ctx context.Context, signals <-chan os.Signal, done <-chan struct{}, timer <-chan time.Time) news {
+	var probe <-chan time.Time
+	stopProbe := func() {}
+	defer func() { stopProbe() }()
+	step := firstProbe
+	for {
+		select {
+		case <-ctx.Done():
+			return newsCancelled
+		case <-done:
+			return newsChildEnded
+		case <-timer:
+			return newsTimer
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				continue
+			}
+			step = firstProbe
+		case <-probe:
+			step *= 2
+		}
+		stopProbe()
+		probe = nil
+		if k.ServerGone(ctx) {
+			return newsServerGone
+		}
+		if step < lastProbe {
+			probe, stopProbe = k.Clock.Timer(step)
+		}
+	}
+}
+
+// revive brings the fleet back after the death of its server; a few times, since what killed the server may
+// still be there.
+func (k Keeper) revive(ctx context.Context, signals <-chan os.Signal) error {
+	for try, delay := 1, firstDelay; ; try, delay = try+1, min(2*delay, longestDelay) {
+		err := k.Revive(ctx)
+		if err == nil {
+			return nil
+		}
+		if try == reviveTries || ctx.Err() != nil {
+			return fmt.Errorf("bring the fleet back: %w", err)
+		}
+		k.say(fmt.Sprintf("the fleet could not be brought back (%v), again in %v", err, delay))
+		timer, stop := k.Clock.Timer(delay)
+		for waiting := true; waiting; {
+			select {
+			case <-ctx.Done():
+				waiting = false
+			case <-timer:
+				waiting = false
+			case <-signals:
+			}
+		}
+		stop()
+		if k.Down() {
+			return nil
+		}
+	}
+}
+
+func (k Keeper) say(line string) {
+	if k.Log != nil {
+		k.Log(line)
+	}
+}
+
+// ending says how a supervisor ended.
+func ending(err error) string {
+	if err == nil {
+		return "exit status 0"
+	}
+	return err.Error()
+}

@@ -1,0 +1,212 @@
+package launch
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"muster/internal/fault"
+	"muster/internal/host"
+)
+
+// LockHeld is the exit status of a launch that found its lock held by a living process (EX_TEMPFAIL).
+const LockHeld = 75
+
+// ErrLockHeld says that what was to be started runs already.
+var ErrLockHeld = errors.New("lock is held by a living process")
+
+// takeLimit is how long a lock is tried for: whoever asks with Held has it for some microseconds.
+const (
+	takeLimit = 300 * time.Millisecond
+	takeStep  = 5 * time.Millisecond
+)
+
+// inheritedFrom is the lowest descriptor under which a lock is handed on by exec. Scripts use 3 to 9 and 200 to
+// 255 for themselves, and would close it.
+const inheritedFrom = 400
+
+// Held tells whether anything holds a lock: the agent, or whatever it left behind. It does not disturb a holder,
+// and no launch fails because of it. A lock file that does not exist is not held.
+func Held(lock string) (bool, error) {
+	f, err := os.OpenFile(lock, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look at lock: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	ok, err := flock(f, unix.LOCK_SH)
+	if err != nil {
+		return false, err
+	}
+	if ok {
+		// Not left to Close: a child that is being forked may have the descriptor for a moment.
+		_, err = flock(f, unix.LOCK_UN)
+	}
+	return !ok, err
+}
+
+// Holder gives the process that took a lock, if it holds it still. A lock may be held with no holder: by what a
+// dead agent left behind.
+func Holder(lock string) (pid int, ok bool) {
+	if held, err := Held(lock); err != nil || !held {
+		return 0, false
+	}
+	f, err := os.Open(lock)
+	if err != nil {
+		return 0, false
+	}
+	defer f.Close() //nolint:errcheck // read only
+	b, err := io.ReadAll(io.LimitReader(f, 64))
+	if err != nil {
+		return 0, false
+	}
+	num, start, _ := bytes.Cut(bytes.TrimSpace(b), []byte{' '})
+	p := host.Process{}
+	if p.PID, err = strconv.Atoi(string(num)); err != nil {
+		return 0, false
+	}
+	if p.Start, err = strconv.ParseUint(string(start), 10, 64); err != nil {
+		return 0, false
+	}
+	return p.PID, p.Alive()
+}
+
+// take takes a lock for this process and writes who it is into the file; ErrLockHeld if somebody else has it. The
+// file is never removed. Closing it gives the lock back.
+func take(path string) (*os.File, error) {
+	for deadline := time.Now().Add(takeLimit); ; {
+		f, err := try(path)
+		if err == nil {
+			if err := sign(f); err != nil {
+				_ = f.Close()
+				return nil, err
+			}
+			return f, nil
+		}
+		if !errors.Is(err, ErrLockHeld) || time.Now().After(deadline) {
+			return nil, err
+		}
+		<-time.After(takeStep)
+	}
+}
+
+// try takes a lock if it is free this moment.
+func try(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open lock: %w", err)
+	}
+	ok, err := flock(f, unix.LOCK_EX)
+	if err == nil && !ok {
+		err = fault.Wrap(fault.Conflict, ErrLockHeld, "%s", path)
+	}
+	if err == nil {
+		err = same(f, path)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// same makes sure that the locked file is the one that others will find: a state directory that was removed and
+// made anew meanwhile would give two holders.
+func same(f *os.File, path string) error {
+	mine, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("look at lock: %w", err)
+	}
+	theirs, err := os.Stat(path)
+	if err != nil || !os.SameFile(mine, theirs) {
+		return fault.Wrap(fault.Conflict, ErrLockHeld, "%s was replaced while it was taken", path)
+	}
+	return nil
+}
+
+// sign writes pid and start time into a lock that we hold.
+func sign(f *os.File) error {
+	me, err := host.Identify(os.Getpid())
+	if err != nil {
+		return fmt.Errorf("sign lock: %w", err)
+	}
+	if err := f.Truncate(0); err != nil {
+		return fmt.Errorf("sign lock: %w", err)
+	}
+	if _, err := f.WriteAt(fmt.Appendf(nil, "%d %d\n", me.PID, me.Start), 0); err != nil {
+		return fmt.Errorf("sign lock: %w", err)
+	}
+	return nil
+}
+
+// flock changes a lock without waiting; false if somebody else's is in the way.
+func flock(f *os.File, how int) (bool, error) {
+	for {
+		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return true, nil
+		case errors.Is(err, unix.EWOULDBLOCK):
+			return false, nil
+		case !errors.Is(err, unix.EINTR):
+			return false, fmt.Errorf("lock %s: %w", f.Name(), err)
+		}
+	}
+}
+
+// inherit hands a lock on over exec, under a descriptor that programs leave alone where the limits permit one.
+func inherit(f *os.File) error {
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD, inheritedFrom); err == nil {
+		return nil // a duplicate is not closed on exec
+	}
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETFD, 0); err != nil {
+		return fmt.Errorf("hand lock on: %w", err)
+	}
+	return nil
+}
+
+// Waiting for a slot: the files are tried in turn; kernel queues do not span several locks.
+const (
+	slotStep  = 150 * time.Millisecond
+	slotLimit = time.Hour
+)
+
+// slot takes one of the locks, whichever comes free first. waiting is called once if none is free at once.
+// No paths, no lock.
+func slot(ctx context.Context, paths []string, waiting func()) (*os.File, error) {
+	if len(paths) == 0 {
+		return nil, nil
+	}
+	limit := time.NewTimer(slotLimit)
+	defer limit.Stop()
+	step := time.NewTicker(slotStep)
+	defer step.Stop()
+	for first := true; ; first = false {
+		for i := range paths {
+			f, err := try(paths[(i+os.Getpid())%len(paths)])
+			if err == nil || !errors.Is(err, ErrLockHeld) {
+				return f, err
+			}
+		}
+		if first {
+			waiting()
+		}
+		select {
+		case <-step.C:
+		case <-limit.C:
+			return nil, fault.New(fault.Timeout, "none of the %d check slots came free in %v", len(paths), slotLimit)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,16 @@
+package launch
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// reopen opens the controlling terminal once more, for writing without blocking; nothing else can be.
+func reopen(f *os.File) (*os.File, error) {
+	if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TIOCGETA); err != nil {
+		return nil, errors.New("not a terminal")
+	}
+	return os.OpenFile("/dev/tty", os.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+}

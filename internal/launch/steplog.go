@@ -1,0 +1,93 @@
+package launch
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+)
+
+// stepLog writes the output of a step to its log and to the pane. Both ends of a long output are kept: the head is
+// in the file at once, so that it can be followed, the tail stands in memory until the end.
+type stepLog struct {
+	mu     sync.Mutex
+	file   *os.File
+	pane   io.Writer
+	head   int64 // bytes that may still go to the file at once
+	most   int   // of the tail
+	tail   []byte
+	oldest int // where the tail begins, once it has gone round
+	total  int64
+	lost   int64 // what stands neither in head nor in tail
+	err    error // the first; the step goes on without its log
+	closed bool
+}
+
+// newStepLog begins a log anew; max is the size of head and tail together.
+func newStepLog(path string, most int64, pane io.Writer) (*stepLog, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open check log: %w", err)
+	}
+	half := max(1, cmp.Or(most, DefaultMaxLog)/2)
+	return &stepLog{file: f, pane: pane, head: half, most: int(half)}, nil
+}
+
+// Write never fails: a full disk or a dead terminal is no fault of the step.
+func (l *stepLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return len(p), nil // from a process that outlived its step
+	}
+	_, _ = l.pane.Write(p)
+	l.total += int64(len(p))
+	n := min(l.head, int64(len(p)))
+	if n > 0 {
+		l.keep(p[:n])
+		l.head -= n
+	}
+	l.remember(p[n:])
+	return len(p), nil
+}
+
+// remember puts bytes into the ring.
+func (l *stepLog) remember(p []byte) {
+	if over := len(p) - l.most; over > 0 {
+		l.lost += int64(over)
+		p = p[over:]
+	}
+	if room := min(l.most-len(l.tail), len(p)); room > 0 {
+		l.tail = append(l.tail, p[:room]...)
+		p = p[room:]
+	}
+	l.lost += int64(len(p))
+	for len(p) > 0 {
+		n := copy(l.tail[l.oldest:], p)
+		l.oldest = (l.oldest + n) % l.most
+		p = p[n:]
+	}
+}
+
+// close writes the tail and tells how much there was, and whether any of it is missing from the log.
+func (l *stepLog) close() (total int64, truncated bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	if l.lost > 0 {
+		l.keep(fmt.Appendf(nil, "\n[... %d bytes left out ...]\n", l.lost))
+	}
+	l.keep(l.tail[l.oldest:])
+	l.keep(l.tail[:l.oldest])
+	l.tail = nil
+	err = errors.Join(l.err, l.file.Close())
+	return l.total, l.lost > 0 || err != nil, err
+}
+
+func (l *stepLog) keep(p []byte) {
+	if l.err == nil && len(p) > 0 {
+		_, l.err = l.file.Write(p)
+	}
+}
