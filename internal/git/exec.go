@@ -1,0 +1,206 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"muster/internal/run"
+)
+
+// Deadlines of the calls, all of them without a terminal.
+const (
+	readTimeout  = 30 * time.Second
+	writeTimeout = 5 * time.Minute // a checkout or a snapshot of a very large repository
+	fetchTimeout = 2 * time.Minute
+	// maxListing bounds the listing of a worktree; at some hundred bytes a file that is a million files.
+	maxListing = 256 << 20
+)
+
+// handedOn are the variables of the caller that git may see; everything else, above all GIT_DIR and
+// GIT_INDEX_FILE of a git that started us, stays outside. Names ending in _ are prefixes.
+var handedOn = []string{
+	"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_", "SSH_AUTH_SOCK", "SSH_AGENT_PID",
+	"http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY",
+	"SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "GIT_SSL_",
+	"GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT",
+	"GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM",
+	"GH_CONFIG_DIR", "GH_TOKEN", "GITHUB_TOKEN", // for gh as credential helper
+}
+
+// fixedEnv is what git always sees: nobody to ask, words we can read, an identity that needs no configuration.
+var fixedEnv = []string{
+	"LANG=C.UTF-8", "GIT_TERMINAL_PROMPT=0", "GIT_EDITOR=true", "GIT_SEQUENCE_EDITOR=true", "GIT_PAGER=cat",
+	"GIT_ASKPASS=true", "SSH_ASKPASS=true", "SSH_ASKPASS_REQUIRE=force", "GIT_LITERAL_PATHSPECS=0",
+	"GIT_AUTHOR_NAME=muster", "GIT_AUTHOR_EMAIL=muster@localhost",
+	"GIT_COMMITTER_NAME=muster", "GIT_COMMITTER_EMAIL=muster@localhost",
+}
+
+// settings override the user's configuration for our calls and those of git's own children. They go through the
+// environment and not through -c, so that an error message names the command and not twenty flags.
+var settings = [][2]string{
+	{"core.hooksPath", "/dev/null"},
+	{"commit.gpgSign", "false"},
+	{"core.fsmonitor", "false"},
+	{"core.quotePath", "false"},
+	{"core.safecrlf", "false"},   // a snapshot must not fail on a line ending
+	{"core.splitIndex", "false"}, // temporary indexes leave no shared part behind
+	{"gc.auto", "0"},
+	{"maintenance.auto", "false"},
+	{"submodule.recurse", "false"},
+	{"protocol.version", "2"}, // nested repositories are fetched by commit
+	{"log.showSignature", "false"},
+	{"i18n.commitEncoding", "UTF-8"},
+	{"advice.detachedHead", "false"},
+	{"advice.addEmbeddedRepo", "false"},
+}
+
+// environ builds the environment of every call from the caller's.
+func environ(from []string) []string {
+	values := map[string]string{}
+	for _, kv := range from {
+		name, value, ok := strings.Cut(kv, "=")
+		if !ok || !slices.ContainsFunc(handedOn, func(h string) bool {
+			return name == h || strings.HasSuffix(h, "_") && strings.HasPrefix(name, h)
+		}) {
+			continue
+		}
+		values[name] = value
+	}
+	env := make([]string, 0, len(values)+len(fixedEnv)+2*len(settings)+1)
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		env = append(env, name+"="+values[name])
+	}
+	return append(append(env, fixedEnv...), configEnv(settings)...)
+}
+
+// configEnv expresses settings as the environment that git reads them from.
+func configEnv(settings [][2]string) []string {
+	env := []string{"GIT_CONFIG_COUNT=" + strconv.Itoa(len(settings))}
+	for i, kv := range settings {
+		n := strconv.Itoa(i)
+		env = append(env, "GIT_CONFIG_KEY_"+n+"="+kv[0], "GIT_CONFIG_VALUE_"+n+"="+kv[1])
+	}
+	return env
+}
+
+// call is one run of git.
+type call struct {
+	args    []string
+	in      *place    // where; nil is the repository itself
+	dir     string    // instead of in: let git discover what this directory belongs to
+	stdin   io.Reader // nil is nothing
+	stdout  io.Writer // nil returns the output
+	env     []string  // in addition
+	timeout time.Duration
+	lock    *os.File // the repository's lock: shared with git, so that it outlives us as long as git runs
+}
+
+// place pins a call to one worktree. Nothing is discovered, so a worktree whose .git file is gone can never
+// lead git into a repository further up.
+type place struct {
+	gitDir, workTree string
+	index            string // a temporary index; "" is the worktree's own
+}
+
+// env is the place as git reads it.
+func (p *place) env() []string {
+	env := []string{"GIT_DIR=" + p.gitDir, "GIT_WORK_TREE=" + p.workTree}
+	if p.index != "" {
+		env = append(env, "GIT_INDEX_FILE="+p.index)
+	}
+	return env
+}
+
+// Error is a git command that ran and failed.
+type Error struct {
+	Args   []string // without the program
+	Exit   int      // -1 if ended by a signal
+	Stderr string   // what it said
+	cause  error
+}
+
+// Error names the subcommand and what git said.
+func (e *Error) Error() string {
+	said := strings.TrimSpace(e.Stderr)
+	if said == "" {
+		said = fmt.Sprintf("exit status %d", e.Exit)
+	}
+	return "git " + e.Args[0] + ": " + strings.ReplaceAll(said, "\n", "; ")
+}
+
+// Unwrap gives the *run.ExitError.
+func (e *Error) Unwrap() error { return e.cause }
+
+// said tells whether err is a failed git command whose message holds one of the texts. Only this package may
+// ask: above it such failures are typed.
+func said(err error, texts ...string) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && slices.ContainsFunc(texts, func(t string) bool { return strings.Contains(e.Stderr, t) })
+}
+
+// exited tells whether err is a git command that ended with the status.
+func exited(err error, status int) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Exit == status
+}
+
+// git runs git and returns its output. On failure the output so far is returned with the *Error.
+func (r *Reader) git(ctx context.Context, c call) (string, error) {
+	env := slices.Concat(r.env, c.env)
+	dir := r.Common
+	switch {
+	case c.in != nil:
+		env, dir = append(env, c.in.env()...), c.in.workTree
+	case c.dir != "":
+		dir = c.dir
+	default:
+		env = append(env, "GIT_DIR="+r.Common)
+	}
+	if c.lock == nil {
+		env = append(env, "GIT_OPTIONAL_LOCKS=0")
+	}
+	cmd := run.Cmd{
+		Argv: append([]string{r.program}, c.args...), Dir: dir, Env: env,
+		Stdin: c.stdin, Stdout: c.stdout, Timeout: c.timeout, MaxOutput: maxListing,
+	}
+	if cmd.Timeout == 0 {
+		cmd.Timeout = readTimeout
+	}
+	if c.lock != nil {
+		cmd.Files = []*os.File{c.lock}
+	}
+	res, err := run.Do(ctx, cmd)
+	if x, ok := errors.AsType[*run.ExitError](err); ok {
+		return string(res.Stdout), &Error{Args: c.args, Exit: x.Exit, Stderr: string(res.Stderr), cause: err}
+	}
+	if err != nil {
+		return string(res.Stdout), fmt.Errorf("git %s: %w", c.args[0], err)
+	}
+	if res.Truncated {
+		return "", fmt.Errorf("git %s: more than %d bytes of output", c.args[0], maxListing)
+	}
+	return string(res.Stdout), nil
+}
+
+// line runs git and returns its output without the final newline.
+func (r *Reader) line(ctx context.Context, c call) (string, error) {
+	out, err := r.git(ctx, c)
+	return strings.TrimSuffix(out, "\n"), err
+}
+
+// fields splits output of a -z format.
+func fields(out string) []string {
+	out = strings.TrimSuffix(out, "\x00")
+	if out == "" {
+		return nil
+	}
+	return strings.Split(out, "\x00")
+}

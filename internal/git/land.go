@@ -1,0 +1,162 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"muster/internal/fault"
+)
+
+// ErrMoved is what Land fails with when the work is no longer what was checked.
+var ErrMoved = errors.New("the work changed since it was checked")
+
+// ErrBranch is what Land fails with when the worktree is not on the task's branch; errors.AsType[*BranchError] has
+// the names.
+var ErrBranch = errors.New("another branch is checked out")
+
+// BranchError says what is checked out instead of the task's branch.
+type BranchError struct {
+	Worktree, Want string
+	Have           string // "" if HEAD is detached
+	Doing          string // rebase, if that is why HEAD is detached
+}
+
+// Error names both branches.
+func (e *BranchError) Error() string {
+	have := "the branch " + e.Have
+	if e.Have == "" {
+		have = "no branch"
+	}
+	if e.Doing != "" {
+		have += ", a " + e.Doing + " is unfinished"
+	}
+	return fmt.Sprintf("%s should have the branch %s checked out but has %s", e.Worktree, e.Want, have)
+}
+
+// Is makes it an ErrBranch.
+func (e *BranchError) Is(target error) bool { return target == ErrBranch }
+
+// LandSpec is what a green verdict allows.
+type LandSpec struct {
+	Worktree string
+	Branch   string // the task's; it must be checked out in Worktree
+	Tree     string // exactly what was checked
+	Message  string // of the commit, if one is needed
+	Base     string // where the branch began; with "" its history is not compared
+}
+
+// Land makes the branch hold exactly the tree that was checked and returns its commit: HEAD if that has the tree
+// already, else one new commit by muster on top. Then the worktree is clean. It fails with ErrMoved if the worktree
+// or the branch moved on meanwhile, with ErrBranch if the agent left its branch; then nothing was changed. Called
+// again it gives the same commit.
+func (r *Repo) Land(ctx context.Context, spec LandSpec) (string, error) {
+	ref, err := branchRef(spec.Branch)
+	if err != nil {
+		return "", err
+	}
+	if !isHash(spec.Tree) {
+		return "", fault.New(fault.Usage, "%q is no tree", spec.Tree)
+	}
+	if err := r.relink(spec.Worktree); err != nil {
+		return "", err
+	}
+	c, tree, err := r.tree(ctx, spec.Worktree)
+	if err != nil {
+		return "", err
+	}
+	if c.branch != ref {
+		e := &BranchError{Worktree: spec.Worktree, Want: spec.Branch, Have: strings.TrimPrefix(c.branch, "refs/heads/")}
+		if exists(filepath.Join(c.gitDir, "rebase-merge")) || exists(filepath.Join(c.gitDir, "rebase-apply")) {
+			e.Doing = "rebase"
+		}
+		return "", e
+	}
+	if c.headTree == spec.Tree && c.head != "" {
+		if tree != spec.Tree {
+			return c.head, nil // what was checked is landed; what came after is another turn's
+		}
+		return c.head, r.locked(ctx, func(lock *os.File) error { return r.syncIndex(ctx, lock, c, false) })
+	}
+	if tree != spec.Tree {
+		return "", fmt.Errorf("land %s: %w: its tree is %s, checked was %s", spec.Branch, ErrMoved, tree, spec.Tree)
+	}
+	if err := r.related(ctx, c, spec); err != nil {
+		return "", err
+	}
+	merged := merging(c)
+	commit, err := r.commitTree(ctx, newCommit{
+		tree: spec.Tree, parents: append(parentsOf(c.head), merged...), message: spec.Message,
+	})
+	if err != nil {
+		return "", fmt.Errorf("land %s: %w", spec.Branch, err)
+	}
+	return commit, r.locked(ctx, func(lock *os.File) error {
+		old := c.head
+		if old == "" {
+			old = strings.Repeat("0", len(commit))
+		}
+		if err := r.setRef(ctx, lock, ref, commit, old); err != nil {
+			if exited(err, 128) || exited(err, 1) {
+				return fmt.Errorf("land %s: %w: %w", spec.Branch, ErrMoved, err)
+			}
+			return err
+		}
+		return r.syncIndex(ctx, lock, c, merged != nil)
+	})
+}
+
+// syncIndex brings the worktree's index to its HEAD, as a commit of everything would have; finish also ends a merge.
+func (r *Repo) syncIndex(ctx context.Context, lock *os.File, c checkout, finish bool) error {
+	_, err := r.git(ctx, call{in: &c.place, args: []string{"diff-index", "--cached", "--quiet", "HEAD", "--"}})
+	if err == nil && !finish {
+		return nil
+	}
+	if err != nil && !exited(err, 1) {
+		return fmt.Errorf("read the index of %s: %w", c.workTree, err)
+	}
+	if _, err := r.git(ctx, call{in: &c.place, args: []string{"reset", "--mixed", "-q"}, lock: lock, timeout: writeTimeout}); err != nil {
+		return fault.Wrap(fault.Failed, err, "the branch has its commit, but the index of %s is behind", c.workTree).
+			WithHint("If no git runs there, remove %s and try again.", filepath.Join(c.gitDir, "index.lock"))
+	}
+	return nil
+}
+
+// merging are the further parents of a merge that the agent began and left to be committed.
+func merging(c checkout) []string {
+	b, err := os.ReadFile(filepath.Join(c.gitDir, "MERGE_HEAD"))
+	if err != nil {
+		return nil
+	}
+	var parents []string
+	for _, hash := range strings.Fields(string(b)) {
+		if isHash(hash) {
+			parents = append(parents, hash)
+		}
+	}
+	return parents
+}
+
+// related makes sure that the branch still has history in common with its base: no publishing would take it else.
+func (r *Repo) related(ctx context.Context, c checkout, spec LandSpec) error {
+	if spec.Base == "" {
+		return nil
+	}
+	if err := revision(spec.Base); err != nil {
+		return err
+	}
+	if c.head != "" {
+		_, err := r.git(ctx, call{args: []string{"merge-base", spec.Base, c.head}})
+		if err == nil {
+			return nil
+		}
+		if !exited(err, 1) {
+			return fmt.Errorf("compare with base: %w", err)
+		}
+	}
+	return fault.New(fault.Conflict, "the branch %s has no history in common with its base %s", spec.Branch, spec.Base).
+		WithHint("Look at it: git log %s", spec.Branch)
+}

@@ -1,0 +1,169 @@
+package git
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"muster/internal/fault"
+	"muster/internal/run"
+)
+
+// Reader looks at one repository and changes no ref, index or file of it. (It may add objects, which nothing
+// refers to.) It is safe for concurrent use.
+type Reader struct {
+	Root   string // top directory of the checkout that was opened
+	Common string // absolute path of the git directory that all worktrees share
+
+	program string
+	env     []string
+	under   string // the only directory worktrees may lie in; "" is anywhere
+}
+
+// Repo changes one repository. Everything that moves refs or worktrees is serialised over all processes by a
+// lock file in the repository. It is safe for concurrent use.
+type Repo struct {
+	Reader
+}
+
+// Option adjusts Open.
+type Option func(*Reader)
+
+// Under confines the worktrees that are created and removed to a directory (an absolute path).
+func Under(root string) Option { return func(r *Reader) { r.under = filepath.Clean(root) } }
+
+// Env is the environment from which git's is taken, by an allow-list. Without this option it is the process's own.
+func Env(env []string) Option { return func(r *Reader) { r.env = environ(env) } }
+
+// Open finds the repository of a checkout: its main one, also when dir is a linked worktree or a sub-directory.
+// What is no checkout is a fault.Usage; a bare repository or one without commits is a fault.Conflict.
+func Open(ctx context.Context, dir string, opts ...Option) (*Repo, error) {
+	r := &Repo{}
+	for _, o := range opts {
+		o(&r.Reader)
+	}
+	if r.env == nil {
+		r.env = environ(os.Environ())
+	}
+	program, err := run.LookPath("git", r.env)
+	if err != nil {
+		return nil, fault.Wrap(fault.Conflict, err, "no git on the PATH").WithHint("Install git 2.31 or newer.")
+	}
+	r.program = program
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fault.Wrap(fault.Usage, err, "%s is no directory", dir)
+	}
+	if st, err := os.Stat(abs); err != nil || !st.IsDir() {
+		return nil, fault.New(fault.Usage, "%s is no directory", dir).WithHint("Name a checkout with --repo.")
+	}
+	c, err := r.discover(ctx, abs)
+	if err != nil {
+		return nil, err
+	}
+	if c.head == "" {
+		return nil, fault.New(fault.Conflict, "the repository %s has no commit yet on the branch checked out", c.workTree).
+			WithHint("Make a first commit: git commit --allow-empty -m 'first commit'")
+	}
+	r.Root, r.Common = c.workTree, c.common
+	return r, nil
+}
+
+// checkout is what one look at a worktree tells.
+type checkout struct {
+	place
+	common   string
+	head     string // commit; "" where none was made yet
+	headTree string
+	branch   string // full name of the branch checked out; "" if detached
+}
+
+// lookArgs asks for everything in one process. The paths may hold any byte, so a known word stands between them.
+var lookArgs = []string{
+	"rev-parse", "--path-format=absolute", "--is-bare-repository", "--git-common-dir", "--is-bare-repository",
+	"--absolute-git-dir", "--is-bare-repository", "--show-toplevel", "--is-bare-repository",
+	"HEAD", "HEAD^{tree}", "--symbolic-full-name", "HEAD",
+}
+
+// discover finds out what dir is a checkout of.
+func (r *Reader) discover(ctx context.Context, dir string) (checkout, error) {
+	out, err := r.git(ctx, call{args: lookArgs, dir: dir})
+	switch {
+	case strings.HasPrefix(out, "true\n"):
+		return checkout{}, fault.New(fault.Conflict, "%s is a bare repository, nobody can work in it", dir).
+			WithHint("Clone it, and name the clone with --repo.")
+	case said(err, "dubious ownership"):
+		return checkout{}, fault.Wrap(fault.Conflict, err, "git does not trust %s, which belongs to another user", dir).
+			WithHint("Trust it: git config --global --add safe.directory %s", dir)
+	case said(err, "not a git repository", "must be run in a work tree"):
+		return checkout{}, fault.New(fault.Usage, "%s is not in a git checkout", dir).
+			WithHint("Go to a checkout or name one with --repo; git init makes a new one.")
+	}
+	c, ok := parseLook(out)
+	if !ok {
+		return c, fault.Wrap(fault.Failed, err, "git does not say what %s is", dir)
+	}
+	return c, nil
+}
+
+// parseLook takes the output of lookArgs apart.
+func parseLook(out string) (checkout, bool) {
+	parts := strings.Split("\n"+out, "\nfalse\n")
+	if len(parts) != 5 || parts[0] != "" {
+		return checkout{}, false
+	}
+	c := checkout{common: parts[1]}
+	c.gitDir, c.workTree = parts[2], parts[3]
+	for strings.HasPrefix(parts[4], "false\n") { // the path itself ends with the word, on a line of its own
+		parts[4], c.workTree = strings.TrimPrefix(parts[4], "false\n"), c.workTree+"\nfalse"
+	}
+	heads := strings.Split(strings.TrimSuffix(parts[4], "\n"), "\n")
+	if len(heads) == 3 && isHash(heads[0]) {
+		c.head, c.headTree = heads[0], heads[1]
+		if heads[2] != "HEAD" {
+			c.branch = heads[2]
+		}
+	}
+	return c, c.common != "" && c.gitDir != "" && c.workTree != ""
+}
+
+// inspect looks at a worktree of this repository and makes sure that it is one, and not a directory whose .git
+// is gone and which happens to lie in some other repository.
+func (r *Reader) inspect(ctx context.Context, worktree string) (checkout, error) {
+	if st, err := os.Stat(worktree); err != nil || !st.IsDir() {
+		return checkout{}, fault.New(fault.NotFound, "the worktree %s is gone", worktree).
+			WithHint("Bring it back with muster restore.")
+	}
+	out, err := r.git(ctx, call{args: lookArgs, dir: worktree})
+	c, ok := parseLook(out)
+	if !ok {
+		if err == nil || said(err, "not a git repository", "must be run in a work tree") {
+			return c, notOurs(worktree)
+		}
+		return c, fault.Wrap(fault.Failed, err, "look at the worktree %s", worktree)
+	}
+	real, err := filepath.EvalSymlinks(worktree)
+	if err != nil {
+		return c, fault.Wrap(fault.Failed, err, "look at the worktree %s", worktree)
+	}
+	if real != c.workTree || c.common != r.Common {
+		return c, notOurs(worktree)
+	}
+	if c.head == "" { // an orphan branch: no commit, but a name
+		if c.branch, err = r.line(ctx, call{args: []string{"symbolic-ref", "-q", "HEAD"}, in: &c.place}); err != nil {
+			return c, fault.Wrap(fault.Failed, err, "read HEAD of %s", worktree)
+		}
+	}
+	return c, nil
+}
+
+func notOurs(worktree string) error {
+	return fault.New(fault.Conflict, "%s is not a worktree of this repository", worktree).
+		WithHint("Look at its .git file; git worktree list shows what the repository knows.")
+}
+
+// isHash tells whether s is an object name of SHA-1 or SHA-256.
+func isHash(s string) bool {
+	return (len(s) == 40 || len(s) == 64) && strings.Trim(s, "0123456789abcdef") == ""
+}

@@ -1,0 +1,401 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"muster/internal/fault"
+)
+
+// maxSuffix is the last number tried when a branch name is taken.
+const maxSuffix = 9
+
+// WorktreeSpec says which worktree a task needs.
+type WorktreeSpec struct {
+	Path   string // absolute
+	Branch string // short name
+	Base   string // revision where the branch begins; "" is HEAD of the checkout
+	Task   string // id of the task
+	// Owner tells this task from one of another fleet (say, of an earlier state directory) that had the same id and
+	// path; the branch of another owner is never taken for ours. "" is Task.
+	Owner string
+}
+
+// Worktree is what Prepare made or found.
+type Worktree struct {
+	Path   string
+	Branch string // as asked for, or with a suffix -2 … -9 if that name was somebody else's
+	Base   string // the commit where the branch began, the same however often Prepare is called
+	// Created is false if it was there complete.
+	Created bool
+}
+
+// Prepare makes a worktree on a new branch, or completes or finds what an earlier call made: it may be called
+// again after a crash at any point, and an agent's work is never overwritten.
+//
+// The branch starts at Base; where Base is a local branch that is merely behind its upstream as last fetched, it
+// starts at the upstream. The network is not used (see Fetch). A branch that is somebody else's, or that a person has
+// checked out elsewhere, is left alone and another name taken; where all are taken it is a fault.Conflict.
+func (r *Repo) Prepare(ctx context.Context, spec WorktreeSpec) (Worktree, error) {
+	if err := r.contained(spec.Path); err != nil {
+		return Worktree{}, err
+	}
+	if _, err := branchRef(spec.Branch); err != nil {
+		return Worktree{}, err
+	}
+	if spec.Base != "" {
+		if err := revision(spec.Base); err != nil {
+			return Worktree{}, err
+		}
+	}
+	if spec.Owner == "" {
+		spec.Owner = spec.Task
+	}
+	if err := os.MkdirAll(filepath.Dir(spec.Path), 0o700); err != nil {
+		return Worktree{}, fault.Wrap(fault.Failed, err, "make room for the worktree")
+	}
+	var wt Worktree
+	err := r.locked(ctx, func(lock *os.File) (err error) {
+		p := preparing{r: r, lock: lock, spec: spec}
+		wt, err = p.run(ctx)
+		return err
+	})
+	return wt, err
+}
+
+// preparing is one Prepare under the lock.
+type preparing struct {
+	r     *Repo
+	lock  *os.File
+	spec  WorktreeSpec
+	known *record // of this path, whoever wrote it
+}
+
+func (p *preparing) mine() bool { return p.known != nil && p.known.Owner == p.spec.Owner }
+
+func (p *preparing) run(ctx context.Context) (Worktree, error) {
+	var err error
+	if p.known, err = p.r.remembered(p.spec.Path); err != nil {
+		return Worktree{}, err
+	}
+	admin, err := p.r.registration(p.spec.Path)
+	if err != nil {
+		return Worktree{}, err
+	}
+	if admin != "" && unfinished(admin) {
+		// Never handed to anybody: the git that made it was killed with its machine, or at its deadline.
+		if err := errors.Join(removeTree(p.spec.Path), removeTree(admin)); err != nil {
+			return Worktree{}, fault.Wrap(fault.Failed, err, "remove the half-made worktree %s", p.spec.Path)
+		}
+		admin = ""
+	}
+	empty, err := emptyDir(p.spec.Path)
+	if err != nil {
+		return Worktree{}, err
+	}
+	switch {
+	case admin != "" && empty && p.known != nil && !p.mine():
+		err = p.dropRegistration(ctx, admin)
+	case admin != "" && empty:
+		if err = p.refill(ctx, admin); err == nil {
+			return p.existing(ctx, true)
+		}
+	case admin != "":
+		return p.existing(ctx, false)
+	case !empty:
+		if err = p.adopt(ctx); err == nil {
+			return p.existing(ctx, true)
+		}
+	}
+	if err != nil {
+		return Worktree{}, err
+	}
+	return p.create(ctx)
+}
+
+// existing accepts a complete worktree at the path if it is this task's.
+func (p *preparing) existing(ctx context.Context, completed bool) (Worktree, error) {
+	if err := p.r.relink(p.spec.Path); err != nil {
+		return Worktree{}, err
+	}
+	c, err := p.r.inspect(ctx, p.spec.Path)
+	if err != nil {
+		return Worktree{}, err
+	}
+	if p.known == nil {
+		name := strings.TrimPrefix(c.branch, "refs/heads/")
+		base, err := p.guessBase(ctx, name, c.head)
+		if err != nil {
+			return Worktree{}, err
+		}
+		p.known = &record{Path: p.spec.Path, Branch: name, Base: base, Owner: p.spec.Owner}
+		if err := p.r.remember(*p.known); err != nil {
+			return Worktree{}, err
+		}
+	}
+	if !p.mine() {
+		return Worktree{}, p.taken()
+	}
+	return Worktree{Path: p.spec.Path, Branch: p.known.Branch, Base: p.known.Base, Created: completed}, nil
+}
+
+// guessBase finds where the branch of a worktree began of which nothing is remembered.
+func (p *preparing) guessBase(ctx context.Context, branch, head string) (string, error) {
+	n := strings.TrimPrefix(branch, p.spec.Branch)
+	if branch != p.spec.Branch && (n == branch || len(n) != 2 || n[0] != '-' || n[1] < '2' || n[1] > '0'+maxSuffix) {
+		return "", p.taken()
+	}
+	start, _, err := p.start(ctx)
+	if err != nil || head == "" {
+		return start, err
+	}
+	base, err := p.r.line(ctx, call{args: []string{"merge-base", start, head}})
+	if exited(err, 1) {
+		return start, nil
+	}
+	return base, err
+}
+
+func (p *preparing) taken() error {
+	return fault.New(fault.Conflict, "%s is there already and is not the worktree of %s", p.spec.Path, p.spec.Task).
+		WithHint("Move it away: mv %s %s.old && git worktree prune", p.spec.Path, p.spec.Path)
+}
+
+// create makes the worktree where nothing is.
+func (p *preparing) create(ctx context.Context) (Worktree, error) {
+	start, refs, err := p.start(ctx)
+	if err != nil {
+		return Worktree{}, err
+	}
+	rec := record{Path: p.spec.Path, Base: start, Owner: p.spec.Owner}
+	if p.mine() {
+		rec = *p.known
+		start = rec.Base
+		tip, there := refs[rec.Branch]
+		if there {
+			err := p.add(ctx, p.spec.Path, rec.Branch)
+			if err == nil {
+				return Worktree{Path: p.spec.Path, Branch: rec.Branch, Base: rec.Base, Created: true}, nil
+			}
+			if !said(err, "already checked out", "already used by worktree") {
+				return Worktree{}, err
+			}
+			start, rec.Branch = tip, "" // a person looks at it: go on from there under another name
+		}
+	}
+	for n := 1; n <= maxSuffix; n++ {
+		branch := rec.Branch
+		if branch == "" {
+			branch = p.candidate(n)
+		}
+		if taken(refs, branch) {
+			rec.Branch = ""
+			continue
+		}
+		rec.Branch = branch
+		if err := p.r.remember(rec); err != nil {
+			return Worktree{}, err
+		}
+		err := p.add(ctx, append(newBranch(branch), p.spec.Path, start)...)
+		if err == nil {
+			return Worktree{Path: p.spec.Path, Branch: branch, Base: rec.Base, Created: true}, nil
+		}
+		if !said(err, "a branch named") {
+			return Worktree{}, err
+		}
+		rec.Branch = "" // made by somebody in this very moment
+	}
+	return Worktree{}, fault.New(fault.Conflict, "the branch %s and its numbered names up to -%d are all taken", p.spec.Branch, maxSuffix).
+		WithHint("Remove some: git branch --list '%s*'", p.spec.Branch)
+}
+
+func (p *preparing) candidate(n int) string {
+	if n == 1 {
+		return p.spec.Branch
+	}
+	return p.spec.Branch + "-" + strconv.Itoa(n)
+}
+
+// taken tells whether a branch exists, or one below its name, which excludes it.
+func taken(refs map[string]string, branch string) bool {
+	if _, ok := refs[branch]; ok {
+		return true
+	}
+	for name := range refs {
+		if strings.HasPrefix(name, branch+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// add runs git worktree add.
+func (p *preparing) add(ctx context.Context, args ...string) error {
+	args = append([]string{"worktree", "add", "-q"}, args...)
+	_, err := p.r.git(ctx, call{args: args, lock: p.lock, timeout: writeTimeout})
+	switch {
+	case err == nil:
+		return nil
+	case said(err, "cannot lock ref", "unable to create directory"):
+		return fault.Wrap(fault.Conflict, err, "cannot make the branch of %s", p.spec.Task).
+			WithHint("If a branch is called %q, rename it: git branch -m", strings.SplitN(p.spec.Branch, "/", 2)[0])
+	case errors.Is(err, context.DeadlineExceeded):
+		return fault.Wrap(fault.Timeout, err, "make the worktree %s", p.spec.Path)
+	}
+	return fault.Wrap(fault.Failed, err, "make the worktree %s", p.spec.Path)
+}
+
+// start finds the commit to begin from and, in the same process, which of our branch names exist, with their commits.
+func (p *preparing) start(ctx context.Context) (string, map[string]string, error) {
+	base := p.spec.Base
+	args := []string{
+		"for-each-ref", "--format=%(refname)%09%(objectname)%09%(upstream)%09%(upstream:track,nobracket)",
+		"refs/heads/" + p.spec.Branch, "refs/heads/" + p.spec.Branch + "-[2-9]", "refs/heads/" + p.spec.Branch + "-[2-9]/**",
+	}
+	if p.mine() {
+		args = append(args, "refs/heads/"+p.known.Branch)
+	} else if validRef(base) {
+		args = append(args, "refs/heads/"+base)
+	}
+	out, err := p.r.git(ctx, call{args: args})
+	if err != nil {
+		return "", nil, fmt.Errorf("list branches: %w", err)
+	}
+	refs := map[string]string{}
+	start := ""
+	for l := range strings.Lines(out) {
+		f := strings.Split(strings.TrimSuffix(l, "\n"), "\t")
+		if len(f) != 4 {
+			return "", nil, fmt.Errorf("list branches: unexpected %q", l)
+		}
+		name := strings.TrimPrefix(f[0], "refs/heads/")
+		refs[name] = f[1]
+		if name == base {
+			start = f[1]
+			if strings.HasPrefix(f[3], "behind ") {
+				if start, err = p.r.Resolve(ctx, f[2]); err != nil {
+					return "", nil, err
+				}
+			}
+		}
+	}
+	switch {
+	case p.mine():
+		return p.known.Base, refs, nil
+	case start != "":
+		return start, refs, nil
+	case base == "":
+		c, err := p.r.inspect(ctx, p.r.Root)
+		return c.head, refs, err
+	}
+	start, err = p.r.Resolve(ctx, base)
+	return start, refs, err
+}
+
+// refill gives a registered worktree whose directory is gone its files back, as they are in its index: whatever
+// was staged there comes back too.
+func (p *preparing) refill(ctx context.Context, admin string) error {
+	if err := os.MkdirAll(p.spec.Path, 0o777); err != nil { //nolint:gosec // as git makes it, under a private parent
+		return fault.Wrap(fault.Failed, err, "make the worktree %s", p.spec.Path)
+	}
+	if err := p.r.relink(p.spec.Path); err != nil {
+		return err
+	}
+	at := &place{gitDir: admin, workTree: realPath(p.spec.Path)}
+	if !exists(filepath.Join(admin, "index")) {
+		if _, err := p.r.git(ctx, call{in: at, args: []string{"read-tree", "HEAD"}, lock: p.lock}); err != nil {
+			return fault.Wrap(fault.Failed, err, "make the worktree %s", p.spec.Path)
+		}
+	}
+	args := []string{"checkout-index", "-a", "-f", "-q", "-u"}
+	if _, err := p.r.git(ctx, call{in: at, args: args, lock: p.lock, timeout: writeTimeout}); err != nil {
+		return fault.Wrap(fault.Failed, err, "fill the worktree %s", p.spec.Path)
+	}
+	return nil
+}
+
+// dropRegistration removes what is left of a worktree of another fleet whose directory is gone; commits that only its
+// HEAD has stay under a private ref.
+func (p *preparing) dropRegistration(ctx context.Context, admin string) error {
+	if b, err := os.ReadFile(filepath.Join(admin, "HEAD")); err == nil { //nolint:gosec // git's own file
+		if head := strings.TrimSpace(string(b)); isHash(head) && strings.Trim(head, "0") != "" {
+			if err := p.r.setRef(ctx, p.lock, privatePrefix+"lost/"+head, head, ""); err != nil {
+				return err
+			}
+		}
+	}
+	if err := removeTree(admin); err != nil {
+		return fault.Wrap(fault.Failed, err, "forget the old worktree at %s", p.spec.Path)
+	}
+	return nil
+}
+
+// newBranch are the flags for a branch that does not exist yet. Tracking another one would write the shared
+// configuration, over which gits race.
+func newBranch(name string) []string { return []string{"--no-track", "-b", name} }
+
+// adopt registers a directory that is this task's but that the repository has forgotten (git worktree prune while its
+// disk was away): its files stay as they are and become changes against the branch.
+func (p *preparing) adopt(ctx context.Context) error {
+	st, err := os.Lstat(filepath.Join(p.spec.Path, ".git"))
+	if !p.mine() || err == nil && !st.Mode().IsRegular() {
+		return p.taken()
+	}
+	beside := p.spec.Path + ".adopting"
+	if err := removeTree(beside); err != nil {
+		return fault.Wrap(fault.Failed, err, "adopt %s", p.spec.Path)
+	}
+	if admin, err := p.r.registration(beside); err != nil || admin != "" && removeTree(admin) != nil {
+		return errors.Join(err, fault.New(fault.Failed, "cannot remove %s", admin))
+	}
+	args := []string{"--no-checkout", beside, p.known.Branch}
+	if _, err := p.r.Resolve(ctx, "refs/heads/"+p.known.Branch); err != nil {
+		args = append(newBranch(p.known.Branch), "--no-checkout", beside, p.known.Base)
+	}
+	if err := p.add(ctx, args...); err != nil {
+		return err
+	}
+	admin, err := p.r.registration(beside)
+	if err != nil || admin == "" {
+		return errors.Join(err, fault.New(fault.Failed, "git did not register %s", beside))
+	}
+	at := &place{gitDir: admin, workTree: realPath(p.spec.Path)}
+	if _, err := p.r.git(ctx, call{in: at, args: []string{"read-tree", "HEAD"}, lock: p.lock}); err != nil {
+		return fault.Wrap(fault.Failed, err, "adopt %s", p.spec.Path)
+	}
+	dotGit := filepath.Join(at.workTree, ".git")
+	if err := writeFile(filepath.Join(admin, "gitdir"), dotGit+"\n"); err != nil {
+		return err
+	}
+	if err := writeFile(dotGit, "gitdir: "+admin+"\n"); err != nil {
+		return err
+	}
+	if err := removeTree(beside); err != nil {
+		return fault.Wrap(fault.Failed, err, "adopt %s", p.spec.Path)
+	}
+	return nil
+}
+
+// emptyDir tells whether nothing is at path, or an empty directory.
+func emptyDir(path string) (bool, error) {
+	st, err := os.Lstat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fault.Wrap(fault.Failed, err, "look at %s", path)
+	}
+	if !st.IsDir() {
+		return false, fault.New(fault.Conflict, "%s is there and is no directory", path).WithHint("Move it away.")
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return false, fault.Wrap(fault.Failed, err, "look at %s", path)
+	}
+	return len(entries) == 0, nil
+}

@@ -1,0 +1,278 @@
+package git
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"muster/internal/fault"
+)
+
+// CurrentBranch is the branch checked out in the checkout that was opened; "" if HEAD is detached.
+func (r *Reader) CurrentBranch(ctx context.Context) (string, error) {
+	c, err := r.inspect(ctx, r.Root)
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimPrefix(c.branch, "refs/heads/"), nil
+}
+
+// Resolve gives the commit that a revision names. An unknown one is a fault.Conflict whose hint names branches that
+// exist; what git would take for a flag is a fault.Usage.
+func (r *Reader) Resolve(ctx context.Context, rev string) (string, error) {
+	if err := revision(rev); err != nil {
+		return "", err
+	}
+	commit, err := r.line(ctx, call{args: []string{"rev-parse", "-q", "--verify", "--end-of-options", rev + "^{commit}"}})
+	if err == nil && isHash(commit) {
+		return commit, nil
+	}
+	if err != nil && !exited(err, 1) && !exited(err, 128) {
+		return "", fmt.Errorf("resolve %s: %w", rev, err)
+	}
+	return "", fault.New(fault.Conflict, "there is no commit %q in %s", rev, r.Root).WithHint("%s", r.branchHint(ctx, rev))
+}
+
+// branchHint names the branches that a person who wrote rev may have meant.
+func (r *Reader) branchHint(ctx context.Context, rev string) string {
+	const most = 5
+	out, err := r.git(ctx, call{args: []string{
+		"for-each-ref", "--count=200", "--sort=-committerdate", "--format=%(refname:short)", "refs/heads", "refs/remotes",
+	}})
+	if err != nil {
+		return "See git branch --all."
+	}
+	var near, rest []string
+	for name := range strings.Lines(out) {
+		name = strings.TrimSpace(name)
+		if strings.Contains(name, rev) || strings.Contains(rev, filepath.Base(name)) {
+			near = append(near, name)
+		} else {
+			rest = append(rest, name)
+		}
+	}
+	names := append(near, rest...)
+	return "Take one of these: " + strings.Join(names[:min(most, len(names))], ", ")
+}
+
+// Changed tells whether there is anything to show for a task: a commit that base does not have, or a tree that
+// differs from base's, whether committed or not.
+func (r *Reader) Changed(ctx context.Context, worktree, base string) (bool, error) {
+	if err := revision(base); err != nil {
+		return false, err
+	}
+	c, tree, err := r.tree(ctx, worktree)
+	if err != nil {
+		return false, err
+	}
+	if c.head != "" {
+		n, err := r.line(ctx, call{args: []string{"rev-list", "--count", "--max-count=1", "--end-of-options", c.head, "^" + base}})
+		if err != nil {
+			return false, fmt.Errorf("compare with base: %w", err)
+		}
+		if n != "0" {
+			return true, nil
+		}
+	}
+	was, err := r.line(ctx, call{args: []string{"rev-parse", "-q", "--verify", "--end-of-options", base + "^{tree}"}})
+	if err != nil {
+		return false, fmt.Errorf("compare with base: %w", err)
+	}
+	return tree != was, nil
+}
+
+// Unsaved is what removing a worktree and its branch would lose.
+type Unsaved struct {
+	Dirty     bool // tracked files differ from HEAD, in the index or in the work tree
+	Untracked int  // files that are neither tracked nor ignored; a nested repository counts as one
+	Unpushed  int  // commits that no other branch, tag or remote-tracking branch has
+}
+
+// Any tells whether anything would be lost.
+func (u Unsaved) Any() bool { return u.Dirty || u.Untracked > 0 || u.Unpushed > 0 }
+
+// Unsaved tells what would be lost. The commits of a published branch are safe with the branch, so they do not count;
+// commits on a detached HEAD do. A worktree or branch that is gone loses nothing.
+func (r *Reader) Unsaved(ctx context.Context, worktree, branch, base string, published bool) (Unsaved, error) {
+	var u Unsaved
+	ref, err := branchRef(branch)
+	if err != nil {
+		return u, err
+	}
+	tips := []string{}
+	c, err := r.inspect(ctx, worktree)
+	switch {
+	case err == nil:
+		if u, err = r.uncommitted(ctx, c); err != nil {
+			return u, err
+		}
+		if c.head != "" && (c.branch != ref || !published) {
+			tips = append(tips, c.head)
+		}
+	case !fault.Is(err, fault.NotFound):
+		return u, err
+	}
+	if tip, err := r.line(ctx, call{args: []string{"rev-parse", "-q", "--verify", ref + "^{commit}"}}); err == nil && !published {
+		tips = append(tips, tip)
+	} else if err != nil && !exited(err, 1) {
+		return u, fmt.Errorf("read branch %s: %w", branch, err)
+	}
+	if len(tips) == 0 {
+		return u, nil
+	}
+	args := append([]string{"rev-list", "--count"}, tips...)
+	args = append(args, "--not")
+	if !published {
+		args = append(args, "--exclude="+branch)
+	}
+	args = append(args, "--branches", "--tags", "--remotes")
+	if base != "" {
+		if err := revision(base); err != nil {
+			return u, err
+		}
+		args = append(args, base)
+	}
+	n, err := r.line(ctx, call{args: args})
+	if err != nil {
+		return u, fmt.Errorf("count commits of %s: %w", branch, err)
+	}
+	u.Unpushed, err = strconv.Atoi(n)
+	return u, err
+}
+
+// uncommitted counts what is not in HEAD; files that muster itself copied in are not work.
+func (r *Reader) uncommitted(ctx context.Context, c checkout) (Unsaved, error) {
+	var u Unsaved
+	out, err := r.git(ctx, call{in: &c.place, timeout: writeTimeout, args: []string{
+		"status", "--porcelain=v2", "-z", "--untracked-files=all", "--ignore-submodules=none", "--no-renames",
+	}})
+	if err != nil {
+		return u, fmt.Errorf("status of %s: %w", c.workTree, err)
+	}
+	copied, err := copiedFiles(c.gitDir)
+	if err != nil {
+		return u, err
+	}
+	for _, entry := range fields(out) {
+		path, untracked := strings.CutPrefix(entry, "? ")
+		switch {
+		case !untracked:
+			u.Dirty = true
+		case !copied[path]:
+			u.Untracked++
+		}
+	}
+	return u, nil
+}
+
+// DiffOptions says how a Diff looks.
+type DiffOptions struct {
+	Stat  bool // a summary per file instead of the changes
+	Color bool // with terminal colours
+}
+
+// Diff writes to w what target changes against the revision base. A target that is an absolute path is a worktree,
+// with all that is uncommitted and untracked in it; else it is a revision.
+func (r *Reader) Diff(ctx context.Context, w io.Writer, base, target string, o DiffOptions) error {
+	from, err := r.Resolve(ctx, base)
+	if err != nil {
+		return err
+	}
+	var to string
+	if filepath.IsAbs(target) {
+		to, err = r.Tree(ctx, target)
+	} else {
+		to, err = r.Resolve(ctx, target)
+	}
+	if err != nil {
+		return err
+	}
+	args := []string{"diff", "--no-ext-diff", "--no-textconv", "--color=never"}
+	if o.Color {
+		args[3] = "--color=always"
+	}
+	if o.Stat {
+		args = append(args, "--stat")
+	}
+	if _, err := r.git(ctx, call{args: append(args, from, to, "--"), stdout: w, timeout: writeTimeout}); err != nil {
+		return fmt.Errorf("show changes: %w", err)
+	}
+	return nil
+}
+
+// Commit is one commit as lists show it.
+type Commit struct {
+	Hash, Subject, Author string
+	Time                  time.Time // of authorship
+}
+
+// Log lists the commits of a branch (or other revision) that base does not have, newest first.
+func (r *Reader) Log(ctx context.Context, base, branch string) ([]Commit, error) {
+	for _, rev := range []string{base, branch} {
+		if err := revision(rev); err != nil {
+			return nil, err
+		}
+	}
+	out, err := r.git(ctx, call{args: []string{
+		"log", "-z", "--no-color", "--no-show-signature", "--format=%H%x00%s%x00%an%x00%at",
+		"--end-of-options", branch, "^" + base, "--",
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("log of %s: %w", branch, err)
+	}
+	var commits []Commit
+	parts := fields(out)
+	for ; len(parts) >= 4; parts = parts[4:] {
+		at, err := unixTime(parts[3])
+		if err != nil {
+			return nil, fmt.Errorf("log of %s: %w", branch, err)
+		}
+		commits = append(commits, Commit{Hash: parts[0], Subject: parts[1], Author: parts[2], Time: at})
+	}
+	return commits, nil
+}
+
+// KeepRef is one kept state of a task's work.
+type KeepRef struct {
+	Ref, Commit string
+	Time        time.Time
+}
+
+// KeepRefs lists what is kept of a task, oldest first.
+func (r *Reader) KeepRefs(ctx context.Context, task string) ([]KeepRef, error) {
+	dir, err := keepDir(task)
+	if err != nil {
+		return nil, err
+	}
+	out, err := r.git(ctx, call{args: []string{
+		"for-each-ref", "--sort=version:refname", "--format=%(refname) %(objectname) %(committerdate:unix)", dir,
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("list kept work of %s: %w", task, err)
+	}
+	var refs []KeepRef
+	for line := range strings.Lines(out) {
+		f := strings.Fields(line)
+		if len(f) != 3 {
+			return nil, fmt.Errorf("list kept work of %s: unexpected %q", task, line)
+		}
+		at, err := unixTime(f[2])
+		if err != nil {
+			return nil, fmt.Errorf("list kept work of %s: %w", task, err)
+		}
+		refs = append(refs, KeepRef{Ref: f[0], Commit: f[1], Time: at})
+	}
+	return refs, nil
+}
+
+func unixTime(s string) (time.Time, error) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return time.Unix(n, 0).UTC(), nil
+}

@@ -1,0 +1,186 @@
+package git
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/renameio/v2"
+
+	"muster/internal/fault"
+)
+
+// git keeps one directory per linked worktree (gitrepository-layout(5)): its HEAD, its index, the file gitdir that
+// names the worktree's .git, and for as long as the worktree is in the making or locked by a person, locked.
+
+// What stands in the file locked while git, or Restore, has not finished a worktree.
+const (
+	lockedByGit     = "initializing"
+	lockedByRestore = "added with --lock"
+)
+
+// registration finds the administrative directory of the worktree at path; "" if the repository has none.
+func (r *Reader) registration(path string) (string, error) {
+	all := filepath.Join(r.Common, "worktrees")
+	entries, err := os.ReadDir(all)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fault.Wrap(fault.Failed, err, "list the worktrees")
+	}
+	want := filepath.Join(realPath(path), ".git")
+	for _, e := range entries {
+		admin := filepath.Join(all, e.Name())
+		b, err := os.ReadFile(filepath.Join(admin, "gitdir")) //nolint:gosec // git's own file
+		if err != nil {
+			continue // in the making by another git, or broken: not ours to judge
+		}
+		got := strings.TrimRight(string(b), "\n")
+		if !filepath.IsAbs(got) {
+			got = filepath.Join(admin, got)
+		}
+		if got == want || filepath.Join(realPath(filepath.Dir(got)), ".git") == want {
+			return admin, nil
+		}
+	}
+	return "", nil
+}
+
+// unfinished tells whether the worktree of an administrative directory was never handed to anybody.
+func unfinished(admin string) bool {
+	b, err := os.ReadFile(filepath.Join(admin, "locked")) //nolint:gosec // git's own file
+	if err != nil {
+		return false
+	}
+	why := strings.TrimSpace(string(b))
+	return why == lockedByGit || why == lockedByRestore
+}
+
+// relink gives a worktree its .git file back if that is missing: an agent that deletes it must not cost us its work.
+func (r *Repo) relink(path string) error {
+	dotGit := filepath.Join(path, ".git")
+	if _, err := os.Lstat(dotGit); !errors.Is(err, fs.ErrNotExist) {
+		return nil // there, or unreadable, which the next look will say better
+	}
+	if st, err := os.Stat(path); err != nil || !st.IsDir() {
+		return nil
+	}
+	admin, err := r.registration(path)
+	if err != nil || admin == "" {
+		return err
+	}
+	return writeFile(dotGit, "gitdir: "+admin+"\n")
+}
+
+// record is what muster itself remembers about a worktree it makes, written before git is asked to make it: a
+// branch that was made and not yet used is ours only by this.
+type record struct {
+	Path, Branch, Base, Owner string
+}
+
+func (r *Reader) recordFile(path string) string {
+	sum := sha256.Sum256([]byte(realPath(path)))
+	return filepath.Join(r.Common, "muster", hex.EncodeToString(sum[:12])+".json")
+}
+
+// remembered reads the record of a path; nil if there is none.
+func (r *Reader) remembered(path string) (*record, error) {
+	b, err := os.ReadFile(r.recordFile(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fault.Wrap(fault.Failed, err, "read what is known of %s", path)
+	}
+	rec := &record{}
+	if json.Unmarshal(b, rec) != nil || rec.Branch == "" || !isHash(rec.Base) {
+		return nil, nil // torn by a power cut: as if never written
+	}
+	return rec, nil
+}
+
+// remember writes the record of a path.
+func (r *Repo) remember(rec record) error {
+	b, err := json.Marshal(rec)
+	if err != nil {
+		return fault.Wrap(fault.Failed, err, "remember %s", rec.Path)
+	}
+	name := r.recordFile(rec.Path)
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		return fault.Wrap(fault.Failed, err, "remember %s", rec.Path)
+	}
+	return writeFile(name, string(b))
+}
+
+// forget removes the records that name a branch.
+func (r *Repo) forget(branch string) {
+	names, _ := filepath.Glob(filepath.Join(escapeGlob(r.Common), "muster", "*.json"))
+	for _, name := range names {
+		b, err := os.ReadFile(name) //nolint:gosec // our own file
+		var rec record
+		if err == nil && json.Unmarshal(b, &rec) == nil && rec.Branch == branch {
+			_ = os.Remove(name) // a record of a branch that is gone does no harm
+		}
+	}
+}
+
+// writeFile replaces a small file at once.
+func writeFile(name, content string) error {
+	f, err := renameio.NewPendingFile(name, renameio.WithPermissions(0o600), renameio.WithTempDir(filepath.Dir(name)))
+	if err != nil {
+		return fault.Wrap(fault.Failed, err, "write %s", name)
+	}
+	defer f.Cleanup() //nolint:errcheck // nothing left after success
+	if _, err := f.WriteString(content); err != nil {
+		return fault.Wrap(fault.Failed, err, "write %s", name)
+	}
+	if err := f.CloseAtomicallyReplace(); err != nil {
+		return fault.Wrap(fault.Failed, err, "write %s", name)
+	}
+	return nil
+}
+
+// realPath resolves symbolic links as far as the path exists: its last component need not.
+func realPath(path string) string {
+	if p, err := filepath.EvalSymlinks(path); err == nil {
+		return p
+	}
+	if p, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		return filepath.Join(p, filepath.Base(path))
+	}
+	return filepath.Clean(path)
+}
+
+// contained makes sure that a worktree's path is one we may create or remove: absolute, below the root given to
+// Open, and neither the checkout, nor the repository, nor around one of them.
+func (r *Repo) contained(path string) error {
+	if !filepath.IsAbs(path) || filepath.Clean(path) != path || strings.ContainsRune(path, 0) {
+		return fault.New(fault.Usage, "%q is not a clean absolute path", path)
+	}
+	if st, err := os.Lstat(path); err == nil && st.Mode()&fs.ModeSymlink != 0 {
+		return fault.New(fault.Conflict, "%s is a symbolic link, not a worktree", path)
+	}
+	at := realPath(path)
+	if r.under != "" && !inside(realPath(r.under), at) {
+		return fault.New(fault.Usage, "%s is not below %s, where worktrees lie", path, r.under)
+	}
+	for _, holy := range []string{r.Root, r.Common, filepath.Dir(r.Common)} {
+		if at == holy || inside(at, holy) {
+			return fault.New(fault.Conflict, "%s is or holds the checkout %s, which is never touched", path, holy)
+		}
+	}
+	return nil
+}
+
+// inside tells whether path lies strictly below root; both are clean and real.
+func inside(root, path string) bool {
+	rel, err := filepath.Rel(root, path)
+	return err == nil && rel != "." && rel != ".." && !strings.HasPrefix(rel, "../")
+}
+
+func escapeGlob(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(s)
+}

@@ -1,0 +1,169 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"muster/internal/fault"
+)
+
+// RemoveWorktree removes a linked worktree; its branch stays. It refuses (fault.Conflict) what the repository does
+// not know as a linked worktree, the checkout itself, and, unless forced, one that holds anything uncommitted or a
+// detached commit that nothing else has. What Force discards, Keep should have kept. It may be called again, also
+// after a crash in the middle.
+func (r *Repo) RemoveWorktree(ctx context.Context, path string, force bool) error {
+	if err := r.contained(path); err != nil {
+		return err
+	}
+	return r.locked(ctx, func(*os.File) error {
+		admin, err := r.registration(path)
+		if err != nil {
+			return err
+		}
+		if admin == "" && exists(path) {
+			return notOurs(path)
+		}
+		if admin != "" && exists(path) && !force {
+			if err := r.clean(ctx, path); err != nil {
+				return err
+			}
+		}
+		// The directory goes in one step, so that no half of it is ever taken for somebody's work.
+		away := filepath.Join(filepath.Dir(path), ".removing-"+filepath.Base(path))
+		if err := removeTree(away); err != nil {
+			return fault.Wrap(fault.Failed, err, "remove the worktree %s", path)
+		}
+		if err := os.Rename(path, away); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fault.Wrap(fault.Failed, err, "remove the worktree %s", path)
+		}
+		if admin != "" {
+			err = removeTree(admin)
+		}
+		if err := errors.Join(err, removeTree(away)); err != nil {
+			return fault.Wrap(fault.Failed, err, "remove the worktree %s", path)
+		}
+		return nil
+	})
+}
+
+// clean makes sure that removing a worktree loses nothing.
+func (r *Repo) clean(ctx context.Context, path string) error {
+	if err := r.relink(path); err != nil {
+		return err
+	}
+	c, err := r.inspect(ctx, path)
+	if err != nil {
+		return err
+	}
+	u, err := r.uncommitted(ctx, c)
+	if err != nil {
+		return err
+	}
+	if u.Any() {
+		return fault.New(fault.Conflict, "the worktree %s holds work that is not committed", path).
+			WithHint("Commit it there, or use --force, which keeps it under a private ref.")
+	}
+	if c.branch != "" || c.head == "" {
+		return nil
+	}
+	out, err := r.git(ctx, call{args: []string{
+		"for-each-ref", "--count=1", "--contains", c.head, "refs/heads", "refs/remotes", "refs/tags", keepPrefix,
+	}})
+	if err != nil {
+		return fmt.Errorf("look for %s: %w", c.head, err)
+	}
+	if out == "" {
+		return fault.New(fault.Conflict, "the worktree %s is at a commit that no branch has: %s", path, c.head).
+			WithHint("Name it: git branch NAME %s", c.head)
+	}
+	return nil
+}
+
+// DeleteBranch deletes a task's branch, if nobody moves it meanwhile; one that is gone is fine. It refuses branches
+// outside muster/ (fault.Usage) and one that is checked out somewhere (fault.Conflict).
+func (r *Repo) DeleteBranch(ctx context.Context, branch string) error {
+	ref, err := branchRef(branch)
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(branch, "muster/") {
+		return fault.New(fault.Usage, "%q is not a branch that muster made", branch)
+	}
+	return r.locked(ctx, func(lock *os.File) error {
+		out, err := r.line(ctx, call{args: []string{"for-each-ref", "--format=%(objectname) %(refname) %(worktreepath)", ref}})
+		if err != nil {
+			return fmt.Errorf("read branch %s: %w", branch, err)
+		}
+		for l := range strings.Lines(out) {
+			f := strings.SplitN(strings.TrimSuffix(l, "\n"), " ", 3)
+			if len(f) != 3 || f[1] != ref {
+				continue // a branch below this name
+			}
+			if f[2] != "" {
+				return fault.New(fault.Conflict, "the branch %s is checked out in %s", branch, f[2]).
+					WithHint("Check out another one there first.")
+			}
+			if _, err := r.git(ctx, call{args: []string{"update-ref", "-d", ref, f[0]}, lock: lock}); err != nil {
+				return fault.Wrap(fault.Conflict, err, "the branch %s was moved just now", branch)
+			}
+		}
+		r.forget(branch)
+		return nil
+	})
+}
+
+// removeTree removes a directory with all in it, also what its owner made read-only, as Go's module cache is.
+func removeTree(path string) error {
+	err := os.RemoveAll(path)
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	_ = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+		if d != nil && d.IsDir() {
+			_ = os.Chmod(p, 0o700) //nolint:gosec // about to be removed
+		}
+		return nil // the removal below says what is left
+	})
+	return os.RemoveAll(path)
+}
+
+// Fetch updates the remote-tracking branches of a remote. It never prompts and ends at its deadline.
+func (r *Repo) Fetch(ctx context.Context, remote string) error {
+	if strings.HasPrefix(remote, "-") || !validRef(remote) {
+		return fault.New(fault.Usage, "%q is not the name of a remote", remote)
+	}
+	env, err := r.sshEnv(ctx)
+	if err != nil {
+		return err
+	}
+	return r.locked(ctx, func(lock *os.File) error {
+		args := []string{"fetch", "-q", "--no-write-fetch-head", "--no-recurse-submodules", remote}
+		if _, err := r.git(ctx, call{args: args, env: env, lock: lock, timeout: fetchTimeout}); err != nil {
+			return fault.Wrap(fault.Failed, err, "fetch from %s", remote).
+				WithHint("Try it by hand: git -C %s fetch %s", r.Root, remote)
+		}
+		return nil
+	})
+}
+
+// sshEnv keeps ssh from asking. A command that the user chose is not replaced.
+func (r *Repo) sshEnv(ctx context.Context) ([]string, error) {
+	for _, kv := range r.env {
+		if strings.HasPrefix(kv, "GIT_SSH_COMMAND=") || strings.HasPrefix(kv, "GIT_SSH=") {
+			return nil, nil
+		}
+	}
+	_, err := r.git(ctx, call{args: []string{"config", "--get", "core.sshCommand"}})
+	switch {
+	case err == nil:
+		return nil, nil
+	case exited(err, 1):
+		return []string{"GIT_SSH_COMMAND=ssh -o BatchMode=yes"}, nil
+	}
+	return nil, fmt.Errorf("read the configuration: %w", err)
+}

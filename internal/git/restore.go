@@ -1,0 +1,162 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"muster/internal/fault"
+)
+
+// RestoreSpec says which kept work comes back where.
+type RestoreSpec struct {
+	Path   string // absolute; nothing may be there
+	Branch string // to be checked out; made from the kept HEAD if it is gone
+	Ref    string // what Keep returned
+}
+
+// Restore makes a worktree again as Keep found it: the branch checked out, what was staged staged, all else in the
+// work tree as uncommitted changes. If the branch moved on since, the kept work shows as changes against its new
+// commit. Called again it changes nothing; other work in the way is a fault.Conflict.
+func (r *Repo) Restore(ctx context.Context, spec RestoreSpec) error {
+	if err := r.contained(spec.Path); err != nil {
+		return err
+	}
+	if err := privateRef(spec.Ref); err != nil {
+		return err
+	}
+	ref, err := branchRef(spec.Branch)
+	if err != nil {
+		return err
+	}
+	kept, err := r.described(ctx, spec.Ref)
+	if err != nil {
+		return err
+	}
+	if kept.commit == "" || len(kept.parents) == 0 {
+		return fault.New(fault.NotFound, "there is no kept work %s", spec.Ref).
+			WithHint("List what there is: git for-each-ref refs/muster/keep")
+	}
+	if err := os.MkdirAll(filepath.Dir(spec.Path), 0o700); err != nil {
+		return fault.Wrap(fault.Failed, err, "make room for the worktree")
+	}
+	done, err := r.inTheWay(ctx, spec, ref, kept)
+	if done || err != nil {
+		return err
+	}
+	return r.locked(ctx, func(lock *os.File) error { return r.restore(ctx, lock, spec, kept) })
+}
+
+// inTheWay looks at what is at the path: the same work already restored, or something else.
+func (r *Repo) inTheWay(ctx context.Context, spec RestoreSpec, ref string, kept description) (bool, error) {
+	admin, err := r.registration(spec.Path)
+	if err != nil || admin != "" && unfinished(admin) {
+		return false, err
+	}
+	if empty, err := emptyDir(spec.Path); empty || err != nil {
+		return false, err
+	}
+	conflict := fault.New(fault.Conflict, "%s is there already", spec.Path).
+		WithHint("Remove or move that worktree first; git worktree list shows it.")
+	if admin == "" {
+		return false, conflict
+	}
+	c, tree, err := r.tree(ctx, spec.Path)
+	if err != nil {
+		return false, err
+	}
+	if c.branch != ref || tree != kept.tree {
+		return false, conflict
+	}
+	return true, nil
+}
+
+// restore makes the worktree. It stays locked, which marks it as unfinished, until all is in place.
+func (r *Repo) restore(ctx context.Context, lock *os.File, spec RestoreSpec, kept description) error {
+	admin, err := r.registration(spec.Path)
+	if err != nil {
+		return err
+	}
+	if admin != "" { // unfinished, or its directory is gone
+		if !unfinished(admin) {
+			p := preparing{r: r, lock: lock, spec: WorktreeSpec{Path: spec.Path}}
+			err = p.dropRegistration(ctx, admin)
+		} else {
+			err = errors.Join(removeTree(spec.Path), removeTree(admin))
+		}
+		if err != nil {
+			return fault.Wrap(fault.Failed, err, "restore %s", spec.Path)
+		}
+	}
+	args := []string{"worktree", "add", "-q", "--lock", "--no-checkout"}
+	_, err = r.git(ctx, call{args: []string{"rev-parse", "-q", "--verify", "refs/heads/" + spec.Branch}})
+	switch {
+	case err == nil:
+		args = append(args, spec.Path, spec.Branch)
+	case exited(err, 1):
+		args = append(append(args, newBranch(spec.Branch)...), spec.Path, kept.parents[0])
+	default:
+		return fmt.Errorf("read branch %s: %w", spec.Branch, err)
+	}
+	if _, err := r.git(ctx, call{args: args, lock: lock}); err != nil {
+		code := fault.Failed
+		if said(err, "already checked out", "already used by worktree") {
+			code = fault.Conflict
+		}
+		return fault.Wrap(code, err, "restore %s", spec.Path).
+			WithHint("Look at the kept work: git show %s", spec.Ref)
+	}
+	if admin, err = r.registration(spec.Path); err != nil || admin == "" {
+		return errors.Join(err, fault.New(fault.Failed, "git did not register %s", spec.Path))
+	}
+	at := &place{gitDir: admin, workTree: realPath(spec.Path)}
+	index := kept.trailer(trailerIndex)
+	if index == "" {
+		index = "HEAD"
+	}
+	for _, args := range [][]string{
+		{"read-tree", "--reset", "-u", kept.tree}, // the files
+		{"read-tree", "--reset", index},           // what was staged
+		{"update-index", "-q", "--refresh"},
+	} {
+		// update-index ends with 1 where files differ, which here they may.
+		if _, err := r.git(ctx, call{in: at, args: args, lock: lock, timeout: writeTimeout}); err != nil &&
+			(args[0] != "update-index" || !exited(err, 1)) {
+			return fault.Wrap(fault.Failed, err, "restore %s", spec.Path)
+		}
+	}
+	if err := r.restoreModules(ctx, at, kept); err != nil {
+		return err
+	}
+	if err := os.Remove(filepath.Join(admin, "locked")); err != nil {
+		return fault.Wrap(fault.Failed, err, "restore %s", spec.Path)
+	}
+	return nil
+}
+
+// restoreModules lays down the files of repositories inside the worktree that the tree itself only names: submodules.
+func (r *Repo) restoreModules(ctx context.Context, at *place, kept description) error {
+	for l := range strings.Lines(kept.message) {
+		commit, dir, ok := nestedTrailer(l)
+		if !ok {
+			continue
+		}
+		path := filepath.Join(at.workTree, dir)
+		if empty, err := emptyDir(path); err != nil || !empty {
+			continue // its files were ordinary files of the tree
+		}
+		if err := os.MkdirAll(path, 0o777); err != nil { //nolint:gosec // as git would make it
+			return fault.Wrap(fault.Failed, err, "restore %s", dir)
+		}
+		in := &place{gitDir: at.gitDir, workTree: path, index: filepath.Join(at.gitDir, "muster-restore-index")}
+		_, err := r.git(ctx, call{in: in, args: []string{"read-tree", "--reset", "-u", commit}, timeout: writeTimeout})
+		_ = os.Remove(in.index) // goes with the worktree at the latest
+		if err != nil {
+			return fault.Wrap(fault.Failed, err, "restore %s", dir)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,272 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Tree writes everything in a worktree that is not ignored (staged, unstaged, untracked) as a tree object and
+// returns its name. The worktree's own index is not touched. Files of a nested repository become ordinary files of
+// the tree: git would only note the commit, which nobody else has. Files that Copy brought are left out as long as
+// nobody has added them.
+func (r *Reader) Tree(ctx context.Context, worktree string) (string, error) {
+	_, tree, err := r.tree(ctx, worktree)
+	return tree, err
+}
+
+func (r *Reader) tree(ctx context.Context, worktree string) (checkout, string, error) {
+	c, err := r.inspect(ctx, worktree)
+	if err != nil {
+		return c, "", err
+	}
+	s, err := r.scan(ctx, c)
+	if err != nil {
+		return c, "", fmt.Errorf("take the state of %s: %w", worktree, err)
+	}
+	defer s.close()
+	tree, err := s.workTree(ctx)
+	if err != nil {
+		return c, "", fmt.Errorf("take the state of %s: %w", worktree, err)
+	}
+	return c, tree, nil
+}
+
+// scanned is a worktree with a temporary copy of its index, to take trees from.
+type scanned struct {
+	r   *Reader
+	at  place  // with the temporary index
+	tmp string // directory of the temporary index
+	env []string
+
+	hidden   []string // tracked paths whose changes the index would hide
+	unmerged []string // paths in conflict
+	nested   []string // untracked repositories below, relative
+	modules  []string // tracked ones (submodules), relative
+	skip     []string // untracked files that are not work
+}
+
+// scan copies the index and lists what lies in the worktree.
+func (r *Reader) scan(ctx context.Context, c checkout) (*scanned, error) {
+	tmp, err := os.MkdirTemp(c.gitDir, "muster-index-")
+	if err != nil {
+		return nil, err
+	}
+	s := &scanned{r: r, tmp: tmp, at: c.place}
+	s.at.index = filepath.Join(tmp, "index")
+	// Without this, git add refuses what lies outside a sparse checkout, also if somebody put it there.
+	s.env = configEnv(append(slices.Clone(settings), [2]string{"core.sparseCheckout", "false"}))
+	if err := s.fill(ctx, c); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *scanned) close() { _ = os.RemoveAll(s.tmp) } // left-overs go with the worktree
+
+func (s *scanned) fill(ctx context.Context, c checkout) error {
+	err := copyIndex(filepath.Join(c.gitDir, "index"), s.at.index)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = s.reset(ctx, c.headTree)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.list(ctx); err != nil {
+		// An index that git cannot read is no reason to lose the work: start from HEAD.
+		if _, broken := errors.AsType[*Error](err); !broken {
+			return err
+		}
+		if err := s.reset(ctx, c.headTree); err != nil {
+			return err
+		}
+		if err := s.list(ctx); err != nil {
+			return err
+		}
+	}
+	copied, err := copiedFiles(c.gitDir)
+	if err != nil {
+		return err
+	}
+	s.skip = slices.DeleteFunc(s.skip, func(path string) bool { return !copied[path] })
+	return nil
+}
+
+// reset fills the temporary index from a tree; "" empties it.
+func (s *scanned) reset(ctx context.Context, tree string) error {
+	if err := os.Remove(s.at.index); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	arg := tree
+	if arg == "" {
+		arg = "--empty"
+	}
+	_, err := s.git(ctx, nil, "read-tree", arg)
+	return err
+}
+
+// list reads index and work tree in one go.
+func (s *scanned) list(ctx context.Context) error {
+	s.hidden, s.unmerged, s.nested, s.modules, s.skip = nil, nil, nil, nil, nil
+	out, err := s.git(ctx, nil, "ls-files", "-z", "-v", "-s", "-c", "-o", "--exclude-standard")
+	if err != nil {
+		return err
+	}
+	for _, entry := range fields(out) {
+		if path, ok := strings.CutPrefix(entry, "? "); ok {
+			if dir, ok := strings.CutSuffix(path, "/"); ok {
+				s.nested = append(s.nested, dir)
+			} else {
+				s.skip = append(s.skip, path)
+			}
+			continue
+		}
+		// "H 100644 <hash> 0\t<path>"; a lower case letter is assume-unchanged, S is skip-worktree.
+		info, path, ok := strings.Cut(entry, "\t")
+		f := strings.Fields(info)
+		if !ok || len(f) != 4 {
+			return fmt.Errorf("git ls-files: unexpected %q", entry)
+		}
+		if f[3] != "0" && !slices.Contains(s.unmerged[max(0, len(s.unmerged)-1):], path) {
+			s.unmerged = append(s.unmerged, path)
+		}
+		switch {
+		case f[1] == "160000":
+			if exists(filepath.Join(s.at.workTree, path, ".git")) {
+				s.modules = append(s.modules, path)
+			}
+		case f[0] != strings.ToUpper(f[0]), f[0] == "S" && exists(filepath.Join(s.at.workTree, path)):
+			s.hidden = append(s.hidden, path)
+		}
+	}
+	return nil
+}
+
+// indexTree is the tree of what is staged; conflicts, whose sides are commits already, are left out.
+func (s *scanned) indexTree(ctx context.Context) (string, error) {
+	if len(s.unmerged) > 0 {
+		whole := s.at.index
+		s.at.index += "-merged"
+		defer func() { s.at.index = whole }()
+		if err := copyIndex(whole, s.at.index); err != nil {
+			return "", err
+		}
+		if _, err := s.git(ctx, s.unmerged, "update-index", "--force-remove", "-z", "--stdin"); err != nil {
+			return "", err
+		}
+	}
+	tree, err := s.git(ctx, nil, "write-tree")
+	return strings.TrimSpace(tree), err
+}
+
+// workTree adds everything to the temporary index and writes it.
+func (s *scanned) workTree(ctx context.Context) (string, error) {
+	if len(s.hidden) > 0 {
+		for _, flag := range []string{"--no-assume-unchanged", "--no-skip-worktree"} {
+			if _, err := s.git(ctx, s.hidden, "update-index", flag, "-z", "--stdin"); err != nil {
+				return "", err
+			}
+		}
+	}
+	if err := s.addAll(ctx); err != nil {
+		return "", err
+	}
+	if len(s.nested) > 0 { // one may stand where a tracked file was
+		if _, err := s.git(ctx, s.nested, "update-index", "--force-remove", "-z", "--stdin"); err != nil {
+			return "", err
+		}
+	}
+	for _, dir := range s.nested {
+		tree, err := s.nestedTree(ctx, dir)
+		if err != nil {
+			return "", fmt.Errorf("nested repository %s: %w", dir, err)
+		}
+		if _, err := s.git(ctx, nil, "read-tree", "--prefix="+dir+"/", tree); err != nil {
+			return "", fmt.Errorf("nested repository %s: %w", dir, err)
+		}
+	}
+	tree, err := s.git(ctx, nil, "write-tree")
+	return strings.TrimSpace(tree), err
+}
+
+// addAll brings the temporary index to what lies in the work tree. A file that something still running removes
+// under git's eyes makes git fail, so it is tried again.
+func (s *scanned) addAll(ctx context.Context) error {
+	args, specs := []string{"add", "-A"}, []string(nil)
+	for _, path := range slices.Concat(s.nested, s.skip) {
+		specs = append(specs, ":(top,exclude,literal)"+path)
+	}
+	if specs != nil {
+		args = append(args, "--pathspec-from-file=-", "--pathspec-file-nul")
+	}
+	var err error
+	for range 3 {
+		if _, err = s.git(ctx, specs, args...); err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	return err
+}
+
+// nestedTree is the tree of a repository below this one, as if it were none; its own ignore files count.
+func (s *scanned) nestedTree(ctx context.Context, dir string) (string, error) {
+	n := &scanned{r: s.r, env: s.env, at: s.at}
+	n.at.workTree = filepath.Join(s.at.workTree, dir)
+	tmp, err := os.MkdirTemp(s.tmp, "nested-")
+	if err != nil {
+		return "", err
+	}
+	n.tmp, n.at.index = tmp, filepath.Join(tmp, "index")
+	if err := n.reset(ctx, ""); err != nil {
+		return "", err
+	}
+	if err := n.list(ctx); err != nil {
+		return "", err
+	}
+	n.skip = nil
+	return n.workTree(ctx)
+}
+
+// git runs git on the temporary index, with a list of paths as its input.
+func (s *scanned) git(ctx context.Context, paths []string, args ...string) (string, error) {
+	c := call{in: &s.at, args: args, env: s.env, timeout: writeTimeout}
+	if paths != nil {
+		c.stdin = strings.NewReader(strings.Join(paths, "\x00") + "\x00")
+	}
+	return s.r.git(ctx, c)
+}
+
+// copyIndex copies an index with its time: git takes a file changed later than the index for possibly changed, so a
+// younger copy would hide a change made in the same instant as the original.
+func copyIndex(from, to string) error {
+	in, err := os.Open(from) //nolint:gosec // git's own file
+	if err != nil {
+		return err
+	}
+	defer in.Close() //nolint:errcheck // only read
+	st, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // in a directory of our own
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	if err := errors.Join(err, out.Close()); err != nil {
+		return err
+	}
+	return os.Chtimes(to, st.ModTime(), st.ModTime())
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
