@@ -1,0 +1,147 @@
+package mail
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"muster/internal/fault"
+)
+
+var (
+	// ErrNoAnswer is a request that was not answered in time.
+	ErrNoAnswer = errors.New("no answer came")
+	// ErrAnswered is a request that was answered otherwise before; the first answer stays.
+	ErrAnswered = errors.New("the request has another answer already")
+)
+
+// The decisions of an answer.
+const (
+	Allow = "allow"
+	Deny  = "deny"
+	Text  = "text" // the answer to a question
+)
+
+// Answer is what a rule or a person decided about one request of the agent.
+type Answer struct {
+	Request  string    `json:"request"`
+	Decision string    `json:"decision"`       // Allow, Deny or Text
+	Text     string    `json:"text,omitempty"` // why it was denied, or the answer to a question
+	Time     time.Time `json:"time"`           // when it was decided; filled in if zero
+}
+
+// NewRequest makes the id of a request, as no other has it.
+func NewRequest() string { return "q" + strings.ToLower(rand.Text()[:16]) }
+
+// Answer gives the answer to a request, durably, and wakes whoever awaits it. The first answer stays: the same one
+// again is no error, another is ErrAnswered. One that comes too late harms nothing.
+func (b Box) Answer(a Answer) error {
+	path, err := b.answerPath(a.Request)
+	if err != nil {
+		return err
+	}
+	if a.Decision != Allow && a.Decision != Deny && a.Decision != Text {
+		return fault.New(fault.Usage, "decision: %q is not known", a.Decision).WithHint("Use allow, deny or text.")
+	}
+	old, err := readAnswer(path)
+	switch {
+	case err == nil && (old.Decision != a.Decision || old.Text != a.Text):
+		return fmt.Errorf("answer %s: %w", a.Request, ErrAnswered)
+	case errors.Is(err, fs.ErrNotExist):
+		if a.Time.IsZero() {
+			a.Time = time.Now().UTC()
+		}
+		if err := writeJSON(path+".json", a); err != nil {
+			return fmt.Errorf("answer %s: %w", a.Request, err)
+		}
+	case err != nil:
+		return fmt.Errorf("answer %s: %w", a.Request, err)
+	}
+	if err := ring(path + ".bell"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("answer %s: %w", a.Request, err)
+	}
+	return nil
+}
+
+// Await blocks until the request is answered. When ctx is done first, its error and ErrNoAnswer are given.
+func (b Box) Await(ctx context.Context, request string) (Answer, error) {
+	return b.AwaitWhile(ctx, request, 0)
+}
+
+// AwaitWhile is Await that ends with ErrParentGone when the process parent dies; 0 watches none.
+func (b Box) AwaitWhile(ctx context.Context, request string, parent int) (Answer, error) {
+	path, err := b.answerPath(request)
+	if err != nil {
+		return Answer{}, err
+	}
+	// A pipe and not inotify, of which a user has few instances and a fleet many open requests. It is left there:
+	// another process may await the same answer.
+	if err := makeFIFO(path + ".bell"); err != nil {
+		return Answer{}, fmt.Errorf("await answer: %w", err)
+	}
+	p, err := openPipe(path + ".bell")
+	if err != nil {
+		return Answer{}, fmt.Errorf("await answer: %w", err)
+	}
+	defer p.close()
+	for {
+		a, err := readAnswer(path)
+		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return a, err
+		}
+		err = p.wait(ctx, parent)
+		if err == nil {
+			p.drain()
+			continue
+		}
+		if a, late := readAnswer(path); late == nil {
+			return a, nil // it came in the same moment
+		}
+		if ctx.Err() != nil {
+			return Answer{}, fmt.Errorf("request %s: %w: %w", request, ErrNoAnswer, err)
+		}
+		return Answer{}, fmt.Errorf("request %s: %w", request, err)
+	}
+}
+
+// answerPath is the path of a request's files without suffix. The id comes from a hook's caller and must not
+// lead elsewhere.
+func (b Box) answerPath(request string) (string, error) {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+	if request == "" || len(request) > 80 || strings.Trim(request, letters) != "" {
+		return "", fault.New(fault.Usage, "%q is not the id of a request", request).
+			WithHint("Take the id from `muster show`.")
+	}
+	return filepath.Join(b.answers(), request), nil
+}
+
+func readAnswer(path string) (Answer, error) {
+	var a Answer
+	err := readJSON(path+".json", &a)
+	return a, err
+}
+
+func writeJSON(path string, v any) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return replaceFile(path, append(raw, '\n'), durable)
+}
+
+func readJSON(path string, v any) error {
+	raw, err := readRegular(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(raw, v); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Base(path), err)
+	}
+	return nil
+}

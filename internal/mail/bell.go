@@ -1,0 +1,215 @@
+package mail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+var (
+	// ErrReplaced ends a waiter: a newer one serves this agent now.
+	ErrReplaced = errors.New("another waiter serves this agent")
+	// ErrParentGone ends a waiter: the agent that started it is dead.
+	ErrParentGone = errors.New("the parent process is gone")
+)
+
+// Ring wakes whoever listens. It never blocks; that nobody listens is no error, since a listener looks into the
+// inbox before it sleeps.
+func (b Box) Ring() error {
+	if err := ring(b.bell()); err != nil {
+		return fmt.Errorf("ring: %w", err)
+	}
+	return nil
+}
+
+func ring(path string) error {
+	f, err := openFIFO(path, unix.O_WRONLY)
+	if errors.Is(err, unix.ENXIO) {
+		return nil // nobody has it open for reading
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(f) //nolint:errcheck // the byte is in it or not
+	_, err = unix.Write(f, []byte{'!'})
+	if err == nil || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EPIPE) {
+		return nil // a full bell rings, too; and a listener may go at any moment
+	}
+	return &os.PathError{Op: "write", Path: path, Err: err}
+}
+
+// openFIFO opens a named pipe and nothing else, without blocking.
+func openFIFO(path string, mode int) (int, error) {
+	fd, err := unix.Open(path, mode|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFIFO {
+		unix.Close(fd) //nolint:errcheck // only opened
+		return -1, &os.PathError{Op: "open", Path: path, Err: errors.New("not a named pipe")}
+	}
+	return fd, nil
+}
+
+// Waiter makes this process the one that waits for mail. With newest it takes over: an older waiter is woken
+// and its Listen gives ErrReplaced. Without, a living older waiter wins and ErrReplaced is returned here. release
+// ends it; so does the death of the process. Two waiters that overlap for a moment do no harm, since Take lets one
+// of them win.
+func (b Box) Waiter(newest bool) (release func(), err error) {
+	path := filepath.Join(b.Dir, "waiter.lock")
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock waiter: %w", &os.PathError{Op: "open", Path: path, Err: err})
+	}
+	release = sync.OnceFunc(func() {
+		unix.Close(fd) //nolint:errcheck // the lock goes with the descriptor
+	})
+	// Waiters hold the lock shared, so that it tells whether any lives.
+	if !newest && unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) != nil {
+		release()
+		return nil, ErrReplaced
+	}
+	// It fails only while another waiter is just at the line above. To go on without costs at worst a second
+	// waiter for this agent; to block could cost this one's life.
+	_ = unix.Flock(fd, unix.LOCK_SH|unix.LOCK_NB)
+	if err := replaceFile(b.token(), []byte(strconv.Itoa(os.Getpid())), transient); err != nil {
+		release()
+		return nil, fmt.Errorf("become waiter: %w", err)
+	}
+	if err := b.Ring(); err != nil {
+		release()
+		return nil, err
+	}
+	return release, nil
+}
+
+// token names the process that became waiter last.
+func (b Box) token() string { return filepath.Join(b.Dir, "waiter") }
+
+// isReplaced tells whether another process became waiter after this one.
+func (b Box) isReplaced() bool {
+	raw, err := readRegular(b.token())
+	return err == nil && strings.TrimSpace(string(raw)) != strconv.Itoa(os.Getpid())
+}
+
+// Listen blocks until the bell rings, a message waits, or ctx is done, whose error it then gives. It may return
+// without a message there: look, and listen again. A message put at any moment is not missed. It is for the
+// process that called Waiter; where another one did so later it gives ErrReplaced.
+func (b Box) Listen(ctx context.Context) error { return b.ListenWhile(ctx, 0) }
+
+// ListenWhile is Listen that ends with ErrParentGone when the process parent dies; 0 watches none. A parent of 1
+// is dead: the caller was handed over to init.
+func (b Box) ListenWhile(ctx context.Context, parent int) error {
+	p, err := openPipe(b.bell())
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	defer p.close()
+	if parent == 1 || parent > 0 && isGone(parent) {
+		return ErrParentGone // before a message is given to the dead
+	}
+	// The bell is open: from here on a ring is kept. What came before shows in what we look at now.
+	if b.isReplaced() {
+		return ErrReplaced
+	}
+	if ids, err := b.list(waitingSuffix); err != nil || len(ids) > 0 {
+		return err
+	}
+	err = p.wait(ctx, parent)
+	// The ring may be meant for the one that replaced us, so it is left in the bell for it.
+	if b.isReplaced() {
+		return ErrReplaced
+	}
+	if err != nil {
+		return err
+	}
+	p.drain()
+	if b.isReplaced() {
+		_ = b.Ring() // we took its ring; without a bell it can't listen either
+		return ErrReplaced
+	}
+	return nil
+}
+
+// pipe is a named pipe held open on both ends, so that what is written to it stays and no end of file comes.
+type pipe struct{ r, w int }
+
+func openPipe(path string) (pipe, error) {
+	r, err := openFIFO(path, unix.O_RDONLY)
+	if err != nil {
+		return pipe{}, err
+	}
+	w, err := openFIFO(path, unix.O_WRONLY)
+	if err != nil {
+		unix.Close(r) //nolint:errcheck // the first error counts
+		return pipe{}, err
+	}
+	return pipe{r, w}, nil
+}
+
+func (p pipe) close() {
+	unix.Close(p.r) //nolint:errcheck // nothing to lose
+	unix.Close(p.w) //nolint:errcheck // nothing to lose
+}
+
+// drain takes all rings that are in the pipe.
+func (p pipe) drain() {
+	var buf [512]byte
+	for {
+		n, err := unix.Read(p.r, buf[:])
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil || n < len(buf) {
+			return
+		}
+	}
+}
+
+// wait blocks without polling until the pipe can be read, the parent is dead, or ctx is done.
+func (p pipe) wait(ctx context.Context, parent int) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	stop := -1
+	if ctx.Done() != nil {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return fmt.Errorf("wait: %w", err)
+		}
+		defer r.Close()                                      //nolint:errcheck // nothing was written
+		defer context.AfterFunc(ctx, func() { w.Close() })() //nolint:errcheck // its end is the signal
+		defer w.Close()                                      //nolint:errcheck // again, harmless
+		stop = int(r.Fd())                                   //nolint:gosec // descriptors are small
+	}
+	what, err := waitAny(p.r, stop, parent)
+	switch {
+	case err != nil:
+		return fmt.Errorf("wait: %w", err)
+	case what == wokenByParent:
+		return ErrParentGone
+	case what == wokenByStop:
+		return ctx.Err()
+	}
+	return nil
+}
+
+// woken says which of the things waited for happened.
+type woken int
+
+const (
+	wokenByBell woken = iota
+	wokenByParent
+	wokenByStop
+)
+
+// isGone tells whether a process is dead, for where the kernel has no handle on it.
+func isGone(pid int) bool { return errors.Is(unix.Kill(pid, 0), unix.ESRCH) }

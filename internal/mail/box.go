@@ -1,0 +1,268 @@
+package mail
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"muster/internal/event"
+)
+
+// ErrNotWaiting is a message that is not there to be taken or returned: another process was faster, or it was
+// acknowledged.
+var ErrNotWaiting = errors.New("message is not waiting")
+
+// Box is the mailbox of one generation. The supervisor puts, returns and ends messages; the agent's hooks take
+// them. Every method is safe between processes, and a process may die within any of them.
+type Box struct {
+	Dir string // the generation's directory, home.Dir.GenDir
+}
+
+// Message is a text for the agent.
+type Message struct {
+	ID   event.MessageID
+	Text string // byte for byte what the agent shall get
+}
+
+const (
+	waitingSuffix = ".msg"
+	takenSuffix   = ".taken"
+)
+
+func (b Box) inbox() string   { return filepath.Join(b.Dir, "inbox") }
+func (b Box) answers() string { return filepath.Join(b.Dir, "answers") }
+func (b Box) bell() string    { return filepath.Join(b.Dir, "bell") }
+
+// Create makes the directories (0700) and the bell. It may be repeated.
+func (b Box) Create() error {
+	for _, dir := range []string{b.Dir, b.inbox(), b.answers()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("create mailbox: %w", err)
+		}
+	}
+	if err := makeFIFO(b.bell()); err != nil {
+		return fmt.Errorf("create mailbox: %w", err)
+	}
+	return nil
+}
+
+// makeFIFO makes a named pipe, or accepts one that is there.
+func makeFIFO(path string) error {
+	err := unix.Mkfifo(path, 0o600)
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, unix.EEXIST) {
+		st, statErr := os.Lstat(path)
+		if statErr == nil && st.Mode().Type() == fs.ModeNamedPipe {
+			return nil
+		}
+	}
+	return &os.PathError{Op: "mkfifo", Path: path, Err: err}
+}
+
+// Put lays a message into the inbox, durably. Putting one again that waits or was taken changes nothing; one that
+// is Done would be delivered again, which is for the caller to prevent. Ring afterwards.
+func (b Box) Put(m Message) error {
+	waiting, taken, err := b.names(m.ID)
+	if err != nil {
+		return err
+	}
+	// In this order, since a hook may take it meanwhile.
+	for _, path := range []string{waiting, taken} {
+		if _, err := os.Lstat(path); err == nil {
+			return nil
+		}
+	}
+	if err := replaceFile(waiting, []byte(m.Text), durable); err != nil {
+		return fmt.Errorf("put message %s: %w", m.ID, err)
+	}
+	return nil
+}
+
+// Waiting gives the messages that nobody took yet, in the order of their ids.
+func (b Box) Waiting() ([]Message, error) {
+	ids, err := b.list(waitingSuffix)
+	if err != nil {
+		return nil, err
+	}
+	messages := make([]Message, 0, len(ids))
+	for _, id := range ids {
+		text, err := readRegular(filepath.Join(b.inbox(), string(id)+waitingSuffix))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // taken since
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read message %s: %w", id, err)
+		}
+		messages = append(messages, Message{ID: id, Text: string(text)})
+	}
+	return messages, nil
+}
+
+// Take marks a message as handed to the agent, just before it is. Of several processes that try, one succeeds;
+// the others get ErrNotWaiting and must not hand it over.
+func (b Box) Take(id event.MessageID) error {
+	waiting, taken, err := b.names(id)
+	if err != nil {
+		return err
+	}
+	return move("take", id, waiting, taken)
+}
+
+// Taken gives the ids of messages that were handed over and not acknowledged yet, in order.
+func (b Box) Taken() ([]event.MessageID, error) { return b.list(takenSuffix) }
+
+// Done removes an acknowledged message, taken or not. It may be repeated.
+func (b Box) Done(id event.MessageID) error {
+	waiting, taken, err := b.names(id)
+	if err != nil {
+		return err
+	}
+	// In this order: a Take in between then leaves nothing behind.
+	for _, path := range []string{waiting, taken} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove message %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// Return lets a taken message wait again: it is proven that the agent did not get it. Repeating it changes
+// nothing; ErrNotWaiting means that the message is not there at all.
+func (b Box) Return(id event.MessageID) error {
+	waiting, taken, err := b.names(id)
+	if err != nil {
+		return err
+	}
+	err = move("return", id, taken, waiting)
+	if errors.Is(err, ErrNotWaiting) {
+		if _, statErr := os.Lstat(waiting); statErr == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func move(what string, id event.MessageID, from, to string) error {
+	err := os.Rename(from, to)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s message %s: %w", what, id, ErrNotWaiting)
+	}
+	if err != nil {
+		return fmt.Errorf("%s message %s: %w", what, id, err)
+	}
+	return nil
+}
+
+// names gives the paths of a message while it waits and after it was taken.
+func (b Box) names(id event.MessageID) (waiting, taken string, err error) {
+	if number(string(id)) == 0 {
+		return "", "", fmt.Errorf("%q is not the id of a message", string(id))
+	}
+	path := filepath.Join(b.inbox(), string(id))
+	return path + waitingSuffix, path + takenSuffix, nil
+}
+
+// number is the number within a message id, 0 if it is none.
+func number(id string) int {
+	digits, ok := strings.CutPrefix(id, "m")
+	if !ok || digits == "" || len(digits) > 11 || digits[0] == '0' || strings.Trim(digits, "0123456789") != "" {
+		return 0
+	}
+	n, _ := strconv.Atoi(digits)
+	return n
+}
+
+// list gives the ids of the inbox' files with a suffix, in order. Other files there are not ours and ignored.
+func (b Box) list(suffix string) ([]event.MessageID, error) {
+	entries, err := os.ReadDir(b.inbox())
+	if err != nil {
+		return nil, fmt.Errorf("read inbox: %w", err)
+	}
+	var ids []event.MessageID
+	for _, e := range entries {
+		id, ok := strings.CutSuffix(e.Name(), suffix)
+		if ok && number(id) > 0 && e.Type().IsRegular() {
+			ids = append(ids, event.MessageID(id))
+		}
+	}
+	slices.SortFunc(ids, func(x, y event.MessageID) int { return number(string(x)) - number(string(y)) })
+	return ids, nil
+}
+
+// persistence says what a file must outlive.
+type persistence bool
+
+const (
+	durable   persistence = true  // a crash of the machine
+	transient persistence = false // the processes that use it
+)
+
+// replaceFile writes a file so that a reader finds all of it or nothing.
+func replaceFile(path string, data []byte, keep persistence) (err error) {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, ".new-*") // 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()           //nolint:errcheck // the first error counts
+			os.Remove(f.Name()) //nolint:errcheck // a left-over is ignored by all readers
+		}
+	}()
+	if _, err = f.Write(data); err != nil {
+		return err
+	}
+	if keep == durable {
+		if err = f.Sync(); err != nil {
+			return err
+		}
+	}
+	if err = f.Close(); err != nil {
+		return err
+	}
+	if err = os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	if keep == durable {
+		return syncDir(dir)
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir) //nolint:gosec // our own directory
+	if err != nil {
+		return err
+	}
+	defer d.Close() //nolint:errcheck // only read
+	return d.Sync()
+}
+
+// readRegular reads a regular file and nothing else: a hook must not hang on a FIFO.
+func readRegular(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0) //nolint:gosec // our own directory
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, &os.PathError{Op: "read", Path: path, Err: errors.New("not a regular file")}
+	}
+	return io.ReadAll(f)
+}

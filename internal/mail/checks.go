@@ -1,0 +1,61 @@
+package mail
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"muster/internal/event"
+)
+
+// CheckEnv is what a check needs beside its command when it runs in the agent's own shell or hook.
+type CheckEnv struct {
+	Task     event.TaskID `json:"task"`
+	Gen      int          `json:"gen"`
+	Worktree string       `json:"worktree"`        // absolute; where checks run
+	Slots    []string     `json:"slots,omitempty"` // lock files, one of which a running check holds
+	Logs     string       `json:"logs,omitempty"`  // directory for full output
+}
+
+// Checks is the content of checks.json: the checks as they were frozen at dispatch.
+type Checks struct {
+	Checks []event.Check `json:"checks"`
+	Env    CheckEnv      `json:"env"`
+}
+
+func (b Box) checks() string { return filepath.Join(b.Dir, "checks.json") }
+func (b Box) rules() string  { return filepath.Join(b.Dir, "rules.json") }
+
+// WriteChecks lays down the checks for `muster check` and for hooks, in place of earlier ones.
+func (b Box) WriteChecks(checks []event.Check, env CheckEnv) error {
+	if err := writeJSON(b.checks(), Checks{Checks: checks, Env: env}); err != nil {
+		return fmt.Errorf("write checks: %w", err)
+	}
+	return nil
+}
+
+// ReadChecks reads what WriteChecks wrote; the error is fs.ErrNotExist where it was not called.
+func (b Box) ReadChecks() (Checks, error) {
+	var c Checks
+	if err := readJSON(b.checks(), &c); err != nil {
+		return Checks{}, fmt.Errorf("read checks: %w", err)
+	}
+	return c, nil
+}
+
+// WriteRules lays down the permission rules for hooks, in place of earlier ones. The words are for others to
+// understand.
+func (b Box) WriteRules(raw []byte) error {
+	if err := replaceFile(b.rules(), raw, durable); err != nil {
+		return fmt.Errorf("write rules: %w", err)
+	}
+	return nil
+}
+
+// ReadRules reads what WriteRules wrote; the error is fs.ErrNotExist where it was not called.
+func (b Box) ReadRules() ([]byte, error) {
+	raw, err := readRegular(b.rules())
+	if err != nil {
+		return nil, fmt.Errorf("read rules: %w", err)
+	}
+	return raw, nil
+}
