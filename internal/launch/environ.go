@@ -1,0 +1,73 @@
+package launch
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/google/renameio/v2"
+
+	"muster/internal/fault"
+)
+
+// allowed are the variables that every launch takes from the environment which the fleet was started with
+// (design section 9); a name that ends in * stands for all that begin so. The proxies come in both spellings.
+var allowed = []string{
+	"HOME", "USER", "LOGNAME", "PATH", "SHELL", "LANG", "LC_*", "TZ", "TMPDIR", "XDG_*", "SSH_AUTH_SOCK",
+	"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
+}
+
+// SaveEnv writes an environment (NAME=VALUE) to a file that only its owner reads: values of secrets lie in it.
+func SaveEnv(path string, environ []string) error {
+	data := []byte(strings.Join(environ, "\x00"))
+	if err := renameio.WriteFile(path, data, 0o600); err != nil {
+		return fault.Wrap(fault.Failed, err, "save environment").WithHint("Make %s writable, and see that its disk has room.", path)
+	}
+	return nil
+}
+
+// LoadEnv reads what SaveEnv wrote; the error is fs.ErrNotExist where no fleet was ever up.
+func LoadEnv(path string) ([]string, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read environment: %w", err)
+	}
+	var out []string
+	for kv := range bytes.SplitSeq(data, []byte{0}) {
+		if len(kv) > 0 {
+			out = append(out, string(kv))
+		}
+	}
+	return out, nil
+}
+
+// Environ is the environment of a launch: the allow-list, and what names asks for by name. missing are those
+// of names that environ does not have.
+func Environ(environ, names []string) (env, missing []string) {
+	missing = slices.Clone(names)
+	for _, kv := range environ {
+		name, _, ok := strings.Cut(kv, "=")
+		if !ok || name == "" {
+			continue
+		}
+		wanted := slices.Contains(names, name)
+		if wanted {
+			missing = slices.DeleteFunc(missing, func(m string) bool { return m == name })
+		}
+		if wanted || isAllowed(name) {
+			env = append(env, kv)
+		}
+	}
+	return env, missing
+}
+
+func isAllowed(name string) bool {
+	for _, a := range allowed {
+		if prefix, many := strings.CutSuffix(a, "*"); name == a || many && strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
