@@ -1,0 +1,230 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"modernc.org/sqlite"
+	codes "modernc.org/sqlite/lib"
+
+	"muster/internal/fault"
+)
+
+const (
+	// busyTimeout is how long SQLite itself waits for a lock before it says so.
+	busyTimeout = 10 * time.Second
+	// patience is how long we try in all. Fifty processes at once need seconds; longer than this, somebody holds
+	// the lock and does not run.
+	patience = 60 * time.Second
+	// retryPause separates tries where SQLite gave up at once, as it does where waiting could be a deadlock.
+	retryPause = 20 * time.Millisecond
+	// walLimit is what the write-ahead log is cut to after a checkpoint, in bytes.
+	walLimit = 16 << 20
+	// readConns bounds the connections for reading.
+	readConns = 4
+)
+
+// connect makes the two pools; it touches no file yet.
+func (s *Store) connect() (err error) {
+	mode := "rw"
+	if s.opts.ReadOnly {
+		mode = "ro"
+	}
+	if s.readers, err = sql.Open("sqlite", dsn(s.path, mode, "query_only(1)")); err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	s.readers.SetMaxOpenConns(readConns)
+	s.readers.SetMaxIdleConns(readConns)
+	if s.opts.ReadOnly {
+		return nil
+	}
+	if s.writers, err = sql.Open("sqlite", dsn(s.path, mode, fmt.Sprintf("journal_size_limit(%d)", walLimit))); err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	s.writers.SetMaxOpenConns(1)
+	return nil
+}
+
+// dsn makes the driver's name of a database.
+func dsn(path, mode string, pragmas ...string) string {
+	q := url.Values{"mode": {mode}}
+	q.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()))
+	for _, p := range pragmas {
+		q.Add("_pragma", p)
+	}
+	u := url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}
+	return u.String()
+}
+
+// create makes the file. SQLite makes it with the permissions of a private file that stands beside it for that
+// moment, so that it is never readable for others; we never open the database file ourselves, because closing it
+// would drop the locks that this process has on it.
+func (s *Store) create(ctx context.Context) error {
+	pattern, err := os.CreateTemp(filepath.Dir(s.path), ".mode-*")
+	if err != nil {
+		return fault.Wrap(fault.Failed, err, "create database").
+			WithHint("Make %s writable and see that its disk is not full.", filepath.Dir(s.path))
+	}
+	defer func() { _ = os.Remove(pattern.Name()) }() // an empty file at worst stays behind
+	if err := pattern.Close(); err != nil {
+		return fmt.Errorf("create database: %w", err)
+	}
+	// auto_vacuum has to be settled before the first page is written, which turning the write-ahead log on does.
+	db, err := sql.Open("sqlite", dsn(s.path, "rwc", "auto_vacuum(incremental)")+"&modeof="+url.QueryEscape(pattern.Name()))
+	if err != nil {
+		return fmt.Errorf("create database: %w", err)
+	}
+	return errors.Join(s.useWAL(ctx, db), db.Close())
+}
+
+// writeConn is the one connection that writes, with its statements.
+type writeConn struct {
+	*sql.Conn
+	stmts map[string]*sql.Stmt
+	full  bool // synchronous=FULL, which is what a connection begins with
+}
+
+// stmt prepares a statement once.
+func (c *writeConn) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
+	if st, ok := c.stmts[query]; ok {
+		return st, nil
+	}
+	st, err := c.PrepareContext(ctx, query)
+	if err == nil {
+		c.stmts[query] = st
+	}
+	return st, err
+}
+
+// exec runs a prepared statement.
+func (c *writeConn) exec(ctx context.Context, query string, args ...any) error {
+	st, err := c.stmt(ctx, query)
+	if err != nil {
+		return err
+	}
+	_, err = st.ExecContext(ctx, args...)
+	return err
+}
+
+// sync sets how commits are written: through to the disk, or as far as the kernel.
+func (c *writeConn) sync(ctx context.Context, full bool) error {
+	if c.full == full {
+		return nil
+	}
+	mode := "NORMAL"
+	if full {
+		mode = "FULL"
+	}
+	_, err := c.ExecContext(ctx, "PRAGMA synchronous="+mode)
+	if err == nil {
+		c.full = full
+	}
+	return err
+}
+
+// writeConn gives the writing connection. The caller holds s.mu.
+func (s *Store) writeConn(ctx context.Context) (*writeConn, error) {
+	if s.opts.ReadOnly {
+		return nil, s.readOnly()
+	}
+	if s.conn != nil {
+		return s.conn, nil
+	}
+	c, err := s.writers.Conn(ctx)
+	if err != nil {
+		return nil, s.explain(err, "open database")
+	}
+	s.conn = &writeConn{Conn: c, stmts: map[string]*sql.Stmt{}}
+	if _, err := c.ExecContext(ctx, "PRAGMA synchronous=FULL"); err != nil {
+		return nil, errors.Join(s.explain(err, "open database"), s.dropConn())
+	}
+	s.conn.full = true
+	return s.conn, nil
+}
+
+// dropConn closes the writing connection; the next transaction makes a new one. The caller holds s.mu.
+func (s *Store) dropConn() error {
+	c := s.conn
+	if c == nil {
+		return nil
+	}
+	s.conn = nil
+	var err error
+	for _, st := range c.stmts {
+		err = errors.Join(err, st.Close())
+	}
+	// Given back to its pool it would keep a transaction that is open.
+	if bad := c.Raw(func(any) error { return driver.ErrBadConn }); !errors.Is(bad, driver.ErrBadConn) {
+		err = errors.Join(err, bad)
+	}
+	return err
+}
+
+// retry tries again while the database is locked, for as long as patience lasts.
+func retry(ctx context.Context, try func() error) error {
+	deadline := time.Now().Add(patience)
+	for {
+		err := try()
+		if !locked(err) || time.Now().After(deadline) {
+			return err
+		}
+		pause := time.NewTimer(retryPause)
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return ctx.Err()
+		case <-pause.C:
+		}
+	}
+}
+
+// resultCode is SQLite's primary result code; 0 for an error of another origin.
+func resultCode(err error) int {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return 0
+	}
+	return e.Code() & 0xff
+}
+
+func locked(err error) bool {
+	c := resultCode(err)
+	return c == codes.SQLITE_BUSY || c == codes.SQLITE_LOCKED
+}
+
+// explain makes an error that a person can act on of one of SQLite's. It is the only place that knows their codes.
+func (s *Store) explain(err error, doing string) error {
+	if err == nil {
+		return nil
+	}
+	switch resultCode(err) {
+	case codes.SQLITE_BUSY, codes.SQLITE_LOCKED:
+		return fault.Wrap(fault.Timeout, err, "%s: another process holds %s", doing, s.path).
+			WithHint("See who it is with `fuser %s`, and let it go on or end it.", s.path)
+	case codes.SQLITE_FULL:
+		return fault.Wrap(fault.Failed, err, "%s: the disk of %s is full", doing, s.path).
+			WithHint("Free some space on it and try again; nothing was lost.")
+	case codes.SQLITE_READONLY, codes.SQLITE_PERM, codes.SQLITE_CANTOPEN:
+		return fault.Wrap(fault.Failed, err, "%s: no access to %s", doing, s.path).
+			WithHint("Make the file and its directory writable for yourself, and see that the disk is mounted for writing.")
+	case codes.SQLITE_IOERR:
+		return fault.Wrap(fault.Failed, err, "%s: the disk of %s fails", doing, s.path).
+			WithHint("See that it has space and works (`df %s`, the kernel's log), and try again.", s.path)
+	case codes.SQLITE_CORRUPT, codes.SQLITE_NOTADB:
+		return s.damaged(err, doing)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+func (s *Store) damaged(err error, doing string) error {
+	return fault.Wrap(fault.Failed, err, "%s: the database %s is damaged", doing, s.path).
+		WithHint("Move it aside together with its -wal and -shm files and start again; agents, worktrees and "+
+			"branches are untouched. `sqlite3 %s .recover` may bring its history back.", s.path)
+}

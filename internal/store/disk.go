@@ -1,0 +1,232 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/life"
+)
+
+// payloadVersion is the version of every payload so far.
+const payloadVersion = 1
+
+// lock begins a write transaction, waiting for other writers.
+func (s *Store) lock(ctx context.Context, conn *writeConn) error {
+	err := retry(ctx, func() error {
+		_, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE")
+		return err
+	})
+	return s.explain(err, "lock database")
+}
+
+// diskBatch is the one open write transaction on the file.
+type diskBatch struct {
+	s    *Store
+	conn *writeConn
+	ctx  context.Context //nolint:containedctx // of this transaction; never cancelled, it is short and ends whole
+	at   head
+}
+
+// begin implements place. The store's mutex is held until the batch ends.
+func (s *Store) begin(ctx context.Context, durable bool) (batch, error) {
+	s.mu.Lock()
+	b, err := s.beginLocked(ctx, durable)
+	if err != nil {
+		s.mu.Unlock()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (s *Store) beginLocked(ctx context.Context, durable bool) (*diskBatch, error) {
+	conn, err := s.writeConn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.sync(ctx, durable); err != nil {
+		return nil, errors.Join(s.explain(err, "open database"), s.dropConn())
+	}
+	if err := s.lock(ctx, conn); err != nil {
+		return nil, errors.Join(err, s.dropConn())
+	}
+	b := &diskBatch{s: s, conn: conn, ctx: context.WithoutCancel(ctx)}
+	version := 0
+	err = b.one(`SELECT (SELECT user_version FROM pragma_user_version), ifnull((SELECT max(seq) FROM events), 0),
+		ifnull((SELECT max(num) FROM tasks), 0), ifnull((SELECT value FROM meta WHERE key = 'cursor'), 0)`).
+		Scan(&version, &b.at.seq, &b.at.lastTask, &b.at.cursor)
+	switch {
+	case err != nil:
+		err = s.explain(err, "read database")
+	case version != format():
+		// A newer program has migrated the file under us: what we would write, it could not trust.
+		err = s.tooNew(b.ctx, version)
+	}
+	if err != nil {
+		return nil, errors.Join(err, b.end("ROLLBACK"))
+	}
+	return b, nil
+}
+
+func (b *diskBatch) head() head { return b.at }
+
+// one runs a prepared query for one row.
+func (b *diskBatch) one(query string, args ...any) scanner {
+	st, err := b.conn.stmt(b.ctx, query)
+	if err != nil {
+		return failedRow{err}
+	}
+	return st.QueryRowContext(b.ctx, args...)
+}
+
+type scanner interface{ Scan(dest ...any) error }
+
+type failedRow struct{ err error }
+
+func (r failedRow) Scan(...any) error { return r.err }
+
+func (b *diskBatch) task(id event.TaskID) (life.Task, bool, error) {
+	var doc string
+	err := b.one("SELECT doc FROM tasks WHERE num = ?", id.Number()).Scan(&doc)
+	if errors.Is(err, sql.ErrNoRows) {
+		return life.Task{}, false, nil
+	}
+	if err != nil {
+		return life.Task{}, false, b.s.explain(err, "read task")
+	}
+	t, err := b.s.decodeTask(doc)
+	return t, err == nil, err
+}
+
+func (s *Store) decodeTask(doc string) (t life.Task, err error) {
+	if err := json.Unmarshal([]byte(doc), &t); err != nil {
+		return t, s.damaged(err, "read task")
+	}
+	return t, nil
+}
+
+func (b *diskBatch) live() ([]life.Task, error) {
+	st, err := b.conn.stmt(b.ctx, "SELECT doc FROM tasks WHERE busy ORDER BY num")
+	if err != nil {
+		return nil, b.s.explain(err, "read live tasks")
+	}
+	rows, err := st.QueryContext(b.ctx)
+	return collect(b.s, "read live tasks", rows, err, func(rows *sql.Rows) (life.Task, error) {
+		var doc string
+		if err := rows.Scan(&doc); err != nil {
+			return life.Task{}, err
+		}
+		return b.s.decodeTask(doc)
+	})
+}
+
+func (b *diskBatch) after(seq int64) ([]event.Event, error) {
+	st, err := b.conn.stmt(b.ctx, eventColumns+" WHERE seq > ? ORDER BY seq")
+	if err != nil {
+		return nil, b.s.explain(err, "read log")
+	}
+	rows, err := st.QueryContext(b.ctx, seq)
+	return collect(b.s, "read log", rows, err, scanEvent)
+}
+
+func (b *diskBatch) offset(source string) (o int64, err error) {
+	err = b.one("SELECT offset FROM offsets WHERE source = ?", source).Scan(&o)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return o, b.s.explain(err, "read offset")
+}
+
+// commit writes all of it and ends the transaction; after an error nothing is written.
+func (b *diskBatch) commit(c changes) error {
+	err := b.write(c)
+	if err != nil {
+		return errors.Join(b.s.explain(err, "write log"), b.end("ROLLBACK"))
+	}
+	return b.end("COMMIT")
+}
+
+// rollback ends the transaction. That it fails matters to nobody: the connection is given up then, and SQLite rolls
+// back what a connection leaves.
+func (b *diskBatch) rollback() { _ = b.end("ROLLBACK") }
+
+// end ends the transaction by a statement and lets the next one begin.
+func (b *diskBatch) end(statement string) error {
+	defer b.s.mu.Unlock()
+	err := b.conn.exec(b.ctx, statement)
+	if err != nil {
+		_ = b.s.dropConn() // the first error is the one that says why
+	}
+	return b.s.explain(err, "end transaction")
+}
+
+func (b *diskBatch) write(c changes) error {
+	for _, r := range c.events {
+		if err := b.conn.exec(b.ctx, "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)",
+			r.Seq, nanos(r.Time), string(r.Task), r.Gen, string(r.Kind()), payloadVersion, string(r.data)); err != nil {
+			return err
+		}
+	}
+	p := projector{conn: b.conn}
+	for _, r := range c.events {
+		if err := p.project(b.ctx, r.Event); err != nil {
+			return err
+		}
+	}
+	if err := p.finish(b.ctx, c.tasks); err != nil {
+		return err
+	}
+	for source, o := range c.offsets {
+		query, args := "INSERT OR REPLACE INTO offsets VALUES (?, ?)", []any{source, o}
+		if o < 0 {
+			query, args = "DELETE FROM offsets WHERE source = ?", args[:1]
+		}
+		if err := b.conn.exec(b.ctx, query, args...); err != nil {
+			return err
+		}
+	}
+	if c.cursor == 0 {
+		return nil
+	}
+	return b.conn.exec(b.ctx, "INSERT OR REPLACE INTO meta VALUES ('cursor', ?)", c.cursor)
+}
+
+// nanos is how a time is written: nanoseconds since 1970, 0 for the zero time.
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	if t.Year() > 2200 { // beyond it the number would wrap around, and "far away" would be long ago
+		return math.MaxInt64
+	}
+	return t.UnixNano()
+}
+
+// fromNanos reads it back, in UTC.
+func fromNanos(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n).UTC()
+}
+
+// collect reads all rows of a query.
+func collect[T any](s *Store, doing string, rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) (out []T, _ error) {
+	if err != nil {
+		return nil, s.explain(err, doing)
+	}
+	defer func() { _ = rows.Close() }() // rows.Err below has the error
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, s.explain(fmt.Errorf("row %d: %w", len(out)+1, err), doing)
+		}
+		out = append(out, v)
+	}
+	return out, s.explain(rows.Err(), doing)
+}

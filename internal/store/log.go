@@ -1,0 +1,109 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"iter"
+	"slices"
+	"strings"
+
+	"muster/internal/event"
+)
+
+// page is how many events are read at a time: no read stays open while its reader does something else, because an
+// open read keeps the write-ahead log from being cut.
+const page = 256
+
+// EventFilter says which events a reader wants.
+type EventFilter struct {
+	After int64        // only events with a greater sequence number
+	Task  event.TaskID // only of this task; "" of any and of the fleet
+	Kinds []event.Kind // only of these kinds; nil of any
+	Limit int          // at most so many; 0 all
+}
+
+// matches tells whether the filter lets an event through, its limit aside.
+func (f EventFilter) matches(e event.Event) bool {
+	return e.Seq > f.After && (f.Task == "" || e.Task == f.Task) &&
+		(len(f.Kinds) == 0 || slices.Contains(f.Kinds, e.Kind()))
+}
+
+const eventColumns = "SELECT seq, time, task, gen, kind, data FROM events"
+
+// Events walks over the log, oldest first. It ends at the newest event there is, or with an error.
+func (s *Store) Events(ctx context.Context, f EventFilter) iter.Seq2[event.Event, error] {
+	return func(yield func(event.Event, error) bool) {
+		left := f.Limit
+		for {
+			want := page
+			if f.Limit > 0 {
+				want = min(page, left)
+			}
+			batch, err := s.eventPage(ctx, f, want)
+			if err != nil {
+				yield(event.Event{}, err)
+				return
+			}
+			for _, e := range batch {
+				if !yield(e, nil) {
+					return
+				}
+				f.After = e.Seq
+			}
+			left -= len(batch)
+			if len(batch) < want || f.Limit > 0 && left == 0 {
+				return
+			}
+		}
+	}
+}
+
+func (s *Store) eventPage(ctx context.Context, f EventFilter, limit int) ([]event.Event, error) {
+	where, args := []string{"seq > ?"}, []any{f.After}
+	if f.Task != "" {
+		where, args = append(where, "task = ?"), append(args, string(f.Task))
+	}
+	if len(f.Kinds) > 0 {
+		where = append(where, "kind IN (?"+strings.Repeat(", ?", len(f.Kinds)-1)+")")
+		for _, k := range f.Kinds {
+			args = append(args, string(k))
+		}
+	}
+	rows, err := s.readers.QueryContext(ctx, eventColumns+conditions(where)+" ORDER BY seq LIMIT ?", append(args, limit)...)
+	return collect(s, "read log", rows, err, scanEvent)
+}
+
+func scanEvent(rows *sql.Rows) (e event.Event, err error) {
+	var at int64
+	var kind string
+	var data sql.RawBytes
+	if err := rows.Scan(&e.Seq, &at, &e.Task, &e.Gen, &kind, &data); err != nil {
+		return e, err
+	}
+	e.Time = fromNanos(at)
+	e.Data, err = event.Decode(event.Kind(kind), data)
+	return e, err
+}
+
+// LastSeq is the sequence number of the newest event, 0 for an empty log.
+func (s *Store) LastSeq(ctx context.Context) (seq int64, err error) {
+	err = s.readers.QueryRowContext(ctx, "SELECT ifnull(max(seq), 0) FROM events").Scan(&seq)
+	return seq, s.explain(err, "read log")
+}
+
+// Rounds gives all rounds of checks of a task, oldest first, void ones among them.
+func (s *Store) Rounds(ctx context.Context, id event.TaskID) ([]RoundRow, error) {
+	return rounds(s.Events(ctx, EventFilter{Task: id, Kinds: []event.Kind{event.RoundFinished{}.Kind()}}))
+}
+
+func rounds(events iter.Seq2[event.Event, error]) (out []RoundRow, _ error) {
+	for e, err := range events {
+		if err != nil {
+			return nil, err
+		}
+		if p, ok := e.Data.(event.RoundFinished); ok {
+			out = append(out, RoundRow{Seq: e.Seq, Time: e.Time, Gen: e.Gen, RoundFinished: p})
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,322 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/life"
+)
+
+// Memory is a log that lives as long as the process: the same behaviour as Store, without a file. The simulation
+// runs on it. A supervisor that dies is simulated by a new Writer.
+type Memory struct {
+	now   func() time.Time
+	write sync.Mutex // held for the whole of a write transaction
+
+	mu      sync.RWMutex // guards what follows; held only while it is read or replaced
+	log     []event.Event
+	tasks   map[event.TaskID]life.Task
+	fleet   FleetRow
+	offsets map[string]int64
+	cursor  int64
+}
+
+// OpenMemory makes an empty log.
+func OpenMemory(o Options) *Memory {
+	return &Memory{now: o.clock(), tasks: map[event.TaskID]life.Task{}, offsets: map[string]int64{}}
+}
+
+// Close does nothing.
+func (m *Memory) Close() error { return nil }
+
+// Request is Store.Request.
+func (m *Memory) Request(ctx context.Context, fn func(*Tx) error) error {
+	return request(ctx, m, m.now, fn)
+}
+
+// NewWriter is Store.NewWriter.
+func (m *Memory) NewWriter(ctx context.Context) (*Writer, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return &Writer{place: m, now: m.now}, nil
+}
+
+// memoryBatch is the open write transaction of a Memory.
+type memoryBatch struct {
+	m  *Memory
+	at head
+}
+
+func (m *Memory) begin(context.Context, bool) (batch, error) {
+	m.write.Lock()
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	b := &memoryBatch{m: m, at: head{seq: int64(len(m.log)), cursor: m.cursor}}
+	for id := range m.tasks {
+		b.at.lastTask = max(b.at.lastTask, id.Number())
+	}
+	return b, nil
+}
+
+func (b *memoryBatch) head() head { return b.at }
+
+func (b *memoryBatch) task(id event.TaskID) (life.Task, bool, error) {
+	b.m.mu.RLock()
+	defer b.m.mu.RUnlock()
+	t, ok := b.m.tasks[id]
+	return t, ok, nil
+}
+
+func (b *memoryBatch) live() (out []life.Task, _ error) {
+	b.m.mu.RLock()
+	defer b.m.mu.RUnlock()
+	for _, t := range sortedTasks(b.m.tasks) {
+		if isLive(t) {
+			out = append(out, t)
+		}
+	}
+	return out, nil
+}
+
+func (b *memoryBatch) after(seq int64) ([]event.Event, error) {
+	b.m.mu.RLock()
+	defer b.m.mu.RUnlock()
+	return slices.Clone(b.m.log[seq:]), nil
+}
+
+func (b *memoryBatch) offset(source string) (int64, error) {
+	b.m.mu.RLock()
+	defer b.m.mu.RUnlock()
+	return b.m.offsets[source], nil
+}
+
+func (b *memoryBatch) commit(c changes) error {
+	defer b.m.write.Unlock()
+	b.m.mu.Lock()
+	defer b.m.mu.Unlock()
+	for _, r := range c.events {
+		b.m.log = append(b.m.log, r.Event)
+		b.m.fleet = foldFleet(b.m.fleet, r.Event)
+	}
+	for _, t := range c.tasks {
+		b.m.tasks[t.ID] = t
+	}
+	for source, o := range c.offsets {
+		if o < 0 {
+			delete(b.m.offsets, source)
+		} else {
+			b.m.offsets[source] = o
+		}
+	}
+	if c.cursor > 0 {
+		b.m.cursor = c.cursor
+	}
+	return nil
+}
+
+func (b *memoryBatch) rollback() { b.m.write.Unlock() }
+
+// snapshot gives the log and the tasks as they are now. Both only ever grow or are replaced, so the slice is safe.
+func (m *Memory) snapshot() ([]event.Event, map[event.TaskID]life.Task) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.log, maps.Clone(m.tasks)
+}
+
+// List is Store.List.
+func (m *Memory) List(_ context.Context, f ListFilter) ([]Summary, error) {
+	now := f.Now
+	if now.IsZero() {
+		now = m.now()
+	}
+	_, tasks := m.snapshot()
+	out := []Summary{}
+	for _, t := range sortedTasks(tasks) {
+		shown := f.All || !t.Removed && (t.FinishedAt.IsZero() || t.FinishedAt.After(now.Add(-lately)))
+		if shown && (len(f.States) == 0 || slices.Contains(f.States, t.State)) {
+			out = append(out, Summarize(t))
+		}
+	}
+	return out, nil
+}
+
+// ListJSON is Store.ListJSON.
+func (m *Memory) ListJSON(ctx context.Context, f ListFilter) (out []json.RawMessage, _ error) {
+	all, err := m.List(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range all {
+		doc, err := json.Marshal(s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, doc)
+	}
+	return out, nil
+}
+
+// Counts is Store.Counts.
+func (m *Memory) Counts(context.Context) (map[event.State]int, error) {
+	_, tasks := m.snapshot()
+	out := map[event.State]int{}
+	for _, t := range tasks {
+		if !t.Removed {
+			out[t.State]++
+		}
+	}
+	return out, nil
+}
+
+// Task is Store.Task.
+func (m *Memory) Task(_ context.Context, id event.TaskID) (life.Task, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	t, ok := m.tasks[id]
+	if !ok {
+		return t, noTask(id)
+	}
+	return t, nil
+}
+
+// FindByName is Store.FindByName.
+func (m *Memory) FindByName(_ context.Context, prefix string) (out []Named, _ error) {
+	_, tasks := m.snapshot()
+	for _, t := range sortedTasks(tasks) {
+		if !t.Removed && strings.HasPrefix(t.Spec.Name, prefix) {
+			out = append(out, Named{ID: t.ID, Name: t.Spec.Name})
+		}
+	}
+	return out, nil
+}
+
+// of gives the events of a task.
+func (m *Memory) of(id event.TaskID) (out []event.Event) {
+	log, _ := m.snapshot()
+	for _, e := range log {
+		if e.Task == id {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// Prompt is Store.Prompt.
+func (m *Memory) Prompt(_ context.Context, id event.TaskID) (string, error) {
+	for _, e := range m.of(id) {
+		if p, ok := e.Data.(event.DispatchRequested); ok {
+			return p.Prompt, nil
+		}
+	}
+	return "", noTask(id)
+}
+
+// MessageText is Store.MessageText.
+func (m *Memory) MessageText(ctx context.Context, id event.TaskID, msg event.MessageID) (string, error) {
+	all, err := m.Messages(ctx, id)
+	for _, r := range all {
+		if r.ID == msg {
+			return r.Text, nil
+		}
+	}
+	if err != nil {
+		return "", err
+	}
+	return "", noMessage(id, msg)
+}
+
+// Messages is Store.Messages.
+func (m *Memory) Messages(_ context.Context, id event.TaskID) (out []MessageRow, _ error) {
+	for _, e := range m.of(id) {
+		out = foldMessage(out, e)
+	}
+	slices.SortFunc(out, func(a, b MessageRow) int { return messageNumber(a.ID) - messageNumber(b.ID) })
+	return out, nil
+}
+
+// Attempts is Store.Attempts.
+func (m *Memory) Attempts(_ context.Context, id event.TaskID) (out []AttemptRow, _ error) {
+	for _, e := range m.of(id) {
+		out = foldAttempt(out, e)
+	}
+	slices.SortFunc(out, func(a, b AttemptRow) int { return a.Gen - b.Gen })
+	return out, nil
+}
+
+// Rounds is Store.Rounds.
+func (m *Memory) Rounds(ctx context.Context, id event.TaskID) ([]RoundRow, error) {
+	return rounds(m.Events(ctx, EventFilter{Task: id}))
+}
+
+// Fleet is Store.Fleet.
+func (m *Memory) Fleet(context.Context) (FleetRow, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.fleet, nil
+}
+
+// Events is Store.Events.
+func (m *Memory) Events(_ context.Context, f EventFilter) iter.Seq2[event.Event, error] {
+	return func(yield func(event.Event, error) bool) {
+		log, _ := m.snapshot()
+		n := 0
+		for _, e := range log {
+			if !f.matches(e) {
+				continue
+			}
+			if !yield(e, nil) {
+				return
+			}
+			if n++; f.Limit > 0 && n == f.Limit {
+				return
+			}
+		}
+	}
+}
+
+// LastSeq is Store.LastSeq.
+func (m *Memory) LastSeq(context.Context) (int64, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return int64(len(m.log)), nil
+}
+
+// Rebuild is Store.Rebuild.
+func (m *Memory) Rebuild(context.Context) (diff []string, _ error) {
+	m.write.Lock()
+	defer m.write.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	tasks, fleet := map[event.TaskID]life.Task{}, FleetRow{}
+	for _, e := range m.log {
+		fleet = foldFleet(fleet, e)
+		if e.Task != "" {
+			tasks[e.Task] = life.Apply(tasks[e.Task], e)
+		}
+	}
+	for id, t := range tasks {
+		if was, ok := m.tasks[id]; !ok || !sameTask(t, was) {
+			diff = append(diff, fmt.Sprintf("tasks %s: wrong or missing", id))
+		}
+	}
+	for id := range m.tasks {
+		if _, ok := tasks[id]; !ok {
+			diff = append(diff, fmt.Sprintf("tasks %s: wrong or not in the log", id))
+		}
+	}
+	if fleet != m.fleet {
+		diff = append(diff, "fleet 1: wrong or missing")
+	}
+	m.tasks, m.fleet = tasks, fleet
+	slices.Sort(diff)
+	return diff, nil
+}

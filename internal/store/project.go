@@ -1,0 +1,119 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+
+	"muster/internal/event"
+	"muster/internal/life"
+)
+
+// projector writes the projections of events within a transaction: each event once, in order, and the tasks that
+// they folded into at the end.
+type projector struct {
+	conn  *writeConn
+	fleet *FleetRow // loaded and to be written; nil while untouched
+}
+
+// project writes what an event says beyond its task's fold. The same rules as pure functions are foldMessage,
+// foldAttempt and foldFleet, and the tests compare them.
+func (p *projector) project(ctx context.Context, e event.Event) error {
+	switch d := e.Data.(type) {
+	case event.DispatchRequested:
+		return p.conn.exec(ctx, "INSERT INTO prompts VALUES (?, ?)", string(e.Task), d.Prompt)
+	case event.SendRequested:
+		return p.addMessage(ctx, e, d.Message, event.WhyMessage, d.Text)
+	case event.MessageQueued:
+		return p.addMessage(ctx, e, d.Message, d.Why, d.Text)
+	case event.MessageMoved:
+		return p.conn.exec(ctx, "UPDATE messages SET state = ?, gen = ?, changed_at = ?, evidence = ? WHERE task = ? AND num = ?",
+			string(d.To), e.Gen, nanos(e.Time), d.Evidence, string(e.Task), messageNumber(d.Message))
+	case event.GenerationStarted:
+		return p.conn.exec(ctx, `INSERT OR REPLACE INTO attempts (task, gen, attempt, why, conversation, resume, started_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			string(e.Task), e.Gen, d.Attempt, string(d.Why), d.Conversation, d.Resume, nanos(e.Time))
+	case event.AgentLaunched:
+		return p.conn.exec(ctx, "UPDATE attempts SET launched_at = ?, pid = ?, session = ? WHERE task = ? AND gen = ?",
+			nanos(e.Time), d.Process.PID, d.Session, string(e.Task), e.Gen)
+	case event.AgentExited:
+		return p.conn.exec(ctx, "UPDATE attempts SET exited_at = ?, cause = ?, exit = ?, signal = ? WHERE task = ? AND gen = ?",
+			nanos(e.Time), string(d.Cause), sql.NullInt64{Int64: int64(d.Exit), Valid: d.Known}, d.Signal, string(e.Task), e.Gen)
+	case event.DownRequested, event.UpRequested, event.GateClosed, event.GateOpened,
+		event.SupervisorStarted, event.SupervisorStopped, event.ServerChanged, event.HostSlept:
+		return p.foldFleet(ctx, e)
+	}
+	return nil
+}
+
+func (p *projector) addMessage(ctx context.Context, e event.Event, id event.MessageID, why event.Why, text string) error {
+	return p.conn.exec(ctx, `INSERT OR REPLACE INTO messages (task, num, id, why, at, state, gen, changed_at, evidence, text)
+		VALUES (?, ?, ?, ?, ?, ?, 0, ?, '', ?)`,
+		string(e.Task), messageNumber(id), string(id), string(why), nanos(e.Time), string(event.MessageWaiting), nanos(e.Time), text)
+}
+
+// messageNumber is the number within a message's id.
+func messageNumber(id event.MessageID) int {
+	if len(id) == 0 || id[0] != 'm' {
+		return 0
+	}
+	return event.TaskID("t" + id[1:]).Number()
+}
+
+func (p *projector) foldFleet(ctx context.Context, e event.Event) error {
+	if p.fleet == nil {
+		f, err := readFleet(ctx, p.conn)
+		if err != nil {
+			return err
+		}
+		p.fleet = &f
+	}
+	*p.fleet = foldFleet(*p.fleet, e)
+	return nil
+}
+
+// finish writes the tasks and the fleet as they are after all events.
+func (p *projector) finish(ctx context.Context, tasks []life.Task) error {
+	for _, t := range tasks {
+		doc, summary, err := encodeTask(t)
+		if err != nil {
+			return err
+		}
+		due := int64(0)
+		if d, ok := nextDeadline(t); ok {
+			due = nanos(d.At)
+		}
+		if err := p.conn.exec(ctx, `INSERT OR REPLACE INTO tasks
+			(num, id, name, state, busy, removed, finished_at, next_due, summary, doc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			t.ID.Number(), string(t.ID), t.Spec.Name, string(t.State), isLive(t), t.Removed, nanos(t.FinishedAt), due,
+			summary, doc); err != nil {
+			return err
+		}
+	}
+	if p.fleet == nil {
+		return nil
+	}
+	doc, err := json.Marshal(p.fleet)
+	if err != nil {
+		return err
+	}
+	return p.conn.exec(ctx, "INSERT OR REPLACE INTO fleet VALUES (1, ?)", string(doc))
+}
+
+// queryer is what reads: a pool, or the connection of a transaction.
+type queryer interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func readFleet(ctx context.Context, q queryer) (f FleetRow, err error) {
+	var doc string
+	err = q.QueryRowContext(ctx, "SELECT doc FROM fleet").Scan(&doc)
+	if errors.Is(err, sql.ErrNoRows) {
+		return f, nil
+	}
+	if err != nil {
+		return f, err
+	}
+	return f, json.Unmarshal([]byte(doc), &f)
+}

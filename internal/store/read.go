@@ -1,0 +1,170 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/life"
+)
+
+// lately is how long a list shows a task that has ended.
+const lately = 24 * time.Hour
+
+// ListFilter says which tasks a list shows.
+type ListFilter struct {
+	// All shows every task that ever was, also removed ones; else those that are live or ended within 24 hours.
+	All bool
+	// States shows only tasks in one of them; nil shows any.
+	States []event.State
+	// Now is what "within 24 hours" is measured from; zero takes the store's clock.
+	Now time.Time
+}
+
+// List gives the tasks that a filter lets through, oldest first.
+func (s *Store) List(ctx context.Context, f ListFilter) ([]Summary, error) {
+	all, err := s.ListJSON(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Summary, len(all))
+	for i, doc := range all {
+		if err := json.Unmarshal(doc, &out[i]); err != nil {
+			return nil, s.damaged(err, "list tasks")
+		}
+	}
+	return out, nil
+}
+
+// ListJSON gives the same as JSON of Summary, as it lies in the file.
+func (s *Store) ListJSON(ctx context.Context, f ListFilter) ([]json.RawMessage, error) {
+	var where []string
+	var args []any
+	if !f.All {
+		now := f.Now
+		if now.IsZero() {
+			now = s.now()
+		}
+		where = append(where, "NOT removed AND (finished_at = 0 OR finished_at > ?)")
+		args = append(args, nanos(now.Add(-lately)))
+	}
+	if len(f.States) > 0 {
+		where = append(where, "state IN (?"+strings.Repeat(", ?", len(f.States)-1)+")")
+		for _, st := range f.States {
+			args = append(args, string(st))
+		}
+	}
+	rows, err := s.readers.QueryContext(ctx, "SELECT summary FROM tasks"+conditions(where)+" ORDER BY num", args...)
+	return collect(s, "list tasks", rows, err, func(rows *sql.Rows) (doc json.RawMessage, err error) {
+		return doc, rows.Scan((*[]byte)(&doc))
+	})
+}
+
+func conditions(where []string) string {
+	if len(where) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(where, " AND ")
+}
+
+// Counts tells how many tasks there are in each state, removed ones left out.
+func (s *Store) Counts(ctx context.Context) (map[event.State]int, error) {
+	type count struct {
+		state event.State
+		n     int
+	}
+	rows, err := s.readers.QueryContext(ctx, "SELECT state, count(*) FROM tasks WHERE NOT removed GROUP BY state")
+	all, err := collect(s, "count tasks", rows, err, func(rows *sql.Rows) (c count, err error) {
+		return c, rows.Scan(&c.state, &c.n)
+	})
+	out := make(map[event.State]int, len(all))
+	for _, c := range all {
+		out[c.state] = c.n
+	}
+	return out, err
+}
+
+// Task gives a task, also a removed one. fault.NotFound if it never was.
+func (s *Store) Task(ctx context.Context, id event.TaskID) (life.Task, error) {
+	var doc string
+	err := s.readers.QueryRowContext(ctx, "SELECT doc FROM tasks WHERE num = ?", id.Number()).Scan(&doc)
+	if errors.Is(err, sql.ErrNoRows) {
+		return life.Task{}, noTask(id)
+	}
+	if err != nil {
+		return life.Task{}, s.explain(err, "read task")
+	}
+	return s.decodeTask(doc)
+}
+
+func noTask(id event.TaskID) error {
+	return fault.New(fault.NotFound, "there is no task %s", id).WithHint("`muster ls --all` lists every task.")
+}
+
+// FindByName gives the tasks whose names begin with prefix, oldest first; removed ones are left out.
+func (s *Store) FindByName(ctx context.Context, prefix string) ([]Named, error) {
+	rows, err := s.readers.QueryContext(ctx,
+		"SELECT id, name FROM tasks WHERE NOT removed AND substr(name, 1, length(?1)) = ?1 ORDER BY num", prefix)
+	return collect(s, "find tasks", rows, err, func(rows *sql.Rows) (n Named, err error) {
+		return n, rows.Scan(&n.ID, &n.Name)
+	})
+}
+
+// Prompt gives the prompt of a task. fault.NotFound if the task never was.
+func (s *Store) Prompt(ctx context.Context, id event.TaskID) (text string, err error) {
+	err = s.readers.QueryRowContext(ctx, "SELECT text FROM prompts WHERE task = ?", string(id)).Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", noTask(id)
+	}
+	return text, s.explain(err, "read prompt")
+}
+
+// MessageText gives the text of one message. fault.NotFound if it never was.
+func (s *Store) MessageText(ctx context.Context, id event.TaskID, m event.MessageID) (text string, err error) {
+	err = s.readers.QueryRowContext(ctx, "SELECT text FROM messages WHERE task = ? AND num = ? AND id = ?",
+		string(id), messageNumber(m), string(m)).Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", noMessage(id, m)
+	}
+	return text, s.explain(err, "read message")
+}
+
+func noMessage(id event.TaskID, m event.MessageID) error {
+	return fault.New(fault.NotFound, "%s has no message %s", id, m)
+}
+
+// Messages gives all messages of a task, oldest first.
+func (s *Store) Messages(ctx context.Context, id event.TaskID) ([]MessageRow, error) {
+	rows, err := s.readers.QueryContext(ctx, `SELECT id, state, why, gen, at, changed_at, evidence, text
+		FROM messages WHERE task = ? ORDER BY num`, string(id))
+	return collect(s, "read messages", rows, err, func(rows *sql.Rows) (m MessageRow, err error) {
+		var at, changed int64
+		err = rows.Scan(&m.ID, &m.State, &m.Why, &m.Gen, &at, &changed, &m.Evidence, &m.Text)
+		m.At, m.ChangedAt = fromNanos(at), fromNanos(changed)
+		return m, err
+	})
+}
+
+// Attempts gives all generations of a task, oldest first.
+func (s *Store) Attempts(ctx context.Context, id event.TaskID) ([]AttemptRow, error) {
+	rows, err := s.readers.QueryContext(ctx, `SELECT gen, attempt, why, conversation, resume, started_at, launched_at,
+		pid, session, exited_at, cause, exit, signal FROM attempts WHERE task = ? ORDER BY gen`, string(id))
+	return collect(s, "read attempts", rows, err, func(rows *sql.Rows) (a AttemptRow, err error) {
+		var started, launched, exited int64
+		err = rows.Scan(&a.Gen, &a.Attempt, &a.Why, &a.Conversation, &a.Resume, &started, &launched,
+			&a.PID, &a.Session, &exited, &a.Cause, &a.Exit, &a.Signal)
+		a.StartedAt, a.LaunchedAt, a.ExitedAt = fromNanos(started), fromNanos(launched), fromNanos(exited)
+		return a, err
+	})
+}
+
+// Fleet gives what the log says of the fleet as a whole.
+func (s *Store) Fleet(ctx context.Context) (FleetRow, error) {
+	f, err := readFleet(ctx, s.readers)
+	return f, s.explain(err, "read fleet")
+}

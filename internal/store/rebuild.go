@@ -1,0 +1,167 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"muster/internal/event"
+	"muster/internal/life"
+)
+
+// projection names a table that is folded from the log, and the columns that name its rows.
+type projection struct{ table, key string }
+
+func projections() []projection {
+	return []projection{
+		{"tasks", "id"}, {"prompts", "task"}, {"messages", "task || ' ' || id"}, {"attempts", "task || '.' || gen"}, {"fleet", "id"},
+	}
+}
+
+// maxDiff bounds how many differences of one table Rebuild names.
+const maxDiff = 20
+
+// Rebuild folds all projections again from the log and replaces them. It returns what differed before, one line a
+// row; nothing if they were what the log says. Nobody can write while it runs.
+func (s *Store) Rebuild(ctx context.Context) (diff []string, err error) {
+	b, err := s.begin(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	d, ok := b.(*diskBatch)
+	if !ok {
+		return nil, errors.New("rebuild: not a file")
+	}
+	diff, err = rebuild(d.ctx, d.conn)
+	if err != nil {
+		d.rollback()
+		return nil, s.explain(err, "rebuild projections")
+	}
+	return diff, d.end("COMMIT")
+}
+
+func rebuild(ctx context.Context, conn *writeConn) (diff []string, err error) {
+	for _, p := range projections() {
+		if _, err := conn.ExecContext(ctx, fmt.Sprintf("CREATE TEMP TABLE was_%s AS SELECT * FROM main.%[1]s", p.table)); err != nil {
+			return nil, err
+		}
+	}
+	if err := refold(ctx, conn); err != nil {
+		return nil, err
+	}
+	for _, p := range projections() {
+		lines, err := p.compare(ctx, conn)
+		if err != nil {
+			return nil, err
+		}
+		diff = append(diff, lines...)
+		if _, err := conn.ExecContext(ctx, "DROP TABLE temp.was_"+p.table); err != nil {
+			return nil, err
+		}
+	}
+	return diff, nil
+}
+
+// compare names the rows that are not the same in a projection and in what it was.
+func (p projection) compare(ctx context.Context, conn *writeConn) (lines []string, err error) {
+	for _, c := range [][3]string{{"main." + p.table, "temp.was_" + p.table, "wrong or missing"}, {"temp.was_" + p.table, "main." + p.table, "wrong or not in the log"}} {
+		query := fmt.Sprintf("SELECT %s FROM (SELECT * FROM %s EXCEPT SELECT * FROM %s) LIMIT %d", p.key, c[0], c[1], maxDiff)
+		rows, err := conn.QueryContext(ctx, query)
+		if err != nil {
+			return nil, err
+		}
+		for rows.Next() {
+			var key string
+			if err := rows.Scan(&key); err != nil {
+				return nil, errors.Join(err, rows.Close())
+			}
+			lines = append(lines, fmt.Sprintf("%s %s: %s", p.table, key, c[2]))
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return nil, err
+		}
+	}
+	return lines, nil
+}
+
+// refold empties all projections and folds the log into them, within the open transaction.
+func refold(ctx context.Context, conn *writeConn) error {
+	for _, p := range projections() {
+		if _, err := conn.ExecContext(ctx, "DELETE FROM main."+p.table); err != nil {
+			return err
+		}
+	}
+	tasks := map[event.TaskID]life.Task{}
+	pr := projector{conn: conn}
+	for after := int64(0); ; {
+		batch, err := pageOf(ctx, conn, after)
+		if err != nil {
+			return err
+		}
+		for _, e := range batch {
+			after = e.Seq
+			if e.Task != "" {
+				tasks[e.Task] = life.Apply(tasks[e.Task], e)
+			}
+			if err := pr.project(ctx, e); err != nil {
+				return err
+			}
+		}
+		if len(batch) < page {
+			break
+		}
+	}
+	return pr.finish(ctx, sortedTasks(tasks))
+}
+
+// pageOf reads the next events within a transaction.
+func pageOf(ctx context.Context, conn *writeConn, after int64) (out []event.Event, err error) {
+	rows, err := conn.QueryContext(ctx, eventColumns+" WHERE seq > ? ORDER BY seq LIMIT ?", after, page)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Err(), rows.Close()) }()
+	for rows.Next() {
+		e, err := scanEvent(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+func sortedTasks(m map[event.TaskID]life.Task) []life.Task {
+	out := make([]life.Task, 0, len(m))
+	for _, t := range m {
+		out = append(out, t)
+	}
+	slices.SortFunc(out, func(a, b life.Task) int { return compareIDs(a.ID, b.ID) })
+	return out
+}
+
+// Verify asks SQLite whether the file is whole; nil if it is.
+func (s *Store) Verify(ctx context.Context) error {
+	rows, err := s.readers.QueryContext(ctx, "PRAGMA integrity_check")
+	lines, err := collect(s, "check database", rows, err, func(rows *sql.Rows) (line string, err error) {
+		return line, rows.Scan(&line)
+	})
+	if err != nil {
+		return err
+	}
+	if text := strings.Join(lines, "; "); text != "ok" {
+		return s.damaged(errors.New(text), "check database")
+	}
+	return nil
+}
+
+// sameTask tells whether two folds are the same to a reader.
+func sameTask(a, b life.Task) bool {
+	x, errA := json.Marshal(a)
+	y, errB := json.Marshal(b)
+	return errA == nil && errB == nil && string(x) == string(y)
+}

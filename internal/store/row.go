@@ -1,0 +1,159 @@
+package store
+
+import (
+	"slices"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/life"
+)
+
+// AttemptRow is one generation of a task: one agent process.
+type AttemptRow struct {
+	Gen          int             `json:"gen"`
+	Attempt      int             `json:"attempt"`
+	Why          event.Why       `json:"why"`
+	Conversation string          `json:"conversation,omitempty"`
+	Resume       bool            `json:"resume,omitempty"`
+	StartedAt    time.Time       `json:"started_at"`
+	LaunchedAt   time.Time       `json:"launched_at,omitzero"` // zero: its process was never seen
+	PID          int             `json:"pid,omitempty"`
+	Session      string          `json:"session,omitempty"`
+	ExitedAt     time.Time       `json:"exited_at,omitzero"` // zero: it is not known to be gone
+	Cause        event.ExitCause `json:"cause,omitempty"`
+	Exit         *int            `json:"exit"` // nil while it runs and where nobody could tell
+	Signal       int             `json:"signal,omitempty"`
+}
+
+// MessageRow is one message to the agent of a task, with its text.
+type MessageRow struct {
+	ID        event.MessageID    `json:"id"`
+	State     event.MessageState `json:"state"`
+	Why       event.Why          `json:"why"`
+	Gen       int                `json:"gen,omitempty"` // the generation it was sent to
+	At        time.Time          `json:"at"`            // when it was queued
+	ChangedAt time.Time          `json:"changed_at"`
+	Evidence  string             `json:"evidence,omitempty"` // by what its state is known
+	Text      string             `json:"text"`
+}
+
+// RoundRow is one round of checks and when its verdict came.
+type RoundRow struct {
+	Seq  int64     `json:"seq"`
+	Time time.Time `json:"time"`
+	Gen  int       `json:"gen"`
+	event.RoundFinished
+}
+
+// FleetRow is what the log says of the fleet as a whole.
+type FleetRow struct {
+	// Down tells that the fleet was told to be down, and Mode how.
+	Down bool           `json:"down"`
+	Mode event.DownMode `json:"mode,omitempty"`
+	// Gate is why nothing new starts; "" if tasks may start.
+	Gate       string        `json:"gate,omitempty"`
+	Supervisor SupervisorRow `json:"supervisor,omitzero"`
+	Server     ServerRow     `json:"server,omitzero"`
+	SleptAt    time.Time     `json:"slept_at,omitzero"` // when the newest sleep of the machine was noticed
+}
+
+// SupervisorRow is the newest supervisor. Whether it lives is for its lock to say.
+type SupervisorRow struct {
+	PID       int       `json:"pid"`
+	Version   string    `json:"version"`
+	Boot      string    `json:"boot"`
+	At        time.Time `json:"at"`
+	StoppedAt time.Time `json:"stopped_at,omitzero"` // zero: it did not end in good order (yet)
+	Stopped   string    `json:"stopped,omitempty"`   // why it ended
+}
+
+// ServerRow names the tmux server that holds the fleet.
+type ServerRow struct {
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started"`
+	Version string    `json:"version"`
+}
+
+// Named is a task's id and name.
+type Named struct {
+	ID   event.TaskID
+	Name string
+}
+
+// DueRow is one deadline of one task.
+type DueRow struct {
+	Task     event.TaskID
+	Deadline life.Deadline
+}
+
+// foldFleet folds an event into the fleet's row.
+func foldFleet(f FleetRow, e event.Event) FleetRow {
+	switch p := e.Data.(type) {
+	case event.DownRequested:
+		f.Down, f.Mode = true, p.Mode
+	case event.UpRequested:
+		f.Down, f.Mode = false, ""
+	case event.GateClosed:
+		f.Gate = p.Reason
+	case event.GateOpened:
+		f.Gate = ""
+	case event.SupervisorStarted:
+		f.Supervisor = SupervisorRow{PID: p.PID, Version: p.Version, Boot: p.Boot, At: e.Time}
+	case event.SupervisorStopped:
+		f.Supervisor.StoppedAt, f.Supervisor.Stopped = e.Time, p.Why
+	case event.ServerChanged:
+		f.Server = ServerRow(p)
+	case event.HostSlept:
+		f.SleptAt = e.Time
+	}
+	return f
+}
+
+// foldAttempt folds an event of a task into its generations.
+func foldAttempt(all []AttemptRow, e event.Event) []AttemptRow {
+	at := func() *AttemptRow {
+		i := slices.IndexFunc(all, func(a AttemptRow) bool { return a.Gen == e.Gen })
+		if i < 0 {
+			return &AttemptRow{}
+		}
+		return &all[i]
+	}
+	switch p := e.Data.(type) {
+	case event.GenerationStarted:
+		all = slices.DeleteFunc(all, func(a AttemptRow) bool { return a.Gen == e.Gen })
+		all = append(all, AttemptRow{
+			Gen: e.Gen, Attempt: p.Attempt, Why: p.Why, Conversation: p.Conversation, Resume: p.Resume, StartedAt: e.Time,
+		})
+	case event.AgentLaunched:
+		a := at()
+		a.LaunchedAt, a.PID, a.Session = e.Time, p.Process.PID, p.Session
+	case event.AgentExited:
+		a := at()
+		a.ExitedAt, a.Cause, a.Signal, a.Exit = e.Time, p.Cause, p.Signal, nil
+		if p.Known {
+			a.Exit = &p.Exit
+		}
+	}
+	return all
+}
+
+// foldMessage folds an event of a task into its messages. An answer becomes a message only when life queues it.
+func foldMessage(all []MessageRow, e event.Event) []MessageRow {
+	add := func(id event.MessageID, text string, why event.Why) {
+		all = slices.DeleteFunc(all, func(m MessageRow) bool { return m.ID == id })
+		all = append(all, MessageRow{ID: id, State: event.MessageWaiting, Why: why, Text: text, At: e.Time, ChangedAt: e.Time})
+	}
+	switch p := e.Data.(type) {
+	case event.SendRequested:
+		add(p.Message, p.Text, event.WhyMessage)
+	case event.MessageQueued:
+		add(p.Message, p.Text, p.Why)
+	case event.MessageMoved:
+		for i := range all {
+			if all[i].ID == p.Message {
+				all[i].State, all[i].Gen, all[i].ChangedAt, all[i].Evidence = p.To, e.Gen, e.Time, p.Evidence
+			}
+		}
+	}
+	return all
+}

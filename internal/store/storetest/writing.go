@@ -1,0 +1,218 @@
+package storetest
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/life"
+	"muster/internal/store"
+)
+
+func foreign(t *testing.T, b *bench) {
+	id := b.dispatch(t, "a")
+	w := b.writer(t)
+	update(t, w, func(tx *store.Tx) error {
+		same(t, "first", kinds(tx.Foreign()), []event.Kind{"dispatch.requested"})
+		return appendAll(tx, id, 1, event.SlotGranted{}, event.TaskMoved{To: event.Working})
+	})
+	update(t, w, func(tx *store.Tx) error {
+		same(t, "own events", len(tx.Foreign()), 0)
+		return nil
+	})
+	b.add(t, id, 0, event.SendRequested{Message: "m1", Text: "hello"})
+	b.add(t, id, 0, event.StopRequested{})
+	other := b.dispatch(t, "b")
+	seen := func(tx *store.Tx) {
+		same(t, "second", kinds(tx.Foreign()), []event.Kind{"send.requested", "stop.requested", "dispatch.requested"})
+		got, _, _ := tx.Task(id)
+		if !got.Stopping || !got.Slot || got.State != event.Working || len(got.Messages) != 1 || got.LastMessage != 1 {
+			t.Errorf("foreign events are not folded once: %+v", got)
+		}
+		if _, ok, _ := tx.Task(other); !ok {
+			t.Error("the new task is not there")
+		}
+		same(t, "live", len(tx.Live()), 2)
+	}
+	update(t, w, func(tx *store.Tx) error { seen(tx); return nil })
+	update(t, w, func(tx *store.Tx) error {
+		same(t, "third", len(tx.Foreign()), 0)
+		return nil
+	})
+	// What was seen without an answer stays seen for the next supervisor, too.
+	update(t, b.writer(t), func(tx *store.Tx) error {
+		same(t, "successor", len(tx.Foreign()), 0)
+		return nil
+	})
+}
+
+func foreignAgain(t *testing.T, b *bench) {
+	id := b.dispatch(t, "a")
+	w := b.writer(t)
+	update(t, w, func(*store.Tx) error { return nil })
+	b.add(t, id, 0, event.StopRequested{})
+	boom := errors.New("boom")
+	for range 2 {
+		err := w.Update(t.Context(), false, func(tx *store.Tx) error {
+			same(t, "foreign", kinds(tx.Foreign()), []event.Kind{"stop.requested"})
+			return boom
+		})
+		if !errors.Is(err, boom) {
+			t.Errorf("update: %v, want boom", err)
+		}
+	}
+	b.add(t, id, 0, event.InterruptRequested{})
+	update(t, w, func(tx *store.Tx) error {
+		same(t, "foreign", kinds(tx.Foreign()), []event.Kind{"stop.requested", "interrupt.requested"})
+		return nil
+	})
+}
+
+func missed(t *testing.T, b *bench) {
+	id := b.dispatch(t, "a")
+	update(t, b.writer(t), func(tx *store.Tx) error { return appendAll(tx, id, 0, event.TaskMoved{To: event.Parked}) })
+	b.add(t, id, 0, event.RetryRequested{}) // leaves no trace in the task: only as an event it can be obeyed
+	update(t, b.writer(t), func(tx *store.Tx) error {
+		same(t, "foreign", kinds(tx.Foreign()), []event.Kind{"retry.requested"})
+		return nil
+	})
+}
+
+func twoWriters(t *testing.T, b *bench) {
+	id := b.dispatch(t, "a")
+	one, two := b.writer(t), b.writer(t)
+	update(t, one, func(*store.Tx) error { return nil })
+	update(t, two, func(*store.Tx) error { return nil })
+	seen := map[*store.Writer][]int64{}
+	look := func(w *store.Writer) func(tx *store.Tx) error {
+		return func(tx *store.Tx) error {
+			for _, e := range tx.Foreign() {
+				seen[w] = append(seen[w], e.Seq)
+			}
+			_, err := tx.Append(id, 0, event.SlotReleased{})
+			return err
+		}
+	}
+	for range 3 { // seq 2, 5, 8 by one; 3, 6, 9 by a verb; 4, 7, 10 by two
+		update(t, one, look(one))
+		b.add(t, id, 0, event.StopRequested{})
+		update(t, two, look(two))
+	}
+	update(t, one, look(one))
+	same(t, "seen by one", seen[one], []int64{3, 4, 6, 7, 9, 10})
+	same(t, "seen by two", seen[two], []int64{2, 3, 5, 6, 8, 9})
+}
+
+func emptyUpdate(t *testing.T, b *bench) {
+	b.dispatch(t, "a")
+	w := b.writer(t)
+	for range 3 {
+		update(t, w, func(tx *store.Tx) error {
+			if !tx.Now().Equal(b.clock.Now()) || tx.Seq() != 1 {
+				t.Errorf("now %v, seq %d", tx.Now(), tx.Seq())
+			}
+			return nil
+		})
+	}
+	same(t, "last event", must(b.LastSeq(t.Context()))(t), int64(1))
+}
+
+func offsets(t *testing.T, b *bench) {
+	w := b.writer(t)
+	update(t, w, func(tx *store.Tx) error {
+		same(t, "unknown", tx.Offset("f"), int64(0))
+		tx.SetOffset("f", 42)
+		tx.SetOffset("g", 7)
+		same(t, "within", tx.Offset("f"), int64(42))
+		return nil
+	})
+	update(t, b.writer(t), func(tx *store.Tx) error {
+		same(t, "later", tx.Offset("f"), int64(42))
+		tx.DropOffset("f")
+		same(t, "dropped", tx.Offset("f"), int64(0))
+		return nil
+	})
+	update(t, w, func(tx *store.Tx) error {
+		same(t, "gone", []int64{tx.Offset("f"), tx.Offset("g")}, []int64{0, 7})
+		return nil
+	})
+}
+
+func deadlines(t *testing.T, b *bench) {
+	now := b.clock.Now()
+	early, late := now.Add(time.Minute), now.Add(time.Hour)
+	a, c, gone := b.dispatch(t, "a"), b.dispatch(t, "c"), b.dispatch(t, "gone")
+	b.add(t, a, 0, event.DeadlineSet{Name: event.DeadlineTimeout, At: late}, event.DeadlineSet{Name: event.DeadlineStall, At: late.Add(1)})
+	b.add(t, c, 0, event.TaskMoved{To: event.Done}, event.DeadlineSet{Name: event.DeadlineKeep, At: early, Instant: true})
+	b.add(t, gone, 0, event.DeadlineSet{Name: event.DeadlineKeep, At: early}, event.TaskRemoved{})
+	check := func(tx *store.Tx) error {
+		same(t, "none yet", len(tx.Due(now)), 0)
+		same(t, "due", tx.Due(late), []store.DueRow{
+			{Task: c, Deadline: life.Deadline{Name: event.DeadlineKeep, At: early, Instant: true}},
+			{Task: a, Deadline: life.Deadline{Name: event.DeadlineTimeout, At: late}},
+		})
+		at, ok := tx.NextDue()
+		same(t, "next", []any{at, ok}, []any{early, true})
+		if err := appendAll(tx, c, 0, event.DeadlineCleared{Name: event.DeadlineKeep}); err != nil {
+			return err
+		}
+		at, ok = tx.NextDue()
+		same(t, "next within", []any{at, ok}, []any{late, true})
+		return errors.New("roll back")
+	}
+	w := b.writer(t)
+	if b.Request(t.Context(), check) == nil || w.Update(t.Context(), false, check) == nil {
+		t.Error("no roll back")
+	}
+	list := must(b.List(t.Context(), store.ListFilter{}))(t)
+	same(t, "in the list", list[0].Deadline, &store.SummaryDeadline{Name: event.DeadlineTimeout, At: late})
+}
+
+func live(t *testing.T, b *bench) {
+	for range 12 { // t10 sorts before t2 as a word
+		b.dispatch(t, "x")
+	}
+	w := b.writer(t)
+	liveIDs := func(tx *store.Tx) (out []event.TaskID) {
+		for _, task := range tx.Live() {
+			out = append(out, task.ID)
+		}
+		return out
+	}
+	want := []event.TaskID{"t1", "t2", "t4", "t5", "t6", "t7", "t8", "t9", "t10", "t11", "t12", "t13"}
+	update(t, w, func(tx *store.Tx) error {
+		same(t, "all", len(tx.Live()), 12)
+		if err := appendAll(tx, "t3", 0, event.TaskMoved{To: event.Done}); err != nil {
+			return err
+		}
+		if err := appendAll(tx, tx.NewTaskID(), 0, event.DispatchRequested{}); err != nil {
+			return err
+		}
+		same(t, "within", liveIDs(tx), want)
+		return nil
+	})
+	update(t, w, func(tx *store.Tx) error { same(t, "after", liveIDs(tx), want); return nil })
+	b.request(t, func(tx *store.Tx) error { same(t, "by a verb", liveIDs(tx), want); return nil })
+	// A final task comes back to life by an open action, and goes by its end.
+	update(t, w, func(tx *store.Tx) error {
+		return appendAll(tx, "t3", 0, event.ActionIntended{Action: event.Action{ID: "a1", Kind: event.ActRemove}})
+	})
+	update(t, w, func(tx *store.Tx) error {
+		same(t, "back", liveIDs(tx)[2], event.TaskID("t3"))
+		return appendAll(tx, "t3", 0, event.ActionFinished{ID: "a1", What: event.ActRemove}, event.TaskRemoved{})
+	})
+	update(t, w, func(tx *store.Tx) error { same(t, "gone", liveIDs(tx), want); return nil })
+}
+
+func ids(t *testing.T, b *bench) {
+	id := b.dispatch(t, "a")
+	b.add(t, id, 0, event.TaskMoved{To: event.Cancelled}, event.TaskRemoved{})
+	must(b.Rebuild(t.Context()))(t)
+	same(t, "after rm", b.dispatch(t, "b"), event.TaskID("t2"))
+	b.request(t, func(tx *store.Tx) error {
+		one, two := tx.NewTaskID(), tx.NewTaskID()
+		same(t, "within one transaction", []event.TaskID{one, two}, []event.TaskID{"t3", "t4"})
+		return nil
+	})
+}

@@ -1,0 +1,128 @@
+package store
+
+import (
+	"encoding/json"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/life"
+)
+
+// Summary is a task in a list: one object of `muster ls --json`, a contract with scripts. A time that has not come
+// is null, a text that there is not is "".
+type Summary struct {
+	ID         event.TaskID     `json:"id"`
+	Name       string           `json:"name"`
+	State      event.State      `json:"state"`
+	Reason     event.Reason     `json:"reason"` // why it is in this state, for scripts
+	Detail     string           `json:"detail"` // the same for people
+	Note       string           `json:"note"`   // the agent's last word about itself
+	Summary    string           `json:"summary"`
+	Agent      string           `json:"agent"`
+	Repo       string           `json:"repo"`
+	Base       string           `json:"base"`        // as it was asked for
+	BaseCommit string           `json:"base_commit"` // what that was when the worktree was made
+	Branch     string           `json:"branch"`
+	Worktree   string           `json:"worktree"`
+	Session    string           `json:"session"` // the tmux session's name
+	Attempt    int              `json:"attempt"`
+	Gen        int              `json:"gen"`
+	Rounds     int              `json:"rounds"` // that judged something
+	Priority   int              `json:"priority"`
+	After      []event.TaskID   `json:"after"`
+	Slot       bool             `json:"slot"`
+	Usage      SummaryUsage     `json:"usage"`
+	QueuedAt   *time.Time       `json:"queued_at"`
+	StartedAt  *time.Time       `json:"started_at"`
+	ChangedAt  *time.Time       `json:"changed_at"`
+	FinishedAt *time.Time       `json:"finished_at"`
+	Deadline   *SummaryDeadline `json:"deadline"` // the next one
+	Request    *SummaryRequest  `json:"request"`  // an open permission request or question
+	// MessagesOpen counts the messages that have not arrived yet.
+	MessagesOpen int    `json:"messages_open"`
+	Published    string `json:"published"` // the commit that was published
+	PRURL        string `json:"pr_url"`
+	Removed      bool   `json:"removed,omitempty"`
+}
+
+// SummaryUsage is what all conversations of a task have used so far.
+type SummaryUsage struct {
+	InputTokens  int64   `json:"input_tokens"`
+	OutputTokens int64   `json:"output_tokens"`
+	CostUSD      float64 `json:"cost_usd"`
+}
+
+// SummaryDeadline is the next point in time at which a task is looked at.
+type SummaryDeadline struct {
+	Name event.DeadlineName `json:"name"`
+	At   time.Time          `json:"at"`
+}
+
+// SummaryRequest is what an agent waits to be told.
+type SummaryRequest struct {
+	ID      string           `json:"id"`
+	Reason  event.WaitReason `json:"reason"`
+	Tool    string           `json:"tool"`
+	Text    string           `json:"text"`
+	Options []string         `json:"options"`
+}
+
+// Summarize makes the list entry of a task.
+func Summarize(t life.Task) Summary {
+	u := t.TotalUsage()
+	s := Summary{
+		ID: t.ID, Name: t.Spec.Name, State: t.State, Reason: t.Reason, Detail: t.Detail, Note: t.Note,
+		Summary: t.Spec.Summary, Agent: t.Spec.Agent, Repo: t.Spec.Repo, Base: t.Spec.Base, BaseCommit: t.Base,
+		Branch: t.Branch, Worktree: t.Worktree, Session: t.Session,
+		Attempt: t.Attempt, Gen: t.Gen, Rounds: t.Rounds.Count,
+		Priority: t.Spec.Priority, After: append([]event.TaskID{}, t.Spec.After...), Slot: t.Slot,
+		Usage:    SummaryUsage{InputTokens: u.InputTokens, OutputTokens: u.OutputTokens, CostUSD: u.CostUSD},
+		QueuedAt: timeOrNull(t.QueuedAt), StartedAt: timeOrNull(t.StartedAt),
+		ChangedAt: timeOrNull(t.ChangedAt), FinishedAt: timeOrNull(t.FinishedAt), Removed: t.Removed,
+	}
+	if d, ok := nextDeadline(t); ok {
+		s.Deadline = &SummaryDeadline{Name: d.Name, At: d.At.UTC()}
+	}
+	if r := t.Request; r != nil {
+		s.Request = &SummaryRequest{
+			ID: r.Request, Reason: r.Reason, Tool: r.Tool, Text: r.Text, Options: append([]string{}, r.Options...),
+		}
+	}
+	for _, m := range t.Messages {
+		if m.State == event.MessageWaiting || m.State == event.MessageSending {
+			s.MessagesOpen++
+		}
+	}
+	if p := t.Published; p != nil {
+		s.Published, s.PRURL = p.Commit, p.URL
+	}
+	return s
+}
+
+// nextDeadline is the earliest deadline of a task.
+func nextDeadline(t life.Task) (next life.Deadline, ok bool) {
+	for _, d := range t.Deadlines {
+		if !ok || d.At.Before(next.At) {
+			next, ok = d, true
+		}
+	}
+	return next, ok
+}
+
+func timeOrNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// encodeTask makes the two JSON columns of a task.
+func encodeTask(t life.Task) (doc, summary string, err error) {
+	d, err := json.Marshal(t)
+	if err != nil {
+		return "", "", err
+	}
+	s, err := json.Marshal(Summarize(t))
+	return string(d), string(s), err
+}

@@ -1,0 +1,288 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/life"
+)
+
+// place is where a log lies: a file, or memory.
+type place interface {
+	// begin opens the one write transaction that there can be at a time; it waits for the others.
+	begin(ctx context.Context, durable bool) (batch, error)
+}
+
+// batch is an open write transaction of a place. It ends by exactly one call of commit or rollback.
+type batch interface {
+	head() head
+	task(id event.TaskID) (life.Task, bool, error)
+	live() ([]life.Task, error)
+	after(seq int64) ([]event.Event, error)
+	offset(source string) (int64, error)
+	commit(c changes) error
+	rollback()
+}
+
+// head is where a log stands when a transaction begins.
+type head struct {
+	seq      int64
+	lastTask int
+	cursor   int64 // the newest event that the supervisor has folded and committed
+}
+
+// changes is all that a transaction does.
+type changes struct {
+	events  []record
+	tasks   []life.Task
+	offsets map[string]int64 // negative: forget it
+	cursor  int64            // 0: leave it
+}
+
+func (c changes) empty() bool { return len(c.events) == 0 && len(c.offsets) == 0 && c.cursor == 0 }
+
+// record is an event beside its encoded payload.
+type record struct {
+	event.Event
+	data []byte
+}
+
+// Tx is one transaction over the log: what is appended is folded at once, and all of it is kept or nothing. A Tx is
+// valid only within the function that it was given to, and for one goroutine. Tasks that it hands out are values to
+// read; their slices are shared, so nothing in them may be changed in place.
+type Tx struct {
+	batch   batch
+	now     time.Time
+	head    head
+	base    *liveSet                   // live tasks as they were; nil until needed
+	touched map[event.TaskID]life.Task // tasks read or folded in this transaction
+	dirty   []event.TaskID
+	foreign []event.Event
+	events  []record
+	offsets map[string]int64
+	err     error // a read that had no error to return failed: the transaction must not commit
+}
+
+func newTx(b batch, now time.Time) *Tx {
+	return &Tx{
+		batch: b, head: b.head(), now: now.Round(0).UTC(),
+		touched: map[event.TaskID]life.Task{}, offsets: map[string]int64{},
+	}
+}
+
+// Now is the time of the transaction: every event that it appends bears it.
+func (tx *Tx) Now() time.Time { return tx.now }
+
+// Seq is the sequence number of the newest event, those of this transaction included.
+func (tx *Tx) Seq() int64 { return tx.head.seq }
+
+// Foreign gives the events that others appended since the supervisor's last Update, oldest first; they are already
+// folded. A new supervisor finds here what came while there was none. Only a Writer's transaction has any.
+func (tx *Tx) Foreign() []event.Event { return tx.foreign }
+
+// Append writes an event and folds it into its task. The event it returns is what a reader of the log will see: its
+// payload has been through JSON. The task must exist, unless p is a DispatchRequested, whose task must not.
+// After an error nothing has been appended and the transaction may go on.
+func (tx *Tx) Append(task event.TaskID, gen int, p event.Payload) (event.Event, error) {
+	data, err := json.Marshal(p)
+	if err != nil {
+		return event.Event{}, fmt.Errorf("encode %s: %w", p.Kind(), err)
+	}
+	// What is folded now must be what a rebuild will fold from the log, so the payload goes the same way.
+	if p, err = event.Decode(p.Kind(), data); err != nil {
+		return event.Event{}, err
+	}
+	e := event.Event{Seq: tx.head.seq + 1, Time: tx.now, Task: task, Gen: gen, Data: p}
+	if err := tx.fold(e); err != nil {
+		return event.Event{}, err
+	}
+	tx.head.seq = e.Seq
+	tx.events = append(tx.events, record{Event: e, data: data})
+	return e, nil
+}
+
+func (tx *Tx) fold(e event.Event) error {
+	_, birth := e.Data.(event.DispatchRequested)
+	if e.Task == "" {
+		if birth {
+			return fmt.Errorf("append %s: no task id", e.Kind())
+		}
+		return nil
+	}
+	if !event.IsTaskID(string(e.Task)) {
+		return fmt.Errorf("append %s: %q is no task id", e.Kind(), e.Task)
+	}
+	t, known, err := tx.Task(e.Task)
+	switch {
+	case err != nil:
+		return err
+	case birth && known:
+		return fmt.Errorf("append %s: %s exists already", e.Kind(), e.Task)
+	case !birth && !known:
+		return fmt.Errorf("append %s: there is no %s", e.Kind(), e.Task)
+	}
+	if !slices.Contains(tx.dirty, e.Task) {
+		tx.dirty = append(tx.dirty, e.Task)
+	}
+	tx.touched[e.Task] = life.Apply(t, e)
+	tx.head.lastTask = max(tx.head.lastTask, e.Task.Number())
+	return nil
+}
+
+// Task gives the current fold of a task, also of a removed one.
+func (tx *Tx) Task(id event.TaskID) (life.Task, bool, error) {
+	if t, ok := tx.touched[id]; ok {
+		return t, true, nil
+	}
+	if tx.base != nil {
+		if t, ok := tx.base.tasks[id]; ok {
+			return *t, true, nil
+		}
+	}
+	t, ok, err := tx.batch.task(id)
+	if err == nil && ok {
+		tx.touched[id] = t
+	}
+	return t, ok, err
+}
+
+// Live gives all tasks that need a supervisor now (Busy and not removed), oldest first. Where they cannot be read it
+// gives none, and the transaction fails in the end.
+func (tx *Tx) Live() []life.Task {
+	var out []life.Task
+	for t := range tx.eachLive() {
+		out = append(out, *t)
+	}
+	return out
+}
+
+// eachLive walks over the live tasks, oldest first.
+func (tx *Tx) eachLive() iter.Seq[*life.Task] {
+	return func(yield func(*life.Task) bool) {
+		if tx.base == nil {
+			all, err := tx.batch.live()
+			if err != nil {
+				tx.err = err
+				return
+			}
+			tx.base = newLiveSet(all)
+		}
+		for _, id := range tx.liveIDs() {
+			t := tx.base.tasks[id]
+			if now, ok := tx.touched[id]; ok {
+				t = &now
+			}
+			if isLive(*t) && !yield(t) {
+				return
+			}
+		}
+	}
+}
+
+// liveIDs gives the ids of all tasks that are live or were when the transaction began.
+func (tx *Tx) liveIDs() []event.TaskID {
+	ids, more := tx.base.order, false
+	for id, t := range tx.touched {
+		if _, ok := tx.base.tasks[id]; ok || !isLive(t) {
+			continue
+		}
+		if !more {
+			ids, more = slices.Clone(ids), true
+		}
+		ids = append(ids, id)
+	}
+	if more {
+		slices.SortFunc(ids, compareIDs)
+	}
+	return ids
+}
+
+// NewTaskID allots the id of a task that is about to be dispatched. Ids of tasks that were are never given again.
+func (tx *Tx) NewTaskID() event.TaskID {
+	tx.head.lastTask++
+	return event.NewTaskID(tx.head.lastTask)
+}
+
+// Due gives all deadlines that have come at now, the earliest first.
+func (tx *Tx) Due(now time.Time) []DueRow {
+	var out []DueRow
+	for t := range tx.eachLive() {
+		for _, d := range t.Deadlines {
+			if !d.At.After(now) {
+				out = append(out, DueRow{Task: t.ID, Deadline: d})
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b DueRow) int { return a.Deadline.At.Compare(b.Deadline.At) })
+	return out
+}
+
+// NextDue is the earliest deadline of all tasks; false if there is none.
+func (tx *Tx) NextDue() (at time.Time, ok bool) {
+	for t := range tx.eachLive() {
+		if d, has := nextDeadline(*t); has && (!ok || d.At.Before(at)) {
+			at, ok = d.At, true
+		}
+	}
+	return at, ok
+}
+
+// SetOffset remembers how far a tailed file was read, in bytes, together with what was read from it.
+func (tx *Tx) SetOffset(source string, offset int64) { tx.offsets[source] = max(offset, 0) }
+
+// DropOffset forgets a file that is gone.
+func (tx *Tx) DropOffset(source string) { tx.offsets[source] = -1 }
+
+// Offset is how far a file was read; 0 for one that was never seen. Where it cannot be read the transaction fails in
+// the end.
+func (tx *Tx) Offset(source string) int64 {
+	if o, ok := tx.offsets[source]; ok {
+		return max(o, 0)
+	}
+	o, err := tx.batch.offset(source)
+	if err != nil {
+		tx.err = err
+	}
+	return o
+}
+
+// changes gathers what is to be written.
+func (tx *Tx) changes() changes {
+	c := changes{events: tx.events, offsets: tx.offsets}
+	for _, id := range tx.dirty {
+		c.tasks = append(c.tasks, tx.touched[id])
+	}
+	return c
+}
+
+// runTx gives fn a transaction and ends it: by commit if there is anything to write, else by rollback, which costs
+// nothing. The supervisor's transactions write the cursor, too. tried tells that it came to a commit, so that an
+// error leaves open whether it happened.
+func runTx(tx *Tx, fn func(*Tx) error, supervisor bool) (tried bool, err error) {
+	ended := false
+	defer func() {
+		if !ended { // also when fn panics
+			tx.batch.rollback()
+		}
+	}()
+	if err := fn(tx); err != nil {
+		return false, err
+	}
+	if tx.err != nil {
+		return false, tx.err
+	}
+	c := tx.changes()
+	if supervisor && (!c.empty() || len(tx.foreign) > 0) {
+		c.cursor = tx.head.seq
+	}
+	if c.empty() {
+		return false, nil
+	}
+	ended = true
+	return true, tx.batch.commit(c)
+}

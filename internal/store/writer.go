@@ -1,0 +1,115 @@
+package store
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"muster/internal/event"
+)
+
+// Writer is the supervisor's way into the log. It keeps the folded live tasks in memory, so that a transaction costs
+// what it changes and not what there is. There is one supervisor, and so one Writer; it may be shared by goroutines,
+// whose updates take turns. Should there be two for a moment, each sees the other's events as foreign.
+type Writer struct {
+	place place
+	now   func() time.Time
+
+	mu     sync.Mutex
+	cursor int64 // the newest event that this writer has seen
+	known  bool  // cursor holds
+	live   *liveSet
+}
+
+// Update runs fn in a transaction. Events of others are folded before and are there as tx.Foreign. durable makes the
+// commit survive a loss of power, which is for acts that leave the machine; what is not durable survives any death
+// of a process. If fn appends nothing, nothing is written. After an error nothing of it has happened, foreign events
+// come again, and the memory is loaded anew.
+func (w *Writer) Update(ctx context.Context, durable bool, fn func(*Tx) error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	b, err := w.place.begin(ctx, durable)
+	if err != nil {
+		return err
+	}
+	tx := newTx(b, w.now())
+	done := false
+	defer func() {
+		if !done { // on an error, and when fn panics
+			w.live = nil
+		}
+	}()
+	tried, err := runTx(tx, func(tx *Tx) error {
+		if err := w.catchUp(tx); err != nil {
+			return err
+		}
+		return fn(tx)
+	}, true)
+	if err != nil {
+		if tried { // and whether it happened after all only the log can say
+			w.known = false
+		}
+		return err
+	}
+	done = true
+	w.keep(tx)
+	return nil
+}
+
+// catchUp brings the memory to the head of the log.
+func (w *Writer) catchUp(tx *Tx) error {
+	if !w.known {
+		w.cursor, w.known = tx.head.cursor, true
+	}
+	if tx.head.seq > w.cursor {
+		foreign, err := tx.batch.after(w.cursor)
+		if err != nil {
+			return err
+		}
+		tx.foreign = foreign
+	}
+	if w.live == nil {
+		all, err := tx.batch.live()
+		if err != nil {
+			return err
+		}
+		w.live = newLiveSet(all) // foreign events are already in there
+	} else if err := w.reload(tx); err != nil {
+		return err
+	}
+	tx.base = w.live
+	return nil
+}
+
+// reload reads the tasks again that others have folded events into.
+func (w *Writer) reload(tx *Tx) error {
+	ids := map[event.TaskID]bool{}
+	for _, e := range tx.foreign {
+		if e.Task != "" {
+			ids[e.Task] = true
+		}
+	}
+	for id := range ids {
+		t, ok, err := tx.batch.task(id)
+		if err != nil {
+			return err
+		}
+		if ok {
+			w.live.put(t)
+		} else {
+			w.live.drop(id)
+		}
+	}
+	return nil
+}
+
+// keep takes over what a committed transaction has folded.
+func (w *Writer) keep(tx *Tx) {
+	w.cursor = tx.head.seq
+	for _, id := range tx.dirty {
+		w.live.put(tx.touched[id])
+	}
+}
