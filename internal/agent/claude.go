@@ -1,0 +1,204 @@
+package agent
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/excerpt"
+	"muster/internal/fault"
+	"muster/internal/run"
+)
+
+// How Claude Code behaves was measured with version 2.1.197; what is undocumented there is covered by the tests
+// with the real program in this package.
+
+const (
+	claudeKind     = "claude"
+	claudeSettings = "settings.json" // in the generation's directory
+	// claudeFirstRecord is generous: twelve agents that started at once took ten seconds.
+	claudeFirstRecord = 30 * time.Second
+	// claudeRetries keeps a failing model to about forty seconds of the agent's own retries. What lasts longer
+	// ends the turn, and the account rests under the fleet's rules, for all of its agents.
+	claudeRetries = "6"
+	// claudeMode is used where the user's arguments name no permission mode: edits within the worktree need no
+	// person, anything else asks.
+	claudeMode = "acceptEdits"
+)
+
+type claude struct{}
+
+// Claude is the adapter for Claude Code.
+func Claude() Adapter { return claude{} }
+
+// Kind implements Adapter.
+func (claude) Kind() string { return claudeKind }
+
+// Traits implements Adapter.
+func (claude) Traits() event.Traits {
+	return event.Traits{Door: event.DoorMailbox, FirstRecord: claudeFirstRecord, Resumes: true}
+}
+
+// Interrupt implements Adapter: one Escape ends the turn and its tool.
+func (claude) Interrupt() Interrupt { return Interrupt{Keys: []string{"Escape"}} }
+
+// End implements Adapter: a graceful end takes half a second.
+func (claude) End() End { return End{Signal: syscall.SIGTERM, Grace: 3 * time.Second} }
+
+// Plan implements Adapter.
+func (claude) Plan(l Launch) (Plan, error) {
+	if err := claudeArgs(l.Spec.Args); err != nil {
+		return Plan{}, err
+	}
+	program, err := claudeProgram(l.Spec, l.Env)
+	if err != nil {
+		return Plan{}, err
+	}
+	settings, err := claudeSettingsFile(l)
+	if err != nil {
+		return Plan{}, err
+	}
+	args, preamble := mergePreamble(l.Spec.Args, l.Preamble)
+	argv := append(program, "--settings", filepath.Join(l.Home.GenDir(l.Task, l.Gen), claudeSettings))
+	if l.Resume {
+		argv = append(argv, "--resume", l.Conversation)
+	} else {
+		argv = append(argv, "--session-id", l.Conversation)
+	}
+	if preamble != "" {
+		argv = append(argv, "--append-system-prompt", preamble)
+	}
+	if l.Spec.Model != "" {
+		argv = append(argv, "--model", l.Spec.Model)
+	}
+	if !choosesMode(args) {
+		argv = append(argv, "--permission-mode", claudeMode)
+	}
+	argument, file := claudePrompt(l)
+	// Behind the two dashes no prompt is taken for an option, and no option with a list swallows it.
+	argv = append(append(argv, args...), "--", argument)
+	return Plan{
+		Argv: argv,
+		Env:  claudeEnv(l),
+		Files: []File{
+			{Path: claudeSettings, Data: settings, Mode: 0o600},
+			{Path: promptName, Data: []byte(file + ending(file)), Mode: 0o600},
+		},
+	}, nil
+}
+
+// claudePrompt gives the first prompt as an argument, and what stands in the prompt file. The framing line
+// keeps any text from being a local command: `exit` alone would quit, `/cost` would open a panel.
+func claudePrompt(l Launch) (argument, file string) {
+	frame, text := fmt.Sprintf("Task %s (muster):", l.Task), l.Prompt
+	if l.Resume {
+		frame, text = fmt.Sprintf("Task %s (muster), taken up again:", l.Task), l.GoOn
+		if strings.TrimSpace(text) == "" {
+			text = "You were interrupted. Look at where your work stands, and go on with the task."
+		}
+	}
+	text = excerpt.Clean(withMessages(text, l.Messages))
+	argument = frame + "\n\n" + text
+	if len(argument) <= maxArgument {
+		return argument, text
+	}
+	argument = fmt.Sprintf("%s\n\nThe text is too long to be given here: it has %d bytes and lies in the file %s. "+
+		"Read that file first, all of it, and then do what it says.", frame, len(text), promptPath(l))
+	// What the file holds is delivered when the agent takes this prompt, so the tags must stand in it.
+	for _, id := range tags(text) {
+		argument += "\n" + id.Tag() + " (in the file)"
+	}
+	return argument, text
+}
+
+// claudeEnv is what the environment needs besides what the launch has; a choice of the user stays.
+func claudeEnv(l Launch) []string {
+	env := []string{"MUSTER_PROMPT_FILE=" + promptPath(l)}
+	for _, kv := range []string{
+		"DISABLE_AUTOUPDATER=1", // the version that was checked is the version that runs, all night
+		"CLAUDE_CODE_MAX_RETRIES=" + claudeRetries,
+		// Nobody is there to answer whether a long conversation shall be summarised before it is resumed.
+		"CLAUDE_CODE_RESUME_THRESHOLD_MINUTES=100000000",
+		"CLAUDE_CODE_RESUME_TOKEN_THRESHOLD=1000000000",
+	} {
+		name, _, _ := strings.Cut(kv, "=")
+		if _, ok := getEnv(l.Env, name); !ok {
+			env = append(env, kv)
+		}
+	}
+	if l.Spec.Trust == "sandboxed" {
+		env = append(env, "CLAUDE_CODE_SANDBOXED=1")
+	}
+	if l.Spec.WaitLimit > 0 {
+		env = append(env, fmt.Sprintf("%s=%d", envWait, int(l.Spec.WaitLimit.Seconds())))
+	}
+	return env
+}
+
+// claudeProgram is the program with the words that a wrapper may need; [agents.NAME] command replaces "claude".
+func claudeProgram(spec event.Spec, env []string) ([]string, error) {
+	words := slices.Clone(spec.Command)
+	if len(words) == 0 {
+		words = []string{"claude"}
+	}
+	path, err := run.LookPath(words[0], env)
+	if err != nil {
+		return nil, fault.Wrap(fault.Conflict, err, "agent %s: no program %s", spec.Agent, words[0]).
+			WithHint("Run: npm install -g @anthropic-ai/claude-code")
+	}
+	words[0] = path
+	return words, nil
+}
+
+// claudeOwned are arguments that a launch sets itself, or that would take its hooks or its screen away.
+var claudeOwned = map[string]string{
+	"--settings": "muster gives its own", "--session-id": "muster pins the conversation", "--resume": "muster resumes",
+	"-r": "muster resumes", "--continue": "muster resumes", "-c": "muster resumes", "--fork-session": "muster pins the conversation",
+	"--bare": "it switches hooks off", "--safe-mode": "it switches hooks off", "-p": "muster needs the interactive program",
+	"--print": "muster needs the interactive program", "--worktree": "muster makes the worktree", "-w": "muster makes the worktree",
+	"--tmux": "muster makes the session", "--": "muster puts the prompt behind it",
+}
+
+// claudeArgs refuses arguments that break a launch.
+func claudeArgs(args []string) error {
+	for _, a := range args {
+		name, _, _ := strings.Cut(a, "=")
+		if why, ok := claudeOwned[name]; ok {
+			return fault.New(fault.Usage, "args of agent %s hold %s: %s", claudeKind, name, why).
+				WithHint("Remove %s from args in muster.toml.", name)
+		}
+	}
+	return nil
+}
+
+// choosesMode tells whether the user's arguments decide about permissions.
+func choosesMode(args []string) bool {
+	return slices.ContainsFunc(args, func(a string) bool {
+		name, _, _ := strings.Cut(a, "=")
+		return name == "--permission-mode" || name == "--dangerously-skip-permissions"
+	})
+}
+
+// mergePreamble takes the user's own --append-system-prompt out of the arguments and puts it behind ours: the
+// option counts once only.
+func mergePreamble(args []string, preamble string) (rest []string, merged string) {
+	const option = "--append-system-prompt"
+	merged = preamble
+	for i := 0; i < len(args); i++ {
+		text, ok := strings.CutPrefix(args[i], option+"=")
+		if !ok && args[i] == option && i+1 < len(args) {
+			i++
+			text, ok = args[i], true
+		}
+		if !ok {
+			rest = append(rest, args[i])
+			continue
+		}
+		merged = strings.TrimSpace(merged + "\n\n" + text)
+	}
+	return rest, merged
+}

@@ -1,0 +1,237 @@
+package agent
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/excerpt"
+	"muster/internal/mail"
+)
+
+// askedDir holds, in the generation's directory, one file for each open request, named after the use of the
+// tool that it is about. The agent gives no id to a permission request: this is how the end of the tool finds it.
+const askedDir = "asked"
+
+// lookAgain is how often a hook that waits sees whether it is still wanted.
+const lookAgain = time.Second
+
+type claudeQuestion struct {
+	Question string `json:"question"`
+	Options  []struct {
+		Label string `json:"label"`
+	} `json:"options"`
+}
+
+// permission holds a permission request or a question open until it is answered through the mailbox. Without an
+// answer it ends silently, and the dialog stays for a person.
+func (s *hookState) permission(ctx context.Context) {
+	id := mail.NewRequest()
+	questions := s.questions()
+	r := s.tool(event.RecordWaiting)
+	r.Request, r.Reason, r.Note = id, event.WaitPermission, permissionNote(s.in)
+	if len(questions) > 0 {
+		r.Reason, r.Note, r.Options = event.WaitQuestion, questionNote(questions), questionOptions(questions)
+	}
+	noted := s.openRequest(r)
+	s.write(r)
+	answer, ok := s.awaitAnswer(ctx, id, noted)
+	if !ok {
+		return
+	}
+	if len(questions) > 0 {
+		s.replyQuestion(questions, answer)
+	} else {
+		s.replyPermission(answer)
+	}
+	s.closeRequest()
+	// The agent goes on when this process ends, so nothing of it can be overtaken by this record.
+	done := s.tool(event.RecordWorking)
+	done.Request = id
+	s.goesOn(done)
+}
+
+// awaitAnswer waits for the answer, as long as the request is open and the agent lives.
+func (s *hookState) awaitAnswer(ctx context.Context, id string, noted bool) (mail.Answer, bool) {
+	limit := defaultWait
+	if n, err := strconv.Atoi(s.Getenv(envWait)); err == nil && n > 0 {
+		limit = time.Duration(n) * time.Second
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit+waitGrace)
+	defer cancel()
+	for ctx.Err() == nil && (!noted || s.requestOpen()) {
+		slice, cancel := context.WithTimeout(ctx, lookAgain)
+		answer, err := s.box().AwaitWhile(slice, id, s.PPID)
+		cancel()
+		if err == nil {
+			return answer, true
+		}
+		if !errors.Is(err, context.DeadlineExceeded) {
+			return mail.Answer{}, false
+		}
+	}
+	return mail.Answer{}, false
+}
+
+func (s *hookState) questions() []claudeQuestion {
+	if s.in.ToolName != "AskUserQuestion" {
+		return nil
+	}
+	var in struct {
+		Questions []claudeQuestion `json:"questions"`
+	}
+	_ = json.Unmarshal(s.in.ToolInput, &in)
+	return in.Questions
+}
+
+// permissionNote says what the tool wants to do.
+func permissionNote(in claudePayload) string {
+	var f struct {
+		Command  string `json:"command"`
+		FilePath string `json:"file_path"`
+		URL      string `json:"url"`
+		Plan     string `json:"plan"`
+	}
+	_ = json.Unmarshal(in.ToolInput, &f)
+	for _, text := range []string{f.Command, f.FilePath, f.URL, f.Plan} {
+		if text != "" {
+			return excerpt.Line(in.ToolName+": "+text, noteLimit)
+		}
+	}
+	return excerpt.Line(in.ToolName+" "+string(in.ToolInput), noteLimit)
+}
+
+func questionNote(questions []claudeQuestion) string {
+	var all []string
+	for _, q := range questions {
+		all = append(all, q.Question)
+	}
+	return excerpt.Line(strings.Join(all, " / "), noteLimit)
+}
+
+// questionOptions are the answers that the only question offers; several questions are answered by lines.
+func questionOptions(questions []claudeQuestion) []string {
+	if len(questions) != 1 {
+		return nil
+	}
+	var labels []string
+	for _, o := range questions[0].Options {
+		labels = append(labels, o.Label)
+	}
+	return labels
+}
+
+// replyPermission allows, or denies with a reason that lets the agent go on another way. A free text is such a
+// reason.
+func (s *hookState) replyPermission(a mail.Answer) {
+	decision := map[string]any{"behavior": "allow"}
+	if a.Decision != mail.Allow {
+		why := a.Text
+		if why == "" {
+			why = "This was not allowed. Nobody is there to ask: go on another way."
+		}
+		decision = map[string]any{"behavior": "deny", "message": why}
+	}
+	s.replyDecision(decision)
+}
+
+// replyQuestion answers each question: by the lines of the text where there are as many, else by all of it. A
+// number means an option, and "allow" the first one, which the agent recommends.
+func (s *hookState) replyQuestion(questions []claudeQuestion, a mail.Answer) {
+	if a.Decision == mail.Deny {
+		s.replyPermission(a)
+		return
+	}
+	lines := strings.Split(strings.TrimSpace(a.Text), "\n")
+	answers := map[string]string{}
+	for i, q := range questions {
+		text := strings.TrimSpace(a.Text)
+		if len(lines) == len(questions) {
+			text = strings.TrimSpace(lines[i])
+		}
+		if n, err := strconv.Atoi(text); err == nil && n >= 1 && n <= len(q.Options) {
+			text = q.Options[n-1].Label
+		}
+		if text == "" && len(q.Options) > 0 {
+			text = q.Options[0].Label
+		}
+		answers[q.Question] = text
+	}
+	input := map[string]any{}
+	_ = json.Unmarshal(s.in.ToolInput, &input)
+	input["answers"] = answers
+	s.replyDecision(map[string]any{"behavior": "allow", "updatedInput": input})
+}
+
+func (s *hookState) replyDecision(decision map[string]any) {
+	s.reply(map[string]any{"hookSpecificOutput": map[string]any{"hookEventName": "PermissionRequest", "decision": decision}})
+}
+
+// askedFile is the file of the request about this use of a tool.
+func (s *hookState) askedFile() string {
+	var input any // decoded and encoded again: the order of keys and the blanks do not count
+	_ = json.Unmarshal(s.in.ToolInput, &input)
+	canonical, _ := json.Marshal([]any{s.in.AgentID, s.in.ToolName, input})
+	sum := sha256.Sum256(canonical)
+	return filepath.Join(s.genDir, askedDir, hex.EncodeToString(sum[:16]))
+}
+
+// openRequest notes that a request is open; false where that can't be noted.
+func (s *hookState) openRequest(r event.Record) bool {
+	path := s.askedFile()
+	b, err := json.Marshal(r)
+	return err == nil && os.MkdirAll(filepath.Dir(path), 0o700) == nil && os.WriteFile(path, b, 0o600) == nil
+}
+
+// requestOpen tells whether nobody has closed the request of this use of a tool.
+func (s *hookState) requestOpen() bool {
+	_, err := os.Stat(s.askedFile())
+	return err == nil
+}
+
+// otherRequest is a request that is open for another tool: what a parallel tool or a subagent does meanwhile
+// does not end that wait.
+func (s *hookState) otherRequest() (event.Record, bool) {
+	dir := filepath.Join(s.genDir, askedDir)
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) == 0 {
+		return event.Record{}, false
+	}
+	own := filepath.Base(s.askedFile())
+	for _, e := range entries {
+		if e.Name() == own {
+			continue
+		}
+		if r, ok := readRequest(filepath.Join(dir, e.Name())); ok {
+			return r, true
+		}
+	}
+	return event.Record{}, false
+}
+
+func readRequest(path string) (r event.Record, ok bool) {
+	b, err := os.ReadFile(path) //nolint:gosec // a file of our own
+	return r, err == nil && json.Unmarshal(b, &r) == nil
+}
+
+// closeAllRequests forgets every request: while a dialog is open the agent takes no prompt.
+func (s *hookState) closeAllRequests() { _ = os.RemoveAll(filepath.Join(s.genDir, askedDir)) }
+
+// closeRequest forgets the request about this use of a tool, and gives its id; "" if there was none.
+func (s *hookState) closeRequest() string {
+	path := s.askedFile()
+	r, ok := readRequest(path)
+	if !ok {
+		return ""
+	}
+	_ = os.Remove(path)
+	return r.Request
+}

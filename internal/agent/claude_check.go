@@ -1,0 +1,176 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"muster/internal/fault"
+	"muster/internal/run"
+)
+
+// claudeOldest is the oldest version that this adapter takes: the one that was measured.
+var claudeOldest = [3]int{2, 1, 197}
+
+var versionPattern = regexp.MustCompile(`^(\d+)\.(\d+)\.(\d+)`)
+
+// Check implements Adapter. Each thing that it looks for would open a dialog before the first hook, or silence
+// the hooks: the agent would stand there all night.
+func (claude) Check(ctx context.Context, p Preflight) error {
+	env := fullEnv(p)
+	for _, check := range []func() error{
+		func() error { return claudeArgs(p.Spec.Args) },
+		func() error { return checkEnvFrom(p) },
+		func() error { return checkClaudeVersion(ctx, p, env) },
+		func() error { return checkClaudeRoot(p, env) },
+		func() error { return checkClaudeOnboarding(p, env) },
+		func() error { return checkClaudeSettings(p, env) },
+		func() error { return checkClaudeTrust(p, env) },
+	} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkClaudeVersion(ctx context.Context, p Preflight, env []string) error {
+	program, err := claudeProgram(p.Spec, env)
+	if err != nil {
+		return err
+	}
+	res, err := run.Do(ctx, run.Cmd{
+		Argv: append(program, "--version"), Dir: p.Spec.Repo, Env: setEnv(env, "DISABLE_AUTOUPDATER", "1"), Timeout: 20 * time.Second,
+	})
+	if err != nil {
+		return fault.Wrap(fault.Conflict, err, "agent %s does not start", p.Spec.Agent).
+			WithHint("Run: %s --version", program[0])
+	}
+	m := versionPattern.FindStringSubmatch(strings.TrimSpace(string(res.Stdout)))
+	if m == nil {
+		return fault.New(fault.Conflict, "agent %s: %s is not Claude Code: its version is %q", p.Spec.Agent, program[0], strings.TrimSpace(string(res.Stdout))).
+			WithHint("Run: npm install -g @anthropic-ai/claude-code")
+	}
+	for i, oldest := range claudeOldest {
+		n, _ := strconv.Atoi(m[i+1])
+		if n > oldest {
+			return nil
+		}
+		if n < oldest {
+			return fault.New(fault.Conflict, "agent %s: Claude Code %s is too old, muster needs %d.%d.%d or later",
+				p.Spec.Agent, m[0], claudeOldest[0], claudeOldest[1], claudeOldest[2]).WithHint("Run: claude update")
+		}
+	}
+	return nil
+}
+
+// checkClaudeRoot: the agent refuses to skip permissions as root, and ends at once.
+func checkClaudeRoot(p Preflight, env []string) error {
+	bypass := slices.Contains(p.Spec.Args, "--dangerously-skip-permissions") || slices.Contains(p.Spec.Args, "bypassPermissions") ||
+		slices.Contains(p.Spec.Args, "--permission-mode=bypassPermissions")
+	if sandbox, _ := getEnv(env, "IS_SANDBOX"); os.Geteuid() != 0 || !bypass || sandbox == "1" {
+		return nil
+	}
+	return fault.New(fault.Conflict, "agent %s: Claude Code does not bypass permissions as root", p.Spec.Agent).
+		WithHint("Run muster as another user, or set IS_SANDBOX = \"1\" in [agents.%s.env] if this machine is a sandbox.", p.Spec.Agent)
+}
+
+func checkClaudeOnboarding(p Preflight, env []string) error {
+	u, err := readClaudeUser(env)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && !u.HasCompletedOnboarding:
+		return fault.New(fault.Conflict, "agent %s: Claude Code has not been set up for this user (%s)", p.Spec.Agent, claudeUserFile(env)).
+			WithHint("Run: %s", claudeOnce(p, env))
+	case err != nil:
+		return fault.Wrap(fault.Conflict, err, "agent %s: the configuration of Claude Code can't be read", p.Spec.Agent).
+			WithHint("Run: %s", claudeOnce(p, env))
+	}
+	key, ok := getEnv(env, "ANTHROPIC_API_KEY")
+	if !ok || key == "" {
+		return nil
+	}
+	const shown = 20 // the agent remembers keys by their last characters
+	if !slices.Contains(u.CustomAPIKeyResponses.Approved, key[max(0, len(key)-shown):]) {
+		return fault.New(fault.Conflict, "agent %s: Claude Code has not been told to use the ANTHROPIC_API_KEY of this fleet", p.Spec.Agent).
+			WithHint("Run, with that key in the environment, and answer Yes: %s", claudeOnce(p, env))
+	}
+	return nil
+}
+
+// checkClaudeSettings: a settings file that is no JSON opens a dialog, and an administrator's may forbid hooks.
+func checkClaudeSettings(p Preflight, env []string) error {
+	for _, path := range settingsLayers(env, p.Spec.Repo) {
+		if _, err := readLayer(path); err != nil {
+			return fault.Wrap(fault.Conflict, err, "agent %s: Claude Code would stop at its settings", p.Spec.Agent).
+				WithHint("Mend %s", path)
+		}
+	}
+	managed := managedSettings()
+	layer, err := readLayer(managed)
+	if err == nil && (layer.DisableAllHooks || layer.AllowManagedHooksOnly) {
+		return fault.New(fault.Conflict, "agent %s: %s forbids the hooks that muster works by", p.Spec.Agent, managed).
+			WithHint("Ask the administrator to allow hooks, or use another agent.")
+	}
+	return nil
+}
+
+// managedSettings is the administrator's file, which overrides all others.
+func managedSettings() string {
+	if runtime.GOOS == "darwin" {
+		return "/Library/Application Support/ClaudeCode/managed-settings.json"
+	}
+	return "/etc/claude-code/managed-settings.json"
+}
+
+func checkClaudeTrust(p Preflight, env []string) error {
+	if p.Spec.Trust == "sandboxed" {
+		return nil
+	}
+	u, err := readClaudeUser(env)
+	if err != nil {
+		return fault.Wrap(fault.Conflict, err, "agent %s: the configuration of Claude Code can't be read", p.Spec.Agent)
+	}
+	worktrees := p.Home.WorktreesDir()
+	if trusted(u, p.Spec.Repo, worktrees) {
+		return nil
+	}
+	hint := claudeOnce(p, env)
+	// Where a directory above the repository is trusted, the agent does not ask there, and so stores nothing that
+	// would hold for a worktree elsewhere.
+	if trusted(u, p.Spec.Repo, p.Spec.Repo) {
+		hint = "cd " + shellWord(worktrees) + " && " + claudeWord(env)
+	}
+	return fault.New(fault.Conflict, "agent %s: Claude Code has not been told to trust %s", p.Spec.Agent, p.Spec.Repo).
+		WithHint("Run, and answer Yes: %s   (or set trust = \"sandboxed\")", hint)
+}
+
+// claudeOnce is the command by which a person sets the agent up for this repository.
+func claudeOnce(p Preflight, env []string) string {
+	dir := p.Spec.Repo
+	if root, err := mainRoot(dir); err == nil {
+		dir = root
+	}
+	return "cd " + shellWord(dir) + " && " + claudeWord(env)
+}
+
+func claudeWord(env []string) string {
+	if d, ok := getEnv(env, "CLAUDE_CONFIG_DIR"); ok && d != "" {
+		return "CLAUDE_CONFIG_DIR=" + shellWord(d) + " claude"
+	}
+	return "claude"
+}
+
+// shellWord quotes a word for a shell that a person pastes it into.
+func shellWord(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@%,") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

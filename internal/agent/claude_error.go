@@ -1,0 +1,123 @@
+package agent
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/excerpt"
+)
+
+// noteLimit is the length of a note in bytes.
+const noteLimit = 300
+
+// claudeFailure translates the end of a turn by an error. The agent's own word covers several things: the text
+// decides. A usage limit whose end is known is "limited"; the zone of the text is the agent's, see parseReset.
+func claudeFailure(kind, text, details string, now time.Time) event.Record {
+	r := event.Record{State: event.RecordError, Error: claudeErrorKind(kind, text, details), Note: excerpt.Line(text, noteLimit)}
+	if r.Error != event.ErrorRateLimit || !isUsageLimit(text) {
+		return r
+	}
+	if until, ok := parseReset(text, now); ok {
+		r.State, r.Error, r.Until = event.RecordLimited, "", until
+	}
+	return r
+}
+
+func isUsageLimit(text string) bool { return strings.Contains(text, "You've hit your") }
+
+func claudeErrorKind(kind, text, details string) event.ErrorKind {
+	all := strings.ToLower(text + "\n" + details)
+	has := func(words ...string) bool {
+		for _, w := range words {
+			if strings.Contains(all, w) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case kind == "rate_limit", isUsageLimit(text):
+		return event.ErrorRateLimit
+	case kind == "authentication_failed", kind == "oauth_org_not_allowed", has("please run /login", "invalid api key"):
+		return event.ErrorAuth
+	case kind == "billing_error", has("credit balance"):
+		return event.ErrorBilling
+	case has("prompt is too long", "context limit reached"):
+		return event.ErrorContextFull
+	case kind == "invalid_request", kind == "model_not_found", has("api error: 400", "api error: 404", "api error: 413"):
+		return event.ErrorInvalidRequest
+	case has("unable to connect", "econnreset", "econnrefused", "timed out", "timeout", "fetch failed", "socket", "enotfound", "eai_again"):
+		return event.ErrorNetwork
+	case kind == "overloaded", kind == "server_error", has("overloaded", "api error: 5"):
+		return event.ErrorOverloaded // the other side's trouble, whatever its number: rest and try again
+	}
+	return event.ErrorOther
+}
+
+var resetPattern = regexp.MustCompile(`resets (?:at )?(?:([A-Z][a-z]{2})[a-z]* (\d{1,2})(?:,| at)? )?(\d{1,2})(?::(\d{2}))? ?([ap]m)?(?: \(([A-Za-z0-9_+/-]+)\))?`)
+
+const (
+	// resetSlack is how long ago a reset without a date may lie and still be today's: the text names minutes, and
+	// an agent may be told of a limit again in the moment of its end.
+	resetSlack = 10 * time.Minute
+	// resetMargin is added, since the minute that is named is cut off and not rounded.
+	resetMargin = time.Minute
+)
+
+// parseReset finds the end of a usage limit in texts such as "resets 1:25pm (UTC)" and "resets Nov 24, 6:59pm
+// (Europe/Berlin)": the next such moment. Without a zone it is now's.
+func parseReset(text string, now time.Time) (time.Time, bool) {
+	m := resetPattern.FindStringSubmatch(text)
+	if m == nil {
+		return time.Time{}, false
+	}
+	zone := now.Location()
+	if m[6] != "" {
+		z, err := time.LoadLocation(m[6])
+		if err != nil {
+			return time.Time{}, false
+		}
+		zone = z
+	}
+	hour, ok := hourOf(m[3], m[5])
+	minute, _ := strconv.Atoi(m[4])
+	if !ok || minute > 59 {
+		return time.Time{}, false
+	}
+	here := now.In(zone)
+	if m[1] == "" {
+		at := time.Date(here.Year(), here.Month(), here.Day(), hour, minute, 0, 0, zone)
+		if at.Before(now.Add(-resetSlack)) {
+			at = time.Date(here.Year(), here.Month(), here.Day()+1, hour, minute, 0, 0, zone)
+		}
+		return at.Add(resetMargin).UTC(), true
+	}
+	month, err := time.Parse("Jan", m[1])
+	day, _ := strconv.Atoi(m[2])
+	if err != nil || day < 1 || day > 31 {
+		return time.Time{}, false
+	}
+	at := time.Date(here.Year(), month.Month(), day, hour, minute, 0, 0, zone)
+	const halfYear = 183 * 24 * time.Hour
+	if at.Before(now.Add(-halfYear)) {
+		at = time.Date(here.Year()+1, month.Month(), day, hour, minute, 0, 0, zone)
+	}
+	return at.Add(resetMargin).UTC(), true
+}
+
+// hourOf reads an hour of the day, with am, pm or on the 24-hour clock.
+func hourOf(digits, half string) (int, bool) {
+	h, err := strconv.Atoi(digits)
+	switch {
+	case err != nil, h > 23, half != "" && (h < 1 || h > 12):
+		return 0, false
+	case half == "am":
+		return h % 12, true
+	case half == "pm":
+		return h%12 + 12, true
+	}
+	return h, true
+}

@@ -1,0 +1,250 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/excerpt"
+	"muster/internal/home"
+	"muster/internal/mail"
+	"muster/internal/status"
+)
+
+// The variables that a hook finds in its environment.
+const (
+	envHome     = "MUSTER_HOME"
+	envTask     = "MUSTER_TASK"
+	envGen      = "MUSTER_GEN"
+	envStatus   = "MUSTER_STATUS_FILE"
+	envWorktree = "MUSTER_WORKTREE"
+	envWait     = "MUSTER_WAIT" // seconds that a permission request or a question stays open
+)
+
+const (
+	// waitEvent is our own word beside the agent's events: the waiter.
+	waitEvent = "wait"
+	// maxPayload bounds what is read of one payload; tools hand whole files over.
+	maxPayload = 64 << 20
+	// exitRewake is the status by which a waiter hands its words over, as the agent defines it.
+	exitRewake = 2
+)
+
+// claudePayload is what the agent gives a hook, as far as it matters here.
+type claudePayload struct {
+	Event          string          `json:"hook_event_name"`
+	SessionID      string          `json:"session_id"`
+	Transcript     string          `json:"transcript_path"`
+	PromptID       string          `json:"prompt_id"`
+	PermissionMode string          `json:"permission_mode"`
+	AgentID        string          `json:"agent_id"` // set within a subagent
+	Source         string          `json:"source"`
+	Prompt         string          `json:"prompt"`
+	ToolName       string          `json:"tool_name"`
+	ToolInput      json.RawMessage `json:"tool_input"`
+	ToolUseID      string          `json:"tool_use_id"`
+	Error          string          `json:"error"`
+	ErrorDetails   string          `json:"error_details"`
+	LastMessage    string          `json:"last_assistant_message"`
+	Trigger        string          `json:"trigger"`
+	Reason         string          `json:"reason"`
+	Background     []struct {
+		Status string `json:"status"`
+	} `json:"background_tasks"`
+}
+
+// hookState is one call of a hook with all that it needs.
+type hookState struct {
+	HookCall
+	in       claudePayload
+	task     event.TaskID
+	gen      int
+	home     home.Dir
+	genDir   string
+	worktree string
+	file     string // status file
+}
+
+// Hook implements Adapter. Whatever is missing or broken, it gives 0 and leaves the agent alone.
+func (claude) Hook(ctx context.Context, h HookCall) (code int) {
+	defer func() {
+		if recover() != nil {
+			code = 0 // the agent's work goes on, and the lack of a record is seen by the fleet
+		}
+	}()
+	s, ok := newHookState(h)
+	if !ok {
+		return 0
+	}
+	if s.Event == waitEvent {
+		return s.wait(ctx)
+	}
+	return s.handle(ctx)
+}
+
+// newHookState reads environment and payload; false where that is no call by an agent of this fleet.
+func newHookState(h HookCall) (*hookState, bool) {
+	if h.Getenv == nil {
+		return nil, false
+	}
+	if h.Stdout == nil {
+		h.Stdout = io.Discard
+	}
+	if h.Stderr == nil {
+		h.Stderr = io.Discard
+	}
+	gen, err := strconv.Atoi(h.Getenv(envGen))
+	task := h.Getenv(envTask)
+	dir := h.Getenv(envHome)
+	if err != nil || !event.IsTaskID(task) || !filepath.IsAbs(dir) {
+		return nil, false
+	}
+	s := &hookState{HookCall: h, task: event.TaskID(task), gen: gen, home: home.Dir(dir), worktree: h.Getenv(envWorktree)}
+	s.genDir = s.home.GenDir(s.task, gen)
+	if s.file = h.Getenv(envStatus); s.file == "" {
+		s.file = s.home.StatusFile(s.task, gen)
+	}
+	if h.Stdin == nil {
+		return s, true
+	}
+	b, err := io.ReadAll(io.LimitReader(h.Stdin, maxPayload))
+	if err == nil {
+		_ = json.Unmarshal(b, &s.in) // a torn payload leaves fields empty: the event's name says enough
+	}
+	return s, true
+}
+
+// box is the mailbox of this generation.
+func (s *hookState) box() mail.Box { return mail.Box{Dir: s.genDir} }
+
+// write appends a record with what every record bears. A status file that can't be written is no reason to
+// stop an agent.
+func (s *hookState) write(r event.Record) {
+	r.Time, r.Gen, r.Src = time.Now().UTC(), s.gen, srcHook
+	r.SessionID, r.PromptID = s.in.SessionID, s.in.PromptID
+	r.Transcript, r.PermissionMode = s.in.Transcript, s.in.PermissionMode
+	_ = status.Append(s.file, r)
+}
+
+// handle translates one event of the agent.
+func (s *hookState) handle(ctx context.Context) int {
+	switch s.Event {
+	case "SessionStart":
+		s.sessionStart()
+	case "UserPromptSubmit":
+		s.prompted()
+	case "PreToolUse", "SubagentStart", "SubagentStop", "PreCompact":
+		s.goesOn(s.tool(event.RecordWorking))
+	case "PostToolUse", "PostToolUseFailure":
+		s.toolEnded(ctx)
+	case "PermissionRequest":
+		s.permission(ctx)
+	case "PostCompact":
+		s.compacted()
+	case "Stop":
+		s.stopped()
+	case "StopFailure":
+		s.write(claudeFailure(s.in.Error, s.in.LastMessage, s.in.ErrorDetails, time.Now()))
+	case "SessionEnd":
+		s.ended()
+	}
+	return 0
+}
+
+// tool is a record of the tool that the payload speaks of.
+func (s *hookState) tool(state event.RecordState) event.Record {
+	return event.Record{State: state, Tool: s.in.ToolName, ToolUseID: s.in.ToolUseID}
+}
+
+// goesOn writes a record of work that goes on. While the agent waits for somebody in another place nothing is
+// said, but that wait is told again when the record ends a wait of its own.
+func (s *hookState) goesOn(r event.Record) {
+	other, asks := s.otherRequest()
+	switch {
+	case !asks:
+		s.write(r)
+	case r.Request != "":
+		s.write(r)
+		s.write(other)
+	}
+}
+
+// sessionStart tells that the hooks work. A session that was started by a launch has its prompt on the way;
+// one that a person cleared has none.
+func (s *hookState) sessionStart() {
+	state := event.RecordWorking
+	if s.in.Source == "clear" {
+		state = event.RecordIdle
+	}
+	s.write(event.Record{State: state})
+}
+
+// prompted tells the begin of a turn, and which messages it holds: one record each.
+func (s *hookState) prompted() {
+	s.closeAllRequests()
+	ids := tags(s.in.Prompt)
+	if len(ids) == 0 {
+		s.write(event.Record{State: event.RecordWorking, Prompted: true})
+		return
+	}
+	for i, id := range ids {
+		s.write(event.Record{State: event.RecordWorking, Prompted: i == 0, Message: id})
+	}
+}
+
+// compacted ends what a person started by hand; within a turn the turn goes on.
+func (s *hookState) compacted() {
+	state := event.RecordWorking
+	if s.in.Trigger == "manual" {
+		state = event.RecordIdle
+	}
+	s.write(event.Record{State: state})
+}
+
+// stopped tells the end of a turn. What still runs in the background is told with it.
+func (s *hookState) stopped() {
+	if s.in.AgentID != "" {
+		s.write(event.Record{State: event.RecordWorking}) // a subagent's turn is not the agent's
+		return
+	}
+	r := event.Record{State: event.RecordIdle, Note: excerpt.Line(s.in.LastMessage, noteLimit)}
+	for _, b := range s.in.Background {
+		switch b.Status {
+		case "completed", "failed", "killed", "stopped":
+		default:
+			r.Background = true
+		}
+	}
+	s.write(r)
+}
+
+// ended notes the end of a session, as evidence: the kernel tells the end of the process. A session that a
+// person cleared or left for another goes on under a new id.
+func (s *hookState) ended() {
+	if s.in.Reason == "clear" || s.in.Reason == "resume" {
+		return
+	}
+	s.write(event.Record{State: event.RecordExited, Note: "session ended: " + excerpt.Line(s.in.Reason, noteLimit)})
+}
+
+// toolEnded tells the end of a tool, and after an edit runs the checks that want it.
+func (s *hookState) toolEnded(ctx context.Context) {
+	r := s.tool(event.RecordWorking)
+	r.Request = s.closeRequest()
+	s.goesOn(r)
+	if s.Event == "PostToolUse" && isEdit(s.in.ToolName) {
+		s.checkEdit(ctx)
+	}
+}
+
+// reply gives the agent a decision, as JSON on standard output.
+func (s *hookState) reply(v any) {
+	b, err := json.Marshal(v)
+	if err == nil {
+		_, _ = s.Stdout.Write(append(b, '\n'))
+	}
+}

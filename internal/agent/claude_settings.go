@@ -1,0 +1,151 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"muster/internal/event"
+)
+
+const (
+	// hookTimeout bounds a hook that only writes a record.
+	hookTimeout = 20 * time.Second
+	// editTimeout bounds the checks after one edit, waiting for a slot included.
+	editTimeout = 5 * time.Minute
+	// waiterTimeout is the longest that the agent lets a waiter live; the next turn arms another.
+	waiterTimeout = 24 * time.Hour
+	// waitGrace is how long a hook outlasts the wait limit, so that the answer by default still gets through.
+	waitGrace = 30 * time.Second
+	// defaultWait is the wait limit of a spec that names none.
+	defaultWait = 15 * time.Minute
+)
+
+// claudeEvents are the hooks that a launch registers: only names that the measured version knows, since an
+// unknown one opens a dialog.
+func claudeEvents() []string {
+	return []string{
+		"SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolUseFailure", "PermissionRequest",
+		"Stop", "StopFailure", "SubagentStart", "SubagentStop", "PreCompact", "PostCompact", "SessionEnd",
+	}
+}
+
+// claudeWakers are the hooks that arm a waiter.
+func claudeWakers() []string { return []string{"SessionStart", "Stop", "StopFailure"} }
+
+type claudeHook struct {
+	Type          string   `json:"type"`
+	Command       string   `json:"command"`
+	Args          []string `json:"args"` // present: no shell in between, and our parent is the agent
+	Timeout       int      `json:"timeout"`
+	Async         bool     `json:"async,omitempty"`
+	AsyncRewake   bool     `json:"asyncRewake,omitempty"`
+	RewakeMessage string   `json:"rewakeMessage,omitempty"`
+	RewakeSummary string   `json:"rewakeSummary,omitempty"`
+}
+
+type claudeHookGroup struct {
+	Hooks []claudeHook `json:"hooks"`
+}
+
+type claudePermissions struct {
+	Allow []string `json:"allow"`
+}
+
+type claudeSettingsJSON struct {
+	// DisableAllHooks is written out: the user's true would silence us, and ours overrides it.
+	DisableAllHooks bool                         `json:"disableAllHooks"`
+	Hooks           map[string][]claudeHookGroup `json:"hooks"`
+	Permissions     claudePermissions            `json:"permissions"`
+	SkipDangerous   bool                         `json:"skipDangerousModePermissionPrompt"`
+	EnabledServers  []string                     `json:"enabledMcpjsonServers,omitempty"`
+	DisabledServers []string                     `json:"disabledMcpjsonServers,omitempty"`
+}
+
+// claudeSettingsFile makes the settings of one generation.
+func claudeSettingsFile(l Launch) ([]byte, error) {
+	s := claudeSettingsJSON{
+		Hooks:         map[string][]claudeHookGroup{},
+		Permissions:   claudePermissions{Allow: claudeAllow(l)},
+		SkipDangerous: true,
+	}
+	for _, name := range claudeEvents() {
+		h := claudeHook{
+			Type: "command", Command: l.Exe, Args: []string{"hook", claudeKind, name},
+			Timeout: seconds(claudeHookTimeout(name, l.Spec)),
+		}
+		s.Hooks[name] = []claudeHookGroup{{Hooks: []claudeHook{h}}}
+	}
+	for _, name := range claudeWakers() {
+		s.Hooks[name][0].Hooks = append(s.Hooks[name][0].Hooks, claudeHook{
+			Type: "command", Command: l.Exe, Args: []string{"hook", claudeKind, waitEvent}, Timeout: seconds(waiterTimeout),
+			Async: true, AsyncRewake: true,
+			RewakeMessage: "From muster, your supervisor: ", RewakeSummary: "message from muster",
+		})
+	}
+	s.EnabledServers, s.DisabledServers = projectServers(l)
+	b, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encode settings: %w", err)
+	}
+	return append(b, '\n'), nil
+}
+
+func claudeHookTimeout(name string, spec event.Spec) time.Duration {
+	switch name {
+	case "PermissionRequest":
+		limit := spec.WaitLimit
+		if limit <= 0 {
+			limit = defaultWait
+		}
+		return limit + 2*waitGrace
+	case "PostToolUse":
+		return editTimeout + hookTimeout
+	case "SessionEnd":
+		return 5 * time.Second
+	}
+	return hookTimeout
+}
+
+func seconds(d time.Duration) int { return int(d.Round(time.Second).Seconds()) }
+
+// claudeAllow are the permission rules that a first night needs: our own verbs for agents, the project's own
+// checks, and the prompt file, which lies outside the worktree.
+func claudeAllow(l Launch) []string {
+	var allow []string
+	for _, verb := range []string{"check", "done", "ask", "note", "status"} {
+		allow = append(allow, "Bash(muster "+verb+")", "Bash(muster "+verb+":*)")
+	}
+	for _, c := range l.Spec.Checks {
+		if isSimple(c.Run) {
+			allow = append(allow, "Bash("+c.Run+")")
+		}
+	}
+	return append(allow, "Read(/"+promptPath(l)+")") // a second slash makes the path an absolute one
+}
+
+// isSimple tells whether a command is one program with plain words: only that can stand in a permission rule
+// without meaning more than it says.
+func isSimple(command string) bool {
+	return command != "" && !strings.ContainsAny(command, ";&|<>$`()\\\"'*?{}[]!#~\n\r") && !strings.HasSuffix(command, ":")
+}
+
+// projectServers decides about the MCP servers of the project's own .mcp.json, each of which would open a
+// dialog at the start: those that the user has approved for this repository run, the others do not.
+func projectServers(l Launch) (enabled, disabled []string) {
+	names := mcpNames(l.Worktree)
+	if len(names) == 0 {
+		return nil, nil
+	}
+	approved := approvedServers(l)
+	for _, name := range names {
+		if approved.all || slices.Contains(approved.names, name) {
+			enabled = append(enabled, name)
+		} else {
+			disabled = append(disabled, name)
+		}
+	}
+	return enabled, disabled
+}

@@ -1,0 +1,195 @@
+package agent
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+	"unicode/utf16"
+
+	"muster/internal/event"
+	"muster/internal/status"
+)
+
+// The names of the further files, for stored offsets.
+const (
+	sessionSource    = "claude.session"
+	transcriptSource = "transcript"
+)
+
+// Sources implements Adapter: the agent's own status file of this process, which alone tells of a turn that a
+// person broke off, and the transcript, which alone proves that a message became part of a running turn.
+func (c claude) Sources(l Launch, pid int) []status.Source {
+	path := transcriptPath(l)
+	sources := []status.Source{{
+		Task: l.Task, Gen: l.Gen, Name: transcriptSource, Path: path,
+		Parse: newTranscript(path, l.Conversation).parse,
+	}}
+	if pid > 0 {
+		s := &sessionParser{pid: pid, hooks: l.Home.StatusFile(l.Task, l.Gen)}
+		sources = append(sources, status.Source{
+			Task: l.Task, Gen: l.Gen, Name: sessionSource, Whole: true, Parse: s.parse,
+			Path: filepath.Join(claudeConfigDir(l.Env), "sessions", strconv.Itoa(pid)+".json"),
+		})
+	}
+	return sources
+}
+
+// sessionParser translates the agent's status file of one process. It is used by one goroutine at a time.
+type sessionParser struct {
+	pid   int
+	hooks string // the status file in which our hooks write
+	last  claudeSession
+	begun bool // a turn was seen
+}
+
+type claudeSession struct {
+	PID        int    `json:"pid"`
+	SessionID  string `json:"sessionId"`
+	Status     string `json:"status"`
+	WaitingFor string `json:"waitingFor"`
+	Since      int64  `json:"statusUpdatedAt"` // milliseconds
+}
+
+// parse gives a record for each change of the status. The record's time is when the status changed, so that a
+// reader can tell whether a hook has spoken since.
+func (p *sessionParser) parse(data []byte) ([]event.Record, error) {
+	var s claudeSession
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil, nil
+	}
+	if err := json.Unmarshal(data, &s); err != nil {
+		return nil, fmt.Errorf("the agent's status file: %w", err)
+	}
+	if s.PID != p.pid || s == p.last || s.Status == "" {
+		return nil, nil
+	}
+	r := event.Record{Src: srcStatusFile, SessionID: s.SessionID}
+	if s.Since > 0 {
+		r.Time = time.UnixMilli(s.Since).UTC()
+	}
+	switch s.Status {
+	case "busy":
+		r.State = event.RecordWorking
+	case "shell":
+		r.State, r.Background = event.RecordWorking, true
+	case "idle":
+		r.State = event.RecordIdle
+	case "waiting":
+		r.State, r.Reason, r.Note = event.RecordWaiting, event.WaitPermission, s.WaitingFor
+		if s.WaitingFor != "permission prompt" {
+			r.Reason = event.WaitDialog
+		}
+	default:
+		return nil, fmt.Errorf("the agent's status file: unknown status %q", status.Clean(s.Status, 40))
+	}
+	p.last = s
+	if !p.speaks(r) {
+		return nil, nil
+	}
+	return []event.Record{r}, nil
+}
+
+// speaks tells whether a level adds to what the hooks said. An agent is idle before it takes its first prompt,
+// too, and that ends no turn; a dialog that a hook holds open is known better by that hook.
+func (p *sessionParser) speaks(r event.Record) bool {
+	if r.State != event.RecordIdle {
+		p.begun = true
+	}
+	hooks := lastHooks(p.hooks)
+	if r.State == event.RecordIdle && !p.begun {
+		p.begun = hooks.prompted
+		return p.begun
+	}
+	return r.Reason != event.WaitPermission || hooks.last.State != event.RecordWaiting
+}
+
+// hookTail is what the end of a status file says.
+type hookTail struct {
+	last     event.Record // by a hook
+	prompted bool
+}
+
+// lastHooks reads the end of a status file.
+func lastHooks(path string) hookTail {
+	var t hookTail
+	for line := range bytes.SplitSeq(readTail(path, 256<<10), []byte("\n")) {
+		r, err := status.Parse(line)
+		if err != nil || r.Src != srcHook {
+			continue
+		}
+		t.last = r
+		t.prompted = t.prompted || r.Prompted || r.State == event.RecordIdle
+	}
+	return t
+}
+
+// readTail reads at most the last limit bytes of a file, from the begin of a line; nil where it can't.
+func readTail(path string, limit int64) []byte {
+	f, err := os.Open(path) //nolint:gosec // paths of our own or of the agent's state
+	if err != nil {
+		return nil
+	}
+	defer f.Close() //nolint:errcheck // only read
+	st, err := f.Stat()
+	if err != nil || !st.Mode().IsRegular() {
+		return nil
+	}
+	start := max(0, st.Size()-limit)
+	b := make([]byte, st.Size()-start)
+	n, _ := f.ReadAt(b, start)
+	b = b[:n]
+	if start > 0 {
+		i := bytes.IndexByte(b, '\n')
+		if i < 0 {
+			return nil
+		}
+		b = b[i+1:]
+	}
+	return b
+}
+
+// maxSlugUnits is where the agent cuts the name of a directory of transcripts.
+const maxSlugUnits = 200
+
+// transcriptPath is where the agent keeps the conversation. If it lies elsewhere already, there.
+func transcriptPath(l Launch) string {
+	projects := filepath.Join(claudeConfigDir(l.Env), "projects")
+	path := filepath.Join(projects, transcriptSlug(realPath(l.Worktree)), l.Conversation+".jsonl")
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	if found, err := filepath.Glob(filepath.Join(projects, "*", l.Conversation+".jsonl")); err == nil && len(found) == 1 {
+		return found[0]
+	}
+	return path
+}
+
+// transcriptSlug is the agent's name for a directory. It counts as JavaScript does, in UTF-16 units.
+func transcriptSlug(dir string) string {
+	units := utf16.Encode([]rune(dir))
+	out := make([]byte, len(units))
+	var hash int32
+	for i, u := range units {
+		hash = hash<<5 - hash + int32(u)
+		out[i] = '-'
+		if u < 0x80 && isWord(byte(u)) {
+			out[i] = byte(u)
+		}
+	}
+	if len(out) <= maxSlugUnits {
+		return string(out)
+	}
+	h := int64(hash)
+	if h < 0 {
+		h = -h
+	}
+	return string(out[:maxSlugUnits]) + "-" + strconv.FormatInt(h, 36)
+}
+
+func isWord(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}

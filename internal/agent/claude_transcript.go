@@ -1,0 +1,248 @@
+package agent
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/excerpt"
+)
+
+// transcript translates the lines of one conversation. It is used by one goroutine at a time.
+type transcript struct {
+	path         string
+	conversation string
+	primed       bool
+	counted      map[string]bool // message ids whose usage is in the sum
+	sum          event.Usage
+	subagents    map[string]int64 // transcripts of subagents: how far each was counted
+}
+
+func newTranscript(path, conversation string) *transcript {
+	return &transcript{path: path, conversation: conversation, counted: map[string]bool{}, subagents: map[string]int64{}}
+}
+
+// transcriptLine is what of a line matters here.
+type transcriptLine struct {
+	Type      string    `json:"type"`
+	UUID      string    `json:"uuid"`
+	Subtype   string    `json:"subtype"`
+	Timestamp time.Time `json:"timestamp"`
+	SessionID string    `json:"sessionId"`
+	IsMeta    bool      `json:"isMeta"`
+	IsError   bool      `json:"isApiErrorMessage"`
+	Error     string    `json:"error"`
+	Operation string    `json:"operation"` // of a queue-operation
+	Content   string    `json:"content"`
+	Message   struct {
+		ID      string          `json:"id"`
+		Model   string          `json:"model"`
+		Content json.RawMessage `json:"content"`
+		Usage   *transcriptUse  `json:"usage"`
+	} `json:"message"`
+	Attachment struct {
+		Type   string          `json:"type"`
+		Prompt json.RawMessage `json:"prompt"`
+	} `json:"attachment"`
+}
+
+type transcriptUse struct {
+	Input      int64 `json:"input_tokens"`
+	Output     int64 `json:"output_tokens"`
+	CacheRead  int64 `json:"cache_read_input_tokens"`
+	CacheWrite int64 `json:"cache_creation_input_tokens"`
+}
+
+// texts are the words of a content: a string, or the texts of a list of blocks. Results of tools are left out:
+// a file that quotes a tag delivers nothing.
+func texts(raw json.RawMessage) string {
+	var s string
+	if json.Unmarshal(raw, &s) == nil {
+		return s
+	}
+	var blocks []struct {
+		Type string `json:"type"`
+		Text string `json:"text"`
+	}
+	if json.Unmarshal(raw, &blocks) != nil {
+		return ""
+	}
+	var all []string
+	for _, b := range blocks {
+		if b.Type == "text" {
+			all = append(all, b.Text)
+		}
+	}
+	return strings.Join(all, "\n")
+}
+
+// delivered are the texts by which a line makes something part of the conversation: a prompt of its own, or one
+// that was taken in the middle of a turn.
+func (l transcriptLine) delivered() string {
+	switch {
+	case l.Type == "user":
+		return texts(l.Message.Content)
+	case l.Type == "attachment" && l.Attachment.Type == "queued_command":
+		return texts(l.Attachment.Prompt)
+	}
+	return ""
+}
+
+// parse gives records for acknowledged messages, for usage, and for the one error that no hook tells. Usage is
+// of the whole conversation, whichever generations and supervisors have come and gone: the first call reads
+// the file from its begin. Records that say nothing about the state have none.
+func (t *transcript) parse(line []byte) ([]event.Record, error) {
+	if !t.primed {
+		t.primed = true
+		t.prime()
+	}
+	var l transcriptLine
+	if err := json.Unmarshal(line, &l); err != nil {
+		return nil, fmt.Errorf("transcript: %w", err)
+	}
+	base := event.Record{Src: srcTranscript, Time: l.Timestamp.UTC(), SessionID: t.conversation, Transcript: t.path}
+	var out []event.Record
+	for _, id := range tags(l.delivered()) {
+		r := base
+		r.Message = id
+		out = append(out, r)
+	}
+	if l.Type == "assistant" && l.Message.Usage != nil && !l.IsError {
+		t.count(l)
+		t.countSubagents()
+		sum := t.sum
+		r := base
+		r.Usage = &sum
+		out = append(out, r)
+	}
+	if text := texts(l.Message.Content); l.IsError && claudeErrorKind(l.Error, text, "") == event.ErrorContextFull {
+		r := base
+		r.State, r.Error, r.Note = event.RecordError, event.ErrorContextFull, excerpt.Line(text, noteLimit)
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// count adds the usage of a line, once for each message: every block of a message repeats it.
+func (t *transcript) count(l transcriptLine) {
+	u := l.Message.Usage
+	if u == nil || l.Message.ID == "" || l.IsError || t.counted[l.Message.ID] {
+		return
+	}
+	t.counted[l.Message.ID] = true
+	t.sum.InputTokens += u.Input
+	t.sum.OutputTokens += u.Output
+	t.sum.CacheReadTokens += u.CacheRead
+	t.sum.CacheWriteTokens += u.CacheWrite
+	t.sum.Turns++
+}
+
+// prime counts what the file holds already.
+func (t *transcript) prime() {
+	t.countFile(t.path, 0)
+	t.countSubagents()
+}
+
+// countSubagents counts what subagents have used since the last time: their messages are not in the transcript.
+func (t *transcript) countSubagents() {
+	dir := filepath.Join(strings.TrimSuffix(t.path, ".jsonl"), "subagents")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if info, err := e.Info(); err != nil || !strings.HasSuffix(path, ".jsonl") || info.Size() <= t.subagents[path] {
+			continue
+		}
+		t.subagents[path] = t.countFile(path, t.subagents[path])
+	}
+}
+
+// countFile counts the whole lines of a file from an offset on, and gives the offset behind them.
+func (t *transcript) countFile(path string, from int64) int64 {
+	f, err := os.Open(path) //nolint:gosec // the agent's own transcript
+	if err != nil {
+		return from
+	}
+	defer f.Close() //nolint:errcheck // only read
+	if _, err := f.Seek(from, io.SeekStart); err != nil {
+		return from
+	}
+	in := bufio.NewReaderSize(f, 256<<10)
+	for {
+		line, err := in.ReadBytes('\n')
+		if err != nil {
+			return from
+		}
+		from += int64(len(line))
+		var l transcriptLine
+		if bytes.Contains(line, []byte(`"usage"`)) && json.Unmarshal(line, &l) == nil && l.Type == "assistant" {
+			t.count(l)
+		}
+	}
+}
+
+// Resumable implements Adapter: the agent finds a conversation only if its transcript holds a prompt.
+func (claude) Resumable(l Launch) bool {
+	found := false
+	_ = eachLine(transcriptPath(l), func(line []byte) bool {
+		var t transcriptLine
+		found = bytes.Contains(line, []byte(`"user"`)) && json.Unmarshal(line, &t) == nil && t.Type == "user" && !t.IsMeta
+		return !found
+	})
+	return found
+}
+
+// deliveryTail is how much of a transcript is searched for a message that was just sent.
+const deliveryTail = 64 << 20
+
+// Delivered implements Adapter. A message that was enqueued and not taken out again lies in the agent's memory.
+func (claude) Delivered(l Launch, m event.MessageID) (Delivery, error) {
+	path := transcriptPath(l)
+	if _, err := os.Stat(path); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return DeliveryAbsent, nil
+		}
+		return DeliveryUnknown, fmt.Errorf("look for message %s: %w", m, err)
+	}
+	state, tag := DeliveryAbsent, []byte(m.Tag())
+	for line := range bytes.SplitSeq(readTail(path, deliveryTail), []byte("\n")) {
+		var t transcriptLine
+		if !bytes.Contains(line, tag) || json.Unmarshal(line, &t) != nil {
+			continue
+		}
+		if strings.Contains(t.delivered(), m.Tag()) {
+			return DeliveryAcknowledged, nil
+		}
+		if t.Type == "queue-operation" && t.Operation == "enqueue" && strings.Contains(t.Content, m.Tag()) {
+			state = DeliveryEnqueued
+		}
+	}
+	return state, nil
+}
+
+// eachLine gives the lines of a file until yield says no.
+func eachLine(path string, yield func(line []byte) bool) error {
+	f, err := os.Open(path) //nolint:gosec // the agent's own transcript
+	if err != nil {
+		return fmt.Errorf("read transcript: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // only read
+	in := bufio.NewReaderSize(f, 256<<10)
+	for {
+		line, err := in.ReadBytes('\n')
+		if len(line) > 0 && !yield(line) || err != nil {
+			return nil //nolint:nilerr // a torn last line ends the file
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// This file reads the user's own set-up of the agent. Nothing here writes.
+
+// claudeConfigDir is where the agent keeps its state.
+func claudeConfigDir(env []string) string {
+	if d, ok := getEnv(env, "CLAUDE_CONFIG_DIR"); ok && d != "" {
+		return d
+	}
+	h, _ := getEnv(env, "HOME")
+	return filepath.Join(h, ".claude")
+}
+
+// claudeUserFile is the agent's global file: beside its directory, or within one that was chosen.
+func claudeUserFile(env []string) string {
+	if d, ok := getEnv(env, "CLAUDE_CONFIG_DIR"); ok && d != "" {
+		return filepath.Join(d, ".claude.json")
+	}
+	h, _ := getEnv(env, "HOME")
+	return filepath.Join(h, ".claude.json")
+}
+
+// claudeUser is what of the global file matters here.
+type claudeUser struct {
+	HasCompletedOnboarding bool `json:"hasCompletedOnboarding"`
+	CustomAPIKeyResponses  struct {
+		Approved []string `json:"approved"`
+	} `json:"customApiKeyResponses"`
+	Projects map[string]claudeProject `json:"projects"`
+}
+
+type claudeProject struct {
+	HasTrustDialogAccepted bool     `json:"hasTrustDialogAccepted"`
+	EnabledServers         []string `json:"enabledMcpjsonServers"`
+}
+
+// readClaudeUser reads the global file; fs.ErrNotExist where there is none. The agent rewrites it by rename.
+func readClaudeUser(env []string) (claudeUser, error) {
+	var u claudeUser
+	b, err := os.ReadFile(claudeUserFile(env))
+	if err != nil {
+		return u, fmt.Errorf("read the agent's configuration: %w", err)
+	}
+	if err := json.Unmarshal(b, &u); err != nil {
+		return u, fmt.Errorf("read %s: %w", claudeUserFile(env), err)
+	}
+	return u, nil
+}
+
+// claudeLayer is what of a settings file matters here.
+type claudeLayer struct {
+	DisableAllHooks       bool     `json:"disableAllHooks"`
+	AllowManagedHooksOnly bool     `json:"allowManagedHooksOnly"`
+	EnableAllServers      bool     `json:"enableAllProjectMcpServers"`
+	EnabledServers        []string `json:"enabledMcpjsonServers"`
+}
+
+// readLayer reads a settings file; one that is not there or empty is the zero layer.
+func readLayer(path string) (claudeLayer, error) {
+	var l claudeLayer
+	b, err := os.ReadFile(path) //nolint:gosec // the agent reads the same file
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(strings.TrimSpace(string(b))) == 0 {
+		return l, nil
+	}
+	if err != nil {
+		return l, fmt.Errorf("read settings: %w", err)
+	}
+	var syntax *json.SyntaxError
+	if err := json.Unmarshal(b, &l); errors.As(err, &syntax) {
+		return l, fmt.Errorf("read %s: %w", path, err)
+	}
+	return l, nil // a field of an unexpected type is the agent's business
+}
+
+// settingsLayers are the user's settings files, then the project's.
+func settingsLayers(env []string, checkout string) []string {
+	return []string{
+		filepath.Join(claudeConfigDir(env), "settings.json"),
+		filepath.Join(checkout, ".claude", "settings.json"),
+		filepath.Join(checkout, ".claude", "settings.local.json"),
+	}
+}
+
+// trusted tells whether the agent will take a worktree without asking. It looks where the agent does: at the
+// root of the main repository, and at the worktree with all directories above it.
+func trusted(u claudeUser, checkout, worktree string) bool {
+	if root, err := mainRoot(checkout); err == nil && u.Projects[root].HasTrustDialogAccepted {
+		return true
+	}
+	for dir := realPath(worktree); ; dir = filepath.Dir(dir) {
+		if u.Projects[dir].HasTrustDialogAccepted {
+			return true
+		}
+		if dir == filepath.Dir(dir) {
+			return false
+		}
+	}
+}
+
+// mainRoot is the root of the main worktree of a checkout, which may be a linked worktree or a directory within.
+func mainRoot(checkout string) (string, error) {
+	dir := realPath(checkout)
+	for {
+		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
+			break
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fs.ErrNotExist
+		}
+		dir = filepath.Dir(dir)
+	}
+	link, err := os.ReadFile(filepath.Join(dir, ".git")) //nolint:gosec // git reads the same file
+	if err != nil {
+		return dir, nil //nolint:nilerr // a directory: this is the main one
+	}
+	gitdir, ok := strings.CutPrefix(strings.TrimSpace(string(link)), "gitdir: ")
+	if !ok {
+		return dir, nil
+	}
+	gitdir = under(dir, gitdir)
+	common, err := os.ReadFile(filepath.Join(gitdir, "commondir")) //nolint:gosec // git reads the same file
+	if err != nil {
+		return dir, nil //nolint:nilerr // a submodule: a root of its own
+	}
+	shared := under(gitdir, strings.TrimSpace(string(common)))
+	if filepath.Base(shared) != ".git" {
+		return dir, nil // a bare repository has no main worktree
+	}
+	return realPath(filepath.Dir(shared)), nil
+}
+
+func under(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(dir, path)
+}
+
+// realPath resolves links as far as the path exists.
+func realPath(path string) string {
+	if p, err := filepath.EvalSymlinks(path); err == nil {
+		return p
+	}
+	dir, base := filepath.Split(filepath.Clean(path))
+	if dir == "" || base == "" {
+		return path
+	}
+	return filepath.Join(realPath(filepath.Clean(dir)), base)
+}
+
+// mcpNames are the servers that a checkout's .mcp.json declares, sorted.
+func mcpNames(checkout string) []string {
+	var f struct {
+		Servers map[string]json.RawMessage `json:"mcpServers"`
+	}
+	b, err := os.ReadFile(filepath.Join(checkout, ".mcp.json")) //nolint:gosec // the agent reads the same file
+	if err != nil || json.Unmarshal(b, &f) != nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(f.Servers))
+}
+
+type serverApproval struct {
+	all   bool
+	names []string
+}
+
+// approvedServers is what the user has approved, in settings or by answering the agent's dialog. The project's
+// committed settings approve nothing: that would be the project approving itself.
+func approvedServers(l Launch) serverApproval {
+	var a serverApproval
+	for _, path := range []string{
+		filepath.Join(claudeConfigDir(l.Env), "settings.json"),
+		filepath.Join(l.Spec.Repo, ".claude", "settings.local.json"),
+	} {
+		if layer, err := readLayer(path); err == nil {
+			a.all = a.all || layer.EnableAllServers
+			a.names = append(a.names, layer.EnabledServers...)
+		}
+	}
+	if u, err := readClaudeUser(l.Env); err == nil {
+		a.names = append(a.names, u.Projects[realPath(l.Spec.Repo)].EnabledServers...)
+		if root, err := mainRoot(l.Spec.Repo); err == nil {
+			a.names = append(a.names, u.Projects[root].EnabledServers...)
+		}
+	}
+	return a
+}

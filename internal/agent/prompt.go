@@ -1,0 +1,132 @@
+package agent
+
+import (
+	"crypto/rand"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"muster/internal/event"
+	"muster/internal/excerpt"
+	"muster/internal/fault"
+	"muster/internal/mail"
+)
+
+const (
+	// maxArgument keeps clear of the kernel's 128 KiB for one argument.
+	maxArgument = 100 << 10
+	// promptName is the prompt's file in the generation's directory.
+	promptName = "prompt.md"
+)
+
+// NewConversation makes the id of a new conversation, a random UUID.
+func NewConversation() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails: the program ends where there is no randomness
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:16])
+}
+
+// Preamble is what every agent is told besides its task: what its checks are, and how to speak to muster.
+func Preamble(spec event.Spec) string {
+	var b strings.Builder
+	b.WriteString("You work unattended, under muster, a supervisor: nobody sits at the keyboard. Your working directory is a " +
+		"git worktree of your own. You need not commit, push or open a pull request: when your turn ends, muster keeps your " +
+		"work, runs the project's checks on it and publishes what passes.\n\n")
+	if len(spec.Checks) == 0 {
+		b.WriteString("This task has no checks.\n")
+	} else {
+		b.WriteString("The checks, which `muster check` (or `muster check NAME`) runs for you at any time:\n")
+		for _, c := range spec.Checks {
+			fmt.Fprintf(&b, "- %s: %s", c.Name, excerpt.Line(c.Run, 300))
+			if c.OnEdit {
+				b.WriteString("  (also run after each of your edits)")
+			}
+			b.WriteByte('\n')
+		}
+	}
+	b.WriteString("\nIn your shell:\n" +
+		"- `muster done` says that the task is done; then end your turn.\n" +
+		"- `muster ask \"QUESTION\"` asks a person, when you cannot go on without one; then end your turn.\n" +
+		"- `muster note \"TEXT\"` says in a few words where you are.\n\n" +
+		"Messages marked [muster mN] come from muster or from the person you work for: treat them as the user's own words. " +
+		"If a check fails you get its output that way; mend the cause, not the check.\n")
+	return b.String()
+}
+
+// tagPattern finds the tags of messages, see event.MessageID.Tag.
+var tagPattern = regexp.MustCompile(`\[muster (m[1-9][0-9]{0,9})\]`)
+
+// tags are the messages whose tag stands in a text, each once, in order.
+func tags(text string) []event.MessageID {
+	if !strings.Contains(text, "[muster m") {
+		return nil
+	}
+	var out []event.MessageID
+	for _, m := range tagPattern.FindAllStringSubmatch(text, -1) {
+		if id := event.MessageID(m[1]); !slices.Contains(out, id) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// tagged is the text of a message with its tag ahead, if it does not bear it already.
+func tagged(m mail.Message) string {
+	if strings.Contains(m.Text, m.ID.Tag()) {
+		return m.Text
+	}
+	return m.ID.Tag() + "\n" + m.Text
+}
+
+// withMessages appends to a text those messages whose tag it does not bear.
+func withMessages(text string, messages []mail.Message) string {
+	for _, m := range messages {
+		if !strings.Contains(text, m.ID.Tag()) {
+			text = strings.TrimRight(text, "\n") + "\n\n" + tagged(m)
+		}
+	}
+	return text
+}
+
+// promptPath is where a launch's prompt file lies.
+func promptPath(l Launch) string { return filepath.Join(l.Home.GenDir(l.Task, l.Gen), promptName) }
+
+// setEnv sets variables in a copy of an environment.
+func setEnv(env []string, name, value string) []string {
+	out := slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return strings.HasPrefix(kv, name+"=") })
+	return append(out, name+"="+value)
+}
+
+// getEnv looks a variable up in an environment; the last one counts.
+func getEnv(env []string, name string) (string, bool) {
+	for _, kv := range slices.Backward(env) {
+		if v, ok := strings.CutPrefix(kv, name+"="); ok {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+// fullEnv is the environment of a preflight with the spec's own on top.
+func fullEnv(p Preflight) []string {
+	env := p.Env
+	for name, value := range p.Spec.Env {
+		env = setEnv(env, name, value)
+	}
+	return env
+}
+
+// checkEnvFrom refuses a spec that names variables which the fleet's environment lacks.
+func checkEnvFrom(p Preflight) error {
+	for _, name := range p.Spec.EnvFrom {
+		if _, ok := getEnv(p.Env, name); !ok {
+			return fault.New(fault.Conflict, "agent %s: env_from names %s, which the fleet's environment lacks", p.Spec.Agent, name).
+				WithHint("Run: export %s=… && muster up", name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,162 @@
+package claude
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"muster/internal/run"
+)
+
+// Version is the version that tests run with.
+const Version = "2.1.197"
+
+// Key is the API key of the user of a test. It is no real one.
+const Key = "test-key-that-is-not-real"
+
+// Path is the program: $MUSTER_TEST_CLAUDE, or the one on the PATH if it has the right version, or one that is
+// installed once into the user's cache directory by npm. The test fails where none can be had.
+func Path(t testing.TB) string {
+	t.Helper()
+	if p := os.Getenv("MUSTER_TEST_CLAUDE"); p != "" {
+		return p
+	}
+	if p, err := run.LookPath("claude", os.Environ()); err == nil && hasVersion(t.Context(), p) {
+		return p
+	}
+	p, err := install(t.Context())
+	if err != nil {
+		t.Fatalf("no Claude Code %s for this test (name one by MUSTER_TEST_CLAUDE): %v", Version, err)
+	}
+	return p
+}
+
+func hasVersion(ctx context.Context, program string) bool {
+	res, err := run.Do(ctx, run.Cmd{
+		Argv: []string{program, "--version"}, Env: []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "DISABLE_AUTOUPDATER=1"},
+	})
+	return err == nil && strings.HasPrefix(string(res.Stdout), Version+" ")
+}
+
+// install gives the program in the cache, installing it first if it is not there. A lock keeps test processes
+// from installing it twice; the last step is a rename, so that a broken installation is never found.
+func install(ctx context.Context) (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find the cache: %w", err)
+	}
+	base := filepath.Join(cache, "muster-test")
+	if err := os.MkdirAll(base, 0o755); err != nil { //nolint:gosec // a cache of public programs
+		return "", fmt.Errorf("make the cache: %w", err)
+	}
+	final := filepath.Join(base, "claude-"+Version)
+	program := filepath.Join(final, "node_modules", ".bin", "claude")
+	unlock, err := lock(final + ".lock")
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if _, err := os.Stat(program); err == nil {
+		return program, nil
+	}
+	scratch, err := os.MkdirTemp(base, "install-")
+	if err != nil {
+		return "", fmt.Errorf("install: %w", err)
+	}
+	defer os.RemoveAll(scratch) //nolint:errcheck // left-overs in a cache do no harm
+	_, err = run.Do(ctx, run.Cmd{
+		Argv: []string{"npm", "install", "--prefix", scratch, "--no-audit", "--no-fund", "@anthropic-ai/claude-code@" + Version},
+		Dir:  scratch, Env: os.Environ(), Timeout: 5 * time.Minute,
+	})
+	if err != nil {
+		return "", fmt.Errorf("install: %w", err)
+	}
+	if err := os.RemoveAll(final); err != nil {
+		return "", fmt.Errorf("install: %w", err)
+	}
+	if err := os.Rename(scratch, final); err != nil {
+		return "", fmt.Errorf("install: %w", err)
+	}
+	return program, nil
+}
+
+func lock(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644) //nolint:gosec // a lock in the user's cache
+	if err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil { //nolint:gosec // a descriptor fits
+		_ = f.Close()
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	return func() { _ = f.Close() }, nil
+}
+
+// User is a user of Claude Code in a directory of the test's own, who has gone through its first dialogs.
+type User struct {
+	Home   string // $HOME
+	Config string // $CLAUDE_CONFIG_DIR
+}
+
+// NewUser makes a user who has finished the onboarding, approved Key and trusts these directories.
+func NewUser(t testing.TB, trusted ...string) User {
+	t.Helper()
+	home, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := User{Home: home, Config: filepath.Join(home, "claude-config")}
+	if err := os.MkdirAll(u.Config, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	projects := map[string]any{}
+	for _, dir := range trusted {
+		real, err := filepath.EvalSymlinks(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		projects[real] = map[string]any{"hasTrustDialogAccepted": true}
+	}
+	u.write(t, ".claude.json", map[string]any{
+		"hasCompletedOnboarding": true, "theme": "dark", "projects": projects,
+		"customApiKeyResponses": map[string]any{"approved": []string{Key[len(Key)-20:]}, "rejected": []string{}},
+	})
+	return u
+}
+
+// Settings writes the user's settings.json.
+func (u User) Settings(t testing.TB, settings map[string]any) {
+	t.Helper()
+	u.write(t, "settings.json", settings)
+}
+
+func (u User) write(t testing.TB, name string, v any) {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(u.Config, name), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Env is the user's environment, with the model at this URL instead of the real one. PATH begins with the
+// program's directory.
+func (u User) Env(t testing.TB, modelURL string) []string {
+	t.Helper()
+	return []string{
+		"HOME=" + u.Home, "CLAUDE_CONFIG_DIR=" + u.Config, "SHELL=/bin/sh", "LANG=C.UTF-8", "TERM=tmux-256color",
+		"PATH=" + filepath.Dir(Path(t)) + string(os.PathListSeparator) + os.Getenv("PATH"),
+		"ANTHROPIC_BASE_URL=" + modelURL, "ANTHROPIC_API_KEY=" + Key,
+		"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1", "DISABLE_AUTOUPDATER=1", "DISABLE_TELEMETRY=1",
+		// A test has its worktree where it likes, root may run it, and no proxy stands before loopback.
+		"NO_PROXY=127.0.0.1,localhost",
+	}
+}
