@@ -109,11 +109,12 @@ func (c *Client) awaitReady(ctx context.Context) error {
 	case <-c.done:
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if strings.HasPrefix(c.refusal, "can't find session") {
-			return ErrNoHub
-		}
 		if c.refusal != "" {
-			return &CommandError{Command: "attach-session", Message: c.refusal}
+			refused := &CommandError{Command: "attach-session", Message: c.refusal}
+			if errors.Is(refused, ErrNoTarget) {
+				return ErrNoHub
+			}
+			return refused
 		}
 		return c.endedErr
 	case <-ctx.Done():

@@ -44,7 +44,8 @@ func (e *CommandError) Is(target error) bool {
 	case ErrNoPane:
 		return strings.HasPrefix(e.Message, "can't find pane")
 	case ErrNoTarget:
-		return strings.HasPrefix(e.Message, "can't find session") || strings.HasPrefix(e.Message, "can't find window")
+		return strings.HasPrefix(e.Message, "can't find session") || strings.HasPrefix(e.Message, "can't find window") ||
+			e.Message == "no sessions" || e.Message == "no current target" // there is not one
 	case ErrDuplicate:
 		return strings.HasPrefix(e.Message, "duplicate session") || strings.HasSuffix(e.Message, "still active")
 	case ErrDeadPane:

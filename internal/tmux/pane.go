@@ -173,7 +173,7 @@ func (c *Client) ExitStatus(ctx context.Context, id PaneID) (code, signal int, k
 			return p.Status, p.Signal, true, nil
 		}
 		_, alive := processStart(p.PID)
-		if alive && (!p.Dead || pause > 10) {
+		if alive && (!p.Dead || pause > 50) {
 			return 0, 0, false, nil // it lives, or closed its terminal and goes on without
 		}
 		if pause == 0 {

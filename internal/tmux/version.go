@@ -21,9 +21,10 @@ type Version struct {
 // oldest is the first release with everything that muster uses.
 var oldest = Version{Major: 3, Minor: 2}
 
-// ParseVersion reads what `tmux -V` or #{version} says: "tmux 3.3a", "3.4", "next-3.8", "master".
+// ParseVersion reads what `tmux -V` or #{version} says: "tmux 3.3a", "3.4", "tmux next-3.8", "master".
 func ParseVersion(text string) (Version, error) {
-	s := strings.TrimPrefix(strings.TrimSpace(text), "tmux ")
+	s := strings.TrimSpace(text)
+	s = s[strings.LastIndexByte(s, ' ')+1:] // before it the program calls itself by the name it was run under
 	if s == "master" {
 		return Version{Major: 99, Suffix: s}, nil
 	}

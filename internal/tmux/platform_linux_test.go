@@ -1,0 +1,74 @@
+package tmux_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"muster/internal/tmux/tmuxtest"
+)
+
+// hasOwnProgram: /proc/PID/exe runs the program of a process.
+const hasOwnProgram = true
+
+// copyTmux copies the installed program.
+func copyTmux(t *testing.T, to string) {
+	t.Helper()
+	from, err := exec.LookPath("tmux")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, b, 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTheServerMayOpenManyDescriptors(t *testing.T) {
+	t.Parallel()
+	c, _, _ := tmuxtest.Connect(t)
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", c.Identity().PID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for l := range strings.SplitSeq(string(b), "\n") {
+		if rest, ok := strings.CutPrefix(l, "Max open files"); ok {
+			soft, hard := strings.Fields(rest)[0], strings.Fields(rest)[1]
+			if soft != "65536" && soft != hard {
+				t.Errorf("limit %s of %s, want 65536 or all", soft, hard)
+			}
+			return
+		}
+	}
+	t.Errorf("no limit in %s", b)
+}
+
+func TestAnIdleConnectionCostsNothing(t *testing.T) {
+	t.Parallel()
+	c, s, dir := tmuxtest.Connect(t)
+	for i := range 5 {
+		open(t, c, dir, fmt.Sprint("t", i), sleeper...)
+	}
+	client := clients(t, s)[0]
+	ticks := func(pid string) string {
+		b, err := os.ReadFile("/proc/" + pid + "/stat")
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')'):]))
+		return f[12] + " " + f[13]
+	}
+	server := fmt.Sprint(c.Identity().PID)
+	time.Sleep(200 * time.Millisecond) // let what was started settle
+	before := ticks(server) + ", " + ticks(client)
+	time.Sleep(time.Second)
+	if after := ticks(server) + ", " + ticks(client); after != before {
+		t.Errorf("CPU ticks of server and client while idle: %s, then %s", before, after)
+	}
+}
