@@ -1,0 +1,265 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// fastClock runs a hundred times as fast as the wall's.
+type fastClock struct{ began time.Time }
+
+const fast = 100
+
+func (c fastClock) Now() time.Time { return c.began.Add(time.Since(c.began) * fast) }
+
+func (c fastClock) Timer(d time.Duration) (<-chan time.Time, func()) {
+	return wallClock{}.Timer(d / fast)
+}
+
+// The world of a keeper under test is a directory: `pids` gets a line from each supervisor, `say` tells the
+// supervisor how to end, `down` and `gone` answer the keeper's questions, `revived` is its act, `log` its words.
+func world(dir, name string) string { return filepath.Join(dir, name) }
+
+func there(dir, name string) bool {
+	_, err := os.Stat(world(dir, name))
+	return err == nil
+}
+
+func keeperOf(dir string) Keeper {
+	return Keeper{
+		Supervise: []string{os.Args[0], dir}, Env: []string{roleVar + "=supervise"}, LockPath: world(dir, "keeper.lock"),
+		Down:       func() bool { return there(dir, "down") },
+		ServerGone: func(context.Context) bool { return there(dir, "gone") },
+		Revive: func(context.Context) error {
+			held, err := Held(world(dir, "keeper.lock"))
+			note(dir, "revived", fmt.Sprintf("lock held: %v %v", held, err))
+			if there(dir, "broken") {
+				return errors.New("no server today")
+			}
+			return nil
+		},
+		Log:   func(s string) { note(dir, "log", s) },
+		Clock: fastClock{time.Now()},
+	}
+}
+
+// note appends a line.
+func note(dir, name, line string) {
+	f, err := os.OpenFile(world(dir, name), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		panic(err)
+	}
+	defer f.Close() //nolint:errcheck // a test's note
+	fmt.Fprintln(f, line)
+}
+
+func playKeeper(dir string) int {
+	return ExitStatus(keeperOf(dir).Serve(context.Background()))
+}
+
+// playSupervisor ends as `say` tells it: "crash", "ok"; without it lives until SIGTERM, then says bye.
+func playSupervisor(dir string) int {
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	note(dir, "pids", strconv.Itoa(os.Getpid()))
+	if signal.Ignored(syscall.SIGHUP) {
+		note(dir, "log", "the supervisor was born deaf to SIGHUP")
+	}
+	b, _ := os.ReadFile(world(dir, "say"))
+	switch string(b) {
+	case "crash":
+		return 1
+	case "ok":
+		return 0
+	}
+	<-term
+	note(dir, "log", "bye")
+	return 0
+}
+
+func pids(t *testing.T, dir string) []string {
+	t.Helper()
+	return strings.Fields(read(t, world(dir, "pids")))
+}
+
+func TestKeeperRestartsWithGrowingDelay(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, world(dir, "say"), "crash")
+	cmd := program("keep", dir)
+	started(t, cmd)
+	eventually(t, "it crashed 5 times", func() bool { return len(pids(t, dir)) >= 5 })
+	log := read(t, world(dir, "log"))
+	for i, delay := range []string{"1s", "2s", "4s", "8s"} {
+		lines := strings.Split(log, "\n")
+		if !strings.Contains(lines[i], "exit status 1") || !strings.HasSuffix(lines[i], "again in "+delay) {
+			t.Errorf("line %d is %q, want delay %s", i, lines[i], delay)
+		}
+	}
+	// Told to be down: the next one ends well and the keeper with it.
+	write(t, world(dir, "down"), "")
+	write(t, world(dir, "say"), "ok")
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("keeper ended with %v", err)
+	}
+	if there(dir, "revived") {
+		t.Error("revived a fleet that was told to be down")
+	}
+}
+
+func TestKeeperRestartsAKilledSupervisorAndOneThatEndedUnasked(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	started(t, program("keep", dir))
+	eventually(t, "it runs", func() bool { return len(pids(t, dir)) == 1 })
+	first := identify(t, pids(t, dir)[0])
+	if err := first.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it runs again", func() bool { return len(pids(t, dir)) == 2 })
+	if err := identify(t, pids(t, dir)[1]).Signal(syscall.SIGTERM); err != nil { // ends with status 0
+		t.Fatal(err)
+	}
+	eventually(t, "it runs once more", func() bool { return len(pids(t, dir)) == 3 })
+}
+
+func TestKeeperForgivesAfterAHealthyLife(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, world(dir, "say"), "crash")
+	started(t, program("keep", dir))
+	eventually(t, "it crashed", func() bool { return len(pids(t, dir)) >= 3 })
+	if err := os.Remove(world(dir, "say")); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	eventually(t, "one lives", func() bool {
+		n = len(pids(t, dir))
+		return identify(t, pids(t, dir)[n-1]).Alive() && strings.Count(read(t, world(dir, "log")), "again in") == n-1
+	})
+	last := identify(t, pids(t, dir)[n-1])
+	lived := time.Now()
+	eventually(t, "it lived a minute of its own time", func() bool { return time.Since(lived) > healthyLife/fast*5/4 })
+	if err := last.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "its end is said", func() bool { return strings.Count(read(t, world(dir, "log")), "again in") >= n })
+	lines := strings.Split(strings.TrimSpace(read(t, world(dir, "log"))), "\n")
+	if got := lines[n-1]; !strings.HasSuffix(got, "again in 1s") {
+		t.Errorf("after a healthy life: %q, want a delay of 1s", got)
+	}
+}
+
+func TestOnlyOneKeeper(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first := started(t, program("keep", dir))
+	eventually(t, "it runs", func() bool { return len(pids(t, dir)) == 1 })
+	if code, said := finish(t, program("keep", dir)); code != 0 || len(pids(t, dir)) != 1 {
+		t.Errorf("second keeper: exit %d, said %q, supervisors %q", code, said, pids(t, dir))
+	}
+	if pid, ok := Holder(world(dir, "keeper.lock")); !ok || pid != first.PID {
+		t.Errorf("Holder = %d, %v", pid, ok)
+	}
+}
+
+func TestKeeperSurvivesAHangUpAndKeys(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	keeper := started(t, program("keep", dir))
+	eventually(t, "it runs", func() bool { return len(pids(t, dir)) == 1 })
+	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP} {
+		if err := keeper.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Its probes after the hang-up are over, the server lives: nothing changed.
+	supervisor := identify(t, pids(t, dir)[0])
+	began := time.Now()
+	eventually(t, "the probes are over", func() bool { return time.Since(began) > 2*lastProbe*2/fast })
+	if !keeper.Alive() || !supervisor.Alive() || len(pids(t, dir)) != 1 || there(dir, "revived") {
+		t.Errorf("keeper %v, supervisor %v, supervisors %q", keeper.Alive(), supervisor.Alive(), pids(t, dir))
+	}
+	if strings.Contains(read(t, world(dir, "log")), "deaf") {
+		t.Error("the supervisor inherited the keeper's deafness")
+	}
+}
+
+func TestKeeperBringsTheFleetBackWhenTheServerDies(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cmd := program("keep", dir)
+	keeper := started(t, cmd)
+	eventually(t, "it runs", func() bool { return len(pids(t, dir)) == 1 })
+	if err := keeper.Signal(syscall.SIGHUP); err != nil { // comes before the server is really gone
+		t.Fatal(err)
+	}
+	write(t, world(dir, "gone"), "")
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("keeper ended with %v", err)
+	}
+	if got := read(t, world(dir, "revived")); got != "lock held: false <nil>\n" {
+		t.Errorf("revived: %q", got)
+	}
+	if !strings.Contains(read(t, world(dir, "log")), "bye") || identify(t, pids(t, dir)[0]).Alive() {
+		t.Error("the supervisor was not ended in good order")
+	}
+}
+
+func TestKeeperDoesNotReviveAFleetThatIsDown(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cmd := program("keep", dir)
+	keeper := started(t, cmd)
+	eventually(t, "it runs", func() bool { return len(pids(t, dir)) == 1 })
+	write(t, world(dir, "down"), "")
+	write(t, world(dir, "gone"), "")
+	if err := keeper.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil || there(dir, "revived") {
+		t.Errorf("keeper ended with %v, revived %v", err, there(dir, "revived"))
+	}
+}
+
+func TestKeeperNoticesTheServersDeathByItsChilds(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, world(dir, "gone"), "")
+	write(t, world(dir, "broken"), "")
+	write(t, world(dir, "say"), "crash")
+	cmd := program("keep", dir)
+	started(t, cmd)
+	eventually(t, "it tried twice", func() bool { return strings.Count(read(t, world(dir, "revived")), "\n") >= 2 })
+	if err := os.Remove(world(dir, "broken")); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil || len(pids(t, dir)) != 1 {
+		t.Errorf("keeper ended with %v, supervisors %q", err, pids(t, dir))
+	}
+}
+
+func TestKeeperEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	var err error
+	wg.Go(func() { err = keeperOf(dir).Serve(ctx) })
+	eventually(t, "it runs", func() bool { return len(pids(t, dir)) == 1 })
+	cancel()
+	wg.Wait()
+	if !errors.Is(err, context.Canceled) || identify(t, pids(t, dir)[0]).Alive() {
+		t.Errorf("Serve = %v, supervisor alive: %v", err, identify(t, pids(t, dir)[0]).Alive())
+	}
+}

@@ -1,0 +1,386 @@
+package launch
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/host"
+)
+
+// job is a job in directories of its own.
+type job struct {
+	Job
+	path string
+}
+
+func newJob(t *testing.T, steps ...Step) *job {
+	t.Helper()
+	dir := t.TempDir()
+	work := filepath.Join(dir, "work")
+	if err := os.Mkdir(work, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return &job{path: filepath.Join(dir, "job.json"), Job: Job{
+		Task: event.NewTaskID(3), Gen: 1, Name: "round 1", Dir: work, Env: []string{"PATH=/usr/bin:/bin"},
+		Lock: filepath.Join(dir, "check"), Out: filepath.Join(dir, "out"), Wake: filepath.Join(dir, "wake"), Steps: steps,
+	}}
+}
+
+func (j *job) write(t *testing.T) string {
+	t.Helper()
+	if err := WriteJob(j.path, j.Job); err != nil {
+		t.Fatal(err)
+	}
+	return j.path
+}
+
+// run runs the job in this process and gives its result and what its pane showed.
+func (j *job) run(t *testing.T) (JobResult, string) {
+	t.Helper()
+	var pane bytes.Buffer
+	if err := RunJob(t.Context(), j.write(t), &pane); err != nil {
+		t.Fatalf("RunJob: %v; pane: %s", err, pane.String())
+	}
+	return j.result(t), pane.String()
+}
+
+func (j *job) result(t *testing.T) JobResult {
+	t.Helper()
+	r, ok, err := ReadResult(j.Out)
+	if err != nil || !ok {
+		t.Fatalf("ReadResult: %v, %v", ok, err)
+	}
+	return r
+}
+
+func TestJobRunsAllStepsAndTellsHowEachWent(t *testing.T) {
+	t.Parallel()
+	j := newJob(t,
+		Step{Name: "green", Run: "pwd; echo err >&2"},
+		Step{Name: "red", Run: "echo bad; exit 1"},
+		Step{Name: "odd.name-9_", Run: "exit 42"},
+		Step{Name: "killed", Run: "kill -9 $$"},
+		Step{Name: "slow", Run: "echo begun; exec sleep 60", Timeout: 300 * time.Millisecond},
+		Step{Name: "last", Run: "cat; env"},
+	)
+	j.Env = append(j.Env, "A=b", MarkVar+"=/outer")
+	r, pane := j.run(t)
+	type how struct {
+		exit, signal int
+		timedOut     bool
+		log          string
+	}
+	want := []how{
+		{0, 0, false, j.Dir + "\nerr\n"},
+		{1, 0, false, "bad\n"},
+		{42, 0, false, ""},
+		{-1, 9, false, ""},
+		{-1, 0, true, "begun\n"},
+		{0, 0, false, ""},
+	}
+	if len(r.Steps) != len(want) || r.Error != "" || r.V != 1 || r.Ended.Before(r.Started) {
+		t.Fatalf("result %+v", r)
+	}
+	for i, s := range r.Steps {
+		if got := (how{s.Exit, s.Signal, s.TimedOut, want[i].log}); got != want[i] {
+			t.Errorf("%s: %+v, want %+v", s.Name, got, want[i])
+		}
+		log := read(t, s.Log)
+		if s.Name == "last" {
+			for _, kv := range []string{"PATH=/usr/bin:/bin", "A=b", MarkVar + "=" + j.Out} {
+				if !strings.Contains(log, kv+"\n") {
+					t.Errorf("environment %q lacks %s", log, kv)
+				}
+			}
+			if strings.Contains(log, "/outer") {
+				t.Errorf("environment %q has two marks", log)
+			}
+		} else if log != want[i].log {
+			t.Errorf("%s: log %q, want %q", s.Name, log, want[i].log)
+		}
+		if int(s.LogBytes) != len(log) || s.Truncated || s.Ended.Before(s.Started) || s.Run != j.Steps[i].Run {
+			t.Errorf("%s: %+v, log of %d bytes", s.Name, s, len(log))
+		}
+		if !strings.Contains(pane, log) || !strings.Contains(pane, s.Name+": ") {
+			t.Errorf("pane does not show %s", s.Name)
+		}
+		if _, err := os.Stat(j.stepPath(s.Name)); err != nil {
+			t.Errorf("%s has no file of its own: %v", s.Name, err)
+		}
+	}
+	if read(t, j.Wake) == "" {
+		t.Error("the wake file was not touched")
+	}
+	// Done is done.
+	if err := os.Remove(j.Wake); err != nil {
+		t.Fatal(err)
+	}
+	var again bytes.Buffer
+	if err := RunJob(t.Context(), j.path, &again); err != nil || again.Len() > 0 || read(t, j.Wake) == "" {
+		t.Errorf("second run: %v, pane %q, wake %q", err, again.String(), read(t, j.Wake))
+	}
+}
+
+func TestJobKeepsBothEndsOfALongLog(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, Step{Name: "noisy", Run: `echo FIRST; i=0; while [ $i -lt 3000 ]; do echo "line $i of noise"; i=$((i+1)); done; echo LAST`})
+	j.MaxLog = 8 << 10
+	r, pane := j.run(t)
+	log := read(t, r.Steps[0].Log)
+	if !strings.HasPrefix(log, "FIRST\nline 0 ") || !strings.HasSuffix(log, "line 2999 of noise\nLAST\n") {
+		t.Errorf("log begins %.40q and ends %.40q", log, log[len(log)-40:])
+	}
+	lost := r.Steps[0].LogBytes - j.MaxLog
+	if note := fmt.Sprintf("\n[... %d bytes left out ...]\n", lost); !strings.Contains(log, note) || len(log) != int(j.MaxLog)+len(note) {
+		t.Errorf("log of %d bytes lacks %q", len(log), note)
+	}
+	if !r.Steps[0].Truncated || !strings.Contains(pane, "line 1500 of noise") {
+		t.Errorf("truncated %v; the pane must show all", r.Steps[0].Truncated)
+	}
+}
+
+func TestStepLogLosesNothingButTheMiddle(t *testing.T) {
+	t.Parallel()
+	whole := make([]byte, 999)
+	for i := range whole {
+		whole[i] = byte('a' + i%26)
+	}
+	for total := 0; total < len(whole); total += 37 {
+		for _, chunk := range []int{1, 7, 64, 100, 500} {
+			path := filepath.Join(t.TempDir(), "log")
+			l, err := newStepLog(path, 128, io.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for at := 0; at < total; at += chunk {
+				_, _ = l.Write(whole[at:min(at+chunk, total)])
+			}
+			n, cut, err := l.close()
+			want := string(whole[:total])
+			if total > 128 {
+				want = fmt.Sprintf("%s\n[... %d bytes left out ...]\n%s", want[:64], total-128, want[total-64:])
+			}
+			if got := read(t, path); got != want || int(n) != total || cut != (total > 128) || err != nil {
+				t.Fatalf("%d bytes in chunks of %d: %d, %v, %v\n got %q\nwant %q", total, chunk, n, cut, err, got, want)
+			}
+		}
+	}
+}
+
+func TestJobEndsWhatAStepLeavesBehind(t *testing.T) {
+	t.Parallel()
+	j := newJob(t,
+		// One in the step's group with a cleared environment, one that holds the output open.
+		Step{Name: "daemons", Run: `env -i sleep 61 >/dev/null 2>&1 & echo $! >> pids; sleep 62 & echo $! >> pids; exit 0`},
+		Step{Name: "slow", Run: `sleep 63 & echo $! >> pids; wait`, Timeout: 200 * time.Millisecond},
+		Step{Name: "after", Run: "true"},
+	)
+	decoy := exec.Command("sleep", "62")
+	started(t, decoy)
+	r, _ := j.run(t)
+	if len(r.Steps) != 3 || r.Steps[0].Exit != 0 || !r.Steps[1].TimedOut {
+		t.Fatalf("result %+v", r)
+	}
+	pids := strings.Fields(read(t, filepath.Join(j.Dir, "pids")))
+	if len(pids) != 3 {
+		t.Fatalf("pids %q", pids)
+	}
+	for _, s := range pids {
+		if p := identify(t, s); p.Alive() {
+			t.Errorf("process %s outlived its step", s)
+		}
+	}
+	if p := identify(t, strconv.Itoa(decoy.Process.Pid)); !p.Alive() {
+		t.Error("the decoy was ended")
+	}
+}
+
+// identify gives a process by a pid that a script wrote; the zero Process, which is not alive, if it is gone.
+func identify(t *testing.T, s string) host.Process {
+	t.Helper()
+	pid, err := strconv.Atoi(strings.TrimSpace(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := host.Identify(pid)
+	if err != nil && !errors.Is(err, host.ErrGone) {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestJobOutlivesItsTerminal(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, Step{Name: "long", Run: `echo $$ > pid; while [ ! -e go ]; do sleep 0.02; done; echo late; yes | head -c 100000`}, Step{Name: "next", Run: "echo more"})
+	cmd := program("launch", j.write(t))
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout, cmd.Stderr = w, w
+	p := started(t, cmd)
+	_ = w.Close()
+	eventually(t, "the step runs", func() bool { return read(t, filepath.Join(j.Dir, "pid")) != "" })
+	_ = r.Close() // whoever read is gone: every write fails from now on
+	for range 3 {
+		if err := p.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, filepath.Join(j.Dir, "go"), "")
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("the runner ended with %v", err)
+	}
+	res := j.result(t)
+	if len(res.Steps) != 2 || res.Steps[0].Exit != 0 || res.Steps[0].LogBytes != 100005 || read(t, res.Steps[1].Log) != "more\n" {
+		t.Errorf("result %+v", res)
+	}
+}
+
+func TestJobIsNotHeldUpByATerminalThatTakesNothing(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, Step{Name: "noisy", Run: `yes | head -c 1000000`, Timeout: 20 * time.Second})
+	cmd := program("launch", j.write(t))
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close() //nolint:errcheck // never read: the pipe fills up
+	cmd.Stdout, cmd.Stderr = w, nil
+	started(t, cmd)
+	_ = w.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("the runner ended with %v", err)
+	}
+	if s := j.result(t).Steps[0]; s.Exit != 0 || s.TimedOut || s.LogBytes != 1000000 {
+		t.Errorf("result %+v", s)
+	}
+}
+
+func TestKilledJobHasNoResultAndRunsAgain(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, Step{Name: "one", Run: `echo $$ >> pids; [ -e again ] || sleep 60`})
+	cmd := program("launch", j.write(t))
+	p := started(t, cmd)
+	pids := filepath.Join(j.Dir, "pids")
+	eventually(t, "the step runs", func() bool { return read(t, pids) != "" })
+	orphan := identify(t, read(t, pids))
+
+	code, said := finish(t, program("launch", j.path))
+	if code != LockHeld || !strings.Contains(said, "round 1") {
+		t.Errorf("second runner beside the first: exit %d, said %q", code, said)
+	}
+	if err := p.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if _, ok, err := ReadResult(j.Out); ok || err != nil {
+		t.Errorf("a result of a killed job: %v, %v", ok, err)
+	}
+	write(t, filepath.Join(j.Dir, "again"), "")
+	if code, said := finish(t, program("launch", j.path)); code != 0 {
+		t.Fatalf("again: exit %d, said %q", code, said)
+	}
+	if r := j.result(t); len(r.Steps) != 1 || r.Steps[0].Exit != 0 {
+		t.Errorf("result %+v", r)
+	}
+	if orphan.Alive() {
+		t.Error("the killed run's step still runs")
+	}
+}
+
+func TestJobThatIsCancelledHasNoResult(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, Step{Name: "one", Run: `echo $$ > pid; sleep 60`})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+			if _, err := os.Stat(filepath.Join(j.Dir, "pid")); err == nil {
+				break
+			}
+		}
+		cancel()
+	}()
+	began := time.Now()
+	err := RunJob(ctx, j.write(t), io.Discard)
+	if !errors.Is(err, context.Canceled) || time.Since(began) > 20*time.Second {
+		t.Errorf("RunJob: %v after %v", err, time.Since(began))
+	}
+	if _, ok, err := ReadResult(j.Out); ok || err != nil {
+		t.Errorf("result: %v, %v", ok, err)
+	}
+	if p := identify(t, read(t, filepath.Join(j.Dir, "pid"))); p.Alive() {
+		t.Error("the step lives")
+	}
+}
+
+func TestNeverMoreStepsAtOnceThanSlots(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	slots := []string{filepath.Join(dir, "slot.0"), filepath.Join(dir, "slot.1")}
+	log := filepath.Join(dir, "log")
+	var cmds []*exec.Cmd
+	var jobs []*job
+	for range 6 {
+		j := newJob(t, Step{Name: "one", Run: `echo + >> "$LOG"; sleep 0.3; echo - >> "$LOG"`})
+		j.SlotPaths, j.Env = slots, append(j.Env, "LOG="+log)
+		cmd := program("launch", j.write(t))
+		started(t, cmd)
+		cmds, jobs = append(cmds, cmd), append(jobs, j)
+	}
+	for i, cmd := range cmds {
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("job %d: %v", i, err)
+		}
+		if r := jobs[i].result(t); len(r.Steps) != 1 || r.Steps[0].Exit != 0 {
+			t.Errorf("job %d: %+v", i, r)
+		}
+	}
+	now, most := 0, 0
+	for _, c := range strings.Fields(read(t, log)) {
+		if c == "+" {
+			now++
+		} else {
+			now--
+		}
+		most = max(most, now)
+	}
+	if most != 2 {
+		t.Errorf("%d ran at once, want 2", most)
+	}
+}
+
+func TestJobThatCannotRunSaysSo(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, Step{Name: "one", Run: "true"})
+	j.Dir += "/gone"
+	err := RunJob(t.Context(), j.write(t), io.Discard)
+	wantCode(t, err, fault.NotFound, "/gone")
+	if r := j.result(t); !strings.Contains(r.Error, "/gone") || len(r.Steps) != 0 {
+		t.Errorf("result %+v", r)
+	}
+	for name, step := range map[string]Step{
+		"dots": {Name: "..", Run: "x"}, "slash": {Name: "a/b", Run: "x"}, "empty": {Run: "x"},
+		"long": {Name: strings.Repeat("x", 65), Run: "x"}, "no command": {Name: "x"}, "newline": {Name: "a\n", Run: "x"},
+	} {
+		j := newJob(t, step)
+		if err := WriteJob(j.path, j.Job); fault.CodeOf(err) != fault.Usage {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	twice := newJob(t, Step{Name: "a", Run: "x"}, Step{Name: "a", Run: "y"})
+	wantCode(t, WriteJob(twice.path, twice.Job), fault.Usage, "twice")
+}
