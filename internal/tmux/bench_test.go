@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"testing"
 
-	"muster/internal/tmux"
 	"muster/internal/tmux/tmuxtest"
 )
 
@@ -55,12 +54,10 @@ func BenchmarkPanes100(b *testing.B) {
 func BenchmarkPaste64K(b *testing.B) {
 	c, _, dir := tmuxtest.Connect(b)
 	p := open(b, c, dir, "t1", "sh", "-c", "stty raw -echo; exec cat >/dev/null")
-	text := string(make([]byte, 0)) + fmt.Sprintf("%065536d", 0)
+	text := fmt.Sprintf("%065536d", 0)
 	for b.Loop() {
 		if err := c.Paste(b.Context(), p.ID, text); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
-
-var _ = tmux.CallTimeout

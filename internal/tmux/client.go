@@ -161,24 +161,26 @@ func (c *Client) Close() {
 	c.wg.Wait()
 }
 
-// plain are the commands that answer a line with exactly one block and never wait.
-var plain = map[string]bool{ //nolint:gochecknoglobals // a table, never written
-	"break-pane": true, "capture-pane": true, "clear-history": true, "copy-mode": true, "delete-buffer": true,
-	"detach-client": true, "display-message": true, "has-session": true, "join-pane": true, "kill-pane": true,
-	"kill-session": true, "kill-window": true, "list-buffers": true, "list-clients": true, "list-commands": true,
-	"list-keys": true, "list-panes": true, "list-sessions": true, "list-windows": true, "load-buffer": true,
-	"move-window": true, "new-session": true, "new-window": true, "paste-buffer": true, "pipe-pane": true,
-	"refresh-client": true, "rename-session": true, "rename-window": true, "resize-pane": true,
-	"resize-window": true, "respawn-pane": true, "select-pane": true, "select-window": true, "send-keys": true,
-	"set-buffer": true, "set-environment": true, "set-hook": true, "set-option": true, "show-buffer": true,
-	"show-environment": true, "show-options": true, "split-window": true, "swap-pane": true, "unlink-window": true,
+// isPlain tells whether a command, by its full name, answers a line with exactly one block and never waits.
+func isPlain(command string) bool {
+	switch command {
+	case "break-pane", "capture-pane", "clear-history", "copy-mode", "delete-buffer", "detach-client",
+		"display-message", "has-session", "join-pane", "kill-pane", "kill-session", "kill-window", "list-buffers",
+		"list-clients", "list-commands", "list-keys", "list-panes", "list-sessions", "list-windows", "load-buffer",
+		"move-window", "new-session", "new-window", "paste-buffer", "pipe-pane", "refresh-client",
+		"rename-session", "rename-window", "resize-pane", "resize-window", "respawn-pane", "select-pane",
+		"select-window", "send-keys", "set-buffer", "set-environment", "set-hook", "set-option", "show-buffer",
+		"show-environment", "show-options", "split-window", "swap-pane", "unlink-window":
+		return true
+	}
+	return false
 }
 
 // Do sends one plain command, by its full name, with its words exactly as given, and gives the lines that it
 // prints. A *CommandError is tmux's refusal. When the deadline passes (ctx's, at most CallTimeout) it is not
 // known whether the command ran, and a late reply is thrown away. Calls are pipelined: many may be under way.
 func (c *Client) Do(ctx context.Context, args ...string) ([]string, error) {
-	if len(args) == 0 || !plain[args[0]] {
+	if len(args) == 0 || !isPlain(args[0]) {
 		return nil, fault.New(fault.Usage, "not a plain tmux command: %q", args)
 	}
 	for _, a := range args {

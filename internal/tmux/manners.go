@@ -21,10 +21,8 @@ func (c *Client) Manners(ctx context.Context, ev Event) error {
 
 // windowFormat is what Reconcile needs to know of a window: at last whether a pane in it is ours. A window
 // without one belongs to a person, and its size is no concern of ours.
-var windowFormat = strings.Join([]string{ //nolint:gochecknoglobals // a constant, but for the join
-	"#{session_id}", "#{session_attached}", "#{window_id}", "#{window_width}", "#{window_height}",
-	"#{window-size}", "#{P:" + onlyHex(roleOption) + "}",
-}, "\t")
+const windowFormat = "#{session_id}\t#{session_attached}\t#{window_id}\t#{window_width}\t#{window_height}\t" +
+	"#{window-size}\t#{P:" + roleMark + "}"
 
 // Reconcile brings all windows of ours to the size that fits who looks at them now: people are counted, events are
 // not, so that the second of two viewers keeps his size and nothing is lost while we were away. Call it

@@ -41,17 +41,18 @@ type Pane struct {
 	Role        string // @muster_window: which window of its task it is, whatever the window is called now
 }
 
-// paneFormat is one line per pane. The names come last: only they may hold what we did not choose.
-var paneFormat = strings.Join([]string{ //nolint:gochecknoglobals // a constant, but for the join
-	"#{pane_id}", "#{window_id}", "#{session_id}", "#{pane_pid}", "#{pane_dead}", "#{pane_dead_status}",
-	"#{pane_dead_signal}", "#{pane_in_mode}", "#{session_attached}", "#{window_width}", "#{window_height}",
-	onlyHex(taskOption), onlyHex(genOption), onlyHex(roleOption), "#{session_name}", "#{window_name}",
-}, "\t")
+// A mark expands to its option's value if that is hex, and to nothing else: an agent can set options, too.
+const (
+	taskMark = "#{?#{m:*[!0-9a-f]*,#{" + taskOption + "}},,#{" + taskOption + "}}"
+	genMark  = "#{?#{m:*[!0-9a-f]*,#{" + genOption + "}},,#{" + genOption + "}}"
+	roleMark = "#{?#{m:*[!0-9a-f]*,#{" + roleOption + "}},,#{" + roleOption + "}}"
+)
 
-// onlyHex expands to an option's value if it is hex, and to nothing else: an agent can set options, too.
-func onlyHex(option string) string {
-	return "#{?#{m:*[!0-9a-f]*,#{" + option + "}},,#{" + option + "}}"
-}
+// paneFormat is one line per pane. The names come last: only they may hold what we did not choose.
+const paneFormat = "#{pane_id}\t#{window_id}\t#{session_id}\t#{pane_pid}\t" +
+	"#{pane_dead}\t#{pane_dead_status}\t#{pane_dead_signal}\t#{pane_in_mode}\t" +
+	"#{session_attached}\t#{window_width}\t#{window_height}\t" +
+	taskMark + "\t" + genMark + "\t" + roleMark + "\t#{session_name}\t#{window_name}"
 
 func encode(s string) string { return hex.EncodeToString([]byte(s)) }
 
