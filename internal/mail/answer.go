@@ -95,13 +95,14 @@ func (b Box) AwaitWhile(ctx context.Context, request string, parent int) (Answer
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return a, err
 		}
-		err = p.wait(ctx, parent)
-		if err == nil {
-			p.drain()
-			continue
-		}
+		err = wait(ctx, parent, p.r)
+		// The ring stays in the pipe for others who await the same answer.
 		if a, late := readAnswer(path); late == nil {
-			return a, nil // it came in the same moment
+			return a, nil // also if it came in the moment of the end
+		}
+		if err == nil {
+			p.drain() // no answer rang
+			continue
 		}
 		if ctx.Err() != nil {
 			return Answer{}, fmt.Errorf("request %s: %w: %w", request, ErrNoAnswer, err)

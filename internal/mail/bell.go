@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -70,7 +71,8 @@ func (b Box) Waiter(newest bool) (release func(), err error) {
 		return nil, fmt.Errorf("lock waiter: %w", &os.PathError{Op: "open", Path: path, Err: err})
 	}
 	release = sync.OnceFunc(func() {
-		unix.Close(fd) //nolint:errcheck // the lock goes with the descriptor
+		_ = os.Remove(b.turn(os.Getpid())) // a left-over is removed by the next waiter
+		unix.Close(fd)                     //nolint:errcheck // the lock goes with the descriptor
 	})
 	// Waiters hold the lock shared, so that it tells whether any lives.
 	if !newest && unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) != nil {
@@ -80,16 +82,39 @@ func (b Box) Waiter(newest bool) (release func(), err error) {
 	// It fails only while another waiter is just at the line above. To go on without costs at worst a second
 	// waiter for this agent; to block could cost this one's life.
 	_ = unix.Flock(fd, unix.LOCK_SH|unix.LOCK_NB)
-	if err := replaceFile(b.token(), []byte(strconv.Itoa(os.Getpid())), transient); err != nil {
+	pid := os.Getpid()
+	if err := makeFIFO(b.turn(pid)); err != nil {
 		release()
 		return nil, fmt.Errorf("become waiter: %w", err)
 	}
-	if err := b.Ring(); err != nil {
+	if err := replaceFile(b.token(), []byte(strconv.Itoa(pid)), transient); err != nil {
 		release()
-		return nil, err
+		return nil, fmt.Errorf("become waiter: %w", err)
 	}
+	b.tellOthers(pid)
 	return release, nil
 }
+
+// tellOthers wakes all other waiters, each by a pipe of its own: one common bell would be emptied by the first to
+// wake, and the others would sleep on.
+func (b Box) tellOthers(pid int) {
+	pipes, _ := filepath.Glob(b.turnPrefix() + "*") // its only error is a bad pattern
+	for _, path := range pipes {
+		other, err := strconv.Atoi(strings.TrimPrefix(path, b.turnPrefix()))
+		if err != nil || other == pid {
+			continue
+		}
+		if isGone(other) {
+			_ = os.Remove(path) // left by a killed one; a process that gets this id again makes it anew
+			continue
+		}
+		_ = ring(path) // it may be gone by now, and looks at the token itself before it sleeps
+	}
+}
+
+// turn is the pipe by which the waiter with this process id learns that it was replaced.
+func (b Box) turn(pid int) string { return b.turnPrefix() + strconv.Itoa(pid) }
+func (b Box) turnPrefix() string  { return filepath.Join(b.Dir, "waiter.turn.") }
 
 // token names the process that became waiter last.
 func (b Box) token() string { return filepath.Join(b.Dir, "waiter") }
@@ -113,6 +138,12 @@ func (b Box) ListenWhile(ctx context.Context, parent int) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	defer p.close()
+	turn, err := openPipe(b.turn(os.Getpid()))
+	if err == nil {
+		defer turn.close()
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("listen: %w", err)
+	}
 	if parent == 1 || parent > 0 && isGone(parent) {
 		return ErrParentGone // before a message is given to the dead
 	}
@@ -123,7 +154,7 @@ func (b Box) ListenWhile(ctx context.Context, parent int) error {
 	if ids, err := b.list(waitingSuffix); err != nil || len(ids) > 0 {
 		return err
 	}
-	err = p.wait(ctx, parent)
+	err = wait(ctx, parent, p.r, turn.r)
 	// The ring may be meant for the one that replaced us, so it is left in the bell for it.
 	if b.isReplaced() {
 		return ErrReplaced
@@ -145,12 +176,12 @@ type pipe struct{ r, w int }
 func openPipe(path string) (pipe, error) {
 	r, err := openFIFO(path, unix.O_RDONLY)
 	if err != nil {
-		return pipe{}, err
+		return pipe{-1, -1}, err
 	}
 	w, err := openFIFO(path, unix.O_WRONLY)
 	if err != nil {
 		unix.Close(r) //nolint:errcheck // the first error counts
-		return pipe{}, err
+		return pipe{-1, -1}, err
 	}
 	return pipe{r, w}, nil
 }
@@ -174,42 +205,31 @@ func (p pipe) drain() {
 	}
 }
 
-// wait blocks without polling until the pipe can be read, the parent is dead, or ctx is done.
-func (p pipe) wait(ctx context.Context, parent int) error {
+// wait blocks without polling until one of the descriptors can be read (-1 never can), the parent is dead, or ctx
+// is done.
+func wait(ctx context.Context, parent int, fds ...int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	stop := -1
 	if ctx.Done() != nil {
 		r, w, err := os.Pipe()
 		if err != nil {
 			return fmt.Errorf("wait: %w", err)
 		}
 		defer r.Close()                                      //nolint:errcheck // nothing was written
-		defer context.AfterFunc(ctx, func() { w.Close() })() //nolint:errcheck // its end is the signal
 		defer w.Close()                                      //nolint:errcheck // again, harmless
-		stop = int(r.Fd())                                   //nolint:gosec // descriptors are small
+		defer context.AfterFunc(ctx, func() { w.Close() })() //nolint:errcheck // its end is the signal
+		fds = append(fds, int(r.Fd()))                       //nolint:gosec // descriptors are small
 	}
-	what, err := waitAny(p.r, stop, parent)
+	gone, err := waitAny(fds, parent)
 	switch {
 	case err != nil:
 		return fmt.Errorf("wait: %w", err)
-	case what == wokenByParent:
+	case gone:
 		return ErrParentGone
-	case what == wokenByStop:
-		return ctx.Err()
 	}
-	return nil
+	return ctx.Err()
 }
 
-// woken says which of the things waited for happened.
-type woken int
-
-const (
-	wokenByBell woken = iota
-	wokenByParent
-	wokenByStop
-)
-
-// isGone tells whether a process is dead, for where the kernel has no handle on it.
+// isGone tells whether no process has this id.
 func isGone(pid int) bool { return errors.Is(unix.Kill(pid, 0), unix.ESRCH) }

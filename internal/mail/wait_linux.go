@@ -6,39 +6,38 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// waitAny blocks in poll(2) until bell or stop can be read or the parent is dead. stop may be -1, parent 0.
-func waitAny(bell, stop, parent int) (woken, error) {
-	fds := []unix.PollFd{
-		{Fd: int32(bell), Events: unix.POLLIN}, //nolint:gosec // descriptors are small
-		{Fd: int32(stop), Events: unix.POLLIN}, //nolint:gosec // a negative one is ignored
-		{Fd: -1, Events: unix.POLLIN},
+// waitAny blocks in poll(2) until one of the descriptors can be read (-1 never can) or the parent is gone; a parent
+// of 0 is none.
+func waitAny(fds []int, parent int) (gone bool, err error) {
+	polled := make([]unix.PollFd, 0, len(fds)+1)
+	for _, fd := range fds {
+		polled = append(polled, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}) //nolint:gosec // descriptors are small
 	}
 	timeout := -1
+	pidfd := -1
 	if parent > 0 {
-		pidfd, err := unix.PidfdOpen(parent, 0)
+		pidfd, err = unix.PidfdOpen(parent, 0)
 		switch {
 		case err == nil:
-			defer unix.Close(pidfd)  //nolint:errcheck // only waited on
-			fds[2].Fd = int32(pidfd) //nolint:gosec // descriptors are small
+			defer unix.Close(pidfd) //nolint:errcheck // only waited on
 		case errors.Is(err, unix.ESRCH):
-			return wokenByParent, nil
+			return true, nil
 		default:
-			timeout = 2000 // ms; no pidfd on this kernel: look now and then
+			pidfd, timeout = -1, 2000 // ms; no pidfd on this kernel: look now and then
 		}
 	}
+	polled = append(polled, unix.PollFd{Fd: int32(pidfd), Events: unix.POLLIN}) //nolint:gosec // descriptors are small
 	for {
-		n, err := unix.Poll(fds, timeout)
+		n, err := unix.Poll(polled, timeout)
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil:
-			return 0, err
-		case fds[0].Revents != 0:
-			return wokenByBell, nil
-		case fds[2].Revents != 0, n == 0 && isGone(parent):
-			return wokenByParent, nil
-		case fds[1].Revents != 0:
-			return wokenByStop, nil
+			return false, err
+		case n > 0:
+			return polled[len(polled)-1].Revents != 0, nil
+		case isGone(parent):
+			return true, nil
 		}
 	}
 }
