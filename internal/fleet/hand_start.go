@@ -112,7 +112,8 @@ func (s *Supervisor) findDeath(ctx context.Context, j job) result {
 			r.exited.Exit, r.exited.Signal, r.exited.Known = exit, signal, true
 		}
 	}
-	r.batches = s.Records.Drain(j.task, d.gen)
+	s.Records.Flush(ctx, j.task, d.gen)
+	s.Records.Forget(j.task, d.gen)
 	if ok {
 		if err := s.Agents.Retire(ctx, t, d.gen); err != nil {
 			s.Logger.Warn("put the status file away", "task", j.task, "err", err)

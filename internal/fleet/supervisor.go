@@ -32,6 +32,8 @@ type Config struct {
 	PID       int
 	Now       func() time.Time
 	Logger    *slog.Logger
+	Mode    event.DownMode // what the log says of the fleet: "" is up
+	GateWas string         // and of its gate
 	// Lost is closed when the terminal's connection is gone.
 	Lost <-chan struct{}
 	// Point is called at each point where the world and the record can differ: "intent", "act", "outcome".
@@ -71,7 +73,7 @@ func New(c Config) *Supervisor {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Supervisor{Config: c, ready: make(chan struct{})}
+	s := &Supervisor{Config: c, ready: make(chan struct{}), mode: c.Mode, gateWas: c.GateWas}
 	s.jobs = newWorkers(max(4, 2*runtime.NumCPU()), s.do)
 	return s
 }
@@ -187,9 +189,6 @@ func (s *Supervisor) takeResult(r result) {
 	s.jobs.done(r.job)
 	switch {
 	case r.exited != nil:
-		for _, b := range r.batches {
-			s.takeBatch(b)
-		}
 		s.push(r.job.task, *r.exited)
 	case r.wait.PID != 0:
 		s.Machine.Watch(r.wait, jobToken{task: r.job.task, action: r.job.action})

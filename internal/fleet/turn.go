@@ -73,6 +73,7 @@ type decision struct {
 	follow   []life.Task
 	moved    bool // something changed that the line for slots depends on
 	finished bool
+	wrote    bool // there are events
 	down     string
 	next     time.Time
 }
@@ -108,9 +109,10 @@ func (d *decision) run(pending []item, gap time.Duration) error {
 			return err
 		}
 	}
+	offsets := map[string]int64{}
 	for _, it := range pending {
 		if it.in == nil {
-			d.tx.SetOffset(it.key, it.offset)
+			offsets[it.key] = it.offset
 			continue
 		}
 		if err := d.decide(it.task, it.in); err != nil {
@@ -124,6 +126,11 @@ func (d *decision) run(pending []item, gap time.Duration) error {
 	}
 	if err := d.schedule(); err != nil {
 		return err
+	}
+	if d.wrote { // what changed nothing may be read again: it will change nothing then, either
+		for key, offset := range offsets {
+			d.tx.SetOffset(key, offset)
+		}
 	}
 	return d.finish()
 }
@@ -176,6 +183,7 @@ func (d *decision) decide(id event.TaskID, in life.Input) error {
 		}
 		d.note(e)
 	}
+	d.wrote = d.wrote || len(events) > 0
 	for _, a := range actions {
 		d.actions = append(d.actions, taskAction{task: id, action: a})
 	}

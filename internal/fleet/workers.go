@@ -41,7 +41,6 @@ type result struct {
 	failure *life.Failure
 	wait    event.ProcessRef // not finished: to be done again when this process has ended
 	exited  *life.Exited
-	batches []Batch
 }
 
 // workers carries jobs out, a bounded number at once and, so that acts on one task never race, one at a time

@@ -202,8 +202,10 @@ type Batch struct {
 type Records interface {
 	// Follow watches the files of the task's newest generation, from the offsets that the log knows.
 	Follow(t life.Task)
-	// Drain reads what the files of a generation hold beyond what was handed out, and stops watching them.
-	Drain(id event.TaskID, gen int) []Batch
+	// Flush returns when all that the files of a generation hold now has been taken from Batches.
+	Flush(ctx context.Context, id event.TaskID, gen int)
+	// Forget stops watching them.
+	Forget(id event.TaskID, gen int)
 	Batches() <-chan Batch
 	Wake() <-chan struct{}
 }

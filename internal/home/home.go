@@ -88,6 +88,9 @@ func (d Dir) TmuxConf() string { return d.join("tmux.conf") }
 // BinDir holds the copies of the program that panes and hooks run.
 func (d Dir) BinDir() string { return d.join("bin") }
 
+// PathDir holds nothing but `muster`, a link to the fleet's program, for the PATH of agents.
+func (d Dir) PathDir() string { return filepath.Join(d.BinDir(), "path") }
+
 // Log is the supervisor's own log, for people.
 func (d Dir) Log() string { return d.join("supervisor.log") }
 

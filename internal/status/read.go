@@ -60,11 +60,18 @@ func (w *Watcher) dequeue() (f *file, trouble string) {
 	f = w.queue[0]
 	w.queue = w.queue[1:]
 	f.queued = false
+	if f.passed != nil {
+		return f, ""
+	}
 	return f, f.dir.trouble
 }
 
 // pass reads one file once and hands over what was found.
 func (w *Watcher) pass(ctx context.Context, f *file, trouble string, buf []byte) error {
+	if f.passed != nil {
+		close(f.passed)
+		return nil
+	}
 	if w.isRemoved(f) {
 		return nil
 	}

@@ -59,10 +59,11 @@ type file struct {
 	src     Source
 	dir     *dir
 	base    string
-	wake    bool // no source: the wake file
-	queued  bool // stands in the queue
-	held    bool // over its rate: a one-shot timer will let it in again
-	again   bool // changed while held
+	wake    bool          // no source: the wake file
+	passed  chan struct{} // no source: closed when the reader comes to it; see Flush
+	queued  bool          // stands in the queue
+	held    bool          // over its rate: a one-shot timer will let it in again
+	again   bool          // changed while held
 	removed bool
 
 	progress progress

@@ -1,0 +1,142 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/host"
+	"muster/internal/launch"
+	"muster/internal/store"
+	"muster/internal/tmux"
+)
+
+// started is what `up` found or made.
+type started struct {
+	Already bool   `json:"already"` // it was up
+	PID     int    `json:"pid"`
+	Warning string `json:"warning,omitempty"`
+}
+
+// up makes sure that the fleet is looked after: environment and program in place, tmux server, keeper,
+// supervisor. Any number of them at once start one.
+func (f fleetEnv) up(ctx context.Context) (started, error) {
+	env, _ := launch.Environ(f.env.Environ, nil)
+	if _, err := tmux.Preflight(ctx, env); err != nil {
+		return started{}, err
+	}
+	_, warning := host.ReadLogind().Advice()
+	lock := flock.New(f.home.StartLock())
+	limit, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	if ok, err := lock.TryLockContext(limit, 20*time.Millisecond); err != nil || !ok {
+		return started{}, fault.Wrap(fault.Timeout, err, "wait for another `muster up`")
+	}
+	defer func() { _ = lock.Unlock() }()
+	db, err := store.Open(ctx, f.home.DB(), store.Options{})
+	if err != nil {
+		return started{}, err
+	}
+	defer func() { _ = db.Close() }()
+	if err := launch.SaveEnv(f.home.Env(), f.env.Environ); err != nil {
+		return started{}, err
+	}
+	f.saved = f.env.Environ
+	if err := f.beUp(ctx, db); err != nil {
+		return started{}, err
+	}
+	if held, pid := f.supervised(ctx, db); held {
+		return started{Already: true, PID: pid, Warning: warning}, nil
+	}
+	exe, err := install(f.env.Exe, f.home)
+	if err != nil {
+		return started{}, err
+	}
+	before, err := db.LastSeq(ctx)
+	if err != nil {
+		return started{}, err
+	}
+	_, err = f.server().Start(ctx, tmux.HubSpec{
+		Session: hubSession, Window: "supervisor", Dir: string(f.home), Argv: []string{exe, "keep"},
+		Env: []string{"MUSTER_HOME=" + string(f.home)},
+	})
+	if err != nil {
+		return started{}, err
+	}
+	pid, err := f.awaitSupervisor(limit, db, before)
+	return started{PID: pid, Warning: warning}, err
+}
+
+// beUp takes back what told the fleet to be down.
+func (f fleetEnv) beUp(ctx context.Context, db *store.Store) error {
+	row, err := db.Fleet(ctx)
+	if err != nil {
+		return err
+	}
+	if row.Down {
+		err := db.Request(ctx, func(tx *store.Tx) error {
+			_, err := tx.Append("", 0, event.UpRequested{})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if err := os.Remove(f.home.Down()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fault.Wrap(fault.Failed, err, "take the mark of being down away")
+	}
+	return nil
+}
+
+// supervised tells whether a supervisor lives: the kernel knows by its lock.
+func (f fleetEnv) supervised(ctx context.Context, db *store.Store) (bool, int) {
+	held, err := launch.Held(f.home.Lock())
+	if err != nil || !held {
+		return false, 0
+	}
+	row, err := db.Fleet(ctx)
+	if err != nil {
+		return true, 0
+	}
+	return true, row.Supervisor.PID
+}
+
+// awaitSupervisor waits until a supervisor that was started after an event says that it is ready.
+func (f fleetEnv) awaitSupervisor(ctx context.Context, db *store.Store, after int64) (int, error) {
+	c, err := openControl(ctx, f.env)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = c.Close() }()
+	for e, err := range c.Watch(ctx, after, "") {
+		if err != nil {
+			break
+		}
+		if s, ok := e.Data.(event.SupervisorStarted); ok {
+			return s.PID, nil
+		}
+	}
+	return 0, fault.New(fault.Timeout, "the supervisor was not ready within %s", startLimit).
+		WithHint("Look at %s, and at its pane: %s", f.home.Log(), printable(f.server().AttachArgv(hubSession, false)))
+}
+
+// ensureUp starts the fleet for a verb that appended a request, unless it was told to be down.
+func (f fleetEnv) ensureUp(ctx context.Context) error {
+	if _, err := os.Stat(f.home.Down()); err == nil {
+		_, err := fmt.Fprintln(f.env.Stderr, "The fleet is down: this is kept until `muster up`.")
+		return err
+	}
+	held, err := launch.Held(f.home.Lock())
+	if err == nil && held {
+		return nil
+	}
+	_, err = f.up(ctx)
+	return err
+}

@@ -1,0 +1,256 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/renameio/v2"
+
+	"muster/internal/agent"
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/fleet"
+	"muster/internal/home"
+	"muster/internal/launch"
+	"muster/internal/life"
+	"muster/internal/mail"
+)
+
+// agents plugs the kinds of agents into fleet.Agents.
+type agents struct {
+	home      home.Dir
+	exe       string
+	maxChecks int
+}
+
+// launch describes a generation to its adapter.
+func (a agents) launch(t life.Task, gen int) (agent.Adapter, agent.Launch, error) {
+	ad, err := agent.New(t.Spec.Kind)
+	if err != nil {
+		return nil, agent.Launch{}, err
+	}
+	env, err := a.environ(t, gen)
+	if err != nil {
+		return nil, agent.Launch{}, err
+	}
+	return ad, agent.Launch{
+		Home: a.home, Task: t.ID, Gen: gen, Spec: t.Spec, Worktree: t.Worktree, Env: env, Exe: a.exe,
+		Conversation: t.Conversation, Preamble: agent.Preamble(t.Spec),
+	}, nil
+}
+
+// environ is the environment of an agent and its checks: the allow-list of what the fleet was started with, what
+// the task names, and muster's own variables (design section 11). The fleet's own program comes first on PATH.
+func (a agents) environ(t life.Task, gen int) ([]string, error) {
+	saved, err := launch.LoadEnv(a.home.Env())
+	if err != nil {
+		return nil, err
+	}
+	env, missing := launch.Environ(saved, t.Spec.EnvFrom)
+	if len(missing) > 0 {
+		return nil, fault.New(fault.Conflict, "the fleet's environment has no %s", strings.Join(missing, ", ")).
+			WithHint("Set it and run `muster up`, which takes the environment anew.")
+	}
+	vars := map[string]string{}
+	for k, v := range t.Spec.Env {
+		vars[k] = v
+	}
+	gendir := a.home.GenDir(t.ID, gen)
+	vars["MUSTER_HOME"] = string(a.home)
+	vars["MUSTER_TASK"] = string(t.ID)
+	vars["MUSTER_GEN"] = fmt.Sprint(gen)
+	vars["MUSTER_STATUS_FILE"] = a.home.StatusFile(t.ID, gen)
+	vars["MUSTER_PROMPT_FILE"] = filepath.Join(gendir, "prompt.md")
+	vars["MUSTER_WORKTREE"] = t.Worktree
+	vars["MUSTER_WAIT"] = fmt.Sprint(int(t.Spec.WaitLimit.Seconds()))
+	path := a.home.PathDir()
+	for _, kv := range env {
+		if v, ok := strings.CutPrefix(kv, "PATH="); ok {
+			path += string(os.PathListSeparator) + v
+		}
+	}
+	vars["PATH"] = path
+	return with(env, vars), nil
+}
+
+// with lays variables over an environment.
+func with(env []string, vars map[string]string) []string {
+	var out []string
+	for _, kv := range env {
+		name, _, _ := strings.Cut(kv, "=")
+		if _, ours := vars[name]; !ours {
+			out = append(out, kv)
+		}
+	}
+	for k, v := range vars {
+		out = append(out, k+"="+v)
+	}
+	return out
+}
+
+// Ready implements fleet.Agents.
+func (a agents) Ready(_ context.Context, o fleet.Order) (string, error) {
+	ad, l, err := a.launch(o.Task, o.Gen)
+	if err != nil {
+		return "", err
+	}
+	l.Prompt, l.Resume = o.Prompt, o.Action.Resume && ad.Resumable(l)
+	for _, m := range o.Messages {
+		l.Messages = append(l.Messages, mail.Message(m))
+	}
+	l.GoOn = goOn(o)
+	box := mail.Box{Dir: a.home.GenDir(o.Task.ID, o.Gen)}
+	if err := box.Create(); err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(a.home.TaskDir(o.Task.ID), 0o700); err != nil {
+		return "", fault.Wrap(fault.Failed, err, "make the task's directory")
+	}
+	err = box.WriteChecks(o.Task.Spec.Checks, mail.CheckEnv{
+		Task: o.Task.ID, Gen: o.Gen, Worktree: o.Task.Worktree, Slots: a.slots(), Logs: filepath.Join(box.Dir, "checks"),
+	})
+	if err != nil {
+		return "", err
+	}
+	plan, err := ad.Plan(l)
+	if err != nil {
+		return "", err
+	}
+	if err := a.writeFiles(box.Dir, l, plan.Files); err != nil {
+		return "", err
+	}
+	spec := filepath.Join(box.Dir, "spec.json")
+	return spec, launch.Write(spec, launch.Spec{
+		Task: o.Task.ID, Gen: o.Gen, Argv: plan.Argv, Dir: o.Task.Worktree, Env: overlay(l.Env, plan.Env),
+		Lock: a.home.AliveLock(o.Task.ID), StatusFile: a.home.StatusFile(o.Task.ID, o.Gen), Remove: true,
+	})
+}
+
+// goOn is what a resumed conversation is told; messages are added by the adapter.
+func goOn(o fleet.Order) string {
+	switch o.Task.Agent.Why {
+	case event.WhyFeedback, event.WhyMessage:
+		return "Go on with your task."
+	case event.WhyAPI:
+		return "Your last turn ended by an error of the service. Go on where you stopped."
+	case event.WhyFirst, event.WhyCrash, event.WhySilent, event.WhyStall, event.WhyLost, event.WhyRetry:
+	}
+	return "You were interrupted and started again in the same worktree. Look at what is there, then go on where you stopped."
+}
+
+func (a agents) writeFiles(dir string, l agent.Launch, files []agent.File) error {
+	seen := false
+	for _, f := range files {
+		seen = seen || f.Path == "prompt.md"
+		if !filepath.IsLocal(f.Path) {
+			return fault.New(fault.Failed, "an agent's file lies outside its directory: %q", f.Path)
+		}
+		path := filepath.Join(dir, f.Path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return fault.Wrap(fault.Failed, err, "make directory for %s", f.Path)
+		}
+		if err := renameio.WriteFile(path, f.Data, f.Mode); err != nil {
+			return fault.Wrap(fault.Failed, err, "write %s", path).WithHint("See that the disk has room.")
+		}
+	}
+	if seen {
+		return nil
+	}
+	// Every kind finds its prompt in a file, too.
+	return renameio.WriteFile(filepath.Join(dir, "prompt.md"), []byte(l.Prompt), 0o600)
+}
+
+// overlay lays NAME=VALUE pairs over an environment.
+func overlay(env, more []string) []string {
+	vars := map[string]string{}
+	for _, kv := range more {
+		name, value, _ := strings.Cut(kv, "=")
+		vars[name] = value
+	}
+	return with(env, vars)
+}
+
+// slots are the lock files that all running checks share.
+func (a agents) slots() []string {
+	out := make([]string, a.maxChecks)
+	for i := range out {
+		out[i] = a.home.CheckSlot(i)
+	}
+	return out
+}
+
+func (a agents) box(t life.Task, gen int) mail.Box { return mail.Box{Dir: a.home.GenDir(t.ID, gen)} }
+
+// Post implements fleet.Agents.
+func (a agents) Post(_ context.Context, t life.Task, m fleet.Text) error {
+	box := a.box(t, t.Gen)
+	taken, err := box.Taken()
+	if err != nil {
+		return err
+	}
+	for _, id := range taken {
+		if id == m.ID {
+			return nil // it was handed over already
+		}
+	}
+	if err := box.Put(mail.Message(m)); err != nil {
+		return err
+	}
+	return box.Ring()
+}
+
+// Look implements fleet.Agents.
+func (a agents) Look(_ context.Context, t life.Task, gen int, id event.MessageID) (fleet.Trace, error) {
+	ad, l, err := a.launch(t, gen)
+	if err != nil {
+		return "", err
+	}
+	d, err := ad.Delivered(l, id)
+	switch {
+	case err != nil:
+		return "", err
+	case d == agent.DeliveryAcknowledged:
+		return fleet.TraceArrived, a.box(t, gen).Done(id)
+	case d == agent.DeliveryEnqueued && gen == t.Gen:
+		return fleet.TraceWaiting, nil
+	}
+	waiting, err := a.box(t, gen).Waiting()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	for _, m := range waiting {
+		if m.ID == id {
+			return fleet.TraceWaiting, a.box(t, gen).Ring()
+		}
+	}
+	return fleet.TraceNone, nil
+}
+
+// Answer implements fleet.Agents.
+func (a agents) Answer(_ context.Context, t life.Task, act event.Action) error {
+	return a.box(t, t.Gen).Answer(mail.Answer{Request: act.Request, Decision: string(act.Decision), Text: act.Text})
+}
+
+// Retire implements fleet.Agents: the status file of an ended generation is put with its other files.
+func (a agents) Retire(_ context.Context, t life.Task, gen int) error {
+	err := os.Rename(a.home.StatusFile(t.ID, gen), filepath.Join(a.home.GenDir(t.ID, gen), "status.jsonl"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// Manners implements fleet.Agents.
+func (a agents) Manners(t life.Task) fleet.Manners {
+	ad, err := agent.New(t.Spec.Kind)
+	if err != nil {
+		return fleet.Manners{}
+	}
+	i := ad.Interrupt()
+	return fleet.Manners{InterruptKeys: i.Keys, InterruptSignal: int(i.Signal), Grace: ad.End().Grace}
+}

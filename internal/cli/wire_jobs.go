@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/google/renameio/v2"
+
+	"muster/internal/event"
+	"muster/internal/excerpt"
+	"muster/internal/fault"
+	"muster/internal/fleet"
+	"muster/internal/home"
+	"muster/internal/launch"
+)
+
+// excerptLimit is how much of a red check's output goes into the log and back to the agent, in bytes.
+const excerptLimit = 4 << 10
+
+// jobs plugs the runner of checks into fleet.Jobs.
+type jobs struct {
+	home   home.Dir
+	agents agents
+}
+
+func (j jobs) dir(job fleet.Job) string { return j.home.JobDir(job.Task.ID, job.Name) }
+
+// State implements fleet.Jobs.
+func (j jobs) State(_ context.Context, job fleet.Job) (fleet.JobState, error) {
+	dir := j.dir(job)
+	var state fleet.JobState
+	res, ok, err := launch.ReadResult(dir)
+	if err != nil {
+		return state, err
+	}
+	if ok {
+		state.Finished, state.Error = true, res.Error
+		state.Results, err = results(res)
+		return state, err
+	}
+	if data, err := os.ReadFile(filepath.Join(dir, "starts")); err == nil {
+		state.Starts, _ = strconv.Atoi(string(data))
+	}
+	// The lock is the task's: it counts for this job only if this job was begun.
+	if held, err := launch.Held(j.home.CheckLock(job.Task.ID)); err == nil && held && state.Starts > 0 {
+		if pid, ok := launch.Holder(j.home.CheckLock(job.Task.ID)); ok {
+			state.Running = pid
+		}
+	}
+	return state, nil
+}
+
+// results turns what a job left behind into verdicts.
+func results(res launch.JobResult) ([]event.CheckResult, error) {
+	var out []event.CheckResult
+	for _, s := range res.Steps {
+		r := event.CheckResult{
+			Name: s.Name, Run: s.Run, Exit: s.Exit, Signal: s.Signal, TimedOut: s.TimedOut,
+			Duration: s.Ended.Sub(s.Started), Log: s.Log,
+		}
+		if !r.Green() {
+			text, err := os.ReadFile(s.Log)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, fault.Wrap(fault.Failed, err, "read the output of %s", s.Name)
+			}
+			r.Excerpt = excerpt.Useful(text, excerptLimit)
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// Ready implements fleet.Jobs.
+func (j jobs) Ready(ctx context.Context, job fleet.Job) (string, error) {
+	dir := j.dir(job)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fault.Wrap(fault.Failed, err, "make the directory of %s", job.Name).WithHint("See that the disk has room.")
+	}
+	state, err := j.State(ctx, job)
+	if err != nil {
+		return "", err
+	}
+	starts := []byte(strconv.Itoa(state.Starts + 1))
+	if err := renameio.WriteFile(filepath.Join(dir, "starts"), starts, 0o600); err != nil {
+		return "", fault.Wrap(fault.Failed, err, "count the start of %s", job.Name).WithHint("See that the disk has room.")
+	}
+	env, err := j.agents.environ(job.Task, max(1, job.Task.Gen))
+	if err != nil {
+		return "", err
+	}
+	spec := launch.Job{
+		Task: job.Task.ID, Gen: job.Task.Gen, Name: job.Name, Dir: job.Task.Worktree, Env: env,
+		Lock: j.home.CheckLock(job.Task.ID), SlotPaths: j.agents.slots(), Out: dir, Wake: j.home.Wake(),
+	}
+	for _, c := range job.Steps {
+		spec.Steps = append(spec.Steps, launch.Step{Name: c.Name, Run: c.Run, Timeout: c.Timeout})
+	}
+	path := filepath.Join(dir, "spec.json")
+	return path, launch.WriteJob(path, spec)
+}
+
+// Note implements fleet.Jobs.
+func (j jobs) Note(_ context.Context, job fleet.Job, value any) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(j.dir(job), 0o700); err != nil {
+		return fault.Wrap(fault.Failed, err, "make the directory of %s", job.Name).WithHint("See that the disk has room.")
+	}
+	if err := renameio.WriteFile(filepath.Join(j.dir(job), "note.json"), data, 0o600); err != nil {
+		return fault.Wrap(fault.Failed, err, "note what %s judges", job.Name).WithHint("See that the disk has room.")
+	}
+	return nil
+}
+
+// Noted implements fleet.Jobs.
+func (j jobs) Noted(_ context.Context, job fleet.Job, value any) (bool, error) {
+	data, err := os.ReadFile(filepath.Join(j.dir(job), "note.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fault.Wrap(fault.Failed, err, "read what %s judges", job.Name)
+	}
+	return json.Unmarshal(data, value) == nil, nil
+}

@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"context"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/fleet"
+	"muster/internal/life"
+	"muster/internal/store"
+)
+
+// log plugs the store into fleet.Log.
+type log struct {
+	store  *store.Store
+	writer *store.Writer
+}
+
+// Update implements fleet.Log.
+func (l log) Update(ctx context.Context, durable bool, fn func(fleet.Tx) error) error {
+	return l.writer.Update(ctx, durable, func(tx *store.Tx) error { return fn(logTx{tx}) })
+}
+
+// Live implements fleet.Log.
+func (l log) Live(ctx context.Context) ([]life.Task, error) { return l.store.Live(ctx) }
+
+// Task implements fleet.Log.
+func (l log) Task(ctx context.Context, id event.TaskID) (life.Task, bool, error) {
+	t, err := l.store.Task(ctx, id)
+	if fault.Is(err, fault.NotFound) {
+		return t, false, nil
+	}
+	return t, err == nil, err
+}
+
+// Prompt implements fleet.Log.
+func (l log) Prompt(ctx context.Context, id event.TaskID) (string, error) {
+	return l.store.Prompt(ctx, id)
+}
+
+// MessageText implements fleet.Log.
+func (l log) MessageText(ctx context.Context, id event.TaskID, m event.MessageID) (string, error) {
+	return l.store.MessageText(ctx, id, m)
+}
+
+// logTx gives the store's transaction fleet's words.
+type logTx struct{ *store.Tx }
+
+// Due implements fleet.Tx.
+func (tx logTx) Due(now time.Time) []fleet.Due {
+	rows := tx.Tx.Due(now)
+	out := make([]fleet.Due, len(rows))
+	for i, r := range rows {
+		out[i] = fleet.Due{Task: r.Task, Name: r.Deadline.Name}
+	}
+	return out
+}

@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"syscall"
+	"time"
+
+	"muster/internal/config"
+	"muster/internal/event"
+	"muster/internal/fleet"
+	"muster/internal/home"
+	"muster/internal/host"
+	"muster/internal/launch"
+	"muster/internal/life"
+)
+
+// machine plugs the host into fleet.Machine.
+type machine struct {
+	home   home.Dir
+	limits config.Fleet
+	deaths *host.Deaths
+	out    chan fleet.Death
+	log    *slog.Logger
+}
+
+func newMachine(h home.Dir, limits config.Fleet, log *slog.Logger) (*machine, error) {
+	d, err := host.NewDeaths()
+	if err != nil {
+		return nil, err
+	}
+	return &machine{home: h, limits: limits, deaths: d, out: make(chan fleet.Death), log: log}, nil
+}
+
+// serve hands deaths on until ctx ends.
+func (m *machine) serve(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case d := <-m.deaths.C():
+			select {
+			case m.out <- fleet.Death{Token: d.Token, Exit: d.Exit, Signal: d.Signal, Known: d.Known}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// Identify implements fleet.Machine.
+func (m *machine) Identify(pid int) (event.ProcessRef, bool) {
+	p, err := host.Identify(pid)
+	if err != nil {
+		return event.ProcessRef{}, false
+	}
+	return event.ProcessRef(p), true
+}
+
+// Watch implements fleet.Machine.
+func (m *machine) Watch(p event.ProcessRef, token any) {
+	if err := m.deaths.Watch(host.Process(p), token); err != nil {
+		m.log.Error("watch process", "pid", p.PID, "err", err)
+	}
+}
+
+// Deaths implements fleet.Machine.
+func (m *machine) Deaths() <-chan fleet.Death { return m.out }
+
+// End implements fleet.Machine: the agent's process with all its descendants, and everything that carries the
+// mark of the task, which is the absolute path of its worktree and so no other fleet's.
+func (m *machine) End(ctx context.Context, t life.Task, grace time.Duration) error {
+	e := host.Ending{Grace: grace}
+	if t.Worktree != "" {
+		e.Mark = [2]string{"MUSTER_WORKTREE", t.Worktree}
+	}
+	if t.Agent.Process.PID != 0 {
+		e.Procs = append(e.Procs, host.Process(t.Agent.Process))
+	}
+	left, err := host.End(ctx, e)
+	if err != nil {
+		return fmt.Errorf("end what %s started: %w", t.ID, err)
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("end what %s started: %v is still there", t.ID, left)
+	}
+	return nil
+}
+
+// Holder implements fleet.Machine.
+func (m *machine) Holder(id event.TaskID) (int, bool) {
+	held, err := launch.Held(m.home.AliveLock(id))
+	if err != nil || !held {
+		return 0, false
+	}
+	pid, _ := launch.Holder(m.home.AliveLock(id))
+	return pid, true
+}
+
+// Gate implements fleet.Machine.
+func (m *machine) Gate() string {
+	if mem, err := host.Mem(); err == nil && mem.Available < uint64(max(0, m.limits.MinFreeMemory)) {
+		return fmt.Sprintf("only %d MiB of memory are free, and min_free_memory is %d MiB", mem.Available>>20, m.limits.MinFreeMemory>>20)
+	}
+	if d, err := host.DiskAt(string(m.home)); err == nil && d.Free < uint64(max(0, m.limits.MinFreeDisk)) {
+		return fmt.Sprintf("only %d MiB of disk are free at %s, and min_free_disk is %d MiB", d.Free>>20, m.home, m.limits.MinFreeDisk>>20)
+	}
+	return ""
+}
+
+// Signal implements fleet.Machine.
+func (m *machine) Signal(p event.ProcessRef, signal int) error {
+	return host.Process(p).Signal(syscall.Signal(signal))
+}

@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"muster/internal/event"
+	"muster/internal/fleet"
+	"muster/internal/life"
+	"muster/internal/status"
+)
+
+// records plugs status files into fleet.Records.
+type records struct {
+	watcher *status.Watcher
+	agents  agents
+	offset  func(key string) int64
+	out     chan fleet.Batch
+	flush   chan chan struct{}
+	log     *slog.Logger
+}
+
+// serve hands batches on until ctx ends.
+func (r *records) serve(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case b := <-r.watcher.Batches():
+			r.handOn(ctx, b)
+		case done := <-r.flush:
+			for more := true; more; {
+				select {
+				case b := <-r.watcher.Batches():
+					r.handOn(ctx, b)
+				default:
+					more = false
+				}
+			}
+			close(done)
+		}
+	}
+}
+
+func (r *records) handOn(ctx context.Context, b status.Batch) {
+	select {
+	case r.out <- batch(b):
+	case <-ctx.Done():
+	}
+}
+
+func batch(b status.Batch) fleet.Batch {
+	return fleet.Batch{
+		Task: b.Source.Task, Gen: b.Source.Gen, Source: b.Source.Name, Key: key(b.Source), Offset: b.Offset,
+		Records: b.Records, Refused: b.Rejected,
+	}
+}
+
+// key is under which the offset of a file is kept.
+func key(s status.Source) string { return fmt.Sprintf("%s.%d.%s", s.Task, s.Gen, s.Name) }
+
+// Follow implements fleet.Records. Files of the agent's own are read from where their adapter says: what they
+// prove twice changes nothing.
+func (r *records) Follow(t life.Task) {
+	src := status.Source{Task: t.ID, Gen: t.Gen, Name: "status", Path: r.agents.home.StatusFile(t.ID, t.Gen)}
+	src.From = r.offset(key(src))
+	r.watcher.Add(src)
+	if t.Agent.Process.PID == 0 {
+		return
+	}
+	ad, l, err := r.agents.launch(t, t.Gen)
+	if err != nil {
+		r.log.Error("follow the agent's own files", "task", t.ID, "err", err)
+		return
+	}
+	for _, s := range ad.Sources(l, t.Agent.Process.PID) {
+		r.watcher.Add(s)
+	}
+}
+
+// Flush implements fleet.Records.
+func (r *records) Flush(ctx context.Context, id event.TaskID, gen int) {
+	r.watcher.Flush(ctx, id, gen)
+	done := make(chan struct{})
+	select {
+	case r.flush <- done:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+// Forget implements fleet.Records.
+func (r *records) Forget(id event.TaskID, gen int) { r.watcher.Remove(id, gen) }
+
+// Batches implements fleet.Records.
+func (r *records) Batches() <-chan fleet.Batch { return r.out }
+
+// Wake implements fleet.Records.
+func (r *records) Wake() <-chan struct{} { return r.watcher.Wake() }

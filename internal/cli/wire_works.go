@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+
+	"muster/internal/event"
+	"muster/internal/fleet"
+	"muster/internal/git"
+	"muster/internal/home"
+	"muster/internal/life"
+)
+
+// works plugs git into fleet.Works.
+type works struct {
+	home home.Dir
+	env  []string
+	// branchOf gives the branch of another task, for a base such as @t3.
+	branchOf func(ctx context.Context, id event.TaskID) (string, error)
+}
+
+func (w works) open(ctx context.Context, t life.Task) (*git.Repo, error) {
+	return git.Open(ctx, t.Spec.Repo, git.Env(w.env), git.Under(w.home.WorktreesDir()))
+}
+
+// Prepare implements fleet.Works.
+func (w works) Prepare(ctx context.Context, t life.Task) (event.WorktreeReady, error) {
+	repo, err := w.open(ctx, t)
+	if err != nil {
+		return event.WorktreeReady{}, err
+	}
+	base := t.Spec.Base
+	if id, ok := strings.CutPrefix(base, "@"); ok {
+		if base, err = w.branchOf(ctx, event.TaskID(id)); err != nil {
+			return event.WorktreeReady{}, err
+		}
+	}
+	branch := t.Branch
+	if branch == "" {
+		branch = "muster/" + home.Slugged(t.ID, t.Spec.Slug)
+	}
+	wt, err := repo.Prepare(ctx, git.WorktreeSpec{
+		Path: w.home.Worktree(t.ID, t.Spec.Slug), Branch: branch, Base: base, Task: string(t.ID), Owner: string(w.home),
+	})
+	if err != nil {
+		return event.WorktreeReady{}, err
+	}
+	if err := repo.Copy(ctx, wt.Path, t.Spec.Copy); err != nil {
+		return event.WorktreeReady{}, err
+	}
+	ready := event.WorktreeReady{Path: wt.Path, Branch: wt.Branch, Base: wt.Base}
+	if t.Base != "" {
+		ready.Base = t.Base // what it started from never moves: all that came since is the agent's work
+	}
+	return ready, nil
+}
+
+// Snapshot implements fleet.Works.
+func (w works) Snapshot(ctx context.Context, t life.Task, round int) (fleet.Snapshot, error) {
+	repo, err := w.open(ctx, t)
+	if err != nil {
+		return fleet.Snapshot{}, err
+	}
+	snap, err := repo.Snapshot(ctx, t.Worktree, fmt.Sprintf("%s/%d", w.rounds(t), round), fmt.Sprintf("muster: %s round %d", t.ID, round))
+	if err != nil {
+		return fleet.Snapshot{}, err
+	}
+	changed, err := repo.Changed(ctx, t.Worktree, t.Base)
+	if err != nil {
+		return fleet.Snapshot{}, err
+	}
+	return fleet.Snapshot{Commit: snap.Commit, Tree: snap.Tree, Changed: changed}, nil
+}
+
+// rounds is where the snapshots of a task's rounds lie: two fleets may share a repository and have tasks of the
+// same number.
+func (w works) rounds(t life.Task) string {
+	fleet := sha256.Sum256([]byte(w.home))
+	return fmt.Sprintf("refs/muster/round/%x/%s", fleet[:4], t.ID)
+}
+
+// Tree implements fleet.Works.
+func (w works) Tree(ctx context.Context, t life.Task) (string, error) {
+	repo, err := w.open(ctx, t)
+	if err != nil {
+		return "", err
+	}
+	return repo.Tree(ctx, t.Worktree)
+}
+
+// Publish implements fleet.Works.
+func (w works) Publish(ctx context.Context, t life.Task, tree string) (event.WorkPublished, error) {
+	out := event.WorkPublished{Mode: t.Spec.Publish, Branch: t.Branch, Tree: tree}
+	if t.Spec.Publish == event.PublishNone {
+		return out, nil
+	}
+	repo, err := w.open(ctx, t)
+	if err != nil {
+		return out, err
+	}
+	out.Commit, err = repo.Land(ctx, git.LandSpec{
+		Worktree: t.Worktree, Branch: t.Branch, Tree: tree, Base: t.Base, Message: commitMessage(t),
+	})
+	if errors.Is(err, git.ErrMoved) {
+		return out, fmt.Errorf("%w: %w", fleet.ErrMoved, err)
+	}
+	return out, err
+}
+
+// commitMessage is the message of the commit that muster makes of what the agent left uncommitted.
+func commitMessage(t life.Task) string {
+	return fmt.Sprintf("%s\n\nMuster-Task: %s", t.Spec.Name, t.ID)
+}
+
+// Keep implements fleet.Works.
+func (w works) Keep(ctx context.Context, t life.Task) (string, error) {
+	repo, err := w.open(ctx, t)
+	if err != nil {
+		return "", err
+	}
+	return repo.Keep(ctx, t.Worktree, string(t.ID))
+}
+
+// Restore implements fleet.Works.
+func (w works) Restore(ctx context.Context, t life.Task, ref string) error {
+	repo, err := w.open(ctx, t)
+	if err != nil {
+		return err
+	}
+	return repo.Restore(ctx, git.RestoreSpec{Path: w.home.Worktree(t.ID, t.Spec.Slug), Branch: t.Branch, Ref: ref})
+}
+
+// Remove implements fleet.Works. It is called when everything has been kept.
+func (w works) Remove(ctx context.Context, t life.Task) error {
+	repo, err := w.open(ctx, t)
+	if err != nil {
+		return err
+	}
+	if err := repo.RemoveWorktree(ctx, t.Worktree, true); err != nil {
+		return err
+	}
+	return repo.DropRefs(ctx, w.rounds(t))
+}
