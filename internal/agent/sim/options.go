@@ -1,0 +1,105 @@
+package sim
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"muster/internal/event"
+	"muster/internal/home"
+)
+
+// options is what the program was told at its start.
+type options struct {
+	promptFile   string
+	prompt       string
+	conversation string
+	resume       bool
+	stateDir     string // where transcripts lie
+	script       string // path of a file that holds the script; "" is a block in the prompt
+
+	task       string
+	gen        int
+	statusFile string // "" writes no records
+	genDir     string // where the mailbox lies; "" takes no answers but from the keyboard
+	worktree   string // absolute
+	log        string // of begin and end lines; "" is none
+}
+
+// parse reads arguments and environment; it changes nothing.
+func parse(args []string, getenv func(string) string) (options, error) {
+	o := options{
+		promptFile: getenv("MUSTER_PROMPT_FILE"), script: getenv("MUSTER_SIM_SCRIPT"), task: getenv("MUSTER_TASK"),
+		statusFile: getenv("MUSTER_STATUS_FILE"), worktree: getenv("MUSTER_WORKTREE"), log: getenv("MUSTER_SIM_LOG"),
+	}
+	o.gen, _ = strconv.Atoi(getenv("MUSTER_GEN")) // absent outside muster: 0
+	f := flag.NewFlagSet("sim", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.StringVar(&o.promptFile, "prompt-file", o.promptFile, "")
+	f.StringVar(&o.conversation, "conversation", "none", "")
+	f.BoolVar(&o.resume, "resume", false, "")
+	f.StringVar(&o.stateDir, "state", "", "")
+	f.StringVar(&o.script, "script", o.script, "")
+	if err := f.Parse(args); err != nil {
+		return options{}, fmt.Errorf("sim: %w", err)
+	}
+	if f.NArg() > 0 {
+		o.prompt, o.promptFile = strings.Join(f.Args(), " "), ""
+	}
+	if o.conversation == "" || strings.ContainsAny(o.conversation, "/ \n") || o.conversation[0] == '.' {
+		return options{}, fmt.Errorf("sim: bad conversation %q", o.conversation)
+	}
+	if o.worktree == "" {
+		wd, err := os.Getwd()
+		if err != nil {
+			return options{}, fmt.Errorf("sim: working directory: %w", err)
+		}
+		o.worktree = wd
+	}
+	if o.task == "" {
+		o.task = "t0"
+	}
+	if strings.ContainsAny(o.task, "/\n ") {
+		return options{}, errors.New("sim: bad MUSTER_TASK")
+	}
+	if h := getenv("MUSTER_HOME"); h != "" && o.gen > 0 {
+		o.genDir = home.Dir(h).GenDir(event.TaskID(o.task), o.gen)
+	}
+	return o, nil
+}
+
+// transcript is the path of the conversation's transcript; "" keeps none.
+func (o options) transcript() string {
+	if o.stateDir == "" {
+		return ""
+	}
+	return TranscriptPath(o.stateDir, o.conversation)
+}
+
+// firstPrompt is what the program was started with; "" is nothing, and it waits to be told.
+func (o options) firstPrompt() (string, error) {
+	if o.promptFile == "" {
+		return o.prompt, nil
+	}
+	data, err := os.ReadFile(o.promptFile)
+	if err != nil {
+		return "", fmt.Errorf("sim: read prompt: %w", err)
+	}
+	return string(data), nil
+}
+
+// givenScript is the text of the script that was given by file; "" if none was.
+func (o options) givenScript() (string, error) {
+	if o.script == "" {
+		return "", nil
+	}
+	data, err := os.ReadFile(o.script)
+	if err != nil {
+		return "", fmt.Errorf("sim: read script: %w", err)
+	}
+	return string(data), nil
+}
