@@ -32,8 +32,11 @@ func claudeEvents() []string {
 	}
 }
 
-// claudeWakers are the hooks that arm a waiter.
-func claudeWakers() []string { return []string{"SessionStart", "Stop", "StopFailure"} }
+// claudeWakers are the hooks that arm a waiter. The begin of a turn is among them since the message that woke the
+// agent used its waiter up: without a new one nothing could get into a turn that a message began.
+func claudeWakers() []string {
+	return []string{"SessionStart", "UserPromptSubmit", "Stop", "StopFailure"}
+}
 
 type claudeHook struct {
 	Type          string   `json:"type"`

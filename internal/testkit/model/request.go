@@ -18,7 +18,7 @@ type Request struct {
 
 // Message is one message of the conversation.
 type Message struct {
-	Role        string // "user" or "assistant"
+	Role        string // "user", "assistant", or "system" for what the agent itself adds
 	Texts       []string
 	ToolResults []ToolResult
 	ToolUses    []string // names of the tools used

@@ -89,6 +89,13 @@ func (s *Server) All() []Request {
 	return append([]Request(nil), s.requests...)
 }
 
+// Clear drops what is left of the script.
+func (s *Server) Clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.steps = nil
+}
+
 // Left is the number of steps of the script that were not used.
 func (s *Server) Left() int {
 	s.mu.Lock()
@@ -96,8 +103,8 @@ func (s *Server) Left() int {
 	return len(s.steps)
 }
 
-// Seen counts how often s stands in the user's texts and tool results of the longest conversation so far: a
-// prompt that was delivered twice counts twice.
+// Seen counts how often a text stands in what was told to the model, by anyone but itself, in the longest
+// conversation so far: a prompt that was delivered twice counts twice.
 func (s *Server) Seen(text string) int {
 	var longest Request
 	for _, r := range s.Requests() {
@@ -107,7 +114,7 @@ func (s *Server) Seen(text string) int {
 	}
 	n := 0
 	for _, m := range longest.Messages {
-		if m.Role != "user" {
+		if m.Role == "assistant" {
 			continue
 		}
 		for _, t := range m.Texts {

@@ -1,0 +1,346 @@
+package agent_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"muster/internal/agent"
+	"muster/internal/event"
+	"muster/internal/mail"
+	"muster/internal/testkit/model"
+)
+
+// These tests run the real Claude Code against a scripted model.
+
+func TestClaudeFirstTurnNeedsNoKeyAndACheckSpeaksWithinIt(t *testing.T) {
+	t.Parallel()
+	spec := event.Spec{Checks: []event.Check{
+		{Name: "build", Run: "grep -q fixed b.txt || { echo 'b.txt:1:1: not fixed'; exit 3; }", OnEdit: true, Timeout: time.Minute},
+		{Name: "slow", Run: "exit 1", Timeout: time.Minute},
+	}}
+	r := newRig(t, "exit", spec)
+	file := filepath.Join(r.launch.Worktree, "b.txt")
+	r.model.Add(
+		model.ToolUse("Write", map[string]any{"file_path": file, "content": "broken\n"}),
+		model.ToolUse("Edit", map[string]any{"file_path": file, "old_string": "broken", "new_string": "fixed"}),
+		model.Always(model.Say("all done").Costing(model.Usage{Input: 100, Output: 7, CacheRead: 3, CacheWrite: 2})),
+	)
+	// What a user may have in the way: hooks switched off, and a server of the project that wants approval.
+	r.user.Settings(t, map[string]any{"disableAllHooks": true})
+	if err := os.WriteFile(filepath.Join(r.launch.Worktree, ".mcp.json"), []byte(`{"mcpServers":{"x":{"command":"false"}}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before := userFiles(t, r)
+	r.start()
+	first := r.asked(1)
+	if !first.Contains("Task t1 (muster):\n\nexit") {
+		t.Errorf("the prompt is not among %+v", first.Messages)
+	}
+	if !strings.Contains(first.System, "muster check") {
+		t.Error("the preamble is not in the system prompt")
+	}
+	second, third := r.asked(2), r.asked(3)
+	if !second.Last().Contains("b.txt:1:1: not fixed") || !second.Last().Contains("exit status 3") {
+		t.Errorf("the check's words are not in the answer of the first edit: %+v", second.Last())
+	}
+	if third.Last().Contains("is red after this edit") {
+		t.Errorf("a green check spoke: %+v", third.Last())
+	}
+	r.idle(1)
+	all := r.records()
+	if got := all[0]; got.State != event.RecordWorking || got.SessionID != r.launch.Conversation || got.Src != "hook" || got.Gen != 1 {
+		t.Errorf("first record: %+v", got)
+	}
+	if n := count(all, func(rec event.Record) bool { return rec.Prompted }); n != 1 {
+		t.Errorf("%d turns began, want 1", n)
+	}
+	if n := count(all, func(rec event.Record) bool { return rec.State == event.RecordWaiting }); n != 0 {
+		t.Errorf("%d requests for permission, want none: %+v", n, all)
+	}
+	if n := count(all, func(rec event.Record) bool { return rec.PermissionMode == "acceptEdits" }); n == 0 {
+		t.Error("no record tells the permission mode")
+	}
+	last := all[len(all)-1]
+	if last.State != event.RecordIdle || last.Background || last.Note != "all done" {
+		t.Errorf("last record: %+v", last)
+	}
+	r.until("the agent's own status file is idle", func() bool {
+		recs := r.source("claude.session")
+		return len(recs) == 1 && recs[0].State == event.RecordIdle && recs[0].SessionID == r.launch.Conversation
+	})
+	r.until("the transcript tells the usage", func() bool {
+		return usage(r) == event.Usage{
+			InputTokens: 120, OutputTokens: 17, CacheReadTokens: 3, CacheWriteTokens: 2, Turns: 3,
+		}
+	})
+	if after := userFiles(t, r); after != before {
+		t.Errorf("the user's own files changed: %s, %s", before, after)
+	}
+}
+
+// usage is the newest usage that the transcript tells.
+func usage(r *rig) event.Usage {
+	var u event.Usage
+	for _, rec := range r.source("transcript") {
+		if rec.Usage != nil {
+			u = *rec.Usage
+		}
+	}
+	return u
+}
+
+// userFiles is a digest of what the user wrote: settings, and the project's files in the main checkout.
+func userFiles(t *testing.T, r *rig) string {
+	t.Helper()
+	h := sha256.New()
+	for _, path := range []string{
+		filepath.Join(r.user.Config, "settings.json"), filepath.Join(r.launch.Spec.Repo, "a.txt"),
+		filepath.Join(r.launch.Spec.Repo, ".claude", "settings.local.json"), filepath.Join(r.launch.Worktree, ".claude", "settings.local.json"),
+	} {
+		b, err := os.ReadFile(path)
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		h.Write([]byte(path))
+		h.Write(b)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func TestClaudeTakesMessagesWhileIdleAndWhileAToolRuns(t *testing.T) {
+	t.Parallel()
+	spec := event.Spec{Checks: []event.Check{{Name: "slow", Run: "sleep 4"}}}
+	r := newRig(t, "say hello", spec,
+		model.Text("hello"),
+		model.ToolUse("Bash", map[string]any{"command": "sleep 4", "description": "wait"}), // allowed, being a check
+		model.Text("woken"), model.Text("third"), model.Text("fourth"))
+	r.start()
+	r.idle(1)
+	r.send("m1", "first message\twith a tab and \"quotes\"")
+	woken := r.asked(2)
+	if !woken.Last().Contains("[muster m1]\nfirst message\twith a tab and \"quotes\"") {
+		t.Errorf("the message is not in the turn: %+v", woken.Last())
+	}
+	r.record("m1 is acknowledged", func(rec event.Record) bool { return rec.Message == "m1" && rec.Prompted })
+	if d, err := r.adapter().Delivered(r.launch, "m1"); err != nil || d != agent.DeliveryAcknowledged {
+		r.until("the transcript holds m1", func() bool {
+			d, err := r.adapter().Delivered(r.launch, "m1")
+			return err == nil && d == agent.DeliveryAcknowledged
+		})
+	}
+	r.record("the tool runs", func(rec event.Record) bool { return rec.Tool == "Bash" })
+	r.send("m2", "in the middle")
+	within := r.asked(3)
+	if !within.Contains("[muster m2]\nin the middle") {
+		t.Errorf("m2 did not get into the running turn")
+	}
+	r.until("the transcript acknowledges m2", func() bool {
+		return count(r.source("transcript"), func(rec event.Record) bool { return rec.Message == "m2" && rec.State == "" }) > 0
+	})
+	r.idle(2)
+	r.send("m3", "third")
+	r.idle(3)
+	r.send("m4", "fourth")
+	r.record("m4 is acknowledged", func(rec event.Record) bool { return rec.Message == "m4" })
+	r.idle(4)
+	for _, tag := range []string{"[muster m1]", "[muster m2]", "[muster m3]", "[muster m4]"} {
+		if n := r.model.Seen(tag); n != 1 {
+			t.Errorf("%s was seen %d times, want once", tag, n)
+		}
+	}
+	if d, err := r.adapter().Delivered(r.launch, "m9"); err != nil || d != agent.DeliveryAbsent {
+		t.Errorf("a message that was never sent is %s (%v)", d, err)
+	}
+	r.until("one waiter is left", func() bool { return len(r.waiters()) == 1 })
+	r.kill()
+	r.until("the waiter ends with its agent", func() bool { return len(r.waiters()) == 0 })
+}
+
+func TestClaudePermissionsAndQuestionsAreAnsweredThroughTheMailbox(t *testing.T) {
+	t.Parallel()
+	question := map[string]any{"questions": []any{map[string]any{
+		"question": "Which color?", "header": "Color", "multiSelect": false,
+		"options": []any{map[string]any{"label": "Red", "description": "r"}, map[string]any{"label": "Blue", "description": "b"}},
+	}}}
+	r := newRig(t, "ask me", event.Spec{WaitLimit: 5 * time.Minute},
+		model.ToolUse("Bash", map[string]any{"command": "touch /tmp/x && python3 -c 'print(6*7)'", "description": "reckon"}),
+		model.ToolUse("Bash", map[string]any{"command": "python3 -c 'print(1)'", "description": "reckon"}),
+		model.ToolUse("AskUserQuestion", question),
+		model.Text("fine"))
+	r.launch.Spec.Args = []string{"--permission-mode", "default"}
+	r.start()
+	open := func(n int) event.Record {
+		t.Helper()
+		var found []event.Record
+		r.until("a request opens", func() bool {
+			found = nil
+			for _, rec := range r.records() {
+				if rec.State == event.RecordWaiting {
+					found = append(found, rec)
+				}
+			}
+			return len(found) >= n
+		})
+		return found[n-1]
+	}
+	answer := func(rec event.Record, decision, text string) {
+		t.Helper()
+		if err := r.box().Answer(mail.Answer{Request: rec.Request, Decision: decision, Text: text}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := open(1)
+	if first.Reason != event.WaitPermission || first.Tool != "Bash" || !strings.Contains(first.Note, "python3") {
+		t.Errorf("first request: %+v", first)
+	}
+	answer(first, mail.Allow, "")
+	if got := r.asked(2).Last(); !got.Contains("42") {
+		t.Errorf("the allowed tool did not run: %+v", got)
+	}
+	answer(open(2), mail.Deny, "not today, use awk")
+	if got := r.asked(3).Last(); !got.Contains("not today, use awk") {
+		t.Errorf("the reason did not arrive: %+v", got)
+	}
+	third := open(3)
+	if third.Reason != event.WaitQuestion || third.Note != "Which color?" || strings.Join(third.Options, ",") != "Red,Blue" {
+		t.Errorf("question: %+v", third)
+	}
+	answer(third, mail.Text, "Blue")
+	if got := r.asked(4).Last(); !got.Contains("Blue") {
+		t.Errorf("the answer did not arrive: %+v", got)
+	}
+	r.idle(1)
+	for _, req := range []event.Record{first, third} {
+		r.record("the request is closed by a record", func(rec event.Record) bool {
+			return rec.State == event.RecordWorking && rec.Request == req.Request
+		})
+	}
+}
+
+func TestClaudeErrorsOfTheModelEndTheTurnAsWhatTheyAre(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "go", event.Spec{}, model.Error(529), model.Error(529), model.Text("fine"))
+	r.launch.Env = append(r.launch.Env, "CLAUDE_CODE_MAX_RETRIES=0")
+	r.start()
+	failed := func(n int) event.Record {
+		t.Helper()
+		var found []event.Record
+		r.until("the turn fails", func() bool {
+			found = nil
+			for _, rec := range r.records() {
+				if rec.State == event.RecordError {
+					found = append(found, rec)
+				}
+			}
+			return len(found) >= n
+		})
+		return found[n-1]
+	}
+	if got := failed(1); got.Error != event.ErrorOverloaded || !strings.Contains(got.Note, "529") {
+		t.Errorf("529: %+v", got)
+	}
+	for i, c := range []struct {
+		status int
+		want   event.ErrorKind
+	}{{401, event.ErrorAuth}, {429, event.ErrorRateLimit}, {400, event.ErrorInvalidRequest}} {
+		// Whatever of the script was left by retries is used up: the next calls fail this way.
+		r.model.Clear()
+		r.model.Add(model.Error(c.status), model.Error(c.status), model.Error(c.status))
+		r.send(event.NewMessageID(i+1), "go on")
+		if got := failed(i + 2); got.Error != c.want {
+			t.Errorf("%d: %+v, want %s", c.status, got, c.want)
+		}
+	}
+	r.model.Clear()
+	r.send("m9", "go on")
+	r.idle(1)
+}
+
+func TestClaudeGoesOnWithItsConversationAfterAKill(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "remember the number 4711", event.Spec{}, model.Hang())
+	if r.adapter().Resumable(r.launch) {
+		t.Error("a conversation that never began is resumable")
+	}
+	r.start()
+	r.asked(1)
+	r.until("the transcript holds the prompt", func() bool { return r.adapter().Resumable(r.launch) })
+	r.send("m1", "queued and lost")
+	r.until("the message was taken", func() bool { ids, err := r.box().Taken(); return err == nil && len(ids) == 1 })
+	r.until("the message is in the agent's queue", func() bool {
+		d, err := r.adapter().Delivered(r.launch, "m1")
+		return err == nil && d == agent.DeliveryEnqueued
+	})
+	r.kill()
+	if d, err := r.adapter().Delivered(r.launch, "m1"); err != nil || d != agent.DeliveryEnqueued {
+		t.Errorf("after the kill m1 is %s (%v)", d, err)
+	}
+	r.launch.Gen, r.launch.Resume, r.launch.GoOn = 2, true, "go on"
+	r.launch.Messages = []mail.Message{{ID: "m1", Text: "queued and lost"}}
+	r.start()
+	again := r.asked(2)
+	if !again.Contains("4711") || !again.Contains("go on") || !again.Contains("[muster m1]") {
+		t.Errorf("the conversation was not taken up: %+v", again.Messages)
+	}
+	r.idle(1)
+	ack := r.record("m1 is acknowledged", func(rec event.Record) bool { return rec.Message == "m1" })
+	if ack.SessionID != r.launch.Conversation || ack.Gen != 2 || !ack.Prompted {
+		t.Errorf("acknowledged by %+v", ack)
+	}
+	if d, err := r.adapter().Delivered(r.launch, "m1"); err != nil || d != agent.DeliveryAcknowledged {
+		t.Errorf("m1 is %s (%v)", d, err)
+	}
+}
+
+func TestClaudeTellsOfATurnThatAPersonBrokeOff(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "work", event.Spec{}, model.Hang())
+	r.start()
+	r.asked(1)
+	r.until("the agent says it is busy", func() bool {
+		recs := r.source("claude.session")
+		return len(recs) == 1 && recs[0].State == event.RecordWorking
+	})
+	prompted := r.record("the turn began", func(rec event.Record) bool { return rec.Prompted })
+	r.tmux(append([]string{"send-keys", "-t", "g1"}, r.adapter().Interrupt().Keys...)...)
+	r.until("the agent says it is idle", func() bool {
+		recs := r.source("claude.session")
+		return len(recs) == 1 && recs[0].State == event.RecordIdle && recs[0].Time.After(prompted.Time)
+	})
+	end := r.adapter().End()
+	if err := syscall.Kill(r.pid, end.Signal); err != nil {
+		t.Fatal(err)
+	}
+	started := time.Now()
+	r.until("it ends by its signal", func() bool { return arguments(r.pid) == "" })
+	if took := time.Since(started); took > 4*end.Grace { // the machine may be busy
+		t.Errorf("it took %s to end", took)
+	}
+	r.record("the end is noted", func(rec event.Record) bool { return rec.State == event.RecordExited })
+}
+
+func TestClaudeReadsALongPromptFromItsFileWithoutAsking(t *testing.T) {
+	t.Parallel()
+	long := "begin-of-task\n" + strings.Repeat("all work and no play\n", 8000) + "end-of-task"
+	r := newRig(t, long, event.Spec{})
+	path := filepath.Join(r.launch.Home.GenDir("t1", 1), "prompt.md")
+	r.model.Add(model.ToolUse("Read", map[string]any{"file_path": path, "limit": 10}), model.Text("fine"))
+	r.start()
+	if got := r.asked(1); !got.Contains(path) || got.Contains("end-of-task") {
+		t.Errorf("the prompt does not name its file")
+	}
+	if got := r.asked(2).Last(); !got.Contains("begin-of-task") {
+		t.Errorf("the file was not read: %+v", got)
+	}
+	r.idle(1)
+	b, err := os.ReadFile(path)
+	if err != nil || strings.TrimSuffix(string(b), "\n") != long {
+		t.Errorf("the file is not the prompt (%v, %d bytes)", err, len(b))
+	}
+}
