@@ -94,9 +94,9 @@ func configEnv(settings [][2]string) []string {
 // call is one run of git.
 type call struct {
 	args    []string
-	in      *place    // where; nil is the repository itself
-	dir     string    // instead of in: let git discover what this directory belongs to
-	stdin   io.Reader // nil is nothing
+	in      *place // where; nil is the repository itself
+	dir     string // instead of in: let git discover what this directory belongs to
+	stdin   string
 	stdout  io.Writer // nil returns the output
 	env     []string  // in addition
 	timeout time.Duration
@@ -169,7 +169,7 @@ func (r *Reader) git(ctx context.Context, c call) (string, error) {
 	}
 	cmd := run.Cmd{
 		Argv: append([]string{r.program}, c.args...), Dir: dir, Env: env,
-		Stdin: c.stdin, Stdout: c.stdout, Timeout: c.timeout, MaxOutput: maxListing,
+		Stdin: strings.NewReader(c.stdin), Stdout: c.stdout, Timeout: c.timeout, MaxOutput: maxListing,
 	}
 	if cmd.Timeout == 0 {
 		cmd.Timeout = readTimeout

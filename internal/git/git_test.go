@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"muster/internal/fault"
@@ -20,7 +22,25 @@ func TestMain(m *testing.M) {
 	if spec := os.Getenv("GIT_TEST_PREPARE"); spec != "" {
 		os.Exit(prepareInProcess(spec))
 	}
-	os.Exit(m.Run())
+	os.Exit(runTests(m))
+}
+
+// template is a directory with what all tests start from, made once.
+var template string
+
+func runTests(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "muster-git-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // best effort
+	template = dir
+	if err := os.WriteFile(filepath.Join(dir, "brittle"), []byte(brittleGit), 0o755); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
 }
 
 type prepareJob struct {
@@ -61,19 +81,46 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := bareWorld(t)
-	w.write(w.repo, "a.txt", "one\n")
-	w.write(w.repo, "dir/b.txt", "two\n")
-	w.write(w.repo, "gone.txt", "three\n")
-	w.write(w.repo, ".gitignore", "*.log\n.env\n")
-	w.write(w.repo, "run.sh", "#!/bin/sh\n")
-	w.git(w.repo, "add", "-A")
-	w.git(w.repo, "commit", "-qm", "first")
+	w := emptyWorld(t)
+	if err := os.CopyFS(w.repo, os.DirFS(planted())); err != nil {
+		t.Fatal(err)
+	}
 	w.r = w.open(w.repo)
 	return w
 }
 
+// planted is the repository that newWorld copies.
+var planted = sync.OnceValue(func() string {
+	repo := filepath.Join(template, "repo")
+	for name, content := range map[string]string{
+		"a.txt": "one\n", "dir/b.txt": "two\n", "gone.txt": "three\n", ".gitignore": "*.log\n.env\n", "run.sh": "#!/bin/sh\n",
+	} {
+		path := filepath.Join(repo, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), 0o644)); err != nil {
+			panic(err)
+		}
+	}
+	for _, args := range [][]string{
+		{"init", "-q", "-b", "main"}, {"add", "-A"}, {"-c", "user.name=P", "-c", "user.email=p@example.com", "commit", "-qm", "first"},
+	} {
+		cmd := exec.Command("git", args...)
+		cmd.Dir, cmd.Env = repo, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + template, "GIT_CONFIG_NOSYSTEM=1"}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			panic(fmt.Sprintf("git %v: %v\n%s", args, err, out))
+		}
+	}
+	return repo
+})
+
+// bareWorld is a repository without commits.
 func bareWorld(t testing.TB) *world {
+	t.Helper()
+	w := emptyWorld(t)
+	w.git(w.repo, "init", "-q", "-b", "main")
+	return w
+}
+
+func emptyWorld(t testing.TB) *world {
 	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
@@ -86,7 +133,6 @@ func bareWorld(t testing.TB) *world {
 	if err := os.MkdirAll(w.repo, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	w.git(w.repo, "init", "-q", "-b", "main")
 	return w
 }
 

@@ -256,7 +256,7 @@ func (r *Reader) commitTree(ctx context.Context, n newCommit) (string, error) {
 	if message == "" {
 		message = "muster: work"
 	}
-	c := call{args: args, stdin: strings.NewReader(message + "\n")}
+	c := call{args: args, stdin: message + "\n"}
 	if n.timeless {
 		c.env = []string{"GIT_AUTHOR_DATE=@0 +0000", "GIT_COMMITTER_DATE=@0 +0000"}
 	}
@@ -273,7 +273,7 @@ func (r *Repo) setRef(ctx context.Context, lock *os.File, ref, commit, old strin
 	if old != "" {
 		args = append(args, old)
 	}
-	if _, err := r.git(ctx, call{args: args, lock: lock}); err != nil {
+	if err := r.change(ctx, call{args: args, lock: lock}, false); err != nil {
 		return fmt.Errorf("set %s: %w", ref, err)
 	}
 	return nil
@@ -325,7 +325,8 @@ func (r *Repo) DropRefs(ctx context.Context, prefix string) error {
 		if err != nil || out == "" {
 			return err
 		}
-		if _, err := r.git(ctx, call{args: []string{"update-ref", "--stdin"}, stdin: strings.NewReader(out), lock: lock}); err != nil {
+		c := call{args: []string{"update-ref", "--stdin"}, stdin: out, lock: lock}
+		if err := r.change(ctx, c, false); err != nil {
 			return fault.Wrap(fault.Failed, err, "drop %s", prefix)
 		}
 		return nil

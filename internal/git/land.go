@@ -100,7 +100,7 @@ func (r *Repo) Land(ctx context.Context, spec LandSpec) (string, error) {
 			old = strings.Repeat("0", len(commit))
 		}
 		if err := r.setRef(ctx, lock, ref, commit, old); err != nil {
-			if exited(err, 128) || exited(err, 1) {
+			if said(err, "but expected", "reference already exists") {
 				return fmt.Errorf("land %s: %w: %w", spec.Branch, ErrMoved, err)
 			}
 			return err
@@ -118,7 +118,8 @@ func (r *Repo) syncIndex(ctx context.Context, lock *os.File, c checkout, finish 
 	if err != nil && !exited(err, 1) {
 		return fmt.Errorf("read the index of %s: %w", c.workTree, err)
 	}
-	if _, err := r.git(ctx, call{in: &c.place, args: []string{"reset", "--mixed", "-q"}, lock: lock, timeout: writeTimeout}); err != nil {
+	reset := call{in: &c.place, args: []string{"reset", "--mixed", "-q"}, lock: lock, timeout: writeTimeout}
+	if err := r.change(ctx, reset, false); err != nil {
 		return fault.Wrap(fault.Failed, err, "the branch has its commit, but the index of %s is behind", c.workTree).
 			WithHint("If no git runs there, remove %s and try again.", filepath.Join(c.gitDir, "index.lock"))
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -63,3 +64,49 @@ func flock(ctx context.Context, f *os.File) error {
 
 // tryLock takes the lock if it is free; EWOULDBLOCK if not.
 func tryLock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
+
+// How old a lock file must be to be left over, where an agent's git may hold it too: that of a branch is held for
+// milliseconds, that of an index as long as a large git add takes.
+const (
+	staleBranch = time.Minute
+	staleIndex  = 10 * time.Minute
+)
+
+// cleared tells whether err came from a lock file that a killed git left behind, and removes that file. Private refs,
+// and branches that are only being made (fresh), are written under the repository's lock alone: there any such file
+// is a left-over. Elsewhere it must show its age, and outside muster's refs and worktrees it is never touched.
+func (r *Repo) cleared(err error, fresh bool) bool {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return false
+	}
+	_, rest, _ := strings.Cut(e.Stderr, "Unable to create '")
+	name, _, ok := strings.Cut(rest, ".lock': File exists")
+	if !ok {
+		return false
+	}
+	name += ".lock"
+	var age time.Duration
+	switch {
+	case inside(filepath.Join(r.Common, "refs", "muster"), name):
+	case inside(filepath.Join(r.Common, "refs", "heads", "muster"), name):
+		if !fresh {
+			age = staleBranch
+		}
+	case inside(filepath.Join(r.Common, "worktrees"), name):
+		age = staleIndex
+	default:
+		return false
+	}
+	st, err := os.Stat(name)
+	return err == nil && time.Since(st.ModTime()) >= age && os.Remove(name) == nil
+}
+
+// change runs a git that changes refs or an index, under the lock; once more if a left-over lock file was in its way.
+func (r *Repo) change(ctx context.Context, c call, fresh bool) error {
+	_, err := r.git(ctx, c)
+	if err != nil && r.cleared(err, fresh) {
+		_, err = r.git(ctx, c)
+	}
+	return err
+}

@@ -237,7 +237,7 @@ func taken(refs map[string]string, branch string) bool {
 // add runs git worktree add.
 func (p *preparing) add(ctx context.Context, args ...string) error {
 	args = append([]string{"worktree", "add", "-q"}, args...)
-	_, err := p.r.git(ctx, call{args: args, lock: p.lock, timeout: writeTimeout})
+	err := p.r.change(ctx, call{args: args, lock: p.lock, timeout: writeTimeout}, true)
 	switch {
 	case err == nil:
 		return nil

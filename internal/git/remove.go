@@ -108,7 +108,7 @@ func (r *Repo) DeleteBranch(ctx context.Context, branch string) error {
 				return fault.New(fault.Conflict, "the branch %s is checked out in %s", branch, f[2]).
 					WithHint("Check out another one there first.")
 			}
-			if _, err := r.git(ctx, call{args: []string{"update-ref", "-d", ref, f[0]}, lock: lock}); err != nil {
+			if err := r.change(ctx, call{args: []string{"update-ref", "-d", ref, f[0]}, lock: lock}, false); err != nil {
 				return fault.Wrap(fault.Conflict, err, "the branch %s was moved just now", branch)
 			}
 		}

@@ -101,7 +101,7 @@ func (r *Repo) restore(ctx context.Context, lock *os.File, spec RestoreSpec, kep
 	default:
 		return fmt.Errorf("read branch %s: %w", spec.Branch, err)
 	}
-	if _, err := r.git(ctx, call{args: args, lock: lock}); err != nil {
+	if err := r.change(ctx, call{args: args, lock: lock}, true); err != nil {
 		code := fault.Failed
 		if said(err, "already checked out", "already used by worktree") {
 			code = fault.Conflict

@@ -81,7 +81,7 @@ func (s *scanned) fill(ctx context.Context, c checkout) error {
 	}
 	if err := s.list(ctx); err != nil {
 		// An index that git cannot read is no reason to lose the work: start from HEAD.
-		if _, broken := errors.AsType[*Error](err); !broken {
+		if !exited(err, 128) {
 			return err
 		}
 		if err := s.reset(ctx, c.headTree); err != nil {
@@ -115,7 +115,7 @@ func (s *scanned) reset(ctx context.Context, tree string) error {
 // list reads index and work tree in one go.
 func (s *scanned) list(ctx context.Context) error {
 	s.hidden, s.unmerged, s.nested, s.modules, s.skip = nil, nil, nil, nil, nil
-	out, err := s.git(ctx, nil, "ls-files", "-z", "-v", "-s", "-c", "-o", "--exclude-standard")
+	out, err := s.git(ctx, nil, "ls-files", "-z", "-v", "-s", "-c", "-m", "-o", "--exclude-standard")
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,8 @@ func (s *scanned) list(ctx context.Context) error {
 			}
 			continue
 		}
-		// "H 100644 <hash> 0\t<path>"; a lower case letter is assume-unchanged, S is skip-worktree.
+		// "H 100644 <hash> 0\t<path>"; a lower case letter is assume-unchanged, S is skip-worktree; C is one more
+		// line for a modified file.
 		info, path, ok := strings.Cut(entry, "\t")
 		f := strings.Fields(info)
 		if !ok || len(f) != 4 {
@@ -138,6 +139,10 @@ func (s *scanned) list(ctx context.Context) error {
 			s.unmerged = append(s.unmerged, path)
 		}
 		switch {
+		case f[0] == "C":
+			if f[1] != "160000" && exists(filepath.Join(s.at.workTree, path, ".git")) {
+				s.nested = append(s.nested, path) // where a file was
+			}
 		case f[1] == "160000":
 			if exists(filepath.Join(s.at.workTree, path, ".git")) {
 				s.modules = append(s.modules, path)
@@ -145,6 +150,10 @@ func (s *scanned) list(ctx context.Context) error {
 		case f[0] != strings.ToUpper(f[0]), f[0] == "S" && exists(filepath.Join(s.at.workTree, path)):
 			s.hidden = append(s.hidden, path)
 		}
+	}
+	for _, paths := range []*[]string{&s.nested, &s.modules} { // a path in conflict is listed for each side
+		slices.Sort(*paths)
+		*paths = slices.Compact(*paths)
 	}
 	return nil
 }
@@ -238,7 +247,7 @@ func (s *scanned) nestedTree(ctx context.Context, dir string) (string, error) {
 func (s *scanned) git(ctx context.Context, paths []string, args ...string) (string, error) {
 	c := call{in: &s.at, args: args, env: s.env, timeout: writeTimeout}
 	if paths != nil {
-		c.stdin = strings.NewReader(strings.Join(paths, "\x00") + "\x00")
+		c.stdin = strings.Join(paths, "\x00") + "\x00"
 	}
 	return s.r.git(ctx, c)
 }

@@ -1,0 +1,186 @@
+package git
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// brittleGit is a git of which one call goes wrong, as the file beside it says. It is written once, before anything
+// is forked: a program cannot be started while some child still has it open for writing.
+const brittleGit = `#!/bin/sh
+read -r how nth git < "$0.conf"
+n=0
+[ -f "$0.calls" ] && read -r n < "$0.calls"
+n=$((n + 1))
+echo $n > "$0.calls"
+if [ $n -eq $nth ]; then
+	echo "$1" > "$0.verb"
+	case $how in
+	before) kill -9 $$ ;;
+	after) "$git" "$@"; kill -9 $$ ;;
+	full) trap '' XFSZ; ulimit -f 0 ;; # every write to a file fails
+	torn) ulimit -f 0 ;; # the first write to a file kills
+	esac
+fi
+exec "$git" "$@"
+`
+
+// brittle is the repository with a git of which the nth call goes wrong.
+func (w *world) brittle(how string, nth int) *Repo {
+	w.t.Helper()
+	bin := filepath.Join(w.dir, "bin")
+	w.write(bin, "git.conf", fmt.Sprintln(how, nth, w.r.program))
+	if err := os.Symlink(filepath.Join(template, "brittle"), filepath.Join(bin, "git")); err != nil {
+		w.t.Fatal(err)
+	}
+	r := *w.r
+	r.program = filepath.Join(bin, "git")
+	return &r
+}
+
+// calls is how often the brittle git was called.
+func calls(r *Repo) int {
+	b, _ := os.ReadFile(r.program + ".calls")
+	n, _ := strconv.Atoi(strings.TrimSpace(string(b)))
+	return n
+}
+
+// Whichever call of git is the last before a crash, the same request made again ends as if nothing had happened.
+func TestEveryCallMayBeTheLast(t *testing.T) {
+	t.Parallel()
+	type job struct {
+		before func(w *world) any
+		do     func(t *testing.T, w *world, r *Repo, prepared any) error
+		check  func(t *testing.T, w *world, prepared any)
+	}
+	type kept struct {
+		wt    Worktree
+		ref   string
+		state string
+		tree  string
+	}
+	messy := func(w *world) any {
+		wt := w.prepare("t1")
+		mess(w, wt.Path)
+		return kept{wt: wt, state: w.state(wt.Path), tree: w.tree(wt.Path)}
+	}
+	for name, j := range map[string]job{
+		"prepare": {
+			before: func(w *world) any { return nil },
+			do: func(t *testing.T, w *world, r *Repo, _ any) error {
+				_, err := r.Prepare(t.Context(), w.spec("t1"))
+				return err
+			},
+			check: func(t *testing.T, w *world, _ any) {
+				wt := w.prepare("t1")
+				if wt.Created || wt.Branch != "muster/t1-x" || wt.Base != w.head("main") || w.head(wt.Branch) != wt.Base {
+					t.Errorf("Prepare = %+v", wt)
+				}
+				if got := w.git(wt.Path, "status", "--porcelain"); got != "" {
+					t.Errorf("status = %q", got)
+				}
+			},
+		},
+		"keep": {
+			before: messy,
+			do: func(t *testing.T, w *world, r *Repo, p any) error {
+				_, err := r.Keep(t.Context(), p.(kept).wt.Path, "t1")
+				return err
+			},
+			check: func(t *testing.T, w *world, p any) {
+				k := p.(kept)
+				if got := w.state(k.wt.Path); got != k.state {
+					t.Errorf("changed:\n%q\n%q", k.state, got)
+				}
+				refs, err := w.r.KeepRefs(t.Context(), "t1")
+				if err != nil || len(refs) != 1 || w.head(refs[0].Ref+"^{tree}") != k.tree {
+					t.Errorf("kept %+v, %v", refs, err)
+				}
+			},
+		},
+		"land": {
+			before: messy,
+			do: func(t *testing.T, w *world, r *Repo, p any) error {
+				k := p.(kept)
+				_, err := r.Land(t.Context(), LandSpec{Worktree: k.wt.Path, Branch: k.wt.Branch, Tree: k.tree, Base: k.wt.Base})
+				return err
+			},
+			check: func(t *testing.T, w *world, p any) {
+				k := p.(kept)
+				if n := w.git(w.repo, "rev-list", "--count", "main.."+k.wt.Branch); n != "1\n" {
+					t.Errorf("%s commits landed", n)
+				}
+				if w.head(k.wt.Branch+"^{tree}") != k.tree || w.git(k.wt.Path, "status", "--porcelain") != "" {
+					t.Errorf("not landed: %s", w.git(k.wt.Path, "status"))
+				}
+			},
+		},
+		"restore": {
+			before: func(w *world) any {
+				k := messy(w).(kept)
+				if err := os.Remove(filepath.Join(k.wt.Path, "ignored.log")); err != nil {
+					w.t.Fatal(err)
+				}
+				k.state, k.ref = w.state(k.wt.Path), w.keep(k.wt.Path, "t1")
+				if err := errors.Join(w.r.RemoveWorktree(w.t.Context(), k.wt.Path, true), w.r.DeleteBranch(w.t.Context(), k.wt.Branch)); err != nil {
+					w.t.Fatal(err)
+				}
+				return k
+			},
+			do: func(t *testing.T, w *world, r *Repo, p any) error {
+				k := p.(kept)
+				return r.Restore(t.Context(), RestoreSpec{Path: k.wt.Path, Branch: k.wt.Branch, Ref: k.ref})
+			},
+			check: func(t *testing.T, w *world, p any) {
+				k := p.(kept)
+				if got := w.state(k.wt.Path); got != k.state {
+					t.Errorf("restored:\n%q\nwant\n%q", got, k.state)
+				}
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for nth := 1; ; nth++ {
+				hows := []string{"before", "after", "full", "torn"}
+				for i := 0; i < len(hows); i++ {
+					w := newWorld(t)
+					p := j.before(w)
+					r := w.brittle(hows[i], nth)
+					err := j.do(t, w, r, p) // it may notice, or do without
+					if calls(r) < nth {
+						if err != nil || nth < 3 {
+							t.Fatalf("without a fault, after %d calls: %v", calls(r), err)
+						}
+						return
+					}
+					w.age(filepath.Join(w.repo, ".git/refs/heads/muster/t1-x.lock"))
+					w.age(filepath.Join(w.repo, ".git/worktrees/t1-x/index.lock"))
+					verb := strings.TrimSpace(w.read(w.dir, "bin/git.verb"))
+					if err := j.do(t, w, w.r, p); err != nil {
+						t.Fatalf("again after call %d (%s, %s) went wrong: %v", nth, verb, hows[i], err)
+					}
+					j.check(t, w, p)
+					if strings.Contains(" rev-parse for-each-ref ls-files log diff-index merge-base ", " "+verb+" ") {
+						break // only reads: dying late is the same
+					}
+				}
+			}
+		})
+	}
+}
+
+// age makes a file an hour old, if it is there.
+func (w *world) age(file string) {
+	w.t.Helper()
+	then := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(file, then, then); err != nil && !errors.Is(err, os.ErrNotExist) {
+		w.t.Fatal(err)
+	}
+}
