@@ -82,6 +82,7 @@ func playSupervisor(dir string) int {
 	case "ok":
 		return 0
 	}
+	note(dir, "staying", strconv.Itoa(os.Getpid()))
 	<-term
 	note(dir, "log", "bye")
 	return 0
@@ -121,7 +122,7 @@ func TestKeeperRestartsAKilledSupervisorAndOneThatEndedUnasked(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	started(t, program("keep", dir))
-	eventually(t, "it runs", func() bool { return len(pids(t, dir)) == 1 })
+	eventually(t, "it runs", func() bool { return there(dir, "staying") })
 	first := identify(t, pids(t, dir)[0])
 	if err := first.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -142,12 +143,9 @@ func TestKeeperForgivesAfterAHealthyLife(t *testing.T) {
 	if err := os.Remove(world(dir, "say")); err != nil {
 		t.Fatal(err)
 	}
-	n := 0
-	eventually(t, "one lives", func() bool {
-		n = len(pids(t, dir))
-		return identify(t, pids(t, dir)[n-1]).Alive() && strings.Count(read(t, world(dir, "log")), "again in") == n-1
-	})
-	last := identify(t, pids(t, dir)[n-1])
+	eventually(t, "one stays", func() bool { return read(t, world(dir, "staying")) != "" })
+	n := len(pids(t, dir))
+	last := identify(t, read(t, world(dir, "staying")))
 	lived := time.Now()
 	eventually(t, "it lived a minute of its own time", func() bool { return time.Since(lived) > healthyLife/fast*5/4 })
 	if err := last.Signal(syscall.SIGKILL); err != nil {
@@ -164,7 +162,7 @@ func TestOnlyOneKeeper(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	first := started(t, program("keep", dir))
-	eventually(t, "it runs", func() bool { return len(pids(t, dir)) == 1 })
+	eventually(t, "it runs", func() bool { return there(dir, "staying") })
 	if code, said := finish(t, program("keep", dir)); code != 0 || len(pids(t, dir)) != 1 {
 		t.Errorf("second keeper: exit %d, said %q, supervisors %q", code, said, pids(t, dir))
 	}
@@ -177,7 +175,7 @@ func TestKeeperSurvivesAHangUpAndKeys(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	keeper := started(t, program("keep", dir))
-	eventually(t, "it runs", func() bool { return len(pids(t, dir)) == 1 })
+	eventually(t, "it runs", func() bool { return there(dir, "staying") })
 	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP} {
 		if err := keeper.Signal(s); err != nil {
 			t.Fatal(err)
@@ -200,7 +198,7 @@ func TestKeeperBringsTheFleetBackWhenTheServerDies(t *testing.T) {
 	dir := t.TempDir()
 	cmd := program("keep", dir)
 	keeper := started(t, cmd)
-	eventually(t, "it runs", func() bool { return len(pids(t, dir)) == 1 })
+	eventually(t, "it runs", func() bool { return there(dir, "staying") })
 	if err := keeper.Signal(syscall.SIGHUP); err != nil { // comes before the server is really gone
 		t.Fatal(err)
 	}
@@ -221,7 +219,7 @@ func TestKeeperDoesNotReviveAFleetThatIsDown(t *testing.T) {
 	dir := t.TempDir()
 	cmd := program("keep", dir)
 	keeper := started(t, cmd)
-	eventually(t, "it runs", func() bool { return len(pids(t, dir)) == 1 })
+	eventually(t, "it runs", func() bool { return there(dir, "staying") })
 	write(t, world(dir, "down"), "")
 	write(t, world(dir, "gone"), "")
 	if err := keeper.Signal(syscall.SIGHUP); err != nil {
@@ -256,7 +254,7 @@ func TestKeeperEndsWithItsContext(t *testing.T) {
 	var wg sync.WaitGroup
 	var err error
 	wg.Go(func() { err = keeperOf(dir).Serve(ctx) })
-	eventually(t, "it runs", func() bool { return len(pids(t, dir)) == 1 })
+	eventually(t, "it runs", func() bool { return there(dir, "staying") })
 	cancel()
 	wg.Wait()
 	if !errors.Is(err, context.Canceled) || identify(t, pids(t, dir)[0]).Alive() {

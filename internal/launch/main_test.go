@@ -67,6 +67,7 @@ func started(t *testing.T, cmd *exec.Cmd) host.Process {
 	t.Cleanup(func() {
 		if cmd.ProcessState == nil {
 			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+			_ = cmd.Process.Kill()
 			_ = cmd.Wait()
 		}
 	})
