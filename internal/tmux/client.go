@@ -74,6 +74,9 @@ func (s *Server) Connect(ctx context.Context) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.sameVersion(ctx, path, d.Identity); err != nil {
+		return nil, err
+	}
 	// The client must outlive ctx, and ends by Close or with this process.
 	child, err := run.Start(context.WithoutCancel(ctx), run.Spec{
 		Argv: []string{

@@ -54,6 +54,23 @@ func chooseClient(installed, own string, same func(a, b string) bool, version fu
 	return own, nil
 }
 
+// sameVersion refuses to connect where only a client of another version is to be had: it would get no
+// answer, or end the server.
+func (s *Server) sameVersion(ctx context.Context, client string, id Identity) error {
+	if executable(id.PID) != "" {
+		return nil // then it was chosen by version
+	}
+	have, err := versionOf(ctx, client, s.cfg.Env)
+	if err != nil {
+		return err
+	}
+	if have.String() != id.Version {
+		return fault.New(fault.Conflict, "the running tmux server is %s, the installed tmux is %s", id.Version, have).
+			WithHint("Install tmux %s again, or restart the fleet: muster down --kill, then muster up.", id.Version)
+	}
+	return nil
+}
+
 func sameFile(a, b string) bool {
 	x, err := os.Stat(a)
 	if err != nil {

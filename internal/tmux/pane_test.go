@@ -308,6 +308,30 @@ func TestAWindowFitsThePersonAndReturns(t *testing.T) {
 	}
 }
 
+func TestASizeStaysWhileNobodyMindsManners(t *testing.T) {
+	t.Parallel()
+	c, s, dir := tmuxtest.Connect(t)
+	p := open(t, c, dir, "t1", sleeper...)
+	spec := tmux.OpenSpec{Session: "t1", Window: "check", Dir: dir, Argv: sleeper, Task: "t1", Gen: 1}
+	check, err := c.Open(t.Context(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	desk, _, _ := tmuxtest.Connect(t, func(cfg *tmux.Config) { cfg.Columns, cfg.Rows = 60, 15 })
+	open(t, desk, dir, "seat", append([]string{"env", "-u", "TMUX"}, s.AttachArgv("t1", true)...)...)
+	tmuxtest.Eventually(t, "somebody is there", func() bool { return pane(t, c, p.ID).Attached == 1 })
+	for _, id := range []tmux.PaneID{p.ID, check.ID} {
+		if got := pane(t, c, id); got.Columns != 120 || got.Rows != 40 {
+			t.Errorf("the size changed with nobody to change it back: %+v", got)
+		}
+	}
+	// Whoever takes the fleet up again makes up for it.
+	if err := c.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tmuxtest.Eventually(t, "the window fits", func() bool { return pane(t, c, p.ID).Columns == 60 })
+}
+
 func TestScrollbackIsKeptOverARestart(t *testing.T) {
 	t.Parallel()
 	c, _, dir := tmuxtest.Connect(t)

@@ -131,8 +131,32 @@ func (s *Server) Identity(ctx context.Context) (Identity, error) {
 	return d.Identity, err
 }
 
+// WakeHub starts the hub's program again if it has ended, just as it was started before. It is for those who
+// notice that nobody is at work and are no part of the fleet: two short calls and no configuration. A hub that
+// lives is left alone; ErrNoServer or ErrNoHub if there is nothing to wake, which Start mends.
+func (s *Server) WakeHub(ctx context.Context) error {
+	out, err := s.oneShot(ctx, "list-panes", "-a", "-F", paneFormat)
+	if err != nil && !errors.Is(err, ErrNoTarget) {
+		return fmt.Errorf("wake the hub: %w", err)
+	}
+	for _, p := range parsePanes(strings.Split(out, "\n"), "") {
+		if p.Role != hubRole {
+			continue
+		}
+		if p.Dead {
+			_, err = s.oneShot(ctx, "respawn-pane", "-t", string(p.ID))
+		}
+		if errors.Is(err, ErrDuplicate) {
+			return nil // another was faster
+		}
+		return err
+	}
+	return fmt.Errorf("wake the hub: %w", ErrNoHub)
+}
+
 // Kill ends the server and everything in its panes that minds a hang-up. A server that does not end in two
-// seconds (it may not, with a deaf client in a flood) is killed. Killing none is no error; the socket is removed.
+// seconds (it may not, with a deaf client in a flood: close our Client first) is killed. Killing none is no
+// error; the socket file is removed.
 func (s *Server) Kill(ctx context.Context) error {
 	pid, err := s.peer(ctx)
 	if errors.Is(err, ErrNoServer) {

@@ -106,6 +106,60 @@ func TestStartMendsTheHub(t *testing.T) {
 	again.Close()
 }
 
+func TestADeadHubIsWoken(t *testing.T) {
+	t.Parallel()
+	c, s, _ := tmuxtest.Connect(t)
+	panes, err := c.Panes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub := panes[0]
+	wake := func() tmux.Pane {
+		t.Helper()
+		if err := s.WakeHub(t.Context()); err != nil {
+			t.Error(err)
+		}
+		return pane(t, c, hub.ID)
+	}
+	if got := wake(); got != hub {
+		t.Errorf("a living hub changed: %+v, was %+v", got, hub)
+	}
+	if err := syscall.Kill(hub.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	tmuxtest.Eventually(t, "the hub is dead", func() bool { return pane(t, c, hub.ID).Dead })
+	if got := wake(); got.Dead || got.PID == hub.PID || got.Role != "hub" {
+		t.Errorf("a dead hub was not woken: %+v", got)
+	}
+	person(t, s, "kill-session", "-t", "=hub")
+	if err := s.WakeHub(t.Context()); !errors.Is(err, tmux.ErrNoHub) {
+		t.Errorf("no hub: got %v", err)
+	}
+	if err := s.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.WakeHub(t.Context()); !errors.Is(err, tmux.ErrNoServer) {
+		t.Errorf("no server: got %v", err)
+	}
+}
+
+func TestAServerStartsRightAfterTheEndOfAnother(t *testing.T) {
+	t.Parallel()
+	s, dir := tmuxtest.NewServer(t)
+	last := 0
+	for i := range 10 {
+		id, err := s.Start(t.Context(), tmuxtest.Hub(dir))
+		if err != nil {
+			t.Fatalf("start %d: %v", i, err)
+		}
+		if id.PID == last {
+			t.Errorf("start %d found the server that was ended", i)
+		}
+		last = id.PID
+		person(t, s, "kill-server")
+	}
+}
+
 func TestTheHubIsGuarded(t *testing.T) {
 	t.Parallel()
 	c, _, _ := tmuxtest.Connect(t)
