@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"muster/internal/event"
@@ -132,3 +133,16 @@ const (
 
 // kinds are the words for agents.NAME.kind, which are names of built-in agents as well.
 func kinds() []string { return []string{kindClaude, kindCommand, kindSim} }
+
+// NewCheck makes a check of a flag: a name and a command, with the default deadline. What is no name, or no
+// command, is a fault.Usage.
+func NewCheck(name, cmd string) (event.Check, error) {
+	switch {
+	case !validName(name):
+		return event.Check{}, fault.New(fault.Usage, "%q is no name for a check", name).
+			WithHint("%s", nameRule)
+	case strings.TrimSpace(cmd) == "":
+		return event.Check{}, fault.New(fault.Usage, "check %s has no command", name).WithHint("Write %s=COMMAND.", name)
+	}
+	return event.Check{Name: name, Run: cmd, Timeout: defaultCheckTimeout}, nil
+}

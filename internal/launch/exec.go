@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -129,7 +130,22 @@ func (s Spec) become(specPath string, lock *os.File) error {
 			return fmt.Errorf("remove launch spec: %w", err)
 		}
 	}
-	return s.cannotStart(run.Replace(path, s.Argv, s.Env))
+	return s.cannotStart(run.Replace(path, s.Argv, s.environ()))
+}
+
+// environ is the environment of the agent. What kind of terminal it has only its pane knows; that it is one of
+// tmux stays out, since a tmux that the agent calls would then work on the fleet's own server.
+func (s Spec) environ() []string {
+	if !s.Terminal {
+		return s.Env
+	}
+	env := slices.Clone(s.Env)
+	for _, name := range []string{"TERM", "COLORTERM"} {
+		if v := os.Getenv(name); v != "" {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
 }
 
 // fits refuses what the kernel would refuse with a word that says nothing.

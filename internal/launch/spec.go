@@ -40,6 +40,8 @@ type Spec struct {
 	StatusFile string `json:"status_file"`
 	NoFile     uint64 `json:"no_file,omitempty"` // open files, as far as the hard limit permits; 0 leaves the limit as it is
 	Umask      int    `json:"umask,omitempty"`   // 0 leaves it as it is
+	// Terminal adds TERM and COLORTERM as the pane has them.
+	Terminal bool `json:"terminal,omitempty"`
 	// Remove takes the spec file away right before the exec, so that its secrets do not stay on disk.
 	Remove bool `json:"remove,omitempty"`
 }

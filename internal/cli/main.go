@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"muster/internal/agent"
+	"muster/internal/agent/sim"
+	"muster/internal/fault"
+	"muster/internal/launch"
+)
+
+// Main runs one call of muster and returns its exit status. What agents start at every tool call goes first,
+// before anything is built that they do not need.
+func Main(args []string) int {
+	env, err := OSEnv()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "muster:", err)
+		return fault.ExitCode(err)
+	}
+	return Run(args, env)
+}
+
+// Run is Main in a given world.
+func Run(args []string, env Env) int {
+	if len(args) > 0 {
+		switch args[0] {
+		case "hook":
+			return runHook(args[1:], env)
+		case "launch":
+			return runLaunch(args[1:])
+		case "sim":
+			return sim.Main(args[1:], os.Stdin, os.Stdout, env.Getenv)
+		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := execute(ctx, args, env)
+	if err == nil {
+		return 0
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = fault.New(fault.Interrupted, "interrupted")
+	}
+	printError(env, err)
+	return fault.ExitCode(err)
+}
+
+// printError says what failed, on what, and the next step.
+func printError(env Env, err error) {
+	if errors.Is(err, errQuiet) {
+		return
+	}
+	_, _ = fmt.Fprintln(env.Stderr, "muster: "+err.Error())
+	if hint := fault.HintOf(err); hint != "" {
+		_, _ = fmt.Fprintln(env.Stderr, "  "+hint)
+	}
+}
+
+// errQuiet is a failure of which everything has been said; only its exit status is left.
+var errQuiet = errors.New("said already")
+
+// quiet gives an exit status without a further word.
+func quiet(code fault.Code) error { return fault.Wrap(code, errQuiet, "") }
+
+// runHook is `muster hook KIND EVENT`: the other end of what an adapter registered with its agent. It never fails
+// the agent's tool call; what it cannot do it leaves.
+func runHook(args []string, env Env) int {
+	if len(args) < 2 {
+		return 0
+	}
+	ad, err := agent.New(args[0])
+	if err != nil {
+		return 0
+	}
+	return ad.Hook(context.Background(), agent.HookCall{
+		Event: args[1], Stdin: env.Stdin, Stdout: env.Stdout, Stderr: env.Stderr, Getenv: env.Getenv, PPID: os.Getppid(),
+	})
+}
+
+// runLaunch is `muster launch SPEC`: this process becomes the agent, or runs a job.
+func runLaunch(args []string) int {
+	if len(args) != 1 {
+		fmt.Fprintln(os.Stderr, "usage: muster launch SPEC")
+		return fault.ExitCode(fault.New(fault.Usage, ""))
+	}
+	return launch.ExitStatus(launch.Run(context.Background(), args[0], os.Stdout))
+}

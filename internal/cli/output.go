@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+	"golang.org/x/term"
+
+	"muster/internal/config"
+	"muster/internal/status"
+)
+
+// printJSON prints a result as one indented JSON value.
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("write result: %w", err)
+	}
+	return nil
+}
+
+// width is how many columns the reader has; 0 if nothing says so, and then nothing is cut.
+func (e Env) width() int {
+	f, ok := e.Stdout.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0
+	}
+	w, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return w
+}
+
+// colour tells whether output may be coloured: on a terminal only, and never against NO_COLOR.
+func (e Env) colour() bool {
+	return e.width() > 0 && e.Getenv("NO_COLOR") == "" && e.Getenv("TERM") != "dumb"
+}
+
+// table prints rows under a head, in columns as wide as they need; the last column is cut where the terminal
+// ends. Cells may be coloured. What an agent wrote must be cleaned before it becomes a cell.
+func (e Env) table(head []string, rows [][]string) error {
+	widths := make([]int, len(head))
+	for _, row := range append([][]string{head}, rows...) {
+		for i, cell := range row {
+			widths[i] = max(widths[i], ansi.StringWidth(cell))
+		}
+	}
+	limit := e.width()
+	var b strings.Builder
+	for _, row := range append([][]string{head}, rows...) {
+		line := ""
+		for i, cell := range row {
+			if i == len(row)-1 {
+				line += cell
+				continue
+			}
+			line += cell + strings.Repeat(" ", widths[i]-ansi.StringWidth(cell)+2)
+		}
+		line = strings.TrimRight(line, " ")
+		if limit > 0 {
+			line = ansi.Truncate(line, limit, "…")
+		}
+		b.WriteString(line + "\n")
+	}
+	_, err := io.WriteString(e.Stdout, b.String())
+	return err
+}
+
+// ago is a time as people say it, seen from now: "12s", "3m", "2h05m", "4d".
+func ago(t, now time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return short(now.Sub(t))
+}
+
+// short is a duration in at most two units.
+func short(d time.Duration) string {
+	switch d = max(d, 0); {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd", int(d.Hours())/24)
+}
+
+// clean makes text of an agent or a repository fit for one line of a terminal.
+func clean(s string, most int) string { return status.Clean(s, most) }
+
+// printable is an argv that can be pasted into a shell.
+func printable(argv []string) string {
+	out := make([]string, len(argv))
+	for i, a := range argv {
+		if a != "" && strings.Trim(a, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=:@%+,") == "" {
+			out[i] = a
+			continue
+		}
+		out[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+	}
+	return strings.Join(out, " ")
+}
+
+// duration prints a duration of a setting.
+func duration(d time.Duration) string { return config.FormatDuration(d) }

@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"muster/internal/control"
+	"muster/internal/fault"
+)
+
+// The groups of the help.
+const (
+	groupRun   = "run"
+	groupLook  = "look"
+	groupTalk  = "talk"
+	groupEnd   = "end"
+	groupAgent = "agent"
+	groupSetup = "setup"
+)
+
+const rootHelp = `muster sees a fleet of coding agents through the night: it queues tasks, starts each
+agent in its own tmux session, runs the project's checks on what it produces, hands
+failures back to it, and publishes what passes.
+
+  muster demo                    the whole story in a minute, no account needed
+  muster init                    write muster.toml for this repository
+  muster dispatch "fix the bug"  queue a task; it starts as soon as a slot is free
+  muster ls                      what is going on`
+
+const exitHelp = `
+Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict or precondition, 5 timed out, 130 interrupted.`
+
+// newRoot builds the command tree.
+func newRoot(env Env) *cobra.Command {
+	root := &cobra.Command{
+		Use: "muster", Short: "See a fleet of coding agents through the night", Long: rootHelp,
+		SilenceUsage: true, SilenceErrors: true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(env.Stdin)
+	root.SetOut(env.Stdout)
+	root.SetErr(env.Stderr)
+	root.AddGroup(
+		&cobra.Group{ID: groupRun, Title: "Run:"},
+		&cobra.Group{ID: groupLook, Title: "Look:"},
+		&cobra.Group{ID: groupTalk, Title: "Talk:"},
+		&cobra.Group{ID: groupEnd, Title: "End:"},
+		&cobra.Group{ID: groupAgent, Title: "For agents, in their own shell:"},
+		&cobra.Group{ID: groupSetup, Title: "Set up:"},
+	)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fault.Wrap(fault.Usage, err, "%s", cmd.CommandPath()).WithHint("`%s --help` lists the flags.", cmd.CommandPath())
+	})
+	for _, c := range verbs(env) {
+		c.Long = strings.TrimSpace(c.Long+"\n"+exitHelp) + "\n"
+		root.AddCommand(c)
+	}
+	root.SetHelpCommand(&cobra.Command{Use: "help [VERB]", Short: "Help about a verb", Hidden: true, RunE: func(cmd *cobra.Command, args []string) error {
+		target, _, err := root.Find(args)
+		if err != nil {
+			return unknownVerb(root, strings.Join(args, " "))
+		}
+		return target.Help()
+	}})
+	return root
+}
+
+// execute runs one call.
+func execute(ctx context.Context, args []string, env Env) error {
+	root := newRoot(env)
+	root.SetArgs(args)
+	if cmd, rest, err := root.Find(args); err != nil || cmd == root && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
+		word := ""
+		if len(args) > 0 {
+			word = args[0]
+		}
+		return unknownVerb(root, word)
+	}
+	return root.ExecuteContext(ctx)
+}
+
+func unknownVerb(root *cobra.Command, word string) error {
+	e := fault.New(fault.Usage, "there is no verb %q", word)
+	if near := root.SuggestionsFor(word); len(near) > 0 {
+		return e.WithHint("Did you mean `muster %s`?", strings.Join(near, "` or `muster "))
+	}
+	return e.WithHint("`muster --help` lists all verbs.")
+}
+
+// verb fills in what all verbs have in common: errors about arguments are usage errors that show the usage line.
+func verb(c *cobra.Command, group string) *cobra.Command {
+	c.GroupID = group
+	check := c.Args
+	c.Args = func(cmd *cobra.Command, args []string) error {
+		if check == nil {
+			return nil
+		}
+		if err := check(cmd, args); err != nil {
+			return fault.Wrap(fault.Usage, err, "%s", cmd.CommandPath()).WithHint("Usage: %s", cmd.UseLine())
+		}
+		return nil
+	}
+	return c
+}
+
+// openControl opens the fleet's store for a verb.
+func openControl(ctx context.Context, env Env) (*control.Control, error) {
+	h, _, err := env.home()
+	if err != nil {
+		return nil, err
+	}
+	if err := h.Create(); err != nil {
+		return nil, err
+	}
+	return control.Open(ctx, h, control.Options{Now: env.Now, Getenv: env.Getenv})
+}
+
+// withControl opens the store for the length of one call.
+func withControl(ctx context.Context, env Env, fn func(*control.Control) error) error {
+	c, err := openControl(ctx, env)
+	if err != nil {
+		return err
+	}
+	return errors.Join(fn(c), c.Close())
+}
+
+// request carries out a command that the supervisor has to act on, and sees to it that there is one.
+func request(ctx context.Context, env Env, cmd control.Command) (control.Outcome, error) {
+	var out control.Outcome
+	err := withControl(ctx, env, func(c *control.Control) (err error) {
+		out, err = c.Do(ctx, cmd)
+		return err
+	})
+	if err != nil {
+		return out, err
+	}
+	f, err := openFleet(env)
+	if err != nil {
+		return out, err
+	}
+	return out, f.ensureUp(ctx)
+}

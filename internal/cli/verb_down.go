@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"muster/internal/control"
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/launch"
+)
+
+const downHelp = `Stop the supervisor. Agents are left running unless told otherwise; nobody looks after them until
+the next ` + "`muster up`" + `, which takes them up where they stand.
+
+  muster down            agents run on
+  muster down --drain    nothing new starts; down when all that runs has ended
+  muster down --kill     agents are ended, too, and resumed at the next up`
+
+func newDownCommand(env Env) *cobra.Command {
+	var drain, kill, asJSON bool
+	var limit time.Duration
+	c := verb(&cobra.Command{
+		Use: "down", Short: "Stop the supervisor (--drain waits for tasks, --kill ends agents, resumable)", Long: downHelp, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			mode := event.DownLeave
+			switch {
+			case drain && kill:
+				return fault.New(fault.Usage, "--drain and --kill exclude each other").WithHint("Leave one of them out.")
+			case drain:
+				mode = event.DownDrain
+			case kill:
+				mode = event.DownKill
+			}
+			f, err := openFleet(env)
+			if err != nil {
+				return err
+			}
+			if err := f.down(cmd.Context(), mode, limit); err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(env.Stdout, map[string]any{"down": true, "mode": mode})
+			}
+			_, err = fmt.Fprintln(env.Stdout, "The fleet is down.")
+			return err
+		},
+	}, groupRun)
+	c.Flags().BoolVar(&drain, "drain", false, "wait until all that runs has ended")
+	c.Flags().BoolVar(&kill, "kill", false, "end the agents, too; they are resumed at the next up")
+	c.Flags().DurationVar(&limit, "timeout", 0, "how long to wait (default: 1m, with --drain without end)")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+// down tells the fleet to be down and waits until it is. If nobody supervises but agents run, ending them
+// needs a supervisor for as long as that takes: this process is it.
+func (f fleetEnv) down(ctx context.Context, mode event.DownMode, limit time.Duration) error {
+	if err := os.WriteFile(f.home.Down(), nil, 0o600); err != nil {
+		return fault.Wrap(fault.Failed, err, "mark the fleet as down").WithHint("Make %s writable.", f.home)
+	}
+	if limit == 0 && mode != event.DownDrain {
+		limit = time.Minute
+	}
+	if limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	c, err := openControl(ctx, f.env)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	out, err := c.Do(ctx, control.Down{Mode: mode})
+	if err != nil {
+		return err
+	}
+	if held, err := launch.Held(f.home.Lock()); err == nil && !held && mode == event.DownLeave {
+		return f.endServer(ctx, mode)
+	} else if err == nil && !held {
+		if _, err := f.server().Identity(ctx); err == nil {
+			if err := f.supervise(ctx, f.env.Exe); err != nil {
+				return err
+			}
+		}
+		return f.endServer(ctx, mode)
+	}
+	for e, err := range c.Watch(ctx, out.Seq, "") {
+		if err != nil {
+			break
+		}
+		if _, ok := e.Data.(event.SupervisorStopped); ok {
+			return f.endServer(ctx, mode)
+		}
+	}
+	return fault.New(fault.Timeout, "the fleet is not down yet").WithHint("`muster status` tells what still runs; `muster down --kill` ends it.")
+}
+
+// endServer ends the tmux server where no session of a task needs it: with agents, or last screens, it stays.
+func (f fleetEnv) endServer(ctx context.Context, mode event.DownMode) error {
+	if mode != event.DownKill {
+		return nil
+	}
+	return f.server().Kill(ctx)
+}

@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"muster/internal/control"
+	"muster/internal/event"
+	"muster/internal/store"
+)
+
+const lsHelp = `List the tasks that are live and those that ended lately.
+
+  muster ls
+  muster ls --all --json | jq '.[] | select(.state == "parked") | .id'`
+
+func newLsCommand(env Env) *cobra.Command {
+	var all, asJSON bool
+	c := verb(&cobra.Command{
+		Use: "ls", Short: "List the tasks", Long: lsHelp, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withControl(cmd.Context(), env, func(c *control.Control) error {
+				if asJSON {
+					raw, err := control.Get(cmd.Context(), c, control.TasksJSON{All: all})
+					if err != nil {
+						return err
+					}
+					return printRaw(env, raw)
+				}
+				tasks, err := control.Get(cmd.Context(), c, control.Tasks{All: all})
+				if err != nil {
+					return err
+				}
+				return printTasks(env, tasks)
+			})
+		},
+	}, groupLook)
+	c.Flags().BoolVar(&all, "all", false, "also what ended long ago")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+// printRaw prints JSON objects, as they lie in the store, as one array.
+func printRaw(env Env, raw []json.RawMessage) error {
+	if raw == nil {
+		raw = []json.RawMessage{}
+	}
+	return printJSON(env.Stdout, raw)
+}
+
+func printTasks(env Env, tasks []store.Summary) error {
+	if len(tasks) == 0 {
+		_, err := fmt.Fprintln(env.Stderr, "No tasks. `muster dispatch \"…\"` queues one.")
+		return err
+	}
+	now := env.Now()
+	var rows [][]string
+	for _, t := range tasks {
+		rows = append(rows, []string{
+			string(t.ID), paint(env, t.State), ago(t.ChangedAt, now), clean(t.Agent, 12), fmt.Sprint(t.Rounds), clean(t.Name, 32), clean(about(t), 200),
+		})
+	}
+	return env.table([]string{"ID", "STATE", "FOR", "AGENT", "ROUNDS", "NAME", ""}, rows)
+}
+
+// about is the most useful thing to say of a task in one line.
+func about(t store.Summary) string {
+	switch {
+	case t.Detail != "" && (t.State == event.Parked || t.State == event.Failed || t.State == event.Waiting || t.State == event.Limited):
+		return t.Detail
+	case t.State.Final() && t.Detail != "":
+		return t.Detail
+	case t.Note != "":
+		return t.Note
+	}
+	return t.Detail
+}
+
+// paint colours a state by what it asks of a person: red and yellow want one, green is well, the rest is under way.
+func paint(env Env, s event.State) string {
+	if !env.colour() {
+		return string(s)
+	}
+	code := map[event.State]string{
+		event.Done: "32", event.Failed: "31", event.Parked: "33", event.Waiting: "33", event.Limited: "33",
+		event.Cancelled: "90", event.Queued: "90", event.Blocked: "90",
+	}[s]
+	if code == "" {
+		code = "36"
+	}
+	return "\x1b[" + code + "m" + string(s) + "\x1b[0m"
+}
