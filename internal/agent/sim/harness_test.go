@@ -241,7 +241,14 @@ func (p *pane) dead() (exit, signal string) {
 	var out string
 	p.until("end of the process", func() bool {
 		out = strings.TrimSpace(p.tmux("display-message", "-p", "-t", p.target(), "#{pane_dead}|#{pane_dead_status}|#{pane_dead_signal}"))
-		return strings.HasPrefix(out, "1|") && out != "1||" // the status may come a moment later
+		if out == "1||" {
+			// Some builds of tmux lose the death of a child until they are told to look.
+			if server, err := strconv.Atoi(strings.TrimSpace(p.tmux("display-message", "-p", "#{pid}"))); err == nil {
+				_ = syscall.Kill(server, syscall.SIGCHLD)
+			}
+			return false
+		}
+		return strings.HasPrefix(out, "1|")
 	})
 	w := strings.Split(out, "|")
 	return w[1], w[2]

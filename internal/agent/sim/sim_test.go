@@ -107,9 +107,9 @@ func TestAPasteIsOnePromptAndEnterAloneSubmits(t *testing.T) {
 	p := newPane(t)
 	p.start(script("work 10ms", "---", "say second", "---", "say third"))
 	p.idle(1)
-	text := "[muster m7]\nline one\nline two\n\n" + strings.Repeat("x", 20000)
+	text := "[muster m7]\nline one\nline two\n\n" + strings.Repeat("x", 20000) + "END"
 	p.paste(text)
-	p.shows("xxx")
+	p.shows("xxxEND")
 	if n := len(p.records()); n == 0 || p.records()[n-1].State != event.RecordIdle {
 		t.Fatal("submitted without Enter")
 	}

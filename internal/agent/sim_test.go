@@ -1,0 +1,119 @@
+package agent
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"muster/internal/config"
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/home"
+	"muster/internal/mail"
+)
+
+func simLaunch(t *testing.T) Launch {
+	t.Helper()
+	return Launch{
+		Home: home.Dir(t.TempDir()), Task: "t4", Gen: 2, Exe: "/bin/muster-1", Prompt: "Do it.\n", Conversation: "c-1", GoOn: "Go on now.",
+		Messages: []mail.Message{{ID: "m1", Text: "[muster m1]\nand this"}}, Spec: event.Spec{Kind: "sim", Args: []string{"--script", "/x"}},
+	}
+}
+
+func TestSimStartsTheProgramItself(t *testing.T) {
+	t.Parallel()
+	l := simLaunch(t)
+	for _, c := range []struct {
+		resume bool
+		prompt string
+	}{{false, "Do it.\n\n[muster m1]\nand this\n"}, {true, "Go on now.\n\n[muster m1]\nand this\n"}} {
+		l.Resume = c.resume
+		plan, err := Sim().Plan(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"/bin/muster-1", "sim", "--conversation", "c-1", "--state", filepath.Join(l.Home.TaskDir("t4"), "sim")}
+		if c.resume {
+			want = append(want, "--resume")
+		}
+		if d := cmp.Diff(append(want, "--script", "/x"), plan.Argv); d != "" {
+			t.Error(d)
+		}
+		if len(plan.Files) != 1 || string(plan.Files[0].Data) != c.prompt || plan.Files[0].Mode != 0o600 {
+			t.Errorf("files %+v", plan.Files)
+		}
+		file := "MUSTER_PROMPT_FILE=" + filepath.Join(l.Home.GenDir("t4", 2), plan.Files[0].Path)
+		if !slices.Equal(plan.Env, []string{file}) {
+			t.Errorf("env %q", plan.Env)
+		}
+	}
+	l.Exe = "muster"
+	if _, err := Sim().Plan(l); err == nil {
+		t.Error("a relative program is accepted")
+	}
+}
+
+func TestSimLooksForMessagesInItsTranscript(t *testing.T) {
+	t.Parallel()
+	l := simLaunch(t)
+	if Sim().Resumable(l) {
+		t.Error("resumable without a transcript")
+	}
+	if d, err := Sim().Delivered(l, "m1"); err != nil || d != DeliveryAbsent {
+		t.Errorf("without a transcript: %v, %v", d, err)
+	}
+	text := `{"kind":"begin"}
+{"kind":"prompt","turn":1,"text":"Do it.\n[muster m1]"}
+{"kind":"queued","text":"[muster m2]"}
+{"kind":"queued","text":"[muster m3]"}
+{"kind":"prompt","turn":2,"text":"[muster m3]"}
+{"kind":"prom`
+	path := simTranscript(l)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if !Sim().Resumable(l) {
+		t.Error("not resumable")
+	}
+	for m, want := range map[event.MessageID]Delivery{
+		"m1": DeliveryAcknowledged, "m2": DeliveryEnqueued, "m3": DeliveryAcknowledged, "m4": DeliveryAbsent, "m": DeliveryAbsent,
+	} {
+		if d, err := Sim().Delivered(l, m); err != nil || d != want {
+			t.Errorf("%s: %v, %v, want %v", m, d, err, want)
+		}
+	}
+}
+
+func TestSimNeedsTheVariablesItsSpecNames(t *testing.T) {
+	t.Parallel()
+	p := Preflight{Spec: event.Spec{Agent: "sim", EnvFrom: []string{"X"}}}
+	if err := Sim().Check(t.Context(), p); !fault.Is(err, fault.Conflict) {
+		t.Errorf("got %v", err)
+	}
+	p.Env = []string{"X=1"}
+	if err := Sim().Check(t.Context(), p); err != nil {
+		t.Error(err)
+	}
+	if tr := Sim().Traits(); tr.Door != event.DoorPaste || !tr.Resumes || tr.FirstRecord <= 0 || tr.ExitIsTurn {
+		t.Errorf("traits %+v", tr)
+	}
+	if !strings.Contains(strings.Join(Kinds(), " "), "sim") {
+		t.Errorf("kinds %v", Kinds())
+	}
+}
+
+func TestEveryKindIsAWordOfTheConfiguration(t *testing.T) {
+	t.Parallel()
+	for _, kind := range Kinds() {
+		if a, err := config.Default().Agent(kind); err != nil || a.Kind != kind {
+			t.Errorf("%s: %+v, %v", kind, a, err)
+		}
+	}
+}
