@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -19,7 +18,6 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/excerpt"
-	"muster/internal/mail"
 	"muster/internal/status"
 )
 
@@ -92,12 +90,6 @@ type program struct {
 	stone   atomic.Bool  // no polite end either
 	swallow atomic.Int64 // Enters that are lost
 	dialog  dialog
-}
-
-// dialog is an open question, which an Enter answers with its first option, as in real agents.
-type dialog struct {
-	mu  sync.Mutex
-	ask chan mail.Answer // nil is none
 }
 
 // outcome is how a turn ended.
@@ -367,28 +359,6 @@ func (p *program) enter() {
 	}
 	p.queue = append(p.queue, text)
 	p.screen.say("queued: %s", excerpt.Line(text, 200))
-}
-
-// key answers the open question by Enter and drops anything else; false if none is open.
-func (d *dialog) key(k key) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.ask == nil {
-		return false
-	}
-	if k.kind == keyEnter {
-		select {
-		case d.ask <- mail.Answer{Decision: mail.Allow}:
-		default: // it was answered already
-		}
-	}
-	return true
-}
-
-func (d *dialog) open(ask chan mail.Answer) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.ask = ask
 }
 
 // messageTag is how muster marks a message, see event.MessageID.Tag.
