@@ -64,10 +64,11 @@ func (claude) Plan(l Launch) (Plan, error) {
 	}
 	args, preamble := mergePreamble(l.Spec.Args, l.Preamble)
 	argv := append(program, "--settings", filepath.Join(l.Home.GenDir(l.Task, l.Gen), claudeSettings))
+	session := agentSession(l)
 	if l.Resume {
-		argv = append(argv, "--resume", l.Conversation)
+		argv = append(argv, "--resume", session)
 	} else {
-		argv = append(argv, "--session-id", l.Conversation)
+		argv = append(argv, "--session-id", session)
 	}
 	if preamble != "" {
 		argv = append(argv, "--append-system-prompt", preamble)
@@ -83,9 +84,10 @@ func (claude) Plan(l Launch) (Plan, error) {
 	argv = append(append(argv, args...), "--", argument)
 	return Plan{
 		Argv: argv,
-		Env:  claudeEnv(l),
+		Env:  claudeEnv(l, session),
 		Files: []File{
 			{Path: claudeSettings, Data: settings, Mode: 0o600},
+			{Path: sessionName, Data: []byte(session + "\n"), Mode: 0o600},
 			{Path: promptName, Data: []byte(file + ending(file)), Mode: 0o600},
 		},
 	}, nil
@@ -116,7 +118,7 @@ func claudePrompt(l Launch) (argument, file string) {
 }
 
 // claudeEnv is what the environment needs besides what the launch has; a choice of the user stays.
-func claudeEnv(l Launch) []string {
+func claudeEnv(l Launch, session string) []string {
 	env := []string{"MUSTER_PROMPT_FILE=" + promptPath(l)}
 	for _, kv := range []string{
 		"DISABLE_AUTOUPDATER=1", // the version that was checked is the version that runs, all night
@@ -129,6 +131,9 @@ func claudeEnv(l Launch) []string {
 		if _, ok := getEnv(l.Env, name); !ok {
 			env = append(env, kv)
 		}
+	}
+	if session != l.Conversation {
+		env = append(env, envAlias+"="+session+"="+l.Conversation)
 	}
 	if l.Spec.Trust == "sandboxed" {
 		env = append(env, "CLAUDE_CODE_SANDBOXED=1")

@@ -125,7 +125,7 @@ func (s *hookState) box() mail.Box { return mail.Box{Dir: s.genDir} }
 // stop an agent.
 func (s *hookState) write(r event.Record) {
 	r.Time, r.Gen, r.Src = time.Now().UTC(), s.gen, srcHook
-	r.SessionID, r.PromptID = s.in.SessionID, s.in.PromptID
+	r.SessionID, r.PromptID = pinned(s.in.SessionID, s.Getenv(envAlias)), s.in.PromptID
 	r.Transcript, r.PermissionMode = s.in.Transcript, s.in.PermissionMode
 	_ = status.Append(s.file, r)
 }

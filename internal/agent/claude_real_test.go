@@ -12,7 +12,9 @@ import (
 
 	"muster/internal/agent"
 	"muster/internal/event"
+	"muster/internal/fault"
 	"muster/internal/mail"
+	"muster/internal/testkit/claude"
 	"muster/internal/testkit/model"
 )
 
@@ -343,4 +345,66 @@ func TestClaudeReadsALongPromptFromItsFileWithoutAsking(t *testing.T) {
 	if err != nil || strings.TrimSuffix(string(b), "\n") != long {
 		t.Errorf("the file is not the prompt (%v, %d bytes)", err, len(b))
 	}
+}
+
+func TestClaudeBeginsAnewWhereAKillLeftAConversationWithoutItsPrompt(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "say hello", event.Spec{}, model.Text("hello"), model.Text("again"))
+	transcript := r.adapter().Sources(r.launch, 0)[0].Path
+	if err := os.MkdirAll(filepath.Dir(transcript), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	burnt := `{"type":"mode","mode":"normal","sessionId":"` + r.launch.Conversation + `"}` + "\n"
+	if err := os.WriteFile(transcript, []byte(burnt), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r.adapter().Resumable(r.launch) {
+		t.Error("a conversation without a prompt is resumable")
+	}
+	r.launch.Gen = 2
+	r.start()
+	r.idle(1)
+	for _, rec := range r.records() {
+		if rec.SessionID != r.launch.Conversation {
+			t.Errorf("a record is of another conversation: %+v", rec)
+		}
+	}
+	r.until("the transcript tells the usage", func() bool { return usage(r).Turns == 1 })
+	r.kill()
+	r.launch.Gen, r.launch.GoOn = 3, "go on"
+	if r.launch.Resume = r.adapter().Resumable(r.launch); !r.launch.Resume {
+		t.Error("the conversation that was begun anew is not resumable")
+	}
+	r.start()
+	if again := r.asked(2); !again.Contains("say hello") || !again.Contains("go on") {
+		t.Errorf("the conversation was not taken up: %+v", again.Messages)
+	}
+	r.idle(1)
+}
+
+func TestClaudeTrustIsInheritedOrRefused(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "say hello", event.Spec{}, model.Text("hello"))
+	pre := agent.Preflight{Spec: r.launch.Spec, Env: r.launch.Env, Home: r.launch.Home}
+	if err := r.adapter().Check(t.Context(), pre); err != nil {
+		t.Errorf("a repository that its user trusts: %v", err)
+	}
+	pre.Spec.Repo = r.launch.Worktree // a linked worktree is trusted as its main repository is
+	if err := r.adapter().Check(t.Context(), pre); err != nil {
+		t.Errorf("a linked worktree: %v", err)
+	}
+	stranger := claude.NewUser(t)
+	r.user, r.launch.Spec.Trust = stranger, "sandboxed"
+	r.launch.Env = append(stranger.Env(t, r.model.URL), "MUSTER_HOME="+string(r.launch.Home), "MUSTER_TASK=t1")
+	pre = agent.Preflight{Spec: r.launch.Spec, Env: r.launch.Env, Home: r.launch.Home}
+	if err := r.adapter().Check(t.Context(), pre); err != nil {
+		t.Errorf("sandboxed: %v", err)
+	}
+	pre.Spec.Trust = ""
+	err := r.adapter().Check(t.Context(), pre)
+	if !fault.Is(err, fault.Conflict) || !strings.Contains(fault.HintOf(err), "cd "+r.launch.Spec.Repo+" && ") {
+		t.Errorf("a repository that nobody trusts: %v (%s)", err, fault.HintOf(err))
+	}
+	r.start() // as sandboxed: no dialog
+	r.idle(1)
 }

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
-	"unicode/utf16"
 
 	"muster/internal/event"
 	"muster/internal/status"
@@ -29,7 +28,7 @@ func (c claude) Sources(l Launch, pid int) []status.Source {
 		Parse: newTranscript(path, l.Conversation).parse,
 	}}
 	if pid > 0 {
-		s := &sessionParser{pid: pid, hooks: l.Home.StatusFile(l.Task, l.Gen)}
+		s := &sessionParser{pid: pid, hooks: l.Home.StatusFile(l.Task, l.Gen), alias: agentSession(l) + "=" + l.Conversation}
 		sources = append(sources, status.Source{
 			Task: l.Task, Gen: l.Gen, Name: sessionSource, Whole: true, Parse: s.parse,
 			Path: filepath.Join(claudeConfigDir(l.Env), "sessions", strconv.Itoa(pid)+".json"),
@@ -42,6 +41,7 @@ func (c claude) Sources(l Launch, pid int) []status.Source {
 type sessionParser struct {
 	pid   int
 	hooks string // the status file in which our hooks write
+	alias string // see pinned
 	last  claudeSession
 	begun bool // a turn was seen
 }
@@ -67,7 +67,7 @@ func (p *sessionParser) parse(data []byte) ([]event.Record, error) {
 	if s.PID != p.pid || s == p.last || s.Status == "" {
 		return nil, nil
 	}
-	r := event.Record{Src: srcStatusFile, SessionID: s.SessionID}
+	r := event.Record{Src: srcStatusFile, SessionID: pinned(s.SessionID, p.alias)}
 	if s.Since > 0 {
 		r.Time = time.UnixMilli(s.Since).UTC()
 	}
@@ -150,46 +150,4 @@ func readTail(path string, limit int64) []byte {
 		b = b[i+1:]
 	}
 	return b
-}
-
-// maxSlugUnits is where the agent cuts the name of a directory of transcripts.
-const maxSlugUnits = 200
-
-// transcriptPath is where the agent keeps the conversation. If it lies elsewhere already, there.
-func transcriptPath(l Launch) string {
-	projects := filepath.Join(claudeConfigDir(l.Env), "projects")
-	path := filepath.Join(projects, transcriptSlug(realPath(l.Worktree)), l.Conversation+".jsonl")
-	if _, err := os.Stat(path); err == nil {
-		return path
-	}
-	if found, err := filepath.Glob(filepath.Join(projects, "*", l.Conversation+".jsonl")); err == nil && len(found) == 1 {
-		return found[0]
-	}
-	return path
-}
-
-// transcriptSlug is the agent's name for a directory. It counts as JavaScript does, in UTF-16 units.
-func transcriptSlug(dir string) string {
-	units := utf16.Encode([]rune(dir))
-	out := make([]byte, len(units))
-	var hash int32
-	for i, u := range units {
-		hash = hash<<5 - hash + int32(u)
-		out[i] = '-'
-		if u < 0x80 && isWord(byte(u)) {
-			out[i] = byte(u)
-		}
-	}
-	if len(out) <= maxSlugUnits {
-		return string(out)
-	}
-	h := int64(hash)
-	if h < 0 {
-		h = -h
-	}
-	return string(out[:maxSlugUnits]) + "-" + strconv.FormatInt(h, 36)
-}
-
-func isWord(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }

@@ -192,17 +192,6 @@ func (t *transcript) countFile(path string, from int64) int64 {
 	}
 }
 
-// Resumable implements Adapter: the agent finds a conversation only if its transcript holds a prompt.
-func (claude) Resumable(l Launch) bool {
-	found := false
-	_ = eachLine(transcriptPath(l), func(line []byte) bool {
-		var t transcriptLine
-		found = bytes.Contains(line, []byte(`"user"`)) && json.Unmarshal(line, &t) == nil && t.Type == "user" && !t.IsMeta
-		return !found
-	})
-	return found
-}
-
 // deliveryTail is how much of a transcript is searched for a message that was just sent.
 const deliveryTail = 64 << 20
 

@@ -27,7 +27,7 @@ func NewConversation() string {
 	_, _ = rand.Read(b[:]) // never fails: the program ends where there is no randomness
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:16])
+	return formatUUID(b[:])
 }
 
 // Preamble is what every agent is told besides its task: what its checks are, and how to speak to muster.

@@ -1,0 +1,127 @@
+package agent
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+)
+
+// The agent makes a conversation's file some tenths of a second before it writes the prompt into it. Killed in
+// between, it leaves an id that can neither be resumed ("no conversation found") nor begun ("already in use"). The
+// pinned conversation then gets another id on the agent's side; records still bear the pinned one.
+
+const (
+	// sessionName is the file in the generation's directory that holds the agent's id of the conversation.
+	sessionName = "session"
+	// envAlias tells a hook under which id the pinned conversation runs, as AGENT'S=PINNED; unset if they are one.
+	envAlias = "MUSTER_CONVERSATION_ALIAS"
+	// maxSuccessors is how many ids are tried; each takes a kill within tenths of a second.
+	maxSuccessors = 20
+)
+
+var uuidPattern = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// agentSession is the agent's id of a launch's conversation: the one that its plan chose, or would choose.
+func agentSession(l Launch) string {
+	if b, err := os.ReadFile(filepath.Join(l.Home.GenDir(l.Task, l.Gen), sessionName)); err == nil {
+		if id := strings.TrimSpace(string(b)); uuidPattern.MatchString(id) {
+			return id
+		}
+	}
+	id := l.Conversation
+	for n := 1; n <= maxSuccessors; n++ {
+		path := sessionPath(l, id)
+		if _, err := os.Stat(path); err != nil || holdsPrompt(path) {
+			return id
+		}
+		id = successor(l.Conversation, n)
+	}
+	return id
+}
+
+// successor is the n-th further id of a conversation, the same at each call.
+func successor(conversation string, n int) string {
+	sum := sha256.Sum256([]byte(conversation + "#" + strconv.Itoa(n)))
+	b := sum[:16]
+	b[6] = b[6]&0x0f | 0x80 // version 8: made by a rule of our own
+	b[8] = b[8]&0x3f | 0x80
+	return formatUUID(b)
+}
+
+func formatUUID(b []byte) string {
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:16])
+}
+
+// pinned gives the pinned conversation for the agent's id of it; other ids stay.
+func pinned(session, alias string) string {
+	if agents, ours, ok := strings.Cut(alias, "="); ok && session == agents {
+		return ours
+	}
+	return session
+}
+
+// holdsPrompt tells whether a transcript holds a prompt: only then the agent finds it again.
+func holdsPrompt(path string) bool {
+	found := false
+	_ = eachLine(path, func(line []byte) bool {
+		var t transcriptLine
+		found = bytes.Contains(line, []byte(`"user"`)) && json.Unmarshal(line, &t) == nil && t.Type == "user" && !t.IsMeta
+		return !found
+	})
+	return found
+}
+
+// Resumable implements Adapter.
+func (claude) Resumable(l Launch) bool { return holdsPrompt(transcriptPath(l)) }
+
+// transcriptPath is where the agent keeps the launch's conversation.
+func transcriptPath(l Launch) string { return sessionPath(l, agentSession(l)) }
+
+// sessionPath is where the agent keeps a conversation. If it lies elsewhere already, there.
+func sessionPath(l Launch, session string) string {
+	projects := filepath.Join(claudeConfigDir(l.Env), "projects")
+	path := filepath.Join(projects, transcriptSlug(realPath(l.Worktree)), session+".jsonl")
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	if found, err := filepath.Glob(filepath.Join(projects, "*", session+".jsonl")); err == nil && len(found) == 1 {
+		return found[0]
+	}
+	return path
+}
+
+// maxSlugUnits is where the agent cuts the name of a directory of transcripts.
+const maxSlugUnits = 200
+
+// transcriptSlug is the agent's name for a directory. It counts as JavaScript does, in UTF-16 units.
+func transcriptSlug(dir string) string {
+	units := utf16.Encode([]rune(dir))
+	out := make([]byte, len(units))
+	var hash int32
+	for i, u := range units {
+		hash = hash<<5 - hash + int32(u)
+		out[i] = '-'
+		if u < 0x80 && isWord(byte(u)) {
+			out[i] = byte(u)
+		}
+	}
+	if len(out) <= maxSlugUnits {
+		return string(out)
+	}
+	h := int64(hash)
+	if h < 0 {
+		h = -h
+	}
+	return string(out[:maxSlugUnits]) + "-" + strconv.FormatInt(h, 36)
+}
+
+func isWord(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}
