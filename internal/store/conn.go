@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"modernc.org/sqlite"
@@ -77,12 +78,15 @@ func (s *Store) create(ctx context.Context) error {
 		return fmt.Errorf("create database: %w", err)
 	}
 	// auto_vacuum has to be settled before the first page is written, which turning the write-ahead log on does.
-	db, err := sql.Open("sqlite", dsn(s.path, "rwc", "auto_vacuum(incremental)")+"&modeof="+url.QueryEscape(pattern.Name()))
+	db, err := sql.Open("sqlite", dsn(s.path, "rwc", "auto_vacuum(incremental)")+"&modeof="+uriValue(pattern.Name()))
 	if err != nil {
 		return fmt.Errorf("create database: %w", err)
 	}
 	return errors.Join(s.useWAL(ctx, db), db.Close())
 }
+
+// uriValue escapes a value for SQLite, to which a plus is no space.
+func uriValue(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 // writeConn is the one connection that writes, with its statements.
 type writeConn struct {

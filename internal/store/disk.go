@@ -68,7 +68,8 @@ func (s *Store) beginLocked(ctx context.Context, durable bool) (*diskBatch, erro
 		err = s.tooNew(b.ctx, version)
 	}
 	if err != nil {
-		return nil, errors.Join(err, b.end("ROLLBACK"))
+		_ = b.finish("ROLLBACK") // the first error is the one that says why
+		return nil, err
 	}
 	return b, nil
 }
@@ -103,6 +104,17 @@ func (b *diskBatch) task(id event.TaskID) (life.Task, bool, error) {
 	return t, err == nil, err
 }
 
+// liveTasks selects the tasks that need a supervisor.
+const liveTasks = "SELECT doc FROM tasks WHERE busy ORDER BY num"
+
+func (s *Store) scanTask(rows *sql.Rows) (life.Task, error) {
+	var doc string
+	if err := rows.Scan(&doc); err != nil {
+		return life.Task{}, err
+	}
+	return s.decodeTask(doc)
+}
+
 func (s *Store) decodeTask(doc string) (t life.Task, err error) {
 	if err := json.Unmarshal([]byte(doc), &t); err != nil {
 		return t, s.damaged(err, "read task")
@@ -111,18 +123,12 @@ func (s *Store) decodeTask(doc string) (t life.Task, err error) {
 }
 
 func (b *diskBatch) live() ([]life.Task, error) {
-	st, err := b.conn.stmt(b.ctx, "SELECT doc FROM tasks WHERE busy ORDER BY num")
+	st, err := b.conn.stmt(b.ctx, liveTasks)
 	if err != nil {
 		return nil, b.s.explain(err, "read live tasks")
 	}
 	rows, err := st.QueryContext(b.ctx)
-	return collect(b.s, "read live tasks", rows, err, func(rows *sql.Rows) (life.Task, error) {
-		var doc string
-		if err := rows.Scan(&doc); err != nil {
-			return life.Task{}, err
-		}
-		return b.s.decodeTask(doc)
-	})
+	return collect(b.s, "read live tasks", rows, err, b.s.scanTask)
 }
 
 func (b *diskBatch) after(seq int64) ([]event.Event, error) {
@@ -146,18 +152,24 @@ func (b *diskBatch) offset(source string) (o int64, err error) {
 func (b *diskBatch) commit(c changes) error {
 	err := b.write(c)
 	if err != nil {
-		return errors.Join(b.s.explain(err, "write log"), b.end("ROLLBACK"))
+		b.rollback()
+		return b.s.explain(err, "write log")
 	}
 	return b.end("COMMIT")
 }
 
-// rollback ends the transaction. That it fails matters to nobody: the connection is given up then, and SQLite rolls
-// back what a connection leaves.
+// rollback ends the transaction. It fails where SQLite has rolled back already, as it does on a full disk.
 func (b *diskBatch) rollback() { _ = b.end("ROLLBACK") }
 
 // end ends the transaction by a statement and lets the next one begin.
 func (b *diskBatch) end(statement string) error {
 	defer b.s.mu.Unlock()
+	return b.finish(statement)
+}
+
+// finish ends the transaction by a statement. Where that fails the connection is given up, and SQLite rolls back
+// what a connection leaves.
+func (b *diskBatch) finish(statement string) error {
 	err := b.conn.exec(b.ctx, statement)
 	if err != nil {
 		_ = b.s.dropConn() // the first error is the one that says why

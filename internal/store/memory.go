@@ -76,16 +76,7 @@ func (b *memoryBatch) task(id event.TaskID) (life.Task, bool, error) {
 	return t, ok, nil
 }
 
-func (b *memoryBatch) live() (out []life.Task, _ error) {
-	b.m.mu.RLock()
-	defer b.m.mu.RUnlock()
-	for _, t := range sortedTasks(b.m.tasks) {
-		if isLive(t) {
-			out = append(out, t)
-		}
-	}
-	return out, nil
-}
+func (b *memoryBatch) live() ([]life.Task, error) { return b.m.liveTasks(), nil }
 
 func (b *memoryBatch) after(seq int64) ([]event.Event, error) {
 	b.m.mu.RLock()
@@ -175,6 +166,27 @@ func (m *Memory) Counts(context.Context) (map[event.State]int, error) {
 		}
 	}
 	return out, nil
+}
+
+// Live is Store.Live.
+func (m *Memory) Live(context.Context) ([]life.Task, error) { return m.liveTasks(), nil }
+
+func (m *Memory) liveTasks() (out []life.Task) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for _, t := range sortedTasks(m.tasks) {
+		if isLive(t) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// Offset is Store.Offset.
+func (m *Memory) Offset(_ context.Context, source string) (int64, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.offsets[source], nil
 }
 
 // Task is Store.Task.

@@ -89,6 +89,21 @@ func (s *Store) Counts(ctx context.Context) (map[event.State]int, error) {
 	return out, err
 }
 
+// Live gives all tasks that need a supervisor now, oldest first: what a new one adopts.
+func (s *Store) Live(ctx context.Context) ([]life.Task, error) {
+	rows, err := s.readers.QueryContext(ctx, liveTasks)
+	return collect(s, "read live tasks", rows, err, s.scanTask)
+}
+
+// Offset gives how far a file was read, in bytes; 0 if it never was.
+func (s *Store) Offset(ctx context.Context, source string) (o int64, err error) {
+	err = s.readers.QueryRowContext(ctx, "SELECT offset FROM offsets WHERE source = ?", source).Scan(&o)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return o, s.explain(err, "read offset")
+}
+
 // Task gives a task, also a removed one. fault.NotFound if it never was.
 func (s *Store) Task(ctx context.Context, id event.TaskID) (life.Task, error) {
 	var doc string

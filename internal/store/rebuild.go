@@ -28,7 +28,7 @@ const maxDiff = 20
 // Rebuild folds all projections again from the log and replaces them. It returns what differed before, one line a
 // row; nothing if they were what the log says. Nobody can write while it runs.
 func (s *Store) Rebuild(ctx context.Context) (diff []string, err error) {
-	b, err := s.begin(ctx, true)
+	b, err := s.begin(ctx, false) // lost with the power, it is done again
 	if err != nil {
 		return nil, err
 	}

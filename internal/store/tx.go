@@ -154,7 +154,11 @@ func (tx *Tx) Task(id event.TaskID) (life.Task, bool, error) {
 // Live gives all tasks that need a supervisor now (Busy and not removed), oldest first. Where they cannot be read it
 // gives none, and the transaction fails in the end.
 func (tx *Tx) Live() []life.Task {
-	var out []life.Task
+	n := len(tx.touched)
+	if tx.base != nil {
+		n += len(tx.base.order)
+	}
+	out := make([]life.Task, 0, n)
 	for t := range tx.eachLive() {
 		out = append(out, *t)
 	}

@@ -170,9 +170,15 @@ func histories(t *testing.T, b *bench) {
 		if string(remembered) != string(read) {
 			r.Fatalf("the writer remembers\n%s\nand the log says\n%s", remembered, read)
 		}
+		if rapid.IntRange(0, 3).Draw(r, "rebuild") > 0 {
+			return
+		}
 		diff, err := b.Rebuild(t.Context())
 		if err != nil || len(diff) > 0 {
 			r.Fatalf("rebuild: %v, %q", err, diff)
 		}
 	})
+	if diff := must(b.Rebuild(t.Context()))(t); len(diff) > 0 {
+		t.Errorf("rebuild in the end: %q", diff)
+	}
 }

@@ -24,6 +24,8 @@ type Log interface {
 	List(ctx context.Context, f store.ListFilter) ([]store.Summary, error)
 	ListJSON(ctx context.Context, f store.ListFilter) ([]json.RawMessage, error)
 	Counts(ctx context.Context) (map[event.State]int, error)
+	Live(ctx context.Context) ([]life.Task, error)
+	Offset(ctx context.Context, source string) (int64, error)
 	Task(ctx context.Context, id event.TaskID) (life.Task, error)
 	FindByName(ctx context.Context, prefix string) ([]store.Named, error)
 	Prompt(ctx context.Context, id event.TaskID) (string, error)

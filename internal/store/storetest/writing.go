@@ -134,6 +134,7 @@ func offsets(t *testing.T, b *bench) {
 		return nil
 	})
 	update(t, w, func(tx *store.Tx) error {
+		same(t, "to readers", []int64{must(b.Offset(t.Context(), "f"))(t), must(b.Offset(t.Context(), "g"))(t)}, []int64{0, 7})
 		same(t, "gone", []int64{tx.Offset("f"), tx.Offset("g")}, []int64{0, 7})
 		return nil
 	})
@@ -193,6 +194,11 @@ func live(t *testing.T, b *bench) {
 		return nil
 	})
 	update(t, w, func(tx *store.Tx) error { same(t, "after", liveIDs(tx), want); return nil })
+	var read []event.TaskID
+	for _, task := range must(b.Live(t.Context()))(t) {
+		read = append(read, task.ID)
+	}
+	same(t, "to a reader", read, want)
 	b.request(t, func(tx *store.Tx) error { same(t, "by a verb", liveIDs(tx), want); return nil })
 	// A final task comes back to life by an open action, and goes by its end.
 	update(t, w, func(tx *store.Tx) error {
