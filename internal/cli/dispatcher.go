@@ -153,16 +153,12 @@ func (d dispatcher) task(ctx context.Context, o order) (control.NewTask, error) 
 	if spec.Base, err = base(ctx, repo, spec.Base); err != nil {
 		return control.NewTask{}, err
 	}
-	env, err := d.launchEnv(spec)
-	if err != nil {
-		return control.NewTask{}, err
-	}
 	ad, err := agent.New(spec.Kind)
 	if err != nil {
 		return control.NewTask{}, err
 	}
 	spec.Traits = ad.Traits()
-	if err := ad.Check(ctx, agent.Preflight{Spec: spec, Env: env, Home: d.fleet.home}); err != nil {
+	if err := d.checkAgent(ctx, spec); err != nil {
 		return control.NewTask{}, err
 	}
 	return control.NewTask{Spec: spec, Prompt: o.prompt, AfterRefs: o.options.After}, nil

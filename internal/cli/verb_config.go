@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"muster/internal/config"
+	"muster/internal/git"
+)
+
+const configHelp = `Look at the configuration: the user's config.toml, and muster.toml at the root of the checkout
+around the working directory.
+
+  muster config check           is it right? errors name line and column
+  muster config show --origin   every value in force, and where it comes from
+  muster config schema          JSON schema, for editors`
+
+func newConfigCommand(env Env) *cobra.Command {
+	c := verb(&cobra.Command{
+		Use: "config", Short: "Check and show the configuration", Long: configHelp,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}, groupSetup)
+	c.AddCommand(newConfigCheckCommand(env), newConfigShowCommand(env), newConfigSchemaCommand(env))
+	return c
+}
+
+// loadConfig loads what counts in the working directory.
+func loadConfig(cmd *cobra.Command, env Env) (cfg config.Config, user, project string, err error) {
+	_, user, err = env.home()
+	if err != nil {
+		return cfg, "", "", err
+	}
+	if repo, err := git.Open(cmd.Context(), env.Dir, git.Env(env.Environ)); err == nil {
+		project = filepath.Join(repo.Root, config.ProjectFile)
+	} else {
+		project = filepath.Join(env.Dir, config.ProjectFile) // not in a repository: what lies here
+	}
+	cfg, err = config.Load(user, project)
+	return cfg, user, project, err
+}
+
+func newConfigCheckCommand(env Env) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "check", Short: "Say whether the configuration is right", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, user, project, err := loadConfig(cmd, env)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(env.Stdout, map[string]any{"ok": true, "user": user, "project": project, "checks": len(cfg.Checks)})
+			}
+			_, err = fmt.Fprintf(env.Stdout, "The configuration is right: %d checks, publish %s, agent %s.\n", len(cfg.Checks), cfg.Task.Publish, cfg.Task.Agent)
+			return err
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func newConfigShowCommand(env Env) *cobra.Command {
+	var origin, asJSON bool
+	c := &cobra.Command{
+		Use: "show", Short: "Show every value in force", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, _, _, err := loadConfig(cmd, env)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(env.Stdout, cfg.Show())
+			}
+			head := []string{"KEY", "VALUE"}
+			if origin {
+				head = append(head, "FROM")
+			}
+			var rows [][]string
+			for _, r := range cfg.Show() {
+				row := []string{r.Key, clean(r.Value, 200)}
+				if origin {
+					row = append(row, r.Origin)
+				}
+				rows = append(rows, row)
+			}
+			return env.table(head, rows)
+		},
+	}
+	c.Flags().BoolVar(&origin, "origin", false, "also say where each value comes from")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func newConfigSchemaCommand(env Env) *cobra.Command {
+	return &cobra.Command{
+		Use: "schema", Short: "Print the JSON schema of muster.toml and config.toml", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			schema, err := config.Schema()
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(env.Stdout, string(schema))
+			return err
+		},
+	}
+}

@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"muster/internal/agent"
+	"muster/internal/config"
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/git"
+	"muster/internal/host"
+	"muster/internal/launch"
+	"muster/internal/run"
+	"muster/internal/store"
+	"muster/internal/tmux"
+)
+
+const doctorHelp = `Look at everything that a night depends on, and say what to do about what is wrong: programs, state
+directory, memory and disk, logout, this repository and its agent.
+
+  muster doctor
+  muster doctor --json`
+
+// finding is one line of the doctor's report.
+type finding struct {
+	Check string `json:"check"`
+	Level string `json:"level"` // ok, warning, error
+	Text  string `json:"text"`
+	Hint  string `json:"hint,omitempty"`
+}
+
+func newDoctorCommand(env Env) *cobra.Command {
+	var asJSON bool
+	c := verb(&cobra.Command{
+		Use: "doctor", Short: "Say what is wrong with this machine and repository, and what to do", Long: doctorHelp, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			found := diagnose(cmd.Context(), env)
+			if err := printFindings(env, found, asJSON); err != nil {
+				return err
+			}
+			for _, f := range found {
+				if f.Level == "error" {
+					return quiet(fault.Failed)
+				}
+			}
+			return nil
+		},
+	}, groupSetup)
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func printFindings(env Env, found []finding, asJSON bool) error {
+	if asJSON {
+		return printJSON(env.Stdout, found)
+	}
+	for _, f := range found {
+		if _, err := fmt.Fprintf(env.Stdout, "%-8s %-12s %s\n", f.Level, f.Check, f.Text); err != nil {
+			return err
+		}
+		if f.Hint != "" {
+			_, _ = fmt.Fprintf(env.Stdout, "%21s %s\n", "", f.Hint)
+		}
+	}
+	return nil
+}
+
+// diagnose asks everybody who can tell.
+func diagnose(ctx context.Context, env Env) []finding {
+	var out []finding
+	add := func(check, good string, err error) {
+		if err != nil {
+			out = append(out, finding{Check: check, Level: "error", Text: err.Error(), Hint: fault.HintOf(err)})
+			return
+		}
+		out = append(out, finding{Check: check, Level: "ok", Text: good})
+	}
+	clean, _ := launch.Environ(env.Environ, nil)
+	v, err := tmux.Preflight(ctx, clean)
+	add("tmux", v.String(), err)
+	path, err := run.LookPath("git", clean)
+	add("git", path, err)
+	f, err := openFleet(env)
+	add("state", string(f.home), err)
+	if err != nil {
+		return out
+	}
+	db, err := store.Open(ctx, f.home.DB(), store.Options{})
+	if err == nil {
+		err = db.Close()
+	}
+	add("log", f.home.DB(), err)
+	out = append(out, f.diagnoseMachine()...)
+	repo, err := git.Open(ctx, env.Dir, git.Env(env.Environ))
+	if err != nil {
+		out = append(out, finding{Check: "repository", Level: "warning", Text: err.Error(), Hint: fault.HintOf(err)})
+		return out
+	}
+	add("repository", repo.Root, nil)
+	return append(out, f.diagnoseAgent(ctx, repo)...)
+}
+
+func (f fleetEnv) diagnoseMachine() []finding {
+	var out []finding
+	_, warning := host.ReadLogind().Advice()
+	if warning != "" {
+		out = append(out, finding{Check: "logout", Level: "warning", Text: warning})
+	} else {
+		out = append(out, finding{Check: "logout", Level: "ok", Text: "agents outlive your session"})
+	}
+	if m, err := newMachine(f.home, f.config.Fleet, nil); err == nil {
+		if gate := m.Gate(); gate != "" {
+			out = append(out, finding{Check: "room", Level: "error", Text: gate, Hint: "Free some, or lower the limit under [fleet] in config.toml."})
+		} else {
+			out = append(out, finding{Check: "room", Level: "ok", Text: fmt.Sprintf("%d agents at once, %d checks", f.slots(), f.maxChecks())})
+		}
+		m.deaths.Close()
+	}
+	return out
+}
+
+func (f fleetEnv) diagnoseAgent(ctx context.Context, repo *git.Repo) []finding {
+	_, user, err := f.env.home()
+	if err != nil {
+		return nil
+	}
+	cfg, err := config.Load(user, filepath.Join(repo.Root, config.ProjectFile))
+	if err != nil {
+		return []finding{{Check: "config", Level: "error", Text: err.Error(), Hint: fault.HintOf(err)}}
+	}
+	out := []finding{{Check: "config", Level: "ok", Text: fmt.Sprintf("%d checks, publish %s", len(cfg.Checks), cfg.Task.Publish)}}
+	if len(cfg.Checks) == 0 {
+		out[0].Level, out[0].Hint = "warning", "Without checks all work passes: `muster init` finds build and test commands."
+	}
+	d := dispatcher{env: f.env, fleet: f}
+	spec, err := d.spec(cfg, order{prompt: "doctor"})
+	if err == nil {
+		spec.Repo = repo.Root
+		err = d.checkAgent(ctx, spec)
+	}
+	if err != nil {
+		return append(out, finding{Check: "agent", Level: "error", Text: cfg.Task.Agent + ": " + err.Error(), Hint: fault.HintOf(err)})
+	}
+	return append(out, finding{Check: "agent", Level: "ok", Text: cfg.Task.Agent})
+}
+
+// checkAgent asks the agent's adapter whether a launch would come to work.
+func (d dispatcher) checkAgent(ctx context.Context, spec event.Spec) error {
+	env, err := d.launchEnv(spec)
+	if err != nil {
+		return err
+	}
+	ad, err := agent.New(spec.Kind)
+	if err != nil {
+		return err
+	}
+	return ad.Check(ctx, agent.Preflight{Spec: spec, Env: env, Home: d.fleet.home})
+}

@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"muster/internal/config"
+	"muster/internal/fault"
+	"muster/internal/git"
+)
+
+const initHelp = `Write muster.toml for this repository: the build and test commands that its files give away become
+its checks. Read it before the first night; every key is optional.
+
+  muster init
+  muster init --print     show it, write nothing`
+
+func newInitCommand(env Env) *cobra.Command {
+	var show, force, asJSON bool
+	c := verb(&cobra.Command{
+		Use: "init", Short: "Write muster.toml for this repository (finds build and test commands)", Long: initHelp, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			repo, err := git.Open(cmd.Context(), env.Dir, git.Env(env.Environ))
+			if err != nil {
+				return err
+			}
+			content, notes := config.Init(repo.Root)
+			if show {
+				_, err := fmt.Fprint(env.Stdout, content)
+				return err
+			}
+			path := filepath.Join(repo.Root, config.ProjectFile)
+			if err := writeNew(path, content, force); err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(env.Stdout, map[string]any{"path": path, "notes": notes})
+			}
+			_, _ = fmt.Fprintln(env.Stdout, "wrote "+path)
+			for _, n := range notes {
+				_, _ = fmt.Fprintln(env.Stdout, "  "+n)
+			}
+			_, err = fmt.Fprintln(env.Stdout, "Next: `muster doctor`, then `muster dispatch \"…\"`.")
+			return err
+		},
+	}, groupSetup)
+	c.Flags().BoolVar(&show, "print", false, "print it instead of writing it")
+	c.Flags().BoolVar(&force, "force", false, "replace a muster.toml that is there")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+// writeNew writes a file that must not be there yet, unless force says that it may.
+func writeNew(path, content string, force bool) error {
+	flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	if force {
+		flags = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+	}
+	f, err := os.OpenFile(path, flags, 0o644) //nolint:gosec // a project's file, to be committed
+	if errors.Is(err, fs.ErrExist) {
+		return fault.New(fault.Conflict, "%s is there already", path).WithHint("Edit it, or replace it with `muster init --force`.")
+	}
+	if err != nil {
+		return fault.Wrap(fault.Failed, err, "write %s", path)
+	}
+	_, err = f.WriteString(content)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fault.Wrap(fault.Failed, err, "write %s", path).WithHint("See that the disk has room.")
+	}
+	return nil
+}

@@ -1,0 +1,34 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"muster/internal/status"
+)
+
+const schemaHelp = `Print the JSON schema of a status record: one line of the file that $MUSTER_STATUS_FILE names.
+Anything may write it; the shortest whole record is {"state":"working"}.
+
+  muster schema status
+  echo '{"state":"working","note":"tests"}' >> "$MUSTER_STATUS_FILE"`
+
+func newSchemaCommand(env Env) *cobra.Command {
+	c := verb(&cobra.Command{
+		Use: "schema", Short: "Print the JSON schema of status records", Long: schemaHelp,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}, groupAgent)
+	c.AddCommand(&cobra.Command{
+		Use: "status", Short: "Print the JSON schema of a status record", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			schema, err := status.Schema()
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(env.Stdout, string(schema))
+			return err
+		},
+	})
+	return c
+}
