@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -13,9 +14,13 @@ import (
 // HubSession is the hub session of the servers made here.
 const HubSession = "hub"
 
-// Hub is a hub that only waits.
+// Hub is a hub that only waits, and ends its server if the test binary dies without cleaning up.
 func Hub(dir string) tmux.HubSpec {
-	return tmux.HubSpec{Session: HubSession, Window: HubSession, Dir: dir, Argv: []string{"sleep", "2147483647"}}
+	const wait = `while kill -0 "$0" 2>/dev/null; do sleep 2; done; exec tmux kill-server`
+	return tmux.HubSpec{
+		Session: HubSession, Window: HubSession, Dir: dir,
+		Argv: []string{"sh", "-c", wait, strconv.Itoa(os.Getpid())},
+	}
 }
 
 // Env is the clean environment of the servers made here.
