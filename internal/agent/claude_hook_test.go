@@ -1,0 +1,320 @@
+package agent
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"muster/internal/event"
+	"muster/internal/home"
+	"muster/internal/mail"
+	"muster/internal/status"
+)
+
+// hookRig calls hooks in this process.
+type hookRig struct {
+	t    *testing.T
+	home home.Dir
+	env  map[string]string
+}
+
+func newHookRig(t *testing.T) *hookRig {
+	t.Helper()
+	r := &hookRig{t: t, home: home.Dir(t.TempDir())}
+	if err := r.home.Create(); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.box().Create(); err != nil {
+		t.Fatal(err)
+	}
+	r.env = map[string]string{
+		envHome: string(r.home), envTask: "t1", envGen: "2", envStatus: r.home.StatusFile("t1", 2), envWorktree: t.TempDir(),
+	}
+	return r
+}
+
+func (r *hookRig) box() mail.Box { return mail.Box{Dir: r.home.GenDir("t1", 2)} }
+
+// call gives the exit status and what was written to standard output and standard error.
+func (r *hookRig) call(name, payload string) (code int, stdout, stderr string) {
+	r.t.Helper()
+	var out, errs bytes.Buffer
+	code = claude{}.Hook(r.t.Context(), HookCall{
+		Event: name, Stdin: strings.NewReader(payload), Stdout: &out, Stderr: &errs, PPID: os.Getpid(),
+		Getenv: func(name string) string { return r.env[name] },
+	})
+	return code, out.String(), errs.String()
+}
+
+func (r *hookRig) records() []event.Record {
+	r.t.Helper()
+	b, err := os.ReadFile(r.home.StatusFile("t1", 2))
+	if err != nil && !os.IsNotExist(err) {
+		r.t.Fatal(err)
+	}
+	var out []event.Record
+	for line := range bytes.Lines(b) {
+		rec, err := status.Parse(line)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		out = append(out, rec)
+	}
+	return out
+}
+
+func TestHooksTranslateEvents(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, payload string
+		want          []event.Record
+	}{
+		{"SessionStart", `{"source":"startup"}`, []event.Record{{State: event.RecordWorking}}},
+		{"SessionStart", `{"source":"clear"}`, []event.Record{{State: event.RecordIdle}}},
+		{"UserPromptSubmit", `{"prompt":"go","permission_mode":"plan"}`, []event.Record{{State: event.RecordWorking, Prompted: true, PermissionMode: "plan"}}},
+		{"UserPromptSubmit", `{"prompt":"a [muster m2] b [muster m10] c [muster m2]"}`, []event.Record{
+			{State: event.RecordWorking, Prompted: true, Message: "m2"}, {State: event.RecordWorking, Message: "m10"},
+		}},
+		{"PreToolUse", `{"tool_name":"Bash","tool_use_id":"u1","tool_input":{}}`, []event.Record{{State: event.RecordWorking, Tool: "Bash", ToolUseID: "u1"}}},
+		{"PostToolUseFailure", `{"tool_name":"Bash","tool_use_id":"u1"}`, []event.Record{{State: event.RecordWorking, Tool: "Bash", ToolUseID: "u1"}}},
+		{"Stop", `{"last_assistant_message":"all\ndone"}`, []event.Record{{State: event.RecordIdle, Note: "all done"}}},
+		{"Stop", `{"background_tasks":[{"status":"running"}]}`, []event.Record{{State: event.RecordIdle, Background: true}}},
+		{"Stop", `{"background_tasks":[{"status":"completed"}]}`, []event.Record{{State: event.RecordIdle}}},
+		{"Stop", `{"agent_id":"a1"}`, []event.Record{{State: event.RecordWorking}}},
+		{"SubagentStop", `{"agent_id":"a1"}`, []event.Record{{State: event.RecordWorking}}},
+		{"StopFailure", `{"error":"server_error","last_assistant_message":"API Error: 529 Overloaded"}`, []event.Record{
+			{State: event.RecordError, Error: event.ErrorOverloaded, Note: "API Error: 529 Overloaded"},
+		}},
+		{"PostCompact", `{"trigger":"manual"}`, []event.Record{{State: event.RecordIdle}}},
+		{"PostCompact", `{"trigger":"auto"}`, []event.Record{{State: event.RecordWorking}}},
+		{"SessionEnd", `{"reason":"other"}`, []event.Record{{State: event.RecordExited, Note: "session ended: other"}}},
+		{"SessionEnd", `{"reason":"clear"}`, nil},
+		{"Stop", `{"torn":`, []event.Record{{State: event.RecordIdle}}},
+		{"Stop", ``, []event.Record{{State: event.RecordIdle}}},
+		{"SomethingNew", `{}`, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := newHookRig(t)
+			if code, stdout, stderr := r.call(c.name, c.payload); code != 0 || stdout+stderr != "" {
+				t.Errorf("exit %d, %q, %q", code, stdout, stderr)
+			}
+			for i := range c.want {
+				c.want[i].V, c.want[i].Gen, c.want[i].Src = 1, 2, "hook"
+			}
+			if diff := cmp.Diff(c.want, r.records(), cmpopts.IgnoreFields(event.Record{}, "Time")); diff != "" {
+				t.Errorf("%s %s (-want +got):\n%s", c.name, c.payload, diff)
+			}
+		})
+	}
+}
+
+func TestAHookNeverFailsTheAgent(t *testing.T) {
+	t.Parallel()
+	for name, call := range map[string]HookCall{
+		"nothing at all": {},
+		"no environment": {Event: "Stop", Getenv: func(string) string { return "" }},
+		"a waiter without a mailbox": {Event: waitEvent, Getenv: func(name string) string {
+			return map[string]string{envHome: "/nonexistent", envTask: "t1", envGen: "1"}[name]
+		}},
+		"an unwritable status file": {Event: "Stop", Getenv: func(name string) string {
+			return map[string]string{envHome: "/nonexistent", envTask: "t1", envGen: "1"}[name]
+		}},
+		"a task that is no id": {Event: "Stop", Getenv: func(name string) string {
+			return map[string]string{envHome: "/tmp", envTask: "../x", envGen: "1"}[name]
+		}},
+		"a panic": {Event: "Stop", Getenv: func(string) string { panic("boom") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if code := (claude{}).Hook(t.Context(), call); code != 0 {
+				t.Errorf("exit %d, want 0", code)
+			}
+		})
+	}
+}
+
+// request calls a permission hook and gives its answer when it ends.
+func (r *hookRig) request(payload string) <-chan string {
+	out := make(chan string, 1)
+	go func() {
+		_, stdout, _ := r.call("PermissionRequest", payload)
+		out <- stdout
+	}()
+	return out
+}
+
+// waiting waits for the n-th waiting record.
+func (r *hookRig) waiting(n int) event.Record {
+	r.t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for time.Now().Before(deadline) {
+		var found []event.Record
+		for _, rec := range r.records() {
+			if rec.State == event.RecordWaiting {
+				found = append(found, rec)
+			}
+		}
+		if len(found) >= n {
+			return found[n-1]
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	r.t.Fatalf("no %d. request", n)
+	return event.Record{}
+}
+
+func (r *hookRig) answer(request, decision, text string) {
+	r.t.Helper()
+	if err := r.box().Answer(mail.Answer{Request: request, Decision: decision, Text: text}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func TestWhatOtherToolsDoDoesNotEndAnOpenRequest(t *testing.T) {
+	t.Parallel()
+	r := newHookRig(t)
+	first := r.request(`{"tool_name":"Bash","tool_input":{"command":"one"}}`)
+	one := r.waiting(1)
+	before := len(r.records())
+	r.call("PreToolUse", `{"tool_name":"Read","tool_input":{"file_path":"/x"}}`)
+	r.call("PostToolUse", `{"tool_name":"Read","tool_input":{"file_path":"/x"},"agent_id":"a1"}`)
+	if got := r.records(); len(got) != before {
+		t.Errorf("other tools spoke while a request is open: %+v", got[before:])
+	}
+	second := r.request(`{"tool_name":"Bash","tool_input":{"command":"two"}}`)
+	two := r.waiting(2)
+	r.answer(two.Request, mail.Deny, "no")
+	if got := <-second; !strings.Contains(got, `"behavior":"deny"`) || !strings.Contains(got, `"message":"no"`) {
+		t.Errorf("answer %s", got)
+	}
+	if again := r.waiting(3); again.Request != one.Request {
+		t.Errorf("the request that is still open was not told again: %+v", again)
+	}
+	r.answer(one.Request, mail.Allow, "")
+	if got := <-first; !strings.Contains(got, `"behavior":"allow"`) {
+		t.Errorf("answer %s", got)
+	}
+	last := r.records()[len(r.records())-1]
+	if last.State != event.RecordWorking || last.Request != one.Request {
+		t.Errorf("last record %+v", last)
+	}
+}
+
+func TestAnAnswerInTheDialogEndsTheHookThatHoldsTheRequest(t *testing.T) {
+	t.Parallel()
+	r := newHookRig(t)
+	held := r.request(`{"tool_name":"Bash","tool_input":{"command":"one", "n": 1}}`)
+	one := r.waiting(1)
+	r.call("PostToolUse", `{"tool_name":"Bash","tool_use_id":"u1","tool_input":{"n":1,"command":"one"}}`)
+	last := r.records()[len(r.records())-1]
+	if last.State != event.RecordWorking || last.Request != one.Request {
+		t.Errorf("last record %+v", last)
+	}
+	select {
+	case got := <-held:
+		if got != "" {
+			t.Errorf("the hook answered %s", got)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the hook still holds")
+	}
+}
+
+func TestQuestionsAreAnsweredByNumberLineAndRecommendation(t *testing.T) {
+	t.Parallel()
+	const input = `{"questions":[{"question":"A?","options":[{"label":"x"},{"label":"y"}]},{"question":"B?","options":[{"label":"p"},{"label":"q"}]}]}`
+	for _, c := range []struct{ decision, text, a, b string }{
+		{mail.Text, "2\nfree text", "y", "free text"},
+		{mail.Text, "both alike", "both alike", "both alike"},
+		{mail.Allow, "", "x", "p"},
+	} {
+		r := newHookRig(t)
+		held := r.request(`{"tool_name":"AskUserQuestion","tool_input":` + input + `}`)
+		r.answer(r.waiting(1).Request, c.decision, c.text)
+		var out struct {
+			Specific struct {
+				Decision struct {
+					Behavior string
+					Input    struct {
+						Questions []any
+						Answers   map[string]string
+					} `json:"updatedInput"`
+				}
+			} `json:"hookSpecificOutput"`
+		}
+		if err := json.Unmarshal([]byte(<-held), &out); err != nil {
+			t.Fatal(err)
+		}
+		d := out.Specific.Decision
+		want := map[string]string{"A?": c.a, "B?": c.b}
+		if diff := cmp.Diff(want, d.Input.Answers); diff != "" || d.Behavior != "allow" || len(d.Input.Questions) != 2 {
+			t.Errorf("%q: %+v\n%s", c.text, d, diff)
+		}
+	}
+}
+
+func TestTheWaiterHandsOverAllThatWaitsOnce(t *testing.T) {
+	t.Parallel()
+	r := newHookRig(t)
+	for _, m := range []mail.Message{{ID: "m2", Text: "second"}, {ID: "m10", Text: "[muster m10] has its tag"}} {
+		if err := r.box().Put(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	code, stdout, stderr := r.call(waitEvent, `{}`)
+	if want := "[muster m2]\nsecond\n\n[muster m10] has its tag"; code != exitRewake || stderr != want || stdout != "" {
+		t.Errorf("exit %d, %q, %q", code, stdout, stderr)
+	}
+	if left, err := r.box().Waiting(); err != nil || len(left) != 0 {
+		t.Errorf("left: %v (%v)", left, err)
+	}
+	if taken, err := r.box().Taken(); err != nil || len(taken) != 2 {
+		t.Errorf("taken: %v (%v)", taken, err)
+	}
+}
+
+func TestAnEditRunsTheChecksThatWantIt(t *testing.T) {
+	t.Parallel()
+	r := newHookRig(t)
+	worktree := r.env[envWorktree]
+	checks := []event.Check{
+		{Name: "red", Run: "echo a.go:1:1: boom; exit 4", OnEdit: true},
+		{Name: "green", Run: "echo never seen", OnEdit: true},
+		{Name: "hangs", Run: "echo begun; sleep 60", OnEdit: true, Timeout: 300 * time.Millisecond},
+		{Name: "other", Run: "touch ran; exit 1"},
+	}
+	if err := r.box().WriteChecks(checks, mail.CheckEnv{Worktree: worktree, Slots: []string{r.home.CheckSlot(0)}}); err != nil {
+		t.Fatal(err)
+	}
+	_, stdout, _ := r.call("PostToolUse", `{"tool_name":"Edit","tool_input":{"file_path":"`+worktree+`/a.go"}}`)
+	var out struct{ Decision, Reason string }
+	if err := json.Unmarshal([]byte(stdout), &out); err != nil {
+		t.Fatalf("%q: %v", stdout, err)
+	}
+	for _, want := range []string{`"red"`, "exit status 4", "a.go:1:1: boom", `"hangs"`, "did not end", "begun"} {
+		if !strings.Contains(out.Reason, want) {
+			t.Errorf("%q is missing in %q", want, out.Reason)
+		}
+	}
+	if out.Decision != "block" || strings.Contains(out.Reason, "never seen") {
+		t.Errorf("reply %+v", out)
+	}
+	if _, err := os.Stat(filepath.Join(worktree, "ran")); err == nil {
+		t.Error("a check that is not for edits ran")
+	}
+	for _, payload := range []string{
+		`{"tool_name":"Edit","tool_input":{"file_path":"/elsewhere/a.go"}}`, `{"tool_name":"Bash","tool_input":{"command":"x"}}`,
+	} {
+		if _, stdout, _ := r.call("PostToolUse", payload); stdout != "" {
+			t.Errorf("%s: %s", payload, stdout)
+		}
+	}
+}
