@@ -148,7 +148,7 @@ func TestEveryCallMayBeTheLast(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for nth := 1; ; nth++ {
-				hows := []string{"before", "after", "full", "torn"}
+				hows := []string{"before", "full", "after", "torn"}
 				for i := 0; i < len(hows); i++ {
 					w := newWorld(t)
 					p := j.before(w)
@@ -167,8 +167,11 @@ func TestEveryCallMayBeTheLast(t *testing.T) {
 						t.Fatalf("again after call %d (%s, %s) went wrong: %v", nth, verb, hows[i], err)
 					}
 					j.check(t, w, p)
-					if strings.Contains(" rev-parse for-each-ref ls-files log diff-index merge-base ", " "+verb+" ") {
-						break // only reads: dying late is the same
+					switch verb {
+					case "rev-parse", "for-each-ref", "ls-files", "log", "diff-index", "merge-base":
+						hows = nil // only reads: dying late is the same
+					case "add", "write-tree", "commit-tree", "update-index":
+						hows = hows[:2] // writes only what nobody sees yet
 					}
 				}
 			}

@@ -139,8 +139,7 @@ func (r *Repo) keepable(ctx context.Context, c checkout) (newCommit, error) {
 	}
 	defer s.close()
 	// What follows may be deleted next, so it shall be on the disk when we say that it is kept.
-	s.env = configEnv(append(slices.Clone(settings), [2]string{"core.sparseCheckout", "false"},
-		[2]string{"core.fsync", "all"}, [2]string{"core.fsyncMethod", "batch"}))
+	s.env = wholeEnv([2]string{"core.fsync", "all"}, [2]string{"core.fsyncMethod", "batch"})
 	index, err := s.indexTree(ctx)
 	if err != nil {
 		return kept, err

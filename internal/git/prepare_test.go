@@ -456,3 +456,80 @@ func BenchmarkPrepare(b *testing.B) {
 		})
 	}
 }
+
+// The whole way of a task, in repositories that are laid out in other ways.
+func TestUnusualRepositories(t *testing.T) {
+	t.Parallel()
+	for name, lay := range map[string]func(w *world) string{
+		"worktree of a bare one": func(w *world) string {
+			w.git(w.dir, "clone", "-q", "--bare", w.repo, "b.git")
+			w.git(filepath.Join(w.dir, "b.git"), "worktree", "add", "-q", "../co", "main")
+			return filepath.Join(w.dir, "co")
+		},
+		"submodule": func(w *world) string {
+			over := filepath.Join(w.dir, "over")
+			w.git(w.dir, "init", "-q", over)
+			w.git(over, "-c", "protocol.file.allow=always", "submodule", "add", "-q", w.repo, "sub")
+			return filepath.Join(over, "sub")
+		},
+		"sha256": func(w *world) string {
+			dir := filepath.Join(w.dir, "long")
+			w.git(w.dir, "init", "-q", "-b", "main", "--object-format=sha256", dir)
+			w.write(dir, "a.txt", "one\n")
+			w.git(dir, "add", "-A")
+			w.git(dir, "commit", "-qm", "first")
+			return dir
+		},
+		"separate git directory": func(w *world) string {
+			w.git(w.dir, "clone", "-q", "--separate-git-dir", filepath.Join(w.dir, "sep"), w.repo, "co")
+			return filepath.Join(w.dir, "co")
+		},
+		"packed": func(w *world) string {
+			w.git(w.repo, "gc", "-q")
+			w.git(w.repo, "pack-refs", "--all")
+			return w.repo
+		},
+		"sparse": func(w *world) string {
+			w.git(w.repo, "sparse-checkout", "set", "--cone", "other")
+			return w.repo
+		},
+		"shallow": func(w *world) string {
+			w.git(w.dir, "clone", "-q", "--depth=1", "file://"+w.repo, "co")
+			return filepath.Join(w.dir, "co")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.repo = lay(w)
+			w.r = w.open(w.repo)
+			ctx := t.Context()
+			wt := w.prepare("t1")
+			w.write(wt.Path, "a.txt", "work\n")
+			w.write(wt.Path, "dir/new", "n\n")
+			before := w.state(wt.Path)
+			ref := w.keep(wt.Path, "t1")
+			if err := w.r.RemoveWorktree(ctx, wt.Path, true); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.r.Restore(ctx, RestoreSpec{Path: wt.Path, Branch: wt.Branch, Ref: ref}); err != nil {
+				t.Fatal(err)
+			}
+			if after := w.state(wt.Path); after != before && name != "sparse" {
+				t.Errorf("restored:\n%q\nwant\n%q", after, before)
+			}
+			if got := w.read(wt.Path, "dir/new"); got != "n\n" {
+				t.Errorf("dir/new = %q", got)
+			}
+			if _, err := w.land(wt, w.tree(wt.Path)); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.r.RemoveWorktree(ctx, wt.Path, false); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.r.DeleteBranch(ctx, wt.Branch); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}

@@ -102,7 +102,8 @@ func (r *Reader) remembered(path string) (*record, error) {
 	return rec, nil
 }
 
-// remember writes the record of a path.
+// remember writes the record of a path. It is not forced to the disk, which would cost as much as a small checkout: if
+// a power cut takes it, the branch looks like somebody else's and another name is taken.
 func (r *Repo) remember(rec record) error {
 	b, err := json.Marshal(rec)
 	if err != nil {
@@ -112,7 +113,11 @@ func (r *Repo) remember(rec record) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return fault.Wrap(fault.Failed, err, "remember %s", rec.Path)
 	}
-	return writeFile(name, string(b))
+	tmp := name + ".tmp" // we hold the lock
+	if err := errors.Join(os.WriteFile(tmp, b, 0o600), os.Rename(tmp, name)); err != nil {
+		return fault.Wrap(fault.Failed, err, "remember %s", rec.Path)
+	}
+	return nil
 }
 
 // forget removes the records that name a branch.
@@ -127,7 +132,7 @@ func (r *Repo) forget(branch string) {
 	}
 }
 
-// writeFile replaces a small file at once.
+// writeFile replaces a small file at once and durably.
 func writeFile(name, content string) error {
 	f, err := renameio.NewPendingFile(name, renameio.WithPermissions(0o600), renameio.WithTempDir(filepath.Dir(name)))
 	if err != nil {

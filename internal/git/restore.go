@@ -91,15 +91,9 @@ func (r *Repo) restore(ctx context.Context, lock *os.File, spec RestoreSpec, kep
 			return fault.Wrap(fault.Failed, err, "restore %s", spec.Path)
 		}
 	}
-	args := []string{"worktree", "add", "-q", "--lock", "--no-checkout"}
-	_, err = r.git(ctx, call{args: []string{"rev-parse", "-q", "--verify", "refs/heads/" + spec.Branch}})
-	switch {
-	case err == nil:
-		args = append(args, spec.Path, spec.Branch)
-	case exited(err, 1):
-		args = append(append(args, newBranch(spec.Branch)...), spec.Path, kept.parents[0])
-	default:
-		return fmt.Errorf("read branch %s: %w", spec.Branch, err)
+	args, err := r.restoreArgs(ctx, spec, kept)
+	if err != nil {
+		return err
 	}
 	if err := r.change(ctx, call{args: args, lock: lock}, true); err != nil {
 		code := fault.Failed
@@ -123,7 +117,8 @@ func (r *Repo) restore(ctx context.Context, lock *os.File, spec RestoreSpec, kep
 		{"update-index", "-q", "--refresh"},
 	} {
 		// update-index ends with 1 where files differ, which here they may.
-		if _, err := r.git(ctx, call{in: at, args: args, lock: lock, timeout: writeTimeout}); err != nil &&
+		// A sparse checkout comes back whole, since what an agent wrote outside it counts, too.
+		if _, err := r.git(ctx, call{in: at, args: args, env: wholeEnv(), lock: lock, timeout: writeTimeout}); err != nil &&
 			(args[0] != "update-index" || !exited(err, 1)) {
 			return fault.Wrap(fault.Failed, err, "restore %s", spec.Path)
 		}
@@ -135,6 +130,19 @@ func (r *Repo) restore(ctx context.Context, lock *os.File, spec RestoreSpec, kep
 		return fault.Wrap(fault.Failed, err, "restore %s", spec.Path)
 	}
 	return nil
+}
+
+// restoreArgs is the git that makes the worktree, empty and locked, on the branch as it is or made again.
+func (r *Repo) restoreArgs(ctx context.Context, spec RestoreSpec, kept description) ([]string, error) {
+	args := []string{"worktree", "add", "-q", "--lock", "--no-checkout"}
+	_, err := r.git(ctx, call{args: []string{"rev-parse", "-q", "--verify", "refs/heads/" + spec.Branch}})
+	switch {
+	case err == nil:
+		return append(args, spec.Path, spec.Branch), nil
+	case exited(err, 1):
+		return append(append(args, newBranch(spec.Branch)...), spec.Path, kept.parents[0]), nil
+	}
+	return nil, fmt.Errorf("read branch %s: %w", spec.Branch, err)
 }
 
 // restoreModules lays down the files of repositories inside the worktree that the tree itself only names: submodules.
@@ -152,7 +160,7 @@ func (r *Repo) restoreModules(ctx context.Context, at *place, kept description) 
 			return fault.Wrap(fault.Failed, err, "restore %s", dir)
 		}
 		in := &place{gitDir: at.gitDir, workTree: path, index: filepath.Join(at.gitDir, "muster-restore-index")}
-		_, err := r.git(ctx, call{in: in, args: []string{"read-tree", "--reset", "-u", commit}, timeout: writeTimeout})
+		_, err := r.git(ctx, call{in: in, args: []string{"read-tree", "--reset", "-u", commit}, env: wholeEnv(), timeout: writeTimeout})
 		_ = os.Remove(in.index) // goes with the worktree at the latest
 		if err != nil {
 			return fault.Wrap(fault.Failed, err, "restore %s", dir)

@@ -60,8 +60,7 @@ func (r *Reader) scan(ctx context.Context, c checkout) (*scanned, error) {
 	}
 	s := &scanned{r: r, tmp: tmp, at: c.place}
 	s.at.index = filepath.Join(tmp, "index")
-	// Without this, git add refuses what lies outside a sparse checkout, also if somebody put it there.
-	s.env = configEnv(append(slices.Clone(settings), [2]string{"core.sparseCheckout", "false"}))
+	s.env = wholeEnv()
 	if err := s.fill(ctx, c); err != nil {
 		s.close()
 		return nil, err
@@ -250,6 +249,12 @@ func (s *scanned) git(ctx context.Context, paths []string, args ...string) (stri
 		c.stdin = strings.Join(paths, "\x00") + "\x00"
 	}
 	return s.r.git(ctx, c)
+}
+
+// wholeEnv makes git see all of a sparse checkout, with more settings if given: else it leaves out, or refuses, what
+// somebody put outside of it.
+func wholeEnv(more ...[2]string) []string {
+	return configEnv(slices.Concat(settings, [][2]string{{"core.sparseCheckout", "false"}}, more))
 }
 
 // copyIndex copies an index with its time: git takes a file changed later than the index for possibly changed, so a
