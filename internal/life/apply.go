@@ -27,7 +27,7 @@ func Apply(t Task, e event.Event) Task {
 	case event.DepsMet:
 		t.DepsMet = true
 	case event.StopRequested:
-		t.Stopping = true
+		t.Stopping = !t.State.Final()
 	case event.WorktreeReady:
 		t.Worktree, t.Branch, t.Base = p.Path, p.Branch, p.Base
 	case event.WorktreeRemoved:
@@ -52,9 +52,6 @@ func Apply(t Task, e event.Event) Task {
 		t.Request = &p
 	case event.RequestClosed:
 		t.Request = nil
-	case event.RetryRequested:
-		t.Rounds.Spent = 0
-		t.DepsMet = true // a person wants it to go on, whatever became of what it came after
 	default:
 		t = applyAgent(t, e)
 		t = applyBook(t, e)
@@ -72,12 +69,18 @@ func born(e event.Event, p event.DispatchRequested) Task {
 func moved(t Task, e event.Event, p event.TaskMoved) Task {
 	t.State, t.Reason, t.Detail = p.To, p.Reason, p.Detail
 	t.ChangedAt = e.Time
-	if p.To.Final() {
+	switch {
+	case p.To.Final():
 		t.FinishedAt = e.Time
-		t.Stopping = false
-	}
-	if p.To == event.Parked {
+		t.Stopping, t.Shelved, t.Request = false, false, nil
+	case p.To == event.Parked || p.To == event.InReview:
+		t.Shelved = false // nothing is left to be taken down
 		t.Rounds.Voids = 0
+	case p.To == event.Working:
+		t.Rounds.Voids = 0
+	case p.From == event.Parked: // a person brought it back, whatever became of what it came after: a fresh allowance
+		t.Rounds.Spent, t.APIErrors, t.Agent.Launches = 0, 0, 0
+		t.DepsMet = true
 	}
 	return t
 }
@@ -154,7 +157,11 @@ func reported(t Task, r event.Record) Task {
 			a.Error = event.ErrorRateLimit
 		}
 		t.APIErrors++
-	case event.RecordWaiting, event.RecordLaunched, event.RecordExited:
+	case event.RecordWaiting:
+		if r.Reason != event.WaitDialog { // who asks is in the middle of a turn; a dialog may stand before any
+			a.Turn, a.Error = TurnBusy, ""
+		}
+	case event.RecordLaunched, event.RecordExited:
 	}
 	t.Agent = a
 	return t
@@ -170,7 +177,7 @@ func applyBook(t Task, e event.Event) Task {
 			t.Agent.Carries = p.Action.Messages
 		}
 	case event.ActionFinished:
-		t.Open = slices.DeleteFunc(slices.Clone(t.Open), func(a event.Action) bool { return a.ID == p.ID })
+		t.Open = without(t.Open, func(a event.Action) bool { return a.ID == p.ID })
 	case event.DeadlineSet:
 		t.Deadlines = withoutDeadline(t.Deadlines, p.Name)
 		t.Deadlines = append(t.Deadlines, Deadline(p))
@@ -193,6 +200,9 @@ func applyBook(t Task, e event.Event) Task {
 }
 
 func addMessage(t Task, m Message) Task {
+	if _, known := t.Message(m.ID); known {
+		return t
+	}
 	t.LastMessage++
 	t.Messages = append(slices.Clone(t.Messages), m)
 	settled := 0
@@ -234,7 +244,16 @@ func setUsage(all []Usage, p event.UsageRecorded) []Usage {
 }
 
 func withoutDeadline(all []Deadline, name event.DeadlineName) []Deadline {
-	return slices.DeleteFunc(slices.Clone(all), func(d Deadline) bool { return d.Name == name })
+	return without(all, func(d Deadline) bool { return d.Name == name })
+}
+
+// without is a copy of a list without some of it; nil when nothing is left, as in a task that never had any.
+func without[T any](all []T, gone func(T) bool) []T {
+	left := slices.DeleteFunc(slices.Clone(all), gone)
+	if len(left) == 0 {
+		return nil
+	}
+	return left
 }
 
 func cmpString[S ~string](a, b S) int {

@@ -31,15 +31,15 @@ func (s *step) judge() {
 
 func (s *step) check() {
 	a := event.Action{Kind: event.ActCheck, Round: s.t.Rounds.Count + 1}
-	if s.t.Rounds.Last != nil {
-		a.Known = s.t.Rounds.Last.Tree
+	if last := s.t.Rounds.Last; last != nil && !last.Moved { // a tree that moved has no verdict to use again
+		a.Known = last.Tree
 	}
 	s.act(a)
 }
 
 // checked takes the outcome of a round.
 func (s *step) checked(round *event.RoundFinished, f *Failure) {
-	if s.t.State != event.Checking {
+	if s.t.State != event.Checking || s.t.Shelved {
 		return
 	}
 	if f != nil || round == nil {
@@ -58,7 +58,7 @@ func (s *step) checked(round *event.RoundFinished, f *Failure) {
 		s.check()
 	case round.Moved:
 		s.emit(*round)
-		s.red(*round, last, movedText(*round))
+		s.red(*round, last)
 	case s.messageWaits():
 		round.Void = "a message waits for the agent"
 		s.emit(*round)
@@ -72,7 +72,7 @@ func (s *step) checked(round *event.RoundFinished, f *Failure) {
 		s.act(event.Action{Kind: event.ActPublish, Tree: round.Tree})
 	default:
 		s.emit(*round)
-		s.red(*round, last, feedbackText(*round))
+		s.red(*round, last)
 	}
 }
 
@@ -91,14 +91,14 @@ func (s *step) checksFailed(f *Failure) {
 }
 
 // red gives a failed round back to the agent, unless that would lead nowhere.
-func (s *step) red(round event.RoundFinished, last *event.RoundFinished, text string) {
+func (s *step) red(round event.RoundFinished, last *event.RoundFinished) {
 	switch {
 	case last != nil && last.Tree == round.Tree && fingerprint(*last) == fingerprint(round):
 		s.park(ruleNoProgress, ReasonNoProgress, verdictText(round)+", as in the round before, and nothing was changed since")
 	case s.t.Rounds.Spent >= s.t.Spec.Rounds:
 		s.park(ruleRoundsUsed, ReasonRounds, fmt.Sprintf("%s, and %d of %d rounds are used", verdictText(round), s.t.Rounds.Spent, s.t.Spec.Rounds))
 	default:
-		s.feedback(text, verdictText(round))
+		s.feedback(redText(round), verdictText(round))
 	}
 }
 
@@ -185,6 +185,17 @@ func feedbackText(r event.RoundFinished) string {
 	}
 	b.WriteString("\nFix what is wrong in the code, not the check. `muster check` runs the checks now. Then end your turn.")
 	return b.String()
+}
+
+// redText is what the agent is told about a round that it has to do something about; "" if there is nothing.
+func redText(r event.RoundFinished) string {
+	switch {
+	case r.Moved:
+		return movedText(r)
+	case !allGreen(r.Results):
+		return feedbackText(r)
+	}
+	return ""
 }
 
 func movedText(r event.RoundFinished) string {

@@ -64,7 +64,7 @@ func (s *step) heard(p event.Payload) {
 		}
 	case event.DepsFailed:
 		if s.t.State == event.Queued || s.t.State == event.Blocked {
-			s.park(ruleDepsFailed, ReasonDependency, string(p.On)+" is "+string(p.State))
+			s.park(ruleDepsFailed, ReasonDependency, string(p.On)+" is "+stateText(p.State))
 		}
 	case event.SendRequested:
 		if s.t.State == event.Parked {
@@ -72,8 +72,13 @@ func (s *step) heard(p event.Payload) {
 		}
 	case event.AnswerRequested:
 		s.answered(p)
+	case event.StopRequested:
+		// Also where no agent lives any more: what it started may.
+		if s.t.Gen > 0 && s.t.Stopping && s.t.State != event.Publishing && !s.open(event.ActStart) {
+			s.endAgent()
+		}
 	case event.InterruptRequested:
-		if _, open := s.t.Action(event.ActInterrupt); s.t.Agent.Live && !open {
+		if s.t.Agent.Live && !s.open(event.ActInterrupt) {
 			s.act(event.Action{Kind: event.ActInterrupt})
 		}
 	case event.RetryRequested:
@@ -81,11 +86,12 @@ func (s *step) heard(p event.Payload) {
 			s.back(event.WhyRetry)
 		}
 	case event.RemoveRequested:
-		if _, open := s.t.Action(event.ActRemove); !open && !s.t.Removed && (s.t.State.Final() || s.t.State == event.Parked) {
+		if !s.open(event.ActRemove) && !s.t.Removed && (s.t.State.Final() || s.t.State == event.Parked) {
 			s.act(event.Action{Kind: event.ActRemove, Force: p.Force})
 		}
 	case event.RestoreRequested:
-		if _, open := s.t.Action(event.ActRestore); !open && !s.t.Agent.Live {
+		quiet := s.t.State.Final() || s.in(event.Queued, event.Blocked, event.Parked) // nothing works in the worktree
+		if quiet && !s.t.Agent.Live && !s.open(event.ActRestore) {
 			s.act(event.Action{Kind: event.ActRestore, Ref: p.Ref})
 		}
 	}
@@ -102,13 +108,16 @@ func (s *step) settle() {
 		s.stop()
 		return
 	}
+	if s.t.Shelved {
+		s.takeDown()
+	}
 	switch s.t.State {
 	case event.Working:
 		s.drain()
 		s.judge()
 	case event.Waiting, event.Stalled:
 		s.drain()
-	case event.Parked:
+	case event.Queued, event.Blocked, event.Parked, event.InReview:
 		s.freeSlot()
 	}
 }

@@ -23,6 +23,9 @@ func (s *step) finished(in Finished) {
 	}
 	s.emitGen(a.Gen, event.ActionFinished{ID: a.ID, What: a.Kind, Error: errText})
 	if s.t.Stopping && a.Kind != event.ActEnd && s.t.State != event.Publishing {
+		if a.Kind == event.ActStart {
+			s.endAgent() // whatever came of it
+		}
 		return // settle goes on
 	}
 	switch a.Kind {
@@ -35,7 +38,7 @@ func (s *step) finished(in Finished) {
 	case event.ActLook:
 		s.looked(a.Message, in.Failure)
 	case event.ActAnswer:
-		if s.t.Request != nil && s.t.Request.Request == a.Request && in.Failure == nil {
+		if s.t.State == event.Waiting && s.t.Request != nil && s.t.Request.Request == a.Request && in.Failure == nil {
 			s.closeRequest("answered")
 		}
 	case event.ActCheck:
@@ -55,20 +58,26 @@ func (s *step) finished(in Finished) {
 	}
 }
 
-// facts writes what an action found out or made true. A round is not written here: whether it counts is a decision.
+// facts writes what an action found out or made true: these kinds and no others, since what follows from them is
+// decided here. Nor is a round written here: whether it counts is a decision.
 func (s *step) facts(a event.Action, in Finished) *event.RoundFinished {
 	var round *event.RoundFinished
 	for _, f := range in.Facts {
 		switch f := f.(type) {
 		case event.RoundFinished:
+			f.Round = a.Round
 			round = &f
 		case event.AgentLaunched:
-			if a.Gen == s.t.Gen {
+			if a.Kind == event.ActStart && a.Gen == s.t.Gen {
+				s.emitGen(a.Gen, f)
+			}
+		case event.AgentExited:
+			if a.Gen == s.t.Gen && s.t.Agent.Live {
 				s.emitGen(a.Gen, f)
 			}
 		case event.MessageMoved:
 			s.messageFact(f)
-		default:
+		case event.WorktreeReady, event.WorktreeRemoved, event.WorkPublished, event.WorkKept, event.TaskRemoved, event.UsageRecorded:
 			s.emitGen(a.Gen, f)
 		}
 	}
@@ -102,7 +111,7 @@ func (s *step) published(f *Failure) {
 		return
 	}
 	switch {
-	case f != nil && f.Kind == FailMoved && s.t.Rounds.Voids+1 < maxVoids:
+	case f != nil && f.Kind == FailMoved && s.t.Rounds.Spent < s.t.Spec.Rounds+maxVoids: // each green round is spent, too
 		s.emit(event.RoundFinished{Round: s.t.Rounds.Count, Void: f.Text})
 		s.move(ruleTreeMoved, "", f.Text)
 		s.check()
@@ -110,6 +119,7 @@ func (s *step) published(f *Failure) {
 		s.park(rulePublishRefused, ReasonPublish, f.Text)
 	case s.t.Published != nil && s.t.Published.URL != "":
 		s.move(ruleInReview, "", s.t.Published.URL)
+		s.clearAll()
 		s.setDeadline(event.DeadlineReview, s.now.Add(reviewLimit), false)
 		s.endAgent()
 	default:
@@ -132,6 +142,8 @@ func (s *step) ended(f *Failure) {
 	switch {
 	case s.t.State.Final() || s.t.State == event.Parked || s.t.State == event.InReview:
 		s.freeSlot()
+	case s.t.State == event.Publishing && s.open(event.ActPublish):
+		// published goes on from here
 	case s.t.State == event.Publishing && f == nil && s.t.Spec.Publish != event.PublishNone:
 		s.act(event.Action{Kind: event.ActClean})
 	case s.t.State == event.Publishing:
@@ -141,7 +153,9 @@ func (s *step) ended(f *Failure) {
 	case s.t.Shelved:
 		s.shelved()
 	case s.t.State == event.Starting && s.t.Next != "":
-		s.launch(s.t.Next)
+		if _, pause := s.t.Deadline(event.DeadlineRestart); !pause {
+			s.launch(s.t.Next)
+		}
 	}
 }
 
@@ -151,7 +165,9 @@ func (s *step) finish() {
 		return
 	}
 	s.clearAll()
-	s.setDeadline(event.DeadlineKeep, s.now.Add(s.t.Spec.Keep), false)
+	if s.t.Spec.Publish != event.PublishNone { // what went nowhere stays as it is until it is removed
+		s.setDeadline(event.DeadlineKeep, s.now.Add(s.t.Spec.Keep), false)
+	}
 	s.freeSlot()
 }
 
@@ -178,10 +194,10 @@ func (s *step) fail(r rule, reason event.Reason, detail string) {
 	s.wrapUp()
 }
 
-// wrapUp ends what still runs of a task that goes no further.
+// wrapUp ends what still runs of a task that goes no further, be it what an agent that is gone has left behind.
 func (s *step) wrapUp() {
 	s.clearAll()
-	if s.t.Agent.Live || s.open(event.ActStart, event.ActCheck) {
+	if s.t.Gen > 0 && !s.open(event.ActStart) { // a start under way has its end first, then launched ends it
 		s.endAgent()
 	}
 	s.freeSlot()
@@ -224,16 +240,24 @@ func (s *step) keptSinceStop() bool {
 
 // shelve takes the agent down with the fleet; it is resumed at the next up.
 func (s *step) shelve() {
-	if !s.in(event.Starting, event.Working, event.Waiting, event.Stalled, event.Limited, event.Checking) || s.t.Shelved {
-		return
+	if s.in(running...) && !s.t.Shelved && !s.t.Stopping {
+		s.emit(event.Shelved{On: true})
 	}
-	s.emit(event.Shelved{On: true})
-	if s.open(event.ActStart) {
-		return // launched goes on from here
-	}
-	s.endAgent()
 }
 
+// takeDown goes on with shelving. It is called whenever something changes until then. What passed is not
+// stopped half-way; a worktree being made ready and a start under way have their end first.
+func (s *step) takeDown() {
+	switch {
+	case !s.in(running...) || s.t.State == event.Publishing || s.open(event.ActPrepare, event.ActStart, event.ActEnd):
+	case s.t.State == event.Preparing:
+		s.shelved()
+	default:
+		s.endAgent()
+	}
+}
+
+// shelved puts the task in line again. A plan that was made already stays: what counted as an attempt still does.
 func (s *step) shelved() {
 	s.emit(event.Shelved{On: false})
 	if s.t.Request != nil {
@@ -241,7 +265,9 @@ func (s *step) shelved() {
 	}
 	s.move(ruleShelved, "", "")
 	s.clearAll()
-	s.emit(event.NextPlanned{Why: event.WhyLost})
+	if s.t.Next == "" {
+		s.emit(event.NextPlanned{Why: event.WhyLost})
+	}
 	if s.t.Slot {
 		s.emit(event.SlotReleased{})
 	}
@@ -254,10 +280,14 @@ func (s *step) due(name event.DeadlineName) {
 		return
 	}
 	s.clear(name)
+	if s.t.Stopping || s.t.Shelved && s.t.State != event.Publishing {
+		return // it ends anyhow
+	}
 	switch name {
 	case event.DeadlineTimeout:
-		if s.t.State == event.Publishing || s.t.State == event.InReview {
-			return // what passed is not thrown away for being late
+		if s.t.State == event.Publishing { // what passed is not thrown away for being late, but it may come back
+			s.setDeadline(event.DeadlineTimeout, s.now.Add(time.Minute), false)
+			return
 		}
 		s.fail(ruleTimeout, ReasonTimeout, fmt.Sprintf("it ran for %s", s.t.Spec.Timeout))
 	case event.DeadlineFirstRecord:
@@ -290,6 +320,10 @@ func (s *step) due(name event.DeadlineName) {
 // expire parks a task whose request nobody answered; the request stays, so that `answer` brings it back.
 func (s *step) expire() {
 	if s.t.State != event.Waiting || s.t.Request == nil {
+		return
+	}
+	if s.open(event.ActAnswer) { // the answer is under way
+		s.setDeadline(event.DeadlineWaiting, s.now.Add(time.Minute), false)
 		return
 	}
 	s.park(ruleRequestExpired, event.Reason(s.t.Request.Reason), s.t.Request.Text)

@@ -27,14 +27,18 @@ func restartPause(attempt int) time.Duration {
 
 // slotGranted begins what the task stood in line for.
 func (s *step) slotGranted() {
+	ready := !s.t.Stopping && len(s.t.Open) == 0
 	switch {
-	case s.t.State == event.Queued && !s.t.Stopping:
+	case s.t.State == event.Queued && ready && !s.t.Agent.Live:
 		s.move(ruleSlotGranted, "", "")
 		s.act(event.Action{Kind: event.ActPrepare})
-	case s.t.State == event.Limited && !s.t.Stopping:
+	case s.t.State == event.Limited && ready:
 		s.wake()
+	case s.t.State == event.Limited:
+		s.emit(event.SlotReleased{}) // it stands in line again when what is under way has ended
+	case s.in(running...): // it has one
 	default: // stopped or parked in the meantime
-		s.emit(event.SlotReleased{})
+		s.freeSlot()
 	}
 }
 
@@ -47,7 +51,11 @@ func (s *step) prepared(f *Failure) {
 		s.park(rulePrepareFailed, ReasonPrepare, f.Text)
 		return
 	}
+	if s.t.Shelved {
+		return // settle goes on
+	}
 	s.move(ruleLaunch, "", "")
+	s.setDeadline(event.DeadlineTimeout, s.now.Add(s.t.Spec.Timeout), false)
 	why := s.t.Next
 	if s.t.Gen == 0 {
 		why = event.WhyFirst
@@ -57,11 +65,10 @@ func (s *step) prepared(f *Failure) {
 
 // relaunch ends what is left of the running generation and starts another one.
 func (s *step) relaunch(why event.Why, detail string) {
-	if !s.in(event.Starting) && !s.move(ruleRelaunch, event.Reason(why), detail) {
+	if !s.startAgain(why, detail) {
 		return
 	}
-	s.clear(event.DeadlineFirstRecord, event.DeadlineWaiting, event.DeadlineAPIRetry, event.DeadlineAck, event.DeadlineStall)
-	if s.t.Agent.Live {
+	if s.t.Agent.Live || s.open(event.ActEnd) {
 		s.emit(event.NextPlanned{Why: why})
 		s.endAgent()
 		return
@@ -69,27 +76,57 @@ func (s *step) relaunch(why event.Why, detail string) {
 	s.launch(why)
 }
 
+// startAgain goes back to starting and forgets what the generation before was waited for.
+func (s *step) startAgain(why event.Why, detail string) bool {
+	if !s.in(event.Starting) && !s.move(ruleRelaunch, event.Reason(why), detail) {
+		return false
+	}
+	if s.t.Request != nil {
+		s.emit(event.RequestClosed{Request: s.t.Request.Request, How: "gone"})
+	}
+	s.clear(event.DeadlineFirstRecord, event.DeadlineWaiting, event.DeadlineAPIRetry, event.DeadlineAck, event.DeadlineStall)
+	return true
+}
+
 // launch starts a generation now, or after its pause, or finds that the caps are reached. The task is starting,
 // and no process of it is alive.
 func (s *step) launch(why event.Why) {
-	attempt := max(1, s.t.Attempt)
-	if why.Fault() {
-		attempt++
-	}
-	switch {
-	case attempt > s.t.Spec.Attempts:
-		s.fail(ruleAttemptsUsed, ReasonAttempts, fmt.Sprintf("%s, and %d of %d attempts are used", faultText(why), s.t.Attempt, s.t.Spec.Attempts))
-	case s.t.Gen > s.t.Spec.Respawns:
-		s.fail(ruleRespawnsUsed, ReasonRespawns, fmt.Sprintf("%d generations were started, and respawns is %d", s.t.Gen, s.t.Spec.Respawns))
-	case why.Fault() && restartPause(attempt) > 0:
+	attempt := s.attempt(why)
+	switch pause := restartPause(attempt); {
+	case s.used(why, attempt):
+	case why.Fault() && s.t.Agent.Launches == 0 && pause > 0:
 		s.emit(event.NextPlanned{Why: why})
-		s.setDeadline(event.DeadlineRestart, s.now.Add(restartPause(attempt)), false)
+		s.setDeadline(event.DeadlineRestart, s.now.Add(pause), false)
 	default:
 		s.begin(why, attempt)
 	}
 }
 
-// begin starts a generation: every message that has not arrived yet goes with its first prompt.
+// attempt is the number of the attempt that a generation for this reason belongs to. A launch that failed before
+// its agent lived costs none.
+func (s *step) attempt(why event.Why) int {
+	if why.Fault() && s.t.Agent.Launches == 0 {
+		return max(1, s.t.Attempt) + 1
+	}
+	return max(1, s.t.Attempt)
+}
+
+// used fails the task if one more generation would pass its caps.
+func (s *step) used(why event.Why, attempt int) bool {
+	switch {
+	case attempt > max(1, s.t.Spec.Attempts):
+		s.fail(ruleAttemptsUsed, ReasonAttempts, fmt.Sprintf("%s, and %d of %d attempts are used", faultText(why), s.t.Attempt, s.t.Spec.Attempts))
+	case s.t.Gen > s.t.Spec.Respawns:
+		s.fail(ruleRespawnsUsed, ReasonRespawns, fmt.Sprintf("%d generations were started, and respawns is %d", s.t.Gen, s.t.Spec.Respawns))
+	default:
+		return false
+	}
+	return true
+}
+
+// begin starts a generation: every message that has not arrived yet goes with its first prompt. A kind that cannot
+// take up a conversation knows only what its prompt says: there everything goes that a person has told it, and
+// the newest feedback.
 func (s *step) begin(why event.Why, attempt int) {
 	gen := s.t.Gen + 1
 	conversation := s.t.Conversation
@@ -99,15 +136,15 @@ func (s *step) begin(why event.Why, attempt int) {
 	resume := s.t.Gen > 0 && s.t.Spec.Traits.Resumes
 	s.emitGen(gen, event.GenerationStarted{Attempt: attempt, Why: why, Conversation: conversation, Resume: resume})
 	var carried []event.MessageID
+	newest := newestFeedback(s.t.Messages)
 	for _, m := range s.t.Messages {
-		if !m.open() {
-			continue
+		switch {
+		case m.open():
+			carried = append(carried, m.ID)
+			s.emit(event.MessageMoved{Message: m.ID, To: event.MessageSending, Evidence: "goes with the first prompt"})
+		case !s.t.Spec.Traits.Resumes && m.State == event.MessageAcked && (m.Why == event.WhyMessage || m.ID == newest):
+			carried = append(carried, m.ID)
 		}
-		carried = append(carried, m.ID)
-		s.emit(event.MessageMoved{Message: m.ID, To: event.MessageSending, Evidence: "goes with the first prompt"})
-	}
-	if _, ok := s.t.Deadline(event.DeadlineTimeout); !ok {
-		s.setDeadline(event.DeadlineTimeout, s.now.Add(s.t.Spec.Timeout), false)
 	}
 	s.act(event.Action{Kind: event.ActStart, Conversation: conversation, Resume: resume, Messages: carried})
 }
@@ -118,24 +155,35 @@ func (s *step) launched(f *Failure) {
 		s.launchFailed(*f)
 		return
 	}
-	if s.t.Shelved || !s.in(event.Starting, event.Working, event.Waiting, event.Limited) {
-		if s.t.Agent.Live { // the task was ended while its agent was being started
-			s.endAgent()
-		}
+	if !s.t.Agent.Live {
+		s.launchFailed(Failure{Kind: FailUnknown, Text: "the start left no process"})
 		return
 	}
-	if s.t.Agent.Seen {
+	if !s.in(event.Starting, event.Working, event.Waiting, event.Limited) {
+		s.endAgent() // the task was ended while its agent was being started
 		return
 	}
-	if promised := s.t.Spec.Traits.FirstRecord; promised > 0 {
+	switch promised := s.t.Spec.Traits.FirstRecord; {
+	case promised == 0:
+		s.ackCarried("launched")
+		s.move(ruleFirstRecord, "", "")
+	case !s.t.Agent.Seen:
 		s.setDeadline(event.DeadlineFirstRecord, s.now.Add(promised), false)
-		return
 	}
-	s.ackCarried("launched")
-	s.move(ruleFirstRecord, "", "")
 }
 
+// launchFailed tries again a little later. Where a process may be there all the same (the agent has reported, or
+// nobody can tell) it is ended first.
 func (s *step) launchFailed(f Failure) {
+	if s.t.Shelved {
+		return // settle goes on
+	}
+	if s.t.Agent.Live || f.Kind == FailUnknown || s.t.State != event.Starting {
+		s.endAgent()
+	}
+	if s.in(event.Working, event.Waiting) {
+		s.startAgain(s.t.Agent.Why, f.Text)
+	}
 	if s.t.State != event.Starting {
 		return
 	}
@@ -147,20 +195,14 @@ func (s *step) launchFailed(f Failure) {
 	s.setDeadline(event.DeadlineRestart, s.now.Add(time.Duration(s.t.Agent.Launches)*5*time.Second), false)
 }
 
-// restart begins the generation whose pause is over. A launch that failed before its agent lived costs no attempt.
+// restart begins the generation whose pause is over.
 func (s *step) restart() {
-	if s.t.State != event.Starting || s.open(event.ActEnd, event.ActStart) {
-		return
+	if s.t.State != event.Starting || s.t.Next == "" || s.open(event.ActEnd, event.ActStart) {
+		return // what is under way goes on from there
 	}
-	if s.t.Agent.Launches > 0 {
-		s.begin(s.t.Next, s.t.Attempt)
-		return
+	if attempt := s.attempt(s.t.Next); !s.used(s.t.Next, attempt) {
+		s.begin(s.t.Next, attempt)
 	}
-	attempt := s.t.Attempt
-	if s.t.Next.Fault() {
-		attempt++
-	}
-	s.begin(s.t.Next, attempt)
 }
 
 // back puts a parked task in line again.
@@ -168,8 +210,18 @@ func (s *step) back(why event.Why) {
 	if s.t.Request != nil {
 		s.emit(event.RequestClosed{Request: s.t.Request.Request, How: "gone"})
 	}
+	s.tellVerdict()
 	s.emit(event.NextPlanned{Why: why})
 	s.move(ruleReturned, event.Reason(why), "")
+}
+
+// tellVerdict queues what the agent was never told, because the task was parked for it.
+func (s *step) tellVerdict() {
+	if last := s.t.Rounds.Last; last != nil && (s.t.Reason == ReasonRounds || s.t.Reason == ReasonNoProgress) {
+		if text := redText(*last); text != "" {
+			s.emit(event.MessageQueued{Message: s.nextMessage(), Text: text, Why: event.WhyFeedback})
+		}
+	}
 }
 
 // conversationID derives a UUID (version 8: made by our own rule, RFC 9562) from what is unique to the task, so

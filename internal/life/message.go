@@ -1,6 +1,7 @@
 package life
 
 import (
+	"slices"
 	"time"
 
 	"muster/internal/event"
@@ -37,13 +38,11 @@ func (s *step) drain() {
 		s.relaunch(m.Why, "") // its first prompt carries all that has not arrived
 		return
 	}
-	if m.State != event.MessageWaiting {
+	if _, pause := s.t.Deadline(event.DeadlineAck); pause || !s.t.Agent.Live {
 		return
 	}
-	if _, pause := s.t.Deadline(event.DeadlineAck); pause {
-		return
-	}
-	if !s.t.Agent.Live {
+	if m.State == event.MessageSending { // it went with the first prompt, or behind one that has just arrived
+		s.setDeadline(event.DeadlineAck, s.now.Add(ackWait), false)
 		return
 	}
 	if !s.doorOpen() {
@@ -51,6 +50,16 @@ func (s *step) drain() {
 	}
 	s.emit(event.MessageMoved{Message: m.ID, To: event.MessageSending})
 	s.act(event.Action{Kind: event.ActDeliver, Message: m.ID})
+}
+
+// newestFeedback is the id of the last feedback; "" if there was none.
+func newestFeedback(all []Message) event.MessageID {
+	for _, m := range slices.Backward(all) {
+		if m.Why == event.WhyFeedback {
+			return m.ID
+		}
+	}
+	return ""
 }
 
 // doorOpen tells whether a message can get into the running agent now.
@@ -77,6 +86,8 @@ func (s *step) delivered(id event.MessageID, f *Failure) {
 	case f.Kind == FailAgain:
 		s.emit(event.MessageMoved{Message: id, To: event.MessageWaiting, Evidence: f.Text})
 		s.setDeadline(event.DeadlineAck, s.now.Add(redeliverPause), false)
+	case f.Kind == FailRefused:
+		s.emit(event.MessageMoved{Message: id, To: event.MessageFailed, Evidence: f.Text})
 	default:
 		s.emit(event.MessageMoved{Message: id, To: event.MessageUnknown, Evidence: f.Text})
 	}

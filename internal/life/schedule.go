@@ -1,6 +1,7 @@
 package life
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -9,7 +10,7 @@ import (
 
 // Fleet is what decisions about many tasks depend on.
 type Fleet struct {
-	// Tasks are all that are not final, in the order of their ids.
+	// Tasks are all that are not final, and final ones that still hold a slot, in the order of their ids.
 	Tasks []Task
 	// States holds the state of every task that one of Tasks comes after.
 	States map[event.TaskID]event.State
@@ -58,12 +59,7 @@ func Schedule(f Fleet, now time.Time) []event.Event {
 		return out
 	}
 	slices.SortStableFunc(line, func(a, b Task) int {
-		switch {
-		case a.Spec.Priority != b.Spec.Priority:
-			return b.Spec.Priority - a.Spec.Priority
-		default:
-			return a.ID.Number() - b.ID.Number()
-		}
+		return cmp.Or(cmp.Compare(b.Spec.Priority, a.Spec.Priority), cmp.Compare(a.ID.Number(), b.ID.Number()))
 	})
 	for _, t := range line[:min(free, len(line))] {
 		emit(t.ID, event.SlotGranted{})
@@ -101,4 +97,12 @@ func list(ids []event.TaskID) string {
 		out += string(id)
 	}
 	return out
+}
+
+// stateText is a dependency's state in words; the state of a task that nobody knows is "".
+func stateText(s event.State) string {
+	if s == "" {
+		return "not there"
+	}
+	return string(s)
 }

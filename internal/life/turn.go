@@ -10,6 +10,9 @@ import (
 // maxAPIErrors is how often in a row a turn may end by an error of the model's service before a person is asked.
 const maxAPIErrors = 5
 
+// sameTurn is how far apart two records may be that speak of the end of the same turn.
+const sameTurn = 5 * time.Second
+
 // apiPause is the pause after the n-th API error in a row: 1 min, doubling, 15 min at most.
 func apiPause(n int) time.Duration {
 	return min(time.Minute<<max(0, min(n-1, 4)), 15*time.Minute)
@@ -26,7 +29,7 @@ func (s *step) reported(in Reported) {
 		r.Time = s.now // a writer's clock that is ahead must not shut out the records after it
 	}
 	s.proved(r)
-	if r.State == "" || r.State == event.RecordLaunched || r.State == event.RecordExited || s.stale(r) {
+	if !obeyed(&r) || s.stale(r) {
 		return
 	}
 	if !s.in(event.Starting, event.Working, event.Waiting, event.Stalled, event.Limited, event.Checking, event.Publishing) {
@@ -35,10 +38,50 @@ func (s *step) reported(in Reported) {
 	if !s.t.Agent.Live && !s.open(event.ActStart) { // a quick agent reports before its start is known to have worked
 		return
 	}
+	if s.open(event.ActEnd) { // it is being ended; what it still says changes nothing
+		return
+	}
+	if failed(r) && s.in(event.Limited, event.Publishing) {
+		s.failedAgain(r)
+		return
+	}
 	if s.news(r) {
 		s.emit(event.AgentReported{Record: r})
 	}
 	s.follow(r)
+}
+
+// obeyed tells whether a record speaks of the agent's turn, and fills in what a terse one leaves out.
+func obeyed(r *event.Record) bool {
+	switch r.State {
+	case event.RecordWorking, event.RecordIdle, event.RecordDone, event.RecordLimited:
+		return true
+	case event.RecordError:
+		if r.Error == "" {
+			r.Error = event.ErrorOther
+		}
+		return true
+	case event.RecordWaiting:
+		if r.Reason == "" {
+			r.Reason = event.WaitQuestion
+		}
+		return true
+	case event.RecordLaunched, event.RecordExited:
+	}
+	return false
+}
+
+// failed tells whether a record says that the turn ended by an error.
+func failed(r event.Record) bool {
+	return r.State == event.RecordError || r.State == event.RecordLimited
+}
+
+// failedAgain takes a second word about an error that is known, or one that comes too late to matter: it counts
+// no second time, but it may be the one that knows when the limit ends.
+func (s *step) failedAgain(r event.Record) {
+	if s.t.State == event.Limited && s.t.Next == "" && r.Until.After(s.now) {
+		s.setDeadline(event.DeadlineAPIRetry, r.Until, true)
+	}
 }
 
 // refuse says why a record is not to be obeyed; "" if it is.
@@ -55,9 +98,13 @@ func (s *step) refuse(in Reported) string {
 }
 
 // stale tells whether something newer was obeyed already. If that lies in the future the clock has been set
-// back, and nothing is held against anybody.
+// back, and nothing is held against anybody. That a turn is over and that it ended by an error are said by two
+// sources, neither of which waits for the other.
 func (s *step) stale(r event.Record) bool {
 	at := s.t.Agent.ReportedAt
+	if failed(r) && s.t.Agent.Turn == TurnIdle && at.Sub(r.Time) < sameTurn {
+		return false
+	}
 	return r.Time.Before(at) && !at.After(s.now)
 }
 
@@ -102,10 +149,8 @@ func (s *step) follow(r event.Record) {
 		if r.State != event.RecordDone && s.t.Request != nil {
 			s.closeRequest("by the agent")
 		}
-		if r.State == event.RecordWorking && s.t.State == event.Limited {
-			s.emit(event.SlotGranted{}) // it runs already; the line must know
-			s.clear(event.DeadlineAPIRetry)
-			s.move(ruleWentOn, "", "")
+		if r.State == event.RecordWorking {
+			s.wentOn()
 		}
 	case event.RecordWaiting:
 		s.asked(r)
@@ -127,9 +172,25 @@ func (s *step) alive() {
 	}
 }
 
+// wentOn notes that a limited agent works again by itself: it has no slot, but it runs, and the line must know.
+func (s *step) wentOn() {
+	if s.t.State != event.Limited {
+		return
+	}
+	if !s.t.Slot {
+		s.emit(event.SlotGranted{})
+	}
+	if s.t.Next != "" {
+		s.emit(event.NextPlanned{})
+	}
+	s.clear(event.DeadlineAPIRetry)
+	s.move(ruleWentOn, "", "")
+}
+
 // asked opens a permission request or question.
 func (s *step) asked(r event.Record) {
-	if !s.newRequest(r) {
+	s.wentOn()
+	if s.t.State == event.Publishing || !s.newRequest(r) {
 		return
 	}
 	s.clear(event.DeadlineFirstRecord, event.DeadlineStall)
@@ -157,7 +218,7 @@ func (s *step) answered(p event.AnswerRequested) {
 	if req == nil || p.Request != req.Request {
 		return
 	}
-	if s.t.State == event.Waiting && s.t.Agent.Live {
+	if s.t.State == event.Waiting {
 		if !s.open(event.ActAnswer) {
 			s.act(event.Action{Kind: event.ActAnswer, Request: p.Request, Decision: p.Decision, Text: p.Text})
 		}
@@ -189,9 +250,6 @@ func answerText(req event.RequestOpened, p event.AnswerRequested) string {
 
 // apiError reacts to a turn that ended by an error of the model's service.
 func (s *step) apiError(r event.Record) {
-	if s.t.State == event.Limited || s.t.State == event.Publishing {
-		return
-	}
 	s.clear(event.DeadlineFirstRecord, event.DeadlineStall, event.DeadlineWaiting)
 	if s.t.Request != nil {
 		s.emit(event.RequestClosed{Request: s.t.Request.Request, How: "by an error"})
@@ -236,6 +294,7 @@ func (s *step) wake() {
 		s.relaunch(event.WhyAPI, "")
 		return
 	}
+	s.clear(event.DeadlineAPIRetry)
 	s.move(ruleAPIRetry, "", "")
 	s.emit(event.NextPlanned{})
 	if !s.messageWaits() {
@@ -261,11 +320,8 @@ func (s *step) exited(in Exited) {
 		s.exitedWell()
 		return
 	}
-	if s.in(event.Checking, event.Limited) && (wasIdle || in.Cause == event.CauseLost) {
+	if s.t.State == event.Limited || s.t.State == event.Checking && wasIdle {
 		return // it had nothing to do; if it has again, it will be started again
-	}
-	if s.t.Request != nil {
-		s.emit(event.RequestClosed{Request: s.t.Request.Request, How: "gone"})
 	}
 	if in.Cause == event.CauseLost {
 		s.relaunch(event.WhyLost, "its tmux server or the machine went away")
@@ -282,11 +338,7 @@ func (s *step) exitedWell() {
 		s.closeRequest("gone")
 	}
 	s.alive()
-	if s.t.State == event.Limited {
-		s.emit(event.SlotGranted{})
-		s.clear(event.DeadlineAPIRetry)
-		s.move(ruleWentOn, "", "")
-	}
+	s.wentOn()
 }
 
 func exitText(in Exited) string {
@@ -301,8 +353,11 @@ func exitText(in Exited) string {
 
 // silent takes the finding that a working agent has not been heard of for too long.
 func (s *step) silent(in Silent) {
-	if s.t.State != event.Working || !s.t.Agent.Live || s.t.Agent.Turn == TurnIdle {
+	if s.t.State != event.Working || !s.t.Agent.Live {
 		return
+	}
+	if s.t.Agent.Turn == TurnIdle && (s.t.Agent.Fresh || len(s.t.Open) > 0 || s.messageWaits()) {
+		return // something is going to be done; an idle agent for whom nothing is would stay idle for ever
 	}
 	s.move(ruleSilent, ReasonSilent, "nothing was heard since "+in.Since.UTC().Format(time.RFC3339))
 	s.setDeadline(event.DeadlineStall, in.Until, false)
