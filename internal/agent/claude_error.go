@@ -57,7 +57,7 @@ func claudeErrorKind(kind, text, details string) event.ErrorKind {
 	return event.ErrorOther
 }
 
-var resetPattern = regexp.MustCompile(`resets (?:at )?(?:([A-Z][a-z]{2})[a-z]* (\d{1,2})(?:,| at)? )?(\d{1,2})(?::(\d{2}))? ?([ap]m)?(?: \(([A-Za-z0-9_+/-]+)\))?`)
+var resetPattern = regexp.MustCompile(`resets (?:at )?(?:([A-Z][a-z]{2})[a-z]* (\d{1,2})(?:,| at)? )?(\d{1,2})(?::(\d{2}))?(?: ?([ap]m))?(?: \(([A-Za-z0-9_+/-]+)\))?`)
 
 const (
 	// resetSlack is how long ago a reset without a date may lie and still be today's: the text names minutes, and

@@ -1,0 +1,123 @@
+package agent
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"muster/internal/fault"
+)
+
+func TestClaudeCheckNamesTheOneThingToDo(t *testing.T) {
+	t.Parallel()
+	good := func(l Launch) map[string]any {
+		return map[string]any{
+			"hasCompletedOnboarding": true,
+			"customApiKeyResponses":  map[string]any{"approved": []string{"-last-twenty-letters"}},
+			"projects":               map[string]any{realPath(l.Spec.Repo): map[string]any{"hasTrustDialogAccepted": true}},
+		}
+	}
+	for _, c := range []struct {
+		name string
+		with func(t *testing.T, l *Launch, user map[string]any)
+		hint string // part of it; "" where nothing is wrong
+	}{
+		{"all is well", func(*testing.T, *Launch, map[string]any) {}, ""},
+		{"no program", func(_ *testing.T, l *Launch, _ map[string]any) { l.Env[1] = "PATH=/nonexistent" }, "npm install"},
+		{"another program", func(t *testing.T, l *Launch, _ map[string]any) {
+			program(t, filepath.Dir(l.Spec.Repo), "claude", "echo hello")
+		}, "npm install"},
+		{"too old", func(t *testing.T, l *Launch, _ map[string]any) {
+			program(t, filepath.Dir(l.Spec.Repo), "claude", "echo '2.1.99 (Claude Code)'")
+		}, "claude update"},
+		{"newer", func(t *testing.T, l *Launch, _ map[string]any) {
+			program(t, filepath.Dir(l.Spec.Repo), "claude", "echo '3.0.1 (Claude Code)'")
+		}, ""},
+		{"no onboarding", func(_ *testing.T, _ *Launch, u map[string]any) { u["hasCompletedOnboarding"] = false }, "Run: cd "},
+		{"unknown key", func(_ *testing.T, l *Launch, _ map[string]any) {
+			l.Env = append(l.Env, "ANTHROPIC_API_KEY=sk-other")
+		}, "answer Yes"},
+		{"known key", func(_ *testing.T, l *Launch, _ map[string]any) {
+			l.Env = append(l.Env, "ANTHROPIC_API_KEY=sk-the-last-twenty-letters")
+		}, ""},
+		{"no trust", func(_ *testing.T, _ *Launch, u map[string]any) { delete(u, "projects") }, "trust = \"sandboxed\""},
+		{"no trust, but sandboxed", func(_ *testing.T, l *Launch, u map[string]any) {
+			delete(u, "projects")
+			l.Spec.Trust = "sandboxed"
+		}, ""},
+		{"trust above the repository only", func(_ *testing.T, l *Launch, u map[string]any) {
+			u["projects"] = map[string]any{realPath(filepath.Dir(l.Spec.Repo)): map[string]any{"hasTrustDialogAccepted": true}}
+			l.Home = "/somewhere/else"
+		}, "cd /somewhere/else/worktrees && "},
+		{"broken settings", func(t *testing.T, l *Launch, _ map[string]any) {
+			dir := filepath.Join(l.Spec.Repo, ".claude")
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "settings.json"), []byte("{,"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, "Mend "},
+		{"missing variable", func(_ *testing.T, l *Launch, _ map[string]any) { l.Spec.EnvFrom = []string{"A_SECRET"} }, "A_SECRET"},
+		{"argument of ours", func(_ *testing.T, l *Launch, _ map[string]any) { l.Spec.Args = []string{"--print"} }, "Remove --print"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			l := planRig(t)
+			user := good(l)
+			c.with(t, &l, user)
+			b, err := json.Marshal(user)
+			if err != nil {
+				t.Fatal(err)
+			}
+			home, _ := getEnv(l.Env, "HOME")
+			file := filepath.Join(home, ".claude.json")
+			if err := os.WriteFile(file, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			err = Claude().Check(t.Context(), Preflight{Spec: l.Spec, Env: l.Env, Home: l.Home})
+			if c.hint == "" {
+				if err != nil {
+					t.Errorf("refused: %v (%s)", err, fault.HintOf(err))
+				}
+				return
+			}
+			if err == nil || !strings.Contains(fault.HintOf(err), c.hint) {
+				t.Errorf("got %v (%s), want a hint with %q", err, fault.HintOf(err), c.hint)
+			}
+			if after, err := os.ReadFile(file); err != nil || string(after) != string(b) {
+				t.Errorf("the user's file changed: %s (%v)", after, err)
+			}
+		})
+	}
+}
+
+func TestTheMainRepositoryOfALinkedWorktree(t *testing.T) {
+	t.Parallel()
+	dir := realPath(t.TempDir())
+	write := func(path, text string) {
+		t.Helper()
+		path = filepath.Join(dir, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("main/.git/HEAD", "")
+	write("main/.git/worktrees/w/commondir", "../..\n")
+	write("w/.git", "gitdir: "+dir+"/main/.git/worktrees/w\n")
+	write("w/deep/er/file", "")
+	write("bare.git/worktrees/b/commondir", "../..\n")
+	write("b/.git", "gitdir: ../bare.git/worktrees/b\n")
+	write("sub/.git", "gitdir: ../main/.git/modules/sub\n")
+	for from, want := range map[string]string{"main": "main", "w": "main", "w/deep/er": "main", "b": "b", "sub": "sub"} {
+		got, err := mainRoot(filepath.Join(dir, from))
+		if err != nil || got != filepath.Join(dir, want) {
+			t.Errorf("%s: %s (%v), want %s", from, got, err, want)
+		}
+	}
+}
