@@ -1,0 +1,318 @@
+package control
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/home"
+	"muster/internal/life"
+	"muster/internal/store"
+)
+
+// open opens a new fleet and closes it with the test.
+func open(t testing.TB) *Control {
+	t.Helper()
+	c, err := Open(t.Context(), home.Dir(t.TempDir()), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return c
+}
+
+// queue dispatches a task and lets the given events happen to it.
+func queue(t testing.TB, c *Control, name string, happened ...event.Payload) event.TaskID {
+	t.Helper()
+	out, err := c.Do(t.Context(), Dispatch{Tasks: []NewTask{{Spec: event.Spec{Name: name}, Prompt: "do " + name}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	happen(t, c, out.Task, happened...)
+	return out.Task
+}
+
+// happen appends events as the supervisor would.
+func happen(t testing.TB, c *Control, id event.TaskID, all ...event.Payload) {
+	t.Helper()
+	if err := c.store.Request(t.Context(), func(tx *store.Tx) error {
+		for _, p := range all {
+			if _, err := tx.Append(id, 1, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newest(t *testing.T, c *Control) event.Event {
+	t.Helper()
+	seq, err := c.store.LastSeq(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for e, err := range c.store.Events(t.Context(), store.EventFilter{After: seq - 1}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	t.Fatal("the log is empty")
+	return event.Event{}
+}
+
+func moved(to event.State) event.Payload { return event.TaskMoved{To: to} }
+
+// world is the tasks that the table below speaks of.
+func world(t *testing.T, c *Control) {
+	t.Helper()
+	launched := event.AgentLaunched{Process: event.ProcessRef{PID: 1}, Session: "s"}
+	permission := event.RequestOpened{Request: "q1", Reason: event.WaitPermission, Tool: "Bash"}
+	question := event.RequestOpened{Request: "q2", Reason: event.WaitQuestion, Options: []string{"a", "b"}}
+	ready := event.WorktreeReady{Path: "/w", Branch: "muster/x", Base: "abc"}
+	for i, happened := range [][]event.Payload{
+		nil,                               // t1 queued
+		{launched, moved(event.Working)},  // t2 works
+		{moved(event.Parked)},             // t3 parked
+		{ready, moved(event.Done)},        // t4 done, with a branch
+		{moved(event.Failed)},             // t5 failed before it had one
+		{ready, moved(event.Cancelled)},   // t6 cancelled
+		{launched, event.StopRequested{}}, // t7 is being stopped
+		{moved(event.Done), event.TaskRemoved{}, event.WorkKept{Ref: "r1"}},         // t8 removed, its work kept
+		{launched, permission, moved(event.Waiting)},                                // t9 asks for a permission
+		{question, moved(event.Parked)},                                             // t10 was parked with a question
+		{launched, event.WorkKept{Ref: "r1"}, moved(event.Working)},                 // t11 works and has kept work
+		{event.WorkKept{Ref: "r1"}, event.WorkKept{Ref: "r2"}, moved(event.Parked)}, // t12 parked, kept twice
+	} {
+		if id := queue(t, c, fmt.Sprint("task ", i+1), happened...); id != event.NewTaskID(i+1) {
+			t.Fatalf("the table is off: %s", id)
+		}
+	}
+}
+
+func TestCommandsAreTakenOrRefused(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		cmd  Command
+		want event.Payload // what is appended
+		code fault.Code    // or how it is refused
+		hint string        // and what the next step names
+	}{
+		{cmd: Send{"t1", "hello"}, want: event.SendRequested{Message: "m1", Text: "hello"}},
+		{cmd: Send{"t2", "a\x00b\x1b[0m"}, want: event.SendRequested{Message: "m1", Text: "ab\x1b[0m"}},
+		{cmd: Send{"t3", "go on"}, want: event.SendRequested{Message: "m1", Text: "go on"}},
+		{cmd: Send{"t4", "x"}, code: fault.Conflict, hint: "dispatch --base @t4"},
+		{cmd: Send{"t7", "x"}, code: fault.Conflict, hint: "wait t7"},
+		{cmd: Send{"t8", "x"}, code: fault.NotFound, hint: "show t8"},
+		{cmd: Send{"t99", "x"}, code: fault.NotFound, hint: "ls --all"},
+		{cmd: Send{"task 1", "x"}, code: fault.Usage, hint: "ls"},
+		{cmd: Send{"t1", " \n"}, code: fault.Usage, hint: "Say"},
+		{cmd: Send{"t1", "\xff"}, code: fault.Usage, hint: "iconv"},
+		{cmd: Send{"t1", strings.Repeat("x", maxMessage)}, want: event.SendRequested{Message: "m1", Text: strings.Repeat("x", maxMessage)}},
+		{cmd: Send{"t1", strings.Repeat("x", maxMessage+1)}, code: fault.Usage, hint: "file"},
+
+		{cmd: Answer{Task: "t9", Decision: event.Allow}, want: event.AnswerRequested{Request: "q1", Decision: event.Allow}},
+		{cmd: Answer{Task: "t9", Decision: event.Deny, Text: "use make", Request: "q1"}, want: event.AnswerRequested{Request: "q1", Decision: event.Deny, Text: "use make"}},
+		{cmd: Answer{Task: "t9", Decision: event.Allow, Request: "q0"}, code: fault.Conflict, hint: "show t9"},
+		{cmd: Answer{Task: "t9", Decision: event.Reply, Text: "yes"}, code: fault.Conflict, hint: "deny"},
+		{cmd: Answer{Task: "t9", Decision: "maybe"}, code: fault.Usage, hint: "allow"},
+		{cmd: Answer{Task: "t10", Decision: event.Reply, Text: "b"}, want: event.AnswerRequested{Request: "q2", Decision: event.Reply, Text: "b"}},
+		{cmd: Answer{Task: "t10", Decision: event.Reply}, code: fault.Usage, hint: "Say"},
+		{cmd: Answer{Task: "t10", Decision: event.Allow}, code: fault.Conflict, hint: "a | b"},
+		{cmd: Answer{Task: "t2", Decision: event.Allow}, code: fault.Conflict, hint: "send t2"},
+		{cmd: Answer{Task: "t3", Decision: event.Allow}, code: fault.Conflict, hint: "send t3"},
+		{cmd: Answer{Task: "t5", Decision: event.Allow}, code: fault.Conflict, hint: "dispatch"},
+
+		{cmd: Interrupt{"t2"}, want: event.InterruptRequested{}},
+		{cmd: Interrupt{"t1"}, code: fault.Conflict, hint: "show t1"},
+		{cmd: Interrupt{"t3"}, code: fault.Conflict, hint: "show t3"},
+		{cmd: Interrupt{"t4"}, code: fault.Conflict, hint: "dispatch"},
+
+		{cmd: Stop{"t1"}, want: event.StopRequested{}},
+		{cmd: Stop{"t3"}, want: event.StopRequested{}},
+		{cmd: Stop{"t7"}}, // is being stopped: fine, and nothing more to say
+		{cmd: Stop{"t6"}}, // was stopped
+		{cmd: Stop{"t4"}, code: fault.Conflict, hint: "rm t4"},
+		{cmd: Stop{"t8"}, code: fault.NotFound, hint: "show t8"},
+
+		{cmd: Retry{"t3"}, want: event.RetryRequested{}},
+		{cmd: Retry{"t1"}, code: fault.Conflict, hint: "send t1"},
+		{cmd: Retry{"t6"}, code: fault.Conflict, hint: "muster dispatch --base @t6"},
+		{cmd: Retry{"t5"}, code: fault.Conflict, hint: "muster dispatch PROMPT"},
+
+		{cmd: Remove{Task: "t4"}, want: event.RemoveRequested{}},
+		{cmd: Remove{Task: "t3", Force: true}, want: event.RemoveRequested{Force: true}},
+		{cmd: Remove{Task: "t2"}, code: fault.Conflict, hint: "stop t2"},
+		{cmd: Remove{Task: "t8"}, code: fault.NotFound, hint: "show t8"},
+
+		{cmd: Restore{Task: "t8"}, want: event.RestoreRequested{Ref: "r1"}},
+		{cmd: Restore{Task: "t12"}, want: event.RestoreRequested{Ref: "r2"}},
+		{cmd: Restore{Task: "t12", Ref: "r1"}, want: event.RestoreRequested{Ref: "r1"}},
+		{cmd: Restore{Task: "t12", Ref: "r9"}, code: fault.NotFound, hint: "r1, r2"},
+		{cmd: Restore{Task: "t11"}, code: fault.Conflict, hint: "stop t11"},
+		{cmd: Restore{Task: "t4"}, code: fault.NotFound, hint: "/w"},
+
+		{cmd: Down{}, want: event.DownRequested{Mode: event.DownLeave}},
+		{cmd: Down{event.DownKill}, want: event.DownRequested{Mode: event.DownKill}},
+		{cmd: Down{"slowly"}, code: fault.Usage, hint: "drain"},
+		{cmd: Up{}, want: event.UpRequested{}},
+	} {
+		t.Run(fmt.Sprintf("%.60v", fmt.Sprintf("%T%v", c.cmd, c.cmd)), func(t *testing.T) {
+			t.Parallel()
+			ctl := open(t)
+			world(t, ctl)
+			before, _ := ctl.store.LastSeq(t.Context())
+			out, err := ctl.Do(t.Context(), c.cmd)
+			after, _ := ctl.store.LastSeq(t.Context())
+			if c.code != "" {
+				if !fault.Is(err, c.code) || !strings.Contains(fault.HintOf(err), c.hint) || after != before {
+					t.Errorf("error %v (%s), hint %q, want %s and a hint with %q; the log went from %d to %d",
+						err, fault.CodeOf(err), fault.HintOf(err), c.code, c.hint, before, after)
+				}
+				return
+			}
+			if err != nil || out.Seq != after {
+				t.Fatalf("%v, seq %d of %d", err, out.Seq, after)
+			}
+			if c.want == nil {
+				if after != before {
+					t.Errorf("it appended %+v", newest(t, ctl))
+				}
+				return
+			}
+			e := newest(t, ctl)
+			if d := cmp.Diff(c.want, e.Data); d != "" || e.Task != out.Task || after != before+1 {
+				t.Errorf("(-want +got) %s\ntask %q, outcome %+v, log from %d to %d", d, e.Task, out, before, after)
+			}
+		})
+	}
+}
+
+func TestMessagesAreNumbered(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	id := queue(t, c, "a")
+	for i := range 3 {
+		out, err := c.Do(t.Context(), Send{id, "x"})
+		if err != nil || out.Message != event.NewMessageID(i+1) {
+			t.Errorf("message %s (%v), want m%d", out.Message, err, i+1)
+		}
+	}
+}
+
+func TestCommandsTouchTheWakeFile(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	id := queue(t, c, "a")
+	if err := os.Remove(c.Home().Wake()); err != nil {
+		t.Fatalf("dispatch woke nobody: %v", err)
+	}
+	if _, err := c.Do(t.Context(), Retry{id}); err == nil {
+		t.Fatal("a queued task was retried")
+	}
+	if _, err := os.Stat(c.Home().Wake()); !os.IsNotExist(err) {
+		t.Errorf("a refusal woke somebody: %v", err)
+	}
+	if _, err := c.Do(t.Context(), Stop{id}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(c.Home().Wake()); err != nil {
+		t.Errorf("stop woke nobody: %v", err)
+	}
+}
+
+func TestDispatchResolvesReferences(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	old := queue(t, c, "old")
+	out, err := c.Do(t.Context(), Dispatch{Tasks: []NewTask{
+		{Spec: event.Spec{Name: "one", After: []event.TaskID{old}}, Prompt: "1\x00", AfterRefs: []string{"t1"}},
+		{Spec: event.Spec{Name: "two", Base: "@one"}, Prompt: "2", AfterRefs: []string{"one", "t1", "one"}},
+		{Spec: event.Spec{Name: "three", Base: "@t1"}, Prompt: "3"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []event.TaskID{"t2", "t3", "t4"}; !slices.Equal(out.Tasks, want) || out.Task != "t2" {
+		t.Errorf("outcome %+v, want tasks %v", out, want)
+	}
+	type frozen struct {
+		After []event.TaskID
+		Base  string
+	}
+	var got []frozen
+	for _, id := range out.Tasks {
+		task, err := Get(t.Context(), c, One{string(id)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, frozen{task.Spec.After, task.Spec.Base})
+	}
+	want := []frozen{{[]event.TaskID{"t1"}, ""}, {[]event.TaskID{"t2", "t1"}, "@t2"}, {nil, "@t1"}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+func TestDispatchIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	good := NewTask{Spec: event.Spec{Name: "good"}, Prompt: "do it"}
+	named := func(name string, n NewTask) NewTask { n.Spec.Name = name; n.Prompt = "x"; return n }
+	for what, bad := range map[string]struct {
+		tasks []NewTask
+		code  fault.Code
+	}{
+		"nothing":                     {nil, fault.Usage},
+		"no prompt":                   {[]NewTask{good, {}}, fault.Usage},
+		"a prompt too long":           {[]NewTask{good, {Prompt: strings.Repeat("x", maxPrompt+1)}}, fault.Usage},
+		"after an unknown id":         {[]NewTask{good, named("b", NewTask{AfterRefs: []string{"t77"}})}, fault.NotFound},
+		"after an id yet to be given": {[]NewTask{good, named("b", NewTask{AfterRefs: []string{"t1"}})}, fault.NotFound},
+		"after an unknown id in spec": {[]NewTask{good, {Spec: event.Spec{After: []event.TaskID{"t77"}}, Prompt: "x"}}, fault.NotFound},
+		"after an unknown name":       {[]NewTask{good, named("b", NewTask{AfterRefs: []string{"nobody"}})}, fault.NotFound},
+		"after a later one":           {[]NewTask{named("b", NewTask{AfterRefs: []string{"good"}}), good}, fault.Usage},
+		"after itself":                {[]NewTask{named("b", NewTask{AfterRefs: []string{"b"}})}, fault.Usage},
+		"after one of two":            {[]NewTask{good, good, named("b", NewTask{AfterRefs: []string{"good"}})}, fault.Usage},
+		"an unknown base":             {[]NewTask{good, {Spec: event.Spec{Base: "@t77"}, Prompt: "x"}}, fault.NotFound},
+	} {
+		_, err := c.Do(t.Context(), Dispatch{Tasks: bad.tasks})
+		if !fault.Is(err, bad.code) || fault.HintOf(err) == "" {
+			t.Errorf("%s: %v (hint %q), want %s", what, err, fault.HintOf(err), bad.code)
+		}
+	}
+	if seq, err := c.store.LastSeq(t.Context()); err != nil || seq != 0 {
+		t.Errorf("%d events were left (%v)", seq, err)
+	}
+	if out, err := c.Do(t.Context(), Dispatch{Tasks: []NewTask{{Prompt: strings.Repeat("x", maxPrompt)}}}); err != nil || out.Task != "t1" {
+		t.Errorf("the longest prompt: %+v, %v", out, err)
+	}
+}
+
+func TestStateIsMadePrivate(t *testing.T) {
+	t.Parallel()
+	h := home.Dir(t.TempDir() + "/a/b")
+	c, err := Open(t.Context(), h, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	for path, want := range map[string]os.FileMode{string(h): 0o700, h.StatusDir(): 0o700, h.DB(): 0o600} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v, want %v", path, info, err, want)
+		}
+	}
+}
+
+var _ Query[life.Task] = One{}

@@ -1,0 +1,117 @@
+package control
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/store"
+)
+
+// Dispatch queues tasks, all of them or none.
+type Dispatch struct{ Tasks []NewTask }
+
+// NewTask is a task to be queued.
+type NewTask struct {
+	// Spec is complete but for what AfterRefs add to After. Its base may be @ and an id, or @ and the name of a task
+	// that stands earlier in the same dispatch.
+	Spec   event.Spec
+	Prompt string
+	// AfterRefs are the tasks it comes after: ids, or names of tasks that stand earlier in the same dispatch, so that
+	// no circle can come about.
+	AfterRefs []string
+}
+
+func (d Dispatch) do(tx *store.Tx) (out Outcome, err error) {
+	if len(d.Tasks) == 0 {
+		return out, fault.New(fault.Usage, "there is no task to dispatch").WithHint("Give a prompt, or a file with tasks.")
+	}
+	refs := references{tx: tx, all: d.Tasks}
+	for i, n := range d.Tasks {
+		p, err := refs.resolve(i, n)
+		if err != nil {
+			return out, err
+		}
+		id := tx.NewTaskID()
+		if _, err := tx.Append(id, 0, p); err != nil {
+			return out, err
+		}
+		refs.ids = append(refs.ids, id)
+	}
+	return Outcome{Task: refs.ids[0], Tasks: refs.ids}, nil
+}
+
+// references resolves what tasks of one dispatch say of each other and of tasks that there are.
+type references struct {
+	tx  *store.Tx
+	all []NewTask
+	ids []event.TaskID // of those that were appended already
+}
+
+func (r *references) resolve(i int, n NewTask) (p event.DispatchRequested, err error) {
+	what := "the prompt"
+	if len(r.all) > 1 {
+		what = fmt.Sprintf("the prompt of task %d (%s)", i+1, n.Spec.Name)
+	}
+	if p.Prompt, err = plain(what, n.Prompt, maxPrompt); err != nil {
+		return p, err
+	}
+	p.Spec = n.Spec
+	p.Spec.After = nil
+	for _, ref := range slices.Concat(idsAsRefs(n.Spec.After), n.AfterRefs) {
+		id, err := r.find(i, ref)
+		if err != nil {
+			return p, err
+		}
+		if !slices.Contains(p.Spec.After, id) {
+			p.Spec.After = append(p.Spec.After, id)
+		}
+	}
+	if ref, ok := strings.CutPrefix(n.Spec.Base, "@"); ok {
+		id, err := r.find(i, ref)
+		if err != nil {
+			return p, err
+		}
+		p.Spec.Base = "@" + string(id)
+	}
+	return p, nil
+}
+
+// find gives the id behind a reference of task i.
+func (r *references) find(i int, ref string) (event.TaskID, error) {
+	if event.IsTaskID(ref) {
+		_, ok, err := r.tx.Task(event.TaskID(ref))
+		if err == nil && (!ok || slices.Contains(r.ids, event.TaskID(ref))) { // an id of this dispatch is a guess
+			err = noTask(event.TaskID(ref))
+		}
+		return event.TaskID(ref), err
+	}
+	var found []event.TaskID
+	for j, id := range r.ids {
+		if r.all[j].Spec.Name == ref {
+			found = append(found, id)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return "", fault.New(fault.Usage, "%d tasks of this dispatch have the name %q", len(found), ref).
+			WithHint("Give them different names.")
+	case slices.ContainsFunc(r.all[i:], func(n NewTask) bool { return n.Spec.Name == ref }):
+		return "", fault.New(fault.Usage, "task %d (%s) refers to %q, which does not stand before it", i+1, r.all[i].Spec.Name, ref).
+			WithHint("Put the tasks in an order in which each comes after those it refers to.")
+	}
+	return "", fault.New(fault.NotFound, "there is no task %q", ref).
+		WithHint("Give an id such as t12, or the name of a task that stands earlier in the same file.")
+}
+
+func idsAsRefs(ids []event.TaskID) []string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = string(id)
+	}
+	return out
+}

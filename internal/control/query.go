@@ -1,0 +1,171 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"strings"
+
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/launch"
+	"muster/internal/life"
+	"muster/internal/store"
+)
+
+// Query is one of the types of this package that ask something; R is the answer.
+type Query[R any] interface {
+	get(ctx context.Context, c *Control) (R, error)
+}
+
+// Get answers a query from the log. It changes nothing.
+func Get[R any](ctx context.Context, c *Control, q Query[R]) (R, error) { return q.get(ctx, c) }
+
+// Tasks asks for the list of tasks: live and lately ended ones, or all.
+type Tasks struct {
+	All    bool
+	States []event.State
+}
+
+func (q Tasks) get(ctx context.Context, c *Control) ([]store.Summary, error) {
+	return c.store.List(ctx, store.ListFilter{All: q.All, States: q.States})
+}
+
+// TasksJSON asks for the same as JSON, which costs no decoding.
+type TasksJSON struct {
+	All    bool
+	States []event.State
+}
+
+func (q TasksJSON) get(ctx context.Context, c *Control) ([]json.RawMessage, error) {
+	return c.store.ListJSON(ctx, store.ListFilter{All: q.All, States: q.States})
+}
+
+// One asks for a task by its id or an unambiguous beginning of its name.
+type One struct{ Ref string }
+
+func (q One) get(ctx context.Context, c *Control) (life.Task, error) {
+	id, err := c.resolve(ctx, q.Ref)
+	if err != nil {
+		return life.Task{}, err
+	}
+	return c.store.Task(ctx, id)
+}
+
+// Detail asks for all that is known of a task, named as in One.
+type Detail struct{ Ref string }
+
+// TaskDetail is all that is known of a task but its events.
+type TaskDetail struct {
+	Task     life.Task
+	Summary  store.Summary
+	Prompt   string
+	Attempts []store.AttemptRow
+	Messages []store.MessageRow
+	Rounds   []store.RoundRow
+}
+
+func (q Detail) get(ctx context.Context, c *Control) (d TaskDetail, err error) {
+	if d.Task, err = (One{Ref: q.Ref}).get(ctx, c); err != nil {
+		return d, err
+	}
+	d.Summary = store.Summarize(d.Task)
+	if d.Prompt, err = c.store.Prompt(ctx, d.Task.ID); err != nil {
+		return d, err
+	}
+	if d.Attempts, err = c.store.Attempts(ctx, d.Task.ID); err != nil {
+		return d, err
+	}
+	if d.Messages, err = c.store.Messages(ctx, d.Task.ID); err != nil {
+		return d, err
+	}
+	d.Rounds, err = c.store.Rounds(ctx, d.Task.ID)
+	return d, err
+}
+
+// Events asks for events of the log up to the newest one, oldest first.
+type Events struct {
+	After int64        // only those with a greater sequence number
+	Task  string       // only of this task, named as in One; "" of any and of the fleet
+	Kinds []event.Kind // nil of any
+	Limit int          // 0 all
+}
+
+func (q Events) get(ctx context.Context, c *Control) (iter.Seq2[event.Event, error], error) {
+	f := store.EventFilter{After: q.After, Kinds: q.Kinds, Limit: q.Limit}
+	if q.Task != "" {
+		t, err := (One{Ref: q.Task}).get(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		f.Task = t.ID
+	}
+	return c.store.Events(ctx, f), nil
+}
+
+// Health asks how the fleet as a whole is.
+type Health struct{}
+
+// FleetHealth is the fleet as a whole.
+type FleetHealth struct {
+	Fleet store.FleetRow
+	// Running tells that a supervisor holds its lock now: the kernel's word, where Fleet has the log's.
+	Running bool
+	Counts  map[event.State]int // tasks by state, removed ones left out
+	LastSeq int64
+}
+
+func (Health) get(ctx context.Context, c *Control) (h FleetHealth, err error) {
+	if h.Fleet, err = c.store.Fleet(ctx); err != nil {
+		return h, err
+	}
+	if h.Counts, err = c.store.Counts(ctx); err != nil {
+		return h, err
+	}
+	if h.LastSeq, err = c.store.LastSeq(ctx); err != nil {
+		return h, err
+	}
+	h.Running, err = launch.Held(c.home.Lock())
+	return h, err
+}
+
+// listed bounds how many tasks an ambiguous name lists.
+const listed = 10
+
+// resolve finds the id behind what a person wrote. A word that looks like an id is an id, even if a name begins so.
+func (c *Control) resolve(ctx context.Context, ref string) (event.TaskID, error) {
+	if event.IsTaskID(ref) {
+		return event.TaskID(ref), nil
+	}
+	if strings.TrimSpace(ref) == "" {
+		return "", fault.New(fault.Usage, "no task is named").WithHint("Give an id such as t12; `muster ls` shows them.")
+	}
+	found, err := c.store.FindByName(ctx, ref)
+	if err != nil {
+		return "", err
+	}
+	var exact []store.Named
+	for _, n := range found {
+		if n.Name == ref {
+			exact = append(exact, n)
+		}
+	}
+	if len(exact) > 0 { // the whole name of one beats the beginning of another
+		found = exact
+	}
+	switch len(found) {
+	case 0:
+		return "", fault.New(fault.NotFound, "there is no task %q", ref).WithHint("`muster ls --all` lists every task.")
+	case 1:
+		return found[0].ID, nil
+	}
+	var list []string
+	for _, n := range found[:min(len(found), listed)] {
+		list = append(list, fmt.Sprintf("%s %q", n.ID, n.Name))
+	}
+	if len(found) > listed {
+		list = append(list, fmt.Sprintf("and %d more", len(found)-listed))
+	}
+	return "", fault.New(fault.Usage, "%q could be %s", ref, strings.Join(list, ", ")).WithHint("Give the id.")
+}

@@ -1,0 +1,99 @@
+package control
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"muster/internal/event"
+	"muster/internal/store"
+)
+
+// tick is how often a watcher looks without being told to. The kernel tells when the write-ahead log is written, but
+// may drop that (queue overflow, no watches left, a network file system), and then two seconds are what a person
+// waits; a look costs one indexed query.
+const tick = 2 * time.Second
+
+// looks are the pauses after a hint. It comes while the transaction is being written and before it can be read: a
+// commit that waits for the disk shows only with a later look.
+func looks() []time.Duration {
+	return []time.Duration{10 * time.Millisecond, 50 * time.Millisecond, 200 * time.Millisecond, 800 * time.Millisecond}
+}
+
+// Watch follows the log: all events after the sequence number from, then those that come, of one task or ("") of
+// all. It ends when ctx does, or with an error.
+func (c *Control) Watch(ctx context.Context, from int64, task event.TaskID) iter.Seq2[event.Event, error] {
+	return func(yield func(event.Event, error) bool) {
+		hints, stop := c.hints()
+		defer stop()
+		for {
+			for e, err := range c.store.Events(ctx, store.EventFilter{After: from, Task: task}) {
+				if ctx.Err() != nil {
+					return
+				}
+				if !yield(e, err) || err != nil {
+					return
+				}
+				from = e.Seq
+			}
+			if !hints.wait(ctx) {
+				return
+			}
+		}
+	}
+}
+
+// hinter says when to look into the log again.
+type hinter struct {
+	events <-chan fsnotify.Event
+	errors <-chan error
+	left   []time.Duration // looks that the last hint is still worth
+}
+
+// hints watches the write-ahead log. Our own open database keeps that file in place, and unlike the database file it
+// bears no locks, which the closing of a watch would drop on some systems. Without a watch there is still the tick.
+func (c *Control) hints() (h *hinter, stop func()) {
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		return &hinter{}, func() {}
+	}
+	stop = func() { _ = w.Close() } // only ever read from
+	if err := w.Add(c.store.Path() + "-wal"); err != nil {
+		return &hinter{}, stop
+	}
+	return &hinter{events: w.Events, errors: w.Errors}, stop
+}
+
+// wait returns when it is time to look; false when ctx has ended.
+func (h *hinter) wait(ctx context.Context) bool {
+	pause := tick
+	if len(h.left) > 0 {
+		pause, h.left = h.left[0], h.left[1:]
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-timer.C:
+			return true
+		case _, ok := <-h.events:
+			if !ok {
+				h.events = nil
+				continue
+			}
+			// Many hints within a moment are one look; none of them puts a look off that is due soon.
+			if h.left = looks()[1:]; pause > looks()[0] {
+				pause = looks()[0]
+				timer.Reset(pause)
+			}
+		case _, ok := <-h.errors:
+			if !ok {
+				h.errors = nil
+			}
+		}
+	}
+}
