@@ -1,0 +1,320 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"muster/internal/control"
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/git"
+	"muster/internal/host"
+	"muster/internal/store"
+)
+
+const demoHelp = `The whole story in a minute, on this machine, without an account: a temporary repository, real
+tmux sessions, and the built-in scripted agent. You see a check fail, go back to its agent and pass;
+an agent that crashes and is resumed; a question that parks a task; and the supervisor killed with
+SIGKILL in the middle while nobody notices. It leaves nothing running and nothing behind.
+
+  muster demo
+  muster demo --keep     leave it all in place, to look around`
+
+// demoLimit is how long the demonstration may take; it mostly takes half a minute.
+const demoLimit = 3 * time.Minute
+
+func newDemoCommand(env Env) *cobra.Command {
+	var keep bool
+	c := verb(&cobra.Command{
+		Use: "demo", Short: "The whole story in a minute on this machine, no account needed", Long: demoHelp, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return demo(cmd.Context(), env, keep)
+		},
+	}, groupSetup)
+	c.Flags().BoolVar(&keep, "keep", false, "leave everything in place afterwards")
+	return c
+}
+
+// demoFiles is the repository of the demonstration: a script, and a test that reads it as a shell does.
+var demoFiles = map[string]string{
+	"greet.sh": "echo \"hello, ${1:-world}\"\n",
+	"test.sh": `set -e
+for f in *.sh; do sh -n "$f"; done
+got=$(sh greet.sh)
+test "$got" = "hello, world" || { echo "greet.sh:1: want 'hello, world', got '$got'"; exit 1; }
+`,
+	"muster.toml": `[task]
+agent = "sim"
+wait_limit = "6s"
+
+[checks]
+test = "sh test.sh"
+`,
+}
+
+// demoTasks are what the scripted agents are told. A real agent would get the first lines only.
+var demoTasks = []struct {
+	name, script string
+	after        int // the number of the task before it, from 1
+}{
+	{name: "greet politely", script: `work 2s reading greet.sh
+write greet.sh <<echo "hello, ${1:-world}\n
+work 1s writing
+done
+---
+work 2s reading what the shell says
+write greet.sh <<echo "hello, ${1:-world}"\n# politely\n
+done`},
+	{name: "write the manual", script: `work 3s outlining
+write manual.md <<# greet\n
+once crash
+work 3s writing
+append manual.md Run sh greet.sh NAME.\n
+done`},
+	{name: "choose a licence", script: `work 2s reading
+ask question "Which licence shall it have?" Apache-2.0|MIT
+write LICENSE <<as answered\n
+done`},
+	{name: "start a changelog", script: `work 4s reading the history
+write CHANGELOG.md <<# Changes\n
+work 5s writing
+done`},
+	{name: "index the manual", after: 2, script: `work 1s reading the manual
+write index.md <<manual.md\n
+done`},
+}
+
+func demo(ctx context.Context, env Env, keep bool) (err error) {
+	dir, err := os.MkdirTemp("", "muster-demo-")
+	if err != nil {
+		return fault.Wrap(fault.Failed, err, "make a temporary directory").WithHint("Set TMPDIR to a directory with room.")
+	}
+	env.Environ = overlay(env.Environ, []string{"MUSTER_HOME=" + filepath.Join(dir, "state")})
+	env.Dir = filepath.Join(dir, "repo")
+	d := demonstration{env: env, dir: dir, begun: env.Now()}
+	defer func() {
+		if keep {
+			d.say("Kept in %s. To look around:", dir)
+			d.say("  export MUSTER_HOME=%s; muster ls; muster why t1; muster attach t3", filepath.Join(dir, "state"))
+			d.say("To end it: MUSTER_HOME=%s muster down --kill; rm -r %s", filepath.Join(dir, "state"), dir)
+			return
+		}
+		err = errors.Join(err, d.cleanUp(context.WithoutCancel(ctx)))
+	}()
+	ctx, cancel := context.WithTimeout(ctx, demoLimit)
+	defer cancel()
+	if err := git.Create(ctx, env.Dir, demoFiles, git.Env(env.Environ)); err != nil {
+		return err
+	}
+	return d.run(ctx)
+}
+
+// demonstration tells the story while it happens.
+type demonstration struct {
+	env    Env
+	dir    string
+	begun  time.Time
+	killed bool // the supervisor was
+	names  map[event.TaskID]string
+}
+
+func (d *demonstration) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(d.env.Stdout, format+"\n", args...)
+}
+
+// tell is a line of the story.
+func (d *demonstration) tell(format string, args ...any) {
+	d.say("%5.1fs  %s", d.env.Now().Sub(d.begun).Seconds(), fmt.Sprintf(format, args...))
+}
+
+func (d *demonstration) run(ctx context.Context) error {
+	d.names = map[event.TaskID]string{}
+	d.say("A repository in %s, and %d tasks for scripted agents.\n", d.env.Dir, len(demoTasks))
+	var orders []order
+	for _, t := range demoTasks {
+		o := order{prompt: t.name + "\n\n```sim\n" + t.script + "\n```\n"}
+		o.options.Name = t.name
+		if t.after > 0 {
+			o.options.After = []string{string(event.NewTaskID(t.after))}
+		}
+		orders = append(orders, o)
+	}
+	f, err := openFleet(d.env)
+	if err != nil {
+		return err
+	}
+	for _, o := range orders { // one by one, as a person would
+		nt, err := (&dispatcher{env: d.env, fleet: f}).task(ctx, o)
+		if err != nil {
+			return err
+		}
+		if _, err := request(ctx, d.env, control.Dispatch{Tasks: []control.NewTask{nt}}); err != nil {
+			return err
+		}
+	}
+	return withControl(ctx, d.env, func(c *control.Control) error {
+		if err := d.follow(ctx, c); err != nil {
+			return err
+		}
+		return d.sum(ctx, c, f)
+	})
+}
+
+// follow tells what happens until every task has ended or is parked.
+func (d *demonstration) follow(ctx context.Context, c *control.Control) error {
+	resting := map[event.TaskID]bool{}
+	for e, err := range c.Watch(ctx, 0, "") {
+		if err != nil {
+			return err
+		}
+		d.narrate(e)
+		if m, ok := e.Data.(event.TaskMoved); ok {
+			resting[e.Task] = m.To.Final() || m.To == event.Parked
+			if m.To == event.Working && e.Task == "t4" {
+				if err := d.killSupervisor(ctx, c); err != nil {
+					return err
+				}
+			}
+		}
+		done := 0
+		for _, r := range resting {
+			if r {
+				done++
+			}
+		}
+		if done == len(demoTasks) {
+			return nil
+		}
+	}
+	return fault.New(fault.Timeout, "the demonstration did not end within %s", demoLimit)
+}
+
+// killSupervisor does what an impatient person, or the kernel, would do. Once.
+func (d *demonstration) killSupervisor(ctx context.Context, c *control.Control) error {
+	if d.killed {
+		return nil
+	}
+	h, err := control.Get(ctx, c, control.Health{})
+	if err != nil {
+		return err
+	}
+	p, err := host.Identify(h.Fleet.Supervisor.PID)
+	if err != nil {
+		return nil //nolint:nilerr // it has just ended by itself; there will be another task to work
+	}
+	d.killed = true
+	d.tell("kill -9 %d: the supervisor is gone in the middle of it all", p.PID)
+	return p.Signal(syscall.SIGKILL)
+}
+
+// narrate says what a person would want to hear of an event.
+func (d *demonstration) narrate(e event.Event) {
+	who := fmt.Sprintf("%s %-18s", e.Task, d.names[e.Task])
+	switch p := e.Data.(type) {
+	case event.DispatchRequested:
+		d.names[e.Task] = p.Spec.Name
+		d.tell("%s %-18s queued", e.Task, p.Spec.Name)
+	case event.SupervisorStarted:
+		if d.killed {
+			d.tell("a new supervisor (%d) took up %d agents where they stood", p.PID, p.Adopted)
+		} else {
+			d.tell("the supervisor runs (%d), in a tmux server of the fleet's own", p.PID)
+		}
+	case event.AgentLaunched:
+		d.tell("%s agent %d runs in tmux session %s", who, p.Process.PID, p.Session)
+	case event.AgentExited:
+		if p.Cause == event.CauseOwn {
+			d.tell("%s its agent died (signal %d)", who, p.Signal)
+		}
+	case event.GenerationStarted:
+		if p.Why != event.WhyFirst {
+			d.tell("%s a new agent process takes up the same conversation", who)
+		}
+	case event.RequestOpened:
+		d.tell("%s asks: %s (%s)", who, clean(p.Text, 60), strings.Join(p.Options, ", "))
+	case event.RoundFinished:
+		d.narrateRound(who, p)
+	case event.TaskMoved:
+		if p.To == event.Parked || p.To.Final() {
+			d.tell("%s %s %s", who, strings.ToUpper(string(p.To)), clean(p.Detail, 80))
+		}
+	}
+}
+
+func (d *demonstration) narrateRound(who string, p event.RoundFinished) {
+	for _, r := range p.Results {
+		if !r.Green() {
+			d.tell("%s check `%s` failed, and its words go back to the agent:", who, r.Name)
+			for line := range strings.Lines(strings.TrimSpace(r.Excerpt)) {
+				d.say("%9s| %s", "", clean(strings.TrimRight(line, "\n"), 90))
+			}
+			return
+		}
+	}
+	if len(p.Results) > 0 {
+		d.tell("%s all checks passed", who)
+	}
+}
+
+// sum shows what a person finds in the morning.
+func (d *demonstration) sum(ctx context.Context, c *control.Control, f fleetEnv) error {
+	tasks, err := control.Get(ctx, c, control.Tasks{All: true})
+	if err != nil {
+		return err
+	}
+	d.say("")
+	if err := printTasks(d.env, tasks); err != nil {
+		return err
+	}
+	repo, err := git.Open(ctx, d.env.Dir, git.Env(d.env.Environ))
+	if err != nil {
+		return err
+	}
+	d.say("\nThe branches, each with the work that passed:")
+	for _, t := range tasks {
+		commits, err := repo.Log(ctx, "main", t.Branch)
+		if err != nil {
+			return err
+		}
+		for _, k := range commits {
+			d.say("  %-28s %.8s %s", t.Branch, k.Hash, clean(k.Subject, 60))
+		}
+	}
+	d.say("\n%s in %s; the supervisor was killed once, and no agent noticed.", counted(tasks), short(d.env.Now().Sub(d.begun)))
+	d.say("Parked tasks wait for a person: `muster answer t3 Apache-2.0` would bring that conversation back.")
+	d.say("Any agent is one attach away, a finished one shows its last screen: %s", printable(f.server().AttachArgv(tasks[0].Session, true)))
+	return nil
+}
+
+func counted(tasks []store.Summary) string {
+	n := map[event.State]int{}
+	for _, t := range tasks {
+		n[t.State]++
+	}
+	out := fmt.Sprintf("%d tasks: %d done", len(tasks), n[event.Done])
+	for _, s := range []event.State{event.Parked, event.Failed, event.Cancelled} {
+		if n[s] > 0 {
+			out += fmt.Sprintf(", %d %s", n[s], s)
+		}
+	}
+	return out
+}
+
+// cleanUp ends everything and leaves nothing behind.
+func (d *demonstration) cleanUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	f, err := openFleet(d.env)
+	if err == nil {
+		err = f.down(ctx, event.DownKill, 0)
+	}
+	return errors.Join(err, os.RemoveAll(d.dir))
+}
