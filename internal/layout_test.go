@@ -1,0 +1,347 @@
+// Package internal_test holds what a reader of this repository may rely on, as tests over its source.
+package internal_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// floors is the house from the ground up: a package imports only what stands before it. A package below one of
+// these (tmux/tmuxtest) belongs to it.
+var floors = []string{
+	"fault", "event", "home", "excerpt", "life", "config", "run", "store", "status", "mail", "tmux", "git", "agent", "forge",
+	"host", "launch", "notify", "fleet", "control", "tui", "web", "mcp", "cli", "testkit",
+}
+
+// fleetImports are the only packages that fleet may know: its edges are plugged in by cli.
+var fleetImports = []string{"fault", "event", "home", "excerpt", "life"}
+
+// owners says which package alone may name a program as a word of a command line.
+var owners = map[string]string{"tmux": "tmux", "git": "git", "gh": "forge"}
+
+// vendors are the names of agents that only the package agent may know.
+var vendors = []string{"claude", "codex", "gemini", "opencode"}
+
+// vendorNames are the places outside agent that may have them nevertheless, and why.
+var vendorNames = map[string]string{
+	"config":         "the table of kinds, and the examples of the generated reference and of `muster init`",
+	"testkit/claude": "it brings that program to tests",
+}
+
+// goroutines are the packages that may start them, and who waits for them.
+var goroutines = map[string]string{
+	"status":    "Watcher.Serve waits",
+	"tmux":      "Client.Close waits",
+	"host":      "Deaths.Serve and Machine.End wait",
+	"run":       "Proc.Wait waits",
+	"fleet":     "Supervisor.Serve waits",
+	"tui":       "the program's loop waits",
+	"web":       "the server's shutdown waits",
+	"mcp":       "the server's shutdown waits",
+	"agent/sim": "a program of its own, which plays an agent",
+	"cli":       "wire.go starts the services of one supervisor and waits for them",
+}
+
+// startsGoroutines are the files of cli that may.
+var startsGoroutines = []string{"wire.go"}
+
+// clock are the functions of package time that floor 0 must not call: they read the clock or wait.
+var clock = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}
+
+// outside are the packages that floor 0 must not import: the world, chance, and whatever runs at the same time.
+var outside = []string{"os", "os/exec", "os/signal", "io/fs", "net", "net/http", "math/rand", "math/rand/v2", "crypto/rand", "sync", "sync/atomic", "syscall", "log", "log/slog", "runtime"}
+
+// source is one file that is no test.
+type source struct {
+	path string // from the root, with slashes
+	pkg  string // below internal, such as tmux/tmuxtest; "" for cmd
+	file *ast.File
+}
+
+// room is the package of floors that a file belongs to.
+func (s source) room() string { return room(s.pkg) }
+
+func room(pkg string) string {
+	first, _, _ := strings.Cut(pkg, "/")
+	return first
+}
+
+var fset = token.NewFileSet()
+
+// sources parses the program: every file that is no test, for every platform.
+func sources(t *testing.T) []source {
+	t.Helper()
+	var out []source
+	for _, top := range []string{"cmd", "internal"} {
+		err := filepath.WalkDir(filepath.Join("..", top), func(path string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case d.IsDir() && d.Name() == "testdata":
+				return filepath.SkipDir
+			case d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
+				return nil
+			}
+			f, err := parser.ParseFile(fset, path, nil, parser.ParseComments)
+			if err != nil {
+				return err
+			}
+			slashed := strings.TrimPrefix(filepath.ToSlash(path), "../")
+			pkg, inside := strings.CutPrefix(filepath.ToSlash(filepath.Dir(slashed)), "internal/")
+			if !inside {
+				pkg = ""
+			}
+			out = append(out, source{path: slashed, pkg: pkg, file: f})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(out) < 100 {
+		t.Fatalf("only %d files found", len(out))
+	}
+	return out
+}
+
+func where(n ast.Node) string {
+	p := fset.Position(n.Pos())
+	return fmt.Sprintf("%s:%d", strings.TrimPrefix(filepath.ToSlash(p.Filename), "../"), p.Line)
+}
+
+func imports(s source) map[string]*ast.ImportSpec {
+	out := map[string]*ast.ImportSpec{}
+	for _, spec := range s.file.Imports {
+		path, _ := strconv.Unquote(spec.Path.Value)
+		out[path] = spec
+	}
+	return out
+}
+
+func TestAPackageImportsOnlyWhatStandsAboveIt(t *testing.T) {
+	t.Parallel()
+	for _, s := range sources(t) {
+		own := slices.Index(floors, s.room())
+		if s.pkg != "" && own < 0 {
+			t.Errorf("%s: package %s has no place in the house: add it to floors and to docs/ARCHITECTURE.md", s.path, s.pkg)
+			continue
+		}
+		for path, spec := range imports(s) {
+			pkg, ours := strings.CutPrefix(path, "muster/internal/")
+			if !ours {
+				continue
+			}
+			switch other := slices.Index(floors, room(pkg)); {
+			case s.pkg == "" && pkg != "cli":
+				t.Errorf("%s: main imports %s; it knows cli alone", where(spec), pkg)
+			case s.pkg == "" || room(pkg) == s.room():
+			case other > own:
+				t.Errorf("%s: %s imports %s, which stands below it", where(spec), s.pkg, pkg)
+			case s.room() == "fleet" && !slices.Contains(fleetImports, pkg):
+				t.Errorf("%s: fleet imports %s; it declares an interface instead, which cli plugs in", where(spec), pkg)
+			}
+		}
+	}
+}
+
+func TestOnlyRunStartsProcesses(t *testing.T) {
+	t.Parallel()
+	for _, s := range sources(t) {
+		if s.room() == "run" {
+			continue
+		}
+		if spec, ok := imports(s)["os/exec"]; ok {
+			t.Errorf("%s: imports os/exec; use run", where(spec))
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			if sel, ok := n.(*ast.SelectorExpr); ok {
+				switch selector(sel) {
+				case "os.StartProcess", "syscall.Exec", "syscall.ForkExec", "syscall.StartProcess", "unix.Exec":
+					t.Errorf("%s: %s; use run", where(n), selector(sel))
+				}
+			}
+			return true
+		})
+	}
+}
+
+func TestAProgramIsNamedByItsOwnerAlone(t *testing.T) {
+	t.Parallel()
+	for _, s := range sources(t) {
+		check := func(e ast.Expr) {
+			lit, ok := e.(*ast.BasicLit)
+			if !ok || lit.Kind != token.STRING {
+				return
+			}
+			word, _ := strconv.Unquote(lit.Value)
+			if owner, owned := owners[word]; owned && s.room() != owner {
+				t.Errorf("%s: %q is a word of a command line outside %s", where(e), word, owner)
+			}
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.CompositeLit: // the first word of an argv
+				if a, ok := n.Type.(*ast.ArrayType); ok && len(n.Elts) > 0 {
+					if id, ok := a.Elt.(*ast.Ident); ok && id.Name == "string" {
+						check(n.Elts[0])
+					}
+				}
+			case *ast.CallExpr:
+				if sel, ok := n.Fun.(*ast.SelectorExpr); ok && strings.HasSuffix(sel.Sel.Name, "LookPath") && len(n.Args) > 0 {
+					check(n.Args[0])
+				}
+			}
+			return true
+		})
+	}
+}
+
+func TestVendorsAreKnownToAgentAlone(t *testing.T) {
+	t.Parallel()
+	for _, s := range sources(t) {
+		if s.room() == "agent" || vendorNames[s.pkg] != "" || s.pkg == "" {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.Ident:
+				if vendor := vendorIn(n.Name); vendor != "" {
+					t.Errorf("%s: %s bears the name of a vendor's agent", where(n), n.Name)
+				}
+			case *ast.BasicLit:
+				text, _ := strconv.Unquote(n.Value)
+				vendor := vendorIn(text)
+				// What cli says to people may name an agent; a word that a program could compare may not.
+				if vendor == "" || s.room() == "cli" && strings.ContainsAny(text, " \n") {
+					return true
+				}
+				t.Errorf("%s: %s names a vendor's agent", where(n), n.Value)
+			}
+			return true
+		})
+	}
+}
+
+func vendorIn(text string) string {
+	text = strings.ToLower(text)
+	for _, v := range vendors {
+		if strings.Contains(text, v) {
+			return v
+		}
+	}
+	return ""
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	t.Parallel()
+	docs, packages := map[string]string{}, map[string]bool{}
+	for _, s := range sources(t) {
+		dir := filepath.ToSlash(filepath.Dir(s.path))
+		packages[dir] = true
+		if s.file.Doc == nil {
+			continue
+		}
+		if _, twice := docs[dir]; twice {
+			t.Errorf("%s: a second comment for the package", s.path)
+		}
+		docs[dir] = s.file.Doc.Text()
+		if s.pkg != "" && filepath.Base(s.path) != "doc.go" {
+			t.Errorf("%s: the package's comment belongs into doc.go", s.path)
+		}
+	}
+	for dir := range packages {
+		doc := docs[dir]
+		if doc == "" {
+			t.Errorf("%s: the package has no comment", dir)
+			continue
+		}
+		if strings.HasPrefix(dir, "cmd/") {
+			continue
+		}
+		for _, line := range []string{"\nOwns: ", "\nNever does: ", "\nStart at: "} {
+			if !strings.Contains(doc, line) {
+				t.Errorf("%s/doc.go: no line that begins with %q", dir, strings.TrimSpace(line))
+			}
+		}
+	}
+}
+
+func TestOnlyMainExits(t *testing.T) {
+	t.Parallel()
+	for _, s := range sources(t) {
+		if s.path == "cmd/muster/main.go" {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			if sel, ok := n.(*ast.SelectorExpr); ok {
+				switch selector(sel) {
+				case "os.Exit", "log.Fatal", "log.Fatalf", "log.Fatalln", "syscall.Exit", "unix.Exit":
+					t.Errorf("%s: %s; return an error", where(n), selector(sel))
+				}
+			}
+			return true
+		})
+	}
+}
+
+func TestTheGroundFloorIsPure(t *testing.T) {
+	t.Parallel()
+	for _, s := range sources(t) {
+		if !slices.Contains([]string{"fault", "event", "life"}, s.room()) {
+			continue
+		}
+		for path, spec := range imports(s) {
+			if slices.Contains(outside, path) {
+				t.Errorf("%s: %s imports %s", where(spec), s.pkg, path)
+			}
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.GoStmt:
+				t.Errorf("%s: %s starts a goroutine", where(n), s.pkg)
+			case *ast.SelectorExpr:
+				if id, ok := n.X.(*ast.Ident); ok && id.Name == "time" && slices.Contains(clock, n.Sel.Name) {
+					t.Errorf("%s: %s reads the clock", where(n), s.pkg)
+				}
+			}
+			return true
+		})
+	}
+}
+
+func TestGoroutinesHaveAnOwner(t *testing.T) {
+	t.Parallel()
+	for _, s := range sources(t) {
+		_, may := goroutines[s.pkg]
+		if may && (s.pkg != "cli" || slices.Contains(startsGoroutines, filepath.Base(s.path))) || s.room() == "testkit" {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.GoStmt:
+				t.Errorf("%s: %s starts a goroutine", where(n), s.pkg)
+			case *ast.CallExpr:
+				if sel, ok := n.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "Go" {
+					t.Errorf("%s: %s starts a goroutine", where(n), s.pkg)
+				}
+			}
+			return true
+		})
+	}
+}
+
+// selector is x.y as text, where x is a plain name.
+func selector(sel *ast.SelectorExpr) string {
+	if id, ok := sel.X.(*ast.Ident); ok {
+		return id.Name + "." + sel.Sel.Name
+	}
+	return ""
+}
