@@ -25,7 +25,7 @@ func (c claude) Sources(l Launch, pid int) []status.Source {
 	path := transcriptPath(l)
 	sources := []status.Source{{
 		Task: l.Task, Gen: l.Gen, Name: transcriptSource, Path: path,
-		Parse: newTranscript(path, l.Conversation).parse,
+		Parse: newTranscript(path, l.Conversation, readiedAt(l)).parse,
 	}}
 	if pid > 0 {
 		s := &sessionParser{pid: pid, hooks: l.Home.StatusFile(l.Task, l.Gen), alias: agentSession(l) + "=" + l.Conversation}
@@ -35,6 +35,15 @@ func (c claude) Sources(l Launch, pid int) []status.Source {
 		})
 	}
 	return sources
+}
+
+// readiedAt is when the files of the generation were written; zero where they were not.
+func readiedAt(l Launch) time.Time {
+	st, err := os.Stat(filepath.Join(l.Home.GenDir(l.Task, l.Gen), sessionName))
+	if err != nil {
+		return time.Time{}
+	}
+	return st.ModTime()
 }
 
 // sessionParser translates the agent's status file of one process. It is used by one goroutine at a time.

@@ -115,7 +115,7 @@ func TestTheTranscriptCountsEachMessageOnceAndProvesDelivery(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(sub, "agent-1.jsonl"), []byte(usage("s", 100)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := newTranscript(path, "conv")
+	p := newTranscript(path, "conv", time.Time{})
 	var messages []event.MessageID
 	var last *event.Usage
 	var state event.RecordState
@@ -147,6 +147,10 @@ func TestTheTranscriptCountsEachMessageOnceAndProvesDelivery(t *testing.T) {
 	}
 	if state != event.RecordError {
 		t.Errorf("the full context was not told: %q", state)
+	}
+	later := newTranscript(path, "conv", time.Now())
+	if recs, err := later.parse([]byte(lines[len(lines)-1])); err != nil || len(recs) != 0 {
+		t.Errorf("the error of an earlier generation was told: %+v (%v)", recs, err)
 	}
 	if _, err := p.parse([]byte("{torn")); err == nil {
 		t.Error("a broken line was taken")
@@ -386,7 +390,7 @@ func FuzzTranscript(f *testing.F) {
 	f.Add(`{"type":"user","message":{"content":[{"type":"text","text":"[muster m1]"}]}}`)
 	f.Add(`{"type":"assistant","message":{"id":"a","usage":{"input_tokens":-1}}}`)
 	f.Fuzz(func(t *testing.T, line string) {
-		recs, err := newTranscript(filepath.Join(t.TempDir(), "none.jsonl"), "c").parse([]byte(line))
+		recs, err := newTranscript(filepath.Join(t.TempDir(), "none.jsonl"), "c", time.Time{}).parse([]byte(line))
 		if err != nil && len(recs) > 0 {
 			t.Errorf("records %v with error %v", recs, err)
 		}

@@ -21,14 +21,15 @@ import (
 type transcript struct {
 	path         string
 	conversation string
+	since        time.Time // when this generation was made ready: an error before it was of another one
 	primed       bool
 	counted      map[string]bool // message ids whose usage is in the sum
 	sum          event.Usage
 	subagents    map[string]int64 // transcripts of subagents: how far each was counted
 }
 
-func newTranscript(path, conversation string) *transcript {
-	return &transcript{path: path, conversation: conversation, counted: map[string]bool{}, subagents: map[string]int64{}}
+func newTranscript(path, conversation string, since time.Time) *transcript {
+	return &transcript{path: path, conversation: conversation, since: since, counted: map[string]bool{}, subagents: map[string]int64{}}
 }
 
 // transcriptLine is what of a line matters here.
@@ -124,7 +125,7 @@ func (t *transcript) parse(line []byte) ([]event.Record, error) {
 		r.Usage = &sum
 		out = append(out, r)
 	}
-	if text := texts(l.Message.Content); l.IsError && claudeErrorKind(l.Error, text, "") == event.ErrorContextFull {
+	if text := texts(l.Message.Content); l.IsError && !l.Timestamp.Before(t.since) && claudeErrorKind(l.Error, text, "") == event.ErrorContextFull {
 		r := base
 		r.State, r.Error, r.Note = event.RecordError, event.ErrorContextFull, excerpt.Line(text, noteLimit)
 		out = append(out, r)
