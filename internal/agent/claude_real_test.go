@@ -3,8 +3,10 @@ package agent_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -406,5 +408,31 @@ func TestClaudeTrustIsInheritedOrRefused(t *testing.T) {
 		t.Errorf("a repository that nobody trusts: %v (%s)", err, fault.HintOf(err))
 	}
 	r.start() // as sandboxed: no dialog
+	r.idle(1)
+}
+
+func TestClaudeTellsWhenAUsageLimitEnds(t *testing.T) {
+	t.Parallel()
+	reset := time.Now().Add(3 * time.Hour).Truncate(time.Minute)
+	limit := model.Fail(429).With("anthropic-ratelimit-unified-status", "rejected").
+		With("anthropic-ratelimit-unified-reset", fmt.Sprint(reset.Unix())).
+		With("anthropic-ratelimit-unified-representative-claim", "five_hour")
+	r := newRig(t, "go", event.Spec{}, model.Always(limit), model.Text("fine"))
+	r.launch.Env = slices.DeleteFunc(r.launch.Env, func(kv string) bool { return strings.HasPrefix(kv, "ANTHROPIC_API_KEY=") })
+	r.launch.Env = append(r.launch.Env, "CLAUDE_CODE_OAUTH_TOKEN=no-real-token", "TZ=UTC")
+	r.start()
+	limited := r.record("the limit is told", func(rec event.Record) bool { return rec.State == event.RecordLimited })
+	if early, late := reset, reset.Add(2*time.Minute); limited.Until.Before(early) || limited.Until.After(late) {
+		t.Errorf("until %s, want %s: %s", limited.Until, reset, limited.Note)
+	}
+	r.until("the menu is open", func() bool { return strings.Contains(r.screen(), "What do you want to do?") })
+	for _, rec := range r.source("claude.session") {
+		if rec.State == event.RecordWaiting {
+			t.Errorf("the menu was told as a question: %+v", rec)
+		}
+	}
+	r.send("m1", "go on")
+	r.tmux(append([]string{"send-keys", "-t", "g1"}, r.adapter().Interrupt().Keys...)...) // closes the menu
+	r.record("the message arrives", func(rec event.Record) bool { return rec.Message == "m1" })
 	r.idle(1)
 }

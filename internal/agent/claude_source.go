@@ -103,7 +103,8 @@ func (p *sessionParser) parse(data []byte) ([]event.Record, error) {
 }
 
 // speaks tells whether a level adds to what the hooks said. An agent is idle before it takes its first prompt,
-// too, and that ends no turn; a dialog that a hook holds open is known better by that hook.
+// too, and that ends no turn; a dialog that a hook holds open is known better by that hook; and the menu that a
+// usage limit opens asks nothing that the limit does not answer.
 func (p *sessionParser) speaks(r event.Record) bool {
 	if r.State != event.RecordIdle {
 		p.begun = true
@@ -113,7 +114,13 @@ func (p *sessionParser) speaks(r event.Record) bool {
 		p.begun = hooks.prompted
 		return p.begun
 	}
-	return r.Reason != event.WaitPermission || hooks.last.State != event.RecordWaiting
+	switch r.Reason {
+	case event.WaitPermission:
+		return hooks.last.State != event.RecordWaiting
+	case event.WaitDialog:
+		return hooks.last.State != event.RecordLimited && hooks.last.State != event.RecordError
+	}
+	return true
 }
 
 // hookTail is what the end of a status file says.

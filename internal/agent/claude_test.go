@@ -205,6 +205,16 @@ func TestIdleBeforeTheFirstPromptEndsNoTurn(t *testing.T) {
 	if recs, err := p.parse(line("waiting", 10)); err != nil || len(recs) != 0 {
 		t.Errorf("a dialog that a hook holds was told again: %v (%v)", recs, err)
 	}
+	dialog := []byte(`{"pid":7,"status":"waiting","waitingFor":"dialog open","statusUpdatedAt":12}`)
+	if recs, err := p.parse(dialog); err != nil || len(recs) != 1 || recs[0].Reason != event.WaitDialog {
+		t.Errorf("a dialog that no hook knows: %v (%v)", recs, err)
+	}
+	if err := os.WriteFile(hooks, []byte(`{"v":1,"src":"hook","state":"limited","until":"2026-11-24T06:00:00Z"}`+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if recs, err := (&sessionParser{pid: 7, hooks: hooks}).parse(dialog); err != nil || len(recs) != 0 {
+		t.Errorf("the menu of a usage limit was told as a question: %v (%v)", recs, err)
+	}
 	if _, err := p.parse([]byte(`{"pid":7,"status":"novel","statusUpdatedAt":11}`)); err == nil {
 		t.Error("an unknown status was taken")
 	}
