@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
 	"strconv"
 	"strings"
 
@@ -112,7 +111,7 @@ func installHint(env []string) string {
 		{"pacman", "sudo pacman -S tmux"},
 		{"brew", "brew install tmux"},
 	} {
-		if _, err := run.LookPath(m.program, env); !errors.Is(err, exec.ErrNotFound) && err == nil {
+		if _, err := run.LookPath(m.program, env); err == nil {
 			return "Install it: " + m.command
 		}
 	}
