@@ -101,7 +101,7 @@ func (s *Supervisor) findDeath(ctx context.Context, j job) result {
 	if err != nil || !ok {
 		s.Logger.Error("read task of an ended process", "task", j.task, "err", err)
 	}
-	if s.lost(ctx, d) {
+	if s.lost(d) {
 		r.exited.Cause = event.CauseLost
 		if err := s.Machine.End(ctx, t, 0); err != nil {
 			s.Logger.Warn("end what outlived its terminal", "task", j.task, "err", err)
@@ -123,18 +123,13 @@ func (s *Supervisor) findDeath(ctx context.Context, j job) result {
 }
 
 // lost tells whether the process went down with its terminal: the server is another one than it was started
-// in, or does not answer any more.
-func (s *Supervisor) lost(ctx context.Context, d *deathOf) bool {
+// in, or is gone. The kernel is asked, not the server: one that is merely slow to answer has lost nobody.
+func (s *Supervisor) lost(d *deathOf) bool {
 	if d.pane == "" && s.Server != s.ServerWas {
 		return true
 	}
-	select {
-	case <-s.Lost:
-		return true
-	default:
-	}
-	_, err := s.Terminal.Panes(ctx)
-	return err != nil
+	_, alive := s.Machine.Identify(s.Server.PID)
+	return !alive
 }
 
 // end ends everything that the task started.

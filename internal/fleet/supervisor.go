@@ -32,8 +32,8 @@ type Config struct {
 	PID       int
 	Now       func() time.Time
 	Logger    *slog.Logger
-	Mode    event.DownMode // what the log says of the fleet: "" is up
-	GateWas string         // and of its gate
+	Mode      event.DownMode // what the log says of the fleet: "" is up
+	GateWas   string         // and of its gate
 	// Lost is closed when the terminal's connection is gone.
 	Lost <-chan struct{}
 	// Point is called at each point where the world and the record can differ: "intent", "act", "outcome".
@@ -87,6 +87,9 @@ const retryPause = 2 * time.Second
 // gatePause is how often a closed gate is looked at again.
 const gatePause = 15 * time.Second
 
+// pendingLimit is how many inputs may wait for a transaction before no more records are taken.
+const pendingLimit = 10_000
+
 // errDown ends the loop in good order.
 type errDown struct{ why string }
 
@@ -129,6 +132,10 @@ func (s *Supervisor) Serve(ctx context.Context) error {
 
 // gather waits until something happens and takes all that has happened by then.
 func (s *Supervisor) gather(ctx context.Context, timer *time.Timer) (stopped bool, err error) {
+	batches := s.Records.Batches()
+	if len(s.pending) > pendingLimit {
+		batches = nil // no transaction has worked for a while: the files keep what they say
+	}
 	select {
 	case <-ctx.Done():
 		return true, nil
@@ -136,7 +143,7 @@ func (s *Supervisor) gather(ctx context.Context, timer *time.Timer) (stopped boo
 		return false, ErrNoWorld
 	case <-timer.C:
 	case <-s.Records.Wake():
-	case b := <-s.Records.Batches():
+	case b := <-batches:
 		s.takeBatch(b)
 	case d := <-s.Machine.Deaths():
 		s.takeDeath(d)
@@ -146,7 +153,7 @@ func (s *Supervisor) gather(ctx context.Context, timer *time.Timer) (stopped boo
 	// What has piled up goes into the same transaction; the bound keeps a flood from starving the rest.
 	for range 512 {
 		select {
-		case b := <-s.Records.Batches():
+		case b := <-batches:
 			s.takeBatch(b)
 		case d := <-s.Machine.Deaths():
 			s.takeDeath(d)

@@ -42,7 +42,7 @@ func (s *Supervisor) turn(ctx context.Context) (next time.Time, err error) {
 		s.jobs.add(job{task: a.task, action: a.action})
 	}
 	s.jobs.run(ctx)
-	if d.down != "" && s.jobs.idle() {
+	if d.down != "" {
 		return next, errDown{why: d.down}
 	}
 	return d.next, nil
@@ -282,8 +282,8 @@ func (d *decision) finish() error {
 	default:
 		return nil
 	}
-	if len(d.actions) > 0 {
-		d.down = "" // first what was just decided
+	if len(d.actions) > 0 || !d.s.jobs.idle() {
+		d.down = "" // first what was decided
 		return nil
 	}
 	_, err := d.tx.Append("", 0, event.SupervisorStopped{Why: d.down})
