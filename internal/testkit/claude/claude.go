@@ -101,7 +101,7 @@ func lock(path string) (unlock func(), err error) {
 // User is a user of Claude Code in a directory of the test's own, who has gone through its first dialogs.
 type User struct {
 	Home   string // $HOME
-	Config string // $CLAUDE_CONFIG_DIR
+	Config string // where settings.json lies; $CLAUDE_CONFIG_DIR, but for a user of SetUp
 }
 
 // NewUser makes a user who has finished the onboarding, approved Key and trusts these directories.
@@ -115,6 +115,25 @@ func NewUser(t testing.TB, trusted ...string) User {
 	if err := os.MkdirAll(u.Config, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	write(t, filepath.Join(u.Config, ".claude.json"), setUp(t, trusted))
+	return u
+}
+
+// SetUp makes of a home directory that of a user who has finished the onboarding, approved Key and trusts these
+// directories, with the program's configuration where people have it: in ~/.claude.json and ~/.claude.
+func SetUp(t testing.TB, home string, trusted ...string) User {
+	t.Helper()
+	u := User{Home: home, Config: filepath.Join(home, ".claude")}
+	if err := os.MkdirAll(u.Config, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(home, ".claude.json"), setUp(t, trusted))
+	return u
+}
+
+// setUp is the program's own state after its first dialogs.
+func setUp(t testing.TB, trusted []string) map[string]any {
+	t.Helper()
 	projects := map[string]any{}
 	for _, dir := range trusted {
 		real, err := filepath.EvalSymlinks(dir)
@@ -123,26 +142,25 @@ func NewUser(t testing.TB, trusted ...string) User {
 		}
 		projects[real] = map[string]any{"hasTrustDialogAccepted": true}
 	}
-	u.write(t, ".claude.json", map[string]any{
+	return map[string]any{
 		"hasCompletedOnboarding": true, "theme": "dark", "projects": projects,
 		"customApiKeyResponses": map[string]any{"approved": []string{Key[len(Key)-20:]}, "rejected": []string{}},
-	})
-	return u
+	}
 }
 
 // Settings writes the user's settings.json.
 func (u User) Settings(t testing.TB, settings map[string]any) {
 	t.Helper()
-	u.write(t, "settings.json", settings)
+	write(t, filepath.Join(u.Config, "settings.json"), settings)
 }
 
-func (u User) write(t testing.TB, name string, v any) {
+func write(t testing.TB, path string, v any) {
 	t.Helper()
 	b, err := json.Marshal(v)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(u.Config, name), b, 0o600); err != nil {
+	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -151,12 +169,16 @@ func (u User) write(t testing.TB, name string, v any) {
 // program's directory.
 func (u User) Env(t testing.TB, modelURL string) []string {
 	t.Helper()
-	return []string{
-		"HOME=" + u.Home, "CLAUDE_CONFIG_DIR=" + u.Config, "SHELL=/bin/sh", "LANG=C.UTF-8", "TERM=tmux-256color",
+	env := []string{
+		"HOME=" + u.Home, "SHELL=/bin/sh", "LANG=C.UTF-8", "TERM=tmux-256color",
 		"PATH=" + filepath.Dir(Path(t)) + string(os.PathListSeparator) + os.Getenv("PATH"),
 		"ANTHROPIC_BASE_URL=" + modelURL, "ANTHROPIC_API_KEY=" + Key,
 		"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1", "DISABLE_AUTOUPDATER=1", "DISABLE_TELEMETRY=1",
 		// A test has its worktree where it likes, root may run it, and no proxy stands before loopback.
 		"NO_PROXY=127.0.0.1,localhost",
 	}
+	if u.Config != filepath.Join(u.Home, ".claude") { // named, even the usual place means another layout
+		env = append(env, "CLAUDE_CONFIG_DIR="+u.Config)
+	}
+	return env
 }
