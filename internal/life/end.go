@@ -197,7 +197,7 @@ func (s *step) fail(r rule, reason event.Reason, detail string) {
 // wrapUp ends what still runs of a task that goes no further, be it what an agent that is gone has left behind.
 func (s *step) wrapUp() {
 	s.clearAll()
-	if s.t.Gen > 0 && !s.open(event.ActStart) { // a start under way has its end first, then launched ends it
+	if s.t.Gen > 0 && !s.open(event.ActStart) && !s.justDone(event.ActEnd) { // a start under way has its end first
 		s.endAgent()
 	}
 	s.freeSlot()
@@ -219,7 +219,7 @@ func (s *step) stop() {
 			s.endAgent()
 		}
 	case len(s.t.Open) > 0:
-	case s.t.Worktree != "" && !s.keptSinceStop():
+	case s.t.Worktree != "" && !s.justDone(event.ActKeep):
 		s.act(event.Action{Kind: event.ActKeep})
 	default:
 		s.move(ruleStopped, ReasonStopped, "")
@@ -228,10 +228,10 @@ func (s *step) stop() {
 	}
 }
 
-// keptSinceStop tells whether the last thing done was to keep the work.
-func (s *step) keptSinceStop() bool {
+// justDone tells whether the outcome of such an action is what this step is about.
+func (s *step) justDone(kind event.ActionKind) bool {
 	for _, e := range s.events {
-		if f, ok := e.Data.(event.ActionFinished); ok && f.What == event.ActKeep {
+		if f, ok := e.Data.(event.ActionFinished); ok && f.What == kind {
 			return true
 		}
 	}

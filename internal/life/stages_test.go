@@ -1,0 +1,329 @@
+package life
+
+import (
+	"testing"
+	"time"
+
+	"muster/internal/event"
+)
+
+// stages are all places where a task can stand when something unexpected comes.
+var stages = []struct {
+	name  string
+	state event.State
+	to    func(*world)
+}{
+	{"queued", event.Queued, func(*world) {}},
+	{"preparing", event.Preparing, func(w *world) { w.granted() }},
+	{"being started", event.Starting, func(w *world) { w.prepare() }},
+	{"before its first record", event.Starting, func(w *world) { w.prepare().launch() }},
+	{"in the pause between attempts", event.Starting, func(w *world) { w.work().crash().launch().crash() }},
+	{"after a launch that failed", event.Starting, func(w *world) { w.prepare().fail(event.ActStart, FailAgain) }},
+	{"working", event.Working, func(w *world) { w.work() }},
+	{"waiting", event.Waiting, func(w *world) { w.work().asks("r1") }},
+	{"stalled", event.Stalled, func(w *world) { w.work().silence() }},
+	{"limited", event.Limited, func(w *world) { w.work().errs(event.ErrorRateLimit) }},
+	{"limited, its agent gone", event.Limited, func(w *world) {
+		w.work().errs(event.ErrorRateLimit)
+		w.exit(event.CauseOwn, 1)
+	}},
+	{"checking", event.Checking, func(w *world) { w.work().endTurn() }},
+	{"checking, its agent gone", event.Checking, func(w *world) { w.work().endTurn().exit(event.CauseOwn, 1) }},
+	{"with feedback under way", event.Working, func(w *world) { w.work().endTurn().finish(event.ActCheck, red("x", "no")) }},
+	{"publishing", event.Publishing, func(w *world) { w.work().endTurn().finish(event.ActCheck, green("x")) }},
+	{"in review", event.InReview, func(w *world) { w.review() }},
+	{"parked", event.Parked, func(w *world) { w.park() }},
+}
+
+// crash ends the agent by its own fault.
+func (w *world) crash() *world {
+	w.t.Helper()
+	w.exit(event.CauseOwn, 1)
+	return w
+}
+
+// calm finishes whatever is open, well, until nothing is.
+func (w *world) calm() *world {
+	w.t.Helper()
+	for range 20 {
+		if len(w.task.Open) == 0 {
+			return w
+		}
+		a := w.task.Open[0]
+		var facts []event.Payload
+		switch a.Kind {
+		case event.ActPrepare:
+			facts = append(facts, readyFact())
+		case event.ActStart:
+			facts = append(facts, launchedFact(a.Gen))
+		case event.ActKeep:
+			facts = append(facts, event.WorkKept{Ref: "refs/muster/keep/1"})
+		case event.ActCheck:
+			facts = append(facts, green("x"))
+		case event.ActPublish:
+			facts = append(facts, publishedFact())
+		default:
+		}
+		w.do(Finished{ID: a.ID, Facts: facts})
+	}
+	w.t.Fatalf("no calm: %s", asJSON(w.task))
+	return w
+}
+
+func eachStage(t *testing.T, run func(*testing.T, *world, event.State), change ...func(*event.Spec)) {
+	t.Helper()
+	for _, stage := range stages {
+		t.Run(stage.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, change...)
+			stage.to(w)
+			w.want(stage.state, w.task.Reason)
+			run(t, w, stage.state)
+		})
+	}
+}
+
+func TestStopCancelsAndKeepsTheWorkWhereverATaskStands(t *testing.T) {
+	t.Parallel()
+	eachStage(t, func(t *testing.T, w *world, from event.State) {
+		started, worktree := w.count(event.ActStart), w.task.Worktree != ""
+		w.write(event.StopRequested{})
+		w.calm()
+		if from == event.Publishing {
+			w.want(event.Done, "") // what passed is not stopped half-way
+			return
+		}
+		w.want(event.Cancelled, ReasonStopped)
+		if worktree && len(w.task.Kept) == 0 {
+			t.Error("its work was not kept")
+		}
+		if w.task.Agent.Live || w.task.Slot || w.count(event.ActStart) > started {
+			t.Errorf("something of it goes on: %s", asJSON(w.task))
+		}
+		w.advance(100 * time.Hour)
+		w.wantOpen()
+	})
+}
+
+func TestStopTwiceIsStop(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.write(event.StopRequested{})
+	w.write(event.StopRequested{})
+	w.wantOpen(event.ActEnd).calm().want(event.Cancelled, ReasonStopped)
+	w.write(event.StopRequested{})
+	w.wantOpen().want(event.Cancelled, ReasonStopped)
+}
+
+func TestAStoppedTaskStartsNoAgentWhenItsPauseIsOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work().crash().launch().crash()
+	w.write(event.StopRequested{})
+	w.finish(event.ActEnd)
+	w.wantOpen(event.ActKeep).advance(time.Hour)
+	w.wantOpen(event.ActKeep).want(event.Starting, w.task.Reason)
+	w.calm().want(event.Cancelled, ReasonStopped)
+}
+
+func TestStopOfWorkThatCannotBePublishedCancels(t *testing.T) {
+	t.Parallel()
+	for _, how := range []FailureKind{FailRefused, FailMoved} {
+		w := newWorld(t).work().endTurn()
+		w.finish(event.ActCheck, green("x"))
+		w.write(event.StopRequested{})
+		w.fail(event.ActPublish, how)
+		w.calm().want(event.Cancelled, ReasonStopped)
+		if len(w.task.Kept) != 1 {
+			t.Errorf("%s: kept %v, want one ref", how, w.task.Kept)
+		}
+	}
+}
+
+func TestShelvedTaskIsResumedInItsConversation(t *testing.T) {
+	t.Parallel()
+	eachStage(t, func(t *testing.T, w *world, from event.State) {
+		conversation, attempt, planned := w.task.Conversation, w.task.Attempt, w.task.Next
+		gen := w.task.Gen
+		w.do(Shelve{})
+		w.calm()
+		switch from {
+		case event.Queued, event.InReview, event.Parked:
+			w.want(from, w.task.Reason) // nothing of it runs
+			return
+		case event.Publishing:
+			w.want(event.Done, "")
+			return
+		}
+		w.want(event.Queued, "")
+		if w.task.Slot || w.task.Agent.Live || w.task.Shelved || len(w.task.Deadlines) > 0 {
+			t.Fatalf("not taken down: %s", asJSON(w.task))
+		}
+		w.granted()
+		w.calm()
+		w.advance(15 * time.Second) // a pause that stood still has to pass
+		if w.task.Gen != gen+1 {
+			t.Fatalf("generation %d, want %d", w.task.Gen, gen+1)
+		}
+		if a := w.last(event.ActStart); gen > 0 && (!a.Resume || a.Conversation != conversation) {
+			t.Errorf("started %+v, want conversation %s resumed", a, conversation)
+		}
+		if want := max(1, attempt); planned.Fault() && w.task.Agent.Launches == 0 && w.task.Attempt != want+1 {
+			t.Errorf("attempt %d, want %d: the crash before counts", w.task.Attempt, want+1)
+		} else if !planned.Fault() && w.task.Attempt != want {
+			t.Errorf("attempt %d, want %d: to be shelved is no fault", w.task.Attempt, want)
+		}
+	})
+}
+
+func TestShelvedChecksAreNotBegunAgain(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*world){
+		"red":    func(w *world) { w.finish(event.ActCheck, red("x", "no")) },
+		"green":  func(w *world) { w.finish(event.ActCheck, green("x")) },
+		"broken": func(w *world) { w.fail(event.ActCheck, FailAgain) },
+	} {
+		w := newWorld(t).work().endTurn()
+		w.do(Shelve{})
+		end(w)
+		w.wantOpen(event.ActEnd).finish(event.ActEnd)
+		w.want(event.Queued, "")
+		if n := w.count(event.ActCheck) + w.count(event.ActPublish); n != 1 {
+			t.Errorf("%s: %d checks and publications, want the one check", name, n)
+		}
+	}
+}
+
+func TestTimeFailsATaskWhereverItsAgentStands(t *testing.T) {
+	t.Parallel()
+	eachStage(t, func(t *testing.T, w *world, from event.State) {
+		switch from {
+		case event.Queued, event.Preparing, event.Parked, event.InReview:
+			if _, ok := w.task.Deadline(event.DeadlineTimeout); ok {
+				t.Error("its time runs, and it has no agent")
+			}
+			return
+		case event.Publishing:
+			w.advance(4 * time.Hour)
+			w.want(event.Publishing, "").calm().want(event.Done, "")
+			return
+		}
+		d, ok := w.task.Deadline(event.DeadlineTimeout)
+		if !ok {
+			t.Fatal("its time has no end")
+		}
+		w.now = d.At
+		w.do(Due{Name: event.DeadlineTimeout})
+		w.want(event.Failed, ReasonTimeout)
+		if w.task.Agent.Live {
+			w.open(event.ActEnd)
+		}
+		w.calm().want(event.Failed, ReasonTimeout)
+		if w.task.Slot || w.task.Agent.Live {
+			t.Errorf("something of it goes on: %s", asJSON(w.task))
+		}
+	})
+}
+
+func TestATaskThatIsLateWhenItComesBackFromPublishingFails(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work().endTurn()
+	w.finish(event.ActCheck, green("x"))
+	w.advance(4 * time.Hour)
+	w.fail(event.ActPublish, FailMoved)
+	w.want(event.Checking, "").advance(2 * time.Minute)
+	w.want(event.Failed, ReasonTimeout)
+}
+
+func TestAStartThatOutlivesItsTaskIsEnded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).prepare()
+	w.advance(3 * time.Hour)
+	w.want(event.Failed, ReasonTimeout).wantOpen(event.ActStart)
+	w.launch().wantOpen(event.ActEnd)
+	if !w.task.Slot {
+		t.Error("the slot is free, and its agent lives")
+	}
+	w.finish(event.ActEnd)
+	if w.task.Slot || w.task.Agent.Live {
+		t.Errorf("something of it goes on: %s", asJSON(w.task))
+	}
+}
+
+func TestLostServerCostsNoAttempt(t *testing.T) {
+	t.Parallel()
+	eachStage(t, func(t *testing.T, w *world, from event.State) {
+		live, attempt, gen := w.task.Agent.Live, w.task.Attempt, w.task.Gen
+		w.exit(event.CauseLost, 0)
+		if w.task.Attempt != attempt {
+			t.Errorf("attempt %d, want %d", w.task.Attempt, attempt)
+		}
+		restarted := live && (from == event.Starting || from == event.Working || from == event.Waiting || from == event.Stalled)
+		switch {
+		case restarted:
+			w.want(event.Starting, w.task.Reason).wantGen(gen+1, attempt)
+		default:
+			w.want(from, w.task.Reason).wantGen(gen, attempt)
+		}
+	})
+}
+
+func TestRemovalOfAParkedTaskCancelsIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).park()
+	w.write(event.RemoveRequested{Force: true})
+	w.write(event.RemoveRequested{Force: true})
+	if a := w.open(event.ActRemove); !a.Force || w.count(event.ActRemove) != 1 {
+		t.Errorf("removes by %+v, %d times", a, w.count(event.ActRemove))
+	}
+	w.finish(event.ActRemove, event.WorkKept{Ref: "refs/muster/keep/1"}, event.WorktreeRemoved{}, event.TaskRemoved{})
+	w.want(event.Cancelled, ReasonStopped)
+	if !w.task.Removed || w.task.Worktree != "" {
+		t.Errorf("something is left: %s", asJSON(w.task))
+	}
+	w.write(event.RemoveRequested{})
+	w.wantOpen()
+}
+
+func TestRemovalThatIsRefusedChangesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).park()
+	w.write(event.RemoveRequested{})
+	w.fail(event.ActRemove, FailRefused)
+	w.want(event.Parked, ReasonNoProgress)
+	if w.task.Removed {
+		t.Error("it is called removed")
+	}
+	w = newWorld(t).work()
+	w.write(event.RemoveRequested{})
+	w.wantOpen().want(event.Working, "")
+}
+
+func TestRestoreWaitsUntilNothingWorksInTheWorktree(t *testing.T) {
+	t.Parallel()
+	eachStage(t, func(t *testing.T, w *world, from event.State) {
+		w.write(event.RestoreRequested{Ref: "refs/muster/keep/1"})
+		_, restores := w.task.Action(event.ActRestore)
+		if want := from == event.Queued || from == event.Parked; restores != want {
+			t.Errorf("restores: %v, want %v", restores, want)
+		}
+	})
+}
+
+func TestAfterTheHostSleptDurationsMoveAndInstantsDoNot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	reset := w.now.Add(5 * time.Hour)
+	w.report(event.Record{State: event.RecordLimited, Until: reset})
+	timeout, _ := w.task.Deadline(event.DeadlineTimeout)
+	w.now = w.now.Add(6 * time.Hour)
+	w.do(Slept{Gap: 6 * time.Hour})
+	if d, _ := w.task.Deadline(event.DeadlineTimeout); !d.At.Equal(timeout.At.Add(6 * time.Hour)) {
+		t.Errorf("timeout at %s, want it 6 h after %s", d.At, timeout.At)
+	}
+	if d, _ := w.task.Deadline(event.DeadlineAPIRetry); !d.At.Equal(reset) || !d.Instant {
+		t.Errorf("limit ends at %+v, want %s", d, reset)
+	}
+	w.advance(0)
+	w.want(event.Limited, event.Reason(event.ErrorRateLimit)).granted()
+	w.want(event.Working, "")
+}

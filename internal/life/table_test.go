@@ -1,0 +1,254 @@
+package life
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"muster/internal/event"
+)
+
+// rows has a case for each row of the table; the rule that it speaks of has to be the last move of the task.
+var rows = []struct {
+	name   string
+	rule   rule
+	change func(*event.Spec)
+	run    func(*world)
+	to     event.State
+	reason event.Reason
+}{
+	{name: "what comes after a task that runs is blocked", rule: ruleDepsWait, change: afterT9, to: event.Blocked, run: func(w *world) {
+		w.schedule(event.Working)
+	}},
+	{name: "it stands in line once that is done", rule: ruleDepsMet, change: afterT9, to: event.Queued, run: func(w *world) {
+		w.schedule(event.Working)
+		w.schedule(event.Done)
+	}},
+	{name: "it is parked if that failed", rule: ruleDepsFailed, change: afterT9, to: event.Parked, reason: ReasonDependency, run: func(w *world) {
+		w.schedule(event.Failed)
+	}},
+	{name: "a slot starts with the worktree", rule: ruleSlotGranted, to: event.Preparing, run: func(w *world) {
+		w.granted()
+		w.wantOpen(event.ActPrepare)
+	}},
+	{name: "a worktree that cannot be made parks", rule: rulePrepareFailed, to: event.Parked, reason: ReasonPrepare, run: func(w *world) {
+		w.granted()
+		w.fail(event.ActPrepare, FailAgain)
+	}},
+	{name: "a worktree that is ready gets its agent", rule: ruleLaunch, to: event.Starting, run: func(w *world) {
+		w.prepare()
+		w.wantOpen(event.ActStart).wantGen(1, 1)
+	}},
+	{name: "an agent that a person must set right first parks at once", rule: ruleLaunchFailed, to: event.Parked, reason: ReasonLaunch, run: func(w *world) {
+		w.prepare()
+		w.fail(event.ActStart, FailRefused)
+	}},
+	{name: "a crash starts a further generation", rule: ruleRelaunch, to: event.Starting, reason: event.Reason(event.WhyCrash), run: func(w *world) {
+		w.work().exit(event.CauseOwn, 1)
+		w.wantOpen(event.ActStart).wantGen(2, 2)
+	}},
+	{name: "the first record shows that the agent works", rule: ruleFirstRecord, to: event.Working, run: func(w *world) {
+		w.prepare().launch().says(event.RecordWorking)
+	}},
+	{name: "a limited agent that goes on by itself works", rule: ruleWentOn, to: event.Working, run: func(w *world) {
+		w.work().errs(event.ErrorRateLimit)
+		w.prompted()
+	}},
+	{name: "the end of a turn is checked", rule: ruleTurnEnded, to: event.Checking, run: func(w *world) {
+		w.work().endTurn()
+		w.wantOpen(event.ActCheck)
+	}},
+	{name: "a permission request waits for a person", rule: ruleRequestOpened, to: event.Waiting, reason: ReasonPermission, run: func(w *world) {
+		w.work().asks("r1")
+	}},
+	{name: "an answer lets the agent go on", rule: ruleRequestClosed, to: event.Working, run: func(w *world) {
+		w.work().asks("r1")
+		w.write(event.AnswerRequested{Request: "r1", Decision: event.Allow})
+		w.finish(event.ActAnswer)
+	}},
+	{name: "a request that nobody answers parks", rule: ruleRequestExpired, to: event.Parked, reason: ReasonPermission, run: func(w *world) {
+		w.work().asks("r1")
+		w.advance(15 * time.Minute)
+	}},
+	{name: "a silent agent is stalled", rule: ruleSilent, to: event.Stalled, reason: ReasonSilent, run: func(w *world) {
+		w.work().silence()
+	}},
+	{name: "a stalled agent that reports again works", rule: ruleSilenceEnded, to: event.Working, run: func(w *world) {
+		w.work().silence()
+		w.says(event.RecordWorking)
+	}},
+	{name: "an agent that stays silent parks", rule: ruleStallEnd, to: event.Parked, reason: ReasonSilent, run: func(w *world) {
+		w.work().silence()
+		w.advance(20 * time.Minute)
+	}},
+	{name: "an error of the service rests the task", rule: ruleAPIError, to: event.Limited, reason: event.Reason(event.ErrorOverloaded), run: func(w *world) {
+		w.work().errs(event.ErrorOverloaded)
+	}},
+	{name: "after the pause a slot wakes it", rule: ruleAPIRetry, to: event.Working, run: func(w *world) {
+		w.work().errs(event.ErrorOverloaded)
+		w.advance(time.Minute)
+		w.granted()
+		w.wantOpen(event.ActDeliver)
+	}},
+	{name: "an error that lasts parks", rule: ruleAPIEnd, to: event.Parked, reason: ReasonAuth, run: func(w *world) {
+		w.work().errs(event.ErrorAuth)
+	}},
+	{name: "a green round is published", rule: ruleRoundGreen, to: event.Publishing, run: func(w *world) {
+		w.work().endTurn().finish(event.ActCheck, green("x"))
+		w.wantOpen(event.ActPublish)
+	}},
+	{name: "a red round goes back to the agent", rule: ruleRoundRed, to: event.Working, run: func(w *world) {
+		w.work().endTurn().finish(event.ActCheck, red("x", "no"))
+		w.wantOpen(event.ActDeliver).wantMessage("m1", event.MessageSending)
+	}},
+	{name: "a verdict on work that goes on does not count", rule: ruleRoundVoid, to: event.Working, run: func(w *world) {
+		w.work().endTurn().says(event.RecordWorking)
+		w.finish(event.ActCheck, green("x"))
+	}},
+	{name: "a red round too many parks", rule: ruleRoundsUsed, to: event.Parked, reason: ReasonRounds, run: func(w *world) {
+		w.work()
+		for _, tree := range []string{"a", "b", "c", "d", "e"} {
+			w.endTurn().finish(event.ActCheck, red(tree, "no"))
+			if tree != "e" {
+				w.take()
+			}
+		}
+	}},
+	{name: "the same failure and no change parks", rule: ruleNoProgress, to: event.Parked, reason: ReasonNoProgress, run: func(w *world) {
+		w.park()
+	}},
+	{name: "twice no change at all parks", rule: ruleNoChange, to: event.Parked, reason: ReasonNoChange, run: func(w *world) {
+		nothing := green("x")
+		nothing.Changed = false
+		w.work().endTurn().finish(event.ActCheck, nothing)
+		w.want(event.Working, "").take().endTurn().finish(event.ActCheck, nothing)
+	}},
+	{name: "checks that cannot be run park", rule: ruleChecksBroken, to: event.Parked, reason: ReasonChecksBroken, run: func(w *world) {
+		w.work().endTurn().fail(event.ActCheck, FailRefused)
+	}},
+	{name: "work that changed after its verdict is checked again", rule: ruleTreeMoved, to: event.Checking, run: func(w *world) {
+		w.work().endTurn().finish(event.ActCheck, green("x"))
+		w.fail(event.ActPublish, FailMoved)
+		w.wantOpen(event.ActCheck)
+	}},
+	{name: "a pull request is in review", rule: ruleInReview, to: event.InReview, run: func(w *world) {
+		w.review()
+	}},
+	{name: "work that cannot be published parks", rule: rulePublishRefused, to: event.Parked, reason: ReasonPublish, run: func(w *world) {
+		w.work().endTurn().finish(event.ActCheck, green("x"))
+		w.fail(event.ActPublish, FailRefused)
+	}},
+	{name: "published work is done", rule: rulePublished, to: event.Done, run: func(w *world) {
+		w.work().endTurn().finish(event.ActCheck, green("x"))
+		w.finish(event.ActPublish, publishedFact())
+		w.finish(event.ActEnd)
+		w.finish(event.ActClean, event.WorktreeRemoved{})
+	}},
+	{name: "a review without end parks", rule: ruleReviewEnd, to: event.Parked, reason: ReasonReview, run: func(w *world) {
+		w.review()
+		w.advance(reviewLimit)
+	}},
+	{name: "retry puts a parked task in line again", rule: ruleReturned, to: event.Queued, reason: event.Reason(event.WhyRetry), run: func(w *world) {
+		w.park().write(event.RetryRequested{})
+	}},
+	{name: "a task goes down with the fleet and stands in line again", rule: ruleShelved, to: event.Queued, run: func(w *world) {
+		w.work().do(Shelve{})
+		w.finish(event.ActEnd)
+	}},
+	{name: "a crash too many fails", rule: ruleAttemptsUsed, to: event.Failed, reason: ReasonAttempts, run: func(w *world) {
+		w.work()
+		for range 3 {
+			w.exit(event.CauseOwn, 1)
+			w.advance(10 * time.Second)
+			if w.task.State == event.Starting {
+				w.launch().prompted()
+			}
+		}
+		w.wantGen(3, 3)
+	}},
+	{name: "a generation too many fails", rule: ruleRespawnsUsed, change: func(s *event.Spec) { s.Respawns = 1 }, to: event.Failed, reason: ReasonRespawns, run: func(w *world) {
+		w.work()
+		for range 2 {
+			w.exit(event.CauseLost, 0)
+			if w.task.State == event.Starting {
+				w.launch().prompted()
+			}
+		}
+		w.wantGen(2, 1)
+	}},
+	{name: "a task whose time is over fails", rule: ruleTimeout, to: event.Failed, reason: ReasonTimeout, run: func(w *world) {
+		w.work().advance(3 * time.Hour)
+	}},
+	{name: "stop ends, keeps and cancels", rule: ruleStopped, to: event.Cancelled, reason: ReasonStopped, run: func(w *world) {
+		w.work().write(event.StopRequested{})
+		w.wantOpen(event.ActEnd).finish(event.ActEnd)
+		w.wantOpen(event.ActKeep).finish(event.ActKeep, event.WorkKept{Ref: "refs/muster/keep/1"})
+	}},
+}
+
+func afterT9(s *event.Spec) { s.After = []event.TaskID{"t9"} }
+
+// schedule runs the fleet's decision about dependencies; no slot is free.
+func (w *world) schedule(dependency event.State) {
+	w.t.Helper()
+	for _, e := range Schedule(Fleet{Tasks: []Task{w.task}, States: map[event.TaskID]event.State{"t9": dependency}}, w.now) {
+		w.fold(e)
+		w.do(Heard{Payload: e.Data})
+	}
+}
+
+func (w *world) silence() {
+	w.t.Helper()
+	w.advance(10 * time.Minute)
+	w.do(Silent{Since: w.now.Add(-10 * time.Minute), Until: w.now.Add(20 * time.Minute)})
+}
+
+// review goes to work in review, its agent gone.
+func (w *world) review() *world {
+	w.t.Helper()
+	w.work().endTurn().finish(event.ActCheck, green("x"))
+	w.finish(event.ActPublish, event.WorkPublished{Mode: event.PublishPR, URL: "https://forge.test/pr/1"})
+	w.finish(event.ActEnd)
+	return w.want(event.InReview, "")
+}
+
+func TestRows(t *testing.T) {
+	t.Parallel()
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			if row.change != nil {
+				w = newWorld(t, row.change)
+			}
+			row.run(w)
+			w.want(row.to, row.reason)
+			moves := w.rules()
+			if len(moves) == 0 || moves[len(moves)-1] != string(row.rule) {
+				t.Errorf("moves were %v, want %s as the last", moves, row.rule)
+			}
+		})
+	}
+}
+
+func TestEveryRowOfTheTableHasACase(t *testing.T) {
+	t.Parallel()
+	covered := map[string]bool{}
+	for _, row := range rows {
+		covered[string(row.rule)] = true
+	}
+	for _, tr := range Rules() {
+		if !covered[tr.Rule] {
+			t.Errorf("no case reaches %s: %s", tr.Rule, tr.When)
+		}
+		if RuleText(tr.Rule) == "" || tr.To == "" || len(tr.From) == 0 {
+			t.Errorf("row %+v says too little", tr)
+		}
+		if slices.ContainsFunc(tr.From, event.State.Final) {
+			t.Errorf("%s leaves a final state", tr.Rule)
+		}
+	}
+	if RuleText("moon.landed") != "" {
+		t.Error("a rule of another version has a text")
+	}
+}

@@ -1,0 +1,350 @@
+package life
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"muster/internal/event"
+)
+
+func TestAnswerTwiceIsOneAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.asks("r1")
+	w.write(event.AnswerRequested{Request: "r1", Decision: event.Allow})
+	w.write(event.AnswerRequested{Request: "r1", Decision: event.Deny})
+	if a := w.open(event.ActAnswer); a.Decision != event.Allow || w.count(event.ActAnswer) != 1 {
+		t.Errorf("answered %d times, the last by %+v; want the first answer once", w.count(event.ActAnswer), a)
+	}
+	w.finish(event.ActAnswer)
+	w.write(event.AnswerRequested{Request: "r1", Decision: event.Deny})
+	w.wantOpen().want(event.Working, "")
+}
+
+func TestAnswerToAnotherRequestIsNone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.asks("r1")
+	w.asks("r2") // a parallel tool asks, too
+	w.write(event.AnswerRequested{Request: "r1", Decision: event.Allow})
+	w.wantOpen().want(event.Waiting, ReasonPermission)
+}
+
+func TestAnswerThatCouldNotBeGivenLeavesTheRequestOpen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.asks("r1")
+	w.write(event.AnswerRequested{Request: "r1", Decision: event.Allow})
+	w.fail(event.ActAnswer, FailAgain)
+	w.want(event.Waiting, ReasonPermission).advance(15 * time.Minute)
+	w.want(event.Parked, ReasonPermission)
+}
+
+func TestAnswerUnderWayKeepsARequestFromExpiring(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.asks("r1")
+	w.advance(15*time.Minute - time.Second)
+	w.write(event.AnswerRequested{Request: "r1", Decision: event.Allow})
+	w.advance(30 * time.Second)
+	w.want(event.Waiting, ReasonPermission).finish(event.ActAnswer)
+	w.want(event.Working, "")
+}
+
+func TestAgentThatGoesOnByItselfWasAnsweredInItsPane(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.asks("r1")
+	w.says(event.RecordWorking)
+	w.want(event.Working, "").advance(20 * time.Minute)
+	w.want(event.Working, "").wantOpen()
+}
+
+func TestRequestSeenByTwoSourcesIsOne(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.asks("") // the status file is first, and knows no id
+	w.asks("r1")
+	w.asks("")
+	if w.task.Request.Request != "r1" {
+		t.Errorf("request %q is open, want r1", w.task.Request.Request)
+	}
+	w.says(event.RecordIdle)
+	w.want(event.Checking, "")
+}
+
+func TestWorkAfterAnAnswerIsNotTheEndOfTheTurn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work().endTurn()
+	w.asks("r1") // in the turn that a person has begun in the pane
+	w.want(event.Waiting, ReasonPermission).finish(event.ActCheck, green("x"))
+	w.want(event.Waiting, ReasonPermission)
+	w.write(event.AnswerRequested{Request: "r1", Decision: event.Allow})
+	w.finish(event.ActAnswer)
+	w.want(event.Working, "").wantOpen().endTurn()
+}
+
+func TestExpiredRequestIsAnsweredIntoTheConversation(t *testing.T) {
+	t.Parallel()
+	for decision, says := range map[event.Decision]string{event.Allow: "was allowed: may I?", event.Deny: "was denied: may I?", event.Reply: "The answer: blue"} {
+		w := newWorld(t).work()
+		w.asks("r1")
+		w.advance(15 * time.Minute)
+		w.finish(event.ActEnd)
+		w.write(event.AnswerRequested{Request: "r1", Decision: decision, Text: "blue"})
+		w.write(event.AnswerRequested{Request: "r1", Decision: decision, Text: "blue"})
+		w.want(event.Queued, event.Reason(event.WhyMessage)).prepare()
+		if a := w.open(event.ActStart); !a.Resume || len(a.Messages) != 1 {
+			t.Errorf("started by %+v, want one message in the same conversation", a)
+		}
+		if text := w.text("m1"); !strings.Contains(text, says) {
+			t.Errorf("%s reads %q, want %q in it", decision, text, says)
+		}
+	}
+}
+
+func TestTerseRecordsWaitAndErrWithAReason(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, traits(command)).prepare().launch()
+	w.says(event.RecordWaiting)
+	w.want(event.Waiting, ReasonQuestion).says(event.RecordError)
+	w.want(event.Limited, event.Reason(event.ErrorOther))
+}
+
+func TestRecordsThatAreNotObeyed(t *testing.T) {
+	t.Parallel()
+	for name, in := range map[string]Reported{
+		"of the generation before": {Gen: 1, Record: event.Record{State: event.RecordIdle}},
+		"claiming another one":     {Gen: 2, Record: event.Record{State: event.RecordIdle, Gen: 1}},
+		"of another conversation":  {Gen: 2, Record: event.Record{State: event.RecordIdle, SessionID: "another"}},
+		"older than the newest":    {Gen: 2, Record: event.Record{State: event.RecordIdle, Time: dawn}},
+		"exited, in a file":        {Gen: 2, Record: event.Record{State: event.RecordExited}},
+		"launched, in a file":      {Gen: 2, Record: event.Record{State: event.RecordLaunched}},
+		"a word nobody knows":      {Gen: 2, Record: event.Record{State: "dancing"}},
+		"no word at all":           {Gen: 2, Record: event.Record{}},
+	} {
+		w := newWorld(t).work().crash().launch()
+		w.prompted()
+		w.do(in)
+		if w.task.State != event.Working || w.task.Agent.Turn != TurnBusy {
+			t.Errorf("%s: task is %s, turn %s", name, w.task.State, w.task.Agent.Turn)
+		}
+	}
+}
+
+func TestRecordOfAnUnknownWordIsNoFirstRecord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).prepare()
+	w.says("dancing")
+	w.launch().advance(30 * time.Second)
+	w.want(event.Starting, "").wantOpen(event.ActEnd)
+}
+
+func TestClockThatIsAheadDoesNotShutOutWhatComesAfter(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.do(Reported{Gen: 1, Record: event.Record{State: event.RecordWorking, Time: w.now.Add(time.Hour), Note: "ahead"}})
+	w.endTurn()
+}
+
+func TestHeartbeatsAreNotWritten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	n := len(w.log)
+	for range 10 {
+		w.says(event.RecordWorking)
+	}
+	if len(w.log) != n {
+		t.Errorf("%d events written for nothing", len(w.log)-n)
+	}
+}
+
+func TestUsageIsKeptByConversation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	for _, tokens := range []int64{10, 30, 30} {
+		w.report(event.Record{State: event.RecordWorking, Usage: &event.Usage{InputTokens: tokens, Turns: 1}})
+	}
+	if got := w.task.TotalUsage(); got.InputTokens != 30 || got.Turns != 1 {
+		t.Errorf("usage %+v, want what was said last", got)
+	}
+}
+
+func TestErrorBesideTheEndOfItsTurn(t *testing.T) {
+	t.Parallel()
+	rest := func(w *world) {
+		w.want(event.Limited, event.Reason(event.ErrorOverloaded))
+		if w.task.APIErrors != 1 {
+			t.Errorf("%d errors, want 1", w.task.APIErrors)
+		}
+		w.calm().want(event.Limited, event.Reason(event.ErrorOverloaded)).advance(time.Minute)
+		w.granted()
+		w.want(event.Working, "").wantOpen(event.ActDeliver)
+	}
+	first := newWorld(t).work()
+	first.says(event.RecordIdle) // from a status file that is quicker than the hook
+	first.errs(event.ErrorOverloaded)
+	rest(first)
+
+	older := newWorld(t).work()
+	older.says(event.RecordIdle)
+	older.do(Reported{Gen: 1, Record: event.Record{State: event.RecordError, Error: event.ErrorOverloaded, Time: older.now.Add(-500 * time.Millisecond)}})
+	rest(older)
+
+	after := newWorld(t).work()
+	after.errs(event.ErrorOverloaded)
+	after.says(event.RecordIdle)
+	after.errs(event.ErrorOverloaded) // from a second source
+	rest(after)
+}
+
+func TestSecondWordAboutALimitKnowsWhenItEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.errs(event.ErrorRateLimit)
+	reset := w.now.Add(2 * time.Hour)
+	w.report(event.Record{State: event.RecordLimited, Until: reset})
+	if d, _ := w.task.Deadline(event.DeadlineAPIRetry); !d.At.Equal(reset) || !d.Instant {
+		t.Errorf("rests until %+v, want %s", d, reset)
+	}
+	if w.task.APIErrors != 1 {
+		t.Errorf("%d errors, want 1", w.task.APIErrors)
+	}
+}
+
+func TestPauseAfterErrorsGrowsAndTheSixthParks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	for n, pause := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 15 * time.Minute} {
+		w.errs(event.ErrorNetwork)
+		w.want(event.Limited, event.Reason(event.ErrorNetwork))
+		if w.task.Slot {
+			t.Fatal("it rests with a slot")
+		}
+		w.advance(pause - time.Second)
+		if w.task.NeedsSlot() {
+			t.Errorf("pause %d is shorter than %s", n+1, pause)
+		}
+		w.advance(time.Second)
+		w.granted()
+		w.want(event.Working, "").take()
+	}
+	w.errs(event.ErrorNetwork)
+	w.want(event.Parked, ReasonAPI).finish(event.ActEnd)
+	w.write(event.RetryRequested{})
+	w.prepare().launch().prompted()
+	w.errs(event.ErrorNetwork)
+	w.want(event.Limited, event.Reason(event.ErrorNetwork)) // a fresh allowance
+}
+
+func TestErrorsThatLastParkAtOnce(t *testing.T) {
+	t.Parallel()
+	for kind, reason := range map[event.ErrorKind]event.Reason{
+		event.ErrorAuth: ReasonAuth, event.ErrorBilling: ReasonBilling, event.ErrorContextFull: ReasonContextFull, event.ErrorInvalidRequest: ReasonAPI,
+	} {
+		w := newWorld(t).prepare().launch()
+		w.errs(kind)
+		w.want(event.Parked, reason).wantOpen(event.ActEnd)
+	}
+}
+
+func TestGoodRoundForgetsErrors(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.errs(event.ErrorNetwork)
+	w.advance(time.Minute)
+	w.granted()
+	w.take().endTurn().finish(event.ActCheck, red("x", "no"))
+	if w.task.APIErrors != 0 {
+		t.Errorf("%d errors in a row, want none", w.task.APIErrors)
+	}
+}
+
+func TestLimitedAgentThatDiedIsStartedAgainWithItsSlot(t *testing.T) {
+	t.Parallel()
+	for _, turn := range []event.Record{{State: event.RecordIdle}, {State: event.RecordIdle, Background: true}} {
+		w := newWorld(t).work()
+		w.errs(event.ErrorOverloaded)
+		w.report(turn)
+		w.crash().want(event.Limited, event.Reason(event.ErrorOverloaded)).wantOpen()
+		w.advance(time.Minute)
+		w.granted()
+		w.want(event.Starting, event.Reason(event.WhyAPI)).wantOpen(event.ActStart).wantGen(2, 1)
+	}
+}
+
+func TestAgentThatWentOnRestsAgainForItsFullPause(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.errs(event.ErrorOverloaded)
+	w.advance(time.Minute) // in line now
+	w.prompted()
+	w.want(event.Working, "")
+	w.errs(event.ErrorOverloaded)
+	if w.task.NeedsSlot() {
+		t.Error("it is in line at once")
+	}
+}
+
+func TestLimitedAgentThatAsksHasGoneOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.errs(event.ErrorOverloaded)
+	w.asks("r1")
+	w.want(event.Waiting, ReasonPermission)
+	if !w.task.Slot {
+		t.Error("it runs without a slot")
+	}
+}
+
+func TestIdleAgentForWhomNothingIsDoneParks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).prepare().launch()
+	w.says(event.RecordIdle) // its first prompt was lost
+	w.want(event.Working, "").silence()
+	w.want(event.Stalled, ReasonSilent).advance(20 * time.Minute)
+	w.want(event.Parked, ReasonSilent)
+}
+
+func TestIdleAgentThatIsBeingLookedAfterIsNotSilent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.tell()
+	w.finish(event.ActDeliver)
+	w.says(event.RecordIdle)
+	w.do(Silent{Since: w.now, Until: w.now.Add(time.Minute)})
+	w.want(event.Working, "")
+	w = newWorld(t).work().endTurn()
+	w.do(Silent{Since: w.now, Until: w.now.Add(time.Minute)})
+	w.want(event.Checking, "")
+}
+
+func TestBackgroundWorkIsWork(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.report(event.Record{State: event.RecordIdle, Background: true})
+	w.want(event.Working, "").wantOpen()
+	w.says(event.RecordDone) // a claim, no more
+	w.want(event.Working, "").endTurn()
+}
+
+func TestInterruptGoesToALivingAgentOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(event.InterruptRequested{})
+	w.wantOpen().work().write(event.InterruptRequested{})
+	w.write(event.InterruptRequested{})
+	w.wantOpen(event.ActInterrupt).finish(event.ActInterrupt)
+	w.endTurn()
+}
+
+func TestReviewEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).review()
+	if w.task.Slot {
+		t.Error("it waits for people with a slot")
+	}
+	w.do(Reviewed{})
+	w.want(event.Done, "")
+}
