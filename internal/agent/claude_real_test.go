@@ -436,3 +436,41 @@ func TestClaudeTellsWhenAUsageLimitEnds(t *testing.T) {
 	r.record("the message arrives", func(rec event.Record) bool { return rec.Message == "m1" })
 	r.idle(1)
 }
+
+func TestClaudeGoesOnAfterAPersonSaidNo(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "go", event.Spec{},
+		model.ToolUse("Bash", map[string]any{"command": "python3 -c 'print(1)'", "description": "reckon"}), model.Text("fine"))
+	r.start()
+	asked := r.record("a request opens", func(rec event.Record) bool { return rec.State == event.RecordWaiting })
+	r.until("the dialog is on the screen", func() bool { return strings.Contains(r.screen(), "python3") && strings.Contains(r.screen(), "Yes") })
+	r.tmux("send-keys", "-t", "g1", "Escape")
+	r.until("the agent says it is idle", func() bool {
+		recs := r.source("claude.session")
+		return len(recs) == 1 && recs[0].State == event.RecordIdle && recs[0].Time.After(asked.Time)
+	})
+	r.send("m1", "another way")
+	r.record("the message arrives", func(rec event.Record) bool { return rec.Message == "m1" && rec.Prompted })
+	r.idle(1)
+	r.until("no hook holds the request any more", func() bool {
+		return !slices.ContainsFunc(r.marked(), func(pid int) bool { return strings.Contains(arguments(pid), "PermissionRequest") })
+	})
+}
+
+func TestClaudeWorkInTheBackgroundIsTold(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "go", event.Spec{Checks: []event.Check{{Name: "slow", Run: "sleep 5"}}},
+		model.ToolUse("Bash", map[string]any{"command": "sleep 5", "run_in_background": true, "description": "wait"}),
+		model.Text("started"), model.Text("noticed"))
+	r.start()
+	r.idle(2)
+	var ends []event.Record
+	for _, rec := range r.records() {
+		if isIdle(rec) {
+			ends = append(ends, rec)
+		}
+	}
+	if !ends[0].Background || ends[1].Background || ends[1].Note != "noticed" {
+		t.Errorf("the turns ended as %+v", ends)
+	}
+}
