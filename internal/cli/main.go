@@ -47,6 +47,9 @@ func Run(args []string, env Env) int {
 		err = fault.New(fault.Interrupted, "interrupted")
 	}
 	printError(env, err)
+	if status, ok := errors.AsType[exitStatus](err); ok {
+		return int(status)
+	}
 	return fault.ExitCode(err)
 }
 

@@ -26,6 +26,24 @@ func printJSON(w io.Writer, v any) error {
 	return nil
 }
 
+// say prints a line of result; nothing for "".
+func (e Env) say(line string) error {
+	if line == "" {
+		return nil
+	}
+	_, err := fmt.Fprintln(e.Stdout, line)
+	return err
+}
+
+// line prints one line, cut where the terminal ends.
+func (e Env) line(text string) error {
+	if limit := e.width(); limit > 0 {
+		text = ansi.Truncate(text, limit, "…")
+	}
+	_, err := fmt.Fprintln(e.Stdout, text)
+	return err
+}
+
 // width is how many columns the reader has; 0 if nothing says so, and then nothing is cut.
 func (e Env) width() int {
 	f, ok := e.Stdout.(*os.File)

@@ -7,7 +7,12 @@ func verbs(env Env) []*cobra.Command {
 	return []*cobra.Command{
 		newInitCommand(env), newUpCommand(env), newDownCommand(env), newDispatchCommand(env),
 		newLsCommand(env),
-		newConfigCommand(env), newSchemaCommand(env), newDoctorCommand(env), newVersionCommand(env), newCompletionCommand(env),
+		newShowCommand(env), newStatusCommand(env), newWaitCommand(env), newAttachCommand(env), newLogsCommand(env), newDiffCommand(env), newChecksCommand(env),
+		newEventsCommand(env), newWhyCommand(env),
+		newSendCommand(env), newAnswerCommand(env), newInterruptCommand(env),
+		newStopCommand(env), newRetryCommand(env), newRmCommand(env), newRestoreCommand(env),
+		newCheckCommand(env), newDoneCommand(env), newNoteCommand(env), newAskCommand(env),
+		newDemoCommand(env), newConfigCommand(env), newSchemaCommand(env), newDoctorCommand(env), newVersionCommand(env), newCompletionCommand(env),
 		newKeepCommand(env), newSuperviseCommand(env),
 	}
 }

@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"muster/internal/control"
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/store"
+)
+
+const checksHelp = `Show the rounds of checks of a task: what was judged, and the verdicts.
+
+  muster checks t3
+  muster checks t3 --log test          all that the check "test" said in the newest round
+  muster checks t3 --log test --round 1`
+
+type checksOptions struct {
+	log   string
+	round int
+	json  bool
+}
+
+func newChecksCommand(env Env) *cobra.Command {
+	var o checksOptions
+	c := verb(&cobra.Command{
+		Use: "checks ID", Short: "Show the verdicts of a task's checks", Long: checksHelp, Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withControl(cmd.Context(), env, func(c *control.Control) error {
+				d, err := control.Get(cmd.Context(), c, control.Detail{Ref: args[0]})
+				if err != nil {
+					return err
+				}
+				return checks(env, d, o)
+			})
+		},
+	}, groupLook)
+	c.Flags().StringVar(&o.log, "log", "", "print all that this check said")
+	c.Flags().IntVar(&o.round, "round", 0, "of this round (default: the newest)")
+	c.Flags().BoolVar(&o.json, "json", false, "print JSON: an array of rounds")
+	return c
+}
+
+func checks(env Env, d control.TaskDetail, o checksOptions) error {
+	rounds := d.Rounds
+	if o.round != 0 {
+		rounds = slices.DeleteFunc(slices.Clone(rounds), func(r store.RoundRow) bool { return r.Round != o.round })
+		if len(rounds) == 0 {
+			return fault.New(fault.NotFound, "%s has no round %d", d.Task.ID, o.round).WithHint("`muster checks %s` lists them.", d.Task.ID)
+		}
+	}
+	switch {
+	case o.log != "":
+		r, err := checkResult(d.Task.ID, rounds, o.log)
+		if err != nil {
+			return err
+		}
+		return printLog(env, r.Log)
+	case o.json:
+		return printJSON(env.Stdout, orEmpty(rounds))
+	case len(d.Task.Spec.Checks) == 0:
+		return env.say("This task has no checks: its work is taken as it is.")
+	case len(rounds) == 0:
+		return env.say("No round has been judged yet.")
+	}
+	for i, r := range rounds {
+		if i > 0 {
+			_, _ = fmt.Fprintln(env.Stdout)
+		}
+		if err := printRound(env, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkResult finds the newest result of a check that has a log.
+func checkResult(id event.TaskID, rounds []store.RoundRow, name string) (event.CheckResult, error) {
+	for _, r := range slices.Backward(rounds) {
+		for _, c := range r.Results {
+			if c.Name == name && c.Log != "" {
+				return c, nil
+			}
+		}
+	}
+	return event.CheckResult{}, fault.New(fault.NotFound, "no round of %s has a check %q", id, name).WithHint("`muster checks %s` lists them.", id)
+}
+
+func printRound(env Env, r store.RoundRow) error {
+	head := fmt.Sprintf("Round %d, %s ago", r.Round, ago(r.Time, env.Now()))
+	if r.Tree != "" {
+		head += ", tree " + shortHash(r.Tree)
+	}
+	for _, mark := range []struct {
+		set  bool
+		text string
+	}{{r.Reused, "the verdicts of the round before, for the same tree"}, {r.Void != "", "void: " + r.Void}, {r.Moved, "void: the work changed while it was judged"}} {
+		if mark.set {
+			head += ", " + mark.text
+		}
+	}
+	if err := env.line(clean(head, 400)); err != nil {
+		return err
+	}
+	var rows [][]string
+	for _, c := range r.Results {
+		rows = append(rows, []string{"  " + c.Name, verdict(env, c), c.Duration.Round(10 * time.Millisecond).String(), clean(c.Run, 200)})
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return env.table([]string{"  CHECK", "VERDICT", "TOOK", "COMMAND"}, rows)
+}
+
+func verdict(env Env, c event.CheckResult) string {
+	text := resultText(c)
+	if !env.colour() {
+		return text
+	}
+	if c.Green() {
+		return "\x1b[32m" + text + "\x1b[0m"
+	}
+	return "\x1b[31m" + text + "\x1b[0m"
+}
+
+// printLog prints a file of output for people.
+func printLog(env Env, path string) error {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fault.Wrap(fault.NotFound, err, "the output is gone").WithHint("It goes when a task is removed.")
+	}
+	if err != nil {
+		return fault.Wrap(fault.Failed, err, "read the output")
+	}
+	defer func() { _ = f.Close() }()
+	w := env.forPeople()
+	if _, err := io.Copy(w, f); err != nil {
+		return fmt.Errorf("print %s: %w", path, err)
+	}
+	return w.Close()
+}

@@ -1,0 +1,18 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"muster/internal/event"
+)
+
+const doneHelp = `Say that the task is done; the agent then ends its turn, and its checks decide.
+
+  muster done
+  muster done "all tests of package auth pass"`
+
+func newDoneCommand(env Env) *cobra.Command {
+	return newReportCommand(env, &cobra.Command{
+		Use: "done [NOTE]", Short: "Say that the task is done", Long: doneHelp, Args: cobra.ArbitraryArgs,
+	}, event.RecordDone, "Noted: done. End your turn now; the checks run then.")
+}

@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"muster/internal/control"
+	"muster/internal/event"
+	"muster/internal/fault"
+)
+
+const eventsHelp = `Print the log: all that ever happened, oldest first. With --json each event is one object on a line.
+
+  muster events --task t3
+  muster events -f --json --kind task.moved | jq -r '[.task, .data.to] | @tsv'`
+
+type eventsOptions struct {
+	follow bool
+	task   string
+	after  int64
+	kinds  []string
+	json   bool
+}
+
+func newEventsCommand(env Env) *cobra.Command {
+	var o eventsOptions
+	c := verb(&cobra.Command{
+		Use: "events", Short: "Print the log of all that happened", Long: eventsHelp, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withControl(cmd.Context(), env, func(c *control.Control) error { return events(cmd.Context(), env, c, o) })
+		},
+	}, groupLook)
+	c.Flags().BoolVarP(&o.follow, "follow", "f", false, "go on with what happens, until Ctrl-C")
+	c.Flags().StringVar(&o.task, "task", "", "only of this task")
+	c.Flags().Int64Var(&o.after, "after", 0, "only events after this sequence number")
+	c.Flags().StringSliceVar(&o.kinds, "kind", nil, "only of these kinds, such as task.moved")
+	c.Flags().BoolVar(&o.json, "json", false, "print one JSON object a line")
+	return c
+}
+
+func events(ctx context.Context, env Env, c *control.Control, o eventsOptions) error {
+	kinds, err := eventKinds(o.kinds)
+	if err != nil {
+		return err
+	}
+	var id event.TaskID
+	if o.task != "" {
+		t, err := control.Get(ctx, c, control.One{Ref: o.task})
+		if err != nil {
+			return err
+		}
+		id = t.ID
+	}
+	past, err := control.Get(ctx, c, control.Events{After: o.after, Task: string(id), Kinds: kinds})
+	if err != nil {
+		return err
+	}
+	last := o.after
+	for e, err := range past {
+		if err != nil {
+			return err
+		}
+		if err := printEvent(env, e, o.json); err != nil {
+			return err
+		}
+		last = e.Seq
+	}
+	if !o.follow {
+		return nil
+	}
+	for e, err := range c.Watch(ctx, last, id) {
+		if err != nil {
+			return err
+		}
+		if len(kinds) > 0 && !slices.Contains(kinds, e.Kind()) {
+			continue
+		}
+		if err := printEvent(env, e, o.json); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// eventKinds refuses kinds that there are not: a filter with a slip would match nothing, and look like peace.
+func eventKinds(words []string) ([]event.Kind, error) {
+	known := event.Kinds()
+	var out []event.Kind
+	for _, w := range words {
+		if !slices.Contains(known, event.Kind(w)) {
+			slices.Sort(known)
+			return nil, fault.New(fault.Usage, "--kind: there is no kind %q", w).WithHint("The kinds are: %v", known)
+		}
+		out = append(out, event.Kind(w))
+	}
+	return out, nil
+}
+
+func printEvent(env Env, e event.Event, asJSON bool) error {
+	if asJSON {
+		line, err := json.Marshal(e)
+		if err != nil {
+			return fmt.Errorf("print event %d: %w", e.Seq, err)
+		}
+		_, err = fmt.Fprintf(env.Stdout, "%s\n", line)
+		return err
+	}
+	task := string(e.Task)
+	if task == "" {
+		task = "-"
+	}
+	return env.line(fmt.Sprintf("%6d  %s  %-5s %-20s %s", e.Seq, e.Time.Local().Format(time.DateTime), task, clean(string(e.Kind()), 40), tell(e)))
+}

@@ -1,0 +1,18 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"muster/internal/event"
+)
+
+const noteHelp = `Say in a few words where the work stands; people read it in ` + "`muster ls`" + `.
+
+  muster note "reading the failing test"
+  muster note "3 of 7 packages ported"`
+
+func newNoteCommand(env Env) *cobra.Command {
+	return newReportCommand(env, &cobra.Command{
+		Use: "note TEXT", Short: "Say where the work stands", Long: noteHelp, Args: cobra.MinimumNArgs(1),
+	}, event.RecordWorking, "")
+}

@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"muster/internal/control"
+	"muster/internal/event"
+	"muster/internal/fault"
+)
+
+const restoreHelp = `Bring the kept work of a task back into its worktree, as it was: branch, what was staged, and all that was
+not committed. Work is kept when a task is stopped or removed, and before anything else that would lose
+it. Where several states are kept, name one with --ref; without it they are listed.
+
+  muster restore t3
+  muster restore t3 --ref refs/muster/keep/t3/2`
+
+// restored is what `restore --json` prints.
+type restored struct {
+	Task     event.TaskID `json:"task"`
+	Ref      string       `json:"ref"`
+	Restored bool         `json:"restored"` // false: it is asked for, and happens at the next up
+	Worktree string       `json:"worktree"`
+}
+
+func newRestoreCommand(env Env) *cobra.Command {
+	var ref string
+	var asJSON bool
+	c := verb(&cobra.Command{
+		Use: "restore ID", Short: "Bring kept work back into its worktree", Long: restoreHelp, Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := taskID(args[0])
+			if err != nil {
+				return err
+			}
+			r, err := restore(cmd.Context(), env, id, ref)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(env.Stdout, r)
+			}
+			return env.say(r.Worktree)
+		},
+	}, groupEnd)
+	c.Flags().StringVar(&ref, "ref", "", "which kept work, where there are several")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func restore(ctx context.Context, env Env, id event.TaskID, ref string) (restored, error) {
+	t, err := findTask(ctx, env, string(id))
+	if err != nil {
+		return restored{}, err
+	}
+	if ref == "" && len(t.Kept) > 1 {
+		return restored{}, fault.New(fault.Conflict, "%s has several kept works, the newest last:\n  %s", id, strings.Join(t.Kept, "\n  ")).
+			WithHint("Name one: muster restore %s --ref %s", id, t.Kept[len(t.Kept)-1])
+	}
+	if ref == "" && len(t.Kept) == 1 {
+		ref = t.Kept[0]
+	}
+	out, err := request(ctx, env, control.Restore{Task: id, Ref: ref})
+	r := restored{Task: id, Ref: ref}
+	if err != nil || env.down() {
+		return r, err
+	}
+	err = awaitOutcome(ctx, env, out.Seq, id, event.ActRestore, func(e event.Event) bool {
+		p, ready := e.Data.(event.WorktreeReady)
+		if ready {
+			r.Worktree, r.Restored = p.Path, true
+		}
+		return ready
+	})
+	if err == nil && !r.Restored {
+		err = fmt.Errorf("restore %s: no worktree came of it", id)
+	}
+	return r, err
+}

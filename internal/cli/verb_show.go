@@ -1,0 +1,297 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"muster/internal/control"
+	"muster/internal/event"
+	"muster/internal/store"
+)
+
+const showHelp = `Show everything about a task: where it stands and why, what to do about it, its agent, its work, its
+checks and its messages.
+
+  muster show t3
+  muster show t3 --json | jq .next`
+
+// shown is a task with all that belongs to it: what `show --json` prints. Its first fields are those of `ls`.
+type shown struct {
+	store.Summary
+	Prompt        string                  `json:"prompt"`
+	Kind          string                  `json:"kind"`
+	Model         string                  `json:"model"`
+	Publish       event.Publish           `json:"publish"`
+	Limits        limits                  `json:"limits"`
+	Checks        []event.Check           `json:"checks"` // empty: its work is taken unchecked
+	Conversation  string                  `json:"conversation"`
+	Generations   []store.AttemptRow      `json:"generations"`
+	CheckRounds   []store.RoundRow        `json:"check_rounds"`
+	Messages      []store.MessageRow      `json:"messages"`
+	Deadlines     []store.SummaryDeadline `json:"deadlines"`
+	Kept          []string                `json:"kept"`   // refs, oldest first
+	Acting        []event.Action          `json:"acting"` // what muster is doing for it now
+	PublishedWork *event.WorkPublished    `json:"published_work"`
+	Next          []string                `json:"next"` // commands that take it on
+}
+
+type limits struct {
+	Attempts int     `json:"attempts"`
+	Respawns int     `json:"respawns"`
+	Rounds   int     `json:"rounds"`
+	Timeout  float64 `json:"timeout_s"`
+	Wait     float64 `json:"wait_s"`
+}
+
+func newShowCommand(env Env) *cobra.Command {
+	var asJSON bool
+	c := verb(&cobra.Command{
+		Use: "show ID", Short: "Show everything about a task", Long: showHelp, Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withControl(cmd.Context(), env, func(c *control.Control) error {
+				d, err := control.Get(cmd.Context(), c, control.Detail{Ref: args[0]})
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return printJSON(env.Stdout, showOf(d))
+				}
+				return printDetail(env, d)
+			})
+		},
+	}, groupLook)
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON: the fields of `ls`, and more")
+	return c
+}
+
+func showOf(d control.TaskDetail) shown {
+	t := d.Task
+	s := shown{
+		Summary: d.Summary, Prompt: d.Prompt, Kind: t.Spec.Kind, Model: t.Spec.Model, Publish: t.Spec.Publish,
+		Limits: limits{
+			Attempts: t.Spec.Attempts, Respawns: t.Spec.Respawns, Rounds: t.Spec.Rounds,
+			Timeout: t.Spec.Timeout.Seconds(), Wait: t.Spec.WaitLimit.Seconds(),
+		},
+		Checks: orEmpty(t.Spec.Checks), Conversation: t.Conversation, Generations: orEmpty(d.Attempts),
+		CheckRounds: orEmpty(d.Rounds), Messages: orEmpty(d.Messages), Deadlines: []store.SummaryDeadline{},
+		Kept: orEmpty(t.Kept), Acting: orEmpty(t.Open), PublishedWork: t.Published, Next: orEmpty(nextSteps(t)),
+	}
+	for _, dl := range t.Deadlines {
+		s.Deadlines = append(s.Deadlines, store.SummaryDeadline{Name: dl.Name, At: dl.At.UTC()})
+	}
+	return s
+}
+
+// orEmpty makes of no list an empty one: scripts shall find [] and never null.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// page collects what is shown of one task.
+type page struct {
+	env Env
+	now time.Time
+	b   strings.Builder
+}
+
+// field is a line with a label; nothing if there is no text. Further lines of the text stand below it.
+func (p *page) field(label, text string) {
+	for line := range strings.Lines(strings.TrimSpace(text)) {
+		fmt.Fprintf(&p.b, "  %-10s %s\n", label, clean(strings.TrimRight(line, "\n"), 1000))
+		label = ""
+	}
+}
+
+func (p *page) head(text string) { p.b.WriteString("\n" + text + "\n") }
+
+func (p *page) flush() error {
+	_, err := io.WriteString(p.env.Stdout, p.b.String())
+	p.b.Reset()
+	return err
+}
+
+func printDetail(env Env, d control.TaskDetail) error {
+	p := &page{env: env, now: env.Now()}
+	p.state(d)
+	p.work(d)
+	if err := p.flush(); err != nil {
+		return err
+	}
+	for _, part := range []func(control.TaskDetail) error{p.generations, p.rounds, p.messages} {
+		if err := part(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// state is where the task stands, why, and what to do about it.
+func (p *page) state(d control.TaskDetail) {
+	t := d.Task
+	fmt.Fprintf(&p.b, "%s  %s  %s for %s\n", t.ID, clean(t.Spec.Name, 60), paint(p.env, t.State), ago(t.ChangedAt, p.now))
+	if t.Removed {
+		p.field("removed", "only its branch and its events are left")
+	}
+	if t.Stopping && !t.State.Final() {
+		p.field("stopping", "it ends as soon as its work is kept")
+	}
+	p.field("why", strings.TrimSpace(strings.TrimPrefix(string(t.Reason)+": "+t.Detail, ": ")))
+	if r := t.Request; r != nil {
+		p.field("asks", requestLine(*r))
+		for i, o := range r.Options {
+			p.field("", fmt.Sprintf("%d  %s", i+1, o))
+		}
+	}
+	p.field("next", strings.Join(nextSteps(t), "\n"))
+	p.field("note", t.Note)
+	for _, a := range t.Open {
+		p.field("doing", actionText(a))
+	}
+	for _, dl := range t.Deadlines {
+		p.field("deadline", fmt.Sprintf("%s %s", dl.Name, until(dl.At, p.now)))
+	}
+}
+
+// requestLine is a request without its options, which are listed below it.
+func requestLine(r event.RequestOpened) string {
+	r.Options = nil
+	return requestText(r)
+}
+
+// until is a time to come, as people say it.
+func until(at, now time.Time) string {
+	if at.Before(now) {
+		return "is over"
+	}
+	return "in " + short(at.Sub(now))
+}
+
+// work is what was asked for, by whom it is done and where it lies.
+func (p *page) work(d control.TaskDetail) {
+	t := d.Task
+	p.field("prompt", first(t.Spec.Summary, firstLine(d.Prompt)))
+	agent := t.Spec.Agent
+	if t.Spec.Model != "" {
+		agent += " (" + t.Spec.Model + ")"
+	}
+	if t.Gen > 0 {
+		agent += fmt.Sprintf(", attempt %d of %d, generation %d", t.Attempt, t.Spec.Attempts, t.Gen)
+	}
+	p.field("agent", agent)
+	if t.Session != "" && !t.Removed {
+		p.field("session", t.Session+"   (muster attach "+string(t.ID)+")")
+	}
+	p.field("repo", t.Spec.Repo)
+	base := t.Spec.Base
+	if t.Base != "" {
+		base += " (" + shortHash(t.Base) + ")"
+	}
+	p.field("base", base)
+	p.field("branch", t.Branch)
+	p.field("worktree", t.Worktree)
+	p.field("publish", publishText(d))
+	for _, ref := range t.Kept {
+		p.field("kept", ref)
+	}
+	if len(t.Spec.After) > 0 {
+		p.field("after", strings.Join(asStrings(t.Spec.After), " "))
+	}
+	p.field("checks", checksText(d))
+	u := t.TotalUsage()
+	if u != (event.Usage{}) {
+		p.field("usage", usageText(u))
+	}
+}
+
+func publishText(d control.TaskDetail) string {
+	text := string(d.Task.Spec.Publish)
+	if w := d.Task.Published; w != nil && w.Commit != "" {
+		text += fmt.Sprintf(": %s at %s", first(w.URL, w.Branch), shortHash(w.Commit))
+	}
+	return text
+}
+
+func checksText(d control.TaskDetail) string {
+	if len(d.Task.Spec.Checks) == 0 {
+		return "no checks: its work is taken as it is"
+	}
+	var names []string
+	for _, c := range d.Task.Spec.Checks {
+		names = append(names, c.Name)
+	}
+	return fmt.Sprintf("%s; %d of %d rounds used", strings.Join(names, ", "), d.Task.Rounds.Spent, d.Task.Spec.Rounds)
+}
+
+func asStrings[T ~string](all []T) []string {
+	out := make([]string, len(all))
+	for i, s := range all {
+		out[i] = string(s)
+	}
+	return out
+}
+
+// shortHash is a commit or tree as people read it.
+func shortHash(h string) string { return h[:min(len(h), 9)] }
+
+func (p *page) generations(d control.TaskDetail) error {
+	if len(d.Attempts) == 0 {
+		return nil
+	}
+	p.head("Generations")
+	if err := p.flush(); err != nil {
+		return err
+	}
+	var rows [][]string
+	for _, a := range d.Attempts {
+		began, ended, how := a.StartedAt, "runs", ""
+		if !a.ExitedAt.IsZero() {
+			ended = short(a.ExitedAt.Sub(began))
+			exit := 0
+			if a.Exit != nil {
+				exit = *a.Exit
+			}
+			how = exitText(a.Cause, exit, a.Signal, a.Exit != nil || a.Signal != 0)
+		}
+		resumed := ""
+		if a.Resume {
+			resumed = ", resumed"
+		}
+		rows = append(rows, []string{
+			fmt.Sprintf("  %d", a.Gen), fmt.Sprint(a.Attempt), ago(began, p.now) + " ago", ended, clean(whyText(a.Why)+resumed, 60), clean(how, 100),
+		})
+	}
+	return p.env.table([]string{"  GEN", "ATTEMPT", "BEGAN", "RAN", "WHY", "END"}, rows)
+}
+
+func (p *page) rounds(d control.TaskDetail) error {
+	if len(d.Rounds) == 0 {
+		return nil
+	}
+	p.head("Rounds")
+	for _, r := range d.Rounds {
+		fmt.Fprintf(&p.b, "  %d  %s ago  %s\n", r.Round, ago(r.Time, p.now), clean(roundText(r.RoundFinished), 300))
+	}
+	return p.flush()
+}
+
+func (p *page) messages(d control.TaskDetail) error {
+	if len(d.Messages) == 0 {
+		return nil
+	}
+	p.head("Messages")
+	if err := p.flush(); err != nil {
+		return err
+	}
+	var rows [][]string
+	for _, m := range d.Messages {
+		rows = append(rows, []string{"  " + string(m.ID), string(m.State), ago(m.At, p.now) + " ago", clean(whyText(m.Why), 40), clean(firstLine(m.Text), 200)})
+	}
+	return p.env.table([]string{"  ID", "STATE", "QUEUED", "WHY", "TEXT"}, rows)
+}

@@ -1,0 +1,185 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"muster/internal/control"
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/host"
+	"muster/internal/store"
+)
+
+const statusHelp = `Show the fleet's health. The exit code is 1 when tasks are live and nobody looks after them.
+
+  muster status
+  muster status --json | jq .supervisor.running`
+
+// health is what `status --json` prints.
+type health struct {
+	Healthy    bool                `json:"healthy"`
+	Home       string              `json:"home"`
+	Down       bool                `json:"down"` // it was told to be down
+	Supervisor supervisorHealth    `json:"supervisor"`
+	Tmux       tmuxHealth          `json:"tmux"`
+	Gate       string              `json:"gate"` // why nothing new starts
+	Tasks      map[event.State]int `json:"tasks"`
+	Live       int                 `json:"live"`    // neither ended nor parked
+	Watched    int                 `json:"watched"` // agents' processes that somebody has to look after
+	Slots      int                 `json:"slots"`
+	SlotsUsed  int                 `json:"slots_used"`
+	MemoryFree uint64              `json:"memory_free"` // bytes
+	DiskFree   uint64              `json:"disk_free"`   // bytes, where the state lies
+}
+
+type supervisorHealth struct {
+	Running bool      `json:"running"`
+	PID     int       `json:"pid,omitempty"`
+	Version string    `json:"version,omitempty"`
+	Since   time.Time `json:"since,omitzero"`
+	Stopped string    `json:"stopped,omitempty"` // why the last one ended
+}
+
+type tmuxHealth struct {
+	Running bool      `json:"running"`
+	PID     int       `json:"pid,omitempty"`
+	Version string    `json:"version,omitempty"`
+	Since   time.Time `json:"since,omitzero"`
+	Socket  string    `json:"socket"`
+}
+
+func newStatusCommand(env Env) *cobra.Command {
+	var asJSON bool
+	c := verb(&cobra.Command{
+		Use: "status", Short: "Show the fleet's health (`status set` is for agents)", Long: statusHelp, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			h, err := readHealth(cmd.Context(), env)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				err = printJSON(env.Stdout, h)
+			} else {
+				err = printHealth(env, h)
+			}
+			if err == nil && !h.Healthy {
+				err = quiet(fault.Failed)
+			}
+			return err
+		},
+	}, groupLook)
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.AddCommand(newStatusSetCommand(env))
+	return c
+}
+
+func readHealth(ctx context.Context, env Env) (health, error) {
+	f, err := openFleet(env)
+	if err != nil {
+		return health{}, err
+	}
+	var of control.FleetHealth
+	var tasks []store.Summary
+	err = withControl(ctx, env, func(c *control.Control) (err error) {
+		if of, err = control.Get(ctx, c, control.Health{}); err != nil {
+			return err
+		}
+		tasks, err = control.Get(ctx, c, control.Tasks{})
+		return err
+	})
+	if err != nil {
+		return health{}, err
+	}
+	s := of.Fleet.Supervisor
+	h := health{
+		Home: string(f.home), Down: env.down(), Gate: of.Fleet.Gate, Tasks: of.Counts, Slots: f.slots(),
+		Supervisor: supervisorHealth{Running: of.Running, PID: s.PID, Version: s.Version, Since: s.At, Stopped: s.Stopped},
+		Tmux:       tmuxHealth{Socket: f.server().Socket()},
+	}
+	if !of.Running {
+		h.Supervisor.PID, h.Supervisor.Since = 0, time.Time{}
+	}
+	for _, t := range tasks {
+		if t.Slot {
+			h.SlotsUsed++
+		}
+		if !t.State.Final() && t.State != event.Parked {
+			h.Live++
+		}
+		if runs(t.State) {
+			h.Watched++
+		}
+	}
+	h.Healthy = of.Running || h.Live == 0
+	if id, err := f.server().Identity(ctx); err == nil {
+		h.Tmux.Running, h.Tmux.PID, h.Tmux.Version, h.Tmux.Since = true, id.PID, id.Version, id.Started
+	}
+	if mem, err := host.Mem(); err == nil {
+		h.MemoryFree = mem.Available
+	}
+	if d, err := host.DiskAt(string(f.home)); err == nil {
+		h.DiskFree = d.Free
+	}
+	return h, nil
+}
+
+// runs tells whether a task in this state has a process that somebody has to look after.
+func runs(s event.State) bool {
+	return slices.Contains([]event.State{
+		event.Preparing, event.Starting, event.Working, event.Waiting, event.Stalled, event.Limited, event.Checking, event.Publishing,
+	}, s)
+}
+
+// stateOrder is how states are listed: as a task goes through them.
+func stateOrder() []event.State {
+	return []event.State{
+		event.Queued, event.Blocked, event.Preparing, event.Starting, event.Working, event.Waiting, event.Stalled, event.Limited,
+		event.Checking, event.Publishing, event.InReview, event.Parked, event.Done, event.Failed, event.Cancelled,
+	}
+}
+
+func printHealth(env Env, h health) error {
+	now := env.Now()
+	p := &page{env: env, now: now}
+	p.field("supervisor", supervisorText(h, now))
+	tmux := "no server: " + h.Tmux.Socket
+	if h.Tmux.Running {
+		tmux = fmt.Sprintf("version %s, process %d, up for %s: %s", h.Tmux.Version, h.Tmux.PID, ago(h.Tmux.Since, now), h.Tmux.Socket)
+	}
+	p.field("tmux", tmux)
+	p.field("gate", first(h.Gate, "open: tasks may start"))
+	var counts []string
+	for _, s := range stateOrder() {
+		if n := h.Tasks[s]; n > 0 {
+			counts = append(counts, fmt.Sprintf("%d %s", n, s))
+		}
+	}
+	p.field("tasks", first(strings.Join(counts, ", "), "none"))
+	p.field("slots", fmt.Sprintf("%d of %d in use, %d agents to be looked after", h.SlotsUsed, h.Slots, h.Watched))
+	p.field("memory", gib(h.MemoryFree)+" free")
+	p.field("disk", fmt.Sprintf("%s free at %s", gib(h.DiskFree), h.Home))
+	if !h.Healthy {
+		p.field("next", "muster up")
+	}
+	return p.flush()
+}
+
+func supervisorText(h health, now time.Time) string {
+	switch {
+	case h.Supervisor.Running:
+		return fmt.Sprintf("up for %s, version %s, process %d", ago(h.Supervisor.Since, now), h.Supervisor.Version, h.Supervisor.PID)
+	case !h.Healthy:
+		return fmt.Sprintf("NOT RUNNING, and nobody looks after %d live tasks", h.Live)
+	case h.Down:
+		return "down, as it was told"
+	}
+	return "not running; there is nothing to look after"
+}
+
+func gib(n uint64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }

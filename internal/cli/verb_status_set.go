@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"muster/internal/event"
+	"muster/internal/fault"
+)
+
+const statusSetHelp = `Say what the agent is doing: append a record to its status file, as any program may do by itself with
+echo '{"state":"working"}' >> "$MUSTER_STATUS_FILE". This verb checks it first.
+
+  muster status set working --note "running the tests"
+  muster status set limited --until 2026-01-02T06:00:00Z`
+
+// statusSetOptions are the flags of status set.
+type statusSetOptions struct {
+	note, reason, errorKind, until, message, tool string
+	usage                                         event.Usage
+	json                                          bool
+}
+
+func (o *statusSetOptions) addFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.note, "note", "", "a short text for people")
+	f.StringVar(&o.reason, "reason", "", "with waiting: permission, question or dialog")
+	f.StringVar(&o.errorKind, "error", "", "with error: rate_limit, overloaded, auth, billing, network, invalid_request, context_full, other")
+	f.StringVar(&o.until, "until", "", "with limited: when the limit ends, RFC 3339")
+	f.StringVar(&o.message, "message", "", "the muster message that this acknowledges, such as m3")
+	f.StringVar(&o.tool, "tool", "", "the tool in use")
+	f.Int64Var(&o.usage.InputTokens, "input-tokens", 0, "tokens read so far by this conversation")
+	f.Int64Var(&o.usage.OutputTokens, "output-tokens", 0, "tokens written so far by this conversation")
+	f.Float64Var(&o.usage.CostUSD, "cost-usd", 0, "what this conversation has cost so far, in US dollars")
+	f.BoolVar(&o.json, "json", false, "print the record as JSON")
+}
+
+func newStatusSetCommand(env Env) *cobra.Command {
+	var o statusSetOptions
+	c := verb(&cobra.Command{
+		Use: "set STATE", Short: "Say what the agent is doing (for agents, in their own shell)", Long: statusSetHelp + "\n" + exitHelp, Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			s, err := agentShell(env, "status set")
+			if err != nil {
+				return err
+			}
+			r, err := o.record(args[0])
+			if err != nil {
+				return err
+			}
+			if err := s.report(env, r); err != nil {
+				return err
+			}
+			if o.json {
+				return printJSON(env.Stdout, r)
+			}
+			return nil
+		},
+	}, "")
+	o.addFlags(c.Flags())
+	return c
+}
+
+func (o statusSetOptions) record(state string) (event.Record, error) {
+	r := event.Record{
+		State: event.RecordState(state), Note: o.note, Reason: event.WaitReason(o.reason), Error: event.ErrorKind(o.errorKind),
+		Message: event.MessageID(o.message), Tool: o.tool,
+	}
+	if o.usage != (event.Usage{}) {
+		r.Usage = &o.usage
+	}
+	if o.until != "" {
+		at, err := time.Parse(time.RFC3339, o.until)
+		if err != nil {
+			return r, fault.New(fault.Usage, "--until: %q is not a time", o.until).WithHint("Write it as 2026-01-02T06:00:00Z.")
+		}
+		r.Until = at.UTC()
+	}
+	return r, nil
+}

@@ -1,0 +1,187 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"muster/internal/control"
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/life"
+)
+
+const waitHelp = `Wait until tasks are over. It ends at once with exit code 4 when one of them parks, because then a
+person is asked for.
+
+  muster wait t3 t4 --timeout 2h
+  muster wait --any t3 t4 && echo "one is done"
+
+Exit codes of wait: 0 all are done, 1 one failed or was cancelled, 4 one is parked, 5 timed out.`
+
+type waitOptions struct {
+	timeout string
+	any     bool
+	json    bool
+}
+
+func newWaitCommand(env Env) *cobra.Command {
+	var o waitOptions
+	c := verb(&cobra.Command{
+		Use: "wait ID…", Short: "Wait until tasks are over", Long: waitHelp, Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withControl(cmd.Context(), env, func(c *control.Control) error { return wait(cmd.Context(), env, c, o, args) })
+		},
+	}, groupLook)
+	c.Flags().StringVar(&o.timeout, "timeout", "", "wait no longer than this, such as 90s or 2h (default: without end)")
+	c.Flags().BoolVar(&o.any, "any", false, "until the first of them is over")
+	c.Flags().BoolVar(&o.json, "json", false, "print JSON: the id and state of each")
+	return c
+}
+
+// waited is what has become of one task.
+type waited struct {
+	Task   event.TaskID `json:"task"`
+	State  event.State  `json:"state"`
+	Reason event.Reason `json:"reason"`
+	Detail string       `json:"detail"`
+}
+
+// waiter holds the tasks that are waited for.
+type waiter struct {
+	env   Env
+	any   bool
+	order []event.TaskID
+	tasks map[event.TaskID]waited
+}
+
+func wait(ctx context.Context, env Env, c *control.Control, o waitOptions, refs []string) error {
+	var limit time.Duration
+	if err := parseDuration("timeout", o.timeout, &limit); err != nil {
+		return err
+	}
+	h, err := control.Get(ctx, c, control.Health{}) // before the tasks are read, so that no event falls in between
+	if err != nil {
+		return err
+	}
+	w := waiter{env: env, any: o.any, tasks: map[event.TaskID]waited{}}
+	for _, ref := range refs {
+		t, err := control.Get(ctx, c, control.One{Ref: ref})
+		if err != nil {
+			return err
+		}
+		w.add(t)
+	}
+	if !h.Running && !w.over() {
+		_, _ = fmt.Fprintln(env.Stderr, "No supervisor looks after the tasks: nothing happens until `muster up`.")
+	}
+	err = w.follow(ctx, c, h.LastSeq, limit)
+	if o.json {
+		err = errors.Join(w.printJSON(), err)
+	}
+	return err
+}
+
+func (w *waiter) add(t life.Task) {
+	if _, twice := w.tasks[t.ID]; !twice {
+		w.order = append(w.order, t.ID)
+	}
+	w.tasks[t.ID] = waited{Task: t.ID, State: t.State, Reason: t.Reason, Detail: t.Detail}
+}
+
+// over tells whether the wait has its end.
+func (w *waiter) over() bool {
+	left := len(w.order)
+	for _, t := range w.tasks {
+		if t.State == event.Parked {
+			return true
+		}
+		if t.State.Final() {
+			left--
+		}
+	}
+	return left == 0 || w.any && left < len(w.order)
+}
+
+// follow waits for the end and gives the exit status.
+func (w *waiter) follow(ctx context.Context, c *control.Control, from int64, limit time.Duration) error {
+	watching := ctx
+	if limit > 0 {
+		var cancel context.CancelFunc
+		watching, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	if !w.over() {
+		task := event.TaskID("")
+		if len(w.order) == 1 {
+			task = w.order[0]
+		}
+		for e, err := range c.Watch(watching, from, task) {
+			if err != nil {
+				return err
+			}
+			w.take(e)
+			if w.over() {
+				break
+			}
+		}
+	}
+	switch {
+	case w.over():
+		return w.verdict()
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return fault.New(fault.Timeout, "not over within %s: %s", duration(limit), w.unfinished())
+}
+
+func (w *waiter) take(e event.Event) {
+	p, ok := e.Data.(event.TaskMoved)
+	if _, mine := w.tasks[e.Task]; !ok || !mine {
+		return
+	}
+	w.tasks[e.Task] = waited{Task: e.Task, State: p.To, Reason: p.Reason, Detail: p.Detail}
+	if f, ok := w.env.Stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		_, _ = fmt.Fprintf(w.env.Stderr, "%s  %s  %s\n", e.Task, p.To, clean(p.Detail, 200))
+	}
+}
+
+func (w *waiter) unfinished() string {
+	text := ""
+	for _, id := range w.order {
+		if t := w.tasks[id]; !t.State.Final() {
+			text += fmt.Sprintf(" %s is %s", id, t.State)
+		}
+	}
+	return text[1:]
+}
+
+// verdict gives the worst of the ends.
+func (w *waiter) verdict() error {
+	for _, id := range w.order {
+		if t := w.tasks[id]; t.State == event.Parked {
+			return fault.New(fault.Conflict, "%s is parked (%s): %s", id, t.Reason, clean(firstLine(t.Detail), 200)).
+				WithHint("`muster show %s` tells what to do.", id)
+		}
+	}
+	for _, id := range w.order {
+		if t := w.tasks[id]; t.State.Final() && t.State != event.Done {
+			return fault.New(fault.Failed, "%s is %s (%s): %s", id, t.State, t.Reason, clean(firstLine(t.Detail), 200)).
+				WithHint("`muster why %s` tells how that came.", id)
+		}
+	}
+	return nil
+}
+
+func (w *waiter) printJSON() error {
+	all := []waited{}
+	for _, id := range w.order {
+		all = append(all, w.tasks[id])
+	}
+	return printJSON(w.env.Stdout, all)
+}
