@@ -14,7 +14,6 @@ import (
 	"muster/internal/git"
 	"muster/internal/host"
 	"muster/internal/launch"
-	"muster/internal/run"
 	"muster/internal/store"
 	"muster/internal/tmux"
 )
@@ -82,7 +81,7 @@ func diagnose(ctx context.Context, env Env) []finding {
 	clean, _ := launch.Environ(env.Environ, nil)
 	v, err := tmux.Preflight(ctx, clean)
 	add("tmux", v.String(), err)
-	path, err := run.LookPath("git", clean)
+	path, err := git.Program(clean)
 	add("git", path, err)
 	f, err := openFleet(env)
 	add("state", string(f.home), err)

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"muster/internal/fault"
-	"muster/internal/run"
 )
 
 // Reader looks at one repository and changes no ref, index or file of it. (It may add objects, which nothing
@@ -46,9 +45,9 @@ func Open(ctx context.Context, dir string, opts ...Option) (*Repo, error) {
 	if r.env == nil {
 		r.env = environ(os.Environ())
 	}
-	program, err := run.LookPath("git", r.env)
+	program, err := Program(r.env)
 	if err != nil {
-		return nil, fault.Wrap(fault.Conflict, err, "no git on the PATH").WithHint("Install git 2.31 or newer.")
+		return nil, err
 	}
 	r.program = program
 	abs, err := filepath.Abs(dir)
