@@ -228,7 +228,15 @@ func (a agents) Look(_ context.Context, t life.Task, gen int, id event.MessageID
 			return fleet.TraceWaiting, a.box(t, gen).Ring()
 		}
 	}
-	return fleet.TraceNone, nil
+	if d != agent.DeliveryAbsent || gen != t.Gen {
+		return fleet.TraceNone, nil
+	}
+	// Handed out, and the agent's own book does not know it: whoever took it died before it could say it.
+	err = a.box(t, gen).Return(id)
+	if errors.Is(err, mail.ErrNotWaiting) {
+		return fleet.TraceNone, nil
+	}
+	return fleet.TraceWaiting, errors.Join(err, a.box(t, gen).Ring())
 }
 
 // Answer implements fleet.Agents.
