@@ -1,0 +1,146 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"muster/internal/cli"
+)
+
+// The test binary plays muster wherever it is called by that name, as the copies in <state>/bin are.
+func TestMain(m *testing.M) {
+	if strings.HasPrefix(filepath.Base(os.Args[0]), "muster") {
+		os.Exit(play(os.Args[1:]))
+	}
+	os.Exit(runAll(m))
+}
+
+// program is the one copy of the test binary that all fleets start from, under a name that makes it muster.
+var program = sync.OnceValues(func() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp("/tmp", "muster-e2e-bin-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "muster")
+	data, err := os.ReadFile(self)
+	if err != nil {
+		return "", err
+	}
+	return path, os.WriteFile(path, data, 0o700)
+})
+
+func runAll(m *testing.M) int {
+	path, err := program()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(filepath.Dir(path)) }()
+	return m.Run()
+}
+
+// raceLog is where the race detector of a fleet's supervisor writes; the harness fails the test for any.
+func raceLog(home string) string { return filepath.Join(home, "race") }
+
+// play is one call of muster.
+func play(args []string) int {
+	env, err := cli.OSEnv()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	verb := ""
+	if len(args) > 0 {
+		verb = args[0]
+	}
+	switch home := env.Getenv("MUSTER_HOME"); verb {
+	case "supervise":
+		if env.Getenv("GORACE") == "" {
+			err := syscall.Exec(env.Exe, os.Args, append(os.Environ(), "GORACE=log_path="+raceLog(home)))
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		env.Point = dying(home)
+	case "up":
+		env.Point = dying(home)
+	case "sim":
+		watchTwin(env.Getenv("MUSTER_SIM_LOG"), env.Getenv("MUSTER_TASK"))
+	}
+	return cli.Run(args, env)
+}
+
+// The harness writes into planFile where a supervisor has to die, as "act:3,outcome:5": at the third act that any
+// supervisor of this fleet comes to the end of, and at the fifth outcome. Each happens once: pointsFile holds all
+// points that were come past, over restarts.
+func planFile(home string) string   { return filepath.Join(home, "test-die") }
+func pointsFile(home string) string { return filepath.Join(home, "test-points") }
+
+// dying is Env.Point: it counts, and dies where the plan says.
+func dying(home string) func(string) {
+	var mu sync.Mutex // acts end in several workers
+	return func(name string) {
+		mu.Lock()
+		defer mu.Unlock()
+		plan, err := os.ReadFile(planFile(home))
+		if err != nil {
+			return
+		}
+		f, err := os.OpenFile(pointsFile(home), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			panic(err)
+		}
+		_, err = f.WriteString(name + "\n")
+		if err := errors.Join(err, f.Close()); err != nil {
+			panic(err)
+		}
+		here := fmt.Sprintf("%s:%d", name, countPoints(home)[name])
+		for p := range strings.SplitSeq(strings.TrimSpace(string(plan)), ",") {
+			if p == here {
+				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+				select {}
+			}
+		}
+	}
+}
+
+// countPoints tells how often each point was come past.
+func countPoints(home string) map[string]int {
+	n := map[string]int{}
+	data, _ := os.ReadFile(pointsFile(home))
+	for line := range strings.Lines(string(data)) {
+		n[strings.TrimSpace(line)]++
+	}
+	return n
+}
+
+// watchTwin looks, when a scripted agent begins, whether an earlier one of its task still lives: the kernel's word,
+// beside the intervals in the log.
+func watchTwin(log, task string) {
+	for _, l := range readSimLog(log) {
+		if l.word != "begin" || l.task != task || l.pid == os.Getpid() || !runs(l.pid, "sim") {
+			continue
+		}
+		appendLine(log, "TWIN "+task+" "+strconv.Itoa(l.pid)+" lives while "+strconv.Itoa(os.Getpid())+" begins")
+	}
+	appendLine(log, fmt.Sprintf("who %d %s", os.Getpid(), task))
+}
+
+func appendLine(path, line string) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return
+	}
+	_, _ = f.WriteString(line + "\n")
+	_ = f.Close()
+}

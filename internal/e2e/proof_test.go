@@ -1,0 +1,195 @@
+package e2e
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"muster/internal/control"
+	"muster/internal/event"
+	"muster/internal/life"
+)
+
+// process is one that runs on this machine.
+type process struct {
+	pid  int
+	argv []string
+	text string // argv, environment, program and working directory: whatever may name a fleet
+}
+
+// processes are all that belong to the fleet in any way: every path of it begins with its root, and nobody else's
+// does.
+func (f *Fleet) processes() []process {
+	return slices.DeleteFunc(allProcesses(), func(p process) bool {
+		return p.pid == os.Getpid() || !strings.Contains(p.text, f.root)
+	})
+}
+
+// end ends the fleet by muster's own means, and proves that nothing is left. Whatever the test has done to it, this
+// has to work.
+func (f *Fleet) end() {
+	defer f.wipe()
+	if f.t.Failed() {
+		f.dump()
+		return
+	}
+	f.finish()
+	f.nothingLeft()
+	if f.t.Failed() {
+		f.dump()
+	}
+}
+
+// finish stops and removes all tasks, and takes the fleet down.
+func (f *Fleet) finish() {
+	if _, err := os.Stat(f.home + "/muster.db"); err != nil {
+		return // it never began
+	}
+	f.up()
+	tasks, err := control.Get(context.Background(), f.control(), control.Tasks{All: true})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for _, s := range tasks {
+		if !s.Removed && !s.State.Final() && s.State != event.Parked {
+			f.do(control.Stop{Task: s.ID})
+		}
+	}
+	for _, s := range tasks {
+		f.until(s.ID, "rests", taskRests)
+		if !s.Removed {
+			f.do(control.Remove{Task: s.ID, Force: true})
+		}
+	}
+	for _, s := range tasks {
+		f.until(s.ID, "is removed", taskRemoved)
+	}
+	f.closeControl()
+	f.must("down", "--kill")
+}
+
+func taskRests(t life.Task) bool {
+	return (t.State.Final() || t.State == event.Parked) && len(t.Open) == 0 && !t.Agent.Live
+}
+
+func taskRemoved(t life.Task) bool { return t.Removed }
+
+// nothingLeft proves that nothing of the fleet is left, by the kernel's, git's and the file system's word alone.
+func (f *Fleet) nothingLeft() {
+	f.t.Helper()
+	var left []process
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if left = f.processes(); len(left) == 0 || time.Now().After(deadline) {
+			break
+		}
+	}
+	for _, p := range left {
+		f.t.Errorf("left running: %d %s", p.pid, strings.Join(p.argv, " "))
+	}
+	for _, l := range readSimLog(f.simLog) { // also what cleared its environment and left its session
+		if word, ok := strings.CutPrefix(l.word, "child:"); ok {
+			if pid, err := strconv.Atoi(word); err == nil && runs(pid, "sleep") {
+				f.t.Errorf("left running: %d, which an agent forked", pid)
+			}
+		}
+	}
+	if trees := f.git("worktree", "list", "--porcelain"); strings.Count(trees, "worktree ") != 1 {
+		f.t.Errorf("worktrees are left:\n%s", trees)
+	}
+	if refs := f.git("for-each-ref", "--format=%(refname)", "refs/muster/round"); refs != "" {
+		f.t.Errorf("refs of rounds are left:\n%s", refs)
+	}
+	if st := f.git("status", "--porcelain"); st != "" {
+		f.t.Errorf("the checkout was touched:\n%s", st)
+	}
+	f.filesLeft()
+	for _, l := range f.raceReports() {
+		f.t.Errorf("a race in a supervisor:\n%s", l)
+	}
+	f.tmpLeft()
+}
+
+// lasting are the files of a state directory that outlive all tasks; those of `bin` are looked at apart.
+var lasting = []string{
+	"muster.db", "muster.db-wal", "muster.db-shm", "config.toml", "lock", "keeper.lock", "start.lock", "down", "env",
+	"tmux.conf", "supervisor.log", "status/wake", "test-die", "test-points",
+}
+
+// filesLeft finds what no longer belongs into the state directory.
+func (f *Fleet) filesLeft() {
+	f.t.Helper()
+	err := filepath.WalkDir(f.home, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, _ := filepath.Rel(f.home, path)
+		switch {
+		case slices.Contains(lasting, name) || strings.HasPrefix(name, "checkslot.") || strings.HasPrefix(name, "race."):
+		case strings.HasPrefix(name, "bin/"):
+		case d.IsDir() && slices.Contains([]string{".", "bin", "status", "attempts", "worktrees"}, name):
+		default:
+			f.t.Errorf("left in the state directory: %s", name)
+		}
+		return nil
+	})
+	if err != nil {
+		f.t.Error(err)
+	}
+}
+
+// tmpLeft finds what was left in the fleet's temporary and home directories.
+func (f *Fleet) tmpLeft() {
+	f.t.Helper()
+	for _, dir := range []string{f.root + "/tmp", f.root + "/home"} {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			f.t.Error(err)
+		}
+		for _, e := range entries {
+			f.t.Errorf("left in %s: %s", dir, e.Name())
+		}
+	}
+}
+
+// raceReports are what the race detectors of the fleet's supervisors wrote.
+func (f *Fleet) raceReports() []string {
+	files, _ := filepath.Glob(raceLog(f.home) + ".*")
+	var out []string
+	for _, name := range files {
+		if data, err := os.ReadFile(name); err == nil && len(data) > 0 {
+			out = append(out, string(data))
+		}
+	}
+	return out
+}
+
+// wipe ends by force whatever is left, and removes all files. Only after the proof, or when the test has failed.
+func (f *Fleet) wipe() {
+	f.closeControl()
+	for range 50 {
+		left := f.processes()
+		for _, p := range left {
+			_ = syscall.Kill(p.pid, syscall.SIGKILL)
+		}
+		if len(left) == 0 {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	for _, l := range readSimLog(f.simLog) {
+		if word, ok := strings.CutPrefix(l.word, "child:"); ok {
+			if pid, err := strconv.Atoi(word); err == nil && runs(pid, "sleep") {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+	}
+	if err := os.RemoveAll(f.root); err != nil {
+		f.t.Error(err)
+	}
+}
