@@ -96,7 +96,7 @@ func (s *step) red(round event.RoundFinished, last *event.RoundFinished) {
 	case last != nil && last.Tree == round.Tree && fingerprint(*last) == fingerprint(round):
 		s.park(ruleNoProgress, ReasonNoProgress, verdictText(round)+", as in the round before, and nothing was changed since")
 	case s.t.Rounds.Spent >= s.t.Spec.Rounds:
-		s.park(ruleRoundsUsed, ReasonRounds, fmt.Sprintf("%s, and %d of %d rounds are used", verdictText(round), s.t.Rounds.Spent, s.t.Spec.Rounds))
+		s.park(ruleRoundsUsed, ReasonRounds, verdictText(round)+", and "+usedUp(s.t.Rounds.Spent, "round"))
 	default:
 		s.feedback(redText(round), verdictText(round))
 	}
@@ -119,6 +119,14 @@ func (s *step) unchanged(round event.RoundFinished, last *event.RoundFinished) {
 func (s *step) feedback(text, detail string) {
 	s.emit(event.MessageQueued{Message: s.nextMessage(), Text: text, Why: event.WhyFeedback})
 	s.move(ruleRoundRed, "", detail)
+}
+
+// usedUp says that the last one of an allowance is spent.
+func usedUp(n int, what string) string {
+	if n == 1 {
+		return "its only " + what + " is used"
+	}
+	return fmt.Sprintf("all %d %ss are used", n, what)
 }
 
 func (s *step) messageWaits() bool {
@@ -148,8 +156,11 @@ func fingerprint(r event.RoundFinished) string {
 
 // verdictText is a round in a few words.
 func verdictText(r event.RoundFinished) string {
-	if len(r.Results) == 0 {
+	switch {
+	case len(r.Results) == 0:
 		return "no checks"
+	case r.Moved:
+		return "the worktree changed while its checks ran"
 	}
 	var red []string
 	for _, c := range r.Results {
@@ -157,10 +168,13 @@ func verdictText(r event.RoundFinished) string {
 			red = append(red, c.Name)
 		}
 	}
-	if len(red) == 0 {
-		return fmt.Sprintf("all %d checks passed", len(r.Results))
+	switch {
+	case len(red) > 0:
+		return strings.Join(red, ", ") + " failed"
+	case len(r.Results) == 1:
+		return r.Results[0].Name + " passed"
 	}
-	return strings.Join(red, ", ") + " failed"
+	return fmt.Sprintf("all %d checks passed", len(r.Results))
 }
 
 // feedbackText is what the agent is told about a red round: each failing command, how it ended, and the

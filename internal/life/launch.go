@@ -115,7 +115,7 @@ func (s *step) attempt(why event.Why) int {
 func (s *step) used(why event.Why, attempt int) bool {
 	switch {
 	case attempt > max(1, s.t.Spec.Attempts):
-		s.fail(ruleAttemptsUsed, ReasonAttempts, fmt.Sprintf("%s, and %d of %d attempts are used", faultText(why), s.t.Attempt, s.t.Spec.Attempts))
+		s.fail(ruleAttemptsUsed, ReasonAttempts, faultText(why)+", and "+usedUp(s.t.Attempt, "attempt"))
 	case s.t.Gen > s.t.Spec.Respawns:
 		s.fail(ruleRespawnsUsed, ReasonRespawns, fmt.Sprintf("%d generations were started, and respawns is %d", s.t.Gen, s.t.Spec.Respawns))
 	default:
