@@ -112,15 +112,26 @@ func (s *Supervisor) keep(ctx context.Context, t life.Task) result {
 
 // clean removes the worktree of published work. What is ignored by git goes with it; all else is kept first.
 func (s *Supervisor) clean(ctx context.Context, t life.Task) result {
-	r := s.keep(ctx, t)
-	if r.failure != nil {
-		return r
+	r := result{}
+	if !s.allPublished(ctx, t) {
+		if r = s.keep(ctx, t); r.failure != nil {
+			return r
+		}
 	}
 	if err := s.Works.Remove(ctx, t); err != nil {
 		return done(err)
 	}
 	r.facts = append(r.facts, event.WorktreeRemoved{})
 	return r
+}
+
+// allPublished tells whether the worktree holds nothing that its published commit does not.
+func (s *Supervisor) allPublished(ctx context.Context, t life.Task) bool {
+	if t.Published == nil || t.Published.Commit == "" {
+		return false
+	}
+	tree, err := s.Works.Tree(ctx, t)
+	return err == nil && tree == t.Published.Tree
 }
 
 // remove removes what a task left behind, but for its branch and its events.
