@@ -79,7 +79,8 @@ func sizeChanges(lines []string, own SessionID, columns, rows int) map[WindowID]
 	return changes
 }
 
-// GuardHub has tmux itself start the hub's program again when it ends. Where the server misses the death
+// GuardHub has tmux itself start the hub's program again when it dies: an exit with status 0 is an end in good
+// order, as when the fleet was told to be down, and stays one. Where the server misses the death
 // nobody does: it is a second line, and the next Server.Start the third.
 func (c *Client) GuardHub(ctx context.Context) error {
 	panes, err := c.Panes(ctx)
@@ -92,7 +93,8 @@ func (c *Client) GuardHub(ctx context.Context) error {
 		}
 		// The id is written out: in a hook, a format is not expanded behind -t.
 		id := string(p.ID)
-		if _, err := c.Do(ctx, "set-hook", "-p", "-t", id, "pane-died", "respawn-pane -t "+id); err != nil {
+		again := line("if-shell", "-F", "-t", id, "#{!=:#{pane_dead_status},0}", line("respawn-pane", "-t", id))
+		if _, err := c.Do(ctx, "set-hook", "-p", "-t", id, "pane-died", again); err != nil {
 			return fmt.Errorf("guard the hub: %w", err)
 		}
 		return nil

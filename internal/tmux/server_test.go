@@ -184,6 +184,42 @@ func TestTheHubIsGuarded(t *testing.T) {
 	})
 }
 
+func TestAHubThatEndedInGoodOrderStaysDown(t *testing.T) {
+	t.Parallel()
+	s, dir := tmuxtest.NewServer(t)
+	stop := filepath.Join(dir, "stop")
+	hub := tmuxtest.Hub(dir)
+	hub.Argv = []string{"sh", "-c", `until [ -e "$1" ]; do sleep 0.02; done`, "sh", stop}
+	if _, err := s.Start(t.Context(), hub); err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	if err := c.GuardHub(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	panes, err := c.Panes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(stop, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tmuxtest.Eventually(t, "the hub has ended", func() bool {
+		if _, _, _, err := c.ExitStatus(t.Context(), panes[0].ID); err != nil {
+			t.Fatal(err)
+		}
+		return pane(t, c, panes[0].ID).Dead
+	})
+	time.Sleep(200 * time.Millisecond) // long enough for a hook that would start it again
+	if got := pane(t, c, panes[0].ID); !got.Dead || got.PID != panes[0].PID {
+		t.Errorf("it was started again: %+v", got)
+	}
+}
+
 func TestAUsersConfigurationCannotBreakUs(t *testing.T) {
 	t.Parallel()
 	hostile := `set -g base-index 1
