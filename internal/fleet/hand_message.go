@@ -25,12 +25,29 @@ func (s *Supervisor) deliver(ctx context.Context, t life.Task, a event.Action, a
 	}
 	m := Text{ID: a.Message, Text: text}
 	if t.Spec.Traits.Door == event.DoorMailbox {
+		if !again {
+			s.closeMenu(ctx, t, a.Message)
+		}
 		return done(s.Agents.Post(ctx, t, m))
 	}
 	if again { // it may have been typed before we died: look, never send blindly
 		return s.look(ctx, t, a)
 	}
 	return s.paste(ctx, t, m)
+}
+
+// closeMenu presses the interrupt key once before an agent is woken after a usage limit: such an agent may sit in
+// a menu that holds back its mail until somebody closes it. An agent without a menu is idle, and one such key does
+// nothing to it.
+func (s *Supervisor) closeMenu(ctx context.Context, t life.Task, id event.MessageID) {
+	m, ok := t.Message(id)
+	keys := s.Agents.Manners(t).InterruptKeys
+	if !ok || m.Why != event.WhyAPI || t.Agent.Error != event.ErrorRateLimit || t.Agent.Turn != life.TurnIdle || len(keys) == 0 {
+		return
+	}
+	if err := s.Terminal.Keys(ctx, t.Agent.Pane, keys...); err != nil {
+		s.Logger.Warn("close a menu", "task", t.ID, "err", err)
+	}
 }
 
 // paste types a message into a pane that is proven to hold the right, idle agent.
