@@ -44,6 +44,8 @@ type Preflight struct {
 	Spec event.Spec
 	Env  []string // NAME=VALUE: the allow-list from the fleet's environment and what Spec.EnvFrom names, where set
 	Home home.Dir
+	// Prompt is what the task will be told; "" where it is not known yet, as for the doctor.
+	Prompt string
 }
 
 // Launch is a generation that is about to start or has started.

@@ -37,6 +37,9 @@ func (command) Check(_ context.Context, p Preflight) error {
 	if err := checkEnvFrom(p); err != nil {
 		return err
 	}
+	if err := fits(p.Spec, p.Prompt); err != nil {
+		return err
+	}
 	word := p.Spec.Command[0]
 	if strings.Contains(word, "{worktree}") || strings.Contains(word, "{task}") {
 		return nil // known at launch only
@@ -64,11 +67,10 @@ func (command) Plan(l Launch) (Plan, error) {
 	file := promptPath(l)
 	replace := strings.NewReplacer("{prompt}", argument, "{prompt_file}", file, "{worktree}", l.Worktree, "{task}", string(l.Task))
 	var argv []string
-	for _, word := range slices.Concat(l.Spec.Command, l.Spec.Args) {
-		if strings.Contains(word, "{prompt}") && len(argument) > maxArgument {
-			return Plan{}, fault.New(fault.Usage, "the prompt of %s has %d bytes, more than an argument may have", l.Task, len(argument)).
-				WithHint("Use {prompt_file} instead of {prompt} in the command of agent %s.", l.Spec.Agent)
-		}
+	if err := fits(l.Spec, argument); err != nil { // feedback makes it longer than it was at dispatch
+		return Plan{}, err
+	}
+	for _, word := range words(l.Spec) {
 		argv = append(argv, replace.Replace(word))
 	}
 	program, err := commandPath(argv[0], l)
@@ -81,6 +83,19 @@ func (command) Plan(l Launch) (Plan, error) {
 		Env:   []string{"MUSTER_PROMPT_FILE=" + file},
 		Files: []File{{Path: promptName, Data: []byte(prompt + ending(prompt)), Mode: 0o600}},
 	}, nil
+}
+
+// words are the command line before its placeholders are filled in.
+func words(spec event.Spec) []string { return slices.Concat(spec.Command, spec.Args) }
+
+// fits refuses a prompt that is longer than an argument may be where it has to be one.
+func fits(spec event.Spec, prompt string) error {
+	asArgument := func(word string) bool { return strings.Contains(word, "{prompt}") }
+	if len(prompt) <= maxArgument || !slices.ContainsFunc(words(spec), asArgument) {
+		return nil
+	}
+	return fault.New(fault.Usage, "agent %s: the prompt has %d bytes, and {prompt} takes at most %d", spec.Agent, len(prompt), maxArgument).
+		WithHint("Use {prompt_file} instead of {prompt} in its command.")
 }
 
 // commandPath finds the program: a relative path in the worktree, a bare word on the PATH.
