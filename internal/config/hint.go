@@ -75,6 +75,9 @@ func hintWord(word string, known []string, lead, after string) string {
 	return hint
 }
 
+// Nearest is the known word that a typing error away could have been meant; "" if there is none.
+func Nearest(word string, known []string) string { return near(word, known) }
+
 // near is the known word that a typing error away could have been meant; "" if there is none.
 func near(word string, known []string) string {
 	if len(word) > 64 {

@@ -312,6 +312,20 @@ func (k *key) setVariable(env map[string]string, name string, v any) error {
 	return nil
 }
 
+// CheckVariable tells what is wrong with NAME=VALUE for an agent's environment: a name that is none, one that muster
+// sets itself, or (by its name) a secret, which has to come by env_from. The error's message goes on after whatever
+// named it.
+func CheckVariable(name, value string) error {
+	if err := validVariable(name); err != nil {
+		return err
+	}
+	if value != "" && LooksSecret(name) {
+		return fault.New(fault.Usage, "%s looks like a secret, and what is written here is kept in the log", name).
+			WithHint("Name it in env_from of the agent in %s, and set it where `muster up` runs.", ProjectFile)
+	}
+	return nil
+}
+
 // validVariable refuses what is no name of a variable, and the ones that muster itself sets for every agent.
 func validVariable(name string) error {
 	ok := name != "" && len(name) <= 256 && (name[0] < '0' || name[0] > '9')
