@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -95,10 +96,28 @@ func (f fleetEnv) down(ctx context.Context, mode event.DownMode, limit time.Dura
 			break
 		}
 		if _, ok := e.Data.(event.SupervisorStopped); ok {
-			return f.endServer(ctx, mode)
+			return errors.Join(f.awaitUnlocked(ctx), f.endServer(ctx, mode))
 		}
 	}
 	return fault.New(fault.Timeout, "the fleet is not down yet").WithHint("`muster status` tells what still runs; `muster down --kill` ends it.")
+}
+
+// awaitUnlocked waits until the supervisor, which has written its last word, has let go of its lock: whoever looks
+// after `down` shall find none.
+func (f fleetEnv) awaitUnlocked(ctx context.Context) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		held, err := launch.Held(f.home.Lock())
+		if err != nil || !held {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
 }
 
 // endServer ends the tmux server where no session of a task needs it: with agents, or last screens, it stays.

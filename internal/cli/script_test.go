@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"muster/internal/home"
+	"muster/internal/host"
+	"muster/internal/tmux"
+)
+
+// TestMain makes this binary the program itself when it is called by a name that begins so: scripts call `muster`,
+// panes and hooks call copies of it such as muster-dev-0123abcd.
+func TestMain(m *testing.M) {
+	if strings.HasPrefix(filepath.Base(os.Args[0]), "muster") {
+		os.Exit(Main(os.Args[1:]))
+	}
+	testscript.Main(m, map[string]func(){"muster": func() { os.Exit(Main(os.Args[1:])) }})
+}
+
+// TestScript runs the scripts: each is the documentation of a verb, with a fleet of its own.
+func TestScript(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script", RequireUniqueNames: true, Setup: setUpScript,
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"repo": repoCommand, "eventually": eventuallyCommand, "exits": exitsCommand,
+		},
+	})
+}
+
+// setUpScript gives a script a home with a git identity and a state directory, and ends its fleet when it is over.
+func setUpScript(env *testscript.Env) error {
+	state, userHome := filepath.Join(env.WorkDir, "state"), filepath.Join(env.WorkDir, "home")
+	for k, v := range map[string]string{
+		"MUSTER_HOME": state, "HOME": userHome, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C.UTF-8", "SHELL": "/bin/sh", "TZ": "UTC",
+		"TMUX": "", "MUSTER_TASK": "", "MUSTER_STATUS_FILE": "",
+	} {
+		env.Setenv(k, v)
+	}
+	if err := os.MkdirAll(userHome, 0o755); err != nil {
+		return err
+	}
+	const identity = "[user]\n\tname = Pat\n\temail = pat@example.org\n[init]\n\tdefaultBranch = main\n[commit]\n\tgpgSign = false\n"
+	if err := os.WriteFile(filepath.Join(userHome, ".gitconfig"), []byte(identity), 0o600); err != nil {
+		return err
+	}
+	env.Defer(func() { endFleet(env, home.Dir(state)) })
+	return nil
+}
+
+// endFleet leaves nothing of a script's fleet behind, however the script ended: first the mark that keeps the keeper
+// from bringing it back, then everything that carries its name, then the terminal.
+func endFleet(env *testscript.Env, h home.Dir) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if failed, ok := env.T().(testscript.TFailed); ok && failed.Failed() {
+		if log, err := os.ReadFile(h.Log()); err == nil {
+			env.T().Log("supervisor.log:\n" + string(log))
+		}
+	}
+	if _, err := os.Stat(string(h)); err == nil {
+		_ = os.WriteFile(h.Down(), nil, 0o600)
+	}
+	if left, err := host.End(ctx, host.Ending{Mark: [2]string{"MUSTER_HOME", string(h)}}); err != nil && !errors.Is(err, host.ErrUnsupported) {
+		env.T().Log(fmt.Sprintf("still running: %v: %v", left, err))
+	}
+	server := tmux.New(tmux.Config{Socket: h.Socket(), ConfPath: h.TmuxConf(), Env: []string{"PATH=" + os.Getenv("PATH")}})
+	if err := server.Kill(ctx); err != nil {
+		env.T().Log("end tmux: " + err.Error())
+	}
+}
+
+// repoCommand is `repo NAME`: a git repository with one commit, which holds what the script put there.
+func repoCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: repo NAME")
+	}
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	ts.Check(os.WriteFile(filepath.Join(dir, "README"), []byte("a repository\n"), 0o644))
+	for _, words := range [][]string{{"init", "-q"}, {"add", "-A"}, {"commit", "-q", "-m", "first"}} {
+		ts.Check(ts.Exec("git", append([]string{"-C", dir}, words...)...))
+	}
+}
+
+// eventuallyCommand is `eventually 20s CMD…`: it runs a command again and again until it succeeds.
+func eventuallyCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: eventually DURATION CMD…")
+	}
+	limit, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	for deadline := time.Now().Add(limit); ; {
+		err := ts.Exec(args[1], args[2:]...)
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("not within %s: %s: %v", limit, strings.Join(args[1:], " "), err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// exitsCommand is `exits STATUS CMD…`: the command has to end with exactly that status.
+func exitsCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS CMD…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	err = ts.Exec(args[1], args[2:]...)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
