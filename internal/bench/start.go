@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// measureStart takes 50 tasks from the moment they are queued until 50 agents run. The floor is what a person would
+// write: a shell loop of plain git and tmux.
+func measureStart(ctx context.Context, b *bench) (r result, err error) {
+	const n = 50
+	var measured, floor samples
+	for range b.pick(5, 2) {
+		d, err := loopStart(ctx, b, n)
+		if err != nil {
+			return r, fmt.Errorf("shell loop: %w", err)
+		}
+		floor = append(floor, d)
+		if d, err = fleetStart(ctx, b, n); err != nil {
+			return r, err
+		}
+		measured = append(measured, d)
+	}
+	rel := ratio(measured.best(), floor.best())
+	return result{
+		measured: ms(measured.best()), floor: ms(floor.best()), ratio: rel, met: rel <= 1.2,
+		notes: []string{fmt.Sprintf("best of %d; median %s, of the loop %s", len(floor), ms(measured.median()), ms(floor.median()))},
+	}, nil
+}
+
+// agentScript leaves a file when it runs; then it does nothing.
+func (w *world) agentScript() (program, out string, err error) {
+	out = filepath.Join(w.dir, "out")
+	if err := os.Mkdir(out, 0o700); err != nil {
+		return "", "", err
+	}
+	program, err = w.script("agent", ": > "+out+"/$$; exec sleep 1000")
+	return program, out, err
+}
+
+// awaitFiles returns when a directory holds n files.
+func awaitFiles(ctx context.Context, dir string, n int) error {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+		entries, err := os.ReadDir(dir)
+		if err != nil || len(entries) >= n || ctx.Err() != nil {
+			return errors.Join(err, ctx.Err())
+		}
+	}
+	return errors.New("not all agents were started")
+}
+
+func fleetStart(ctx context.Context, b *bench, n int) (d time.Duration, err error) {
+	w, err := b.newWorld(ctx, n)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	program, out, err := w.agentScript()
+	if err != nil {
+		return 0, err
+	}
+	path, err := w.tasks(n, "sleep", "command = \""+program+"\"")
+	if err != nil {
+		return 0, err
+	}
+	if _, err := w.muster(ctx, "up"); err != nil {
+		return 0, err
+	}
+	if err := w.quiet(ctx); err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	if _, err := w.muster(ctx, "dispatch", "--file", path); err != nil {
+		return 0, err
+	}
+	err = awaitFiles(ctx, out, n)
+	return time.Since(began), err
+}
+
+func loopStart(ctx context.Context, b *bench, n int) (d time.Duration, err error) {
+	w, err := b.newWorld(ctx, n)
+	if err != nil {
+		return 0, err
+	}
+	socket := filepath.Join(w.dir, "s")
+	defer func() {
+		err = errors.Join(err, w.sh(context.WithoutCancel(ctx), `tmux -S "$0" kill-server || true`, socket))
+		for _, p := range w.processes() {
+			kill(p)
+		}
+		err = errors.Join(err, os.RemoveAll(w.dir))
+	}()
+	program, out, err := w.agentScript()
+	if err != nil {
+		return 0, err
+	}
+	if err := w.sh(ctx, `tmux -S "$0" -f /dev/null new-session -d -s hub sleep 1000`, socket); err != nil {
+		return 0, err
+	}
+	loop := `i=0; while [ $i -lt $2 ]; do i=$((i+1))
+		git -C "$3" worktree add -q -b "b$i" "$4/w$i" main
+		tmux -S "$0" new-session -d -s "s$i" -c "$4/w$i" "$1"
+	done`
+	began := time.Now()
+	if err := w.sh(ctx, loop, socket, program, fmt.Sprint(n), w.repo, w.dir); err != nil {
+		return 0, err
+	}
+	err = awaitFiles(ctx, out, n)
+	return time.Since(began), err
+}

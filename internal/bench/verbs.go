@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"muster/internal/event"
+)
+
+// payload is what the agent hands over before a tool call.
+const payload = `{"session_id":"0b9f0c3e-6d6e-4f0e-8f57-0f2f3c6f2a10","transcript_path":"/nowhere/t.jsonl","cwd":"/nowhere",` +
+	`"permission_mode":"acceptEdits","hook_event_name":"PreToolUse","tool_name":"Bash",` +
+	`"tool_input":{"command":"go test ./...","description":"Run the tests"},"tool_use_id":"toolu_01"}`
+
+// measureHook takes the process that an agent starts before each of its tool calls.
+func measureHook(ctx context.Context, b *bench) (result, error) {
+	w, err := b.newWorld(ctx, 1)
+	if err != nil {
+		return result{}, err
+	}
+	defer func() { _ = os.RemoveAll(w.dir) }() // it was never up
+	file := w.home.StatusFile("t1", 1)
+	env := append(w.env, "MUSTER_TASK=t1", "MUSTER_GEN=1", "MUSTER_STATUS_FILE="+file, "MUSTER_WORKTREE="+w.repo)
+	if err := os.MkdirAll(w.home.GenDir("t1", 1), 0o700); err != nil {
+		return result{}, err
+	}
+	var hook, floor samples
+	for range 50 {
+		d, err := process(ctx, env, []byte(payload), b.empty)
+		if err != nil {
+			return result{}, err
+		}
+		floor = append(floor, d)
+		if d, err = process(ctx, env, []byte(payload), b.bin, "hook", "claude", "PreToolUse"); err != nil {
+			return result{}, err
+		}
+		hook = append(hook, d)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return result{}, fmt.Errorf("the hook wrote no record: %w", err)
+	}
+	var r event.Record
+	if lines := len(splitLines(data)); lines != 50 {
+		return result{}, fmt.Errorf("50 calls wrote %d records", lines)
+	}
+	if err := json.Unmarshal(splitLines(data)[0], &r); err != nil || r.Tool != "Bash" {
+		return result{}, fmt.Errorf("the hook wrote %s (%w)", data, err)
+	}
+	rel := ratio(hook.best(), floor.best())
+	return result{
+		measured: ms(hook.best()), floor: ms(floor.best()), ratio: rel, met: hook.best() <= 6*time.Millisecond && rel <= 4,
+		notes: []string{fmt.Sprintf("median %s, that of an empty program %s", ms(hook.median()), ms(floor.median()))},
+	}, nil
+}
+
+func splitLines(data []byte) (out [][]byte) {
+	for len(data) > 0 {
+		i := 0
+		for i < len(data) && data[i] != '\n' {
+			i++
+		}
+		out = append(out, data[:i])
+		data = data[min(i+1, len(data)):]
+	}
+	return out
+}
+
+// measureLs takes the verb that scripts call all the time.
+func measureLs(ctx context.Context, b *bench) (r result, err error) {
+	const n = 1000
+	w, err := b.newWorld(ctx, 1)
+	if err != nil {
+		return r, err
+	}
+	defer func() { _ = os.RemoveAll(w.dir) }() // it is down all the time
+	if err := os.WriteFile(w.home.Down(), nil, 0o600); err != nil {
+		return r, err
+	}
+	path, err := w.tasks(n, "Make the tests of the package pass. Do not touch the generated files.", "agent = \"sim\"")
+	if err != nil {
+		return r, err
+	}
+	began := time.Now()
+	if _, err := w.muster(ctx, "dispatch", "--file", path); err != nil {
+		return r, err
+	}
+	queued := time.Since(began)
+	out, err := w.muster(ctx, "ls", "--json")
+	if err != nil {
+		return r, err
+	}
+	var all []json.RawMessage
+	if err := json.Unmarshal(out, &all); err != nil || len(all) != n {
+		return r, fmt.Errorf("ls printed %d tasks (%w)", len(all), err)
+	}
+	var ls samples
+	for range 50 {
+		d, err := process(ctx, w.env, nil, b.bin, "ls", "--json")
+		if err != nil {
+			return r, err
+		}
+		ls = append(ls, d)
+	}
+	return result{
+		measured: ms(ls.best()), met: ls.best() <= 20*time.Millisecond,
+		notes: []string{fmt.Sprintf("median %s; queueing the %d tasks by one dispatch took %s", ms(ls.median()), n, ms(queued))},
+	}, nil
+}
