@@ -1,0 +1,78 @@
+# What everybody runs, here and in CI. `make demo` and `make test` are all that a newcomer needs.
+
+GO      ?= go
+TOOL    := $(GO) tool -modfile=tools/go.mod
+PREFIX  ?= $(HOME)/.local
+# The version is the build's own: a tag of git, or a pseudo-version. Where git does not answer there is none.
+VCS     := $(shell git status >/dev/null 2>&1 && echo auto || echo false)
+BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -ldflags='-s -w'
+# Tests run real programs; beside a busy machine they need their time.
+TIMEOUT ?= 15m
+FUZZTIME ?= 30s
+
+.PHONY: help build install demo test check vet format lint tidy generated generate bench fuzz tools tmux node clean
+
+help: ## say what there is
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+build: ## bin/muster, one static program
+	$(BUILD) -o bin/muster ./cmd/muster
+
+install: build ## copy it to PREFIX/bin (default: ~/.local/bin)
+	mkdir -p '$(PREFIX)/bin'
+	install -m 755 bin/muster '$(PREFIX)/bin/.muster.new'
+	mv -f '$(PREFIX)/bin/.muster.new' '$(PREFIX)/bin/muster'
+
+demo: tmux build ## the whole story in a minute, no account needed
+	bin/muster demo
+
+test: tmux node ## all tests, with the race detector
+	$(GO) test -race -timeout $(TIMEOUT) ./...
+
+# Whether the pages of docs/reference are fresh, and whether the house stands as ARCHITECTURE.md says, are tests.
+check: build vet format lint tidy test ## everything that CI asks for
+
+vet: ## go vet, for both systems
+	$(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+
+format: ## files that gofumpt would change
+	@out=$$($(TOOL) gofumpt -l cmd internal) && if [ -n "$$out" ]; then \
+		echo "not formatted; run: $(TOOL) gofumpt -w cmd internal"; echo "$$out"; exit 1; fi
+
+lint: ## golangci-lint
+	$(TOOL) golangci-lint run
+
+tidy: ## go.mod and go.sum hold what is needed and no more
+	$(GO) mod tidy -diff
+
+generated: ## the pages of docs/reference are fresh
+	$(GO) test -run 'Fresh' ./internal/config ./internal/event ./internal/life ./internal/status
+
+generate: ## write them anew
+	$(GO) test -run 'Fresh' ./internal/config -update
+	$(GO) test -run 'Fresh' ./internal/event -update
+	$(GO) test -run 'Fresh' ./internal/life -update
+	$(GO) test -run 'Fresh' ./internal/status -update
+
+bench: ## benchmarks, and how long a hook takes
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./...
+
+fuzz: ## each fuzz test for FUZZTIME
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; done
+
+tools: ## build the tools once
+	$(TOOL) gofumpt -version
+	$(TOOL) golangci-lint version
+
+tmux: ## install tmux if it is missing
+	@.ci/need tmux tmux
+
+node: ## install node and npm if they are missing: tests run a real Claude Code, which npm brings
+	@.ci/need npm nodejs npm
+
+clean: ## remove what was built
+	rm -rf bin dist
