@@ -55,8 +55,8 @@ generate: ## write them anew
 	$(GO) test -run 'Fresh' ./internal/life -update
 	$(GO) test -run 'Fresh' ./internal/status -update
 
-bench: ## benchmarks, and how long a hook takes
-	$(GO) test -run '^$$' -bench . -benchtime 1s ./...
+bench: tmux ## what muster costs, each figure beside the least that the same work costs here
+	$(GO) run ./internal/bench
 
 fuzz: ## each fuzz test for FUZZTIME
 	@set -e; for pkg in $$($(GO) list ./...); do \
