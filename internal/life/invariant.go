@@ -1,0 +1,173 @@
+package life
+
+import (
+	"fmt"
+	"slices"
+
+	"muster/internal/event"
+)
+
+// Broken says what is wrong with a task as a decision left it; "" if nothing is. It is what must hold of every task
+// whenever the supervisor has committed: the simulation, the exhaustive walk and the property tests ask it of each.
+func Broken(t Task) string {
+	for _, judge := range []func(Task) string{judgeCaps, judgeOpen, judgeSlot, judgeProgress, judgeReason, judgeRequest} {
+		if text := judge(t); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// BrokenBy says what is wrong with an event that comes next in the life of a task; "" if nothing is: moves match the
+// table, and no second process is started.
+func BrokenBy(t Task, e event.Event) string {
+	switch p := e.Data.(type) {
+	case event.TaskMoved:
+		row, ok := table[rule(p.Rule)]
+		switch {
+		case !ok:
+			return "no rule " + p.Rule
+		case t.State.Final():
+			return "a final state was left by " + p.Rule
+		case p.From != t.State || !slices.Contains(row.From, p.From) || row.To != p.To:
+			return fmt.Sprintf("%s moved from %s to %s in %s", p.Rule, p.From, p.To, t.State)
+		}
+	case event.ActionIntended:
+		if p.Action.Kind == event.ActStart && (t.Agent.Live || t.Stopping || t.Shelved || t.State != event.Starting) {
+			return "an agent is started beside a living one, or of a task that ends"
+		}
+	case event.GenerationStarted:
+		if e.Gen != t.Gen+1 || p.Why == "" {
+			return fmt.Sprintf("generation %d after %d, for %q", e.Gen, t.Gen, p.Why)
+		}
+	}
+	return ""
+}
+
+func judgeCaps(t Task) string {
+	switch {
+	case t.Attempt > max(1, t.Spec.Attempts):
+		return fmt.Sprintf("attempt %d of %d", t.Attempt, t.Spec.Attempts)
+	case t.Gen > t.Spec.Respawns+1:
+		return fmt.Sprintf("generation %d, and respawns is %d", t.Gen, t.Spec.Respawns)
+	case t.Rounds.Spent > max(1, t.Spec.Rounds)+maxVoids:
+		return fmt.Sprintf("%d rounds spent of %d", t.Rounds.Spent, t.Spec.Rounds)
+	case t.APIErrors > maxAPIErrors+1:
+		return fmt.Sprintf("%d API errors in a row", t.APIErrors)
+	}
+	return ""
+}
+
+func judgeOpen(t Task) string {
+	kinds := map[event.ActionKind]bool{}
+	for _, a := range t.Open {
+		if kinds[a.Kind] {
+			return "two open actions of kind " + string(a.Kind)
+		}
+		kinds[a.Kind] = true
+	}
+	sent := 0
+	for _, m := range t.Messages {
+		if m.State == event.MessageSending && !slices.Contains(t.Agent.Carries, m.ID) {
+			sent++
+		}
+	}
+	if sent > 1 {
+		return fmt.Sprintf("%d messages are under way at once", sent)
+	}
+	return ""
+}
+
+func judgeSlot(t Task) string {
+	switch t.State {
+	case event.Preparing, event.Starting, event.Working, event.Waiting, event.Stalled, event.Checking, event.Publishing:
+		if !t.Slot {
+			return "it runs without a slot"
+		}
+	case event.Limited:
+		if t.Slot {
+			return "it rests with a slot"
+		}
+	case event.Queued, event.Blocked, event.InReview, event.Parked, event.Done, event.Failed, event.Cancelled:
+		if !t.Slot && t.Agent.Live && !endsWithoutSlot(t) {
+			return "a process lives without a slot"
+		}
+		if t.Slot && len(t.Open) == 0 {
+			return "it keeps a slot that it has no use for"
+		}
+	}
+	return ""
+}
+
+// endsWithoutSlot tells whether the agent of a task that rested without a slot is being ended.
+func endsWithoutSlot(t Task) bool {
+	_, ending := t.Action(event.ActEnd)
+	_, starting := t.Action(event.ActStart)
+	return ending || starting
+}
+
+// judgeProgress says what a task waits for in vain.
+func judgeProgress(t Task) string {
+	has := func(names ...event.DeadlineName) bool {
+		return slices.ContainsFunc(t.Deadlines, func(d Deadline) bool { return slices.Contains(names, d.Name) })
+	}
+	doing := func(kinds ...event.ActionKind) bool {
+		return slices.ContainsFunc(t.Open, func(a event.Action) bool { return slices.Contains(kinds, a.Kind) })
+	}
+	ends := t.Stopping || t.Shelved
+	ok := true
+	switch t.State {
+	case event.Queued, event.Blocked, event.Parked:
+		ok = !t.Stopping || len(t.Open) > 0
+	case event.Preparing:
+		ok = doing(event.ActPrepare) || ends && len(t.Open) > 0
+	case event.Starting:
+		ok = doing(event.ActStart, event.ActEnd) || has(event.DeadlineRestart, event.DeadlineFirstRecord) && t.Next+t.Agent.Why != "" || ends && len(t.Open) > 0
+	case event.Working:
+		ok = len(t.Open) > 0 || t.Agent.Live && !t.Stopping
+	case event.Waiting:
+		ok = has(event.DeadlineWaiting) || ends && len(t.Open) > 0
+	case event.Stalled:
+		ok = has(event.DeadlineStall) || ends && len(t.Open) > 0
+	case event.Limited:
+		ok = has(event.DeadlineAPIRetry) || t.Next == event.WhyAPI || ends && len(t.Open) > 0
+	case event.Checking:
+		ok = doing(event.ActCheck) || ends && len(t.Open) > 0
+	case event.Publishing:
+		ok = doing(event.ActPublish, event.ActEnd, event.ActClean)
+	case event.InReview:
+		ok = has(event.DeadlineReview) || ends && len(t.Open) > 0
+	case event.Done, event.Failed, event.Cancelled:
+	}
+	if !ok {
+		return "nothing will ever happen to it"
+	}
+	timed := t.State == event.Starting || t.State == event.Working || t.State == event.Waiting || t.State == event.Stalled ||
+		t.State == event.Limited || t.State == event.Checking || t.State == event.Publishing
+	if timed && !ends && !has(event.DeadlineTimeout) {
+		return "its time has no end"
+	}
+	if t.Next != "" && !slices.Contains([]event.State{event.Queued, event.Preparing, event.Starting, event.Limited}, t.State) && !t.State.Final() && t.State != event.Parked {
+		return "a plan for a generation stands that nobody will carry out"
+	}
+	return ""
+}
+
+func judgeReason(t Task) string {
+	if (t.State == event.Parked || t.State == event.Failed || t.State == event.Cancelled) && t.Reason == "" {
+		return "it has no reason"
+	}
+	return ""
+}
+
+func judgeRequest(t Task) string {
+	switch {
+	case t.State == event.Waiting && t.Request == nil:
+		return "it waits for nothing"
+	case t.State != event.Waiting && t.State != event.Parked && t.Request != nil:
+		return "a request is open in " + string(t.State)
+	case t.State.Final() && (t.Stopping || t.Shelved):
+		return "it has ended, and is to end"
+	}
+	return ""
+}
