@@ -28,7 +28,7 @@ func tellRequest(e event.Event) (string, bool) {
 	case event.SendRequested:
 		return fmt.Sprintf("a person sent %s: %s", p.Message, firstLine(p.Text)), true
 	case event.AnswerRequested:
-		return strings.TrimSpace(fmt.Sprintf("a person answered: %s %s", decisionText(p.Decision), firstLine(p.Text))), true
+		return "a person answered: " + answerText(p), true
 	case event.InterruptRequested:
 		return "a person asked to interrupt the turn", true
 	case event.StopRequested:
@@ -50,11 +50,12 @@ func tellRequest(e event.Event) (string, bool) {
 	return "", false
 }
 
-func decisionText(d event.Decision) string {
-	if d == event.Reply {
-		return ""
+// answerText is an answer in words.
+func answerText(p event.AnswerRequested) string {
+	if p.Decision == event.Reply {
+		return firstLine(p.Text)
 	}
-	return string(d)
+	return strings.TrimSpace(string(p.Decision) + " " + firstLine(p.Text))
 }
 
 // tellAgent speaks of the agent and what was said to it.
@@ -219,6 +220,9 @@ func exitText(cause event.ExitCause, exit, signal int, known bool) string {
 	}
 	switch cause {
 	case event.CauseEnded:
+		if !known {
+			return "was ended by muster"
+		}
 		return how + ", ended by muster"
 	case event.CauseLost:
 		return how + ", with its tmux server or machine"
