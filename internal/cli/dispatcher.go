@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	"unicode"
 
 	"github.com/google/shlex"
-	"github.com/pelletier/go-toml/v2"
 
 	"muster/internal/agent"
 	"muster/internal/config"
@@ -26,96 +24,6 @@ import (
 
 // parseSpan reads a duration as configuration files have them.
 func parseSpan(s string) (time.Duration, bool) { return config.ParseDuration(s) }
-
-// readTasksFile reads the tables of a tasks file; what a table leaves out comes from the flags.
-func readTasksFile(env Env, o dispatchOptions, path string) ([]order, error) {
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(env.Dir, path)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fault.Wrap(fault.NotFound, err, "read tasks").WithHint("Give --file the path of a TOML file with [[task]] tables.")
-	}
-	type table struct {
-		dispatchOptions
-		Prompt     string `toml:"prompt"`
-		PromptFile string `toml:"prompt_file"`
-	}
-	var doc struct {
-		Task []table `toml:"task"`
-	}
-	dec := toml.NewDecoder(strings.NewReader(string(data)))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&doc); err != nil {
-		return nil, tomlFault(filepath.Base(path), err)
-	}
-	if len(doc.Task) == 0 {
-		return nil, fault.New(fault.Usage, "%s holds no [[task]]", path).WithHint("Add a table such as:\n  [[task]]\n  prompt = \"…\"")
-	}
-	var out []order
-	for i, t := range doc.Task {
-		where := fmt.Sprintf("%s: task %d", filepath.Base(path), i+1)
-		prompt := t.Prompt
-		if t.PromptFile != "" {
-			p := t.PromptFile
-			if !filepath.IsAbs(p) {
-				p = filepath.Join(filepath.Dir(path), p)
-			}
-			text, err := os.ReadFile(p)
-			if err != nil {
-				return nil, fault.Wrap(fault.NotFound, err, "%s: read prompt_file", where)
-			}
-			prompt = string(text)
-		}
-		out = append(out, order{options: o.under(t.dispatchOptions), prompt: prompt, where: where})
-	}
-	return out, nil
-}
-
-// tomlFault says where a tasks file is wrong.
-func tomlFault(name string, err error) error {
-	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok && len(strict.Errors) > 0 {
-		row, col := strict.Errors[0].Position()
-		return fault.New(fault.Usage, "%s:%d:%d: unknown key `%s`", name, row, col, strings.Join(strict.Errors[0].Key(), ".")).
-			WithHint("The keys of [[task]] are those of the flags of `muster dispatch`, and prompt, prompt_file, after.")
-	}
-	if dec, ok := errors.AsType[*toml.DecodeError](err); ok {
-		row, col := dec.Position()
-		return fault.New(fault.Usage, "%s:%d:%d: %s", name, row, col, dec.Error())
-	}
-	return fault.Wrap(fault.Usage, err, "%s", name)
-}
-
-// under lays the words of a table over those of the flags.
-func (o dispatchOptions) under(t dispatchOptions) dispatchOptions {
-	text := func(dst *string, src string) {
-		if src != "" {
-			*dst = src
-		}
-	}
-	text(&o.Name, t.Name)
-	text(&o.Repo, t.Repo)
-	text(&o.Agent, t.Agent)
-	text(&o.Command, t.Command)
-	text(&o.Model, t.Model)
-	text(&o.Base, t.Base)
-	text(&o.Publish, t.Publish)
-	text(&o.Timeout, t.Timeout)
-	text(&o.Keep, t.Keep)
-	o.Checks = append(slices.Clone(o.Checks), t.Checks...)
-	o.Env = append(slices.Clone(o.Env), t.Env...)
-	o.After = append(slices.Clone(o.After), t.After...)
-	o.NoChecks = o.NoChecks || t.NoChecks
-	for _, p := range []struct{ dst, src **int }{{&o.Priority, &t.Priority}, {&o.Rounds, &t.Rounds}, {&o.Attempts, &t.Attempts}} {
-		if *p.src != nil {
-			*p.dst = *p.src
-		}
-	}
-	if t.Setup != nil {
-		o.Setup = t.Setup
-	}
-	return o
-}
 
 // dispatcher turns orders into tasks; what it looked at for one order it knows for the next.
 type dispatcher struct {
@@ -150,7 +58,10 @@ func (d dispatcher) task(ctx context.Context, o order) (control.NewTask, error) 
 		return control.NewTask{}, err
 	}
 	spec.Repo = repo.Root
-	if spec.Base, err = base(ctx, repo, spec.Base); err != nil {
+	if err := copies(spec); err != nil {
+		return control.NewTask{}, err
+	}
+	if spec.Base, err = base(ctx, repo, spec.Base, o.file != ""); err != nil {
 		return control.NewTask{}, err
 	}
 	ad, err := agent.New(spec.Kind)
@@ -158,7 +69,7 @@ func (d dispatcher) task(ctx context.Context, o order) (control.NewTask, error) 
 		return control.NewTask{}, err
 	}
 	spec.Traits = ad.Traits()
-	if err := d.checkAgent(ctx, spec); err != nil {
+	if err := d.checkAgent(ctx, spec, o.prompt); err != nil {
 		return control.NewTask{}, err
 	}
 	return control.NewTask{Spec: spec, Prompt: o.prompt, AfterRefs: o.options.After}, nil
@@ -208,9 +119,8 @@ func (o dispatchOptions) apply(spec *event.Spec) error {
 		if err != nil {
 			return err
 		}
-		if config.LooksSecret(k) {
-			return fault.New(fault.Usage, "--env: %s looks like a secret, and tasks are kept in the log", k).
-				WithHint("Name it in env_from of [agents.%s] in muster.toml, and set it where `muster up` runs.", spec.Agent)
+		if err := config.CheckVariable(k, v); err != nil {
+			return fault.Wrap(fault.Usage, err, "--env")
 		}
 		spec.Env[k] = v
 	}
@@ -240,11 +150,23 @@ func (o dispatchOptions) apply(spec *event.Spec) error {
 	if o.Publish != "" {
 		spec.Publish = event.Publish(o.Publish)
 	}
-	if spec.Publish != event.PublishNone && spec.Publish != event.PublishBranch {
-		return fault.New(fault.Usage, "publish %q: this version publishes to `none` or `branch`", spec.Publish).
-			WithHint("Use --publish branch, then push the branch yourself.")
+	return o.checkPublish(spec.Publish)
+}
+
+// checkPublish refuses the ways that this version does not know yet, before the work is done and cannot go on.
+func (o dispatchOptions) checkPublish(p event.Publish) error {
+	from := "publish in " + config.ProjectFile
+	if o.Publish != "" {
+		from = "--publish"
 	}
-	return nil
+	switch p {
+	case event.PublishNone, event.PublishBranch:
+		return nil
+	case event.PublishPush, event.PublishPR, event.PublishMerge:
+		return fault.New(fault.Usage, "%s: this version cannot publish by %q yet, only to a local branch", from, p).
+			WithHint("Use --publish branch, then push or merge that branch yourself.")
+	}
+	return fault.New(fault.Usage, "%s: %q is no way to publish", from, p).WithHint("Use --publish branch or --publish none.")
 }
 
 func (o dispatchOptions) applyChecks(spec *event.Spec) error {
@@ -274,10 +196,22 @@ func (o dispatchOptions) applyChecks(spec *event.Spec) error {
 	return nil
 }
 
+// copies looks whether the files that each worktree is to get are there.
+func copies(spec event.Spec) error {
+	for _, name := range spec.Copy {
+		if st, err := os.Stat(filepath.Join(spec.Repo, name)); err != nil || !st.Mode().IsRegular() {
+			return fault.New(fault.Conflict, "there is no file %q in %s to copy into the worktree", name, spec.Repo).
+				WithHint("Make it, or take it out of [workspace] copy in %s.", config.ProjectFile)
+		}
+	}
+	return nil
+}
+
 // base freezes what the branch starts from: a name that moves until the worktree is made, or @task.
-func base(ctx context.Context, repo *git.Repo, base string) (string, error) {
+// In a file @ may stand before a name, which is resolved when the tasks have their ids.
+func base(ctx context.Context, repo *git.Repo, base string, inFile bool) (string, error) {
 	if id, ok := strings.CutPrefix(base, "@"); ok {
-		if !event.IsTaskID(id) {
+		if !event.IsTaskID(id) && !inFile {
 			return "", fault.New(fault.Usage, "--base: %q is not @ and a task's id", base).WithHint("Write --base @t3.")
 		}
 		return base, nil

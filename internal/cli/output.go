@@ -113,6 +113,17 @@ func short(d time.Duration) string {
 	return fmt.Sprintf("%dd", int(d.Hours())/24)
 }
 
+// counting is a number of things in words: "no checks", "1 check", "3 checks".
+func counting(n int, thing string) string {
+	switch n {
+	case 0:
+		return "no " + thing + "s"
+	case 1:
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 // clean makes text of an agent or a repository fit for one line of a terminal.
 func clean(s string, most int) string { return status.Clean(s, most) }
 

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"muster/internal/control"
-	"muster/internal/fault"
 )
 
 // The groups of the help.
@@ -30,9 +29,6 @@ failures back to it, and publishes what passes.
   muster dispatch "fix the bug"  queue a task; it starts as soon as a slot is free
   muster ls                      what is going on`
 
-const exitHelp = `
-Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict or precondition, 5 timed out, 130 interrupted.`
-
 // newRoot builds the command tree.
 func newRoot(env Env) *cobra.Command {
 	root := &cobra.Command{
@@ -52,13 +48,10 @@ func newRoot(env Env) *cobra.Command {
 		&cobra.Group{ID: groupAgent, Title: "For agents, in their own shell:"},
 		&cobra.Group{ID: groupSetup, Title: "Set up:"},
 	)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fault.Wrap(fault.Usage, err, "%s", cmd.CommandPath()).WithHint("`%s --help` lists the flags.", cmd.CommandPath())
-	})
 	for _, c := range verbs(env) {
-		c.Long = strings.TrimSpace(c.Long+"\n"+exitHelp) + "\n"
 		root.AddCommand(c)
 	}
+	dress(env, root)
 	root.SetHelpCommand(&cobra.Command{Use: "help [VERB]", Short: "Help about a verb", Hidden: true, RunE: func(cmd *cobra.Command, args []string) error {
 		target, _, err := root.Find(args)
 		if err != nil {
@@ -66,6 +59,7 @@ func newRoot(env Env) *cobra.Command {
 		}
 		return target.Help()
 	}})
+	root.InitDefaultHelpCmd()
 	return root
 }
 
@@ -73,6 +67,9 @@ func newRoot(env Env) *cobra.Command {
 func execute(ctx context.Context, args []string, env Env) error {
 	root := newRoot(env)
 	root.SetArgs(args)
+	if len(args) > 0 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd) {
+		return root.ExecuteContext(ctx) // a shell asks what could come next
+	}
 	if cmd, rest, err := root.Find(args); err != nil || cmd == root && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
 		word := ""
 		if len(args) > 0 {
@@ -83,27 +80,9 @@ func execute(ctx context.Context, args []string, env Env) error {
 	return root.ExecuteContext(ctx)
 }
 
-func unknownVerb(root *cobra.Command, word string) error {
-	e := fault.New(fault.Usage, "there is no verb %q", word)
-	if near := root.SuggestionsFor(word); len(near) > 0 {
-		return e.WithHint("Did you mean `muster %s`?", strings.Join(near, "` or `muster "))
-	}
-	return e.WithHint("`muster --help` lists all verbs.")
-}
-
-// verb fills in what all verbs have in common: errors about arguments are usage errors that show the usage line.
+// verb puts a verb into its group of the help.
 func verb(c *cobra.Command, group string) *cobra.Command {
 	c.GroupID = group
-	check := c.Args
-	c.Args = func(cmd *cobra.Command, args []string) error {
-		if check == nil {
-			return nil
-		}
-		if err := check(cmd, args); err != nil {
-			return fault.Wrap(fault.Usage, err, "%s", cmd.CommandPath()).WithHint("Usage: %s", cmd.UseLine())
-		}
-		return nil
-	}
 	return c
 }
 
@@ -116,7 +95,7 @@ func openControl(ctx context.Context, env Env) (*control.Control, error) {
 	if err := h.Create(); err != nil {
 		return nil, err
 	}
-	return control.Open(ctx, h, control.Options{Now: env.Now, Getenv: env.Getenv})
+	return control.Open(ctx, h, control.Options{Now: env.Now, Version: Version()})
 }
 
 // withControl opens the store for the length of one call.
@@ -131,14 +110,17 @@ func withControl(ctx context.Context, env Env, fn func(*control.Control) error) 
 // request carries out a command that the supervisor has to act on, and sees to it that there is one.
 func request(ctx context.Context, env Env, cmd control.Command) (control.Outcome, error) {
 	var out control.Outcome
-	err := withControl(ctx, env, func(c *control.Control) (err error) {
-		out, err = c.Do(ctx, cmd)
-		return err
-	})
+	f, err := openFleet(env)
 	if err != nil {
 		return out, err
 	}
-	f, err := openFleet(env)
+	if err := f.canBeUp(ctx); err != nil {
+		return out, err
+	}
+	err = withControl(ctx, env, func(c *control.Control) (err error) {
+		out, err = c.Do(ctx, cmd)
+		return err
+	})
 	if err != nil {
 		return out, err
 	}

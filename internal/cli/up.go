@@ -127,6 +127,20 @@ func (f fleetEnv) awaitSupervisor(ctx context.Context, db *store.Store, after in
 		WithHint("Look at %s, and at its pane: %s", f.home.Log(), printable(f.server().AttachArgv(hubSession, false)))
 }
 
+// canBeUp finds what would keep the fleet from starting, before anything is asked of it. It costs nothing where the
+// fleet is up, or is to be down.
+func (f fleetEnv) canBeUp(ctx context.Context) error {
+	if _, err := os.Stat(f.home.Down()); err == nil {
+		return nil
+	}
+	if held, err := launch.Held(f.home.Lock()); err == nil && held {
+		return nil
+	}
+	env, _ := launch.Environ(f.env.Environ, nil)
+	_, err := tmux.Preflight(ctx, env)
+	return err
+}
+
 // ensureUp starts the fleet for a verb that appended a request, unless it was told to be down.
 func (f fleetEnv) ensureUp(ctx context.Context) error {
 	if _, err := os.Stat(f.home.Down()); err == nil {

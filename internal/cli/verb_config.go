@@ -53,7 +53,7 @@ func newConfigCheckCommand(env Env) *cobra.Command {
 			if asJSON {
 				return printJSON(env.Stdout, map[string]any{"ok": true, "user": user, "project": project, "checks": len(cfg.Checks)})
 			}
-			_, err = fmt.Fprintf(env.Stdout, "The configuration is right: %d checks, publish %s, agent %s.\n", len(cfg.Checks), cfg.Task.Publish, cfg.Task.Agent)
+			_, err = fmt.Fprintf(env.Stdout, "The configuration is right: %s, publish %s, agent %s.\n", counting(len(cfg.Checks), "check"), cfg.Task.Publish, cfg.Task.Agent)
 			return err
 		},
 	}

@@ -16,17 +16,25 @@ import (
 	"muster/internal/store"
 )
 
-const dispatchHelp = `Queue a task and print its id. The prompt is one argument, or - for standard input. What the flags
-do not say comes from muster.toml of the checkout, and is frozen now: later edits do not touch a
-queued task.
+const dispatchHelp = `Queue a task and print its id. The prompt is one argument, or - for standard input.
 
-  muster dispatch "make the tests of package auth pass" --check 'test=go test ./auth/...'
+  muster dispatch "make the tests pass" --check 'test=go test ./...'
   muster dispatch --after t3 --base @t3 - < prompt.md
   muster dispatch --command './agent.sh {prompt_file}' "tidy the docs"
   muster dispatch --file tasks.toml
 
-A file holds any number of tables [[task]] with the keys prompt, name, after, and those of the flags;
-after may name tasks that stand above it in the file. All of them are queued, or none.`
+What the flags do not say comes from muster.toml of the checkout, and is frozen now: later edits do
+not touch a queued task. A file holds any number of tables, with the flags' names as keys (no_checks
+for --no-checks); after and base may name tasks that stand above. All of them are queued, or none:
+
+  [[task]]
+  name = "parser"
+  prompt = "Make the parser accept trailing commas."
+
+  [[task]]
+  after = ["parser"]
+  base = "@parser"
+  prompt_file = "documentation.md"`
 
 // dispatchOptions are the flags of dispatch; a table of a tasks file has the same words.
 type dispatchOptions struct {
@@ -50,23 +58,36 @@ type dispatchOptions struct {
 }
 
 func (o *dispatchOptions) addFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.Name, "name", "", "a name for people (default: the prompt's first line)")
-	f.StringVar(&o.Repo, "repo", "", "a checkout of the repository (default: the one around the working directory)")
-	f.StringVar(&o.Agent, "agent", "", "claude, command, sim, or a name from [agents]")
-	f.StringVar(&o.Command, "command", "", "any program: '{prompt} {prompt_file} {worktree} {task}' are filled in (implies --agent command)")
-	f.StringVar(&o.Model, "model", "", "the agent's model")
-	f.StringVar(&o.Base, "base", "", "branch or commit to start from, or @t3 for the branch of t3 (default: the branch checked out)")
-	f.StringArrayVar(&o.Checks, "check", nil, "NAME=CMD: a check beside those of muster.toml; the same name replaces one")
+	f.StringVar(&o.Name, "name", "", "a `NAME` for people (default: the prompt's first line)")
+	f.StringVar(&o.Repo, "repo", "", "`DIR` is a checkout of the repository (default: the one around the working directory)")
+	f.StringVar(&o.Agent, "agent", "", "`NAME` is claude, command, sim, or one from [agents]")
+	f.StringVar(&o.Command, "command", "", "`CMD` is any program; {prompt} {prompt_file} {worktree} {task} in it are filled in (implies --agent command)")
+	f.StringVar(&o.Model, "model", "", "the agent's `MODEL`")
+	f.StringVar(&o.Base, "base", "", "`REV` to start from: branch, commit, or @t3 for the branch of t3 (default: the branch checked out)")
+	f.StringArrayVar(&o.Checks, "check", nil, "`NAME=CMD` is a check beside those of muster.toml; the same name replaces one")
 	f.BoolVar(&o.NoChecks, "no-checks", false, "take the work unchecked")
-	f.StringVar(&o.Publish, "publish", "", "none or branch: what happens to work that passed")
-	f.StringSliceVar(&o.After, "after", nil, "tasks that must be done first")
-	intFlag(f, &o.Priority, "priority", "higher goes first (default 0)")
-	intFlag(f, &o.Rounds, "rounds", "rounds of checks before a person is asked")
-	intFlag(f, &o.Attempts, "attempts", "agent processes that may fail by their own fault")
-	f.StringVar(&o.Timeout, "timeout", "", "wall time of the whole task, such as 3h")
-	f.Func("setup", "command to run in the new worktree", func(s string) error { o.Setup = &s; return nil })
-	f.StringArrayVar(&o.Env, "env", nil, "K=V for the agent and its checks; nothing secret, that is for env_from")
-	f.StringVar(&o.Keep, "keep", "", "how long the finished session keeps its last screen, such as 24h")
+	f.StringVar(&o.Publish, "publish", "", "`HOW` work that passed is published: none or branch")
+	f.StringSliceVar(&o.After, "after", nil, "`ID` of a task that must be done first; again, or with commas, for more")
+	intFlag(f, &o.Priority, "priority", "higher `N` goes first (default 0)")
+	intFlag(f, &o.Rounds, "rounds", "after `N` rounds of checks a person is asked")
+	intFlag(f, &o.Attempts, "attempts", "`N` agent processes may fail by their own fault")
+	f.StringVar(&o.Timeout, "timeout", "", "the whole task may take `TIME`, such as 3h")
+	f.Func("setup", "run `CMD` in the new worktree first", func(s string) error { o.Setup = &s; return nil })
+	f.StringArrayVar(&o.Env, "env", nil, "`NAME=VALUE` for the agent and its checks; nothing secret, that is for env_from")
+	f.StringVar(&o.Keep, "keep", "", "the finished session keeps its last screen for `TIME`, such as 24h")
+}
+
+// blankFlag finds a flag that was given without a value, as by an unset variable of a shell: to ignore it would do
+// something else than what was meant.
+func blankFlag(f *pflag.FlagSet) error {
+	var err error
+	f.Visit(func(f *pflag.Flag) {
+		text := strings.Trim(f.Value.String(), "[] \t\n") // a list prints its brackets
+		if text == "" && f.Name != "name" && f.Value.Type() != "func" {
+			err = fault.New(fault.Usage, "--%s is empty", f.Name).WithHint("Give it a value, or leave it out.")
+		}
+	})
+	return err
 }
 
 // intFlag is a number whose absence is not zero.
@@ -86,8 +107,11 @@ func newDispatchCommand(env Env) *cobra.Command {
 	var file string
 	var asJSON bool
 	c := verb(&cobra.Command{
-		Use: "dispatch [flags] PROMPT|-", Short: "Queue a task, print its id", Long: dispatchHelp, Args: cobra.MaximumNArgs(1),
+		Use: "dispatch [flags] PROMPT|-", Short: "Queue a task, print its id", Long: dispatchHelp, Args: onePrompt,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := blankFlag(cmd.Flags()); err != nil {
+				return err
+			}
 			tasks, err := readTasks(env, o, file, args)
 			if err != nil {
 				return err
@@ -96,16 +120,29 @@ func newDispatchCommand(env Env) *cobra.Command {
 		},
 	}, groupRun)
 	o.addFlags(c.Flags())
-	c.Flags().StringVar(&file, "file", "", "queue all tasks of this file")
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON: the task as `ls` does")
+	c.Flags().StringVar(&file, "file", "", "queue all tasks of `FILE`; - is standard input")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON, as ls does: the task, or a list if there are many")
 	return c
 }
+
+// onePrompt refuses a prompt that a shell has split into words.
+func onePrompt(_ *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return fault.New(fault.Usage, "dispatch takes one prompt, and got %d words", len(args)).
+			WithHint("Put the prompt in quotes: muster dispatch \"…\"")
+	}
+	return nil
+}
+
+// promptLimit is how much of standard input is read: control refuses less than that, and no more need be held.
+const promptLimit = 4 << 20
 
 // order is one task as a person asked for it.
 type order struct {
 	options dispatchOptions
 	prompt  string
-	where   string // for errors: the flag, or the table of the file
+	file    string // for errors: the file it stands in; "" for a prompt of the command line
+	line    int    // where its table begins
 }
 
 // readTasks gathers what is asked for, from the arguments or from a file.
@@ -120,13 +157,24 @@ func readTasks(env Env, o dispatchOptions, file string, args []string) ([]order,
 	}
 	prompt := args[0]
 	if prompt == "-" {
-		data, err := io.ReadAll(io.LimitReader(env.Stdin, control.MaxPrompt+1))
+		data, err := io.ReadAll(io.LimitReader(env.Stdin, promptLimit))
 		if err != nil {
 			return nil, fault.Wrap(fault.Failed, err, "read the prompt from standard input")
 		}
 		prompt = string(data)
 	}
 	return []order{{options: o, prompt: prompt}}, nil
+}
+
+// placed says in which file, and from which line on, an error has its cause.
+func (o order) placed(err error) error {
+	switch {
+	case o.file == "":
+		return err
+	case o.line == 0:
+		return fault.Wrap(fault.CodeOf(err), err, "%s", o.file)
+	}
+	return fault.Wrap(fault.CodeOf(err), err, "%s:%d", o.file, o.line)
 }
 
 // dispatch checks everything that can be checked now, queues the tasks, and sees to it that somebody looks after
@@ -141,16 +189,13 @@ func dispatch(ctx context.Context, env Env, orders []order, asJSON bool) error {
 	for _, o := range orders {
 		t, err := d.task(ctx, o)
 		if err != nil {
-			if o.where != "" {
-				return fault.Wrap(fault.CodeOf(err), err, "%s", o.where)
-			}
-			return err
+			return o.placed(err)
 		}
 		cmd.Tasks = append(cmd.Tasks, t)
 	}
 	out, err := request(ctx, env, cmd)
 	if err != nil && len(out.Tasks) == 0 {
-		return err
+		return order{file: orders[0].file}.placed(err)
 	}
 	if perr := printDispatched(ctx, env, out.Tasks, asJSON); perr != nil {
 		return perr
@@ -189,8 +234,8 @@ func parseDuration(flag, s string, into *time.Duration) error {
 		return nil
 	}
 	d, ok := parseSpan(s)
-	if !ok || d <= 0 {
-		return fault.New(fault.Usage, "--%s: %q is not a duration", flag, s).WithHint("Use one such as 90s, 20m, 3h or 2d.")
+	if !ok || d < time.Second {
+		return fault.New(fault.Usage, "--%s: %q is not a duration of a second or more", flag, s).WithHint("Use one such as 90s, 20m, 3h or 2d.")
 	}
 	*into = d
 	return nil
@@ -200,7 +245,9 @@ func parseDuration(flag, s string, into *time.Duration) error {
 func splitPair(flag, s string) (name, value string, err error) {
 	name, value, ok := strings.Cut(s, "=")
 	if !ok || strings.TrimSpace(name) == "" {
-		return "", "", fault.New(fault.Usage, "--%s: %q is not NAME=VALUE", flag, s).WithHint("Write --%s 'name=value'.", flag)
+		what := map[string]string{"check": "NAME=CMD"}[flag]
+		what = first(what, "NAME=VALUE")
+		return "", "", fault.New(fault.Usage, "--%s: %q is not %s", flag, s, what).WithHint("Write --%s '%s'.", flag, what)
 	}
 	return strings.TrimSpace(name), value, nil
 }

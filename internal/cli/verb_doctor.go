@@ -115,7 +115,7 @@ func (f fleetEnv) diagnoseMachine() []finding {
 		if gate := m.Gate(); gate != "" {
 			out = append(out, finding{Check: "room", Level: "error", Text: gate, Hint: "Free some, or lower the limit under [fleet] in config.toml."})
 		} else {
-			out = append(out, finding{Check: "room", Level: "ok", Text: fmt.Sprintf("%d agents at once, %d checks", f.slots(), f.maxChecks())})
+			out = append(out, finding{Check: "room", Level: "ok", Text: fmt.Sprintf("%s at once, and %s", counting(f.slots(), "agent"), counting(f.maxChecks(), "check"))})
 		}
 		m.deaths.Close()
 	}
@@ -131,7 +131,7 @@ func (f fleetEnv) diagnoseAgent(ctx context.Context, repo *git.Repo) []finding {
 	if err != nil {
 		return []finding{{Check: "config", Level: "error", Text: err.Error(), Hint: fault.HintOf(err)}}
 	}
-	out := []finding{{Check: "config", Level: "ok", Text: fmt.Sprintf("%d checks, publish %s", len(cfg.Checks), cfg.Task.Publish)}}
+	out := []finding{{Check: "config", Level: "ok", Text: fmt.Sprintf("%s, publish %s", counting(len(cfg.Checks), "check"), cfg.Task.Publish)}}
 	if len(cfg.Checks) == 0 {
 		out[0].Level, out[0].Hint = "warning", "Without checks all work passes: `muster init` finds build and test commands."
 	}
@@ -139,16 +139,16 @@ func (f fleetEnv) diagnoseAgent(ctx context.Context, repo *git.Repo) []finding {
 	spec, err := d.spec(cfg, order{prompt: "doctor"})
 	if err == nil {
 		spec.Repo = repo.Root
-		err = d.checkAgent(ctx, spec)
+		err = d.checkAgent(ctx, spec, "")
 	}
 	if err != nil {
-		return append(out, finding{Check: "agent", Level: "error", Text: cfg.Task.Agent + ": " + err.Error(), Hint: fault.HintOf(err)})
+		return append(out, finding{Check: "agent", Level: "error", Text: err.Error(), Hint: fault.HintOf(err)})
 	}
 	return append(out, finding{Check: "agent", Level: "ok", Text: cfg.Task.Agent})
 }
 
 // checkAgent asks the agent's adapter whether a launch would come to work.
-func (d dispatcher) checkAgent(ctx context.Context, spec event.Spec) error {
+func (d dispatcher) checkAgent(ctx context.Context, spec event.Spec, prompt string) error {
 	env, err := d.launchEnv(spec)
 	if err != nil {
 		return err
@@ -157,5 +157,5 @@ func (d dispatcher) checkAgent(ctx context.Context, spec event.Spec) error {
 	if err != nil {
 		return err
 	}
-	return ad.Check(ctx, agent.Preflight{Spec: spec, Env: env, Home: d.fleet.home})
+	return ad.Check(ctx, agent.Preflight{Spec: spec, Env: env, Home: d.fleet.home, Prompt: prompt})
 }

@@ -59,7 +59,7 @@ func printTasks(env Env, tasks []store.Summary) error {
 	var rows [][]string
 	for _, t := range tasks {
 		rows = append(rows, []string{
-			string(t.ID), paint(env, t.State), ago(t.ChangedAt, now), clean(t.Agent, 12), fmt.Sprint(t.Rounds), clean(t.Name, 32), clean(about(t), 200),
+			string(t.ID), paint(env, t.State), ago(*t.ChangedAt, now), clean(t.Agent, 12), fmt.Sprint(t.Rounds), clean(t.Name, 32), clean(about(t), 200),
 		})
 	}
 	return env.table([]string{"ID", "STATE", "FOR", "AGENT", "ROUNDS", "NAME", ""}, rows)

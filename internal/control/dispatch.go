@@ -1,7 +1,6 @@
 package control
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -51,19 +50,15 @@ type references struct {
 }
 
 func (r *references) resolve(i int, n NewTask) (p event.DispatchRequested, err error) {
-	what := "the prompt"
-	if len(r.all) > 1 {
-		what = fmt.Sprintf("the prompt of task %d (%s)", i+1, n.Spec.Name)
-	}
-	if p.Prompt, err = plain(what, n.Prompt, maxPrompt); err != nil {
-		return p, err
+	if p.Prompt, err = plain("the prompt", n.Prompt, maxPrompt); err != nil {
+		return p, r.named(i, err)
 	}
 	p.Spec = n.Spec
 	p.Spec.After = nil
 	for _, ref := range slices.Concat(idsAsRefs(n.Spec.After), n.AfterRefs) {
 		id, err := r.find(i, ref)
 		if err != nil {
-			return p, err
+			return p, r.named(i, err)
 		}
 		if !slices.Contains(p.Spec.After, id) {
 			p.Spec.After = append(p.Spec.After, id)
@@ -72,11 +67,19 @@ func (r *references) resolve(i int, n NewTask) (p event.DispatchRequested, err e
 	if ref, ok := strings.CutPrefix(n.Spec.Base, "@"); ok {
 		id, err := r.find(i, ref)
 		if err != nil {
-			return p, err
+			return p, r.named(i, err)
 		}
 		p.Spec.Base = "@" + string(id)
 	}
 	return p, nil
+}
+
+// named says which task of a dispatch an error is about, where there are many.
+func (r *references) named(i int, err error) error {
+	if len(r.all) == 1 {
+		return err
+	}
+	return fault.Wrap(fault.CodeOf(err), err, "task %d (%s)", i+1, r.all[i].Spec.Name)
 }
 
 // find gives the id behind a reference of task i.
@@ -100,9 +103,11 @@ func (r *references) find(i int, ref string) (event.TaskID, error) {
 	case len(found) > 1:
 		return "", fault.New(fault.Usage, "%d tasks of this dispatch have the name %q", len(found), ref).
 			WithHint("Give them different names.")
+	case r.all[i].Spec.Name == ref:
+		return "", fault.New(fault.Usage, "it refers to itself").WithHint("A task can only wait for others.")
 	case slices.ContainsFunc(r.all[i:], func(n NewTask) bool { return n.Spec.Name == ref }):
-		return "", fault.New(fault.Usage, "task %d (%s) refers to %q, which does not stand before it", i+1, r.all[i].Spec.Name, ref).
-			WithHint("Put the tasks in an order in which each comes after those it refers to.")
+		return "", fault.New(fault.Usage, "it refers to %q, which does not stand before it", ref).
+			WithHint("Put each task below those it refers to. Tasks that wait for each other in a circle have no such order.")
 	}
 	return "", fault.New(fault.NotFound, "there is no task %q", ref).
 		WithHint("Give an id such as t12, or the name of a task that stands earlier in the same file.")

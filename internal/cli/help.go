@@ -1,0 +1,186 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"muster/internal/config"
+	"muster/internal/fault"
+)
+
+const exitHelp = `Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict or precondition,
+            5 timed out, 130 interrupted.`
+
+// helpWidth is where help breaks its lines; a narrower terminal breaks them earlier.
+const helpWidth = 80
+
+// dress gives a verb, and what is below it, what all have in common: the look of the help, and errors about words
+// and flags that name the next step.
+func dress(env Env, c *cobra.Command) {
+	c.SetHelpFunc(func(c *cobra.Command, _ []string) { _, _ = fmt.Fprint(env.Stdout, helpText(env, c)) })
+	c.SetFlagErrorFunc(flagFault)
+	var each func(*cobra.Command)
+	each = func(c *cobra.Command) {
+		check := c.Args
+		c.Args = func(c *cobra.Command, args []string) error { return argsFault(c, check, args) }
+		for _, sub := range c.Commands() {
+			each(sub)
+		}
+	}
+	for _, sub := range c.Commands() {
+		each(sub)
+	}
+}
+
+// helpText is all that is said of a verb: what it does, examples, usage, flags, exit codes.
+func helpText(env Env, c *cobra.Command) string {
+	width := helpWidth
+	if w := env.width(); w > 0 {
+		width = min(width, w)
+	}
+	var b strings.Builder
+	b.WriteString(reflow(first(c.Long, c.Short+"."), width) + "\n")
+	if c.HasParent() {
+		fmt.Fprintf(&b, "\nUsage:\n  %s\n", c.UseLine())
+	}
+	if !c.HasParent() {
+		for _, g := range c.Groups() {
+			listVerbs(&b, g.Title, c.Commands(), g.ID)
+		}
+	} else {
+		listVerbs(&b, "Verbs:", c.Commands(), "")
+	}
+	if c.HasParent() && c.HasAvailableLocalFlags() {
+		b.WriteString("\nFlags:\n" + c.LocalFlags().FlagUsagesWrapped(width))
+	}
+	b.WriteString("\n")
+	if c.HasAvailableSubCommands() {
+		fmt.Fprintf(&b, "`%s VERB --help` tells more about a verb.\n", c.CommandPath())
+	}
+	if c.HasParent() {
+		b.WriteString(exitHelp + "\n")
+	}
+	return b.String()
+}
+
+func listVerbs(b *strings.Builder, title string, all []*cobra.Command, group string) {
+	all = slices.DeleteFunc(slices.Clone(all), func(c *cobra.Command) bool { return !c.IsAvailableCommand() || c.GroupID != group })
+	if len(all) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n%s\n", title)
+	for _, c := range all {
+		fmt.Fprintf(b, "  %-11s %s\n", c.Name(), c.Short)
+	}
+}
+
+// reflow breaks paragraphs at a width; lines that are set in, such as examples, stay as they are.
+func reflow(text string, width int) string {
+	var out, paragraph []string
+	flush := func() {
+		if len(paragraph) > 0 {
+			out = append(out, ansi.Wordwrap(strings.Join(paragraph, " "), width, ""))
+			paragraph = nil
+		}
+	}
+	for line := range strings.SplitSeq(strings.TrimSpace(text), "\n") {
+		if line == "" || strings.HasPrefix(line, " ") {
+			flush()
+			out = append(out, line)
+			continue
+		}
+		paragraph = append(paragraph, line)
+	}
+	flush()
+	return strings.Join(out, "\n")
+}
+
+// argsFault says which word is one too many, or that one is missing.
+func argsFault(c *cobra.Command, check cobra.PositionalArgs, args []string) error {
+	if check == nil && c.HasSubCommands() && len(args) > 0 {
+		return unknownVerb(c, args[0])
+	}
+	if check == nil {
+		return nil
+	}
+	err := check(c, args)
+	if err == nil {
+		return nil
+	}
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return f
+	}
+	said := fault.New(fault.Usage, "%s: an argument is missing", verbPath(c))
+	for n := range args {
+		if check(c, args[:n]) == nil {
+			said = fault.New(fault.Usage, "%s: unexpected argument %q", verbPath(c), args[n])
+			break
+		}
+	}
+	return said.WithHint("Usage: %s", c.UseLine())
+}
+
+// flagFault says what is wrong with a flag.
+func flagFault(c *cobra.Command, err error) error {
+	hint := fmt.Sprintf("`%s --help` lists the flags.", c.CommandPath())
+	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		f := e.GetFlag()
+		why := e.Unwrap().Error()
+		switch f.Value.Type() {
+		case "bool":
+			why = fmt.Sprintf("%q is neither true nor false", e.GetValue())
+		case "duration":
+			why = fmt.Sprintf("%q is not a duration such as 90s, 20m or 3h", e.GetValue())
+		case "int", "int64":
+			why = fmt.Sprintf("%q is not a number", e.GetValue())
+		}
+		return fault.New(fault.Usage, "--%s: %s", f.Name, why).WithHint("%s", hint)
+	}
+	if e, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
+		return fault.New(fault.Usage, "--%s needs a value", e.GetSpecifiedName()).WithHint("%s", hint)
+	}
+	if e, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		return unknownFlag(c, e, hint)
+	}
+	return fault.Wrap(fault.Usage, err, "%s", verbPath(c)).WithHint("%s", hint)
+}
+
+func unknownFlag(c *cobra.Command, e *pflag.NotExistError, hint string) error {
+	name := "--" + e.GetSpecifiedName()
+	if short := e.GetSpecifiedShortnames(); short != "" {
+		name = "-" + short
+	}
+	if strings.Contains(c.Use, "PROMPT") || strings.Contains(c.Use, "TEXT") {
+		hint += " A text that begins with a dash goes behind -- : " + c.CommandPath() + " -- '" + clean(name, 20) + " …'"
+	}
+	var known []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	if near := config.Nearest(e.GetSpecifiedName(), known); near != "" {
+		hint = fmt.Sprintf("Did you mean --%s? %s", near, hint)
+	}
+	return fault.New(fault.Usage, "%s: there is no flag %s", verbPath(c), clean(name, 60)).WithHint("%s", hint)
+}
+
+// verbPath is a verb as errors call it: "config check".
+func verbPath(c *cobra.Command) string {
+	return strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ")
+}
+
+func unknownVerb(parent *cobra.Command, word string) error {
+	path := parent.CommandPath()
+	e := fault.New(fault.Usage, "%s: there is no verb %q", path, clean(word, 60))
+	if !parent.HasParent() {
+		e = fault.New(fault.Usage, "there is no verb %q", clean(word, 60))
+	}
+	parent.SuggestionsMinimumDistance = 2
+	if near := parent.SuggestionsFor(word); len(near) > 0 {
+		return e.WithHint("Did you mean `%s %s`?", path, strings.Join(near, "` or `"+path+" "))
+	}
+	return e.WithHint("`%s --help` lists all verbs.", path)
+}
