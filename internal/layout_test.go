@@ -321,7 +321,7 @@ func TestGoroutinesHaveAnOwner(t *testing.T) {
 	t.Parallel()
 	for _, s := range sources(t) {
 		_, may := goroutines[s.pkg]
-		if may && (s.pkg != "cli" || slices.Contains(startsGoroutines, filepath.Base(s.path))) || s.room() == "testkit" {
+		if may && (s.pkg != "cli" || slices.Contains(startsGoroutines, filepath.Base(s.path))) || isForTests(s) {
 			continue
 		}
 		ast.Inspect(s.file, func(n ast.Node) bool {
@@ -337,6 +337,9 @@ func TestGoroutinesHaveAnOwner(t *testing.T) {
 		})
 	}
 }
+
+// isForTests tells whether a file belongs to a package that tests alone import, such as tmux/tmuxtest.
+func isForTests(s source) bool { return s.room() == "testkit" || strings.HasSuffix(s.pkg, "test") }
 
 // selector is x.y as text, where x is a plain name.
 func selector(sel *ast.SelectorExpr) string {
