@@ -157,7 +157,7 @@ func unknownFlag(c *cobra.Command, e *pflag.NotExistError, hint string) error {
 		name = "-" + short
 	}
 	if strings.Contains(c.Use, "PROMPT") || strings.Contains(c.Use, "TEXT") {
-		hint += " A text that begins with a dash goes behind -- : " + c.CommandPath() + " -- '" + clean(name, 20) + " …'"
+		hint += " A text that begins with a dash goes behind --, as in " + c.CommandPath() + " -- '" + clean(name, 20) + " …'"
 	}
 	var known []string
 	c.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })

@@ -62,9 +62,11 @@ func (e Env) colour() bool {
 	return e.width() > 0 && e.Getenv("NO_COLOR") == "" && e.Getenv("TERM") != "dumb"
 }
 
-// table prints rows under a head, in columns as wide as they need; the last column is cut where the terminal
-// ends. Cells may be coloured. What an agent wrote must be cleaned before it becomes a cell.
+// table prints rows under a head, in columns as wide as they need. Where the terminal is narrower the widest
+// columns give way, and what does not fit ends in an ellipsis. Cells may be coloured. What an agent wrote must be
+// cleaned before it becomes a cell.
 func (e Env) table(head []string, rows [][]string) error {
+	const gap = 2
 	widths := make([]int, len(head))
 	for _, row := range append([][]string{head}, rows...) {
 		for i, cell := range row {
@@ -72,15 +74,20 @@ func (e Env) table(head []string, rows [][]string) error {
 		}
 	}
 	limit := e.width()
+	if limit > 0 {
+		fit(widths, limit-gap*(len(widths)-1))
+	}
 	var b strings.Builder
 	for _, row := range append([][]string{head}, rows...) {
 		line := ""
 		for i, cell := range row {
-			if i == len(row)-1 {
-				line += cell
-				continue
+			if limit > 0 {
+				cell = ansi.Truncate(cell, widths[i], "…")
 			}
-			line += cell + strings.Repeat(" ", widths[i]-ansi.StringWidth(cell)+2)
+			if i < len(row)-1 {
+				cell += strings.Repeat(" ", widths[i]-ansi.StringWidth(cell)+gap)
+			}
+			line += cell
 		}
 		line = strings.TrimRight(line, " ")
 		if limit > 0 {
@@ -90,6 +97,27 @@ func (e Env) table(head []string, rows [][]string) error {
 	}
 	_, err := io.WriteString(e.Stdout, b.String())
 	return err
+}
+
+// fit takes from the widest columns, one after the other, until all fit into total; none becomes unreadable.
+func fit(widths []int, total int) {
+	const least = 6
+	sum := 0
+	for _, w := range widths {
+		sum += w
+	}
+	for ; sum > total; sum-- {
+		widest := 0
+		for i, w := range widths {
+			if w >= widths[widest] {
+				widest = i
+			}
+		}
+		if widths[widest] <= least {
+			return
+		}
+		widths[widest]--
+	}
 }
 
 // ago is a time as people say it, seen from now: "12s", "3m", "2h05m", "4d".

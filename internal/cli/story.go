@@ -265,6 +265,9 @@ func roundText(r event.RoundFinished) string {
 		}
 	}
 	text := fmt.Sprintf("all %d checks passed", len(r.Results))
+	if len(r.Results) == 1 {
+		text = r.Results[0].Name + " passed"
+	}
 	if len(red) > 0 {
 		text = strings.Join(red, ", ")
 	}

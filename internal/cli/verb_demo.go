@@ -260,7 +260,7 @@ func (d *demonstration) narrateRound(who string, p event.RoundFinished) {
 		}
 	}
 	if len(p.Results) > 0 {
-		d.tell("%s all checks passed", who)
+		d.tell("%s %s", who, roundText(p))
 	}
 }
 

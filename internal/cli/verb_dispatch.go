@@ -195,7 +195,11 @@ func dispatch(ctx context.Context, env Env, orders []order, asJSON bool) error {
 	}
 	out, err := request(ctx, env, cmd)
 	if err != nil && len(out.Tasks) == 0 {
-		return order{file: orders[0].file}.placed(err)
+		where := order{file: orders[0].file} // which of many it is, the error says itself
+		if len(orders) == 1 {
+			where = orders[0]
+		}
+		return where.placed(err)
 	}
 	if perr := printDispatched(ctx, env, out.Tasks, asJSON); perr != nil {
 		return perr

@@ -337,7 +337,7 @@ func validVariable(name string) error {
 	}
 	own := []string{"MUSTER_HOME", "MUSTER_TASK", "MUSTER_GEN", "MUSTER_STATUS_FILE", "MUSTER_PROMPT_FILE", "MUSTER_WORKTREE"}
 	if slices.Contains(own, name) {
-		return fault.New(fault.Usage, "names %s, which muster sets itself", name)
+		return fault.New(fault.Usage, "names %s, which muster sets itself", name).WithHint("Choose another name.")
 	}
 	return nil
 }
