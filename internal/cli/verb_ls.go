@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 
 	"muster/internal/control"
@@ -55,14 +56,29 @@ func printTasks(env Env, tasks []store.Summary) error {
 		_, err := fmt.Fprintln(env.Stderr, "No tasks. `muster dispatch \"…\"` queues one.")
 		return err
 	}
+	width, nameWidth := env.width(), 32
+	roomy, cramped := width == 0 || width >= 100, width > 0 && width < 60
+	if !roomy {
+		nameWidth = 20 // what is to be said of a task is worth more
+	}
+	pick := func(id, state, since, agent, rounds, name, about string) []string {
+		switch {
+		case cramped:
+			return []string{id, state, name, about}
+		case roomy:
+			return []string{id, state, since, agent, rounds, name, about}
+		}
+		return []string{id, state, since, agent, name, about}
+	}
 	now := env.Now()
 	var rows [][]string
 	for _, t := range tasks {
-		rows = append(rows, []string{
-			string(t.ID), paint(env, t.State), ago(*t.ChangedAt, now), clean(t.Agent, 12), fmt.Sprint(t.Rounds), clean(t.Name, 32), clean(about(t), 200),
-		})
+		rows = append(rows, pick(
+			string(t.ID), paint(env, t.State), ago(*t.ChangedAt, now), clean(t.Agent, 12), fmt.Sprint(t.Rounds),
+			ansi.Truncate(clean(t.Name, 100), nameWidth, "…"), clean(about(t), 200),
+		))
 	}
-	return env.table([]string{"ID", "STATE", "FOR", "AGENT", "ROUNDS", "NAME", ""}, rows)
+	return env.table(pick("ID", "STATE", "FOR", "AGENT", "ROUNDS", "NAME", ""), rows)
 }
 
 // about is the most useful thing to say of a task in one line.

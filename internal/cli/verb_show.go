@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 
 	"muster/internal/control"
@@ -101,11 +102,20 @@ type page struct {
 	b   strings.Builder
 }
 
+// fieldIndent is where the text of a field begins.
+const fieldIndent = 13
+
 // field is a line with a label; nothing if there is no text. Further lines of the text stand below it.
 func (p *page) field(label, text string) {
 	for line := range strings.Lines(strings.TrimSpace(text)) {
-		fmt.Fprintf(&p.b, "  %-10s %s\n", label, clean(strings.TrimRight(line, "\n"), 1000))
-		label = ""
+		line = clean(strings.TrimRight(line, "\n"), 1000)
+		if w := p.env.width() - fieldIndent; w > 20 {
+			line = ansi.Wordwrap(line, w, "") // paths and commands stay whole, to be copied
+		}
+		for part := range strings.SplitSeq(line, "\n") {
+			fmt.Fprintf(&p.b, "  %-10s %s\n", label, part)
+			label = ""
+		}
 	}
 }
 

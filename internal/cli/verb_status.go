@@ -161,7 +161,7 @@ func printHealth(env Env, h health) error {
 		}
 	}
 	p.field("tasks", first(strings.Join(counts, ", "), "none"))
-	p.field("slots", fmt.Sprintf("%d of %d in use, %d agents to be looked after", h.SlotsUsed, h.Slots, h.Watched))
+	p.field("slots", fmt.Sprintf("%d of %d in use, %s to be looked after", h.SlotsUsed, h.Slots, counting(h.Watched, "agent")))
 	p.field("memory", gib(h.MemoryFree)+" free")
 	p.field("disk", fmt.Sprintf("%s free at %s", gib(h.DiskFree), h.Home))
 	if !h.Healthy {
