@@ -22,7 +22,7 @@ import (
 )
 
 // atOnce bounds how many fleets live at the same time: each has half a dozen processes.
-var atOnce = make(chan struct{}, 3)
+var atOnce = make(chan struct{}, 4)
 
 // patience is how long a test waits for what should take a second or two, on a machine that is busy.
 const patience = 60 * time.Second

@@ -35,14 +35,14 @@ func (f *Fleet) processes() []process {
 // has to work.
 func (f *Fleet) end() {
 	defer f.wipe()
-	if f.t.Failed() {
-		f.dump()
-		return
-	}
-	f.finish()
-	f.nothingLeft()
-	if f.t.Failed() {
-		f.dump()
+	defer func() {
+		if f.t.Failed() {
+			f.dump()
+		}
+	}()
+	if !f.t.Failed() {
+		f.finish()
+		f.nothingLeft()
 	}
 }
 

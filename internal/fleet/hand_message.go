@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -30,10 +31,22 @@ func (s *Supervisor) deliver(ctx context.Context, t life.Task, a event.Action, a
 		}
 		return done(s.Agents.Post(ctx, t, m))
 	}
-	if again { // it may have been typed before we died: look, never send blindly
+	if again && s.typed(t, a) { // look, never send blindly
 		return s.look(ctx, t, a)
 	}
-	return s.paste(ctx, t, m)
+	return s.paste(ctx, t, a, m)
+}
+
+// typed tells whether typing was begun for an action, by this supervisor or the one before: its intent alone does
+// not tell, and what was not begun can be done without fear of doing it twice.
+func (s *Supervisor) typed(t life.Task, a event.Action) bool {
+	_, err := os.Stat(s.typedMark(t, a))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// typedMark lies beside the generation, whose pane is gone if the machine goes down, so that it need not be durable.
+func (s *Supervisor) typedMark(t life.Task, a event.Action) string {
+	return filepath.Join(s.Home.GenDir(t.ID, t.Gen), "typed."+string(a.ID))
 }
 
 // closeMenu presses the interrupt key once before an agent is woken after a usage limit: such an agent may sit in
@@ -51,7 +64,7 @@ func (s *Supervisor) closeMenu(ctx context.Context, t life.Task, id event.Messag
 }
 
 // paste types a message into a pane that is proven to hold the right, idle agent.
-func (s *Supervisor) paste(ctx context.Context, t life.Task, m Text) result {
+func (s *Supervisor) paste(ctx context.Context, t life.Task, a event.Action, m Text) result {
 	pane, ok, err := s.pane(ctx, t.ID, t.Gen, RoleAgent)
 	switch {
 	case err != nil:
@@ -60,6 +73,9 @@ func (s *Supervisor) paste(ctx context.Context, t life.Task, m Text) result {
 		return failed(life.FailAgain, "the agent's pane is gone")
 	case pane.InMode:
 		return failed(life.FailAgain, "the agent's pane is in copy mode")
+	}
+	if err := os.WriteFile(s.typedMark(t, a), nil, 0o600); err != nil {
+		return failed(life.FailAgain, err.Error())
 	}
 	err = s.Terminal.Paste(ctx, pane.ID, m.ID.Tag()+" "+m.Text)
 	if errors.Is(err, ErrInMode) || errors.Is(err, ErrDead) || errors.Is(err, ErrNoPane) {
