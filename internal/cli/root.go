@@ -26,7 +26,7 @@ failures back to it, and publishes what passes.
 
   muster demo                    the whole story in a minute, no account needed
   muster init                    write muster.toml for this repository
-  muster dispatch "fix the bug"  queue a task; it starts as soon as a slot is free
+  muster dispatch "fix the bug"  queue a task; it starts when a slot is free
   muster ls                      what is going on`
 
 // newRoot builds the command tree.

@@ -45,7 +45,7 @@ func newAnswerCommand(env Env) *cobra.Command {
 			return nil
 		},
 	}, groupTalk)
-	c.Flags().StringVar(&reason, "reason", "", "with deny: why, so that the agent can go on another way")
+	c.Flags().StringVar(&reason, "reason", "", "with deny: `TEXT` says why, so that the agent can go on another way")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }

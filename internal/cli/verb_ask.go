@@ -19,7 +19,7 @@ const askHelp = `Ask a person, and print the answer as soon as it is there. When
 is 5; with the built-in limit (MUSTER_WAIT seconds) the task is then parked until somebody does.
 
   muster ask "May I drop the column users.legacy?"
-  muster ask --option rename --option drop --timeout 5m "What becomes of users.legacy?"`
+  muster ask --option rename --option drop "What becomes of users.legacy?"`
 
 type askOptions struct {
 	options []string
@@ -35,8 +35,8 @@ func newAskCommand(env Env) *cobra.Command {
 			return ask(cmd.Context(), env, o, strings.Join(args, " "))
 		},
 	}, groupAgent)
-	c.Flags().StringArrayVar(&o.options, "option", nil, "an answer to choose from; repeat it")
-	c.Flags().StringVar(&o.timeout, "timeout", "", "go on without an answer after this time, such as 5m (default: MUSTER_WAIT seconds)")
+	c.Flags().StringArrayVar(&o.options, "option", nil, "`TEXT` is an answer to choose from; repeat it for more")
+	c.Flags().StringVar(&o.timeout, "timeout", "", "go on without an answer after `TIME`, such as 5m (default: MUSTER_WAIT seconds)")
 	c.Flags().BoolVar(&o.json, "json", false, "print the answer as JSON")
 	return c
 }

@@ -20,7 +20,7 @@ import (
 const checksHelp = `Show the rounds of checks of a task: what was judged, and the verdicts.
 
   muster checks t3
-  muster checks t3 --log test          all that the check "test" said in the newest round
+  muster checks t3 --log test     all that the check "test" said at last
   muster checks t3 --log test --round 1`
 
 type checksOptions struct {
@@ -43,8 +43,8 @@ func newChecksCommand(env Env) *cobra.Command {
 			})
 		},
 	}, groupLook)
-	c.Flags().StringVar(&o.log, "log", "", "print all that this check said")
-	c.Flags().IntVar(&o.round, "round", 0, "of this round (default: the newest)")
+	c.Flags().StringVar(&o.log, "log", "", "print all that check `NAME` said")
+	c.Flags().IntVar(&o.round, "round", 0, "of round `N` (default: the newest)")
 	c.Flags().BoolVar(&o.json, "json", false, "print JSON: an array of rounds")
 	return c
 }

@@ -17,6 +17,21 @@ around the working directory.
   muster config show --origin   every value in force, and where it comes from
   muster config schema          JSON schema, for editors`
 
+const configCheckHelp = `Say whether the configuration is right: every mistake with file, line and column, and exit code 2.
+
+  muster config check
+  muster config check --json`
+
+const configShowHelp = `Show every value in force: those of the files, and the defaults of all that they leave out.
+
+  muster config show --origin
+  muster config show --json | jq -r '.[] | select(.key == "task.rounds").value'`
+
+const configSchemaHelp = `Print the JSON schema of muster.toml and config.toml, for editors that complete and check them.
+
+  muster config schema > ~/.config/muster.schema.json
+  muster config schema | jq '.properties.task.properties | keys'`
+
 func newConfigCommand(env Env) *cobra.Command {
 	c := verb(&cobra.Command{
 		Use: "config", Short: "Check and show the configuration", Long: configHelp,
@@ -44,7 +59,7 @@ func loadConfig(cmd *cobra.Command, env Env) (cfg config.Config, user, project s
 func newConfigCheckCommand(env Env) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "check", Short: "Say whether the configuration is right", Args: cobra.NoArgs,
+		Use: "check", Short: "Say whether the configuration is right", Long: configCheckHelp, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, user, project, err := loadConfig(cmd, env)
 			if err != nil {
@@ -64,7 +79,7 @@ func newConfigCheckCommand(env Env) *cobra.Command {
 func newConfigShowCommand(env Env) *cobra.Command {
 	var origin, asJSON bool
 	c := &cobra.Command{
-		Use: "show", Short: "Show every value in force", Args: cobra.NoArgs,
+		Use: "show", Short: "Show every value in force", Long: configShowHelp, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, _, _, err := loadConfig(cmd, env)
 			if err != nil {
@@ -95,7 +110,7 @@ func newConfigShowCommand(env Env) *cobra.Command {
 
 func newConfigSchemaCommand(env Env) *cobra.Command {
 	return &cobra.Command{
-		Use: "schema", Short: "Print the JSON schema of muster.toml and config.toml", Args: cobra.NoArgs,
+		Use: "schema", Short: "Print the JSON schema of muster.toml and config.toml", Long: configSchemaHelp, Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			schema, err := config.Schema()
 			if err != nil {

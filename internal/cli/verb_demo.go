@@ -34,7 +34,7 @@ const demoLimit = 3 * time.Minute
 func newDemoCommand(env Env) *cobra.Command {
 	var keep bool
 	c := verb(&cobra.Command{
-		Use: "demo", Short: "The whole story in a minute on this machine, no account needed", Long: demoHelp, Args: cobra.NoArgs,
+		Use: "demo", Short: "See the whole story in a minute, no account needed", Long: demoHelp, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return demo(cmd.Context(), env, keep)
 		},

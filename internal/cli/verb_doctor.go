@@ -35,7 +35,7 @@ type finding struct {
 func newDoctorCommand(env Env) *cobra.Command {
 	var asJSON bool
 	c := verb(&cobra.Command{
-		Use: "doctor", Short: "Say what is wrong with this machine and repository, and what to do", Long: doctorHelp, Args: cobra.NoArgs,
+		Use: "doctor", Short: "Say what is wrong here, and what to do about it", Long: doctorHelp, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			found := diagnose(cmd.Context(), env)
 			if err := printFindings(env, found, asJSON); err != nil {

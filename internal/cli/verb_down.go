@@ -26,7 +26,7 @@ func newDownCommand(env Env) *cobra.Command {
 	var drain, kill, asJSON bool
 	var limit time.Duration
 	c := verb(&cobra.Command{
-		Use: "down", Short: "Stop the supervisor (--drain waits for tasks, --kill ends agents, resumable)", Long: downHelp, Args: cobra.NoArgs,
+		Use: "down", Short: "Stop the supervisor, and on request the agents", Long: downHelp, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			mode := event.DownLeave
 			switch {
@@ -53,7 +53,7 @@ func newDownCommand(env Env) *cobra.Command {
 	}, groupRun)
 	c.Flags().BoolVar(&drain, "drain", false, "wait until all that runs has ended")
 	c.Flags().BoolVar(&kill, "kill", false, "end the agents, too; they are resumed at the next up")
-	c.Flags().DurationVar(&limit, "timeout", 0, "how long to wait (default: 1m, with --drain without end)")
+	c.Flags().DurationVar(&limit, "timeout", 0, "wait no longer than `TIME` (default: 1m, with --drain without end)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }

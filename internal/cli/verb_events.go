@@ -36,9 +36,9 @@ func newEventsCommand(env Env) *cobra.Command {
 		},
 	}, groupLook)
 	c.Flags().BoolVarP(&o.follow, "follow", "f", false, "go on with what happens, until Ctrl-C")
-	c.Flags().StringVar(&o.task, "task", "", "only of this task")
-	c.Flags().Int64Var(&o.after, "after", 0, "only events after this sequence number")
-	c.Flags().StringSliceVar(&o.kinds, "kind", nil, "only of these kinds, such as task.moved")
+	c.Flags().StringVar(&o.task, "task", "", "only of the task `ID`")
+	c.Flags().Int64Var(&o.after, "after", 0, "only events after the sequence number `N`")
+	c.Flags().StringSliceVar(&o.kinds, "kind", nil, "only of this `KIND`, or these with commas, such as task.moved")
 	c.Flags().BoolVar(&o.json, "json", false, "print one JSON object a line")
 	return c
 }

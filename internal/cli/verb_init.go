@@ -23,7 +23,7 @@ its checks. Read it before the first night; every key is optional.
 func newInitCommand(env Env) *cobra.Command {
 	var show, force, asJSON bool
 	c := verb(&cobra.Command{
-		Use: "init", Short: "Write muster.toml for this repository (finds build and test commands)", Long: initHelp, Args: cobra.NoArgs,
+		Use: "init", Short: "Write muster.toml with the checks found in this repository", Long: initHelp, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			repo, err := git.Open(cmd.Context(), env.Dir, git.Env(env.Environ))
 			if err != nil {

@@ -57,9 +57,9 @@ func newLogsCommand(env Env) *cobra.Command {
 	}, groupLook)
 	c.Flags().BoolVarP(&o.follow, "follow", "f", false, "go on with what is added, until Ctrl-C")
 	c.Flags().BoolVar(&o.supervisor, "supervisor", false, "the supervisor's own log")
-	c.Flags().StringVar(&o.check, "check", "", "all that this check said, in the newest round or the one that runs")
-	c.Flags().IntVar(&o.round, "round", 0, "with --check: in this round")
-	c.Flags().IntVar(&o.gen, "gen", 0, "what this generation of the agent reported")
+	c.Flags().StringVar(&o.check, "check", "", "all that check `NAME` said, in the newest round or the one that runs")
+	c.Flags().IntVar(&o.round, "round", 0, "with --check: in round `N`")
+	c.Flags().IntVar(&o.gen, "gen", 0, "what generation `N` of the agent reported")
 	c.Flags().BoolVar(&o.json, "json", false, "print JSON: the source and its text")
 	return c
 }

@@ -47,7 +47,7 @@ func newRestoreCommand(env Env) *cobra.Command {
 			return env.say(r.Worktree)
 		},
 	}, groupEnd)
-	c.Flags().StringVar(&ref, "ref", "", "which kept work, where there are several")
+	c.Flags().StringVar(&ref, "ref", "", "`REF` of the kept work, where there are several")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }

@@ -11,7 +11,7 @@ const retryHelp = `Bring parked tasks back: they stand in line for a slot again,
 with all rounds of checks before them again.
 
   muster retry t3
-  muster ls --json | jq -r '.[] | select(.state == "parked") | .id' | xargs muster retry`
+  muster retry $(muster ls --json | jq -r '.[] | select(.state == "parked").id')`
 
 func newRetryCommand(env Env) *cobra.Command {
 	return newRequestCommand(env, &cobra.Command{

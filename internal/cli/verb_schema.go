@@ -14,13 +14,18 @@ Anything may write it; the shortest whole record is {"state":"working"}.
   muster schema status
   echo '{"state":"working","note":"tests"}' >> "$MUSTER_STATUS_FILE"`
 
+const schemaStatusHelp = `Print the JSON schema of a status record, for whoever writes them.
+
+  muster schema status > status-record.schema.json
+  muster schema status | jq -r '.properties.state.enum[]'`
+
 func newSchemaCommand(env Env) *cobra.Command {
 	c := verb(&cobra.Command{
 		Use: "schema", Short: "Print the JSON schema of status records", Long: schemaHelp,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}, groupAgent)
 	c.AddCommand(&cobra.Command{
-		Use: "status", Short: "Print the JSON schema of a status record", Args: cobra.NoArgs,
+		Use: "status", Short: "Print the JSON schema of a status record", Long: schemaStatusHelp, Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			schema, err := status.Schema()
 			if err != nil {

@@ -65,7 +65,7 @@ func newShowCommand(env Env) *cobra.Command {
 			})
 		},
 	}, groupLook)
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON: the fields of `ls`, and more")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON: the fields that ls has, and more")
 	return c
 }
 

@@ -175,7 +175,7 @@ func supervisorText(h health, now time.Time) string {
 	case h.Supervisor.Running:
 		return fmt.Sprintf("up for %s, version %s, process %d", ago(h.Supervisor.Since, now), h.Supervisor.Version, h.Supervisor.PID)
 	case !h.Healthy:
-		return fmt.Sprintf("NOT RUNNING, and nobody looks after %d live tasks", h.Live)
+		return "NOT RUNNING, and nobody looks after " + counting(h.Live, "live task")
 	case h.Down:
 		return "down, as it was told"
 	}

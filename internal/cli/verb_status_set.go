@@ -24,15 +24,15 @@ type statusSetOptions struct {
 }
 
 func (o *statusSetOptions) addFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.note, "note", "", "a short text for people")
-	f.StringVar(&o.reason, "reason", "", "with waiting: permission, question or dialog")
-	f.StringVar(&o.errorKind, "error", "", "with error: rate_limit, overloaded, auth, billing, network, invalid_request, context_full, other")
-	f.StringVar(&o.until, "until", "", "with limited: when the limit ends, RFC 3339")
-	f.StringVar(&o.message, "message", "", "the muster message that this acknowledges, such as m3")
-	f.StringVar(&o.tool, "tool", "", "the tool in use")
-	f.Int64Var(&o.usage.InputTokens, "input-tokens", 0, "tokens read so far by this conversation")
-	f.Int64Var(&o.usage.OutputTokens, "output-tokens", 0, "tokens written so far by this conversation")
-	f.Float64Var(&o.usage.CostUSD, "cost-usd", 0, "what this conversation has cost so far, in US dollars")
+	f.StringVar(&o.note, "note", "", "`TEXT` for people, in a line")
+	f.StringVar(&o.reason, "reason", "", "with waiting: `WHY`, which is permission, question or dialog")
+	f.StringVar(&o.errorKind, "error", "", "with error: `KIND` is rate_limit, overloaded, auth, billing, network, invalid_request, context_full, other")
+	f.StringVar(&o.until, "until", "", "with limited: `TIME` when the limit ends, as in RFC 3339")
+	f.StringVar(&o.message, "message", "", "`ID` of the muster message that this acknowledges, such as m3")
+	f.StringVar(&o.tool, "tool", "", "`NAME` of the tool in use")
+	f.Int64Var(&o.usage.InputTokens, "input-tokens", 0, "`N` tokens read so far by this conversation")
+	f.Int64Var(&o.usage.OutputTokens, "output-tokens", 0, "`N` tokens written so far by this conversation")
+	f.Float64Var(&o.usage.CostUSD, "cost-usd", 0, "`USD` that this conversation has cost so far")
 	f.BoolVar(&o.json, "json", false, "print the record as JSON")
 }
 

@@ -38,7 +38,7 @@ func newWaitCommand(env Env) *cobra.Command {
 			return withControl(cmd.Context(), env, func(c *control.Control) error { return wait(cmd.Context(), env, c, o, args) })
 		},
 	}, groupLook)
-	c.Flags().StringVar(&o.timeout, "timeout", "", "wait no longer than this, such as 90s or 2h (default: without end)")
+	c.Flags().StringVar(&o.timeout, "timeout", "", "wait no longer than `TIME`, such as 90s or 2h (default: without end)")
 	c.Flags().BoolVar(&o.any, "any", false, "until the first of them is over")
 	c.Flags().BoolVar(&o.json, "json", false, "print JSON: the id and state of each")
 	return c

@@ -1,0 +1,143 @@
+package cli
+
+import (
+	"bytes"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/charmbracelet/x/ansi"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// everyVerb gives all verbs that people see, those below others too.
+func everyVerb(t *testing.T) []*cobra.Command {
+	t.Helper()
+	var all []*cobra.Command
+	var each func(*cobra.Command)
+	each = func(c *cobra.Command) {
+		for _, sub := range c.Commands() {
+			if !sub.Hidden {
+				all = append(all, sub)
+				each(sub)
+			}
+		}
+	}
+	each(newRoot(Env{}))
+	if len(all) < 25 {
+		t.Fatalf("%d verbs: they are not all found", len(all))
+	}
+	return all
+}
+
+func TestEveryVerbHasASentenceExamplesAndExitCodes(t *testing.T) {
+	t.Parallel()
+	for _, c := range everyVerb(t) {
+		help := helpText(Env{}, c)
+		if sentence, _, _ := strings.Cut(c.Long, "\n"); !strings.Contains(c.Long, ".") || strings.HasPrefix(sentence, " ") {
+			t.Errorf("%s: its help does not begin with a sentence", c.CommandPath())
+		}
+		examples := 0
+		for line := range strings.Lines(c.Long) {
+			if strings.HasPrefix(line, "  ") && strings.Contains(line, c.CommandPath()) {
+				examples++
+			}
+		}
+		if c.HasSubCommands() { // their examples are those of the verbs below
+			examples++
+		}
+		if examples < 2 {
+			t.Errorf("%s: %d examples in its help, want two", c.CommandPath(), examples)
+		}
+		if !strings.Contains(help, "Exit codes: 0 ok, 1 failed, 2 usage") {
+			t.Errorf("%s: no exit codes in its help", c.CommandPath())
+		}
+		if c.Short == "" || strings.HasSuffix(c.Short, ".") || ansi.StringWidth(c.Short) > 66 {
+			t.Errorf("%s: %q does not fit into the list of verbs", c.CommandPath(), c.Short)
+		}
+	}
+}
+
+func TestHelpFitsATerminal(t *testing.T) {
+	t.Parallel()
+	root := newRoot(Env{})
+	for _, c := range append(everyVerb(t), root) {
+		for line := range strings.Lines(helpText(Env{}, c)) {
+			if ansi.StringWidth(strings.TrimRight(line, "\n")) > helpWidth {
+				t.Errorf("%s: a line of its help is too long: %s", c.CommandPath(), line)
+			}
+		}
+	}
+}
+
+func TestEveryFlagIsDocumented(t *testing.T) {
+	t.Parallel()
+	value := regexp.MustCompile(`^[A-Z][A-Z=:]*$`)
+	for _, c := range everyVerb(t) {
+		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			name, usage := pflag.UnquoteUsage(f)
+			if len(strings.TrimSpace(usage)) < 5 {
+				t.Errorf("%s --%s: no usage text", c.CommandPath(), f.Name)
+			}
+			switch isBool := f.Value.Type() == "bool"; {
+			case isBool && name != "":
+				t.Errorf("%s --%s: takes no value, but its usage names %q", c.CommandPath(), f.Name, name)
+			case !isBool && !value.MatchString(name):
+				t.Errorf("%s --%s: its value is called %q; put one word in capitals and backquotes", c.CommandPath(), f.Name, name)
+			}
+		})
+	}
+}
+
+// Each verb of the design speaks JSON, but for those whose output is a script, a schema, a screen, or a story.
+func TestEveryVerbSpeaksJSON(t *testing.T) {
+	t.Parallel()
+	silent := []string{"completion", "config", "config schema", "schema", "schema status", "demo"}
+	for _, c := range everyVerb(t) {
+		if has := c.Flags().Lookup("json") != nil; has == slices.Contains(silent, verbPath(c)) {
+			t.Errorf("%s: --json is there: %t", c.CommandPath(), has)
+		}
+	}
+}
+
+func TestEveryVerbHasAScript(t *testing.T) {
+	t.Parallel()
+	for _, c := range everyVerb(t) {
+		if c.Parent().HasParent() {
+			continue
+		}
+		if _, err := os.Stat("testdata/script/" + c.Name() + ".txtar"); err != nil {
+			t.Errorf("%s has no script", c.Name())
+		}
+	}
+}
+
+func TestColourIsForTerminalsAlone(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	if env := (Env{Stdout: &out}); env.colour() || env.width() != 0 {
+		t.Error("a buffer is no terminal")
+	}
+}
+
+func TestTablesGiveWay(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		widths []int
+		total  int
+		want   []int
+	}{
+		{[]int{3, 10, 20}, 40, []int{3, 10, 20}},
+		{[]int{3, 10, 40}, 40, []int{3, 10, 27}},
+		{[]int{3, 30, 40}, 43, []int{3, 20, 20}},
+		{[]int{3, 30, 40}, 5, []int{3, 6, 6}},
+	} {
+		fit(c.widths, c.total)
+		if !slices.Equal(c.widths, c.want) {
+			t.Errorf("%v, want %v", c.widths, c.want)
+		}
+	}
+}
