@@ -18,7 +18,7 @@ import (
 // these (tmux/tmuxtest) belongs to it.
 var floors = []string{
 	"fault", "event", "home", "excerpt", "life", "config", "run", "store", "status", "mail", "tmux", "git", "agent", "forge",
-	"host", "launch", "notify", "fleet", "control", "tui", "web", "mcp", "cli", "testkit", "e2e",
+	"host", "service", "launch", "notify", "fleet", "control", "tui", "web", "mcp", "cli", "testkit", "e2e",
 }
 
 // fleetImports are the only packages that fleet may know: its edges are plugged in by cli.
