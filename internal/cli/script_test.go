@@ -60,7 +60,7 @@ func setUpScript(env *testscript.Env) error {
 }
 
 // endFleet leaves nothing of a script's fleet behind, however the script ended: first the mark that keeps the keeper
-// from bringing it back, then everything that carries its name, then the terminal.
+// from bringing it back, then the terminal, then everything that carries its name.
 func endFleet(env *testscript.Env, h home.Dir) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -72,13 +72,18 @@ func endFleet(env *testscript.Env, h home.Dir) {
 	if _, err := os.Stat(string(h)); err == nil {
 		_ = os.WriteFile(h.Down(), nil, 0o600)
 	}
-	if left, err := host.End(ctx, host.Ending{Mark: [2]string{"MUSTER_HOME", string(h)}}); err != nil && !errors.Is(err, host.ErrUnsupported) {
+	server := tmux.New(tmux.Config{Socket: h.Socket(), ConfPath: h.TmuxConf(), Env: []string{"PATH=" + os.Getenv("PATH")}})
+	kill := func() {
+		if err := server.Kill(ctx); err != nil {
+			env.T().Log("end tmux: " + err.Error())
+		}
+	}
+	kill() // before the processes, or its hooks would start some again
+	left, err := host.End(ctx, host.Ending{Mark: [2]string{"MUSTER_HOME", string(h)}})
+	if err != nil && !errors.Is(err, host.ErrUnsupported) {
 		env.T().Log(fmt.Sprintf("still running: %v: %v", left, err))
 	}
-	server := tmux.New(tmux.Config{Socket: h.Socket(), ConfPath: h.TmuxConf(), Env: []string{"PATH=" + os.Getenv("PATH")}})
-	if err := server.Kill(ctx); err != nil {
-		env.T().Log("end tmux: " + err.Error())
-	}
+	kill() // what one of them has started meanwhile
 }
 
 // repoCommand is `repo NAME`: a git repository with one commit, which holds what the script put there.
