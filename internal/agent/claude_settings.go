@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -85,7 +86,8 @@ func claudeSettingsFile(l Launch) ([]byte, error) {
 		s.Hooks[name][0].Hooks = append(s.Hooks[name][0].Hooks, claudeHook{
 			Type: "command", Command: l.Exe, Args: []string{"hook", claudeKind, waitEvent}, Timeout: seconds(waiterTimeout),
 			Async: true, AsyncRewake: true,
-			RewakeMessage: "From muster, your supervisor: ", RewakeSummary: "message from muster",
+			RewakeMessage: "From muster, your supervisor:", // the agent adds a blank
+			RewakeSummary: "message from muster",
 		})
 	}
 	s.EnabledServers, s.DisabledServers = projectServers(l)
@@ -115,7 +117,7 @@ func claudeHookTimeout(name string, spec event.Spec) time.Duration {
 func seconds(d time.Duration) int { return int(d.Round(time.Second).Seconds()) }
 
 // claudeAllow are the permission rules that a first night needs: our own verbs for agents, the project's own
-// checks, and the prompt file, which lies outside the worktree.
+// checks, and to read the prompt file and what checks have said.
 func claudeAllow(l Launch) []string {
 	var allow []string
 	for _, verb := range []string{"check", "done", "ask", "note", "status"} {
@@ -126,7 +128,13 @@ func claudeAllow(l Launch) []string {
 			allow = append(allow, "Bash("+c.Run+")")
 		}
 	}
-	return append(allow, "Read(/"+promptPath(l)+")") // a second slash makes the path an absolute one
+	// What lies outside the worktree and is named to the agent. A second slash makes a path an absolute one.
+	for _, path := range []string{
+		promptPath(l), filepath.Join(l.Home.TaskDir(l.Task), "jobs", "**"), filepath.Join(l.Home.GenDir(l.Task, l.Gen), "checks", "**"),
+	} {
+		allow = append(allow, "Read(/"+path+")")
+	}
+	return allow
 }
 
 // isSimple tells whether a command is one program with plain words: only that can stand in a permission rule

@@ -70,6 +70,9 @@ func (p *sessionParser) parse(data []byte) ([]event.Record, error) {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil, nil
 	}
+	if !json.Valid(data) {
+		return nil, nil // the agent rewrites it in place: a look into the middle of that is followed by another
+	}
 	if err := json.Unmarshal(data, &s); err != nil {
 		return nil, fmt.Errorf("the agent's status file: %w", err)
 	}
@@ -103,8 +106,9 @@ func (p *sessionParser) parse(data []byte) ([]event.Record, error) {
 }
 
 // speaks tells whether a level adds to what the hooks said. An agent is idle before it takes its first prompt,
-// too, and that ends no turn; a dialog that a hook holds open is known better by that hook; and the menu that a
-// usage limit opens asks nothing that the limit does not answer.
+// too, and that ends no turn; a permission is told by the hook that holds it, and a level some tenths of a second
+// before or after it would be a second request, which nobody could answer; and the menu that a usage limit opens
+// asks nothing that the limit does not answer.
 func (p *sessionParser) speaks(r event.Record) bool {
 	if r.State != event.RecordIdle {
 		p.begun = true
@@ -116,7 +120,7 @@ func (p *sessionParser) speaks(r event.Record) bool {
 	}
 	switch r.Reason {
 	case event.WaitPermission:
-		return hooks.last.State != event.RecordWaiting
+		return !hooks.work
 	case event.WaitDialog:
 		return hooks.last.State != event.RecordLimited && hooks.last.State != event.RecordError
 	}
@@ -126,6 +130,7 @@ func (p *sessionParser) speaks(r event.Record) bool {
 // hookTail is what the end of a status file says.
 type hookTail struct {
 	last     event.Record // by a hook
+	work     bool         // hooks are called
 	prompted bool
 }
 
@@ -137,7 +142,7 @@ func lastHooks(path string) hookTail {
 		if err != nil || r.Src != srcHook {
 			continue
 		}
-		t.last = r
+		t.last, t.work = r, true
 		t.prompted = t.prompted || r.Prompted || r.State == event.RecordIdle
 	}
 	return t

@@ -199,10 +199,17 @@ func TestIdleBeforeTheFirstPromptEndsNoTurn(t *testing.T) {
 	if recs, err := p.parse(line("idle", 9)); err != nil || len(recs) != 1 {
 		t.Errorf("after a restart: %v (%v)", recs, err)
 	}
+	// The level is there before the hook that will hold the request, and may be read after its answer.
+	if recs, err := p.parse(line("waiting", 10)); err != nil || len(recs) != 0 {
+		t.Errorf("a permission was told without its hook: %v (%v)", recs, err)
+	}
+	if recs, err := p.parse([]byte(`{"pid":7,"status":"busy","statusUpdatedAt":10}1}`)); err != nil || len(recs) != 0 {
+		t.Errorf("a file in the middle of its rewriting was told: %v (%v)", recs, err)
+	}
 	if err := os.WriteFile(hooks, []byte(`{"v":1,"src":"hook","state":"waiting","reason":"question","request":"q1"}`+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if recs, err := p.parse(line("waiting", 10)); err != nil || len(recs) != 0 {
+	if recs, err := p.parse(line("waiting", 11)); err != nil || len(recs) != 0 {
 		t.Errorf("a dialog that a hook holds was told again: %v (%v)", recs, err)
 	}
 	dialog := []byte(`{"pid":7,"status":"waiting","waitingFor":"dialog open","statusUpdatedAt":12}`)
