@@ -20,11 +20,8 @@ func (s *Supervisor) start(ctx context.Context, t life.Task, a event.Action) res
 	} else if ok {
 		return s.launchedIn(pane, nil)
 	}
-	if pid, held := s.Machine.Holder(t.ID); held {
-		// Something of this task is alive: an older generation whose end was not seen. Two must never run.
-		if err := s.Machine.End(ctx, t, s.Agents.Manners(t).Grace); err != nil {
-			return failed(life.FailAgain, fmt.Sprintf("process %d of the task still runs: %v", pid, err))
-		}
+	if err := s.endOlder(ctx, t, a.Gen); err != nil {
+		return done(err)
 	}
 	order, arrived, err := s.order(ctx, t, a)
 	if err != nil {
@@ -42,6 +39,19 @@ func (s *Supervisor) start(ctx context.Context, t life.Task, a event.Action) res
 		return done(err)
 	}
 	return s.launchedIn(pane, arrived)
+}
+
+// endOlder ends what still runs of older generations: one whose end was not seen, or the tools that one has left
+// behind which was killed. Two must never work in one worktree.
+func (s *Supervisor) endOlder(ctx context.Context, t life.Task, gen int) error {
+	pid, held := s.Machine.Holder(t.ID)
+	if gen == 1 && !held {
+		return nil
+	}
+	if err := s.Machine.End(ctx, t, s.Agents.Manners(t).Grace); err != nil {
+		return fmt.Errorf("something of the task still runs (%d): %w", pid, err)
+	}
+	return nil
 }
 
 // launchedIn reports the process of a pane. It may have ended already; whoever watches it will be told at once.
