@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 
 	"muster/internal/event"
@@ -120,6 +122,9 @@ func (w works) Keep(ctx context.Context, t life.Task) (string, error) {
 	repo, err := w.open(ctx, t)
 	if err != nil {
 		return "", err
+	}
+	if _, err := os.Stat(t.Worktree); errors.Is(err, fs.ErrNotExist) {
+		return "", nil // removed already, by us before a crash or by a person: there is nothing to be kept
 	}
 	return repo.Keep(ctx, t.Worktree, string(t.ID))
 }
