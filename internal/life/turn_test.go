@@ -348,3 +348,29 @@ func TestReviewEnds(t *testing.T) {
 	w.do(Reviewed{})
 	w.want(event.Done, "")
 }
+
+func TestReviewThatEndsBeforeItBeganIsNone(t *testing.T) {
+	t.Parallel()
+	eachStage(t, func(t *testing.T, w *world, from event.State) {
+		if from == event.InReview {
+			return
+		}
+		n := len(w.log)
+		w.do(Reviewed{})
+		if len(w.log) != n {
+			t.Errorf("%d events, want none", len(w.log)-n)
+		}
+	})
+}
+
+func TestAnswerToARequestWithoutWordsNamesItsTool(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.report(event.Record{State: event.RecordWaiting, Reason: event.WaitPermission, Request: "r1", Tool: "Bash"})
+	w.advance(15 * time.Minute)
+	w.finish(event.ActEnd)
+	w.write(event.AnswerRequested{Request: "r1", Decision: event.Allow})
+	if text := w.text("m1"); !strings.Contains(text, "was allowed: Bash") {
+		t.Errorf("the agent is told %q, want the tool's name in it", text)
+	}
+}
