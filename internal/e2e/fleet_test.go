@@ -36,6 +36,7 @@ type Fleet struct {
 	simLog string // where the agents say when they begin and end
 	env    []string
 	ctl    *control.Control // only for looking and asking; never for proofs
+	undo   []func()         // done when everything has ended, before the files go
 }
 
 // newFleet makes a fleet that is not up. When the test ends, it is ended by muster's own means, and the world must

@@ -78,9 +78,9 @@ func play(args []string) int {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		env.Point = dying(home)
+		env.Point, env.Now = dying(home), skewed(home)
 	case "up":
-		env.Point = dying(home)
+		env.Point, env.Now = dying(home), skewed(home)
 	case "sim":
 		watchTwin(env.Getenv("MUSTER_SIM_LOG"), env.Getenv("MUSTER_TASK"))
 	}

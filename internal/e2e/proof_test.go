@@ -118,7 +118,7 @@ func (f *Fleet) nothingLeft() {
 // lasting are the files of a state directory that outlive all tasks; those of `bin` are looked at apart.
 var lasting = []string{
 	"muster.db", "muster.db-wal", "muster.db-shm", "config.toml", "lock", "keeper.lock", "start.lock", "down", "env",
-	"tmux.conf", "supervisor.log", "status/wake", "test-die", "test-points",
+	"tmux.conf", "supervisor.log", "status/wake", "test-die", "test-points", "test-clock",
 }
 
 // filesLeft finds what no longer belongs into the state directory.
@@ -188,6 +188,9 @@ func (f *Fleet) wipe() {
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			}
 		}
+	}
+	for _, undo := range f.undo {
+		undo()
 	}
 	if err := os.RemoveAll(f.root); err != nil {
 		f.t.Error(err)

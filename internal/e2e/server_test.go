@@ -1,0 +1,219 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"muster/internal/event"
+	"muster/internal/life"
+)
+
+// steady works until it is released; what it had done before a kill is not done again by a resumed conversation.
+const steady = "append a.txt one\nmark here\nawait-file go-on\nappend a.txt two\ndone"
+
+const twoLines = `test=test "$(tr '\n' ' ' < a.txt)" = "one two "`
+
+// working dispatches steady tasks and waits until all of them are at work.
+func (f *Fleet) working(n int, flags ...string) []event.TaskID {
+	f.t.Helper()
+	var ids []event.TaskID
+	for range n {
+		ids = append(ids, f.dispatch(steady, append([]string{"--check", twoLines}, flags...)...))
+	}
+	for _, id := range ids {
+		f.marks(id, "here")
+		f.reaches(id, event.Working)
+	}
+	return ids
+}
+
+// agents are the processes of the tasks, by the agents' own log.
+func (f *Fleet) agents(ids []event.TaskID) []int {
+	var out []int
+	for _, id := range ids {
+		all := f.begins(id)
+		out = append(out, all[len(all)-1].pid)
+	}
+	return out
+}
+
+// resumed waits until every task has a second generation at work in the same conversation, and sees them done.
+func (f *Fleet) resumed(ids []event.TaskID) {
+	f.t.Helper()
+	for _, id := range ids {
+		f.until(id, "is resumed", func(t life.Task) bool { return t.Gen == 2 && t.State == event.Working })
+	}
+	for _, id := range ids {
+		f.release(id, "go-on")
+	}
+	for _, id := range ids {
+		t := f.reaches(id, event.Done)
+		begins := f.begins(id)
+		if t.Gen != 2 || t.Attempt != 1 || len(begins) != 2 || begins[0].conversation != begins[1].conversation {
+			f.t.Errorf("%s: generation %d, attempt %d, begun as %+v", id, t.Gen, t.Attempt, begins)
+		}
+		if got := f.takenUp(id); !slices.Equal(got, []bool{false, true}) {
+			f.t.Errorf("%s: its conversation was taken up as %v", id, got)
+		}
+	}
+	f.oneAtATime(f.t)
+}
+
+// undisturbed proves that the agents still run as the same processes, and sees their tasks done.
+func (f *Fleet) undisturbed(ids []event.TaskID, pids []int) {
+	f.t.Helper()
+	for _, pid := range pids {
+		if !runs(pid, "sim") {
+			f.t.Errorf("agent %d is gone", pid)
+		}
+	}
+	for _, id := range ids {
+		f.release(id, "go-on")
+	}
+	for _, id := range ids {
+		t := f.reaches(id, event.Done)
+		if n := len(f.begins(id)); n != 1 || t.Gen != 1 {
+			f.t.Errorf("%s began %d times, generation %d", id, n, t.Gen)
+		}
+	}
+	f.oneAtATime(f.t)
+}
+
+// takenUp tells for each process of a task's conversation whether it was started to take it up.
+func (f *Fleet) takenUp(id event.TaskID) []bool {
+	f.t.Helper()
+	files, _ := filepath.Glob(filepath.Join(f.home, "attempts", string(id), "sim", "*.jsonl"))
+	if len(files) != 1 {
+		f.t.Errorf("%s has the conversations %v", id, files)
+	}
+	var out []bool
+	for _, name := range files {
+		data, _ := os.ReadFile(name)
+		for line := range strings.Lines(string(data)) {
+			var l struct {
+				Kind   string
+				Resume bool
+			}
+			if json.Unmarshal([]byte(line), &l) == nil && l.Kind == "begin" {
+				out = append(out, l.Resume)
+			}
+		}
+	}
+	return out
+}
+
+// oneOfEach waits until the fleet has one supervisor, one keeper and one tmux server.
+func (f *Fleet) oneOfEach() {
+	f.t.Helper()
+	f.only("supervise")
+	f.only("keep")
+	f.eventually("there is one tmux server", func() bool { return len(f.servers()) == 1 })
+}
+
+// servers are the tmux servers of the fleet, by what the kernel says.
+func (f *Fleet) servers() []int {
+	var out []int
+	for _, p := range f.processes() {
+		if filepath.Base(p.argv[0]) == "tmux" && slices.Contains(p.argv, "new-session") && alive(p.pid) || strings.HasPrefix(p.argv[0], "tmux: server") {
+			out = append(out, p.pid)
+		}
+	}
+	return out
+}
+
+func TestTheServerIsKilled(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	ids := f.working(5)
+	f.kill(f.server())
+	f.resumed(ids)
+	f.oneOfEach()
+}
+
+func TestTheServerIsKilledUnderAForegroundSupervisor(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	begin := func() func() error {
+		cmd := f.command("up", "--foreground")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		f.eventually("a supervisor is ready", func() bool {
+			return slices.ContainsFunc(payloads[event.SupervisorStarted](f, ""), func(s event.SupervisorStarted) bool { return s.PID == cmd.Process.Pid })
+		})
+		return cmd.Wait
+	}
+	wait := begin()
+	ids := f.working(2)
+	f.kill(f.server())
+	if err := wait(); err == nil {
+		t.Error("a supervisor in the foreground ended well though its server is gone")
+	}
+	f.up()
+	f.resumed(ids)
+	f.oneOfEach()
+}
+
+func TestTheSocketIsRemoved(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	ids := f.working(2)
+	if err := os.Remove(f.home + "/tmux.sock"); err != nil {
+		t.Fatal(err)
+	}
+	f.kill(f.only("supervise"))
+	for _, id := range ids {
+		f.until(id, "is looked after", func(t life.Task) bool { return t.State == event.Working && t.Agent.Live })
+	}
+	f.oneOfEach()
+	for _, id := range ids {
+		f.release(id, "go-on")
+	}
+	for _, id := range ids {
+		if got := f.reaches(id, event.Done); got.Attempt != 1 {
+			t.Errorf("%s: attempt %d", id, got.Attempt)
+		}
+	}
+	f.oneAtATime(t)
+	f.oneOfEach()
+}
+
+func TestEverythingIsKilledAtOnce(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	ids := f.working(3)
+	pids := []int{f.only("keep"), f.only("supervise"), f.server()}
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, pid := range pids {
+		f.eventually("it is gone", func() bool { return !alive(pid) })
+	}
+	more := f.dispatch("write b.txt <<b\ndone")
+	f.resumed(ids)
+	f.reaches(more, event.Done)
+	f.oneOfEach()
+}
+
+func TestTheKeeperIsKilled(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	ids := f.working(2)
+	pids := f.agents(ids)
+	f.kill(f.only("keep"))
+	more := f.dispatch("write b.txt <<b\ndone")
+	f.reaches(more, event.Done)
+	f.oneOfEach()
+	f.kill(f.only("supervise"))
+	more = f.dispatch("write c.txt <<c\ndone")
+	f.reaches(more, event.Done)
+	f.oneOfEach()
+	f.undisturbed(ids, pids)
+}
