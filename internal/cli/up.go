@@ -63,15 +63,37 @@ func (f fleetEnv) up(ctx context.Context) (started, error) {
 	if err != nil {
 		return started{}, err
 	}
-	_, err = f.server().Start(ctx, tmux.HubSpec{
-		Session: hubSession, Window: "supervisor", Dir: string(f.home), Argv: []string{exe, "keep"},
-		Env: []string{"MUSTER_HOME=" + string(f.home)},
-	})
-	if err != nil {
-		return started{}, err
-	}
-	pid, err := f.awaitSupervisor(limit, db, before)
+	pid, err := f.start(limit, exe, before)
 	return started{PID: pid, Warning: warning}, err
+}
+
+// startAgain is how often starting is looked after: a keeper that was just told to be down is still there for a
+// moment, and is found alive, but it is about to end in good order and starts nothing more.
+const startAgain = 500 * time.Millisecond
+
+// start starts tmux server and keeper until a supervisor says, after an event, that it is ready.
+func (f fleetEnv) start(ctx context.Context, exe string, after int64) (int, error) {
+	for {
+		_, err := f.server().Start(ctx, tmux.HubSpec{
+			Session: hubSession, Window: "supervisor", Dir: string(f.home), Argv: []string{exe, "keep"},
+			Env: []string{"MUSTER_HOME=" + string(f.home)},
+		})
+		if err != nil && ctx.Err() == nil {
+			return 0, err
+		}
+		step, cancel := context.WithTimeout(ctx, startAgain)
+		pid, ready, err := f.awaitSupervisor(step, after)
+		cancel()
+		switch {
+		case err != nil || ready:
+			return pid, err
+		case errors.Is(ctx.Err(), context.Canceled):
+			return 0, ctx.Err()
+		case ctx.Err() != nil:
+			return 0, fault.New(fault.Timeout, "the supervisor was not ready within %s", startLimit).
+				WithHint("Look at %s, and at its pane: %s", f.home.Log(), printable(f.server().AttachArgv(hubSession, false)))
+		}
+	}
 }
 
 // beUp takes back what told the fleet to be down.
@@ -108,23 +130,29 @@ func (f fleetEnv) supervised(ctx context.Context, db *store.Store) (bool, int) {
 	return true, row.Supervisor.PID
 }
 
-// awaitSupervisor waits until a supervisor that was started after an event says that it is ready.
-func (f fleetEnv) awaitSupervisor(ctx context.Context, db *store.Store, after int64) (int, error) {
+// awaitSupervisor waits, as long as ctx lasts, until a supervisor that was started after an event says that it is
+// ready.
+func (f fleetEnv) awaitSupervisor(ctx context.Context, after int64) (pid int, ready bool, err error) {
 	c, err := openControl(ctx, f.env)
 	if err != nil {
-		return 0, err
+		if ctx.Err() != nil { // a busy machine; the caller's limit is what counts
+			err = nil
+		}
+		return 0, false, err
 	}
 	defer func() { _ = c.Close() }()
 	for e, err := range c.Watch(ctx, after, "") {
 		if err != nil {
-			break
+			if ctx.Err() != nil {
+				err = nil
+			}
+			return 0, false, err
 		}
 		if s, ok := e.Data.(event.SupervisorStarted); ok {
-			return s.PID, nil
+			return s.PID, true, nil
 		}
 	}
-	return 0, fault.New(fault.Timeout, "the supervisor was not ready within %s", startLimit).
-		WithHint("Look at %s, and at its pane: %s", f.home.Log(), printable(f.server().AttachArgv(hubSession, false)))
+	return 0, false, nil
 }
 
 // canBeUp finds what would keep the fleet from starting, before anything is asked of it. It costs nothing where the
