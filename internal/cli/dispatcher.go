@@ -27,13 +27,45 @@ func parseSpan(s string) (time.Duration, bool) { return config.ParseDuration(s) 
 
 // dispatcher turns orders into tasks; what it looked at for one order it knows for the next.
 type dispatcher struct {
-	env   Env
-	fleet fleetEnv
+	env       Env
+	fleet     fleetEnv
+	checkouts map[string]*checkout // by directory
+}
+
+// checkout is what many orders have in common.
+type checkout struct {
+	repo   *git.Repo
+	config config.Config
+	bases  map[string]string // what a base was found to be
+}
+
+// checkout looks at a directory once.
+func (d *dispatcher) checkout(ctx context.Context, dir string) (*checkout, error) {
+	if c := d.checkouts[dir]; c != nil {
+		return c, nil
+	}
+	repo, err := git.Open(ctx, dir, git.Env(d.fleet.saved), git.Under(d.fleet.home.WorktreesDir()))
+	if err != nil {
+		return nil, err
+	}
+	_, userConfig, err := d.env.home()
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := config.Load(userConfig, filepath.Join(repo.Root, config.ProjectFile))
+	if err != nil {
+		return nil, err
+	}
+	if d.checkouts == nil {
+		d.checkouts = map[string]*checkout{}
+	}
+	d.checkouts[dir] = &checkout{repo: repo, config: cfg, bases: map[string]string{}}
+	return d.checkouts[dir], nil
 }
 
 // task freezes an order: configuration, flags, repository, agent. Everything that would stop the task at once is
 // found here, where a person still sits.
-func (d dispatcher) task(ctx context.Context, o order) (control.NewTask, error) {
+func (d *dispatcher) task(ctx context.Context, o order) (control.NewTask, error) {
 	dir := o.options.Repo
 	switch {
 	case dir == "":
@@ -41,27 +73,19 @@ func (d dispatcher) task(ctx context.Context, o order) (control.NewTask, error) 
 	case !filepath.IsAbs(dir):
 		dir = filepath.Join(d.env.Dir, dir)
 	}
-	repo, err := git.Open(ctx, dir, git.Env(d.fleet.saved), git.Under(d.fleet.home.WorktreesDir()))
+	at, err := d.checkout(ctx, dir)
 	if err != nil {
 		return control.NewTask{}, err
 	}
-	_, userConfig, err := d.env.home()
+	spec, err := d.spec(at.config, o)
 	if err != nil {
 		return control.NewTask{}, err
 	}
-	cfg, err := config.Load(userConfig, filepath.Join(repo.Root, config.ProjectFile))
-	if err != nil {
-		return control.NewTask{}, err
-	}
-	spec, err := d.spec(cfg, o)
-	if err != nil {
-		return control.NewTask{}, err
-	}
-	spec.Repo = repo.Root
+	spec.Repo = at.repo.Root
 	if err := copies(spec); err != nil {
 		return control.NewTask{}, err
 	}
-	if spec.Base, err = base(ctx, repo, spec.Base, o.file != ""); err != nil {
+	if spec.Base, err = at.base(ctx, spec.Base, o.file != ""); err != nil {
 		return control.NewTask{}, err
 	}
 	ad, err := agent.New(spec.Kind)
@@ -209,23 +233,35 @@ func copies(spec event.Spec) error {
 
 // base freezes what the branch starts from: a name that moves until the worktree is made, or @task.
 // In a file @ may stand before a name, which is resolved when the tasks have their ids.
-func base(ctx context.Context, repo *git.Repo, base string, inFile bool) (string, error) {
+func (c *checkout) base(ctx context.Context, base string, inFile bool) (string, error) {
 	if id, ok := strings.CutPrefix(base, "@"); ok {
 		if !event.IsTaskID(id) && !inFile {
 			return "", fault.New(fault.Usage, "--base: %q is not @ and a task's id", base).WithHint("Write --base @t3.")
 		}
 		return base, nil
 	}
+	if found, ok := c.bases[base]; ok {
+		return found, nil
+	}
+	found, err := c.resolve(ctx, base)
+	if err == nil {
+		c.bases[base] = found
+	}
+	return found, err
+}
+
+// resolve makes sure that a base exists; without one it is the branch checked out, or where none is, the commit.
+func (c *checkout) resolve(ctx context.Context, base string) (string, error) {
 	if base == "" {
-		branch, err := repo.CurrentBranch(ctx)
+		branch, err := c.repo.CurrentBranch(ctx)
 		if err != nil {
 			return "", err
 		}
 		if base = branch; base == "" {
-			return repo.Resolve(ctx, "HEAD")
+			return c.repo.Resolve(ctx, "HEAD")
 		}
 	}
-	_, err := repo.Resolve(ctx, base)
+	_, err := c.repo.Resolve(ctx, base)
 	return base, err
 }
 

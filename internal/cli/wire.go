@@ -164,7 +164,7 @@ func (f fleetEnv) supervise(ctx context.Context, exe string) error {
 	})
 	s := fleet.New(fleet.Config{
 		Home: f.home, Log: log{store: db, writer: writer}, Terminal: term,
-		Works:  works{home: f.home, env: f.saved, branchOf: branchOf(db)},
+		Works:  works{home: f.home, env: f.saved, branchOf: branchOf(db), opened: &sync.Map{}},
 		Agents: ags, Jobs: jobs{home: f.home, agents: ags}, Records: recs, Machine: mach,
 		Server:    event.ServerChanged{PID: identity.PID, Started: identity.Started.UTC(), Version: identity.Version},
 		ServerWas: event.ServerChanged{PID: row.Server.PID, Started: row.Server.Started.UTC(), Version: row.Server.Version},

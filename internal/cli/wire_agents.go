@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
-
 	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/fault"
@@ -143,6 +141,8 @@ func goOn(o fleet.Order) string {
 	return "You were interrupted and started again in the same worktree. Look at what is there, then go on where you stopped."
 }
 
+// writeFiles lays down what a generation finds at its start. Nothing of it is synced: it is read by a process that
+// is started afterwards, and the generation that a loss of power takes never comes back.
 func (a agents) writeFiles(dir string, l agent.Launch, files []agent.File) error {
 	seen := false
 	for _, f := range files {
@@ -154,7 +154,7 @@ func (a agents) writeFiles(dir string, l agent.Launch, files []agent.File) error
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return fault.Wrap(fault.Failed, err, "make directory for %s", f.Path)
 		}
-		if err := renameio.WriteFile(path, f.Data, f.Mode); err != nil {
+		if err := os.WriteFile(path, f.Data, f.Mode); err != nil {
 			return fault.Wrap(fault.Failed, err, "write %s", path).WithHint("See that the disk has room.")
 		}
 	}
@@ -162,7 +162,7 @@ func (a agents) writeFiles(dir string, l agent.Launch, files []agent.File) error
 		return nil
 	}
 	// Every kind finds its prompt in a file, too.
-	return renameio.WriteFile(filepath.Join(dir, "prompt.md"), []byte(l.Prompt), 0o600)
+	return os.WriteFile(filepath.Join(dir, "prompt.md"), []byte(l.Prompt), 0o600)
 }
 
 // overlay lays NAME=VALUE pairs over an environment.

@@ -23,6 +23,9 @@ type machine struct {
 	deaths *host.Deaths
 	out    chan fleet.Death
 	log    *slog.Logger
+
+	gate   string    // what Gate said; the supervisor's loop alone asks
+	gateAt time.Time // when
 }
 
 func newMachine(h home.Dir, limits config.Fleet, log *slog.Logger) (*machine, error) {
@@ -98,8 +101,20 @@ func (m *machine) Holder(id event.TaskID) (int, bool) {
 	return pid, true
 }
 
+// gateAge is how long what was found out about memory and disk holds. A turn of the supervisor takes less than a
+// millisecond, and reading a dozen files of the kernel for each would be most of it.
+const gateAge = time.Second
+
 // Gate implements fleet.Machine.
 func (m *machine) Gate() string {
+	if now := time.Now(); m.gateAt.IsZero() || now.Sub(m.gateAt) > gateAge {
+		m.gate, m.gateAt = m.look(), now
+	}
+	return m.gate
+}
+
+// look says whether something is short.
+func (m *machine) look() string {
 	if mem, err := host.Mem(); err == nil && mem.Available < uint64(max(0, m.limits.MinFreeMemory)) {
 		return fmt.Sprintf("only %d MiB of memory are free, and min_free_memory is %d MiB", mem.Available>>20, m.limits.MinFreeMemory>>20)
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 
 	"muster/internal/event"
 	"muster/internal/fleet"
@@ -22,10 +23,23 @@ type works struct {
 	env  []string
 	// branchOf gives the branch of another task, for a base such as @t3.
 	branchOf func(ctx context.Context, id event.TaskID) (string, error)
+	opened   *sync.Map // *git.Repo by path of the checkout
 }
 
+// open finds the repository of a task. One that was found is taken again as long as it is where it was: each act
+// would ask git the same otherwise.
 func (w works) open(ctx context.Context, t life.Task) (*git.Repo, error) {
-	return git.Open(ctx, t.Spec.Repo, git.Env(w.env), git.Under(w.home.WorktreesDir()))
+	if known, ok := w.opened.Load(t.Spec.Repo); ok {
+		repo, ok := known.(*git.Repo)
+		if ok && repo.There() {
+			return repo, nil
+		}
+	}
+	repo, err := git.Open(ctx, t.Spec.Repo, git.Env(w.env), git.Under(w.home.WorktreesDir()))
+	if err == nil {
+		w.opened.Store(t.Spec.Repo, repo)
+	}
+	return repo, err
 }
 
 // Prepare implements fleet.Works.

@@ -34,6 +34,12 @@ func (r *Repo) locked(ctx context.Context, fn func(lock *os.File) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, lockWait, fault.New(fault.Timeout, "the lock %s was held for %s", name, lockWait).
 		WithHint("See who holds it: fuser -v %s", name))
 	defer cancel()
+	select { // whoever of this process waits takes over at once, and not at the next look at the file
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the repository: %w", context.Cause(ctx))
+	}
 	if err := flock(ctx, f); err != nil {
 		return err
 	}

@@ -24,6 +24,18 @@ type Reader struct {
 // lock file in the repository. It is safe for concurrent use.
 type Repo struct {
 	Reader
+	at   os.FileInfo   // the git directory as it was found
+	turn chan struct{} // capacity 1: who waits for the lock in this process; the lock file is polled by one at a time
+}
+
+// There tells whether the repository still is where it was opened.
+func (r *Repo) There() bool {
+	at, err := os.Stat(r.Common)
+	if err != nil || !os.SameFile(at, r.at) {
+		return false
+	}
+	st, err := os.Stat(r.Root)
+	return err == nil && st.IsDir()
 }
 
 // Option adjusts Open.
@@ -38,7 +50,7 @@ func Env(env []string) Option { return func(r *Reader) { r.env = environ(env) } 
 // Open finds the repository of a checkout: its main one, also when dir is a linked worktree or a sub-directory.
 // What is no checkout is a fault.Usage; a bare repository or one without commits is a fault.Conflict.
 func Open(ctx context.Context, dir string, opts ...Option) (*Repo, error) {
-	r := &Repo{}
+	r := &Repo{turn: make(chan struct{}, 1)}
 	for _, o := range opts {
 		o(&r.Reader)
 	}
@@ -66,6 +78,9 @@ func Open(ctx context.Context, dir string, opts ...Option) (*Repo, error) {
 			WithHint("Make a first commit: git commit --allow-empty -m 'first commit'")
 	}
 	r.Root, r.Common = c.workTree, c.common
+	if r.at, err = os.Stat(r.Common); err != nil {
+		return nil, fault.Wrap(fault.Failed, err, "look at the repository %s", r.Common)
+	}
 	return r, nil
 }
 

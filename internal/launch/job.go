@@ -90,7 +90,7 @@ func WriteJob(path string, j Job) error {
 	if err := j.check(); err != nil {
 		return err
 	}
-	return writeJSON(path, newJobFile(j), "job spec")
+	return writeSpec(path, newJobFile(j), "job spec")
 }
 
 // readJob reads a job's spec file under the rules of Read.

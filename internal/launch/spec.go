@@ -62,7 +62,7 @@ func Write(path string, s Spec) error {
 		return err
 	}
 	f := specFile{Kind: kindAgent, Spec: s, Argv: exacts(s.Argv), Dir: exact(s.Dir), Env: exacts(s.Env)}
-	return writeJSON(path, f, "launch spec")
+	return writeSpec(path, f, "launch spec")
 }
 
 // Read reads a spec file. It refuses one that others may read or that belongs to somebody else, one that is too
@@ -94,20 +94,54 @@ func (s Spec) check() error {
 	return nil
 }
 
-// writeJSON writes what is for our own eyes: atomic, synced, 0600.
+// writeJSON writes what must outlast us: atomic, synced, 0600.
 func writeJSON(path string, v any, what string) error {
-	b, err := json.Marshal(v)
+	b, err := encode(v, what)
 	if err != nil {
-		return fmt.Errorf("encode %s: %w", what, err)
+		return err
 	}
-	if len(b) > MaxSpec {
-		return fault.New(fault.Usage, "%s is too large: %d bytes of at most %d", what, len(b), MaxSpec).
-			WithHint("Hand a long prompt over in a file: use {prompt_file} instead of {prompt}.")
-	}
-	if err := renameio.WriteFile(path, append(b, '\n'), 0o600); err != nil {
+	if err := renameio.WriteFile(path, b, 0o600); err != nil {
 		return fmt.Errorf("write %s: %w", what, err)
 	}
 	return nil
+}
+
+// writeSpec writes a spec: a new file, 0600. It is not synced. Whoever reads it is started afterwards, and what a loss
+// of power takes, it takes from a process that is gone, too.
+func writeSpec(path string, v any, what string) error {
+	b, err := encode(v, what)
+	if err != nil {
+		return err
+	}
+	if err := writeNew(path, b); err != nil {
+		return fmt.Errorf("write %s: %w", what, err)
+	}
+	return nil
+}
+
+func encode(v any, what string) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", what, err)
+	}
+	if len(b) > MaxSpec {
+		return nil, fault.New(fault.Usage, "%s is too large: %d bytes of at most %d", what, len(b), MaxSpec).
+			WithHint("Hand a long prompt over in a file: use {prompt_file} instead of {prompt}.")
+	}
+	return append(b, '\n'), nil
+}
+
+// writeNew writes a file that is ours alone, whatever stood at its path.
+func writeNew(path string, data []byte) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the caller's path
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
 }
 
 // kind says what a spec file describes.

@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 
@@ -27,7 +28,11 @@ func (b Box) rules() string  { return filepath.Join(b.Dir, "rules.json") }
 
 // WriteChecks lays down the checks for `muster check` and for hooks, in place of earlier ones.
 func (b Box) WriteChecks(checks []event.Check, env CheckEnv) error {
-	if err := writeJSON(b.checks(), Checks{Checks: checks, Env: env}); err != nil {
+	raw, err := json.Marshal(Checks{Checks: checks, Env: env})
+	if err == nil { // a generation that a loss of power takes never comes back
+		err = replaceFile(b.checks(), append(raw, '\n'), transient)
+	}
+	if err != nil {
 		return fmt.Errorf("write checks: %w", err)
 	}
 	return nil
