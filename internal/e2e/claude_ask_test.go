@@ -1,0 +1,92 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+
+	"muster/internal/event"
+	"muster/internal/life"
+	"muster/internal/testkit/model"
+)
+
+// asks waits until the task waits for an answer to another request than the last one.
+func (r *claudeRig) asks(id event.TaskID, last *event.RequestOpened) *event.RequestOpened {
+	r.t.Helper()
+	var t life.Task
+	r.await("the task asks", func() bool {
+		t = r.becomes(id, event.Waiting, event.Working, event.Starting, event.Queued, event.Preparing, event.Checking)
+		return t.State == event.Waiting && t.Request != nil && (last == nil || t.Request.Request != last.Request)
+	})
+	return t.Request
+}
+
+func TestClaudeAsksAndIsAnsweredWithoutAKey(t *testing.T) {
+	t.Parallel()
+	r := newClaudeRig(t, "publish = \"none\"\n", map[string]string{"a.txt": "a\n"})
+	r.model.Add(
+		useBash("python3 -c 'print(6*7)'"),
+		useBash("python3 -c 'print(8*9)'"),
+		model.ToolUse("AskUserQuestion", map[string]any{"questions": []any{map[string]any{
+			"question": "Which color?", "header": "Color", "multiSelect": false,
+			"options": []any{map[string]any{"label": "Red", "description": "r"}, map[string]any{"label": "Blue", "description": "b"}},
+		}}}),
+		model.Text("Fine."),
+	)
+	id := r.queue("ask", "Ask me.")
+	first := r.asks(id, nil)
+	if first.Reason != event.WaitPermission || first.Tool != "Bash" || !strings.Contains(first.Text, "python3 -c 'print(6*7)'") {
+		t.Errorf("first request: %+v", first)
+	}
+	r.must("answer", string(id), "allow")
+	if got := r.asked(2).Last(); !got.Contains("42") {
+		t.Errorf("the allowed tool did not run: %+v", got)
+	}
+	second := r.asks(id, first)
+	r.must("answer", string(id), "deny", "--reason", "no python today, use awk")
+	if got := r.asked(3).Last(); !got.Contains("no python today, use awk") || got.Contains("72") {
+		t.Errorf("the reason did not arrive, or the tool ran: %+v", got)
+	}
+	third := r.asks(id, second)
+	if third.Reason != event.WaitQuestion || third.Text != "Which color?" || strings.Join(third.Options, ",") != "Red,Blue" {
+		t.Errorf("question: %+v", third)
+	}
+	r.must("answer", string(id), "Blue")
+	if got := r.asked(4).Last(); !got.Contains("Blue") {
+		t.Errorf("the answer did not arrive: %+v", got)
+	}
+	r.becomes(id, event.Done)
+	if n := len(payloads[event.RequestOpened](r.Fleet, id)); n != 3 {
+		t.Errorf("%d requests were opened, want 3", n)
+	}
+	if n := such(r, id, func(p event.ActionIntended) bool { return p.Action.Kind == event.ActAnswer }); n != 3 {
+		t.Errorf("%d answers were carried, want 3", n)
+	}
+
+	// Nobody answers in time: the process goes, the request stays, and the answer brings the conversation back.
+	r.configure("publish = \"none\"\nwait_limit = \"12s\"", "")
+	r.model.Add(useBash("python3 -c 'print(5*5)'"), useBash("python3 -c 'print(5*5)'"), model.Text("Fine again."))
+	id = r.queue("park", "Ask me, too.")
+	parked := r.becomes(id, event.Parked)
+	if parked.Reason != event.Reason(event.WaitPermission) || parked.Request == nil {
+		t.Errorf("parked for %q with %+v", parked.Reason, parked.Request)
+	}
+	r.await("the agent is gone and its slot is free", func() bool { p := r.task(id); return !p.Agent.Live && !p.Slot })
+	r.must("answer", string(id), "allow")
+	again := r.asked(6)
+	if !again.Contains("Ask me, too.") || !again.Contains("Your request was allowed") || !again.Contains("[muster m1]") {
+		t.Errorf("the conversation was not taken up with the answer: %+v", again.Messages)
+	}
+	// The permission is told in words; the program's own dialog opens once more, and now somebody is there.
+	r.asks(id, parked.Request)
+	r.must("answer", string(id), "allow")
+	if got := r.asked(7).Last(); !got.Contains("25") {
+		t.Errorf("what was allowed did not run: %+v", got)
+	}
+	got := r.becomes(id, event.Done)
+	if got.Gen != 2 || got.Attempt != 1 || got.Conversation != parked.Conversation {
+		t.Errorf("generation %d, attempt %d, conversation %s; want 2, 1, %s", got.Gen, got.Attempt, got.Conversation, parked.Conversation)
+	}
+	if n := len(payloads[event.RequestOpened](r.Fleet, id)); n != 2 {
+		t.Errorf("it asked %d times, want 2", n)
+	}
+}

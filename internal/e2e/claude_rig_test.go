@@ -1,0 +1,210 @@
+package e2e
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/home"
+	"muster/internal/life"
+	"muster/internal/testkit/claude"
+	"muster/internal/testkit/model"
+)
+
+// patienceClaude is how long a test waits for one thing that Claude Code does. Its start alone took ten seconds
+// where many ran at once.
+const patienceClaude = 100 * time.Second
+
+// twoClaudes bounds how many run at once: each wants a core of its own.
+var twoClaudes = make(chan struct{}, 2)
+
+// claudeRig is a fleet whose user has set up Claude Code, which speaks to a scripted model. All that stands between
+// them is the real thing.
+type claudeRig struct {
+	*Fleet
+	user  claude.User
+	model *model.Server
+}
+
+// newClaudeRig makes it all. config are further lines of [task], and tables, of muster.toml; files are those of the
+// repository.
+func newClaudeRig(t *testing.T, config string, files map[string]string) *claudeRig {
+	t.Helper()
+	claudeProgram := claude.Path(t)
+	twoClaudes <- struct{}{}
+	t.Cleanup(func() { <-twoClaudes })
+	r := &claudeRig{Fleet: newFleet(t), model: model.Start(t)}
+	t.Cleanup(r.tell)
+	// Claude leaves files in its user's home; what muster may leave there is seen in the fleet's own.
+	for _, d := range []string{"user", "usertmp"} {
+		if err := os.Mkdir(filepath.Join(r.root, d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.setVar("HOME", r.root+"/user")
+	r.setVar("TMPDIR", r.root+"/usertmp")
+	r.setVar("PATH", filepath.Dir(claudeProgram)+string(os.PathListSeparator)+os.Getenv("PATH"))
+	r.setVar("ANTHROPIC_API_KEY", claude.Key)
+	r.user = claude.SetUp(t, r.root+"/user", r.repo)
+	for name, text := range files {
+		r.write(filepath.Join(r.repo, name), text)
+	}
+	r.configure(config, "")
+	return r
+}
+
+// configure commits the muster.toml that such a user has; more are further keys of [agents.claude].
+func (r *claudeRig) configure(config, more string) {
+	r.t.Helper()
+	r.write(r.repo+"/muster.toml", `[task]
+agent = "claude"
+`+config+`
+[agents.claude]
+env_from = ["ANTHROPIC_API_KEY"]
+`+more+`
+[agents.claude.env]
+ANTHROPIC_BASE_URL = "`+r.model.URL+`"
+CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC = "1"
+CLAUDE_CODE_MAX_RETRIES = "0"
+NO_PROXY = "127.0.0.1,localhost"
+GOCACHE = "`+goEnv(r.t, "GOCACHE")+`"
+GOPATH = "`+goEnv(r.t, "GOPATH")+`"
+GOTOOLCHAIN = "local"
+`)
+	r.git("add", "-A")
+	r.git("commit", "-q", "--allow-empty", "-m", "configured")
+}
+
+func goEnv(t *testing.T, name string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "env", name).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// setVar sets a variable of the user's environment; "" takes it away.
+func (r *claudeRig) setVar(name, value string) {
+	r.env = slices.DeleteFunc(slices.Clone(r.env), func(kv string) bool { return strings.HasPrefix(kv, name+"=") })
+	if value != "" {
+		r.env = append(r.env, name+"="+value)
+	}
+}
+
+// queue dispatches a task with a prompt of any size.
+func (r *claudeRig) queue(name, prompt string) event.TaskID {
+	r.t.Helper()
+	cmd := r.command("dispatch", "--name", name, "-")
+	var errs bytes.Buffer
+	cmd.Stdin, cmd.Stderr = strings.NewReader(prompt), &errs
+	out, err := cmd.Output()
+	id := event.TaskID(strings.TrimSpace(string(out)))
+	if err != nil || !event.IsTaskID(string(id)) {
+		r.t.Fatalf("dispatch printed %q (%v)\n%s", out, err, errs.String())
+	}
+	return id
+}
+
+// await polls until the condition holds, as long as Claude may take.
+func (r *claudeRig) await(what string, ok func() bool) {
+	r.t.Helper()
+	for deadline := time.Now().Add(patienceClaude); !ok(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("did not happen: %s", what)
+		}
+	}
+}
+
+// becomes waits until the task is in one of these states and gives it. One that ends otherwise is waited for no
+// longer.
+func (r *claudeRig) becomes(id event.TaskID, want ...event.State) life.Task {
+	r.t.Helper()
+	var t life.Task
+	r.await(fmt.Sprintf("%s is %v", id, want), func() bool {
+		t = r.task(id)
+		if !slices.Contains(want, t.State) && (t.State.Final() || t.State == event.Parked) {
+			r.t.Fatalf("%s is %s (%s: %s), want %v", id, t.State, t.Reason, t.Detail, want)
+		}
+		return slices.Contains(want, t.State)
+	})
+	return t
+}
+
+// asked waits until the model was asked for the n-th time, and gives that call.
+func (r *claudeRig) asked(n int) model.Request {
+	r.t.Helper()
+	r.await(fmt.Sprintf("the model is called %d times", n), func() bool { return len(r.model.Requests()) >= n })
+	return r.model.Requests()[n-1]
+}
+
+// once proves that each of the texts is in the conversation one time.
+func (r *claudeRig) once(texts ...string) {
+	r.t.Helper()
+	for _, text := range texts {
+		if n := r.model.Seen(text); n != 1 {
+			r.t.Errorf("the model was told %q %d times, want once", text, n)
+		}
+	}
+}
+
+// workFile is the path of a file where a task of this name will work.
+func (r *claudeRig) workFile(id event.TaskID, name, file string) string {
+	return filepath.Join(home.Dir(r.home).Worktree(id, home.Slug(name)), file)
+}
+
+// such are the events of one kind of a task that satisfy a condition.
+func such[P event.Payload](r *claudeRig, id event.TaskID, ok func(P) bool) int {
+	r.t.Helper()
+	return len(slices.DeleteFunc(payloads[P](r.Fleet, id), func(p P) bool { return !ok(p) }))
+}
+
+// digest is what a file holds, in short.
+func (r *claudeRig) digest(path string) string {
+	r.t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return fmt.Sprintf("%d bytes, %x", len(b), sha256.Sum256(b))
+}
+
+// linesOf counts the lines of a file; 0 if there is none.
+func linesOf(path string) int {
+	b, _ := os.ReadFile(path)
+	return strings.Count(string(b), "\n")
+}
+
+// tell shows, when a test has failed, what stood on the screens and what the model was asked.
+func (r *claudeRig) tell() {
+	if !r.t.Failed() {
+		return
+	}
+	panes, _ := r.tryTmux("list-panes", "-a", "-F", "#{pane_id} #{session_name}:#{window_name}")
+	for line := range strings.Lines(panes) {
+		id, name, _ := strings.Cut(strings.TrimSpace(line), " ")
+		screen, _ := r.tryTmux("capture-pane", "-p", "-t", id)
+		r.t.Logf("screen of %s:\n%s", name, screen)
+	}
+	for i, q := range r.model.Requests() {
+		r.t.Logf("call %d: %d messages, the last: %.700s", i+1, len(q.Messages), fmt.Sprintf("%+v", q.Last()))
+	}
+}
+
+func useEdit(file, old, replacement string) model.Step {
+	return model.ToolUse("Edit", map[string]any{"file_path": file, "old_string": old, "new_string": replacement})
+}
+
+func useRead(file string) model.Step { return model.ToolUse("Read", map[string]any{"file_path": file}) }
+
+func useBash(command string) model.Step {
+	return model.ToolUse("Bash", map[string]any{"command": command, "description": "as it says"})
+}
