@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -58,8 +59,7 @@ func newDownCommand(env Env) *cobra.Command {
 	return c
 }
 
-// down tells the fleet to be down and waits until it is. If nobody supervises but agents run, ending them
-// needs a supervisor for as long as that takes: this process is it.
+// down tells the fleet to be down and waits until it is.
 func (f fleetEnv) down(ctx context.Context, mode event.DownMode, limit time.Duration) error {
 	if err := os.WriteFile(f.home.Down(), nil, 0o600); err != nil {
 		return fault.Wrap(fault.Failed, err, "mark the fleet as down").WithHint("Make %s writable.", f.home)
@@ -77,19 +77,16 @@ func (f fleetEnv) down(ctx context.Context, mode event.DownMode, limit time.Dura
 		return err
 	}
 	defer func() { _ = c.Close() }()
+	supervised, err := launch.Held(f.home.Lock()) // before it is told to: it may be gone at once
+	if err != nil {
+		return err
+	}
 	out, err := c.Do(ctx, control.Down{Mode: mode})
 	if err != nil {
 		return err
 	}
-	if held, err := launch.Held(f.home.Lock()); err == nil && !held && mode == event.DownLeave {
-		return f.endServer(ctx, mode)
-	} else if err == nil && !held {
-		if _, err := f.server().Identity(ctx); err == nil {
-			if err := f.supervise(ctx, f.env.Exe); err != nil {
-				return err
-			}
-		}
-		return f.endServer(ctx, mode)
+	if !supervised {
+		return f.downAlone(ctx, mode)
 	}
 	for e, err := range c.Watch(ctx, out.Seq, "") {
 		if err != nil {
@@ -100,6 +97,21 @@ func (f fleetEnv) down(ctx context.Context, mode event.DownMode, limit time.Dura
 		}
 	}
 	return fault.New(fault.Timeout, "the fleet is not down yet").WithHint("`muster status` tells what still runs; `muster down --kill` ends it.")
+}
+
+// downAlone goes down where nobody supervises. If agents shall end, this process is the supervisor for as long as
+// that takes.
+func (f fleetEnv) downAlone(ctx context.Context, mode event.DownMode) error {
+	if mode == event.DownLeave {
+		return nil
+	}
+	if _, err := f.server().Identity(ctx); err == nil {
+		f.env.Stderr = io.Discard // its log has a file
+		if err := f.supervise(ctx, f.env.Exe); err != nil {
+			return err
+		}
+	}
+	return f.endServer(ctx, mode)
 }
 
 // awaitUnlocked waits until the supervisor, which has written its last word, has let go of its lock: whoever looks
