@@ -75,7 +75,7 @@ func tellAgent(e event.Event) (string, bool) {
 	case event.AgentExited:
 		return "the agent " + exitText(p.Cause, p.Exit, p.Signal, p.Known), true
 	case event.RecordRefused:
-		return fmt.Sprintf("a record of %s was not obeyed: %s", first(p.Source, "the agent"), p.Why), true
+		return fmt.Sprintf("not obeyed, from its %s file: %s", first(p.Source, "status"), p.Why), true
 	case event.RequestOpened:
 		return "the agent asks: " + requestText(p), true
 	case event.RequestClosed:
