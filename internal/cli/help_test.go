@@ -95,7 +95,7 @@ func TestEveryFlagIsDocumented(t *testing.T) {
 // Each verb of the design speaks JSON, but for those whose output is a script, a schema, a screen, or a story.
 func TestEveryVerbSpeaksJSON(t *testing.T) {
 	t.Parallel()
-	silent := []string{"completion", "config", "config schema", "schema", "schema status", "demo"}
+	silent := []string{"completion", "config", "config schema", "schema", "schema status", "demo", "service"}
 	for _, c := range everyVerb(t) {
 		if has := c.Flags().Lookup("json") != nil; has == slices.Contains(silent, verbPath(c)) {
 			t.Errorf("%s: --json is there: %t", c.CommandPath(), has)

@@ -22,15 +22,30 @@ running. For a reboot without a login, systemd needs: loginctl enable-linger
   muster service install
   muster service status`
 
+const serviceInstallHelp = `Install and start the service of this fleet. Saying it again brings it up to date.
+
+  muster service install
+  MUSTER_HOME=/srv/fleet muster service install     another fleet`
+
+const serviceUninstallHelp = `Stop the service and remove it. The fleet and its agents run on.
+
+  muster service uninstall
+  muster service uninstall && muster down`
+
+const serviceStatusHelp = `Say whether the service is installed, up to date and active.
+
+  muster service status
+  muster service status --json`
+
 func newServiceCommand(env Env) *cobra.Command {
 	c := verb(&cobra.Command{
 		Use: "service", Short: "Bring the fleet back after a reboot (install, uninstall, status)", Long: serviceHelp,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}, groupSetup)
 	c.AddCommand(
-		serviceVerb(env, "install", "Install and start the service (again: bring it up to date)", installService),
-		serviceVerb(env, "uninstall", "Stop and remove the service; agents run on", uninstallService),
-		serviceVerb(env, "status", "Say whether the service is installed and active", statusService),
+		serviceVerb(env, "install", "Install and start the service (again: bring it up to date)", serviceInstallHelp, installService),
+		serviceVerb(env, "uninstall", "Stop and remove the service; agents run on", serviceUninstallHelp, uninstallService),
+		serviceVerb(env, "status", "Say whether the service is installed and active", serviceStatusHelp, statusService),
 		&cobra.Command{
 			Use: "run", Hidden: true, Args: cobra.NoArgs, Short: "Bring the fleet up and wait until it is gone (the service runs this).",
 			RunE: func(cmd *cobra.Command, _ []string) error {
@@ -46,10 +61,10 @@ func newServiceCommand(env Env) *cobra.Command {
 }
 
 // serviceVerb is one of the sub-verbs; each answers with the service's status.
-func serviceVerb(env Env, name, about string, do func(context.Context, service.Service) (string, error)) *cobra.Command {
+func serviceVerb(env Env, name, about, help string, do func(context.Context, service.Service) (string, error)) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use: name, Short: about, Args: cobra.NoArgs,
+		Use: name, Short: about, Long: help, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := theService(env)
 			if err != nil {
