@@ -31,6 +31,8 @@ type Config struct {
 	Boot      string // the machine's boot id
 	PID       int
 	Now       func() time.Time
+	// Mono is a clock that nobody sets and that stands still while the host sleeps; Go's own if nil.
+	Mono func() time.Duration
 	Logger    *slog.Logger
 	Mode      event.DownMode // what the log says of the fleet: "" is up
 	GateWas   string         // and of its gate
@@ -50,7 +52,7 @@ type Supervisor struct {
 	mode     event.DownMode  // "" while the fleet is up
 	prologue []event.Payload // what the first turn says of this supervisor
 	lastWall time.Time
-	lastMono time.Time
+	lastMono time.Duration
 	ready    chan struct{}
 }
 
@@ -66,6 +68,10 @@ type item struct {
 func New(c Config) *Supervisor {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Mono == nil {
+		began := time.Now()
+		c.Mono = func() time.Duration { return time.Since(began) }
 	}
 	if c.Point == nil {
 		c.Point = func(string) {}
@@ -87,6 +93,10 @@ const retryPause = 2 * time.Second
 // gatePause is how often a closed gate is looked at again.
 const gatePause = 15 * time.Second
 
+// lookPause is the longest pause between two turns. A timer stands still while the host sleeps: what was due at a
+// time of day would else be late by as long as the lid was closed.
+const lookPause = time.Minute
+
 // pendingLimit is how many inputs may wait for a transaction before no more records are taken.
 const pendingLimit = 10_000
 
@@ -102,7 +112,7 @@ func (s *Supervisor) Serve(ctx context.Context) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer s.jobs.wait()
 	defer stop()
-	s.lastWall, s.lastMono = wall(s.Now()), s.Now()
+	s.lastWall, s.lastMono = wall(s.Now()), s.Mono()
 	if err := s.adopt(work); err != nil {
 		return fmt.Errorf("adopt the fleet: %w", err)
 	}
@@ -126,7 +136,7 @@ func (s *Supervisor) Serve(ctx context.Context) error {
 		if stopped {
 			return context.Cause(ctx)
 		}
-		timer.Reset(max(0, next.Sub(s.Now())))
+		timer.Reset(min(max(0, next.Sub(s.Now())), lookPause))
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 // turn is one transaction: what others asked for, what happened, which deadlines have passed; then what follows
 // for the fleet as a whole. The intents are committed with the events, and only then anything is done.
 func (s *Supervisor) turn(ctx context.Context) (next time.Time, err error) {
-	now := s.Now()
-	gap := s.gap(now)
+	now, mono := s.Now(), s.Mono()
+	gap := s.gap(now, mono)
 	d := &decision{s: s, now: now, gate: s.Machine.Gate()}
 	err = s.Log.Update(ctx, false, func(tx Tx) error {
 		d.reset(tx)
@@ -22,7 +22,7 @@ func (s *Supervisor) turn(ctx context.Context) (next time.Time, err error) {
 		return next, err
 	}
 	if gap != 0 {
-		s.lastWall, s.lastMono = wall(now), now
+		s.lastWall, s.lastMono = wall(now), mono
 	}
 	s.pending, s.prologue = nil, nil
 	s.gateWas, s.mode = d.gateWas, d.mode
@@ -50,13 +50,13 @@ func (s *Supervisor) turn(ctx context.Context) (next time.Time, err error) {
 
 // gap is how far the wall clock has run away from the monotonic one since the last turn: the host slept, or
 // the clock was set. Small differences are the clock being disciplined.
-func (s *Supervisor) gap(now time.Time) time.Duration {
+func (s *Supervisor) gap(now time.Time, mono time.Duration) time.Duration {
 	const noise = 5 * time.Second
-	gap := wall(now).Sub(s.lastWall) - now.Sub(s.lastMono)
+	gap := wall(now).Sub(s.lastWall) - (mono - s.lastMono)
 	if gap > noise || gap < -noise {
 		return gap
 	}
-	s.lastWall, s.lastMono = wall(now), now
+	s.lastWall, s.lastMono = wall(now), mono
 	return 0
 }
 

@@ -115,6 +115,7 @@ func (s *step) settle() {
 	case event.Working:
 		s.drain()
 		s.judge()
+		s.revive()
 	case event.Waiting, event.Stalled:
 		s.drain()
 	case event.Queued, event.Blocked, event.Parked, event.InReview:

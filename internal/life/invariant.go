@@ -19,7 +19,8 @@ func Broken(t Task) string {
 }
 
 // BrokenBy says what is wrong with an event that comes next in the life of a task; "" if nothing is: moves match the
-// table, and no second process is started.
+// table, no second process is started, no message is sent again that was settled, nothing is published without a
+// green verdict, and an agent that was replaced is not obeyed.
 func BrokenBy(t Task, e event.Event) string {
 	switch p := e.Data.(type) {
 	case event.TaskMoved:
@@ -33,13 +34,43 @@ func BrokenBy(t Task, e event.Event) string {
 			return fmt.Sprintf("%s moved from %s to %s in %s", p.Rule, p.From, p.To, t.State)
 		}
 	case event.ActionIntended:
-		if p.Action.Kind == event.ActStart && (t.Agent.Live || t.Stopping || t.Shelved || t.State != event.Starting) {
-			return "an agent is started beside a living one, or of a task that ends"
+		return brokenIntent(t, p.Action)
+	case event.ActionFinished:
+		if _, open := openAction(t, p.ID); !open {
+			return fmt.Sprintf("%s %s ends, and was never intended", p.What, p.ID)
 		}
 	case event.GenerationStarted:
 		if e.Gen != t.Gen+1 || p.Why == "" {
 			return fmt.Sprintf("generation %d after %d, for %q", e.Gen, t.Gen, p.Why)
 		}
+	case event.AgentReported:
+		if e.Gen != t.Gen || p.Record.Gen != 0 && p.Record.Gen != t.Gen {
+			return fmt.Sprintf("generation %d is obeyed, and %d is the newest", max(p.Record.Gen, e.Gen), t.Gen)
+		}
+	case event.MessageMoved:
+		if m, ok := t.Message(p.Message); ok && p.To == event.MessageSending && !m.open() {
+			return fmt.Sprintf("message %s is sent again, and it is %s", m.ID, m.State)
+		}
+	}
+	return ""
+}
+
+// brokenIntent judges what is going to be done.
+func brokenIntent(t Task, a event.Action) string {
+	switch a.Kind {
+	case event.ActStart:
+		if t.Agent.Live || t.Stopping || t.Shelved || t.State != event.Starting {
+			return "an agent is started beside a living one, or of a task that ends"
+		}
+	case event.ActDeliver:
+		if m, ok := t.Message(a.Message); !ok || m.State != event.MessageSending {
+			return fmt.Sprintf("message %s is delivered, and is not under way", a.Message)
+		}
+	case event.ActPublish:
+		if last := t.Rounds.Last; last == nil || last.Tree != a.Tree || last.Moved || !allGreen(last.Results) {
+			return fmt.Sprintf("tree %s is published without a green verdict", a.Tree)
+		}
+	default:
 	}
 	return ""
 }

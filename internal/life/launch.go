@@ -76,6 +76,14 @@ func (s *step) relaunch(why event.Why, detail string) {
 	s.launch(why)
 }
 
+// revive starts a working task's agent again that is gone, though nothing is left to be told to it and it has ended no
+// turn to be judged: what waited for it had arrived after all, and only a late record said so.
+func (s *step) revive() {
+	if s.t.State == event.Working && !s.t.Agent.Live && !s.t.Agent.Fresh && len(s.t.Open) == 0 && !s.messageWaits() {
+		s.relaunch(event.WhyLost, "the agent is gone, and its turn has not ended")
+	}
+}
+
 // startAgain goes back to starting and forgets what the generation before was waited for.
 func (s *step) startAgain(why event.Why, detail string) bool {
 	if !s.in(event.Starting) && !s.move(ruleRelaunch, event.Reason(why), detail) {

@@ -82,10 +82,10 @@ func (s *step) delivered(id event.MessageID, f *Failure) {
 	}
 	switch {
 	case f == nil:
-		s.setDeadline(event.DeadlineAck, s.now.Add(ackWait), false)
+		s.watchMessage(ackWait)
 	case f.Kind == FailAgain:
 		s.emit(event.MessageMoved{Message: id, To: event.MessageWaiting, Evidence: f.Text})
-		s.setDeadline(event.DeadlineAck, s.now.Add(redeliverPause), false)
+		s.watchMessage(redeliverPause)
 	case f.Kind == FailRefused:
 		s.emit(event.MessageMoved{Message: id, To: event.MessageFailed, Evidence: f.Text})
 	default:
@@ -112,7 +112,15 @@ func (s *step) looked(id event.MessageID, f *Failure) {
 		s.emit(event.MessageMoved{Message: id, To: event.MessageUnknown, Evidence: f.Text})
 		return
 	}
-	s.setDeadline(event.DeadlineAck, s.now.Add(ackWait), false)
+	s.watchMessage(ackWait)
+}
+
+// watchMessage looks at the message under way again after a while. Where the agent's generation is over for the task
+// nobody waits: what has not arrived goes with the next first prompt.
+func (s *step) watchMessage(pause time.Duration) {
+	if s.in(running...) {
+		s.setDeadline(event.DeadlineAck, s.now.Add(pause), false)
+	}
 }
 
 // ack notes that a message arrived.

@@ -23,6 +23,8 @@ type Memory struct {
 
 	mu      sync.RWMutex // guards what follows; held only while it is read or replaced
 	log     []event.Event
+	byTask  map[event.TaskID][]int // where in the log its events stand
+	last    int                    // the highest number of a task
 	tasks   map[event.TaskID]life.Task
 	fleet   FleetRow
 	offsets map[string]int64
@@ -31,7 +33,7 @@ type Memory struct {
 
 // OpenMemory makes an empty log.
 func OpenMemory(o Options) *Memory {
-	return &Memory{now: o.clock(), tasks: map[event.TaskID]life.Task{}, offsets: map[string]int64{}}
+	return &Memory{now: o.clock(), tasks: map[event.TaskID]life.Task{}, byTask: map[event.TaskID][]int{}, offsets: map[string]int64{}}
 }
 
 // Close does nothing.
@@ -60,11 +62,7 @@ func (m *Memory) begin(context.Context, bool) (batch, error) {
 	m.write.Lock()
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	b := &memoryBatch{m: m, at: head{seq: int64(len(m.log)), cursor: m.cursor}}
-	for id := range m.tasks {
-		b.at.lastTask = max(b.at.lastTask, id.Number())
-	}
-	return b, nil
+	return &memoryBatch{m: m, at: head{seq: int64(len(m.log)), lastTask: m.last, cursor: m.cursor}}, nil
 }
 
 func (b *memoryBatch) head() head { return b.at }
@@ -95,11 +93,15 @@ func (b *memoryBatch) commit(c changes) error {
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
 	for _, r := range c.events {
+		if r.Task != "" {
+			b.m.byTask[r.Task] = append(b.m.byTask[r.Task], len(b.m.log))
+		}
 		b.m.log = append(b.m.log, r.Event)
 		b.m.fleet = foldFleet(b.m.fleet, r.Event)
 	}
 	for _, t := range c.tasks {
 		b.m.tasks[t.ID] = t
+		b.m.last = max(b.m.last, t.ID.Number())
 	}
 	for source, o := range c.offsets {
 		if o < 0 {
@@ -213,11 +215,10 @@ func (m *Memory) FindByName(_ context.Context, prefix string) (out []Named, _ er
 
 // of gives the events of a task.
 func (m *Memory) of(id event.TaskID) (out []event.Event) {
-	log, _ := m.snapshot()
-	for _, e := range log {
-		if e.Task == id {
-			out = append(out, e)
-		}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for _, i := range m.byTask[id] {
+		out = append(out, m.log[i])
 	}
 	return out
 }
