@@ -123,6 +123,7 @@ func (p *sessionParser) speaks(r event.Record) bool {
 		return !hooks.work
 	case event.WaitDialog:
 		return hooks.last.State != event.RecordLimited && hooks.last.State != event.RecordError
+	case event.WaitQuestion:
 	}
 	return true
 }

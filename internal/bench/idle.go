@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"muster/internal/event"
 )
 
@@ -180,21 +178,4 @@ func measureAdopt(ctx context.Context, b *bench) (r result, err error) {
 		measured: ms(all.best()), met: all.best() <= 500*time.Millisecond,
 		notes: []string{fmt.Sprintf("%d agents, best of %d; worst %s; to within 10 ms", n, len(all), ms(all.quantile(1)))},
 	}, nil
-}
-
-// age is how long ago a process was started; the kernel keeps it in hundredths of a second.
-func age(pid int) (time.Duration, error) {
-	f := stat(pid)
-	if len(f) < 20 {
-		return 0, fmt.Errorf("no process %d", pid)
-	}
-	ticks, err := strconv.ParseInt(f[19], 10, 64)
-	if err != nil {
-		return 0, err
-	}
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
-		return 0, err
-	}
-	return time.Duration(now.Nano()) - time.Duration(ticks)*10*time.Millisecond, nil
 }

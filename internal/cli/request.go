@@ -61,7 +61,7 @@ func askSupervisor(ctx context.Context, env Env, name string, id event.TaskID, c
 	}
 	ctx, cancel := context.WithTimeout(ctx, takenUp)
 	defer cancel()
-	_, err = watchFor(ctx, env, out.Seq, id, func(e event.Event) bool {
+	err = watchFor(ctx, env, out.Seq, id, func(e event.Event) bool {
 		_, moved := e.Data.(event.TaskMoved)
 		return moved
 	})
@@ -119,15 +119,13 @@ func (e Env) down() bool {
 }
 
 // watchFor follows a task from an event on until one comes that will do.
-func watchFor(ctx context.Context, env Env, from int64, id event.TaskID, enough func(event.Event) bool) (event.Event, error) {
-	var found event.Event
-	err := withControl(ctx, env, func(c *control.Control) error {
+func watchFor(ctx context.Context, env Env, from int64, id event.TaskID, enough func(event.Event) bool) error {
+	return withControl(ctx, env, func(c *control.Control) error {
 		for e, err := range c.Watch(ctx, from, id) {
 			if err != nil {
 				return err
 			}
 			if enough(e) {
-				found = e
 				return nil
 			}
 		}
@@ -136,7 +134,6 @@ func watchFor(ctx context.Context, env Env, from int64, id event.TaskID, enough 
 		}
 		return fmt.Errorf("the log of %s ended", id)
 	})
-	return found, err
 }
 
 // findTask looks a task up by what a person wrote.

@@ -52,7 +52,7 @@ func newRoot(env Env) *cobra.Command {
 		root.AddCommand(c)
 	}
 	dress(env, root)
-	root.SetHelpCommand(&cobra.Command{Use: "help [VERB]", Short: "Help about a verb", Hidden: true, RunE: func(cmd *cobra.Command, args []string) error {
+	root.SetHelpCommand(&cobra.Command{Use: "help [VERB]", Short: "Help about a verb", Hidden: true, RunE: func(_ *cobra.Command, args []string) error {
 		target, _, err := root.Find(args)
 		if err != nil {
 			return unknownVerb(root, strings.Join(args, " "))

@@ -64,7 +64,7 @@ func setUpScript(env *testscript.Env) error {
 func endFleet(env *testscript.Env, h home.Dir) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if failed, ok := env.T().(testscript.TFailed); ok && failed.Failed() {
+	if failed, ok := env.T().(interface{ Failed() bool }); ok && failed.Failed() {
 		if log, err := os.ReadFile(h.Log()); err == nil {
 			env.T().Log("supervisor.log:\n" + string(log))
 		}

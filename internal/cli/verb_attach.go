@@ -133,7 +133,7 @@ func offerBack(ctx context.Context, env Env, t life.Task) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, backLimit)
 	defer cancel()
-	_, err = watchFor(ctx, env, r.Seq, t.ID, func(e event.Event) bool {
+	err = watchFor(ctx, env, r.Seq, t.ID, func(e event.Event) bool {
 		_, launched := e.Data.(event.AgentLaunched)
 		return launched
 	})

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -76,7 +75,7 @@ func (s shell) check(ctx context.Context, env Env, name string, asJSON bool) err
 	if err := launch.WriteJob(spec, job); err != nil {
 		return err
 	}
-	var show io.Writer = env.Stdout
+	show := env.Stdout
 	if asJSON {
 		show = env.Stderr
 	}

@@ -128,7 +128,7 @@ func awaitOutcome(ctx context.Context, env Env, from int64, id event.TaskID, kin
 	limit, cancel := context.WithTimeout(ctx, outcomeLimit)
 	defer cancel()
 	failed := ""
-	_, err := watchFor(limit, env, from, id, func(e event.Event) bool {
+	err := watchFor(limit, env, from, id, func(e event.Event) bool {
 		if f, ok := e.Data.(event.ActionFinished); ok && f.What == kind && f.Error != "" {
 			failed = f.Error
 		}

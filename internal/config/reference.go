@@ -74,6 +74,7 @@ func (k *key) typeWords() string {
 		return "string"
 	case kindEdit:
 		return "`\"edit\"`, `[\"edit\"]`"
+	default: // says itself
 	}
 	return string(k.kind)
 }

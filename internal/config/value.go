@@ -122,6 +122,7 @@ func (k *key) setText(f *string, v any) error {
 		if strings.HasPrefix(s, "-") {
 			return fault.New(fault.Usage, "is %q, which looks like a flag", s)
 		}
+	default: // any text will do
 	}
 	*f = s
 	return nil
@@ -289,6 +290,7 @@ func (k *key) item(s string) (string, error) {
 		return clean, nil
 	case kindNames:
 		return s, validVariable(s)
+	default: // any text will do
 	}
 	return s, nil
 }

@@ -67,7 +67,7 @@ type TaskDetail struct {
 }
 
 func (q Detail) get(ctx context.Context, c *Control) (d TaskDetail, err error) {
-	if d.Task, err = (One{Ref: q.Ref}).get(ctx, c); err != nil {
+	if d.Task, err = One(q).get(ctx, c); err != nil {
 		return d, err
 	}
 	d.Summary = store.Summarize(d.Task)

@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"testing"
 
@@ -39,5 +40,7 @@ func TestFlushReturnsOnlyWhenTheLastWordsAreOut(t *testing.T) {
 		}
 	}
 	stop()
-	<-done
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("Serve: %v", err)
+	}
 }

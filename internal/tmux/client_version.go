@@ -16,12 +16,9 @@ import (
 func (s *Server) clientFor(ctx context.Context, pid int) (string, error) {
 	installed, lookErr := run.LookPath("tmux", s.cfg.Env)
 	own := executable(pid)
-	choice, err := chooseClient(installed, own, sameFile, func(path string) (Version, error) {
+	choice := chooseClient(installed, own, sameFile, func(path string) (Version, error) {
 		return versionOf(ctx, path, s.cfg.Env)
 	})
-	if err != nil {
-		return "", err
-	}
 	if choice == "" {
 		return "", fault.Wrap(fault.Conflict, lookErr, "tmux is not installed").WithHint("%s", installHint(s.cfg.Env))
 	}
@@ -32,26 +29,26 @@ func (s *Server) clientFor(ctx context.Context, pid int) (string, error) {
 }
 
 // chooseClient decides between the installed program and the one the server runs; either may be "".
-func chooseClient(installed, own string, same func(a, b string) bool, version func(string) (Version, error)) (string, error) {
+func chooseClient(installed, own string, same func(a, b string) bool, version func(string) (Version, error)) string {
 	if installed == "" || own == "" {
-		return installed + own, nil
+		return installed + own
 	}
 	if same(installed, own) {
-		return installed, nil
+		return installed
 	}
 	mine, err := version(own)
 	if err != nil {
 		// The kernel does not let us run it (another user's, another file system view): all that is left.
-		return installed, nil //nolint:nilerr // the installed one is the answer to that error
+		return installed
 	}
 	theirs, err := version(installed)
 	if err != nil {
-		return own, nil //nolint:nilerr // a broken installation is no reason to lose a living server
+		return own // a broken installation is no reason to lose a living server
 	}
 	if mine == theirs {
-		return installed, nil // a wrapper script, or the same release built again
+		return installed // a wrapper script, or the same release built again
 	}
-	return own, nil
+	return own
 }
 
 // sameVersion refuses to connect where only a client of another version is to be had: it would get no

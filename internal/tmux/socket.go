@@ -52,7 +52,7 @@ func (s *Server) peer(ctx context.Context) (int, error) {
 		}
 		return 0, fmt.Errorf("reach tmux: %w", err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	raw, err := conn.(*net.UnixConn).SyscallConn()
 	if err != nil {
 		return 0, fmt.Errorf("reach tmux: %w", err)

@@ -76,7 +76,6 @@ type program struct {
 	signals chan os.Signal
 	over    chan outcome
 	root    *os.Root
-	script  []turn // nil is none
 	keys    keyboard
 	draft   string
 	queue   []string

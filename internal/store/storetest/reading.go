@@ -129,7 +129,10 @@ func events(t *testing.T, b *bench) {
 	same(t, "after", kinds(b.all(t, store.EventFilter{After: 1202})), []event.Kind{"moon.landed"})
 	same(t, "kinds", len(b.all(t, store.EventFilter{Kinds: []event.Kind{"slot.granted", "moon.landed"}})), 601)
 	n := 0
-	for range b.Events(t.Context(), store.EventFilter{}) {
+	for _, err := range b.Events(t.Context(), store.EventFilter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		if n++; n == 3 {
 			break
 		}

@@ -258,7 +258,8 @@ func stream(w http.ResponseWriter, m map[string]any) {
 	head["content"], head["stop_reason"] = []any{}, nil
 	send("message_start", map[string]any{"message": head})
 	for i, b := range blocks {
-		start, delta := maps.Clone(b), map[string]any{}
+		start := maps.Clone(b)
+		var delta map[string]any
 		if b["type"] == "tool_use" {
 			input, _ := json.Marshal(b["input"])
 			start["input"] = map[string]any{}
