@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -80,7 +81,7 @@ work 3s writing
 append manual.md Run sh greet.sh NAME.\n
 done`},
 	{name: "choose a licence", script: `work 2s reading
-ask question "Which licence shall it have?" Apache-2.0|MIT
+ask question "Which licence?" Apache-2.0|MIT
 write LICENSE <<as answered\n
 done`},
 	{name: "start a changelog", script: `work 4s reading the history
@@ -93,13 +94,16 @@ done`},
 }
 
 func demo(ctx context.Context, env Env, keep bool) (err error) {
+	// A closed terminal, or a reader who has seen enough (| head), must not leave a fleet behind.
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGPIPE)
+	defer stop()
 	dir, err := os.MkdirTemp("", "muster-demo-")
 	if err != nil {
 		return fault.Wrap(fault.Failed, err, "make a temporary directory").WithHint("Set TMPDIR to a directory with room.")
 	}
 	env.Environ = overlay(env.Environ, []string{"MUSTER_HOME=" + filepath.Join(dir, "state")})
 	env.Dir = filepath.Join(dir, "repo")
-	d := demonstration{env: env, dir: dir, begun: env.Now()}
+	d := demonstration{env: env, dir: dir, begun: env.Now(), keep: keep}
 	defer func() {
 		if keep {
 			d.say("Kept in %s. To look around:", dir)
@@ -107,7 +111,9 @@ func demo(ctx context.Context, env Env, keep bool) (err error) {
 			d.say("To end it: MUSTER_HOME=%s muster down --kill; rm -r %s", filepath.Join(dir, "state"), dir)
 			return
 		}
-		err = errors.Join(err, d.cleanUp(context.WithoutCancel(ctx)))
+		if err = errors.Join(err, d.cleanUp(context.WithoutCancel(ctx))); err == nil {
+			d.say("\nEverything has been ended and removed; `muster demo --keep` leaves it in place.")
+		}
 	}()
 	ctx, cancel := context.WithTimeout(ctx, demoLimit)
 	defer cancel()
@@ -122,6 +128,7 @@ type demonstration struct {
 	env    Env
 	dir    string
 	begun  time.Time
+	keep   bool // leave everything in place
 	killed bool // the supervisor was
 	names  map[event.TaskID]string
 }
@@ -137,7 +144,7 @@ func (d *demonstration) tell(format string, args ...any) {
 
 func (d *demonstration) run(ctx context.Context) error {
 	d.names = map[event.TaskID]string{}
-	d.say("A repository in %s, and %d tasks for scripted agents.\n", d.env.Dir, len(demoTasks))
+	d.say("A repository in %s,\nand %d tasks for scripted agents.\n", d.env.Dir, len(demoTasks))
 	var orders []order
 	for _, t := range demoTasks {
 		o := order{prompt: t.name + "\n\n```sim\n" + t.script + "\n```\n"}
@@ -224,19 +231,19 @@ func (d *demonstration) narrate(e event.Event) {
 		d.tell("%s %-18s queued", e.Task, p.Spec.Name)
 	case event.SupervisorStarted:
 		if d.killed {
-			d.tell("a new supervisor (%d) took up %d agents where they stood", p.PID, p.Adopted)
+			d.tell("a new supervisor (%d) took up %s where they stood", p.PID, counting(p.Adopted, "agent"))
 		} else {
 			d.tell("the supervisor runs (%d), in a tmux server of the fleet's own", p.PID)
 		}
 	case event.AgentLaunched:
-		d.tell("%s agent %d runs in tmux session %s", who, p.Process.PID, p.Session)
+		d.tell("%s agent %d, tmux session %s", who, p.Process.PID, p.Session)
 	case event.AgentExited:
 		if p.Cause == event.CauseOwn {
 			d.tell("%s its agent died (signal %d)", who, p.Signal)
 		}
 	case event.GenerationStarted:
 		if p.Why != event.WhyFirst {
-			d.tell("%s a new agent process takes up the same conversation", who)
+			d.tell("%s a new process takes up its conversation", who)
 		}
 	case event.RequestOpened:
 		d.tell("%s asks: %s (%s)", who, clean(p.Text, 60), strings.Join(p.Options, ", "))
@@ -244,7 +251,7 @@ func (d *demonstration) narrate(e event.Event) {
 		d.narrateRound(who, p)
 	case event.TaskMoved:
 		if p.To == event.Parked || p.To.Final() {
-			d.tell("%s %s %s", who, strings.ToUpper(string(p.To)), clean(p.Detail, 80))
+			d.tell("%s %s", who, strings.ToUpper(string(p.To)))
 		}
 	}
 }
@@ -252,7 +259,7 @@ func (d *demonstration) narrate(e event.Event) {
 func (d *demonstration) narrateRound(who string, p event.RoundFinished) {
 	for _, r := range p.Results {
 		if !r.Green() {
-			d.tell("%s check `%s` failed, and its words go back to the agent:", who, r.Name)
+			d.tell("%s check `%s` failed; the agent is told why:", who, r.Name)
 			for line := range strings.Lines(strings.TrimSpace(r.Excerpt)) {
 				d.say("%9s| %s", "", clean(strings.TrimRight(line, "\n"), 90))
 			}
@@ -288,9 +295,11 @@ func (d *demonstration) sum(ctx context.Context, c *control.Control, f fleetEnv)
 			d.say("  %-28s %.8s %s", t.Branch, k.Hash, clean(k.Subject, 60))
 		}
 	}
-	d.say("\n%s in %s; the supervisor was killed once, and no agent noticed.", counted(tasks), short(d.env.Now().Sub(d.begun)))
-	d.say("Parked tasks wait for a person: `muster answer t3 Apache-2.0` would bring that conversation back.")
-	d.say("Any agent is one attach away, a finished one shows its last screen: %s", printable(f.server().AttachArgv(tasks[0].Session, true)))
+	d.say("\n%s in %s. The supervisor was killed once, and no agent noticed.", counted(tasks), short(d.env.Now().Sub(d.begun)))
+	d.say("Parked tasks wait for a person: `muster answer t3 Apache-2.0` would bring\nthat conversation back.")
+	if d.keep {
+		d.say("Any agent is one attach away, and a finished one shows its last screen:\n  %s", printable(f.server().AttachArgv(tasks[0].Session, true)))
+	}
 	return nil
 }
 

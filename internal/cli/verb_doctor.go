@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 
 	"muster/internal/agent"
@@ -57,12 +59,17 @@ func printFindings(env Env, found []finding, asJSON bool) error {
 	if asJSON {
 		return printJSON(env.Stdout, found)
 	}
+	indent := strings.Repeat(" ", 22)
 	for _, f := range found {
-		if _, err := fmt.Fprintf(env.Stdout, "%-8s %-12s %s\n", f.Level, f.Check, f.Text); err != nil {
+		text := f.Text
+		if w := env.width() - len(indent); w > 20 {
+			text = strings.ReplaceAll(ansi.Wordwrap(text, w, ""), "\n", "\n"+indent)
+		}
+		if _, err := fmt.Fprintf(env.Stdout, "%-8s %-12s %s\n", f.Level, f.Check, text); err != nil {
 			return err
 		}
 		if f.Hint != "" {
-			_, _ = fmt.Fprintf(env.Stdout, "%21s %s\n", "", f.Hint)
+			_, _ = fmt.Fprintf(env.Stdout, "%s%s\n", indent, f.Hint)
 		}
 	}
 	return nil
@@ -142,7 +149,7 @@ func (f fleetEnv) diagnoseAgent(ctx context.Context, repo *git.Repo) []finding {
 		err = d.checkAgent(ctx, spec, "")
 	}
 	if err != nil {
-		return append(out, finding{Check: "agent", Level: "error", Text: err.Error(), Hint: fault.HintOf(err)})
+		return append(out, finding{Check: "agent", Level: "error", Text: strings.TrimPrefix(err.Error(), "agent "), Hint: fault.HintOf(err)})
 	}
 	return append(out, finding{Check: "agent", Level: "ok", Text: cfg.Task.Agent})
 }
