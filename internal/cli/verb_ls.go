@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 
@@ -43,12 +44,24 @@ func newLsCommand(env Env) *cobra.Command {
 	return c
 }
 
-// printRaw prints JSON objects, as they lie in the store, as one array.
+// printRaw prints JSON objects, as they lie in the store, as one array. They are laid out in one go: to encode each
+// of a thousand first, and check it once more, would take longer than to read them.
 func printRaw(env Env, raw []json.RawMessage) error {
-	if raw == nil {
-		raw = []json.RawMessage{}
+	var joined, out bytes.Buffer
+	joined.WriteByte('[')
+	for i, doc := range raw {
+		if i > 0 {
+			joined.WriteByte(',')
+		}
+		joined.Write(doc)
 	}
-	return printJSON(env.Stdout, raw)
+	joined.WriteByte(']')
+	if err := json.Indent(&out, joined.Bytes(), "", "  "); err != nil {
+		return fmt.Errorf("lay out the tasks: %w", err)
+	}
+	out.WriteByte('\n')
+	_, err := env.Stdout.Write(out.Bytes())
+	return err
 }
 
 func printTasks(env Env, tasks []store.Summary) error {

@@ -59,13 +59,33 @@ func (r *Repo) Prepare(ctx context.Context, spec WorktreeSpec) (Worktree, error)
 	if err := os.MkdirAll(filepath.Dir(spec.Path), 0o700); err != nil {
 		return Worktree{}, fault.Wrap(fault.Failed, err, "make room for the worktree")
 	}
+	p := preparing{r: r, spec: spec}
+	p.lookAhead(ctx)
 	var wt Worktree
 	err := r.locked(ctx, func(lock *os.File) (err error) {
-		p := preparing{r: r, lock: lock, spec: spec}
+		p.lock = lock
 		wt, err = p.run(ctx)
 		return err
 	})
 	return wt, err
+}
+
+// lookAhead finds out, before its turn with the lock comes, where a branch of a new worktree would begin: while many
+// worktrees are made, each waits for the lock. That another process takes the name meanwhile is said by git.
+func (p *preparing) lookAhead(ctx context.Context) {
+	known, err := p.r.remembered(p.spec.Path)
+	if err != nil || known != nil {
+		return
+	}
+	if start, refs, err := p.start(ctx); err == nil {
+		p.ahead = &beginning{start: start, refs: refs}
+	}
+}
+
+// beginning is what start has found.
+type beginning struct {
+	start string
+	refs  map[string]string
 }
 
 // preparing is one Prepare under the lock.
@@ -73,7 +93,8 @@ type preparing struct {
 	r     *Repo
 	lock  *os.File
 	spec  WorktreeSpec
-	known *record // of this path, whoever wrote it
+	known *record    // of this path, whoever wrote it
+	ahead *beginning // found before the lock was taken; nil if nothing was
 }
 
 func (p *preparing) mine() bool { return p.known != nil && p.known.Owner == p.spec.Owner }
@@ -168,10 +189,14 @@ func (p *preparing) taken() error {
 
 // create makes the worktree where nothing is.
 func (p *preparing) create(ctx context.Context) (Worktree, error) {
-	start, refs, err := p.start(ctx)
-	if err != nil {
-		return Worktree{}, err
+	if p.ahead == nil || p.known != nil {
+		start, refs, err := p.start(ctx)
+		if err != nil {
+			return Worktree{}, err
+		}
+		p.ahead = &beginning{start: start, refs: refs}
 	}
+	start, refs := p.ahead.start, p.ahead.refs
 	rec := record{Path: p.spec.Path, Base: start, Owner: p.spec.Owner}
 	if p.mine() {
 		rec = *p.known
