@@ -74,10 +74,7 @@ const startAgain = 500 * time.Millisecond
 // start starts tmux server and keeper until a supervisor says, after an event, that it is ready.
 func (f fleetEnv) start(ctx context.Context, exe string, after int64) (int, error) {
 	for {
-		_, err := f.server().Start(ctx, tmux.HubSpec{
-			Session: hubSession, Window: "supervisor", Dir: string(f.home), Argv: []string{exe, "keep"},
-			Env: []string{"MUSTER_HOME=" + string(f.home)},
-		})
+		_, err := f.server().Start(ctx, f.hub(exe, "keep"))
 		if err != nil && ctx.Err() == nil {
 			return 0, err
 		}
@@ -93,6 +90,14 @@ func (f fleetEnv) start(ctx context.Context, exe string, after int64) (int, erro
 			return 0, fault.New(fault.Timeout, "the supervisor was not ready within %s", startLimit).
 				WithHint("Look at %s, and at its pane: %s", f.home.Log(), printable(f.server().AttachArgv(hubSession, false)))
 		}
+	}
+}
+
+// hub is the tmux server's first pane, where the keeper runs.
+func (f fleetEnv) hub(argv ...string) tmux.HubSpec {
+	return tmux.HubSpec{
+		Session: hubSession, Window: "supervisor", Dir: string(f.home), Argv: argv,
+		Env: []string{"MUSTER_HOME=" + string(f.home)},
 	}
 }
 

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
 
+	"muster/internal/fault"
 	"muster/internal/launch"
 	"muster/internal/tmux"
 )
@@ -28,16 +30,32 @@ func newSuperviseCommand(env Env) *cobra.Command {
 
 // newKeepCommand is the hidden verb that runs in the supervisor's pane.
 func newKeepCommand(env Env) *cobra.Command {
-	return &cobra.Command{
+	var standIn bool
+	c := &cobra.Command{
 		Use: "keep", Hidden: true, Args: cobra.NoArgs, Short: "Keep the supervisor running (the tmux server's first pane runs this).",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := openFleet(env)
 			if err != nil {
 				return err
 			}
+			if standIn {
+				return f.standIn()
+			}
 			return f.keep(cmd.Context())
 		},
 	}
+	c.Flags().BoolVar(&standIn, "stand-in", false, "only hold the pane while a supervisor runs in somebody's terminal")
+	return c
+}
+
+// standIn holds the keeper's pane while the supervisor runs in a person's terminal, and ends with it, however that
+// ends: the kernel gives its lock free. The next `up` then finds a pane to put the keeper in.
+func (f fleetEnv) standIn() error {
+	lock := flock.New(f.home.FrontLock())
+	if err := lock.RLock(); err != nil {
+		return fault.Wrap(fault.Failed, err, "wait for the supervisor in the foreground")
+	}
+	return lock.Unlock()
 }
 
 // keep runs the supervisor again and again, and brings the whole fleet back when its tmux server is gone.

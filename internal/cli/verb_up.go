@@ -2,11 +2,15 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
 
+	"muster/internal/fault"
 	"muster/internal/launch"
+	"muster/internal/store"
 	"muster/internal/tmux"
 )
 
@@ -62,14 +66,23 @@ func (f fleetEnv) foreground(ctx context.Context) error {
 	if _, err := tmux.Preflight(ctx, env); err != nil {
 		return err
 	}
+	db, err := store.Open(ctx, f.home.DB(), store.Options{})
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.beUp(ctx, db), db.Close()); err != nil {
+		return err
+	}
 	exe, err := install(f.env.Exe, f.home)
 	if err != nil {
 		return err
 	}
-	_, err = f.server().Start(ctx, tmux.HubSpec{
-		Session: hubSession, Window: "supervisor", Dir: string(f.home), Argv: []string{"sleep", "2147483647"},
-	})
-	if err != nil {
+	front := flock.New(f.home.FrontLock())
+	if ok, err := front.TryLock(); err != nil || !ok {
+		return fault.Wrap(fault.Conflict, err, "another supervisor looks after %s", f.home).WithHint("`muster status` shows it.")
+	}
+	defer func() { _ = front.Unlock() }()
+	if _, err := f.server().Start(ctx, f.hub(exe, "keep", "--stand-in")); err != nil {
 		return err
 	}
 	return f.supervise(ctx, exe)

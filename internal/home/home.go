@@ -73,6 +73,9 @@ func (d Dir) KeeperLock() string { return d.join("keeper.lock") }
 // StartLock serialises those who start a tmux server or a keeper.
 func (d Dir) StartLock() string { return d.join("start.lock") }
 
+// FrontLock is held by a supervisor that runs in a person's terminal.
+func (d Dir) FrontLock() string { return d.join("front.lock") }
+
 // Down exists while the fleet was told to be down.
 func (d Dir) Down() string { return d.join("down") }
 
