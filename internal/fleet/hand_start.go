@@ -2,8 +2,10 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"muster/internal/event"
 	"muster/internal/home"
@@ -111,7 +113,7 @@ func (s *Supervisor) findDeath(ctx context.Context, j job) result {
 	if err != nil || !ok {
 		s.Logger.Error("read task of an ended process", "task", j.task, "err", err)
 	}
-	if s.lost(d) {
+	if s.lost(ctx, d) {
 		r.exited.Cause = event.CauseLost
 		if err := s.Machine.End(ctx, t, 0); err != nil {
 			s.Logger.Warn("end what outlived its terminal", "task", j.task, "err", err)
@@ -133,18 +135,36 @@ func (s *Supervisor) findDeath(ctx context.Context, j job) result {
 }
 
 // lost tells whether the process went down with its terminal: the server is another one than it was started
-// in, or is gone. The kernel is asked, not the server: one that is merely slow to answer has lost nobody.
-func (s *Supervisor) lost(d *deathOf) bool {
-	if d.pane == "" && s.Server != s.ServerWas {
-		return true
+// in, or is gone. One that is merely slow to answer has lost nobody. One that goes down hangs up on its panes a moment
+// before the kernel calls it gone, but by then it answers nobody any more.
+func (s *Supervisor) lost(ctx context.Context, d *deathOf) bool {
+	if d.pane == "" {
+		if s.Server != s.ServerWas {
+			return true
+		}
+		_, alive := s.Machine.Identify(s.Server.PID)
+		return !alive
 	}
+	_, _, _, err := s.Terminal.ExitStatus(ctx, d.pane)
 	_, alive := s.Machine.Identify(s.Server.PID)
-	return !alive
+	return !alive || errors.Is(err, ErrNoWorld)
 }
 
 // end ends everything that the task started.
 func (s *Supervisor) end(ctx context.Context, t life.Task) result {
-	return done(s.Machine.End(ctx, t, s.Agents.Manners(t).Grace))
+	grace := s.Agents.Manners(t).Grace
+	err := s.Machine.End(ctx, t, grace)
+	if err == nil {
+		return result{}
+	}
+	pause := time.NewTimer(retryPause)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-ctx.Done():
+		return done(err)
+	}
+	return done(s.Machine.End(ctx, t, grace))
 }
 
 // interrupt ends the agent's turn the way its kind understands. A key is never pressed into an open dialog,

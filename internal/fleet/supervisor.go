@@ -32,10 +32,10 @@ type Config struct {
 	PID       int
 	Now       func() time.Time
 	// Mono is a clock that nobody sets and that stands still while the host sleeps; Go's own if nil.
-	Mono func() time.Duration
-	Logger    *slog.Logger
-	Mode      event.DownMode // what the log says of the fleet: "" is up
-	GateWas   string         // and of its gate
+	Mono    func() time.Duration
+	Logger  *slog.Logger
+	Mode    event.DownMode // what the log says of the fleet: "" is up
+	GateWas string         // and of its gate
 	// Lost is closed when the terminal's connection is gone.
 	Lost <-chan struct{}
 	// Point is called at each point where the world and the record can differ: "intent", "act", "outcome".

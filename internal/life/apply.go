@@ -178,6 +178,13 @@ func applyBook(t Task, e event.Event) Task {
 		}
 	case event.ActionFinished:
 		t.Open = without(t.Open, func(a event.Action) bool { return a.ID == p.ID })
+		switch {
+		case p.What != event.ActEnd:
+		case p.Error == "":
+			t.Agent.Ends = 0
+		default:
+			t.Agent.Ends++
+		}
 	case event.DeadlineSet:
 		t.Deadlines = withoutDeadline(t.Deadlines, p.Name)
 		t.Deadlines = append(t.Deadlines, Deadline(p))

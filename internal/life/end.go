@@ -134,8 +134,15 @@ func (s *step) endAgent() {
 	}
 }
 
+// maxEnds is how often muster tries to end an agent before it goes on without.
+const maxEnds = 3
+
 // ended goes on when nothing of the agent runs any more.
 func (s *step) ended(f *Failure) {
+	if f != nil && s.t.Agent.Ends < maxEnds {
+		s.endAgent()
+		return
+	}
 	if s.t.Agent.Live {
 		s.emit(event.AgentExited{Cause: event.CauseEnded})
 	}

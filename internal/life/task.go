@@ -72,6 +72,7 @@ type Agent struct {
 	Resumed    bool             `json:"resumed,omitempty"`  // its conversation was taken up again
 	Mode       string           `json:"mode,omitempty"`     // effective permission mode
 	Launches   int              `json:"launches,omitempty"` // launch failures in a row
+	Ends       int              `json:"ends,omitempty"`     // failures in a row to end it
 }
 
 // MessageID is event.MessageID.

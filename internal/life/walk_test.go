@@ -390,6 +390,7 @@ func (p *place) key() []byte {
 	k := keyWriter{b: make([]byte, 0, 200)}
 	k.words(string(t.State))
 	k.flags(t.Slot, t.Agent.Live, t.Removed, t.Worktree != "")
+	k.nums(t.Agent.Ends)
 	for _, d := range t.Deadlines {
 		k.words(string(d.Name))
 	}
@@ -676,7 +677,7 @@ func TestTheWalkKnowsTheWholeTask(t *testing.T) {
 	for _, c := range []struct {
 		of   any
 		want int
-	}{{Task{}, 35}, {Agent{}, 14}, {Message{}, 4}, {Rounds{}, 4}, {Deadline{}, 3}} {
+	}{{Task{}, 35}, {Agent{}, 15}, {Message{}, 4}, {Rounds{}, 4}, {Deadline{}, 3}} {
 		if n := reflect.TypeOf(c.of).NumField(); n != c.want {
 			t.Errorf("%T has %d fields, not %d: does anything depend on the new one? Then it belongs into place.key", c.of, n, c.want)
 		}

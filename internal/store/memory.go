@@ -176,11 +176,12 @@ func (m *Memory) Live(context.Context) ([]life.Task, error) { return m.liveTasks
 func (m *Memory) liveTasks() (out []life.Task) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	for _, t := range sortedTasks(m.tasks) {
+	for _, t := range m.tasks {
 		if isLive(t) {
 			out = append(out, t)
 		}
 	}
+	slices.SortFunc(out, func(a, b life.Task) int { return compareIDs(a.ID, b.ID) })
 	return out
 }
 

@@ -2,157 +2,214 @@ package fleettest
 
 import (
 	"fmt"
+	"os"
+	"regexp"
 	"time"
 
 	"muster/internal/event"
 	"muster/internal/fleet"
+	"muster/internal/life"
 )
-
-// record writes a status record of an agent and hands it to the supervisor that lives. The caller holds mu.
-func (w *World) record(p *proc, r event.Record) {
-	id := fileID{p.task, p.gen}
-	r.Gen, r.Time, r.Src = p.gen, time.Now(), "hook"
-	w.files[id] = append(w.files[id], r)
-	if w.chance(w.Odds.Late) { // and once more
-		w.files[id] = append(w.files[id], r)
-	}
-	w.push(id)
-}
-
-// push hands out what a followed file holds beyond what was handed out. The caller holds mu.
-func (w *World) push(id fileID) {
-	from, followed := w.follow[id]
-	all := w.files[id]
-	if !followed || from >= len(all) {
-		return
-	}
-	w.follow[id] = len(all)
-	b := fleet.Batch{Task: id.task, Gen: id.gen, Source: "status", Key: fmt.Sprintf("%s.%d", id.task, id.gen), Offset: int64(len(all)), Records: append([]event.Record(nil), all[from:]...)}
-	batches := w.batches
-	w.wg.Go(func() {
-		select {
-		case batches <- b:
-		case <-time.After(time.Hour):
-		}
-	})
-}
-
-// sleep waits; false if the process is ended meanwhile.
-func (w *World) sleep(p *proc, most time.Duration) bool {
-	w.mu.Lock()
-	d := w.span(most)
-	w.mu.Unlock()
-	select {
-	case <-time.After(d):
-		return true
-	case <-p.kill:
-		return false
-	}
-}
 
 // with runs fn while the world stands still, unless the process is gone; false then.
 func (w *World) with(p *proc, fn func()) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if p.gone() {
+	if p.gone {
 		return false
 	}
 	fn()
 	return true
 }
 
+// lives waits; false if the process is ended meanwhile.
+func (p *proc) lives(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-p.end:
+		return false
+	}
+}
+
 // agent is the life of an agent's process.
 func (w *World) agent(p *proc, o fleet.Order) {
-	mute := false
-	if !w.sleep(p, 2*time.Second) {
+	command := o.Task.Spec.Traits.ExitIsTurn
+	if !p.lives(w.Luck.Span("the agent's start", p.who, 2*time.Second)) {
 		return
 	}
-	ok := w.with(p, func() {
-		if mute = w.chance(w.Odds.Mute); mute {
-			return
-		}
+	mute := !command && w.Luck.Fault("the agent starts and is mute", p.who, 20)
+	if !mute && !command && !w.with(p, func() {
 		for _, m := range o.Messages {
 			w.hear(p, m.ID)
 		}
-		w.record(p, event.Record{State: event.RecordWorking, Prompted: true})
-	})
-	if !ok {
+		w.says(p, event.Record{State: event.RecordWorking, Prompted: true})
+	}) {
 		return
 	}
 	if mute {
-		<-p.kill
+		<-p.end
 		return
 	}
-	for w.turn(p) {
+	for w.turn(p, o.Task) && w.rest(p) {
+	}
+}
+
+// rest waits for the next prompt; false if the process ends.
+func (w *World) rest(p *proc) bool {
+	for {
+		var taken []event.MessageID
 		select {
-		case <-p.kill:
-			return
+		case <-p.end:
+			return false
+		case <-p.interrupt:
+			continue
 		case m := <-p.mail:
-			if !w.with(p, func() {
-				w.hear(p, m.ID)
-				w.record(p, event.Record{State: event.RecordWorking, Prompted: true, Message: m.ID})
-			}) {
-				return
+			taken = []event.MessageID{m.ID}
+		case <-p.submit:
+		}
+		if !p.lives(w.Luck.Span("taking a prompt", p.who, time.Second)) {
+			return false
+		}
+		ok := w.with(p, func() {
+			taken, p.draft = append(taken, p.draft...), nil
+			for _, id := range taken {
+				w.hear(p, id)
+				w.says(p, event.Record{State: event.RecordWorking, Prompted: true, Message: id})
 			}
+			p.idle = len(taken) == 0
+		})
+		if !ok {
+			return false
+		}
+		if len(taken) > 0 {
+			return true
 		}
 	}
 }
 
 // hear notes that an agent took a message. The caller holds mu.
 func (w *World) hear(p *proc, id event.MessageID) {
-	if w.heard[p.task] == nil {
-		w.heard[p.task] = map[event.MessageID]int{}
-	}
-	if w.heard[p.task][id]++; w.heard[p.task][id] > 1 {
-		w.breach("%s: message %s arrived %d times", p.task, id, w.heard[p.task][id])
+	heard := w.work(p.task).heard
+	if heard[id]++; heard[id] > 1 {
+		w.breach("%s: message %s arrived %d times", p.task, id, heard[id])
 	}
 }
 
 // turn is one turn of an agent; false if it ended with the process.
-func (w *World) turn(p *proc) bool {
-	if !w.sleep(p, 2*time.Minute) {
+func (w *World) turn(p *proc, t life.Task) bool {
+	l := w.Luck
+	long := time.NewTimer(l.Span("a turn", p.who, 3*time.Minute))
+	defer long.Stop()
+	select {
+	case <-p.end:
 		return false
+	case <-p.interrupt:
+	case <-long.C:
 	}
-	var ask, crash bool
-	ok := w.with(p, func() {
-		if !w.chance(w.Odds.Lazy) {
-			w.trees[p.task]++
+	if !w.with(p, func() {
+		if !l.Fault("a turn changes nothing", p.who, 100) {
+			w.work(p.task).tree++
 		}
-		ask, crash = w.chance(w.Odds.Ask), w.chance(w.Odds.Crash)
-	})
-	if !ok || ask && !w.ask(p) {
+	}) {
 		return false
 	}
+	if l.Fault("the agent asks", p.who, 60) && !w.ask(p) {
+		return false
+	}
+	if l.Fault("the agent says that it is done", p.who, 100) {
+		w.with(p, func() { w.says(p, event.Record{State: event.RecordDone}) })
+	}
+	crash := l.Fault("the agent crashes", p.who, 50)
 	return w.with(p, func() {
 		switch {
 		case crash:
-			w.killLocked(p, 1, 0)
-		case w.chance(w.Odds.APIError):
-			w.record(p, event.Record{State: event.RecordError, Error: event.ErrorOverloaded})
+			w.late(p)
+			w.kill(p, 1, 0)
+		case t.Spec.Traits.ExitIsTurn:
+			w.kill(p, 0, 0)
+		case l.Fault("the service fails", p.who, 50):
+			w.says(p, w.serviceError(p))
+			p.idle = true
 		default:
-			w.record(p, event.Record{State: event.RecordIdle})
+			w.says(p, event.Record{State: event.RecordIdle, Background: l.Fault("work goes on in the background", p.who, 10)})
+			p.idle = true
 		}
-	}) && !crash
+	}) && !crash && !t.Spec.Traits.ExitIsTurn
 }
 
-// ask holds a permission request until it is answered.
+func (w *World) serviceError(p *proc) event.Record {
+	switch w.Luck.One("error", p.who, 8) {
+	case 0:
+		return event.Record{State: event.RecordError, Error: event.ErrorAuth}
+	case 1, 2:
+		return event.Record{State: event.RecordLimited, Until: w.now().Add(w.Luck.Span("a limit", p.who, 5*time.Hour))}
+	case 3:
+		return event.Record{State: event.RecordError, Error: event.ErrorRateLimit}
+	}
+	return event.Record{State: event.RecordError, Error: event.ErrorOverloaded}
+}
+
+// ask holds a request until it is answered: through muster, or by somebody who sits at the terminal.
 func (w *World) ask(p *proc) bool {
 	id := ""
 	ok := w.with(p, func() {
-		id = fmt.Sprintf("q%d-%d", p.pid, w.rng.IntN(1e6))
-		w.record(p, event.Record{State: event.RecordWaiting, Reason: event.WaitPermission, Request: id, Tool: "Bash"})
+		id = fmt.Sprintf("q%d-%d", p.pid, w.Luck.One("request", p.who, 1e6))
+		p.asking = id
+		reason := []event.WaitReason{event.WaitPermission, event.WaitQuestion, event.WaitDialog}[w.Luck.One("reason", p.who, 3)]
+		w.says(p, event.Record{State: event.RecordWaiting, Reason: reason, Request: id, Tool: "Bash"})
 	})
+	var attended <-chan time.Time
+	if w.Luck.Fault("somebody answers at the terminal", p.who, 200) {
+		attended = time.After(w.Luck.Span("an answer at the terminal", p.who, 10*time.Minute))
+	}
 	for ok {
-		answered := false
-		ok = w.with(p, func() { _, answered = w.answers[id] })
-		if answered {
-			return ok && w.with(p, func() { w.record(p, event.Record{State: event.RecordWorking}) })
-		}
 		select {
-		case <-p.kicked:
-		case <-p.kill:
+		case <-p.end:
 			return false
+		case <-p.interrupt:
+		case <-attended:
+			w.with(p, func() { w.work(p.task).answers[id] = true })
+		case <-p.answered:
+		}
+		done := false
+		ok = w.with(p, func() {
+			if done = w.work(p.task).answers[id]; done {
+				p.asking = ""
+				w.says(p, event.Record{State: event.RecordWorking})
+			}
+		})
+		if done {
+			return ok
 		}
 	}
 	return false
 }
+
+// late is a hook of an agent that is gone which writes all the same, into the file that is the newest then. The caller holds mu.
+func (w *World) late(p *proc) {
+	if !w.Luck.Fault("a hook of a dead agent writes", p.who, 300) {
+		return
+	}
+	pause := w.Luck.Span("a dead agent's hook", p.who, 2*time.Minute)
+	w.wg.Go(func() {
+		time.Sleep(pause)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		gen := w.judge.tasks[p.task].Gen
+		w.append(fileKey{p.task, gen, "status"}, event.Record{State: event.RecordIdle, Gen: p.gen, Time: w.now(), Src: "hook"})
+	})
+}
+
+var tag = regexp.MustCompile(`\[muster (m\d+)\]`)
+
+// typed takes text into the draft of an agent's input. The caller holds mu.
+func (p *proc) typed(text string) {
+	for _, m := range tag.FindAllStringSubmatch(text, -1) {
+		p.draft = append(p.draft, event.MessageID(m[1]))
+	}
+}
+
+func mkdir(path string) error { return os.MkdirAll(path, 0o700) }

@@ -4,55 +4,48 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
 	"muster/internal/event"
 	"muster/internal/fleet"
+	"muster/internal/home"
+	"muster/internal/life"
 	"muster/internal/store"
 )
 
-// Odds are the chances, in percent, of what may go wrong or otherwise than planned.
-type Odds struct {
-	Crash      int // a turn ends by the death of the agent
-	Ask        int // a turn asks for a permission
-	APIError   int // a turn ends by an error of the service
-	Lazy       int // a turn changes nothing
-	Mute       int // an agent starts and reports nothing
-	Red        int // a tree does not pass its checks
-	StartFails int // the terminal refuses a window
-	GitFails   int // a call of git fails
-	Late       int // a record comes late or twice
-}
-
 // World is everything outside of the supervisor. It outlives supervisors: killing one leaves all else standing.
+// It lives in a bubble of testing/synctest.
 type World struct {
 	Log  *store.Memory
-	Odds Odds
+	Luck *Luck
 
-	mu       sync.Mutex
-	rng      *rand.Rand
-	life     int // the number of the living supervisor; what an older one does has no effect
-	server   int // the terminal server's pid
-	born     time.Time
-	pids     int
-	procs    map[int]*proc
-	panes    []*pane
-	files    map[fileID][]event.Record
-	orders   map[fileID]fleet.Order
-	jobs     map[string]*jobState
-	trees    map[event.TaskID]int // the state of each worktree; 0 is the base
-	branches map[event.TaskID][]int
-	heard    map[event.TaskID]map[event.MessageID]int
-	watch    []*watched
-	follow   map[fileID]int // by the living supervisor: records handed out
-	batches  chan fleet.Batch
-	deaths   chan fleet.Death
-	wake     chan struct{}
-	answers  map[string]event.Decision
-	wg       sync.WaitGroup
-	broken   []string
+	home  home.Dir
+	slots int
+	wg    sync.WaitGroup
+
+	mu     sync.Mutex
+	skew   time.Duration // how far the wall clock has been moved
+	alive  *edges        // the living supervisor's; what an older one does has no effect
+	server *proc
+	born   time.Time
+	boot   int
+	gate   string
+	full   bool // no transaction is committed
+	pids   int
+	procs  map[int]*proc
+	byTask map[event.TaskID][]*proc // those that run
+	panes  map[event.TaskID][]*pane
+	begun  map[fileID]*proc // the newest process of a generation
+	files  map[fileKey]*file
+	orders map[fileID]fleet.Order
+	jobs   map[string]*jobState
+	works  map[event.TaskID]*work
+	names  map[event.TaskID]string
+	judge  judge
+	up     chan struct{} // someone wants a supervisor
+	broken []string
 }
 
 type fileID struct {
@@ -60,40 +53,19 @@ type fileID struct {
 	gen  int
 }
 
-// proc is a process: an agent or a job.
-type proc struct {
-	pid    int
-	start  uint64
-	task   event.TaskID
-	gen    int
-	agent  bool
-	ended  chan struct{} // closed when it is gone
-	kill   chan struct{} // closed to end it
-	once   sync.Once
-	exit   int
-	signal int
-	mail   chan fleet.Text
-	kicked chan struct{} // an answer came
-}
-
-func (p *proc) gone() bool {
-	select {
-	case <-p.ended:
-		return true
-	default:
-		return false
-	}
+// work is what lies in a worktree and what was told to the agents in it.
+type work struct {
+	tree      int // 0 is the base
+	green     map[int]bool
+	published []int
+	heard     map[event.MessageID]int
+	answers   map[string]bool
+	posted    map[string]bool // by generation and message
 }
 
 type pane struct {
 	fleet.Pane
 	proc *proc
-}
-
-type watched struct {
-	proc  *proc
-	token any
-	life  int
 }
 
 type jobState struct {
@@ -106,28 +78,54 @@ type jobState struct {
 // ErrDead is what a killed supervisor sees of the world.
 var ErrDead = errors.New("this supervisor is dead")
 
-// New makes an empty world; seed decides all that is left to chance.
-func New(seed uint64, odds Odds) *World {
+var errFlaky = errors.New("it did not work this time")
+
+// newWorld makes an empty world; dir takes the few files that a supervisor writes by itself.
+func newWorld(luck *Luck, slots int, dir string) *World {
 	w := &World{
-		Log: store.OpenMemory(store.Options{}), Odds: odds, rng: rand.New(rand.NewPCG(seed, 1)), //nolint:gosec // a game of chance
-		procs: map[int]*proc{}, files: map[fileID][]event.Record{}, orders: map[fileID]fleet.Order{}, jobs: map[string]*jobState{},
-		trees: map[event.TaskID]int{}, branches: map[event.TaskID][]int{}, heard: map[event.TaskID]map[event.MessageID]int{},
-		answers: map[string]event.Decision{},
+		Luck: luck, home: home.Dir(dir), slots: slots,
+		procs: map[int]*proc{}, byTask: map[event.TaskID][]*proc{}, panes: map[event.TaskID][]*pane{}, begun: map[fileID]*proc{},
+		files: map[fileKey]*file{}, orders: map[fileID]fleet.Order{}, jobs: map[string]*jobState{},
+		works: map[event.TaskID]*work{}, names: map[event.TaskID]string{}, up: make(chan struct{}, 1),
 	}
+	w.judge.tasks = map[event.TaskID]life.Task{}
+	w.judge.rules = map[string]int{}
+	w.judge.parked, w.judge.waiting = map[event.TaskID]bool{}, map[event.TaskID]bool{}
+	w.Log = store.OpenMemory(store.Options{Now: w.Now})
 	w.newServer()
 	return w
 }
 
-// Supervise runs a supervisor in this world until ctx ends it like SIGKILL does: what it has under way has
-// happened or not, and what it would do afterwards does not happen.
-func (w *World) Supervise(ctx context.Context, slots int) error {
+// Now is the wall clock of this world.
+func (w *World) Now() time.Time {
 	w.mu.Lock()
-	w.life++
-	e := edges{w: w, life: w.life, batches: make(chan fleet.Batch), deaths: make(chan fleet.Death, 64), wake: make(chan struct{}, 1), ctx: ctx}
-	w.batches, w.deaths, w.wake = e.batches, e.deaths, e.wake
-	w.follow, w.watch = map[fileID]int{}, nil
-	server, born := w.server, w.born
+	defer w.mu.Unlock()
+	return w.now()
+}
+
+func (w *World) now() time.Time { return time.Now().Add(w.skew).Round(0).UTC() }
+
+func (w *World) work(id event.TaskID) *work {
+	if w.works[id] == nil {
+		w.works[id] = &work{green: map[int]bool{}, heard: map[event.MessageID]int{}, answers: map[string]bool{}, posted: map[string]bool{}}
+	}
+	return w.works[id]
+}
+
+// supervise runs a supervisor in this world until ctx ends it like SIGKILL does: what it has under way has happened
+// or not, and what it would do afterwards does not happen.
+func (w *World) supervise(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w.mu.Lock()
+	e := &edges{
+		w: w, batches: make(chan fleet.Batch), deaths: make(chan fleet.Death, 64), wake: make(chan struct{}, 1),
+		ctx: ctx, cancel: cancel, lost: make(chan struct{}), tails: map[fileKey]*tail{},
+	}
+	w.alive = e
+	server, born, boot := w.server.pid, w.born, fmt.Sprint(w.boot)
 	w.mu.Unlock()
+	defer w.bury(e)
 	writer, err := w.Log.NewWriter(ctx)
 	if err != nil {
 		return err
@@ -136,116 +134,187 @@ func (w *World) Supervise(ctx context.Context, slots int) error {
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	s := fleet.New(fleet.Config{
-		Log: memoryLog{edges: e, writer: writer}, Terminal: e, Works: e, Agents: e, Jobs: jobEdges{e}, Records: e, Machine: e,
+		Home: w.home, Log: memoryLog{edges: e, writer: writer}, Terminal: e, Works: e, Agents: e, Jobs: jobEdges{e}, Records: e, Machine: e,
 		Server:    event.ServerChanged{PID: server, Started: born},
 		ServerWas: event.ServerChanged{PID: row.Server.PID, Started: row.Server.Started},
-		Slots:     slots, Now: time.Now, Mode: row.Mode, GateWas: row.Gate, Exe: "muster",
+		Slots:     w.slots, Now: w.Now, Mono: func() time.Duration { return time.Since(began) },
+		Mode: row.Mode, GateWas: row.Gate, Exe: "muster", Boot: boot, Lost: e.lost,
+		Point: func(name string) {
+			if w.Luck.Fault("the supervisor dies at point "+name, "", 1) {
+				e.die()
+			}
+		},
 	})
-	err = s.Serve(ctx)
-	w.mu.Lock()
-	if w.life == e.life {
-		w.life++
-	}
-	w.mu.Unlock()
-	return err
+	return s.Serve(ctx)
 }
 
-// KillServer ends the terminal server and all that runs in it.
-func (w *World) KillServer() {
+// bury ends all that a supervisor could still do.
+func (w *World) bury(e *edges) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, p := range w.panes {
-		w.killLocked(p.proc, 0, 1)
+	if w.alive == e {
+		w.alive = nil
 	}
-	w.panes = nil
+	e.cancel()
+}
+
+// killServer ends the terminal server, and all that runs in it but what ignores that.
+func (w *World) killServer(reboot bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, id := range sortedIDs(w.panes) {
+		for _, p := range w.panes[id] {
+			p.proc.orphan = true
+			if reboot || !w.Luck.Fault("an agent outlives its server", w.names[id], 50) {
+				w.kill(p.proc, 0, 1)
+			}
+		}
+	}
+	w.panes = map[event.TaskID][]*pane{}
+	w.kill(w.server, 0, 9)
 	w.newServer()
+	if w.alive != nil {
+		close(w.alive.lost)
+		w.alive.lost = make(chan struct{}) // the one that it knows is closed
+		if reboot {
+			w.alive.cancel()
+			w.alive = nil
+		}
+	}
+	if reboot {
+		w.boot++
+	}
 }
 
 func (w *World) newServer() {
-	w.pids++
-	w.server, w.born = w.pids, time.Now()
-	w.procs[w.server] = &proc{pid: w.server, ended: make(chan struct{}), kill: make(chan struct{})}
-}
-
-// Wait returns when no process of the world runs any more.
-func (w *World) Wait() { w.wg.Wait() }
-
-// EndAll ends every process, as a power cut does.
-func (w *World) EndAll() {
-	w.mu.Lock()
-	for _, p := range w.procs {
-		w.killLocked(p, 0, 9)
-	}
-	w.mu.Unlock()
-	w.wg.Wait()
-}
-
-// Broken lists the invariants that did not hold.
-func (w *World) Broken() []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return append([]string(nil), w.broken...)
+	w.born = w.now()
+	w.server = w.spawn("", 0, false)
 }
 
 func (w *World) breach(format string, args ...any) {
 	w.broken = append(w.broken, fmt.Sprintf(format, args...))
 }
 
-// chance tells whether something of so many percent happens. The caller holds mu.
-func (w *World) chance(percent int) bool { return w.rng.IntN(100) < percent }
+// proc is a process: an agent, a job or the server.
+type proc struct {
+	pid    int
+	start  uint64
+	task   event.TaskID
+	who    string
+	gen    int
+	agent  bool
+	orphan bool // its server is gone
+	ended  bool // by the supervisor
+	gone   bool
+	end    chan struct{} // closed when it is gone
+	exit   int
+	signal int
 
-// span is a random duration. The caller holds mu.
-func (w *World) span(most time.Duration) time.Duration {
-	return time.Duration(w.rng.Int64N(int64(most))) + time.Millisecond
+	mail      chan fleet.Text
+	submit    chan struct{} // Enter was pressed
+	interrupt chan struct{}
+	answered  chan struct{}
+	draft     []event.MessageID
+	asking    string
+	idle      bool
+	watchers  []watcher
+}
+
+type watcher struct {
+	token any
+	e     *edges
 }
 
 // spawn makes a process. The caller holds mu.
 func (w *World) spawn(task event.TaskID, gen int, agent bool) *proc {
 	w.pids++
 	p := &proc{
-		pid: w.pids, start: uint64(w.pids), task: task, gen: gen, agent: agent, //nolint:gosec // small and positive
-		ended: make(chan struct{}), kill: make(chan struct{}), mail: make(chan fleet.Text, 64), kicked: make(chan struct{}, 1),
+		pid: w.pids, start: uint64(w.pids), task: task, who: w.names[task], gen: gen, agent: agent, //nolint:gosec // small and positive
+		end: make(chan struct{}), mail: make(chan fleet.Text, 64), submit: make(chan struct{}, 1),
+		interrupt: make(chan struct{}, 1), answered: make(chan struct{}, 1),
+	}
+	w.procs[p.pid] = p
+	if task == "" {
+		return p
 	}
 	if agent {
-		for _, o := range w.procs {
-			if o.agent && o.task == task && !o.gone() {
+		for _, o := range w.byTask[task] {
+			if o.agent {
 				w.breach("%s: generation %d was started while generation %d lives", task, gen, o.gen)
 			}
 		}
+		id := fileID{task, gen}
+		if was := w.begun[id]; was != nil && was.ended && !was.orphan {
+			w.breach("%s: generation %d was ended, and started once more", task, gen)
+		}
+		w.begun[id] = p
 	}
-	w.procs[p.pid] = p
+	w.byTask[task] = append(w.byTask[task], p)
 	return p
 }
 
-// killLocked ends a process; exit or signal are what its parent sees.
-func (w *World) killLocked(p *proc, exit, signal int) {
-	if p.gone() {
+// kill ends a process; exit or signal are what its parent sees. The caller holds mu.
+func (w *World) kill(p *proc, exit, signal int) {
+	if p.gone {
 		return
 	}
-	p.once.Do(func() {
-		p.exit, p.signal = exit, signal
-		close(p.kill)
-		close(p.ended)
-	})
-	for _, x := range w.watch {
-		if x.proc == p {
-			w.tell(x)
+	p.gone, p.exit, p.signal = true, exit, signal
+	close(p.end)
+	delete(w.procs, p.pid)
+	w.byTask[p.task] = slices.DeleteFunc(w.byTask[p.task], func(o *proc) bool { return o == p })
+	if len(w.byTask[p.task]) == 0 {
+		delete(w.byTask, p.task)
+	}
+	for _, x := range p.watchers {
+		w.tell(p, x)
+	}
+	p.watchers = nil
+}
+
+// tell reports a death, at once or late, once or twice, to the supervisor that asked. The caller holds mu.
+func (w *World) tell(p *proc, x watcher) {
+	times := 1
+	if w.Luck.Fault("a death is told twice", p.who, 20) {
+		times = 2
+	}
+	for range times {
+		pause := w.Luck.Span("the news of a death", p.who, 20*time.Millisecond)
+		if w.Luck.Fault("a death is told late", p.who, 20) {
+			pause += w.Luck.Span("a late death", p.who, 3*time.Minute)
 		}
+		d := fleet.Death{Token: x.token, Exit: p.exit, Signal: p.signal, Known: !w.Luck.Fault("a death leaves no status", p.who, 50)}
+		w.wg.Go(func() {
+			if !x.e.pause(context.Background(), pause) {
+				return
+			}
+			select {
+			case x.e.deaths <- d:
+			case <-x.e.ctx.Done():
+			}
+		})
 	}
 }
 
-// tell reports a death to the supervisor that lives.
-func (w *World) tell(x *watched) {
-	if x.life != w.life {
-		return
+// endAll ends every process, as a power cut does, and waits until nothing moves any more.
+func (w *World) endAll() {
+	w.mu.Lock()
+	if w.alive != nil {
+		w.alive.cancel()
 	}
-	d := fleet.Death{Token: x.token, Exit: x.proc.exit, Signal: x.proc.signal, Known: true}
-	deaths := w.deaths
-	w.wg.Go(func() {
-		select {
-		case deaths <- d:
-		case <-time.After(time.Hour): // nobody listens any more
-		}
-	})
+	for _, p := range w.procs {
+		w.kill(p, 0, 9)
+	}
+	w.mu.Unlock()
+	w.wg.Wait()
+}
+
+func sortedIDs[V any](m map[event.TaskID]V) []event.TaskID {
+	ids := make([]event.TaskID, 0, len(m))
+	for id := range m {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b event.TaskID) int { return a.Number() - b.Number() })
+	return ids
 }

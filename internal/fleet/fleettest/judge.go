@@ -1,0 +1,130 @@
+package fleettest
+
+import (
+	"context"
+	"reflect"
+
+	"muster/internal/event"
+	"muster/internal/life"
+)
+
+// judge follows the log by its own fold, and holds it against what must be true and against the world.
+type judge struct {
+	tasks   map[event.TaskID]life.Task
+	rules   map[string]int // how often each was followed
+	events  int
+	fleetAt int // events at the last look at the whole fleet
+	down    bool
+	ungated bool
+
+	parked, waiting map[event.TaskID]bool
+}
+
+// judgeCommit looks at what a transaction has written. The caller holds mu.
+func (w *World) judgeCommit(events []event.Event) {
+	j := &w.judge
+	touched := map[event.TaskID]bool{}
+	for _, e := range events {
+		j.events++
+		w.judgeEvent(e)
+		if e.Task != "" {
+			touched[e.Task] = true
+		}
+	}
+	for id := range touched {
+		t := j.tasks[id]
+		if wrong := life.Broken(t); wrong != "" {
+			w.breach("%s (%s) in %s: %s", id, w.names[id], t.State, wrong)
+		}
+		mark(j.parked, id, t.State == event.Parked && !t.Removed)
+		mark(j.waiting, id, t.State == event.Waiting && t.Request != nil)
+	}
+	if j.events-j.fleetAt >= 1000 {
+		j.fleetAt = j.events
+		w.judgeFleet()
+	}
+}
+
+func mark(m map[event.TaskID]bool, id event.TaskID, on bool) {
+	if on {
+		m[id] = true
+	} else {
+		delete(m, id)
+	}
+}
+
+// judgeEvent looks at one event. The caller holds mu.
+func (w *World) judgeEvent(e event.Event) {
+	j := &w.judge
+	switch p := e.Data.(type) {
+	case event.TaskMoved:
+		j.rules[p.Rule]++
+	case event.MessageMoved:
+		if p.To == event.MessageAcked && w.work(e.Task).heard[p.Message] == 0 {
+			w.breach("%s: message %s is said to have arrived, and it has not (%s)", e.Task, p.Message, p.Evidence)
+		}
+	}
+	if e.Task == "" {
+		return
+	}
+	if wrong := life.BrokenBy(j.tasks[e.Task], e); wrong != "" {
+		w.breach("%s (%s), event %d: %s", e.Task, w.names[e.Task], e.Seq, wrong)
+	}
+	j.tasks[e.Task] = life.Apply(j.tasks[e.Task], e)
+}
+
+// judgeFleet looks at the fleet as a whole: the log folds to what the store says, slots are not overdrawn, and
+// whatever runs is known. The caller holds mu.
+func (w *World) judgeFleet() {
+	ctx := context.Background()
+	slots := 0
+	for id, t := range w.judge.tasks {
+		if t.State.Final() && !t.Slot && !t.Agent.Live && len(t.Open) == 0 {
+			continue
+		}
+		if t.Slot {
+			slots++
+		}
+		if was, err := w.Log.Task(ctx, id); err != nil || !reflect.DeepEqual(t, was) {
+			if seen, err := w.Log.Task(ctx, id); err != nil || seen.State != t.State { // a request may just have come
+				w.breach("%s: the log folds to %s, the store says %s (%v)", id, t.State, seen.State, err)
+			}
+		}
+	}
+	if slots > 2*w.slots { // agents that go on by themselves take slots that there are not; new ones never do
+		w.breach("%d of %d slots are taken", slots, w.slots)
+	}
+	for id, all := range w.byTask {
+		t := w.judge.tasks[id]
+		for _, p := range all {
+			if p.agent && p.gen > t.Gen {
+				w.breach("%s: generation %d runs, and the log knows %d", id, p.gen, t.Gen)
+			}
+		}
+	}
+}
+
+// judgeRest looks at a fleet in which nothing is left to be done: nothing holds what it does not need, nothing runs
+// that belongs to nobody, and every message has an end. The caller holds mu.
+func (w *World) judgeRest() {
+	w.judgeFleet()
+	for id, t := range w.judge.tasks {
+		if !resting(t) {
+			w.breach("%s (%s) is not at rest: it is %s (%s), open %v, deadlines %v", id, w.names[id], t.State, t.Detail, t.Open, t.Deadlines)
+		}
+		if t.Slot {
+			w.breach("%s is %s and holds a slot", id, t.State)
+		}
+		for _, p := range w.byTask[id] {
+			w.breach("%s (%s) is %s, and process %d of generation %d runs", id, w.names[id], t.State, p.pid, p.gen)
+		}
+		if t.State == event.Done && t.Spec.Publish != event.PublishNone && len(w.work(id).published) == 0 {
+			w.breach("%s is done, and nothing of it was published", id)
+		}
+	}
+}
+
+// resting tells whether a task needs a person to go on, or nothing at all.
+func resting(t life.Task) bool {
+	return (t.State.Final() || t.State == event.Parked || t.State == event.Blocked || t.State == event.InReview) && len(t.Open) == 0 && !t.Agent.Live
+}

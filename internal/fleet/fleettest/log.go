@@ -1,0 +1,102 @@
+package fleettest
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/fleet"
+	"muster/internal/life"
+	"muster/internal/store"
+)
+
+var errFull = errors.New("no space left on device")
+
+// memoryLog is the store as a supervisor sees it; a dead one writes nothing.
+type memoryLog struct {
+	*edges
+	writer *store.Writer
+}
+
+// Update implements fleet.Log. The supervisor may die before the commit or right after it.
+func (l memoryLog) Update(ctx context.Context, durable bool, fn func(fleet.Tx) error) error {
+	w := l.w
+	w.mu.Lock()
+	dead, full := l.dead(), w.full
+	w.mu.Unlock()
+	if dead {
+		return ErrDead
+	}
+	var events []event.Event
+	err := l.writer.Update(ctx, durable, func(tx *store.Tx) error {
+		t := &memoryTx{Tx: tx}
+		err := fn(t)
+		events = append(append(events, tx.Foreign()...), t.events...)
+		switch {
+		case err != nil:
+		case full && len(events) > 0:
+			err = errFull
+		case len(t.events) > 0 && w.Luck.Fault("the supervisor dies before a commit", "", 1):
+			l.die()
+			err = ErrDead
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	w.judgeCommit(events)
+	w.mu.Unlock()
+	if len(events) > 0 && w.Luck.Fault("the supervisor dies after a commit", "", 1) {
+		l.die()
+	}
+	return nil
+}
+
+// Live implements fleet.Log.
+func (l memoryLog) Live(ctx context.Context) ([]life.Task, error) { return l.w.Log.Live(ctx) }
+
+// Task implements fleet.Log.
+func (l memoryLog) Task(ctx context.Context, id event.TaskID) (life.Task, bool, error) {
+	t, err := l.w.Log.Task(ctx, id)
+	if fault.Is(err, fault.NotFound) {
+		return t, false, nil
+	}
+	return t, err == nil, err
+}
+
+// Prompt implements fleet.Log.
+func (l memoryLog) Prompt(ctx context.Context, id event.TaskID) (string, error) {
+	return l.w.Log.Prompt(ctx, id)
+}
+
+// MessageText implements fleet.Log.
+func (l memoryLog) MessageText(ctx context.Context, id event.TaskID, m event.MessageID) (string, error) {
+	return l.w.Log.MessageText(ctx, id, m)
+}
+
+type memoryTx struct {
+	*store.Tx
+	events []event.Event
+}
+
+// Append implements fleet.Tx.
+func (tx *memoryTx) Append(id event.TaskID, gen int, p event.Payload) (event.Event, error) {
+	e, err := tx.Tx.Append(id, gen, p)
+	if err == nil {
+		tx.events = append(tx.events, e)
+	}
+	return e, err
+}
+
+// Due implements fleet.Tx.
+func (tx *memoryTx) Due(now time.Time) []fleet.Due {
+	var out []fleet.Due
+	for _, r := range tx.Tx.Due(now) {
+		out = append(out, fleet.Due{Task: r.Task, Name: r.Deadline.Name})
+	}
+	return out
+}

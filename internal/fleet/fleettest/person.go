@@ -1,0 +1,288 @@
+package fleettest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/life"
+	"muster/internal/store"
+)
+
+// deed is something that is done to the fleet from outside, at its time.
+type deed struct {
+	at  time.Duration
+	key string
+	do  func()
+}
+
+// plan is all that happens in so many tasks, one every so often.
+func (w *World) plan(tasks int, every time.Duration) []deed {
+	l := w.Luck
+	var all []deed
+	at := time.Duration(0)
+	ids := make([]event.TaskID, tasks)
+	for i := range tasks {
+		who := fmt.Sprintf("k%d", i+1)
+		at += l.Span("the next task", who, 2*every)
+		all = append(all, deed{at, "dispatch " + who, func() { ids[i] = w.dispatch(who, ids[:i]) }})
+		for n := range l.One("verbs", who, 4) {
+			verb := verbs[l.One("verb", who, len(verbs))]
+			key := fmt.Sprintf("%s %s#%d", verb.name, who, n)
+			all = append(all, deed{at + l.Span("a verb", who, time.Hour), key, func() { w.verb(ids[i], verb) }})
+		}
+		if l.One("rm", who, 10) < 7 {
+			all = append(all, deed{at + 20*time.Hour + l.Span("rm", who, 40*time.Hour), "rm " + who, func() { w.verb(ids[i], verbs[len(verbs)-1]) }})
+		}
+	}
+	all = append(all, w.disasters(at)...)
+	slices.SortStableFunc(all, func(a, b deed) int { return int(a.at - b.at) })
+	return all
+}
+
+// disasters are what befalls the whole machine.
+func (w *World) disasters(end time.Duration) []deed {
+	l := w.Luck
+	var all []deed
+	again := func(name string, every time.Duration, do func(key string, at time.Duration) func()) {
+		if l.scale == 0 {
+			return
+		}
+		n := 0
+		for at := l.Span(name, "", 2*every); at < end; at += l.Span(name, "", 2*every) {
+			key := fmt.Sprintf("%s#%d", name, n)
+			all = append(all, deed{at, key, do(key, at)})
+			n++
+		}
+	}
+	then := func(at time.Duration, key string, do func()) { all = append(all, deed{at, key, do}) }
+	again("terminal server killed", 8*time.Hour, func(string, time.Duration) func() { return func() { w.killServer(false) } })
+	again("machine restarted", 40*time.Hour, func(string, time.Duration) func() { return func() { w.killServer(true) } })
+	again("clock set", 10*time.Hour, func(key string, _ time.Duration) func() {
+		d := l.Span("clock set", key, 4*time.Hour) - 2*time.Hour
+		return func() { w.setClock(d) }
+	})
+	again("host sleeps", 12*time.Hour, func(key string, _ time.Duration) func() {
+		d := l.Span("sleep", key, 8*time.Hour)
+		return func() { w.setClock(d) }
+	})
+	again("disk full", 20*time.Hour, func(key string, at time.Duration) func() {
+		then(at+l.Span("disk full", key, 20*time.Minute), "disk has room", func() { w.set(func() { w.full = false }) })
+		return func() { w.set(func() { w.full = true }) }
+	})
+	again("gate closed", 8*time.Hour, func(key string, at time.Duration) func() {
+		then(at+l.Span("gate", key, time.Hour), "gate open", func() { w.set(func() { w.gate = "" }) })
+		return func() { w.set(func() { w.gate = "memory" }) }
+	})
+	again("down", 15*time.Hour, func(key string, at time.Duration) func() {
+		mode := []event.DownMode{event.DownKill, event.DownKill, event.DownDrain, event.DownLeave}[l.One("mode", key, 4)]
+		then(at+l.Span("down", key, time.Hour), "up again", func() { w.request("", func(life.Task) event.Payload { return event.UpRequested{} }) })
+		return func() { w.request("", func(life.Task) event.Payload { return event.DownRequested{Mode: mode} }) }
+	})
+	return all
+}
+
+func (w *World) set(fn func()) {
+	w.mu.Lock()
+	fn()
+	w.mu.Unlock()
+}
+
+func (w *World) setClock(d time.Duration) { w.set(func() { w.skew += d }) }
+
+// live does all deeds in their time, and meanwhile answers and retries now and then.
+func (w *World) live(ctx context.Context, deeds []deed) {
+	began, habits := time.Now(), 0
+	for len(deeds) > 0 && ctx.Err() == nil {
+		next := began.Add(deeds[0].at)
+		habit := began.Add(time.Duration(habits+1) * 7 * time.Minute)
+		if habit.Before(next) {
+			time.Sleep(time.Until(habit))
+			habits++
+			w.habits(habits)
+			continue
+		}
+		time.Sleep(time.Until(next))
+		d := deeds[0]
+		deeds = deeds[1:]
+		// What ends a disaster happens anyhow; dispatch and verbs are choices, too.
+		if d.key == "disk has room" || d.key == "gate open" || d.key == "up again" || w.Luck.fires(d.key) {
+			d.do()
+		}
+	}
+}
+
+// habits answers what is asked, and takes up what was parked.
+func (w *World) habits(n int) {
+	w.mu.Lock()
+	waiting, parked := sortedIDs(w.judge.waiting), sortedIDs(w.judge.parked)
+	names := w.names
+	w.mu.Unlock()
+	for _, id := range waiting {
+		if w.Luck.Fault("somebody answers", names[id], 300) {
+			w.verb(id, verbs[1])
+		}
+	}
+	if n%8 != 0 {
+		return
+	}
+	for _, id := range parked {
+		if w.Luck.Fault("somebody retries", names[id], 100) {
+			w.verb(id, verbs[2])
+		}
+	}
+}
+
+func upAgain(life.Task) event.Payload { return event.UpRequested{} }
+
+type verb struct {
+	name string
+	make func(life.Task) event.Payload // nil where the verb would refuse
+}
+
+var verbs = []verb{
+	{"send", func(t life.Task) event.Payload {
+		if t.State.Final() {
+			return nil
+		}
+		return event.SendRequested{Message: event.NewMessageID(t.LastMessage + 1), Text: "think of the tests"}
+	}},
+	{"answer", func(t life.Task) event.Payload {
+		if t.Request == nil {
+			return nil
+		}
+		return event.AnswerRequested{Request: t.Request.Request, Decision: event.Allow}
+	}},
+	{"retry", func(t life.Task) event.Payload {
+		if t.State != event.Parked {
+			return nil
+		}
+		return event.RetryRequested{}
+	}},
+	{"interrupt", func(t life.Task) event.Payload {
+		if !t.Agent.Live {
+			return nil
+		}
+		return event.InterruptRequested{}
+	}},
+	{"send", func(t life.Task) event.Payload {
+		if t.State.Final() {
+			return nil
+		}
+		return event.SendRequested{Message: event.NewMessageID(t.LastMessage + 1), Text: "and of the docs"}
+	}},
+	{"stop", func(t life.Task) event.Payload {
+		if t.State.Final() {
+			return nil
+		}
+		return event.StopRequested{}
+	}},
+	{"restore", func(t life.Task) event.Payload {
+		if !t.State.Final() && t.State != event.Parked || len(t.Kept) == 0 {
+			return nil
+		}
+		return event.RestoreRequested{Ref: t.Kept[0]}
+	}},
+	{"rm", func(t life.Task) event.Payload {
+		if !t.State.Final() && t.State != event.Parked {
+			return nil
+		}
+		return event.RemoveRequested{Force: true}
+	}},
+}
+
+func (w *World) verb(id event.TaskID, v verb) {
+	if id == "" {
+		return // it was never dispatched
+	}
+	w.request(id, func(t life.Task) event.Payload {
+		if t.Removed || t.Stopping {
+			return nil
+		}
+		return v.make(t)
+	})
+}
+
+// request is a verb: it appends its request, and wakes the supervisor or starts one.
+func (w *World) request(id event.TaskID, make func(life.Task) event.Payload) {
+	err := w.Log.Request(context.Background(), func(tx *store.Tx) error {
+		t := life.Task{}
+		if id != "" {
+			known, _, err := tx.Task(id)
+			if err != nil {
+				return err
+			}
+			t = known
+		}
+		p := make(t)
+		if p == nil {
+			return nil
+		}
+		_, err := tx.Append(id, 0, p)
+		return err
+	})
+	w.wake()
+	if err != nil {
+		w.set(func() { w.breach("a verb failed: %v", err) })
+	}
+}
+
+func (w *World) wake() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.alive != nil && !w.Luck.Fault("a wake-up is lost", "", 50) {
+		poke(w.alive.wake)
+	}
+	poke(w.up)
+}
+
+// dispatch queues a task; some come after others.
+func (w *World) dispatch(who string, before []event.TaskID) event.TaskID {
+	spec := w.spec(who)
+	if n := len(before); n > 0 && w.Luck.One("after", who, 10) == 0 {
+		if dep := before[max(0, n-1-w.Luck.One("after which", who, 5))]; dep != "" {
+			spec.After = []event.TaskID{dep}
+		}
+	}
+	var id event.TaskID
+	err := w.Log.Request(context.Background(), func(tx *store.Tx) error {
+		id = tx.NewTaskID()
+		w.set(func() { w.names[id] = who })
+		_, err := tx.Append(id, 0, event.DispatchRequested{Spec: spec, Prompt: "do it"})
+		return err
+	})
+	if err != nil {
+		w.set(func() { w.breach("dispatch failed: %v", err) })
+	}
+	w.wake()
+	return id
+}
+
+func (w *World) spec(who string) event.Spec {
+	s := event.Spec{
+		Name: who, Slug: "x", Repo: "/r", Kind: "fake", Agent: "fake", Publish: event.PublishBranch,
+		Checks:   []event.Check{{Name: "test", Run: "test", Timeout: time.Minute}},
+		Attempts: 3, Respawns: 20, Rounds: 5, Timeout: 3 * time.Hour, WaitLimit: 15 * time.Minute, Keep: time.Hour,
+		Traits:   event.Traits{Door: event.DoorMailbox, FirstRecord: 30 * time.Second, Resumes: true},
+		Priority: w.Luck.One("priority", who, 3),
+	}
+	switch w.Luck.One("kind", who, 10) {
+	case 0, 1, 2:
+		s.Traits.Door = event.DoorPaste
+	case 3:
+		s.Traits = event.Traits{Door: event.DoorRespawn, ExitIsTurn: true}
+	}
+	switch w.Luck.One("mode", who, 20) {
+	case 0:
+		s.Publish = event.PublishPR
+	case 1, 2:
+		s.Publish = event.PublishNone
+	case 3:
+		s.Checks = nil
+	case 4, 5:
+		s.Setup = "make setup"
+	}
+	return s
+}

@@ -1,0 +1,135 @@
+package fleettest
+
+import (
+	"context"
+	"fmt"
+
+	"muster/internal/event"
+	"muster/internal/fleet"
+	"muster/internal/life"
+)
+
+// Prepare implements fleet.Works.
+func (e *edges) Prepare(ctx context.Context, t life.Task) (out event.WorktreeReady, err error) {
+	err = e.act(ctx, "making a worktree", t.Spec.Name, func() error {
+		out = event.WorktreeReady{Path: "/w/" + string(t.ID), Branch: "muster/" + string(t.ID), Base: "base"}
+		return nil
+	})
+	return out, err
+}
+
+// Snapshot implements fleet.Works.
+func (e *edges) Snapshot(ctx context.Context, t life.Task, _ int) (s fleet.Snapshot, err error) {
+	err = e.act(ctx, "taking a snapshot", t.Spec.Name, func() error {
+		n := e.w.work(t.ID).tree
+		s = fleet.Snapshot{Commit: fmt.Sprintf("c%d", n), Tree: fmt.Sprintf("tree%d", n), Changed: n > 0}
+		return nil
+	})
+	return s, err
+}
+
+// Tree implements fleet.Works.
+func (e *edges) Tree(ctx context.Context, t life.Task) (tree string, err error) {
+	err = e.act(ctx, "reading a tree", t.Spec.Name, func() error {
+		tree = fmt.Sprintf("tree%d", e.w.work(t.ID).tree)
+		return nil
+	})
+	return tree, err
+}
+
+// Publish implements fleet.Works: a tree that lies there already is not published again.
+func (e *edges) Publish(ctx context.Context, t life.Task, tree string) (p event.WorkPublished, err error) {
+	err = e.act(ctx, "publishing", t.Spec.Name, func() error {
+		wk := e.w.work(t.ID)
+		n := wk.tree
+		if fmt.Sprintf("tree%d", n) != tree {
+			return fleet.ErrMoved
+		}
+		if !wk.green[n] && len(t.Spec.Checks) > 0 {
+			e.w.breach("%s: tree %d was published, and it is not green", t.ID, n)
+		}
+		if k := len(wk.published); t.Spec.Publish != event.PublishNone && (k == 0 || wk.published[k-1] != n) {
+			wk.published = append(wk.published, n)
+		}
+		p = event.WorkPublished{Mode: t.Spec.Publish, Branch: t.Branch, Commit: fmt.Sprintf("c%d", n), Tree: tree}
+		if t.Spec.Publish == event.PublishPR {
+			p.URL = "https://forge.test/pr/" + string(t.ID)
+		}
+		return nil
+	})
+	return p, err
+}
+
+// Keep implements fleet.Works.
+func (e *edges) Keep(ctx context.Context, t life.Task) (ref string, err error) {
+	err = e.act(ctx, "keeping work", t.Spec.Name, func() error {
+		ref = "refs/muster/keep/" + string(t.ID) + "/1"
+		return nil
+	})
+	return ref, err
+}
+
+// Restore implements fleet.Works.
+func (e *edges) Restore(ctx context.Context, t life.Task, _ string) error {
+	return e.act(ctx, "restoring work", t.Spec.Name, func() error { return nil })
+}
+
+// Remove implements fleet.Works.
+func (e *edges) Remove(ctx context.Context, t life.Task) error {
+	return e.act(ctx, "removing a worktree", t.Spec.Name, func() error { return nil })
+}
+
+// jobEdges is apart because Ready shares its name with that of agents.
+type jobEdges struct{ *edges }
+
+// job finds a job. The caller holds mu.
+func (e jobEdges) job(j fleet.Job) *jobState {
+	key := string(j.Task.ID) + "/" + j.Name
+	if e.w.jobs[key] == nil {
+		e.w.jobs[key] = &jobState{}
+	}
+	return e.w.jobs[key]
+}
+
+// State implements fleet.Jobs.
+func (e jobEdges) State(ctx context.Context, j fleet.Job) (s fleet.JobState, err error) {
+	err = e.act(ctx, "looking at a job", j.Task.Spec.Name, func() error {
+		st := e.job(j)
+		s = st.state
+		if st.running != nil && !st.running.gone {
+			s.Running = st.running.pid
+		}
+		return nil
+	})
+	return s, err
+}
+
+// Ready implements fleet.Jobs.
+func (e jobEdges) Ready(ctx context.Context, j fleet.Job) (string, error) {
+	return "job " + string(j.Task.ID) + "/" + j.Name, e.act(ctx, "making a job ready", j.Task.Spec.Name, func() error {
+		st := e.job(j)
+		st.state.Starts++
+		st.tree = e.w.work(j.Task.ID).tree
+		return nil
+	})
+}
+
+// Note implements fleet.Jobs.
+func (e jobEdges) Note(ctx context.Context, j fleet.Job, v any) error {
+	return e.act(ctx, "noting", j.Task.Spec.Name, func() error {
+		e.job(j).note = v
+		return nil
+	})
+}
+
+// Noted implements fleet.Jobs.
+func (e jobEdges) Noted(ctx context.Context, j fleet.Job, into any) (ok bool, err error) {
+	err = e.act(ctx, "reading a note", j.Task.Spec.Name, func() error {
+		var snap fleet.Snapshot
+		if snap, ok = e.job(j).note.(fleet.Snapshot); ok {
+			*into.(*fleet.Snapshot) = snap //nolint:forcetypeassert // the only thing that is noted
+		}
+		return nil
+	})
+	return ok, err
+}
