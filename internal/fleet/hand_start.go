@@ -76,7 +76,10 @@ func (s *Supervisor) order(ctx context.Context, t life.Task, a event.Action) (Or
 	for _, id := range a.Messages {
 		if a.Gen > 1 {
 			trace, err := s.Agents.Look(ctx, t, a.Gen-1, id)
-			if err == nil && trace == TraceArrived {
+			if err != nil { // a look that failed says nothing, and a message must not arrive twice
+				return Order{}, nil, err
+			}
+			if trace == TraceArrived {
 				arrived = append(arrived, event.MessageMoved{Message: id, To: event.MessageAcked, Evidence: "found in the conversation"})
 				continue
 			}
