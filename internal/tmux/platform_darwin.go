@@ -28,5 +28,15 @@ func processStart(pid int) (mark string, alive bool) {
 	return fmt.Sprintf("%d.%d", t.Sec, t.Usec), k.Proc.P_stat != zombie
 }
 
+// processWords are the words of a process's command line, each ended by a NUL byte, among what else the kernel shows
+// of it; nil if it is gone.
+func processWords(pid int) []byte {
+	b, err := unix.SysctlRaw("kern.procargs2", pid)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
 // executable has no counterpart here: a server that was upgraded under us cannot be spoken to.
 func executable(int) string { return "" }

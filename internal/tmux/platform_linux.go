@@ -32,5 +32,14 @@ func processStart(pid int) (mark string, alive bool) {
 	return string(f[19]), state != "Z" && state != "X"
 }
 
+// processWords are the words of a process's command line, each ended by a NUL byte; nil if it is gone.
+func processWords(pid int) []byte {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
 // executable is a path that runs exactly the program of a living process, also when its file was replaced.
 func executable(pid int) string { return fmt.Sprintf("/proc/%d/exe", pid) }

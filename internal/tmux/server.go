@@ -114,6 +114,9 @@ func (s *Server) Start(ctx context.Context, hub HubSpec) (Identity, error) {
 	if err != nil {
 		return Identity{}, fmt.Errorf("start tmux: %w", err)
 	}
+	if err := s.writePID(d.PID); err != nil {
+		return Identity{}, err
+	}
 	if d.proof != proof {
 		if d, err = s.reload(ctx, proof); err != nil {
 			return Identity{}, err

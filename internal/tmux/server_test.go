@@ -3,7 +3,9 @@ package tmux_test
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -47,6 +49,41 @@ func TestManyStartsMakeOneServer(t *testing.T) {
 
 // exitsOf tells whether a process is there.
 func exitsOf(pid int) error { return syscall.Kill(pid, 0) }
+
+// TestALostSocketComesBack: whoever clears a directory of old files takes no fleet with them.
+func TestALostSocketComesBack(t *testing.T) {
+	t.Parallel()
+	s, dir := tmuxtest.NewServer(t)
+	id, err := s.Start(t.Context(), tmuxtest.Hub(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(s.Socket()); err != nil {
+		t.Fatal(err)
+	}
+	other := tmux.New(tmux.Config{Socket: s.Socket(), ConfPath: dir + "/tmux.conf", Env: tmuxtest.Env(dir)})
+	if got, err := other.Start(t.Context(), tmuxtest.Hub(dir)); err != nil || got != id {
+		t.Errorf("start found %+v (%v), want %+v", got, err, id)
+	}
+	// A process that is not the server of this socket is never signalled, whatever the file says.
+	bystander := exec.Command("sleep", "60")
+	if err := bystander.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = bystander.Process.Kill(); _ = bystander.Wait() }()
+	if err := s.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir+"/tmux.pid", []byte(strconv.Itoa(bystander.Process.Pid)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Identity(t.Context()); !errors.Is(err, tmux.ErrNoServer) {
+		t.Errorf("identity of no server: %v", err)
+	}
+	if err := exitsOf(bystander.Process.Pid); err != nil {
+		t.Errorf("a bystander was signalled: %v", err)
+	}
+}
 
 func TestStartMendsTheHub(t *testing.T) {
 	t.Parallel()

@@ -46,6 +46,9 @@ func (s *Server) peer(ctx context.Context) (int, error) {
 	defer cancel()
 	path := s.Socket()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
+	if errors.Is(err, fs.ErrNotExist) && s.recall(ctx) {
+		conn, err = (&net.Dialer{}).DialContext(ctx, "unix", path)
+	}
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOTDIR) {
 			return 0, fmt.Errorf("%s: %w", path, ErrNoServer)
