@@ -51,7 +51,9 @@ func TestDownDrainWaits(t *testing.T) {
 	pids := f.agents(ids)
 	done := make(chan ran, 1)
 	go func() { done <- f.run("down", "--drain") }()
-	f.eventually("the fleet was told", func() bool { return slices.Contains(payloads[event.DownRequested](f, ""), event.DownRequested{Mode: event.DownDrain}) })
+	f.eventually("the fleet was told", func() bool {
+		return slices.Contains(payloads[event.DownRequested](f, ""), event.DownRequested{Mode: event.DownDrain})
+	})
 	late := event.TaskID(f.must("dispatch", "--agent", "sim", "too late"))
 	f.undisturbed(ids, pids)
 	if r := <-done; r.exit != 0 {

@@ -117,8 +117,8 @@ func (f *Fleet) nothingLeft() {
 
 // lasting are the files of a state directory that outlive all tasks; those of `bin` are looked at apart.
 var lasting = []string{
-	"muster.db", "muster.db-wal", "muster.db-shm", "config.toml", "lock", "keeper.lock", "start.lock", "down", "env",
-	"tmux.conf", "supervisor.log", "status/wake", "test-die", "test-points", "test-clock",
+	"muster.db", "muster.db-wal", "muster.db-shm", "config.toml", "lock", "keeper.lock", "start.lock", "front.lock", "down", "env",
+	"tmux.conf", "tmux.pid", "supervisor.log", "status/wake", "test-die", "test-points", "test-clock",
 }
 
 // filesLeft finds what no longer belongs into the state directory.

@@ -46,7 +46,7 @@ func (f *Fleet) agents(ids []event.TaskID) []int {
 func (f *Fleet) resumed(ids []event.TaskID) {
 	f.t.Helper()
 	for _, id := range ids {
-		f.until(id, "is resumed", func(t life.Task) bool { return t.Gen == 2 && t.State == event.Working })
+		f.until(id, "is resumed", func(t life.Task) bool { return t.Gen > 1 && t.State == event.Working })
 	}
 	for _, id := range ids {
 		f.release(id, "go-on")
@@ -54,7 +54,8 @@ func (f *Fleet) resumed(ids []event.TaskID) {
 	for _, id := range ids {
 		t := f.reaches(id, event.Done)
 		begins := f.begins(id)
-		if t.Gen != 2 || t.Attempt != 1 || len(begins) != 2 || begins[0].conversation != begins[1].conversation {
+		// A start that failed with the server has used up a number, and no more.
+		if t.Gen > 3 || t.Attempt != 1 || len(begins) != 2 || begins[0].conversation != begins[1].conversation {
 			f.t.Errorf("%s: generation %d, attempt %d, begun as %+v", id, t.Gen, t.Attempt, begins)
 		}
 		if got := f.takenUp(id); !slices.Equal(got, []bool{false, true}) {
@@ -163,24 +164,16 @@ func TestTheSocketIsRemoved(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	ids := f.working(2)
+	pids, server := f.agents(ids), f.servers()
 	if err := os.Remove(f.home + "/tmux.sock"); err != nil {
 		t.Fatal(err)
 	}
 	f.kill(f.only("supervise"))
-	for _, id := range ids {
-		f.until(id, "is looked after", func(t life.Task) bool { return t.State == event.Working && t.Agent.Live })
-	}
 	f.oneOfEach()
-	for _, id := range ids {
-		f.release(id, "go-on")
+	if got := f.servers(); !slices.Equal(got, server) {
+		t.Errorf("tmux servers %v, before %v", got, server)
 	}
-	for _, id := range ids {
-		if got := f.reaches(id, event.Done); got.Attempt != 1 {
-			t.Errorf("%s: attempt %d", id, got.Attempt)
-		}
-	}
-	f.oneAtATime(t)
-	f.oneOfEach()
+	f.undisturbed(ids, pids)
 }
 
 func TestEverythingIsKilledAtOnce(t *testing.T) {
