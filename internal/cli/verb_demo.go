@@ -105,6 +105,9 @@ func demo(ctx context.Context, env Env, keep bool) (err error) {
 	env.Dir = filepath.Join(dir, "repo")
 	d := demonstration{env: env, dir: dir, begun: env.Now(), keep: keep}
 	defer func() {
+		if errors.Is(ctx.Err(), context.Canceled) { // whatever it was doing, this is why it failed
+			err = fault.New(fault.Interrupted, "interrupted")
+		}
 		if keep {
 			d.say("Kept in %s. To look around:", dir)
 			d.say("  export MUSTER_HOME=%s; muster ls; muster why t1; muster attach t3", filepath.Join(dir, "state"))
@@ -115,12 +118,12 @@ func demo(ctx context.Context, env Env, keep bool) (err error) {
 			d.say("\nEverything has been ended and removed; `muster demo --keep` leaves it in place.")
 		}
 	}()
-	ctx, cancel := context.WithTimeout(ctx, demoLimit)
+	limited, cancel := context.WithTimeout(ctx, demoLimit)
 	defer cancel()
-	if err := git.Create(ctx, env.Dir, demoFiles, git.Env(env.Environ)); err != nil {
+	if err := git.Create(limited, env.Dir, demoFiles, git.Env(env.Environ)); err != nil {
 		return err
 	}
-	return d.run(ctx)
+	return d.run(limited)
 }
 
 // demonstration tells the story while it happens.
@@ -158,12 +161,18 @@ func (d *demonstration) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Who leaves while the tmux server is starting leaves when it has started: half a start could not be found again.
+	start, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*startLimit)
+	defer cancel()
 	for _, o := range orders { // one by one, as a person would
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		nt, err := (&dispatcher{env: d.env, fleet: f}).task(ctx, o)
 		if err != nil {
 			return err
 		}
-		if _, err := request(ctx, d.env, control.Dispatch{Tasks: []control.NewTask{nt}}); err != nil {
+		if _, err := request(start, d.env, control.Dispatch{Tasks: []control.NewTask{nt}}); err != nil {
 			return err
 		}
 	}
