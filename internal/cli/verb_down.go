@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
 
 	"muster/internal/control"
@@ -137,5 +138,19 @@ func (f fleetEnv) endServer(ctx context.Context, mode event.DownMode) error {
 	if mode != event.DownKill {
 		return nil
 	}
-	return f.server().Kill(ctx)
+	if err := f.server().Kill(ctx); err != nil {
+		return err
+	}
+	// The keeper outlives its server for a moment, to see whether the fleet was told to be down. Who removes the state
+	// directory behind us must not take that mark away from under it.
+	lock := flock.New(f.home.KeeperLock())
+	limit, cancel := context.WithTimeout(ctx, keeperEnd)
+	defer cancel()
+	if ok, err := lock.TryLockContext(limit, 20*time.Millisecond); err != nil || !ok {
+		return fault.Wrap(fault.Timeout, err, "the keeper has not ended yet").WithHint("Say `muster down --kill` once more.")
+	}
+	return lock.Unlock()
 }
+
+// keeperEnd is how long a keeper may take to see that its server is gone.
+const keeperEnd = 10 * time.Second
