@@ -32,7 +32,11 @@ func (s *Supervisor) deliver(ctx context.Context, t life.Task, a event.Action, a
 		return done(s.Agents.Post(ctx, t, m))
 	}
 	if again && s.typed(t, a) { // look, never send blindly
-		return s.look(ctx, t, a)
+		r := s.look(ctx, t, a)
+		if r.failure != nil && r.failure.Kind == life.FailAgain {
+			return result{} // a look that failed says nothing: it counts as sent, and is looked for again
+		}
+		return r
 	}
 	return s.paste(ctx, t, a, m)
 }

@@ -34,9 +34,9 @@ func (s *step) finished(in Finished) {
 	case event.ActStart:
 		s.launched(in.Failure)
 	case event.ActDeliver:
-		s.delivered(a.Message, in.Failure)
+		s.delivered(a, in.Failure)
 	case event.ActLook:
-		s.looked(a.Message, in.Failure)
+		s.looked(a, in.Failure)
 	case event.ActAnswer:
 		if s.t.State == event.Waiting && s.t.Request != nil && s.t.Request.Request == a.Request && in.Failure == nil {
 			s.closeRequest("answered")

@@ -48,8 +48,12 @@ func BrokenBy(t Task, e event.Event) string {
 			return fmt.Sprintf("generation %d is obeyed, and %d is the newest", max(p.Record.Gen, e.Gen), t.Gen)
 		}
 	case event.MessageMoved:
-		if m, ok := t.Message(p.Message); ok && p.To == event.MessageSending && !m.open() {
+		m, ok := t.Message(p.Message)
+		switch {
+		case ok && p.To == event.MessageSending && !m.open():
 			return fmt.Sprintf("message %s is sent again, and it is %s", m.ID, m.State)
+		case ok && p.To == event.MessageWaiting && m.State == event.MessageSending && m.Gen == t.Gen && slices.Contains(t.Agent.Carries, m.ID):
+			return fmt.Sprintf("message %s goes with a first prompt, and is taken back to be sent again", m.ID)
 		}
 	}
 	return ""

@@ -74,10 +74,12 @@ func (s *step) doorOpen() bool {
 	return false
 }
 
-// delivered takes the outcome of sending a message: sent is not arrived.
-func (s *step) delivered(id event.MessageID, f *Failure) {
+// delivered takes the outcome of sending a message: sent is not arrived. What became of it in an older generation no
+// longer counts: it goes with the newest one's first prompt.
+func (s *step) delivered(a event.Action, f *Failure) {
+	id := a.Message
 	m, ok := s.t.Message(id)
-	if !ok || m.State != event.MessageSending {
+	if !ok || m.State != event.MessageSending || m.Gen != a.Gen {
 		return
 	}
 	switch {
@@ -103,9 +105,10 @@ func (s *step) ackDue() {
 
 // looked takes the outcome of a look: the facts moved the message if they proved something; else it is still
 // under way.
-func (s *step) looked(id event.MessageID, f *Failure) {
+func (s *step) looked(a event.Action, f *Failure) {
+	id := a.Message
 	m, ok := s.t.Message(id)
-	if !ok || m.State != event.MessageSending {
+	if !ok || m.State != event.MessageSending || m.Gen != a.Gen {
 		return
 	}
 	if f != nil && f.Kind == FailUnknown {

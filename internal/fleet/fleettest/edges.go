@@ -194,9 +194,19 @@ func (w *World) pane(id string) *pane {
 	return nil
 }
 
+// whose is the task of a pane.
+func (e *edges) whose(id string) string {
+	e.w.mu.Lock()
+	defer e.w.mu.Unlock()
+	if p := e.w.pane(id); p != nil {
+		return p.proc.who
+	}
+	return "nobody"
+}
+
 // ExitStatus implements fleet.Terminal.
 func (e *edges) ExitStatus(ctx context.Context, id string) (exit, signal int, known bool, err error) {
-	err = e.act(ctx, "asking for a status", id, func() error {
+	err = e.act(ctx, "asking for a status", e.whose(id), func() error {
 		if p := e.w.pane(id); p != nil && p.proc.gone {
 			exit, signal, known = p.proc.exit, p.proc.signal, true
 		}
@@ -207,14 +217,14 @@ func (e *edges) ExitStatus(ctx context.Context, id string) (exit, signal int, kn
 
 // Paste implements fleet.Terminal.
 func (e *edges) Paste(ctx context.Context, id, text string) error {
-	return e.act(ctx, "pasting", id, func() error {
+	return e.act(ctx, "pasting", e.whose(id), func() error {
 		p := e.w.pane(id)
 		switch {
 		case p == nil:
 			return fleet.ErrNoPane
 		case p.proc.gone:
 			return fleet.ErrDead
-		case e.w.Luck.Fault("somebody scrolls in the pane", id, 50):
+		case e.w.Luck.Fault("somebody scrolls in the pane", p.proc.who, 50):
 			return fleet.ErrInMode
 		}
 		p.proc.typed(text)
@@ -224,14 +234,14 @@ func (e *edges) Paste(ctx context.Context, id, text string) error {
 
 // Keys implements fleet.Terminal.
 func (e *edges) Keys(ctx context.Context, id string, keys ...string) error {
-	return e.act(ctx, "pressing "+keys[0], id, func() error {
+	return e.act(ctx, "pressing "+keys[0], e.whose(id), func() error {
 		p := e.w.pane(id)
 		switch {
 		case p == nil || p.proc.gone:
 			return fleet.ErrNoPane
 		case keys[0] == "Escape":
 			poke(p.proc.interrupt)
-		case e.w.Luck.Fault("Enter is lost", id, 50):
+		case e.w.Luck.Fault("Enter is lost", p.proc.who, 50):
 		case len(p.proc.draft) > 0:
 			poke(p.proc.submit)
 		}

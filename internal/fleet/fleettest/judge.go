@@ -34,7 +34,7 @@ func (w *World) judgeCommit(events []event.Event) {
 	for id := range touched {
 		t := j.tasks[id]
 		if wrong := life.Broken(t); wrong != "" {
-			w.breach("%s (%s) in %s: %s", id, w.names[id], t.State, wrong)
+			w.breach("%s in %s: %s", id, t.State, wrong)
 		}
 		mark(j.parked, id, t.State == event.Parked && !t.Removed)
 		mark(j.waiting, id, t.State == event.Waiting && t.Request != nil)
@@ -68,7 +68,7 @@ func (w *World) judgeEvent(e event.Event) {
 		return
 	}
 	if wrong := life.BrokenBy(j.tasks[e.Task], e); wrong != "" {
-		w.breach("%s (%s), event %d: %s", e.Task, w.names[e.Task], e.Seq, wrong)
+		w.breach("%s, event %d: %s", e.Task, e.Seq, wrong)
 	}
 	j.tasks[e.Task] = life.Apply(j.tasks[e.Task], e)
 }
@@ -110,13 +110,13 @@ func (w *World) judgeRest() {
 	w.judgeFleet()
 	for id, t := range w.judge.tasks {
 		if !resting(t) {
-			w.breach("%s (%s) is not at rest: it is %s (%s), open %v, deadlines %v", id, w.names[id], t.State, t.Detail, t.Open, t.Deadlines)
+			w.breach("%s is not at rest: it is %s (%s), open %v, deadlines %v", id, t.State, t.Detail, t.Open, t.Deadlines)
 		}
 		if t.Slot {
 			w.breach("%s is %s and holds a slot", id, t.State)
 		}
 		for _, p := range w.byTask[id] {
-			w.breach("%s (%s) is %s, and process %d of generation %d runs", id, w.names[id], t.State, p.pid, p.gen)
+			w.breach("%s is %s, and process %d of generation %d runs", id, t.State, p.pid, p.gen)
 		}
 		if t.State == event.Done && t.Spec.Publish != event.PublishNone && len(w.work(id).published) == 0 {
 			w.breach("%s is done, and nothing of it was published", id)

@@ -25,6 +25,8 @@ type Report struct {
 	Virtual time.Duration
 	Broken  []string // the invariants that did not hold, in order
 	Fired   []string // what went against the plan, and what was asked for, in order
+	Story   []string // what the log says of the task that was wrong first
+	Suspect string   // and its name
 	Rules   map[string]int
 	States  map[event.State]int
 }
@@ -68,6 +70,9 @@ func Run(p Plan) Report {
 		}
 	}
 	r := Report{Events: w.judge.events, Virtual: time.Since(began), Broken: w.broken, Fired: w.Luck.Fired(), Rules: w.judge.rules, States: map[event.State]int{}}
+	if w.suspect != "" {
+		r.Suspect, r.Story = w.names[w.suspect], w.story(w.suspect)
+	}
 	for _, t := range w.judge.tasks {
 		r.States[t.State]++
 	}

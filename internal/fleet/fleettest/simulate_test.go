@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -131,6 +132,9 @@ func (s *totals) coverage() string {
 	return head + b.String() + "\n  ended: " + strings.Join(states, ", ")
 }
 
+// named finds the task in the name of a choice.
+var named = regexp.MustCompile(` (k\d+)\b`)
+
 // shorten looks for a short script that breaks the same thing: the fewest choices, by taking halves, quarters and
 // so on of them away as long as it still breaks.
 func shorten(t *testing.T, p Plan, r Report) string {
@@ -145,6 +149,18 @@ func shorten(t *testing.T, p Plan, r Report) string {
 		return r, len(r.Broken) > 0
 	}
 	best, known := r, r.Fired
+	about := func(own bool) []string { // what concerns the task itself, with or without the whole machine
+		return slices.DeleteFunc(slices.Clone(r.Fired), func(key string) bool {
+			who := named.FindStringSubmatch(key)
+			return who == nil && own || who != nil && who[1] != r.Suspect
+		})
+	}
+	for _, own := range []bool{true, false} {
+		if r, ok := breaks(about(own)); ok && r.Suspect != "" {
+			best, known = r, r.Fired
+			break
+		}
+	}
 	for size := (len(known) + 1) / 2; size > 0 && time.Now().Before(end); {
 		smaller := false
 		for from := 0; from < len(known) && time.Now().Before(end); from += size {
@@ -163,8 +179,9 @@ func shorten(t *testing.T, p Plan, r Report) string {
 			size = min(size, max(1, len(known)/2))
 		}
 	}
-	return fmt.Sprintf("seed %d breaks:\n  %s\nafter (%d choices, %d at first, %d tries):\n  %s", p.Seed,
-		strings.Join(best.Broken[:min(5, len(best.Broken))], "\n  "), len(known), len(r.Fired), tries, strings.Join(known, "\n  "))
+	return fmt.Sprintf("seed %d breaks:\n  %s\nafter (%d choices, %d at first, %d tries):\n  %s\nThe log says:\n  %s", p.Seed,
+		strings.Join(best.Broken[:min(5, len(best.Broken))], "\n  "), len(known), len(r.Fired), tries, strings.Join(known, "\n  "),
+		strings.Join(best.Story[max(0, len(best.Story)-80):], "\n  "))
 }
 
 func TestUndisturbedFleetEndsWell(t *testing.T) {

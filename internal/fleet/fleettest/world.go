@@ -2,8 +2,10 @@ package fleettest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -46,6 +48,8 @@ type World struct {
 	judge  judge
 	up     chan struct{} // someone wants a supervisor
 	broken []string
+
+	suspect event.TaskID // the first one that something is wrong with
 }
 
 type fileID struct {
@@ -193,8 +197,27 @@ func (w *World) newServer() {
 	w.server = w.spawn("", 0, false)
 }
 
+// breach notes that something does not hold; a text that begins with a task speaks of it. The caller holds mu.
 func (w *World) breach(format string, args ...any) {
-	w.broken = append(w.broken, fmt.Sprintf(format, args...))
+	text := fmt.Sprintf(format, args...)
+	if id := event.TaskID(taskWord.FindString(text)); id != "" {
+		text = fmt.Sprintf("%s (%s)%s", id, w.names[id], text[len(id):])
+		if len(w.broken) == 0 {
+			w.suspect = id
+		}
+	}
+	w.broken = append(w.broken, text)
+}
+
+var taskWord = regexp.MustCompile(`^t\d+`)
+
+// story is what the log says of a task, newest last.
+func (w *World) story(id event.TaskID) (out []string) {
+	for e := range w.Log.Events(context.Background(), store.EventFilter{Task: id}) {
+		data, _ := json.Marshal(e.Data)
+		out = append(out, fmt.Sprintf("%d %s gen %d %s %.200s", e.Seq, e.Time.Format("15:04:05.000"), e.Gen, e.Kind(), data))
+	}
+	return out
 }
 
 // proc is a process: an agent, a job or the server.
