@@ -162,6 +162,7 @@ func (f fleetEnv) supervise(ctx context.Context, exe string) error {
 			logger.Error("watch status files", "err", err)
 		}
 	})
+	began := f.env.Now() // its monotonic reading stands still while the host sleeps
 	s := fleet.New(fleet.Config{
 		Home: f.home, Log: log{store: db, writer: writer}, Terminal: term,
 		Works:  works{home: f.home, env: f.saved, branchOf: branchOf(db), opened: &sync.Map{}},
@@ -169,7 +170,7 @@ func (f fleetEnv) supervise(ctx context.Context, exe string) error {
 		Server:    event.ServerChanged{PID: identity.PID, Started: identity.Started.UTC(), Version: identity.Version},
 		ServerWas: event.ServerChanged{PID: row.Server.PID, Started: row.Server.Started.UTC(), Version: row.Server.Version},
 		Mode:      mode(row), GateWas: row.Gate, Exe: exe, Slots: f.slots(), Version: Version(), Boot: boot, PID: os.Getpid(),
-		Now: f.env.Now, Logger: logger, Lost: term.lost, Point: f.env.Point,
+		Now: f.env.Now, Mono: func() time.Duration { return f.env.Now().Sub(began) }, Logger: logger, Lost: term.lost, Point: f.env.Point,
 	})
 	return s.Serve(ctx)
 }
