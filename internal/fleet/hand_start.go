@@ -96,7 +96,7 @@ func (s *Supervisor) order(ctx context.Context, t life.Task, a event.Action) (Or
 // pane finds the pane of a generation in the terminal.
 func (s *Supervisor) pane(ctx context.Context, id event.TaskID, gen int, role string) (Pane, bool, error) {
 	panes, err := s.Terminal.Panes(ctx)
-	if err != nil {
+	if err != nil && !planted("trust a failed probe") {
 		return Pane{}, false, err
 	}
 	for _, p := range panes {

@@ -149,7 +149,9 @@ func (s *step) act(a event.Action) {
 	if a.Gen == 0 {
 		a.Gen = s.t.Gen
 	}
-	s.emit(event.ActionIntended{Action: a})
+	if a.Kind != event.ActAnswer || !planted("drop an intent") {
+		s.emit(event.ActionIntended{Action: a})
+	}
 	s.actions = append(s.actions, a)
 }
 
@@ -160,7 +162,9 @@ func (s *step) open(kinds ...event.ActionKind) bool {
 }
 
 func (s *step) setDeadline(name event.DeadlineName, at time.Time, instant bool) {
-	s.emit(event.DeadlineSet{Name: name, At: at, Instant: instant})
+	if name != event.DeadlineWaiting || !planted("forget a deadline") {
+		s.emit(event.DeadlineSet{Name: name, At: at, Instant: instant})
+	}
 }
 
 func (s *step) clear(names ...event.DeadlineName) {

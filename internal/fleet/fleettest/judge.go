@@ -124,6 +124,13 @@ func (w *World) judgeRest() {
 	}
 }
 
+// intended checks that an act stands in the log before it is done. The caller holds mu.
+func (w *World) intended(id event.TaskID, a event.Action) {
+	if open, ok := w.judge.tasks[id].Action(a.Kind); !ok || open.ID != a.ID {
+		w.breach("%s: %s %s is done, and the log does not intend it", id, a.Kind, a.ID)
+	}
+}
+
 // resting tells whether a task needs a person to go on, or nothing at all.
 func resting(t life.Task) bool {
 	return (t.State.Final() || t.State == event.Parked || t.State == event.Blocked || t.State == event.InReview) && len(t.Open) == 0 && !t.Agent.Live

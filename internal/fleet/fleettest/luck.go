@@ -14,7 +14,8 @@ import (
 // choices taken away.
 type Luck struct {
 	seed  uint64
-	scale int             // percent of the faults' own chances; 0 is a world without faults
+	scale int // percent of the faults' own chances; 0 is a world without faults
+	odds  map[string]int
 	only  map[string]bool // the choices that may go against the plan; nil: all
 
 	mu     sync.Mutex
@@ -23,11 +24,11 @@ type Luck struct {
 	fired  []string
 }
 
-func newLuck(seed uint64, scale int, only []string) *Luck {
-	l := &Luck{seed: seed, scale: scale, counts: map[string]int{}}
-	if only != nil {
+func newLuck(p Plan) *Luck {
+	l := &Luck{seed: p.Seed, scale: p.Faults, odds: p.Odds, counts: map[string]int{}}
+	if p.Only != nil {
 		l.only = map[string]bool{}
-		for _, key := range only {
+		for _, key := range p.Only {
 			l.only[key] = true
 		}
 	}
@@ -59,6 +60,9 @@ func (l *Luck) next(what, who string) string {
 // Fault tells whether something goes against the plan this time, which it does so many times of a thousand.
 func (l *Luck) Fault(what, who string, permille int) bool {
 	key := l.next(what, who)
+	if odds, other := l.odds[what]; other {
+		permille = odds
+	}
 	return l.draw(key)%100_000 < uint64(permille*l.scale) && l.fires(key) //nolint:gosec // small and positive
 }
 

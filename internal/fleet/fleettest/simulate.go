@@ -13,10 +13,11 @@ type Plan struct {
 	Seed   uint64
 	Tasks  int
 	Slots  int
-	Every  time.Duration // between two tasks, on average
-	Faults int           // percent of the faults' own chances
-	Only   []string      // of what goes against the plan, and of what is asked for, only this happens; nil: all
-	Dir    string        // for the few files that a supervisor writes by itself
+	Every  time.Duration  // between two tasks, on average
+	Faults int            // percent of the faults' own chances
+	Odds   map[string]int // of single faults, in permille, other than their own
+	Only   []string       // of what goes against the plan, and of what is asked for, only this happens; nil: all
+	Dir    string         // for the few files that a supervisor writes by itself
 }
 
 // Report is what became of it.
@@ -37,7 +38,7 @@ const settleLimit = 20 * 24 * time.Hour
 // Run plays a plan; it must be called in a bubble of testing/synctest, and returns at the first thing that is wrong.
 func Run(p Plan) Report {
 	began := time.Now()
-	w := newWorld(newLuck(p.Seed, p.Faults, p.Only), p.Slots, p.Dir)
+	w := newWorld(newLuck(p), p.Slots, p.Dir)
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	deeds := w.plan(p.Tasks, p.Every)
