@@ -1,0 +1,103 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"muster/internal/event"
+	"muster/internal/life"
+)
+
+// diskSize has room for the program and a little more.
+const diskSize = 160 << 20
+
+// TestTheDiskIsFull: what cannot be written is refused in plain words, agents that run go on, and when there is room
+// again everything goes on without help.
+func TestTheDiskIsFull(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	full, room := f.smallDisk()
+	ids := f.working(1)
+	pids := f.agents(ids)
+	crashes := f.dispatch("append a.txt one\nmark here\nonce await-file go-on\nappend a.txt two\ndone", "--check", twoLines)
+	f.marks(crashes, "here")
+	victim := f.agents([]event.TaskID{crashes})[0]
+
+	refused := full()
+	if refused.exit != 1 || refused.out != "" || refused.err == "" {
+		t.Errorf("dispatch on a full disk: exit %d, %q\n%s", refused.exit, refused.out, refused.err)
+	}
+	t.Logf("it says: %s", refused.err)
+	f.kill(victim) // the supervisor cannot even note it
+	if !runs(pids[0], "sim") {
+		t.Error("the agent is gone")
+	}
+	room()
+	f.until(crashes, "was resumed", func(t life.Task) bool { return t.Gen > 1 })
+	f.reaches(crashes, event.Done)
+	more := f.dispatch("write b.txt <<b\ndone")
+	f.reaches(more, event.Done)
+	f.undisturbed(ids, pids)
+}
+
+// smallDisk puts the state directory onto a disk of its own; full fills it and dispatches, room makes room again.
+// Where that is not allowed, full dispatches under a limit of the size of files, which is as far as a test can go.
+func (f *Fleet) smallDisk() (full func() ran, room func()) {
+	f.t.Helper()
+	config, err := os.ReadFile(f.home + "/config.toml")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	dispatch := []string{"dispatch", "--agent", "sim", "one more"}
+	if err := mountSmall(f.home, diskSize); err != nil {
+		f.t.Logf("no disk of its own (%v): a limit of the size of files instead", err)
+		return func() ran {
+			cmd := f.command(dispatch...)
+			limited := exec.Command("/bin/sh", append([]string{"-c", `ulimit -f 0; exec "$0" "$@"`, cmd.Path}, dispatch...)...)
+			limited.Dir, limited.Env = cmd.Dir, cmd.Env
+			var out, errs strings.Builder
+			limited.Stdout, limited.Stderr = &out, &errs
+			_ = limited.Run()
+			return ran{out: out.String(), err: errs.String(), exit: limited.ProcessState.ExitCode()}
+		}, func() {}
+	}
+	f.undo = append(f.undo, func() {
+		if err := unmount(f.home); err != nil {
+			f.t.Error(err)
+		}
+	})
+	f.write(f.home+"/config.toml", string(config))
+	ballast := f.home + "/test-ballast"
+	return func() ran {
+			f.t.Helper()
+			f.closeControl() // what it holds open would be written to
+			fill(f.t, ballast)
+			return f.run(dispatch...)
+		}, func() {
+			if err := os.Remove(ballast); err != nil {
+				f.t.Error(err)
+			}
+		}
+}
+
+// fill writes a file until there is no room for one byte more.
+func fill(t *testing.T, path string) {
+	t.Helper()
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	for size := 1 << 20; size > 0; {
+		switch _, err := file.Write(make([]byte, size)); {
+		case err == nil:
+		case strings.Contains(err.Error(), syscall.ENOSPC.Error()):
+			size /= 2
+		default:
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,305 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/life"
+)
+
+// TestAnAgentThatCrashesAgainAndAgain is started again with a growing pause, and given up when its attempts are used.
+func TestAnAgentThatCrashesAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	id := f.dispatch("append a.txt x\ncrash", "--attempts", "3")
+	got := f.until(id, "pauses before the third attempt", func(t life.Task) bool { _, ok := t.Deadline(event.DeadlineRestart); return ok })
+	if d, _ := got.Deadline(event.DeadlineRestart); got.Gen != 2 || time.Until(d.At) < 5*time.Second {
+		t.Errorf("generation %d, again at %v", got.Gen, d.At)
+	}
+	f.later(11 * time.Second)
+	got = f.reaches(id, event.Failed)
+	if got.Reason != life.ReasonAttempts || got.Attempt != 3 || len(f.begins(id)) != 3 {
+		t.Errorf("%s, attempt %d, begun %d times", got.Reason, got.Attempt, len(f.begins(id)))
+	}
+	if data, err := os.ReadFile(got.Worktree + "/a.txt"); err != nil || !strings.HasPrefix(string(data), "x") {
+		t.Errorf("its work: %q, %v", data, err)
+	}
+	f.oneAtATime(t)
+}
+
+// TestCrashesCountAcrossTheSupervisorsDeath: the cap of attempts is no memory of one process.
+func TestCrashesCountAcrossTheSupervisorsDeath(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	id := f.dispatch("crash", "--attempts", "3")
+	f.until(id, "pauses", func(t life.Task) bool { _, ok := t.Deadline(event.DeadlineRestart); return ok })
+	f.kill(f.only("supervise"))
+	f.only("supervise")
+	f.later(11 * time.Second)
+	if got := f.reaches(id, event.Failed); got.Gen != 3 {
+		t.Errorf("generation %d", got.Gen)
+	}
+}
+
+func TestAnAgentThatNeverReports(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	id := f.dispatch("no-record\nmark here\nawait-file go-on", "--attempts", "1")
+	f.marks(id, "here")
+	f.until(id, "is waited for", func(t life.Task) bool { _, ok := t.Deadline(event.DeadlineFirstRecord); return ok })
+	f.later(11 * time.Second)
+	got := f.reaches(id, event.Failed)
+	if got.Reason != life.ReasonAttempts || !strings.Contains(got.Detail, "did not report in time") {
+		t.Errorf("%s: %s", got.Reason, got.Detail)
+	}
+}
+
+// TestWhatAnAgentForksEndsWithIt, and nothing else does: not a stranger's process of the same name, not a person's
+// own windows, not the person's own tmux server.
+func TestWhatAnAgentForksEndsWithIt(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	decoy := exec.Command("sleep", "3600")
+	if err := decoy.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = decoy.Process.Kill()
+		_ = decoy.Wait()
+	}()
+	theirs, err := os.MkdirTemp("/tmp", "m-own-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(theirs) }()
+	own := func(args ...string) error {
+		return exec.Command("tmux", append([]string{"-S", theirs + "/s", "-f", "/dev/null"}, args...)...).Run()
+	}
+	if err := own("new-session", "-d", "-s", "mine", "sleep 3601"); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = own("kill-server") }()
+
+	id := f.dispatch("fork 3 setsid\nfork 1\nmark forked\nawait-file go-on\nwrite a.txt <<x\ndone")
+	f.marks(id, "forked")
+	f.tmux("new-session", "-d", "-s", "guest", "sleep 3602")
+	var children []int
+	for _, l := range readSimLog(f.simLog) {
+		if word, ok := strings.CutPrefix(l.word, "child:"); ok {
+			pid, _ := strconv.Atoi(word)
+			if !runs(pid, "sleep") {
+				t.Errorf("child %d does not run", pid)
+			}
+			children = append(children, pid)
+		}
+	}
+	if len(children) != 4 {
+		t.Fatalf("children: %v", children)
+	}
+	f.release(id, "go-on")
+	f.reaches(id, event.Done)
+	for _, pid := range children {
+		f.eventually(fmt.Sprintf("child %d has ended", pid), func() bool { return !runs(pid, "sleep") })
+	}
+	if !alive(decoy.Process.Pid) {
+		t.Error("a stranger's process was ended")
+	}
+	if err := own("has-session", "-t", "=mine"); err != nil {
+		t.Error("the person's own tmux server was ended")
+	}
+	if out := f.tmux("list-panes", "-t", "=guest:", "-F", "#{pane_dead}"); out != "0" {
+		t.Errorf("a person's own session in the fleet's server: %s", out)
+	}
+}
+
+func TestAFloodOfRecords(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	id := f.dispatch(`run awk 'BEGIN{f=ENVIRON["MUSTER_STATUS_FILE"]; for(i=0;i<100000;i++) print "{\"state\":\"working\",\"note\":\"busy\"}" >> f}'
+write a.txt <<x
+done`)
+	other := f.dispatch("write b.txt <<x\ndone") // is not starved by it
+	f.reaches(other, event.Done)
+	f.reaches(id, event.Done)
+	if n := len(f.events(id)); n > 200 {
+		t.Errorf("%d events", n)
+	}
+}
+
+func TestRecordsThatCannotBeObeyed(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	id := f.dispatch("once crash\ngarbage\nstale\nmark here\nawait-file go-on\nwrite a.txt <<x\ndone")
+	f.marks(id, "here")
+	f.eventually("they are refused, and what stands behind them is not", func() bool {
+		corrupt, stale := 0, false
+		for _, r := range payloads[event.RecordRefused](f, id) {
+			if r.Record == nil {
+				corrupt++
+			} else {
+				stale = stale || strings.Contains(r.Why, "generation 1")
+			}
+		}
+		return corrupt >= 2 && stale && f.task(id).Note == "after the garbage"
+	})
+	if got := f.task(id); got.State != event.Working || got.Agent.Claimed {
+		t.Errorf("%s, claimed %v", got.State, got.Agent.Claimed)
+	}
+	f.release(id, "go-on")
+	f.reaches(id, event.Done)
+}
+
+// TestAnEnterThatIsLost: the text lies in the agent's prompt, and one further Enter sends it; it is never typed again.
+func TestAnEnterThatIsLost(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		lost  int
+		want  event.MessageState
+		times int
+	}{{"once", 1, event.MessageAcked, 1}, {"for good", 100, event.MessageUnknown, 0}} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t)
+			id := f.dispatch(fmt.Sprintf("ignore-enter %d\nmark here\nawait-file go-on\nwrite a.txt <<x\ndone\n---\nwrite a.txt <<y\ndone", c.lost))
+			f.marks(id, "here")
+			f.must("send", string(id), "a word")
+			f.release(id, "go-on")
+			state := func() event.MessageState {
+				m, _ := f.task(id).Message("m1")
+				return m.State
+			}
+			for look := 1; look <= 3 && state() != c.want; look++ {
+				f.until(id, "waits for a sign", func(t life.Task) bool {
+					_, ok := t.Deadline(event.DeadlineAck)
+					return ok && len(t.Open) == 0 || state() == c.want
+				})
+				f.later(time.Duration(look) * 61 * time.Second)
+				f.until(id, "has looked", func(t life.Task) bool {
+					d, ok := t.Deadline(event.DeadlineAck)
+					return !ok || time.Until(d.At) > time.Duration(look)*61*time.Second || state() == c.want
+				})
+			}
+			f.eventually("the message is "+string(c.want), func() bool { return state() == c.want })
+			if n := f.deliveries(id)["m1"]; n != c.times {
+				t.Errorf("it was delivered %d times", n)
+			}
+			if screen := f.tmux("capture-pane", "-p", "-t", "="+f.task(id).Session+":agent"); c.times == 0 && strings.Count(screen, "[muster m1]") != 1 {
+				t.Errorf("it is not on the screen once:\n%s", screen)
+			}
+			if c.times > 0 {
+				f.reaches(id, event.Done)
+			}
+		})
+	}
+}
+
+func TestAnAgentThatHangsIsStopped(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	id := f.dispatch("write a.txt <<half\nmark here\nhang hard")
+	f.marks(id, "here")
+	f.must("stop", string(id))
+	got := f.reaches(id, event.Cancelled)
+	if len(got.Kept) != 1 || f.git("show", got.Kept[0]+":a.txt") != "half" {
+		t.Errorf("kept: %v", got.Kept)
+	}
+}
+
+// TestAPersonInTheTerminal does what people do there. None of it confuses the fleet.
+func TestAPersonInTheTerminal(t *testing.T) {
+	t.Parallel()
+	// Two turns: the message comes behind the first.
+	const script = "append a.txt one\nmark here\nawait-file go-on\n---\nappend a.txt two\ndone"
+	session := func(f *Fleet, id event.TaskID) string { return "=" + f.task(id).Session }
+	for name, act := range map[string]func(f *Fleet, id event.TaskID){
+		"kills the pane":      func(f *Fleet, id event.TaskID) { f.tmux("kill-pane", "-t", session(f, id)+":agent") },
+		"kills the session":   func(f *Fleet, id event.TaskID) { f.tmux("kill-session", "-t", session(f, id)) },
+		"renames the session": func(f *Fleet, id event.TaskID) { f.tmux("rename-session", "-t", session(f, id), "my-own") },
+		"splits the window":   func(f *Fleet, id event.TaskID) { f.tmux("split-window", "-t", session(f, id)+":agent", "sleep 3603") },
+		"renames the window":  func(f *Fleet, id event.TaskID) { f.tmux("rename-window", "-t", session(f, id)+":agent", "mine") },
+		"is in copy mode": func(f *Fleet, id event.TaskID) {
+			pane := session(f, id) + ":agent"
+			f.tmux("copy-mode", "-t", pane)
+			f.release(id, "go-on")
+			f.until(id, "found the door shut", func(t life.Task) bool {
+				m, _ := t.Message("m1")
+				_, pause := t.Deadline(event.DeadlineAck)
+				return m.State == event.MessageWaiting && pause
+			})
+			if n := f.deliveries(id)["m1"]; n != 0 {
+				f.t.Errorf("delivered %d times in copy mode", n)
+			}
+			f.tmux("send-keys", "-X", "-t", pane, "cancel")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t)
+			id := f.dispatch(script, "--check", twoLines)
+			f.marks(id, "here")
+			f.must("send", string(id), "go on")
+			gone := strings.HasPrefix(name, "kills")
+			act(f, id)
+			if gone {
+				f.until(id, "is resumed", func(t life.Task) bool { return t.Gen == 2 && t.State == event.Working })
+			}
+			f.release(id, "go-on")
+			got := f.reaches(id, event.Done)
+			if n := f.deliveries(id)["m1"]; n != 1 {
+				t.Errorf("the message was delivered %d times", n)
+			}
+			if gone != (got.Gen == 2) {
+				t.Errorf("generation %d", got.Gen)
+			}
+			f.oneAtATime(t)
+		})
+	}
+}
+
+func TestAPermissionIsAnswered(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	id := f.dispatch("ask permission Bash make\nwrite a.txt <<x\ndone")
+	got := f.reaches(id, event.Waiting)
+	if got.Reason != life.ReasonPermission || got.Request == nil || got.Request.Tool != "Bash" {
+		t.Errorf("%s: %+v", got.Reason, got.Request)
+	}
+	f.must("answer", string(id), "allow")
+	if got := f.reaches(id, event.Done); got.Gen != 1 {
+		t.Errorf("generation %d", got.Gen)
+	}
+}
+
+func TestAQuestionThatNobodyAnswers(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	id := f.dispatch("once ask question \"Left or right?\" left|right\nwrite a.txt <<x\ndone")
+	f.reaches(id, event.Waiting)
+	f.later(16 * time.Minute)
+	got := f.reaches(id, event.Parked)
+	if got.Reason != life.ReasonQuestion || !strings.Contains(got.Detail, "Left or right?") {
+		t.Errorf("%s: %s", got.Reason, got.Detail)
+	}
+	f.until(id, "rests without slot or process", func(t life.Task) bool { return !t.Slot && taskRests(t) })
+	if n := len(f.playing("sim")); n != 0 {
+		t.Errorf("%d agents run", n)
+	}
+	f.must("answer", string(id), "right")
+	got = f.reaches(id, event.Parked, event.Done) // it may be seen before it is taken back
+	got = f.until(id, "is done", func(t life.Task) bool { return t.State == event.Done })
+	if got.Gen != 2 || got.Attempt != 1 {
+		t.Errorf("generation %d, attempt %d", got.Gen, got.Attempt)
+	}
+	told := f.prompts(id)
+	if n := len(told); n < 2 || !strings.Contains(told[n-1], "The answer: right") {
+		t.Errorf("it was told %q", told)
+	}
+	f.oneAtATime(t)
+}
