@@ -389,39 +389,55 @@ func (p *place) key() []byte {
 	t := &p.task
 	k := keyWriter{b: make([]byte, 0, 200)}
 	k.words(string(t.State))
-	k.flags(t.Slot, t.Agent.Live, t.Removed, t.Worktree != "")
-	k.nums(t.Agent.Ends)
-	for _, d := range t.Deadlines {
-		k.words(string(d.Name))
-	}
-	quiet := t.State.Final() || slices.Contains([]event.State{event.Queued, event.Blocked, event.Preparing, event.Parked, event.InReview}, t.State)
+	k.flags(t.Slot, t.Agent.Live, t.Removed, t.Worktree != "", t.Stopping, t.Shelved)
+	k.nums(min(t.Agent.Ends, maxEnds))
 	p.keyOpen(&k)
+	ends := (t.Stopping || t.Shelved) && t.State != event.Publishing // and no deadline changes that
+	for _, d := range t.Deadlines {
+		if !ends {
+			k.words(string(d.Name))
+		}
+	}
 	if t.State.Final() { // nothing but its leavings matters
 		return k.b
 	}
-	k.flags(t.DepsMet, t.Stopping, t.Shelved, t.Request != nil, t.Reason == ReasonRounds, t.Reason == ReasonNoProgress, t.Published != nil && t.Published.URL != "")
-	k.nums(t.Gen, t.Attempt, t.APIErrors, t.Rounds.Spent, t.Rounds.Voids, t.Agent.Launches, int(p.left.messages), int(p.left.questions), int(p.left.limits))
+	k.flags(t.DepsMet, t.Request != nil, t.Gen > 0)
+	k.nums(t.APIErrors, int(p.left.messages), int(p.left.questions), int(p.left.limits))
+	quiet := slices.Contains([]event.State{event.Queued, event.Blocked, event.Preparing, event.Parked, event.InReview}, t.State)
+	if !quiet { // else the next generation begins with a clean sheet
+		k.flags(t.Agent.Seen)
+		k.words(string(t.Agent.Turn))
+	}
+	if t.Stopping && ends { // it will be cancelled, however many rounds or attempts are left
+		return k.b
+	}
+	k.flags(t.Reason == ReasonRounds, t.Reason == ReasonNoProgress, t.Published != nil && t.Published.URL != "")
+	k.nums(t.Gen, t.Attempt, t.Rounds.Spent, t.Rounds.Voids, t.Agent.Launches)
 	k.words(class(t.Next))
 	if l := t.Rounds.Last; l != nil {
 		k.flags(l.Changed, l.Moved, allGreen(l.Results))
 	}
-	unknown := 0
+	if !quiet {
+		k.flags(t.Agent.Fresh)
+		k.words(class(t.Agent.Why))
+	}
+	p.keyMessages(&k)
+	return k.b
+}
+
+// keyMessages writes what is under way.
+func (p *place) keyMessages(k *keyWriter) {
+	t, unknown := &p.task, 0
 	for _, m := range t.Messages {
 		if m.State == event.MessageUnknown {
 			unknown++
 		}
-		if !m.open() {
-			continue
+		if m.open() {
+			k.words(string(m.State))
+			k.flags(slices.Contains(t.Agent.Carries, m.ID), m.State == event.MessageSending && m.Gen == t.Gen)
 		}
-		k.words(string(m.State))
-		k.flags(slices.Contains(t.Agent.Carries, m.ID), m.State == event.MessageSending && m.Gen == t.Gen)
 	}
 	k.nums(unknown)
-	if !quiet { // the next generation begins with a clean sheet
-		k.flags(t.Agent.Seen, t.Agent.Fresh)
-		k.words(string(t.Agent.Turn), class(t.Agent.Why))
-	}
-	return k.b
 }
 
 // keyOpen writes the open actions; their order does not matter, since there is one of a kind at most.
@@ -432,7 +448,7 @@ func (p *place) keyOpen(k *keyWriter) {
 		if o.Gen == p.task.Gen {
 			text += "+"
 		}
-		if m, ok := p.task.Message(o.Message); ok {
+		if m, ok := p.task.Message(o.Message); ok && !p.task.Stopping && !p.task.State.Final() {
 			text += string(m.State)
 		}
 		open = append(open, text)
@@ -529,7 +545,7 @@ func (w *walk) compare(a, b place) {
 			if to == string(p.key()) { // what leads nowhere may be there or not
 				continue
 			}
-			if !p.task.State.Final() { // where its end alone matters, so does where its moves lead, and not which there are
+			if !p.task.State.Final() && !p.task.Stopping { // where its end alone matters, so does where its moves lead, and not which there are
 				to = strings.TrimRight(m.name, "0123456789") + ": " + to
 			}
 			out = append(out, to)
@@ -677,7 +693,7 @@ func TestTheWalkKnowsTheWholeTask(t *testing.T) {
 	for _, c := range []struct {
 		of   any
 		want int
-	}{{Task{}, 35}, {Agent{}, 15}, {Message{}, 4}, {Rounds{}, 4}, {Deadline{}, 3}} {
+	}{{Task{}, 36}, {Agent{}, 15}, {Message{}, 4}, {Rounds{}, 4}, {Deadline{}, 3}} {
 		if n := reflect.TypeOf(c.of).NumField(); n != c.want {
 			t.Errorf("%T has %d fields, not %d: does anything depend on the new one? Then it belongs into place.key", c.of, n, c.want)
 		}
