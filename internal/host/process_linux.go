@@ -184,8 +184,11 @@ func Marked(name, value string) ([]Process, error) {
 	mark, uid := []byte(name+"="+value), os.Geteuid()
 	var out []Process
 	for _, pid := range pids {
+		if !ownedBy(pid, uid) || !hasMark(pid, mark) {
+			continue // nearly all are passed over here, by one look
+		}
 		p, err := Identify(pid)
-		if err != nil || !ownedBy(pid, uid) || !hasMark(pid, mark) {
+		if err != nil || !hasMark(pid, mark) {
 			continue
 		}
 		// Identified before and after: the environment that was read is this process's.

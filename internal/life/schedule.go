@@ -40,13 +40,14 @@ func Schedule(f Fleet, now time.Time) []event.Event {
 		}
 	}
 	free := f.Slots
-	var line []Task
-	for _, t := range f.Tasks {
+	var line []*Task
+	for i := range f.Tasks {
+		t := &f.Tasks[i] // a task is large, and there may be thousands
 		if t.Slot {
 			free--
 		}
 		if !t.DepsMet && !t.State.Final() && t.State != event.Parked {
-			if p := dependencies(t, f.States); p != nil {
+			if p := dependencies(*t, f.States); p != nil {
 				emit(t.ID, p)
 			}
 			continue // met just now: it stands in line from the next call on, which follows at once
@@ -58,7 +59,7 @@ func Schedule(f Fleet, now time.Time) []event.Event {
 	if f.Draining || f.Gate != "" || free <= 0 {
 		return out
 	}
-	slices.SortStableFunc(line, func(a, b Task) int {
+	slices.SortStableFunc(line, func(a, b *Task) int {
 		return cmp.Or(cmp.Compare(b.Spec.Priority, a.Spec.Priority), cmp.Compare(a.ID.Number(), b.ID.Number()))
 	})
 	for _, t := range line[:min(free, len(line))] {
