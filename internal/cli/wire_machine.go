@@ -74,7 +74,8 @@ func (m *machine) Deaths() <-chan fleet.Death { return m.out }
 // End implements fleet.Machine: the agent's process with all its descendants, and everything that carries the
 // mark of the task, which is the absolute path of its worktree and so no other fleet's.
 func (m *machine) End(ctx context.Context, t life.Task, grace time.Duration) error {
-	e := host.Ending{Grace: grace}
+	// Everything that an agent starts inherits the descriptor of its lock.
+	e := host.Ending{Grace: grace, Held: m.home.AliveLock(t.ID)}
 	if t.Worktree != "" {
 		e.Mark = [2]string{"MUSTER_WORKTREE", t.Worktree}
 	}

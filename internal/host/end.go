@@ -27,10 +27,11 @@ var errLeft = errors.New("processes would not end")
 type Ending struct {
 	Procs []Process     // with all their descendants, also those noted by Tree before their parent ended
 	Mark  [2]string     // NAME and VALUE of the environment mark; empty for none. See Marked for what makes a good one
+	Held  string        // absolute path of a file that only what is to end has open for writing; "" for none. See Holders
 	Grace time.Duration // from SIGTERM to SIGKILL; 0 kills at once
 }
 
-// End ends processes, their descendants and all that carry the mark: SIGTERM (and SIGCONT, so that a stopped one
+// End ends processes, their descendants and all that carry the mark or hold the file: SIGTERM (and SIGCONT, so that a stopped one
 // can obey), SIGKILL after the grace. It looks again until a look finds none, so that what is forked meanwhile ends
 // too. It never signals itself, what started it, pid 1, or a process whose start time is not the one given. It returns
 // what is still there: with ctx's error if that ended first, or because it may not be signalled or does not react.
@@ -131,6 +132,13 @@ func (e *ending) look() error {
 			return err
 		}
 		e.note(marked)
+	}
+	if e.Held != "" {
+		holders, err := Holders(e.Held)
+		if err != nil && !errors.Is(err, ErrUnsupported) {
+			return err
+		}
+		e.note(holders)
 	}
 	maps.DeleteFunc(e.living, spare)
 	for p := range e.living {

@@ -82,3 +82,6 @@ func processes() ([]entry, error) {
 
 // Marked cannot be told here: the environment of another process is not shown reliably.
 func Marked(_, _ string) ([]Process, error) { return nil, ErrUnsupported }
+
+// Holders cannot be told here without the right to look into other processes.
+func Holders(string) ([]Process, error) { return nil, ErrUnsupported }
