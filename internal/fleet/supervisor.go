@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"runtime"
 	"time"
 
@@ -185,10 +186,20 @@ func (s *Supervisor) takeBatch(b Batch) {
 	for _, why := range b.Refused {
 		s.push(b.Task, life.Refused{Gen: b.Gen, Source: b.Source, Why: why})
 	}
-	for _, r := range b.Records {
+	for i, r := range b.Records {
+		if i+1 < len(b.Records) && superseded(r, b.Records[i+1]) {
+			continue
+		}
 		s.push(b.Task, life.Reported{Gen: b.Gen, Source: b.Source, Record: r})
 	}
 	s.pending = append(s.pending, item{task: b.Task, key: b.Key, offset: b.Offset})
+}
+
+// superseded tells whether the record behind it says all that a record says, but for the words of its note: an agent
+// that chatters faster than anybody reads must not fill the log with it.
+func superseded(r, next event.Record) bool {
+	r.Time, r.Note = next.Time, next.Note
+	return r.State == event.RecordWorking && reflect.DeepEqual(r, next)
 }
 
 // takeDeath takes the end of a process: an agent's, or that of a job which an action waits for.
