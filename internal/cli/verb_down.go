@@ -108,7 +108,11 @@ func (f fleetEnv) downAlone(ctx context.Context, mode event.DownMode) error {
 	}
 	if _, err := f.server().Identity(ctx); err == nil {
 		f.env.Stderr = io.Discard // its log has a file
-		if err := f.supervise(ctx, f.env.Exe); err != nil {
+		exe, err := install(f.env.Exe, f.home) // what it starts outlives this process, and maybe its program
+		if err != nil {
+			return err
+		}
+		if err := f.supervise(ctx, exe); err != nil {
 			return err
 		}
 	}
