@@ -239,11 +239,11 @@ func (d *decision) view() life.Fleet {
 		Slots: d.s.Slots, Gate: d.gate, GateWas: d.gateWas, Draining: d.mode != "",
 		States: map[event.TaskID]event.State{},
 	}
-	for _, t := range d.tx.Live() {
-		if t.State.Final() && !t.Slot {
-			continue
+	for t := range d.tx.EachLive() {
+		if t.DepsMet && !t.Slot && !t.NeedsSlot() || t.State.Final() && !t.Slot {
+			continue // it stands in no line
 		}
-		f.Tasks = append(f.Tasks, t)
+		f.Tasks = append(f.Tasks, *t)
 		if t.DepsMet {
 			continue
 		}
@@ -266,15 +266,16 @@ func (d *decision) finish() error {
 	if d.gateWas != "" && d.next.After(d.now.Add(gatePause)) {
 		d.next = d.now.Add(gatePause)
 	}
+	if d.mode == "" {
+		return nil
+	}
 	running := 0
-	for _, t := range d.tx.Live() {
+	for t := range d.tx.EachLive() {
 		if t.Slot || t.Agent.Live && t.State != event.Limited || len(t.Open) > 0 {
 			running++
 		}
 	}
 	switch {
-	case d.mode == "":
-		return nil
 	case d.mode == event.DownLeave:
 		d.down = "told to"
 	case running == 0:

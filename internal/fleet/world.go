@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"iter"
 	"time"
 
 	"muster/internal/event"
@@ -29,6 +30,8 @@ type Tx interface {
 	Task(id event.TaskID) (life.Task, bool, error)
 	// Live are the tasks that a supervisor has to look after, in the order of their ids.
 	Live() []life.Task
+	// EachLive walks over the same; what it yields is to be read, and only until the next one.
+	EachLive() iter.Seq[*life.Task]
 	Due(now time.Time) []Due
 	NextDue() (time.Time, bool)
 	// SetOffset notes how far a tailed file was read: in the transaction that took its records.

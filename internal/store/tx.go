@@ -165,6 +165,9 @@ func (tx *Tx) Live() []life.Task {
 	return out
 }
 
+// EachLive walks over what Live gives, without copying it: what it yields is to be read, and only until the next one.
+func (tx *Tx) EachLive() iter.Seq[*life.Task] { return tx.eachLive() }
+
 // eachLive walks over the live tasks, oldest first.
 func (tx *Tx) eachLive() iter.Seq[*life.Task] {
 	return func(yield func(*life.Task) bool) {

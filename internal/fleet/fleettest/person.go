@@ -274,6 +274,9 @@ func (w *World) spec(who string) event.Spec {
 	case 3:
 		s.Traits = event.Traits{Door: event.DoorRespawn, ExitIsTurn: true}
 	}
+	if w.Luck.One("respawns", who, 20) == 0 {
+		s.Respawns = 1
+	}
 	switch w.Luck.One("mode", who, 20) {
 	case 0:
 		s.Publish = event.PublishPR

@@ -124,13 +124,14 @@ func (w *World) calm(ctx context.Context) {
 	w.Luck.Calm()
 	w.set(func() { w.full, w.gate = false, "" })
 	w.request("", upAgain)
+	patient := w.Luck.One("patience", "", 10) == 0 // waits until the last review has ended
 	limit := time.Now().Add(settleLimit)
 	for ctx.Err() == nil {
 		time.Sleep(10 * time.Minute)
 		w.mu.Lock()
 		rest := true
 		for _, t := range w.judge.tasks {
-			if !resting(t) {
+			if !resting(t) || patient && t.State == event.InReview {
 				rest = false
 				break
 			}

@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	events = flag.Int("simulate.events", 60_000, "how many events to simulate")
+	events = flag.Int("simulate.events", 30_000, "how many events to simulate")
 	seed   = flag.Uint64("simulate.seed", 1, "the first seed")
 	tasks  = flag.Int("simulate.tasks", 300, "how many tasks a world has")
 	shrink = flag.Duration("simulate.shrink", 30*time.Second, "how long to look for a shorter script of a failure")
@@ -43,6 +43,7 @@ type totals struct {
 	events  int
 	worlds  int
 	virtual time.Duration
+	took    time.Duration
 	rules   map[string]int
 	states  map[string]int
 	failed  []string
@@ -71,8 +72,7 @@ func TestSimulate(t *testing.T) {
 			})
 		}
 	})
-	t.Log(sum.coverage())
-	t.Logf("%.0f events a second", float64(sum.events)/time.Since(began).Seconds())
+	sum.took = time.Since(began)
 }
 
 func (s *totals) more() bool {
@@ -208,6 +208,8 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	code := m.Run()
 	if sum.worlds > 0 {
+		fmt.Println(sum.coverage())
+		fmt.Printf("  %s, %.0f events a second\n", sum.took.Round(time.Second), float64(sum.events)/sum.took.Seconds())
 		fmt.Printf("simulate: %d events, %.0f virtual hours, %d violations\n", sum.events, sum.virtual.Hours(), len(sum.failed))
 	}
 	os.Exit(code)

@@ -41,6 +41,9 @@ func (e *edges) Tree(ctx context.Context, t life.Task) (tree string, err error) 
 func (e *edges) Publish(ctx context.Context, t life.Task, tree string) (p event.WorkPublished, err error) {
 	err = e.act(ctx, "publishing", t.Spec.Name, func() error {
 		wk := e.w.work(t.ID)
+		if e.w.Luck.Fault("the worktree changes before it is published", t.Spec.Name, 10) {
+			wk.tree++
+		}
 		n := wk.tree
 		if fmt.Sprintf("tree%d", n) != tree {
 			return fleet.ErrMoved
