@@ -9,8 +9,9 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -ldflags='-s -w'
 # Tests run real programs; beside a busy machine they need their time.
 TIMEOUT ?= 15m
 FUZZTIME ?= 30s
+EVENTS  ?= 10000000
 
-.PHONY: help build install demo test check vet format lint tidy generated generate bench fuzz tools tmux node clean
+.PHONY: help build install demo test check vet format lint tidy generated generate bench simulate planted walk fuzz tools tmux node clean
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -57,6 +58,17 @@ generate: ## write them anew
 
 bench: tmux ## what muster costs, each figure beside the least that the same work costs here
 	$(GO) run ./internal/bench
+
+# Many small worlds: memory is cheaper than collecting it often.
+simulate: ## whole fleets in virtual time, with faults at every edge, until EVENTS are written
+	$(GO) test -c -o bin/simulate.test ./internal/fleet/fleettest
+	GOGC=400 bin/simulate.test -test.run '^TestSimulate$$' -test.timeout 30m -simulate.events $(EVENTS)
+
+planted: ## the simulation finds bugs that are planted for it
+	$(GO) test -count=1 -tags planted -run '^TestPlanted' ./internal/fleet/fleettest
+
+walk: ## every state that a task can reach, in every order of everything that can happen
+	$(GO) test -count=1 -v -timeout 60m -run '^TestWalk$$' ./internal/life -walk.full
 
 fuzz: ## each fuzz test for FUZZTIME
 	@set -e; for pkg in $$($(GO) list ./...); do \
