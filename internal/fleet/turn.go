@@ -239,9 +239,15 @@ func (d *decision) view() life.Fleet {
 		Slots: d.s.Slots, Gate: d.gate, GateWas: d.gateWas, Draining: d.mode != "",
 		States: map[event.TaskID]event.State{},
 	}
+	used := 0
 	for t := range d.tx.EachLive() {
-		if t.DepsMet && !t.Slot && !t.NeedsSlot() || t.State.Final() && !t.Slot {
-			continue // it stands in no line
+		if t.Slot {
+			used++
+		}
+	}
+	for t := range d.tx.EachLive() {
+		if !t.Slot && (t.State.Final() || t.DepsMet && (used >= d.s.Slots || !t.NeedsSlot())) {
+			continue // it stands in no line, or the line does not move
 		}
 		f.Tasks = append(f.Tasks, *t)
 		if t.DepsMet {

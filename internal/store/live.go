@@ -11,7 +11,7 @@ import (
 // liveSet holds the tasks that need a supervisor, in the order of their ids.
 type liveSet struct {
 	tasks map[event.TaskID]*life.Task
-	order []event.TaskID
+	order []*life.Task // the same, oldest first
 }
 
 func newLiveSet(all []life.Task) *liveSet {
@@ -22,19 +22,24 @@ func newLiveSet(all []life.Task) *liveSet {
 	return s
 }
 
+// find tells where a task stands in the order, or would stand.
+func (s *liveSet) find(id event.TaskID) (int, bool) {
+	return slices.BinarySearchFunc(s.order, id, func(t *life.Task, id event.TaskID) int { return compareIDs(t.ID, id) })
+}
+
 // put takes over a task, or drops it if it needs nobody any more.
 func (s *liveSet) put(t life.Task) {
-	_, there := s.tasks[t.ID]
-	switch {
-	case isLive(t):
-		s.tasks[t.ID] = &t
-		if !there {
-			i, _ := slices.BinarySearchFunc(s.order, t.ID, compareIDs)
-			s.order = slices.Insert(s.order, i, t.ID)
-		}
-	case there:
+	if !isLive(t) {
 		s.drop(t.ID)
+		return
 	}
+	i, there := s.find(t.ID)
+	if there {
+		s.order[i] = &t
+	} else {
+		s.order = slices.Insert(s.order, i, &t)
+	}
+	s.tasks[t.ID] = &t
 }
 
 func (s *liveSet) drop(id event.TaskID) {
@@ -42,7 +47,7 @@ func (s *liveSet) drop(id event.TaskID) {
 		return
 	}
 	delete(s.tasks, id)
-	if i, found := slices.BinarySearchFunc(s.order, id, compareIDs); found {
+	if i, found := s.find(id); found {
 		s.order = slices.Delete(s.order, i, i+1)
 	}
 }

@@ -59,8 +59,8 @@ type Tx struct {
 	batch   batch
 	now     time.Time
 	head    head
-	base    *liveSet                   // live tasks as they were; nil until needed
-	touched map[event.TaskID]life.Task // tasks read or folded in this transaction
+	base    *liveSet                    // live tasks as they were; nil until needed
+	touched map[event.TaskID]*life.Task // tasks read or folded in this transaction
 	dirty   []event.TaskID
 	foreign []event.Event
 	events  []record
@@ -71,7 +71,7 @@ type Tx struct {
 func newTx(b batch, now time.Time) *Tx {
 	return &Tx{
 		batch: b, head: b.head(), now: now.Round(0).UTC(),
-		touched: map[event.TaskID]life.Task{}, offsets: map[string]int64{},
+		touched: map[event.TaskID]*life.Task{}, offsets: map[string]int64{},
 	}
 }
 
@@ -129,7 +129,8 @@ func (tx *Tx) fold(e event.Event) error {
 	if !slices.Contains(tx.dirty, e.Task) {
 		tx.dirty = append(tx.dirty, e.Task)
 	}
-	tx.touched[e.Task] = life.Apply(t, e)
+	t = life.Apply(t, e)
+	tx.touched[e.Task] = &t
 	tx.head.lastTask = max(tx.head.lastTask, e.Task.Number())
 	return nil
 }
@@ -137,7 +138,7 @@ func (tx *Tx) fold(e event.Event) error {
 // Task gives the current fold of a task, also of a removed one.
 func (tx *Tx) Task(id event.TaskID) (life.Task, bool, error) {
 	if t, ok := tx.touched[id]; ok {
-		return t, true, nil
+		return *t, true, nil
 	}
 	if tx.base != nil {
 		if t, ok := tx.base.tasks[id]; ok {
@@ -146,7 +147,7 @@ func (tx *Tx) Task(id event.TaskID) (life.Task, bool, error) {
 	}
 	t, ok, err := tx.batch.task(id)
 	if err == nil && ok {
-		tx.touched[id] = t
+		tx.touched[id] = &t
 	}
 	return t, ok, err
 }
@@ -179,34 +180,35 @@ func (tx *Tx) eachLive() iter.Seq[*life.Task] {
 			}
 			tx.base = newLiveSet(all)
 		}
-		for _, id := range tx.liveIDs() {
-			t := tx.base.tasks[id]
-			if now, ok := tx.touched[id]; ok {
-				t = &now
+		for _, t := range tx.candidates() {
+			if now, ok := tx.touched[t.ID]; ok {
+				if t = now; !isLive(*t) {
+					continue
+				}
 			}
-			if isLive(*t) && !yield(t) {
+			if !yield(t) {
 				return
 			}
 		}
 	}
 }
 
-// liveIDs gives the ids of all tasks that are live or were when the transaction began.
-func (tx *Tx) liveIDs() []event.TaskID {
-	ids, more := tx.base.order, false
+// candidates gives all tasks that are live or were when the transaction began, oldest first.
+func (tx *Tx) candidates() []*life.Task {
+	all, more := tx.base.order, false
 	for id, t := range tx.touched {
-		if _, ok := tx.base.tasks[id]; ok || !isLive(t) {
+		if _, ok := tx.base.tasks[id]; ok || !isLive(*t) {
 			continue
 		}
 		if !more {
-			ids, more = slices.Clone(ids), true
+			all, more = slices.Clone(all), true
 		}
-		ids = append(ids, id)
+		all = append(all, t)
 	}
 	if more {
-		slices.SortFunc(ids, compareIDs)
+		slices.SortFunc(all, func(a, b *life.Task) int { return compareIDs(a.ID, b.ID) })
 	}
-	return ids
+	return all
 }
 
 // NewTaskID allots the id of a task that is about to be dispatched. Ids of tasks that were are never given again.
@@ -262,7 +264,7 @@ func (tx *Tx) Offset(source string) int64 {
 func (tx *Tx) changes() changes {
 	c := changes{events: tx.events, offsets: tx.offsets}
 	for _, id := range tx.dirty {
-		c.tasks = append(c.tasks, tx.touched[id])
+		c.tasks = append(c.tasks, *tx.touched[id])
 	}
 	return c
 }

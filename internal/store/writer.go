@@ -110,6 +110,6 @@ func (w *Writer) reload(tx *Tx) error {
 func (w *Writer) keep(tx *Tx) {
 	w.cursor = tx.head.seq
 	for _, id := range tx.dirty {
-		w.live.put(tx.touched[id])
+		w.live.put(*tx.touched[id])
 	}
 }
