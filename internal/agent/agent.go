@@ -64,6 +64,7 @@ type Launch struct {
 	// Messages go with the prompt; those whose tag already stands in it, or in GoOn, are not repeated.
 	Messages []mail.Message
 	Preamble string // from Preamble
+	Granted  string // the request of the generation before that a person has allowed since; "" is none
 }
 
 // Plan is how a generation starts.

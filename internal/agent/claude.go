@@ -80,16 +80,18 @@ func (claude) Plan(l Launch) (Plan, error) {
 		argv = append(argv, "--permission-mode", claudeMode)
 	}
 	argument, file := claudePrompt(l)
+	files := []File{
+		{Path: claudeSettings, Data: settings, Mode: 0o600},
+		{Path: sessionName, Data: []byte(session + "\n"), Mode: 0o600},
+		{Path: promptName, Data: []byte(file + ending(file)), Mode: 0o600},
+	}
 	// Behind the two dashes no prompt is taken for an option, and no option with a list swallows it.
 	argv = append(append(argv, args...), "--", argument)
 	return Plan{
 		Argv: argv,
 		Env:  claudeEnv(l, session),
-		Files: []File{
-			{Path: claudeSettings, Data: settings, Mode: 0o600},
-			{Path: sessionName, Data: []byte(session + "\n"), Mode: 0o600},
-			{Path: promptName, Data: []byte(file + ending(file)), Mode: 0o600},
-		},
+		// What was allowed after its process had gone is allowed to the next one without being asked again.
+		Files: append(files, claudeGrants(l)...),
 	}, nil
 }
 

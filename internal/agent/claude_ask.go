@@ -34,8 +34,12 @@ type claudeQuestion struct {
 // permission holds a permission request or a question open until it is answered through the mailbox. Without an
 // answer it ends silently, and the dialog stays for a person.
 func (s *hookState) permission(ctx context.Context) {
-	id := mail.NewRequest()
 	questions := s.questions()
+	if len(questions) == 0 && s.granted() {
+		s.replyPermission(mail.Answer{Decision: mail.Allow})
+		return
+	}
+	id := mail.NewRequest()
 	r := s.tool(event.RecordWaiting)
 	r.Request, r.Reason, r.Note = id, event.WaitPermission, permissionNote(s.in)
 	if len(questions) > 0 {
@@ -182,6 +186,35 @@ func (s *hookState) askedFile() string {
 	canonical, _ := json.Marshal([]any{s.in.AgentID, s.in.ToolName, input})
 	sum := sha256.Sum256(canonical)
 	return filepath.Join(s.genDir, askedDir, hex.EncodeToString(sum[:16]))
+}
+
+// grantedDir holds, in the generation's directory, an empty file for each use of a tool that a person allowed
+// when the generation before, which had asked, was gone. Its names are those of askedDir.
+const grantedDir = "granted"
+
+// claudeGrants turns the request of the generation before that was allowed since into a file of this one. The name
+// of each is a digest of the tool and all of its input, so that nothing but exactly that is allowed.
+func claudeGrants(l Launch) []File {
+	if l.Granted == "" {
+		return nil
+	}
+	dir := filepath.Join(l.Home.GenDir(l.Task, l.Gen-1), askedDir)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil // it is asked again, which is safe
+	}
+	var files []File
+	for _, e := range entries {
+		if r, ok := readRequest(filepath.Join(dir, e.Name())); ok && r.Request == l.Granted {
+			files = append(files, File{Path: filepath.Join(grantedDir, e.Name()), Mode: 0o600})
+		}
+	}
+	return files
+}
+
+// granted takes the grant for this use of a tool, if there is one; it counts once.
+func (s *hookState) granted() bool {
+	return os.Remove(filepath.Join(s.genDir, grantedDir, filepath.Base(s.askedFile()))) == nil
 }
 
 // openRequest notes that a request is open; false where that can't be noted.

@@ -102,6 +102,7 @@ func (a agents) Ready(_ context.Context, o fleet.Order) (string, error) {
 		l.Messages = append(l.Messages, mail.Message(m))
 	}
 	l.GoOn = goOn(o)
+	l.Granted = o.Task.Granted
 	box := mail.Box{Dir: a.home.GenDir(o.Task.ID, o.Gen)}
 	if err := box.Create(); err != nil {
 		return "", err

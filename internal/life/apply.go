@@ -30,6 +30,7 @@ func Apply(t Task, e event.Event) Task {
 		t.Stopping = !t.State.Final()
 	case event.WorktreeReady:
 		t.Worktree, t.Branch, t.Base = p.Path, p.Branch, p.Base
+		t.Removed = false // what was brought back can be removed again
 	case event.WorktreeRemoved:
 		t.Worktree = ""
 	case event.WorkPublished:
@@ -52,6 +53,10 @@ func Apply(t Task, e event.Event) Task {
 		t.Request = &p
 	case event.RequestClosed:
 		t.Request = nil
+	case event.AnswerRequested:
+		if t.State == event.Parked && p.Decision == event.Allow && t.Request != nil && t.Request.Request == p.Request {
+			t.Granted = p.Request
+		}
 	default:
 		t = applyAgent(t, e)
 		t = applyBook(t, e)

@@ -133,7 +133,9 @@ func (s *step) ack(id event.MessageID, evidence string) {
 		return
 	}
 	s.emit(event.MessageMoved{Message: id, To: event.MessageAcked, Evidence: evidence})
-	s.clear(event.DeadlineAck)
+	if m.open() { // else another one may be under way
+		s.clear(event.DeadlineAck)
+	}
 }
 
 // ackCarried notes that the first prompt of a generation arrived, with all messages that it carried.

@@ -43,7 +43,10 @@ type Task struct {
 
 	Request  *event.RequestOpened `json:"request,omitempty"`
 	Messages []Message            `json:"messages,omitempty"`
-	Rounds   Rounds               `json:"rounds"`
+	// Granted is the newest permission request that a person allowed when the process that asked was gone: the next
+	// generation may do exactly that without asking again.
+	Granted string `json:"granted,omitempty"`
+	Rounds  Rounds `json:"rounds"`
 
 	Published *event.WorkPublished `json:"published,omitempty"`
 	Kept      []string             `json:"kept,omitempty"` // refs, oldest first
