@@ -84,7 +84,7 @@ func (w works) Snapshot(ctx context.Context, t life.Task, round int) (fleet.Snap
 	if err != nil {
 		return fleet.Snapshot{}, err
 	}
-	changed, err := repo.Changed(ctx, t.Worktree, t.Base)
+	changed, err := repo.ChangedIn(ctx, snap, t.Base)
 	if err != nil {
 		return fleet.Snapshot{}, err
 	}

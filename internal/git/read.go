@@ -69,8 +69,20 @@ func (r *Reader) Changed(ctx context.Context, worktree, base string) (bool, erro
 	if err != nil {
 		return false, err
 	}
-	if c.head != "" {
-		n, err := r.line(ctx, call{args: []string{"rev-list", "--count", "--max-count=1", "--end-of-options", c.head, "^" + base}})
+	return r.differs(ctx, c.head, tree, base)
+}
+
+// ChangedIn tells the same of what a snapshot holds, without a further look at the worktree.
+func (r *Reader) ChangedIn(ctx context.Context, s Snapshot, base string) (bool, error) {
+	if err := revision(base); err != nil {
+		return false, err
+	}
+	return r.differs(ctx, s.Head, s.Tree, base)
+}
+
+func (r *Reader) differs(ctx context.Context, head, tree, base string) (bool, error) {
+	if head != "" {
+		n, err := r.line(ctx, call{args: []string{"rev-list", "--count", "--max-count=1", "--end-of-options", head, "^" + base}})
 		if err != nil {
 			return false, fmt.Errorf("compare with base: %w", err)
 		}

@@ -35,6 +35,13 @@ func TestChanged(t *testing.T) {
 			if got != c.want || err != nil {
 				t.Errorf("Changed = %v, %v", got, err)
 			}
+			snap, err := w.r.Snapshot(t.Context(), wt.Path, "refs/muster/round/t1/1", "round")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := w.r.ChangedIn(t.Context(), snap, wt.Base); got != c.want || err != nil {
+				t.Errorf("ChangedIn = %v, %v", got, err)
+			}
 		})
 	}
 }
