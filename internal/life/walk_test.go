@@ -18,7 +18,7 @@ import (
 // slots, silence, a fleet that goes down. Two tasks that differ in absolute times and in counters that nothing is
 // decided by are one state. A supervisor may die at each step: life has no memory beside the task, so a death is
 // that outcomes come again or otherwise than they were, which they do here anyhow, and that requests pile up, which
-// a walk in full has, too. Each state is judged, and from each there must be a way to rest that needs nothing but
+// the walk with errands has, too. Each state is judged, and from each there must be a way to rest that needs nothing but
 // deadlines, slots and the outcomes of actions: once with outcomes that are all good, once with none that is.
 var walkFull = flag.Bool("walk.full", false, "walk with all bounds, which takes minutes")
 
@@ -93,7 +93,7 @@ func write(name string, payloads ...func(*place) event.Payload) move {
 }
 
 // moves lists what can happen in a place, always in the same order.
-func (p *place) moves(full bool) []move {
+func (p *place) moves(errands bool) []move {
 	var out []move
 	for _, a := range p.task.Open {
 		out = append(out, outcomes(p.task, a)...)
@@ -109,7 +109,7 @@ func (p *place) moves(full bool) []move {
 	out = append(out, p.schedules()...)
 	out = append(out, p.records()...)
 	out = append(out, p.exits()...)
-	out = append(out, p.verbs(full)...)
+	out = append(out, p.verbs(errands)...)
 	if s := p.task.State; s == event.Working && p.task.Agent.Live {
 		out = append(out, input("silence", never, func(p *place) Input { return Silent{Since: p.now, Until: p.now.Add(10 * time.Minute)} }))
 	} else if s == event.InReview {
@@ -247,7 +247,7 @@ func (p *place) exits() []move {
 	}
 }
 
-func (p *place) verbs(full bool) []move {
+func (p *place) verbs(errands bool) []move {
 	type verb struct {
 		name string
 		cost left
@@ -263,7 +263,7 @@ func (p *place) verbs(full bool) []move {
 	errand := slices.ContainsFunc(p.task.Open, func(a event.Action) bool {
 		return slices.Contains([]event.ActionKind{event.ActInterrupt, event.ActRemove, event.ActRestore}, a.Kind)
 	})
-	if full && !errand {
+	if errands && !errand {
 		all = append(all,
 			verb{"interrupt", left{}, constant(event.InterruptRequested{})},
 			verb{"rm", left{}, constant(event.RemoveRequested{})},
@@ -285,7 +285,7 @@ func (p *place) verbs(full bool) []move {
 		m.do = spend(m.do, v.cost)
 		out = append(out, m)
 	}
-	if !full {
+	if !errands {
 		return out
 	}
 	for _, v := range all { // two, while nobody listens
@@ -418,9 +418,9 @@ func (p *place) key() []byte {
 	k.flags(t.DepsMet, t.Request != nil, t.Gen > 0)
 	k.nums(t.APIErrors, int(p.left.messages), int(p.left.questions), int(p.left.limits))
 	quiet := slices.Contains([]event.State{event.Queued, event.Blocked, event.Preparing, event.Parked, event.InReview}, t.State)
-	if !quiet && (!t.Shelved || !ends) { // else the next generation begins with a clean sheet
-		k.flags(t.Agent.Seen)
+	if !quiet { // else the next generation begins with a clean sheet
 		k.words(string(t.Agent.Turn))
+		k.flags(t.Agent.Seen && (!t.Shelved || !ends))
 	}
 	if t.Stopping && ends { // it will be cancelled, however many rounds or attempts are left
 		return k.b
@@ -508,16 +508,16 @@ func (k *keyWriter) nums(all ...int) {
 
 // walk explores to closure.
 type walk struct {
-	t      *testing.T
-	full   bool
-	seed   maphash.Seed
-	number map[[2]uint64]int32 // of each state, by its key
-	parent []int32             // by which it was first reached
-	by     []uint16            // and by which move
-	queue  []place             // places to be explored; places done are emptied
-	rests  []bool
-	edges  [3][][2]int32 // of good and of bad outcomes: from, to
-	moves  int
+	t       *testing.T
+	errands bool
+	seed    maphash.Seed
+	number  map[[2]uint64]int32 // of each state, by its key
+	parent  []int32             // by which it was first reached
+	by      []uint16            // and by which move
+	queue   []place             // places to be explored; places done are emptied
+	rests   []bool
+	edges   [3][][2]int32 // of good and of bad outcomes: from, to
+	moves   int
 
 	twins map[int32]place // places kept, to be compared with others of the same key
 }
@@ -551,7 +551,7 @@ func (w *walk) reach(p place, from int32, by int) (n int32, fresh bool) {
 // compare checks that two places with the same key are one: the same moves lead to the same places.
 func (w *walk) compare(a, b place) {
 	ways := func(p place) (out []string) {
-		for _, m := range p.moves(w.full) {
+		for _, m := range p.moves(w.errands) {
 			at := p
 			m.do(&at)
 			to := string(at.key())
@@ -576,7 +576,7 @@ func (w *walk) run(start place) {
 	for n := int32(0); int(n) < len(w.queue); n++ {
 		here := w.queue[n]
 		w.queue[n] = place{}
-		for i, m := range here.moves(w.full) {
+		for i, m := range here.moves(w.errands) {
 			there := here
 			wrong := m.do(&there)
 			if wrong == "" {
@@ -613,7 +613,7 @@ func (w *walk) script(start place, n int32, last string) string {
 		if w.parent[n] < 0 {
 			continue
 		}
-		m := at.moves(w.full)[w.by[n]]
+		m := at.moves(w.errands)[w.by[n]]
 		m.do(&at)
 		fmt.Fprintf(&b, "%3s. %s → %s\n", fmt.Sprint(strings.Count(b.String(), "\n")+1), m.name, at.task.State)
 	}
@@ -659,33 +659,49 @@ func walkSpec(change ...func(*event.Spec)) place {
 	}
 }
 
+// walks are the bounds of the walks: beside the other tests the first only. Errands (interrupt, rm, restore) and
+// requests that pile up while there is no supervisor multiply the states, so that they have a walk of their own.
+var walks = []struct {
+	name                      string
+	left                      left
+	attempts, rounds, respawn int
+	errands                   bool
+}{
+	{"short", left{}, 2, 1, 1, false},
+	{"errands", left{1, 0, 0}, 2, 1, 1, true},
+	{"far", left{2, 1, 1}, 2, 2, 2, false},
+}
+
+var kinds = map[string]func(*event.Spec){
+	"mailbox": traits(hooked), "paste": traits(pasted), "command": traits(command),
+	"review":     func(s *event.Spec) { s.Publish = event.PublishPR },
+	"dependency": func(s *event.Spec) { s.After = []event.TaskID{"t9"} },
+}
+
 func TestWalk(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*event.Spec){
-		"mailbox": traits(hooked), "paste": traits(pasted), "command": traits(command),
-		"review":     func(s *event.Spec) { s.Publish = event.PublishPR },
-		"dependency": func(s *event.Spec) { s.After = []event.TaskID{"t9"} },
-	} {
-		if !*walkFull && name != "command" && name != "review" {
-			continue // make walk goes all of them; beside the other tests two are enough
-		}
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			start := walkSpec(change)
-			if !*walkFull {
-				start.left = left{}
-				start.task.Spec.Rounds, start.task.Spec.Respawns = 1, 1
+	for _, bounds := range walks {
+		for kind, change := range kinds {
+			if !*walkFull && (bounds.name != "short" || kind != "command" && kind != "review") {
+				continue // make walk goes all of them
 			}
-			began := time.Now()
-			w := &walk{t: t, full: *walkFull, seed: maphash.MakeSeed(), number: map[[2]uint64]int32{}}
-			w.run(start)
-			for by, what := range map[sure]string{good: "outcomes that are good", bad: "outcomes that are not good"} {
-				if n := w.stuck(by); n >= 0 {
-					t.Fatalf("with deadlines and %s there is no way to rest from here:\n%s", what, w.script(start, n, ""))
+			t.Run(bounds.name+" "+kind, func(t *testing.T) {
+				t.Parallel()
+				start := walkSpec(change)
+				start.left = bounds.left
+				s := &start.task.Spec
+				s.Attempts, s.Rounds, s.Respawns = bounds.attempts, bounds.rounds, bounds.respawn
+				began := time.Now()
+				w := &walk{t: t, errands: bounds.errands, seed: maphash.MakeSeed(), number: map[[2]uint64]int32{}}
+				w.run(start)
+				for by, what := range map[sure]string{good: "outcomes that are good", bad: "outcomes that are not good"} {
+					if n := w.stuck(by); n >= 0 {
+						t.Fatalf("with deadlines and %s there is no way to rest from here:\n%s", what, w.script(start, n, ""))
+					}
 				}
-			}
-			t.Logf("walk: %d states, %d steps, %s", len(w.parent), w.moves, time.Since(began).Round(time.Millisecond))
-		})
+				fmt.Printf("walk %s %s: %d states, %d steps, %s\n", bounds.name, kind, len(w.parent), w.moves, time.Since(began).Round(time.Millisecond))
+			})
+		}
 	}
 }
 
