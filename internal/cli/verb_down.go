@@ -107,7 +107,7 @@ func (f fleetEnv) downAlone(ctx context.Context, mode event.DownMode) error {
 		return nil
 	}
 	if _, err := f.server().Identity(ctx); err == nil {
-		f.env.Stderr = io.Discard // its log has a file
+		f.env.Stderr = io.Discard              // its log has a file
 		exe, err := install(f.env.Exe, f.home) // what it starts outlives this process, and maybe its program
 		if err != nil {
 			return err

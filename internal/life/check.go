@@ -65,7 +65,7 @@ func (s *step) checked(round *event.RoundFinished, f *Failure) {
 		s.move(ruleRoundVoid, "", round.Void)
 	case !round.Changed && s.t.Spec.Publish != event.PublishNone:
 		s.emit(*round)
-		s.unchanged(*round, last)
+		s.unchanged(last)
 	case allGreen(round.Results):
 		s.emit(*round)
 		s.move(ruleRoundGreen, "", verdictText(*round))
@@ -103,7 +103,7 @@ func (s *step) red(round event.RoundFinished, last *event.RoundFinished) {
 }
 
 // unchanged reacts to a turn that ended without a change: it is said once, then a person is asked.
-func (s *step) unchanged(round event.RoundFinished, last *event.RoundFinished) {
+func (s *step) unchanged(last *event.RoundFinished) {
 	if last != nil && !last.Changed {
 		s.park(ruleNoChange, ReasonNoChange, "the agent ended its turn again, and nothing was changed since the base")
 		return

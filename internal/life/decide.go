@@ -120,6 +120,7 @@ func (s *step) settle() {
 		s.drain()
 	case event.Queued, event.Blocked, event.Parked, event.InReview:
 		s.freeSlot()
+	default: // something is under way, and its outcome goes on
 	}
 }
 

@@ -249,6 +249,7 @@ func faultText(why event.Why) string {
 		return "the agent stalled"
 	case event.WhyCrash:
 		return "the agent ended before its turn was over"
+	default:
+		return "the agent had to be started again"
 	}
-	return "the agent had to be started again"
 }

@@ -170,6 +170,7 @@ func (s *step) alive() {
 	case event.Stalled:
 		s.clear(event.DeadlineStall)
 		s.move(ruleSilenceEnded, "", "")
+	default: // nobody doubted it
 	}
 }
 
@@ -285,8 +286,9 @@ func lasting(k event.ErrorKind) event.Reason {
 		return ReasonContextFull
 	case event.ErrorInvalidRequest:
 		return ReasonAPI
+	default:
+		return ""
 	}
-	return ""
 }
 
 // wake goes on after an API error, with a slot.

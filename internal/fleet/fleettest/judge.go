@@ -14,8 +14,6 @@ type judge struct {
 	rules   map[string]int // how often each was followed
 	events  int
 	fleetAt int // events at the last look at the whole fleet
-	down    bool
-	ungated bool
 
 	parked, waiting map[event.TaskID]bool
 }

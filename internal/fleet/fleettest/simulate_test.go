@@ -93,6 +93,9 @@ func (s *totals) add(r Report) {
 	defer s.mu.Unlock()
 	s.worlds++
 	s.events += r.Events
+	if million := s.events / 1_000_000; million > (s.events-r.Events)/1_000_000 {
+		fmt.Printf("  %d million events, %.0f virtual hours\n", million, s.virtual.Hours())
+	}
 	s.virtual += r.Virtual
 	for rule, n := range r.Rules {
 		s.rules[rule] += n

@@ -213,7 +213,10 @@ var taskWord = regexp.MustCompile(`^t\d+`)
 
 // story is what the log says of a task, newest last.
 func (w *World) story(id event.TaskID) (out []string) {
-	for e := range w.Log.Events(context.Background(), store.EventFilter{Task: id}) {
+	for e, err := range w.Log.Events(context.Background(), store.EventFilter{Task: id}) {
+		if err != nil {
+			return append(out, err.Error())
+		}
 		data, _ := json.Marshal(e.Data)
 		out = append(out, fmt.Sprintf("%d %s gen %d %s %.200s", e.Seq, e.Time.Format("15:04:05.000"), e.Gen, e.Kind(), data))
 	}
