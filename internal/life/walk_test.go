@@ -576,6 +576,9 @@ func (w *walk) run(start place) {
 	for n := int32(0); int(n) < len(w.queue); n++ {
 		here := w.queue[n]
 		w.queue[n] = place{}
+		if n%500_000 == 499_999 {
+			w.t.Logf("%d states explored, %d wait", n+1, len(w.queue)-int(n)-1)
+		}
 		for i, m := range here.moves(w.errands) {
 			there := here
 			wrong := m.do(&there)

@@ -1,6 +1,6 @@
 // Package fleettest is a whole world for a supervisor, in memory and in virtual time.
 //
-// Owns: fakes of everything that fleet needs, agents that behave and misbehave by chance, and the invariants.
-// Never does: start a process, touch a file, or look at the supervisor's own records to judge it.
-// Start at: World.
+// Owns: fakes of everything that fleet needs, agents and people that behave and misbehave by chance, and the invariants.
+// Never does: start a process, wait in real time, or believe what the supervisor's own records say of the world.
+// Start at: Run; what may go wrong is each call of Luck.Fault.
 package fleettest
