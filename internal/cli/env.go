@@ -8,6 +8,7 @@ import (
 
 	"muster/internal/fault"
 	"muster/internal/home"
+	"muster/internal/launch"
 )
 
 // Env is the world of one call: nothing in this package reads it from elsewhere, so that two calls can run in
@@ -19,8 +20,11 @@ type Env struct {
 	Dir            string   // working directory
 	Exe            string   // the program itself
 	Now            func() time.Time
-	// Point is called where the supervisor's world and record can differ; tests die there. nil outside tests.
+	// Point is called where the supervisor's world and record can differ (see points); tests die there. nil outside
+	// tests.
 	Point func(name string)
+	// KeeperClock is the keeper's; tests have less patience. nil is the real one.
+	KeeperClock launch.Clock
 }
 
 // OSEnv is the world of this process.

@@ -79,6 +79,7 @@ func (f fleetEnv) keep(ctx context.Context) error {
 			_, err := revived.up(ctx)
 			return err
 		},
-		Log: func(line string) { _, _ = fmt.Fprintln(f.env.Stderr, line) },
+		Log:   func(line string) { _, _ = fmt.Fprintln(f.env.Stderr, line) },
+		Clock: f.env.KeeperClock,
 	}.Serve(ctx)
 }

@@ -163,16 +163,19 @@ func (f fleetEnv) supervise(ctx context.Context, exe string) error {
 		}
 	})
 	began := f.env.Now() // its monotonic reading stands still while the host sleeps
-	s := fleet.New(fleet.Config{
+	c := fleet.Config{
 		Home: f.home, Log: log{store: db, writer: writer}, Terminal: term,
 		Works:  works{home: f.home, env: f.saved, branchOf: branchOf(db), opened: &sync.Map{}},
 		Agents: ags, Jobs: jobs{home: f.home, agents: ags}, Records: recs, Machine: mach,
 		Server:    event.ServerChanged{PID: identity.PID, Started: identity.Started.UTC(), Version: identity.Version},
 		ServerWas: event.ServerChanged{PID: row.Server.PID, Started: row.Server.Started.UTC(), Version: row.Server.Version},
 		Mode:      mode(row), GateWas: row.Gate, Exe: exe, Slots: f.slots(), Version: Version(), Boot: boot, PID: os.Getpid(),
-		Now: f.env.Now, Mono: func() time.Duration { return f.env.Now().Sub(began) }, Logger: logger, Lost: term.lost, Point: f.env.Point,
-	})
-	return s.Serve(ctx)
+		Now: f.env.Now, Mono: func() time.Duration { return f.env.Now().Sub(began) }, Logger: logger, Lost: term.lost,
+	}
+	if f.env.Point != nil {
+		c = pointed(c, f.env.Point)
+	}
+	return fleet.New(c).Serve(ctx)
 }
 
 func mode(row store.FleetRow) event.DownMode {

@@ -1,0 +1,222 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/fleet"
+	"muster/internal/life"
+)
+
+// points is Env.Point: it is told of each place where the world and the record can differ, before and after every
+// transaction that intends or concludes something, and every call of an edge that looks at the world or changes it. A
+// name says what and of whom, such as before/tmux.open/t1.2/agent: one that comes again is the same thing done again.
+type points func(name string)
+
+// around tells of the place before something, and gives what tells of the one behind it.
+func (at points) around(what string, of ...any) (after func()) {
+	name := what
+	for _, o := range of {
+		name += "/" + fmt.Sprint(o)
+	}
+	at("before/" + name)
+	return func() { at("after/" + name) }
+}
+
+// pointed wraps the edges of a supervisor, so that it can be killed at each point.
+func pointed(c fleet.Config, at points) fleet.Config {
+	c.Log = pointLog{c.Log, at}
+	c.Terminal = pointTerminal{c.Terminal, at}
+	c.Works = pointWorks{c.Works, at}
+	c.Agents = pointAgents{c.Agents, at}
+	c.Jobs = pointJobs{c.Jobs, at}
+	c.Machine = pointMachine{c.Machine, at}
+	return c
+}
+
+type pointLog struct {
+	fleet.Log
+	at points
+}
+
+// Update implements fleet.Log: what a transaction says of actions names its points.
+func (l pointLog) Update(ctx context.Context, durable bool, fn func(fleet.Tx) error) error {
+	var said []string
+	err := l.Log.Update(ctx, durable, func(tx fleet.Tx) error {
+		p := &pointTx{Tx: tx}
+		err := fn(p)
+		if said = p.said; err == nil {
+			l.all("before/", said)
+		}
+		return err
+	})
+	if err == nil {
+		l.all("after/", said)
+	}
+	return err
+}
+
+func (l pointLog) all(when string, said []string) {
+	for _, name := range said {
+		l.at(when + name)
+	}
+}
+
+type pointTx struct {
+	fleet.Tx
+	said []string
+}
+
+// Append implements fleet.Tx.
+func (t *pointTx) Append(id event.TaskID, gen int, p event.Payload) (event.Event, error) {
+	switch p := p.(type) {
+	case event.ActionIntended:
+		t.said = append(t.said, fmt.Sprintf("intent/%s/%s/%s", id, p.Action.ID, p.Action.Kind))
+	case event.ActionFinished:
+		t.said = append(t.said, fmt.Sprintf("outcome/%s/%s/%s", id, p.ID, p.What))
+	}
+	return t.Tx.Append(id, gen, p)
+}
+
+type pointTerminal struct {
+	fleet.Terminal
+	at points
+}
+
+func (t pointTerminal) Open(ctx context.Context, w fleet.Window) (fleet.Pane, error) {
+	defer t.at.around("tmux.open", fmt.Sprintf("%s.%d", w.Task, w.Gen), w.Role)()
+	return t.Terminal.Open(ctx, w)
+}
+
+func (t pointTerminal) Panes(ctx context.Context) ([]fleet.Pane, error) {
+	defer t.at.around("tmux.panes")()
+	return t.Terminal.Panes(ctx)
+}
+
+func (t pointTerminal) ExitStatus(ctx context.Context, pane string) (exit, signal int, known bool, err error) {
+	defer t.at.around("tmux.exit", pane)()
+	return t.Terminal.ExitStatus(ctx, pane)
+}
+
+func (t pointTerminal) Paste(ctx context.Context, pane, text string) error {
+	defer t.at.around("tmux.paste", pane)()
+	return t.Terminal.Paste(ctx, pane, text)
+}
+
+func (t pointTerminal) Keys(ctx context.Context, pane string, keys ...string) error {
+	defer t.at.around("tmux.keys", pane, strings.Join(keys, "+"))()
+	return t.Terminal.Keys(ctx, pane, keys...)
+}
+
+func (t pointTerminal) Close(ctx context.Context, session string) error {
+	defer t.at.around("tmux.close", session)()
+	return t.Terminal.Close(ctx, session)
+}
+
+type pointWorks struct {
+	fleet.Works
+	at points
+}
+
+func (w pointWorks) Prepare(ctx context.Context, t life.Task) (event.WorktreeReady, error) {
+	defer w.at.around("git.prepare", t.ID)()
+	return w.Works.Prepare(ctx, t)
+}
+
+func (w pointWorks) Snapshot(ctx context.Context, t life.Task, round int) (fleet.Snapshot, error) {
+	defer w.at.around("git.snapshot", t.ID, round)()
+	return w.Works.Snapshot(ctx, t, round)
+}
+
+func (w pointWorks) Tree(ctx context.Context, t life.Task) (string, error) {
+	defer w.at.around("git.tree", t.ID, t.State, t.Rounds.Count)()
+	return w.Works.Tree(ctx, t)
+}
+
+func (w pointWorks) Publish(ctx context.Context, t life.Task, tree string) (event.WorkPublished, error) {
+	defer w.at.around("git.publish", t.ID)()
+	return w.Works.Publish(ctx, t, tree)
+}
+
+func (w pointWorks) Keep(ctx context.Context, t life.Task) (string, error) {
+	defer w.at.around("git.keep", t.ID)()
+	return w.Works.Keep(ctx, t)
+}
+
+func (w pointWorks) Restore(ctx context.Context, t life.Task, ref string) error {
+	defer w.at.around("git.restore", t.ID)()
+	return w.Works.Restore(ctx, t, ref)
+}
+
+func (w pointWorks) Remove(ctx context.Context, t life.Task) error {
+	defer w.at.around("git.remove", t.ID)()
+	return w.Works.Remove(ctx, t)
+}
+
+type pointAgents struct {
+	fleet.Agents
+	at points
+}
+
+func (a pointAgents) Ready(ctx context.Context, o fleet.Order) (string, error) {
+	defer a.at.around("agent.ready", o.Task.ID, o.Gen)()
+	return a.Agents.Ready(ctx, o)
+}
+
+func (a pointAgents) Post(ctx context.Context, t life.Task, m fleet.Text) error {
+	defer a.at.around("mail.post", t.ID, m.ID)()
+	return a.Agents.Post(ctx, t, m)
+}
+
+func (a pointAgents) Look(ctx context.Context, t life.Task, gen int, m event.MessageID) (fleet.Trace, error) {
+	defer a.at.around("mail.look", t.ID, gen, m)()
+	return a.Agents.Look(ctx, t, gen, m)
+}
+
+func (a pointAgents) Answer(ctx context.Context, t life.Task, act event.Action) error {
+	defer a.at.around("mail.answer", t.ID, act.ID)()
+	return a.Agents.Answer(ctx, t, act)
+}
+
+func (a pointAgents) Retire(ctx context.Context, t life.Task, gen int) error {
+	defer a.at.around("agent.retire", t.ID, gen)()
+	return a.Agents.Retire(ctx, t, gen)
+}
+
+type pointJobs struct {
+	fleet.Jobs
+	at points
+}
+
+func (j pointJobs) State(ctx context.Context, job fleet.Job) (fleet.JobState, error) {
+	defer j.at.around("job.state", job.Task.ID, job.Name)()
+	return j.Jobs.State(ctx, job)
+}
+
+func (j pointJobs) Ready(ctx context.Context, job fleet.Job) (string, error) {
+	defer j.at.around("job.ready", job.Task.ID, job.Name)()
+	return j.Jobs.Ready(ctx, job)
+}
+
+func (j pointJobs) Note(ctx context.Context, job fleet.Job, value any) error {
+	defer j.at.around("job.note", job.Task.ID, job.Name)()
+	return j.Jobs.Note(ctx, job, value)
+}
+
+type pointMachine struct {
+	fleet.Machine
+	at points
+}
+
+func (m pointMachine) End(ctx context.Context, t life.Task, grace time.Duration) error {
+	defer m.at.around("end", t.ID, t.State)()
+	return m.Machine.End(ctx, t, grace)
+}
+
+func (m pointMachine) Signal(p event.ProcessRef, signal int) error {
+	defer m.at.around("signal", signal)()
+	return m.Machine.Signal(p, signal)
+}
