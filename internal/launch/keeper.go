@@ -14,13 +14,14 @@ import (
 
 // The keeper's patience.
 const (
-	firstDelay   = time.Second
+	firstDelay   = 100 * time.Millisecond // one that was killed once is back at once
 	longestDelay = time.Minute
 	healthyLife  = time.Minute      // a supervisor that lived this long begins with the first delay again
 	stopLimit    = 10 * time.Second // from SIGTERM to SIGKILL
 	firstProbe   = 100 * time.Millisecond
 	lastProbe    = 6 * time.Second // a server that lives this long after a hang-up lives
 	reviveTries  = 10
+	reviveDelay  = time.Second // the first; what killed a server is not gone in no time
 )
 
 // Keeper keeps the supervisor running. It is the first process of the supervisor's pane and alone survives the
@@ -196,7 +197,7 @@ func (k Keeper) await(ctx context.Context, signals <-chan os.Signal, done <-chan
 // revive brings the fleet back after the death of its server; a few times, since what killed the server may
 // still be there.
 func (k Keeper) revive(ctx context.Context, signals <-chan os.Signal) error {
-	for try, delay := 1, firstDelay; ; try, delay = try+1, min(2*delay, longestDelay) {
+	for try, delay := 1, reviveDelay; ; try, delay = try+1, min(2*delay, longestDelay) {
 		err := k.Revive(ctx)
 		if err == nil {
 			return nil

@@ -101,7 +101,7 @@ func TestKeeperRestartsWithGrowingDelay(t *testing.T) {
 	started(t, cmd)
 	eventually(t, "it crashed 5 times", func() bool { return len(pids(t, dir)) >= 5 })
 	log := read(t, world(dir, "log"))
-	for i, delay := range []string{"1s", "2s", "4s", "8s"} {
+	for i, delay := range []string{"100ms", "200ms", "400ms", "800ms"} {
 		lines := strings.Split(log, "\n")
 		if !strings.Contains(lines[i], "exit status 1") || !strings.HasSuffix(lines[i], "again in "+delay) {
 			t.Errorf("line %d is %q, want delay %s", i, lines[i], delay)
@@ -153,8 +153,8 @@ func TestKeeperForgivesAfterAHealthyLife(t *testing.T) {
 	}
 	eventually(t, "its end is said", func() bool { return strings.Count(read(t, world(dir, "log")), "again in") >= n })
 	lines := strings.Split(strings.TrimSpace(read(t, world(dir, "log"))), "\n")
-	if got := lines[n-1]; !strings.HasSuffix(got, "again in 1s") {
-		t.Errorf("after a healthy life: %q, want a delay of 1s", got)
+	if got := lines[n-1]; !strings.HasSuffix(got, "again in 100ms") {
+		t.Errorf("after a healthy life: %q, want a delay of 100ms", got)
 	}
 }
 
