@@ -50,6 +50,7 @@ const (
 	ActLook      ActionKind = "look"      // did a message arrive?
 	ActAnswer    ActionKind = "answer"    // a decision to the hook that holds a request
 	ActInterrupt ActionKind = "interrupt" // the agent's turn
+	ActProbe     ActionKind = "probe"     // a silent agent: is a tool call open, what stands on its screen?
 	ActEnd       ActionKind = "end"       // everything the agent started
 	ActCheck     ActionKind = "check"     // one round of checks
 	ActPublish   ActionKind = "publish"   // what passed
@@ -71,6 +72,8 @@ type Action struct {
 	Messages     []MessageID `json:"messages,omitempty"`
 	// Deliver and look.
 	Message MessageID `json:"message,omitempty"`
+	// Probe: how long nothing had been heard of the agent.
+	Quiet time.Duration `json:"quiet,omitempty"`
 	// Answer.
 	Request  string   `json:"request,omitempty"`
 	Decision Decision `json:"decision,omitempty"`
@@ -109,7 +112,8 @@ const (
 	DeadlineWaiting     DeadlineName = "waiting"      // an open permission request or question
 	DeadlineAPIRetry    DeadlineName = "api_retry"    // the pause after an API error
 	DeadlineAck         DeadlineName = "ack"          // a message under way
-	DeadlineStall       DeadlineName = "stall"        // a silent agent's last stage
+	DeadlineSilence     DeadlineName = "silence"      // when to ask whether a working agent has been heard of
+	DeadlineStall       DeadlineName = "stall"        // the next stage of the reaction to silence
 	DeadlineReview      DeadlineName = "review"       // work in review
 	DeadlineKeep        DeadlineName = "keep"         // the last screen of a finished task
 )
@@ -151,6 +155,7 @@ const (
 	WhyLost     Why = "lost" // the tmux server died, or the machine restarted
 	WhyRetry    Why = "retry"
 	WhyAPI      Why = "api_error"
+	WhyNudge    Why = "nudge" // of a message only: a silent agent is asked to go on
 )
 
 // Fault tells whether the generation before ended by the agent's own fault.
@@ -216,6 +221,33 @@ type AgentExited struct {
 	Exit   int       `json:"exit"`
 	Signal int       `json:"signal,omitempty"`
 	Known  bool      `json:"known"` // false: nobody could tell the exit status
+}
+
+// AgentProbed is what a look at a silent agent showed.
+type AgentProbed struct {
+	Tool     string `json:"tool,omitempty"`     // a tool call that is open
+	Evidence string `json:"evidence,omitempty"` // path of a file that holds the end of its screen
+}
+
+// SilenceDoubted says that an agent was found silent together with most of the fleet, which says more about the
+// machine or the network than about the agent: the finding is thrown away, once.
+type SilenceDoubted struct {
+	Quiet time.Duration `json:"quiet"`
+}
+
+// Stage is a stage of the reaction to silence. Each is taken once.
+type Stage string
+
+// The stages, in their order; after the last one the task is parked.
+const (
+	StageNudge     Stage = "nudge"     // a message that asks the agent to go on
+	StageInterrupt Stage = "interrupt" // its turn is broken off
+	StageRestart   Stage = "restart"   // a new generation takes the conversation up
+)
+
+// StallStaged says which stage is taken now.
+type StallStaged struct {
+	Stage Stage `json:"stage"`
 }
 
 // RequestOpened is a permission request or question of the agent.

@@ -98,3 +98,12 @@ func (NextPlanned) Kind() Kind { return "next.planned" }
 
 // Kind implements Payload.
 func (Shelved) Kind() Kind { return "task.shelved" }
+
+// Kind implements Payload.
+func (AgentProbed) Kind() Kind { return "agent.probed" }
+
+// Kind implements Payload.
+func (SilenceDoubted) Kind() Kind { return "silence.doubted" }
+
+// Kind implements Payload.
+func (StallStaged) Kind() Kind { return "stall.staged" }

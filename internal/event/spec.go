@@ -74,4 +74,8 @@ type Spec struct {
 	Timeout   time.Duration     `json:"timeout"`
 	WaitLimit time.Duration     `json:"wait_limit"` // how long a permission request or a question stays open
 	Keep      time.Duration     `json:"keep"`       // how long a finished session keeps its last screen
+	// Silence is how long a working agent may say nothing before it is looked at, and SilenceInTool how long while a
+	// tool call is open. 0, as in tasks of before there was such a thing, looks never.
+	Silence       time.Duration `json:"silence,omitempty"`
+	SilenceInTool time.Duration `json:"silence_in_tool,omitempty"`
 }

@@ -41,6 +41,10 @@ func Apply(t Task, e event.Event) Task {
 		}
 	case event.TaskRemoved:
 		t.Removed = true
+	case event.StallStaged:
+		t.Stage = p.Stage
+	case event.SilenceDoubted:
+		t.Doubted = true
 	case event.UsageRecorded:
 		t.Usage = setUsage(t.Usage, p)
 	case event.RoundFinished:
@@ -48,6 +52,7 @@ func Apply(t Task, e event.Event) Task {
 		t.Agent.Fresh = false
 		if p.Void == "" {
 			t.APIErrors = 0
+			t.Stage, t.Doubted = "", false
 		}
 	case event.RequestOpened:
 		t.Request = &p
@@ -83,8 +88,12 @@ func moved(t Task, e event.Event, p event.TaskMoved) Task {
 		t.Rounds.Voids = 0
 	case p.To == event.Working:
 		t.Rounds.Voids = 0
+		if p.From == event.Stalled {
+			t.Stage, t.Doubted = "", false
+		}
 	case p.From == event.Parked: // a person brought it back, whatever became of what it came after: a fresh allowance
 		t.Rounds.Spent, t.APIErrors, t.Agent.Launches = 0, 0, 0
+		t.Stage, t.Doubted = "", false
 		t.DepsMet = true
 	}
 	return t

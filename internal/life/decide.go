@@ -39,13 +39,11 @@ func (s *step) take(in Input) {
 	case Finished:
 		s.finished(in)
 	case Due:
-		s.due(in.Name)
+		s.due(in)
 	case Slept:
 		s.slept(in.Gap)
 	case Shelve:
 		s.shelve()
-	case Silent:
-		s.silent(in)
 	case Reviewed:
 		if s.t.State == event.InReview {
 			s.finish()
@@ -116,6 +114,7 @@ func (s *step) settle() {
 		s.drain()
 		s.judge()
 		s.revive()
+		s.listen()
 	case event.Waiting, event.Stalled:
 		s.drain()
 	case event.Queued, event.Blocked, event.Parked, event.InReview:

@@ -16,7 +16,7 @@ func (s *step) finished(in Finished) {
 	if !ok {
 		return // done already, by this supervisor or the one before
 	}
-	round := s.facts(a, in)
+	round, seen := s.facts(a, in)
 	errText := ""
 	if in.Failure != nil {
 		errText = in.Failure.Text
@@ -41,6 +41,8 @@ func (s *step) finished(in Finished) {
 		if s.t.State == event.Waiting && s.t.Request != nil && s.t.Request.Request == a.Request && in.Failure == nil {
 			s.closeRequest("answered")
 		}
+	case event.ActProbe:
+		s.probed(a, seen, in.Failure)
 	case event.ActCheck:
 		s.checked(round, in.Failure)
 	case event.ActPublish:
@@ -60,8 +62,7 @@ func (s *step) finished(in Finished) {
 
 // facts writes what an action found out or made true: these kinds and no others, since what follows from them is
 // decided here. Nor is a round written here: whether it counts is a decision.
-func (s *step) facts(a event.Action, in Finished) *event.RoundFinished {
-	var round *event.RoundFinished
+func (s *step) facts(a event.Action, in Finished) (round *event.RoundFinished, seen *event.AgentProbed) {
 	for _, f := range in.Facts {
 		switch f := f.(type) {
 		case event.RoundFinished:
@@ -75,13 +76,16 @@ func (s *step) facts(a event.Action, in Finished) *event.RoundFinished {
 			if a.Gen == s.t.Gen && s.t.Agent.Live {
 				s.emitGen(a.Gen, f)
 			}
+		case event.AgentProbed:
+			s.emitGen(a.Gen, f)
+			seen = &f
 		case event.MessageMoved:
 			s.messageFact(f)
 		case event.WorktreeReady, event.WorktreeRemoved, event.WorkPublished, event.WorkKept, event.TaskRemoved, event.UsageRecorded:
 			s.emitGen(a.Gen, f)
 		}
 	}
-	return round
+	return round, seen
 }
 
 // messageFact is what a look at the world proved about a message.
@@ -281,7 +285,8 @@ func (s *step) shelved() {
 }
 
 // due takes a deadline that has passed. It is gone, whatever follows.
-func (s *step) due(name event.DeadlineName) {
+func (s *step) due(in Due) {
+	name := in.Name
 	d, ok := s.t.Deadline(name)
 	if !ok || d.At.After(s.now) {
 		return
@@ -311,10 +316,10 @@ func (s *step) due(name event.DeadlineName) {
 		}
 	case event.DeadlineAck:
 		s.ackDue()
+	case event.DeadlineSilence:
+		s.quiet(in)
 	case event.DeadlineStall:
-		if s.t.State == event.Stalled {
-			s.park(ruleStallEnd, ReasonSilent, s.t.Detail)
-		}
+		s.stage()
 	case event.DeadlineReview:
 		s.park(ruleReviewEnd, ReasonReview, "")
 	case event.DeadlineKeep:

@@ -60,19 +60,19 @@ type Failure struct {
 }
 
 // Due says that a deadline has passed.
-type Due struct{ Name event.DeadlineName }
+type Due struct {
+	Name event.DeadlineName
+	// With DeadlineSilence: how long nothing was heard of the agent by the supervisor's own clock, which stands still
+	// while the host sleeps, and whether most of the fleet's agents are silent.
+	Quiet time.Duration
+	Most  bool
+}
 
 // Slept says that the host was suspended for so long: durations move, instants do not.
 type Slept struct{ Gap time.Duration }
 
 // Shelve takes the agent down with the fleet.
 type Shelve struct{}
-
-// Silent says that nothing was heard of a working agent for too long.
-type Silent struct {
-	Since time.Time
-	Until time.Time // when the last stage of the reaction ends
-}
 
 // Reviewed is the end of a review.
 type Reviewed struct{}
@@ -85,5 +85,4 @@ func (Finished) input() {}
 func (Due) input()      {}
 func (Slept) input()    {}
 func (Shelve) input()   {}
-func (Silent) input()   {}
 func (Reviewed) input() {}

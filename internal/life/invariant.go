@@ -159,7 +159,8 @@ func judgeProgress(t Task) string {
 	case event.Starting:
 		ok = doing(event.ActStart, event.ActEnd) || has(event.DeadlineRestart, event.DeadlineFirstRecord) && t.Next+t.Agent.Why != "" || ends && len(t.Open) > 0
 	case event.Working:
-		ok = len(t.Open) > 0 || t.Agent.Live && !t.Stopping
+		_, heard := t.Deadline(event.DeadlineSilence)
+		ok = len(t.Open) > 0 || t.Agent.Live && !t.Stopping && (heard || !Heeded(t))
 	case event.Waiting:
 		ok = has(event.DeadlineWaiting) || ends && len(t.Open) > 0
 	case event.Stalled:

@@ -50,7 +50,12 @@ var scenes = []func(*world){
 	func(w *world) { w.work(); w.says(event.RecordIdle) },
 	func(w *world) { w.work(); w.asks("r1") },
 	func(w *world) { w.work(); w.errs(event.ErrorOverloaded) },
-	func(w *world) { w.work(); w.do(Silent{Since: w.now, Until: w.now.Add(time.Hour)}) },
+	func(w *world) {
+		w.work()
+		w.quiet = 10 * time.Minute
+		w.advance(10 * time.Minute)
+		w.finishIf(event.ActProbe, event.AgentProbed{})
+	},
 	func(w *world) { w.work(); w.exit(event.CauseOwn, 1) },
 	func(w *world) { w.work(); w.says(event.RecordIdle); w.finishIf(event.ActCheck, green("x")) },
 	func(w *world) { w.work(); w.says(event.RecordIdle); w.finishIf(event.ActCheck, red("x", "no")) },
@@ -157,6 +162,8 @@ func someFacts(rt *rapid.T, a event.Action) []event.Payload {
 		if rapid.Bool().Draw(rt, "status known") {
 			return []event.Payload{event.AgentExited{Cause: event.CauseEnded, Known: true}}
 		}
+	case event.ActProbe:
+		return []event.Payload{event.AgentProbed{Tool: pick(rt, []string{"", "Bash"}, "tool"), Evidence: "/e"}}
 	case event.ActAnswer, event.ActInterrupt, event.ActClose:
 	}
 	return nil
@@ -244,7 +251,7 @@ func (w *world) someHostility(rt *rapid.T) {
 	case 1:
 		w.do(Due{Name: pick(rt, []event.DeadlineName{
 			event.DeadlineTimeout, event.DeadlineFirstRecord, event.DeadlineRestart, event.DeadlineWaiting, event.DeadlineAPIRetry,
-			event.DeadlineAck, event.DeadlineStall, event.DeadlineReview, event.DeadlineKeep, "strange",
+			event.DeadlineAck, event.DeadlineSilence, event.DeadlineStall, event.DeadlineReview, event.DeadlineKeep, "strange",
 		}, "deadline")})
 	case 2:
 		w.someRecord(rt, w.task.Gen+pick(rt, []int{-1, 1}, "gen"))
@@ -257,8 +264,13 @@ func (w *world) someHostility(rt *rapid.T) {
 	case 6:
 		w.do(Shelve{})
 	case 7:
-		since := w.now.Add(-10 * time.Minute)
-		w.do(Silent{Since: since, Until: w.now.Add(pick(rt, []time.Duration{-time.Minute, 10 * time.Minute}, "until"))})
+		if d, ok := w.task.Deadline(event.DeadlineSilence); ok && d.At.After(w.now) {
+			w.now = d.At
+		}
+		w.do(Due{
+			Name: event.DeadlineSilence, Quiet: pick(rt, []time.Duration{-time.Minute, time.Minute, 10 * time.Minute, time.Hour}, "quiet"),
+			Most: rapid.Bool().Draw(rt, "most"),
+		})
 	case 8:
 		w.do(Slept{Gap: pick(rt, []time.Duration{-time.Hour, time.Second, 6 * time.Hour}, "gap")})
 	case 9:
@@ -319,6 +331,8 @@ func (w *world) dullOutcome(a event.Action, good bool) {
 		in.Facts = []event.Payload{red(fmt.Sprint(len(w.log)), "no")}
 	case event.ActPublish:
 		in.Facts = []event.Payload{publishedFact()}
+	case event.ActProbe:
+		in.Facts = []event.Payload{event.AgentProbed{}}
 	default:
 	}
 	w.do(in)

@@ -79,7 +79,12 @@ var rows = []struct {
 	}},
 	{name: "an agent that stays silent parks", rule: ruleStallEnd, to: event.Parked, reason: ReasonSilent, run: func(w *world) {
 		w.work().silence()
-		w.advance(20 * time.Minute)
+		w.advance(4 * time.Minute) // told, interrupted
+		w.finish(event.ActInterrupt)
+		w.finish(event.ActEnd)
+		w.finish(event.ActStart, launchedFact(2))
+		w.says(event.RecordWorking)
+		w.silence()
 	}},
 	{name: "an error of the service rests the task", rule: ruleAPIError, to: event.Limited, reason: event.Reason(event.ErrorOverloaded), run: func(w *world) {
 		w.work().errs(event.ErrorOverloaded)
@@ -197,10 +202,13 @@ func (w *world) schedule(dependency event.State) {
 	}
 }
 
-func (w *world) silence() {
+// silence goes to a stalled agent.
+func (w *world) silence() *world {
 	w.t.Helper()
+	w.quiet = 10 * time.Minute
 	w.advance(10 * time.Minute)
-	w.do(Silent{Since: w.now.Add(-10 * time.Minute), Until: w.now.Add(20 * time.Minute)})
+	w.finish(event.ActProbe, event.AgentProbed{Evidence: "/evidence"})
+	return w
 }
 
 // review goes to work in review, its agent gone.

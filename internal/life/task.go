@@ -48,6 +48,11 @@ type Task struct {
 	Granted string `json:"granted,omitempty"`
 	Rounds  Rounds `json:"rounds"`
 
+	// Stage is the newest stage of the reaction to an agent's silence; "" if it was heard of since, or ended a turn.
+	Stage event.Stage `json:"stage,omitempty"`
+	// Doubted tells that its silence was put down to the whole fleet's once.
+	Doubted bool `json:"doubted,omitempty"`
+
 	Published *event.WorkPublished `json:"published,omitempty"`
 	Kept      []string             `json:"kept,omitempty"` // refs, oldest first
 	Usage     []Usage              `json:"usage,omitempty"`

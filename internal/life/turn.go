@@ -353,15 +353,3 @@ func exitText(in Exited) string {
 	}
 	return fmt.Sprintf("the agent exited with status %d", in.Exit)
 }
-
-// silent takes the finding that a working agent has not been heard of for too long.
-func (s *step) silent(in Silent) {
-	if s.t.State != event.Working || !s.t.Agent.Live {
-		return
-	}
-	if s.t.Agent.Turn == TurnIdle && (s.t.Agent.Fresh || len(s.t.Open) > 0 || s.messageWaits()) {
-		return // something is going to be done; an idle agent for whom nothing is would stay idle for ever
-	}
-	s.move(ruleSilent, ReasonSilent, "nothing was heard since "+in.Since.UTC().Format(time.RFC3339))
-	s.setDeadline(event.DeadlineStall, in.Until, false)
-}

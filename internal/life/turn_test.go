@@ -298,28 +298,6 @@ func TestLimitedAgentThatAsksHasGoneOn(t *testing.T) {
 	}
 }
 
-func TestIdleAgentForWhomNothingIsDoneParks(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t).prepare().launch()
-	w.says(event.RecordIdle) // its first prompt was lost
-	w.want(event.Working, "").silence()
-	w.want(event.Stalled, ReasonSilent).advance(20 * time.Minute)
-	w.want(event.Parked, ReasonSilent)
-}
-
-func TestIdleAgentThatIsBeingLookedAfterIsNotSilent(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t).work()
-	w.tell()
-	w.finish(event.ActDeliver)
-	w.says(event.RecordIdle)
-	w.do(Silent{Since: w.now, Until: w.now.Add(time.Minute)})
-	w.want(event.Working, "")
-	w = newWorld(t).work().endTurn()
-	w.do(Silent{Since: w.now, Until: w.now.Add(time.Minute)})
-	w.want(event.Checking, "")
-}
-
 func TestBackgroundWorkIsWork(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).work()

@@ -23,8 +23,8 @@ import (
 var walkFull = flag.Bool("walk.full", false, "walk with all bounds, which takes minutes")
 
 // left is what may still come from outside, so that the walk ends: people write so many messages, the agent asks so
-// many questions and meets so many limits. All else may come any number of times.
-type left struct{ messages, questions, limits int8 }
+// many questions, meets so many limits and is found silent so often. All else may come any number of times.
+type left struct{ messages, questions, limits, silences int8 }
 
 // place is a state of the walk.
 type place struct {
@@ -96,23 +96,37 @@ func write(name string, payloads ...func(*place) event.Payload) move {
 func (p *place) moves(errands bool) []move {
 	var out []move
 	for _, a := range p.task.Open {
-		out = append(out, outcomes(p.task, a)...)
+		all := outcomes(p.task, a)
+		if a.Kind == event.ActProbe {
+			all[0].do = spend(all[0].do, left{silences: 1})
+			if p.left.silences <= 0 {
+				all = all[1:]
+			}
+		}
+		out = append(out, all...)
 	}
 	for _, d := range p.task.Deadlines {
-		out = append(out, move{"due " + string(d.Name), both, func(p *place) string {
-			if d.At.After(p.now) {
-				p.now = d.At
+		due := func(name string, in Due) {
+			out = append(out, move{name, both, func(p *place) string {
+				if d.At.After(p.now) {
+					p.now = d.At
+				}
+				return p.take(in)
+			}})
+		}
+		due("due "+string(d.Name), Due{Name: d.Name, Quiet: 10 * time.Minute})
+		if d.Name == event.DeadlineSilence {
+			if p.left.silences > 0 {
+				due("due silence, like most others'", Due{Name: d.Name, Quiet: 10 * time.Minute, Most: true})
 			}
-			return p.take(Due{Name: d.Name})
-		}})
+			due("due silence, and it was heard of", Due{Name: d.Name})
+		}
 	}
 	out = append(out, p.schedules()...)
 	out = append(out, p.records()...)
 	out = append(out, p.exits()...)
 	out = append(out, p.verbs(errands)...)
-	if s := p.task.State; s == event.Working && p.task.Agent.Live {
-		out = append(out, input("silence", never, func(p *place) Input { return Silent{Since: p.now, Until: p.now.Add(10 * time.Minute)} }))
-	} else if s == event.InReview {
+	if p.task.State == event.InReview {
 		out = append(out, input("reviewed", never, func(*place) Input { return Reviewed{} }))
 	}
 	if slices.Contains(running, p.task.State) && !p.task.Shelved {
@@ -228,6 +242,7 @@ func spend(do func(*place) string, cost left) func(*place) string {
 		p.left.messages -= cost.messages
 		p.left.questions -= cost.questions
 		p.left.limits -= cost.limits
+		p.left.silences -= cost.silences
 		return do(p)
 	}
 }
@@ -370,6 +385,10 @@ func outcomes(t Task, a event.Action) []move {
 	case event.ActRemove:
 		end("works", good, nil, event.WorktreeRemoved{}, event.TaskRemoved{})
 		fails(bad, FailAgain)
+	case event.ActProbe:
+		end("shows nothing", good, nil, event.AgentProbed{Evidence: "/e"})
+		end("shows a tool", good, nil, event.AgentProbed{Tool: "Bash"})
+		fails(bad, FailAgain)
 	case event.ActAnswer, event.ActInterrupt, event.ActClose:
 		end("works", good, nil)
 		fails(bad, FailAgain)
@@ -408,7 +427,7 @@ func (p *place) key() []byte {
 	p.keyOpen(&k)
 	ends := (t.Stopping || t.Shelved) && t.State != event.Publishing // and no deadline changes that
 	for _, d := range t.Deadlines {
-		if !ends {
+		if !ends && d.Name != event.DeadlineSilence { // which stands wherever it means anything
 			k.words(string(d.Name))
 		}
 	}
@@ -416,7 +435,7 @@ func (p *place) key() []byte {
 		return k.b
 	}
 	k.flags(t.DepsMet, t.Request != nil, t.Gen > 0)
-	k.nums(t.APIErrors, int(p.left.messages), int(p.left.questions), int(p.left.limits))
+	k.nums(t.APIErrors, int(p.left.messages), int(p.left.questions), int(p.left.limits), int(p.left.silences))
 	quiet := slices.Contains([]event.State{event.Queued, event.Blocked, event.Preparing, event.Parked, event.InReview}, t.State)
 	if !quiet { // else the next generation begins with a clean sheet
 		k.words(string(t.Agent.Turn))
@@ -438,6 +457,8 @@ func (p *place) key() []byte {
 		k.flags(t.Agent.Fresh)
 		k.words(class(t.Agent.Why))
 	}
+	k.words(string(t.Stage))
+	k.flags(t.Doubted)
 	p.keyMessages(&k)
 	return k.b
 }
@@ -658,7 +679,7 @@ func walkSpec(change ...func(*event.Spec)) place {
 	}
 	return place{
 		task: Apply(Task{}, event.Event{Seq: 1, Time: dawn, Task: "t1", Data: event.DispatchRequested{Spec: spec, Prompt: "fix it"}}),
-		now:  dawn, left: left{messages: 2, questions: 1, limits: 1},
+		now:  dawn, left: left{messages: 2, questions: 1, limits: 1, silences: 1},
 	}
 }
 
@@ -671,8 +692,9 @@ var walks = []struct {
 	errands                   bool
 }{
 	{"short", left{}, 2, 1, 1, false},
-	{"errands", left{1, 0, 0}, 2, 1, 1, true},
-	{"far", left{2, 1, 1}, 2, 2, 2, false},
+	{"silence", left{0, 0, 0, 2}, 2, 1, 1, false},
+	{"errands", left{1, 0, 0, 0}, 2, 1, 1, true},
+	{"far", left{2, 1, 1, 0}, 2, 2, 2, false},
 }
 
 var kinds = map[string]func(*event.Spec){
@@ -736,7 +758,7 @@ func TestTheWalkKnowsTheWholeTask(t *testing.T) {
 	for _, c := range []struct {
 		of   any
 		want int
-	}{{Task{}, 36}, {Agent{}, 15}, {Message{}, 4}, {Rounds{}, 4}, {Deadline{}, 3}} {
+	}{{Task{}, 38}, {Agent{}, 15}, {Message{}, 4}, {Rounds{}, 4}, {Deadline{}, 3}} {
 		if n := reflect.TypeOf(c.of).NumField(); n != c.want {
 			t.Errorf("%T has %d fields, not %d: does anything depend on the new one? Then it belongs into place.key", c.of, n, c.want)
 		}

@@ -24,6 +24,8 @@ type world struct {
 	now     time.Time
 	log     []event.Event
 	actions []event.Action
+	quiet   time.Duration // what whoever listens says when DeadlineSilence passes; 0 is an agent that was just heard of
+	most    bool          // and of the others
 }
 
 var dawn = time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC)
@@ -40,6 +42,7 @@ func testSpec() event.Spec {
 		Name: "fix", Slug: "fix", Summary: "fix it", Repo: "/repo", Base: "main", Agent: "some", Kind: "some",
 		Traits: hooked, Publish: event.PublishBranch, Checks: []event.Check{{Name: "test", Run: "make test", Timeout: time.Minute}},
 		Attempts: 3, Respawns: 20, Rounds: 5, Timeout: 3 * time.Hour, WaitLimit: 15 * time.Minute, Keep: 24 * time.Hour,
+		Silence: 10 * time.Minute, SilenceInTool: time.Hour,
 	}
 }
 
@@ -162,7 +165,7 @@ func (w *world) advance(d time.Duration) {
 		if first.At.After(w.now) {
 			w.now = first.At
 		}
-		w.do(Due{Name: first.Name})
+		w.do(Due{Name: first.Name, Quiet: w.quiet, Most: w.most})
 	}
 	w.t.Fatalf("deadlines without end: %s", asJSON(w.task.Deadlines))
 }

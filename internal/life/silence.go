@@ -1,0 +1,122 @@
+package life
+
+import (
+	"fmt"
+	"time"
+
+	"muster/internal/event"
+)
+
+// probePause is how long after a look that failed the next one follows: a failed look says nothing of the agent.
+const probePause = time.Minute
+
+// stagesInSilence is into how many stages the first silence is divided: with the built-in 10 minutes each stage of the
+// reaction has 2 minutes to show an effect.
+const stagesInSilence = 5
+
+// listen sets the deadline by which a working agent should have been heard of. It is not moved by what the agent says:
+// when it passes, whoever has listened tells how long it was quiet.
+func (s *step) listen() {
+	if _, set := s.t.Deadline(event.DeadlineSilence); !set && s.t.State == event.Working && Heeded(s.t) && !s.open(event.ActProbe) {
+		s.setDeadline(event.DeadlineSilence, s.now.Add(s.t.Spec.Silence), false)
+	}
+}
+
+// Heeded tells whether the silence of the task's agent means anything: it runs, and its kind promises records or it has
+// written one of its own (design section 3).
+func Heeded(t Task) bool {
+	return t.Spec.Silence > 0 && t.Agent.Live && (t.Spec.Traits.FirstRecord > 0 || t.Agent.Seen)
+}
+
+// quiet takes the deadline by which something should have been heard.
+func (s *step) quiet(in Due) {
+	switch {
+	case s.t.State != event.Working || !Heeded(s.t) || s.open(event.ActProbe) || s.attended():
+		// settle listens again where there is something to be heard
+	case in.Quiet < s.t.Spec.Silence:
+		s.setDeadline(event.DeadlineSilence, s.now.Add(s.t.Spec.Silence-in.Quiet), false)
+	case in.Most && !s.t.Doubted:
+		s.emit(event.SilenceDoubted{Quiet: in.Quiet})
+		s.setDeadline(event.DeadlineSilence, s.now.Add(s.t.Spec.Silence), false)
+	default:
+		s.act(event.Action{Kind: event.ActProbe, Quiet: in.Quiet})
+	}
+}
+
+// attended tells whether an idle agent has something to come. One for whom nothing is going to be done would stay idle
+// for ever.
+func (s *step) attended() bool {
+	return s.t.Agent.Turn == TurnIdle && (s.t.Agent.Fresh || len(s.t.Open) > 0 || s.messageWaits())
+}
+
+// probed takes what a look at a silent agent showed.
+func (s *step) probed(a event.Action, seen *event.AgentProbed, f *Failure) {
+	if s.t.State != event.Working || !s.t.Agent.Live || a.Gen != s.t.Gen || s.attended() {
+		return
+	}
+	if f != nil || seen == nil {
+		s.setDeadline(event.DeadlineSilence, s.now.Add(probePause), false)
+		return
+	}
+	if left := s.t.Spec.SilenceInTool - a.Quiet; seen.Tool != "" && left > 0 {
+		s.setDeadline(event.DeadlineSilence, s.now.Add(min(left, s.t.Spec.Silence)), false)
+		return
+	}
+	text := "nothing was heard for " + a.Quiet.Round(time.Second).String()
+	if seen.Tool != "" {
+		text += fmt.Sprintf(", and its tool %s has not ended", seen.Tool)
+	}
+	if seen.Evidence != "" {
+		text += "; its screen is kept in " + seen.Evidence
+	}
+	s.move(ruleSilent, ReasonSilent, text)
+	s.stage()
+}
+
+// stage takes the next stage of the reaction to silence; each is taken once, until the agent is heard of again.
+func (s *step) stage() {
+	if s.t.State != event.Stalled {
+		return
+	}
+	switch next := s.nextStage(); next {
+	case event.StageNudge:
+		s.emit(event.StallStaged{Stage: next})
+		s.emit(event.MessageQueued{Message: s.nextMessage(), Why: event.WhyNudge, Text: "Nothing was heard of you for a while. If you still work, go on. If something hangs, end it and go on another way."})
+		s.nextStageIn()
+	case event.StageInterrupt:
+		s.emit(event.StallStaged{Stage: next})
+		s.act(event.Action{Kind: event.ActInterrupt})
+		s.nextStageIn()
+	case event.StageRestart:
+		s.emit(event.StallStaged{Stage: next})
+		s.relaunch(event.WhyStall, s.t.Detail)
+	default:
+		s.park(ruleStallEnd, ReasonSilent, s.t.Detail)
+	}
+}
+
+func (s *step) nextStageIn() {
+	s.setDeadline(event.DeadlineStall, s.now.Add(s.t.Spec.Silence/stagesInSilence), false)
+}
+
+// nextStage is the first stage that was not taken and can have an effect; "" if none is left. What ends with its turn
+// cannot be told anything, and an interrupt would be its end.
+func (s *step) nextStage() event.Stage {
+	traits := s.t.Spec.Traits
+	switch s.t.Stage {
+	case "":
+		if !s.messageWaits() && (traits.Door == event.DoorMailbox || s.doorOpen()) { // a message that waits says enough
+			return event.StageNudge
+		}
+		fallthrough
+	case event.StageNudge:
+		if !traits.ExitIsTurn && !s.open(event.ActInterrupt) {
+			return event.StageInterrupt
+		}
+		fallthrough
+	case event.StageInterrupt:
+		return event.StageRestart
+	case event.StageRestart:
+	}
+	return ""
+}
