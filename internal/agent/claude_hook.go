@@ -233,8 +233,7 @@ func (s *hookState) ended() {
 
 // toolEnded tells the end of a tool, and after an edit runs the checks that want it.
 func (s *hookState) toolEnded(ctx context.Context) {
-	r := s.tool(event.RecordWorking)
-	r.Request = s.closeRequest()
+	r := event.Record{State: event.RecordWorking, ToolUseID: s.in.ToolUseID, Request: s.closeRequest()}
 	s.goesOn(r)
 	if s.Event == "PostToolUse" && isEdit(s.in.ToolName) {
 		s.checkEdit(ctx)

@@ -120,6 +120,7 @@ func (d dispatcher) spec(cfg config.Config, o order) (event.Spec, error) {
 		Publish: cfg.Task.Publish, Checks: cfg.Checks, Setup: cfg.Workspace.Setup, Copy: cfg.Workspace.Copy,
 		Priority: cfg.Task.Priority, Attempts: cfg.Task.Attempts, Respawns: cfg.Task.Respawns, Rounds: cfg.Task.Rounds,
 		Timeout: cfg.Task.Timeout, WaitLimit: cfg.Task.WaitLimit, Keep: cfg.Task.Keep,
+		Silence: cfg.Task.Silence, SilenceInTool: cfg.Task.SilenceInTool,
 	}
 	spec.Name = first(clean(opt.Name, 100), clean(spec.Summary, 60), "task")
 	spec.Slug = home.Slug(spec.Name)

@@ -74,6 +74,16 @@ func tellAgent(e event.Event) (string, bool) {
 		return "the agent reported " + recordText(p.Record), true
 	case event.AgentExited:
 		return "the agent " + exitText(p.Cause, p.Exit, p.Signal, p.Known), true
+	case event.AgentProbed:
+		text := "no tool call is open"
+		if p.Tool != "" {
+			text = "its tool " + p.Tool + " has not ended"
+		}
+		return fmt.Sprintf("a look at the silent agent: %s; its screen is kept in %s", text, p.Evidence), true
+	case event.SilenceDoubted:
+		return fmt.Sprintf("silent for %s, like most of the fleet: that says more about the machine or the network than about the agent, and is not held against it this time", short(p.Quiet)), true
+	case event.StallStaged:
+		return "stage of the reaction to its silence: " + string(p.Stage), true
 	case event.RecordRefused:
 		return fmt.Sprintf("not obeyed, from its %s file: %s", first(p.Source, "status"), p.Why), true
 	case event.RequestOpened:
@@ -179,6 +189,7 @@ func whyText(w event.Why) string {
 		event.WhyFirst: "the first", event.WhyCrash: "the one before crashed", event.WhySilent: "the one before never reported",
 		event.WhyStall: "the one before stood still", event.WhyFeedback: "checks failed", event.WhyMessage: "there is a message for it",
 		event.WhyLost: "tmux or the machine went away", event.WhyRetry: "a person brought it back", event.WhyAPI: "the model's service failed",
+		event.WhyNudge: "it was silent",
 	}[w]
 	if !ok {
 		return string(w)
@@ -315,6 +326,8 @@ func actionText(a event.Action) string {
 		return strings.TrimSpace("answer the request: " + string(a.Decision))
 	case event.ActInterrupt:
 		return "interrupt the agent's turn"
+	case event.ActProbe:
+		return fmt.Sprintf("look at the agent, of whom nothing was heard for %s", short(a.Quiet))
 	case event.ActEnd:
 		return "end everything that the agent started"
 	case event.ActCheck:

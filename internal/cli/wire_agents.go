@@ -17,6 +17,7 @@ import (
 	"muster/internal/launch"
 	"muster/internal/life"
 	"muster/internal/mail"
+	"muster/internal/status"
 )
 
 // agents plugs the kinds of agents into fleet.Agents.
@@ -137,7 +138,9 @@ func goOn(o fleet.Order) string {
 		return "Go on with your task."
 	case event.WhyAPI:
 		return "Your last turn ended by an error of the service. Go on where you stopped."
-	case event.WhyFirst, event.WhyCrash, event.WhySilent, event.WhyStall, event.WhyLost, event.WhyRetry:
+	case event.WhyStall:
+		return "Nothing was heard of you for a long time, so you were started again in the same worktree. Look at what is there, then go on where you stopped; what hung before may hang again."
+	case event.WhyFirst, event.WhyCrash, event.WhySilent, event.WhyLost, event.WhyRetry, event.WhyNudge:
 	}
 	return "You were interrupted and started again in the same worktree. Look at what is there, then go on where you stopped."
 }
@@ -243,6 +246,11 @@ func (a agents) Look(_ context.Context, t life.Task, gen int, id event.MessageID
 // Answer implements fleet.Agents.
 func (a agents) Answer(_ context.Context, t life.Task, act event.Action) error {
 	return a.box(t, t.Gen).Answer(mail.Answer{Request: act.Request, Decision: string(act.Decision), Text: act.Text})
+}
+
+// OpenTool implements fleet.Agents.
+func (a agents) OpenTool(_ context.Context, t life.Task) (string, error) {
+	return status.OpenTool(a.home.StatusFile(t.ID, t.Gen))
 }
 
 // Retire implements fleet.Agents: the status file of an ended generation is put with its other files.

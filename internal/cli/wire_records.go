@@ -53,7 +53,7 @@ func (r *records) handOn(ctx context.Context, b status.Batch) {
 func batch(b status.Batch) fleet.Batch {
 	return fleet.Batch{
 		Task: b.Source.Task, Gen: b.Source.Gen, Source: b.Source.Name, Key: key(b.Source), Offset: b.Offset,
-		Records: b.Records, Refused: b.Rejected,
+		Records: b.Records, Refused: b.Rejected, Grew: b.Grew > 0,
 	}
 }
 

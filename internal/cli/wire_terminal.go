@@ -112,6 +112,12 @@ func (t *terminal) ExitStatus(ctx context.Context, id string) (exit, signal int,
 	return exit, signal, known, translate(err)
 }
 
+// Screen implements fleet.Terminal.
+func (t *terminal) Screen(ctx context.Context, id string) (string, error) {
+	text, err := t.current().Capture(ctx, tmux.PaneID(id), 0)
+	return text, translate(err)
+}
+
 // Paste implements fleet.Terminal.
 func (t *terminal) Paste(ctx context.Context, id, text string) error {
 	return translate(t.current().Paste(ctx, tmux.PaneID(id), text))

@@ -39,6 +39,9 @@ type Task struct {
 	Priority  int           // higher goes first
 	Keep      time.Duration // how long a finished session keeps its last screen
 	WaitLimit time.Duration // how long a permission request or a question stays open
+	// Silence is how long a working agent may say nothing before it is looked at; SilenceInTool how long while a tool
+	// call is open.
+	Silence, SilenceInTool time.Duration
 }
 
 // Workspace says what a new worktree needs.
@@ -75,6 +78,7 @@ func Default() Config {
 		Task: Task{
 			Agent: kindClaude, Publish: event.PublishBranch, Timeout: 3 * time.Hour,
 			Attempts: 3, Rounds: 5, Respawns: 20, Keep: 24 * time.Hour, WaitLimit: 15 * time.Minute,
+			Silence: 10 * time.Minute, SilenceInTool: time.Hour,
 		},
 		Agents: map[string]Agent{},
 		Fleet:  Fleet{MinFreeMemory: 512 << 20, MinFreeDisk: 1 << 30, Wait: 15 * time.Minute},

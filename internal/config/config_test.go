@@ -28,6 +28,8 @@ respawns = 7
 priority = -2
 keep = "2d"
 wait_limit = "5m"
+silence = "20m"
+silence_in_tool = "2h"
 [checks]
 build = { run = "go build ./...", on = "edit" }
 test = { run = "go test ./...", timeout = "20m" }
@@ -53,6 +55,7 @@ func TestTheContractsExampleIsUnderstood(t *testing.T) {
 	want := Task{
 		Agent: "claude", Base: "main", Publish: event.PublishBranch, Timeout: 3 * time.Hour, Attempts: 3, Rounds: 5,
 		Respawns: 7, Priority: -2, Keep: 48 * time.Hour, WaitLimit: 5 * time.Minute,
+		Silence: 20 * time.Minute, SilenceInTool: 2 * time.Hour,
 	}
 	if d := cmp.Diff(want, c.Task); d != "" {
 		t.Errorf("task (-want +got):\n%s", d)

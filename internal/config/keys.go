@@ -101,6 +101,16 @@ func taskKeys() []key {
 			doc:   "How long a permission request or a question stays open before the task is parked.",
 			field: func(d *draft, _ string) any { return &d.Task.WaitLimit },
 		},
+		{
+			path: "task.silence", kind: kindDuration, min: second, def: `"10m"`,
+			doc:   "How long a working agent may say nothing; then it is looked at, nudged, interrupted, started again, and at last parked.",
+			field: func(d *draft, _ string) any { return &d.Task.Silence },
+		},
+		{
+			path: "task.silence_in_tool", kind: kindDuration, min: second, def: `"1h"`,
+			doc:   "The same while one of its tool calls is open: a long build is no stall.",
+			field: func(d *draft, _ string) any { return &d.Task.SilenceInTool },
+		},
 	}
 }
 

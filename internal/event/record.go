@@ -75,7 +75,7 @@ type Record struct {
 	Note string `json:"note,omitempty"`
 	// Tool is the tool in use or asked for.
 	Tool string `json:"tool,omitempty"`
-	// ToolUseID pairs the begin and end of one use of a tool.
+	// ToolUseID pairs the begin and end of one use of a tool: the record that ends it names no tool.
 	ToolUseID string `json:"tool_use_id,omitempty"`
 	// SessionID is the agent's conversation; a record of another one is never obeyed.
 	SessionID string `json:"session_id,omitempty"`

@@ -52,6 +52,8 @@ func (s *Supervisor) act(ctx context.Context, t life.Task, j job) result {
 		return done(s.Agents.Answer(ctx, t, a))
 	case event.ActInterrupt:
 		return s.interrupt(ctx, t)
+	case event.ActProbe:
+		return s.probe(ctx, t, a)
 	case event.ActEnd:
 		return s.end(ctx, t)
 	case event.ActCheck:

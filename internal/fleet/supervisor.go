@@ -54,6 +54,7 @@ type Supervisor struct {
 	prologue []event.Payload // what the first turn says of this supervisor
 	lastWall time.Time
 	lastMono time.Duration
+	ears     ears
 	ready    chan struct{}
 }
 
@@ -114,6 +115,7 @@ func (s *Supervisor) Serve(ctx context.Context) error {
 	defer s.jobs.wait()
 	defer stop()
 	s.lastWall, s.lastMono = wall(s.Now()), s.Mono()
+	s.ears = newEars(s.lastMono)
 	if err := s.adopt(work); err != nil {
 		return fmt.Errorf("adopt the fleet: %w", err)
 	}
@@ -183,6 +185,9 @@ func (s *Supervisor) push(id event.TaskID, in life.Input) {
 }
 
 func (s *Supervisor) takeBatch(b Batch) {
+	if b.Grew {
+		s.ears.heard(b.Task, b.Gen, s.Mono())
+	}
 	for _, why := range b.Refused {
 		s.push(b.Task, life.Refused{Gen: b.Gen, Source: b.Source, Why: why})
 	}
@@ -217,6 +222,7 @@ func (s *Supervisor) takeResult(r result) {
 	s.jobs.done(r.job)
 	switch {
 	case r.exited != nil:
+		s.ears.forget(r.job.task)
 		s.push(r.job.task, *r.exited)
 	case r.wait.PID != 0:
 		s.Machine.Watch(r.wait, jobToken{task: r.job.task, action: r.job.action})

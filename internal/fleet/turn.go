@@ -13,7 +13,7 @@ import (
 func (s *Supervisor) turn(ctx context.Context) (next time.Time, err error) {
 	now, mono := s.Now(), s.Mono()
 	gap := s.gap(now, mono)
-	d := &decision{s: s, now: now, gate: s.Machine.Gate()}
+	d := &decision{s: s, now: now, mono: mono, gate: s.Machine.Gate()}
 	err = s.Log.Update(ctx, false, func(tx Tx) error {
 		d.reset(tx)
 		return d.run(s.pending, gap)
@@ -33,6 +33,7 @@ func (s *Supervisor) turn(ctx context.Context) (next time.Time, err error) {
 		s.Point("outcome")
 	}
 	for _, l := range d.launched {
+		s.ears.heard(l.token.task, l.token.gen, mono)
 		s.Machine.Watch(l.process, l.token)
 	}
 	for _, t := range d.follow {
@@ -65,6 +66,7 @@ type decision struct {
 	s        *Supervisor
 	tx       Tx
 	now      time.Time
+	mono     time.Duration
 	gate     string
 	gateWas  string
 	mode     event.DownMode
@@ -89,7 +91,7 @@ type launchedAgent struct {
 }
 
 func (d *decision) reset(tx Tx) {
-	*d = decision{s: d.s, tx: tx, now: d.now, gate: d.gate, gateWas: d.s.gateWas, mode: d.s.mode}
+	*d = decision{s: d.s, tx: tx, now: d.now, mono: d.mono, gate: d.gate, gateWas: d.s.gateWas, mode: d.s.mode}
 }
 
 func (d *decision) run(pending []item, gap time.Duration) error {
@@ -120,7 +122,7 @@ func (d *decision) run(pending []item, gap time.Duration) error {
 		}
 	}
 	for _, due := range d.tx.Due(d.now) {
-		if err := d.decide(due.Task, life.Due{Name: due.Name}); err != nil {
+		if err := d.decide(due.Task, d.due(due)); err != nil {
 			return err
 		}
 	}

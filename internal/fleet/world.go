@@ -86,6 +86,8 @@ type Terminal interface {
 	Open(ctx context.Context, w Window) (Pane, error)
 	Panes(ctx context.Context) ([]Pane, error)
 	ExitStatus(ctx context.Context, pane string) (exit, signal int, known bool, err error)
+	// Screen is what stands on the pane now: evidence for people, never a verdict.
+	Screen(ctx context.Context, pane string) (string, error)
 	Paste(ctx context.Context, pane, text string) error
 	Keys(ctx context.Context, pane string, keys ...string) error
 	// Close ends a session; a session that is gone is fine.
@@ -157,6 +159,8 @@ type Agents interface {
 	Post(ctx context.Context, t life.Task, m Text) error
 	Look(ctx context.Context, t life.Task, gen int, m event.MessageID) (Trace, error)
 	Answer(ctx context.Context, t life.Task, a event.Action) error
+	// OpenTool names the tool call that the newest generation says has begun and not ended; "" if there is none.
+	OpenTool(ctx context.Context, t life.Task) (string, error)
 	// Retire is called when the generation's end is recorded.
 	Retire(ctx context.Context, t life.Task, gen int) error
 	Manners(t life.Task) Manners
@@ -199,6 +203,7 @@ type Batch struct {
 	Offset  int64
 	Records []event.Record
 	Refused []string
+	Grew    bool // the file did, be it by what says nothing of the agent's state
 }
 
 // Records are the status files, and the further files that agents write about themselves.

@@ -291,6 +291,9 @@ func (s *step) due(in Due) {
 	if !ok || d.At.After(s.now) {
 		return
 	}
+	if name == event.DeadlineSilence && !s.t.Stopping && !s.t.Shelved && s.quiet(in) {
+		return // it was moved, which is the rule: an agent that is well costs one event
+	}
 	s.clear(name)
 	if s.t.Stopping || s.t.Shelved && s.t.State != event.Publishing {
 		return // it ends anyhow
@@ -316,8 +319,6 @@ func (s *step) due(in Due) {
 		}
 	case event.DeadlineAck:
 		s.ackDue()
-	case event.DeadlineSilence:
-		s.quiet(in)
 	case event.DeadlineStall:
 		s.stage()
 	case event.DeadlineReview:

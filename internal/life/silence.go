@@ -28,19 +28,21 @@ func Heeded(t Task) bool {
 	return t.Spec.Silence > 0 && t.Agent.Live && (t.Spec.Traits.FirstRecord > 0 || t.Agent.Seen)
 }
 
-// quiet takes the deadline by which something should have been heard.
-func (s *step) quiet(in Due) {
+// quiet takes the deadline by which something should have been heard, and tells whether it was moved.
+func (s *step) quiet(in Due) (moved bool) {
 	switch {
 	case s.t.State != event.Working || !Heeded(s.t) || s.open(event.ActProbe) || s.attended():
-		// settle listens again where there is something to be heard
+		return false // settle listens again where there is something to be heard
 	case in.Quiet < s.t.Spec.Silence:
-		s.setDeadline(event.DeadlineSilence, s.now.Add(s.t.Spec.Silence-in.Quiet), false)
+		s.setDeadline(event.DeadlineSilence, s.now.Add(s.t.Spec.Silence-max(0, in.Quiet)), false)
 	case in.Most && !s.t.Doubted:
 		s.emit(event.SilenceDoubted{Quiet: in.Quiet})
 		s.setDeadline(event.DeadlineSilence, s.now.Add(s.t.Spec.Silence), false)
 	default:
 		s.act(event.Action{Kind: event.ActProbe, Quiet: in.Quiet})
+		return false
 	}
+	return true
 }
 
 // attended tells whether an idle agent has something to come. One for whom nothing is going to be done would stay idle

@@ -103,6 +103,13 @@ func (w *World) turn(p *proc, t life.Task) bool {
 	l := w.Luck
 	long := time.NewTimer(l.Span("a turn", p.who, 3*time.Minute))
 	defer long.Stop()
+	if !t.Spec.Traits.ExitIsTurn && l.Fault("the agent hangs", p.who, 20) {
+		long.Stop() // what hangs may hear an interrupt, or not
+		if l.Fault("the agent hears nothing any more", p.who, 500) {
+			<-p.end
+			return false
+		}
+	}
 	select {
 	case <-p.end:
 		return false

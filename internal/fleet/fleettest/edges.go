@@ -331,6 +331,26 @@ func (e *edges) Answer(ctx context.Context, t life.Task, a event.Action) error {
 	})
 }
 
+// OpenTool implements fleet.Agents.
+func (e *edges) OpenTool(ctx context.Context, t life.Task) (tool string, err error) {
+	err = e.act(ctx, "looking for an open tool", t.Spec.Name, func() error {
+		if e.w.Luck.Fault("a tool is open", t.Spec.Name, 200) {
+			tool = "Bash"
+		}
+		return nil
+	})
+	return tool, err
+}
+
+// Screen implements fleet.Terminal.
+func (e *edges) Screen(ctx context.Context, id string) (text string, err error) {
+	err = e.act(ctx, "looking at a screen", e.whose(id), func() error {
+		text = "a screen"
+		return nil
+	})
+	return text, err
+}
+
 // Retire implements fleet.Agents.
 func (e *edges) Retire(ctx context.Context, t life.Task, _ int) error {
 	return e.act(ctx, "putting files away", t.Spec.Name, func() error { return nil })

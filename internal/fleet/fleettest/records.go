@@ -136,7 +136,7 @@ func (e *edges) pump(t *tail) {
 		to := len(t.file.records)
 		b := fleet.Batch{
 			Task: t.key.task, Gen: t.key.gen, Source: t.key.source, Key: t.key.String(), Offset: int64(to),
-			Records: append([]event.Record(nil), t.file.records[t.at:to]...),
+			Records: append([]event.Record(nil), t.file.records[t.at:to]...), Grew: true,
 		}
 		if w.Luck.Fault("a line is no record", t.who, 5) {
 			b.Refused = []string{"not a record"}

@@ -1,0 +1,127 @@
+package e2e
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"muster/internal/event"
+	"muster/internal/life"
+)
+
+// listening makes tasks dispatched from now on heed a silence of two seconds, and of a minute within a tool.
+func (f *Fleet) listening() {
+	f.t.Helper()
+	f.write(f.repo+"/muster.toml", "[task]\nsilence = \"2s\"\nsilence_in_tool = \"1m\"\n")
+	f.git("add", "muster.toml")
+	f.git("commit", "-q", "-m", "listen")
+}
+
+// stages are the stages of the reaction to a task's silence, in their order.
+func (f *Fleet) stages(id event.TaskID) []event.Stage {
+	var out []event.Stage
+	for _, p := range payloads[event.StallStaged](f, id) {
+		out = append(out, p.Stage)
+	}
+	return out
+}
+
+func TestAnAgentThatHangsIsInterrupted(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.listening()
+	id := f.dispatch("write a.txt <<x\nawait-file never", "--check", "test=true")
+	f.until(id, "is interrupted", func(life.Task) bool { return slices.Contains(f.stages(id), event.StageInterrupt) })
+	got := f.reaches(id, event.Done)
+	if got.Gen != 1 || got.Attempt != 1 {
+		t.Errorf("generation %d, attempt %d: an interrupt was enough", got.Gen, got.Attempt)
+	}
+	probes := payloads[event.AgentProbed](f, id)
+	if len(probes) == 0 {
+		t.Fatal("it was never looked at")
+	}
+	if text, err := os.ReadFile(probes[0].Evidence); err != nil || !strings.Contains(string(text), "sim") {
+		t.Errorf("the evidence is %q (%v)", text, err)
+	}
+	if why := f.must("why", string(id)); !strings.Contains(why, "look at the agent") || !strings.Contains(why, "interrupt") {
+		t.Errorf("muster why does not explain it:\n%s", why)
+	}
+}
+
+func TestAnAgentThatHangsForGoodIsStartedAgainInItsConversation(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.listening()
+	id := f.dispatch("append a.txt one\nonce hang hard\nappend a.txt two\ndone", "--check", twoLines)
+	got := f.reaches(id, event.Done)
+	if got.Gen != 2 || got.Attempt != 2 {
+		t.Errorf("generation %d, attempt %d", got.Gen, got.Attempt)
+	}
+	if stages := f.stages(id); !slices.Equal(stages, []event.Stage{event.StageInterrupt, event.StageRestart}) {
+		t.Errorf("stages %v", stages)
+	}
+	if taken := f.takenUp(id); !slices.Equal(taken, []bool{false, true}) {
+		t.Errorf("its conversation was taken up as %v", taken)
+	}
+	f.oneAtATime(t)
+}
+
+func TestAnAgentThatStaysSilentIsParkedAndSaysWhy(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.listening()
+	id := f.dispatch("append a.txt one\nhang hard")
+	got := f.reaches(id, event.Parked)
+	if got.Reason != life.ReasonSilent || got.Gen != 2 || !strings.Contains(got.Detail, "screen is kept") {
+		t.Errorf("parked for %s (%s) in generation %d", got.Reason, got.Detail, got.Gen)
+	}
+	if kept, err := os.ReadFile(got.Worktree + "/a.txt"); err != nil || !strings.HasPrefix(string(kept), "one") {
+		t.Errorf("its work: %q, %v", kept, err)
+	}
+}
+
+func TestALongToolIsNoStall(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.listening()
+	id := f.dispatch("write a.txt <<x\ntool Bash 7s\ndone", "--check", "test=true")
+	f.reaches(id, event.Done)
+	if probes := payloads[event.AgentProbed](f, id); len(probes) == 0 || probes[0].Tool != "Bash" {
+		t.Errorf("looks: %+v", probes)
+	}
+	if stages := f.stages(id); len(stages) > 0 {
+		t.Errorf("stages %v", stages)
+	}
+}
+
+func TestAProgramThatSaysNothingIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.listening()
+	id := f.dispatchPrompt("wait", "--command", "sh -c 'sleep 5; echo x > a.txt'", "--check", "test=true")
+	f.reaches(id, event.Done)
+	if n := len(payloads[event.AgentProbed](f, id)); n > 0 {
+		t.Errorf("it was looked at %d times", n)
+	}
+}
+
+// TestAStoppedAgentGoesOn stops an agent, as the suspend key would: tmux continues what stops in a pane, so that no
+// agent stays stopped, and nothing needs to be done about it.
+func TestAStoppedAgentGoesOn(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.listening()
+	id := f.working(1)[0]
+	pid := f.agents([]event.TaskID{id})[0]
+	for range 3 {
+		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.release(id, "go-on")
+	if got := f.reaches(id, event.Done); got.Gen != 1 {
+		t.Errorf("generation %d", got.Gen)
+	}
+}

@@ -1,0 +1,96 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/life"
+)
+
+// ears remember when each agent was last heard of, by a clock that stands still while the host sleeps. They are not
+// durable: a supervisor that has just come holds nobody's past silence against them.
+type ears struct {
+	began time.Duration
+	last  map[event.TaskID]sound
+}
+
+type sound struct {
+	gen int
+	at  time.Duration
+}
+
+func newEars(now time.Duration) ears { return ears{began: now, last: map[event.TaskID]sound{}} }
+
+// heard notes that something was heard of a generation; older ones are not listened to.
+func (e ears) heard(id event.TaskID, gen int, now time.Duration) {
+	if was, ok := e.last[id]; !ok || gen >= was.gen {
+		e.last[id] = sound{gen: gen, at: now}
+	}
+}
+
+func (e ears) forget(id event.TaskID) { delete(e.last, id) }
+
+// quiet is how long nothing was heard of a generation.
+func (e ears) quiet(id event.TaskID, gen int, now time.Duration) time.Duration {
+	if s, ok := e.last[id]; ok && s.gen == gen {
+		return now - s.at
+	}
+	return now - e.began
+}
+
+// fewAgents is how many have to be listened to before the silence of most of them says something about all.
+const fewAgents = 4
+
+// due is a deadline that has passed, with what has to be known of it.
+func (d *decision) due(p Due) life.Due {
+	in := life.Due{Name: p.Name}
+	if p.Name != event.DeadlineSilence {
+		return in
+	}
+	all, silent := 0, 0
+	for t := range d.tx.EachLive() {
+		if t.State != event.Working && t.State != event.Stalled || !life.Heeded(*t) {
+			continue
+		}
+		all++
+		quiet := d.s.ears.quiet(t.ID, t.Gen, d.mono)
+		if quiet >= t.Spec.Silence {
+			silent++
+		}
+		if t.ID == p.Task {
+			in.Quiet = quiet
+		}
+	}
+	in.Most = all >= fewAgents && 2*silent > all
+	return in
+}
+
+// screenLines is how much of a screen is kept as evidence, from its end.
+const screenLines = 40
+
+// probe looks at a silent agent. What stands on its screen is kept beside the generation, for people: it goes into no
+// log, since it may show anything.
+func (s *Supervisor) probe(ctx context.Context, t life.Task, a event.Action) result {
+	tool, err := s.Agents.OpenTool(ctx, t)
+	if err != nil {
+		return done(err)
+	}
+	screen, err := s.Terminal.Screen(ctx, t.Agent.Pane)
+	if err != nil {
+		return done(err)
+	}
+	lines := strings.Split(strings.TrimRight(screen, "\n "), "\n")
+	path := filepath.Join(s.Home.GenDir(t.ID, t.Gen), fmt.Sprintf("screen.%s.txt", a.ID))
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return failed(life.FailAgain, err.Error())
+	}
+	if err := os.WriteFile(path, []byte(strings.Join(lines[max(0, len(lines)-screenLines):], "\n")+"\n"), 0o600); err != nil {
+		return failed(life.FailAgain, err.Error())
+	}
+	return done(nil, event.AgentProbed{Tool: tool, Evidence: path})
+}
