@@ -14,6 +14,11 @@ const probePause = time.Minute
 // reaction has 2 minutes to show an effect.
 const stagesInSilence = 5
 
+// nudge is what a silent agent is told. The interrupt that may have to follow takes a prompt that had no answer yet out
+// of some agents' conversations, so that it says where the task stands (seen with Claude Code 2.1.197).
+const nudge = "Nothing was heard of you for a while. If something hangs, end it and go on another way; else go on. " +
+	"Should you see no task of yours above, it stands in the file that MUSTER_PROMPT_FILE names."
+
 // listen sets the deadline by which a working agent should have been heard of. It is not moved by what the agent says:
 // when it passes, whoever has listened tells how long it was quiet.
 func (s *step) listen() {
@@ -83,7 +88,7 @@ func (s *step) stage() {
 	switch next := s.nextStage(); next {
 	case event.StageNudge:
 		s.emit(event.StallStaged{Stage: next})
-		s.emit(event.MessageQueued{Message: s.nextMessage(), Why: event.WhyNudge, Text: "Nothing was heard of you for a while. If you still work, go on. If something hangs, end it and go on another way."})
+		s.emit(event.MessageQueued{Message: s.nextMessage(), Why: event.WhyNudge, Text: nudge})
 		s.nextStageIn()
 	case event.StageInterrupt:
 		s.emit(event.StallStaged{Stage: next})
