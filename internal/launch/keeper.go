@@ -27,12 +27,13 @@ const (
 // Keeper keeps the supervisor running. It is the first process of the supervisor's pane and alone survives the
 // death of the tmux server, which hangs up on all others.
 type Keeper struct {
-	Supervise  []string                        // argv of the supervisor
+	Supervise  []string                        // argv of the supervisor; its first word changes with an upgrade
 	Env        []string                        // its whole environment
 	LockPath   string                          // held while the keeper lives
 	Down       func() bool                     // the fleet was told to be down
 	ServerGone func(ctx context.Context) bool  // the tmux server is proven gone; a failed look is no proof
 	Revive     func(ctx context.Context) error // does what `muster up` does; the lock is free by then
+	Upgrades   Upgrades                        // how another program comes to supervise
 	Log        func(string)                    // a line for people; nil for none
 	Clock      Clock                           // nil is the real one
 }
@@ -62,17 +63,25 @@ const (
 	newsChildEnded             // the supervisor ended
 	newsServerGone             // a hang-up was followed by proof that the server is gone
 	newsCancelled              // ctx ended
+	newsReady                  // the supervisor is at work
+	newsAsked                  // another program is asked for
 )
 
 // Serve runs the supervisor and starts it again whenever it ends, with a growing delay, until the fleet was told
 // to be down and the supervisor has ended with status 0. It survives SIGHUP, and the keys of a person who attached
-// (SIGINT, SIGQUIT, SIGTSTP). Once the tmux server is proven gone it ends the supervisor, lets go of the lock, calls
+// (SIGINT, SIGQUIT, SIGTSTP). At Asked it lets another program supervise, if one is asked for, and goes back to the
+// program before if that one does not get ready. Once the tmux server is proven gone it ends the supervisor, lets go of the lock, calls
 // Revive unless the fleet is down, and returns. If another keeper is alive it returns nil at once. If ctx ends, the
 // supervisor is ended too and ctx's error returned.
 func (k Keeper) Serve(ctx context.Context) error {
 	if k.Clock == nil {
 		k.Clock = wallClock{}
 	}
+	// Caught, not ignored: what is ignored would be ignored in the supervisor too. And before the lock tells anybody
+	// whom to signal.
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, Asked)
+	defer signal.Stop(signals)
 	lock, err := take(k.LockPath)
 	if errors.Is(err, ErrLockHeld) {
 		k.say("another keeper is alive")
@@ -82,11 +91,6 @@ func (k Keeper) Serve(ctx context.Context) error {
 		return fmt.Errorf("keep: %w", err)
 	}
 	defer lock.Close() //nolint:errcheck // may be closed already
-	// Caught, not ignored: what is ignored would be ignored in the supervisor too.
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP)
-	defer signal.Stop(signals)
-
 	switch why, err := k.keep(ctx, signals); {
 	case err != nil:
 		return err
@@ -100,58 +104,96 @@ func (k Keeper) Serve(ctx context.Context) error {
 
 // keep restarts the supervisor until there is a reason to stop.
 func (k Keeper) keep(ctx context.Context, signals <-chan os.Signal) (news, error) {
-	for delay := firstDelay; ; delay = min(2*delay, longestDelay) {
+	s := &shift{program: k.Supervise[0]}
+	delay := firstDelay
+	for {
+		k.takeUp(s)
 		began := k.Clock.Now()
-		what, err := k.supervise(ctx, signals)
+		what, err := k.supervise(ctx, signals, s)
 		switch {
 		case what == newsCancelled:
 			return what, ctx.Err()
 		case what == newsServerGone:
 			return what, nil
+		case what == newsAsked:
+			delay = firstDelay
+			continue
 		case err == nil && k.Down():
+			k.giveUp(ctx, s)
 			return newsChildEnded, nil
 		case k.ServerGone(ctx):
 			return newsServerGone, nil
+		case k.fallBack(ctx, s, err):
+			delay = firstDelay
+			continue
 		}
+		k.forget(s, err)
 		if k.Clock.Now().Sub(began) >= healthyLife {
 			delay = firstDelay
 		}
 		k.say(fmt.Sprintf("the supervisor ended (%s), again in %v", ending(err), delay))
 		timer, stop := k.Clock.Timer(delay)
-		what = k.await(ctx, signals, nil, timer)
+		what = k.await(ctx, signals, watched{timer: timer})
 		stop()
 		switch what {
 		case newsCancelled:
 			return what, ctx.Err()
 		case newsServerGone:
 			return what, nil
-		case newsTimer, newsChildEnded:
+		case newsTimer, newsChildEnded, newsReady, newsAsked:
 		}
+		delay = min(2*delay, longestDelay)
 	}
 }
 
 // supervise runs the supervisor once. The error is how it ended.
-func (k Keeper) supervise(ctx context.Context, signals <-chan os.Signal) (news, error) {
+func (k Keeper) supervise(ctx context.Context, signals <-chan os.Signal, s *shift) (news, error) {
 	if ctx.Err() != nil {
 		return newsCancelled, nil
 	}
+	argv := append([]string{s.program}, k.Supervise[1:]...)
 	// Not ctx: it would kill at once, and the supervisor shall end by SIGTERM.
-	child, err := run.Start(context.WithoutCancel(ctx), run.Spec{Argv: k.Supervise, Env: k.Env})
+	child, err := run.Start(context.WithoutCancel(ctx), run.Spec{Argv: argv, Env: k.env(s), Word: true})
 	if err != nil {
 		return newsChildEnded, err
 	}
-	what := k.await(ctx, signals, child.Done(), nil)
-	if what == newsChildEnded {
-		return what, child.Err()
+	w := watched{done: child.Done(), word: child.Word()}
+	if s.trial != nil {
+		timer, stop := k.Clock.Timer(trialLimit)
+		defer stop()
+		w.timer = timer
 	}
-	k.stop(child)
-	return what, nil
+	for {
+		switch what := k.await(ctx, signals, w); what {
+		case newsReady:
+			w.word, w.timer = nil, nil
+			k.ready(s)
+		case newsAsked:
+			if s.trial != nil || s.undone != nil {
+				continue // one after the other
+			}
+			if _, ok := readRequest(k.Upgrades.Request); !ok {
+				continue
+			}
+			s.since = k.Clock.Now()
+			k.stop(child, relieveLimit)
+			return what, nil
+		case newsChildEnded:
+			return what, child.Err()
+		case newsTimer:
+			child.Close() // it had its time
+			return what, errLate
+		case newsCancelled, newsServerGone:
+			k.stop(child, stopLimit)
+			return what, nil
+		}
+	}
 }
 
 // stop ends the supervisor, by force if it takes too long: it can be killed at any time.
-func (k Keeper) stop(child *run.Child) {
+func (k Keeper) stop(child *run.Child, limit time.Duration) {
 	_ = child.Signal(syscall.SIGTERM)
-	timer, stop := k.Clock.Timer(stopLimit)
+	timer, stop := k.Clock.Timer(limit)
 	defer stop()
 	select {
 	case <-child.Done():
@@ -160,9 +202,16 @@ func (k Keeper) stop(child *run.Child) {
 	child.Close()
 }
 
+// watched is what a keeper listens to beside its signals; nil channels say nothing.
+type watched struct {
+	done  <-chan struct{}  // the supervisor ended
+	word  <-chan string    // it is ready
+	timer <-chan time.Time // a delay, or a limit, is over
+}
+
 // await waits for the first news. After a hang-up it looks for the server until that is proven gone, or has
 // lived long enough to tell that only our terminal went away.
-func (k Keeper) await(ctx context.Context, signals <-chan os.Signal, done <-chan struct{}, timer <-chan time.Time) news {
+func (k Keeper) await(ctx context.Context, signals <-chan os.Signal, w watched) news {
 	var probe <-chan time.Time
 	stopProbe := func() {}
 	defer func() { stopProbe() }()
@@ -171,11 +220,27 @@ func (k Keeper) await(ctx context.Context, signals <-chan os.Signal, done <-chan
 		select {
 		case <-ctx.Done():
 			return newsCancelled
-		case <-done:
+		case _, said := <-w.word:
+			if said {
+				return newsReady
+			}
+			w.word = nil // it ends, or will never say
+			continue
+		case <-w.done:
+			select {
+			case _, said := <-w.word: // what it said comes first
+				if said {
+					return newsReady
+				}
+			default:
+			}
 			return newsChildEnded
-		case <-timer:
+		case <-w.timer:
 			return newsTimer
 		case s := <-signals:
+			if s == Asked {
+				return newsAsked
+			}
 			if s != syscall.SIGHUP {
 				continue
 			}

@@ -1,0 +1,157 @@
+package launch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+)
+
+const (
+	trialLimit = 15 * time.Second // for a program on trial to be ready
+	// relieveLimit is for the supervisor that makes room for another program, from SIGTERM to SIGKILL: nobody looks
+	// after the fleet meanwhile, and it can be killed at any time.
+	relieveLimit = 2 * time.Second
+	mostTries    = 2 // of one request: a keeper that was killed in the middle is no proof against a program
+)
+
+// How a supervisor ended that did not do so by itself, or not because it failed.
+var (
+	errLate = errors.New("nothing was heard of it in time")
+	errDown = errors.New("the fleet was told to be down")
+)
+
+// shift is which program supervises, and what a keeper has to remember while that changes.
+type shift struct {
+	program string          // the supervisor's
+	trial   *UpgradeRequest // program is on trial because of this
+	before  string          // while it is: the program that was ready once
+	undone  *UpgradeOutcome // a trial failed, and the program before is not ready again yet
+	since   time.Time       // when a supervisor was told to make room; zero if there was none
+}
+
+// kept is what the next supervisor is told.
+func (s *shift) kept() Kept {
+	switch {
+	case s.trial != nil:
+		return Kept{From: name(s.before), To: name(s.program), Since: s.since}
+	case s.undone != nil:
+		return Kept{From: name(s.undone.From), To: name(s.undone.To), Why: s.undone.Why, Since: s.since}
+	}
+	return Kept{}
+}
+
+func name(program string) string { return filepath.Base(program) }
+
+// env is the environment of the next supervisor.
+func (k Keeper) env(s *shift) []string {
+	b, err := json.Marshal(s.kept())
+	if err != nil {
+		return k.Env // cannot be: they are words and a time
+	}
+	return append(k.Env[:len(k.Env):len(k.Env)], KeptVar+"="+string(b))
+}
+
+// takeUp puts a program on trial if that was asked for. A request stays until it has an outcome: if this keeper is
+// killed, the next one finds it.
+func (k Keeper) takeUp(s *shift) {
+	if s.trial != nil || s.undone != nil {
+		return
+	}
+	r, ok := readRequest(k.Upgrades.Request)
+	if !ok {
+		return
+	}
+	out := UpgradeOutcome{ID: r.ID, From: s.program, To: r.Program}
+	if r.Program == s.program {
+		k.settle(out)
+		return
+	}
+	if r.Tries >= mostTries {
+		out.Why = fmt.Sprintf("the keeper ended %d times while it was on trial", r.Tries)
+		k.settle(out)
+		return
+	}
+	r.Tries++
+	if err := writeJSON(k.Upgrades.Request, r, "upgrade request"); err != nil {
+		out.Why = "the keeper could not note the request: " + err.Error()
+		k.settle(out)
+		return
+	}
+	k.say("the supervisor is to be " + name(r.Program))
+	s.trial, s.before, s.program = &r, s.program, r.Program
+}
+
+// ready takes the supervisor's word that it is at work.
+func (k Keeper) ready(s *shift) {
+	away := time.Duration(0)
+	if !s.since.IsZero() {
+		away = k.Clock.Now().Sub(s.since)
+	}
+	switch {
+	case s.trial != nil:
+		k.settle(UpgradeOutcome{ID: s.trial.ID, From: s.before, To: s.program, Away: away})
+		s.trial, s.before = nil, ""
+	case s.undone != nil:
+		s.undone.Away = away
+		k.settle(*s.undone)
+		s.undone = nil
+	}
+	s.since = time.Time{}
+}
+
+// fallBack goes back to the program before, if the one that has just ended was on trial. It tells whether it did: the
+// other one is started at once then.
+func (k Keeper) fallBack(ctx context.Context, s *shift, why error) bool {
+	if s.trial == nil {
+		return false
+	}
+	s.undone = &UpgradeOutcome{ID: s.trial.ID, From: s.before, To: s.program, Why: "it was not ready: " + ending(why)}
+	k.say(name(s.program) + " was not ready (" + ending(why) + "), back to " + name(s.before))
+	s.program, s.trial, s.before = s.before, nil, ""
+	if k.Upgrades.PutBack != nil {
+		if err := k.Upgrades.PutBack(ctx); err != nil {
+			s.undone.Why += "; " + err.Error()
+			k.say(err.Error())
+		}
+	}
+	return true
+}
+
+// forget lets nobody wait any longer for an outcome when the program before did not get ready, either.
+func (k Keeper) forget(s *shift, why error) {
+	if s.undone == nil {
+		return
+	}
+	s.undone.Why += "; then the program before ended: " + ending(why)
+	k.settle(*s.undone)
+	s.undone, s.since = nil, time.Time{}
+}
+
+// giveUp is for a fleet that is told to be down: there will be no supervisor to wait for.
+func (k Keeper) giveUp(ctx context.Context, s *shift) {
+	k.fallBack(ctx, s, errDown)
+	if s.undone != nil {
+		k.settle(*s.undone)
+	}
+}
+
+// settle writes what became of a request, and takes that away last.
+func (k Keeper) settle(out UpgradeOutcome) {
+	if out.Why == "" && k.Upgrades.Adopt != nil {
+		if err := k.Upgrades.Adopt(out.To); err != nil {
+			k.say("the next `muster up` may use another program: " + err.Error())
+		}
+	}
+	if err := writeJSON(k.Upgrades.Outcome, out, "upgrade outcome"); err != nil {
+		k.say("the outcome of the upgrade is lost: " + err.Error())
+	}
+	if err := removeFile(k.Upgrades.Request); err != nil {
+		k.say(err.Error())
+	}
+	if out.Why == "" {
+		k.say(name(out.To) + " supervises now")
+	}
+}

@@ -1,0 +1,123 @@
+package launch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"muster/internal/fault"
+	"muster/internal/host"
+	"muster/internal/run"
+)
+
+// Asked is the signal that tells a keeper to look for an UpgradeRequest.
+const Asked = syscall.SIGUSR1
+
+// UpgradeRequest asks the keeper to go on with another program.
+type UpgradeRequest struct {
+	ID      string `json:"id"`      // names its outcome
+	Program string `json:"program"` // absolute path of the program
+	Tries   int    `json:"tries"`   // how often a keeper took it up; it may be killed in the middle
+}
+
+// UpgradeOutcome is what became of an UpgradeRequest.
+type UpgradeOutcome struct {
+	ID   string `json:"id"`
+	From string `json:"from"` // path of the program before
+	To   string `json:"to"`   // path of the program that was asked for
+	// Why the program before is back; "" if the other one is at work.
+	Why string `json:"why,omitempty"`
+	// Away is how long there was no supervisor: from the word to the old one to end until one was ready. 0 if there
+	// was none before.
+	Away time.Duration `json:"away"`
+}
+
+// Upgrades is what a keeper needs to come to another program, and back. The zero value never does.
+type Upgrades struct {
+	Request string                          // path of the file that holds the request, until it has an outcome
+	Outcome string                          // path of the file that holds the newest outcome
+	Adopt   func(program string) error      // the program is the fleet's from now on
+	PutBack func(ctx context.Context) error // has the state be one that the program before can read
+}
+
+// KeptVar is the variable in which a supervisor finds its Kept.
+const KeptVar = "MUSTER_KEPT"
+
+// Kept is what the keeper tells a supervisor that it starts. From and To are names of programs, and "" but after an
+// upgrade; Why is why that was taken back.
+type Kept struct {
+	From  string    `json:"from,omitempty"`
+	To    string    `json:"to,omitempty"`
+	Why   string    `json:"why,omitempty"`
+	Since time.Time `json:"since,omitzero"` // when the supervisor before was told to end
+}
+
+// ReadKept takes apart what is in KeptVar, and gives what tells the keeper that this supervisor is ready. Without a
+// keeper that does nothing. It is called once, before anything is started: no other program shall hold the keeper's
+// pipe.
+func ReadKept(value string) (kept Kept, ready func()) {
+	if value == "" || json.Unmarshal([]byte(value), &kept) != nil {
+		return Kept{}, func() {}
+	}
+	syscall.CloseOnExec(run.WordFD)
+	pipe := os.NewFile(run.WordFD, "keeper")
+	return kept, func() {
+		_, _ = pipe.WriteString("ready\n")
+		_ = pipe.Close()
+	}
+}
+
+// AskUpgrade leaves a request for the keeper that holds a lock, and calls it. fault.Conflict: another request waits
+// for its outcome. fault.NotFound: there is no keeper, and nothing was left.
+func AskUpgrade(path, keeperLock string, r UpgradeRequest) error {
+	keeper, ok := Holder(keeperLock)
+	if !ok {
+		return fault.New(fault.NotFound, "there is no keeper")
+	}
+	if other, ok := readRequest(path); ok {
+		return fault.New(fault.Conflict, "the upgrade to %s is under way", filepath.Base(other.Program)).
+			WithHint("Wait a moment; `muster status` tells which version is at work.")
+	}
+	if err := writeJSON(path, r, "upgrade request"); err != nil {
+		return fault.Wrap(fault.Failed, err, "ask for the upgrade")
+	}
+	p, err := host.Identify(keeper)
+	if err != nil {
+		return nil //nolint:nilerr // it died this moment: the next one finds the request
+	}
+	_ = p.Signal(Asked)
+	return nil
+}
+
+// ReadUpgrade gives the outcome of a request, if there is one yet.
+func ReadUpgrade(path, id string) (UpgradeOutcome, bool) {
+	var o UpgradeOutcome
+	b, err := os.ReadFile(path)
+	if err != nil || json.Unmarshal(b, &o) != nil || o.ID != id {
+		return UpgradeOutcome{}, false
+	}
+	return o, true
+}
+
+func readRequest(path string) (UpgradeRequest, bool) {
+	var r UpgradeRequest
+	b, err := os.ReadFile(path)
+	if err != nil || json.Unmarshal(b, &r) != nil || r.Program == "" {
+		return UpgradeRequest{}, false
+	}
+	return r, true
+}
+
+// removeFile removes a file that need not be there.
+func removeFile(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove %s: %w", path, err)
+	}
+	return nil
+}
