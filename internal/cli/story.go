@@ -173,6 +173,10 @@ func tellFleet(e event.Event) (string, bool) {
 		return "tasks start again", true
 	case event.SupervisorStarted:
 		return fmt.Sprintf("supervisor %s started as process %d and took up %d tasks", p.Version, p.PID, p.Adopted), true
+	case event.SupervisorUpgraded:
+		return fmt.Sprintf("%s supervises in place of %s", p.To, p.From), true
+	case event.UpgradeRolledBack:
+		return fmt.Sprintf("%s is back, %s was not to be had: %s", p.From, p.To, p.Why), true
 	case event.SupervisorStopped:
 		return "the supervisor stopped: " + p.Why, true
 	case event.ServerChanged:

@@ -138,10 +138,12 @@ var kinds = map[Kind]func([]byte) (Payload, error){
 	"gate.closed":  typed[GateClosed],
 	"gate.opened":  typed[GateOpened],
 	// Written by the supervisor about itself and the machine.
-	"supervisor.started": typed[SupervisorStarted],
-	"supervisor.stopped": typed[SupervisorStopped],
-	"server.changed":     typed[ServerChanged],
-	"host.slept":         typed[HostSlept],
+	"supervisor.started":  typed[SupervisorStarted],
+	"supervisor.stopped":  typed[SupervisorStopped],
+	"supervisor.upgraded": typed[SupervisorUpgraded],
+	"upgrade.rolled_back": typed[UpgradeRolledBack],
+	"server.changed":      typed[ServerChanged],
+	"host.slept":          typed[HostSlept],
 }
 
 // Kinds lists all kinds that this version knows.

@@ -377,6 +377,23 @@ type SupervisorStopped struct {
 	Why string `json:"why"`
 }
 
+// SupervisorUpgraded says that the supervisor that has just started is of another program than the one before, as
+// `muster upgrade` asked.
+type SupervisorUpgraded struct {
+	From string `json:"from"` // names of programs in the state directory's bin
+	To   string `json:"to"`
+	// Since is when the supervisor before was told to end: until now nobody looked after the fleet. Zero if there was none.
+	Since time.Time `json:"since,omitzero"`
+}
+
+// UpgradeRolledBack says that the program that was asked for did not get ready, and the one before is at work again.
+type UpgradeRolledBack struct {
+	From  string    `json:"from"` // the program that is back
+	To    string    `json:"to"`   // the one that failed
+	Why   string    `json:"why"`
+	Since time.Time `json:"since,omitzero"` // as in supervisor.upgraded
+}
+
 // ServerChanged says which tmux server holds the fleet.
 type ServerChanged struct {
 	PID     int       `json:"pid"`

@@ -107,3 +107,9 @@ func (SilenceDoubted) Kind() Kind { return "silence.doubted" }
 
 // Kind implements Payload.
 func (StallStaged) Kind() Kind { return "stall.staged" }
+
+// Kind implements Payload.
+func (SupervisorUpgraded) Kind() Kind { return "supervisor.upgraded" }
+
+// Kind implements Payload.
+func (UpgradeRolledBack) Kind() Kind { return "upgrade.rolled_back" }

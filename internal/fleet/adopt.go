@@ -36,6 +36,7 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 		s.prologue = append(s.prologue, s.Server)
 	}
 	s.prologue = append(s.prologue, event.SupervisorStarted{PID: s.PID, Version: s.Version, Boot: s.Boot, Adopted: adopted})
+	s.prologue = append(s.prologue, s.Prologue...)
 	return nil
 }
 

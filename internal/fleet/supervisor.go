@@ -37,6 +37,10 @@ type Config struct {
 	Logger  *slog.Logger
 	Mode    event.DownMode // what the log says of the fleet: "" is up
 	GateWas string         // and of its gate
+	// Prologue is what the first transaction says beside that a supervisor has started.
+	Prologue []event.Payload
+	// Ready is called once, when the first transaction is committed: the fleet is adopted and looked after.
+	Ready func()
 	// Lost is closed when the terminal's connection is gone.
 	Lost <-chan struct{}
 	// Point is called at each point where the world and the record can differ: "intent", "act", "outcome".
@@ -55,7 +59,6 @@ type Supervisor struct {
 	lastWall time.Time
 	lastMono time.Duration
 	ears     ears
-	ready    chan struct{}
 }
 
 // item is an input on its way to a task.
@@ -75,19 +78,19 @@ func New(c Config) *Supervisor {
 		began := time.Now()
 		c.Mono = func() time.Duration { return time.Since(began) }
 	}
+	if c.Ready == nil {
+		c.Ready = func() {}
+	}
 	if c.Point == nil {
 		c.Point = func(string) {}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Supervisor{Config: c, ready: make(chan struct{}), mode: c.Mode, gateWas: c.GateWas}
+	s := &Supervisor{Config: c, mode: c.Mode, gateWas: c.GateWas}
 	s.jobs = newWorkers(max(4, 2*runtime.NumCPU()), s.do)
 	return s
 }
-
-// Ready is closed when the fleet is adopted.
-func (s *Supervisor) Ready() <-chan struct{} { return s.ready }
 
 // retryPause is the pause after a transaction that failed: a full disk empties, a lock is released.
 const retryPause = 2 * time.Second
@@ -119,7 +122,6 @@ func (s *Supervisor) Serve(ctx context.Context) error {
 	if err := s.adopt(work); err != nil {
 		return fmt.Errorf("adopt the fleet: %w", err)
 	}
-	close(s.ready)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {

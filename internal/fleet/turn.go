@@ -24,6 +24,9 @@ func (s *Supervisor) turn(ctx context.Context) (next time.Time, err error) {
 	if gap != 0 {
 		s.lastWall, s.lastMono = wall(now), mono
 	}
+	if s.prologue != nil {
+		s.Ready()
+	}
 	s.pending, s.prologue = nil, nil
 	s.gateWas, s.mode = d.gateWas, d.mode
 	if len(d.actions) > 0 {
