@@ -1,0 +1,142 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"muster/internal/fault"
+)
+
+// Copy writes the database at path, as it is at one moment, to a new file. Whoever uses it is not disturbed, and its
+// format does not matter: this program need not know it.
+func Copy(ctx context.Context, path, to string) (err error) {
+	s, err := openAsIs(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	conn, err := s.writeConn(ctx)
+	if err != nil {
+		return err
+	}
+	err = retry(ctx, func() error {
+		_, err := conn.ExecContext(ctx, "VACUUM INTO ?", to)
+		return err
+	})
+	return s.explain(err, "copy database")
+}
+
+// openAsIs opens a file that is there, whatever its format.
+func openAsIs(path string) (*Store, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	s := &Store{path: path, now: time.Now}
+	return s, s.connect()
+}
+
+// carried are the tables that are no projections, in every format: what a newer one holds in them is kept on the way
+// back.
+func carried() []string { return []string{"events", "offsets"} }
+
+// GoBack brings a database that a newer muster has migrated back to this program's format: nothing of the log is lost,
+// the projections are folded anew from it. It changes nothing, and says so by false, if the format is not newer. It is
+// for the way back from an upgrade only; what a newer program does with the file at the same time, fails.
+func GoBack(ctx context.Context, path string) (done bool, err error) {
+	s, err := openAsIs(path)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	conn, err := s.writeConn(ctx)
+	if err != nil {
+		return false, err
+	}
+	if err := s.lock(ctx, conn); err != nil {
+		return false, err
+	}
+	var version int
+	err = conn.QueryRowContext(ctx, "SELECT user_version FROM pragma_user_version").Scan(&version)
+	if err == nil && version > format() {
+		done = true
+		err = s.goBack(ctx, conn)
+	}
+	end := "ROLLBACK"
+	if err == nil && done {
+		end = "COMMIT"
+	}
+	if _, e := conn.ExecContext(context.WithoutCancel(ctx), end); e != nil && err == nil {
+		err = e
+	}
+	if err != nil {
+		return false, fault.Wrap(fault.Failed, err, "the database %s cannot be brought back to format %d", path, format()).
+			WithHint("Start the newer version again: nothing was changed.")
+	}
+	return done, nil
+}
+
+// goBack makes all tables anew, within the open transaction.
+func (s *Store) goBack(ctx context.Context, conn *writeConn) error {
+	var script strings.Builder
+	for _, t := range carried() {
+		fmt.Fprintf(&script, "CREATE TEMP TABLE newer_%s AS SELECT * FROM main.%[1]s;", t)
+	}
+	script.WriteString("CREATE TEMP TABLE newer_cursor AS SELECT value FROM main.meta WHERE key = 'cursor';")
+	if _, err := conn.ExecContext(ctx, script.String()); err != nil {
+		return err
+	}
+	if err := dropAll(ctx, conn); err != nil {
+		return err
+	}
+	script.Reset()
+	for _, m := range migrations() {
+		text, err := migrationFiles.ReadFile("migrations/" + m.file)
+		if err != nil {
+			return err
+		}
+		script.Write(text)
+	}
+	script.WriteString("INSERT INTO main.events (seq, time, task, gen, kind, v, data) SELECT seq, time, task, gen, kind, v, data FROM newer_events;")
+	script.WriteString("INSERT INTO main.offsets (source, offset) SELECT source, offset FROM newer_offsets;")
+	script.WriteString("INSERT OR REPLACE INTO main.meta SELECT 'cursor', value FROM newer_cursor;")
+	if _, err := conn.ExecContext(ctx, script.String()); err != nil {
+		return err
+	}
+	if err := refold(ctx, conn); err != nil {
+		return err
+	}
+	_, err := conn.ExecContext(ctx, fmt.Sprintf("INSERT OR REPLACE INTO meta VALUES ('migrated_by', '%s'); PRAGMA user_version=%d",
+		strings.ReplaceAll(s.version(), "'", "''"), format()))
+	return err
+}
+
+// dropAll drops all tables and views, and what hangs on them.
+func dropAll(ctx context.Context, conn *writeConn) (err error) {
+	rows, err := conn.QueryContext(ctx,
+		"SELECT type, name FROM main.sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
+	if err != nil {
+		return err
+	}
+	var drops strings.Builder
+	for rows.Next() {
+		var kind, name string
+		if err := rows.Scan(&kind, &name); err != nil {
+			return errors.Join(err, rows.Close())
+		}
+		fmt.Fprintf(&drops, "DROP %s IF EXISTS main.%q;", kind, name)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return err
+	}
+	_, err = conn.ExecContext(ctx, drops.String())
+	return err
+}
