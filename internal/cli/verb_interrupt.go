@@ -7,8 +7,9 @@ import (
 	"muster/internal/event"
 )
 
-const interruptHelp = `Interrupt the turn of a task's agent, as Escape or Ctrl-C in its terminal would. The agent stays, and
-what it has done so far is judged as at the end of any turn.
+const interruptHelp = `Interrupt the turn of a task's agent, as Escape or Ctrl-C in its terminal would. The agent stays
+and waits for your word; what it has done so far is not judged. Without a word it is told to go on once it has been
+silent for too long (task.silence).
 
   muster interrupt t3
   muster interrupt t3 && muster send t3 "not that file"`

@@ -26,6 +26,8 @@ func Apply(t Task, e event.Event) Task {
 		t.Slot = false
 	case event.DepsMet:
 		t.DepsMet = true
+	case event.InterruptRequested:
+		t.Agent.Held = t.Agent.Live && t.Agent.Turn == TurnBusy
 	case event.StopRequested:
 		t.Stopping = !t.State.Final()
 	case event.WorktreeReady:
@@ -117,7 +119,7 @@ func applyAgent(t Task, e event.Event) Task {
 			t.Agent.Turn = TurnBusy // a kind that promises no records works from its launch on
 		}
 	case event.AgentExited:
-		t.Agent.Live, t.Agent.Turn = false, ""
+		t.Agent.Live, t.Agent.Turn, t.Agent.Held = false, "", false
 	case event.AgentReported:
 		t = reported(t, p.Record)
 	case event.NextPlanned:
@@ -147,7 +149,7 @@ func reported(t Task, r event.Record) Task {
 	switch r.State {
 	case event.RecordWorking:
 		if r.Prompted {
-			a.Claimed = false
+			a.Claimed, a.Held = false, false
 		}
 		if a.Turn != TurnBusy {
 			a.Error = ""
@@ -193,6 +195,8 @@ func applyBook(t Task, e event.Event) Task {
 	case event.ActionFinished:
 		t.Open = without(t.Open, func(a event.Action) bool { return a.ID == p.ID })
 		switch {
+		case p.What == event.ActInterrupt && p.Error != "":
+			t.Agent.Held = false // its turn goes on
 		case p.What != event.ActEnd:
 		case p.Error == "":
 			t.Agent.Ends = 0

@@ -14,9 +14,10 @@ const maxVoids = 3
 // little beside an agent's context.
 const feedbackLimit = 12 << 10
 
-// judge begins a round of checks when the agent has ended a turn and nothing waits to be told to it.
+// judge begins a round of checks when the agent has ended a turn and nothing waits to be told to it. A turn that a
+// person broke off is not judged: half-done work that happens to pass must not be published before they have spoken.
 func (s *step) judge() {
-	if s.t.State != event.Working || !s.t.Agent.Fresh || len(s.t.Open) > 0 {
+	if s.t.State != event.Working || !s.t.Agent.Fresh || s.t.Agent.Held || len(s.t.Open) > 0 {
 		return
 	}
 	if s.t.Agent.Live && s.t.Agent.Turn != TurnIdle {

@@ -51,9 +51,9 @@ func (s *step) quiet(in Due) (moved bool) {
 }
 
 // attended tells whether an idle agent has something to come. One for whom nothing is going to be done would stay idle
-// for ever.
+// for ever: also one that a person interrupted and then forgot.
 func (s *step) attended() bool {
-	return s.t.Agent.Turn == TurnIdle && (s.t.Agent.Fresh || len(s.t.Open) > 0 || s.messageWaits())
+	return s.t.Agent.Turn == TurnIdle && (s.t.Agent.Fresh && !s.t.Agent.Held || len(s.t.Open) > 0 || s.messageWaits())
 }
 
 // probed takes what a look at a silent agent showed.

@@ -192,3 +192,39 @@ func TestSilenceEndsByTheEndOfTheProcess(t *testing.T) {
 	w.exit(event.CauseOwn, 1)
 	w.want(event.Starting, event.Reason(event.WhyCrash))
 }
+
+func TestATurnThatAPersonBrokeOffIsNotJudgedBeforeTheyHaveSpoken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.write(event.InterruptRequested{})
+	w.finish(event.ActInterrupt)
+	w.says(event.RecordIdle)
+	w.want(event.Working, "").wantOpen()
+	w.tell()
+	w.finish(event.ActDeliver)
+	w.report(event.Record{State: event.RecordWorking, Prompted: true, Message: "m1"})
+	w.endTurn()
+	w.want(event.Checking, "")
+}
+
+func TestATurnThatAPersonBrokeOffAndForgotGoesOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.write(event.InterruptRequested{})
+	w.finish(event.ActInterrupt)
+	w.says(event.RecordIdle)
+	w.silence()
+	w.want(event.Stalled, ReasonSilent).finish(event.ActDeliver)
+	w.report(event.Record{State: event.RecordWorking, Prompted: true, Message: "m1"})
+	w.want(event.Working, "").endTurn()
+	w.want(event.Checking, "")
+}
+
+func TestAnInterruptThatFailedHoldsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.write(event.InterruptRequested{})
+	w.fail(event.ActInterrupt, FailRefused)
+	w.says(event.RecordIdle)
+	w.want(event.Checking, "")
+}

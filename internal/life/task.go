@@ -73,6 +73,7 @@ type Agent struct {
 	Turn       Turn             `json:"turn,omitempty"`     // as it says
 	Fresh      bool             `json:"fresh,omitempty"`    // it has ended a turn that no round has judged
 	Claimed    bool             `json:"claimed,omitempty"`  // it says that the task is done
+	Held       bool             `json:"held,omitempty"`     // a person broke its turn off, and has a word to say before it is judged
 	ReportedAt time.Time        `json:"reported,omitzero"`  // time of the newest obeyed record
 	Error      event.ErrorKind  `json:"error,omitempty"`    // how its last turn ended
 	Why        event.Why        `json:"why,omitempty"`      // why this generation was started

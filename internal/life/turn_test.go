@@ -314,7 +314,8 @@ func TestInterruptGoesToALivingAgentOnce(t *testing.T) {
 	w.wantOpen().work().write(event.InterruptRequested{})
 	w.write(event.InterruptRequested{})
 	w.wantOpen(event.ActInterrupt).finish(event.ActInterrupt)
-	w.endTurn()
+	w.says(event.RecordIdle)
+	w.want(event.Working, "")
 }
 
 func TestReviewEnds(t *testing.T) {

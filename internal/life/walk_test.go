@@ -454,7 +454,7 @@ func (p *place) key() []byte {
 		k.flags(l.Changed, l.Moved, allGreen(l.Results))
 	}
 	if !quiet && (!t.Shelved || !ends) {
-		k.flags(t.Agent.Fresh)
+		k.flags(t.Agent.Fresh, t.Agent.Held)
 		k.words(class(t.Agent.Why))
 	}
 	k.words(string(t.Stage))
@@ -758,7 +758,7 @@ func TestTheWalkKnowsTheWholeTask(t *testing.T) {
 	for _, c := range []struct {
 		of   any
 		want int
-	}{{Task{}, 38}, {Agent{}, 15}, {Message{}, 4}, {Rounds{}, 4}, {Deadline{}, 3}} {
+	}{{Task{}, 38}, {Agent{}, 16}, {Message{}, 4}, {Rounds{}, 4}, {Deadline{}, 3}} {
 		if n := reflect.TypeOf(c.of).NumField(); n != c.want {
 			t.Errorf("%T has %d fields, not %d: does anything depend on the new one? Then it belongs into place.key", c.of, n, c.want)
 		}
