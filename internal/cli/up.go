@@ -55,15 +55,17 @@ func (f fleetEnv) up(ctx context.Context) (started, error) {
 	if held, pid := f.supervised(ctx, db); held {
 		return started{Already: true, PID: pid, Warning: warning}, nil
 	}
-	exe, err := install(f.env.Exe, f.home)
-	if err != nil {
+	if _, err := f.program(); err != nil {
 		return started{}, err
 	}
 	before, err := db.LastSeq(ctx)
 	if err != nil {
 		return started{}, err
 	}
-	pid, err := f.start(limit, exe, before)
+	pid, err := f.start(limit, before)
+	if err == nil {
+		f.sweep(ctx)
+	}
 	return started{PID: pid, Warning: warning}, err
 }
 
@@ -72,9 +74,9 @@ func (f fleetEnv) up(ctx context.Context) (started, error) {
 const startAgain = 500 * time.Millisecond
 
 // start starts tmux server and keeper until a supervisor says, after an event, that it is ready.
-func (f fleetEnv) start(ctx context.Context, exe string, after int64) (int, error) {
+func (f fleetEnv) start(ctx context.Context, after int64) (int, error) {
 	for {
-		_, err := f.server().Start(ctx, f.hub(exe, "keep"))
+		_, err := f.server().Start(ctx, f.hub("keep"))
 		if err != nil && ctx.Err() == nil {
 			return 0, err
 		}
@@ -93,10 +95,11 @@ func (f fleetEnv) start(ctx context.Context, exe string, after int64) (int, erro
 	}
 }
 
-// hub is the tmux server's first pane, where the keeper runs.
-func (f fleetEnv) hub(argv ...string) tmux.HubSpec {
+// hub is the tmux server's first pane, where the keeper runs. It goes by the link to the fleet's program: tmux starts
+// it again as it was started first, and after an upgrade that shall be the new program.
+func (f fleetEnv) hub(args ...string) tmux.HubSpec {
 	return tmux.HubSpec{
-		Session: hubSession, Window: "supervisor", Dir: string(f.home), Argv: argv,
+		Session: hubSession, Window: "supervisor", Dir: string(f.home), Argv: append([]string{f.home.Program()}, args...),
 		Env: []string{"MUSTER_HOME=" + string(f.home)},
 	}
 }

@@ -107,8 +107,8 @@ func (f fleetEnv) downAlone(ctx context.Context, mode event.DownMode) error {
 		return nil
 	}
 	if _, err := f.server().Identity(ctx); err == nil {
-		f.env.Stderr = io.Discard              // its log has a file
-		exe, err := install(f.env.Exe, f.home) // what it starts outlives this process, and maybe its program
+		f.env.Stderr = io.Discard // its log has a file
+		exe, err := f.program()   // what it starts outlives this process, and maybe its program
 		if err != nil {
 			return err
 		}

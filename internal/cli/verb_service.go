@@ -53,6 +53,9 @@ func newServiceCommand(env Env) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if err := f.giveWay("service", "run"); err != nil {
+					return err
+				}
 				return f.serve(cmd.Context())
 			},
 		},

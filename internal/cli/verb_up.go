@@ -73,7 +73,7 @@ func (f fleetEnv) foreground(ctx context.Context) error {
 	if err := errors.Join(f.beUp(ctx, db), db.Close()); err != nil {
 		return err
 	}
-	exe, err := install(f.env.Exe, f.home)
+	exe, err := f.program()
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (f fleetEnv) foreground(ctx context.Context) error {
 		return fault.Wrap(fault.Conflict, err, "another supervisor looks after %s", f.home).WithHint("`muster status` shows it.")
 	}
 	defer func() { _ = front.Unlock() }()
-	if _, err := f.server().Start(ctx, f.hub(exe, "keep", "--stand-in")); err != nil {
+	if _, err := f.server().Start(ctx, f.hub("keep", "--stand-in")); err != nil {
 		return err
 	}
 	return f.supervise(ctx, exe)

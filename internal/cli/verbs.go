@@ -5,7 +5,7 @@ import "github.com/spf13/cobra"
 // verbs lists every verb, in the order of the help.
 func verbs(env Env) []*cobra.Command {
 	return []*cobra.Command{
-		newInitCommand(env), newUpCommand(env), newDownCommand(env), newDispatchCommand(env),
+		newInitCommand(env), newUpCommand(env), newDownCommand(env), newUpgradeCommand(env), newDispatchCommand(env),
 		newLsCommand(env),
 		newShowCommand(env), newStatusCommand(env), newWaitCommand(env), newAttachCommand(env), newLogsCommand(env), newDiffCommand(env), newChecksCommand(env),
 		newEventsCommand(env), newWhyCommand(env),

@@ -27,17 +27,35 @@ func Version() string {
 // upgrading it breaks nothing that runs: panes and hooks run the copy. The name ends in a piece of its content's
 // hash, since two builds may bear the same version. A copy that is there already is left alone.
 func install(exe string, h home.Dir) (string, error) {
+	path, _, err := deposit(exe, Version(), h)
+	if err != nil {
+		return "", err
+	}
+	return path, link(path, h.Program())
+}
+
+// deposit is install without making the program the fleet's. It tells whether the copy is new.
+func deposit(exe, version string, h home.Dir) (path string, made bool, err error) {
+	path, err = copyPath(exe, version, h)
+	if err != nil {
+		return "", false, err
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if err := copyProgram(exe, path); err != nil {
+			return "", false, fault.Wrap(fault.Failed, err, "copy the program to %s", path).WithHint("See that the disk has room.")
+		}
+		return path, true, nil
+	}
+	return path, false, nil
+}
+
+// copyPath is where a program's copy lies, or would lie.
+func copyPath(exe, version string, h home.Dir) (string, error) {
 	sum, err := hashFile(exe)
 	if err != nil {
 		return "", fault.Wrap(fault.Failed, err, "read the program")
 	}
-	path := filepath.Join(h.BinDir(), "muster-"+Version()+"-"+sum[:8])
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		if err := copyProgram(exe, path); err != nil {
-			return "", fault.Wrap(fault.Failed, err, "copy the program to %s", path).WithHint("See that the disk has room.")
-		}
-	}
-	return path, link(path, filepath.Join(h.PathDir(), "muster"))
+	return filepath.Join(h.BinDir(), "muster-"+version+"-"+sum[:8]), nil
 }
 
 func hashFile(path string) (string, error) {

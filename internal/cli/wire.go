@@ -32,6 +32,9 @@ type fleetEnv struct {
 	home   home.Dir
 	config config.Config // the user's, without any project's
 	saved  []string      // the environment that the fleet was started with
+	// What a supervisor says in its first transaction after an upgrade, and to its keeper when that is committed.
+	prologue []event.Payload
+	ready    func()
 }
 
 // openFleet reads what every part of a fleet needs. It starts nothing.
@@ -171,6 +174,7 @@ func (f fleetEnv) supervise(ctx context.Context, exe string) error {
 		ServerWas: event.ServerChanged{PID: row.Server.PID, Started: row.Server.Started.UTC(), Version: row.Server.Version},
 		Mode:      mode(row), GateWas: row.Gate, Exe: exe, Slots: f.slots(), Version: Version(), Boot: boot, PID: os.Getpid(),
 		Now: f.env.Now, Mono: func() time.Duration { return f.env.Now().Sub(began) }, Logger: logger, Lost: term.lost,
+		Prologue: f.prologue, Ready: f.ready,
 	}
 	if f.env.Point != nil {
 		c = pointed(c, f.env.Point)

@@ -27,19 +27,33 @@ type works struct {
 }
 
 // open finds the repository of a task. One that was found is taken again as long as it is where it was: each act
-// would ask git the same otherwise.
+// would ask git the same otherwise. All acts share it, also those that look for it at the same time: only so do they
+// take turns with its lock instead of polling for it.
 func (w works) open(ctx context.Context, t life.Task) (*git.Repo, error) {
-	if known, ok := w.opened.Load(t.Spec.Repo); ok {
-		repo, ok := known.(*git.Repo)
-		if ok && repo.There() {
-			return repo, nil
-		}
+	known := w.known(t.Spec.Repo)
+	if known != nil && known.There() {
+		return known, nil
 	}
 	repo, err := git.Open(ctx, t.Spec.Repo, git.Env(w.env), git.Under(w.home.WorktreesDir()))
-	if err == nil {
-		w.opened.Store(t.Spec.Repo, repo)
+	if err != nil {
+		return nil, err
 	}
-	return repo, err
+	if known != nil {
+		w.opened.CompareAndDelete(t.Spec.Repo, known)
+	}
+	if first, there := w.opened.LoadOrStore(t.Spec.Repo, repo); there {
+		if first, ok := first.(*git.Repo); ok && first.There() {
+			return first, nil
+		}
+	}
+	return repo, nil
+}
+
+// known is the repository of a checkout as it was found the last time; nil if it never was.
+func (w works) known(checkout string) *git.Repo {
+	repo, _ := w.opened.Load(checkout)
+	known, _ := repo.(*git.Repo)
+	return known
 }
 
 // Prepare implements fleet.Works.

@@ -76,6 +76,15 @@ func (d Dir) StartLock() string { return d.join("start.lock") }
 // FrontLock is held by a supervisor that runs in a person's terminal.
 func (d Dir) FrontLock() string { return d.join("front.lock") }
 
+// Upgrade asks the keeper for another program, until that has an outcome.
+func (d Dir) Upgrade() string { return d.join("upgrade") }
+
+// UpgradeOutcome tells what became of the newest upgrade.
+func (d Dir) UpgradeOutcome() string { return d.join("upgrade.outcome") }
+
+// UpgradeLock serialises those who upgrade.
+func (d Dir) UpgradeLock() string { return d.join("upgrade.lock") }
+
 // Down exists while the fleet was told to be down.
 func (d Dir) Down() string { return d.join("down") }
 
@@ -93,6 +102,12 @@ func (d Dir) BinDir() string { return d.join("bin") }
 
 // PathDir holds nothing but `muster`, a link to the fleet's program, for the PATH of agents.
 func (d Dir) PathDir() string { return filepath.Join(d.BinDir(), "path") }
+
+// Program is the link in PathDir: what it points at is the fleet's program.
+func (d Dir) Program() string { return filepath.Join(d.PathDir(), "muster") }
+
+// Superseded names, one a line, the programs in BinDir that an upgrade has put others in the place of.
+func (d Dir) Superseded() string { return filepath.Join(d.BinDir(), "superseded") }
 
 // Log is the supervisor's own log, for people.
 func (d Dir) Log() string { return d.join("supervisor.log") }

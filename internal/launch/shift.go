@@ -69,6 +69,11 @@ func (k Keeper) takeUp(s *shift) {
 		k.settle(out)
 		return
 	}
+	if s.since.IsZero() && r.From != "" && r.From != name(s.program) {
+		out.Why = "another program supervises by now"
+		k.settle(out)
+		return
+	}
 	if r.Tries >= mostTries {
 		out.Why = fmt.Sprintf("the keeper ended %d times while it was on trial", r.Tries)
 		k.settle(out)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -22,6 +21,7 @@ const Asked = syscall.SIGUSR1
 // UpgradeRequest asks the keeper to go on with another program.
 type UpgradeRequest struct {
 	ID      string `json:"id"`      // names its outcome
+	From    string `json:"from"`    // name of the program in whose place it shall be; "" for any
 	Program string `json:"program"` // absolute path of the program
 	Tries   int    `json:"tries"`   // how often a keeper took it up; it may be killed in the middle
 }
@@ -73,26 +73,38 @@ func ReadKept(value string) (kept Kept, ready func()) {
 	}
 }
 
-// AskUpgrade leaves a request for the keeper that holds a lock, and calls it. fault.Conflict: another request waits
-// for its outcome. fault.NotFound: there is no keeper, and nothing was left.
-func AskUpgrade(path, keeperLock string, r UpgradeRequest) error {
-	keeper, ok := Holder(keeperLock)
-	if !ok {
-		return fault.New(fault.NotFound, "there is no keeper")
-	}
-	if other, ok := readRequest(path); ok {
-		return fault.New(fault.Conflict, "the upgrade to %s is under way", filepath.Base(other.Program)).
+// AskUpgrade leaves a request and calls the keeper that holds a lock. It tells whether there is one; else the request
+// waits for the next, in the place of one that waited. fault.Conflict: a keeper has another in hand.
+func AskUpgrade(path, keeperLock string, r UpgradeRequest) (called bool, err error) {
+	keeper, kept := Holder(keeperLock)
+	if other, ok := readRequest(path); ok && kept {
+		return false, fault.New(fault.Conflict, "the upgrade to %s is under way", name(other.Program)).
 			WithHint("Wait a moment; `muster status` tells which version is at work.")
 	}
 	if err := writeJSON(path, r, "upgrade request"); err != nil {
-		return fault.Wrap(fault.Failed, err, "ask for the upgrade")
+		return false, fault.Wrap(fault.Failed, err, "ask for the upgrade")
+	}
+	if !kept {
+		_, kept = Holder(keeperLock) // one that has come just now may have looked too early: it is told again
+		if !kept {
+			return false, nil
+		}
+		keeper, _ = Holder(keeperLock)
 	}
 	p, err := host.Identify(keeper)
 	if err != nil {
-		return nil //nolint:nilerr // it died this moment: the next one finds the request
+		return true, nil //nolint:nilerr // it died this moment: the next one finds the request
 	}
 	_ = p.Signal(Asked)
-	return nil
+	return true, nil
+}
+
+// DropUpgrade takes a request back, unless a keeper has it in hand.
+func DropUpgrade(path, keeperLock string) error {
+	if _, kept := Holder(keeperLock); kept {
+		return nil
+	}
+	return removeFile(path)
 }
 
 // ReadUpgrade gives the outcome of a request, if there is one yet.

@@ -1,0 +1,138 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"muster/internal/fault"
+	"muster/internal/home"
+	"muster/internal/run"
+	"muster/internal/store"
+)
+
+// program gives the copy of the program that the fleet shall run: of this one, unless an upgrade has put another in
+// its place. Whoever was left with the old `muster` on the PATH does not take the fleet back with it.
+func (f fleetEnv) program() (string, error) {
+	current, err := f.successor()
+	if current != "" || err != nil {
+		return current, err
+	}
+	return install(f.env.Exe, f.home)
+}
+
+// successor is the program that an upgrade has put in the place of this one; "" for none.
+func (f fleetEnv) successor() (string, error) {
+	all := superseded(f.home)
+	if len(all) == 0 {
+		return "", nil
+	}
+	own, err := copyPath(f.env.Exe, Version(), f.home)
+	if err != nil || !slices.Contains(all, filepath.Base(own)) {
+		return "", err
+	}
+	current, err := os.Readlink(f.home.Program())
+	if err != nil || current == own {
+		return "", nil //nolint:nilerr // no link, no successor
+	}
+	if _, err := os.Stat(current); err != nil {
+		return "", nil //nolint:nilerr // somebody removed it: better the old one than none
+	}
+	return current, nil
+}
+
+// giveWay becomes the successor of this program, if it has one: what starts a fleet without a person's asking may find
+// a state that only the successor knows.
+func (f fleetEnv) giveWay(args ...string) error {
+	current, err := f.successor()
+	if err != nil || current == "" {
+		return err
+	}
+	return run.Replace(current, append([]string{current}, args...), f.env.Environ)
+}
+
+func superseded(h home.Dir) []string {
+	b, err := os.ReadFile(h.Superseded())
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(b))
+}
+
+// supersede makes a copy in BinDir the fleet's program, in the place of the one that was.
+func supersede(h home.Dir, program string) error {
+	was, err := os.Readlink(h.Program())
+	if err == nil && was != program {
+		all := slices.DeleteFunc(superseded(h), func(s string) bool { return s == filepath.Base(was) || s == filepath.Base(program) })
+		text := strings.Join(append(all, filepath.Base(was)), "\n") + "\n"
+		tmp := h.Superseded() + ".new"
+		if err := errors.Join(os.WriteFile(tmp, []byte(text), 0o600), os.Rename(tmp, h.Superseded())); err != nil {
+			return fault.Wrap(fault.Failed, err, "note what the upgrade superseded")
+		}
+	}
+	return link(program, h.Program())
+}
+
+// sweepAge is how old a copy is at least before it goes: one that was just made may be about to be used.
+const sweepAge = time.Hour
+
+// mostNaming bounds the files of a generation that may name a program, in bytes; a prompt may be larger.
+const mostNaming = 1 << 20
+
+// sweep removes the copies of the program that nothing uses any more: not the fleet, and no live generation, whose
+// agent was started by one and calls it at every hook. What is running needs its file no more. It is housekeeping:
+// what it cannot do it leaves for the next time.
+func (f fleetEnv) sweep(ctx context.Context) {
+	current, err := os.Readlink(f.home.Program())
+	if err != nil {
+		return
+	}
+	if _, err := os.Stat(f.home.Upgrade()); err == nil {
+		return // it names another one, and the way back leads to this one
+	}
+	db, err := store.Open(ctx, f.home.DB(), store.Options{ReadOnly: true})
+	if err != nil {
+		return
+	}
+	defer func() { _ = db.Close() }()
+	live, err := db.Live(ctx)
+	if err != nil {
+		return
+	}
+	var naming [][]byte
+	for _, t := range live {
+		naming = append(naming, smallFiles(f.home.GenDir(t.ID, t.Gen))...)
+	}
+	copies, _ := filepath.Glob(filepath.Join(f.home.BinDir(), "muster-*"))
+	for _, c := range copies {
+		named := slices.ContainsFunc(naming, func(b []byte) bool { return bytes.Contains(b, []byte(filepath.Base(c))) })
+		st, err := os.Stat(c)
+		if c == current || named || err != nil || f.env.Now().Sub(st.ModTime()) < sweepAge {
+			continue
+		}
+		_ = os.Remove(c)
+	}
+}
+
+// smallFiles are the contents of the files below a directory that may name a program.
+func smallFiles(dir string) (out [][]byte) {
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return nil //nolint:nilerr // what is gone names nothing
+		}
+		if info, err := d.Info(); err != nil || info.Size() > mostNaming {
+			return nil //nolint:nilerr // the same
+		}
+		if b, err := os.ReadFile(path); err == nil {
+			out = append(out, b)
+		}
+		return nil
+	})
+	return out
+}
