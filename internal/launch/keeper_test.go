@@ -48,9 +48,22 @@ func keeperOf(dir string) Keeper {
 			}
 			return nil
 		},
+		Upgrades: Upgrades{
+			Request: world(dir, "upgrade"), Outcome: world(dir, "outcome"),
+			Adopt:   func(program string) error { note(dir, "adopted", program); return nil },
+			PutBack: func(context.Context) error { note(dir, "put-back", "yes"); return nil },
+		},
 		Log:   func(s string) { note(dir, "log", s) },
-		Clock: fastClock{time.Now()},
+		Clock: clockOf(dir),
 	}
+}
+
+// clockOf is the wall's where a test must not be hurried.
+func clockOf(dir string) Clock {
+	if there(dir, "wall") {
+		return wallClock{}
+	}
+	return fastClock{time.Now()}
 }
 
 // note appends a line.
@@ -67,10 +80,13 @@ func playKeeper(dir string) int {
 	return ExitStatus(keeperOf(dir).Serve(context.Background()))
 }
 
-// playSupervisor ends as `say` tells it: "crash", "ok"; without it lives until SIGTERM, then says bye.
+// playSupervisor ends as `say` tells it: "crash", "ok"; without it lives until SIGTERM, then says bye. By the name
+// "quits" it ends at once, and by the name "hangs" it never says that it is ready.
 func playSupervisor(dir string) int {
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
+	kept, ready := ReadKept(os.Getenv(KeptVar))
+	note(dir, "kept", fmt.Sprintf("%s: %s > %s %s", filepath.Base(os.Args[0]), kept.From, kept.To, kept.Why))
 	note(dir, "pids", strconv.Itoa(os.Getpid()))
 	if signal.Ignored(syscall.SIGHUP) {
 		note(dir, "log", "the supervisor was born deaf to SIGHUP")
@@ -81,6 +97,13 @@ func playSupervisor(dir string) int {
 		return 1
 	case "ok":
 		return 0
+	}
+	switch filepath.Base(os.Args[0]) {
+	case "quits":
+		return 1
+	case "hangs":
+	default:
+		ready()
 	}
 	note(dir, "staying", strconv.Itoa(os.Getpid()))
 	<-term

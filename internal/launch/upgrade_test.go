@@ -1,0 +1,230 @@
+package launch
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"muster/internal/fault"
+)
+
+// kept is a directory with a keeper in it, whose supervisor is at work.
+func kept(t *testing.T, files ...string) (dir, old string) {
+	t.Helper()
+	dir = t.TempDir()
+	for _, f := range files {
+		write(t, world(dir, f), "")
+	}
+	started(t, program("keep", dir))
+	eventually(t, "it runs", func() bool { return there(dir, "staying") })
+	return dir, filepath.Base(os.Args[0])
+}
+
+// other is the test's program under another name, by which it plays another supervisor.
+func other(t *testing.T, dir, name string) string {
+	t.Helper()
+	path := world(dir, name)
+	if err := os.Symlink(os.Args[0], path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func ask(t *testing.T, dir, id, program string) bool {
+	t.Helper()
+	called, err := AskUpgrade(world(dir, "upgrade"), world(dir, "keeper.lock"), UpgradeRequest{ID: id, Program: program})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return called
+}
+
+// outcome waits for what became of a request.
+func outcome(t *testing.T, dir, id string) (o UpgradeOutcome) {
+	t.Helper()
+	eventually(t, "the upgrade has an outcome", func() (ok bool) {
+		o, ok = ReadUpgrade(world(dir, "outcome"), id)
+		return ok
+	})
+	eventually(t, "the request is gone", func() bool { return !there(dir, "upgrade") })
+	return o
+}
+
+// runs waits until the n-th supervisor is at work, and gives all that were started, by name.
+func runs(t *testing.T, dir string, n int) []string {
+	t.Helper()
+	eventually(t, "the next supervisor runs", func() bool { return len(strings.Fields(read(t, world(dir, "staying")))) >= n })
+	var names []string
+	for line := range strings.Lines(read(t, world(dir, "kept"))) {
+		name, _, _ := strings.Cut(line, ":")
+		names = append(names, name)
+	}
+	return names
+}
+
+func TestKeeperGoesOverToAnotherProgram(t *testing.T) {
+	t.Parallel()
+	dir, old := kept(t, "wall")
+	next := other(t, dir, "next")
+	if !ask(t, dir, "one", next) {
+		t.Fatal("no keeper was found")
+	}
+	o := outcome(t, dir, "one")
+	if o.Why != "" || o.To != next || filepath.Base(o.From) != old || o.Away <= 0 {
+		t.Errorf("outcome %+v", o)
+	}
+	if got := read(t, world(dir, "adopted")); got != next+"\n" {
+		t.Errorf("adopted %q", got)
+	}
+	if got := runs(t, dir, 2); got[1] != "next" || !strings.Contains(read(t, world(dir, "kept")), "next: "+old+" > next \n") {
+		t.Errorf("supervisors were %q", read(t, world(dir, "kept")))
+	}
+	if !strings.Contains(read(t, world(dir, "log")), "bye") {
+		t.Error("the old one was not ended in good order")
+	}
+	// From now on that is what it restarts.
+	if err := identify(t, pids(t, dir)[1]).Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if got := runs(t, dir, 3); got[2] != "next" || !strings.HasSuffix(read(t, world(dir, "kept")), "next:  >  \n") {
+		t.Errorf("supervisors were %q", read(t, world(dir, "kept")))
+	}
+	if there(dir, "put-back") {
+		t.Error("the state was put back")
+	}
+}
+
+func TestKeeperGoesBackFromAProgramThatQuits(t *testing.T) {
+	t.Parallel()
+	dir, old := kept(t)
+	ask(t, dir, "one", other(t, dir, "quits"))
+	o := outcome(t, dir, "one")
+	if !strings.Contains(o.Why, "not ready: ") || !strings.Contains(o.Why, "exit status 1") {
+		t.Errorf("outcome %+v", o)
+	}
+	if got := runs(t, dir, 2); got[len(got)-1] != old || !strings.Contains(read(t, world(dir, "kept")), old+": "+old+" > quits "+o.Why) {
+		t.Errorf("supervisors were %q", read(t, world(dir, "kept")))
+	}
+	if there(dir, "adopted") || read(t, world(dir, "put-back")) != "yes\n" {
+		t.Errorf("adopted: %v, put back %q", there(dir, "adopted"), read(t, world(dir, "put-back")))
+	}
+}
+
+func TestKeeperGoesBackFromAProgramThatHangs(t *testing.T) {
+	t.Parallel()
+	dir, old := kept(t)
+	ask(t, dir, "one", other(t, dir, "hangs"))
+	if o := outcome(t, dir, "one"); !strings.Contains(o.Why, errLate.Error()) {
+		t.Errorf("outcome %+v", o)
+	}
+	if got := runs(t, dir, 3); len(got) != 3 || got[1] != "hangs" || got[2] != old || identify(t, pids(t, dir)[1]).Alive() {
+		t.Errorf("supervisors were %q", got)
+	}
+}
+
+func TestKeeperGoesBackFromAProgramThatIsNone(t *testing.T) {
+	t.Parallel()
+	dir, old := kept(t)
+	ask(t, dir, "one", world(dir, "nothing"))
+	if o := outcome(t, dir, "one"); !strings.Contains(o.Why, "no such file") {
+		t.Errorf("outcome %+v", o)
+	}
+	if got := runs(t, dir, 2); got[len(got)-1] != old {
+		t.Errorf("supervisors were %q", got)
+	}
+}
+
+func TestAnUpgradeOutlivesItsKeeperButNotTwice(t *testing.T) {
+	t.Parallel()
+	dir, old := kept(t, "wall")
+	ask(t, dir, "one", other(t, dir, "hangs"))
+	for n := 2; n <= 3; n++ {
+		if got := runs(t, dir, n); got[n-1] != "hangs" {
+			t.Fatalf("supervisors were %q", got)
+		}
+		if _, err := AskUpgrade(world(dir, "upgrade"), world(dir, "keeper.lock"), UpgradeRequest{ID: "two", Program: "/x"}); !fault.Is(err, fault.Conflict) {
+			t.Errorf("a second upgrade at the same time: %v", err)
+		}
+		pid, _ := Holder(world(dir, "keeper.lock"))
+		keeper, supervisor := identify(t, strconv.Itoa(pid)), identify(t, pids(t, dir)[n-1])
+		if err := keeper.Signal(syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		_ = supervisor.Signal(syscall.SIGKILL) // where the kernel does not
+		eventually(t, "both are gone", func() bool { return !keeper.Alive() && !supervisor.Alive() })
+		started(t, program("keep", dir))
+	}
+	if o := outcome(t, dir, "one"); !strings.Contains(o.Why, "ended 2 times") {
+		t.Errorf("outcome %+v", o)
+	}
+	if got := runs(t, dir, 4); got[3] != old {
+		t.Errorf("supervisors were %q", got)
+	}
+}
+
+func TestARequestWaitsForAKeeper(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, world(dir, "wall"), "")
+	if ask(t, dir, "one", other(t, dir, "next")) {
+		t.Error("a keeper was found where there is none")
+	}
+	started(t, program("keep", dir))
+	if o := outcome(t, dir, "one"); o.Why != "" || o.Away != 0 {
+		t.Errorf("outcome %+v", o)
+	}
+	if got := runs(t, dir, 1); len(got) != 1 || got[0] != "next" {
+		t.Errorf("supervisors were %q", got)
+	}
+}
+
+func TestARequestIsForTheProgramThatItWasMadeFor(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if _, err := AskUpgrade(world(dir, "upgrade"), world(dir, "keeper.lock"),
+		UpgradeRequest{ID: "one", From: "older", Program: other(t, dir, "next")}); err != nil {
+		t.Fatal(err)
+	}
+	started(t, program("keep", dir))
+	if o := outcome(t, dir, "one"); !strings.Contains(o.Why, "another program") {
+		t.Errorf("outcome %+v", o)
+	}
+	if got := runs(t, dir, 1); got[0] != filepath.Base(os.Args[0]) {
+		t.Errorf("supervisors were %q", got)
+	}
+}
+
+func TestAFleetThatGoesDownInATrialKeepsItsProgram(t *testing.T) {
+	t.Parallel()
+	dir, _ := kept(t, "wall")
+	ask(t, dir, "one", other(t, dir, "hangs"))
+	runs(t, dir, 2)
+	pid, _ := Holder(world(dir, "keeper.lock"))
+	write(t, world(dir, "down"), "")
+	if err := identify(t, pids(t, dir)[1]).Signal(syscall.SIGTERM); err != nil { // ends with status 0
+		t.Fatal(err)
+	}
+	if o := outcome(t, dir, "one"); !strings.Contains(o.Why, errDown.Error()) {
+		t.Errorf("outcome %+v", o)
+	}
+	keeper := identify(t, strconv.Itoa(pid))
+	eventually(t, "the keeper has ended", func() bool { return !keeper.Alive() })
+	if there(dir, "adopted") || len(pids(t, dir)) != 2 {
+		t.Errorf("adopted: %v, supervisors %q", there(dir, "adopted"), pids(t, dir))
+	}
+}
+
+func TestAWordOfNoKeeperIsNone(t *testing.T) {
+	t.Parallel()
+	for _, v := range []string{"", "{", "[]"} {
+		k, ready := ReadKept(v)
+		ready()
+		if k != (Kept{Since: time.Time{}}) {
+			t.Errorf("ReadKept(%q) = %+v", v, k)
+		}
+	}
+}
