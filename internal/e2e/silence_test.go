@@ -4,6 +4,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -11,10 +12,10 @@ import (
 	"muster/internal/life"
 )
 
-// listening makes tasks dispatched from now on heed a silence of two seconds, and of a minute within a tool.
-func (f *Fleet) listening() {
+// listening makes tasks dispatched from now on heed such a silence, and of a minute within a tool.
+func (f *Fleet) listening(silence string) {
 	f.t.Helper()
-	f.write(f.repo+"/muster.toml", "[task]\nsilence = \"2s\"\nsilence_in_tool = \"1m\"\n")
+	f.write(f.repo+"/muster.toml", "[task]\nsilence = \""+silence+"\"\nsilence_in_tool = \"1m\"\n")
 	f.git("add", "muster.toml")
 	f.git("commit", "-q", "-m", "listen")
 }
@@ -31,7 +32,7 @@ func (f *Fleet) stages(id event.TaskID) []event.Stage {
 func TestAnAgentThatHangsIsInterrupted(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	f.listening()
+	f.listening("2s")
 	id := f.dispatch("write a.txt <<x\nawait-file never", "--check", "test=true")
 	f.until(id, "is interrupted", func(life.Task) bool { return slices.Contains(f.stages(id), event.StageInterrupt) })
 	got := f.reaches(id, event.Done)
@@ -53,7 +54,7 @@ func TestAnAgentThatHangsIsInterrupted(t *testing.T) {
 func TestAnAgentThatHangsForGoodIsStartedAgainInItsConversation(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	f.listening()
+	f.listening("2s")
 	id := f.dispatch("append a.txt one\nonce hang hard\nappend a.txt two\ndone", "--check", twoLines)
 	got := f.reaches(id, event.Done)
 	if got.Gen != 2 || got.Attempt != 2 {
@@ -71,7 +72,7 @@ func TestAnAgentThatHangsForGoodIsStartedAgainInItsConversation(t *testing.T) {
 func TestAnAgentThatStaysSilentIsParkedAndSaysWhy(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	f.listening()
+	f.listening("2s")
 	id := f.dispatch("append a.txt one\nhang hard")
 	got := f.reaches(id, event.Parked)
 	if got.Reason != life.ReasonSilent || got.Gen != 2 || !strings.Contains(got.Detail, "screen is kept") {
@@ -85,7 +86,7 @@ func TestAnAgentThatStaysSilentIsParkedAndSaysWhy(t *testing.T) {
 func TestALongToolIsNoStall(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	f.listening()
+	f.listening("2s")
 	id := f.dispatch("write a.txt <<x\ntool Bash 7s\ndone", "--check", "test=true")
 	f.reaches(id, event.Done)
 	if probes := payloads[event.AgentProbed](f, id); len(probes) == 0 || probes[0].Tool != "Bash" {
@@ -99,7 +100,7 @@ func TestALongToolIsNoStall(t *testing.T) {
 func TestAProgramThatSaysNothingIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	f.listening()
+	f.listening("2s")
 	id := f.dispatchPrompt("wait", "--command", "sh -c 'sleep 5; echo x > a.txt'", "--check", "test=true")
 	f.reaches(id, event.Done)
 	if n := len(payloads[event.AgentProbed](f, id)); n > 0 {
@@ -112,7 +113,7 @@ func TestAProgramThatSaysNothingIsLeftAlone(t *testing.T) {
 func TestAStoppedAgentGoesOn(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	f.listening()
+	f.listening("2s")
 	id := f.working(1)[0]
 	pid := f.agents([]event.TaskID{id})[0]
 	for range 3 {
@@ -123,5 +124,54 @@ func TestAStoppedAgentGoesOn(t *testing.T) {
 	f.release(id, "go-on")
 	if got := f.reaches(id, event.Done); got.Gen != 1 {
 		t.Errorf("generation %d", got.Gen)
+	}
+}
+
+// TestTheServerHangs stops the tmux server: no probe of it is answered, and none says anything about the agents. Two
+// supervisors in a row meet it so.
+func TestTheServerHangs(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.listening("6s")
+	ids := f.working(4)
+	pids := f.agents(ids)
+	server := f.server()
+	if err := syscall.Kill(server, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	goOn := sync.OnceFunc(func() { _ = syscall.Kill(server, syscall.SIGCONT) })
+	defer goOn()
+	looks := func() int {
+		n := 0
+		for _, id := range ids {
+			for _, p := range payloads[event.ActionFinished](f, id) {
+				if p.What == event.ActProbe && p.Error != "" {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	f.eventually("looks have failed", func() bool { return looks() > 0 })
+	f.kill(f.only("supervise"))
+	f.eventually("another supervisor tries", func() bool { return len(f.playing("supervise")) == 1 })
+	for _, id := range ids {
+		if got := f.task(id); got.State != event.Working || got.Gen != 1 {
+			t.Errorf("%s is %s in generation %d, and nothing is known of it", id, got.State, got.Gen)
+		}
+	}
+	for _, pid := range pids {
+		if !runs(pid, "sim") {
+			t.Errorf("agent %d is gone", pid)
+		}
+	}
+	for _, id := range ids { // their turns end while nothing can be opened for their checks
+		f.release(id, "go-on")
+	}
+	goOn()
+	for _, id := range ids {
+		if got := f.reaches(id, event.Done); got.Gen != 1 || len(f.begins(id)) != 1 {
+			t.Errorf("%s: generation %d, begun %d times", id, got.Gen, len(f.begins(id)))
+		}
 	}
 }

@@ -229,6 +229,9 @@ func (s *Supervisor) takeResult(r result) {
 	case r.wait.PID != 0:
 		s.Machine.Watch(r.wait, jobToken{task: r.job.task, action: r.job.action})
 	default:
+		if s.outdated(r.job) {
+			r.facts, r.failure = nil, &life.Failure{Kind: life.FailAgain, Text: "the agent was heard of meanwhile, or another supervisor listened"}
+		}
 		s.push(r.job.task, life.Finished{ID: r.job.action.ID, Facts: r.facts, Failure: r.failure})
 	}
 }
