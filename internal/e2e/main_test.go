@@ -72,7 +72,12 @@ func play(args []string) int {
 		verb = args[0]
 	}
 	switch home := env.Getenv("MUSTER_HOME"); verb {
+	case "keep":
+		env.KeeperClock = hurrying(home)
 	case "supervise":
+		if status, broken := playBroken(env.Exe, args); broken {
+			return status
+		}
 		if env.Getenv("GORACE") == "" {
 			err := syscall.Exec(env.Exe, os.Args, append(os.Environ(), "GORACE=log_path="+raceLog(home)))
 			fmt.Fprintln(os.Stderr, err)
