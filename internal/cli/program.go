@@ -120,16 +120,21 @@ func (f fleetEnv) sweep(ctx context.Context) {
 	}
 }
 
-// smallFiles are the contents of the files below a directory that may name a program.
+// smallFiles are the contents of the files below a directory that may name a program. What cannot be read names none.
 func smallFiles(dir string) (out [][]byte) {
-	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = root.Close() }()
+	_ = fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
-			return nil //nolint:nilerr // what is gone names nothing
+			return nil //nolint:nilerr // it is gone, or nothing to read
 		}
 		if info, err := d.Info(); err != nil || info.Size() > mostNaming {
 			return nil //nolint:nilerr // the same
 		}
-		if b, err := os.ReadFile(path); err == nil {
+		if b, err := root.ReadFile(path); err == nil {
 			out = append(out, b)
 		}
 		return nil
