@@ -23,37 +23,35 @@ type works struct {
 	env  []string
 	// branchOf gives the branch of another task, for a base such as @t3.
 	branchOf func(ctx context.Context, id event.TaskID) (string, error)
-	opened   *sync.Map // *git.Repo by path of the checkout
+	opened   *sync.Map // *openedRepo by path of the checkout
+}
+
+// openedRepo is the repository of one checkout, once it was found.
+type openedRepo struct {
+	mu   sync.Mutex
+	repo *git.Repo
 }
 
 // open finds the repository of a task. One that was found is taken again as long as it is where it was: each act
 // would ask git the same otherwise. All acts share it, also those that look for it at the same time: only so do they
 // take turns with its lock instead of polling for it.
 func (w works) open(ctx context.Context, t life.Task) (*git.Repo, error) {
-	known := w.known(t.Spec.Repo)
-	if known != nil && known.There() {
-		return known, nil
+	found, _ := w.opened.LoadOrStore(t.Spec.Repo, &openedRepo{})
+	c, ok := found.(*openedRepo)
+	if !ok {
+		return nil, fmt.Errorf("no checkout but %T", found)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.repo != nil && c.repo.There() {
+		return c.repo, nil
 	}
 	repo, err := git.Open(ctx, t.Spec.Repo, git.Env(w.env), git.Under(w.home.WorktreesDir()))
 	if err != nil {
 		return nil, err
 	}
-	if known != nil {
-		w.opened.CompareAndDelete(t.Spec.Repo, known)
-	}
-	if first, there := w.opened.LoadOrStore(t.Spec.Repo, repo); there {
-		if first, ok := first.(*git.Repo); ok && first.There() {
-			return first, nil
-		}
-	}
+	c.repo = repo
 	return repo, nil
-}
-
-// known is the repository of a checkout as it was found the last time; nil if it never was.
-func (w works) known(checkout string) *git.Repo {
-	repo, _ := w.opened.Load(checkout)
-	known, _ := repo.(*git.Repo)
-	return known
 }
 
 // Prepare implements fleet.Works.

@@ -50,6 +50,7 @@ type workers struct {
 	work    func(context.Context, job) result
 	results chan result
 	ready   []event.TaskID // tasks with something to do and nothing under way
+	later   []event.TaskID // of these, the ones that wait for a worktree
 	queues  map[event.TaskID][]job
 	busy    map[event.TaskID]bool
 	wg      sync.WaitGroup
@@ -66,15 +67,35 @@ func newWorkers(most int, work func(context.Context, job) result) *workers {
 func (w *workers) add(j job) {
 	w.queues[j.task] = append(w.queues[j.task], j)
 	if len(w.queues[j.task]) == 1 && !w.busy[j.task] {
-		w.ready = append(w.ready, j.task)
+		w.line(j.task)
 	}
+}
+
+// line puts a task into line for its first job. Worktrees of one repository are made one after the other: while many
+// tasks wait for theirs, an agent whose worktree is ready starts, and one that runs is looked after.
+func (w *workers) line(id event.TaskID) {
+	if j := w.queues[id][0]; j.death == nil && j.action.Kind == event.ActPrepare {
+		w.later = append(w.later, id)
+	} else {
+		w.ready = append(w.ready, id)
+	}
+}
+
+// next takes a task out of the line.
+func (w *workers) next() event.TaskID {
+	from := &w.ready
+	if len(*from) == 0 {
+		from = &w.later
+	}
+	id := (*from)[0]
+	*from = (*from)[1:]
+	return id
 }
 
 // run starts what can be started.
 func (w *workers) run(ctx context.Context) {
-	for len(w.ready) > 0 && len(w.busy) < w.most {
-		id := w.ready[0]
-		w.ready = w.ready[1:]
+	for len(w.ready)+len(w.later) > 0 && len(w.busy) < w.most {
+		id := w.next()
 		j := w.queues[id][0]
 		w.queues[id] = w.queues[id][1:]
 		w.busy[id] = true
@@ -88,14 +109,14 @@ func (w *workers) run(ctx context.Context) {
 func (w *workers) done(j job) {
 	delete(w.busy, j.task)
 	if len(w.queues[j.task]) > 0 {
-		w.ready = append(w.ready, j.task)
+		w.line(j.task)
 	} else {
 		delete(w.queues, j.task)
 	}
 }
 
 // idle tells whether nothing is under way.
-func (w *workers) idle() bool { return len(w.busy) == 0 && len(w.ready) == 0 }
+func (w *workers) idle() bool { return len(w.busy) == 0 && len(w.ready)+len(w.later) == 0 }
 
 // wait returns when no worker runs; results that nobody took are dropped, as a crash would drop them.
 func (w *workers) wait() {

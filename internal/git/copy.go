@@ -21,6 +21,9 @@ const copiedName = "muster-copied"
 // Paths are relative to both. One that is missing is a fault.NotFound; one that is no regular file, or leads
 // through a symbolic link or outside, is a fault.Usage. What the worktree has already is left as it is.
 func (r *Repo) Copy(ctx context.Context, worktree string, files []string) error {
+	if len(files) == 0 {
+		return nil
+	}
 	c, err := r.inspect(ctx, worktree)
 	if err != nil {
 		return err

@@ -42,7 +42,10 @@ func (r *Reader) registration(path string) (string, error) {
 		if !filepath.IsAbs(got) {
 			got = filepath.Join(admin, got)
 		}
-		if got == want || filepath.Join(realPath(filepath.Dir(got)), ".git") == want {
+		// Only where the last part of the name is the same: to follow the links of all others costs more than all else,
+		// and git writes the name that a worktree really has.
+		near := strings.EqualFold(filepath.Base(filepath.Dir(got)), filepath.Base(filepath.Dir(want)))
+		if got == want || near && filepath.Join(realPath(filepath.Dir(got)), ".git") == want {
 			return admin, nil
 		}
 	}
