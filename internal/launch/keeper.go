@@ -165,19 +165,17 @@ func (k Keeper) supervise(ctx context.Context, signals <-chan os.Signal, s *shif
 	}
 	for {
 		switch what := k.await(ctx, signals, w); what {
-		case newsReady:
-			w.word, w.timer = nil, nil
-			k.ready(s)
-		case newsAsked:
-			if s.trial != nil || s.undone != nil {
-				continue // one after the other
+		case newsReady, newsAsked:
+			if what == newsReady {
+				w.word, w.timer = nil, nil
+				k.ready(s)
 			}
-			if _, ok := readRequest(k.Upgrades.Request); !ok {
+			if _, ok := k.asked(s); !ok {
 				continue
 			}
 			s.since = k.Clock.Now()
 			k.stop(child, relieveLimit)
-			return what, nil
+			return newsAsked, nil
 		case newsChildEnded:
 			return what, child.Err()
 		case newsTimer:

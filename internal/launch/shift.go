@@ -29,6 +29,7 @@ type shift struct {
 	trial   *UpgradeRequest // program is on trial because of this
 	before  string          // while it is: the program that was ready once
 	undone  *UpgradeOutcome // a trial failed, and the program before is not ready again yet
+	settled string          // the request that got its outcome last
 	since   time.Time       // when a supervisor was told to make room; zero if there was none
 }
 
@@ -54,35 +55,41 @@ func (k Keeper) env(s *shift) []string {
 	return append(k.Env[:len(k.Env):len(k.Env)], KeptVar+"="+string(b))
 }
 
+// asked gives the request that waits to be taken up: one after the other.
+func (k Keeper) asked(s *shift) (UpgradeRequest, bool) {
+	if s.trial != nil || s.undone != nil {
+		return UpgradeRequest{}, false
+	}
+	r, ok := readRequest(k.Upgrades.Request)
+	return r, ok && r.ID != s.settled
+}
+
 // takeUp puts a program on trial if that was asked for. A request stays until it has an outcome: if this keeper is
 // killed, the next one finds it.
 func (k Keeper) takeUp(s *shift) {
-	if s.trial != nil || s.undone != nil {
-		return
-	}
-	r, ok := readRequest(k.Upgrades.Request)
+	r, ok := k.asked(s)
 	if !ok {
 		return
 	}
 	out := UpgradeOutcome{ID: r.ID, From: s.program, To: r.Program}
 	if r.Program == s.program {
-		k.settle(out)
+		k.settle(s, out)
 		return
 	}
 	if s.since.IsZero() && r.From != "" && r.From != name(s.program) {
 		out.Why = "another program supervises by now"
-		k.settle(out)
+		k.settle(s, out)
 		return
 	}
 	if r.Tries >= mostTries {
 		out.Why = fmt.Sprintf("the keeper ended %d times while it was on trial", r.Tries)
-		k.settle(out)
+		k.settle(s, out)
 		return
 	}
 	r.Tries++
 	if err := writeJSON(k.Upgrades.Request, r, "upgrade request"); err != nil {
 		out.Why = "the keeper could not note the request: " + err.Error()
-		k.settle(out)
+		k.settle(s, out)
 		return
 	}
 	k.say("the supervisor is to be " + name(r.Program))
@@ -97,11 +104,11 @@ func (k Keeper) ready(s *shift) {
 	}
 	switch {
 	case s.trial != nil:
-		k.settle(UpgradeOutcome{ID: s.trial.ID, From: s.before, To: s.program, Away: away})
+		k.settle(s, UpgradeOutcome{ID: s.trial.ID, From: s.before, To: s.program, Away: away})
 		s.trial, s.before = nil, ""
 	case s.undone != nil:
 		s.undone.Away = away
-		k.settle(*s.undone)
+		k.settle(s, *s.undone)
 		s.undone = nil
 	}
 	s.since = time.Time{}
@@ -131,7 +138,7 @@ func (k Keeper) forget(s *shift, why error) {
 		return
 	}
 	s.undone.Why += "; then the program before ended: " + ending(why)
-	k.settle(*s.undone)
+	k.settle(s, *s.undone)
 	s.undone, s.since = nil, time.Time{}
 }
 
@@ -139,12 +146,12 @@ func (k Keeper) forget(s *shift, why error) {
 func (k Keeper) giveUp(ctx context.Context, s *shift) {
 	k.fallBack(ctx, s, errDown)
 	if s.undone != nil {
-		k.settle(*s.undone)
+		k.settle(s, *s.undone)
 	}
 }
 
 // settle writes what became of a request, and takes that away last.
-func (k Keeper) settle(out UpgradeOutcome) {
+func (k Keeper) settle(s *shift, out UpgradeOutcome) {
 	if out.Why == "" && k.Upgrades.Adopt != nil {
 		if err := k.Upgrades.Adopt(out.To); err != nil {
 			k.say("the next `muster up` may use another program: " + err.Error())
@@ -153,8 +160,11 @@ func (k Keeper) settle(out UpgradeOutcome) {
 	if err := writeJSON(k.Upgrades.Outcome, out, "upgrade outcome"); err != nil {
 		k.say("the outcome of the upgrade is lost: " + err.Error())
 	}
-	if err := removeFile(k.Upgrades.Request); err != nil {
-		k.say(err.Error())
+	s.settled = out.ID
+	if r, ok := readRequest(k.Upgrades.Request); ok && r.ID == out.ID { // another may wait by now
+		if err := removeFile(k.Upgrades.Request); err != nil {
+			k.say(err.Error())
+		}
 	}
 	if out.Why == "" {
 		k.say(name(out.To) + " supervises now")
