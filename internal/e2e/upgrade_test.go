@@ -155,7 +155,7 @@ func TestABrokenVersionIsRolledBack(t *testing.T) {
 	if r.exit != 4 || !strings.Contains(r.err, "all Greek") || f.only("supervise") != first {
 		t.Errorf("a blind version: exit %d, %s", r.exit, r.err)
 	}
-	for n, c := range []struct{ word, why string }{{quits, "exit status 3"}, {hangs, "nothing was heard of it"}} {
+	for n, c := range []struct{ word, why string }{{quits, "exit status 3"}, {hangs, "nothing was heard of it"}, {moves, "exit status 3"}} {
 		u := f.upgrade(f.version(c.word), 1)
 		if !u.RolledBack || u.Upgraded || !strings.Contains(u.Why, c.why) {
 			t.Errorf("%s: %+v", c.word, u)

@@ -2,6 +2,9 @@ package e2e
 
 import (
 	"bytes"
+	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -21,6 +24,7 @@ const (
 	blind = "blind" // it does not understand the state
 	quits = "quits" // it ends before it is ready
 	hangs = "hangs" // it is never ready, and does not end when told to
+	moves = "moves" // it changes the format of the state, and ends before it is ready
 )
 
 const wordMark = "\nTHE WORD OF THIS VERSION: "
@@ -73,7 +77,22 @@ func playBroken(exe string, args []string) (status int, broken bool) {
 		signal.Ignore(syscall.SIGTERM)
 		time.Sleep(time.Hour)
 	}
-	return 3, word == quits
+	if word == moves {
+		if err := moveFormat(filepath.Join(os.Getenv("MUSTER_HOME"), "muster.db")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	return 3, word == quits || word == moves
+}
+
+// moveFormat makes a database one of a later format.
+func moveFormat(path string) error {
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(context.Background(), "PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE; ALTER TABLE tasks ADD COLUMN colour TEXT; DROP TABLE messages; PRAGMA user_version = 900; COMMIT")
+	return errors.Join(err, db.Close())
 }
 
 // hurryFile is there where a fleet's keeper shall have less patience.
