@@ -380,10 +380,9 @@ type SupervisorStopped struct {
 // SupervisorUpgraded says that the supervisor that has just started is of another program than the one before, as
 // `muster upgrade` asked.
 type SupervisorUpgraded struct {
-	From string `json:"from"` // names of programs in the state directory's bin
-	To   string `json:"to"`
-	// Since is when the supervisor before was told to end: until now nobody looked after the fleet. Zero if there was none.
-	Since time.Time `json:"since,omitzero"`
+	From  string    `json:"from"` // names of programs in the state directory's bin
+	To    string    `json:"to"`
+	Since time.Time `json:"since,omitzero"` // when the one before was told to end: nobody looked after the fleet from then on; absent if there was none
 }
 
 // UpgradeRolledBack says that the program that was asked for did not get ready, and the one before is at work again.
