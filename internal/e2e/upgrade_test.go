@@ -284,6 +284,21 @@ func TestAnUpgradeIsForGood(t *testing.T) {
 	f.eventually("nobody supervises", func() bool { return len(f.playing("supervise"))+len(f.playing("keep")) == 0 })
 	f.up()
 	stays("down and up")
+	f.must("down")
+	f.eventually("nobody supervises", func() bool { return len(f.playing("supervise"))+len(f.playing("keep")) == 0 })
+	if err := os.Remove(f.home + "/down"); err != nil { // as after a reboot of a fleet that was up
+		t.Fatal(err)
+	}
+	service := f.command("service", "run")
+	if err := service.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stays("a reboot, by the service of the old one")
+	if f.eventually("the service gave way to the new version", func() bool { return f.wordOfProcess(service.Process.Pid) == sound }); !runs(service.Process.Pid, "service") {
+		t.Error("the service has ended")
+	}
+	_ = service.Process.Kill()
+	_ = service.Wait()
 	id := f.dispatch(steady, "--check", twoLines)
 	f.marks(id, "here")
 	f.kill(f.server())

@@ -121,8 +121,13 @@ func (f *Fleet) supervisedBy() string {
 	if len(all) != 1 {
 		return "-"
 	}
+	return f.wordOfProcess(all[0])
+}
+
+// wordOfProcess is the word of the version that a process plays; "-" for none of the fleet's own copies.
+func (f *Fleet) wordOfProcess(pid int) string {
 	for _, p := range f.processes() {
-		if p.pid == all[0] && strings.HasPrefix(p.argv[0], f.home) {
+		if p.pid == pid && strings.HasPrefix(p.argv[0], f.home) {
 			return wordOf(p.argv[0])
 		}
 	}
