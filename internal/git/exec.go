@@ -169,7 +169,10 @@ func (r *Reader) git(ctx context.Context, c call) (string, error) {
 	}
 	cmd := run.Cmd{
 		Argv: append([]string{r.program}, c.args...), Dir: dir, Env: env,
-		Stdin: strings.NewReader(c.stdin), Stdout: c.stdout, Timeout: c.timeout, MaxOutput: maxListing,
+		Stdout: c.stdout, Timeout: c.timeout, MaxOutput: maxListing,
+	}
+	if c.stdin != "" { // else /dev/null, which needs no pipe
+		cmd.Stdin = strings.NewReader(c.stdin)
 	}
 	if cmd.Timeout == 0 {
 		cmd.Timeout = readTimeout

@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
+	"strings"
 	"time"
 
 	"muster/internal/event"
@@ -82,7 +82,15 @@ type JobResult struct {
 // resultFile is the result's name in Out; a step's own file ends in .step.json and cannot be it.
 const resultFile = "result.json"
 
-var stepName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+// maxStepName is the longest name of a step, in bytes.
+const maxStepName = 64
+
+// isStepName tells whether a step's name is one for a file. (A regular expression of this package would be compiled by
+// every hook and launch.)
+func isStepName(name string) bool {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
+	return name != "" && len(name) <= maxStepName && strings.Trim(name, letters) == "" && name != "." && name != ".."
+}
 
 // WriteJob writes a job's spec file and refuses a job that cannot run as it is.
 func WriteJob(path string, j Job) error {
@@ -139,7 +147,7 @@ func (j Job) check() error {
 	seen := map[string]bool{}
 	for _, s := range j.Steps {
 		switch {
-		case !stepName.MatchString(s.Name) || s.Name == "." || s.Name == "..":
+		case !isStepName(s.Name):
 			return fault.New(fault.Usage, "check name %q: 1 to 64 letters, digits, or any of _ . -", s.Name)
 		case seen[s.Name]:
 			return fault.New(fault.Usage, "check %s is named twice", s.Name)
