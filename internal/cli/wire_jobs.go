@@ -81,13 +81,8 @@ func (j jobs) Ready(ctx context.Context, job fleet.Job) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fault.Wrap(fault.Failed, err, "make the directory of %s", job.Name).WithHint("See that the disk has room.")
 	}
-	state, err := j.State(ctx, job)
-	if err != nil {
+	if err := j.count(ctx, job, 1); err != nil {
 		return "", err
-	}
-	starts := []byte(strconv.Itoa(state.Starts + 1))
-	if err := renameio.WriteFile(filepath.Join(dir, "starts"), starts, 0o600); err != nil {
-		return "", fault.Wrap(fault.Failed, err, "count the start of %s", job.Name).WithHint("See that the disk has room.")
 	}
 	env, err := j.agents.environ(job.Task, max(1, job.Task.Gen))
 	if err != nil {
@@ -104,6 +99,22 @@ func (j jobs) Ready(ctx context.Context, job fleet.Job) (string, error) {
 	return path, launch.WriteJob(path, spec)
 }
 
+// Unready implements fleet.Jobs.
+func (j jobs) Unready(ctx context.Context, job fleet.Job) error { return j.count(ctx, job, -1) }
+
+// count counts how often a job was begun.
+func (j jobs) count(ctx context.Context, job fleet.Job, by int) error {
+	state, err := j.State(ctx, job)
+	if err != nil {
+		return err
+	}
+	starts := []byte(strconv.Itoa(max(0, state.Starts+by)))
+	if err := renameio.WriteFile(filepath.Join(j.dir(job), "starts"), starts, 0o600, renameio.WithTempDir(j.dir(job))); err != nil {
+		return fault.Wrap(fault.Failed, err, "count the start of %s", job.Name).WithHint("See that the disk has room.")
+	}
+	return nil
+}
+
 // Note implements fleet.Jobs.
 func (j jobs) Note(_ context.Context, job fleet.Job, value any) error {
 	data, err := json.Marshal(value)
@@ -113,7 +124,7 @@ func (j jobs) Note(_ context.Context, job fleet.Job, value any) error {
 	if err := os.MkdirAll(j.dir(job), 0o700); err != nil {
 		return fault.Wrap(fault.Failed, err, "make the directory of %s", job.Name).WithHint("See that the disk has room.")
 	}
-	if err := renameio.WriteFile(filepath.Join(j.dir(job), "note.json"), data, 0o600); err != nil {
+	if err := renameio.WriteFile(filepath.Join(j.dir(job), "note.json"), data, 0o600, renameio.WithTempDir(j.dir(job))); err != nil {
 		return fault.Wrap(fault.Failed, err, "note what %s judges", job.Name).WithHint("See that the disk has room.")
 	}
 	return nil

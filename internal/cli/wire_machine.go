@@ -26,6 +26,7 @@ type machine struct {
 
 	gate   string    // what Gate said; the supervisor's loop alone asks
 	gateAt time.Time // when
+	lack   lack      // why
 }
 
 func newMachine(h home.Dir, limits config.Fleet, log *slog.Logger) (*machine, error) {
@@ -106,6 +107,10 @@ func (m *machine) Holder(id event.TaskID) (int, bool) {
 // millisecond, and reading a dozen files of the kernel for each would be most of it.
 const gateAge = time.Second
 
+// minFreeInodes is how many files must still fit on the disk before an agent is started: a small worktree, what a
+// generation writes about itself, and some room for those that run.
+const minFreeInodes = 1000
+
 // Gate implements fleet.Machine.
 func (m *machine) Gate() string {
 	if now := time.Now(); m.gateAt.IsZero() || now.Sub(m.gateAt) > gateAge {
@@ -114,15 +119,53 @@ func (m *machine) Gate() string {
 	return m.gate
 }
 
-// look says whether something is short.
+// lack is what the machine is short of.
+type lack string
+
+const (
+	lackNone   lack = ""
+	lackMemory lack = "memory"
+	lackDisk   lack = "disk"
+	lackInodes lack = "inodes"
+	lackWrite  lack = "write"
+)
+
+// look says whether something is short. While the same thing is, the words stay as they were: each change of them is an
+// event, and a number that moves all night would fill the log.
 func (m *machine) look() string {
-	if mem, err := host.Mem(); err == nil && mem.Available < uint64(max(0, m.limits.MinFreeMemory)) {
-		return fmt.Sprintf("only %d MiB of memory are free, and min_free_memory is %d MiB", mem.Available>>20, m.limits.MinFreeMemory>>20)
+	what, why := m.short()
+	if what == m.lack {
+		return m.gate
 	}
-	if d, err := host.DiskAt(string(m.home)); err == nil && d.Free < uint64(max(0, m.limits.MinFreeDisk)) {
-		return fmt.Sprintf("only %d MiB of disk are free at %s, and min_free_disk is %d MiB", d.Free>>20, m.home, m.limits.MinFreeDisk>>20)
+	m.lack = what
+	return why
+}
+
+// short measures. What was short has to be there again with a tenth to spare, or the gate would flap.
+func (m *machine) short() (lack, string) {
+	enough := func(of lack, least uint64) uint64 {
+		if m.lack == of {
+			least += least / 10
+		}
+		return least
 	}
-	return ""
+	least := uint64(max(0, m.limits.MinFreeMemory))
+	if mem, err := host.Mem(); err == nil && mem.Available < enough(lackMemory, least) {
+		return lackMemory, fmt.Sprintf("only %d MiB of memory are free, and min_free_memory is %d MiB", mem.Available>>20, least>>20)
+	}
+	d, err := host.DiskAt(string(m.home))
+	least = uint64(max(0, m.limits.MinFreeDisk))
+	switch {
+	case err != nil:
+	case d.ReadOnly:
+		return lackWrite, fmt.Sprintf("the disk of %s is mounted for reading only", m.home)
+	case d.Free < enough(lackDisk, least):
+		return lackDisk, fmt.Sprintf("only %d MiB of disk are free at %s, and min_free_disk is %d MiB", d.Free>>20, m.home, least>>20)
+	case d.FreeInodes < enough(lackInodes, minFreeInodes):
+		return lackInodes, fmt.Sprintf("only %d more files fit on the disk of %s (its inodes are used up), and a task wants %d",
+			d.FreeInodes, m.home, minFreeInodes)
+	}
+	return lackNone, ""
 }
 
 // Signal implements fleet.Machine.

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"muster/internal/event"
@@ -37,6 +38,9 @@ func (s *Supervisor) runJob(ctx context.Context, j Job) (JobState, event.Process
 		Session: home.Slugged(j.Task.ID, j.Task.Spec.Slug), Role: RoleCheck, Dir: j.Task.Worktree,
 		Argv: []string{s.Exe, "launch", spec}, Task: j.Task.ID, Gen: j.Task.Gen,
 	})
+	if fault.Scarce(err) {
+		err = errors.Join(err, s.Jobs.Unready(ctx, j))
+	}
 	if err != nil {
 		return state, event.ProcessRef{}, err
 	}

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"muster/internal/event"
@@ -31,26 +31,27 @@ func (s *Supervisor) deliver(ctx context.Context, t life.Task, a event.Action, a
 		}
 		return done(s.Agents.Post(ctx, t, m))
 	}
-	if again && s.typed(t, a) && !planted("double a message") { // look, never send blindly
+	typed := false
+	if again {
+		if typed, err = s.typed(ctx, t, a.Message); err != nil {
+			return done(err)
+		}
+	}
+	if typed && !planted("double a message") { // look, never send blindly
 		r := s.look(ctx, t, a)
 		if r.failure != nil && r.failure.Kind == life.FailAgain {
 			return result{} // a look that failed says nothing: it counts as sent, and is looked for again
 		}
 		return r
 	}
-	return s.paste(ctx, t, a, m)
+	return s.paste(ctx, t, m)
 }
 
-// typed tells whether typing was begun for an action, by this supervisor or the one before: its intent alone does
-// not tell, and what was not begun can be done without fear of doing it twice.
-func (s *Supervisor) typed(t life.Task, a event.Action) bool {
-	_, err := os.Stat(s.typedMark(t, a))
-	return !errors.Is(err, fs.ErrNotExist)
-}
-
-// typedMark lies beside the generation, whose pane is gone if the machine goes down, so that it need not be durable.
-func (s *Supervisor) typedMark(t life.Task, a event.Action) string {
-	return filepath.Join(s.Home.GenDir(t.ID, t.Gen), "typed."+string(a.ID))
+// typed tells whether a message was typed into the agent's pane before. Its intent alone does not tell, and what was not
+// typed can be, without fear of doing it twice.
+func (s *Supervisor) typed(ctx context.Context, t life.Task, id event.MessageID) (bool, error) {
+	pane, ok, err := s.pane(ctx, t.ID, t.Gen, RoleAgent)
+	return ok && strings.HasPrefix(pane.Pasted, id.Tag()), err
 }
 
 // closeMenu presses the interrupt key once before an agent is woken after a usage limit: such an agent may sit in
@@ -68,7 +69,7 @@ func (s *Supervisor) closeMenu(ctx context.Context, t life.Task, id event.Messag
 }
 
 // paste types a message into a pane that is proven to hold the right, idle agent.
-func (s *Supervisor) paste(ctx context.Context, t life.Task, a event.Action, m Text) result {
+func (s *Supervisor) paste(ctx context.Context, t life.Task, m Text) result {
 	pane, ok, err := s.pane(ctx, t.ID, t.Gen, RoleAgent)
 	switch {
 	case err != nil:
@@ -77,9 +78,6 @@ func (s *Supervisor) paste(ctx context.Context, t life.Task, a event.Action, m T
 		return failed(life.FailAgain, "the agent's pane is gone")
 	case pane.InMode:
 		return failed(life.FailAgain, "the agent's pane is in copy mode")
-	}
-	if err := os.WriteFile(s.typedMark(t, a), nil, 0o600); err != nil {
-		return failed(life.FailAgain, err.Error())
 	}
 	err = s.Terminal.Paste(ctx, pane.ID, m.ID.Tag()+" "+m.Text)
 	if errors.Is(err, ErrInMode) || errors.Is(err, ErrDead) || errors.Is(err, ErrNoPane) {

@@ -27,6 +27,7 @@ func (s *Supervisor) do(ctx context.Context, j job) result {
 	}
 	r := s.act(ctx, t, j)
 	r.job = j
+	r.scarce = r.scarce && canWait(j.action.Kind) && !t.Stopping && !t.Shelved && !t.State.Final()
 	if r.wait.PID == 0 {
 		s.Point("act")
 	}
@@ -77,7 +78,7 @@ func (s *Supervisor) act(ctx context.Context, t life.Task, j job) result {
 // done is the outcome of an act that finds nothing out.
 func done(err error, facts ...event.Payload) result {
 	if err != nil {
-		return result{failure: failure(err)}
+		return result{failure: failure(err), scarce: fault.Scarce(err)}
 	}
 	return result{facts: facts}
 }

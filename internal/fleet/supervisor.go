@@ -59,6 +59,7 @@ type Supervisor struct {
 	lastWall time.Time
 	lastMono time.Duration
 	ears     ears
+	scarce   scarcity
 }
 
 // item is an input on its way to a task.
@@ -222,13 +223,16 @@ func (s *Supervisor) takeDeath(d Death) {
 // takeResult takes what a worker brings.
 func (s *Supervisor) takeResult(r result) {
 	s.jobs.done(r.job)
+	s.scarce.back(r.job)
 	switch {
 	case r.exited != nil:
 		s.ears.forget(r.job.task)
 		s.push(r.job.task, *r.exited)
 	case r.wait.PID != 0:
 		s.Machine.Watch(r.wait, jobToken{task: r.job.task, action: r.job.action})
+	case r.scarce && s.putOff(r):
 	default:
+		s.scarce.over(r)
 		if s.outdated(r.job) {
 			r.facts, r.failure = nil, &life.Failure{Kind: life.FailAgain, Text: "the agent was heard of meanwhile, or another supervisor listened"}
 		}

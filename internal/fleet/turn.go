@@ -13,7 +13,8 @@ import (
 func (s *Supervisor) turn(ctx context.Context) (next time.Time, err error) {
 	now, mono := s.Now(), s.Mono()
 	gap := s.gap(now, mono)
-	d := &decision{s: s, now: now, mono: mono, gate: s.Machine.Gate()}
+	s.takeUp(mono)
+	d := &decision{s: s, now: now, mono: mono, gate: s.gate(mono)}
 	err = s.Log.Update(ctx, false, func(tx Tx) error {
 		d.reset(tx)
 		return d.run(s.pending, gap)
@@ -42,7 +43,11 @@ func (s *Supervisor) turn(ctx context.Context) (next time.Time, err error) {
 	for _, t := range d.follow {
 		s.Records.Follow(t)
 	}
+	if d.asked {
+		s.takeUp(s.scarce.until)
+	}
 	for _, a := range d.actions {
+		s.takeUpOf(a.task)
 		s.jobs.add(job{task: a.task, action: a.action})
 	}
 	s.jobs.run(ctx)
@@ -79,6 +84,7 @@ type decision struct {
 	moved    bool // something changed that the line for slots depends on
 	finished bool
 	wrote    bool // there are events
+	asked    bool // somebody asked for something
 	down     string
 	next     time.Time
 }
@@ -104,6 +110,7 @@ func (d *decision) run(pending []item, gap time.Duration) error {
 		}
 		d.moved = true
 	}
+	d.asked = len(d.tx.Foreign()) > 0
 	for _, e := range d.tx.Foreign() {
 		if err := d.heard(e); err != nil {
 			return err
@@ -276,6 +283,9 @@ func (d *decision) finish() error {
 	}
 	if d.gateWas != "" && d.next.After(d.now.Add(gatePause)) {
 		d.next = d.now.Add(gatePause)
+	}
+	if at := d.now.Add(d.s.scarce.until - d.mono); len(d.s.scarce.jobs) > 0 && d.next.After(at) {
+		d.next = at
 	}
 	if d.mode == "" {
 		return nil

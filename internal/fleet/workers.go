@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"sync"
+	"time"
 
 	"muster/internal/event"
 	"muster/internal/life"
@@ -24,7 +25,8 @@ type jobToken struct {
 type job struct {
 	task   event.TaskID
 	action event.Action
-	again  bool // it may have been begun before
+	again  bool          // it may have been begun before
+	late   time.Duration // since when it is put off, by the monotonic clock; 0 if it is not
 	death  *deathOf
 }
 
@@ -39,6 +41,7 @@ type result struct {
 	job     job
 	facts   []event.Payload
 	failure *life.Failure
+	scarce  bool             // it failed because the machine lacks something: no fault of the task
 	wait    event.ProcessRef // not finished: to be done again when this process has ended
 	exited  *life.Exited
 }

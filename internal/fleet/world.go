@@ -54,6 +54,7 @@ type Pane struct {
 	Task    event.TaskID
 	Gen     int
 	Role    string // RoleAgent or RoleCheck
+	Pasted  string // how the text begins that was pasted last; "" if none was. It changes in the same breath
 }
 
 // The windows of a task's session.
@@ -189,6 +190,8 @@ type Jobs interface {
 	State(ctx context.Context, j Job) (JobState, error)
 	// Ready writes the job's spec, counts the start and returns the spec's path.
 	Ready(ctx context.Context, j Job) (spec string, err error)
+	// Unready takes the count back: nothing was begun.
+	Unready(ctx context.Context, j Job) error
 	// Note keeps a small value beside the job, and Noted gives it back: what was found out before it began.
 	Note(ctx context.Context, j Job, value any) error
 	Noted(ctx context.Context, j Job, value any) (bool, error)

@@ -11,6 +11,7 @@ import (
 type Disk struct {
 	Free, Total uint64 // bytes; Free is what an ordinary user may still write
 	FreeInodes  uint64 // math.MaxUint64 where the file system counts none
+	ReadOnly    bool   // it is mounted for reading only
 }
 
 // DiskAt tells the room on the file system that holds path, which must exist.
@@ -20,7 +21,7 @@ func DiskAt(path string) (Disk, error) {
 		return Disk{}, fmt.Errorf("read free disk space at %s: %w", path, err)
 	}
 	block := uint64(st.Bsize) //nolint:gosec,unconvert // signed on one system, never negative
-	d := Disk{Free: st.Bavail * block, Total: st.Blocks * block, FreeInodes: st.Ffree}
+	d := Disk{Free: st.Bavail * block, Total: st.Blocks * block, FreeInodes: st.Ffree, ReadOnly: readOnly(&st)}
 	if st.Files == 0 {
 		d.FreeInodes = math.MaxUint64
 	}

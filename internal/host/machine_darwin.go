@@ -44,3 +44,5 @@ func Mem() (Memory, error) {
 	}
 	return Memory{Total: total, Available: min(total, pages*uint64(unix.Getpagesize()))}, nil //nolint:gosec // positive
 }
+
+func readOnly(st *unix.Statfs_t) bool { return st.Flags&unix.MNT_RDONLY != 0 }

@@ -25,3 +25,5 @@ func BootID() (string, error) {
 
 // mostFiles is how many open files the system permits a process whatever its hard limit says.
 func mostFiles() uint64 { return math.MaxUint64 } // the hard limit is the word
+
+func readOnly(st *unix.Statfs_t) bool { return st.Flags&unix.ST_RDONLY != 0 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"muster/internal/fault"
 )
 
 // Defaults of Cmd.
@@ -67,6 +69,9 @@ func (e *ExitError) Error() string {
 	}
 	return msg
 }
+
+// Is tells whether the program failed for want of something that the machine lacks, by what it said.
+func (e *ExitError) Is(target error) bool { return fault.Says(e.Stderr, target) }
 
 // Do runs a program to its end. The error is an *ExitError if it ran and failed, satisfies
 // errors.Is(err, exec.ErrNotFound) if there is no such program, and context.DeadlineExceeded if it was cut off.

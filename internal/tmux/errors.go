@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
+
+	"muster/internal/fault"
 )
 
 // What callers branch on. The words of tmux are matched here and nowhere else.
@@ -51,5 +54,9 @@ func (e *CommandError) Is(target error) bool {
 	case ErrDeadPane:
 		return e.Message == "target pane has exited"
 	}
-	return false
+	// Without a free terminal, or descriptors for one, or a process, "create window failed: fork failed: …".
+	if target == syscall.EAGAIN { //nolint:errorlint // a target, as errors.Is gives it
+		return strings.Contains(e.Message, "fork failed")
+	}
+	return fault.Says(e.Message, target)
 }

@@ -228,6 +228,7 @@ func (e *edges) Paste(ctx context.Context, id, text string) error {
 			return fleet.ErrInMode
 		}
 		p.proc.typed(text)
+		p.Pasted = text
 		return nil
 	})
 }

@@ -117,6 +117,14 @@ func (e jobEdges) Ready(ctx context.Context, j fleet.Job) (string, error) {
 	})
 }
 
+// Unready implements fleet.Jobs.
+func (e jobEdges) Unready(ctx context.Context, j fleet.Job) error {
+	return e.act(ctx, "taking a count back", j.Task.Spec.Name, func() error {
+		e.job(j).state.Starts--
+		return nil
+	})
+}
+
 // Note implements fleet.Jobs.
 func (e jobEdges) Note(ctx context.Context, j fleet.Job, v any) error {
 	return e.act(ctx, "noting", j.Task.Spec.Name, func() error {

@@ -1,0 +1,39 @@
+package fault
+
+import (
+	"errors"
+	"strings"
+	"syscall"
+)
+
+// scarcities are the system's errors which say that the machine lacks something now: room, inodes, terminals (all three
+// are ENOSPC), descriptors, memory, processes, or a disk that may be written.
+func scarcities() []syscall.Errno {
+	return []syscall.Errno{
+		syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EAGAIN, syscall.EROFS,
+	}
+}
+
+// Scarce tells whether something failed because the machine lacks something that may be there again later: no fault of
+// the task that it was done for.
+func Scarce(err error) bool {
+	for _, e := range scarcities() {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// Says tells whether another program gave one of those errors, which reaches us in its words alone. EAGAIN is none of
+// them: its words are said of much else.
+func Says(words string, e error) bool {
+	if e, ok := e.(syscall.Errno); ok && e != syscall.EAGAIN { //nolint:errorlint // a target, as errors.Is gives it
+		for _, s := range scarcities() {
+			if s == e {
+				return strings.Contains(strings.ToLower(words), strings.ToLower(e.Error()))
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,35 @@
+package fault_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+	"testing"
+
+	"muster/internal/fault"
+)
+
+func TestWhatTheMachineLacksIsNobodysFault(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{
+		&fs.PathError{Op: "write", Path: "/x", Err: syscall.ENOSPC},
+		fmt.Errorf("start: %w", syscall.EMFILE),
+		fault.Wrap(fault.Failed, syscall.EROFS, "write /x").WithHint("See."),
+	} {
+		if !fault.Scarce(err) {
+			t.Errorf("%v is not taken for a shortage", err)
+		}
+	}
+	for _, err := range []error{nil, errors.New("disk"), syscall.ENOENT, fault.New(fault.Failed, "no")} {
+		if fault.Scarce(err) {
+			t.Errorf("%v is taken for a shortage", err)
+		}
+	}
+	if !fault.Says("fatal: write error: No space left on device", syscall.ENOSPC) {
+		t.Error("the words of git are not understood")
+	}
+	if fault.Says("Resource temporarily unavailable", syscall.EAGAIN) || fault.Says("no such file or directory", syscall.ENOENT) {
+		t.Error("words that say much else are taken for a shortage")
+	}
+}
