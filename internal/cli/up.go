@@ -52,14 +52,15 @@ func (f fleetEnv) up(ctx context.Context) (started, error) {
 	if err := f.beUp(ctx, db); err != nil {
 		return started{}, err
 	}
+	// Before the look at the lock: a keeper that lives may start a supervisor this moment, and its word must not be missed.
+	before, err := db.LastSeq(ctx)
+	if err != nil {
+		return started{}, err
+	}
 	if held, pid := f.supervised(ctx, db); held {
 		return started{Already: true, PID: pid, Warning: warning}, nil
 	}
 	if _, err := f.program(); err != nil {
-		return started{}, err
-	}
-	before, err := db.LastSeq(ctx)
-	if err != nil {
 		return started{}, err
 	}
 	pid, err := f.start(limit, before)
