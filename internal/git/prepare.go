@@ -67,7 +67,13 @@ func (r *Repo) Prepare(ctx context.Context, spec WorktreeSpec) (Worktree, error)
 		wt, err = p.run(ctx)
 		return err
 	})
-	return wt, err
+	if err == nil && p.claim != nil {
+		err = p.fill(ctx)
+	}
+	if err != nil {
+		return Worktree{}, err
+	}
+	return wt, nil
 }
 
 // lookAhead finds out, before its turn with the lock comes, where a branch of a new worktree would begin: while many
@@ -95,6 +101,7 @@ type preparing struct {
 	spec  WorktreeSpec
 	known *record    // of this path, whoever wrote it
 	ahead *beginning // found before the lock was taken; nil if nothing was
+	claim *os.File   // of a new worktree without files, see claimed
 }
 
 func (p *preparing) mine() bool { return p.known != nil && p.known.Owner == p.spec.Owner }
@@ -108,12 +115,8 @@ func (p *preparing) run(ctx context.Context) (Worktree, error) {
 	if err != nil {
 		return Worktree{}, err
 	}
-	if admin != "" && unfinished(admin) {
-		// Never handed to anybody: the git that made it was killed with its machine, or at its deadline.
-		if err := errors.Join(removeTree(p.spec.Path), removeTree(admin)); err != nil {
-			return Worktree{}, fault.Wrap(fault.Failed, err, "remove the half-made worktree %s", p.spec.Path)
-		}
-		admin = ""
+	if admin, err = p.r.dropUnfinished(ctx, p.spec.Path, admin); err != nil {
+		return Worktree{}, err
 	}
 	empty, err := emptyDir(p.spec.Path)
 	if err != nil {
@@ -203,7 +206,7 @@ func (p *preparing) create(ctx context.Context) (Worktree, error) {
 		start = rec.Base
 		tip, there := refs[rec.Branch]
 		if there {
-			err := p.add(ctx, p.spec.Path, rec.Branch)
+			err := p.addEmpty(ctx, p.spec.Path, rec.Branch)
 			if err == nil {
 				return Worktree{Path: p.spec.Path, Branch: rec.Branch, Base: rec.Base, Created: true}, nil
 			}
@@ -226,7 +229,7 @@ func (p *preparing) create(ctx context.Context) (Worktree, error) {
 		if err := p.r.remember(rec); err != nil {
 			return Worktree{}, err
 		}
-		err := p.add(ctx, append(newBranch(branch), p.spec.Path, start)...)
+		err := p.addEmpty(ctx, append(newBranch(branch), p.spec.Path, start)...)
 		if err == nil {
 			return Worktree{Path: p.spec.Path, Branch: branch, Base: rec.Base, Created: true}, nil
 		}
@@ -320,28 +323,6 @@ func (p *preparing) start(ctx context.Context) (string, map[string]string, error
 	}
 	start, err = p.r.Resolve(ctx, base)
 	return start, refs, err
-}
-
-// refill gives a registered worktree whose directory is gone its files back, as they are in its index: whatever
-// was staged there comes back too.
-func (p *preparing) refill(ctx context.Context, admin string) error {
-	if err := os.MkdirAll(p.spec.Path, 0o777); err != nil { //nolint:gosec // as git makes it, under a private parent
-		return fault.Wrap(fault.Failed, err, "make the worktree %s", p.spec.Path)
-	}
-	if err := p.r.relink(p.spec.Path); err != nil {
-		return err
-	}
-	at := &place{gitDir: admin, workTree: realPath(p.spec.Path)}
-	if !exists(filepath.Join(admin, "index")) {
-		if _, err := p.r.git(ctx, call{in: at, args: []string{"read-tree", "HEAD"}, lock: p.lock}); err != nil {
-			return fault.Wrap(fault.Failed, err, "make the worktree %s", p.spec.Path)
-		}
-	}
-	args := []string{"checkout-index", "-a", "-f", "-q", "-u"}
-	if _, err := p.r.git(ctx, call{in: at, args: args, lock: p.lock, timeout: writeTimeout}); err != nil {
-		return fault.Wrap(fault.Failed, err, "fill the worktree %s", p.spec.Path)
-	}
-	return nil
 }
 
 // dropRegistration removes what is left of a worktree of another fleet whose directory is gone; commits that only its

@@ -25,6 +25,13 @@ func (r *Repo) RemoveWorktree(ctx context.Context, path string, force bool) erro
 		if err != nil {
 			return err
 		}
+		if admin != "" && unfinished(admin) { // a git of somebody who was killed may fill it still
+			claim, err := claimed(ctx, admin)
+			if err != nil {
+				return err
+			}
+			defer claim.Close() //nolint:errcheck // nothing was written
+		}
 		if admin == "" && exists(path) {
 			return notOurs(path)
 		}

@@ -80,14 +80,12 @@ func (r *Repo) restore(ctx context.Context, lock *os.File, spec RestoreSpec, kep
 	if err != nil {
 		return err
 	}
-	if admin != "" { // unfinished, or its directory is gone
-		if !unfinished(admin) {
-			p := preparing{r: r, lock: lock, spec: WorktreeSpec{Path: spec.Path}}
-			err = p.dropRegistration(ctx, admin)
-		} else {
-			err = errors.Join(removeTree(spec.Path), removeTree(admin))
-		}
-		if err != nil {
+	if admin, err = r.dropUnfinished(ctx, spec.Path, admin); err != nil {
+		return err
+	}
+	if admin != "" { // its directory is gone
+		p := preparing{r: r, lock: lock, spec: WorktreeSpec{Path: spec.Path}}
+		if err := p.dropRegistration(ctx, admin); err != nil {
 			return fault.Wrap(fault.Failed, err, "restore %s", spec.Path)
 		}
 	}

@@ -1,0 +1,129 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"muster/internal/fault"
+)
+
+// A new worktree gets its files after the repository's lock was given back: the next one is made meanwhile. Until it
+// has them it stays locked in git's sense, which marks it as unfinished, and the file that says so is held with a lock
+// of its own by whoever fills it. A git that outlives us holds it, too.
+
+// addEmpty makes a worktree without files and claims it.
+func (p *preparing) addEmpty(ctx context.Context, args ...string) error {
+	if err := p.add(ctx, append([]string{"--lock", "--no-checkout"}, args...)...); err != nil {
+		return err
+	}
+	admin, err := p.r.adminOf(p.spec.Path)
+	if err != nil {
+		return err
+	}
+	p.claim, err = claimed(ctx, admin)
+	if err == nil && p.claim == nil {
+		err = fault.New(fault.Failed, "git did not lock the worktree %s", p.spec.Path)
+	}
+	return err
+}
+
+// adminOf is the administrative directory of a worktree that was just made.
+func (r *Reader) adminOf(path string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(path, ".git")) //nolint:gosec // git's own file
+	admin, ok := strings.CutPrefix(strings.TrimRight(string(b), "\n"), "gitdir: ")
+	if err == nil && ok && filepath.IsAbs(admin) {
+		return admin, nil
+	}
+	if admin, err = r.registration(path); err != nil || admin == "" {
+		return "", errors.Join(err, fault.New(fault.Failed, "git did not register %s", path))
+	}
+	return admin, nil
+}
+
+// claimed waits until nobody fills a worktree, and holds it then. It is nil for one that is finished.
+func claimed(ctx context.Context, admin string) (*os.File, error) {
+	f, err := os.Open(filepath.Join(admin, "locked")) //nolint:gosec // git's own file
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fault.Wrap(fault.Failed, err, "look at the worktree of %s", admin)
+	}
+	if err := flock(ctx, f); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// fill gives a new worktree its files. What cannot be filled is removed, as git does.
+func (p *preparing) fill(ctx context.Context) error {
+	defer p.claim.Close() //nolint:errcheck // nothing was written
+	admin := filepath.Dir(p.claim.Name())
+	at := &place{gitDir: admin, workTree: realPath(p.spec.Path)}
+	args := []string{"read-tree", "--reset", "-u", "HEAD"}
+	_, err := p.r.git(ctx, call{in: at, args: args, lock: p.claim, timeout: writeTimeout})
+	if err == nil {
+		err = os.Remove(p.claim.Name())
+	}
+	if err == nil {
+		return nil
+	}
+	code := fault.Failed
+	if errors.Is(err, context.DeadlineExceeded) {
+		code = fault.Timeout
+	}
+	err = fault.Wrap(code, err, "fill the worktree %s", p.spec.Path)
+	return errors.Join(err, removeTree(p.spec.Path), removeTree(admin))
+}
+
+// dropUnfinished removes a worktree that was never handed to anybody: whoever made it was killed, or its machine was.
+// It returns the administrative directory of what is there then.
+func (r *Repo) dropUnfinished(ctx context.Context, path, admin string) (string, error) {
+	if admin == "" || !unfinished(admin) {
+		return admin, nil
+	}
+	claim, err := claimed(ctx, admin)
+	if err != nil {
+		return "", err
+	}
+	if claim != nil {
+		defer claim.Close() //nolint:errcheck // nothing was written
+	}
+	if !exists(admin) {
+		return "", nil
+	}
+	if !unfinished(admin) {
+		return admin, nil // it was finished meanwhile
+	}
+	if err := errors.Join(removeTree(path), removeTree(admin)); err != nil {
+		return "", fault.Wrap(fault.Failed, err, "remove the half-made worktree %s", path)
+	}
+	return "", nil
+}
+
+// refill gives a registered worktree whose directory is gone its files back, as they are in its index: whatever
+// was staged there comes back too.
+func (p *preparing) refill(ctx context.Context, admin string) error {
+	if err := os.MkdirAll(p.spec.Path, 0o777); err != nil { //nolint:gosec // as git makes it, under a private parent
+		return fault.Wrap(fault.Failed, err, "make the worktree %s", p.spec.Path)
+	}
+	if err := p.r.relink(p.spec.Path); err != nil {
+		return err
+	}
+	at := &place{gitDir: admin, workTree: realPath(p.spec.Path)}
+	if !exists(filepath.Join(admin, "index")) {
+		if _, err := p.r.git(ctx, call{in: at, args: []string{"read-tree", "HEAD"}, lock: p.lock}); err != nil {
+			return fault.Wrap(fault.Failed, err, "make the worktree %s", p.spec.Path)
+		}
+	}
+	args := []string{"checkout-index", "-a", "-f", "-q", "-u"}
+	if _, err := p.r.git(ctx, call{in: at, args: args, lock: p.lock, timeout: writeTimeout}); err != nil {
+		return fault.Wrap(fault.Failed, err, "fill the worktree %s", p.spec.Path)
+	}
+	return nil
+}
