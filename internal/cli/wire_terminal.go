@@ -139,7 +139,7 @@ func (t *terminal) Close(ctx context.Context, session string) error {
 func pane(p tmux.Pane) fleet.Pane {
 	return fleet.Pane{
 		ID: string(p.ID), PID: p.PID, Dead: p.Dead, InMode: p.InMode, Session: p.SessionName,
-		Task: event.TaskID(p.Task), Gen: p.Gen, Role: p.Role,
+		Task: event.TaskID(p.Task), Gen: p.Gen, Role: p.Role, Pasted: p.Pasted,
 	}
 }
 

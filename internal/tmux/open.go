@@ -151,7 +151,7 @@ func (c *Client) opened(ctx context.Context, spec OpenSpec, commands [][]string)
 	}
 	for _, b := range blocks {
 		for _, p := range parsePanes(b, c.hub()) {
-			p.Task, p.Gen, p.Role, p.WindowName = spec.Task, spec.Gen, spec.Window, spec.Window
+			p.Task, p.Gen, p.Role, p.WindowName, p.Pasted = spec.Task, spec.Gen, spec.Window, spec.Window, ""
 			return p, nil
 		}
 	}
@@ -172,6 +172,7 @@ func (spec OpenSpec) marks(target string) [][]string {
 		{"set-option", "-p", "-t", target, taskOption, encode(spec.Task)},
 		{"set-option", "-p", "-t", target, genOption, encode(strconv.Itoa(spec.Gen))},
 		{"set-option", "-p", "-t", target, roleOption, encode(spec.Window)},
+		{"set-option", "-p", "-t", target, pastedOption, ""}, // a pane that is used again was pasted into before
 		{"set-option", "-w", "-t", target, "window-size", "manual"},
 	}
 }

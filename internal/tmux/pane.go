@@ -18,7 +18,13 @@ const (
 	taskOption = "@muster_task"
 	genOption  = "@muster_gen"
 	roleOption = "@muster_window"
+	// pastedOption is set in the same breath as a paste: whoever comes after one who was killed there can tell.
+	pastedOption = "@muster_pasted"
 )
+
+// pastedLength is how much of a pasted text is kept, in bytes.
+const pastedLength = 64
+
 
 // Pane is one pane as it was when it was looked at.
 type Pane struct {
@@ -39,6 +45,7 @@ type Pane struct {
 	Task        string // @muster_task; "" if it is none of ours
 	Gen         int    // @muster_gen
 	Role        string // @muster_window: which window of its task it is, whatever the window is called now
+	Pasted      string // how the text begins that was pasted last into its program, up to 64 bytes; "" if none was
 }
 
 // A mark expands to its option's value if that is hex, and to nothing else: an agent can set options, too.
@@ -46,13 +53,15 @@ const (
 	taskMark = "#{?#{m:*[!0-9a-f]*,#{" + taskOption + "}},,#{" + taskOption + "}}"
 	genMark  = "#{?#{m:*[!0-9a-f]*,#{" + genOption + "}},,#{" + genOption + "}}"
 	roleMark = "#{?#{m:*[!0-9a-f]*,#{" + roleOption + "}},,#{" + roleOption + "}}"
+
+	pastedMark = "#{?#{m:*[!0-9a-f]*,#{" + pastedOption + "}},,#{" + pastedOption + "}}"
 )
 
 // paneFormat is one line per pane. The names come last: only they may hold what we did not choose.
 const paneFormat = "#{pane_id}\t#{window_id}\t#{session_id}\t#{pane_pid}\t" +
 	"#{pane_dead}\t#{pane_dead_status}\t#{pane_dead_signal}\t#{pane_in_mode}\t" +
 	"#{session_attached}\t#{window_width}\t#{window_height}\t" +
-	taskMark + "\t" + genMark + "\t" + roleMark + "\t#{session_name}\t#{window_name}"
+	taskMark + "\t" + genMark + "\t" + roleMark + "\t" + pastedMark + "\t#{session_name}\t#{window_name}"
 
 func encode(s string) string { return hex.EncodeToString([]byte(s)) }
 
@@ -88,16 +97,16 @@ func parsePanes(lines []string, own SessionID) []Pane {
 }
 
 func parsePane(l string) (Pane, bool) {
-	f := strings.SplitN(l, "\t", 16)
-	if len(f) != 16 || !isID('%', f[0]) || !isID('@', f[1]) || !isID('$', f[2]) {
+	f := strings.SplitN(l, "\t", 17)
+	if len(f) != 17 || !isID('%', f[0]) || !isID('@', f[1]) || !isID('$', f[2]) {
 		return Pane{}, false
 	}
 	p := Pane{
 		ID: PaneID(f[0]), Window: WindowID(f[1]), Session: SessionID(f[2]),
 		PID: number(f[3]), Dead: f[4] == "1", InMode: f[7] != "" && f[7] != "0",
 		Attached: number(f[8]), Columns: number(f[9]), Rows: number(f[10]),
-		Task: decode(f[11]), Gen: number(decode(f[12])), Role: decode(f[13]),
-		SessionName: f[14], WindowName: f[15],
+		Task: decode(f[11]), Gen: number(decode(f[12])), Role: decode(f[13]), Pasted: decode(f[14]),
+		SessionName: f[15], WindowName: f[16],
 	}
 	if p.Dead {
 		if n, err := strconv.Atoi(f[5]); err == nil {

@@ -250,19 +250,19 @@ func TestPanesAreReadOnceAndForgeriesPassedOver(t *testing.T) {
 	t.Parallel()
 	row := func(f ...string) string { return strings.Join(f, "\t") }
 	got := parsePanes([]string{
-		row("%1", "@1", "$0", "11", "0", "", "", "0", "1", "120", "40", "", "", encode("hub"), "hub", "hub"),
-		row("%2", "@2", "$1", "22", "1", "3", "", "0", "0", "80", "24", encode("t1"), encode("4"), encode("agent"), "t1-a", "a\tb"),
-		row("%2", "@2", "$2", "22", "1", "3", "", "0", "2", "80", "24", encode("t1"), encode("4"), encode("agent"), "t1-b", "a\tb"),
-		row("%3", "@3", "$1", "33", "1", "", "KILL", "1", "0", "80", "24", "zz", "xx", "", "s", "w"),
-		row("%4", "@4", "$1", "44", "1", "", "9", "2", "0", "80", "24", "", "", "", "s", "w"),
-		row("%5", "@5", "$1", "55", "1", "", "", "", "0", "80", "24", "", "", "", "s", "w"),
-		"%6 forged", row("6", "@4", "$1", "44", "1", "", "9", "2", "0", "80", "24", "", "", "", "s", "w"), "",
+		row("%1", "@1", "$0", "11", "0", "", "", "0", "1", "120", "40", "", "", encode("hub"), "", "hub", "hub"),
+		row("%2", "@2", "$1", "22", "1", "3", "", "0", "0", "80", "24", encode("t1"), encode("4"), encode("agent"), encode("[m m1] hi"), "t1-a", "a\tb"),
+		row("%2", "@2", "$2", "22", "1", "3", "", "0", "2", "80", "24", encode("t1"), encode("4"), encode("agent"), encode("[m m1] hi"), "t1-b", "a\tb"),
+		row("%3", "@3", "$1", "33", "1", "", "KILL", "1", "0", "80", "24", "zz", "xx", "", "", "s", "w"),
+		row("%4", "@4", "$1", "44", "1", "", "9", "2", "0", "80", "24", "", "", "", "", "s", "w"),
+		row("%5", "@5", "$1", "55", "1", "", "", "", "0", "80", "24", "", "", "", "", "s", "w"),
+		"%6 forged", row("6", "@4", "$1", "44", "1", "", "9", "2", "0", "80", "24", "", "", "", "", "s", "w"), "",
 	}, "$0")
 	want := []Pane{
 		{ID: "%1", Window: "@1", Session: "$0", PID: 11, Columns: 120, Rows: 40, Role: "hub", SessionName: "hub", WindowName: "hub"},
 		{
 			ID: "%2", Window: "@2", Session: "$1", PID: 22, Dead: true, StatusKnown: true, Status: 3, Attached: 2,
-			Columns: 80, Rows: 24, Task: "t1", Gen: 4, Role: "agent", SessionName: "t1-a", WindowName: "a\tb",
+			Columns: 80, Rows: 24, Task: "t1", Gen: 4, Role: "agent", Pasted: "[m m1] hi", SessionName: "t1-a", WindowName: "a\tb",
 		},
 		{ID: "%3", Window: "@3", Session: "$1", PID: 33, Dead: true, StatusKnown: true, Signal: 9, InMode: true, Columns: 80, Rows: 24, SessionName: "s", WindowName: "w"},
 		{ID: "%4", Window: "@4", Session: "$1", PID: 44, Dead: true, StatusKnown: true, Signal: 9, InMode: true, Columns: 80, Rows: 24, SessionName: "s", WindowName: "w"},

@@ -34,11 +34,16 @@ func Clean(text string) string {
 const refusal = "refused "
 
 // guarded sends command to a pane only if it is alive and unless holds nothing against it, decided by the
-// server in the same breath: before 3.4 a paste into a dead pane ends the server. The last block tells.
-func guarded(id PaneID, unless string, command ...string) string {
+// server in the same breath: before 3.4 a paste into a dead pane ends the server. The last block tells; there are as
+// many as commands, and one more.
+func guarded(id PaneID, unless string, commands ...[]string) string {
+	var send, refuse []string
+	for _, args := range commands {
+		send = append(send, line(args...))
+		refuse = append(refuse, line("display-message", "-p", "-t", string(id), refusal+"#{pane_dead}"))
+	}
 	return line("if-shell", "-F", "-t", string(id), "#{||:#{pane_dead},"+unless+"}",
-		line("display-message", "-p", "-t", string(id), refusal+"#{pane_dead}"),
-		line(command...))
+		strings.Join(refuse, " ; "), strings.Join(send, " ; "))
 }
 
 // refused reads the answer of a guard.
@@ -55,7 +60,8 @@ func refused(id PaneID, blocks [][]string) error {
 
 // Paste puts a text into the pane's program as one bracketed paste, cleaned, line feeds kept. It presses no
 // key behind it. ErrDeadPane and ErrInMode mean that nothing was sent. A nil error means that tmux took the
-// text, not that the program read it. Programs that do not ask for bracketed paste see bare lines.
+// text, not that the program read it; Pane.Pasted tells from then on. Programs that do not ask for bracketed paste see
+// bare lines.
 func (c *Client) Paste(ctx context.Context, id PaneID, text string) error {
 	if err := id.Check(); err != nil {
 		return err
@@ -70,8 +76,10 @@ func (c *Client) Paste(ctx context.Context, id PaneID, text string) error {
 		return fmt.Errorf("paste into pane %s: %w", id, err)
 	}
 	defer func() { _ = os.Remove(path) }()
-	blocks, err := c.send(ctx, 3, "paste-buffer", line("load-buffer", "-b", name, literal(path))+" ; "+
-		guarded(id, "#{pane_in_mode}", "paste-buffer", "-d", "-p", "-r", "-b", name, "-t", string(id)))
+	blocks, err := c.send(ctx, 4, "paste-buffer", line("load-buffer", "-b", name, literal(path))+" ; "+
+		guarded(id, "#{pane_in_mode}",
+			[]string{"paste-buffer", "-d", "-p", "-r", "-b", name, "-t", string(id)},
+			[]string{"set-option", "-p", "-t", string(id), pastedOption, encode(text[:min(len(text), pastedLength)])}))
 	if err == nil {
 		err = refused(id, blocks)
 	}
@@ -117,7 +125,7 @@ func (c *Client) Keys(ctx context.Context, id PaneID, keys ...string) error {
 	// Keys, unlike a paste, reach every pane that a person tied together.
 	unless := "#{||:#{pane_in_mode},#{pane_synchronized}}"
 	blocks, err := c.send(ctx, 2, "send-keys",
-		guarded(id, unless, append([]string{"send-keys", "-t", string(id), "--"}, keys...)...))
+		guarded(id, unless, append([]string{"send-keys", "-t", string(id), "--"}, keys...)))
 	if err != nil {
 		return err
 	}

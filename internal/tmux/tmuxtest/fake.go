@@ -169,7 +169,7 @@ func (f *Fake) Open(ctx context.Context, spec tmux.OpenSpec) (tmux.Pane, error) 
 			}
 			f.pid++
 			p.PID, p.Gen, p.argv, p.env, p.dir = f.pid, spec.Gen, spec.Argv, spec.Env, spec.Dir
-			p.Dead, p.StatusKnown, p.Status, p.Signal, p.InMode, p.muddled = false, false, 0, 0, false, false
+			p.Dead, p.StatusKnown, p.Status, p.Signal, p.InMode, p.muddled, p.Pasted = false, false, 0, 0, false, false, ""
 			return p.Pane, nil
 		}
 	} else {
@@ -198,7 +198,13 @@ func (f *Fake) Paste(ctx context.Context, id tmux.PaneID, text string) error {
 	if text == "" {
 		return fault.New(fault.Usage, "nothing to paste into pane %s", id)
 	}
-	return f.with(ctx, "paste", id, func(p *fakePane) error { return p.typeIn(text, text) })
+	return f.with(ctx, "paste", id, func(p *fakePane) error {
+		err := p.typeIn(text, text)
+		if err == nil {
+			p.Pasted = text[:min(len(text), 64)]
+		}
+		return err
+	})
 }
 
 // Keys notes the keys as typed; Enter shows as a line end.

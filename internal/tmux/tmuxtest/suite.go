@@ -194,10 +194,13 @@ func testPaste(t *testing.T, h Harness) {
 	if err := h.Terminal.Paste(t.Context(), p.ID, "héllo; wörld #{pid}\x1b[31m"); err != nil {
 		t.Fatal(err)
 	}
+	const want = "héllo; wörld #{pid}[31m"
+	if got := h.look(t, p.ID); p.Pasted != "" || got.Pasted != want {
+		t.Errorf("pasted: %q, and before %q", got.Pasted, p.Pasted)
+	}
 	if err := h.Terminal.Keys(t.Context(), p.ID, "Enter"); err != nil {
 		t.Fatal(err)
 	}
-	const want = "héllo; wörld #{pid}[31m"
 	Eventually(t, "the text is on the screen", func() bool {
 		screen, err := h.Terminal.Capture(t.Context(), p.ID, 100)
 		if err != nil {
