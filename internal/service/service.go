@@ -91,7 +91,7 @@ func (s Service) Install(ctx context.Context) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // the service manager's own directory
 		return fault.Wrap(fault.Failed, err, "make the directory of %s", path)
 	}
-	if err := renameio.WriteFile(path, []byte(text), 0o644); err != nil {
+	if err := renameio.WriteFile(path, []byte(text), 0o644, renameio.WithTempDir(filepath.Dir(path))); err != nil {
 		return fault.Wrap(fault.Failed, err, "write %s", path)
 	}
 	if s.Manager == Launchd { // it takes no second one of the same name; that there is none is fine

@@ -76,7 +76,7 @@ func (s *Server) writeConfig(text string) error {
 	if err := os.MkdirAll(filepath.Dir(s.cfg.ConfPath), 0o700); err != nil {
 		return fmt.Errorf("write tmux configuration: %w", err)
 	}
-	if err := renameio.WriteFile(s.cfg.ConfPath, []byte(text), 0o600); err != nil {
+	if err := renameio.WriteFile(s.cfg.ConfPath, []byte(text), 0o600, renameio.WithTempDir(filepath.Dir(s.cfg.ConfPath))); err != nil {
 		return fmt.Errorf("write tmux configuration: %w", err)
 	}
 	return nil

@@ -25,7 +25,7 @@ func (s *Server) writePID(pid int) error {
 	if s.lastPID() == pid {
 		return nil
 	}
-	if err := renameio.WriteFile(s.pidFile(), []byte(strconv.Itoa(pid)), 0o600); err != nil {
+	if err := renameio.WriteFile(s.pidFile(), []byte(strconv.Itoa(pid)), 0o600, renameio.WithTempDir(filepath.Dir(s.pidFile()))); err != nil {
 		return fmt.Errorf("note the process of tmux: %w", err)
 	}
 	return nil
