@@ -37,6 +37,7 @@ type Fleet struct {
 	env    []string
 	ctl    *control.Control // only for looking and asking; never for proofs
 	undo   []func()         // done when everything has ended, before the files go
+	over   bool             // finish has been
 }
 
 // newFleet makes a fleet that is not up. When the test ends, it is ended by muster's own means, and the world must

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -54,7 +53,11 @@ func runAll(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	return m.Run()
+	status := m.Run()
+	if *chaosDeaths > 0 { // the last line of all
+		fmt.Println(chaosSummary)
+	}
+	return status
 }
 
 // raceLog is where the race detector of a fleet's supervisor writes; the harness fails the test for any.
@@ -74,6 +77,9 @@ func play(args []string) int {
 	switch home := env.Getenv("MUSTER_HOME"); verb {
 	case "keep":
 		env.KeeperClock = hurrying(home)
+		if _, err := os.Stat(planFile(home)); err == nil {
+			env.KeeperClock = forgivingClock{}
+		}
 	case "supervise":
 		if status, broken := playBroken(env.Exe, args); broken {
 			return status
@@ -84,56 +90,15 @@ func play(args []string) int {
 			return 1
 		}
 		env.Point, env.Now = dying(home), skewed(home)
+		if env.Point != nil {
+			watchFiles(env.Point)
+		}
 	case "up":
-		env.Point, env.Now = dying(home), skewed(home)
+		env.Now = skewed(home)
 	case "sim":
 		watchTwin(env.Getenv("MUSTER_SIM_LOG"), env.Getenv("MUSTER_TASK"))
 	}
 	return cli.Run(args, env)
-}
-
-// The harness writes into planFile where a supervisor has to die, as "act:3,outcome:5": at the third act that any
-// supervisor of this fleet comes to the end of, and at the fifth outcome. Each happens once: pointsFile holds all
-// points that were come past, over restarts.
-func planFile(home string) string   { return filepath.Join(home, "test-die") }
-func pointsFile(home string) string { return filepath.Join(home, "test-points") }
-
-// dying is Env.Point: it counts, and dies where the plan says.
-func dying(home string) func(string) {
-	var mu sync.Mutex // acts end in several workers
-	return func(name string) {
-		mu.Lock()
-		defer mu.Unlock()
-		plan, err := os.ReadFile(planFile(home))
-		if err != nil {
-			return
-		}
-		f, err := os.OpenFile(pointsFile(home), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-		if err != nil {
-			panic(err)
-		}
-		_, err = f.WriteString(name + "\n")
-		if err := errors.Join(err, f.Close()); err != nil {
-			panic(err)
-		}
-		here := fmt.Sprintf("%s:%d", name, countPoints(home)[name])
-		for p := range strings.SplitSeq(strings.TrimSpace(string(plan)), ",") {
-			if p == here {
-				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-				select {}
-			}
-		}
-	}
-}
-
-// countPoints tells how often each point was come past.
-func countPoints(home string) map[string]int {
-	n := map[string]int{}
-	data, _ := os.ReadFile(pointsFile(home))
-	for line := range strings.Lines(string(data)) {
-		n[strings.TrimSpace(line)]++
-	}
-	return n
 }
 
 // watchTwin looks, when a scripted agent begins, whether an earlier one of its task still lives: the kernel's word,

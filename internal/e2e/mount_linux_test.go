@@ -3,11 +3,33 @@ package e2e
 import (
 	"fmt"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // mountSmall puts an empty file system of that many bytes over a directory.
-func mountSmall(dir string, bytes int) error {
-	return syscall.Mount("none", dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=700", bytes))
+func mountSmall(dir string, bytes int) error { return mountTmp(dir, fmt.Sprintf("size=%d", bytes)) }
+
+// mountTmp puts an empty file system in memory over a directory.
+func mountTmp(dir, options string) error {
+	return syscall.Mount("none", dir, "tmpfs", 0, options+",mode=700")
+}
+
+// mountReadOnly puts a directory over itself, for reading only: what is opened from now on cannot be written.
+func mountReadOnly(dir string) error {
+	if err := syscall.Mount(dir, dir, "", syscall.MS_BIND, ""); err != nil {
+		return err
+	}
+	return syscall.Mount("none", dir, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, "")
 }
 
 func unmount(dir string) error { return syscall.Unmount(dir, syscall.MNT_DETACH) }
+
+// limitFiles sets how many descriptors a process may have, and gives what it was.
+func limitFiles(pid int, most uint64) (was uint64, err error) {
+	var old unix.Rlimit
+	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &old); err != nil {
+		return 0, err
+	}
+	return old.Cur, unix.Prlimit(pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: most, Max: old.Max}, nil)
+}

@@ -48,9 +48,11 @@ func (f *Fleet) end() {
 
 // finish stops and removes all tasks, and takes the fleet down.
 func (f *Fleet) finish() {
-	if _, err := os.Stat(f.home + "/muster.db"); err != nil {
-		return // it never began
+	f.t.Helper()
+	if _, err := os.Stat(f.home + "/muster.db"); err != nil || f.over {
+		return // it never began, or was finished by the test
 	}
+	f.over = true
 	f.up()
 	tasks, err := control.Get(context.Background(), f.control(), control.Tasks{All: true})
 	if err != nil {
@@ -71,6 +73,11 @@ func (f *Fleet) finish() {
 		f.until(s.ID, "is removed", taskRemoved)
 	}
 	f.closeControl()
+	for name := range strings.Lines(f.tmux("list-sessions", "-F", "#{session_name}")) {
+		if id, _, _ := strings.Cut(strings.TrimSpace(name), "-"); event.IsTaskID(id) {
+			f.t.Errorf("a session is left: %s", name)
+		}
+	}
 	f.must("down", "--kill")
 }
 

@@ -1,0 +1,339 @@
+package e2e
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// The full form of the suite, `make chaos`, has flags; without them it is short.
+var (
+	chaosDeaths = flag.Int("chaos.deaths", 0, "walk all points of all scenarios, then die at random until there were so many deaths")
+	chaosSeed   = flag.Uint64("chaos.seed", 0, "the seed of the random part; 0 takes one from the clock")
+	chaosOnly   = flag.String("chaos.only", "", "only this scenario")
+	chaosPlan   = flag.String("chaos.plan", "", "only this plan")
+)
+
+// chaosSummary is the last line that the full form prints.
+var chaosSummary = "chaos: did not come to its end"
+
+// atMost is how many deaths one run has at every point that comes once. More in a row and a job that never got to its
+// end is given up, as it should be.
+const atMost = 8
+
+// run is a scenario under a plan.
+type chaosRun struct {
+	plan  []place
+	alone int // how often its place was tried in vain
+}
+
+// walk is what there is to do for one scenario, and what was done.
+type walk struct {
+	scenario    scenario
+	undisturbed played
+	places      []place // all points, in the order in which they come undisturbed
+
+	mu        sync.Mutex
+	todo      []chaosRun
+	reached   map[string]bool
+	unreached []string
+	runs      int
+	deaths    int
+	broken    int
+	took      time.Duration
+}
+
+// newWalk plays a scenario undisturbed. Where a point comes once, its name tells it also after other deaths; where it
+// comes more often, the count tells it only as long as nobody has died.
+func newWalk(t *testing.T, s scenario) *walk {
+	w := &walk{scenario: s, reached: map[string]bool{}}
+	if !t.Run(s.name+"/none", func(t *testing.T) { w.undisturbed = playOnce(t, s, nil) }) {
+		return w
+	}
+	counts := map[string]int{}
+	for _, name := range w.undisturbed.points {
+		counts[name]++
+		w.places = append(w.places, place{name: name, n: counts[name]})
+	}
+	return w
+}
+
+// often tells whether a point comes more than once.
+func (w *walk) often(p place) bool {
+	return slices.ContainsFunc(w.places, func(q place) bool { return q.name == p.name && q.n == 2 })
+}
+
+// cover makes plans that have each point once: one that comes often stands first, others behind it, far from each other.
+func (w *walk) cover() {
+	left := slices.Clone(w.places)
+	gap := max(4, len(left)/atMost)
+	take := func(i int) place {
+		p := left[i]
+		left[i] = place{}
+		return p
+	}
+	fill := func(plan []place, from int) []place {
+		for i := from; i < len(left) && len(plan) < atMost; i++ {
+			if left[i].name != "" && !w.often(left[i]) {
+				plan = append(plan, take(i))
+				i += gap - 1
+			}
+		}
+		return plan
+	}
+	for i := len(left) - 1; i >= 0; i-- { // the last first: it has the fewest behind it
+		if left[i].name != "" && w.often(left[i]) {
+			w.todo = append(w.todo, chaosRun{plan: fill([]place{take(i)}, i+gap)})
+		}
+	}
+	for i := range left {
+		if left[i].name != "" {
+			w.todo = append(w.todo, chaosRun{plan: fill([]place{take(i)}, i+gap)})
+		}
+	}
+}
+
+// play plays one run, and notes what came of it. What was not reached since the course had changed is tried alone.
+func (w *walk) play(t *testing.T, r chaosRun) {
+	began := time.Now()
+	var p played
+	ok := t.Run(w.scenario.name+"/"+planText(r.plan), func(t *testing.T) {
+		p = playOnce(t, w.scenario, r.plan)
+		p.against(t, w.undisturbed, r.plan)
+	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.runs++
+	w.deaths += p.deaths
+	w.took += time.Since(began)
+	if !ok {
+		w.broken++
+		fmt.Printf("violation: -chaos.only %s -chaos.plan '%s' -chaos.seed %d\n", w.scenario.name, planText(r.plan), *chaosSeed)
+	}
+	for _, at := range r.plan {
+		switch missed := slices.Contains(p.missed, at); {
+		case ok && !missed:
+			w.reached[at.String()] = true
+		case at.name == "" || at.later > 0 || w.reached[at.String()]: // of the random part
+		case r.alone < 3:
+			w.todo = append(w.todo, chaosRun{plan: []place{at}, alone: r.alone + 1})
+		default:
+			w.unreached = append(w.unreached, at.String())
+		}
+	}
+}
+
+// TestDeathAtEveryPoint kills the supervisor where world and record can differ. The short form, without flags, does
+// it at every point of some scenarios and at some points of all.
+func TestDeathAtEveryPoint(t *testing.T) {
+	t.Parallel()
+	if *chaosDeaths > 0 {
+		chaos(t)
+		return
+	}
+	for _, s := range scenarios() {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWalk(t, s)
+			w.cover()
+			t.Logf("%d points in %d plans", len(w.places), len(w.todo))
+			if !s.all {
+				every := max(1, len(w.todo)/3)
+				w.todo = slices.DeleteFunc(w.todo, func(r chaosRun) bool { return len(r.plan) < atMost/2 })
+				w.todo = slices.Collect(thinned(w.todo, every))
+			}
+			w.drain(t)
+			if len(w.unreached) > 0 {
+				t.Errorf("nobody died at %v", w.unreached)
+			}
+		})
+	}
+}
+
+// thinned yields every so many-th.
+func thinned[T any](all []T, every int) func(func(T) bool) {
+	return func(yield func(T) bool) {
+		for i := every / 2; i < len(all); i += every {
+			if !yield(all[i]) {
+				return
+			}
+		}
+	}
+}
+
+// drain plays all that is to do; as many at once as fleets may live.
+func (w *walk) drain(t *testing.T) {
+	together(cap(atOnce), func() bool {
+		r, ok := w.next()
+		if ok {
+			w.play(t, r)
+		}
+		return ok
+	})
+	if len(w.todo) > 0 { // what was missed meanwhile
+		w.drain(t)
+	}
+}
+
+func (w *walk) next() (r chaosRun, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.todo) == 0 {
+		return r, false
+	}
+	r = w.todo[0]
+	w.todo = w.todo[1:]
+	return r, true
+}
+
+// together calls something by several at once until each was told that there is no more.
+func together(n int, more func() bool) {
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			for more() {
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// chaos is the full form: every point of every scenario, then deaths at random.
+func chaos(t *testing.T) {
+	if *chaosSeed == 0 {
+		*chaosSeed = uint64(time.Now().UnixNano()) //nolint:gosec // any will do
+	}
+	fmt.Printf("chaos: seed %d\n", *chaosSeed)
+	var walks []*walk
+	for _, s := range scenarios() {
+		if *chaosOnly == "" || *chaosOnly == s.name {
+			walks = append(walks, newWalk(t, s))
+		}
+	}
+	if t.Failed() {
+		return
+	}
+	c := &campaign{walks: walks, luck: rand.New(rand.NewPCG(*chaosSeed, 0)), began: time.Now()}
+	defer c.tell()
+	if *chaosPlan != "" {
+		plan, err := planOf(*chaosPlan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		walks[0].play(t, chaosRun{plan: plan})
+		return
+	}
+	for _, w := range walks {
+		w.cover()
+	}
+	stop := c.speak()
+	defer stop()
+	// The last runs of one scenario beside the first of the next.
+	together(cap(atOnce), func() bool {
+		w, r, ok := c.next()
+		if ok {
+			w.play(t, r)
+		}
+		return ok
+	})
+	for _, w := range walks {
+		if len(w.unreached) > 0 {
+			t.Errorf("%s: nobody died at %v", w.scenario.name, w.unreached)
+		}
+	}
+}
+
+// campaign is the whole of a full form.
+type campaign struct {
+	walks []*walk
+	luck  *rand.Rand
+	began time.Time
+	mu    sync.Mutex
+}
+
+// next is what to play: first what is left of the points, then what chance wants until there were enough deaths.
+func (c *campaign) next() (*walk, chaosRun, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, w := range c.walks {
+		if r, ok := w.next(); ok {
+			return w, r, true
+		}
+	}
+	if c.deaths() >= *chaosDeaths {
+		return nil, chaosRun{}, false
+	}
+	w := c.walks[c.luck.IntN(len(c.walks))]
+	return w, chaosRun{plan: w.random(c.luck)}, true
+}
+
+func (c *campaign) deaths() (n int) {
+	for _, w := range c.walks {
+		w.mu.Lock()
+		n += w.deaths
+		w.mu.Unlock()
+	}
+	return n
+}
+
+// random is a plan of deaths here and there: where another comes right behind, in the middle of the recovery, or
+// some time after a point.
+func (w *walk) random(luck *rand.Rand) (plan []place) {
+	gap := max(2, 2*len(w.places)/atMost)
+	for i := luck.IntN(gap); i < len(w.places) && len(plan) < atMost+2; i += 1 + luck.IntN(gap) {
+		p := w.places[i]
+		if w.often(p) && len(plan) > 0 {
+			continue
+		}
+		if luck.IntN(3) == 0 {
+			p.later = time.Duration(luck.Int64N(int64(20 * time.Millisecond)))
+		}
+		plan = append(plan, p)
+		if luck.IntN(3) == 0 {
+			plan = append(plan, place{n: 1 + luck.IntN(6)})
+		}
+	}
+	return plan
+}
+
+// speak says every half minute how far it is.
+func (c *campaign) speak() (stop func()) {
+	tick, done := time.NewTicker(30*time.Second), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				runs, broken := 0, 0
+				for _, w := range c.walks {
+					w.mu.Lock()
+					runs, broken = runs+w.runs, broken+w.broken
+					w.mu.Unlock()
+				}
+				fmt.Printf("%4.0f s: %d deaths in %d runs, %d violations\n", time.Since(c.began).Seconds(), c.deaths(), runs, broken)
+			}
+		}
+	}()
+	return func() { tick.Stop(); close(done) }
+}
+
+// tell prints the table, and makes the last line.
+func (c *campaign) tell() {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%-14s %7s %7s %6s %8s %10s\n", "scenario", "points", "deaths", "runs", "seconds", "violations")
+	points, deaths, broken := 0, 0, 0
+	for _, w := range slices.SortedFunc(slices.Values(c.walks), func(x, y *walk) int { return cmp.Compare(x.scenario.name, y.scenario.name) }) {
+		bad := w.broken + len(w.unreached)
+		fmt.Fprintf(&b, "%-14s %7d %7d %6d %8.1f %10d\n", w.scenario.name, len(w.places), w.deaths, w.runs, w.took.Seconds(), bad)
+		points, deaths, broken = points+len(w.places), deaths+w.deaths, broken+bad
+	}
+	fmt.Printf("%s\nseed %d, %.0f s\n", b.String(), *chaosSeed, time.Since(c.began).Seconds())
+	chaosSummary = fmt.Sprintf("chaos: %d deaths, %d points, %d scenarios, %d violations", deaths, points, len(c.walks), broken)
+}

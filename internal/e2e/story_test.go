@@ -1,0 +1,160 @@
+package e2e
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"muster/internal/control"
+	"muster/internal/event"
+	"muster/internal/life"
+)
+
+// scenario is something that happens to tasks, from dispatch to their ends, whoever dies meanwhile.
+type scenario struct {
+	name string
+	// begin makes a fleet that is not up; play then does it all, and gives the tasks when they have come to their ends.
+	begin func(t *testing.T) (f *Fleet, play func() []event.TaskID)
+	// all says that the short form, too, dies at every point.
+	all bool
+}
+
+func scenarios() []scenario {
+	return []scenario{
+		{name: "two-rounds", begin: scripted(twoRounds), all: true},
+		{name: "cancel", begin: scripted(cancelled), all: true},
+		{name: "crash", begin: scripted(crashed)},
+		{name: "permission", begin: scripted(permitted)},
+		{name: "limited", begin: scripted(limited)},
+		{name: "park", begin: scripted(parked)},
+		{name: "chain", begin: scripted(chained)},
+		{name: "side-by-side", begin: scripted(sideBySide)},
+		{name: "command", begin: scripted(commanded)},
+	}
+}
+
+// scripted is a story in a fleet of scripted agents.
+func scripted(story func(f *Fleet) []event.TaskID) func(*testing.T) (*Fleet, func() []event.TaskID) {
+	return func(t *testing.T) (*Fleet, func() []event.TaskID) {
+		f := newFleet(t)
+		return f, func() []event.TaskID { return story(f) }
+	}
+}
+
+const good = `test=test "$(cat a.txt)" = good`
+
+// twoRounds is a task whose first round is red; a message comes before the second, which is green.
+func twoRounds(f *Fleet) []event.TaskID {
+	id := f.dispatch(`write a.txt <<bad
+done
+---
+mark second
+await-file go-on
+---
+write a.txt <<good
+done`, "--check", good, "--publish", "branch", "--setup", "true")
+	f.marks(id, "second")
+	f.do(control.Send{Task: id, Text: "and be quick"})
+	f.release(id, "go-on")
+	f.reaches(id, event.Done)
+	return []event.TaskID{id}
+}
+
+// commanded is a program that ends with its turn: feedback is a new generation.
+func commanded(f *Fleet) []event.TaskID {
+	f.write(f.root+"/agent.sh", `#!/bin/sh
+echo "who $$ $MUSTER_TASK" >> "$LOG"
+echo "begin $$ $MUSTER_GEN none $(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" >> "$LOG"
+sleep 0.1
+if grep -q 'failed' "$MUSTER_PROMPT_FILE"; then echo good > a.txt; else echo bad > a.txt; fi
+echo "end $$ $MUSTER_GEN none $(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" >> "$LOG"
+`)
+	id := f.dispatchPrompt("make it good", "--command", "sh "+f.root+"/agent.sh", "--env", "LOG="+f.simLog, "--check", good)
+	f.reaches(id, event.Done)
+	return []event.TaskID{id}
+}
+
+// cancelled is a task that a person stops.
+func cancelled(f *Fleet) []event.TaskID {
+	id := f.dispatch("write a.txt <<half\nmark half\nfork 2 setsid\nmark forked\nawait-file go-on")
+	f.marks(id, "forked")
+	f.do(control.Stop{Task: id})
+	f.reaches(id, event.Cancelled)
+	return []event.TaskID{id}
+}
+
+// crashed is an agent that crashes and is resumed in its conversation.
+func crashed(f *Fleet) []event.TaskID {
+	id := f.dispatch("append a.txt one\nonce crash\nappend a.txt two\ndone", "--check", "test=grep -c . a.txt | grep -qx 2")
+	f.reaches(id, event.Done)
+	conversations := []string{}
+	for _, b := range f.begins(id) {
+		conversations = append(conversations, b.conversation)
+	}
+	if len(conversations) != 2 || len(slices.Compact(conversations)) != 1 {
+		f.t.Errorf("conversations of the generations: %v", conversations)
+	}
+	return []event.TaskID{id}
+}
+
+// permitted is an agent that may do the one thing and not the other.
+func permitted(f *Fleet) []event.TaskID {
+	id := f.dispatch("ask permission Bash make\nwrite a.txt <<x\nask permission Bash rm\ndone")
+	first := f.asks(id, "")
+	f.do(control.Answer{Task: id, Decision: event.Allow})
+	f.asks(id, first)
+	f.do(control.Answer{Task: id, Decision: event.Deny, Text: "keep it"})
+	f.reaches(id, event.Done)
+	return []event.TaskID{id}
+}
+
+// asks waits until a task asks something else than what it asked before.
+func (f *Fleet) asks(id event.TaskID, before string) string {
+	f.t.Helper()
+	t := f.until(id, "asks", func(t life.Task) bool {
+		return t.State == event.Waiting && t.Request != nil && t.Request.Request != before
+	})
+	return t.Request.Request
+}
+
+// limited is an account that has to rest for an hour, and goes on when that is over.
+func limited(f *Fleet) []event.TaskID {
+	id := f.dispatch("write a.txt <<x\nlimited 1h\n---\nwrite b.txt <<x\ndone", "--timeout", "9h")
+	f.until(id, "is limited", func(t life.Task) bool { return t.State == event.Limited && len(t.Open) == 0 })
+	f.later(2 * time.Hour)
+	f.reaches(id, event.Done)
+	return []event.TaskID{id}
+}
+
+// parked is a task whose question nobody answers in time; the answer brings it back.
+func parked(f *Fleet) []event.TaskID {
+	id := f.dispatch("once ask question \"Left or right?\" left|right\nwrite a.txt <<x\ndone")
+	f.asks(id, "")
+	f.later(16 * time.Minute)
+	f.until(id, "is parked", func(t life.Task) bool { return t.State == event.Parked && taskRests(t) })
+	f.do(control.Answer{Task: id, Decision: event.Reply, Text: "right"})
+	f.until(id, "is done", func(t life.Task) bool { return t.State == event.Done })
+	return []event.TaskID{id}
+}
+
+// chained is a task that starts from the branch of the one before.
+func chained(f *Fleet) []event.TaskID {
+	first := f.dispatch("append a.txt one\ndone")
+	second := f.dispatch("append a.txt two\ndone", "--after", string(first), "--base", "@"+string(first), "--check", twoLines)
+	f.reaches(first, event.Done)
+	f.reaches(second, event.Done)
+	return []event.TaskID{first, second}
+}
+
+// sideBySide are two tasks at once in one repository.
+func sideBySide(f *Fleet) []event.TaskID {
+	one := f.dispatch("mark here\nawait-file go-on\nwrite a.txt <<good\ndone", "--check", good)
+	two := f.dispatch("mark here\nawait-file go-on\nwrite b.txt <<x\ndone")
+	f.marks(one, "here")
+	f.marks(two, "here")
+	f.release(one, "go-on")
+	f.release(two, "go-on")
+	f.reaches(one, event.Done)
+	f.reaches(two, event.Done)
+	return []event.TaskID{one, two}
+}
