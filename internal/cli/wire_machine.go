@@ -9,6 +9,7 @@ import (
 
 	"muster/internal/config"
 	"muster/internal/event"
+	"muster/internal/fault"
 	"muster/internal/fleet"
 	"muster/internal/home"
 	"muster/internal/host"
@@ -62,10 +63,18 @@ func (m *machine) Identify(pid int) (event.ProcessRef, bool) {
 	return event.ProcessRef(p), true
 }
 
+// watchAgain is the pause after which a process is watched for which there was no descriptor.
+const watchAgain = 2 * time.Second
+
 // Watch implements fleet.Machine.
 func (m *machine) Watch(p event.ProcessRef, token any) {
-	if err := m.deaths.Watch(host.Process(p), token); err != nil {
-		m.log.Error("watch process", "pid", p.PID, "err", err)
+	err := m.deaths.Watch(host.Process(p), token)
+	if err == nil {
+		return
+	}
+	m.log.Error("watch process", "pid", p.PID, "err", err)
+	if fault.Scarce(err) { // unwatched, its end would never be known
+		time.AfterFunc(watchAgain, func() { m.Watch(p, token) })
 	}
 }
 

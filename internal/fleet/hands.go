@@ -22,8 +22,8 @@ func (s *Supervisor) do(ctx context.Context, j job) result {
 		return s.findDeath(ctx, j)
 	}
 	t, ok, err := s.Log.Task(ctx, j.task)
-	if err != nil || !ok {
-		return result{job: j, failure: again(fmt.Errorf("read task %s: %w", j.task, err))}
+	if err != nil || !ok { // that our own log cannot be read now is no fault of the task
+		return result{job: j, failure: again(fmt.Errorf("read task %s: %w", j.task, err)), scarce: err != nil && canWait(j.action.Kind)}
 	}
 	r := s.act(ctx, t, j)
 	r.job = j
