@@ -55,8 +55,12 @@ func (d Dir) Create() error {
 				WithHint("Make %s writable, or point MUSTER_HOME elsewhere.", d)
 		}
 	}
+	if st, err := os.Stat(string(d)); err == nil && st.Mode().Perm() == 0o700 {
+		return nil // it may be on a disk that can only be read, and looking needs no more
+	}
 	if err := os.Chmod(string(d), 0o700); err != nil { //nolint:gosec // a directory needs its x bit
-		return fmt.Errorf("make state directory private: %w", err)
+		return fault.Wrap(fault.Failed, err, "make state directory private").
+			WithHint("Make %s your own, and see that its disk is mounted for writing.", d)
 	}
 	return nil
 }
@@ -108,6 +112,9 @@ func (d Dir) Program() string { return filepath.Join(d.PathDir(), "muster") }
 
 // Superseded names, one a line, the programs in BinDir that an upgrade has put others in the place of.
 func (d Dir) Superseded() string { return filepath.Join(d.BinDir(), "superseded") }
+
+// Pulse says when the supervisor last looked at the whole fleet, and at how much of it.
+func (d Dir) Pulse() string { return d.join("pulse") }
 
 // Log is the supervisor's own log, for people.
 func (d Dir) Log() string { return d.join("supervisor.log") }
