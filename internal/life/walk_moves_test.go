@@ -1,0 +1,416 @@
+package life
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"muster/internal/event"
+)
+
+// left is what may still come from outside, so that the walk ends: people write so many messages, the agent asks so
+// many questions, meets so many limits and is found silent so often. All else may come any number of times.
+type left struct{ messages, questions, limits, silences int8 }
+
+// place is a state of the walk.
+type place struct {
+	task Task
+	now  time.Time
+	left left
+}
+
+// step kinds: by whom the walk is carried on.
+type sure uint8
+
+const (
+	never sure = iota // may never come
+	good              // will come, if all goes well
+	bad               // will come, if nothing goes well
+	both
+)
+
+// move is something that can happen in a place.
+type move struct {
+	name string
+	sure sure
+	do   func(*place) (wrong string)
+}
+
+// take decides about an input and judges the step.
+func (p *place) take(in Input) string {
+	events, actions := Decide(p.task, in, p.now)
+	for _, e := range events {
+		if wrong := BrokenBy(p.task, e); wrong != "" {
+			return wrong
+		}
+		p.task = Apply(p.task, e)
+	}
+	return judgeActions(events, actions)
+}
+
+// later lets some time pass.
+func (p *place) later() { p.now = p.now.Add(10 * time.Second) }
+
+func input(name string, by sure, in func(p *place) Input) move {
+	return move{name, by, func(p *place) string {
+		p.later()
+		return p.take(in(p))
+	}}
+}
+
+// write is a request: folded by the verb, heard by the supervisor. Several pile up while there is none.
+func write(name string, payloads ...func(*place) event.Payload) move {
+	return move{name, never, func(p *place) string {
+		p.later()
+		var all []event.Payload
+		for _, make := range payloads {
+			payload := make(p)
+			all = append(all, payload)
+			p.task = Apply(p.task, event.Event{Time: p.now, Task: p.task.ID, Data: payload})
+		}
+		for _, payload := range all {
+			if wrong := p.take(Heard{Payload: payload}); wrong != "" {
+				return wrong
+			}
+		}
+		return ""
+	}}
+}
+
+// moves lists what can happen in a place, always in the same order.
+func (p *place) moves(errands bool) []move {
+	var out []move
+	for _, a := range p.task.Open {
+		all := outcomes(p.task, a)
+		if a.Kind == event.ActProbe {
+			all[0].do = spend(all[0].do, left{silences: 1})
+			if p.left.silences <= 0 {
+				all = all[1:]
+			}
+		}
+		out = append(out, all...)
+	}
+	for _, d := range p.task.Deadlines {
+		due := func(name string, in Due) {
+			out = append(out, move{name, both, func(p *place) string {
+				if d.At.After(p.now) {
+					p.now = d.At
+				}
+				return p.take(in)
+			}})
+		}
+		due("due "+string(d.Name), Due{Name: d.Name, Quiet: 10 * time.Minute})
+		if d.Name == event.DeadlineSilence {
+			if p.left.silences > 0 {
+				due("due silence, like most others'", Due{Name: d.Name, Quiet: 10 * time.Minute, Most: true})
+			}
+			due("due silence, and it was heard of", Due{Name: d.Name})
+		}
+	}
+	out = append(out, p.schedules()...)
+	out = append(out, p.records()...)
+	out = append(out, p.exits()...)
+	out = append(out, p.verbs(errands)...)
+	if p.task.State == event.InReview {
+		out = append(out, input("reviewed", never, func(*place) Input { return Reviewed{} }))
+	}
+	if slices.Contains(running, p.task.State) && !p.task.Shelved {
+		out = append(out, input("fleet goes down", never, func(*place) Input { return Shelve{} }))
+	}
+	return append(out, move{nothing, never, (*place).idle})
+}
+
+// nothing is the name of all that must change nothing.
+const nothing = "nothing"
+
+// idle lets all happen that must change nothing: a deadline that does not stand, the outcome of an action that has one
+// already, a line that is no record, the word of a predecessor, and a host that sleeps, which moves times only. So does
+// the death of a supervisor: the next one takes the task from the log as it is.
+func (p *place) idle() string {
+	ins := []Input{
+		Due{Name: "strange"}, Finished{ID: "a0"}, Refused{Gen: p.task.Gen, Source: "status", Why: "not a record"},
+		Slept{Gap: time.Hour}, Exited{Gen: p.task.Gen + 1, Cause: event.CauseLost},
+	}
+	if p.task.Gen > 1 {
+		ins = append(ins, Reported{Gen: p.task.Gen - 1, Source: "status", Record: event.Record{State: event.RecordIdle, Time: p.now}})
+	}
+	for _, in := range ins {
+		if wrong := p.take(in); wrong != "" {
+			return wrong
+		}
+	}
+	return ""
+}
+
+// schedules is what the line for slots may do.
+func (p *place) schedules() []move {
+	var out []move
+	for _, dep := range []event.State{event.Done, event.Working, event.Failed} {
+		f := Fleet{Tasks: []Task{p.task}, States: map[event.TaskID]event.State{"t9": dep}, Slots: 1}
+		if p.task.Slot {
+			f.Slots = 2
+		}
+		events := Schedule(f, p.now)
+		if len(events) == 0 {
+			continue
+		}
+		by := never
+		if dep == event.Done {
+			by = both
+		}
+		out = append(out, move{fmt.Sprintf("schedule %s (dependency %s)", events[0].Kind(), dep), by, func(p *place) string {
+			p.later()
+			for _, e := range events {
+				if wrong := BrokenBy(p.task, e); wrong != "" {
+					return wrong
+				}
+				p.task = Apply(p.task, e)
+				if wrong := p.take(Heard{Payload: e.Data}); wrong != "" {
+					return wrong
+				}
+			}
+			return ""
+		}})
+		if p.task.DepsMet {
+			break
+		}
+	}
+	return out
+}
+
+func (p *place) records() []move {
+	var out []move
+	say := func(name string, r event.Record) {
+		out = append(out, input("says "+name, never, func(p *place) Input {
+			r := r
+			switch {
+			case r.Time.IsZero():
+				r.Time = p.now
+			case r.Time.Equal(dawn): // a moment before the newest
+				r.Time = p.task.Agent.ReportedAt.Add(-2 * time.Second)
+			}
+			if r.State == event.RecordLimited {
+				r.Until = p.now.Add(time.Hour)
+			}
+			r.Gen = p.task.Gen
+			return Reported{Gen: p.task.Gen, Source: "status", Record: r}
+		}))
+	}
+	if p.task.Gen == 0 {
+		return nil
+	}
+	say("working", event.Record{State: event.RecordWorking})
+	say("working, prompted", event.Record{State: event.RecordWorking, Prompted: true})
+	say("working in the background", event.Record{State: event.RecordIdle, Background: true})
+	say("idle", event.Record{State: event.RecordIdle})
+	say("done", event.Record{State: event.RecordDone})
+	say("idle, late", event.Record{State: event.RecordIdle, Time: dawn})
+	for _, m := range p.task.Messages {
+		if m.open() {
+			say("working on "+string(m.ID), event.Record{State: event.RecordWorking, Prompted: true, Message: m.ID})
+			say("that it has "+string(m.ID), event.Record{Message: m.ID})
+		}
+	}
+	if p.task.Request != nil {
+		say("waiting, again", event.Record{State: event.RecordWaiting, Reason: p.task.Request.Reason, Request: p.task.Request.Request})
+	}
+	if p.left.questions > 0 {
+		for _, why := range []event.WaitReason{event.WaitPermission, event.WaitDialog} {
+			say("waiting for "+string(why), event.Record{State: event.RecordWaiting, Reason: why, Request: "r1"})
+			out[len(out)-1].do = spend(out[len(out)-1].do, left{questions: 1})
+		}
+	}
+	if p.left.limits > 0 {
+		for _, r := range []event.Record{
+			{State: event.RecordError, Error: event.ErrorOverloaded},
+			{State: event.RecordError, Error: event.ErrorOverloaded, Time: dawn},
+			{State: event.RecordLimited},
+			{State: event.RecordError, Error: event.ErrorAuth},
+		} {
+			name := string(r.State) + " " + string(r.Error)
+			if !r.Time.IsZero() {
+				name += ", late"
+			}
+			say(name, r)
+			out[len(out)-1].do = spend(out[len(out)-1].do, left{limits: 1})
+		}
+	}
+	return out
+}
+
+// spend lets something happen that may happen only so often.
+func spend(do func(*place) string, cost left) func(*place) string {
+	return func(p *place) string {
+		p.left.messages -= cost.messages
+		p.left.questions -= cost.questions
+		p.left.limits -= cost.limits
+		p.left.silences -= cost.silences
+		return do(p)
+	}
+}
+
+func (p *place) exits() []move {
+	if !p.task.Agent.Live {
+		return nil
+	}
+	exit := func(name string, cause event.ExitCause, status int, known bool) move {
+		return input("exits "+name, never, func(p *place) Input {
+			return Exited{Gen: p.task.Gen, Cause: cause, Exit: status, Known: known}
+		})
+	}
+	return []move{
+		exit("with 0", event.CauseOwn, 0, true), exit("with 1", event.CauseOwn, 1, true), exit("unseen", event.CauseOwn, 0, false),
+		exit("with its server", event.CauseLost, 0, false),
+	}
+}
+
+func (p *place) verbs(errands bool) []move {
+	type verb struct {
+		name string
+		cost left
+		make func(*place) event.Payload
+	}
+	constant := func(payload event.Payload) func(*place) event.Payload {
+		return func(*place) event.Payload { return payload }
+	}
+	if p.task.Removed {
+		return nil
+	}
+	all := []verb{{"stop", left{}, constant(event.StopRequested{})}, {"retry", left{}, constant(event.RetryRequested{})}}
+	errand := slices.ContainsFunc(p.task.Open, func(a event.Action) bool {
+		return slices.Contains([]event.ActionKind{event.ActInterrupt, event.ActRemove, event.ActRestore}, a.Kind)
+	})
+	if errands && !errand {
+		all = append(all,
+			verb{"interrupt", left{}, constant(event.InterruptRequested{})},
+			verb{"rm", left{}, constant(event.RemoveRequested{})},
+			verb{"restore", left{}, constant(event.RestoreRequested{Ref: "refs/muster/keep/1"})})
+	}
+	if p.left.messages > 0 {
+		all = append(all, verb{"send", left{messages: 1}, func(p *place) event.Payload {
+			return event.SendRequested{Message: event.NewMessageID(p.task.LastMessage + 1), Text: "hello"}
+		}})
+	}
+	if p.task.Request != nil {
+		all = append(all,
+			verb{"answer yes", left{}, constant(event.AnswerRequested{Request: p.task.Request.Request, Decision: event.Allow})},
+			verb{"answer no", left{}, constant(event.AnswerRequested{Request: p.task.Request.Request, Decision: event.Deny})})
+	}
+	var out []move
+	for _, v := range all {
+		m := write(v.name, v.make)
+		m.do = spend(m.do, v.cost)
+		out = append(out, m)
+	}
+	if !errands {
+		return out
+	}
+	for _, v := range all { // two, while nobody listens
+		for _, u := range all {
+			if v.cost.messages+u.cost.messages > p.left.messages {
+				continue
+			}
+			m := write(v.name+" and "+u.name, v.make, u.make)
+			m.do = spend(spend(m.do, v.cost), u.cost)
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// outcomes are all ways in which an action can end.
+func outcomes(t Task, a event.Action) []move {
+	var out []move
+	end := func(name string, by sure, f *Failure, facts ...event.Payload) {
+		out = append(out, input(string(a.Kind)+" "+name, by, func(*place) Input {
+			return Finished{ID: a.ID, Facts: facts, Failure: f}
+		}))
+	}
+	fails := func(by sure, kinds ...FailureKind) {
+		for _, k := range kinds {
+			end("fails: "+string(k), by, &Failure{Kind: k, Text: "it failed"})
+		}
+	}
+	arrived := event.MessageMoved{Message: a.Message, To: event.MessageAcked}
+	switch a.Kind {
+	case event.ActPrepare, event.ActRestore:
+		end("works", good, nil, readyFact())
+		fails(bad, FailAgain)
+	case event.ActStart:
+		end("works", good, nil, launchedFact(a.Gen))
+		fails(bad, FailAgain, FailRefused, FailUnknown)
+		end("fails, and the agent is there", never, &Failure{Kind: FailAgain, Text: "it failed"}, launchedFact(a.Gen))
+		end("works, and no agent is there", never, nil)
+	case event.ActDeliver:
+		end("works", good, nil)
+		end("works, and it arrived", good, nil, arrived)
+		fails(bad, FailAgain, FailRefused, FailUnknown)
+	case event.ActLook:
+		end("finds it", good, nil, arrived)
+		end("finds that it waits", never, nil)
+		fails(bad, FailAgain, FailUnknown)
+	case event.ActCheck:
+		for name, r := range rounds(t) {
+			end(name, good, nil, r)
+		}
+		end("leaves no result", never, nil)
+		fails(bad, FailAgain, FailRefused)
+	case event.ActPublish:
+		p := event.WorkPublished{Mode: t.Spec.Publish, Branch: "b", Commit: "c9"}
+		if t.Spec.Publish == event.PublishPR {
+			p.URL = "https://forge.test/pr/1"
+		}
+		end("works", good, nil, p)
+		fails(bad, FailMoved, FailAgain)
+	case event.ActEnd:
+		end("works", good, nil)
+		end("works, and saw how", good, nil, event.AgentExited{Cause: event.CauseEnded, Known: true})
+		out = append(out, move{"end fails, each time", bad, func(p *place) string {
+			for {
+				p.later()
+				open, _ := p.task.Action(event.ActEnd)
+				last := p.task.Agent.Ends+1 >= maxEnds
+				if wrong := p.take(Finished{ID: open.ID, Failure: &Failure{Kind: FailAgain, Text: "it failed"}}); wrong != "" || last {
+					return wrong
+				}
+				if wrong := Broken(p.task); wrong != "" {
+					return wrong
+				}
+			}
+		}})
+	case event.ActKeep:
+		end("works", good, nil, event.WorkKept{Ref: "refs/muster/keep/1"})
+		fails(bad, FailAgain)
+	case event.ActClean:
+		end("works", good, nil, event.WorktreeRemoved{})
+		fails(bad, FailAgain)
+	case event.ActRemove:
+		end("works", good, nil, event.WorktreeRemoved{}, event.TaskRemoved{})
+		fails(bad, FailAgain)
+	case event.ActProbe:
+		end("shows nothing", good, nil, event.AgentProbed{Evidence: "/e"})
+		end("shows a tool", good, nil, event.AgentProbed{Tool: "Bash"})
+		fails(bad, FailAgain)
+	case event.ActAnswer, event.ActInterrupt, event.ActClose:
+		end("works", good, nil)
+		fails(bad, FailAgain)
+	}
+	return out
+}
+
+// rounds are the verdicts that a round can have, in a fixed order.
+func rounds(t Task) func(yield func(string, event.RoundFinished) bool) {
+	tree := "x"
+	if t.Rounds.Last != nil && t.Rounds.Last.Tree == tree {
+		tree = "y"
+	}
+	unchanged, moved := green(tree), red(tree, "no")
+	unchanged.Changed, moved.Moved = false, true
+	return func(yield func(string, event.RoundFinished) bool) {
+		ok := yield("is green", green(tree)) && yield("is red", red(tree, "no")) && yield("sees no change", unchanged) && yield("sees the tree move", moved)
+		if ok && t.Rounds.Last != nil {
+			same := *t.Rounds.Last
+			yield("is as before", same)
+		}
+	}
+}
