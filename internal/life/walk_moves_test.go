@@ -128,8 +128,11 @@ const nothing = "nothing"
 // the death of a supervisor: the next one takes the task from the log as it is.
 func (p *place) idle() string {
 	ins := []Input{
-		Due{Name: "strange"}, Finished{ID: "a0"}, Refused{Gen: p.task.Gen, Source: "status", Why: "not a record"},
-		Slept{Gap: time.Hour}, Exited{Gen: p.task.Gen + 1, Cause: event.CauseLost},
+		Due{Name: "strange"},
+		Finished{ID: "a0"},
+		Refused{Gen: p.task.Gen, Source: "status", Why: "not a record"},
+		Slept{Gap: time.Hour},
+		Exited{Gen: p.task.Gen + 1, Cause: event.CauseLost},
 	}
 	if p.task.Gen > 1 {
 		ins = append(ins, Reported{Gen: p.task.Gen - 1, Source: "status", Record: event.Record{State: event.RecordIdle, Time: p.now}})
