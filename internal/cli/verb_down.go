@@ -86,8 +86,11 @@ func (f fleetEnv) down(ctx context.Context, mode event.DownMode, limit time.Dura
 	if err != nil {
 		return err
 	}
-	if !supervised {
-		return f.downAlone(ctx, mode)
+	var alone error
+	if !supervised { // a conflict is a keeper that started one meanwhile, which is told by now, too
+		if alone = f.downAlone(ctx, mode); fault.CodeOf(alone) != fault.Conflict {
+			return alone
+		}
 	}
 	for e, err := range c.Watch(ctx, out.Seq, "") {
 		if err != nil {
@@ -96,6 +99,9 @@ func (f fleetEnv) down(ctx context.Context, mode event.DownMode, limit time.Dura
 		if _, ok := e.Data.(event.SupervisorStopped); ok {
 			return errors.Join(f.awaitUnlocked(ctx), f.endServer(ctx, mode))
 		}
+	}
+	if alone != nil {
+		return alone
 	}
 	return fault.New(fault.Timeout, "the fleet is not down yet").WithHint("`muster status` tells what still runs; `muster down --kill` ends it.")
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"muster/internal/event"
 )
@@ -80,4 +81,19 @@ func TestDownWithoutASupervisor(t *testing.T) {
 	}
 	f.up()
 	f.resumed(ids)
+}
+
+// TestDownAsTheKeeperStartsASupervisor: `down` finds none, and there is one when it wants to be it.
+func TestDownAsTheKeeperStartsASupervisor(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	for late := range 6 { // a keeper waits for 100 ms
+		f.up()
+		f.kill(f.only("supervise"))
+		time.Sleep(time.Duration(late) * 25 * time.Millisecond)
+		f.must("down", "--kill")
+		if left := f.processes(); len(left) > 0 {
+			t.Errorf("left running by down --kill: %v", left)
+		}
+	}
 }
