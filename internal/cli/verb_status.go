@@ -27,6 +27,7 @@ type health struct {
 	Home       string              `json:"home"`
 	Down       bool                `json:"down"` // it was told to be down
 	Supervisor supervisorHealth    `json:"supervisor"`
+	RolledBack store.RolledBackRow `json:"rolled_back,omitzero"` // the newest upgrade, if it was
 	Tmux       tmuxHealth          `json:"tmux"`
 	Gate       string              `json:"gate"` // why nothing new starts
 	Tasks      map[event.State]int `json:"tasks"`
@@ -100,6 +101,7 @@ func readHealth(ctx context.Context, env Env) (health, error) {
 	h := health{
 		Home: string(f.home), Down: env.down(), Gate: of.Fleet.Gate, Tasks: of.Counts, Slots: f.slots(),
 		Supervisor: supervisorHealth{Running: of.Running, PID: s.PID, Version: s.Version, Since: s.At, Stopped: s.Stopped},
+		RolledBack: of.Fleet.RolledBack,
 		Tmux:       tmuxHealth{Socket: f.server().Socket()},
 	}
 	if !of.Running {
@@ -148,6 +150,9 @@ func printHealth(env Env, h health) error {
 	now := env.Now()
 	p := &page{env: env, now: now}
 	p.field("supervisor", supervisorText(h, now))
+	if r := h.RolledBack; r.To != "" {
+		p.field("upgrade", fmt.Sprintf("to %s, rolled back %s ago: %s", r.To, ago(r.At, now), r.Why))
+	}
 	tmux := "no server: " + h.Tmux.Socket
 	if h.Tmux.Running {
 		tmux = fmt.Sprintf("version %s, process %d, up for %s: %s", h.Tmux.Version, h.Tmux.PID, ago(h.Tmux.Since, now), h.Tmux.Socket)

@@ -277,6 +277,8 @@ func TestAnUpgradeIsForGood(t *testing.T) {
 	}
 	f.kill(f.only("supervise"))
 	stays("its death")
+	f.kill(f.server()) // its keeper is the old one still
+	stays("the death of the server")
 	f.kill(f.only("keep"))
 	f.up() // by the old one
 	stays("the keeper's death")
@@ -303,7 +305,7 @@ func TestAnUpgradeIsForGood(t *testing.T) {
 	f.marks(id, "here")
 	f.kill(f.server())
 	f.resumed([]event.TaskID{id})
-	stays("the death of the server")
+	stays("the next death of the server")
 	f.upgrade(old, 0)
 	if got := f.supervisedBy(); got != "" {
 		t.Errorf("supervised by %q", got)

@@ -41,7 +41,7 @@ func (p *projector) project(ctx context.Context, e event.Event) error {
 		return p.conn.exec(ctx, "UPDATE attempts SET exited_at = ?, cause = ?, exit = ?, signal = ? WHERE task = ? AND gen = ?",
 			nanos(e.Time), string(d.Cause), sql.NullInt64{Int64: int64(d.Exit), Valid: d.Known}, d.Signal, string(e.Task), e.Gen)
 	case event.DownRequested, event.UpRequested, event.GateClosed, event.GateOpened,
-		event.SupervisorStarted, event.SupervisorStopped, event.ServerChanged, event.HostSlept:
+		event.SupervisorStarted, event.SupervisorStopped, event.SupervisorUpgraded, event.UpgradeRolledBack, event.ServerChanged, event.HostSlept:
 		return p.foldFleet(ctx, e)
 	}
 	return nil

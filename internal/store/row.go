@@ -54,6 +54,7 @@ type FleetRow struct {
 	Gate       string        `json:"gate,omitempty"`
 	Supervisor SupervisorRow `json:"supervisor,omitzero"`
 	Server     ServerRow     `json:"server,omitzero"`
+	RolledBack RolledBackRow `json:"rolled_back,omitzero"` // the newest upgrade, if it was
 	SleptAt    time.Time     `json:"slept_at,omitzero"` // when the newest sleep of the machine was noticed
 }
 
@@ -65,6 +66,13 @@ type SupervisorRow struct {
 	At        time.Time `json:"at"`
 	StoppedAt time.Time `json:"stopped_at,omitzero"` // zero: it did not end in good order (yet)
 	Stopped   string    `json:"stopped,omitempty"`   // why it ended
+}
+
+// RolledBackRow is an upgrade that was rolled back.
+type RolledBackRow struct {
+	To  string    `json:"to"` // name of the program that failed
+	Why string    `json:"why"`
+	At  time.Time `json:"at"`
 }
 
 // ServerRow names the tmux server that holds the fleet.
@@ -99,6 +107,10 @@ func foldFleet(f FleetRow, e event.Event) FleetRow {
 		f.Gate = ""
 	case event.SupervisorStarted:
 		f.Supervisor = SupervisorRow{PID: p.PID, Version: p.Version, Boot: p.Boot, At: e.Time}
+	case event.SupervisorUpgraded:
+		f.RolledBack = RolledBackRow{}
+	case event.UpgradeRolledBack:
+		f.RolledBack = RolledBackRow{To: p.To, Why: p.Why, At: e.Time}
 	case event.SupervisorStopped:
 		f.Supervisor.StoppedAt, f.Supervisor.Stopped = e.Time, p.Why
 	case event.ServerChanged:

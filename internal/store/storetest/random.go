@@ -55,6 +55,8 @@ func fleetPayload(r *rapid.T, now time.Time) event.Payload {
 		event.GateOpened{},
 		event.SupervisorStarted{PID: 3, Version: "v1"},
 		event.SupervisorStopped{Why: "asked"},
+		event.SupervisorUpgraded{From: "a", To: "b", Since: now.In(time.FixedZone("", 3600))},
+		event.UpgradeRolledBack{From: "a", To: "b", Why: "it quit"},
 		event.ServerChanged{PID: 4, Started: now.In(time.FixedZone("", 3600)), Version: "3.4"},
 		event.HostSlept{Gap: time.Hour},
 	}).Draw(r, "fleet payload")
