@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -179,9 +180,9 @@ func (t *transcript) countFile(path string, from int64) int64 {
 	if _, err := f.Seek(from, io.SeekStart); err != nil {
 		return from
 	}
-	in := bufio.NewReaderSize(f, 256<<10)
+	in := lineReader{in: bufio.NewReaderSize(f, 256<<10)}
 	for {
-		line, err := in.ReadBytes('\n')
+		line, err := in.next()
 		if err != nil {
 			return from
 		}
@@ -206,33 +207,73 @@ func (claude) Delivered(l Launch, m event.MessageID) (Delivery, error) {
 		return DeliveryUnknown, fmt.Errorf("look for message %s: %w", m, err)
 	}
 	state, tag := DeliveryAbsent, []byte(m.Tag())
-	for line := range bytes.SplitSeq(readTail(path, deliveryTail), []byte("\n")) {
+	err := eachLineFrom(path, deliveryTail, func(line []byte) bool {
 		var t transcriptLine
 		if !bytes.Contains(line, tag) || json.Unmarshal(line, &t) != nil {
-			continue
+			return true
 		}
 		if strings.Contains(t.delivered(), m.Tag()) {
-			return DeliveryAcknowledged, nil
-		}
-		if t.Type == "queue-operation" && t.Operation == "enqueue" && strings.Contains(t.Content, m.Tag()) {
+			state = DeliveryAcknowledged
+		} else if t.Type == "queue-operation" && t.Operation == "enqueue" && strings.Contains(t.Content, m.Tag()) {
 			state = DeliveryEnqueued
 		}
+		return state != DeliveryAcknowledged
+	})
+	if err != nil {
+		return DeliveryUnknown, fmt.Errorf("look for message %s: %w", m, err)
 	}
 	return state, nil
 }
 
-// eachLine gives the lines of a file until yield says no.
+// eachLine gives the lines of a file until yield says no. A line is valid within yield only.
 func eachLine(path string, yield func(line []byte) bool) error {
+	return eachLineFrom(path, math.MaxInt64, yield)
+}
+
+// eachLineFrom is eachLine for the last so many bytes of a file, from the begin of a line. It holds one line at a time:
+// transcripts of hundreds of megabytes are common.
+func eachLineFrom(path string, last int64, yield func(line []byte) bool) error {
 	f, err := os.Open(path) //nolint:gosec // the agent's own transcript
 	if err != nil {
 		return fmt.Errorf("read transcript: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // only read
-	in := bufio.NewReaderSize(f, 256<<10)
-	for {
-		line, err := in.ReadBytes('\n')
-		if len(line) > 0 && !yield(line) || err != nil {
-			return nil //nolint:nilerr // a torn last line ends the file
+	st, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("read transcript: %w", err)
+	}
+	skip := st.Size() > last
+	if skip {
+		if _, err := f.Seek(st.Size()-last, io.SeekStart); err != nil {
+			return fmt.Errorf("read transcript: %w", err)
 		}
 	}
+	in := lineReader{in: bufio.NewReaderSize(f, 256<<10)}
+	for {
+		line, err := in.next()
+		if len(line) > 0 && !skip && !yield(line) || err != nil {
+			return nil //nolint:nilerr // a torn last line ends the file
+		}
+		skip = false
+	}
+}
+
+// lineReader reads lines without making a new slice for each.
+type lineReader struct {
+	in  *bufio.Reader
+	buf []byte
+}
+
+// next gives a line with its end, which it lacks if there comes an error with it. It is valid until the next call.
+func (r *lineReader) next() ([]byte, error) {
+	line, err := r.in.ReadSlice('\n')
+	if !errors.Is(err, bufio.ErrBufferFull) {
+		return line, err
+	}
+	r.buf = append(r.buf[:0], line...)
+	for errors.Is(err, bufio.ErrBufferFull) {
+		line, err = r.in.ReadSlice('\n')
+		r.buf = append(r.buf, line...)
+	}
+	return r.buf, err
 }
