@@ -16,7 +16,9 @@ import (
 	"muster/internal/store"
 )
 
-const statusHelp = `Show the fleet's health. The exit code is 1 when tasks are live and nobody looks after them.
+const statusHelp = `Show the fleet's health: how many agents are to be watched, and how many of them the supervisor judged when it last
+looked at all of them, which is once a minute. The exit code is 1 when tasks are live and nobody looks after them: no
+supervisor runs, it has made no progress for three minutes, or it did not judge every agent.
 
   muster status
   muster status --json | jq .supervisor.running`
@@ -33,6 +35,7 @@ type health struct {
 	Tasks      map[event.State]int `json:"tasks"`
 	Live       int                 `json:"live"`    // neither ended nor parked
 	Watched    int                 `json:"watched"` // agents' processes that somebody has to look after
+	Judged     int                 `json:"judged"`  // agents that the supervisor judged at its last look, of `supervisor.watched`
 	Slots      int                 `json:"slots"`
 	SlotsUsed  int                 `json:"slots_used"`
 	MemoryFree uint64              `json:"memory_free"` // bytes
@@ -45,6 +48,12 @@ type supervisorHealth struct {
 	Version string    `json:"version,omitempty"`
 	Since   time.Time `json:"since,omitzero"`
 	Stopped string    `json:"stopped,omitempty"` // why the last one ended
+	// Progress is when it last looked at the whole fleet, and Idle how many seconds ago: time that the host slept is not
+	// counted.
+	Progress time.Time `json:"progress,omitzero"`
+	Idle     int       `json:"progress_seconds,omitempty"`
+	Watched  int       `json:"watched"` // agents that there were then
+	Stuck    bool      `json:"stuck"`   // it runs, and makes no progress
 }
 
 type tmuxHealth struct {
@@ -119,6 +128,9 @@ func readHealth(ctx context.Context, env Env) (health, error) {
 		}
 	}
 	h.Healthy = of.Running || h.Live == 0
+	if of.Running {
+		readPulse(f.home, s.PID, s.At, env.Now()).tell(&h)
+	}
 	if id, err := f.server().Identity(ctx); err == nil {
 		h.Tmux.Running, h.Tmux.PID, h.Tmux.Version, h.Tmux.Since = true, id.PID, id.Version, id.Started
 	}
@@ -157,6 +169,9 @@ func printHealth(env Env, h health) error {
 	if h.Tmux.Running {
 		tmux = fmt.Sprintf("version %s, process %d, up for %s: %s", h.Tmux.Version, h.Tmux.PID, ago(h.Tmux.Since, now), h.Tmux.Socket)
 	}
+	if h.Supervisor.Running {
+		p.field("watch", watchText(h))
+	}
 	p.field("tmux", tmux)
 	p.field("gate", first(h.Gate, "open: tasks may start"))
 	var counts []string
@@ -169,8 +184,8 @@ func printHealth(env Env, h health) error {
 	p.field("slots", fmt.Sprintf("%d of %d in use, %s to be looked after", h.SlotsUsed, h.Slots, counting(h.Watched, "agent")))
 	p.field("memory", gib(h.MemoryFree)+" free")
 	p.field("disk", fmt.Sprintf("%s free at %s", gib(h.DiskFree), h.Home))
-	if !h.Healthy {
-		p.field("next", "muster up")
+	if next := h.next(); next != "" {
+		p.field("next", next)
 	}
 	return p.flush()
 }

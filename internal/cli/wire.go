@@ -165,6 +165,8 @@ func (f fleetEnv) supervise(ctx context.Context, exe string) error {
 			logger.Error("watch status files", "err", err)
 		}
 	})
+	beat := newPulse(f.home.Pulse(), f.config.Fleet.DeadmanURL, logger)
+	wg.Go(func() { beat.serve(listen) })
 	began := f.env.Now() // its monotonic reading stands still while the host sleeps
 	c := fleet.Config{
 		Home: f.home, Log: log{store: db, writer: writer}, Terminal: term,
@@ -174,7 +176,7 @@ func (f fleetEnv) supervise(ctx context.Context, exe string) error {
 		ServerWas: event.ServerChanged{PID: row.Server.PID, Started: row.Server.Started.UTC(), Version: row.Server.Version},
 		Mode:      mode(row), GateWas: row.Gate, Exe: exe, Slots: f.slots(), Version: Version(), Boot: boot, PID: os.Getpid(),
 		Now: f.env.Now, Mono: func() time.Duration { return f.env.Now().Sub(began) }, Logger: logger, Lost: term.lost,
-		Prologue: f.prologue, Ready: f.ready,
+		Prologue: f.prologue, Ready: f.ready, Pulse: beat.note,
 	}
 	if f.env.Point != nil {
 		c = pointed(c, f.env.Point)

@@ -97,6 +97,9 @@ func (r *records) Flush(ctx context.Context, id event.TaskID, gen int) {
 // Forget implements fleet.Records.
 func (r *records) Forget(id event.TaskID, gen int) { r.watcher.Remove(id, gen) }
 
+// Follows implements fleet.Records.
+func (r *records) Follows(id event.TaskID, gen int) bool { return r.watcher.Follows(id, gen) }
+
 // Batches implements fleet.Records.
 func (r *records) Batches() <-chan fleet.Batch { return r.out }
 

@@ -70,6 +70,7 @@ type Fleet struct {
 	MinFreeDisk   int64         // bytes; below it no agent is started
 	Wait          time.Duration // default of Task.WaitLimit
 	TmuxConf      string        // absolute path of a file that the tmux server sources; "" is none
+	DeadmanURL    string        // gets a GET after each complete look at the fleet; "" is none
 }
 
 // Default is the configuration without any file.

@@ -209,6 +209,11 @@ func fleetKeys() []key {
 			path: "fleet.tmux_conf", kind: kindFile, def: "none", doc: "A file that muster's own tmux server sources after its generated configuration.",
 			field: func(d *draft, _ string) any { return &d.Fleet.TmuxConf },
 		},
+		{
+			path: "fleet.deadman_url", kind: kindText, def: "none",
+			doc:   "An address that gets a GET each minute in which the supervisor judged every agent, for a service that raises the alarm when it gets none.",
+			field: func(d *draft, _ string) any { return &d.Fleet.DeadmanURL },
+		},
 	}
 }
 

@@ -41,6 +41,8 @@ type Config struct {
 	Prologue []event.Payload
 	// Ready is called once, when the first transaction is committed: the fleet is adopted and looked after.
 	Ready func()
+	// Pulse is told of each look at the whole fleet: at the first turn, and then once a minute.
+	Pulse func(Pulse)
 	// Lost is closed when the terminal's connection is gone.
 	Lost <-chan struct{}
 	// Point is called at each point where the world and the record can differ: "intent", "act", "outcome".
@@ -60,6 +62,8 @@ type Supervisor struct {
 	lastMono time.Duration
 	ears     ears
 	scarce   scarcity
+	looked   time.Duration // when the whole fleet was looked at, by Mono; negative before the first time
+	gone     map[agentToken]bool // agents whose process was gone then
 }
 
 // item is an input on its way to a task.
@@ -82,13 +86,16 @@ func New(c Config) *Supervisor {
 	if c.Ready == nil {
 		c.Ready = func() {}
 	}
+	if c.Pulse == nil {
+		c.Pulse = func(Pulse) {}
+	}
 	if c.Point == nil {
 		c.Point = func(string) {}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Supervisor{Config: c, mode: c.Mode, gateWas: c.GateWas}
+	s := &Supervisor{Config: c, mode: c.Mode, gateWas: c.GateWas, looked: -1}
 	s.jobs = newWorkers(max(4, 2*runtime.NumCPU()), s.do)
 	return s
 }
@@ -142,7 +149,7 @@ func (s *Supervisor) Serve(ctx context.Context) error {
 		if stopped {
 			return context.Cause(ctx)
 		}
-		timer.Reset(min(max(0, next.Sub(s.Now())), lookPause))
+		timer.Reset(min(max(0, next.Sub(s.Now())), s.nextLook(s.Mono())))
 	}
 }
 

@@ -43,6 +43,7 @@ func (s *Supervisor) turn(ctx context.Context) (next time.Time, err error) {
 	for _, t := range d.follow {
 		s.Records.Follow(t)
 	}
+	s.lookAtAll(d.watched, mono)
 	if d.asked {
 		s.takeUp(s.scarce.until)
 	}
@@ -81,6 +82,7 @@ type decision struct {
 	actions  []taskAction
 	launched []launchedAgent
 	follow   []life.Task
+	watched  []life.Task // where this turn looks at the whole fleet: all that have an agent
 	moved    bool // something changed that the line for slots depends on
 	finished bool
 	wrote    bool // there are events
@@ -276,6 +278,9 @@ func (d *decision) view() life.Fleet {
 
 // finish finds out when the next turn is due, and whether the fleet may go down.
 func (d *decision) finish() error {
+	if d.s.nextLook(d.mono) == 0 {
+		d.watched = d.withAgent()
+	}
 	if at, ok := d.tx.NextDue(); ok {
 		d.next = at
 	} else {

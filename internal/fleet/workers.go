@@ -118,6 +118,9 @@ func (w *workers) done(j job) {
 	}
 }
 
+// has tells whether there is anything to do for a task.
+func (w *workers) has(id event.TaskID) bool { return w.busy[id] || len(w.queues[id]) > 0 }
+
 // idle tells whether nothing is under way.
 func (w *workers) idle() bool { return len(w.busy) == 0 && len(w.ready)+len(w.later) == 0 }
 

@@ -217,6 +217,8 @@ type Records interface {
 	Flush(ctx context.Context, id event.TaskID, gen int)
 	// Forget stops watching them.
 	Forget(id event.TaskID, gen int)
+	// Follows tells whether the files of a generation are watched.
+	Follows(id event.TaskID, gen int) bool
 	Batches() <-chan Batch
 	Wake() <-chan struct{}
 }

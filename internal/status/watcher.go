@@ -129,6 +129,13 @@ func (w *Watcher) Remove(task event.TaskID, gen int) {
 	w.nudge()
 }
 
+// Follows tells whether the file of a generation that is called "status" is followed.
+func (w *Watcher) Follows(task event.TaskID, gen int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.files[key{task, gen, "status"}] != nil
+}
+
 // Rescan puts all watches right and reads every file from where its reading stands. It is done by itself on
 // overflow; a supervisor may call it after the host slept.
 func (w *Watcher) Rescan() {
