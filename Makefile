@@ -11,7 +11,7 @@ TIMEOUT ?= 15m
 FUZZTIME ?= 30s
 EVENTS  ?= 10000000
 
-.PHONY: help build install demo test check vet format lint tidy generated generate bench simulate planted walk fuzz tools tmux node clean
+.PHONY: help build install demo test check vet format lint tidy generated generate bench simulate planted walk chaos fuzz tools tmux node clean
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -69,6 +69,15 @@ planted: ## the simulation finds bugs that are planted for it
 
 walk: ## every state that a task can reach, in every order of everything that can happen
 	$(GO) test -count=1 -v -timeout 60m -run '^TestWalk$$' ./internal/life -walk.full
+
+# Kills of the supervisor, at least so many; a violation prints what repeats it: make chaos ONLY=... PLAN=... SEED=...
+DEATHS ?= 2000
+SEED   ?= 0
+
+chaos: tmux node ## the supervisor dies at every point of every scenario, then at random
+	$(GO) test -c -o bin/chaos.test ./internal/e2e
+	cd internal/e2e && ../../bin/chaos.test -test.run '^TestDeathAtEveryPoint$$' -test.timeout 60m \
+		-chaos.deaths $(DEATHS) -chaos.seed $(SEED) -chaos.only '$(ONLY)' -chaos.plan '$(PLAN)'
 
 fuzz: ## each fuzz test for FUZZTIME
 	@set -e; for pkg in $$($(GO) list ./...); do \

@@ -138,6 +138,9 @@ func TestDeathAtEveryPoint(t *testing.T) {
 		return
 	}
 	for _, s := range scenarios() {
+		if s.full {
+			continue
+		}
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWalk(t, s)
@@ -234,14 +237,16 @@ func chaos(t *testing.T) {
 	}
 	stop := c.speak()
 	defer stop()
-	// The last runs of one scenario beside the first of the next.
-	together(cap(atOnce), func() bool {
-		w, r, ok := c.next()
-		if ok {
-			w.play(t, r)
-		}
-		return ok
-	})
+	for more := true; more; { // a run at the end may find that there is more to do
+		together(cap(atOnce), func() bool {
+			w, r, ok := c.next()
+			if ok {
+				w.play(t, r)
+			}
+			return ok
+		})
+		more = slices.ContainsFunc(walks, func(w *walk) bool { return len(w.todo) > 0 })
+	}
 	for _, w := range walks {
 		if len(w.unreached) > 0 {
 			t.Errorf("%s: nobody died at %v", w.scenario.name, w.unreached)
@@ -255,13 +260,17 @@ type campaign struct {
 	luck  *rand.Rand
 	began time.Time
 	mu    sync.Mutex
+	turn  int
 }
 
-// next is what to play: first what is left of the points, then what chance wants until there were enough deaths.
+// next is what to play: first what is left of the points, each scenario in its turn, then what chance wants until there
+// were enough deaths.
 func (c *campaign) next() (*walk, chaosRun, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, w := range c.walks {
+	for range c.walks {
+		c.turn++
+		w := c.walks[c.turn%len(c.walks)]
 		if r, ok := w.next(); ok {
 			return w, r, true
 		}
@@ -269,8 +278,12 @@ func (c *campaign) next() (*walk, chaosRun, bool) {
 	if c.deaths() >= *chaosDeaths {
 		return nil, chaosRun{}, false
 	}
-	w := c.walks[c.luck.IntN(len(c.walks))]
-	return w, chaosRun{plan: w.random(c.luck)}, true
+	for {
+		w := c.walks[c.luck.IntN(len(c.walks))]
+		if !w.scenario.full || c.luck.IntN(4) == 0 { // those take long
+			return w, chaosRun{plan: w.random(c.luck)}, true
+		}
+	}
 }
 
 func (c *campaign) deaths() (n int) {

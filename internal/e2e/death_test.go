@@ -17,7 +17,7 @@ type ending struct {
 	Attempt, Gen int
 	Rounds       int
 	Commits      []string // on its branch, by subject
-	Tree         string
+	Changes      string   // against the main branch, by content
 	Delivered    map[string]int // by message: how often the conversation got it
 	Messages     map[event.MessageID]event.MessageState
 	Kept         int
@@ -37,7 +37,7 @@ func (f *Fleet) ended(id event.TaskID) ending {
 		if out := f.git("log", "--format=%s", "main.."+t.Branch); out != "" {
 			e.Commits = strings.Split(out, "\n")
 		}
-		e.Tree = f.git("rev-parse", t.Branch+"^{tree}")
+		e.Changes = f.git("diff", "--raw", "--no-abbrev", "main", t.Branch)
 	}
 	return e
 }

@@ -8,6 +8,7 @@ import (
 	"muster/internal/control"
 	"muster/internal/event"
 	"muster/internal/life"
+	"muster/internal/testkit/model"
 )
 
 // scenario is something that happens to tasks, from dispatch to their ends, whoever dies meanwhile.
@@ -15,8 +16,8 @@ type scenario struct {
 	name string
 	// begin makes a fleet that is not up; play then does it all, and gives the tasks when they have come to their ends.
 	begin func(t *testing.T) (f *Fleet, play func() []event.TaskID)
-	// all says that the short form, too, dies at every point.
-	all bool
+	// all says that the short form, too, dies at every point; full that only the full form plays it.
+	all, full bool
 }
 
 func scenarios() []scenario {
@@ -30,6 +31,7 @@ func scenarios() []scenario {
 		{name: "chain", begin: scripted(chained)},
 		{name: "side-by-side", begin: scripted(sideBySide)},
 		{name: "command", begin: scripted(commanded)},
+		{name: "claude", begin: claudeTwoRounds, full: true},
 	}
 }
 
@@ -58,6 +60,23 @@ done`, "--check", good, "--publish", "branch", "--setup", "true")
 	f.release(id, "go-on")
 	f.reaches(id, event.Done)
 	return []event.TaskID{id}
+}
+
+// claudeTwoRounds is a real Claude Code whose first round is red, and whose second is green.
+func claudeTwoRounds(t *testing.T) (*Fleet, func() []event.TaskID) {
+	r := newClaudeRig(t, goChecks, goFiles)
+	file := r.workFile("t1", "the answer", "answer.go")
+	r.model.Add(useRead(file), useEdit(file, "return 0", "return 41"), model.Text("Done."), useEdit(file, "return 41", "return 42"), model.Text("Mended."))
+	return r.Fleet, func() []event.TaskID {
+		id := r.queue("the answer", "Make the test pass.")
+		got := r.becomes(id, event.Done)
+		if n := len(r.model.Requests()); n != 5 {
+			t.Errorf("the model was called %d times, want 5", n)
+		}
+		r.once("Make the test pass.", "[muster m1]")
+		r.checkDone(got)
+		return []event.TaskID{id}
+	}
 }
 
 // commanded is a program that ends with its turn: feedback is a new generation.
