@@ -66,6 +66,9 @@ func (w *World) rest(p *proc) bool {
 			return false
 		case <-p.interrupt:
 			continue
+		case <-p.again:
+			p.again = nil
+			return w.with(p, func() { w.says(p, event.Record{State: event.RecordWorking}) })
 		case m := <-p.mail:
 			taken = []event.MessageID{m.ID}
 		case <-p.submit:
@@ -140,6 +143,9 @@ func (w *World) turn(p *proc, t life.Task) bool {
 		case l.Fault("the service fails", p.who, 50):
 			w.says(p, w.serviceError(p))
 			p.idle = true
+			if l.Fault("the agent tries again by itself", p.who, 200) {
+				p.again = time.After(l.Span("an agent's own pause", p.who, 10*time.Minute))
+			}
 		default:
 			w.says(p, event.Record{State: event.RecordIdle, Background: l.Fault("work goes on in the background", p.who, 10)})
 			p.idle = true

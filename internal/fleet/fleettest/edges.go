@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"muster/internal/event"
+	"muster/internal/fault"
 	"muster/internal/fleet"
 	"muster/internal/life"
 )
@@ -52,8 +53,19 @@ func (e *edges) pause(ctx context.Context, d time.Duration) bool {
 	return false
 }
 
-// act is an act of a supervisor upon the world. It takes its time, may fail, may work while its answer is lost, and
-// the supervisor may die before it and after it. A dead one changes nothing.
+// unproved tells whether an act may say that it worked when it did not: nobody but the agent could tell. What others
+// look at again by themselves (processes, worktrees, the log) does not lie.
+func unproved(op string) bool {
+	switch op {
+	case "pasting", "pressing Escape", "posting", "answering", "putting files away":
+		return true
+	}
+	return false
+}
+
+// act is an act of a supervisor upon the world. It takes its time, may fail, may be refused for good, may work while its
+// answer is lost, may do nothing and say that it worked, and the supervisor may die before it and after it. A dead one
+// changes nothing.
 func (e *edges) act(ctx context.Context, op, who string, fn func() error) error {
 	w, l := e.w, e.w.Luck
 	before := l.Span("before "+op, who, 50*time.Millisecond)
@@ -73,6 +85,9 @@ func (e *edges) act(ctx context.Context, op, who string, fn func() error) error 
 		err = ErrDead
 	case l.Fault(op+" fails", who, 10):
 		err = errFlaky
+	case l.Fault(op+" is refused", who, 1):
+		err = fault.New(fault.Conflict, "%s is refused", op)
+	case unproved(op) && l.Fault(op+" does nothing and says that it worked", who, 5):
 	default:
 		err = fn()
 		if l.Fault("the supervisor dies after "+op, who, 1) {

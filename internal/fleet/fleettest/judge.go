@@ -8,10 +8,16 @@ import (
 	"muster/internal/life"
 )
 
+// Move is one way to go through the table of life: a rule, and the state that it was followed in.
+type Move struct {
+	Rule string
+	From event.State
+}
+
 // judge follows the log by its own fold, and holds it against what must be true and against the world.
 type judge struct {
 	tasks   map[event.TaskID]life.Task
-	rules   map[string]int // how often each was followed
+	moves   map[Move]int
 	events  int
 	fleetAt int // events at the last look at the whole fleet
 
@@ -56,7 +62,7 @@ func (w *World) judgeEvent(e event.Event) {
 	j := &w.judge
 	switch p := e.Data.(type) {
 	case event.TaskMoved:
-		j.rules[p.Rule]++
+		j.moves[Move{p.Rule, p.From}]++
 	case event.MessageMoved:
 		if p.To == event.MessageAcked && w.work(e.Task).heard[p.Message] == 0 {
 			w.breach("%s: message %s is said to have arrived, and it has not (%s)", e.Task, p.Message, p.Evidence)

@@ -59,6 +59,14 @@ func (w *World) says(p *proc, r event.Record) {
 	if l.Fault("a writer has the wrong time", p.who, 10) {
 		r.Time = r.Time.Add(l.Span("a wrong time", p.who, 2*time.Hour) - time.Hour)
 	}
+	if l.Fault("a hook is slow", p.who, 10) { // what is written after it overtakes it
+		pause := l.Span("a slow hook", p.who, 30*time.Second)
+		w.wg.Go(func() {
+			time.Sleep(pause)
+			w.set(func() { w.append(fileKey{p.task, p.gen, "status"}, r) })
+		})
+		return
+	}
 	w.append(fileKey{p.task, p.gen, "status"}, r)
 	if l.Fault("a record is written twice", p.who, 30) {
 		w.append(fileKey{p.task, p.gen, "status"}, r)
@@ -150,7 +158,9 @@ func (e *edges) pump(t *tail) {
 			return
 		}
 		w.mu.Lock()
-		t.at = to
+		if !w.Luck.Fault("a file is read again", t.who, 10) {
+			t.at = to
+		}
 		t.free()
 		w.mu.Unlock()
 	}
@@ -208,13 +218,6 @@ func (e *edges) Forget(id event.TaskID, gen int) {
 			t.file.tail = nil
 		}
 	}
-}
-
-// Follows implements fleet.Records.
-func (e *edges) Follows(id event.TaskID, gen int) bool {
-	e.w.mu.Lock()
-	defer e.w.mu.Unlock()
-	return e.tails[fileKey{id, gen, sources[0]}] != nil
 }
 
 // Batches implements fleet.Records.

@@ -24,12 +24,12 @@ type Plan struct {
 type Report struct {
 	Events  int
 	Virtual time.Duration
-	Broken  []string // the invariants that did not hold, in order
-	Fired   []string // what went against the plan, and what was asked for, in order
-	Story   []string // what the log says of the task that was wrong first
-	Suspect string   // and its name
-	Rules   map[string]int
-	States  map[event.State]int
+	Broken  []string            // the invariants that did not hold, in order
+	Fired   []string            // what went against the plan, and what was asked for, in order
+	Story   []string            // what the log says of the task that was wrong first
+	Suspect string              // and its name
+	Moves   map[Move]int        // how often each was made
+	States  map[event.State]int // in which tasks ended
 }
 
 // settleLimit is how long a fleet may take to come to rest once nothing goes wrong any more: longer than any deadline.
@@ -70,7 +70,7 @@ func Run(p Plan) Report {
 			w.breach("the log folds to something else: %v %v", diff, err)
 		}
 	}
-	r := Report{Events: w.judge.events, Virtual: time.Since(began), Broken: w.broken, Fired: w.Luck.Fired(), Rules: w.judge.rules, States: map[event.State]int{}}
+	r := Report{Events: w.judge.events, Virtual: time.Since(began), Broken: w.broken, Fired: w.Luck.Fired(), Moves: w.judge.moves, States: map[event.State]int{}}
 	if w.suspect != "" {
 		r.Suspect, r.Story = w.names[w.suspect], w.story(w.suspect)
 	}

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"muster/internal/event"
 	"muster/internal/life"
 )
 
@@ -23,8 +24,13 @@ var (
 	shrink = flag.Duration("simulate.shrink", 30*time.Second, "how long to look for a shorter script of a failure")
 )
 
+// big is a world of some days; each sixteenth is one of weeks.
 func big(seed uint64) Plan {
-	return Plan{Seed: seed, Tasks: *tasks, Slots: 8, Every: 6 * time.Minute, Faults: 100}
+	p := Plan{Seed: seed, Tasks: *tasks, Slots: 8, Every: 6 * time.Minute, Faults: 100}
+	if seed%16 == 0 {
+		p.Tasks *= 10
+	}
+	return p
 }
 
 // play runs a plan in a bubble of its own.
@@ -44,12 +50,13 @@ type totals struct {
 	worlds  int
 	virtual time.Duration
 	took    time.Duration
-	rules   map[string]int
-	states  map[string]int
+	longest time.Duration // of all worlds, in virtual time
+	moves   map[Move]int
+	states  map[event.State]int
 	failed  []string
 }
 
-var sum = totals{rules: map[string]int{}, states: map[string]int{}}
+var sum = totals{moves: map[Move]int{}, states: map[event.State]int{}}
 
 // TestSimulate plays whole fleets in virtual time, with faults at every edge, until so many events have been written.
 func TestSimulate(t *testing.T) {
@@ -97,11 +104,12 @@ func (s *totals) add(r Report) {
 		fmt.Printf("  %d million events, %.0f virtual hours\n", million, s.virtual.Hours())
 	}
 	s.virtual += r.Virtual
-	for rule, n := range r.Rules {
-		s.rules[rule] += n
+	s.longest = max(s.longest, r.Virtual)
+	for m, n := range r.Moves {
+		s.moves[m] += n
 	}
 	for state, n := range r.States {
-		s.states[string(state)] += n
+		s.states[state] += n
 	}
 }
 
@@ -111,80 +119,123 @@ func (s *totals) fail(script string) {
 	s.failed = append(s.failed, script)
 }
 
-// coverage says which rules were followed how often, and where tasks ended.
+// coverage says which rules were followed how often, how often each state was entered, which moves of the table were
+// never made, and where tasks ended.
 func (s *totals) coverage() string {
 	var b strings.Builder
-	taken := 0
+	var never []string
+	followed, made, all := 0, 0, 0
+	entered := map[event.State]int{}
 	for _, tr := range life.Rules() {
-		n := s.rules[tr.Rule]
-		if n > 0 {
-			taken++
+		n := 0
+		for _, from := range tr.From {
+			k := s.moves[Move{tr.Rule, from}]
+			n += k
+			if all++; k > 0 {
+				made++
+			} else {
+				never = append(never, fmt.Sprintf("%s in %s", tr.Rule, from))
+			}
 		}
+		if n > 0 {
+			followed++
+		}
+		entered[tr.To] += n
 		fmt.Fprintf(&b, "\n  %-18s %9d", tr.Rule, n)
 	}
 	ends := 0
 	for _, n := range s.states {
 		ends += n
 	}
-	head := fmt.Sprintf("%d worlds, %d tasks; %d of %d rules followed:", s.worlds, ends, taken, len(life.Rules()))
-	states := []string{}
-	for state, n := range s.states {
-		states = append(states, fmt.Sprintf("%s %d", state, n))
+	entered[event.Queued] += ends
+	fmt.Fprintf(&b, "\n  entered: %s\n  ended: %s\n  never: %s", counts(entered), counts(s.states), strings.Join(append(never, "")[:max(1, len(never))], ", "))
+	return fmt.Sprintf("%d worlds, the longest of %.0f days; %d tasks; %d of %d rules followed, %d of %d moves of the table made:",
+		s.worlds, s.longest.Hours()/24, ends, followed, len(life.Rules()), made, all) + b.String()
+}
+
+func counts(of map[event.State]int) string {
+	var out []string
+	for state, n := range of {
+		out = append(out, fmt.Sprintf("%s %d", state, n))
 	}
-	slices.Sort(states)
-	return head + b.String() + "\n  ended: " + strings.Join(states, ", ")
+	slices.Sort(out)
+	return strings.Join(out, ", ")
 }
 
 // named finds the task in the name of a choice.
 var named = regexp.MustCompile(` (k\d+)\b`)
 
-// shorten looks for a short script that breaks the same thing: the fewest choices, by taking halves, quarters and
-// so on of them away as long as it still breaks.
+// shorten looks for a short script that breaks something: the fewest choices, by taking away first whole tasks, then
+// single choices, in halves, quarters and so on as long as it still breaks.
 func shorten(t *testing.T, p Plan, r Report) string {
 	t.Helper()
-	end := time.Now().Add(*shrink)
-	tries := 0
-	breaks := func(only []string) (Report, bool) {
-		tries++
-		p := p
-		p.Only = only
-		r := play(t, p)
-		return r, len(r.Broken) > 0
-	}
-	best, known := r, r.Fired
+	s := shortening{t: t, plan: p, best: r, end: time.Now().Add(*shrink)}
 	about := func(own bool) []string { // what concerns the task itself, with or without the whole machine
 		return slices.DeleteFunc(slices.Clone(r.Fired), func(key string) bool {
 			who := named.FindStringSubmatch(key)
 			return who == nil && own || who != nil && who[1] != r.Suspect
 		})
 	}
-	for _, own := range []bool{true, false} {
-		if r, ok := breaks(about(own)); ok && r.Suspect != "" {
-			best, known = r, r.Fired
-			break
-		}
+	if r.Suspect != "" && !s.breaks(about(true)) {
+		s.breaks(about(false))
 	}
-	for size := (len(known) + 1) / 2; size > 0 && time.Now().Before(end); {
-		smaller := false
-		for from := 0; from < len(known) && time.Now().Before(end); from += size {
-			less := slices.Concat(known[:from], known[min(len(known), from+size):])
-			if r, ok := breaks(less); ok {
-				best, known, smaller = r, r.Fired, true
-				break
+	s.cut(func(key string) string {
+		if who := named.FindStringSubmatch(key); who != nil {
+			return who[1]
+		}
+		return key
+	})
+	s.cut(func(key string) string { return key })
+	best := s.best
+	return fmt.Sprintf("seed %d breaks:\n  %s\nafter (%d choices, %d at first, %d tries):\n  %s\nThe log says:\n  %s", p.Seed,
+		strings.Join(best.Broken[:min(5, len(best.Broken))], "\n  "), len(best.Fired), len(r.Fired), s.tries, strings.Join(best.Fired, "\n  "),
+		strings.Join(best.Story[max(0, len(best.Story)-80):], "\n  "))
+}
+
+// shortening is the search for a short script.
+type shortening struct {
+	t     *testing.T
+	plan  Plan
+	best  Report
+	end   time.Time
+	tries int
+}
+
+// breaks plays with some choices only, and keeps what came of it if that breaks something.
+func (s *shortening) breaks(only []string) bool {
+	s.tries++
+	p := s.plan
+	p.Only = only
+	r := play(s.t, p)
+	if len(r.Broken) == 0 {
+		return false
+	}
+	s.best = r
+	return true
+}
+
+// cut takes groups of choices away.
+func (s *shortening) cut(group func(key string) string) {
+	groups := func() (out []string) {
+		for _, key := range s.best.Fired {
+			if g := group(key); !slices.Contains(out, g) {
+				out = append(out, g)
 			}
 		}
-		switch {
-		case !smaller && size == 1:
-			size = 0
-		case !smaller:
-			size = max(1, size/2)
-		default:
-			size = min(size, max(1, len(known)/2))
+		return out
+	}
+	for size := (len(groups()) + 1) / 2; size > 0; size /= 2 {
+		for from := 0; time.Now().Before(s.end); {
+			all := groups()
+			if from >= len(all) {
+				break
+			}
+			gone := all[from:min(len(all), from+size)]
+			if !s.breaks(slices.DeleteFunc(slices.Clone(s.best.Fired), func(key string) bool { return slices.Contains(gone, group(key)) })) {
+				from += size
+			}
 		}
 	}
-	return fmt.Sprintf("seed %d breaks:\n  %s\nafter (%d choices, %d at first, %d tries):\n  %s\nThe log says:\n  %s", p.Seed,
-		strings.Join(best.Broken[:min(5, len(best.Broken))], "\n  "), len(known), len(r.Fired), tries, strings.Join(known, "\n  "),
-		strings.Join(best.Story[max(0, len(best.Story)-80):], "\n  "))
 }
 
 func TestUndisturbedFleetEndsWell(t *testing.T) {

@@ -93,7 +93,7 @@ func newWorld(luck *Luck, slots int, dir string) *World {
 		works: map[event.TaskID]*work{}, names: map[event.TaskID]string{}, up: make(chan struct{}, 1),
 	}
 	w.judge.tasks = map[event.TaskID]life.Task{}
-	w.judge.rules = map[string]int{}
+	w.judge.moves = map[Move]int{}
 	w.judge.parked, w.judge.waiting = map[event.TaskID]bool{}, map[event.TaskID]bool{}
 	w.Log = store.OpenMemory(store.Options{Now: w.Now})
 	w.newServer()
@@ -245,6 +245,7 @@ type proc struct {
 	draft     []event.MessageID
 	asking    string
 	idle      bool
+	again     <-chan time.Time // when it goes on by itself; nil: never
 	watchers  []watcher
 }
 
