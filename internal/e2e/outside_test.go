@@ -1,0 +1,113 @@
+package e2e
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"muster/internal/event"
+)
+
+// withVar sets a variable of what the fleet is started with.
+func (f *Fleet) withVar(name, value string) {
+	f.env = append(slices.DeleteFunc(slices.Clone(f.env), func(kv string) bool { return strings.HasPrefix(kv, name+"=") }), name+"="+value)
+}
+
+// TestSecretsReachTheAgentAlone: what env_from names is in the agent's environment, and in no command line, no event,
+// no log and no file but the two that are for their owner alone and say so.
+func TestSecretsReachTheAgentAlone(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	const secret, other = "s3cret-0f-the-n1ght", "n0t-f0r-agents"
+	f.withVar("MY_TOKEN", secret)
+	f.withVar("OTHER_TOKEN", other)
+	f.withVar("CLAUDE_CONFIG_DIR", f.root+"/elsewhere")
+	f.write(f.repo+"/muster.toml", "[agents.sim]\nenv_from = [\"MY_TOKEN\"]\n")
+	f.git("add", "muster.toml")
+	f.git("commit", "-q", "-m", "configured")
+	id := f.dispatch("run env > go-env\nmark here\nawait-file go-on\nwrite a.txt <<x\ndone", "--check", "seen=test ${#MY_TOKEN} = 19")
+	f.marks(id, "here")
+	env, err := os.ReadFile(f.task(id).Worktree + "/go-env")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(env), "MY_TOKEN="+secret) {
+		t.Error("the agent has not got what it was promised")
+	}
+	for _, leak := range []string{other, "CLAUDE_CONFIG_DIR", "TMUX_TMPDIR"} {
+		if strings.Contains(string(env), leak) {
+			t.Errorf("%s reached the agent", leak)
+		}
+	}
+	if err := os.Remove(f.task(id).Worktree + "/go-env"); err != nil {
+		t.Error(err)
+	}
+	for _, p := range f.processes() {
+		if line := strings.Join(p.argv, " "); strings.Contains(line, secret) || strings.Contains(line, other) {
+			t.Errorf("process %d shows it: %s", p.pid, line)
+		}
+	}
+	f.release(id, "go-on")
+	f.reaches(id, event.Done)
+	for _, args := range [][]string{{"events", "--json"}, {"show", string(id), "--json"}, {"why", string(id)}, {"logs", string(id)}} {
+		if r := f.run(args...); strings.Contains(r.out+r.err, secret) {
+			t.Errorf("muster %s tells it", args[0])
+		}
+	}
+	f.nowhere(secret, other)
+}
+
+// nowhere looks for secrets in all files of the state directory.
+func (f *Fleet) nowhere(secrets ...string) {
+	f.t.Helper()
+	err := filepath.WalkDir(f.home, func(path string, d fs.DirEntry, err error) error {
+		name, _ := filepath.Rel(f.home, path)
+		if err != nil || !d.Type().IsRegular() || strings.HasPrefix(name, "bin/") {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		for _, s := range secrets {
+			// The environment of the last `up`, and what a job is begun with, as long as its task is there.
+			private := info.Mode().Perm() == 0o600 && (name == "env" || s == secrets[0] && filepath.Base(name) == "spec.json")
+			if bytes.Contains(data, []byte(s)) && !private {
+				f.t.Errorf("%s (%v) holds a secret", name, info.Mode())
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		f.t.Error(err)
+	}
+}
+
+// TestAnEmptyEnvironment: a service manager, cron or ssh starts us with next to nothing.
+func TestAnEmptyEnvironment(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	path := os.Getenv("PATH")
+	f.env = []string{"MUSTER_HOME=" + f.home}
+	if r := f.run("up"); r.exit == 0 || !strings.Contains(r.err, "PATH") && !strings.Contains(r.err, "tmux") {
+		t.Errorf("without PATH: exit %d, %s", r.exit, r.err)
+	} else {
+		t.Logf("without PATH it says: %s", r.err)
+	}
+	f.env = append(f.env, "PATH="+path, "HOME="+f.root+"/home")
+	id := f.dispatch("say grün → 日本\nmark here\nawait-file go-on\nwrite a.txt <<x\ndone", "--check", `locale=test -n "$PATH"`)
+	f.marks(id, "here")
+	if screen := f.tmux("-u", "capture-pane", "-p", "-t", "="+f.task(id).Session+":agent"); !strings.Contains(screen, "grün → 日本") {
+		t.Errorf("the screen is not in UTF-8:\n%s", screen)
+	}
+	f.release(id, "go-on")
+	f.reaches(id, event.Done)
+}
