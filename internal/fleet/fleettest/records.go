@@ -220,6 +220,13 @@ func (e *edges) Forget(id event.TaskID, gen int) {
 	}
 }
 
+// Follows implements fleet.Records.
+func (e *edges) Follows(id event.TaskID, gen int) bool {
+	e.w.mu.Lock()
+	defer e.w.mu.Unlock()
+	return e.tails[fileKey{id, gen, sources[0]}] != nil
+}
+
 // Batches implements fleet.Records.
 func (e *edges) Batches() <-chan fleet.Batch { return e.batches }
 
