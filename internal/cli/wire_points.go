@@ -101,8 +101,14 @@ func (t pointTerminal) ExitStatus(ctx context.Context, pane string) (exit, signa
 	return t.Terminal.ExitStatus(ctx, pane)
 }
 
+func (t pointTerminal) Screen(ctx context.Context, pane string) (string, error) {
+	defer t.at.around("tmux.screen", pane)()
+	return t.Terminal.Screen(ctx, pane)
+}
+
 func (t pointTerminal) Paste(ctx context.Context, pane, text string) error {
-	defer t.at.around("tmux.paste", pane)()
+	tag, _, _ := strings.Cut(text, "]") // of the message
+	defer t.at.around("tmux.paste", pane, tag[strings.LastIndexByte(tag, ' ')+1:])()
 	return t.Terminal.Paste(ctx, pane, text)
 }
 
@@ -191,14 +197,14 @@ type pointJobs struct {
 	at points
 }
 
-func (j pointJobs) State(ctx context.Context, job fleet.Job) (fleet.JobState, error) {
-	defer j.at.around("job.state", job.Task.ID, job.Name)()
-	return j.Jobs.State(ctx, job)
-}
-
 func (j pointJobs) Ready(ctx context.Context, job fleet.Job) (string, error) {
 	defer j.at.around("job.ready", job.Task.ID, job.Name)()
 	return j.Jobs.Ready(ctx, job)
+}
+
+func (j pointJobs) Unready(ctx context.Context, job fleet.Job) error {
+	defer j.at.around("job.unready", job.Task.ID, job.Name)()
+	return j.Jobs.Unready(ctx, job)
 }
 
 func (j pointJobs) Note(ctx context.Context, job fleet.Job, value any) error {
