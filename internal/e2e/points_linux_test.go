@@ -77,7 +77,7 @@ func (n notification) name(memory *os.File) string {
 }
 
 // hash is what a path makes of a name, and the id of a request.
-var hash = regexp.MustCompile("[0-9a-f]{12,}|\\bq[a-z2-7]{16}\\b")
+var hash = regexp.MustCompile(`[0-9a-f]{12,}|\bq[a-z2-7]{16}\b`)
 
 // text reads a word of this process' memory, where a thread holds still that waits for our answer.
 func text(memory *os.File, at int64) string {
