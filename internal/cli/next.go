@@ -60,6 +60,8 @@ func nextParked(t life.Task) []string {
 		return []string{"muster checks " + id, "muster send " + id + " TEXT", retry}
 	case life.ReasonSilent, life.ReasonDialog:
 		return []string{"muster attach " + id, retry}
+	case life.ReasonFlood:
+		return []string{"muster logs " + id, retry}
 	case life.ReasonAuth, life.ReasonBilling:
 		return []string{retry + "   (once the account is in order)"}
 	case life.ReasonContextFull:

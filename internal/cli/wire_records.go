@@ -51,10 +51,14 @@ func (r *records) handOn(ctx context.Context, b status.Batch) {
 }
 
 func batch(b status.Batch) fleet.Batch {
-	return fleet.Batch{
+	out := fleet.Batch{
 		Task: b.Source.Task, Gen: b.Source.Gen, Source: b.Source.Name, Key: key(b.Source), Offset: b.Offset,
 		Records: b.Records, Refused: b.Rejected, Grew: b.Grew > 0,
 	}
+	if b.Source.Parse == nil {
+		out.Size = b.Size
+	}
+	return out
 }
 
 // key is under which the offset of a file is kept.

@@ -283,6 +283,37 @@ func TestATornStatusLine(t *testing.T) {
 	f.reaches(id, event.Done)
 }
 
+// TestAStatusFileWithoutEnd: an agent that writes its status in a loop is parked before it fills the disk, and the fleet
+// goes on meanwhile.
+func TestAStatusFileWithoutEnd(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	ids := f.working(1)
+	pids := f.agents(ids)
+	id := f.dispatch(`once run yes '{"state":"working","note":"again and again"}' | head -c 70000000 >> "$MUSTER_STATUS_FILE"
+await-file go-on
+write a.txt <<x
+done`, "--check", "test=true")
+	got := f.reaches(id, event.Parked)
+	if got.Reason != life.ReasonFlood || !strings.Contains(got.Detail, "MiB") {
+		t.Errorf("parked for %s: %s", got.Reason, got.Detail)
+	}
+	f.until(id, "rests", taskRests)
+	more := f.dispatch("write b.txt <<b\ndone")
+	f.reaches(more, event.Done)
+	if n := len(f.events(id)); n > 1000 {
+		t.Errorf("%d events", n)
+	}
+	if out := f.must("why", string(id)); !strings.Contains(out, "status file") {
+		t.Errorf("muster why does not explain it:\n%s", out)
+	}
+	f.must("retry", string(id))
+	f.until(id, "is at work again", func(t life.Task) bool { return t.State == event.Working && t.Gen > 1 })
+	f.release(id, "go-on")
+	f.until(id, "is done", func(t life.Task) bool { return t.State == event.Done })
+	f.undisturbed(ids, pids)
+}
+
 // TestAPaneThatFloods: what an agent prints is bounded by its pane's history, and costs the supervisor nothing.
 func TestAPaneThatFloods(t *testing.T) {
 	t.Parallel()

@@ -62,7 +62,7 @@ type Supervisor struct {
 	lastMono time.Duration
 	ears     ears
 	scarce   scarcity
-	looked   time.Duration // when the whole fleet was looked at, by Mono; negative before the first time
+	looked   time.Duration       // when the whole fleet was looked at, by Mono; negative before the first time
 	gone     map[agentToken]bool // agents whose process was gone then
 }
 
@@ -109,6 +109,10 @@ const gatePause = 15 * time.Second
 // lookPause is the longest pause between two turns. A timer stands still while the host sleeps: what was due at a
 // time of day would else be late by as long as the lid was closed.
 const lookPause = time.Minute
+
+// floodLimit is how large a status file may grow: some hundred thousand records, more than a week of an agent's hooks.
+// Beyond it something writes in a loop, and would fill the disk for all.
+const floodLimit = 64 << 20
 
 // pendingLimit is how many inputs may wait for a transaction before no more records are taken.
 const pendingLimit = 10_000
@@ -200,6 +204,10 @@ func (s *Supervisor) takeBatch(b Batch) {
 	}
 	for _, why := range b.Refused {
 		s.push(b.Task, life.Refused{Gen: b.Gen, Source: b.Source, Why: why})
+	}
+	if b.Size > floodLimit {
+		s.push(b.Task, life.Flooded{Gen: b.Gen, Text: fmt.Sprintf(
+			"its status file has grown to %d MiB, and %d MiB are more than an agent has to say", b.Size>>20, floodLimit>>20)})
 	}
 	for i, r := range b.Records {
 		if i+1 < len(b.Records) && superseded(r, b.Records[i+1]) {

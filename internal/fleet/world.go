@@ -207,6 +207,8 @@ type Batch struct {
 	Records []event.Record
 	Refused []string
 	Grew    bool // the file did, be it by what says nothing of the agent's state
+	// Size is how large the file is, if it is one of status records; 0 for those that agents keep for themselves.
+	Size int64
 }
 
 // Records are the status files, and the further files that agents write about themselves.

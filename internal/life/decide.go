@@ -34,6 +34,10 @@ func (s *step) take(in Input) {
 		s.reported(in)
 	case Refused:
 		s.emit(event.RecordRefused{Source: in.Source, Why: in.Why})
+	case Flooded:
+		if in.Gen == s.t.Gen {
+			s.park(ruleFlooded, ReasonFlood, in.Text)
+		}
 	case Exited:
 		s.exited(in)
 	case Finished:

@@ -80,7 +80,7 @@ func (s *step) facts(a event.Action, in Finished) (round *event.RoundFinished, s
 			s.emitGen(a.Gen, f)
 			seen = &f
 		case event.MessageMoved:
-			s.messageFact(f)
+			s.messageFact(a, f)
 		case event.WorktreeReady, event.WorktreeRemoved, event.WorkPublished, event.WorkKept, event.TaskRemoved, event.UsageRecorded:
 			s.emitGen(a.Gen, f)
 		}
@@ -89,10 +89,13 @@ func (s *step) facts(a event.Action, in Finished) (round *event.RoundFinished, s
 }
 
 // messageFact is what a look at the world proved about a message.
-func (s *step) messageFact(f event.MessageMoved) {
+func (s *step) messageFact(a event.Action, f event.MessageMoved) {
 	m, ok := s.t.Message(f.Message)
 	if !ok || !m.open() {
 		return
+	}
+	if f.To != event.MessageAcked && m.State == event.MessageSending && m.Gen > a.Gen {
+		return // a later generation has it: only that it had arrived before still means something
 	}
 	s.emitGen(m.Gen, f)
 	if f.To == event.MessageAcked {

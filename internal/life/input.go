@@ -27,6 +27,12 @@ type Refused struct {
 	Why    string
 }
 
+// Flooded says that a generation's status file grows without end; Text says how far it has come.
+type Flooded struct {
+	Gen  int
+	Text string
+}
+
 // Exited says that the process of a generation is gone.
 type Exited struct {
 	Gen          int
@@ -80,6 +86,7 @@ type Reviewed struct{}
 func (Heard) input()    {}
 func (Reported) input() {}
 func (Refused) input()  {}
+func (Flooded) input()  {}
 func (Exited) input()   {}
 func (Finished) input() {}
 func (Due) input()      {}

@@ -143,6 +143,22 @@ func TestMessageOfADeadAgentGoesWithTheNextPrompt(t *testing.T) {
 	}
 }
 
+func TestAnOldDeliveryThatEndsLateTakesNothingBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.work()
+	id := w.tell()
+	w.wantOpen(event.ActDeliver)
+	w.exit(event.CauseOwn, 1)
+	if a := w.open(event.ActStart); !slices.Contains(a.Messages, id) {
+		t.Fatalf("the next first prompt carries %v, want %s", a.Messages, id)
+	}
+	w.finish(event.ActDeliver, event.MessageMoved{Message: id, To: event.MessageWaiting})
+	w.wantMessage(id, event.MessageSending)
+	w.launch().prompted()
+	w.wantMessage(id, event.MessageAcked)
+}
+
 func TestPasteWaitsForAnIdleAgent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, traits(pasted)).work()

@@ -160,6 +160,10 @@ var rows = []struct {
 		w.work().do(Shelve{})
 		w.finish(event.ActEnd)
 	}},
+	{name: "records without end park", rule: ruleFlooded, to: event.Parked, reason: ReasonFlood, run: func(w *world) {
+		w.work().do(Flooded{Gen: 1, Text: "64 MiB"})
+		w.wantOpen(event.ActEnd).finish(event.ActEnd)
+	}},
 	{name: "a crash too many fails", rule: ruleAttemptsUsed, to: event.Failed, reason: ReasonAttempts, run: func(w *world) {
 		w.work()
 		for range 3 {

@@ -225,7 +225,7 @@ func (p *pass) readTail(f *openFile, buf []byte) (more bool, err error) {
 	if s.long > 0 {
 		p.reject(fmt.Sprintf("a line of more than %d bytes was skipped", t.lines.max))
 	}
-	p.batch.Grew = s.grew
+	p.batch.Grew, p.batch.Size = s.grew, f.size
 	return s.more, err
 }
 

@@ -38,6 +38,8 @@ type Batch struct {
 	Rejected []string
 	// Grew counts bytes that are new since the last pass: activity, even when no record came out.
 	Grew int64
+	// Size is how large the file was.
+	Size int64
 }
 
 // key tells files apart.
