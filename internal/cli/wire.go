@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -97,12 +96,12 @@ func (f fleetEnv) supervise(ctx context.Context, exe string) error {
 		return fault.New(fault.Conflict, "another supervisor looks after %s", f.home).WithHint("`muster status` shows it.")
 	}
 	defer func() { _ = lock.Unlock() }()
-	logFile, err := openLog(f.home.Log())
+	logs, err := openLog(f.home.Log(), logLimit)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = logFile.Close() }()
-	logger := slog.New(slog.NewTextHandler(io.MultiWriter(f.env.Stderr, logFile), nil))
+	defer func() { _ = logs.Close() }()
+	logger := slog.New(slog.NewTextHandler(io.MultiWriter(f.env.Stderr, logs), nil))
 	_ = host.RaiseFiles(1 << 16)
 
 	db, err := store.Open(ctx, f.home.DB(), store.Options{})
@@ -203,21 +202,6 @@ func branchOf(db *store.Store) func(context.Context, event.TaskID) (string, erro
 		}
 		return t.Branch, nil
 	}
-}
-
-// openLog opens the supervisor's log for people, and puts an old one aside before it grows without end.
-func openLog(path string) (*os.File, error) {
-	const most = 10 << 20
-	if st, err := os.Stat(path); err == nil && st.Size() > most {
-		if err := os.Rename(path, path+".1"); err != nil {
-			return nil, fmt.Errorf("put the old log aside: %w", err)
-		}
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, fault.Wrap(fault.Failed, err, "open the supervisor's log").WithHint("Make %s writable.", path)
-	}
-	return f, nil
 }
 
 // startLimit is how long a supervisor may take to be ready: adopting 200 agents takes less than half a second,

@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+
+	"muster/internal/fault"
+)
+
+// logLimit is how large the supervisor's log grows before it is put aside, in bytes; one old one is kept.
+const logLimit = 10 << 20
+
+// logFile is the supervisor's log for people. It never takes more room than twice its limit, however long a supervisor
+// lives and whatever it says again and again.
+type logFile struct {
+	path  string
+	limit int64
+
+	mu   sync.Mutex
+	file *os.File
+	size int64
+}
+
+// openLog opens the log, and puts an old one aside that is full.
+func openLog(path string, limit int64) (*logFile, error) {
+	l := &logFile{path: path, limit: limit}
+	if err := l.open(); err != nil {
+		return nil, fault.Wrap(fault.Failed, err, "open the supervisor's log").WithHint("Make %s writable.", path)
+	}
+	if l.size > l.limit {
+		if err := l.turn(); err != nil {
+			_ = l.Close()
+			return nil, fault.Wrap(fault.Failed, err, "put the old log aside").WithHint("Make %s writable.", path)
+		}
+	}
+	return l, nil
+}
+
+func (l *logFile) open() error {
+	f, err := os.OpenFile(l.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	var st fs.FileInfo
+	if st, err = f.Stat(); err != nil {
+		_ = f.Close()
+		return err
+	}
+	l.file, l.size = f, st.Size()
+	return nil
+}
+
+// turn puts the file aside and begins a new one.
+func (l *logFile) turn() error {
+	if err := os.Rename(l.path, l.path+".1"); err != nil {
+		return err
+	}
+	old := l.file
+	if err := l.open(); err != nil {
+		return err // what was put aside is written on
+	}
+	return old.Close()
+}
+
+// Write appends. Where no new file can be begun, the old one goes on.
+func (l *logFile) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.size > l.limit {
+		l.size = 0 // a turn that fails is tried again after as much
+		_ = l.turn()
+	}
+	n, err := l.file.Write(p)
+	l.size += int64(n)
+	if err != nil {
+		return n, fmt.Errorf("write the supervisor's log: %w", err)
+	}
+	return n, nil
+}
+
+// Close ends the log.
+func (l *logFile) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.file.Close()
+}
