@@ -31,6 +31,14 @@ func TestTheDiskIsFull(t *testing.T) {
 		t.Errorf("dispatch on a full disk: exit %d, %q\n%s", refused.exit, refused.out, refused.err)
 	}
 	t.Logf("it says: %s", refused.err)
+	for _, name := range []string{"PreToolUse", "Stop"} { // there is no room for what it has to say
+		hook := f.command("hook", "claude")
+		hook.Env = append(hook.Env, "MUSTER_TASK="+string(ids[0]), "MUSTER_GEN=1", "MUSTER_STATUS_FILE="+f.home+"/status/"+string(ids[0])+".1.jsonl")
+		hook.Stdin = strings.NewReader(`{"hook_event_name":"` + name + `","tool_name":"Bash","session_id":"x"}`)
+		if out, err := hook.CombinedOutput(); err != nil {
+			t.Errorf("a hook failed its agent: %v\n%s", err, out)
+		}
+	}
 	f.kill(victim) // the supervisor cannot even note it
 	if !runs(pids[0], "sim") {
 		t.Error("the agent is gone")
