@@ -50,6 +50,31 @@ func TestTheServerMayOpenManyDescriptors(t *testing.T) {
 	t.Errorf("no limit in %s", b)
 }
 
+// TestConnectionsThatComeAndGoLeaveNothing: a day of supervisors and of people who attach and detach.
+func TestConnectionsThatComeAndGoLeaveNothing(t *testing.T) {
+	t.Parallel()
+	c, s, _ := tmuxtest.Connect(t)
+	c.Close()
+	tmuxtest.Eventually(t, "no client is left", func() bool { return len(clients(t, s)) == 0 })
+	held := func() int {
+		fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", c.Identity().PID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(fds)
+	}
+	before := held()
+	for range 60 {
+		next, err := s.Connect(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		next.Close()
+	}
+	tmuxtest.Eventually(t, "no client is left", func() bool { return len(clients(t, s)) == 0 })
+	tmuxtest.Eventually(t, "the server holds no more than before", func() bool { return held() <= before })
+}
+
 func TestAnIdleConnectionCostsNothing(t *testing.T) {
 	t.Parallel()
 	c, s, dir := tmuxtest.Connect(t)
