@@ -3,6 +3,7 @@ package life
 import (
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -26,6 +27,7 @@ type walk struct {
 	edges   [both][][2]int32 // of good and of bad outcomes: from, to
 	steps   int
 	layers  int
+	rows    map[row]bool
 	told    int // ten millions of steps that were told of
 
 	twins map[int32]place // places kept, to be compared with others of the same key; nil: none
@@ -34,7 +36,7 @@ type walk struct {
 func newWalk(t *testing.T, start place, errands bool) *walk {
 	return &walk{
 		t: t, start: start, errands: errands, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
-		number: map[[2]uint64]int32{},
+		number: map[[2]uint64]int32{}, rows: map[row]bool{},
 	}
 }
 
@@ -60,6 +62,7 @@ type found struct {
 type chunk struct {
 	from  int32
 	found [][]found
+	rows  map[row]bool
 	wrong string // what is wrong with the newest one
 }
 
@@ -121,6 +124,7 @@ func (w *walk) take(c chunk) {
 		}
 		w.steps += len(all)
 	}
+	maps.Copy(w.rows, c.rows)
 	if c.wrong != "" {
 		w.t.Fatal(c.wrong)
 	}
@@ -185,12 +189,13 @@ func (c *cursor) goTo(n int32) *place {
 
 // explore makes all moves from some states, and judges each.
 func (c *cursor) explore(from, to int) chunk {
-	out := chunk{from: int32(from)} //nolint:gosec // far below
+	out := chunk{from: int32(from), rows: map[row]bool{}} //nolint:gosec // far below
 	for n := out.from; int(n) < to; n++ {
 		here := c.goTo(n)
 		all := make([]found, 0, 32)
 		for i, m := range here.moves(c.w.errands) {
 			c.there = *here
+			c.there.rows = out.rows
 			wrong := m.do(&c.there)
 			if wrong == "" {
 				wrong = Broken(c.there.task)

@@ -17,6 +17,13 @@ type place struct {
 	task Task
 	now  time.Time
 	left left
+	rows map[row]bool // of the table, that were followed; shared by all places of a worker
+}
+
+// row is one way through the table: a rule, and the state that it was followed in.
+type row struct {
+	rule string
+	from event.State
 }
 
 // step kinds: by whom the walk is carried on.
@@ -42,6 +49,9 @@ func (p *place) take(in Input) string {
 	for _, e := range events {
 		if wrong := BrokenBy(p.task, e); wrong != "" {
 			return wrong
+		}
+		if m, ok := e.Data.(event.TaskMoved); ok && p.rows != nil {
+			p.rows[row{m.Rule, m.From}] = true
 		}
 		p.task = Apply(p.task, e)
 	}

@@ -3,7 +3,9 @@ package life
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,20 +71,31 @@ var kinds = map[string]func(*event.Spec){
 
 func TestWalk(t *testing.T) {
 	t.Parallel()
-	states, began := 0, time.Now()
+	states, rows, began := 0, map[row]bool{}, time.Now()
 	for _, b := range walks {
 		for _, kind := range b.kinds {
 			if !*walkFull && (b.name != "short" || kind != "review") {
 				continue // make walk goes all of them
 			}
-			t.Run(b.name+" "+kind, func(t *testing.T) { states += goWalk(t, b, kind) })
+			t.Run(b.name+" "+kind, func(t *testing.T) { states += goWalk(t, b, kind, rows) })
 		}
+	}
+	var never []string
+	for _, tr := range Rules() {
+		for _, from := range tr.From {
+			if !rows[row{tr.Rule, from}] {
+				never = append(never, fmt.Sprintf("%s in %s", tr.Rule, from))
+			}
+		}
+	}
+	if *walkFull {
+		fmt.Printf("walk: moves of the table that cannot be made in these bounds: %s\n", strings.Join(never, ", "))
 	}
 	fmt.Printf("walk: %d states, %s\n", states, time.Since(began).Round(time.Millisecond))
 }
 
-// goWalk goes one walk and tells how many states there are.
-func goWalk(t *testing.T, b bounds, kind string) int {
+// goWalk goes one walk, notes which rows of the table it followed, and tells how many states there are.
+func goWalk(t *testing.T, b bounds, kind string, rows map[row]bool) int {
 	t.Helper()
 	start := walkSpec(kinds[kind])
 	start.left = b.left
@@ -91,6 +104,7 @@ func goWalk(t *testing.T, b bounds, kind string) int {
 	began := time.Now()
 	w := newWalk(t, start, b.errands)
 	w.run()
+	maps.Copy(rows, w.rows)
 	for by, what := range map[sure]string{good: "outcomes that are good", bad: "outcomes that are not good"} {
 		if n := w.stuck(by); n >= 0 {
 			t.Fatalf("with deadlines and %s there is no way to rest from here:\n%s", what, newCursor(w, w.parent, w.by).script(n, ""))
