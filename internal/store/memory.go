@@ -26,6 +26,7 @@ type Memory struct {
 	byTask  map[event.TaskID][]int // where in the log its events stand
 	last    int                    // the highest number of a task
 	tasks   map[event.TaskID]life.Task
+	live    *liveSet // of them, so that nobody walks over all that ever were
 	fleet   FleetRow
 	offsets map[string]int64
 	cursor  int64
@@ -33,7 +34,7 @@ type Memory struct {
 
 // OpenMemory makes an empty log.
 func OpenMemory(o Options) *Memory {
-	return &Memory{now: o.clock(), tasks: map[event.TaskID]life.Task{}, byTask: map[event.TaskID][]int{}, offsets: map[string]int64{}}
+	return &Memory{now: o.clock(), tasks: map[event.TaskID]life.Task{}, live: newLiveSet(nil), byTask: map[event.TaskID][]int{}, offsets: map[string]int64{}}
 }
 
 // Close does nothing.
@@ -101,6 +102,7 @@ func (b *memoryBatch) commit(c changes) error {
 	}
 	for _, t := range c.tasks {
 		b.m.tasks[t.ID] = t
+		b.m.live.put(t)
 		b.m.last = max(b.m.last, t.ID.Number())
 	}
 	for source, o := range c.offsets {
@@ -176,12 +178,9 @@ func (m *Memory) Live(context.Context) ([]life.Task, error) { return m.liveTasks
 func (m *Memory) liveTasks() (out []life.Task) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	for _, t := range m.tasks {
-		if isLive(t) {
-			out = append(out, t)
-		}
+	for _, t := range m.live.order {
+		out = append(out, *t)
 	}
-	slices.SortFunc(out, func(a, b life.Task) int { return compareIDs(a.ID, b.ID) })
 	return out
 }
 
@@ -330,7 +329,10 @@ func (m *Memory) Rebuild(context.Context) (diff []string, _ error) {
 	if fleet != m.fleet {
 		diff = append(diff, "fleet 1: wrong or missing")
 	}
-	m.tasks, m.fleet = tasks, fleet
+	m.tasks, m.fleet, m.live = tasks, fleet, newLiveSet(nil)
+	for _, t := range tasks {
+		m.live.put(t)
+	}
 	slices.Sort(diff)
 	return diff, nil
 }
