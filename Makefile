@@ -68,7 +68,7 @@ planted: ## the simulation finds bugs that are planted for it
 	$(GO) test -count=1 -tags planted -run '^TestPlanted' ./internal/fleet/fleettest
 
 walk: ## every state that a task can reach, in every order of everything that can happen
-	GOGC=400 $(GO) test -count=1 -v -timeout 60m -run '^TestWalk$$$$' ./internal/life -walk.full
+	GOGC=400 $(GO) test -count=1 -v -timeout 60m -run '^TestWalk$$' ./internal/life -walk.full
 
 # Kills of the supervisor, at least so many; a violation prints what repeats it: make chaos ONLY=... PLAN=... SEED=...
 DEATHS ?= 2000
