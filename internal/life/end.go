@@ -338,7 +338,7 @@ func (s *step) expire() {
 	if s.t.State != event.Waiting || s.t.Request == nil {
 		return
 	}
-	if s.open(event.ActAnswer) { // the answer is under way
+	if s.answering(s.t.Request.Request) {
 		s.setDeadline(event.DeadlineWaiting, s.now.Add(time.Minute), false)
 		return
 	}

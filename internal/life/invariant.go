@@ -94,12 +94,13 @@ func judgeCaps(t Task) string {
 }
 
 func judgeOpen(t Task) string {
-	kinds := map[event.ActionKind]bool{}
+	kinds := map[string]bool{}
 	for _, a := range t.Open {
-		if kinds[a.Kind] {
+		kind := string(a.Kind) + a.Request // each request has an answer of its own
+		if kinds[kind] {
 			return "two open actions of kind " + string(a.Kind)
 		}
-		kinds[a.Kind] = true
+		kinds[kind] = true
 	}
 	sent := 0
 	for _, m := range t.Messages {

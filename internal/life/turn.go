@@ -2,6 +2,7 @@ package life
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"muster/internal/event"
@@ -221,7 +222,7 @@ func (s *step) answered(p event.AnswerRequested) {
 		return
 	}
 	if s.t.State == event.Waiting {
-		if !s.open(event.ActAnswer) {
+		if !s.answering(p.Request) {
 			s.act(event.Action{Kind: event.ActAnswer, Request: p.Request, Decision: p.Decision, Text: p.Text})
 		}
 		return
@@ -232,6 +233,12 @@ func (s *step) answered(p event.AnswerRequested) {
 	s.emit(event.MessageQueued{Message: s.nextMessage(), Text: answerText(*req, p), Why: event.WhyMessage})
 	s.emit(event.RequestClosed{Request: req.Request, How: "answered"})
 	s.back(event.WhyMessage)
+}
+
+// answering tells whether a request's answer is under way. That of the request before may be, too: an agent that has it
+// asks on before anybody could note that it was given.
+func (s *step) answering(request string) bool {
+	return slices.ContainsFunc(s.t.Open, func(a event.Action) bool { return a.Kind == event.ActAnswer && a.Request == request })
 }
 
 // answerText tells a conversation that was parked with a request what a person decided.

@@ -22,6 +22,24 @@ func TestAnswerTwiceIsOneAnswer(t *testing.T) {
 	w.wantOpen().want(event.Working, "")
 }
 
+// TestAnswerWhileTheOneBeforeHasNoOutcome: the agent has the first answer and asks on before anybody could note that it was
+// given, as after a crash.
+func TestAnswerWhileTheOneBeforeHasNoOutcome(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.asks("r1")
+	w.write(event.AnswerRequested{Request: "r1", Decision: event.Allow})
+	w.asks("r2")
+	w.write(event.AnswerRequested{Request: "r2", Decision: event.Deny})
+	w.write(event.AnswerRequested{Request: "r2", Decision: event.Allow})
+	if n := w.count(event.ActAnswer); n != 2 {
+		t.Fatalf("%d answers are given, want one to each request", n)
+	}
+	w.finish(event.ActAnswer)
+	w.want(event.Waiting, ReasonPermission).finish(event.ActAnswer)
+	w.wantOpen().want(event.Working, "")
+}
+
 func TestAnswerToAnotherRequestIsNone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).work()
