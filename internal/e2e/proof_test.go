@@ -126,7 +126,7 @@ func (f *Fleet) nothingLeft() {
 var lasting = []string{
 	"muster.db", "muster.db-wal", "muster.db-shm", "config.toml", "lock", "keeper.lock", "start.lock", "front.lock", "down", "env",
 	"tmux.conf", "tmux.pid", "supervisor.log", "pulse", "status/wake", "test-die", "test-points", "test-clock",
-	"upgrade.lock", "upgrade.outcome", "test-hurry",
+	"upgrade.lock", "upgrade.outcome", "test-hurry", "wake.stamp",
 }
 
 // filesLeft finds what no longer belongs into the state directory.
