@@ -52,6 +52,11 @@ func (f fleetEnv) up(ctx context.Context) (started, error) {
 	if err := f.beUp(ctx, db); err != nil {
 		return started{}, err
 	}
+	if row, err := db.Fleet(ctx); err == nil { // a server whose socket and note are gone must not stay beside a new one
+		if err := f.server().Remember(row.Server.PID); err != nil {
+			return started{}, err
+		}
+	}
 	// Before the look at the lock: a keeper that lives may start a supervisor this moment, and its word must not be missed.
 	before, err := db.LastSeq(ctx)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"muster/internal/event"
 	"muster/internal/fleet"
@@ -70,8 +71,11 @@ func (w works) Prepare(ctx context.Context, t life.Task) (event.WorktreeReady, e
 	if branch == "" {
 		branch = "muster/" + home.Slugged(t.ID, t.Spec.Slug)
 	}
+	// Where the state was lost, or comes from a backup, an id is given a second time: the branch of its first task is
+	// not this one's.
+	owner := fmt.Sprintf("%s %s", w.home, t.QueuedAt.UTC().Format(time.RFC3339Nano))
 	wt, err := repo.Prepare(ctx, git.WorktreeSpec{
-		Path: w.home.Worktree(t.ID, t.Spec.Slug), Branch: branch, Base: base, Task: string(t.ID), Owner: string(w.home),
+		Path: w.home.Worktree(t.ID, t.Spec.Slug), Branch: branch, Base: base, Task: string(t.ID), Owner: owner,
 	})
 	if err != nil {
 		return event.WorktreeReady{}, err

@@ -48,8 +48,9 @@ func (s *Supervisor) adoptTask(t life.Task, pane string) {
 	}
 	if t.Agent.Live {
 		tok := agentToken{task: t.ID, gen: t.Gen, pane: pane}
-		if pane == "" && s.Server != s.ServerWas {
-			// Its server is gone. A process that outlived it has no terminal any more and is no use to anybody.
+		if pane == "" {
+			// Its server is gone, maybe since before the last supervisor began, which did not come to say so. A process
+			// that outlived it has no terminal any more and is no use to anybody.
 			s.jobs.add(job{task: t.ID, death: &deathOf{gen: t.Gen}})
 		} else {
 			s.Machine.Watch(t.Agent.Process, tok)

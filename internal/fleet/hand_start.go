@@ -139,14 +139,11 @@ func (s *Supervisor) findDeath(ctx context.Context, j job) result {
 
 // lost tells whether the process went down with its terminal: the server is another one than it was started
 // in, or is gone. One that is merely slow to answer has lost nobody. One that goes down hangs up on its panes a moment
-// before the kernel calls it gone, but by then it answers nobody any more.
+// before the kernel calls it gone, but by then it answers nobody any more. Where there is no pane at all, nobody can say
+// that it was the fault of the agent.
 func (s *Supervisor) lost(ctx context.Context, d *deathOf) bool {
 	if d.pane == "" {
-		if s.Server != s.ServerWas {
-			return true
-		}
-		_, alive := s.Machine.Identify(s.Server.PID)
-		return !alive
+		return true
 	}
 	_, _, _, err := s.Terminal.ExitStatus(ctx, d.pane)
 	_, alive := s.Machine.Identify(s.Server.PID)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -31,6 +32,15 @@ func (s *Server) writePID(pid int) error {
 	return nil
 }
 
+// Remember tells of the server's process what somebody else noted, for the case that our own note went with the socket.
+// It counts only where there is no note.
+func (s *Server) Remember(pid int) error {
+	if pid <= 1 || s.lastPID() != 0 {
+		return nil
+	}
+	return s.writePID(pid)
+}
+
 // lastPID is what writePID noted; 0 for nothing.
 func (s *Server) lastPID() int {
 	data, err := os.ReadFile(s.pidFile())
@@ -44,8 +54,8 @@ func (s *Server) lastPID() int {
 	return pid
 }
 
-// recall has a server that lost its socket file, as by those who clear directories of old files, make it again
-// (tmux does so on SIGUSR1): without it the server and all that it holds would be out of reach, and a second one would
+// recall has a server that lost its socket file, as by those who clear directories of old files, or put one of a backup
+// into its place, make it again (tmux does so on SIGUSR1): without it the server and all that it holds would be out of reach, and a second one would
 // be started beside it. Only a process whose own command line says that it is the server of this socket is signalled.
 // It tells whether the socket is there again.
 func (s *Server) recall(ctx context.Context) bool {
@@ -64,7 +74,8 @@ func (s *Server) recall(ctx context.Context) bool {
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
 	for {
-		if info, err := os.Lstat(s.Socket()); err == nil && info.Mode().Type() == os.ModeSocket {
+		if conn, err := (&net.Dialer{}).DialContext(ctx, "unix", s.Socket()); err == nil {
+			_ = conn.Close()
 			return true
 		}
 		select {
