@@ -153,7 +153,11 @@ func (s *Supervisor) Serve(ctx context.Context) error {
 		if stopped {
 			return context.Cause(ctx)
 		}
-		timer.Reset(min(max(0, next.Sub(s.Now())), s.nextLook(s.Mono())))
+		pause := max(0, next.Sub(s.Now()))
+		if err == nil { // a look that is due is no reason to try a failed transaction again at once
+			pause = min(pause, s.nextLook(s.Mono()))
+		}
+		timer.Reset(min(pause, lookPause))
 	}
 }
 
