@@ -29,7 +29,7 @@ const (
 // for an agent and keys are of their moment.
 func canWait(k event.ActionKind) bool {
 	return slices.Contains([]event.ActionKind{
-		event.ActPrepare, event.ActStart, event.ActCheck, event.ActPublish, event.ActClean, event.ActKeep, event.ActRemove, event.ActRestore,
+		event.ActPrepare, event.ActStart, event.ActCheck, event.ActPublish,
 	}, k)
 }
 
