@@ -44,6 +44,7 @@ func (l memoryLog) Update(ctx context.Context, durable bool, fn func(fleet.Tx) e
 		}
 		return err
 	})
+	l.turned()
 	if err != nil {
 		return err
 	}
@@ -54,6 +55,23 @@ func (l memoryLog) Update(ctx context.Context, durable bool, fn func(fleet.Tx) e
 		l.die()
 	}
 	return nil
+}
+
+// mostTurns is how many transactions a supervisor may need at one instant: time goes on while anything is done.
+const mostTurns = 1000
+
+// turned finds a supervisor that goes round and round, in which time would stand still for ever.
+func (l memoryLog) turned() {
+	w := l.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if now := time.Now(); !now.Equal(w.turnedAt) {
+		w.turnedAt, w.turns = now, 0
+	}
+	if w.turns++; w.turns == mostTurns {
+		w.breach("the supervisor goes round and round")
+		l.dieLocked()
+	}
 }
 
 // Live implements fleet.Log.

@@ -1,6 +1,8 @@
 package fleettest
 
 import (
+	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -247,6 +249,25 @@ func TestUndisturbedFleetEndsWell(t *testing.T) {
 	if r.States["failed"]+r.States["parked"] > 0 {
 		t.Errorf("nothing went wrong, and yet: %v", r.States)
 	}
+}
+
+func TestASupervisorWithoutRoomForItsLogWaits(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(newLuck(Plan{Seed: 1}), 4, dir)
+		w.dispatch("k1", nil)
+		w.full = true
+		ctx, stop := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer stop()
+		if err := w.supervise(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("it ended by %v", err)
+		}
+		w.endAll()
+		for _, b := range w.broken {
+			t.Error(b)
+		}
+	})
 }
 
 func TestASeedPlaysTheSameGameTwice(t *testing.T) {

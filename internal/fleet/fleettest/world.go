@@ -27,27 +27,29 @@ type World struct {
 	slots int
 	wg    sync.WaitGroup
 
-	mu     sync.Mutex
-	skew   time.Duration // how far the wall clock has been moved
-	alive  *edges        // the living supervisor's; what an older one does has no effect
-	server *proc
-	born   time.Time
-	boot   int
-	gate   string
-	full   bool // no transaction is committed
-	pids   int
-	procs  map[int]*proc
-	byTask map[event.TaskID][]*proc // those that run
-	panes  map[event.TaskID][]*pane
-	begun  map[fileID]*proc // the newest process of a generation
-	files  map[fileKey]*file
-	orders map[fileID]fleet.Order
-	jobs   map[string]*jobState
-	works  map[event.TaskID]*work
-	names  map[event.TaskID]string
-	judge  judge
-	up     chan struct{} // someone wants a supervisor
-	broken []string
+	mu       sync.Mutex
+	skew     time.Duration // how far the wall clock has been moved
+	alive    *edges        // the living supervisor's; what an older one does has no effect
+	server   *proc
+	born     time.Time
+	boot     int
+	gate     string
+	full     bool // no transaction is committed
+	pids     int
+	turns    int // transactions since turnedAt
+	turnedAt time.Time
+	procs    map[int]*proc
+	byTask   map[event.TaskID][]*proc // those that run
+	panes    map[event.TaskID][]*pane
+	begun    map[fileID]*proc // the newest process of a generation
+	files    map[fileKey]*file
+	orders   map[fileID]fleet.Order
+	jobs     map[string]*jobState
+	works    map[event.TaskID]*work
+	names    map[event.TaskID]string
+	judge    judge
+	up       chan struct{} // someone wants a supervisor
+	broken   []string
 
 	suspect event.TaskID // the first one that something is wrong with
 }
