@@ -9,12 +9,12 @@ import (
 
 	"muster/internal/config"
 	"muster/internal/event"
-	"muster/internal/fault"
 	"muster/internal/fleet"
 	"muster/internal/home"
 	"muster/internal/host"
 	"muster/internal/launch"
 	"muster/internal/life"
+	"muster/internal/scarce"
 )
 
 // machine plugs the host into fleet.Machine.
@@ -73,7 +73,7 @@ func (m *machine) Watch(p event.ProcessRef, token any) {
 		return
 	}
 	m.log.Error("watch process", "pid", p.PID, "err", err)
-	if fault.Scarce(err) { // unwatched, its end would never be known
+	if scarce.Is(err) { // unwatched, its end would never be known
 		time.AfterFunc(watchAgain, func() { m.Watch(p, token) })
 	}
 }

@@ -16,8 +16,8 @@ type ending struct {
 	Reason       event.Reason
 	Attempt, Gen int
 	Rounds       int
-	Commits      []string // on its branch, by subject
-	Changes      string   // against the main branch, by content
+	Commits      []string       // on its branch, by subject
+	Changes      string         // against the main branch, by content
 	Delivered    map[string]int // by message: how often the conversation got it
 	Messages     map[event.MessageID]event.MessageState
 	Kept         int

@@ -9,6 +9,7 @@ import (
 	"muster/internal/fault"
 	"muster/internal/home"
 	"muster/internal/life"
+	"muster/internal/scarce"
 )
 
 // maxStarts is how often one job is begun before it counts as broken: it was killed each time.
@@ -38,7 +39,7 @@ func (s *Supervisor) runJob(ctx context.Context, j Job) (JobState, event.Process
 		Session: home.Slugged(j.Task.ID, j.Task.Spec.Slug), Role: RoleCheck, Dir: j.Task.Worktree,
 		Argv: []string{s.Exe, "launch", spec}, Task: j.Task.ID, Gen: j.Task.Gen,
 	})
-	if fault.Scarce(err) {
+	if scarce.Is(err) {
 		err = errors.Join(err, s.Jobs.Unready(ctx, j))
 	}
 	if err != nil {

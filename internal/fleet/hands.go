@@ -9,6 +9,7 @@ import (
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/life"
+	"muster/internal/scarce"
 )
 
 // actLimit bounds any single act; the long ones (checks, setup) are jobs that nobody waits for here.
@@ -78,7 +79,7 @@ func (s *Supervisor) act(ctx context.Context, t life.Task, j job) result {
 // done is the outcome of an act that finds nothing out.
 func done(err error, facts ...event.Payload) result {
 	if err != nil {
-		return result{failure: failure(err), scarce: fault.Scarce(err)}
+		return result{failure: failure(err), scarce: scarce.Is(err)}
 	}
 	return result{facts: facts}
 }

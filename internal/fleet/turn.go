@@ -83,7 +83,7 @@ type decision struct {
 	launched []launchedAgent
 	follow   []life.Task
 	watched  []life.Task // where this turn looks at the whole fleet: all that have an agent
-	moved    bool // something changed that the line for slots depends on
+	moved    bool        // something changed that the line for slots depends on
 	finished bool
 	wrote    bool // there are events
 	asked    bool // somebody asked for something

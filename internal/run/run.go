@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"muster/internal/fault"
+	"muster/internal/scarce"
 )
 
 // Defaults of Cmd.
@@ -71,7 +71,7 @@ func (e *ExitError) Error() string {
 }
 
 // Is tells whether the program failed for want of something that the machine lacks, by what it said.
-func (e *ExitError) Is(target error) bool { return fault.Says(e.Stderr, target) }
+func (e *ExitError) Is(target error) bool { return scarce.Says(e.Stderr, target) }
 
 // Do runs a program to its end. The error is an *ExitError if it ran and failed, satisfies
 // errors.Is(err, exec.ErrNotFound) if there is no such program, and context.DeadlineExceeded if it was cut off.

@@ -55,7 +55,7 @@ type FleetRow struct {
 	Supervisor SupervisorRow `json:"supervisor,omitzero"`
 	Server     ServerRow     `json:"server,omitzero"`
 	RolledBack RolledBackRow `json:"rolled_back,omitzero"` // the newest upgrade, if it was
-	SleptAt    time.Time     `json:"slept_at,omitzero"` // when the newest sleep of the machine was noticed
+	SleptAt    time.Time     `json:"slept_at,omitzero"`    // when the newest sleep of the machine was noticed
 }
 
 // SupervisorRow is the newest supervisor. Whether it lives is for its lock to say.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"syscall"
 
-	"muster/internal/fault"
+	"muster/internal/scarce"
 )
 
 // What callers branch on. The words of tmux are matched here and nowhere else.
@@ -58,5 +58,5 @@ func (e *CommandError) Is(target error) bool {
 	if target == syscall.EAGAIN { //nolint:errorlint // a target, as errors.Is gives it
 		return strings.Contains(e.Message, "fork failed")
 	}
-	return fault.Says(e.Message, target)
+	return scarce.Says(e.Message, target)
 }

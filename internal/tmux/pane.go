@@ -25,7 +25,6 @@ const (
 // pastedLength is how much of a pasted text is kept, in bytes.
 const pastedLength = 64
 
-
 // Pane is one pane as it was when it was looked at.
 type Pane struct {
 	ID          PaneID

@@ -1,4 +1,4 @@
-package fault
+package scarce
 
 import (
 	"errors"
@@ -14,9 +14,9 @@ func scarcities() []syscall.Errno {
 	}
 }
 
-// Scarce tells whether something failed because the machine lacks something that may be there again later: no fault of
+// Is tells whether something failed because the machine lacks something that may be there again later: no fault of
 // the task that it was done for.
-func Scarce(err error) bool {
+func Is(err error) bool {
 	for _, e := range scarcities() {
 		if errors.Is(err, e) {
 			return true

@@ -1,4 +1,4 @@
-package fault_test
+package scarce_test
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"muster/internal/fault"
+	"muster/internal/scarce"
 )
 
 func TestWhatTheMachineLacksIsNobodysFault(t *testing.T) {
@@ -17,19 +18,19 @@ func TestWhatTheMachineLacksIsNobodysFault(t *testing.T) {
 		fmt.Errorf("start: %w", syscall.EMFILE),
 		fault.Wrap(fault.Failed, syscall.EROFS, "write /x").WithHint("See."),
 	} {
-		if !fault.Scarce(err) {
+		if !scarce.Is(err) {
 			t.Errorf("%v is not taken for a shortage", err)
 		}
 	}
 	for _, err := range []error{nil, errors.New("disk"), syscall.ENOENT, fault.New(fault.Failed, "no")} {
-		if fault.Scarce(err) {
+		if scarce.Is(err) {
 			t.Errorf("%v is taken for a shortage", err)
 		}
 	}
-	if !fault.Says("fatal: write error: No space left on device", syscall.ENOSPC) {
+	if !scarce.Says("fatal: write error: No space left on device", syscall.ENOSPC) {
 		t.Error("the words of git are not understood")
 	}
-	if fault.Says("Resource temporarily unavailable", syscall.EAGAIN) || fault.Says("no such file or directory", syscall.ENOENT) {
+	if scarce.Says("Resource temporarily unavailable", syscall.EAGAIN) || scarce.Says("no such file or directory", syscall.ENOENT) {
 		t.Error("words that say much else are taken for a shortage")
 	}
 }
