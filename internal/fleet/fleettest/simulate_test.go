@@ -26,10 +26,10 @@ var (
 	shrink = flag.Duration("simulate.shrink", 30*time.Second, "how long to look for a shorter script of a failure")
 )
 
-// big is a world of some days; each sixteenth is one of weeks.
+// big is a world of some days; one in fifty is one of weeks.
 func big(seed uint64) Plan {
 	p := Plan{Seed: seed, Tasks: *tasks, Slots: 8, Every: 6 * time.Minute, Faults: 100}
-	if seed%16 == 0 {
+	if seed%50 == 0 {
 		p.Tasks *= 10
 	}
 	return p
