@@ -50,7 +50,7 @@ func (s *Supervisor) deliver(ctx context.Context, t life.Task, a event.Action, a
 // typed tells whether a message was typed into the agent's pane before. Its intent alone does not tell, and what was not
 // typed can be, without fear of doing it twice.
 func (s *Supervisor) typed(ctx context.Context, t life.Task, id event.MessageID) (bool, error) {
-	pane, ok, err := s.pane(ctx, t.ID, t.Gen, RoleAgent)
+	pane, ok, err := s.pane(ctx, t.ID, t.Gen)
 	return ok && strings.HasPrefix(pane.Pasted, id.Tag()), err
 }
 
@@ -70,7 +70,7 @@ func (s *Supervisor) closeMenu(ctx context.Context, t life.Task, id event.Messag
 
 // paste types a message into a pane that is proven to hold the right, idle agent.
 func (s *Supervisor) paste(ctx context.Context, t life.Task, m Text) result {
-	pane, ok, err := s.pane(ctx, t.ID, t.Gen, RoleAgent)
+	pane, ok, err := s.pane(ctx, t.ID, t.Gen)
 	switch {
 	case err != nil:
 		return done(err)
@@ -117,7 +117,7 @@ func (s *Supervisor) look(ctx context.Context, t life.Task, a event.Action) resu
 }
 
 func (s *Supervisor) enterAgain(ctx context.Context, t life.Task) result {
-	pane, ok, err := s.pane(ctx, t.ID, t.Gen, RoleAgent)
+	pane, ok, err := s.pane(ctx, t.ID, t.Gen)
 	switch {
 	case err != nil:
 		return done(err)

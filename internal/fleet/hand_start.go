@@ -17,7 +17,7 @@ func (s *Supervisor) start(ctx context.Context, t life.Task, a event.Action) res
 	if a.Gen != t.Gen {
 		return failed(life.FailAgain, "a newer generation exists")
 	}
-	if pane, ok, err := s.pane(ctx, t.ID, a.Gen, RoleAgent); err != nil {
+	if pane, ok, err := s.pane(ctx, t.ID, a.Gen); err != nil {
 		return done(err)
 	} else if ok {
 		return s.launchedIn(pane, nil)
@@ -93,14 +93,14 @@ func (s *Supervisor) order(ctx context.Context, t life.Task, a event.Action) (Or
 	return o, arrived, nil
 }
 
-// pane finds the pane of a generation in the terminal.
-func (s *Supervisor) pane(ctx context.Context, id event.TaskID, gen int, role string) (Pane, bool, error) {
+// pane finds the agent's pane of a generation in the terminal.
+func (s *Supervisor) pane(ctx context.Context, id event.TaskID, gen int) (Pane, bool, error) {
 	panes, err := s.Terminal.Panes(ctx)
 	if err != nil && !planted("trust a failed probe") {
 		return Pane{}, false, err
 	}
 	for _, p := range panes {
-		if p.Task == id && p.Gen == gen && p.Role == role {
+		if p.Task == id && p.Gen == gen && p.Role == RoleAgent {
 			return p, true, nil
 		}
 	}

@@ -322,6 +322,8 @@ func (s *step) due(in Due) {
 		}
 	case event.DeadlineAck:
 		s.ackDue()
+	case event.DeadlineSilence:
+		// nothing is to be heard now: settle listens again where there is
 	case event.DeadlineStall:
 		s.stage()
 	case event.DeadlineReview:
