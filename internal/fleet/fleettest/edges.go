@@ -85,6 +85,8 @@ func (e *edges) act(ctx context.Context, op, who string, fn func() error) error 
 		err = ErrDead
 	case l.Fault(op+" fails", who, 10):
 		err = errFlaky
+	case l.Fault(op+" lacks something", who, 4):
+		err = errScarce
 	case l.Fault(op+" is refused", who, 1):
 		err = fault.New(fault.Conflict, "%s is refused", op)
 	case unproved(op) && l.Fault(op+" does nothing and says that it worked", who, 5):

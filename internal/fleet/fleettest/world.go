@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"muster/internal/event"
@@ -83,6 +84,9 @@ type jobState struct {
 
 // ErrDead is what a killed supervisor sees of the world.
 var ErrDead = errors.New("this supervisor is dead")
+
+// errScarce is the failure of an act for want of what the machine may have again later.
+var errScarce = fmt.Errorf("write: %w", syscall.ENOSPC)
 
 var errFlaky = errors.New("it did not work this time")
 
