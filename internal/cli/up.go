@@ -86,6 +86,7 @@ func (f fleetEnv) start(ctx context.Context, after int64) (int, error) {
 		if err != nil && ctx.Err() == nil {
 			return 0, err
 		}
+		launch.Hurry(f.home.KeeperLock())
 		step, cancel := context.WithTimeout(ctx, startAgain)
 		pid, ready, err := f.awaitSupervisor(step, after)
 		cancel()

@@ -141,6 +141,23 @@ func TestKeeperRestartsWithGrowingDelay(t *testing.T) {
 	}
 }
 
+func TestAKeeperThatWaitsCanBeHurried(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, world(dir, "say"), "crash")
+	started(t, program("keep", dir))
+	eventually(t, "it waits for long", func() bool { return strings.Contains(read(t, world(dir, "log")), "again in 3.2s") })
+	before := len(pids(t, dir))
+	began := time.Now()
+	for i := range 3 { // each time it would wait for longer
+		Hurry(world(dir, "keeper.lock"))
+		eventually(t, "it is started at once", func() bool { return len(pids(t, dir)) > before+i })
+	}
+	if took := time.Since(began); took > 10*time.Second { // 3.2 s, 6.4 s and 12.8 s without
+		t.Errorf("three starts took %s", took)
+	}
+}
+
 func TestKeeperRestartsAKilledSupervisorAndOneThatEndedUnasked(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -99,6 +99,18 @@ func AskUpgrade(path, keeperLock string, r UpgradeRequest) (called bool, err err
 	return true, nil
 }
 
+// Hurry tells the keeper that holds a lock, if there is one, to start the supervisor now: after several crashes it may be
+// waiting for up to a minute, and a person asks.
+func Hurry(keeperLock string) {
+	keeper, kept := Holder(keeperLock)
+	if !kept {
+		return
+	}
+	if p, err := host.Identify(keeper); err == nil {
+		_ = p.Signal(Asked) // one that is gone by now needs no hurry
+	}
+}
+
 // DropUpgrade takes a request back, unless a keeper has it in hand.
 func DropUpgrade(path, keeperLock string) error {
 	if _, kept := Holder(keeperLock); kept {
