@@ -83,7 +83,7 @@ func TestHooksTranslateEvents(t *testing.T) {
 			{State: event.RecordWorking, Prompted: true, Message: "m2"}, {State: event.RecordWorking, Message: "m10"},
 		}},
 		{"PreToolUse", `{"tool_name":"Bash","tool_use_id":"u1","tool_input":{}}`, []event.Record{{State: event.RecordWorking, Tool: "Bash", ToolUseID: "u1"}}},
-		{"PostToolUseFailure", `{"tool_name":"Bash","tool_use_id":"u1"}`, []event.Record{{State: event.RecordWorking, Tool: "Bash", ToolUseID: "u1"}}},
+		{"PostToolUseFailure", `{"tool_name":"Bash","tool_use_id":"u1"}`, []event.Record{{State: event.RecordWorking, ToolUseID: "u1"}}},
 		{"Stop", `{"last_assistant_message":"all\ndone"}`, []event.Record{{State: event.RecordIdle, Note: "all done"}}},
 		{"Stop", `{"background_tasks":[{"status":"running"}]}`, []event.Record{{State: event.RecordIdle, Background: true}}},
 		{"Stop", `{"background_tasks":[{"status":"completed"}]}`, []event.Record{{State: event.RecordIdle}}},
