@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -85,7 +88,7 @@ func (m *machine) Deaths() <-chan fleet.Death { return m.out }
 // mark of the task, which is the absolute path of its worktree and so no other fleet's.
 func (m *machine) End(ctx context.Context, t life.Task, grace time.Duration) error {
 	// Everything that an agent starts inherits the descriptor of its lock.
-	e := host.Ending{Grace: grace, Held: m.home.AliveLock(t.ID)}
+	e := host.Ending{Grace: grace, Held: m.home.AliveLock(t.ID), Group: m.group(t.ID)}
 	if t.Worktree != "" {
 		e.Mark = [2]string{"MUSTER_WORKTREE", t.Worktree}
 	}
@@ -99,7 +102,23 @@ func (m *machine) End(ctx context.Context, t life.Task, grace time.Duration) err
 	if len(left) > 0 {
 		return fmt.Errorf("end what %s started: %v is still there", t.ID, left)
 	}
+	if e.Group != "" {
+		if err := host.LeaveCgroup(e.Group); err != nil {
+			m.log.Warn("remove the control group of a task", "task", t.ID, "err", err)
+		}
+	}
 	return nil
+}
+
+// group is the control group that a task's agents are in; "" if there is none. An agent can write the note, too: only a
+// group of this very name is believed.
+func (m *machine) group(id event.TaskID) string {
+	b, err := os.ReadFile(m.home.CgroupNote(id))
+	dir := string(b)
+	if err != nil || filepath.Clean(dir) != dir || !strings.HasPrefix(dir, "/sys/fs/cgroup/") || filepath.Base(dir) != m.home.Cgroup(id) {
+		return ""
+	}
+	return dir
 }
 
 // Holder implements fleet.Machine.

@@ -116,6 +116,7 @@ func (f *Fleet) nothingLeft() {
 		f.t.Errorf("the checkout was touched:\n%s", st)
 	}
 	f.filesLeft()
+	f.groupsLeft()
 	for _, l := range f.raceReports() {
 		f.t.Errorf("a race in a supervisor:\n%s", l)
 	}

@@ -1,6 +1,7 @@
 package home
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -161,6 +162,15 @@ func (d Dir) TaskDir(t event.TaskID) string { return filepath.Join(d.AttemptsDir
 
 // AliveLock is held by the agent process of a task for as long as it lives.
 func (d Dir) AliveLock(t event.TaskID) string { return filepath.Join(d.TaskDir(t), "alive") }
+
+// Cgroup is the name of the control group of a task's agents, which no other fleet on this machine has.
+func (d Dir) Cgroup(t event.TaskID) string {
+	sum := sha256.Sum256([]byte(d))
+	return fmt.Sprintf("muster-%x-%s", sum[:6], t)
+}
+
+// CgroupNote holds the path of the control group of a task's agents; missing where there is none.
+func (d Dir) CgroupNote(t event.TaskID) string { return filepath.Join(d.TaskDir(t), "cgroup") }
 
 // CheckLock is held by the running round of checks of a task.
 func (d Dir) CheckLock(t event.TaskID) string { return filepath.Join(d.TaskDir(t), "check") }

@@ -28,10 +28,11 @@ type Ending struct {
 	Procs []Process     // with all their descendants, also those noted by Tree before their parent ended
 	Mark  [2]string     // NAME and VALUE of the environment mark; empty for none. See Marked for what makes a good one
 	Held  string        // absolute path of a file that only what is to end has open for writing; "" for none. See Holders
+	Group string        // directory of a control group that holds only what is to end; "" for none. See JoinCgroup
 	Grace time.Duration // from SIGTERM to SIGKILL; 0 kills at once
 }
 
-// End ends processes, their descendants and all that carry the mark or hold the file: SIGTERM (and SIGCONT, so that a stopped one
+// End ends processes, their descendants and all that carry the mark, hold the file or are in the group: SIGTERM (and SIGCONT, so that a stopped one
 // can obey), SIGKILL after the grace. It looks again until a look finds none, so that what is forked meanwhile ends
 // too. It never signals itself, what started it, pid 1, or a process whose start time is not the one given. It returns
 // what is still there: with ctx's error if that ended first, or because it may not be signalled or does not react.
@@ -139,6 +140,13 @@ func (e *ending) look() error {
 			return err
 		}
 		e.note(holders)
+	}
+	if e.Group != "" {
+		grouped, err := Grouped(e.Group)
+		if err != nil {
+			return err
+		}
+		e.note(grouped)
 	}
 	maps.DeleteFunc(e.living, spare)
 	for p := range e.living {

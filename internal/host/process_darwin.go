@@ -85,3 +85,15 @@ func Marked(_, _ string) ([]Process, error) { return nil, ErrUnsupported }
 
 // Holders cannot be told here without the right to look into other processes.
 func Holders(string) ([]Process, error) { return nil, ErrUnsupported }
+
+// OwnCgroup is "": there are no control groups here.
+func OwnCgroup() string { return "" }
+
+// JoinCgroup does nothing here.
+func JoinCgroup(string) (string, error) { return "", nil }
+
+// Grouped finds nothing here.
+func Grouped(string) ([]Process, error) { return nil, nil }
+
+// LeaveCgroup does nothing here.
+func LeaveCgroup(string) error { return nil }

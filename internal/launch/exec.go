@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 
@@ -14,6 +15,7 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/host"
 	"muster/internal/run"
 	"muster/internal/status"
 )
@@ -122,6 +124,7 @@ func (s Spec) become(specPath string, lock *os.File) error {
 			return err
 		}
 	}
+	s.group()
 	if err := s.record(event.Record{State: event.RecordLaunched, PID: os.Getpid()}); err != nil {
 		return err
 	}
@@ -131,6 +134,23 @@ func (s Spec) become(specPath string, lock *os.File) error {
 		}
 	}
 	return s.cannotStart(run.Replace(path, s.Argv, s.environ()))
+}
+
+// group enters a control group, and leaves its path for whoever ends what is in it. Where that cannot be done the agent
+// runs without: marks and locks find nearly all of what it starts.
+func (s Spec) group() {
+	if s.Cgroup == "" {
+		return
+	}
+	own := host.OwnCgroup()
+	if own == "" {
+		return
+	}
+	// The path first: a group without a note would never be looked into. It need not outlast the machine, nor does a group.
+	if err := os.WriteFile(s.CgroupNote, []byte(filepath.Join(own, s.Cgroup)), 0o600); err != nil {
+		return
+	}
+	_, _ = host.JoinCgroup(s.Cgroup)
 }
 
 // environ is the environment of the agent. What kind of terminal it has only its pane knows; that it is one of

@@ -36,7 +36,11 @@ type Spec struct {
 	Env  []string     `json:"env"`  // the whole environment, NAME=VALUE; nothing is added
 	// Lock is held exclusively from before the launched record until the agent and all that inherited it have
 	// ended. "" takes none.
-	Lock       string `json:"lock,omitempty"`
+	Lock string `json:"lock,omitempty"`
+	// Cgroup is the name of the control group to be made for the agent, where such may be made, and CgroupNote the file
+	// that its path is written to, for whoever has to end what is in it. "" makes none.
+	Cgroup     string `json:"cgroup,omitempty"`
+	CgroupNote string `json:"cgroup_note,omitempty"`
 	StatusFile string `json:"status_file"`
 	NoFile     uint64 `json:"no_file,omitempty"` // open files, as far as the hard limit permits; 0 leaves the limit as it is
 	Umask      int    `json:"umask,omitempty"`   // 0 leaves it as it is

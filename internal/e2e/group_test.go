@@ -1,0 +1,62 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"muster/internal/event"
+	"muster/internal/home"
+	"muster/internal/host"
+)
+
+// TestWhatClosesEverythingEndsWithItsTask starts, from an agent, what leaves its session, clears its environment and
+// closes every descriptor, the lock's too: only the task's control group tells of it.
+func TestWhatClosesEverythingEndsWithItsTask(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.write(f.root+"/agent.sh", `#!/bin/sh
+(
+	exec 0<&- 1>&- 2>&- 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+	exec env -i setsid sh -c 'echo $$ > "$0"; exec sleep 3607' '`+f.root+`/daemon'
+) &
+while ! test -s '`+f.root+`/daemon'; do sleep 0.05; done
+echo x > a.txt
+`)
+	id := f.dispatchPrompt("leave a daemon", "--command", "sh "+f.root+"/agent.sh", "--check", "test=true")
+	f.reaches(id, event.Done)
+	b, err := os.ReadFile(f.root + "/daemon")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if host.OwnCgroup() == "" { // what is promised without a group is said in docs/reliability.md
+		if runs(pid, "sleep") {
+			f.kill(pid)
+		}
+		return
+	}
+	if runs(pid, "sleep") {
+		f.kill(pid)
+		t.Error("the daemon outlived its task")
+	}
+}
+
+// groupsLeft finds control groups of the fleet's tasks.
+func (f *Fleet) groupsLeft() {
+	own := host.OwnCgroup()
+	if own == "" {
+		return
+	}
+	prefix, _, _ := strings.Cut(home.Dir(f.home).Cgroup("t1"), "-t1")
+	left, _ := filepath.Glob(filepath.Join(own, prefix+"*"))
+	for _, dir := range left {
+		f.t.Errorf("a control group is left: %s", dir)
+		_ = host.LeaveCgroup(dir)
+	}
+}
