@@ -82,9 +82,9 @@ func TestTheContractsExampleIsUnderstood(t *testing.T) {
 		t.Errorf("agents (-want +got):\n%s", d)
 	}
 	for key, origin := range map[string]string{
-		"task.agent": "muster.toml:3", "task.keep": "muster.toml:11", "checks.lint.run": "muster.toml:16",
-		"checks.test.timeout": "muster.toml:15", "checks.lint.timeout": "default", "fleet.wait": "default",
-		"agents.claude.kind": "default", "agents.claude.env.ANTHROPIC_BASE_URL": "muster.toml:22",
+		"task.agent": "muster.toml:3", "task.keep": "muster.toml:11", "checks.lint.run": "muster.toml:18",
+		"checks.test.timeout": "muster.toml:17", "checks.lint.timeout": "default", "fleet.wait": "default",
+		"agents.claude.kind": "default", "agents.claude.env.ANTHROPIC_BASE_URL": "muster.toml:24",
 	} {
 		if c.Origin[key] != origin {
 			t.Errorf("origin of %s = %q, want %q", key, c.Origin[key], origin)
