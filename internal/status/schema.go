@@ -59,7 +59,7 @@ func descriptions() map[string]string {
 		"reason":          "Reason says what a waiting agent waits for.",
 		"note":            "Note is a short text for people.",
 		"tool":            "Tool is the tool in use or asked for.",
-		"tool_use_id":     "ToolUseID pairs the begin and end of one use of a tool.",
+		"tool_use_id":     "ToolUseID pairs the begin and end of one use of a tool: the record that ends it names no tool.",
 		"session_id":      "SessionID is the agent's conversation; a record of another one is never obeyed.",
 		"prompt_id":       "PromptID is the agent's own id of the prompt that this turn answers.",
 		"message":         "Message is the muster message that this record acknowledges.",
