@@ -130,7 +130,7 @@ func (f *Fleet) servers() []int {
 func TestTheServerIsKilled(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	ids := f.working(5)
+	ids := f.working(12)
 	f.kill(f.server())
 	f.resumed(ids)
 	f.oneOfEach()
