@@ -47,6 +47,7 @@ func measurements() []measurement {
 		{"status", "status line to stored state, p99", "≤ 3 × floor", measureStatus},
 		{"death", "death to recorded exit status, p99", "≤ 3 × floor", measureDeath},
 		{"adopt", "supervisor start, 200 agents adopted", "≤ 500 ms", measureAdopt},
+		{"revive", "tmux server killed under 50 agents: all resumed", "none lost, none twice; time per agent reported", measureRevive},
 		{"upgrade", "`muster upgrade` under 100 agents: nobody supervises", "< 300 ms", measureUpgrade},
 		{"tasks", "2,000 `sim` tasks over 50 slots", "none lost or doubled, memory flat", measureTasks},
 		{"size", "size of the static binary", "< 25 MB", measureSize},
