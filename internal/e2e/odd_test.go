@@ -33,18 +33,35 @@ func TestAnAgentThatCrashesAgainAndAgain(t *testing.T) {
 	f.oneAtATime(t)
 }
 
-// TestCrashesCountAcrossTheSupervisorsDeath: the cap of attempts is no memory of one process.
+// TestCrashesCountAcrossTheSupervisorsDeath: neither the cap of attempts nor the pause before the next one is a memory
+// of one process.
 func TestCrashesCountAcrossTheSupervisorsDeath(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	id := f.dispatch("crash", "--attempts", "3")
-	f.until(id, "pauses", func(t life.Task) bool { _, ok := t.Deadline(event.DeadlineRestart); return ok })
+	id := f.dispatch("exit 1", "--attempts", "3")
+	pause := func(at life.Task) life.Deadline {
+		d, _ := at.Deadline(event.DeadlineRestart)
+		return d
+	}
+	before := f.until(id, "pauses", func(t life.Task) bool { return !pause(t).At.IsZero() })
+	for range 2 {
+		starts := len(payloads[event.SupervisorStarted](f, ""))
+		f.kill(f.only("supervise"))
+		f.eventually("another supervisor is ready", func() bool { return len(payloads[event.SupervisorStarted](f, "")) > starts })
+		if got := f.task(id); got.Gen != before.Gen || !pause(got).At.Equal(pause(before).At) || len(f.begins(id)) != 2 {
+			t.Errorf("generation %d, again at %v, begun %d times; before %d, %v", got.Gen, pause(got).At, len(f.begins(id)), before.Gen, pause(before).At)
+		}
+	}
+	f.later(11 * time.Second)
+	f.eventually("the last attempt has begun", func() bool { return len(f.begins(id)) == 3 })
 	f.kill(f.only("supervise"))
 	f.only("supervise")
-	f.later(11 * time.Second)
-	if got := f.reaches(id, event.Failed); got.Gen != 3 {
-		t.Errorf("generation %d", got.Gen)
+	got := f.reaches(id, event.Failed)
+	exits := payloads[event.AgentExited](f, id)
+	if got.Reason != life.ReasonAttempts || got.Gen != 3 || got.Attempt != 3 || len(f.begins(id)) != 3 || len(exits) != 3 {
+		t.Errorf("%s, generation %d, attempt %d, begun %d times, exits %+v", got.Reason, got.Gen, got.Attempt, len(f.begins(id)), exits)
 	}
+	f.oneAtATime(t)
 }
 
 func TestAnAgentThatNeverReports(t *testing.T) {
