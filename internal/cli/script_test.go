@@ -45,6 +45,7 @@ func setUpScript(env *testscript.Env) error {
 	for k, v := range map[string]string{
 		"MUSTER_HOME": state, "HOME": userHome, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C.UTF-8", "SHELL": "/bin/sh", "TZ": "UTC",
 		"TMUX": "", "MUSTER_TASK": "", "MUSTER_STATUS_FILE": "",
+		"GORACE": "atexit_sleep_ms=0", // else every call would rest for a second before it ends
 	} {
 		env.Setenv(k, v)
 	}

@@ -74,7 +74,18 @@ func play(args []string) int {
 	if len(args) > 0 {
 		verb = args[0]
 	}
-	switch home := env.Getenv("MUSTER_HOME"); verb {
+	home := env.Getenv("MUSTER_HOME")
+	if options := env.Getenv("GORACE"); raced && (options == "" || verb == "supervise" && !strings.Contains(options, "log_path")) {
+		// Without this every program of a fleet would rest for a second before it ends.
+		options = "GORACE=atexit_sleep_ms=0"
+		if verb == "supervise" {
+			options += " log_path=" + raceLog(home)
+		}
+		err := syscall.Exec(env.Exe, os.Args, append(os.Environ(), options))
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	switch verb {
 	case "keep":
 		env.KeeperClock = hurrying(home)
 		if _, err := os.Stat(planFile(home)); err == nil {
@@ -83,11 +94,6 @@ func play(args []string) int {
 	case "supervise":
 		if status, broken := playBroken(env.Exe, args); broken {
 			return status
-		}
-		if env.Getenv("GORACE") == "" {
-			err := syscall.Exec(env.Exe, os.Args, append(os.Environ(), "GORACE=log_path="+raceLog(home)))
-			fmt.Fprintln(os.Stderr, err)
-			return 1
 		}
 		env.Point, env.Now = dying(home), skewed(home)
 		if env.Point != nil {

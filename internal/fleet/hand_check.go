@@ -31,6 +31,9 @@ func (s *Supervisor) runJob(ctx context.Context, j Job) (JobState, event.Process
 	case state.Starts >= maxStarts:
 		return state, event.ProcessRef{}, fault.New(fault.Conflict, "%s was begun %d times and never ended", j.Name, state.Starts)
 	}
+	if busy, err := s.stillThere(ctx, j.Task.ID); err != nil || busy.PID != 0 {
+		return state, busy, err
+	}
 	spec, err := s.Jobs.Ready(ctx, j)
 	if err != nil {
 		return state, event.ProcessRef{}, err
@@ -50,6 +53,25 @@ func (s *Supervisor) runJob(ctx context.Context, j Job) (JobState, event.Process
 		p = event.ProcessRef{PID: pane.PID}
 	}
 	return state, p, nil
+}
+
+// stillThere gives the process in the task's check window that has not ended yet: a job before this one leaves its
+// result a moment before it goes, and one that was started by a supervisor that died may not have begun.
+func (s *Supervisor) stillThere(ctx context.Context, id event.TaskID) (event.ProcessRef, error) {
+	panes, err := s.Terminal.Panes(ctx)
+	if err != nil {
+		return event.ProcessRef{}, err
+	}
+	for _, p := range panes {
+		if p.Task == id && p.Role == RoleCheck && !p.Dead {
+			ref, ok := s.Machine.Identify(p.PID)
+			if !ok { // tmux has not seen it go; whoever watches it is told at once
+				ref = event.ProcessRef{PID: p.PID}
+			}
+			return ref, nil
+		}
+	}
+	return event.ProcessRef{}, nil
 }
 
 // check judges the worktree: a snapshot, the project's commands, and whether the tree stood still meanwhile.

@@ -1,0 +1,6 @@
+//go:build race
+
+package e2e
+
+// raced tells whether the tests run under the race detector.
+const raced = true
