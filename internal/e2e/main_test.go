@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -81,7 +82,8 @@ func play(args []string) int {
 		if verb == "supervise" {
 			options += " log_path=" + raceLog(home)
 		}
-		err := syscall.Exec(env.Exe, os.Args, append(os.Environ(), options))
+		others := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "GORACE=") })
+		err := syscall.Exec(env.Exe, os.Args, append(others, options))
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
