@@ -114,6 +114,7 @@ const (
 	DeadlineAck         DeadlineName = "ack"          // a message under way
 	DeadlineSilence     DeadlineName = "silence"      // when to ask whether a working agent has been heard of
 	DeadlineStall       DeadlineName = "stall"        // the next stage of the reaction to silence
+	DeadlineSettle      DeadlineName = "settle"       // why a turn ended that is known to be over
 	DeadlineReview      DeadlineName = "review"       // work in review
 	DeadlineKeep        DeadlineName = "keep"         // the last screen of a finished task
 )

@@ -12,6 +12,10 @@ const keptMessages = 50
 // SourceExit is the source of the record that an exit stands for, where an exit ends the turn.
 const SourceExit = "exit"
 
+// SourceStatusFile is the source of records that tell a state and not what led to it: an agent that is idle by its own
+// status file has ended its turn well or by an error, or a person broke it off.
+const SourceStatusFile = "statusfile"
+
 // Apply folds an event into a task. It decides nothing: what an event means was settled when it was written, so
 // that old logs fold the same way whatever the rules have become. An event it does not know changes nothing.
 func Apply(t Task, e event.Event) Task {
@@ -161,6 +165,7 @@ func reported(t Task, r event.Record) Task {
 	case event.RecordIdle:
 		// Ready before it was ever busy is not the end of a turn.
 		a.Fresh = a.Fresh || a.Turn == TurnBusy || a.Turn == TurnBackground || r.Src == SourceExit
+		a.Bare = r.Src == SourceStatusFile && (a.Bare || a.Turn != TurnIdle)
 		a.Turn = TurnIdle
 		if r.Background {
 			a.Turn = TurnBackground
@@ -168,7 +173,7 @@ func reported(t Task, r event.Record) Task {
 	case event.RecordDone:
 		a.Claimed = true
 	case event.RecordError, event.RecordLimited:
-		a.Turn, a.Error, a.Fresh = TurnIdle, r.Error, false
+		a.Turn, a.Error, a.Fresh, a.Bare = TurnIdle, r.Error, false, false
 		if r.State == event.RecordLimited {
 			a.Error = event.ErrorRateLimit
 		}
@@ -208,6 +213,9 @@ func applyBook(t Task, e event.Event) Task {
 		t.Deadlines = append(t.Deadlines, Deadline(p))
 		slices.SortFunc(t.Deadlines, func(a, b Deadline) int { return cmpString(a.Name, b.Name) })
 	case event.DeadlineCleared:
+		if p.Name == event.DeadlineSettle {
+			t.Agent.Bare = false
+		}
 		t.Deadlines = withoutDeadline(t.Deadlines, p.Name)
 	case event.SendRequested:
 		t = addMessage(t, Message{ID: p.Message, State: event.MessageWaiting, Why: event.WhyMessage})

@@ -3,9 +3,13 @@ package life
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"muster/internal/event"
 )
+
+// settlePause is how long a turn that is over waits for the word how it ended: longer than any hook was seen to take.
+const settlePause = 5 * time.Second
 
 // maxVoids is how often in a row a verdict may be void, or the checks fail to run, before a person is asked.
 const maxVoids = 3
@@ -26,6 +30,13 @@ func (s *step) judge() {
 	if s.messageWaits() {
 		return
 	}
+	if s.t.Agent.Bare { // the hook that says how it ended is slower than the agent's own file, on a busy machine by a second
+		if _, set := s.t.Deadline(event.DeadlineSettle); !set {
+			s.setDeadline(event.DeadlineSettle, s.now.Add(settlePause), false)
+		}
+		return
+	}
+	s.clear(event.DeadlineSettle)
 	s.move(ruleTurnEnded, "", "")
 	s.check()
 }

@@ -322,8 +322,8 @@ func (s *step) due(in Due) {
 		}
 	case event.DeadlineAck:
 		s.ackDue()
-	case event.DeadlineSilence:
-		// nothing is to be heard now: settle listens again where there is
+	case event.DeadlineSilence, event.DeadlineSettle:
+		// settle goes on: it listens again, or judges
 	case event.DeadlineStall:
 		s.stage()
 	case event.DeadlineReview:

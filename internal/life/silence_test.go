@@ -228,3 +228,33 @@ func TestAnInterruptThatFailedHoldsNothing(t *testing.T) {
 	w.says(event.RecordIdle)
 	w.want(event.Checking, "")
 }
+
+func TestATurnThatIsOverWaitsForTheWordHowItEnded(t *testing.T) {
+	t.Parallel()
+	bare := event.Record{State: event.RecordIdle, Src: SourceStatusFile}
+	w := newWorld(t).work()
+	w.report(bare)
+	w.want(event.Working, "").wantOpen()
+	w.report(event.Record{State: event.RecordIdle, Src: "hook"}) // it ended well
+	w.want(event.Checking, "")
+
+	w = newWorld(t).work()
+	w.report(bare)
+	w.report(bare) // told again is no other word
+	w.want(event.Working, "")
+	w.errs(event.ErrorOverloaded)
+	w.want(event.Limited, event.Reason(event.ErrorOverloaded))
+
+	w = newWorld(t).work()
+	w.report(bare)
+	w.advance(settlePause) // nobody says how: a person broke it off
+	w.want(event.Checking, "")
+
+	w = newWorld(t).work()
+	w.report(event.Record{State: event.RecordIdle, Src: "hook"})
+	w.want(event.Checking, "").report(bare) // after the word it says nothing new
+	w.want(event.Checking, "")
+	if w.task.Agent.Bare {
+		t.Error("a turn whose end was told is waited for")
+	}
+}

@@ -72,6 +72,7 @@ type Agent struct {
 	Seen       bool             `json:"seen,omitempty"`     // a record of it came
 	Turn       Turn             `json:"turn,omitempty"`     // as it says
 	Fresh      bool             `json:"fresh,omitempty"`    // it has ended a turn that no round has judged
+	Bare       bool             `json:"bare,omitempty"`     // that it is idle is known, but no word yet of how its turn ended
 	Claimed    bool             `json:"claimed,omitempty"`  // it says that the task is done
 	Held       bool             `json:"held,omitempty"`     // a person broke its turn off, and has a word to say before it is judged
 	ReportedAt time.Time        `json:"reported,omitzero"`  // time of the newest obeyed record

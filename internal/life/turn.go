@@ -134,7 +134,7 @@ func (s *step) proved(r event.Record) {
 func (s *step) news(r event.Record) bool {
 	a, after := s.t.Agent, reported(s.t, r)
 	b := after.Agent
-	return !a.Seen || a.Turn != b.Turn || a.Claimed != b.Claimed || a.Fresh != b.Fresh || a.Mode != b.Mode ||
+	return !a.Seen || a.Turn != b.Turn || a.Claimed != b.Claimed || a.Fresh != b.Fresh || a.Bare != b.Bare || a.Mode != b.Mode ||
 		a.Error != b.Error || r.Prompted || after.Note != s.t.Note || after.APIErrors != s.t.APIErrors ||
 		r.State == event.RecordWaiting && s.newRequest(r)
 }
