@@ -84,6 +84,8 @@ func (f fleetEnv) standIn() error {
 // keep runs the supervisor again and again, and brings the whole fleet back when its tmux server is gone.
 func (f fleetEnv) keep(ctx context.Context) error {
 	server := f.server()
+	// Whose pane this is. Where socket and note were wiped, that server is called back, and not taken for gone.
+	_ = server.Remember(os.Getppid())
 	return launch.Keeper{
 		Supervise: []string{f.env.Exe, "supervise"},
 		Env:       overlay(f.env.Environ, []string{"MUSTER_HOME=" + string(f.home)}),

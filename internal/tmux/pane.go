@@ -168,12 +168,12 @@ func (c *Client) hub() SessionID {
 
 // ExitStatus tells how the process of a pane ended: by its exit status, or by a signal. known is false
 // while it lives, and where tmux cannot tell (before 3.3 it keeps no signal). Servers up to 3.5 that write
-// utmp records miss deaths; they are reminded, which takes up to 0.4 s.
+// utmp records miss deaths; they are reminded, which takes milliseconds, and on a machine with no time at all up to 2.5 s.
 func (c *Client) ExitStatus(ctx context.Context, id PaneID) (code, signal int, known bool, err error) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	<-timer.C
-	for _, pause := range []time.Duration{2, 5, 10, 20, 50, 100, 200, 0} {
+	for _, pause := range []time.Duration{2, 5, 10, 20, 50, 100, 200, 400, 700, 1000, 0} {
 		p, err := c.Pane(ctx, id)
 		if err != nil {
 			return 0, 0, false, err
