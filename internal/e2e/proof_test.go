@@ -60,7 +60,10 @@ func (f *Fleet) finish() {
 	}
 	for _, s := range tasks {
 		if !s.Removed && !s.State.Final() && s.State != event.Parked {
-			f.do(control.Stop{Task: s.ID})
+			_, err := f.control().Do(context.Background(), control.Stop{Task: s.ID})
+			if err != nil && !f.task(s.ID).State.Final() { // it may have come to its end by itself this moment
+				f.t.Fatalf("stop %s: %v", s.ID, err)
+			}
 		}
 	}
 	for _, s := range tasks {
