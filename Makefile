@@ -8,6 +8,8 @@ VCS     := $(shell git status >/dev/null 2>&1 && echo auto || echo false)
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -ldflags='-s -w'
 # Tests run real programs; beside a busy machine they need their time.
 TIMEOUT ?= 15m
+# The tests of one package run side by side already, and whole fleets take what time the machine has.
+PACKAGES ?= 1
 FUZZTIME ?= 30s
 EVENTS  ?= 10000000
 
@@ -28,7 +30,7 @@ demo: tmux build ## the whole story in a minute, no account needed
 	bin/muster demo
 
 test: tmux node ## all tests, with the race detector
-	$(GO) test -race -timeout $(TIMEOUT) ./...
+	$(GO) test -race -p $(PACKAGES) -timeout $(TIMEOUT) ./...
 
 # Whether the pages of docs/reference are fresh, and whether the house stands as ARCHITECTURE.md says, are tests.
 check: build vet format lint tidy test ## everything that CI asks for

@@ -126,12 +126,26 @@ func (f fleetEnv) downAlone(ctx context.Context, mode event.DownMode) error {
 }
 
 // awaitUnlocked waits until the supervisor, which has written its last word, has let go of its lock: whoever looks
-// after `down` shall find none.
+// after `down` shall find none. The keeper follows in a moment: one that looked only after the next `up` whether the
+// fleet is down would go on, beside a supervisor in somebody's terminal.
 func (f fleetEnv) awaitUnlocked(ctx context.Context) error {
+	if err := awaitFree(ctx, f.home.Lock()); err != nil {
+		return err
+	}
+	limit, cancel := context.WithTimeout(ctx, keeperEnd)
+	defer cancel()
+	if err := awaitFree(limit, f.home.KeeperLock()); err != nil && limit.Err() == nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// awaitFree waits until nobody holds a lock.
+func awaitFree(ctx context.Context, path string) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		held, err := launch.Held(f.home.Lock())
+		held, err := launch.Held(path)
 		if err != nil || !held {
 			return err
 		}
