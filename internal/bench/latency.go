@@ -104,7 +104,7 @@ func appendLine(path, line string) error {
 
 // measureDeath kills agents one by one and waits until each end can be read with its signal.
 func measureDeath(ctx context.Context, b *bench) (r result, err error) {
-	n := b.pick(200, 40)
+	n := b.pick(500, 40)
 	w, err := b.newWorld(ctx, n)
 	if err != nil {
 		return r, err
