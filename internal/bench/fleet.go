@@ -140,6 +140,22 @@ func (w *world) script(name, text string) (string, error) {
 	return path, os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o700) //nolint:gosec // it is a program
 }
 
+// asleep makes a world whose fleet has n agents that sleep. The caller closes it, unless there is an error.
+func (b *bench) asleep(ctx context.Context, n int) (*world, error) {
+	w, err := b.newWorld(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	program, err := w.script("agent", "exec sleep 1000")
+	if err == nil {
+		err = w.sleepers(ctx, n, program)
+	}
+	if err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	return w, nil
+}
+
 // sleepers brings up a fleet of n agents that do nothing, and returns when all of them run.
 func (w *world) sleepers(ctx context.Context, n int, program string) error {
 	path, err := w.tasks(n, "sleep", "command = \""+program+"\"", "publish = \"none\"", "attempts = 1")

@@ -130,18 +130,11 @@ func stat(pid int) []string {
 // log says that the fleet is taken up.
 func measureAdopt(ctx context.Context, b *bench) (r result, err error) {
 	n := b.pick(200, 50)
-	w, err := b.newWorld(ctx, n)
+	w, err := b.asleep(ctx, n)
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
-	program, err := w.script("agent", "exec sleep 1000")
-	if err != nil {
-		return r, err
-	}
-	if err := w.sleepers(ctx, n, program); err != nil {
-		return r, err
-	}
 	log, err := w.log(ctx)
 	if err != nil {
 		return r, err

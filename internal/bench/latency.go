@@ -31,18 +31,11 @@ func (l latencies) result(expected string) result {
 
 // measureStatus writes records that change a task's state, among 20 agents, and waits until it can be read.
 func measureStatus(ctx context.Context, b *bench) (r result, err error) {
-	w, err := b.newWorld(ctx, 20)
+	w, err := b.asleep(ctx, 20)
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
-	program, err := w.script("agent", "exec sleep 1000")
-	if err != nil {
-		return r, err
-	}
-	if err := w.sleepers(ctx, 20, program); err != nil {
-		return r, err
-	}
 	dir := filepath.Join(w.dir, "fl")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return r, err
@@ -104,19 +97,12 @@ func appendLine(path, line string) error {
 
 // measureDeath kills agents one by one and waits until each end can be read with its signal.
 func measureDeath(ctx context.Context, b *bench) (r result, err error) {
-	n := b.pick(500, 40)
-	w, err := b.newWorld(ctx, n)
+	n := b.pick(200, 40)
+	w, err := b.asleep(ctx, n)
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
-	program, err := w.script("agent", "exec sleep 1000")
-	if err != nil {
-		return r, err
-	}
-	if err := w.sleepers(ctx, n, program); err != nil {
-		return r, err
-	}
 	dir := filepath.Join(w.dir, "fl")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return r, err

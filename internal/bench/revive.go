@@ -129,28 +129,6 @@ func (w *world) revived(ctx context.Context, begun string, n int) (counted, wron
 }
 
 // loopSessions opens n sessions in a new server, each with a program that does nothing.
-func loopSessions(ctx context.Context, b *bench, n int) (d time.Duration, err error) {
-	w, err := b.newWorld(ctx, n)
-	if err != nil {
-		return 0, err
-	}
-	socket := filepath.Join(w.dir, "s")
-	defer func() {
-		err = errors.Join(err, w.sh(context.WithoutCancel(ctx), `tmux -S "$0" kill-server || true`, socket))
-		for _, p := range w.processes() {
-			kill(p)
-		}
-		err = errors.Join(err, os.RemoveAll(w.dir))
-	}()
-	program, out, err := w.agentScript()
-	if err != nil {
-		return 0, err
-	}
-	loop := `i=0; while [ $i -lt $2 ]; do i=$((i+1)); tmux -S "$0" -f /dev/null new-session -d -s "s$i" "$1"; done`
-	began := time.Now()
-	if err := w.sh(ctx, loop, socket, program, fmt.Sprint(n)); err != nil {
-		return 0, err
-	}
-	err = awaitFiles(ctx, out, n)
-	return time.Since(began), err
+func loopSessions(ctx context.Context, b *bench, n int) (time.Duration, error) {
+	return loop(ctx, b, n, ":", `tmux -S "$0" -f /dev/null new-session -d -s "s$i" "$1"`)
 }

@@ -88,7 +88,15 @@ func fleetStart(ctx context.Context, b *bench, n int) (d time.Duration, err erro
 	return time.Since(began), err
 }
 
-func loopStart(ctx context.Context, b *bench, n int) (d time.Duration, err error) {
+func loopStart(ctx context.Context, b *bench, n int) (time.Duration, error) {
+	return loop(ctx, b, n, `tmux -S "$0" -f /dev/null new-session -d -s hub sleep 1000`,
+		`git -C "$3" worktree add -q -b "b$i" "$4/w$i" main
+		tmux -S "$0" new-session -d -s "s$i" -c "$4/w$i" "$1"`)
+}
+
+// loop runs a step n times, as $i, in a shell, and takes the time until n agents run. The step finds the socket of a
+// server of its own in $0, the agent in $1, the repository in $3 and a directory in $4. What comes before is not timed.
+func loop(ctx context.Context, b *bench, n int, before, step string) (d time.Duration, err error) {
 	w, err := b.newWorld(ctx, n)
 	if err != nil {
 		return 0, err
@@ -105,15 +113,11 @@ func loopStart(ctx context.Context, b *bench, n int) (d time.Duration, err error
 	if err != nil {
 		return 0, err
 	}
-	if err := w.sh(ctx, `tmux -S "$0" -f /dev/null new-session -d -s hub sleep 1000`, socket); err != nil {
+	if err := w.sh(ctx, before, socket); err != nil {
 		return 0, err
 	}
-	loop := `i=0; while [ $i -lt $2 ]; do i=$((i+1))
-		git -C "$3" worktree add -q -b "b$i" "$4/w$i" main
-		tmux -S "$0" new-session -d -s "s$i" -c "$4/w$i" "$1"
-	done`
 	began := time.Now()
-	if err := w.sh(ctx, loop, socket, program, fmt.Sprint(n), w.repo, w.dir); err != nil {
+	if err := w.sh(ctx, "i=0; while [ $i -lt $2 ]; do i=$((i+1)); "+step+"\ndone", socket, program, fmt.Sprint(n), w.repo, w.dir); err != nil {
 		return 0, err
 	}
 	err = awaitFiles(ctx, out, n)

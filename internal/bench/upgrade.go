@@ -16,18 +16,11 @@ import (
 // long nobody looked after the agents, from the word to the old supervisor to end until the new one was ready.
 func measureUpgrade(ctx context.Context, b *bench) (r result, err error) {
 	n := b.pick(100, 20)
-	w, err := b.newWorld(ctx, n)
+	w, err := b.asleep(ctx, n)
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
-	program, err := w.script("agent", "exec sleep 1000")
-	if err != nil {
-		return r, err
-	}
-	if err := w.sleepers(ctx, n, program); err != nil {
-		return r, err
-	}
 	data, err := os.ReadFile(b.bin)
 	if err != nil {
 		return r, err
