@@ -48,30 +48,17 @@ func (s *Supervisor) runJob(ctx context.Context, j Job) (JobState, event.Process
 	if err != nil {
 		return state, event.ProcessRef{}, err
 	}
-	p, ok := s.Machine.Identify(pane.PID)
-	if !ok { // as quick as that; a process that is gone is reported at once
-		p = event.ProcessRef{PID: pane.PID}
-	}
-	return state, p, nil
+	return state, s.processOf(pane), nil
 }
 
 // stillThere gives the process in the task's check window that has not ended yet: a job before this one leaves its
 // result a moment before it goes, and one that was started by a supervisor that died may not have begun.
 func (s *Supervisor) stillThere(ctx context.Context, id event.TaskID) (event.ProcessRef, error) {
-	panes, err := s.Terminal.Panes(ctx)
-	if err != nil {
+	pane, ok, err := s.find(ctx, func(p Pane) bool { return p.Task == id && p.Role == RoleCheck && !p.Dead })
+	if err != nil || !ok {
 		return event.ProcessRef{}, err
 	}
-	for _, p := range panes {
-		if p.Task == id && p.Role == RoleCheck && !p.Dead {
-			ref, ok := s.Machine.Identify(p.PID)
-			if !ok { // tmux has not seen it go; whoever watches it is told at once
-				ref = event.ProcessRef{PID: p.PID}
-			}
-			return ref, nil
-		}
-	}
-	return event.ProcessRef{}, nil
+	return s.processOf(pane), nil
 }
 
 // check judges the worktree: a snapshot, the project's commands, and whether the tree stood still meanwhile.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,13 +57,18 @@ func (s *Supervisor) endOlder(ctx context.Context, t life.Task, gen int) error {
 	return nil
 }
 
-// launchedIn reports the process of a pane. It may have ended already; whoever watches it will be told at once.
+// launchedIn reports the process of a pane.
 func (s *Supervisor) launchedIn(pane Pane, arrived []event.Payload) result {
+	return done(nil, append(arrived, event.AgentLaunched{Process: s.processOf(pane), Pane: pane.ID, Session: pane.Session})...)
+}
+
+// processOf is the process of a pane. It may have ended already, unseen by tmux; whoever watches it is told at once.
+func (s *Supervisor) processOf(pane Pane) event.ProcessRef {
 	p, ok := s.Machine.Identify(pane.PID)
 	if !ok {
 		p = event.ProcessRef{PID: pane.PID}
 	}
-	return done(nil, append(arrived, event.AgentLaunched{Process: p, Pane: pane.ID, Session: pane.Session})...)
+	return p
 }
 
 // order gathers what a generation needs: the prompt, and those messages that the one before did not get.
@@ -95,14 +101,17 @@ func (s *Supervisor) order(ctx context.Context, t life.Task, a event.Action) (Or
 
 // pane finds the agent's pane of a generation in the terminal.
 func (s *Supervisor) pane(ctx context.Context, id event.TaskID, gen int) (Pane, bool, error) {
+	return s.find(ctx, func(p Pane) bool { return p.Task == id && p.Gen == gen && p.Role == RoleAgent })
+}
+
+// find finds a pane in the terminal. A look that failed says nothing.
+func (s *Supervisor) find(ctx context.Context, is func(Pane) bool) (Pane, bool, error) {
 	panes, err := s.Terminal.Panes(ctx)
 	if err != nil && !planted("trust a failed probe") {
 		return Pane{}, false, err
 	}
-	for _, p := range panes {
-		if p.Task == id && p.Gen == gen && p.Role == RoleAgent {
-			return p, true, nil
-		}
+	if i := slices.IndexFunc(panes, is); i >= 0 {
+		return panes[i], true, nil
 	}
 	return Pane{}, false, nil
 }

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -92,11 +93,9 @@ func (s *Supervisor) probe(ctx context.Context, t life.Task, a event.Action) res
 	}
 	lines := strings.Split(strings.TrimRight(screen, "\n "), "\n")
 	path := filepath.Join(s.Home.GenDir(t.ID, t.Gen), fmt.Sprintf("screen.%s.txt", a.ID))
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return failed(life.FailAgain, err.Error())
-	}
-	if err := os.WriteFile(path, []byte(strings.Join(lines[max(0, len(lines)-screenLines):], "\n")+"\n"), 0o600); err != nil {
-		return failed(life.FailAgain, err.Error())
+	text := strings.Join(lines[max(0, len(lines)-screenLines):], "\n") + "\n"
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+		return done(err)
 	}
 	return done(nil, event.AgentProbed{Tool: tool, Evidence: path})
 }
