@@ -76,7 +76,7 @@ func ReadKept(value string) (kept Kept, ready func()) {
 // AskUpgrade leaves a request and calls the keeper that holds a lock. It tells whether there is one; else the request
 // waits for the next, in the place of one that waited. fault.Conflict: a keeper has another in hand.
 func AskUpgrade(path, keeperLock string, r UpgradeRequest) (called bool, err error) {
-	keeper, kept := Holder(keeperLock)
+	_, kept := Holder(keeperLock)
 	if other, ok := readRequest(path); ok && kept {
 		return false, fault.New(fault.Conflict, "the upgrade to %s is under way", name(other.Program)).
 			WithHint("Wait a moment; `muster status` tells which version is at work.")
@@ -84,31 +84,21 @@ func AskUpgrade(path, keeperLock string, r UpgradeRequest) (called bool, err err
 	if err := writeJSON(path, r, "upgrade request"); err != nil {
 		return false, fault.Wrap(fault.Failed, err, "ask for the upgrade")
 	}
-	if !kept {
-		_, kept = Holder(keeperLock) // one that has come just now may have looked too early: it is told again
-		if !kept {
-			return false, nil
-		}
-		keeper, _ = Holder(keeperLock)
-	}
-	p, err := host.Identify(keeper)
-	if err != nil {
-		return true, nil //nolint:nilerr // it died this moment: the next one finds the request
-	}
-	_ = p.Signal(Asked)
-	return true, nil
+	// One that has come just now may have looked too early: it is told again. One that has died leaves it to the next.
+	return Hurry(keeperLock) || kept, nil
 }
 
-// Hurry tells the keeper that holds a lock, if there is one, to start the supervisor now: after several crashes it may be
-// waiting for up to a minute, and a person asks.
-func Hurry(keeperLock string) {
+// Hurry calls the keeper that holds a lock, and tells whether there is one. It looks for a request, and starts the
+// supervisor now: after several crashes it may be waiting for up to a minute.
+func Hurry(keeperLock string) (kept bool) {
 	keeper, kept := Holder(keeperLock)
 	if !kept {
-		return
+		return false
 	}
 	if p, err := host.Identify(keeper); err == nil {
-		_ = p.Signal(Asked) // one that is gone by now needs no hurry
+		_ = p.Signal(Asked) // one that died this moment needs no hurry
 	}
+	return true
 }
 
 // DropUpgrade takes a request back, unless a keeper has it in hand.
