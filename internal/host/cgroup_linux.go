@@ -20,6 +20,15 @@ var cgroupMounts = []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}
 // groupPrefix begins the names of groups that are made for tasks.
 const groupPrefix = "muster-"
 
+// CgroupFor is where a control group of this name belongs, whether it is there or not; "" where none may be made.
+func CgroupFor(name string) string {
+	own := OwnCgroup()
+	if own == "" {
+		return ""
+	}
+	return filepath.Join(own, name)
+}
+
 // OwnCgroup is the directory of the control group (version 2) that this process is in, if groups may be made below it:
 // systemd has delegated it to our user, as it does below user@UID.service, or it is the root of a container. "" if not.
 // Within the group of a task it is the one above that: a fleet that an agent has brought back must not end with its task.
@@ -60,21 +69,15 @@ func delegated(dir string, root bool) string {
 	return dir
 }
 
-// JoinCgroup makes a control group of this name below our own and moves this process into it, and with it all that it
-// ever starts. It gives the directory; "" without an error where no group may be made.
-func JoinCgroup(name string) (dir string, err error) {
-	own := OwnCgroup()
-	if own == "" {
-		return "", nil
-	}
-	dir = filepath.Join(own, name)
+// JoinCgroup makes a control group, see CgroupFor, and moves this process into it, and with it all that it ever starts.
+func JoinCgroup(dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // as the kernel's own
-		return "", fmt.Errorf("make a control group: %w", err)
+		return fmt.Errorf("make a control group: %w", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
-		return "", errors.Join(fmt.Errorf("enter a control group: %w", err), os.Remove(dir))
+		return errors.Join(fmt.Errorf("enter a control group: %w", err), os.Remove(dir))
 	}
-	return dir, nil
+	return nil
 }
 
 // Grouped gives the processes in a control group and the groups below it. What is no control group,

@@ -127,26 +127,12 @@ func (e *ending) look() error {
 		roots = append(roots, p.PID)
 	}
 	e.note(descendants(all, roots))
-	if e.Mark[0] != "" {
-		marked, err := Marked(e.Mark[0], e.Mark[1])
+	for _, find := range e.finders() {
+		found, err := find()
 		if err != nil && !errors.Is(err, ErrUnsupported) {
 			return err
 		}
-		e.note(marked)
-	}
-	if e.Held != "" {
-		holders, err := Holders(e.Held)
-		if err != nil && !errors.Is(err, ErrUnsupported) {
-			return err
-		}
-		e.note(holders)
-	}
-	if e.Group != "" {
-		grouped, err := Grouped(e.Group)
-		if err != nil {
-			return err
-		}
-		e.note(grouped)
+		e.note(found)
 	}
 	maps.DeleteFunc(e.living, spare)
 	for p := range e.living {
@@ -160,6 +146,20 @@ func (e *ending) look() error {
 		e.send(p)
 	}
 	return nil
+}
+
+// finders are the ways to find what is no descendant any more of anything known.
+func (e Ending) finders() (all []func() ([]Process, error)) {
+	if e.Mark[0] != "" {
+		all = append(all, func() ([]Process, error) { return Marked(e.Mark[0], e.Mark[1]) })
+	}
+	if e.Held != "" {
+		all = append(all, func() ([]Process, error) { return Holders(e.Held) })
+	}
+	if e.Group != "" {
+		all = append(all, func() ([]Process, error) { return Grouped(e.Group) })
+	}
+	return all
 }
 
 // note adds what was not found before to the living.

@@ -89,8 +89,11 @@ func Holders(string) ([]Process, error) { return nil, ErrUnsupported }
 // OwnCgroup is "": there are no control groups here.
 func OwnCgroup() string { return "" }
 
+// CgroupFor is "" for the same reason.
+func CgroupFor(string) string { return "" }
+
 // JoinCgroup does nothing here.
-func JoinCgroup(string) (string, error) { return "", nil }
+func JoinCgroup(string) error { return nil }
 
 // Grouped finds nothing here.
 func Grouped(string) ([]Process, error) { return nil, nil }

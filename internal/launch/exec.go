@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 
@@ -142,15 +141,15 @@ func (s Spec) group() {
 	if s.Cgroup == "" {
 		return
 	}
-	own := host.OwnCgroup()
-	if own == "" {
+	dir := host.CgroupFor(s.Cgroup)
+	if dir == "" {
 		return
 	}
 	// The path first: a group without a note would never be looked into. It need not outlast the machine, nor does a group.
-	if err := os.WriteFile(s.CgroupNote, []byte(filepath.Join(own, s.Cgroup)), 0o600); err != nil {
+	if err := os.WriteFile(s.CgroupNote, []byte(dir), 0o600); err != nil {
 		return
 	}
-	_, _ = host.JoinCgroup(s.Cgroup)
+	_ = host.JoinCgroup(dir)
 }
 
 // environ is the environment of the agent. What kind of terminal it has only its pane knows; that it is one of
