@@ -17,7 +17,7 @@ import (
 // floors is the house from the ground up: a package imports only what stands before it. A package below one of
 // these (tmux/tmuxtest) belongs to it.
 var floors = []string{
-	"fault", "event", "home", "excerpt", "scarce", "life", "config", "run", "store", "status", "mail", "tmux", "git", "agent", "forge",
+	"fault", "event", "home", "excerpt", "scarce", "replace", "life", "config", "run", "store", "status", "mail", "tmux", "git", "agent", "forge",
 	"host", "service", "launch", "notify", "fleet", "control", "tui", "web", "mcp", "cli", "testkit", "e2e",
 }
 

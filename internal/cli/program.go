@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 
 	"muster/internal/fault"
 	"muster/internal/home"
+	"muster/internal/replace"
 	"muster/internal/run"
 	"muster/internal/store"
 )
@@ -71,8 +71,7 @@ func supersede(h home.Dir, program string) error {
 	if err == nil && was != program {
 		all := slices.DeleteFunc(superseded(h), func(s string) bool { return s == filepath.Base(was) || s == filepath.Base(program) })
 		text := strings.Join(append(all, filepath.Base(was)), "\n") + "\n"
-		tmp := h.Superseded() + ".new"
-		if err := errors.Join(os.WriteFile(tmp, []byte(text), 0o600), os.Rename(tmp, h.Superseded())); err != nil {
+		if err := replace.File(h.Superseded(), []byte(text), 0o600); err != nil {
 			return fault.Wrap(fault.Failed, err, "note what the upgrade superseded")
 		}
 	}

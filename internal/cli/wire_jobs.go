@@ -9,14 +9,13 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"github.com/google/renameio/v2"
-
 	"muster/internal/event"
 	"muster/internal/excerpt"
 	"muster/internal/fault"
 	"muster/internal/fleet"
 	"muster/internal/home"
 	"muster/internal/launch"
+	"muster/internal/replace"
 )
 
 // excerptLimit is how much of a red check's output goes into the log and back to the agent, in bytes.
@@ -109,7 +108,7 @@ func (j jobs) count(ctx context.Context, job fleet.Job, by int) error {
 		return err
 	}
 	starts := []byte(strconv.Itoa(max(0, state.Starts+by)))
-	if err := renameio.WriteFile(filepath.Join(j.dir(job), "starts"), starts, 0o600, renameio.WithTempDir(j.dir(job))); err != nil {
+	if err := replace.File(filepath.Join(j.dir(job), "starts"), starts, 0o600); err != nil {
 		return fault.Wrap(fault.Failed, err, "count the start of %s", job.Name).WithHint("See that the disk has room.")
 	}
 	return nil
@@ -124,7 +123,7 @@ func (j jobs) Note(_ context.Context, job fleet.Job, value any) error {
 	if err := os.MkdirAll(j.dir(job), 0o700); err != nil {
 		return fault.Wrap(fault.Failed, err, "make the directory of %s", job.Name).WithHint("See that the disk has room.")
 	}
-	if err := renameio.WriteFile(filepath.Join(j.dir(job), "note.json"), data, 0o600, renameio.WithTempDir(j.dir(job))); err != nil {
+	if err := replace.File(filepath.Join(j.dir(job), "note.json"), data, 0o600); err != nil {
 		return fault.Wrap(fault.Failed, err, "note what %s judges", job.Name).WithHint("See that the disk has room.")
 	}
 	return nil

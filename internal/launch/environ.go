@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/google/renameio/v2"
-
 	"muster/internal/fault"
+	"muster/internal/replace"
 )
 
 // allowed are the variables that every launch takes from the environment which the fleet was started with
@@ -23,7 +21,7 @@ var allowed = []string{
 // SaveEnv writes an environment (NAME=VALUE) to a file that only its owner reads: values of secrets lie in it.
 func SaveEnv(path string, environ []string) error {
 	data := []byte(strings.Join(environ, "\x00"))
-	if err := renameio.WriteFile(path, data, 0o600, renameio.WithTempDir(filepath.Dir(path))); err != nil {
+	if err := replace.File(path, data, 0o600); err != nil {
 		return fault.Wrap(fault.Failed, err, "save environment").WithHint("Make %s writable, and see that its disk has room.", path)
 	}
 	return nil

@@ -11,11 +11,11 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/replace"
 )
 
 // SpecVersion is the version of the spec files of agents and jobs. A program reads only its own: panes run the
@@ -104,7 +104,7 @@ func writeJSON(path string, v any, what string) error {
 	if err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(path, b, 0o600, renameio.WithTempDir(filepath.Dir(path))); err != nil {
+	if err := replace.File(path, b, 0o600); err != nil {
 		return fmt.Errorf("write %s: %w", what, err)
 	}
 	return nil

@@ -10,10 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
-
 	"muster/internal/fault"
 	"muster/internal/home"
+	"muster/internal/replace"
 	"muster/internal/run"
 )
 
@@ -91,7 +90,7 @@ func (s Service) Install(ctx context.Context) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // the service manager's own directory
 		return fault.Wrap(fault.Failed, err, "make the directory of %s", path)
 	}
-	if err := renameio.WriteFile(path, []byte(text), 0o644, renameio.WithTempDir(filepath.Dir(path))); err != nil {
+	if err := replace.File(path, []byte(text), 0o644); err != nil {
 		return fault.Wrap(fault.Failed, err, "write %s", path)
 	}
 	if s.Manager == Launchd { // it takes no second one of the same name; that there is none is fine

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
+	"muster/internal/replace"
 )
 
 // confBase is what every server of ours reads. Each line was tried on 3.2a to 3.7c; -q makes an option that
@@ -76,7 +76,7 @@ func (s *Server) writeConfig(text string) error {
 	if err := os.MkdirAll(filepath.Dir(s.cfg.ConfPath), 0o700); err != nil {
 		return fmt.Errorf("write tmux configuration: %w", err)
 	}
-	if err := renameio.WriteFile(s.cfg.ConfPath, []byte(text), 0o600, renameio.WithTempDir(filepath.Dir(s.cfg.ConfPath))); err != nil {
+	if err := replace.File(s.cfg.ConfPath, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write tmux configuration: %w", err)
 	}
 	return nil

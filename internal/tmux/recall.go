@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/google/renameio/v2"
+	"muster/internal/replace"
 )
 
 // recallLimit is how long a server may take to make its socket again; it does so at its next look at events.
@@ -26,7 +26,7 @@ func (s *Server) writePID(pid int) error {
 	if s.lastPID() == pid {
 		return nil
 	}
-	if err := renameio.WriteFile(s.pidFile(), []byte(strconv.Itoa(pid)), 0o600, renameio.WithTempDir(filepath.Dir(s.pidFile()))); err != nil {
+	if err := replace.File(s.pidFile(), []byte(strconv.Itoa(pid)), 0o600); err != nil {
 		return fmt.Errorf("note the process of tmux: %w", err)
 	}
 	return nil

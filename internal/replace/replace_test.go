@@ -1,0 +1,37 @@
+package replace_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"muster/internal/replace"
+)
+
+func TestAFileIsReplacedBesideItself(t *testing.T) {
+	elsewhere := t.TempDir()
+	t.Setenv("TMPDIR", filepath.Join(elsewhere, "gone")) // nothing may be made there
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a")
+	for _, text := range []string{"one", "two"} {
+		if err := replace.File(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(path)
+		if err != nil || string(got) != text {
+			t.Errorf("it holds %q (%v), want %q", got, err, text)
+		}
+	}
+	st, err := os.Stat(path)
+	if err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v (%v)", st.Mode(), err)
+	}
+	if all, err := os.ReadDir(dir); err != nil || len(all) != 1 {
+		t.Errorf("the directory holds %v (%v), want the file alone", all, err)
+	}
+	if err := replace.File(filepath.Join(dir, "b", "c"), nil, 0o600); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without a directory: %v", err)
+	}
+}
