@@ -39,8 +39,7 @@ type heart struct {
 	complete  chan struct{} // capacity 1: every agent was judged
 }
 
-func newPulse(path, url string, log *slog.Logger) *heart {
-	boot, _ := host.BootID()
+func newHeart(path, url, boot string, log *slog.Logger) *heart {
 	return &heart{path: path, url: url, boot: boot, log: log, complete: make(chan struct{}, 1)}
 }
 

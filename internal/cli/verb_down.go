@@ -8,7 +8,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
 
 	"muster/internal/control"
@@ -167,13 +166,12 @@ func (f fleetEnv) endServer(ctx context.Context, mode event.DownMode) error {
 	}
 	// The keeper outlives its server for a moment, to see whether the fleet was told to be down. Who removes the state
 	// directory behind us must not take that mark away from under it.
-	lock := flock.New(f.home.KeeperLock())
 	limit, cancel := context.WithTimeout(ctx, keeperEnd)
 	defer cancel()
-	if ok, err := lock.TryLockContext(limit, 20*time.Millisecond); err != nil || !ok {
+	if err := awaitFree(limit, f.home.KeeperLock()); err != nil {
 		return fault.Wrap(fault.Timeout, err, "the keeper has not ended yet").WithHint("Say `muster down --kill` once more.")
 	}
-	return lock.Unlock()
+	return nil
 }
 
 // keeperEnd is how long a keeper may take to see that its server is gone.

@@ -164,7 +164,7 @@ func (f fleetEnv) supervise(ctx context.Context, exe string) error {
 			logger.Error("watch status files", "err", err)
 		}
 	})
-	beat := newPulse(f.home.Pulse(), f.config.Fleet.DeadmanURL, logger)
+	beat := newHeart(f.home.Pulse(), f.config.Fleet.DeadmanURL, boot, logger)
 	wg.Go(func() { beat.serve(listen) })
 	began := f.env.Now() // its monotonic reading stands still while the host sleeps
 	c := fleet.Config{

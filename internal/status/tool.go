@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 
 	"muster/internal/event"
 )
@@ -24,7 +23,7 @@ func OpenTool(path string) (string, error) {
 	defer f.Close() //nolint:errcheck // only read
 	from := max(0, f.size-tailBytes)
 	data, err := io.ReadAll(io.NewSectionReader(f, from, f.size-from))
-	if err != nil && !errors.Is(err, os.ErrClosed) {
+	if err != nil {
 		return "", err
 	}
 	if from > 0 { // begins within a line
