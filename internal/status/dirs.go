@@ -15,7 +15,7 @@ type dir struct {
 	path    string  // as the sources name it
 	refs    int     // reasons to keep it: the files in it, and one more for the status directory
 	files   []*file // that are expected in it
-	watched string  // the directory that is really watched, links resolved; "" before the first attempt
+	watched string  // the directory that is really watched, or about to be, links resolved; "" before the first attempt
 	ready   bool    // watched is this directory itself
 	stale   bool    // stands in Watcher.stale
 	trouble string  // why it can't be watched
@@ -99,80 +99,107 @@ func without[T comparable](s []T, x T) []T {
 func (w *Watcher) placeStale() {
 	for {
 		w.mu.Lock()
-		if len(w.stale) == 0 {
-			unused := w.takeUnused()
+		switch {
+		case len(w.stale) > 0:
+			d := w.stale[0]
+			w.stale = w.stale[1:]
+			d.stale = false
+			live := w.dirs[d.path] == d
 			w.mu.Unlock()
-			for _, path := range unused {
+			if live {
+				w.place(d)
+			}
+		case len(w.unused) > 0:
+			path := w.unused[0]
+			w.unused = w.unused[1:]
+			needed := len(w.byWatch[path]) > 0
+			w.mu.Unlock()
+			if !needed {
 				// An error means that it is gone already, with its directory.
 				_ = w.fs.Remove(path)
+				w.doubtWithin(path)
 			}
+		default:
+			w.mu.Unlock()
 			return
 		}
-		d := w.stale[0]
-		w.stale = w.stale[1:]
-		d.stale = false
-		live := w.dirs[d.path] == d
-		w.mu.Unlock()
-		if live {
-			w.place(d)
-		}
 	}
-}
-
-func (w *Watcher) takeUnused() []string {
-	unused := slices.DeleteFunc(w.unused, func(path string) bool { return len(w.byWatch[path]) > 0 })
-	w.unused = nil
-	return unused
 }
 
 // place watches a directory, or its nearest ancestor if it does not exist. It looks again after each watch is
 // set: what was created before that gave no event.
 func (w *Watcher) place(d *dir) {
-	var extra []string
 	real, ready := nearest(d.path)
 	for range 64 {
+		added := w.settle(d, real, ready)
 		err := w.addWatch(w.fs, real)
-		again, readyAgain := nearest(d.path)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			w.fail(d, err)
-			break
+			return
 		}
+		if added {
+			w.doubtWithin(real)
+		}
+		again, readyAgain := nearest(d.path)
 		if err == nil && again == real && readyAgain == ready {
-			w.settle(d, real, ready)
-			break
+			w.placed(d)
+			return
 		}
-		extra = append(extra, real)
 		real, ready = again, readyAgain
 	}
-	w.mu.Lock()
-	w.unused = append(w.unused, extra...)
-	w.mu.Unlock()
 }
 
-// settle notes where a directory is watched now, and has its files read: they may have changed unseen.
-func (w *Watcher) settle(d *dir, real string, ready bool) {
+// settle notes where a directory is about to be watched, and tells whether nobody watched that so far. It comes
+// before the watch itself, so that an event that ends the watch at once finds whom it concerns.
+func (w *Watcher) settle(d *dir, real string, ready bool) (added bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.dirs[d.path] != d {
 		w.unused = append(w.unused, real)
-		return
+		return false
 	}
 	for _, f := range d.files {
 		w.unindex(f)
 	}
-	if d.watched != "" && d.watched != real {
-		w.leave(d)
-	}
-	if d.watched == "" {
+	if d.watched != real {
+		if d.watched != "" {
+			w.leave(d)
+		}
+		added = len(w.byWatch[real]) == 0
 		w.byWatch[real] = append(w.byWatch[real], d)
 	}
-	d.watched, d.ready, d.trouble = real, ready, ""
-	for _, f := range d.files {
-		if ready {
+	d.watched, d.ready = real, ready
+	if ready {
+		for _, f := range d.files {
 			name := filepath.Join(real, f.base)
 			w.index[name] = append(w.index[name], f)
 		}
+	}
+	return added
+}
+
+// placed notes that a directory is watched, and has its files read: they may have changed unseen.
+func (w *Watcher) placed(d *dir) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	d.trouble = ""
+	for _, f := range d.files {
 		w.enqueue(f)
+	}
+}
+
+// doubtWithin has the watches of the directories right below one looked at again. Where both are watched,
+// fsnotify tells of the end of the lower one by the events of the upper one only (handleEvent in its
+// backend_inotify.go), and when the upper watch came or went just then, by none.
+func (w *Watcher) doubtWithin(path string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for watched, dirs := range w.byWatch {
+		if filepath.Dir(watched) == path && watched != path {
+			for _, d := range dirs {
+				w.markStale(d)
+			}
+		}
 	}
 }
 

@@ -252,6 +252,37 @@ func TestADirectoryThatWasRemovedIsFoundAgain(t *testing.T) {
 	}
 }
 
+// The directory goes and comes back between the moment it is watched and the moment that is noted: the event of
+// its end must not be lost.
+func TestADirectoryThatIsReplacedWhileItIsBeingWatchedIsFoundAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.stop()
+	dir := r.path("y")
+	add, replaced := r.addWatch, false
+	r.addWatch = func(fs *fsnotify.Watcher, path string) error {
+		err := add(fs, path)
+		if path == r.path("y") && !replaced {
+			replaced = true
+			if err := errors.Join(os.Remove(dir), os.Mkdir(dir, 0o700)); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(50 * time.Millisecond) // the events are there
+		}
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r.Add(Source{Task: "t1", Gen: 1, Name: "x", Path: filepath.Join(dir, "f"), Parse: linesParser})
+	r.serve()
+	for _, note := range []string{"one", "two"} {
+		time.Sleep(20 * time.Millisecond) // nothing else has the file read
+		write(t, filepath.Join(dir, "f"), note+"\n")
+		r.until(note, hasNote(note))
+	}
+}
+
 func TestAReplacedFileIsReadFromItsStart(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
