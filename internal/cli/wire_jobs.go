@@ -98,8 +98,13 @@ func (j jobs) Ready(ctx context.Context, job fleet.Job) (string, error) {
 	return path, launch.WriteJob(path, spec)
 }
 
-// Unready implements fleet.Jobs.
-func (j jobs) Unready(ctx context.Context, job fleet.Job) error { return j.count(ctx, job, -1) }
+// Unready implements fleet.Jobs. The result goes first: with it the job would count as run.
+func (j jobs) Unready(ctx context.Context, job fleet.Job) error {
+	if err := launch.ForgetResult(j.dir(job)); err != nil {
+		return err
+	}
+	return j.count(ctx, job, -1)
+}
 
 // count counts how often a job was begun.
 func (j jobs) count(ctx context.Context, job fleet.Job, by int) error {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -28,7 +29,8 @@ type machine struct {
 	out    chan fleet.Death
 	log    *slog.Logger
 
-	gate   string    // what Gate said; the supervisor's loop alone asks
+	gateMu sync.Mutex
+	gate   string    // what Gate said
 	gateAt time.Time // when
 	lack   lack      // why
 }
@@ -141,6 +143,8 @@ const minFreeInodes = 1000
 
 // Gate implements fleet.Machine.
 func (m *machine) Gate() string {
+	m.gateMu.Lock()
+	defer m.gateMu.Unlock()
 	if now := time.Now(); m.gateAt.IsZero() || now.Sub(m.gateAt) > gateAge {
 		m.gate, m.gateAt = m.look(), now
 	}

@@ -71,11 +71,8 @@ func (w works) Prepare(ctx context.Context, t life.Task) (event.WorktreeReady, e
 	if branch == "" {
 		branch = "muster/" + home.Slugged(t.ID, t.Spec.Slug)
 	}
-	// Where the state was lost, or comes from a backup, an id is given a second time: the branch of its first task is
-	// not this one's.
-	owner := fmt.Sprintf("%s %s", w.home, t.QueuedAt.UTC().Format(time.RFC3339Nano))
 	wt, err := repo.Prepare(ctx, git.WorktreeSpec{
-		Path: w.home.Worktree(t.ID, t.Spec.Slug), Branch: branch, Base: base, Task: string(t.ID), Owner: owner,
+		Path: w.home.Worktree(t.ID, t.Spec.Slug), Branch: branch, Base: base, Task: string(t.ID), Owner: w.owner(t),
 	})
 	if err != nil {
 		return event.WorktreeReady{}, err
@@ -88,6 +85,12 @@ func (w works) Prepare(ctx context.Context, t life.Task) (event.WorktreeReady, e
 		ready.Base = t.Base // what it started from never moves: all that came since is the agent's work
 	}
 	return ready, nil
+}
+
+// owner tells a task from all others that ever had its id: where the state was lost, or comes from a backup, an id is
+// given a second time, and the branch of its first task is not this one's.
+func (w works) owner(t life.Task) string {
+	return fmt.Sprintf("%s %s", w.home, t.QueuedAt.UTC().Format(time.RFC3339Nano))
 }
 
 // Snapshot implements fleet.Works.
@@ -155,6 +158,9 @@ func (w works) Keep(ctx context.Context, t life.Task) (string, error) {
 	}
 	if _, err := os.Stat(t.Worktree); errors.Is(err, fs.ErrNotExist) {
 		return "", nil // removed already, by us before a crash or by a person: there is nothing to be kept
+	}
+	if err := repo.Adopt(ctx, git.WorktreeSpec{Path: t.Worktree, Task: string(t.ID), Owner: w.owner(t)}); err != nil {
+		return "", err
 	}
 	return repo.Keep(ctx, t.Worktree, string(t.ID))
 }

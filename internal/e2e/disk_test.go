@@ -51,6 +51,66 @@ func TestTheDiskIsFull(t *testing.T) {
 	f.undisturbed(ids, pids)
 }
 
+// TestACheckThatFindsNoRoomIsNobodysFault: no round is used up, the agent is told nothing, and when there is room the check
+// is run again.
+func TestACheckThatFindsNoRoomIsNobodysFault(t *testing.T) {
+	t.Parallel()
+	const tooMuch = "dd if=/dev/zero of=big bs=1M count=24"
+	for name, check := range map[string]string{
+		"and no room for its words": tooMuch + " && rm big || { rm -f big; exit 1; }",
+		"and says so":               "said=$(" + tooMuch + ` 2>&1) && rm big || { rm -f big; echo "$said"; exit 1; }`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t)
+			if err := mountSmall(f.home, diskSize); err != nil {
+				t.Skipf("no disk of its own: %v", err)
+			}
+			f.undo = append(f.undo, func() {
+				if err := unmount(f.home); err != nil {
+					t.Error(err)
+				}
+			})
+			f.write(f.home+"/config.toml", "[fleet]\nmin_free_disk = \"32MiB\"\nmin_free_memory = 1\n")
+			ran := f.root + "/ran"
+			id := f.dispatch("write a.txt <<x\nmark here\nonce await-file go-on\ndone", "--check", "build=echo x >> "+ran+"; "+check)
+			f.marks(id, "here")
+			ballast := f.home + "/test-ballast"
+			fill(t, ballast)
+			if err := os.Truncate(ballast, size(t, ballast)-8<<20); err != nil { // room for what muster writes, and no more
+				t.Fatal(err)
+			}
+			f.closed("min_free_disk")
+			f.release(id, "go-on")
+			runs := func() int64 { return size(t, ran) / 2 }
+			f.eventually("the check was run, and once more", func() bool { return runs() >= 2 })
+			f.waits(id)
+			if got := f.task(id); got.State != event.Checking || got.Rounds.Count != 0 {
+				t.Errorf("it is %s, with %+v", got.State, got.Rounds)
+			}
+			if err := os.Remove(ballast); err != nil {
+				t.Fatal(err)
+			}
+			if got := f.reaches(id, event.Done); got.Rounds.Count != 1 || got.Gen != 1 || runs() < 3 {
+				t.Errorf("generation %d, %+v after %d runs", got.Gen, got.Rounds, runs())
+			}
+		})
+	}
+}
+
+// size is the size of a file, 0 where there is none.
+func size(t *testing.T, path string) int64 {
+	t.Helper()
+	st, err := os.Stat(path)
+	if os.IsNotExist(err) {
+		return 0
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st.Size()
+}
+
 // smallDisk puts the state directory onto a disk of its own; full fills it and dispatches, room makes room again.
 // Where that is not allowed, full dispatches under a limit of the size of files, which is as far as a test can go.
 func (f *Fleet) smallDisk() (full func() ran, room func()) {

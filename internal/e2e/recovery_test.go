@@ -175,12 +175,7 @@ func TestTheStateComesFromABackup(t *testing.T) {
 		got = f.reaches(ids[0], event.Done, event.Parked)
 		t.Logf("%s, whose work was published since: %s %s %s", got.ID, got.State, got.Reason, got.Detail)
 	}
-	f.oneAtATime(t)                // before the number of a lost task is given to another one
-	if got.State == event.Parked { // its worktree is of the backup, and git has removed it since
-		if err := os.RemoveAll(got.Worktree); err != nil {
-			t.Fatal(err)
-		}
-	}
+	f.oneAtATime(t) // before the number of a lost task is given to another one
 	again := f.dispatch("write other.txt <<x\ndone")
 	if got := f.reaches(again, event.Done); again != late || got.Branch == lost {
 		t.Errorf("%s has the branch %s, and the one before had %s of %s", again, got.Branch, late, lost)
@@ -189,6 +184,10 @@ func TestTheStateComesFromABackup(t *testing.T) {
 		if now := f.git("rev-parse", branch); now != strings.Fields(first)[i] {
 			t.Errorf("%s was at %s and is at %s", branch, first, now)
 		}
+	}
+	if got.State == event.Parked { // its worktree is of the backup, and git has removed it since
+		f.must("rm", "--force", string(got.ID))
+		f.until(got.ID, "is removed", taskRemoved)
 	}
 	f.oneOfEach()
 }

@@ -22,10 +22,15 @@ func (f *Fleet) gate() string {
 	return h.Fleet.Gate
 }
 
-// closed waits until nothing new starts, for a reason with such words.
+// closed waits until nothing new starts, for a reason with such words. It has the supervisor look, which does so by itself
+// once a minute.
 func (f *Fleet) closed(words string) string {
 	f.t.Helper()
-	f.eventually("the gate is closed: "+words, func() bool { return strings.Contains(f.gate(), words) })
+	f.eventually("the gate is closed: "+words, func() bool {
+		now := time.Now()
+		_ = os.Chtimes(f.home+"/status/wake", now, now) // there may be no room to write it
+		return strings.Contains(f.gate(), words)
+	})
 	return f.gate()
 }
 

@@ -23,6 +23,10 @@ func (s *Supervisor) runJob(ctx context.Context, j Job) (JobState, event.Process
 	case err != nil:
 		return state, event.ProcessRef{}, err
 	case state.Finished:
+		if err := s.lacked(state); err != nil {
+			err = fault.Wrap(fault.Failed, err, "%s of %s did not find what it needs", j.Name, j.Task.ID)
+			return state, event.ProcessRef{}, errors.Join(err, s.Jobs.Unready(ctx, j))
+		}
 		return state, event.ProcessRef{}, nil
 	case state.Running != 0:
 		if p, ok := s.Machine.Identify(state.Running); ok {
@@ -49,6 +53,20 @@ func (s *Supervisor) runJob(ctx context.Context, j Job) (JobState, event.Process
 		return state, event.ProcessRef{}, err
 	}
 	return state, s.processOf(pane), nil
+}
+
+// lacked is what the machine lacked when a job ran; nil if nothing. The words of the project's own commands count only
+// while the gate is closed, too.
+func (s *Supervisor) lacked(state JobState) error {
+	if err := scarce.In(state.Error); err != nil {
+		return err
+	}
+	for _, r := range state.Results {
+		if err := scarce.In(r.Excerpt); err != nil && !r.Green() && s.Machine.Gate() != "" {
+			return err
+		}
+	}
+	return nil
 }
 
 // stillThere gives the process in the task's check window that has not ended yet: a job before this one leaves its

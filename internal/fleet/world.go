@@ -181,8 +181,6 @@ type JobState struct {
 	Starts   int // how often it was begun
 	Results  []event.CheckResult
 	Error    string
-	// Excerpt is the useful part of the first red step's output, for people.
-	Excerpt string
 }
 
 // Jobs runs checks and the setup.
@@ -190,7 +188,7 @@ type Jobs interface {
 	State(ctx context.Context, j Job) (JobState, error)
 	// Ready writes the job's spec, counts the start and returns the spec's path.
 	Ready(ctx context.Context, j Job) (spec string, err error)
-	// Unready takes the count back: nothing was begun.
+	// Unready forgets the last start and its result: the machine lacked something.
 	Unready(ctx context.Context, j Job) error
 	// Note keeps a small value beside the job, and Noted gives it back: what was found out before it began.
 	Note(ctx context.Context, j Job, value any) error

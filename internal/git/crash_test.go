@@ -121,6 +121,30 @@ func TestEveryCallMayBeTheLast(t *testing.T) {
 				}
 			},
 		},
+		"adopt": {
+			before: func(w *world) any {
+				k := messy(w).(kept)
+				if err := os.RemoveAll(filepath.Join(w.repo, ".git/worktrees/t1-x")); err != nil {
+					w.t.Fatal(err)
+				}
+				return k
+			},
+			do: func(t *testing.T, w *world, r *Repo, p any) error {
+				return r.Adopt(t.Context(), w.spec("t1"))
+			},
+			check: func(t *testing.T, w *world, p any) {
+				k := p.(kept)
+				if ref := w.keep(k.wt.Path, "t1"); w.head(ref+"^{tree}") != k.tree || w.head(ref+"^") != k.wt.Base {
+					t.Errorf("kept %s", w.git(w.repo, "show", "--stat", ref))
+				}
+				if err := w.r.RemoveWorktree(t.Context(), k.wt.Path, true); err != nil {
+					t.Error(err)
+				}
+				if got := w.git(w.repo, "worktree", "list"); strings.Count(got, "\n") != 1 {
+					t.Errorf("left over: %s", got)
+				}
+			},
+		},
 		"restore": {
 			before: func(w *world) any {
 				k := messy(w).(kept)

@@ -72,7 +72,6 @@ func TestFilledWithoutTheLock(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	p := preparing{r: w.r, spec: w.spec("t1")}
-	p.spec.Owner = p.spec.Task
 	err := w.r.locked(t.Context(), func(lock *os.File) (err error) {
 		p.lock = lock
 		_, err = p.run(t.Context())

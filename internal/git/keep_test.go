@@ -480,3 +480,32 @@ func TestAnotherRepositoryAroundIsNotTouched(t *testing.T) {
 	_, err := w.r.Tree(t.Context(), filepath.Join(w.under, "none"))
 	wantCode(t, err, fault.NotFound, "none")
 }
+
+func TestOnlyAForgottenDirectoryOfThisTaskIsAdopted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	wt := w.prepare("t1")
+	if err := w.r.Adopt(t.Context(), w.spec("t1")); err != nil || w.git(wt.Path, "branch", "--show-current") != wt.Branch+"\n" {
+		t.Errorf("a worktree did not stay as it is: %v", err)
+	}
+	if err := os.RemoveAll(filepath.Join(w.repo, ".git/worktrees/t1-x")); err != nil {
+		t.Fatal(err)
+	}
+	w.git(w.repo, "checkout", "-q", wt.Branch) // a person looks at the branch
+	other := w.spec("t1")
+	other.Owner = "somebody else"
+	if err := w.r.Adopt(t.Context(), other); fault.CodeOf(err) != fault.Conflict || !strings.Contains(err.Error(), wt.Path) {
+		t.Errorf("the directory of another task: %v", err)
+	}
+	w.write(wt.Path, "new", "n\n")
+	if err := w.r.Adopt(t.Context(), w.spec("t1")); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.git(wt.Path, "status", "--porcelain"); got != "?? new\n" {
+		t.Errorf("status = %q", got)
+	}
+	gone := w.spec("t2")
+	if err := w.r.Adopt(t.Context(), gone); err != nil {
+		t.Errorf("nothing is there: %v", err)
+	}
+}

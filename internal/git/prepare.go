@@ -1,6 +1,7 @@
 package git
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,8 @@ type WorktreeSpec struct {
 	// path; the branch of another owner is never taken for ours. "" is Task.
 	Owner string
 }
+
+func (s WorktreeSpec) owner() string { return cmp.Or(s.Owner, s.Task) }
 
 // Worktree is what Prepare made or found.
 type Worktree struct {
@@ -52,9 +55,6 @@ func (r *Repo) Prepare(ctx context.Context, spec WorktreeSpec) (Worktree, error)
 		if err := revision(spec.Base); err != nil {
 			return Worktree{}, err
 		}
-	}
-	if spec.Owner == "" {
-		spec.Owner = spec.Task
 	}
 	if err := os.MkdirAll(filepath.Dir(spec.Path), 0o700); err != nil {
 		return Worktree{}, fault.Wrap(fault.Failed, err, "make room for the worktree")
@@ -104,7 +104,7 @@ type preparing struct {
 	claim *os.File   // of a new worktree without files, see claimed
 }
 
-func (p *preparing) mine() bool { return p.known != nil && p.known.Owner == p.spec.Owner }
+func (p *preparing) mine() bool { return p.known != nil && p.known.Owner == p.spec.owner() }
 
 func (p *preparing) run(ctx context.Context) (Worktree, error) {
 	var err error
@@ -132,7 +132,7 @@ func (p *preparing) run(ctx context.Context) (Worktree, error) {
 	case admin != "":
 		return p.existing(ctx, false)
 	case !empty:
-		if err = p.adopt(ctx); err == nil {
+		if err = p.adopt(ctx, false); err == nil {
 			return p.existing(ctx, true)
 		}
 	}
@@ -157,7 +157,7 @@ func (p *preparing) existing(ctx context.Context, completed bool) (Worktree, err
 		if err != nil {
 			return Worktree{}, err
 		}
-		p.known = &record{Path: p.spec.Path, Branch: name, Base: base, Owner: p.spec.Owner}
+		p.known = &record{Path: p.spec.Path, Branch: name, Base: base, Owner: p.spec.owner()}
 		if err := p.r.remember(*p.known); err != nil {
 			return Worktree{}, err
 		}
@@ -200,7 +200,7 @@ func (p *preparing) create(ctx context.Context) (Worktree, error) {
 		p.ahead = &beginning{start: start, refs: refs}
 	}
 	start, refs := p.ahead.start, p.ahead.refs
-	rec := record{Path: p.spec.Path, Base: start, Owner: p.spec.Owner}
+	rec := record{Path: p.spec.Path, Base: start, Owner: p.spec.owner()}
 	if p.mine() {
 		rec = *p.known
 		start = rec.Base
@@ -345,9 +345,33 @@ func (p *preparing) dropRegistration(ctx context.Context, admin string) error {
 // configuration, over which gits race.
 func newBranch(name string) []string { return []string{"--no-track", "-b", name} }
 
+// Adopt makes a directory that is this task's, but that the repository has forgotten, a worktree again, so that its
+// work can be kept: a backup was put back, and its worktree had been removed since. No branch is checked out in it, for
+// a person may look at it elsewhere. What is a worktree already, or not there, stays as it is; a directory that is not
+// this task's is a fault.Conflict. Of the spec Path, Task and Owner count.
+func (r *Repo) Adopt(ctx context.Context, spec WorktreeSpec) error {
+	if err := r.contained(spec.Path); err != nil {
+		return err
+	}
+	return r.locked(ctx, func(lock *os.File) error {
+		admin, err := r.registration(spec.Path)
+		if err != nil || admin != "" {
+			return err
+		}
+		if empty, err := emptyDir(spec.Path); err != nil || empty {
+			return err
+		}
+		p := preparing{r: r, lock: lock, spec: spec}
+		if p.known, err = r.remembered(spec.Path); err != nil {
+			return err
+		}
+		return p.adopt(ctx, true)
+	})
+}
+
 // adopt registers a directory that is this task's but that the repository has forgotten (git worktree prune while its
 // disk was away): its files stay as they are and become changes against the branch.
-func (p *preparing) adopt(ctx context.Context) error {
+func (p *preparing) adopt(ctx context.Context, detached bool) error {
 	st, err := os.Lstat(filepath.Join(p.spec.Path, ".git"))
 	if !p.mine() || err == nil && !st.Mode().IsRegular() {
 		return p.taken()
@@ -359,9 +383,17 @@ func (p *preparing) adopt(ctx context.Context) error {
 	if admin, err := p.r.registration(beside); err != nil || admin != "" && removeTree(admin) != nil {
 		return errors.Join(err, fault.New(fault.Failed, "cannot remove %s", admin))
 	}
-	args := []string{"--no-checkout", beside, p.known.Branch}
-	if _, err := p.r.Resolve(ctx, "refs/heads/"+p.known.Branch); err != nil {
-		args = append(newBranch(p.known.Branch), "--no-checkout", beside, p.known.Base)
+	args := []string{"--no-checkout"}
+	_, err = p.r.Resolve(ctx, "refs/heads/"+p.known.Branch)
+	switch {
+	case detached && err == nil:
+		args = append(args, "--detach", beside, "refs/heads/"+p.known.Branch)
+	case detached:
+		args = append(args, "--detach", beside, p.known.Base)
+	case err == nil:
+		args = append(args, beside, p.known.Branch)
+	default:
+		args = append(append(args, newBranch(p.known.Branch)...), beside, p.known.Base)
 	}
 	if err := p.add(ctx, args...); err != nil {
 		return err
@@ -375,10 +407,11 @@ func (p *preparing) adopt(ctx context.Context) error {
 		return fault.Wrap(fault.Failed, err, "adopt %s", p.spec.Path)
 	}
 	dotGit := filepath.Join(at.workTree, ".git")
-	if err := writeFile(filepath.Join(admin, "gitdir"), dotGit+"\n"); err != nil {
+	// In this order: a registration that its worktree does not know would not be made again.
+	if err := writeFile(dotGit, "gitdir: "+admin+"\n"); err != nil {
 		return err
 	}
-	if err := writeFile(dotGit, "gitdir: "+admin+"\n"); err != nil {
+	if err := writeFile(filepath.Join(admin, "gitdir"), dotGit+"\n"); err != nil {
 		return err
 	}
 	if err := removeTree(beside); err != nil {

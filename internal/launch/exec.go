@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -16,6 +17,7 @@ import (
 	"muster/internal/fault"
 	"muster/internal/host"
 	"muster/internal/run"
+	"muster/internal/scarce"
 	"muster/internal/status"
 )
 
@@ -26,6 +28,12 @@ const maxArg = 128 << 10
 const (
 	exitNotFound    = 127
 	exitCannotStart = 126
+)
+
+// Pauses between two tries of a launch for which the machine lacks something.
+const (
+	firstPause   = 200 * time.Millisecond
+	longestPause = 10 * time.Second
 )
 
 // startError is a program that the system would not start, with the exit status that a shell gives for it.
@@ -86,25 +94,45 @@ func complain(err error) {
 	}
 }
 
-// launch takes the lock and becomes the agent.
+// launch becomes the agent, as soon as the machine has what that takes. How long it may wait for room is for the
+// supervisor to say, which waits for a first record.
 func (s Spec) launch(specPath string) error {
 	var lock *os.File
-	if s.Lock != "" {
+	defer func() { _ = lock.Close() }() // and until then it is not collected
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		var err error
-		if lock, err = take(s.Lock); err != nil {
-			if errors.Is(err, ErrLockHeld) {
-				// No record: the status file may be that of the one who runs.
-				return fault.Wrap(fault.Conflict, err, "%s is alive already, not started again", s.Task)
-			}
-			return s.failed(err)
+		if lock == nil && s.Lock != "" {
+			lock, err = s.hold()
 		}
-		defer lock.Close() //nolint:errcheck // only reached if nothing was started
+		if err == nil {
+			err = s.become(specPath)
+		}
+		switch {
+		case errors.Is(err, ErrLockHeld):
+			// No record: the status file may be that of the one who runs.
+			return fault.Wrap(fault.Conflict, err, "%s is alive already, not started again", s.Task)
+		case !scarce.Is(err):
+			return errors.Join(err, s.record(event.Record{State: event.RecordExited, Note: err.Error()}))
+		}
+		complain(fault.Wrap(fault.Failed, err, "not started yet, tried again in %v", pause))
+		time.Sleep(pause)
 	}
-	return s.failed(s.become(specPath, lock))
+}
+
+// hold takes the lock for as long as this process lives, and whatever it becomes.
+func (s Spec) hold() (*os.File, error) {
+	lock, err := take(s.Lock)
+	if err != nil {
+		return nil, err
+	}
+	if err := inherit(lock); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock, nil
 }
 
 // become sets the process up and replaces it.
-func (s Spec) become(specPath string, lock *os.File) error {
+func (s Spec) become(specPath string) error {
 	if err := s.fits(); err != nil {
 		return err
 	}
@@ -118,17 +146,12 @@ func (s Spec) become(specPath string, lock *os.File) error {
 	if err := s.limit(); err != nil {
 		return err
 	}
-	if lock != nil {
-		if err := inherit(lock); err != nil {
-			return err
-		}
-	}
 	s.group()
 	if err := s.record(event.Record{State: event.RecordLaunched, PID: os.Getpid()}); err != nil {
 		return err
 	}
 	if s.Remove {
-		if err := os.Remove(specPath); err != nil {
+		if err := os.Remove(specPath); err != nil && !errors.Is(err, fs.ErrNotExist) { // gone by the try before
 			return fmt.Errorf("remove launch spec: %w", err)
 		}
 	}
@@ -235,11 +258,6 @@ func (s Spec) notFound(err error) error {
 	}
 	return fault.Wrap(fault.NotFound, startError{err, exitNotFound}, "program %s is missing", s.Argv[0]).
 		WithHint("Install it, or name it with its path; it was looked for on the PATH that `muster up` saw.")
-}
-
-// failed records why nothing was started.
-func (s Spec) failed(err error) error {
-	return errors.Join(err, s.record(event.Record{State: event.RecordExited, Note: err.Error()}))
 }
 
 func (s Spec) record(r event.Record) error {

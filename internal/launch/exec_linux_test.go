@@ -1,9 +1,17 @@
 package launch
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"muster/internal/event"
 )
 
 func TestWhatIsTooLongIsSaidPlainly(t *testing.T) {
@@ -45,5 +53,51 @@ func TestSecretsAreInNoCommandLine(t *testing.T) {
 	}
 	if env := seen("environ"); !strings.Contains(env, "TOKEN=s3cret") || strings.Contains(env, "LEAKED") {
 		t.Errorf("environment %q", env)
+	}
+}
+
+// TestALaunchWaitsForRoom: a full disk is nobody's fault, and when there is room, the agent starts in the same pane.
+func TestALaunchWaitsForRoom(t *testing.T) {
+	t.Parallel()
+	a := newAgent(t, `echo works; exec sleep 60`)
+	disk := filepath.Join(a.Dir, "disk")
+	if err := os.Mkdir(disk, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skipf("no disk of its own: %v", err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(disk, unix.MNT_DETACH) })
+	a.StatusFile = filepath.Join(disk, "t3.2.jsonl")
+	ballast := filepath.Join(disk, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 128<<10), 0o600); !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("the disk does not get full: %v", err)
+	}
+	cmd := program("launch", a.write(t))
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = cmd.Stdout
+	p := started(t, cmd)
+	said := bufio.NewScanner(out)
+	for _, want := range []string{"again in 200ms", "again in 400ms", "again in 800ms"} {
+		if said.Scan(); !strings.Contains(said.Text(), want) || !strings.Contains(said.Text(), "no space left") {
+			t.Errorf("it says %q", said.Text())
+		}
+	}
+	if got := a.status(t); got != "" {
+		t.Errorf("in its status file stands %q", got)
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	for said.Scan() && said.Text() != "works" {
+		if !strings.Contains(said.Text(), "no space left") {
+			t.Errorf("it says %q", said.Text())
+		}
+	}
+	if r := records(t, a); len(r) != 1 || r[0].State != event.RecordLaunched || r[0].PID != p.PID {
+		t.Errorf("records %+v", r)
 	}
 }

@@ -128,6 +128,14 @@ func ReadResult(outDir string) (JobResult, bool, error) {
 	return r, true, nil
 }
 
+// ForgetResult removes the result of a job, so that it can be run again; none is fine.
+func ForgetResult(outDir string) error {
+	if err := os.Remove(filepath.Join(outDir, resultFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("forget job result: %w", err)
+	}
+	return nil
+}
+
 // jobFile is how a Job is written, see specFile.
 type jobFile struct {
 	Kind kind `json:"kind"`

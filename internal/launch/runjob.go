@@ -15,6 +15,7 @@ import (
 	"muster/internal/fault"
 	"muster/internal/host"
 	"muster/internal/run"
+	"muster/internal/scarce"
 )
 
 // stepGrace is how long a step, or what it left behind, may take from SIGTERM on.
@@ -119,7 +120,8 @@ func (r *runner) step(ctx context.Context, s Step) (StepResult, error) {
 	res.Ended = time.Now().UTC()
 	var logErr error
 	if res.LogBytes, res.Truncated, logErr = log.close(); logErr != nil {
-		r.say("the log of %s is not whole: %v", s.Name, logErr)
+		logErr = fmt.Errorf("the log of %s is not whole: %w", s.Name, logErr)
+		r.say("%v", logErr)
 	}
 	res.Exit = out.Exit
 	exit, failed := errors.AsType[*run.ExitError](err)
@@ -134,6 +136,9 @@ func (r *runner) step(ctx context.Context, s Step) (StepResult, error) {
 		return res, fmt.Errorf("check %s: %w", s.Name, err)
 	}
 	r.say("%s: %s", s.Name, res)
+	if red := res.Exit != 0 || res.TimedOut; red && scarce.Is(logErr) {
+		return res, logErr // where we found no room, neither may the step have done
+	}
 	return res, nil
 }
 

@@ -25,6 +25,17 @@ func Is(err error) bool {
 	return false
 }
 
+// In finds the first of those errors that the words of other programs tell of; nil if there is none. Words are no
+// proof: a project's tests may speak of a full disk while there is room.
+func In(words string) error {
+	for _, e := range scarcities() {
+		if Says(words, e) {
+			return e
+		}
+	}
+	return nil
+}
+
 // Says tells whether another program gave one of those errors, which reaches us in its words alone. EAGAIN is none of
 // them: its words are said of much else.
 func Says(words string, e error) bool {

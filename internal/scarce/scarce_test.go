@@ -30,6 +30,12 @@ func TestWhatTheMachineLacksIsNobodysFault(t *testing.T) {
 	if !scarce.Says("fatal: write error: No space left on device", syscall.ENOSPC) {
 		t.Error("the words of git are not understood")
 	}
+	if err := scarce.In("cp: x\nld: cannot map: Cannot allocate memory"); !errors.Is(err, syscall.ENOMEM) {
+		t.Errorf("the words of a linker are taken for %v", err)
+	}
+	if err := scarce.In("Resource temporarily unavailable; FAIL"); err != nil {
+		t.Errorf("words that say much else are taken for %v", err)
+	}
 	if scarce.Says("Resource temporarily unavailable", syscall.EAGAIN) || scarce.Says("no such file or directory", syscall.ENOENT) {
 		t.Error("words that say much else are taken for a shortage")
 	}

@@ -120,7 +120,9 @@ func (e jobEdges) Ready(ctx context.Context, j fleet.Job) (string, error) {
 // Unready implements fleet.Jobs.
 func (e jobEdges) Unready(ctx context.Context, j fleet.Job) error {
 	return e.act(ctx, "taking a count back", j.Task.Spec.Name, func() error {
-		e.job(j).state.Starts--
+		st := e.job(j)
+		st.state.Starts--
+		st.state.Finished, st.state.Results = false, nil
 		return nil
 	})
 }
