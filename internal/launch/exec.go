@@ -115,7 +115,7 @@ func (s Spec) launch(specPath string) error {
 			return errors.Join(err, s.record(event.Record{State: event.RecordExited, Note: err.Error()}))
 		}
 		complain(fault.Wrap(fault.Failed, err, "not started yet, tried again in %v", pause))
-		time.Sleep(pause)
+		<-time.After(pause) // nothing tells that there is room again
 	}
 }
 
