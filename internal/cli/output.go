@@ -155,11 +155,11 @@ func counting(n int, thing string) string {
 // clean makes text of an agent or a repository fit for one line of a terminal.
 func clean(s string, most int) string { return status.Clean(s, most) }
 
-// printable is an argv that can be pasted into a shell.
+// printable is an argv that can be pasted into a shell. A leading = would be the path of a program to zsh.
 func printable(argv []string) string {
 	out := make([]string, len(argv))
 	for i, a := range argv {
-		if a != "" && strings.Trim(a, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=:@%+,") == "" {
+		if a != "" && a[0] != '=' && strings.Trim(a, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=:@%+,") == "" {
 			out[i] = a
 			continue
 		}

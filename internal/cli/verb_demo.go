@@ -17,6 +17,7 @@ import (
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/git"
+	"muster/internal/home"
 	"muster/internal/host"
 	"muster/internal/store"
 )
@@ -176,6 +177,9 @@ func (d *demonstration) run(ctx context.Context) error {
 			return err
 		}
 	}
+	longest := home.Slugged("t4", "start-a-changelog")
+	d.say("Look on from another terminal, while it works (and leave with the keys that its status line names):\n  %s\n",
+		printable(f.server().AttachArgv(longest, true)))
 	return withControl(ctx, d.env, func(c *control.Control) error {
 		if err := d.follow(ctx, c); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,20 +32,23 @@ func (s *Supervisor) deliver(ctx context.Context, t life.Task, a event.Action, a
 		}
 		return done(s.Agents.Post(ctx, t, m))
 	}
-	typed := false
-	if again {
-		if typed, err = s.typed(ctx, t, a.Message); err != nil {
-			return done(err)
-		}
+	if !again || planted("double a message") {
+		return s.paste(ctx, t, m)
 	}
-	if typed && !planted("double a message") { // look, never send blindly
-		r := s.look(ctx, t, a)
-		if r.failure != nil && r.failure.Kind == life.FailAgain {
-			return result{} // a look that failed says nothing: it counts as sent, and is looked for again
-		}
-		return r
+	r := result{}
+	typed, err := s.typed(ctx, t, a.Message)
+	switch {
+	case err != nil:
+		r = done(err)
+	case !typed:
+		return s.paste(ctx, t, m)
+	default:
+		r = s.look(ctx, t, a) // never send blindly
 	}
-	return s.paste(ctx, t, m)
+	if r.failure != nil && r.failure.Kind == life.FailAgain {
+		return result{} // a look that failed says nothing: it counts as sent, and is looked for again
+	}
+	return r
 }
 
 // typed tells whether a message was typed into the agent's pane before. Its intent alone does not tell, and what was not
@@ -99,7 +103,7 @@ func (s *Supervisor) paste(ctx context.Context, t life.Task, m Text) result {
 }
 
 // look finds out where a message is. For one that was typed and not taken, one further Enter follows: the text
-// is there, and Enter is no second sending of it.
+// is there, and Enter is no second sending of it. One that was to be typed and never was waits again.
 func (s *Supervisor) look(ctx context.Context, t life.Task, a event.Action) result {
 	trace, err := s.Agents.Look(ctx, t, t.Gen, a.Message)
 	if err != nil {
@@ -110,7 +114,16 @@ func (s *Supervisor) look(ctx context.Context, t life.Task, a event.Action) resu
 		return done(nil, event.MessageMoved{Message: a.Message, To: event.MessageAcked, Evidence: "found in the conversation"})
 	case trace == TraceWaiting:
 		return result{}
-	case t.Spec.Traits.Door == event.DoorPaste && s.firstLook(t, a.Message):
+	case t.Spec.Traits.Door == event.DoorPaste && !slices.Contains(t.Agent.Carries, a.Message):
+		typed, err := s.typed(ctx, t, a.Message)
+		switch {
+		case err != nil:
+			return done(err)
+		case !typed:
+			return done(nil, event.MessageMoved{Message: a.Message, To: event.MessageWaiting, Evidence: "it was never typed"})
+		}
+	}
+	if t.Spec.Traits.Door == event.DoorPaste && s.firstLook(t, a.Message) {
 		return s.enterAgain(ctx, t)
 	}
 	return failed(life.FailUnknown, "no sign of it in the conversation")

@@ -17,6 +17,7 @@ type Luck struct {
 	scale int // percent of the faults' own chances; 0 is a world without faults
 	odds  map[string]int
 	only  map[string]bool // the choices that may go against the plan; nil: all
+	often int             // of a thousand sorts of faults, how many are frequent in this world
 
 	mu     sync.Mutex
 	counts map[string]int
@@ -24,8 +25,11 @@ type Luck struct {
 	fired  []string
 }
 
+// frequent is the chance of a fault that is frequent in a world, of a thousand.
+const frequent = 150
+
 func newLuck(p Plan) *Luck {
-	l := &Luck{seed: p.Seed, scale: p.Faults, odds: p.Odds, counts: map[string]int{}}
+	l := &Luck{seed: p.Seed, scale: p.Faults, odds: p.Odds, often: p.Often, counts: map[string]int{}}
 	if p.Only != nil {
 		l.only = map[string]bool{}
 		for _, key := range p.Only {
@@ -62,6 +66,8 @@ func (l *Luck) Fault(what, who string, permille int) bool {
 	key := l.next(what, who)
 	if odds, other := l.odds[what]; other {
 		permille = odds
+	} else if permille > 0 && permille < frequent && l.often > 0 && l.draw("often "+what)%1000 < uint64(l.often) { //nolint:gosec // positive
+		permille = frequent
 	}
 	return l.draw(key)%100_000 < uint64(permille*l.scale) && l.fires(key) //nolint:gosec // small and positive
 }

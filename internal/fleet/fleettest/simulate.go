@@ -16,6 +16,7 @@ type Plan struct {
 	Every  time.Duration  // between two tasks, on average
 	Faults int            // percent of the faults' own chances
 	Odds   map[string]int // of single faults, in permille, other than their own
+	Often  int            // of a thousand sorts of faults, how many are frequent: such as seldom come together then do
 	Only   []string       // of what goes against the plan, and of what is asked for, only this happens; nil: all
 	Dir    string         // for the few files that a supervisor writes by itself
 }

@@ -26,11 +26,14 @@ var (
 	shrink = flag.Duration("simulate.shrink", 30*time.Second, "how long to look for a shorter script of a failure")
 )
 
-// big is a world of some days; one in fifty is one of weeks.
+// big is a world of some days; one in fifty is one of weeks. In every other one some faults are frequent.
 func big(seed uint64) Plan {
 	p := Plan{Seed: seed, Tasks: *tasks, Slots: 8, Every: 6 * time.Minute, Faults: 100}
 	if seed%50 == 0 {
 		p.Tasks *= 10
+	}
+	if seed%2 == 1 {
+		p.Often = 25
 	}
 	return p
 }
@@ -248,6 +251,29 @@ func TestUndisturbedFleetEndsWell(t *testing.T) {
 	}
 	if r.States["failed"]+r.States["parked"] > 0 {
 		t.Errorf("nothing went wrong, and yet: %v", r.States)
+	}
+}
+
+// Faults that seldom come together, and broke something when they did, come together here all the time.
+func TestFaultsThatComeTogether(t *testing.T) {
+	t.Parallel()
+	for name, odds := range map[string]map[string]int{
+		"a death in the middle of a delivery, then a look that fails": {
+			"the supervisor dies after pasting": 200, "the supervisor dies before pressing Enter": 200, "listing panes fails": 200,
+		},
+		"a death before anything was typed, then a look that fails": {
+			"the supervisor dies before pasting": 200, "listing panes fails": 200,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for seed := uint64(1); seed <= 10; seed++ {
+				r := play(t, Plan{Seed: seed, Tasks: 60, Slots: 6, Every: 5 * time.Minute, Faults: 100, Odds: odds})
+				for _, b := range r.Broken {
+					t.Errorf("seed %d: %s", seed, b)
+				}
+			}
+		})
 	}
 }
 
