@@ -111,6 +111,57 @@ func size(t *testing.T, path string) int64 {
 	return st.Size()
 }
 
+// TestTheRepositorysDiskIsFull when muster commits: nothing is half published, the task waits, and when there is room there
+// is one commit.
+func TestTheRepositorysDiskIsFull(t *testing.T) {
+	t.Parallel()
+	for name, before := range map[string]string{
+		"before the work is snapped": "snapshot", "before it is published": "commit",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t)
+			if err := mountSmall(f.repo, 16<<20); err != nil {
+				t.Skipf("no disk of its own: %v", err)
+			}
+			f.undo = append(f.undo, func() {
+				if err := unmount(f.repo); err != nil {
+					t.Error(err)
+				}
+			})
+			f.initRepo()
+			judging, judged := f.root+"/judging", f.root+"/judged"
+			id := f.dispatch("write a.txt <<x\nmark here\nonce await-file go-on\ndone",
+				"--check", "slow=touch "+judging+"; while [ ! -e "+judged+" ]; do sleep 0.05; done")
+			f.marks(id, "here")
+			release := func() { f.release(id, "go-on"); f.write(judged, "") }
+			if before == "commit" {
+				f.release(id, "go-on")
+				f.eventually("the check runs", func() bool { _, err := os.Stat(judging); return err == nil })
+				release = func() { f.write(judged, "") }
+			}
+			ballast := f.repo + "/.git/test-ballast"
+			fill(t, ballast)
+			release()
+			f.closed("the machine lacks something")
+			f.waits(id)
+			if got := f.task(id); got.Rounds.Count > 1 || got.Published != nil {
+				t.Errorf("%+v, published %+v", got.Rounds, got.Published)
+			}
+			if err := os.Remove(ballast); err != nil {
+				t.Fatal(err)
+			}
+			got := f.reaches(id, event.Done)
+			if n := f.git("rev-list", "--count", "main.."+got.Branch); n != "1" || got.Rounds.Count != 1 || got.Gen != 1 {
+				t.Errorf("%s commits, %+v, generation %d", n, got.Rounds, got.Gen)
+			}
+			if out := f.git("fsck", "--strict"); strings.Contains(out, "error") {
+				t.Errorf("the repository is broken: %s", out)
+			}
+		})
+	}
+}
+
 // smallDisk puts the state directory onto a disk of its own; full fills it and dispatches, room makes room again.
 // Where that is not allowed, full dispatches under a limit of the size of files, which is as far as a test can go.
 func (f *Fleet) smallDisk() (full func() ran, room func()) {

@@ -62,6 +62,13 @@ func newFleet(t *testing.T) *Fleet {
 		"LANG=C.UTF-8", "SHELL=/bin/sh", "USER=tester", "TERM=xterm",
 	}
 	f.write(f.home+"/config.toml", "[fleet]\nmax_agents = 12\nmax_checks = 3\nmin_free_disk = 1\nmin_free_memory = 1\n")
+	f.initRepo()
+	return f
+}
+
+// initRepo makes the fleet's repository in the empty directory that is there for it.
+func (f *Fleet) initRepo() {
+	f.t.Helper()
 	f.git("init", "-q", "-b", "main")
 	f.git("config", "user.name", "Tester")
 	f.git("config", "user.email", "tester@example.com")
@@ -69,7 +76,6 @@ func newFleet(t *testing.T) *Fleet {
 	f.write(f.repo+"/README", "a repository\n")
 	f.git("add", "-A")
 	f.git("commit", "-q", "-m", "base")
-	return f
 }
 
 func (f *Fleet) write(path, text string) {
