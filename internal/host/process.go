@@ -13,10 +13,11 @@ var ErrGone = errors.New("process is gone")
 // ErrUnsupported says that this operating system cannot tell.
 var ErrUnsupported = errors.New("not supported on this system")
 
-// Process is one process for ever: a pid alone is used again after a while, a pid with its start time is not.
+// Process is one process for ever: a pid alone is used again after a while, a pid with its start time is not, not even
+// after a reboot.
 type Process struct {
 	PID   int    `json:"pid"`
-	Start uint64 `json:"start"` // Linux: clock ticks since boot; macOS: microseconds since 1970. Compare, never compute.
+	Start uint64 `json:"start"` // Linux: clock ticks since boot, and which boot; macOS: microseconds since 1970. Compare, never compute.
 }
 
 // String names the process for messages.

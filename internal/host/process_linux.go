@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"io/fs"
 	"os"
 	"strconv"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -112,7 +115,27 @@ func readStat(pid int) (stat, error) {
 	if !ok {
 		return stat{}, fmt.Errorf("read state of process %d: unknown format", pid)
 	}
+	s.start |= bootMark() << bootShift
 	return s, nil
+}
+
+// bootShift leaves 300 years of clock ticks (100 a second) below the mark of the boot. Both together fit into 53 bits: a
+// number that programs read from JSON without loss.
+const bootShift = 40
+
+// bootMark tells this boot from others: after a reboot the same pid may well have the same number of ticks.
+var bootMark = sync.OnceValue(func() uint64 {
+	id, err := BootID()
+	if err != nil {
+		return 0
+	}
+	return markOfBoot(id)
+})
+
+func markOfBoot(id string) uint64 {
+	h := fnv.New32a()
+	_, _ = io.WriteString(h, id)
+	return uint64(h.Sum32() >> 20)
 }
 
 // parseStat takes a line of /proc/PID/stat apart. The name in it may hold spaces and parentheses.

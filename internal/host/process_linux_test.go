@@ -27,6 +27,24 @@ func FuzzParseStat(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, b []byte) { parseStat(b) })
 }
 
+// After a reboot a pid may well have the same number of ticks as one of before.
+func TestAProcessOfAnotherBootIsNotThere(t *testing.T) {
+	t.Parallel()
+	a := start(t, "sleeper", "")
+	const other = "00000000-0000-4000-8000-000000000000"
+	ticks := a.proc.Start & (1<<bootShift - 1)
+	before := Process{PID: a.proc.PID, Start: ticks | markOfBoot(other)<<bootShift}
+	if before.Start == a.proc.Start || ticks == 0 || before.Start >= 1<<53 {
+		t.Fatalf("%v of another boot is %v", a.proc, before)
+	}
+	if left, err := End(t.Context(), Ending{Procs: []Process{before}}); err != nil || len(left) > 0 || before.Alive() {
+		t.Errorf("End = %v, %v", left, err)
+	}
+	if !a.proc.Alive() {
+		t.Fatal("a process was ended for one of another boot")
+	}
+}
+
 func TestMarkedMatchesTheWholeValue(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -15,15 +15,19 @@ import (
 	"time"
 )
 
-// fastClock runs a hundred times as fast as the wall's.
-type fastClock struct{ began time.Time }
-
+// fast is how many times as fast as the wall's a clock runs where a test has nothing against it.
 const fast = 100
 
-func (c fastClock) Now() time.Time { return c.began.Add(time.Since(c.began) * fast) }
+// fastClock runs so many times as fast as the wall's.
+type fastClock struct {
+	began time.Time
+	times time.Duration
+}
+
+func (c fastClock) Now() time.Time { return c.began.Add(time.Since(c.began) * c.times) }
 
 func (c fastClock) Timer(d time.Duration) (<-chan time.Time, func()) {
-	return wallClock{}.Timer(d / fast)
+	return wallClock{}.Timer(d / c.times)
 }
 
 // The world of a keeper under test is a directory: `pids` gets a line from each supervisor, `say` tells the
@@ -58,12 +62,15 @@ func keeperOf(dir string) Keeper {
 	}
 }
 
-// clockOf is the wall's where a test must not be hurried.
+// clockOf is the wall's where a test must not be hurried, and slower than else where it must not be hurried much.
 func clockOf(dir string) Clock {
-	if there(dir, "wall") {
+	switch {
+	case there(dir, "wall"):
 		return wallClock{}
+	case there(dir, "slow"):
+		return fastClock{time.Now(), 5}
 	}
-	return fastClock{time.Now()}
+	return fastClock{time.Now(), fast}
 }
 
 // note appends a line.
