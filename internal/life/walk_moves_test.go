@@ -121,6 +121,9 @@ func (p *place) moves(errands bool) []move {
 	out = append(out, p.records()...)
 	out = append(out, p.exits()...)
 	out = append(out, p.verbs(errands)...)
+	if errands && p.task.Gen > 0 {
+		out = append(out, input("says more than anybody reads", never, func(p *place) Input { return Flooded{Gen: p.task.Gen, Text: "64 MiB"} }))
+	}
 	if p.task.State == event.InReview {
 		out = append(out, input("reviewed", never, func(*place) Input { return Reviewed{} }))
 	}

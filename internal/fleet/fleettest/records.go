@@ -25,6 +25,7 @@ var sources = []string{"status", "transcript"}
 type file struct {
 	records []event.Record
 	tail    *tail
+	size    int64 // in bytes, where it counts
 }
 
 // tail follows a file for one supervisor.
@@ -146,6 +147,10 @@ func (e *edges) pump(t *tail) {
 			Task: t.key.task, Gen: t.key.gen, Source: t.key.source, Key: t.key.String(), Offset: int64(to),
 			Records: append([]event.Record(nil), t.file.records[t.at:to]...), Grew: true,
 		}
+		if w.Luck.Fault("a file grows without end", t.who, 1) {
+			t.file.size = 1 << 40
+		}
+		b.Size = t.file.size
 		if w.Luck.Fault("a line is no record", t.who, 5) {
 			b.Refused = []string{"not a record"}
 		}
