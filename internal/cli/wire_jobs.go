@@ -38,7 +38,7 @@ func (j jobs) State(_ context.Context, job fleet.Job) (fleet.JobState, error) {
 		return state, err
 	}
 	if ok {
-		state.Finished, state.Error = true, res.Error
+		state.Finished, state.Error, state.Scarce = true, res.Error, res.Scarce
 		state.Results, err = results(res)
 		return state, err
 	}

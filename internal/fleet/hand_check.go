@@ -58,8 +58,8 @@ func (s *Supervisor) runJob(ctx context.Context, j Job) (JobState, event.Process
 // lacked is what the machine lacked when a job ran; nil if nothing. The words of the project's own commands count only
 // while the gate is closed, too.
 func (s *Supervisor) lacked(state JobState) error {
-	if err := scarce.In(state.Error); err != nil {
-		return err
+	if state.Scarce {
+		return scarce.Lack(state.Error)
 	}
 	for _, r := range state.Results {
 		if err := scarce.In(r.Excerpt); err != nil && !r.Green() && s.Machine.Gate() != "" {

@@ -36,7 +36,7 @@ func (s *Supervisor) deliver(ctx context.Context, t life.Task, a event.Action, a
 		return s.paste(ctx, t, m)
 	}
 	r := result{}
-	typed, err := s.typed(ctx, t, a.Message)
+	typed, _, err := s.typed(ctx, t, a.Message)
 	switch {
 	case err != nil:
 		r = done(err)
@@ -51,11 +51,11 @@ func (s *Supervisor) deliver(ctx context.Context, t life.Task, a event.Action, a
 	return r
 }
 
-// typed tells whether a message was typed into the agent's pane before. Its intent alone does not tell, and what was not
-// typed can be, without fear of doing it twice.
-func (s *Supervisor) typed(ctx context.Context, t life.Task, id event.MessageID) (bool, error) {
+// typed tells whether a message was typed into the agent's pane before, and whether there is one to tell. Its intent alone
+// does not tell, and what was not typed can be, without fear of doing it twice.
+func (s *Supervisor) typed(ctx context.Context, t life.Task, id event.MessageID) (typed, known bool, err error) {
 	pane, ok, err := s.pane(ctx, t.ID, t.Gen)
-	return ok && strings.HasPrefix(pane.Pasted, id.Tag()), err
+	return ok && strings.HasPrefix(pane.Pasted, id.Tag()), ok, err
 }
 
 // closeMenu presses the interrupt key once before an agent is woken after a usage limit: such an agent may sit in
@@ -115,11 +115,11 @@ func (s *Supervisor) look(ctx context.Context, t life.Task, a event.Action) resu
 	case trace == TraceWaiting:
 		return result{}
 	case t.Spec.Traits.Door == event.DoorPaste && !slices.Contains(t.Agent.Carries, a.Message):
-		typed, err := s.typed(ctx, t, a.Message)
+		typed, known, err := s.typed(ctx, t, a.Message)
 		switch {
 		case err != nil:
 			return done(err)
-		case !typed:
+		case known && !typed:
 			return done(nil, event.MessageMoved{Message: a.Message, To: event.MessageWaiting, Evidence: "it was never typed"})
 		}
 	}

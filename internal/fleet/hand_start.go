@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"muster/internal/event"
 	"muster/internal/home"
 	"muster/internal/life"
+	"muster/internal/scarce"
 )
 
 // start brings one agent process of a generation to life, or finds that it is there already.
@@ -138,12 +141,21 @@ func (s *Supervisor) findDeath(ctx context.Context, j job) result {
 	}
 	s.Records.Flush(ctx, j.task, d.gen)
 	s.Records.Forget(j.task, d.gen)
+	if r.exited.Exit == scarce.ExitStatus && r.exited.Known && !s.begun(j.task, d.gen) {
+		r.exited.Cause, r.scarce = event.CauseLost, true
+	}
 	if ok {
 		if err := s.Agents.Retire(ctx, t, d.gen); err != nil {
 			s.Logger.Warn("put the status file away", "task", j.task, "err", err)
 		}
 	}
 	return r
+}
+
+// begun tells whether a launch came as far as to become the agent: it says so first.
+func (s *Supervisor) begun(id event.TaskID, gen int) bool {
+	st, err := os.Stat(s.Home.StatusFile(id, gen))
+	return err != nil && !errors.Is(err, fs.ErrNotExist) || err == nil && st.Size() > 0
 }
 
 // lost tells whether the process went down with its terminal: the server is another one than it was started
@@ -201,20 +213,31 @@ func (s *Supervisor) prepare(ctx context.Context, t life.Task) result {
 		return done(nil, ready)
 	}
 	t.Worktree, t.Branch, t.Base = ready.Path, ready.Branch, ready.Base
-	state, wait, err := s.runJob(ctx, Job{
+	job := Job{
 		Task: t, Name: "setup",
 		Steps: []event.Check{{Name: "setup", Run: t.Spec.Setup, Timeout: t.Spec.Timeout}},
-	})
+	}
+	state, wait, err := s.runJob(ctx, job)
 	switch {
 	case err != nil:
 		return done(err)
 	case wait.PID != 0:
 		return result{wait: wait}
 	}
+	wrong := ""
+	if state.Error != "" {
+		wrong = "setup did not run: " + state.Error
+	}
 	for _, r := range state.Results {
 		if !r.Green() {
-			return failed(life.FailRefused, fmt.Sprintf("setup `%s` failed:\n%s\n(all of it: %s)", r.Run, r.Excerpt, r.Log))
+			wrong = fmt.Sprintf("setup `%s` failed:\n%s\n(all of it: %s)", r.Run, r.Excerpt, r.Log)
 		}
 	}
-	return done(nil, ready)
+	if wrong == "" {
+		return done(nil, ready)
+	}
+	if err := s.Jobs.Unready(ctx, job); err != nil { // who retries the task wants it run again
+		return done(err)
+	}
+	return failed(life.FailRefused, wrong)
 }

@@ -18,9 +18,24 @@ type scarcity struct {
 	until time.Duration // by the monotonic clock
 }
 
+// found notes a lack: for a while nothing new starts.
+func (c *scarcity) found(why string, now time.Duration) {
+	if c.until <= now { // else it was begun before the last failure, and tells nothing new
+		if now-c.until > forgotten {
+			c.pause = 0
+		}
+		c.pause = min(max(firstPause, 2*c.pause), longestPause)
+		c.until = now + c.pause
+	}
+	if c.why == "" { // the words stay as they are while it lasts: every change of them is an event
+		c.why = why
+	}
+}
+
 const (
 	firstPause   = 5 * time.Second
 	longestPause = 2 * time.Minute
+	forgotten    = 10 * time.Minute // after which pauses begin anew
 	// longestLack is how long one act may be put off. Then its task is dealt with as with any other failure.
 	longestLack = 12 * time.Hour
 )
@@ -45,22 +60,16 @@ func (s *Supervisor) putOff(r result) bool {
 	if now-j.late > longestLack {
 		return false
 	}
-	if s.scarce.until <= now { // else it was begun before the last failure, and tells nothing new
-		s.scarce.pause = min(max(firstPause, 2*s.scarce.pause), longestPause)
-		s.scarce.until = now + s.scarce.pause
-	}
+	s.scarce.found(r.failure.Text, now)
 	j.again = true
-	if s.scarce.why == "" { // the words stay as they are while it lasts: every change of them is an event
-		s.scarce.why = r.failure.Text
-	}
 	s.scarce.jobs = append(s.scarce.jobs, j)
 	return true
 }
 
 // over opens the gate again when one of the acts that need most has worked.
-func (c *scarcity) over(r result) {
+func (c *scarcity) over(r result, now time.Duration) {
 	if r.failure == nil && (r.job.action.Kind == event.ActStart || r.job.action.Kind == event.ActPrepare) {
-		*c = scarcity{jobs: c.jobs, tries: c.tries}
+		c.why, c.until = "", min(c.until, now)
 	}
 }
 
@@ -69,6 +78,17 @@ func (c *scarcity) back(j job) {
 	if j.late > 0 {
 		c.tries--
 	}
+}
+
+// startLater puts a start off that is decided while something is short; false if nothing is, or if it has to keep its place
+// behind other acts.
+func (s *Supervisor) startLater(id event.TaskID, a event.Action) bool {
+	now := s.Mono()
+	if a.Kind != event.ActStart || now >= s.scarce.until || s.jobs.has(id) {
+		return false
+	}
+	s.scarce.jobs = append(s.scarce.jobs, job{task: id, action: a, late: max(1, now)})
+	return true
 }
 
 // takeUp does what was put off, when its time has come.

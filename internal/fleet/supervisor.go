@@ -235,23 +235,28 @@ func (s *Supervisor) takeDeath(d Death) {
 	case agentToken:
 		s.jobs.add(job{task: tok.task, death: &deathOf{gen: tok.gen, pane: tok.pane, death: d}})
 	case jobToken:
-		s.jobs.add(job{task: tok.task, action: tok.action, again: true})
+		s.jobs.add(job{task: tok.task, action: tok.action, again: true, late: tok.late})
 	}
 }
 
 // takeResult takes what a worker brings.
 func (s *Supervisor) takeResult(r result) {
 	s.jobs.done(r.job)
+	if r.wait.PID != 0 {
+		s.Machine.Watch(r.wait, jobToken{task: r.job.task, action: r.job.action, late: r.job.late})
+		return
+	}
 	s.scarce.back(r.job)
 	switch {
 	case r.exited != nil:
+		if r.scarce {
+			s.scarce.found("a launch lacked something, see the screen of "+string(r.job.task), s.Mono())
+		}
 		s.ears.forget(r.job.task)
 		s.push(r.job.task, *r.exited)
-	case r.wait.PID != 0:
-		s.Machine.Watch(r.wait, jobToken{task: r.job.task, action: r.job.action})
 	case r.scarce && s.putOff(r):
 	default:
-		s.scarce.over(r)
+		s.scarce.over(r, s.Mono())
 		if s.outdated(r.job) {
 			r.facts, r.failure = nil, &life.Failure{Kind: life.FailAgain, Text: "the agent was heard of meanwhile, or another supervisor listened"}
 		}

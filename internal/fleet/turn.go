@@ -49,7 +49,9 @@ func (s *Supervisor) turn(ctx context.Context) (next time.Time, err error) {
 	}
 	for _, a := range d.actions {
 		s.takeUpOf(a.task)
-		s.jobs.add(job{task: a.task, action: a.action})
+		if !s.startLater(a.task, a.action) {
+			s.jobs.add(job{task: a.task, action: a.action})
+		}
 	}
 	s.jobs.run(ctx)
 	if d.down != "" {

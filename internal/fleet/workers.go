@@ -19,6 +19,7 @@ type agentToken struct {
 type jobToken struct {
 	task   event.TaskID
 	action event.Action
+	late   time.Duration // see job
 }
 
 // job is one piece of work for a worker: an action, or finding out how an agent ended.

@@ -180,7 +180,8 @@ type JobState struct {
 	Running  int // pid of the process that runs it, 0 if none does
 	Starts   int // how often it was begun
 	Results  []event.CheckResult
-	Error    string
+	Error    string // why not all could be run; then nothing is known of the work
+	Scarce   bool   // it was for something that the machine lacked
 }
 
 // Jobs runs checks and the setup.

@@ -140,7 +140,7 @@ func TestEveryCallMayBeTheLast(t *testing.T) {
 				if err := w.r.RemoveWorktree(t.Context(), k.wt.Path, true); err != nil {
 					t.Error(err)
 				}
-				if got := w.git(w.repo, "worktree", "list"); strings.Count(got, "\n") != 1 {
+				if got := w.git(w.repo, "worktree", "list"); strings.Count(got, "\n") != 1 || exists(k.wt.Path+".adopting") {
 					t.Errorf("left over: %s", got)
 				}
 			},

@@ -491,6 +491,12 @@ func TestOnlyAForgottenDirectoryOfThisTaskIsAdopted(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(w.repo, ".git/worktrees/t1-x")); err != nil {
 		t.Fatal(err)
 	}
+	if err := w.r.Adopt(t.Context(), w.spec("t1")); err != nil || w.git(wt.Path, "branch", "--show-current") != wt.Branch+"\n" {
+		t.Errorf("its branch is not checked out in it: %v", err)
+	}
+	if err := os.RemoveAll(filepath.Join(w.repo, ".git/worktrees")); err != nil {
+		t.Fatal(err)
+	}
 	w.git(w.repo, "checkout", "-q", wt.Branch) // a person looks at the branch
 	other := w.spec("t1")
 	other.Owner = "somebody else"

@@ -346,8 +346,8 @@ func (p *preparing) dropRegistration(ctx context.Context, admin string) error {
 func newBranch(name string) []string { return []string{"--no-track", "-b", name} }
 
 // Adopt makes a directory that is this task's, but that the repository has forgotten, a worktree again, so that its
-// work can be kept: a backup was put back, and its worktree had been removed since. No branch is checked out in it, for
-// a person may look at it elsewhere. What is a worktree already, or not there, stays as it is; a directory that is not
+// work can be kept: a backup was put back, and its worktree had been removed since. Where a person has its branch checked
+// out elsewhere, it gets none. What is a worktree already, or not there, stays as it is; a directory that is not
 // this task's is a fault.Conflict. Of the spec Path, Task and Owner count.
 func (r *Repo) Adopt(ctx context.Context, spec WorktreeSpec) error {
 	if err := r.contained(spec.Path); err != nil {
@@ -371,7 +371,7 @@ func (r *Repo) Adopt(ctx context.Context, spec WorktreeSpec) error {
 
 // adopt registers a directory that is this task's but that the repository has forgotten (git worktree prune while its
 // disk was away): its files stay as they are and become changes against the branch.
-func (p *preparing) adopt(ctx context.Context, detached bool) error {
+func (p *preparing) adopt(ctx context.Context, orDetached bool) error {
 	st, err := os.Lstat(filepath.Join(p.spec.Path, ".git"))
 	if !p.mine() || err == nil && !st.Mode().IsRegular() {
 		return p.taken()
@@ -383,19 +383,15 @@ func (p *preparing) adopt(ctx context.Context, detached bool) error {
 	if admin, err := p.r.registration(beside); err != nil || admin != "" && removeTree(admin) != nil {
 		return errors.Join(err, fault.New(fault.Failed, "cannot remove %s", admin))
 	}
-	args := []string{"--no-checkout"}
-	_, err = p.r.Resolve(ctx, "refs/heads/"+p.known.Branch)
-	switch {
-	case detached && err == nil:
-		args = append(args, "--detach", beside, "refs/heads/"+p.known.Branch)
-	case detached:
-		args = append(args, "--detach", beside, p.known.Base)
-	case err == nil:
-		args = append(args, beside, p.known.Branch)
-	default:
-		args = append(append(args, newBranch(p.known.Branch)...), beside, p.known.Base)
+	args := []string{"--no-checkout", beside, p.known.Branch}
+	if _, err := p.r.Resolve(ctx, "refs/heads/"+p.known.Branch); err != nil {
+		args = append(newBranch(p.known.Branch), "--no-checkout", beside, p.known.Base)
 	}
-	if err := p.add(ctx, args...); err != nil {
+	err = p.add(ctx, args...)
+	if orDetached && said(err, "already checked out", "already used by worktree") {
+		err = p.add(ctx, "--no-checkout", "--detach", beside, "refs/heads/"+p.known.Branch)
+	}
+	if err != nil {
 		return err
 	}
 	admin, err := p.r.registration(beside)
@@ -407,17 +403,14 @@ func (p *preparing) adopt(ctx context.Context, detached bool) error {
 		return fault.Wrap(fault.Failed, err, "adopt %s", p.spec.Path)
 	}
 	dotGit := filepath.Join(at.workTree, ".git")
-	// In this order: a registration that its worktree does not know would not be made again.
+	// In this order: when it is registered it is adopted, and nothing is done again.
 	if err := writeFile(dotGit, "gitdir: "+admin+"\n"); err != nil {
-		return err
-	}
-	if err := writeFile(filepath.Join(admin, "gitdir"), dotGit+"\n"); err != nil {
 		return err
 	}
 	if err := removeTree(beside); err != nil {
 		return fault.Wrap(fault.Failed, err, "adopt %s", p.spec.Path)
 	}
-	return nil
+	return writeFile(filepath.Join(admin, "gitdir"), dotGit+"\n")
 }
 
 // emptyDir tells whether nothing is at path, or an empty directory.

@@ -9,7 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
-	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -115,7 +115,11 @@ func readStat(pid int) (stat, error) {
 	if !ok {
 		return stat{}, fmt.Errorf("read state of process %d: unknown format", pid)
 	}
-	s.start |= bootMark() << bootShift
+	mark, err := bootMark()
+	if err != nil {
+		return stat{}, err
+	}
+	s.start |= mark << bootShift
 	return s, nil
 }
 
@@ -123,14 +127,26 @@ func readStat(pid int) (stat, error) {
 // number that programs read from JSON without loss.
 const bootShift = 40
 
-// bootMark tells this boot from others: after a reboot the same pid may well have the same number of ticks.
-var bootMark = sync.OnceValue(func() uint64 {
-	id, err := BootID()
-	if err != nil {
-		return 0
+// boot is the mark of this boot, once it is known.
+var boot atomic.Pointer[uint64]
+
+// bootMark tells this boot from others: after a reboot the same pid may well have the same number of ticks. Where there is
+// no boot id to be had there is no mark; that it cannot be read just now is no such thing.
+func bootMark() (uint64, error) {
+	if known := boot.Load(); known != nil {
+		return *known, nil
 	}
-	return markOfBoot(id)
-})
+	id, err := BootID()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+		return 0, err
+	}
+	mark := uint64(0)
+	if err == nil {
+		mark = markOfBoot(id)
+	}
+	boot.Store(&mark)
+	return mark, nil
+}
 
 func markOfBoot(id string) uint64 {
 	h := fnv.New32a()

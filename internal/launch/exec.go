@@ -30,8 +30,10 @@ const (
 	exitCannotStart = 126
 )
 
-// Pauses between two tries of a launch for which the machine lacks something.
+// How long a launch waits for what the machine lacks: less than any kind's limit for its first record, so that it is
+// known why there is none. And the pauses between two tries of something that lacks it.
 const (
+	patience     = 5 * time.Second
 	firstPause   = 200 * time.Millisecond
 	longestPause = 10 * time.Second
 )
@@ -47,7 +49,13 @@ func (e startError) Unwrap() error { return e.error }
 // Run does what a spec file says (hidden verb `muster launch FILE`): it becomes the agent, or runs the job. What
 // went wrong is printed to stderr already; ExitStatus gives the exit status for it.
 func Run(ctx context.Context, specPath string, stdout io.Writer) error {
-	b, err := readPrivate(specPath)
+	var b []byte
+	soon, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err := untilThereIsRoom(soon, func() (err error) {
+		b, err = readPrivate(specPath)
+		return err
+	})
 	if err != nil {
 		complain(err)
 		return err
@@ -64,21 +72,26 @@ func Run(ctx context.Context, specPath string, stdout io.Writer) error {
 
 // Exec makes this process the agent of a spec file (see Run). It returns only if that
 // failed; the reason is then printed to stderr and, unless another launch holds the lock, appended to the status file
-// as an exited record. The exit status that goes with the error is ExitStatus.
+// as an exited record. The exit status that goes with the error is ExitStatus. For what the machine lacks it waits a
+// moment; where that does not help it ends without a record, as if it had never begun.
 func Exec(specPath string) error {
-	s, err := Read(specPath)
-	if err == nil {
-		err = s.launch(specPath)
+	l := launching{path: specPath}
+	defer func() { _ = l.lock.Close() }() // and until then it is not collected
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	err := untilThereIsRoom(ctx, l.try)
+	if l.spec != nil && !errors.Is(err, ErrLockHeld) && !scarce.Is(err) {
+		err = errors.Join(err, l.spec.record(event.Record{State: event.RecordExited, Note: err.Error()}))
 	}
 	complain(err)
 	return err
 }
 
-// ExitStatus is the exit status for an error of this package: LockHeld, what a shell says of a program that it
+// ExitStatus is the exit status for an error of this package: scarce.ExitStatus, what a shell says of a program that it
 // cannot start, or what the error's code says.
 func ExitStatus(err error) int {
-	if errors.Is(err, ErrLockHeld) {
-		return LockHeld
+	if errors.Is(err, ErrLockHeld) || scarce.Is(err) {
+		return scarce.ExitStatus
 	}
 	if e, ok := errors.AsType[startError](err); ok {
 		return e.status
@@ -94,29 +107,51 @@ func complain(err error) {
 	}
 }
 
-// launch becomes the agent, as soon as the machine has what that takes. How long it may wait for room is for the
-// supervisor to say, which waits for a first record.
-func (s Spec) launch(specPath string) error {
-	var lock *os.File
-	defer func() { _ = lock.Close() }() // and until then it is not collected
+// untilThereIsRoom does something again and again while it fails for what the machine lacks, until ctx ends.
+func untilThereIsRoom(ctx context.Context, try func() error) error {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		var err error
-		if lock == nil && s.Lock != "" {
-			lock, err = s.hold()
+		err := try()
+		if !scarce.Is(err) {
+			return err
 		}
-		if err == nil {
-			err = s.become(specPath)
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err
 		}
-		switch {
-		case errors.Is(err, ErrLockHeld):
-			// No record: the status file may be that of the one who runs.
-			return fault.Wrap(fault.Conflict, err, "%s is alive already, not started again", s.Task)
-		case !scarce.Is(err):
-			return errors.Join(err, s.record(event.Record{State: event.RecordExited, Note: err.Error()}))
-		}
-		complain(fault.Wrap(fault.Failed, err, "not started yet, tried again in %v", pause))
-		<-time.After(pause) // nothing tells that there is room again
 	}
+}
+
+// launching is what tries of one launch have in common.
+type launching struct {
+	path string
+	spec *Spec    // nil: not read yet
+	lock *os.File // nil: not taken yet
+}
+
+// try takes the lock and becomes the agent.
+func (l *launching) try() error {
+	if l.spec == nil {
+		s, err := Read(l.path)
+		if err != nil {
+			return err
+		}
+		l.spec = &s
+	}
+	if l.lock == nil && l.spec.Lock != "" {
+		lock, err := l.spec.hold()
+		if errors.Is(err, ErrLockHeld) {
+			// No record: the status file may be that of the one who runs.
+			return fault.Wrap(fault.Conflict, err, "%s is alive already, not started again", l.spec.Task)
+		}
+		if err != nil {
+			return err
+		}
+		l.lock = lock
+	}
+	return l.spec.become(l.path)
 }
 
 // hold takes the lock for as long as this process lives, and whatever it becomes.

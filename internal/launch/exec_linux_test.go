@@ -1,7 +1,6 @@
 package launch
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"muster/internal/event"
+	"muster/internal/scarce"
 )
 
 func TestWhatIsTooLongIsSaidPlainly(t *testing.T) {
@@ -56,10 +56,10 @@ func TestSecretsAreInNoCommandLine(t *testing.T) {
 	}
 }
 
-// TestALaunchWaitsForRoom: a full disk is nobody's fault, and when there is room, the agent starts in the same pane.
-func TestALaunchWaitsForRoom(t *testing.T) {
-	t.Parallel()
-	a := newAgent(t, `echo works; exec sleep 60`)
+// full is an agent whose status file lies on a disk of its own without room, which there is after room was called.
+func full(t *testing.T) (a *agent, room func()) {
+	t.Helper()
+	a = newAgent(t, `echo works; exec sleep 60`)
 	disk := filepath.Join(a.Dir, "disk")
 	if err := os.Mkdir(disk, 0o700); err != nil {
 		t.Fatal(err)
@@ -73,6 +73,17 @@ func TestALaunchWaitsForRoom(t *testing.T) {
 	if err := os.WriteFile(ballast, make([]byte, 128<<10), 0o600); !errors.Is(err, unix.ENOSPC) {
 		t.Fatalf("the disk does not get full: %v", err)
 	}
+	return a, func() {
+		if err := os.Remove(ballast); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestALaunchWaitsForRoom: a full disk is nobody's fault, and when there is room, the agent starts in the same pane.
+func TestALaunchWaitsForRoom(t *testing.T) {
+	t.Parallel()
+	a, room := full(t)
 	cmd := program("launch", a.write(t))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -80,24 +91,59 @@ func TestALaunchWaitsForRoom(t *testing.T) {
 	}
 	cmd.Stderr = cmd.Stdout
 	p := started(t, cmd)
-	said := bufio.NewScanner(out)
-	for _, want := range []string{"again in 200ms", "again in 400ms", "again in 800ms"} {
-		if said.Scan(); !strings.Contains(said.Text(), want) || !strings.Contains(said.Text(), "no space left") {
-			t.Errorf("it says %q", said.Text())
-		}
-	}
+	eventually(t, "it has tried", func() bool { _, err := os.Stat(a.StatusFile); return err == nil })
 	if got := a.status(t); got != "" {
 		t.Errorf("in its status file stands %q", got)
 	}
-	if err := os.Remove(ballast); err != nil {
-		t.Fatal(err)
-	}
-	for said.Scan() && said.Text() != "works" {
-		if !strings.Contains(said.Text(), "no space left") {
-			t.Errorf("it says %q", said.Text())
-		}
+	room()
+	if line := firstLine(t, out); line != "works" {
+		t.Errorf("it says %q", line)
 	}
 	if r := records(t, a); len(r) != 1 || r[0].State != event.RecordLaunched || r[0].PID != p.PID {
 		t.Errorf("records %+v", r)
 	}
+}
+
+// TestALaunchWithoutRoomNeverWas: it says why, and ends in a way that nobody takes for the agent's.
+func TestALaunchWithoutRoomNeverWas(t *testing.T) {
+	t.Parallel()
+	a, room := full(t)
+	code, said := finish(t, program("launch", a.write(t)))
+	if code != scarce.ExitStatus || !strings.Contains(said, "no space left on device") || strings.Count(said, "\n") != 1 {
+		t.Errorf("exit %d, said %q", code, said)
+	}
+	room()
+	if got := a.status(t); got != "" {
+		t.Errorf("in its status file stands %q", got)
+	}
+}
+
+// TestAResultWaitsForRoom: what was found out is not lost because the work has filled the disk, and as the words of the work
+// are lost, it says that.
+func TestAResultWaitsForRoom(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, Step{Name: "one", Run: `head -c 200000 /dev/zero > "$0.big"; touch filled; exit 1`})
+	if err := os.Mkdir(j.Out, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", j.Out, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skipf("no disk of its own: %v", err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(j.Out, unix.MNT_DETACH) })
+	j.Steps[0].Run = strings.Replace(j.Steps[0].Run, "$0", j.Out+"/x", 1)
+	cmd := program("launch", j.write(t))
+	p := started(t, cmd)
+	eventually(t, "the disk is full", func() bool { return exists(filepath.Join(j.Dir, "filled")) })
+	if err := os.Remove(j.Out + "/x.big"); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if r := j.result(t); !r.Scarce || !strings.Contains(r.Error, "no space left on device") {
+		t.Errorf("process %d left the result %+v", p.PID, r)
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/scarce"
 	"muster/internal/status"
 )
 
@@ -182,7 +183,7 @@ func TestTheAgentsLifeHoldsTheLock(t *testing.T) {
 		b.Gen, b.path = gen, filepath.Join(a.Dir, "second.json")
 		b.Argv = []string{"sh", "-c", `echo second > "$OUT"`}
 		code, said := finish(t, program("launch", b.write(t)))
-		if code != LockHeld || !strings.Contains(said, "alive already") {
+		if code != scarce.ExitStatus || !strings.Contains(said, "alive already") {
 			t.Errorf("second launch: exit %d, said %q", code, said)
 		}
 	}

@@ -77,6 +77,8 @@ type JobResult struct {
 	Ended   time.Time    `json:"ended"`
 	// Error says why not all steps could be run; then nothing is known of the work.
 	Error string `json:"error,omitempty"`
+	// Scarce says that it was for something that the machine lacked.
+	Scarce bool `json:"scarce,omitempty"`
 }
 
 // resultFile is the result's name in Out; a step's own file ends in .step.json and cannot be it.

@@ -17,9 +17,6 @@ import (
 	"muster/internal/host"
 )
 
-// LockHeld is the exit status of a launch that found its lock held by a living process (EX_TEMPFAIL).
-const LockHeld = 75
-
 // ErrLockHeld says that what was to be started runs already.
 var ErrLockHeld = errors.New("lock is held by a living process")
 

@@ -52,10 +52,13 @@ func RunJob(ctx context.Context, specPath string, stdout io.Writer) error {
 		return ctx.Err() // what ran is not the whole
 	}
 	if err != nil {
-		res.Error = err.Error()
+		res.Error, res.Scarce = err.Error(), scarce.Is(err)
 		r.say("%v", err)
 	}
-	if err := writeJSON(filepath.Join(j.Out, resultFile), res, "job result"); err != nil {
+	// What was found out must not be lost because the work itself has filled the disk.
+	if err := untilThereIsRoom(ctx, func() error {
+		return writeJSON(filepath.Join(j.Out, resultFile), res, "job result")
+	}); err != nil {
 		return err
 	}
 	return errors.Join(err, j.wake())

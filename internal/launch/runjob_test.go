@@ -18,6 +18,7 @@ import (
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/host"
+	"muster/internal/scarce"
 )
 
 // job is a job in directories of its own.
@@ -280,7 +281,7 @@ func TestKilledJobHasNoResultAndRunsAgain(t *testing.T) {
 	orphan := identify(t, read(t, pids))
 
 	code, said := finish(t, program("launch", j.path))
-	if code != LockHeld || !strings.Contains(said, "round 1") {
+	if code != scarce.ExitStatus || !strings.Contains(said, "round 1") {
 		t.Errorf("second runner beside the first: exit %d, said %q", code, said)
 	}
 	if err := p.Signal(syscall.SIGKILL); err != nil {

@@ -14,6 +14,16 @@ func scarcities() []syscall.Errno {
 	}
 }
 
+// ExitStatus is how a program of ours ends for which the machine lacked something, or that found what it was to start
+// running: EX_TEMPFAIL of sysexits.h.
+const ExitStatus = 75
+
+// Lack is a shortage that is known in another program's words alone.
+type Lack string
+
+// Error implements error.
+func (l Lack) Error() string { return string(l) }
+
 // Is tells whether something failed because the machine lacks something that may be there again later: no fault of
 // the task that it was done for.
 func Is(err error) bool {
@@ -22,7 +32,8 @@ func Is(err error) bool {
 			return true
 		}
 	}
-	return false
+	_, said := errors.AsType[Lack](err)
+	return said
 }
 
 // In finds the first of those errors that the words of other programs tell of; nil if there is none. Words are no

@@ -16,6 +16,7 @@ func TestWhatTheMachineLacksIsNobodysFault(t *testing.T) {
 	for _, err := range []error{
 		&fs.PathError{Op: "write", Path: "/x", Err: syscall.ENOSPC},
 		fmt.Errorf("start: %w", syscall.EMFILE),
+		fmt.Errorf("a check: %w", scarce.Lack("fork: resource temporarily unavailable")),
 		fault.Wrap(fault.Failed, syscall.EROFS, "write /x").WithHint("See."),
 	} {
 		if !scarce.Is(err) {

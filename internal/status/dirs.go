@@ -131,14 +131,12 @@ func (w *Watcher) placeStale() {
 func (w *Watcher) place(d *dir) {
 	real, ready := nearest(d.path)
 	for range 64 {
-		added := w.settle(d, real, ready)
+		w.settle(d, real, ready)
 		err := w.addWatch(w.fs, real)
+		w.doubtWithin(real)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			w.fail(d, err)
 			return
-		}
-		if added {
-			w.doubtWithin(real)
 		}
 		again, readyAgain := nearest(d.path)
 		if err == nil && again == real && readyAgain == ready {
@@ -149,14 +147,14 @@ func (w *Watcher) place(d *dir) {
 	}
 }
 
-// settle notes where a directory is about to be watched, and tells whether nobody watched that so far. It comes
-// before the watch itself, so that an event that ends the watch at once finds whom it concerns.
-func (w *Watcher) settle(d *dir, real string, ready bool) (added bool) {
+// settle notes where a directory is about to be watched. It comes before the watch itself, so that an event that ends the
+// watch at once finds whom it concerns.
+func (w *Watcher) settle(d *dir, real string, ready bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.dirs[d.path] != d {
 		w.unused = append(w.unused, real)
-		return false
+		return
 	}
 	for _, f := range d.files {
 		w.unindex(f)
@@ -165,7 +163,6 @@ func (w *Watcher) settle(d *dir, real string, ready bool) (added bool) {
 		if d.watched != "" {
 			w.leave(d)
 		}
-		added = len(w.byWatch[real]) == 0
 		w.byWatch[real] = append(w.byWatch[real], d)
 	}
 	d.watched, d.ready = real, ready
@@ -175,7 +172,6 @@ func (w *Watcher) settle(d *dir, real string, ready bool) (added bool) {
 			w.index[name] = append(w.index[name], f)
 		}
 	}
-	return added
 }
 
 // placed notes that a directory is watched, and has its files read: they may have changed unseen.
@@ -188,9 +184,10 @@ func (w *Watcher) placed(d *dir) {
 	}
 }
 
-// doubtWithin has the watches of the directories right below one looked at again. Where both are watched,
-// fsnotify tells of the end of the lower one by the events of the upper one only (handleEvent in its
-// backend_inotify.go), and when the upper watch came or went just then, by none.
+// doubtWithin has the watches of the directories right below one looked at again, after that one's watch was set, set anew
+// or taken away. Where both are watched, fsnotify tells of the end of the lower one by the events of the upper one only
+// (handleEvent in its backend_inotify.go), and when the upper watch came or went just then, by none; and a
+// lower one that was moved away with the upper one is not told of at all.
 func (w *Watcher) doubtWithin(path string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -252,6 +252,29 @@ func TestADirectoryThatWasRemovedIsFoundAgain(t *testing.T) {
 	}
 }
 
+// Nothing tells of a directory that is moved away with the one above it.
+func TestADirectoryIsFoundWhereTheOneAboveItIsReplaced(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	above := r.path("u")
+	below := filepath.Join(above, "l")
+	if err := os.MkdirAll(below, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r.Add(Source{Task: "t1", Gen: 1, Name: "a", Path: filepath.Join(above, "f"), Parse: linesParser})
+	r.Add(Source{Task: "t2", Gen: 1, Name: "b", Path: filepath.Join(below, "f"), Parse: linesParser})
+	for i := range 10 {
+		for _, dir := range []string{above, below} {
+			note := fmt.Sprintf("round %d in %s", i, filepath.Base(dir))
+			write(t, filepath.Join(dir, "f"), note+"\n")
+			r.until(note, hasNote(note))
+		}
+		if err := errors.Join(os.Rename(above, r.path(fmt.Sprint("away", i))), os.MkdirAll(below, 0o700)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // The directory goes and comes back between the moment it is watched and the moment that is noted: the event of
 // its end must not be lost.
 func TestADirectoryThatIsReplacedWhileItIsBeingWatchedIsFoundAgain(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"muster/internal/event"
 	"muster/internal/fleet"
 	"muster/internal/life"
+	"muster/internal/scarce"
 )
 
 // with runs fn while the world stands still, unless the process is gone; false then.
@@ -38,6 +39,10 @@ func (p *proc) lives(d time.Duration) bool {
 func (w *World) agent(p *proc, o fleet.Order) {
 	command := o.Task.Spec.Traits.ExitIsTurn
 	if !p.lives(w.Luck.Span("the agent's start", p.who, 2*time.Second)) {
+		return
+	}
+	if w.Luck.Fault("a launch lacks something", p.who, 10) {
+		w.with(p, func() { w.kill(p, scarce.ExitStatus, 0) })
 		return
 	}
 	mute := !command && w.Luck.Fault("the agent starts and is mute", p.who, 20)

@@ -6,6 +6,7 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/life"
+	"muster/internal/scarce"
 )
 
 // Move is one way to go through the table of life: a rule, and the state that it was followed in.
@@ -63,6 +64,10 @@ func (w *World) judgeEvent(e event.Event) {
 	switch p := e.Data.(type) {
 	case event.TaskMoved:
 		j.moves[Move{p.Rule, p.From}]++
+	case event.AgentExited:
+		if p.Known && p.Exit == scarce.ExitStatus && p.Cause == event.CauseOwn {
+			w.breach("%s: its agent is blamed for what the machine lacked", e.Task)
+		}
 	case event.MessageMoved:
 		if p.To == event.MessageAcked && w.work(e.Task).heard[p.Message] == 0 {
 			w.breach("%s: message %s is said to have arrived, and it has not (%s)", e.Task, p.Message, p.Evidence)
