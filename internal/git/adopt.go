@@ -1,0 +1,78 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"muster/internal/fault"
+)
+
+// Adopt makes a directory that is this task's, but that the repository has forgotten, a worktree again, so that its
+// work can be kept: a backup was put back, and its worktree had been removed since. Where a person has its branch checked
+// out elsewhere, it gets none. What is a worktree already, or not there, stays as it is; a directory that is not
+// this task's is a fault.Conflict. Of the spec Path, Task and Owner count.
+func (r *Repo) Adopt(ctx context.Context, spec WorktreeSpec) error {
+	if err := r.contained(spec.Path); err != nil {
+		return err
+	}
+	return r.locked(ctx, func(lock *os.File) error {
+		admin, err := r.registration(spec.Path)
+		if err != nil || admin != "" {
+			return err
+		}
+		if empty, err := emptyDir(spec.Path); err != nil || empty {
+			return err
+		}
+		p := preparing{r: r, lock: lock, spec: spec}
+		if p.known, err = r.remembered(spec.Path); err != nil {
+			return err
+		}
+		return p.adopt(ctx, true)
+	})
+}
+
+// adopt registers a directory that is this task's but that the repository has forgotten (git worktree prune while its
+// disk was away): its files stay as they are and become changes against the branch.
+func (p *preparing) adopt(ctx context.Context, orDetached bool) error {
+	st, err := os.Lstat(filepath.Join(p.spec.Path, ".git"))
+	if !p.mine() || err == nil && !st.Mode().IsRegular() {
+		return p.taken()
+	}
+	beside := p.spec.Path + ".adopting"
+	if err := removeTree(beside); err != nil {
+		return fault.Wrap(fault.Failed, err, "adopt %s", p.spec.Path)
+	}
+	if admin, err := p.r.registration(beside); err != nil || admin != "" && removeTree(admin) != nil {
+		return errors.Join(err, fault.New(fault.Failed, "cannot remove %s", admin))
+	}
+	args := []string{"--no-checkout", beside, p.known.Branch}
+	if _, err := p.r.Resolve(ctx, "refs/heads/"+p.known.Branch); err != nil {
+		args = append(newBranch(p.known.Branch), "--no-checkout", beside, p.known.Base)
+	}
+	err = p.add(ctx, args...)
+	if orDetached && said(err, "already checked out", "already used by worktree") {
+		err = p.add(ctx, "--no-checkout", "--detach", beside, "refs/heads/"+p.known.Branch)
+	}
+	if err != nil {
+		return err
+	}
+	admin, err := p.r.registration(beside)
+	if err != nil || admin == "" {
+		return errors.Join(err, fault.New(fault.Failed, "git did not register %s", beside))
+	}
+	at := &place{gitDir: admin, workTree: realPath(p.spec.Path)}
+	if _, err := p.r.git(ctx, call{in: at, args: []string{"read-tree", "HEAD"}, lock: p.lock}); err != nil {
+		return fault.Wrap(fault.Failed, err, "adopt %s", p.spec.Path)
+	}
+	dotGit := filepath.Join(at.workTree, ".git")
+	// In this order: when it is registered it is adopted, and nothing is done again.
+	if err := writeFile(dotGit, "gitdir: "+admin+"\n"); err != nil {
+		return err
+	}
+	if err := removeTree(beside); err != nil {
+		return fault.Wrap(fault.Failed, err, "adopt %s", p.spec.Path)
+	}
+	return writeFile(filepath.Join(admin, "gitdir"), dotGit+"\n")
+}
