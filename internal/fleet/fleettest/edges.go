@@ -173,9 +173,17 @@ func (w *World) runJob(p *proc, j *jobState) {
 			w.kill(p, 0, 9)
 			return
 		}
+		if l.Fault("a job cannot be run", p.who, 10) {
+			j.state.Finished, j.state.Error = true, "fork: resource temporarily unavailable"
+			j.state.Scarce = l.Fault("it is for what the machine lacks", p.who, 500)
+			w.kill(p, 0, 0)
+			return
+		}
 		r := event.CheckResult{Name: "test", Run: "test"}
 		if l.Fault("the checks are red", p.who, 350) {
 			r.Exit, r.Excerpt = 1, fmt.Sprintf("tree %d is red", j.tree)
+		} else if j.setup {
+			w.work(p.task).ready = true
 		} else {
 			w.work(p.task).green[j.tree] = true
 		}

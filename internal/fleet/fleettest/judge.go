@@ -64,6 +64,10 @@ func (w *World) judgeEvent(e event.Event) {
 	switch p := e.Data.(type) {
 	case event.TaskMoved:
 		j.moves[Move{p.Rule, p.From}]++
+	case event.AgentLaunched:
+		if j.tasks[e.Task].Spec.Setup != "" && !w.work(e.Task).ready {
+			w.breach("%s: its agent works where nothing was set up", e.Task)
+		}
 	case event.AgentExited:
 		if p.Known && p.Exit == scarce.ExitStatus && p.Cause == event.CauseOwn {
 			w.breach("%s: its agent is blamed for what the machine lacked", e.Task)

@@ -89,7 +89,7 @@ type jobEdges struct{ *edges }
 func (e jobEdges) job(j fleet.Job) *jobState {
 	key := string(j.Task.ID) + "/" + j.Name
 	if e.w.jobs[key] == nil {
-		e.w.jobs[key] = &jobState{}
+		e.w.jobs[key] = &jobState{setup: j.Name == "setup"}
 	}
 	return e.w.jobs[key]
 }
@@ -122,7 +122,7 @@ func (e jobEdges) Unready(ctx context.Context, j fleet.Job) error {
 	return e.act(ctx, "taking a count back", j.Task.Spec.Name, func() error {
 		st := e.job(j)
 		st.state.Starts--
-		st.state.Finished, st.state.Results = false, nil
+		st.state = fleet.JobState{Starts: st.state.Starts}
 		return nil
 	})
 }

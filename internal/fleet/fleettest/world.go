@@ -68,6 +68,7 @@ type work struct {
 	heard     map[event.MessageID]int
 	answers   map[string]bool
 	posted    map[string]bool // by generation and message
+	ready     bool            // its setup has passed
 }
 
 type pane struct {
@@ -80,6 +81,7 @@ type jobState struct {
 	state   fleet.JobState
 	running *proc
 	tree    int
+	setup   bool
 }
 
 // ErrDead is what a killed supervisor sees of the world.
