@@ -1,0 +1,64 @@
+package fleet
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"muster/internal/event"
+)
+
+// roomy is a machine that knows of no lack, and notes what is watched.
+type roomy struct {
+	Machine
+	watched []any
+}
+
+func (m *roomy) Gate() string                      { return "" }
+func (m *roomy) Watch(_ event.ProcessRef, tok any) { m.watched = append(m.watched, tok) }
+
+// A check that was put off is tried again: while it runs, the gate stays closed and its age is known, so that it fails for
+// good when it was put off for too long.
+func TestWhatIsPutOffKeepsItsAgeWhileItRuns(t *testing.T) {
+	t.Parallel()
+	m, now := &roomy{}, time.Hour
+	s := New(Config{Machine: m, Mono: func() time.Duration { return now }})
+	lacks := func(j job) result { return result{job: j, failure: again(errors.New("no room")), scarce: true} }
+	take := func() job {
+		t.Helper()
+		q := s.jobs.queues["t1"]
+		if len(q) != 1 {
+			t.Fatalf("%d jobs stand in line", len(q))
+		}
+		delete(s.jobs.queues, "t1")
+		return q[0]
+	}
+
+	s.takeResult(lacks(job{task: "t1", action: event.Action{ID: "a1", Kind: event.ActCheck}}))
+	for range 3 {
+		now = s.scarce.until
+		s.takeUp(now)
+		j := take()
+		s.takeResult(result{job: j, wait: event.ProcessRef{PID: 7}})
+		now += time.Hour
+		if s.gate(now) == "" {
+			t.Error("the gate is open while nobody knows whether there is room")
+		}
+		s.takeDeath(Death{Token: m.watched[len(m.watched)-1]})
+		if j = take(); j.late != time.Hour {
+			t.Fatalf("it is put off since %v, and was at 1h", j.late)
+		}
+		s.takeResult(lacks(j))
+	}
+	if len(s.pending) != 0 || len(s.scarce.jobs) != 1 || s.scarce.tries != 0 {
+		t.Fatalf("%d outcomes, %+v", len(s.pending), s.scarce)
+	}
+
+	now = time.Hour + longestLack
+	s.takeUp(now)
+	j := take()
+	now++
+	if s.takeResult(lacks(j)); len(s.pending) != 1 || s.gate(now+longestPause) != "" {
+		t.Errorf("%d outcomes after %v, %+v", len(s.pending), longestLack, s.scarce)
+	}
+}
