@@ -94,6 +94,9 @@ write index.md <<manual.md\n
 done`},
 }
 
+// longest is the task whose agent works longest without a break: the one to look at, and to kill the supervisor under.
+const longest event.TaskID = "t4"
+
 func demo(ctx context.Context, env Env, keep bool) (err error) {
 	// A closed terminal, or a reader who has seen enough (| head), must not leave a fleet behind.
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGPIPE)
@@ -165,7 +168,8 @@ func (d *demonstration) run(ctx context.Context) error {
 	// Who leaves while the tmux server is starting leaves when it has started: half a start could not be found again.
 	start, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*startLimit)
 	defer cancel()
-	for _, o := range orders { // one by one, as a person would
+	session := ""
+	for i, o := range orders { // one by one, as a person would
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -176,10 +180,12 @@ func (d *demonstration) run(ctx context.Context) error {
 		if _, err := request(start, d.env, control.Dispatch{Tasks: []control.NewTask{nt}}); err != nil {
 			return err
 		}
+		if id := event.NewTaskID(i + 1); id == longest {
+			session = home.Slugged(id, nt.Spec.Slug)
+		}
 	}
-	longest := home.Slugged("t4", "start-a-changelog")
 	d.say("Look on from another terminal, while it works (and leave with the keys that its status line names):\n  %s\n",
-		printable(f.server().AttachArgv(longest, true)))
+		printable(f.server().AttachArgv(session, true)))
 	return withControl(ctx, d.env, func(c *control.Control) error {
 		if err := d.follow(ctx, c); err != nil {
 			return err
@@ -198,7 +204,7 @@ func (d *demonstration) follow(ctx context.Context, c *control.Control) error {
 		d.narrate(e)
 		if m, ok := e.Data.(event.TaskMoved); ok {
 			resting[e.Task] = m.To.Final() || m.To == event.Parked
-			if m.To == event.Working && e.Task == "t4" {
+			if m.To == event.Working && e.Task == longest {
 				if err := d.killSupervisor(ctx, c); err != nil {
 					return err
 				}
