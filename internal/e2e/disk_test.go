@@ -63,14 +63,7 @@ func TestACheckThatFindsNoRoomIsNobodysFault(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFleet(t)
-			if err := mountSmall(f.home, diskSize); err != nil {
-				t.Skipf("no disk of its own: %v", err)
-			}
-			f.undo = append(f.undo, func() {
-				if err := unmount(f.home); err != nil {
-					t.Error(err)
-				}
-			})
+			f.ownDisk(f.home, diskSize)
 			f.write(f.home+"/config.toml", "[fleet]\nmin_free_disk = \"32MiB\"\nmin_free_memory = 1\n")
 			ran := f.root + "/ran"
 			id := f.dispatch("write a.txt <<x\nmark here\nonce await-file go-on\ndone", "--check", "build=echo x >> "+ran+"; "+check)
@@ -121,14 +114,7 @@ func TestTheRepositorysDiskIsFull(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFleet(t)
-			if err := mountSmall(f.repo, 16<<20); err != nil {
-				t.Skipf("no disk of its own: %v", err)
-			}
-			f.undo = append(f.undo, func() {
-				if err := unmount(f.repo); err != nil {
-					t.Error(err)
-				}
-			})
+			f.ownDisk(f.repo, 16<<20)
 			f.initRepo()
 			judging, judged := f.root+"/judging", f.root+"/judged"
 			id := f.dispatch("write a.txt <<x\nmark here\nonce await-file go-on\ndone",
@@ -162,6 +148,23 @@ func TestTheRepositorysDiskIsFull(t *testing.T) {
 	}
 }
 
+// ownDisk puts an empty disk of that many bytes over a directory. Where that is not allowed the test is skipped.
+func (f *Fleet) ownDisk(dir string, bytes int) {
+	f.t.Helper()
+	if err := mountSmall(dir, bytes); err != nil {
+		f.t.Skipf("no disk of its own: %v", err)
+	}
+	f.unmountAtEnd(dir)
+}
+
+func (f *Fleet) unmountAtEnd(dir string) {
+	f.undo = append(f.undo, func() {
+		if err := unmount(dir); err != nil {
+			f.t.Error(err)
+		}
+	})
+}
+
 // smallDisk puts the state directory onto a disk of its own; full fills it and dispatches, room makes room again.
 // Where that is not allowed, full dispatches under a limit of the size of files, which is as far as a test can go.
 func (f *Fleet) smallDisk() (full func() ran, room func()) {
@@ -183,11 +186,7 @@ func (f *Fleet) smallDisk() (full func() ran, room func()) {
 			return ran{out: out.String(), err: errs.String(), exit: limited.ProcessState.ExitCode()}
 		}, func() {}
 	}
-	f.undo = append(f.undo, func() {
-		if err := unmount(f.home); err != nil {
-			f.t.Error(err)
-		}
-	})
+	f.unmountAtEnd(f.home)
 	f.write(f.home+"/config.toml", string(config))
 	ballast := f.home + "/test-ballast"
 	return func() ran {

@@ -56,18 +56,24 @@ func TestSecretsAreInNoCommandLine(t *testing.T) {
 	}
 }
 
+// smallDisk makes a directory that is a disk of its own, of 64 KiB. Where that is not allowed the test is skipped.
+func smallDisk(t *testing.T, dir string) string {
+	t.Helper()
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skipf("no disk of its own: %v", err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	return dir
+}
+
 // full is an agent whose status file lies on a disk of its own without room, which there is after room was called.
 func full(t *testing.T) (a *agent, room func()) {
 	t.Helper()
 	a = newAgent(t, `echo works; exec sleep 60`)
-	disk := filepath.Join(a.Dir, "disk")
-	if err := os.Mkdir(disk, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=64k"); err != nil {
-		t.Skipf("no disk of its own: %v", err)
-	}
-	t.Cleanup(func() { _ = unix.Unmount(disk, unix.MNT_DETACH) })
+	disk := smallDisk(t, filepath.Join(a.Dir, "disk"))
 	a.StatusFile = filepath.Join(disk, "t3.2.jsonl")
 	ballast := filepath.Join(disk, "ballast")
 	if err := os.WriteFile(ballast, make([]byte, 128<<10), 0o600); !errors.Is(err, unix.ENOSPC) {
@@ -123,13 +129,7 @@ func TestALaunchWithoutRoomNeverWas(t *testing.T) {
 func TestAResultWaitsForRoom(t *testing.T) {
 	t.Parallel()
 	j := newJob(t, Step{Name: "one", Run: `head -c 200000 /dev/zero > "$0.big"; touch filled; exit 1`})
-	if err := os.Mkdir(j.Out, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Mount("tmpfs", j.Out, "tmpfs", 0, "size=64k"); err != nil {
-		t.Skipf("no disk of its own: %v", err)
-	}
-	t.Cleanup(func() { _ = unix.Unmount(j.Out, unix.MNT_DETACH) })
+	smallDisk(t, j.Out)
 	j.Steps[0].Run = strings.Replace(j.Steps[0].Run, "$0", j.Out+"/x", 1)
 	cmd := program("launch", j.write(t))
 	p := started(t, cmd)
