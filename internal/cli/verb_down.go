@@ -131,18 +131,12 @@ func (f fleetEnv) awaitUnlocked(ctx context.Context) error {
 	if err := awaitFree(ctx, f.home.Lock()); err != nil {
 		return err
 	}
-	err := f.awaitKeeper(ctx)
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return nil // then it goes by itself
-	}
-	return err
-}
-
-// awaitKeeper waits, as long as that may take, until the keeper is gone.
-func (f fleetEnv) awaitKeeper(ctx context.Context) error {
 	limit, cancel := context.WithTimeout(ctx, keeperEnd)
 	defer cancel()
-	return awaitFree(limit, f.home.KeeperLock())
+	if err := awaitFree(limit, f.home.KeeperLock()); err != nil && limit.Err() == nil {
+		return err
+	}
+	return ctx.Err()
 }
 
 // awaitFree waits until nobody holds a lock.
@@ -172,7 +166,9 @@ func (f fleetEnv) endServer(ctx context.Context, mode event.DownMode) error {
 	}
 	// The keeper outlives its server for a moment, to see whether the fleet was told to be down. Who removes the state
 	// directory behind us must not take that mark away from under it.
-	if err := f.awaitKeeper(ctx); err != nil {
+	limit, cancel := context.WithTimeout(ctx, keeperEnd)
+	defer cancel()
+	if err := awaitFree(limit, f.home.KeeperLock()); err != nil {
 		return fault.Wrap(fault.Timeout, err, "the keeper has not ended yet").WithHint("Say `muster down --kill` once more.")
 	}
 	return nil
