@@ -10,8 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/google/renameio/v2"
+
 	"muster/internal/fault"
-	"muster/internal/replace"
 )
 
 // git keeps one directory per linked worktree (gitrepository-layout(5)): its HEAD, its index, the file gitdir that
@@ -136,7 +137,15 @@ func (r *Repo) forget(branch string) {
 
 // writeFile replaces a small file at once and durably.
 func writeFile(name, content string) error {
-	if err := replace.File(name, []byte(content), 0o600); err != nil {
+	f, err := renameio.NewPendingFile(name, renameio.WithPermissions(0o600), renameio.WithTempDir(filepath.Dir(name)))
+	if err != nil {
+		return fault.Wrap(fault.Failed, err, "write %s", name)
+	}
+	defer f.Cleanup() //nolint:errcheck // nothing left after success
+	if _, err := f.WriteString(content); err != nil {
+		return fault.Wrap(fault.Failed, err, "write %s", name)
+	}
+	if err := f.CloseAtomicallyReplace(); err != nil {
 		return fault.Wrap(fault.Failed, err, "write %s", name)
 	}
 	return nil
