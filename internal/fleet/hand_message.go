@@ -35,18 +35,27 @@ func (s *Supervisor) deliver(ctx context.Context, t life.Task, a event.Action, a
 	if !again || planted("double a message") {
 		return s.paste(ctx, t, m)
 	}
-	r := s.look(ctx, t, a) // never send blindly
+	r := result{}
+	typed, _, err := s.typed(ctx, t, a.Message)
+	switch {
+	case err != nil:
+		r = done(err)
+	case !typed:
+		return s.paste(ctx, t, m)
+	default:
+		r = s.look(ctx, t, a) // never send blindly
+	}
 	if r.failure != nil && r.failure.Kind == life.FailAgain {
 		return result{} // a look that failed says nothing: it counts as sent, and is looked for again
 	}
 	return r
 }
 
-// untyped tells whether it is certain that a message was never typed into the agent's pane. The intent to do it does not
-// tell, and what was not typed can be, without fear of doing it twice.
-func (s *Supervisor) untyped(ctx context.Context, t life.Task, id event.MessageID) (bool, error) {
+// typed tells whether a message was typed into the agent's pane before, and whether there is one to tell. Its intent alone
+// does not tell, and what was not typed can be, without fear of doing it twice.
+func (s *Supervisor) typed(ctx context.Context, t life.Task, id event.MessageID) (typed, known bool, err error) {
 	pane, ok, err := s.pane(ctx, t.ID, t.Gen)
-	return ok && !strings.HasPrefix(pane.Pasted, id.Tag()), err
+	return ok && strings.HasPrefix(pane.Pasted, id.Tag()), ok, err
 }
 
 // closeMenu presses the interrupt key once before an agent is woken after a usage limit: such an agent may sit in
@@ -105,25 +114,20 @@ func (s *Supervisor) look(ctx context.Context, t life.Task, a event.Action) resu
 		return done(nil, event.MessageMoved{Message: a.Message, To: event.MessageAcked, Evidence: "found in the conversation"})
 	case trace == TraceWaiting:
 		return result{}
-	case t.Spec.Traits.Door != event.DoorPaste:
-		return failed(life.FailUnknown, noSign)
-	}
-	if !slices.Contains(t.Agent.Carries, a.Message) { // else it came with the first prompt
-		never, err := s.untyped(ctx, t, a.Message)
+	case t.Spec.Traits.Door == event.DoorPaste && !slices.Contains(t.Agent.Carries, a.Message):
+		typed, known, err := s.typed(ctx, t, a.Message)
 		switch {
 		case err != nil:
 			return done(err)
-		case never:
+		case known && !typed:
 			return done(nil, event.MessageMoved{Message: a.Message, To: event.MessageWaiting, Evidence: "it was never typed"})
 		}
 	}
-	if s.firstLook(t, a.Message) {
+	if t.Spec.Traits.Door == event.DoorPaste && s.firstLook(t, a.Message) {
 		return s.enterAgain(ctx, t)
 	}
-	return failed(life.FailUnknown, noSign)
+	return failed(life.FailUnknown, "no sign of it in the conversation")
 }
-
-const noSign = "no sign of it in the conversation"
 
 func (s *Supervisor) enterAgain(ctx context.Context, t life.Task) result {
 	pane, ok, err := s.pane(ctx, t.ID, t.Gen)

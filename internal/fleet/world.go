@@ -189,7 +189,7 @@ type Jobs interface {
 	State(ctx context.Context, j Job) (JobState, error)
 	// Ready writes the job's spec, counts the start and returns the spec's path.
 	Ready(ctx context.Context, j Job) (spec string, err error)
-	// Unready forgets the last start and its result: the job is to be run again.
+	// Unready forgets the last start and its result: the machine lacked something.
 	Unready(ctx context.Context, j Job) error
 	// Note keeps a small value beside the job, and Noted gives it back: what was found out before it began.
 	Note(ctx context.Context, j Job, value any) error
