@@ -15,11 +15,12 @@ import (
 	"muster/internal/agent"
 	"muster/internal/config"
 	"muster/internal/control"
+	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/git"
 	"muster/internal/home"
-	"muster/internal/launch"
+	"muster/internal/lock"
 )
 
 // parseSpan reads a duration as configuration files have them.
@@ -269,10 +270,10 @@ func (c *checkout) resolve(ctx context.Context, base string) (string, error) {
 // launchEnv is the environment that the agent would get, or what is missing in it.
 func (d dispatcher) launchEnv(spec event.Spec) ([]string, error) {
 	from := d.fleet.saved
-	if held, err := launch.Held(d.fleet.home.Lock()); err == nil && !held {
+	if held, err := lock.Held(d.fleet.home.Lock()); err == nil && !held {
 		from = d.env.Environ // `up` will take this one
 	}
-	env, missing := launch.Environ(from, spec.EnvFrom)
+	env, missing := environ.ForLaunch(from, spec.EnvFrom)
 	if len(missing) > 0 {
 		return nil, fault.New(fault.Conflict, "agent %s needs %s, and the fleet's environment does not have it", spec.Agent, strings.Join(missing, ", ")).
 			WithHint("Set it, then run `muster up`, which takes the environment anew.")

@@ -15,6 +15,7 @@ import (
 	"muster/internal/fault"
 	"muster/internal/home"
 	"muster/internal/launch"
+	"muster/internal/lock"
 )
 
 // Main runs one call of muster and returns its exit status. What agents start at every tool call goes first,
@@ -101,7 +102,7 @@ func wakeKeeper(env Env) {
 	if !filepath.IsAbs(string(h)) {
 		return
 	}
-	if held, err := launch.Held(h.Lock()); err != nil || held {
+	if held, err := lock.Held(h.Lock()); err != nil || held {
 		return
 	}
 	if _, err := os.Stat(h.Down()); err == nil {

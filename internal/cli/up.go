@@ -10,10 +10,12 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/host"
 	"muster/internal/launch"
+	"muster/internal/lock"
 	"muster/internal/store"
 	"muster/internal/tmux"
 )
@@ -28,7 +30,7 @@ type started struct {
 // up makes sure that the fleet is looked after: environment and program in place, tmux server, keeper,
 // supervisor. Any number of them at once start one.
 func (f fleetEnv) up(ctx context.Context) (started, error) {
-	env, _ := launch.Environ(f.env.Environ, nil)
+	env, _ := environ.ForLaunch(f.env.Environ, nil)
 	if _, err := tmux.Preflight(ctx, env); err != nil {
 		return started{}, err
 	}
@@ -45,7 +47,7 @@ func (f fleetEnv) up(ctx context.Context) (started, error) {
 		return started{}, err
 	}
 	defer func() { _ = db.Close() }()
-	if err := launch.SaveEnv(f.home.Env(), f.env.Environ); err != nil {
+	if err := environ.Save(f.home.Env(), f.env.Environ); err != nil {
 		return started{}, err
 	}
 	f.saved = f.env.Environ
@@ -134,7 +136,7 @@ func (f fleetEnv) beUp(ctx context.Context, db *store.Store) error {
 
 // supervised tells whether a supervisor lives: the kernel knows by its lock.
 func (f fleetEnv) supervised(ctx context.Context, db *store.Store) (bool, int) {
-	held, err := launch.Held(f.home.Lock())
+	held, err := lock.Held(f.home.Lock())
 	if err != nil || !held {
 		return false, 0
 	}
@@ -176,10 +178,10 @@ func (f fleetEnv) canBeUp(ctx context.Context) error {
 	if _, err := os.Stat(f.home.Down()); err == nil {
 		return nil
 	}
-	if held, err := launch.Held(f.home.Lock()); err == nil && held {
+	if held, err := lock.Held(f.home.Lock()); err == nil && held {
 		return nil
 	}
-	env, _ := launch.Environ(f.env.Environ, nil)
+	env, _ := environ.ForLaunch(f.env.Environ, nil)
 	_, err := tmux.Preflight(ctx, env)
 	return err
 }
@@ -190,7 +192,7 @@ func (f fleetEnv) ensureUp(ctx context.Context) error {
 		_, err := fmt.Fprintln(f.env.Stderr, "The fleet is down: this is kept until `muster up`.")
 		return err
 	}
-	held, err := launch.Held(f.home.Lock())
+	held, err := lock.Held(f.home.Lock())
 	if err == nil && held {
 		return nil
 	}

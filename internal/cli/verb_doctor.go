@@ -11,11 +11,11 @@ import (
 
 	"muster/internal/agent"
 	"muster/internal/config"
+	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/git"
 	"muster/internal/host"
-	"muster/internal/launch"
 	"muster/internal/store"
 	"muster/internal/tmux"
 )
@@ -85,7 +85,7 @@ func diagnose(ctx context.Context, env Env) []finding {
 		}
 		out = append(out, finding{Check: check, Level: "ok", Text: good})
 	}
-	clean, _ := launch.Environ(env.Environ, nil)
+	clean, _ := environ.ForLaunch(env.Environ, nil)
 	v, err := tmux.Preflight(ctx, clean)
 	add("tmux", v.String(), err)
 	path, err := git.Program(clean)

@@ -13,7 +13,7 @@ import (
 	"muster/internal/control"
 	"muster/internal/event"
 	"muster/internal/fault"
-	"muster/internal/launch"
+	"muster/internal/lock"
 )
 
 const downHelp = `Stop the supervisor. Agents are left running unless told otherwise; nobody looks after them until
@@ -77,7 +77,7 @@ func (f fleetEnv) down(ctx context.Context, mode event.DownMode, limit time.Dura
 		return err
 	}
 	defer func() { _ = c.Close() }()
-	supervised, err := launch.Held(f.home.Lock()) // before it is told to: it may be gone at once
+	supervised, err := lock.Held(f.home.Lock()) // before it is told to: it may be gone at once
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func awaitFree(ctx context.Context, path string) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		held, err := launch.Held(path)
+		held, err := lock.Held(path)
 		if err != nil || !held {
 			return err
 		}

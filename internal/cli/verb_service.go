@@ -8,9 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"muster/internal/environ"
 	"muster/internal/fault"
 	"muster/internal/host"
-	"muster/internal/launch"
+	"muster/internal/lock"
 	"muster/internal/run"
 	"muster/internal/service"
 )
@@ -131,7 +132,7 @@ func statusService(ctx context.Context, s service.Service) (string, error) {
 // The kernel wakes it, so that waiting costs nothing. What it cannot mend it leaves to the service manager, which
 // starts it again after a pause.
 func (f fleetEnv) serve(ctx context.Context) error {
-	if saved, err := launch.LoadEnv(f.home.Env()); err == nil {
+	if saved, err := environ.Load(f.home.Env()); err == nil {
 		f.env.Environ = saved // a service has a poor environment; agents get the one of the last `muster up`
 	}
 	for {
@@ -141,7 +142,7 @@ func (f fleetEnv) serve(ctx context.Context) error {
 		if _, err := f.up(ctx); err != nil {
 			return err
 		}
-		pid, ok := launch.Holder(f.home.KeeperLock())
+		pid, ok := lock.Holder(f.home.KeeperLock())
 		if !ok {
 			return fault.New(fault.Failed, "the fleet came up, and its keeper is gone again").WithHint("Look at %s.", f.home.Log())
 		}

@@ -8,8 +8,8 @@ import (
 	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
 
+	"muster/internal/environ"
 	"muster/internal/fault"
-	"muster/internal/launch"
 	"muster/internal/store"
 	"muster/internal/tmux"
 )
@@ -58,11 +58,11 @@ func newUpCommand(env Env) *cobra.Command {
 
 // foreground runs the supervisor in this process; agents live in the tmux server as ever and outlast it.
 func (f fleetEnv) foreground(ctx context.Context) error {
-	if err := launch.SaveEnv(f.home.Env(), f.env.Environ); err != nil {
+	if err := environ.Save(f.home.Env(), f.env.Environ); err != nil {
 		return err
 	}
 	f.saved = f.env.Environ
-	env, _ := launch.Environ(f.saved, nil)
+	env, _ := environ.ForLaunch(f.saved, nil)
 	if _, err := tmux.Preflight(ctx, env); err != nil {
 		return err
 	}

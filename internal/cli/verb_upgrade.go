@@ -16,6 +16,7 @@ import (
 
 	"muster/internal/fault"
 	"muster/internal/launch"
+	"muster/internal/lock"
 	"muster/internal/run"
 	"muster/internal/store"
 )
@@ -213,7 +214,7 @@ func (f fleetEnv) change(ctx context.Context, program string, r upgradeReport) (
 		return r, err
 	}
 	if !waits {
-		held, err := launch.Held(f.home.Lock())
+		held, err := lock.Held(f.home.Lock())
 		if err != nil {
 			return r, err
 		}

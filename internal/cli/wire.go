@@ -11,12 +11,12 @@ import (
 	"github.com/gofrs/flock"
 
 	"muster/internal/config"
+	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/fleet"
 	"muster/internal/home"
 	"muster/internal/host"
-	"muster/internal/launch"
 	"muster/internal/status"
 	"muster/internal/store"
 	"muster/internal/tmux"
@@ -49,7 +49,7 @@ func openFleet(env Env) (fleetEnv, error) {
 	if err != nil {
 		return fleetEnv{}, err
 	}
-	saved, err := launch.LoadEnv(h.Env())
+	saved, err := environ.Load(h.Env())
 	if err != nil {
 		saved = env.Environ // it was never up: this call's environment is what `up` would save
 	}
@@ -59,7 +59,7 @@ func openFleet(env Env) (fleetEnv, error) {
 // server describes the fleet's tmux server. Its environment is clean: whatever the first client has would reach
 // every pane.
 func (f fleetEnv) server() *tmux.Server {
-	env, _ := launch.Environ(f.saved, nil)
+	env, _ := environ.ForLaunch(f.saved, nil)
 	scope, _ := host.ReadLogind().Advice()
 	return tmux.New(tmux.Config{
 		Socket: f.home.Socket(), ConfPath: f.home.TmuxConf(), UserConf: f.config.Fleet.TmuxConf, Env: env, Scope: scope,

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"muster/internal/agent"
+	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/fleet"
@@ -46,11 +47,11 @@ func (a agents) launch(t life.Task, gen int) (agent.Adapter, agent.Launch, error
 // environ is the environment of an agent and its checks: the allow-list of what the fleet was started with, what
 // the task names, and muster's own variables (design section 11). The fleet's own program comes first on PATH.
 func (a agents) environ(t life.Task, gen int) ([]string, error) {
-	saved, err := launch.LoadEnv(a.home.Env())
+	saved, err := environ.Load(a.home.Env())
 	if err != nil {
 		return nil, err
 	}
-	env, missing := launch.Environ(saved, t.Spec.EnvFrom)
+	env, missing := environ.ForLaunch(saved, t.Spec.EnvFrom)
 	if len(missing) > 0 {
 		return nil, fault.New(fault.Conflict, "the fleet's environment has no %s", strings.Join(missing, ", ")).
 			WithHint("Set it and run `muster up`, which takes the environment anew.")

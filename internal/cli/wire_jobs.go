@@ -15,6 +15,7 @@ import (
 	"muster/internal/fleet"
 	"muster/internal/home"
 	"muster/internal/launch"
+	"muster/internal/lock"
 	"muster/internal/replace"
 )
 
@@ -46,8 +47,8 @@ func (j jobs) State(_ context.Context, job fleet.Job) (fleet.JobState, error) {
 		state.Starts, _ = strconv.Atoi(string(data))
 	}
 	// The lock is the task's: it counts for this job only if this job was begun.
-	if held, err := launch.Held(j.home.CheckLock(job.Task.ID)); err == nil && held && state.Starts > 0 {
-		if pid, ok := launch.Holder(j.home.CheckLock(job.Task.ID)); ok {
+	if held, err := lock.Held(j.home.CheckLock(job.Task.ID)); err == nil && held && state.Starts > 0 {
+		if pid, ok := lock.Holder(j.home.CheckLock(job.Task.ID)); ok {
 			state.Running = pid
 		}
 	}

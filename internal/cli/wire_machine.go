@@ -16,8 +16,8 @@ import (
 	"muster/internal/fleet"
 	"muster/internal/home"
 	"muster/internal/host"
-	"muster/internal/launch"
 	"muster/internal/life"
+	"muster/internal/lock"
 	"muster/internal/scarce"
 )
 
@@ -125,11 +125,11 @@ func (m *machine) group(id event.TaskID) string {
 
 // Holder implements fleet.Machine.
 func (m *machine) Holder(id event.TaskID) (int, bool) {
-	held, err := launch.Held(m.home.AliveLock(id))
+	held, err := lock.Held(m.home.AliveLock(id))
 	if err != nil || !held {
 		return 0, false
 	}
-	pid, _ := launch.Holder(m.home.AliveLock(id))
+	pid, _ := lock.Holder(m.home.AliveLock(id))
 	return pid, true
 }
 

@@ -9,8 +9,8 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/fault"
-	"muster/internal/launch"
 	"muster/internal/life"
+	"muster/internal/lock"
 	"muster/internal/store"
 )
 
@@ -126,7 +126,7 @@ func (Health) get(ctx context.Context, c *Control) (h FleetHealth, err error) {
 	if h.LastSeq, err = c.store.LastSeq(ctx); err != nil {
 		return h, err
 	}
-	h.Running, err = launch.Held(c.home.Lock())
+	h.Running, err = lock.Held(c.home.Lock())
 	return h, err
 }
 

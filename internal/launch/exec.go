@@ -16,6 +16,7 @@ import (
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/host"
+	"muster/internal/lock"
 	"muster/internal/run"
 	"muster/internal/scarce"
 	"muster/internal/status"
@@ -80,7 +81,7 @@ func Exec(specPath string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	err := untilThereIsRoom(ctx, l.try)
-	if l.spec != nil && !errors.Is(err, ErrLockHeld) && !scarce.Is(err) {
+	if l.spec != nil && !errors.Is(err, lock.ErrHeld) && !scarce.Is(err) {
 		err = errors.Join(err, l.spec.record(event.Record{State: event.RecordExited, Note: err.Error()}))
 	}
 	complain(err)
@@ -90,7 +91,7 @@ func Exec(specPath string) error {
 // ExitStatus is the exit status for an error of this package: scarce.ExitStatus, what a shell says of a program that it
 // cannot start, or what the error's code says.
 func ExitStatus(err error) int {
-	if errors.Is(err, ErrLockHeld) || scarce.Is(err) {
+	if errors.Is(err, lock.ErrHeld) || scarce.Is(err) {
 		return scarce.ExitStatus
 	}
 	if e, ok := errors.AsType[startError](err); ok {
@@ -141,29 +142,29 @@ func (l *launching) try() error {
 		l.spec = &s
 	}
 	if l.lock == nil && l.spec.Lock != "" {
-		lock, err := l.spec.hold()
-		if errors.Is(err, ErrLockHeld) {
+		held, err := l.spec.hold()
+		if errors.Is(err, lock.ErrHeld) {
 			// No record: the status file may be that of the one who runs.
 			return fault.Wrap(fault.Conflict, err, "%s is alive already, not started again", l.spec.Task)
 		}
 		if err != nil {
 			return err
 		}
-		l.lock = lock
+		l.lock = held
 	}
 	return l.spec.become(l.path)
 }
 
 // hold takes the lock for as long as this process lives, and whatever it becomes.
 func (s Spec) hold() (*os.File, error) {
-	lock, err := take(s.Lock)
+	held, err := lock.Take(s.Lock)
 	if err != nil {
 		return nil, err
 	}
-	if err := inherit(lock); err != nil {
-		return nil, errors.Join(err, lock.Close())
+	if err := lock.Inherit(held); err != nil {
+		return nil, errors.Join(err, held.Close())
 	}
-	return lock, nil
+	return held, nil
 }
 
 // become sets the process up and replaces it.

@@ -14,6 +14,7 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/lock"
 	"muster/internal/scarce"
 	"muster/internal/status"
 )
@@ -156,7 +157,7 @@ func TestTheAgentsLifeHoldsTheLock(t *testing.T) {
 	a := newAgent(t, `exec 3>/dev/null 9>/dev/null; echo up; exec sleep 60`)
 	a.Env = append(a.Env, "TOKEN=s3cret")
 	a.write(t)
-	if held, err := Held(a.Lock); held || err != nil {
+	if held, err := lock.Held(a.Lock); held || err != nil {
 		t.Fatalf("held before the launch: %v, %v", held, err)
 	}
 	cmd := program("launch", a.path)
@@ -166,10 +167,10 @@ func TestTheAgentsLifeHoldsTheLock(t *testing.T) {
 	}
 	p := started(t, cmd)
 	firstLine(t, out)
-	if held, err := Held(a.Lock); !held || err != nil {
+	if held, err := lock.Held(a.Lock); !held || err != nil {
 		t.Errorf("Held = %v, %v while the agent lives", held, err)
 	}
-	if pid, ok := Holder(a.Lock); !ok || pid != p.PID {
+	if pid, ok := lock.Holder(a.Lock); !ok || pid != p.PID {
 		t.Errorf("Holder = %d, %v, want %d", pid, ok, p.PID)
 	}
 	if b, err := exec.Command("ps", "-o", "args=", "-p", strconv.Itoa(p.PID)).Output(); err != nil || strings.Contains(string(b), "s3cret") {
@@ -190,7 +191,7 @@ func TestTheAgentsLifeHoldsTheLock(t *testing.T) {
 	if a.out(t) != "" || a.status(t) != before {
 		t.Errorf("the second launch left %q and records %q", a.out(t), a.status(t))
 	}
-	if pid, ok := Holder(a.Lock); !ok || pid != p.PID {
+	if pid, ok := lock.Holder(a.Lock); !ok || pid != p.PID {
 		t.Errorf("Holder = %d, %v after the second launch, want %d", pid, ok, p.PID)
 	}
 
@@ -198,10 +199,10 @@ func TestTheAgentsLifeHoldsTheLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	if held, err := Held(a.Lock); held || err != nil {
+	if held, err := lock.Held(a.Lock); held || err != nil {
 		t.Errorf("Held = %v, %v after its death", held, err)
 	}
-	if pid, ok := Holder(a.Lock); ok {
+	if pid, ok := lock.Holder(a.Lock); ok {
 		t.Errorf("Holder = %d after its death", pid)
 	}
 	a.Argv = []string{"sh", "-c", `echo third > "$OUT"`}
@@ -218,40 +219,13 @@ func TestTheLockIsHeldByWhatTheAgentLeftBehind(t *testing.T) {
 	if code != 0 || err != nil {
 		t.Fatalf("exit %d, said %q", code, said)
 	}
-	held, err := Held(a.Lock)
-	_, ok := Holder(a.Lock)
+	held, err := lock.Held(a.Lock)
+	_, ok := lock.Holder(a.Lock)
 	if !held || err != nil || ok {
 		t.Errorf("Held = %v, %v, Holder = %v; want held with no holder", held, err, ok)
 	}
 	_ = syscall.Kill(child, syscall.SIGKILL)
-	eventually(t, "the lock is free", func() bool { held, err := Held(a.Lock); return !held && err == nil })
-}
-
-func TestLooksDoNotDisturbALaunch(t *testing.T) {
-	t.Parallel()
-	lock := filepath.Join(t.TempDir(), "alive")
-	stop, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				_, _ = Held(lock)
-			}
-		}
-	}()
-	for range 300 {
-		f, err := take(lock)
-		if err != nil {
-			t.Errorf("take: %v", err)
-			break
-		}
-		_ = f.Close()
-	}
-	close(stop)
-	<-done
+	eventually(t, "the lock is free", func() bool { held, err := lock.Held(a.Lock); return !held && err == nil })
 }
 
 func TestExecSaysWhyItFailed(t *testing.T) {
@@ -288,7 +262,7 @@ func TestExecSaysWhyItFailed(t *testing.T) {
 		if last.State != event.RecordExited || last.Src != "launcher" || last.Gen != 2 {
 			t.Errorf("%s: last record %+v", c.name, last)
 		}
-		if held, err := Held(a.Lock); held || err != nil {
+		if held, err := lock.Held(a.Lock); held || err != nil {
 			t.Errorf("%s: lock still held: %v, %v", c.name, held, err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"muster/internal/lock"
 	"muster/internal/run"
 )
 
@@ -82,21 +83,21 @@ func (k Keeper) Serve(ctx context.Context) error {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, Asked)
 	defer signal.Stop(signals)
-	lock, err := take(k.LockPath)
-	if errors.Is(err, ErrLockHeld) {
+	held, err := lock.Take(k.LockPath)
+	if errors.Is(err, lock.ErrHeld) {
 		k.say("another keeper is alive")
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("keep: %w", err)
 	}
-	defer lock.Close() //nolint:errcheck // may be closed already
+	defer held.Close() //nolint:errcheck // may be closed already
 	switch why, err := k.keep(ctx, signals); {
 	case err != nil:
 		return err
 	case why == newsServerGone && !k.Down():
 		k.say("the tmux server is gone")
-		_ = lock.Close()
+		_ = held.Close()
 		return k.revive(ctx, signals)
 	}
 	return nil

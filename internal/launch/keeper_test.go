@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"muster/internal/lock"
 )
 
 // fast is how many times as fast as the wall's a clock runs where a test has nothing against it.
@@ -45,7 +47,7 @@ func keeperOf(dir string) Keeper {
 		Down:       func() bool { return there(dir, "down") },
 		ServerGone: func(context.Context) bool { return there(dir, "gone") },
 		Revive: func(context.Context) error {
-			held, err := Held(world(dir, "keeper.lock"))
+			held, err := lock.Held(world(dir, "keeper.lock"))
 			note(dir, "revived", fmt.Sprintf("lock held: %v %v", held, err))
 			if there(dir, "broken") {
 				return errors.New("no server today")
@@ -213,7 +215,7 @@ func TestOnlyOneKeeper(t *testing.T) {
 	if code, said := finish(t, program("keep", dir)); code != 0 || len(pids(t, dir)) != 1 {
 		t.Errorf("second keeper: exit %d, said %q, supervisors %q", code, said, pids(t, dir))
 	}
-	if pid, ok := Holder(world(dir, "keeper.lock")); !ok || pid != first.PID {
+	if pid, ok := lock.Holder(world(dir, "keeper.lock")); !ok || pid != first.PID {
 		t.Errorf("Holder = %d, %v", pid, ok)
 	}
 }

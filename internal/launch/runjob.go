@@ -14,6 +14,7 @@ import (
 
 	"muster/internal/fault"
 	"muster/internal/host"
+	"muster/internal/lock"
 	"muster/internal/run"
 	"muster/internal/scarce"
 )
@@ -24,7 +25,7 @@ const stepGrace = 5 * time.Second
 // RunJob runs the job of a spec file (see Run, and `muster check`) and shows its output
 // on stdout. All steps run, also after a red one; red steps are no error. The result appears under Job.Out by rename
 // at the very end. It survives SIGHUP and the death of stdout. If ctx ends, so does the step under way, and there is
-// no result. A job that has its result is not run again. ErrLockHeld: the job's lock is another's.
+// no result. A job that has its result is not run again. lock.ErrHeld: the job's lock is another's.
 func RunJob(ctx context.Context, specPath string, stdout io.Writer) error {
 	// Caught and dropped, not ignored: what is ignored would be ignored in the steps too.
 	dropped := make(chan os.Signal, 1)
@@ -39,7 +40,7 @@ func RunJob(ctx context.Context, specPath string, stdout io.Writer) error {
 		return errors.Join(err, j.wake())
 	}
 	if j.Lock != "" {
-		lock, err := take(j.Lock)
+		lock, err := lock.Take(j.Lock)
 		if err != nil {
 			return fmt.Errorf("job %s of %s: %w", j.Name, j.Task, err)
 		}
@@ -79,12 +80,12 @@ func (r *runner) run(ctx context.Context) (JobResult, error) {
 		return res, fault.New(fault.NotFound, "the worktree %s is missing", r.Dir)
 	}
 	r.sweep(ctx, nil) // what a killed run of this job left behind
-	lock, err := slot(ctx, r.SlotPaths, func() { r.say("waiting for one of %d check slots", len(r.SlotPaths)) })
+	slot, err := lock.Slot(ctx, r.SlotPaths, func() { r.say("waiting for one of %d check slots", len(r.SlotPaths)) })
 	if err != nil {
 		return res, err
 	}
-	if lock != nil {
-		defer lock.Close() //nolint:errcheck // releases it
+	if slot != nil {
+		defer slot.Close() //nolint:errcheck // releases it
 	}
 	res.Started = time.Now().UTC()
 	for _, s := range r.Steps {

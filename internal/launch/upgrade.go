@@ -12,6 +12,7 @@ import (
 
 	"muster/internal/fault"
 	"muster/internal/host"
+	"muster/internal/lock"
 	"muster/internal/run"
 )
 
@@ -76,7 +77,7 @@ func ReadKept(value string) (kept Kept, ready func()) {
 // AskUpgrade leaves a request and calls the keeper that holds a lock. It tells whether there is one; else the request
 // waits for the next, in the place of one that waited. fault.Conflict: a keeper has another in hand.
 func AskUpgrade(path, keeperLock string, r UpgradeRequest) (called bool, err error) {
-	_, kept := Holder(keeperLock)
+	_, kept := lock.Holder(keeperLock)
 	if other, ok := readRequest(path); ok && kept {
 		return false, fault.New(fault.Conflict, "the upgrade to %s is under way", name(other.Program)).
 			WithHint("Wait a moment; `muster status` tells which version is at work.")
@@ -91,7 +92,7 @@ func AskUpgrade(path, keeperLock string, r UpgradeRequest) (called bool, err err
 // Hurry calls the keeper that holds a lock, and tells whether there is one. It looks for a request, and starts the
 // supervisor now: after several crashes it may be waiting for up to a minute.
 func Hurry(keeperLock string) (kept bool) {
-	keeper, kept := Holder(keeperLock)
+	keeper, kept := lock.Holder(keeperLock)
 	if !kept {
 		return false
 	}
@@ -103,7 +104,7 @@ func Hurry(keeperLock string) (kept bool) {
 
 // DropUpgrade takes a request back, unless a keeper has it in hand.
 func DropUpgrade(path, keeperLock string) error {
-	if _, kept := Holder(keeperLock); kept {
+	if _, kept := lock.Holder(keeperLock); kept {
 		return nil
 	}
 	return removeFile(path)

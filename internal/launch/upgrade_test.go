@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"muster/internal/fault"
+	"muster/internal/lock"
 )
 
 // kept is a directory with a keeper in it, whose supervisor is at work.
@@ -149,7 +150,7 @@ func TestAnUpgradeOutlivesItsKeeperButNotTwice(t *testing.T) {
 		if _, err := AskUpgrade(world(dir, "upgrade"), world(dir, "keeper.lock"), UpgradeRequest{ID: "two", Program: "/x"}); !fault.Is(err, fault.Conflict) {
 			t.Errorf("a second upgrade at the same time: %v", err)
 		}
-		pid, _ := Holder(world(dir, "keeper.lock"))
+		pid, _ := lock.Holder(world(dir, "keeper.lock"))
 		keeper, supervisor := identify(t, strconv.Itoa(pid)), identify(t, pids(t, dir)[n-1])
 		if err := keeper.Signal(syscall.SIGKILL); err != nil {
 			t.Fatal(err)
@@ -203,7 +204,7 @@ func TestAFleetThatGoesDownInATrialKeepsItsProgram(t *testing.T) {
 	dir, _ := kept(t, "wall")
 	ask(t, dir, "one", other(t, dir, "hangs"))
 	runs(t, dir, 2)
-	pid, _ := Holder(world(dir, "keeper.lock"))
+	pid, _ := lock.Holder(world(dir, "keeper.lock"))
 	write(t, world(dir, "down"), "")
 	if err := identify(t, pids(t, dir)[1]).Signal(syscall.SIGTERM); err != nil { // ends with status 0
 		t.Fatal(err)

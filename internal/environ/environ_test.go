@@ -1,4 +1,4 @@
-package launch
+package environ
 
 import (
 	"os"
@@ -10,7 +10,7 @@ import (
 
 func TestEnvironTakesTheAllowListAndWhatIsNamed(t *testing.T) {
 	t.Parallel()
-	env, missing := Environ([]string{
+	env, missing := ForLaunch([]string{
 		"HOME=/h", "PATH=/bin", "LC_ALL=C", "XDG_DATA_HOME=/x", "SECRET=s", "BOT_TOKEN=leak", "TMUX=/tmp/x,1,2", "LCX=no", "=odd", "none",
 	}, []string{"SECRET", "ABSENT"})
 	if d := cmp.Diff([]string{"HOME=/h", "PATH=/bin", "LC_ALL=C", "XDG_DATA_HOME=/x", "SECRET=s"}, env); d != "" {
@@ -25,7 +25,7 @@ func TestSavedEnvironmentIsPrivateAndWhole(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "env")
 	want := []string{"A=1", "MULTI=line one\nline two", "EMPTY="}
-	if err := SaveEnv(path, want); err != nil {
+	if err := Save(path, want); err != nil {
 		t.Fatal(err)
 	}
 	st, err := os.Stat(path)
@@ -35,7 +35,7 @@ func TestSavedEnvironmentIsPrivateAndWhole(t *testing.T) {
 	if st.Mode().Perm() != 0o600 {
 		t.Errorf("mode is %v, want 0600", st.Mode().Perm())
 	}
-	got, err := LoadEnv(path)
+	got, err := Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package launch
+package environ
 
 import (
 	"bytes"
@@ -18,8 +18,8 @@ var allowed = []string{
 	"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
 }
 
-// SaveEnv writes an environment (NAME=VALUE) to a file that only its owner reads: values of secrets lie in it.
-func SaveEnv(path string, environ []string) error {
+// Save writes an environment (NAME=VALUE) to a file that only its owner reads: values of secrets lie in it.
+func Save(path string, environ []string) error {
 	data := []byte(strings.Join(environ, "\x00"))
 	if err := replace.File(path, data, 0o600); err != nil {
 		return fault.Wrap(fault.Failed, err, "save environment").WithHint("Make %s writable, and see that its disk has room.", path)
@@ -27,8 +27,8 @@ func SaveEnv(path string, environ []string) error {
 	return nil
 }
 
-// LoadEnv reads what SaveEnv wrote; the error is fs.ErrNotExist where no fleet was ever up.
-func LoadEnv(path string) ([]string, error) {
+// Load reads what Save wrote; the error is fs.ErrNotExist where no fleet was ever up.
+func Load(path string) ([]string, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read environment: %w", err)
@@ -42,9 +42,9 @@ func LoadEnv(path string) ([]string, error) {
 	return out, nil
 }
 
-// Environ is the environment of a launch: the allow-list, and what names asks for by name. missing are those
+// ForLaunch returns the environment of a launch: the allow-list, and what names asks for by name. missing are those
 // of names that environ does not have.
-func Environ(environ, names []string) (env, missing []string) {
+func ForLaunch(environ, names []string) (env, missing []string) {
 	missing = slices.Clone(names)
 	for _, kv := range environ {
 		name, _, ok := strings.Cut(kv, "=")

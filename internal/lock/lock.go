@@ -1,4 +1,4 @@
-package launch
+package lock
 
 import (
 	"bytes"
@@ -17,8 +17,8 @@ import (
 	"muster/internal/host"
 )
 
-// ErrLockHeld says that what was to be started runs already.
-var ErrLockHeld = errors.New("lock is held by a living process")
+// ErrHeld says that what was to be started runs already.
+var ErrHeld = errors.New("lock is held by a living process")
 
 // takeLimit is how long a lock is tried for: whoever asks with Held has it for some microseconds.
 const (
@@ -78,11 +78,11 @@ func Holder(lock string) (pid int, ok bool) {
 	return p.PID, p.Alive()
 }
 
-// take takes a lock for this process and writes who it is into the file; ErrLockHeld if somebody else has it. The
+// Take takes a lock for this process and writes who it is into the file; ErrHeld if somebody else has it. The
 // file is never removed. Closing it gives the lock back.
-func take(path string) (*os.File, error) {
+func Take(path string) (*os.File, error) {
 	for deadline := time.Now().Add(takeLimit); ; {
-		f, err := try(path)
+		f, err := Try(path)
 		if err == nil {
 			if err := sign(f); err != nil {
 				_ = f.Close()
@@ -90,22 +90,22 @@ func take(path string) (*os.File, error) {
 			}
 			return f, nil
 		}
-		if !errors.Is(err, ErrLockHeld) || time.Now().After(deadline) {
+		if !errors.Is(err, ErrHeld) || time.Now().After(deadline) {
 			return nil, err
 		}
 		<-time.After(takeStep)
 	}
 }
 
-// try takes a lock if it is free this moment.
-func try(path string) (*os.File, error) {
+// Try takes a lock if it is free this moment.
+func Try(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}
 	ok, err := flock(f, unix.LOCK_EX)
 	if err == nil && !ok {
-		err = fault.Wrap(fault.Conflict, ErrLockHeld, "%s", path)
+		err = fault.Wrap(fault.Conflict, ErrHeld, "%s", path)
 	}
 	if err == nil {
 		err = same(f, path)
@@ -126,7 +126,7 @@ func same(f *os.File, path string) error {
 	}
 	theirs, err := os.Stat(path)
 	if err != nil || !os.SameFile(mine, theirs) {
-		return fault.Wrap(fault.Conflict, ErrLockHeld, "%s was replaced while it was taken", path)
+		return fault.Wrap(fault.Conflict, ErrHeld, "%s was replaced while it was taken", path)
 	}
 	return nil
 }
@@ -161,8 +161,8 @@ func flock(f *os.File, how int) (bool, error) {
 	}
 }
 
-// inherit hands a lock on over exec, under a descriptor that programs leave alone where the limits permit one.
-func inherit(f *os.File) error {
+// Inherit hands a lock on over exec, under a descriptor that programs leave alone where the limits permit one.
+func Inherit(f *os.File) error {
 	if _, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD, inheritedFrom); err == nil {
 		return nil // a duplicate is not closed on exec
 	}
@@ -178,9 +178,9 @@ const (
 	slotLimit = time.Hour
 )
 
-// slot takes one of the locks, whichever comes free first. waiting is called once if none is free at once.
+// Slot takes one of the locks, whichever comes free first. waiting is called once if none is free at once.
 // No paths, no lock.
-func slot(ctx context.Context, paths []string, waiting func()) (*os.File, error) {
+func Slot(ctx context.Context, paths []string, waiting func()) (*os.File, error) {
 	if len(paths) == 0 {
 		return nil, nil
 	}
@@ -190,8 +190,8 @@ func slot(ctx context.Context, paths []string, waiting func()) (*os.File, error)
 	defer step.Stop()
 	for first := true; ; first = false {
 		for i := range paths {
-			f, err := try(paths[(i+os.Getpid())%len(paths)])
-			if err == nil || !errors.Is(err, ErrLockHeld) {
+			f, err := Try(paths[(i+os.Getpid())%len(paths)])
+			if err == nil || !errors.Is(err, ErrHeld) {
 				return f, err
 			}
 		}
