@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -8,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/google/shlex"
 
@@ -21,6 +21,7 @@ import (
 	"muster/internal/git"
 	"muster/internal/home"
 	"muster/internal/lock"
+	"muster/internal/words"
 )
 
 // parseSpan reads a duration as configuration files have them.
@@ -115,15 +116,15 @@ func (d dispatcher) spec(cfg config.Config, o order) (event.Spec, error) {
 		return event.Spec{}, err
 	}
 	spec := event.Spec{
-		Summary: clean(firstLine(o.prompt), 200), Base: first(opt.Base, cfg.Task.Base),
-		Agent: name, Kind: ag.Kind, Command: ag.Command, Args: ag.Args, Model: first(opt.Model, ag.Model),
+		Summary: clean(words.FirstLine(o.prompt), 200), Base: cmp.Or(opt.Base, cfg.Task.Base),
+		Agent: name, Kind: ag.Kind, Command: ag.Command, Args: ag.Args, Model: cmp.Or(opt.Model, ag.Model),
 		Env: map[string]string{}, EnvFrom: ag.EnvFrom, Trust: ag.Trust,
 		Publish: cfg.Task.Publish, Checks: cfg.Checks, Setup: cfg.Workspace.Setup, Copy: cfg.Workspace.Copy,
 		Priority: cfg.Task.Priority, Attempts: cfg.Task.Attempts, Respawns: cfg.Task.Respawns, Rounds: cfg.Task.Rounds,
 		Timeout: cfg.Task.Timeout, WaitLimit: cfg.Task.WaitLimit, Keep: cfg.Task.Keep,
 		Silence: cfg.Task.Silence, SilenceInTool: cfg.Task.SilenceInTool,
 	}
-	spec.Name = first(clean(opt.Name, 100), clean(spec.Summary, 60), "task")
+	spec.Name = cmp.Or(clean(opt.Name, 100), clean(spec.Summary, 60), "task")
 	spec.Slug = home.Slug(spec.Name)
 	for k, v := range ag.Env {
 		spec.Env[k] = v
@@ -279,22 +280,4 @@ func (d dispatcher) launchEnv(spec event.Spec) ([]string, error) {
 			WithHint("Set it, then run `muster up`, which takes the environment anew.")
 	}
 	return with(env, spec.Env), nil
-}
-
-func firstLine(s string) string {
-	for line := range strings.SplitSeq(s, "\n") {
-		if line = strings.TrimFunc(line, func(r rune) bool { return unicode.IsSpace(r) || r == '#' }); line != "" {
-			return line
-		}
-	}
-	return ""
-}
-
-func first(all ...string) string {
-	for _, s := range all {
-		if s != "" {
-			return s
-		}
-	}
-	return ""
 }

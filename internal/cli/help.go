@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -45,7 +46,7 @@ func helpText(env Env, c *cobra.Command) string {
 		width = min(width, w)
 	}
 	var b strings.Builder
-	b.WriteString(reflow(first(c.Long, c.Short+"."), width) + "\n")
+	b.WriteString(reflow(cmp.Or(c.Long, c.Short+"."), width) + "\n")
 	if c.HasParent() {
 		fmt.Fprintf(&b, "\nUsage:\n  %s\n", c.UseLine())
 	}

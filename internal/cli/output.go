@@ -120,38 +120,6 @@ func fit(widths []int, total int) {
 	}
 }
 
-// ago is a time as people say it, seen from now: "12s", "3m", "2h05m", "4d".
-func ago(t, now time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return short(now.Sub(t))
-}
-
-// short is a duration in at most two units.
-func short(d time.Duration) string {
-	switch d = max(d, 0); {
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 24*time.Hour:
-		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
-	}
-	return fmt.Sprintf("%dd", int(d.Hours())/24)
-}
-
-// counting is a number of things in words: "no checks", "1 check", "3 checks".
-func counting(n int, thing string) string {
-	switch n {
-	case 0:
-		return "no " + thing + "s"
-	case 1:
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}
-
 // clean makes text of an agent or a repository fit for one line of a terminal.
 func clean(s string, most int) string { return status.Clean(s, most) }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -59,7 +60,7 @@ func (s shell) check(ctx context.Context, env Env, name string, asJSON bool) err
 		}
 		return env.say("This task has no checks.")
 	}
-	logs := first(all.Env.Logs, filepath.Join(box.Dir, "checks"))
+	logs := cmp.Or(all.Env.Logs, filepath.Join(box.Dir, "checks"))
 	if err := os.MkdirAll(logs, 0o700); err != nil {
 		return fault.Wrap(fault.Failed, err, "make room for the output of checks")
 	}

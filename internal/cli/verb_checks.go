@@ -15,6 +15,7 @@ import (
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/store"
+	"muster/internal/words"
 )
 
 const checksHelp = `Show the rounds of checks of a task: what was judged, and the verdicts.
@@ -95,7 +96,7 @@ func checkResult(id event.TaskID, rounds []store.RoundRow, name string) (event.C
 }
 
 func printRound(env Env, r store.RoundRow) error {
-	head := fmt.Sprintf("Round %d, %s ago", r.Round, ago(r.Time, env.Now()))
+	head := fmt.Sprintf("Round %d, %s ago", r.Round, words.Ago(r.Time, env.Now()))
 	if r.Tree != "" {
 		head += ", tree " + shortHash(r.Tree)
 	}
@@ -121,7 +122,7 @@ func printRound(env Env, r store.RoundRow) error {
 }
 
 func verdict(env Env, c event.CheckResult) string {
-	text := resultText(c)
+	text := words.Result(c)
 	if !env.colour() {
 		return text
 	}

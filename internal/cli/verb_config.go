@@ -8,6 +8,7 @@ import (
 
 	"muster/internal/config"
 	"muster/internal/git"
+	"muster/internal/words"
 )
 
 const configHelp = `Look at the configuration: the user's config.toml, and muster.toml at the root of the checkout
@@ -68,7 +69,7 @@ func newConfigCheckCommand(env Env) *cobra.Command {
 			if asJSON {
 				return printJSON(env.Stdout, map[string]any{"ok": true, "user": user, "project": project, "checks": len(cfg.Checks)})
 			}
-			_, err = fmt.Fprintf(env.Stdout, "The configuration is right: %s, publish %s, agent %s.\n", counting(len(cfg.Checks), "check"), cfg.Task.Publish, cfg.Task.Agent)
+			_, err = fmt.Fprintf(env.Stdout, "The configuration is right: %s, publish %s, agent %s.\n", words.Count(len(cfg.Checks), "check"), cfg.Task.Publish, cfg.Task.Agent)
 			return err
 		},
 	}

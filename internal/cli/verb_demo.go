@@ -20,6 +20,7 @@ import (
 	"muster/internal/home"
 	"muster/internal/host"
 	"muster/internal/store"
+	"muster/internal/words"
 )
 
 const demoHelp = `The whole story in a minute, on this machine, without an account: a temporary repository, real
@@ -250,7 +251,7 @@ func (d *demonstration) narrate(e event.Event) {
 		d.tell("%s %-18s queued", e.Task, p.Spec.Name)
 	case event.SupervisorStarted:
 		if d.killed {
-			d.tell("a new supervisor (%d) took up %s where they stood", p.PID, counting(p.Adopted, "agent"))
+			d.tell("a new supervisor (%d) took up %s where they stood", p.PID, words.Count(p.Adopted, "agent"))
 		} else {
 			d.tell("the supervisor runs (%d), in a tmux server of the fleet's own", p.PID)
 		}
@@ -286,7 +287,7 @@ func (d *demonstration) narrateRound(who string, p event.RoundFinished) {
 		}
 	}
 	if len(p.Results) > 0 {
-		d.tell("%s %s", who, roundText(p))
+		d.tell("%s %s", who, words.Round(p))
 	}
 }
 
@@ -314,7 +315,7 @@ func (d *demonstration) sum(ctx context.Context, c *control.Control, f fleetEnv)
 			d.say("  %-28s %.8s %s", t.Branch, k.Hash, clean(k.Subject, 60))
 		}
 	}
-	d.say("\n%s in %s. The supervisor was killed once, and no agent noticed.", counted(tasks), short(d.env.Now().Sub(d.begun)))
+	d.say("\n%s in %s. The supervisor was killed once, and no agent noticed.", counted(tasks), words.Duration(d.env.Now().Sub(d.begun)))
 	d.say("Parked tasks wait for a person: `muster answer t3 Apache-2.0` would bring\nthat conversation back.")
 	if d.keep {
 		d.say("Any agent is one attach away, and a finished one shows its last screen:\n  %s", printable(f.server().AttachArgv(tasks[0].Session, true)))

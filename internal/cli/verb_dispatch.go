@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -250,7 +251,7 @@ func splitPair(flag, s string) (name, value string, err error) {
 	name, value, ok := strings.Cut(s, "=")
 	if !ok || strings.TrimSpace(name) == "" {
 		what := map[string]string{"check": "NAME=CMD"}[flag]
-		what = first(what, "NAME=VALUE")
+		what = cmp.Or(what, "NAME=VALUE")
 		return "", "", fault.New(fault.Usage, "--%s: %q is not %s", flag, s, what).WithHint("Write --%s '%s'.", flag, what)
 	}
 	return strings.TrimSpace(name), value, nil

@@ -18,6 +18,7 @@ import (
 	"muster/internal/host"
 	"muster/internal/store"
 	"muster/internal/tmux"
+	"muster/internal/words"
 )
 
 const doctorHelp = `Look at everything that a night depends on, and say what to do about what is wrong: programs, state
@@ -122,7 +123,7 @@ func (f fleetEnv) diagnoseMachine() []finding {
 		if gate := m.Gate(); gate != "" {
 			out = append(out, finding{Check: "room", Level: "error", Text: gate, Hint: "Free some, or lower the limit under [fleet] in config.toml."})
 		} else {
-			out = append(out, finding{Check: "room", Level: "ok", Text: fmt.Sprintf("%s at once, and %s", counting(f.slots(), "agent"), counting(f.maxChecks(), "check"))})
+			out = append(out, finding{Check: "room", Level: "ok", Text: fmt.Sprintf("%s at once, and %s", words.Count(f.slots(), "agent"), words.Count(f.maxChecks(), "check"))})
 		}
 		m.deaths.Close()
 	}
@@ -138,7 +139,7 @@ func (f fleetEnv) diagnoseAgent(ctx context.Context, repo *git.Repo) []finding {
 	if err != nil {
 		return []finding{{Check: "config", Level: "error", Text: err.Error(), Hint: fault.HintOf(err)}}
 	}
-	out := []finding{{Check: "config", Level: "ok", Text: fmt.Sprintf("%s, publish %s", counting(len(cfg.Checks), "check"), cfg.Task.Publish)}}
+	out := []finding{{Check: "config", Level: "ok", Text: fmt.Sprintf("%s, publish %s", words.Count(len(cfg.Checks), "check"), cfg.Task.Publish)}}
 	if len(cfg.Checks) == 0 {
 		out[0].Level, out[0].Hint = "warning", "Without checks all work passes: `muster init` finds build and test commands."
 	}

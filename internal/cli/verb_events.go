@@ -12,6 +12,7 @@ import (
 	"muster/internal/control"
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/words"
 )
 
 const eventsHelp = `Print the log: all that ever happened, oldest first. With --json each event is one object on a line.
@@ -114,5 +115,5 @@ func printEvent(env Env, e event.Event, asJSON bool) error {
 	if task == "" {
 		task = "-"
 	}
-	return env.line(fmt.Sprintf("%6d  %s  %-5s %-20s %s", e.Seq, e.Time.Local().Format(time.DateTime), task, clean(string(e.Kind()), 40), tell(e)))
+	return env.line(fmt.Sprintf("%6d  %s  %-5s %-20s %s", e.Seq, e.Time.Local().Format(time.DateTime), task, clean(string(e.Kind()), 40), words.Event(e)))
 }

@@ -20,6 +20,7 @@ import (
 	"muster/internal/life"
 	"muster/internal/status"
 	"muster/internal/tmux"
+	"muster/internal/words"
 )
 
 const logsHelp = `Print what there is to read of a task: the text of its agent's terminal with its history, as long as
@@ -191,7 +192,7 @@ func recordLines(data []byte) string {
 			fmt.Fprintf(&b, "(no record: %s)\n", clean(line, 200))
 			continue
 		}
-		fmt.Fprintf(&b, "%s  %s\n", r.Time.Local().Format(time.DateTime), recordText(r))
+		fmt.Fprintf(&b, "%s  %s\n", r.Time.Local().Format(time.DateTime), words.Record(r))
 	}
 	return b.String()
 }

@@ -11,6 +11,7 @@ import (
 	"muster/internal/control"
 	"muster/internal/event"
 	"muster/internal/store"
+	"muster/internal/words"
 )
 
 const lsHelp = `List the tasks that are live and those that ended lately.
@@ -87,7 +88,7 @@ func printTasks(env Env, tasks []store.Summary) error {
 	var rows [][]string
 	for _, t := range tasks {
 		rows = append(rows, pick(
-			string(t.ID), paint(env, t.State), ago(*t.ChangedAt, now), clean(t.Agent, 12), fmt.Sprint(t.Rounds),
+			string(t.ID), paint(env, t.State), words.Ago(*t.ChangedAt, now), clean(t.Agent, 12), fmt.Sprint(t.Rounds),
 			ansi.Truncate(clean(t.Name, 100), nameWidth, "…"), clean(about(t), 200),
 		))
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -11,7 +12,9 @@ import (
 
 	"muster/internal/control"
 	"muster/internal/event"
+	"muster/internal/life"
 	"muster/internal/store"
+	"muster/internal/words"
 )
 
 const showHelp = `Show everything about a task: where it stands and why, what to do about it, its agent, its work, its
@@ -79,7 +82,7 @@ func showOf(d control.TaskDetail) shown {
 		},
 		Checks: orEmpty(t.Spec.Checks), Conversation: t.Conversation, Generations: orEmpty(d.Attempts),
 		CheckRounds: orEmpty(d.Rounds), Messages: orEmpty(d.Messages), Deadlines: []store.SummaryDeadline{},
-		Kept: orEmpty(t.Kept), Acting: orEmpty(t.Open), PublishedWork: t.Published, Next: orEmpty(nextSteps(t)),
+		Kept: orEmpty(t.Kept), Acting: orEmpty(t.Open), PublishedWork: t.Published, Next: nextLines(t),
 	}
 	for _, dl := range t.Deadlines {
 		s.Deadlines = append(s.Deadlines, store.SummaryDeadline{Name: dl.Name, At: dl.At.UTC()})
@@ -145,7 +148,7 @@ func printDetail(env Env, d control.TaskDetail) error {
 // state is where the task stands, why, and what to do about it.
 func (p *page) state(d control.TaskDetail) {
 	t := d.Task
-	fmt.Fprintf(&p.b, "%s  %s  %s for %s\n", t.ID, clean(t.Spec.Name, 60), paint(p.env, t.State), ago(t.ChangedAt, p.now))
+	fmt.Fprintf(&p.b, "%s  %s  %s for %s\n", t.ID, clean(t.Spec.Name, 60), paint(p.env, t.State), words.Ago(t.ChangedAt, p.now))
 	if t.Removed {
 		p.field("removed", "only its branch and its events are left")
 	}
@@ -159,34 +162,26 @@ func (p *page) state(d control.TaskDetail) {
 			p.field("", fmt.Sprintf("%d  %s", i+1, o))
 		}
 	}
-	p.field("next", strings.Join(nextSteps(t), "\n"))
+	p.field("next", strings.Join(nextLines(t), "\n"))
 	p.field("note", t.Note)
 	for _, a := range t.Open {
-		p.field("doing", actionText(a))
+		p.field("doing", words.Action(a))
 	}
 	for _, dl := range t.Deadlines {
-		p.field("deadline", fmt.Sprintf("%s %s", dl.Name, until(dl.At, p.now)))
+		p.field("deadline", fmt.Sprintf("%s %s", dl.Name, words.Until(dl.At, p.now)))
 	}
 }
 
 // requestLine is a request without its options, which are listed below it.
 func requestLine(r event.RequestOpened) string {
 	r.Options = nil
-	return requestText(r)
-}
-
-// until is a time to come, as people say it.
-func until(at, now time.Time) string {
-	if at.Before(now) {
-		return "is over"
-	}
-	return "in " + short(at.Sub(now))
+	return words.Request(r)
 }
 
 // work is what was asked for, by whom it is done and where it lies.
 func (p *page) work(d control.TaskDetail) {
 	t := d.Task
-	p.field("prompt", first(t.Spec.Summary, firstLine(d.Prompt)))
+	p.field("prompt", cmp.Or(t.Spec.Summary, words.FirstLine(d.Prompt)))
 	agent := t.Spec.Agent
 	if t.Spec.Model != "" {
 		agent += " (" + t.Spec.Model + ")"
@@ -216,14 +211,23 @@ func (p *page) work(d control.TaskDetail) {
 	p.field("checks", checksText(d))
 	u := t.TotalUsage()
 	if u != (event.Usage{}) {
-		p.field("usage", usageText(u))
+		p.field("usage", words.Usage(u))
 	}
+}
+
+// nextLines returns the command lines by which a task goes on.
+func nextLines(t life.Task) []string {
+	out := []string{}
+	for _, s := range words.NextSteps(t) {
+		out = append(out, s.String())
+	}
+	return out
 }
 
 func publishText(d control.TaskDetail) string {
 	text := string(d.Task.Spec.Publish)
 	if w := d.Task.Published; w != nil && w.Commit != "" {
-		text += fmt.Sprintf(": %s at %s", first(w.URL, w.Branch), shortHash(w.Commit))
+		text += fmt.Sprintf(": %s at %s", cmp.Or(w.URL, w.Branch), shortHash(w.Commit))
 	}
 	return text
 }
@@ -262,19 +266,19 @@ func (p *page) generations(d control.TaskDetail) error {
 	for _, a := range d.Attempts {
 		began, ended, how := a.StartedAt, "runs", ""
 		if !a.ExitedAt.IsZero() {
-			ended = short(a.ExitedAt.Sub(began))
+			ended = words.Duration(a.ExitedAt.Sub(began))
 			exit := 0
 			if a.Exit != nil {
 				exit = *a.Exit
 			}
-			how = exitText(a.Cause, exit, a.Signal, a.Exit != nil || a.Signal != 0)
+			how = words.Exit(a.Cause, exit, a.Signal, a.Exit != nil || a.Signal != 0)
 		}
 		resumed := ""
 		if a.Resume {
 			resumed = ", resumed"
 		}
 		rows = append(rows, []string{
-			fmt.Sprintf("  %d", a.Gen), fmt.Sprint(a.Attempt), ago(began, p.now) + " ago", ended, clean(whyText(a.Why)+resumed, 60), clean(how, 100),
+			fmt.Sprintf("  %d", a.Gen), fmt.Sprint(a.Attempt), words.Ago(began, p.now) + " ago", ended, clean(words.Why(a.Why)+resumed, 60), clean(how, 100),
 		})
 	}
 	return p.env.table([]string{"  GEN", "ATTEMPT", "BEGAN", "RAN", "WHY", "END"}, rows)
@@ -286,7 +290,7 @@ func (p *page) rounds(d control.TaskDetail) error {
 	}
 	p.head("Rounds")
 	for _, r := range d.Rounds {
-		fmt.Fprintf(&p.b, "  %d  %s ago  %s\n", r.Round, ago(r.Time, p.now), clean(roundText(r.RoundFinished), 300))
+		fmt.Fprintf(&p.b, "  %d  %s ago  %s\n", r.Round, words.Ago(r.Time, p.now), clean(words.Round(r.RoundFinished), 300))
 	}
 	return p.flush()
 }
@@ -301,7 +305,7 @@ func (p *page) messages(d control.TaskDetail) error {
 	}
 	var rows [][]string
 	for _, m := range d.Messages {
-		rows = append(rows, []string{"  " + string(m.ID), string(m.State), ago(m.At, p.now) + " ago", clean(whyText(m.Why), 40), clean(firstLine(m.Text), 200)})
+		rows = append(rows, []string{"  " + string(m.ID), string(m.State), words.Ago(m.At, p.now) + " ago", clean(words.Why(m.Why), 40), clean(words.FirstLine(m.Text), 200)})
 	}
 	return p.env.table([]string{"  ID", "STATE", "QUEUED", "WHY", "TEXT"}, rows)
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"muster/internal/fault"
 	"muster/internal/host"
 	"muster/internal/store"
+	"muster/internal/words"
 )
 
 const statusHelp = `Show the fleet's health: how many agents are to be watched, and how many of them the supervisor judged when it last
@@ -163,25 +165,25 @@ func printHealth(env Env, h health) error {
 	p := &page{env: env, now: now}
 	p.field("supervisor", supervisorText(h, now))
 	if r := h.RolledBack; r.To != "" {
-		p.field("upgrade", fmt.Sprintf("to %s, rolled back %s ago: %s", r.To, ago(r.At, now), r.Why))
+		p.field("upgrade", fmt.Sprintf("to %s, rolled back %s ago: %s", r.To, words.Ago(r.At, now), r.Why))
 	}
 	tmux := "no server: " + h.Tmux.Socket
 	if h.Tmux.Running {
-		tmux = fmt.Sprintf("version %s, process %d, up for %s: %s", h.Tmux.Version, h.Tmux.PID, ago(h.Tmux.Since, now), h.Tmux.Socket)
+		tmux = fmt.Sprintf("version %s, process %d, up for %s: %s", h.Tmux.Version, h.Tmux.PID, words.Ago(h.Tmux.Since, now), h.Tmux.Socket)
 	}
 	if h.Supervisor.Running {
 		p.field("watch", watchText(h))
 	}
 	p.field("tmux", tmux)
-	p.field("gate", first(h.Gate, "open: tasks may start"))
+	p.field("gate", cmp.Or(h.Gate, "open: tasks may start"))
 	var counts []string
 	for _, s := range stateOrder() {
 		if n := h.Tasks[s]; n > 0 {
 			counts = append(counts, fmt.Sprintf("%d %s", n, s))
 		}
 	}
-	p.field("tasks", first(strings.Join(counts, ", "), "none"))
-	p.field("slots", fmt.Sprintf("%d of %d in use, %s to be looked after", h.SlotsUsed, h.Slots, counting(h.Watched, "agent")))
+	p.field("tasks", cmp.Or(strings.Join(counts, ", "), "none"))
+	p.field("slots", fmt.Sprintf("%d of %d in use, %s to be looked after", h.SlotsUsed, h.Slots, words.Count(h.Watched, "agent")))
 	p.field("memory", gib(h.MemoryFree)+" free")
 	p.field("disk", fmt.Sprintf("%s free at %s", gib(h.DiskFree), h.Home))
 	if next := h.next(); next != "" {
@@ -193,9 +195,9 @@ func printHealth(env Env, h health) error {
 func supervisorText(h health, now time.Time) string {
 	switch {
 	case h.Supervisor.Running:
-		return fmt.Sprintf("up for %s, version %s, process %d", ago(h.Supervisor.Since, now), h.Supervisor.Version, h.Supervisor.PID)
+		return fmt.Sprintf("up for %s, version %s, process %d", words.Ago(h.Supervisor.Since, now), h.Supervisor.Version, h.Supervisor.PID)
 	case !h.Healthy:
-		return "NOT RUNNING, and nobody looks after " + counting(h.Live, "live task")
+		return "NOT RUNNING, and nobody looks after " + words.Count(h.Live, "live task")
 	case h.Down:
 		return "down, as it was told"
 	}

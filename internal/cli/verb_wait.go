@@ -14,6 +14,7 @@ import (
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/life"
+	"muster/internal/words"
 )
 
 const waitHelp = `Wait until tasks are over. It ends at once with exit code 4 when one of them parks, because then a
@@ -165,13 +166,13 @@ func (w *waiter) unfinished() string {
 func (w *waiter) verdict() error {
 	for _, id := range w.order {
 		if t := w.tasks[id]; t.State == event.Parked {
-			return fault.New(fault.Conflict, "%s is parked (%s): %s", id, t.Reason, clean(firstLine(t.Detail), 200)).
+			return fault.New(fault.Conflict, "%s is parked (%s): %s", id, t.Reason, clean(words.FirstLine(t.Detail), 200)).
 				WithHint("`muster show %s` tells what to do.", id)
 		}
 	}
 	for _, id := range w.order {
 		if t := w.tasks[id]; t.State.Final() && t.State != event.Done {
-			return fault.New(fault.Failed, "%s is %s (%s): %s", id, t.State, t.Reason, clean(firstLine(t.Detail), 200)).
+			return fault.New(fault.Failed, "%s is %s (%s): %s", id, t.State, t.Reason, clean(words.FirstLine(t.Detail), 200)).
 				WithHint("`muster why %s` tells how that came.", id)
 		}
 	}

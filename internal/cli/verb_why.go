@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"muster/internal/control"
 	"muster/internal/event"
 	"muster/internal/life"
+	"muster/internal/words"
 )
 
 const whyHelp = `Tell how a task came to where it is: each time muster did something about it, the facts that it saw, the
@@ -108,13 +110,13 @@ func (s *story) take(e event.Event) {
 			s.begin(e)
 		}
 		i := &s.all[len(s.all)-1]
-		i.Acts = append(i.Acts, act{ID: p.Action.ID, Kind: p.Action.Kind, Text: actionText(p.Action), Begun: e.Time})
+		i.Acts = append(i.Acts, act{ID: p.Action.ID, Kind: p.Action.Kind, Text: words.Action(p.Action), Begun: e.Time})
 	case event.ActionFinished:
 		s.finished(e, p)
 	case event.DeadlineSet, event.DeadlineCleared, event.UsageRecorded, event.SlotReleased, event.MessageMoved:
 		// they follow from what is told anyhow
 	default:
-		if text := tell(e); text != "" {
+		if text := words.Event(e); text != "" {
 			s.facts = append(s.facts, fact{Seq: e.Seq, Time: e.Time, Kind: e.Kind(), Text: text})
 		}
 	}
@@ -136,7 +138,7 @@ func (s *story) finished(e event.Event, p event.ActionFinished) {
 			}
 		}
 	}
-	s.facts = append(s.facts, fact{Seq: e.Seq, Time: e.Time, Kind: e.Kind(), Text: tell(e)})
+	s.facts = append(s.facts, fact{Seq: e.Seq, Time: e.Time, Kind: e.Kind(), Text: words.Event(e)})
 }
 
 // end gives the decisions, and what was seen since the last one.
@@ -161,7 +163,7 @@ func printStory(env Env, t life.Task, all []intervention) error {
 			p.field("saw", f.Text)
 		}
 		if i.Rule != "" {
-			p.field("rule", fmt.Sprintf("%s: %s", i.Rule, first(i.Means, "a rule of another version")))
+			p.field("rule", fmt.Sprintf("%s: %s", i.Rule, cmp.Or(i.Means, "a rule of another version")))
 			p.field("because", i.Detail)
 		}
 		for _, a := range i.Acts {
@@ -177,7 +179,7 @@ func actEnd(a act) string {
 	case a.Ended == nil:
 		return "which is under way"
 	case a.Error != "":
-		return "which failed: " + firstLine(a.Error)
+		return "which failed: " + words.FirstLine(a.Error)
 	}
 	return "done in " + a.Ended.Sub(a.Begun).Round(time.Millisecond).String()
 }

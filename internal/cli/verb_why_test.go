@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"muster/internal/event"
+	"muster/internal/life"
+)
+
+func TestAStoryHasFactsRuleActAndResult(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	var s story
+	for i, p := range []event.Payload{
+		event.RequestOpened{Reason: event.WaitQuestion, Text: "which"},
+		event.DeadlineSet{Name: event.DeadlineWaiting},
+		event.TaskMoved{From: event.Working, To: event.Waiting, Rule: "request.opened"},
+		event.AnswerRequested{Decision: event.Reply, Text: "this"},
+		event.ActionIntended{Action: event.Action{ID: "a1", Kind: event.ActAnswer, Decision: event.Reply}},
+		event.ActionFinished{ID: "a1", What: event.ActAnswer, Error: "no mailbox"},
+	} {
+		s.take(event.Event{Seq: int64(i + 1), Time: at.Add(time.Duration(i) * time.Second), Task: "t1", Data: p})
+	}
+	ended := at.Add(5 * time.Second)
+	want := []intervention{
+		{
+			Seq: 3, Time: at.Add(2 * time.Second), Facts: []fact{{Seq: 1, Time: at, Kind: "request.opened", Text: "the agent asks: question: which"}},
+			Rule: "request.opened", Means: life.RuleText("request.opened"), From: event.Working, To: event.Waiting, Acts: []act{},
+		},
+		{
+			Seq: 5, Time: at.Add(4 * time.Second), Facts: []fact{{Seq: 4, Time: at.Add(3 * time.Second), Kind: "answer.requested", Text: "a person answered: this"}},
+			Acts: []act{{ID: "a1", Kind: event.ActAnswer, Text: "answer the request: text", Begun: at.Add(4 * time.Second), Ended: &ended, Error: "no mailbox"}},
+		},
+		{
+			Seq: 6, Time: ended, Facts: []fact{{Seq: 6, Time: ended, Kind: "action.finished", Text: "a1: answer failed: no mailbox"}}, Acts: []act{},
+		},
+	}
+	if d := cmp.Diff(want, s.end()); d != "" {
+		t.Errorf("story (-want +got):\n%s", d)
+	}
+}

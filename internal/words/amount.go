@@ -1,0 +1,58 @@
+package words
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Ago returns how long before now t was, as Duration does; "-" for the zero time.
+func Ago(t, now time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return Duration(now.Sub(t))
+}
+
+// Until returns how long after now t is: "in 3m", or "is over".
+func Until(t, now time.Time) string {
+	if t.Before(now) {
+		return "is over"
+	}
+	return "in " + Duration(t.Sub(now))
+}
+
+// Duration returns a duration in at most two units, rounded down: "12s", "3m", "2h05m", "4d". A negative one is "0s".
+func Duration(d time.Duration) string {
+	switch d = max(d, 0); {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd", int(d.Hours())/24)
+}
+
+// Count returns a number of things: "no checks", "1 check", "3 checks".
+func Count(n int, thing string) string {
+	switch n {
+	case 0:
+		return "no " + thing + "s"
+	case 1:
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// FirstLine returns the first line of a text that says something, without the marks of a heading.
+func FirstLine(s string) string {
+	for line := range strings.SplitSeq(s, "\n") {
+		if line = strings.TrimFunc(line, func(r rune) bool { return unicode.IsSpace(r) || r == '#' }); line != "" {
+			return line
+		}
+	}
+	return ""
+}

@@ -1,0 +1,192 @@
+package words
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/life"
+	"muster/internal/status"
+)
+
+// maxLine is how long a description may be, in bytes.
+const maxLine = 400
+
+// Event describes an event in one line.
+func Event(e event.Event) string {
+	for _, part := range []func(event.Event) (string, bool){requestEvent, agentEvent, workEvent, taskEvent, fleetEvent} {
+		if text, mine := part(e); mine {
+			return status.Clean(text, maxLine)
+		}
+	}
+	return ""
+}
+
+// requestEvent speaks of what people asked for.
+func requestEvent(e event.Event) (string, bool) {
+	switch p := e.Data.(type) {
+	case event.DispatchRequested:
+		return "queued: " + cmp.Or(p.Spec.Summary, p.Spec.Name), true
+	case event.SendRequested:
+		return fmt.Sprintf("a person sent %s: %s", p.Message, FirstLine(p.Text)), true
+	case event.AnswerRequested:
+		return "a person answered: " + answer(p), true
+	case event.InterruptRequested:
+		return "a person asked to interrupt the turn", true
+	case event.StopRequested:
+		return "a person asked to stop the task", true
+	case event.RetryRequested:
+		return "a person asked to try again", true
+	case event.RemoveRequested:
+		if p.Force {
+			return "a person asked to remove it, whatever is in it", true
+		}
+		return "a person asked to remove it", true
+	case event.RestoreRequested:
+		return "a person asked to restore " + p.Ref, true
+	case event.DownRequested:
+		return fmt.Sprintf("a person told the fleet to be down (%s)", p.Mode), true
+	case event.UpRequested:
+		return "a person told the fleet to be up", true
+	}
+	return "", false
+}
+
+// answer is an answer in words.
+func answer(p event.AnswerRequested) string {
+	if p.Decision == event.Reply {
+		return FirstLine(p.Text)
+	}
+	return strings.TrimSpace(string(p.Decision) + " " + FirstLine(p.Text))
+}
+
+// agentEvent speaks of the agent and what was said to it.
+func agentEvent(e event.Event) (string, bool) {
+	switch p := e.Data.(type) {
+	case event.GenerationStarted:
+		return fmt.Sprintf("generation %d begins, attempt %d: %s", e.Gen, p.Attempt, Why(p.Why)), true
+	case event.NextPlanned:
+		if p.Why == "" {
+			return "no further generation is needed", true
+		}
+		return "a further generation is planned: " + Why(p.Why), true
+	case event.AgentLaunched:
+		return fmt.Sprintf("the agent runs as process %d in session %s", p.Process.PID, p.Session), true
+	case event.AgentReported:
+		return "the agent reported " + Record(p.Record), true
+	case event.AgentExited:
+		return "the agent " + Exit(p.Cause, p.Exit, p.Signal, p.Known), true
+	case event.AgentProbed:
+		text := "no tool call is open"
+		if p.Tool != "" {
+			text = "its tool " + p.Tool + " has not ended"
+		}
+		return fmt.Sprintf("a look at the silent agent: %s; its screen is kept in %s", text, p.Evidence), true
+	case event.SilenceDoubted:
+		return fmt.Sprintf("silent for %s, like most of the fleet: that says more about the machine or the network than about the agent, and is not held against it this time", Duration(p.Quiet)), true
+	case event.StallStaged:
+		return "stage of the reaction to its silence: " + string(p.Stage), true
+	case event.RecordRefused:
+		return fmt.Sprintf("not obeyed, from its %s file: %s", cmp.Or(p.Source, "status"), p.Why), true
+	case event.RequestOpened:
+		return "the agent asks: " + Request(p), true
+	case event.RequestClosed:
+		return "the request is closed: " + p.How, true
+	case event.MessageQueued:
+		return fmt.Sprintf("%s queued for the agent (%s): %s", p.Message, Why(p.Why), FirstLine(p.Text)), true
+	case event.MessageMoved:
+		text := fmt.Sprintf("%s is %s", p.Message, p.To)
+		if p.Evidence != "" {
+			text += " (" + p.Evidence + ")"
+		}
+		return text, true
+	case event.UsageRecorded:
+		return Usage(p.Usage), true
+	}
+	return "", false
+}
+
+// workEvent speaks of what became of the agent's work.
+func workEvent(e event.Event) (string, bool) {
+	switch p := e.Data.(type) {
+	case event.WorktreeReady:
+		return fmt.Sprintf("worktree %s is ready on branch %s", p.Path, p.Branch), true
+	case event.WorktreeRemoved:
+		return "the worktree is removed", true
+	case event.RoundFinished:
+		return fmt.Sprintf("round %d: %s", p.Round, Round(p)), true
+	case event.WorkPublished:
+		where := cmp.Or(p.URL, p.Branch)
+		if p.Mode == event.PublishNone {
+			where = "nowhere, as it was asked for"
+		}
+		return "published: " + where, true
+	case event.WorkKept:
+		return "the work is kept under " + p.Ref, true
+	case event.TaskRemoved:
+		return "the task is removed; its branch and its events stay", true
+	}
+	return "", false
+}
+
+// taskEvent speaks of the task as a whole.
+func taskEvent(e event.Event) (string, bool) {
+	switch p := e.Data.(type) {
+	case event.TaskMoved:
+		text := fmt.Sprintf("%s → %s: %s", p.From, p.To, cmp.Or(life.RuleText(p.Rule), p.Rule))
+		if p.Detail != "" {
+			text += " (" + FirstLine(p.Detail) + ")"
+		}
+		return text, true
+	case event.ActionIntended:
+		return fmt.Sprintf("%s: is going to %s", p.Action.ID, Action(p.Action)), true
+	case event.ActionFinished:
+		if p.Error != "" {
+			return fmt.Sprintf("%s: %s failed: %s", p.ID, p.What, p.Error), true
+		}
+		return fmt.Sprintf("%s: %s is done", p.ID, p.What), true
+	case event.DeadlineSet:
+		return fmt.Sprintf("deadline %s: %s", p.Name, p.At.Local().Format(time.DateTime)), true
+	case event.DeadlineCleared:
+		return fmt.Sprintf("deadline %s is cleared", p.Name), true
+	case event.Shelved:
+		if p.On {
+			return "its agent is taken down with the fleet", true
+		}
+		return "its agent is down, to be resumed", true
+	case event.SlotGranted:
+		return "it got a slot", true
+	case event.SlotReleased:
+		return "it gave its slot back", true
+	case event.DepsMet:
+		return "all that it comes after is done", true
+	case event.DepsFailed:
+		return fmt.Sprintf("%s is %s", p.On, p.State), true
+	}
+	return "", false
+}
+
+// fleetEvent speaks of the fleet and its machine.
+func fleetEvent(e event.Event) (string, bool) {
+	switch p := e.Data.(type) {
+	case event.GateClosed:
+		return "nothing new starts: " + p.Reason, true
+	case event.GateOpened:
+		return "tasks start again", true
+	case event.SupervisorStarted:
+		return fmt.Sprintf("supervisor %s started as process %d and took up %d tasks", p.Version, p.PID, p.Adopted), true
+	case event.SupervisorUpgraded:
+		return fmt.Sprintf("%s supervises in place of %s", p.To, p.From), true
+	case event.UpgradeRolledBack:
+		return fmt.Sprintf("rolled back to %s: %s did not become ready: %s", p.From, p.To, p.Why), true
+	case event.SupervisorStopped:
+		return "the supervisor stopped: " + p.Why, true
+	case event.ServerChanged:
+		return fmt.Sprintf("tmux %s holds the fleet, process %d", p.Version, p.PID), true
+	case event.HostSlept:
+		return "the machine slept for " + Duration(p.Gap), true
+	}
+	return "", false
+}

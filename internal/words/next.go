@@ -1,0 +1,101 @@
+package words
+
+import (
+	"strings"
+
+	"muster/internal/event"
+	"muster/internal/life"
+)
+
+// Step is a command by which a person takes a task on.
+type Step struct {
+	Verb string       // the verb of muster: answer, retry, …
+	Task event.TaskID // the task it is about; "" for a verb that names none
+	Args []string     // what follows on the command line; words in capitals are for the person to fill in
+	When string       // what a person has to do first; "" for nothing
+}
+
+// String returns the command line, followed by what has to be done first.
+func (s Step) String() string {
+	line := []string{"muster", s.Verb}
+	if s.Task != "" {
+		line = append(line, string(s.Task))
+	}
+	text := strings.Join(append(line, s.Args...), " ")
+	if s.When != "" {
+		text += "   (" + s.When + ")"
+	}
+	return text
+}
+
+// NextSteps returns the commands by which a person takes a task on from where it stands; none while it goes on by
+// itself.
+func NextSteps(t life.Task) []Step {
+	switch {
+	case t.Removed:
+		return removedSteps(t)
+	case t.Request != nil && (t.State == event.Waiting || t.State == event.Parked):
+		return answerSteps(t.ID, *t.Request)
+	case t.State == event.Parked:
+		return parkedSteps(t)
+	case t.State == event.Stalled:
+		return []Step{about(t.ID, "attach"), about(t.ID, "interrupt")}
+	case t.State == event.Failed || t.State == event.Cancelled:
+		if t.Branch == "" {
+			return nil
+		}
+		return []Step{about(t.ID, "diff"), Continue(t.ID), about(t.ID, "rm")}
+	case t.State == event.Done && t.Published != nil && t.Published.Branch != "":
+		return []Step{about(t.ID, "diff")}
+	}
+	return nil
+}
+
+// Continue returns the step that starts a new task from the work of one that is over.
+func Continue(id event.TaskID) Step {
+	return Step{Verb: "dispatch", Args: []string{"--base", "@" + string(id), "PROMPT"}}
+}
+
+func about(id event.TaskID, verb string, args ...string) Step {
+	return Step{Verb: verb, Task: id, Args: args}
+}
+
+func removedSteps(t life.Task) []Step {
+	if len(t.Kept) == 0 {
+		return nil
+	}
+	return []Step{about(t.ID, "restore")}
+}
+
+// answerSteps returns how an open request is answered.
+func answerSteps(id event.TaskID, r event.RequestOpened) []Step {
+	switch {
+	case r.Reason == event.WaitDialog:
+		return []Step{about(id, "attach")}
+	case r.Reason == event.WaitPermission:
+		return []Step{about(id, "answer", "allow"), about(id, "answer", "deny", "--reason", "TEXT")}
+	case len(r.Options) > 0:
+		return []Step{about(id, "answer", "NUMBER"), about(id, "answer", "TEXT")}
+	}
+	return []Step{about(id, "answer", "TEXT")}
+}
+
+// parkedSteps depend on why the task was parked.
+func parkedSteps(t life.Task) []Step {
+	retry := about(t.ID, "retry")
+	switch t.Reason {
+	case life.ReasonRounds, life.ReasonNoProgress, life.ReasonNoChange:
+		return []Step{about(t.ID, "checks"), about(t.ID, "send", "TEXT"), retry}
+	case life.ReasonSilent, life.ReasonDialog:
+		return []Step{about(t.ID, "attach"), retry}
+	case life.ReasonFlood:
+		return []Step{about(t.ID, "logs"), retry}
+	case life.ReasonAuth, life.ReasonBilling:
+		retry.When = "once the account is in order"
+	case life.ReasonContextFull:
+		return []Step{Continue(t.ID), retry}
+	case life.ReasonDependency:
+		return []Step{{Verb: "ls"}, retry}
+	}
+	return []Step{retry}
+}

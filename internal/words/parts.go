@@ -1,0 +1,175 @@
+package words
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+
+	"muster/internal/event"
+)
+
+// Why is why a generation was started.
+func Why(w event.Why) string {
+	text, ok := map[event.Why]string{
+		event.WhyFirst: "the first", event.WhyCrash: "the one before crashed", event.WhySilent: "the one before never reported",
+		event.WhyStall: "the one before stood still", event.WhyFeedback: "checks failed", event.WhyMessage: "there is a message for it",
+		event.WhyLost: "tmux or the machine went away", event.WhyRetry: "a person brought it back", event.WhyAPI: "the model's service failed",
+		event.WhyNudge: "it was silent",
+	}[w]
+	if !ok {
+		return string(w)
+	}
+	return text
+}
+
+// Record is a status record in words.
+func Record(r event.Record) string {
+	text := string(r.State)
+	for _, s := range []string{string(r.Reason), string(r.Error)} {
+		if s != "" {
+			text += " (" + s + ")"
+		}
+	}
+	if r.Tool != "" {
+		text += ", tool " + r.Tool
+	}
+	if !r.Until.IsZero() {
+		text += " until " + r.Until.Local().Format(time.DateTime)
+	}
+	if r.Message != "" {
+		text += ", took " + string(r.Message)
+	}
+	if r.Note != "" {
+		text += ": " + FirstLine(r.Note)
+	}
+	return text
+}
+
+// Exit says how an agent's process ended.
+func Exit(cause event.ExitCause, exit, signal int, known bool) string {
+	how := fmt.Sprintf("exited with status %d", exit)
+	switch {
+	case !known:
+		how = "is gone"
+	case signal != 0:
+		how = "was ended by signal " + syscall.Signal(signal).String()
+	}
+	switch cause {
+	case event.CauseEnded:
+		if !known {
+			return "was ended by muster"
+		}
+		return how + ", ended by muster"
+	case event.CauseLost:
+		return how + ", with its tmux server or machine"
+	case event.CauseOwn:
+	}
+	return how
+}
+
+// Request is an open request in words.
+func Request(r event.RequestOpened) string {
+	text := string(r.Reason)
+	if r.Tool != "" {
+		text += " for " + r.Tool
+	}
+	if r.Text != "" {
+		text += ": " + FirstLine(r.Text)
+	}
+	if len(r.Options) > 0 {
+		text += " [" + strings.Join(r.Options, " | ") + "]"
+	}
+	return text
+}
+
+// Round is the verdict of a round in words.
+func Round(r event.RoundFinished) string {
+	switch {
+	case r.Void != "":
+		return "void: " + r.Void
+	case r.Moved:
+		return "void: the work changed while it was judged"
+	case len(r.Results) == 0 && r.Changed:
+		return "there are no checks"
+	case len(r.Results) == 0:
+		return "there are no checks, and nothing was changed"
+	}
+	var red []string
+	for _, c := range r.Results {
+		if !c.Green() {
+			red = append(red, c.Name+" "+Result(c))
+		}
+	}
+	text := fmt.Sprintf("all %d checks passed", len(r.Results))
+	if len(r.Results) == 1 {
+		text = r.Results[0].Name + " passed"
+	}
+	if len(red) > 0 {
+		text = strings.Join(red, ", ")
+	}
+	if !r.Changed {
+		text += ", and nothing was changed"
+	}
+	if r.Reused {
+		text += " (as before: the work is the same)"
+	}
+	return text
+}
+
+// Result is the verdict of a check in words.
+func Result(c event.CheckResult) string {
+	switch {
+	case c.TimedOut:
+		return "timed out"
+	case c.Signal != 0:
+		return "ended by " + syscall.Signal(c.Signal).String()
+	case c.Exit != 0:
+		return fmt.Sprintf("failed with %d", c.Exit)
+	}
+	return "passed"
+}
+
+func Usage(u event.Usage) string {
+	return fmt.Sprintf("%d tokens in, %d out, $%.2f", u.InputTokens, u.OutputTokens, u.CostUSD)
+}
+
+// Action is what an action does.
+func Action(a event.Action) string {
+	switch a.Kind {
+	case event.ActPrepare:
+		return "make the worktree ready"
+	case event.ActStart:
+		if a.Resume {
+			return fmt.Sprintf("start generation %d, which resumes the conversation", a.Gen)
+		}
+		return fmt.Sprintf("start generation %d", a.Gen)
+	case event.ActDeliver:
+		return fmt.Sprintf("deliver %s", a.Message)
+	case event.ActLook:
+		return fmt.Sprintf("look whether %s arrived", a.Message)
+	case event.ActAnswer:
+		return strings.TrimSpace("answer the request: " + string(a.Decision))
+	case event.ActInterrupt:
+		return "interrupt the agent's turn"
+	case event.ActProbe:
+		return fmt.Sprintf("look at the agent, of whom nothing was heard for %s", Duration(a.Quiet))
+	case event.ActEnd:
+		return "end everything that the agent started"
+	case event.ActCheck:
+		return fmt.Sprintf("run the checks, round %d", a.Round)
+	case event.ActPublish:
+		return "publish what passed"
+	case event.ActClean:
+		return "remove the worktree of published work"
+	case event.ActKeep:
+		return "keep the work under a private ref"
+	case event.ActClose:
+		return "close the session with the last screen"
+	case event.ActRemove:
+		return "remove what the task left behind"
+	case event.ActRestore:
+		return "restore " + a.Ref
+	}
+	return string(a.Kind)
+}
