@@ -397,7 +397,7 @@ func TestClaudeTrustIsInheritedOrRefused(t *testing.T) {
 	if err := r.adapter().Check(t.Context(), pre); err != nil {
 		t.Errorf("a linked worktree: %v", err)
 	}
-	stranger := claude.NewUser(t)
+	stranger := claude.NewUser(t, claude.Pinned)
 	r.user, r.launch.Spec.Trust = stranger, "sandboxed"
 	r.launch.Env = append(stranger.Env(t, r.model.URL), "MUSTER_HOME="+string(r.launch.Home), "MUSTER_TASK=t1")
 	pre = agent.Preflight{Spec: r.launch.Spec, Env: r.launch.Env, Home: r.launch.Home}

@@ -101,7 +101,7 @@ func newRig(t *testing.T, prompt string, spec event.Spec, script ...model.Step) 
 		t.Fatal(err)
 	}
 	spec.Agent, spec.Kind, spec.Repo = "claude", "claude", repo
-	r := &rig{t: t, model: model.Start(t, script...), user: claude.NewUser(t, repo), socket: filepath.Join(dir, "s")}
+	r := &rig{t: t, model: model.Start(t, script...), user: claude.NewUser(t, claude.Pinned, repo), socket: filepath.Join(dir, "s")}
 	r.launch = agent.Launch{
 		Home: state, Task: "t1", Gen: 1, Spec: spec, Worktree: worktree, Exe: exe, Prompt: prompt,
 		Conversation: agent.NewConversation(), Preamble: agent.Preamble(spec),

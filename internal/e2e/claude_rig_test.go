@@ -38,7 +38,7 @@ type claudeRig struct {
 // repository.
 func newClaudeRig(t *testing.T, config string, files map[string]string) *claudeRig {
 	t.Helper()
-	claudeProgram := claude.Path(t)
+	claudeProgram := claude.Path(t, claude.Pinned)
 	twoClaudes <- struct{}{}
 	t.Cleanup(func() { <-twoClaudes })
 	r := &claudeRig{Fleet: newFleet(t), model: model.Start(t)}
@@ -53,7 +53,7 @@ func newClaudeRig(t *testing.T, config string, files map[string]string) *claudeR
 	r.setVar("TMPDIR", r.root+"/usertmp")
 	r.setVar("PATH", filepath.Dir(claudeProgram)+string(os.PathListSeparator)+os.Getenv("PATH"))
 	r.setVar("ANTHROPIC_API_KEY", claude.Key)
-	r.user = claude.SetUp(t, r.root+"/user", r.repo)
+	r.user = claude.SetUp(t, claude.Pinned, r.root+"/user", r.repo)
 	for name, text := range files {
 		r.write(filepath.Join(r.repo, name), text)
 	}

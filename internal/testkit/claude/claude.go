@@ -14,39 +14,73 @@ import (
 	"muster/internal/run"
 )
 
-// Version is the version that tests run with.
-const Version = "2.1.197"
+// The versions that tests run with. Each is named exactly: the plain name of the package silently brings an older
+// version where Node is older than the newest one asks for.
+const (
+	Pinned = "2.1.197" // the oldest version that muster accepts, the one that was measured first
+	Newest = "2.1.332" // npm's newest when the tests were last revised
+)
+
+// Versions returns the versions that tests run with. $MUSTER_TEST_CLAUDE replaces them all by one program.
+func Versions() []string {
+	if os.Getenv("MUSTER_TEST_CLAUDE") != "" {
+		return []string{fromEnv}
+	}
+	return []string{Pinned, Newest}
+}
+
+// fromEnv stands for the version of the program that $MUSTER_TEST_CLAUDE names.
+const fromEnv = "named by MUSTER_TEST_CLAUDE"
+
+// Each runs a test once for each of Versions, in parallel. The subtest bears the version's name, and the version
+// that the program itself reports is logged.
+func Each(t *testing.T, test func(t *testing.T, version string)) {
+	t.Helper()
+	t.Parallel()
+	for _, v := range Versions() {
+		t.Run(v, func(t *testing.T) {
+			t.Parallel()
+			t.Logf("Claude Code %s", versionOf(t.Context(), Path(t, v)))
+			test(t, v)
+		})
+	}
+}
 
 // Key is the API key of the user of a test. It is no real one.
 const Key = "test-key-that-is-not-real"
 
-// Path is the program: $MUSTER_TEST_CLAUDE, or the one on the PATH if it has the right version, or one that is
-// installed once into the user's cache directory by npm. The test fails where none can be had.
-func Path(t testing.TB) string {
+// Path returns the program of a version: $MUSTER_TEST_CLAUDE, or the one on the PATH if it has that version, or one
+// that npm installs once into the user's cache directory. The test fails where none can be had.
+func Path(t testing.TB, version string) string {
 	t.Helper()
 	if p := os.Getenv("MUSTER_TEST_CLAUDE"); p != "" {
 		return p
 	}
-	if p, err := run.LookPath("claude", os.Environ()); err == nil && hasVersion(t.Context(), p) {
+	if p, err := run.LookPath("claude", os.Environ()); err == nil && versionOf(t.Context(), p) == version {
 		return p
 	}
-	p, err := install(t.Context())
+	p, err := install(t.Context(), version)
 	if err != nil {
-		t.Fatalf("no Claude Code %s for this test (name one by MUSTER_TEST_CLAUDE): %v", Version, err)
+		t.Fatalf("no Claude Code %s for this test (name one by MUSTER_TEST_CLAUDE): %v", version, err)
 	}
 	return p
 }
 
-func hasVersion(ctx context.Context, program string) bool {
+// versionOf returns the version that a program reports; "" if it reports none.
+func versionOf(ctx context.Context, program string) string {
 	res, err := run.Do(ctx, run.Cmd{
 		Argv: []string{program, "--version"}, Env: []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "DISABLE_AUTOUPDATER=1"},
 	})
-	return err == nil && strings.HasPrefix(string(res.Stdout), Version+" ")
+	if err != nil {
+		return ""
+	}
+	version, _, _ := strings.Cut(string(res.Stdout), " ")
+	return version
 }
 
-// install gives the program in the cache, installing it first if it is not there. A lock keeps test processes
+// install returns the program in the cache, installing it first if it is not there. A lock keeps test processes
 // from installing it twice; the last step is a rename, so that a broken installation is never found.
-func install(ctx context.Context) (string, error) {
+func install(ctx context.Context, version string) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", fmt.Errorf("find the cache: %w", err)
@@ -55,7 +89,7 @@ func install(ctx context.Context) (string, error) {
 	if err := os.MkdirAll(base, 0o755); err != nil { //nolint:gosec // a cache of public programs
 		return "", fmt.Errorf("make the cache: %w", err)
 	}
-	final := filepath.Join(base, "claude-"+Version)
+	final := filepath.Join(base, "claude-"+version)
 	program := filepath.Join(final, "node_modules", ".bin", "claude")
 	unlock, err := lock(final + ".lock")
 	if err != nil {
@@ -71,7 +105,7 @@ func install(ctx context.Context) (string, error) {
 	}
 	defer os.RemoveAll(scratch) //nolint:errcheck // left-overs in a cache do no harm
 	_, err = run.Do(ctx, run.Cmd{
-		Argv: []string{"npm", "install", "--prefix", scratch, "--no-audit", "--no-fund", "@anthropic-ai/claude-code@" + Version},
+		Argv: []string{"npm", "install", "--prefix", scratch, "--no-audit", "--no-fund", "@anthropic-ai/claude-code@" + version},
 		Dir:  scratch, Env: os.Environ(), Timeout: 5 * time.Minute,
 	})
 	if err != nil {
@@ -100,18 +134,19 @@ func lock(path string) (unlock func(), err error) {
 
 // User is a user of Claude Code in a directory of the test's own, who has gone through its first dialogs.
 type User struct {
-	Home   string // $HOME
-	Config string // where settings.json lies; $CLAUDE_CONFIG_DIR, but for a user of SetUp
+	Home    string // $HOME
+	Config  string // where settings.json lies; $CLAUDE_CONFIG_DIR, but for a user of SetUp
+	Version string // of the program that the user has
 }
 
-// NewUser makes a user who has finished the onboarding, approved Key and trusts these directories.
-func NewUser(t testing.TB, trusted ...string) User {
+// NewUser makes a user of a version who has finished the onboarding, approved Key and trusts these directories.
+func NewUser(t testing.TB, version string, trusted ...string) User {
 	t.Helper()
 	home, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := User{Home: home, Config: filepath.Join(home, "claude-config")}
+	u := User{Home: home, Config: filepath.Join(home, "claude-config"), Version: version}
 	if err := os.MkdirAll(u.Config, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -121,9 +156,9 @@ func NewUser(t testing.TB, trusted ...string) User {
 
 // SetUp makes of a home directory that of a user who has finished the onboarding, approved Key and trusts these
 // directories, with the program's configuration where people have it: in ~/.claude.json and ~/.claude.
-func SetUp(t testing.TB, home string, trusted ...string) User {
+func SetUp(t testing.TB, version, home string, trusted ...string) User {
 	t.Helper()
-	u := User{Home: home, Config: filepath.Join(home, ".claude")}
+	u := User{Home: home, Config: filepath.Join(home, ".claude"), Version: version}
 	if err := os.MkdirAll(u.Config, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +206,7 @@ func (u User) Env(t testing.TB, modelURL string) []string {
 	t.Helper()
 	env := []string{
 		"HOME=" + u.Home, "SHELL=/bin/sh", "LANG=C.UTF-8", "TERM=tmux-256color",
-		"PATH=" + filepath.Dir(Path(t)) + string(os.PathListSeparator) + os.Getenv("PATH"),
+		"PATH=" + filepath.Dir(Path(t, u.Version)) + string(os.PathListSeparator) + os.Getenv("PATH"),
 		"ANTHROPIC_BASE_URL=" + modelURL, "ANTHROPIC_API_KEY=" + Key,
 		"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1", "DISABLE_AUTOUPDATER=1", "DISABLE_TELEMETRY=1",
 		// A test has its worktree where it likes, root may run it, and no proxy stands before loopback.
