@@ -131,29 +131,6 @@ func (d Dir) StatusFile(t event.TaskID, gen int) string {
 	return filepath.Join(d.StatusDir(), fmt.Sprintf("%s.%d.jsonl", t, gen))
 }
 
-// ParseStatusFile takes the base name of a status file apart.
-func ParseStatusFile(base string) (t event.TaskID, gen int, ok bool) {
-	name, ok := strings.CutSuffix(base, ".jsonl")
-	if !ok {
-		return "", 0, false
-	}
-	id, num, ok := strings.Cut(name, ".")
-	if !ok || !event.IsTaskID(id) {
-		return "", 0, false
-	}
-	n := 0
-	for _, c := range num {
-		if c < '0' || c > '9' || n > 1<<20 {
-			return "", 0, false
-		}
-		n = n*10 + int(c-'0')
-	}
-	if n == 0 || num[0] == '0' {
-		return "", 0, false
-	}
-	return event.TaskID(id), n, true
-}
-
 // AttemptsDir holds what belongs to tasks and their generations.
 func (d Dir) AttemptsDir() string { return d.join("attempts") }
 

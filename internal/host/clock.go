@@ -6,28 +6,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Clocks is one reading of the clocks whose difference tells sleep from time. Two readings compare only within one
-// boot (see BootID).
+// Clocks is one reading of the host's clocks. Boot advances while the host sleeps and Mono does not, so the growth of
+// their difference is the time slept. Readings of different boots (see BootID) can't be compared.
 type Clocks struct {
 	Wall time.Time     // without a monotonic part
-	Mono time.Duration // stands still while the host sleeps
-	Boot time.Duration // goes on while the host sleeps
+	Mono time.Duration // excludes sleep
+	Boot time.Duration // includes sleep
 }
 
 // Now reads the clocks.
 func Now() Clocks {
 	return Clocks{Wall: time.Now().Round(0), Mono: clock(awakeClock), Boot: clock(bootClock)}
-}
-
-// Slept is how long the host slept between c and the later reading.
-func (c Clocks) Slept(later Clocks) time.Duration {
-	return max(0, (later.Boot-c.Boot)-(later.Mono-c.Mono))
-}
-
-// Jumped is by how much the wall clock was set between c and the later reading: negative if set back. It also
-// shows a virtual machine that was frozen, for which no clock but the wall's goes on.
-func (c Clocks) Jumped(later Clocks) time.Duration {
-	return later.Wall.Round(0).Sub(c.Wall.Round(0)) - (later.Boot - c.Boot)
 }
 
 // clock reads one of the kernel's clocks; they cannot fail for an id that exists.

@@ -24,7 +24,6 @@ type Checks struct {
 }
 
 func (b Box) checks() string { return filepath.Join(b.Dir, "checks.json") }
-func (b Box) rules() string  { return filepath.Join(b.Dir, "rules.json") }
 
 // WriteChecks lays down the checks for `muster check` and for hooks, in place of earlier ones.
 func (b Box) WriteChecks(checks []event.Check, env CheckEnv) error {
@@ -45,22 +44,4 @@ func (b Box) ReadChecks() (Checks, error) {
 		return Checks{}, fmt.Errorf("read checks: %w", err)
 	}
 	return c, nil
-}
-
-// WriteRules lays down the permission rules for hooks, in place of earlier ones. The words are for others to
-// understand.
-func (b Box) WriteRules(raw []byte) error {
-	if err := replaceFile(b.rules(), raw, durable); err != nil {
-		return fmt.Errorf("write rules: %w", err)
-	}
-	return nil
-}
-
-// ReadRules reads what WriteRules wrote; the error is fs.ErrNotExist where it was not called.
-func (b Box) ReadRules() ([]byte, error) {
-	raw, err := readRegular(b.rules())
-	if err != nil {
-		return nil, fmt.Errorf("read rules: %w", err)
-	}
-	return raw, nil
 }

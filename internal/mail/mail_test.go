@@ -476,14 +476,11 @@ func TestAnswersRaceWithAwait(t *testing.T) {
 	wg.Wait()
 }
 
-func TestChecksAndRulesAreReadAsWritten(t *testing.T) {
+func TestChecksAreReadAsWritten(t *testing.T) {
 	t.Parallel()
 	b := newBox(t)
 	if _, err := b.ReadChecks(); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("ReadChecks gave %v", err)
-	}
-	if _, err := b.ReadRules(); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("ReadRules gave %v", err)
 	}
 	want := Checks{
 		Checks: []event.Check{{Name: "test", Run: "go test ./...", Timeout: time.Minute, OnEdit: true}},
@@ -495,12 +492,6 @@ func TestChecksAndRulesAreReadAsWritten(t *testing.T) {
 	must(t, err)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("checks (-want +got):\n%s", diff)
-	}
-	must(t, b.WriteRules([]byte(`{"x":1}`)))
-	raw, err := b.ReadRules()
-	must(t, err)
-	if string(raw) != `{"x":1}` {
-		t.Errorf("rules are %q", raw)
 	}
 }
 

@@ -87,7 +87,6 @@ func (w *Watcher) pass(ctx context.Context, f *file, trouble string, buf []byte)
 		w.goOn(f, more, p.again)
 		return nil
 	}
-	w.noteActivity(p)
 	select {
 	case w.batches <- p.batch:
 	case <-ctx.Done():
@@ -132,31 +131,13 @@ func (w *Watcher) goOn(f *file, more, again bool) {
 	})
 }
 
-func (w *Watcher) noteActivity(p *pass) {
-	if p.batch.Grew <= 0 {
-		return
-	}
-	at := p.now
-	if p.first && p.changed.Before(at) {
-		at = p.changed // it was there before we looked
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	g := generation{p.file.src.Task, p.file.src.Gen}
-	if !p.file.removed && at.After(w.active[g]) {
-		w.active[g] = at
-	}
-}
-
 // pass is one pass over one file while it is made.
 type pass struct {
 	collector
-	file    *file
-	batch   Batch
-	now     time.Time
-	first   bool      // nothing of this file was read before
-	changed time.Time // when it was last written
-	again   bool      // it could not be opened for want of descriptors, for which no event comes
+	file  *file
+	batch Batch
+	now   time.Time
+	again bool // it could not be opened for want of descriptors, for which no event comes
 }
 
 // finish completes the batch.
@@ -192,7 +173,6 @@ func (w *Watcher) look(p *pass, buf []byte) (more bool) {
 		return false
 	}
 	defer f.Close() //nolint:errcheck // only read
-	p.changed = f.changed
 	if p.file.src.Whole {
 		err = p.readWhole(f, buf)
 	} else {
@@ -217,7 +197,6 @@ func (p *pass) readTail(f *openFile, buf []byte) (more bool, err error) {
 		buf = buf[:ownPassBytes]
 	}
 	t := &p.file.progress.tail
-	p.first = !t.started
 	s, err := t.read(f, f.id, f.size, buf, p.takeLine)
 	if s.replaced {
 		p.reject(sayReplaced)
@@ -248,7 +227,6 @@ func (p *pass) rejectKind(kind, why string) {
 
 func (p *pass) readWhole(f *openFile, buf []byte) error {
 	pr := &p.file.progress
-	p.first = pr.size == 0
 	if f.size > int64(len(buf)) {
 		p.reject(sayLarge)
 		return nil
@@ -263,7 +241,7 @@ func (p *pass) readWhole(f *openFile, buf []byte) error {
 	if n == 0 || sum == pr.sum {
 		return nil
 	}
-	pr.sum, pr.size = sum, int64(n)
+	pr.sum = sum
 	p.batch.Grew = int64(n)
 	if err := p.take(data); err != nil {
 		p.rejectKind("corrupt", "the file was not understood: "+Clean(err.Error(), 160))
@@ -317,9 +295,8 @@ func parse(f func([]byte) ([]event.Record, error), data []byte) (records []event
 type openFile struct {
 	io.ReaderAt
 	io.Closer
-	id      fileID
-	size    int64
-	changed time.Time
+	id   fileID
+	size int64
 }
 
 // openRegular opens a regular file and nothing else. It never blocks, also not on a FIFO.
@@ -336,7 +313,7 @@ func openRegular(path string) (*openFile, error) {
 		f.Close() //nolint:errcheck // only opened
 		return nil, err
 	}
-	o := &openFile{ReaderAt: f, Closer: f, size: st.Size(), changed: st.ModTime()}
+	o := &openFile{ReaderAt: f, Closer: f, size: st.Size()}
 	if s, ok := st.Sys().(*syscall.Stat_t); ok {
 		o.id = fileID{dev: uint64(s.Dev), ino: s.Ino} //nolint:unconvert // the widths differ between systems
 	}

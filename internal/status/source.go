@@ -6,9 +6,6 @@ import (
 	"muster/internal/event"
 )
 
-// FromTail as Source.From starts near the end: at the first line that begins in the last 256 KiB.
-const FromTail = -1
-
 // Source is one file that speaks of one generation.
 type Source struct {
 	Task event.TaskID
@@ -23,7 +20,7 @@ type Source struct {
 	// Parse makes records of one line (without its end), or of the whole file; nil is status.Parse. It may be
 	// called again for the same bytes. An error rejects this line only.
 	Parse func(data []byte) ([]event.Record, error)
-	// From is the offset to start at, as a Batch gave it; FromTail for near the end.
+	// From is the offset to start at: that of the last Batch that was stored.
 	From int64
 }
 
@@ -49,12 +46,6 @@ type key struct {
 	name string
 }
 
-// generation is a task's generation, for Activity.
-type generation struct {
-	task event.TaskID
-	gen  int
-}
-
 // file is a source and what is known of it. The first group is guarded by Watcher.mu; progress and said belong
 // to the reading goroutine alone.
 type file struct {
@@ -78,5 +69,4 @@ type progress struct {
 	tail  tail
 	limit limiter
 	sum   [sha256.Size]byte // of a Whole file
-	size  int64             // of a Whole file
 }

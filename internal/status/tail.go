@@ -6,12 +6,8 @@ import (
 	"io"
 )
 
-const (
-	// tailBytes is how far before the end FromTail starts.
-	tailBytes = 256 << 10
-	// markBytes is how much of what was read is remembered, to know the file again.
-	markBytes = 64
-)
+// markBytes is how many of the bytes before the read position are remembered, to recognise the file.
+const markBytes = 64
 
 // fileID tells files on one machine apart while they exist.
 type fileID struct{ dev, ino uint64 }
@@ -41,7 +37,7 @@ type step struct {
 func (t *tail) read(r io.ReaderAt, id fileID, size int64, buf []byte, yield func(line []byte, at int64)) (step, error) {
 	var s step
 	if !t.started {
-		t.begin(id, size)
+		t.begin(id)
 	}
 	known, err := t.knows(r, id, size)
 	if err != nil {
@@ -49,8 +45,8 @@ func (t *tail) read(r io.ReaderAt, id fileID, size int64, buf []byte, yield func
 	}
 	if !known {
 		s.replaced = true
-		t.from = min(t.from, 0) // FromTail stays, an offset is void
-		t.begin(id, size)
+		t.from = 0
+		t.begin(id)
 	}
 	if size > t.seen {
 		s.grew = size - t.seen
@@ -71,16 +67,11 @@ func (t *tail) read(r io.ReaderAt, id fileID, size int64, buf []byte, yield func
 }
 
 // begin sets the tail to where reading a file of this size starts.
-func (t *tail) begin(id fileID, size int64) {
+func (t *tail) begin(id fileID) {
 	*t = tail{lines: lines{max: t.lines.max}, from: t.from, started: true, id: id}
-	switch {
-	case t.from > 0:
-		// An offset always follows a line end. Where none stands, it is of another file.
+	if t.from > 0 {
+		// An offset always follows a line end. Where there is none, the offset is of another file.
 		t.pos, t.mark = t.from, []byte{'\n'}
-	case t.from == FromTail && size > tailBytes:
-		// One byte earlier, so that a line which begins just there is not lost.
-		t.pos = size - tailBytes - 1
-		t.lines.skipping = true
 	}
 	t.offset, t.seen = t.pos, t.pos
 }

@@ -108,24 +108,6 @@ func TestTailStartsAtAStoredOffset(t *testing.T) {
 	}
 }
 
-func TestFromTailStartsAtALineNearTheEnd(t *testing.T) {
-	t.Parallel()
-	line := strings.Repeat("y", 1023) + "\n"
-	exact := "first\n" + strings.Repeat(line, 256) // a line begins exactly 256 KiB before the end
-	got, replaced, long := follow(t, newTail(FromTail, 1<<20-1), []byte(exact), fileID{}, 1<<20)
-	if len(got) != 256 || replaced || long != 0 {
-		t.Errorf("%d lines, replaced %v, long %d; want 256", len(got), replaced, long)
-	}
-	got, _, _ = follow(t, newTail(FromTail, 1<<20-1), []byte(exact+"z\n"), fileID{}, 1<<20)
-	if len(got) != 256 || got[255] != "z" {
-		t.Errorf("%d lines, want 255 whole ones and z", len(got))
-	}
-	got, _, _ = follow(t, newTail(FromTail, 1<<20-1), []byte("a\nb\n"), fileID{}, 1<<20)
-	if !slices.Equal(got, []string{"a", "b"}) {
-		t.Errorf("a short file gave %q", got)
-	}
-}
-
 // FuzzTail feeds a file in pieces, as it grows: the lines are those of the whole, in order, each once.
 func FuzzTail(f *testing.F) {
 	f.Add([]byte("one\ntwo\n\nthree"), []byte{1, 2, 3, 200}, uint8(16))

@@ -9,9 +9,12 @@ import (
 	"muster/internal/event"
 )
 
-// OpenTool finds the use of a tool that the end of a status file tells has begun and not ended; "" if there is none.
-// Of several the newest counts. Only the last 256 KiB are read: what began before them and still runs was silent for
-// longer than any tool may be. A file that does not exist tells of none.
+// tailBytes is how much of the end of a status file OpenTool reads.
+const tailBytes = 256 << 10
+
+// OpenTool returns the name of the tool whose use began and has not ended, according to a status file, or "" if there is
+// none or no file. If several are open it returns the newest. Only the last 256 KiB are read: a tool that began before
+// them and still runs has been silent for longer than any tool may be.
 func OpenTool(path string) (string, error) {
 	f, err := openRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -41,14 +44,14 @@ func OpenTool(path string) (string, error) {
 	return open[len(open)-1].Tool, nil
 }
 
-// toolUses are the records that began a use of a tool which has not ended, in their order.
+// toolUses holds the records of tool uses that have begun and not ended, oldest first.
 type toolUses []event.Record
 
 func (u *toolUses) take(r event.Record) {
 	switch {
 	case r.State != event.RecordWorking && r.State != event.RecordWaiting, r.Prompted: // a turn begins or ends
 		*u = nil
-	case r.State == event.RecordWaiting: // its hook tells of the same use
+	case r.State == event.RecordWaiting: // the hook of the same use reports it
 	case r.Tool != "":
 		u.end(r.ToolUseID)
 		*u = append(*u, r)

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/fsnotify/fsnotify"
 	"golang.org/x/sync/errgroup"
@@ -32,7 +31,6 @@ type Watcher struct {
 	queue   []*file            // files to read, each once
 	stale   []*dir             // directories whose watch is to be put right
 	unused  []string           // watched directories that nobody needs any more
-	active  map[generation]time.Time
 
 	fs       *fsnotify.Watcher                     // the reader's, while Serve runs
 	open     func(path string) (*openFile, error)  // openRegular but in tests
@@ -53,7 +51,6 @@ func New(statusDir, wake string) (*Watcher, error) {
 		dirs:     map[string]*dir{},
 		index:    map[string][]*file{},
 		byWatch:  map[string][]*dir{},
-		active:   map[generation]time.Time{},
 		open:     openRegular,
 		addWatch: func(fs *fsnotify.Watcher, path string) error { return fs.Add(path) },
 	}
@@ -109,7 +106,7 @@ func (w *Watcher) Add(src Source) {
 		limit = MaxLine
 	}
 	f := &file{src: src, said: map[string]bool{}}
-	f.progress.tail = tail{from: max(src.From, FromTail), lines: lines{max: limit}}
+	f.progress.tail = tail{from: max(src.From, 0), lines: lines{max: limit}}
 	w.files[k] = f
 	w.attach(f, src.Path)
 	w.enqueue(f)
@@ -125,7 +122,6 @@ func (w *Watcher) Remove(task event.TaskID, gen int) {
 			delete(w.files, k)
 		}
 	}
-	delete(w.active, generation{task, gen})
 	w.nudge()
 }
 
@@ -148,13 +144,6 @@ func (w *Watcher) Rescan() {
 		w.enqueue(f)
 	}
 	w.ring()
-}
-
-// Activity is when one of the generation's files last grew; zero if none did.
-func (w *Watcher) Activity(task event.TaskID, gen int) time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.active[generation{task, gen}]
 }
 
 // pump turns events into entries of the queue. It never does I/O and never blocks for a reader, so that the

@@ -194,11 +194,7 @@ func (b *diskBatch) write(c changes) error {
 		return err
 	}
 	for source, o := range c.offsets {
-		query, args := "INSERT OR REPLACE INTO offsets VALUES (?, ?)", []any{source, o}
-		if o < 0 {
-			query, args = "DELETE FROM offsets WHERE source = ?", args[:1]
-		}
-		if err := b.conn.exec(b.ctx, query, args...); err != nil {
+		if err := b.conn.exec(b.ctx, "INSERT OR REPLACE INTO offsets VALUES (?, ?)", source, o); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,12 @@
 package store
 
-import "context"
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strings"
+)
 
 // LimitPages forbids the file to grow, which SQLite reports as it reports a full disk.
 func LimitPages(ctx context.Context, s *Store) error {
@@ -11,5 +17,17 @@ func LimitPages(ctx context.Context, s *Store) error {
 		return err
 	}
 	_, err = conn.ExecContext(ctx, "PRAGMA max_page_count = 1")
+	return err
+}
+
+// Verify runs SQLite's integrity check; it returns nil if the file is whole.
+func (s *Store) Verify(ctx context.Context) error {
+	rows, err := s.readers.QueryContext(ctx, "PRAGMA integrity_check")
+	lines, err := collect(s, "check database", rows, err, func(rows *sql.Rows) (line string, err error) {
+		return line, rows.Scan(&line)
+	})
+	if err == nil && !slices.Equal(lines, []string{"ok"}) {
+		err = s.damaged(errors.New(strings.Join(lines, "; ")), "check database")
+	}
 	return err
 }

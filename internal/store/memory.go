@@ -105,13 +105,7 @@ func (b *memoryBatch) commit(c changes) error {
 		b.m.live.put(t)
 		b.m.last = max(b.m.last, t.ID.Number())
 	}
-	for source, o := range c.offsets {
-		if o < 0 {
-			delete(b.m.offsets, source)
-		} else {
-			b.m.offsets[source] = o
-		}
-	}
+	maps.Copy(b.m.offsets, c.offsets)
 	if c.cursor > 0 {
 		b.m.cursor = c.cursor
 	}

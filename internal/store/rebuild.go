@@ -2,12 +2,10 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"muster/internal/event"
 	"muster/internal/life"
@@ -142,21 +140,6 @@ func sortedTasks(m map[event.TaskID]life.Task) []life.Task {
 	}
 	slices.SortFunc(out, func(a, b life.Task) int { return compareIDs(a.ID, b.ID) })
 	return out
-}
-
-// Verify asks SQLite whether the file is whole; nil if it is.
-func (s *Store) Verify(ctx context.Context) error {
-	rows, err := s.readers.QueryContext(ctx, "PRAGMA integrity_check")
-	lines, err := collect(s, "check database", rows, err, func(rows *sql.Rows) (line string, err error) {
-		return line, rows.Scan(&line)
-	})
-	if err != nil {
-		return err
-	}
-	if text := strings.Join(lines, "; "); text != "ok" {
-		return s.damaged(errors.New(text), "check database")
-	}
-	return nil
 }
 
 // sameTask tells whether two folds are the same to a reader.

@@ -40,8 +40,8 @@ type head struct {
 type changes struct {
 	events  []record
 	tasks   []life.Task
-	offsets map[string]int64 // negative: forget it
-	cursor  int64            // 0: leave it
+	offsets map[string]int64
+	cursor  int64 // 0: leave it
 }
 
 func (c changes) empty() bool { return len(c.events) == 0 && len(c.offsets) == 0 && c.cursor == 0 }
@@ -244,14 +244,11 @@ func (tx *Tx) NextDue() (at time.Time, ok bool) {
 // SetOffset remembers how far a tailed file was read, in bytes, together with what was read from it.
 func (tx *Tx) SetOffset(source string, offset int64) { tx.offsets[source] = max(offset, 0) }
 
-// DropOffset forgets a file that is gone.
-func (tx *Tx) DropOffset(source string) { tx.offsets[source] = -1 }
-
 // Offset is how far a file was read; 0 for one that was never seen. Where it cannot be read the transaction fails in
 // the end.
 func (tx *Tx) Offset(source string) int64 {
 	if o, ok := tx.offsets[source]; ok {
-		return max(o, 0)
+		return o
 	}
 	o, err := tx.batch.offset(source)
 	if err != nil {

@@ -189,14 +189,3 @@ func (c *Client) KillSession(ctx context.Context, session string) error {
 	}
 	return nil
 }
-
-// KillWindow ends a window and its panes; what is gone is no error.
-func (c *Client) KillWindow(ctx context.Context, id WindowID) error {
-	if !isID('@', string(id)) {
-		return fmt.Errorf("window id %q: %w", string(id), ErrNoTarget)
-	}
-	if _, err := c.Do(ctx, "kill-window", "-t", string(id)); err != nil && !isGone(err) {
-		return err
-	}
-	return nil
-}

@@ -33,12 +33,6 @@ func Say(text string) Reply {
 // Use is the reply that uses one tool; input is anything that marshals to the tool's input object.
 func Use(tool string, input any) Reply { return Reply{}.AndUse(tool, input) }
 
-// AndSay adds a text to a reply.
-func (r Reply) AndSay(text string) Reply {
-	r.blocks = append(r.blocks, map[string]any{"type": "text", "text": text})
-	return r
-}
-
 // AndUse adds the use of a tool to a reply.
 func (r Reply) AndUse(tool string, input any) Reply {
 	r.blocks = append(r.blocks, map[string]any{"type": "tool_use", "name": tool, "input": input})

@@ -1,7 +1,6 @@
-// Package tmuxtest is what other packages test against instead of a tmux of their own making.
+// Package tmuxtest starts private tmux servers for tests.
 //
-// Owns: the interface of a tmux client, the suite that any such client must pass, an in-memory Fake that
-// passes it, and private real servers for tests.
+// Owns: servers in temporary directories, which end with their test.
 // Never does: run outside tests, or touch a server that it did not start.
-// Start at: NewFake for tests without processes, Connect for tests on the real program, Run for the suite.
+// Start at: Connect.
 package tmuxtest
