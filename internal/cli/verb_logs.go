@@ -147,8 +147,9 @@ func fileSource(id event.TaskID, kind, path string) source {
 // checkSource is what a check said: in the round that runs, or in one that was judged.
 func (f fleetEnv) checkSource(d control.TaskDetail, o logsOptions) (source, error) {
 	t := d.Task
-	if a, running := t.Action(event.ActCheck); running && (o.round == 0 || o.round == a.Round) {
-		path := filepath.Join(f.home.JobDir(t.ID, fmt.Sprintf("round-%d-%s", a.Round, a.ID)), filepath.Base(o.check)+".log")
+	a, _ := t.Action(event.ActCheck)
+	if check, running := a.Args.(event.CheckArgs); running && (o.round == 0 || o.round == check.Round) {
+		path := filepath.Join(f.home.JobDir(t.ID, fmt.Sprintf("round-%d-%s", check.Round, a.ID)), filepath.Base(o.check)+".log")
 		if _, err := os.Stat(path); err == nil {
 			return fileSource(t.ID, "check", path), nil
 		}

@@ -110,7 +110,7 @@ func (s *story) take(e event.Event) {
 			s.begin(e)
 		}
 		i := &s.all[len(s.all)-1]
-		i.Acts = append(i.Acts, act{ID: p.Action.ID, Kind: p.Action.Kind, Text: words.Action(p.Action), Begun: e.Time})
+		i.Acts = append(i.Acts, act{ID: p.Action.ID, Kind: p.Action.Kind(), Text: words.Action(p.Action), Begun: e.Time})
 	case event.ActionFinished:
 		s.finished(e, p)
 	case event.DeadlineSet, event.DeadlineCleared, event.UsageRecorded, event.SlotReleased, event.MessageMoved:

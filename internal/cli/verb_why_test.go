@@ -19,7 +19,7 @@ func TestAStoryHasFactsRuleActAndResult(t *testing.T) {
 		event.DeadlineSet{Name: event.DeadlineWaiting},
 		event.TaskMoved{From: event.Working, To: event.Waiting, Rule: "request.opened"},
 		event.AnswerRequested{Decision: event.Reply, Text: "this"},
-		event.ActionIntended{Action: event.Action{ID: "a1", Kind: event.ActAnswer, Decision: event.Reply}},
+		event.ActionIntended{Action: event.Action{ID: "a1", Args: event.AnswerArgs{Decision: event.Reply}}},
 		event.ActionFinished{ID: "a1", What: event.ActAnswer, Error: "no mailbox"},
 	} {
 		s.take(event.Event{Seq: int64(i + 1), Time: at.Add(time.Duration(i) * time.Second), Task: "t1", Data: p})

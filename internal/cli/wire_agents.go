@@ -99,7 +99,7 @@ func (a agents) Ready(_ context.Context, o fleet.Order) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	l.Prompt, l.Resume = o.Prompt, o.Action.Resume && ad.Resumable(l)
+	l.Prompt, l.Resume = o.Prompt, o.Resume && ad.Resumable(l)
 	for _, m := range o.Messages {
 		l.Messages = append(l.Messages, mail.Message(m))
 	}
@@ -246,8 +246,8 @@ func (a agents) Look(_ context.Context, t life.Task, gen int, id event.MessageID
 }
 
 // Answer implements fleet.Agents.
-func (a agents) Answer(_ context.Context, t life.Task, act event.Action) error {
-	return a.box(t, t.Gen).Answer(mail.Answer{Request: act.Request, Decision: string(act.Decision), Text: act.Text})
+func (a agents) Answer(_ context.Context, t life.Task, _ event.ActionID, args event.AnswerArgs) error {
+	return a.box(t, t.Gen).Answer(mail.Answer{Request: args.Request, Decision: string(args.Decision), Text: args.Text})
 }
 
 // OpenTool implements fleet.Agents.

@@ -74,7 +74,7 @@ type pointTx struct {
 func (t *pointTx) Append(id event.TaskID, gen int, p event.Payload) (event.Event, error) {
 	switch p := p.(type) {
 	case event.ActionIntended:
-		t.said = append(t.said, fmt.Sprintf("intent/%s/%s/%s", id, p.Action.ID, p.Action.Kind))
+		t.said = append(t.said, fmt.Sprintf("intent/%s/%s/%s", id, p.Action.ID, p.Action.Kind()))
 	case event.ActionFinished:
 		t.said = append(t.said, fmt.Sprintf("outcome/%s/%s/%s", id, p.ID, p.What))
 	}
@@ -182,9 +182,9 @@ func (a pointAgents) Look(ctx context.Context, t life.Task, gen int, m event.Mes
 	return a.Agents.Look(ctx, t, gen, m)
 }
 
-func (a pointAgents) Answer(ctx context.Context, t life.Task, act event.Action) error {
-	defer a.at.around("mail.answer", t.ID, act.ID)()
-	return a.Agents.Answer(ctx, t, act)
+func (a pointAgents) Answer(ctx context.Context, t life.Task, id event.ActionID, args event.AnswerArgs) error {
+	defer a.at.around("mail.answer", t.ID, id)()
+	return a.Agents.Answer(ctx, t, id, args)
 }
 
 func (a pointAgents) Retire(ctx context.Context, t life.Task, gen int) error {

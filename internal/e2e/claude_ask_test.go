@@ -58,7 +58,7 @@ func TestClaudeAsksAndIsAnsweredWithoutAKey(t *testing.T) {
 	if n := len(payloads[event.RequestOpened](r.Fleet, id)); n != 3 {
 		t.Errorf("%d requests were opened, want 3", n)
 	}
-	if n := such(r, id, func(p event.ActionIntended) bool { return p.Action.Kind == event.ActAnswer }); n != 3 {
+	if n := such(r, id, func(p event.ActionIntended) bool { return p.Action.Kind() == event.ActAnswer }); n != 3 {
 		t.Errorf("%d answers were carried, want 3", n)
 	}
 

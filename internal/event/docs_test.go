@@ -28,6 +28,15 @@ prints one object a line: ` + "`seq, time, task, gen, kind, data`" + `. Kinds ar
 fields that it does not know. Durations in ` + "`data`" + ` are nanoseconds, times are RFC 3339.
 `
 
+const actionsHead = `
+## Actions
+
+The ` + "`action`" + ` of ` + "`action.intended`" + ` is one object: ` + "`id, kind, gen`" + `, and the arguments of its kind.
+
+| kind | does | arguments |
+|---|---|---|
+`
+
 // TestTheEventsPageIsFresh compares the page with what the source says of every kind: its writer is the comment
 // above it in the table, its meaning and fields are the comments of its payload.
 func TestTheEventsPageIsFresh(t *testing.T) {
@@ -49,6 +58,17 @@ func TestTheEventsPageIsFresh(t *testing.T) {
 	}
 	if want := len(event.Kinds()); seen != want {
 		t.Fatalf("%d kinds found in the source, the program knows %d", seen, want)
+	}
+	b.WriteString(actionsHead)
+	for _, k := range src.actions {
+		s, ok := src.types[k.payload]
+		if !ok || s.doc == "" {
+			t.Fatalf("arguments %s of %s have no comment", k.payload, k.name)
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k.name, cell(meaning(k.payload, s.doc)), cell(strings.Join(s.fields, "<br>")))
+	}
+	if want := len(event.ActionKinds()); len(src.actions) != want {
+		t.Fatalf("%d kinds of actions found in the source, the program knows %d", len(src.actions), want)
 	}
 	comparePage(t, "events.md", b.String())
 }
@@ -90,8 +110,9 @@ func cell(s string) string {
 }
 
 type source struct {
-	groups []kindGroup
-	types  map[string]payloadType
+	groups  []kindGroup
+	actions []kindRow
+	types   map[string]payloadType
 }
 
 type kindGroup struct {
@@ -132,8 +153,13 @@ func parseSource(t *testing.T) source {
 				case *ast.TypeSpec:
 					s.addType(gen, spec)
 				case *ast.ValueSpec:
-					if spec.Names[0].Name == "kinds" {
+					switch spec.Names[0].Name {
+					case "kinds":
 						s.addKinds(t, f, spec.Values[0].(*ast.CompositeLit))
+					case "actions":
+						for _, e := range spec.Values[0].(*ast.CompositeLit).Elts {
+							s.actions = append(s.actions, rowOf(e.(*ast.KeyValueExpr)))
+						}
 					}
 				}
 			}
@@ -184,10 +210,15 @@ func (s *source) addKinds(t *testing.T, f *ast.File, table *ast.CompositeLit) {
 			s.groups = append(s.groups, kindGroup{writer: writer})
 		}
 		g := &s.groups[len(s.groups)-1]
-		g.kinds = append(g.kinds, kindRow{
-			name:    strings.Trim(kv.Key.(*ast.BasicLit).Value, `"`),
-			payload: kv.Value.(*ast.IndexExpr).Index.(*ast.Ident).Name,
-		})
+		g.kinds = append(g.kinds, rowOf(kv))
+	}
+}
+
+// rowOf reads one entry of a table: a name, and the function that decodes its type.
+func rowOf(kv *ast.KeyValueExpr) kindRow {
+	return kindRow{
+		name:    strings.Trim(kv.Key.(*ast.BasicLit).Value, `"`),
+		payload: kv.Value.(*ast.IndexExpr).Index.(*ast.Ident).Name,
 	}
 }
 

@@ -28,7 +28,7 @@ func TestEventSurvivesJSON(t *testing.T) {
 	for _, e := range []Event{
 		{Seq: 3, Time: now, Task: "t1", Gen: 2, Data: TaskMoved{From: Working, To: Checking, Rule: "turn.ended"}},
 		{Seq: 4, Time: now, Data: DownRequested{Mode: DownDrain}},
-		{Seq: 5, Time: now, Task: "t1", Data: ActionIntended{Action: Action{ID: "a1", Kind: ActStart, Messages: []MessageID{"m1"}}}},
+		{Seq: 5, Time: now, Task: "t1", Data: ActionIntended{Action: Action{ID: "a1", Args: StartArgs{Messages: []MessageID{"m1"}}}}},
 	} {
 		b, err := json.Marshal(e)
 		if err != nil {

@@ -39,68 +39,6 @@ type TaskMoved struct {
 	Detail string `json:"detail,omitempty"` // why, for people
 }
 
-// ActionKind is what the supervisor does to the world.
-type ActionKind string
-
-// The actions. Each looks at the world first and may be done any number of times.
-const (
-	ActPrepare   ActionKind = "prepare"   // worktree, branch, copied files, setup
-	ActStart     ActionKind = "start"     // one agent process of a generation
-	ActDeliver   ActionKind = "deliver"   // one message into a running agent
-	ActLook      ActionKind = "look"      // did a message arrive?
-	ActAnswer    ActionKind = "answer"    // a decision to the hook that holds a request
-	ActInterrupt ActionKind = "interrupt" // the agent's turn
-	ActProbe     ActionKind = "probe"     // a silent agent: is a tool call open, what stands on its screen?
-	ActEnd       ActionKind = "end"       // everything the agent started
-	ActCheck     ActionKind = "check"     // one round of checks
-	ActPublish   ActionKind = "publish"   // what passed
-	ActClean     ActionKind = "clean"     // the worktree of published work
-	ActKeep      ActionKind = "keep"      // the work, under a private ref
-	ActClose     ActionKind = "close"     // the session with the last screen
-	ActRemove    ActionKind = "remove"    // everything but the branch's published commits
-	ActRestore   ActionKind = "restore"   // kept work, back into its worktree
-)
-
-// Action is something to do, complete enough to be done again after a crash.
-type Action struct {
-	ID   ActionID   `json:"id"`
-	Kind ActionKind `json:"kind"`
-	Gen  int        `json:"gen,omitempty"`
-	// Start: the conversation, whether it is taken up again, and the messages its first prompt carries.
-	Conversation string      `json:"conversation,omitempty"`
-	Resume       bool        `json:"resume,omitempty"`
-	Messages     []MessageID `json:"messages,omitempty"`
-	// Deliver and look.
-	Message MessageID `json:"message,omitempty"`
-	// Probe: how long nothing had been heard of the agent.
-	Quiet time.Duration `json:"quiet,omitempty"`
-	// Answer.
-	Request  string   `json:"request,omitempty"`
-	Decision Decision `json:"decision,omitempty"`
-	Text     string   `json:"text,omitempty"`
-	// Check: the number of the round, and the verdict that need not be computed again.
-	Round int    `json:"round,omitempty"`
-	Known string `json:"known,omitempty"` // the tree of the newest finished round
-	// Publish: the tree with the green verdict.
-	Tree string `json:"tree,omitempty"`
-	// Restore.
-	Ref string `json:"ref,omitempty"`
-	// Remove.
-	Force bool `json:"force,omitempty"`
-}
-
-// ActionIntended is written before the action is taken.
-type ActionIntended struct {
-	Action Action `json:"action"`
-}
-
-// ActionFinished is written after it; what it found out is in the events beside it.
-type ActionFinished struct {
-	ID    ActionID   `json:"id"`
-	What  ActionKind `json:"kind"`
-	Error string     `json:"error,omitempty"`
-}
-
 // DeadlineName names what a task waits for.
 type DeadlineName string
 

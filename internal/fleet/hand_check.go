@@ -80,23 +80,23 @@ func (s *Supervisor) stillThere(ctx context.Context, id event.TaskID) (event.Pro
 }
 
 // check judges the worktree: a snapshot, the project's commands, and whether the tree stood still meanwhile.
-func (s *Supervisor) check(ctx context.Context, t life.Task, a event.Action) result {
-	job := Job{Task: t, Name: fmt.Sprintf("round-%d-%s", a.Round, a.ID), Steps: t.Spec.Checks}
+func (s *Supervisor) check(ctx context.Context, t life.Task, id event.ActionID, args event.CheckArgs) result {
+	job := Job{Task: t, Name: fmt.Sprintf("round-%d-%s", args.Round, id), Steps: t.Spec.Checks}
 	var snap Snapshot
 	known, err := s.Jobs.Noted(ctx, job, &snap)
 	if err != nil {
 		return done(err)
 	}
 	if !known {
-		if snap, err = s.Works.Snapshot(ctx, t, a.Round); err != nil {
+		if snap, err = s.Works.Snapshot(ctx, t, args.Round); err != nil {
 			return done(err)
 		}
 		if err := s.Jobs.Note(ctx, job, snap); err != nil {
 			return done(err)
 		}
 	}
-	round := event.RoundFinished{Round: a.Round, Commit: snap.Commit, Tree: snap.Tree, Changed: snap.Changed}
-	if last := t.Rounds.Last; last != nil && snap.Tree == a.Known && last.Tree == a.Known && !last.Moved && last.Changed == snap.Changed {
+	round := event.RoundFinished{Round: args.Round, Commit: snap.Commit, Tree: snap.Tree, Changed: snap.Changed}
+	if last := t.Rounds.Last; last != nil && snap.Tree == args.Known && last.Tree == args.Known && !last.Moved && last.Changed == snap.Changed {
 		round.Results, round.Reused = last.Results, true // the same evidence is never computed twice
 		return done(nil, round)
 	}
@@ -122,8 +122,8 @@ func (s *Supervisor) check(ctx context.Context, t life.Task, a event.Action) res
 }
 
 // publish puts the judged tree where it belongs.
-func (s *Supervisor) publish(ctx context.Context, t life.Task, a event.Action) result {
-	p, err := s.Works.Publish(ctx, t, a.Tree)
+func (s *Supervisor) publish(ctx context.Context, t life.Task, args event.PublishArgs) result {
+	p, err := s.Works.Publish(ctx, t, args.Tree)
 	if err != nil {
 		return done(err)
 	}
@@ -187,8 +187,8 @@ func (s *Supervisor) remove(ctx context.Context, t life.Task) result {
 	return r
 }
 
-func (s *Supervisor) restore(ctx context.Context, t life.Task, a event.Action) result {
-	if err := s.Works.Restore(ctx, t, a.Ref); err != nil {
+func (s *Supervisor) restore(ctx context.Context, t life.Task, args event.RestoreArgs) result {
+	if err := s.Works.Restore(ctx, t, args.Ref); err != nil {
 		return done(err)
 	}
 	return done(nil, event.WorktreeReady{Path: s.Home.Worktree(t.ID, t.Spec.Slug), Branch: t.Branch, Base: t.Base})

@@ -21,14 +21,14 @@ const pasteSettle = 150 * time.Millisecond
 
 // deliver brings one message to a running agent by the best door its kind has.
 func (s *Supervisor) deliver(ctx context.Context, t life.Task, a event.Action, again bool) result {
-	text, err := s.Log.MessageText(ctx, t.ID, a.Message)
+	text, err := s.Log.MessageText(ctx, t.ID, a.Message())
 	if err != nil {
 		return done(err)
 	}
-	m := Text{ID: a.Message, Text: text}
+	m := Text{ID: a.Message(), Text: text}
 	if t.Spec.Traits.Door == event.DoorMailbox {
 		if !again {
-			s.closeMenu(ctx, t, a.Message)
+			s.closeMenu(ctx, t, a.Message())
 		}
 		return done(s.Agents.Post(ctx, t, m))
 	}
@@ -36,7 +36,7 @@ func (s *Supervisor) deliver(ctx context.Context, t life.Task, a event.Action, a
 		return s.paste(ctx, t, m)
 	}
 	r := result{}
-	typed, _, err := s.typed(ctx, t, a.Message)
+	typed, _, err := s.typed(ctx, t, a.Message())
 	switch {
 	case err != nil:
 		r = done(err)
@@ -105,25 +105,25 @@ func (s *Supervisor) paste(ctx context.Context, t life.Task, m Text) result {
 // look finds out where a message is. For one that was typed and not taken, one further Enter follows: the text
 // is there, and Enter is no second sending of it. One that was to be typed and never was waits again.
 func (s *Supervisor) look(ctx context.Context, t life.Task, a event.Action) result {
-	trace, err := s.Agents.Look(ctx, t, t.Gen, a.Message)
+	trace, err := s.Agents.Look(ctx, t, t.Gen, a.Message())
 	if err != nil {
 		return done(err)
 	}
 	switch {
 	case trace == TraceArrived:
-		return done(nil, event.MessageMoved{Message: a.Message, To: event.MessageAcked, Evidence: "found in the conversation"})
+		return done(nil, event.MessageMoved{Message: a.Message(), To: event.MessageAcked, Evidence: "found in the conversation"})
 	case trace == TraceWaiting:
 		return result{}
-	case t.Spec.Traits.Door == event.DoorPaste && !slices.Contains(t.Agent.Carries, a.Message):
-		typed, known, err := s.typed(ctx, t, a.Message)
+	case t.Spec.Traits.Door == event.DoorPaste && !slices.Contains(t.Agent.Carries, a.Message()):
+		typed, known, err := s.typed(ctx, t, a.Message())
 		switch {
 		case err != nil:
 			return done(err)
 		case known && !typed:
-			return done(nil, event.MessageMoved{Message: a.Message, To: event.MessageWaiting, Evidence: "it was never typed"})
+			return done(nil, event.MessageMoved{Message: a.Message(), To: event.MessageWaiting, Evidence: "it was never typed"})
 		}
 	}
-	if t.Spec.Traits.Door == event.DoorPaste && s.firstLook(t, a.Message) {
+	if t.Spec.Traits.Door == event.DoorPaste && s.firstLook(t, a.Message()) {
 		return s.enterAgain(ctx, t)
 	}
 	return failed(life.FailUnknown, "no sign of it in the conversation")

@@ -17,7 +17,7 @@ import (
 )
 
 // start brings one agent process of a generation to life, or finds that it is there already.
-func (s *Supervisor) start(ctx context.Context, t life.Task, a event.Action) result {
+func (s *Supervisor) start(ctx context.Context, t life.Task, a event.Action, args event.StartArgs) result {
 	if a.Gen != t.Gen {
 		return failed(life.FailAgain, "a newer generation exists")
 	}
@@ -29,7 +29,7 @@ func (s *Supervisor) start(ctx context.Context, t life.Task, a event.Action) res
 	if err := s.endOlder(ctx, t, a.Gen); err != nil {
 		return done(err)
 	}
-	order, arrived, err := s.order(ctx, t, a)
+	order, arrived, err := s.order(ctx, t, a, args)
 	if err != nil {
 		return done(err)
 	}
@@ -75,14 +75,14 @@ func (s *Supervisor) processOf(pane Pane) event.ProcessRef {
 }
 
 // order gathers what a generation needs: the prompt, and those messages that the one before did not get.
-func (s *Supervisor) order(ctx context.Context, t life.Task, a event.Action) (Order, []event.Payload, error) {
+func (s *Supervisor) order(ctx context.Context, t life.Task, a event.Action, args event.StartArgs) (Order, []event.Payload, error) {
 	prompt, err := s.Log.Prompt(ctx, t.ID)
 	if err != nil {
 		return Order{}, nil, err
 	}
-	o := Order{Task: t, Gen: a.Gen, Prompt: prompt, Action: a}
+	o := Order{Task: t, Gen: a.Gen, Prompt: prompt, Action: a.ID, Resume: args.Resume}
 	var arrived []event.Payload
-	for _, id := range a.Messages {
+	for _, id := range args.Messages {
 		if a.Gen > 1 {
 			trace, err := s.Agents.Look(ctx, t, a.Gen-1, id)
 			if err != nil { // a look that failed says nothing, and a message must not arrive twice

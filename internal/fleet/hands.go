@@ -24,11 +24,11 @@ func (s *Supervisor) do(ctx context.Context, j job) result {
 	}
 	t, ok, err := s.Log.Task(ctx, j.task)
 	if err != nil || !ok { // that our own log cannot be read now is no fault of the task
-		return result{job: j, failure: again(fmt.Errorf("read task %s: %w", j.task, err)), scarce: err != nil && canWait(j.action.Kind)}
+		return result{job: j, failure: again(fmt.Errorf("read task %s: %w", j.task, err)), scarce: err != nil && canWait(j.action.Kind())}
 	}
 	r := s.act(ctx, t, j)
 	r.job = j
-	r.scarce = r.scarce && canWait(j.action.Kind) && !t.Stopping && !t.Shelved && !t.State.Final()
+	r.scarce = r.scarce && canWait(j.action.Kind()) && !t.Stopping && !t.Shelved && !t.State.Final()
 	if r.wait.PID == 0 {
 		s.Point("act")
 	}
@@ -40,40 +40,39 @@ func (s *Supervisor) do(ctx context.Context, j job) result {
 
 // act is the table of all actions.
 func (s *Supervisor) act(ctx context.Context, t life.Task, j job) result {
-	a := j.action
-	switch a.Kind {
-	case event.ActPrepare:
+	switch args := j.action.Args.(type) {
+	case event.PrepareArgs:
 		return s.prepare(ctx, t)
-	case event.ActStart:
-		return s.start(ctx, t, a)
-	case event.ActDeliver:
-		return s.deliver(ctx, t, a, j.again)
-	case event.ActLook:
-		return s.look(ctx, t, a)
-	case event.ActAnswer:
-		return done(s.Agents.Answer(ctx, t, a))
-	case event.ActInterrupt:
+	case event.StartArgs:
+		return s.start(ctx, t, j.action, args)
+	case event.DeliverArgs:
+		return s.deliver(ctx, t, j.action, j.again)
+	case event.ConfirmArgs:
+		return s.look(ctx, t, j.action)
+	case event.AnswerArgs:
+		return done(s.Agents.Answer(ctx, t, j.action.ID, args))
+	case event.InterruptArgs:
 		return s.interrupt(ctx, t)
-	case event.ActProbe:
-		return s.probe(ctx, t, a)
-	case event.ActEnd:
+	case event.ProbeArgs:
+		return s.probe(ctx, t, j.action)
+	case event.EndArgs:
 		return s.end(ctx, t)
-	case event.ActCheck:
-		return s.check(ctx, t, a)
-	case event.ActPublish:
-		return s.publish(ctx, t, a)
-	case event.ActClean:
+	case event.CheckArgs:
+		return s.check(ctx, t, j.action.ID, args)
+	case event.PublishArgs:
+		return s.publish(ctx, t, args)
+	case event.CleanArgs:
 		return s.clean(ctx, t)
-	case event.ActKeep:
+	case event.KeepArgs:
 		return s.keep(ctx, t)
-	case event.ActClose:
+	case event.CloseArgs:
 		return done(s.Terminal.Close(ctx, t.Session))
-	case event.ActRemove:
+	case event.RemoveArgs:
 		return s.remove(ctx, t)
-	case event.ActRestore:
-		return s.restore(ctx, t, a)
+	case event.RestoreArgs:
+		return s.restore(ctx, t, args)
 	}
-	return failed(life.FailRefused, "this version of muster knows no action "+string(a.Kind))
+	return failed(life.FailRefused, "this version of muster knows no action "+string(j.action.Kind()))
 }
 
 // done is the outcome of an act that finds nothing out.

@@ -68,7 +68,7 @@ func (s *Supervisor) putOff(r result) bool {
 
 // over opens the gate again when one of the acts that need most has worked.
 func (c *scarcity) over(r result, now time.Duration) {
-	if r.failure == nil && (r.job.action.Kind == event.ActStart || r.job.action.Kind == event.ActPrepare) {
+	if r.failure == nil && (r.job.action.Kind() == event.ActStart || r.job.action.Kind() == event.ActPrepare) {
 		c.why, c.until = "", min(c.until, now)
 	}
 }
@@ -84,7 +84,7 @@ func (c *scarcity) back(j job) {
 // behind other acts.
 func (s *Supervisor) startLater(id event.TaskID, a event.Action) bool {
 	now := s.Mono()
-	if a.Kind != event.ActStart || now >= s.scarce.until || s.jobs.has(id) {
+	if a.Kind() != event.ActStart || now >= s.scarce.until || s.jobs.has(id) {
 		return false
 	}
 	s.scarce.jobs = append(s.scarce.jobs, job{task: id, action: a, late: max(1, now)})

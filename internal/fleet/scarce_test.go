@@ -34,7 +34,7 @@ func TestWhatIsPutOffKeepsItsAgeWhileItRuns(t *testing.T) {
 		return q[0]
 	}
 
-	s.takeResult(lacks(job{task: "t1", action: event.Action{ID: "a1", Kind: event.ActCheck}}))
+	s.takeResult(lacks(job{task: "t1", action: event.Action{ID: "a1", Args: event.CheckArgs{}}}))
 	for range 3 {
 		now = s.scarce.until
 		s.takeUp(now)

@@ -74,7 +74,8 @@ func (d *decision) due(p Due) life.Due {
 // outdated tells whether a look at a silent agent no longer means anything: since it was decided on, the agent was heard
 // of, or this supervisor has not listened for as long.
 func (s *Supervisor) outdated(j job) bool {
-	return j.action.Kind == event.ActProbe && s.ears.quiet(j.task, j.action.Gen, s.Mono()) < j.action.Quiet
+	probe, ok := j.action.Args.(event.ProbeArgs)
+	return ok && s.ears.quiet(j.task, j.action.Gen, s.Mono()) < probe.Quiet
 }
 
 // screenLines is how much of a screen is kept as evidence, from its end.

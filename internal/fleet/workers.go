@@ -78,7 +78,7 @@ func (w *workers) add(j job) {
 // line puts a task into line for its first job. Worktrees of one repository are made one after the other: while many
 // tasks wait for theirs, an agent whose worktree is ready starts, and one that runs is looked after.
 func (w *workers) line(id event.TaskID) {
-	if j := w.queues[id][0]; j.death == nil && j.action.Kind == event.ActPrepare {
+	if j := w.queues[id][0]; j.death == nil && j.action.Kind() == event.ActPrepare {
 		w.later = append(w.later, id)
 	} else {
 		w.ready = append(w.ready, id)

@@ -126,7 +126,8 @@ type Order struct {
 	Gen      int
 	Prompt   string
 	Messages []Text
-	Action   event.Action
+	Action   event.ActionID // that starts it
+	Resume   bool           // the conversation is taken up again
 }
 
 // Text is a message with its words.
@@ -159,7 +160,7 @@ type Agents interface {
 	// Post puts a message into a running agent's mailbox; posting it again changes nothing.
 	Post(ctx context.Context, t life.Task, m Text) error
 	Look(ctx context.Context, t life.Task, gen int, m event.MessageID) (Trace, error)
-	Answer(ctx context.Context, t life.Task, a event.Action) error
+	Answer(ctx context.Context, t life.Task, id event.ActionID, args event.AnswerArgs) error
 	// OpenTool names the tool call that the newest generation says has begun and not ended; "" if there is none.
 	OpenTool(ctx context.Context, t life.Task) (string, error)
 	// Retire is called when the generation's end is recorded.

@@ -194,8 +194,8 @@ func applyBook(t Task, e event.Event) Task {
 	case event.ActionIntended:
 		t.Open = append(slices.Clone(t.Open), p.Action)
 		t.LastAction++
-		if p.Action.Kind == event.ActStart {
-			t.Agent.Carries = p.Action.Messages
+		if start, ok := p.Action.Args.(event.StartArgs); ok {
+			t.Agent.Carries = start.Messages
 		}
 	case event.ActionFinished:
 		t.Open = without(t.Open, func(a event.Action) bool { return a.ID == p.ID })

@@ -42,11 +42,11 @@ func (s *step) judge() {
 }
 
 func (s *step) check() {
-	a := event.Action{Kind: event.ActCheck, Round: s.t.Rounds.Count + 1}
+	args := event.CheckArgs{Round: s.t.Rounds.Count + 1}
 	if last := s.t.Rounds.Last; last != nil && !last.Moved { // a tree that moved has no verdict to use again
-		a.Known = last.Tree
+		args.Known = last.Tree
 	}
-	s.act(a)
+	s.act(args)
 }
 
 // checked takes the outcome of a round.
@@ -81,7 +81,7 @@ func (s *step) checked(round *event.RoundFinished, f *Failure) {
 	case allGreen(round.Results):
 		s.emit(*round)
 		s.move(ruleRoundGreen, "", verdictText(*round))
-		s.act(event.Action{Kind: event.ActPublish, Tree: round.Tree})
+		s.act(event.PublishArgs{Tree: round.Tree})
 	default:
 		s.emit(*round)
 		s.red(*round, last)

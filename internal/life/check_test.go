@@ -55,7 +55,7 @@ func TestCrashOfAnIdleAgentLeavesItsChecksAlone(t *testing.T) {
 	w := newWorld(t).work().endTurn().crash()
 	w.want(event.Checking, "").wantOpen(event.ActCheck).finish(event.ActCheck, red("x", "no"))
 	w.want(event.Starting, event.Reason(event.WhyFeedback)).wantGen(2, 1)
-	if a := w.open(event.ActStart); !a.Resume || !slices.Equal(a.Messages, []event.MessageID{"m1"}) {
+	if a := argsOf[event.StartArgs](w); !a.Resume || !slices.Equal(a.Messages, []event.MessageID{"m1"}) {
 		t.Errorf("started by %+v, want the feedback in the same conversation", a)
 	}
 }
@@ -87,7 +87,7 @@ func TestWorkThatMovesUnderItsChecks(t *testing.T) {
 		t.Errorf("the agent is told: %s", text)
 	}
 	w.take().endTurn()
-	if a := w.open(event.ActCheck); a.Known != "" || a.Round != 2 {
+	if a := argsOf[event.CheckArgs](w); a.Known != "" || a.Round != 2 {
 		t.Errorf("checks %+v, want round 2 and no verdict of a tree that moved", a)
 	}
 }
@@ -97,7 +97,7 @@ func TestVerdictOfAKnownTreeIsNamed(t *testing.T) {
 	w := newWorld(t).work().endTurn()
 	w.finish(event.ActCheck, red("x", "no"))
 	w.take().endTurn()
-	if a := w.open(event.ActCheck); a.Known != "x" || a.Round != 2 {
+	if a := argsOf[event.CheckArgs](w); a.Known != "x" || a.Round != 2 {
 		t.Errorf("checks %+v, want round 2, and tree x known", a)
 	}
 }
@@ -137,7 +137,7 @@ func TestRetryAfterRoundsTellsTheVerdictAndGivesAFreshAllowance(t *testing.T) {
 	w.want(event.Parked, ReasonRounds).finish(event.ActEnd)
 	w.write(event.RetryRequested{})
 	w.prepare()
-	if a := w.open(event.ActStart); !slices.Equal(a.Messages, []event.MessageID{"m2"}) || !strings.Contains(w.text("m2"), "never") {
+	if a := argsOf[event.StartArgs](w); !slices.Equal(a.Messages, []event.MessageID{"m2"}) || !strings.Contains(w.text("m2"), "never") {
 		t.Errorf("started by %+v, want the verdict that it was never told", a)
 	}
 	w.launch().prompted()

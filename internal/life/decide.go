@@ -81,7 +81,7 @@ func (s *step) heard(p event.Payload) {
 		}
 	case event.InterruptRequested:
 		if s.t.Agent.Live && !s.open(event.ActInterrupt) {
-			s.act(event.Action{Kind: event.ActInterrupt})
+			s.act(event.InterruptArgs{})
 		}
 	case event.RetryRequested:
 		if s.t.State == event.Parked {
@@ -89,12 +89,12 @@ func (s *step) heard(p event.Payload) {
 		}
 	case event.RemoveRequested:
 		if !s.open(event.ActRemove) && !s.t.Removed && (s.t.State.Final() || s.t.State == event.Parked) {
-			s.act(event.Action{Kind: event.ActRemove, Force: p.Force})
+			s.act(event.RemoveArgs{Force: p.Force})
 		}
 	case event.RestoreRequested:
 		quiet := s.t.State.Final() || s.in(event.Queued, event.Blocked, event.Parked) // nothing works in the worktree
 		if quiet && !s.t.Agent.Live && !s.open(event.ActRestore) {
-			s.act(event.Action{Kind: event.ActRestore, Ref: p.Ref})
+			s.act(event.RestoreArgs{Ref: p.Ref})
 		}
 	}
 }
@@ -148,12 +148,9 @@ func (s *step) move(r rule, reason event.Reason, detail string) bool {
 }
 
 // act writes the intent of an action and hands it out.
-func (s *step) act(a event.Action) {
-	a.ID = event.NewActionID(s.t.LastAction + 1)
-	if a.Gen == 0 {
-		a.Gen = s.t.Gen
-	}
-	if a.Kind != event.ActAnswer || !planted("drop an intent") {
+func (s *step) act(args event.Args) {
+	a := event.Action{ID: event.NewActionID(s.t.LastAction + 1), Gen: s.t.Gen, Args: args}
+	if a.Kind() != event.ActAnswer || !planted("drop an intent") {
 		s.emit(event.ActionIntended{Action: a})
 	}
 	s.actions = append(s.actions, a)
@@ -162,7 +159,7 @@ func (s *step) act(a event.Action) {
 func (s *step) in(states ...event.State) bool { return slices.Contains(states, s.t.State) }
 
 func (s *step) open(kinds ...event.ActionKind) bool {
-	return slices.ContainsFunc(s.t.Open, func(a event.Action) bool { return slices.Contains(kinds, a.Kind) })
+	return slices.ContainsFunc(s.t.Open, func(a event.Action) bool { return slices.Contains(kinds, a.Kind()) })
 }
 
 func (s *step) setDeadline(name event.DeadlineName, at time.Time, instant bool) {

@@ -2,6 +2,7 @@ package life
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"muster/internal/event"
@@ -21,41 +22,41 @@ func (s *step) finished(in Finished) {
 	if in.Failure != nil {
 		errText = in.Failure.Text
 	}
-	s.emitGen(a.Gen, event.ActionFinished{ID: a.ID, What: a.Kind, Error: errText})
-	if s.t.Stopping && a.Kind != event.ActEnd && s.t.State != event.Publishing {
-		if a.Kind == event.ActStart {
+	s.emitGen(a.Gen, event.ActionFinished{ID: a.ID, What: a.Kind(), Error: errText})
+	if s.t.Stopping && a.Kind() != event.ActEnd && s.t.State != event.Publishing {
+		if a.Kind() == event.ActStart {
 			s.endAgent() // whatever came of it
 		}
 		return // settle goes on
 	}
-	switch a.Kind {
-	case event.ActPrepare:
+	switch args := a.Args.(type) {
+	case event.PrepareArgs:
 		s.prepared(in.Failure)
-	case event.ActStart:
+	case event.StartArgs:
 		s.launched(in.Failure)
-	case event.ActDeliver:
+	case event.DeliverArgs:
 		s.delivered(a, in.Failure)
-	case event.ActLook:
+	case event.ConfirmArgs:
 		s.looked(a, in.Failure)
-	case event.ActAnswer:
-		if s.t.State == event.Waiting && s.t.Request != nil && s.t.Request.Request == a.Request && in.Failure == nil {
+	case event.AnswerArgs:
+		if s.t.State == event.Waiting && s.t.Request != nil && s.t.Request.Request == args.Request && in.Failure == nil {
 			s.closeRequest("answered")
 		}
-	case event.ActProbe:
-		s.probed(a, seen, in.Failure)
-	case event.ActCheck:
+	case event.ProbeArgs:
+		s.probed(a.Gen, args, seen, in.Failure)
+	case event.CheckArgs:
 		s.checked(round, in.Failure)
-	case event.ActPublish:
+	case event.PublishArgs:
 		s.published(in.Failure)
-	case event.ActEnd:
+	case event.EndArgs:
 		s.ended(in.Failure)
-	case event.ActClean:
+	case event.CleanArgs:
 		s.finish()
-	case event.ActRemove:
+	case event.RemoveArgs:
 		if s.t.Removed && !s.t.State.Final() {
 			s.move(ruleStopped, ReasonStopped, "removed")
 		}
-	case event.ActInterrupt, event.ActKeep, event.ActClose, event.ActRestore:
+	case event.InterruptArgs, event.KeepArgs, event.CloseArgs, event.RestoreArgs:
 		// the facts say it all
 	}
 }
@@ -66,10 +67,12 @@ func (s *step) facts(a event.Action, in Finished) (round *event.RoundFinished, s
 	for _, f := range in.Facts {
 		switch f := f.(type) {
 		case event.RoundFinished:
-			f.Round = a.Round
+			if check, ok := a.Args.(event.CheckArgs); ok {
+				f.Round = check.Round
+			}
 			round = &f
 		case event.AgentLaunched:
-			if a.Kind == event.ActStart && a.Gen == s.t.Gen {
+			if a.Kind() == event.ActStart && a.Gen == s.t.Gen {
 				s.emitGen(a.Gen, f)
 			}
 		case event.AgentExited:
@@ -96,6 +99,9 @@ func (s *step) messageFact(a event.Action, f event.MessageMoved) {
 	}
 	if f.To != event.MessageAcked && m.State == event.MessageSending && m.Gen > a.Gen {
 		return // a later generation has it: only that it had arrived before still means something
+	}
+	if f.To == event.MessageWaiting && m.Gen == s.t.Gen && slices.Contains(s.t.Agent.Carries, m.ID) {
+		return // it went with the first prompt, so sending it again could double it
 	}
 	s.emitGen(m.Gen, f)
 	if f.To == event.MessageAcked {
@@ -137,7 +143,7 @@ func (s *step) published(f *Failure) {
 // endAgent ends everything that the agent started; what follows is in ended.
 func (s *step) endAgent() {
 	if !s.open(event.ActEnd) {
-		s.act(event.Action{Kind: event.ActEnd})
+		s.act(event.EndArgs{})
 	}
 }
 
@@ -159,7 +165,7 @@ func (s *step) ended(f *Failure) {
 	case s.t.State == event.Publishing && s.open(event.ActPublish):
 		// published goes on from here
 	case s.t.State == event.Publishing && f == nil && s.t.Spec.Publish != event.PublishNone:
-		s.act(event.Action{Kind: event.ActClean})
+		s.act(event.CleanArgs{})
 	case s.t.State == event.Publishing:
 		s.finish()
 	case s.t.Stopping:
@@ -234,7 +240,7 @@ func (s *step) stop() {
 		}
 	case len(s.t.Open) > 0:
 	case s.t.Worktree != "" && !s.justDone(event.ActKeep):
-		s.act(event.Action{Kind: event.ActKeep})
+		s.act(event.KeepArgs{})
 	default:
 		s.move(ruleStopped, ReasonStopped, "")
 		s.clearAll()
@@ -330,7 +336,7 @@ func (s *step) due(in Due) {
 		s.park(ruleReviewEnd, ReasonReview, "")
 	case event.DeadlineKeep:
 		if s.t.State.Final() {
-			s.act(event.Action{Kind: event.ActClose})
+			s.act(event.CloseArgs{})
 		}
 	}
 }

@@ -61,18 +61,18 @@ func BrokenBy(t Task, e event.Event) string {
 
 // brokenIntent judges what is going to be done.
 func brokenIntent(t Task, a event.Action) string {
-	switch a.Kind {
-	case event.ActStart:
+	switch args := a.Args.(type) {
+	case event.StartArgs:
 		if t.Agent.Live || t.Stopping || t.Shelved || t.State != event.Starting {
 			return "an agent is started beside a living one, or of a task that ends"
 		}
-	case event.ActDeliver:
-		if m, ok := t.Message(a.Message); !ok || m.State != event.MessageSending {
-			return fmt.Sprintf("message %s is delivered, and is not under way", a.Message)
+	case event.DeliverArgs:
+		if m, ok := t.Message(args.Message); !ok || m.State != event.MessageSending {
+			return fmt.Sprintf("message %s is delivered, and is not under way", args.Message)
 		}
-	case event.ActPublish:
-		if last := t.Rounds.Last; last == nil || last.Tree != a.Tree || last.Moved || !allGreen(last.Results) {
-			return fmt.Sprintf("tree %s is published without a green verdict", a.Tree)
+	case event.PublishArgs:
+		if last := t.Rounds.Last; last == nil || last.Tree != args.Tree || last.Moved || !allGreen(last.Results) {
+			return fmt.Sprintf("tree %s is published without a green verdict", args.Tree)
 		}
 	default:
 	}
@@ -96,9 +96,12 @@ func judgeCaps(t Task) string {
 func judgeOpen(t Task) string {
 	kinds := map[string]bool{}
 	for _, a := range t.Open {
-		kind := string(a.Kind) + a.Request // each request has an answer of its own
+		kind := string(a.Kind())
+		if answer, ok := a.Args.(event.AnswerArgs); ok {
+			kind += answer.Request // each request has an answer of its own
+		}
 		if kinds[kind] {
-			return "two open actions of kind " + string(a.Kind)
+			return "two open actions of kind " + string(a.Kind())
 		}
 		kinds[kind] = true
 	}
@@ -148,7 +151,7 @@ func judgeProgress(t Task) string {
 		return slices.ContainsFunc(t.Deadlines, func(d Deadline) bool { return slices.Contains(names, d.Name) })
 	}
 	doing := func(kinds ...event.ActionKind) bool {
-		return slices.ContainsFunc(t.Open, func(a event.Action) bool { return slices.Contains(kinds, a.Kind) })
+		return slices.ContainsFunc(t.Open, func(a event.Action) bool { return slices.Contains(kinds, a.Kind()) })
 	}
 	ends := t.Stopping || t.Shelved
 	ok := true

@@ -31,7 +31,7 @@ func (s *step) slotGranted() {
 	switch {
 	case s.t.State == event.Queued && ready && !s.t.Agent.Live:
 		s.move(ruleSlotGranted, "", "")
-		s.act(event.Action{Kind: event.ActPrepare})
+		s.act(event.PrepareArgs{})
 	case s.t.State == event.Limited && ready:
 		s.wake()
 	case s.t.State == event.Limited:
@@ -154,7 +154,7 @@ func (s *step) begin(why event.Why, attempt int) {
 			carried = append(carried, m.ID)
 		}
 	}
-	s.act(event.Action{Kind: event.ActStart, Conversation: conversation, Resume: resume, Messages: carried})
+	s.act(event.StartArgs{Conversation: conversation, Resume: resume, Messages: carried})
 }
 
 // launched takes the outcome of a start.

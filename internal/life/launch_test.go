@@ -230,7 +230,7 @@ func TestPersonMayTakeATaskOnWhoseDependencyFailed(t *testing.T) {
 		w.want(event.Parked, ReasonDependency).write(p)
 		w.schedule(event.Failed)
 		w.prepare().wantGen(1, 1)
-		if a := w.open(event.ActStart); a.Resume {
+		if a := argsOf[event.StartArgs](w); a.Resume {
 			t.Error("its first conversation is resumed")
 		}
 	}

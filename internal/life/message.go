@@ -49,7 +49,7 @@ func (s *step) drain() {
 		return
 	}
 	s.emit(event.MessageMoved{Message: m.ID, To: event.MessageSending})
-	s.act(event.Action{Kind: event.ActDeliver, Message: m.ID})
+	s.act(event.DeliverArgs{Message: m.ID})
 }
 
 // newestFeedback is the id of the last feedback; "" if there was none.
@@ -77,7 +77,7 @@ func (s *step) doorOpen() bool {
 // delivered takes the outcome of sending a message: sent is not arrived. What became of it in an older generation no
 // longer counts: it goes with the newest one's first prompt.
 func (s *step) delivered(a event.Action, f *Failure) {
-	id := a.Message
+	id := a.Message()
 	m, ok := s.t.Message(id)
 	if !ok || m.State != event.MessageSending || m.Gen != a.Gen {
 		return
@@ -98,15 +98,15 @@ func (s *step) delivered(a event.Action, f *Failure) {
 // ackDue looks where a message is, or tries the door again.
 func (s *step) ackDue() {
 	m, ok := s.firstOpen()
-	if ok && m.State == event.MessageSending && s.t.Agent.Live && !s.open(event.ActLook, event.ActDeliver) {
-		s.act(event.Action{Kind: event.ActLook, Message: m.ID})
+	if ok && m.State == event.MessageSending && s.t.Agent.Live && !s.open(event.ActConfirm, event.ActDeliver) {
+		s.act(event.ConfirmArgs{Message: m.ID})
 	}
 }
 
 // looked takes the outcome of a look: the facts moved the message if they proved something; else it is still
 // under way.
 func (s *step) looked(a event.Action, f *Failure) {
-	id := a.Message
+	id := a.Message()
 	m, ok := s.t.Message(id)
 	if !ok || m.State != event.MessageSending || m.Gen != a.Gen {
 		return

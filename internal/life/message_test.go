@@ -25,7 +25,7 @@ func TestMessageWhereverATaskStands(t *testing.T) {
 		switch {
 		case (from == event.Working || from == event.Waiting || from == event.Stalled) && len(w.task.Messages) == 1:
 			// The agent's mailbox is open at any time.
-			if m.State != event.MessageSending || w.open(event.ActDeliver).Message != id {
+			if m.State != event.MessageSending || w.open(event.ActDeliver).Message() != id {
 				t.Errorf("message is %s", m.State)
 			}
 		case m.State != event.MessageWaiting:
@@ -33,7 +33,7 @@ func TestMessageWhereverATaskStands(t *testing.T) {
 		case from == event.Parked:
 			w.want(event.Queued, event.Reason(event.WhyMessage)).granted()
 			w.finish(event.ActPrepare, readyFact())
-			if a := w.open(event.ActStart); !slices.Contains(a.Messages, id) || !a.Resume {
+			if a := argsOf[event.StartArgs](w); !slices.Contains(a.Messages, id) || !a.Resume {
 				t.Errorf("started by %+v, want message %s in the same conversation", a, id)
 			}
 		}
@@ -45,7 +45,7 @@ func TestMessageBeforeTheFirstStartGoesWithThePrompt(t *testing.T) {
 	w := newWorld(t)
 	id := w.tell()
 	w.prepare()
-	if a := w.open(event.ActStart); !slices.Equal(a.Messages, []event.MessageID{id}) {
+	if a := argsOf[event.StartArgs](w); !slices.Equal(a.Messages, []event.MessageID{id}) {
 		t.Errorf("the first prompt carries %v, want %s", a.Messages, id)
 	}
 	w.wantMessage(id, event.MessageSending).launch().prompted()
@@ -58,15 +58,15 @@ func TestMessagesOfAFirstPromptThatNobodyAcknowledgesAreLookedFor(t *testing.T) 
 	first, second := w.tell(), w.tell()
 	w.prepare().launch().says(event.RecordWorking)
 	w.advance(ackWait)
-	if a := w.open(event.ActLook); a.Message != first {
-		t.Errorf("looks for %s, want %s", a.Message, first)
+	if a := w.open(event.ActConfirm); a.Message() != first {
+		t.Errorf("looks for %s, want %s", a.Message(), first)
 	}
-	w.finish(event.ActLook, event.MessageMoved{Message: first, To: event.MessageAcked})
+	w.finish(event.ActConfirm, event.MessageMoved{Message: first, To: event.MessageAcked})
 	w.advance(ackWait)
-	if a := w.open(event.ActLook); a.Message != second {
-		t.Errorf("looks for %s, want %s", a.Message, second)
+	if a := w.open(event.ActConfirm); a.Message() != second {
+		t.Errorf("looks for %s, want %s", a.Message(), second)
 	}
-	w.fail(event.ActLook, FailUnknown)
+	w.fail(event.ActConfirm, FailUnknown)
 	w.wantMessage(first, event.MessageAcked).wantMessage(second, event.MessageUnknown)
 	w.endTurn()
 }
@@ -91,7 +91,7 @@ func TestSentIsNotArrived(t *testing.T) {
 	w.want(event.Working, "").wantMessage(id, event.MessageSending) // nothing is judged before it is known
 	for range 3 {
 		w.advance(ackWait)
-		w.finish(event.ActLook)
+		w.finish(event.ActConfirm)
 		w.wantMessage(id, event.MessageSending)
 	}
 	if n := w.count(event.ActDeliver); n != 1 {
@@ -128,7 +128,7 @@ func TestMessageThatProvablyNeverArrivedIsSentOnceMore(t *testing.T) {
 	id := w.tell()
 	w.finish(event.ActDeliver)
 	w.advance(ackWait)
-	w.finish(event.ActLook, event.MessageMoved{Message: id, To: event.MessageWaiting, Evidence: "dequeued by nobody"})
+	w.finish(event.ActConfirm, event.MessageMoved{Message: id, To: event.MessageWaiting, Evidence: "dequeued by nobody"})
 	w.wantOpen(event.ActDeliver).wantMessage(id, event.MessageSending)
 }
 
@@ -138,7 +138,7 @@ func TestMessageOfADeadAgentGoesWithTheNextPrompt(t *testing.T) {
 	id := w.tell()
 	w.finish(event.ActDeliver)
 	w.crash()
-	if a := w.open(event.ActStart); !slices.Equal(a.Messages, []event.MessageID{id}) {
+	if a := argsOf[event.StartArgs](w); !slices.Equal(a.Messages, []event.MessageID{id}) {
 		t.Errorf("the prompt carries %v, want %s", a.Messages, id)
 	}
 }
@@ -150,7 +150,7 @@ func TestAnOldDeliveryThatEndsLateTakesNothingBack(t *testing.T) {
 	id := w.tell()
 	w.wantOpen(event.ActDeliver)
 	w.exit(event.CauseOwn, 1)
-	if a := w.open(event.ActStart); !slices.Contains(a.Messages, id) {
+	if a := argsOf[event.StartArgs](w); !slices.Contains(a.Messages, id) {
 		t.Fatalf("the next first prompt carries %v, want %s", a.Messages, id)
 	}
 	w.finish(event.ActDeliver, event.MessageMoved{Message: id, To: event.MessageWaiting})
@@ -231,7 +231,7 @@ func TestCommandGetsFeedbackAsANewGeneration(t *testing.T) {
 	w := newWorld(t, traits(command)).prepare().launch()
 	w.want(event.Working, "").endTurn().finish(event.ActCheck, red("x", "boom"))
 	w.want(event.Starting, event.Reason(event.WhyFeedback)).wantGen(2, 1)
-	if a := w.open(event.ActStart); a.Resume || !slices.Equal(a.Messages, []event.MessageID{"m1"}) {
+	if a := argsOf[event.StartArgs](w); a.Resume || !slices.Equal(a.Messages, []event.MessageID{"m1"}) {
 		t.Errorf("started by %+v, want the feedback in a fresh prompt", a)
 	}
 	if text := w.text("m1"); !strings.Contains(text, "boom") {
@@ -247,13 +247,13 @@ func TestCommandThatCrashesIsToldAllOfItAgain(t *testing.T) {
 	told := w.tell()
 	w.wantOpen().exit(event.CauseOwn, 0) // nothing gets in while it runs
 	w.wantGen(2, 1).launch().endTurn().finish(event.ActCheck, red("x", "boom"))
-	feedback := w.last(event.ActStart).Messages
+	feedback := w.last(event.ActStart).Args.(event.StartArgs).Messages
 	w.launch().crash()
-	if a := w.open(event.ActStart); !slices.Equal(a.Messages, feedback) || !slices.Contains(a.Messages, told) {
+	if a := argsOf[event.StartArgs](w); !slices.Equal(a.Messages, feedback) || !slices.Contains(a.Messages, told) {
 		t.Errorf("the prompt carries %v, want %v", a.Messages, feedback)
 	}
 	w.wantGen(4, 2).launch().endTurn().finish(event.ActCheck, red("y", "bang"))
-	if a := w.open(event.ActStart); !slices.Equal(a.Messages, []event.MessageID{told, "m3"}) {
+	if a := argsOf[event.StartArgs](w); !slices.Equal(a.Messages, []event.MessageID{told, "m3"}) {
 		t.Errorf("the prompt carries %v, want the person's word and the newest feedback", a.Messages)
 	}
 }

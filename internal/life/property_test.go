@@ -123,7 +123,7 @@ func (w *world) someOutcome(rt *rapid.T) {
 }
 
 func someFacts(rt *rapid.T, a event.Action) []event.Payload {
-	switch a.Kind {
+	switch a.Kind() {
 	case event.ActPrepare:
 		return []event.Payload{readyFact()}
 	case event.ActStart:
@@ -145,10 +145,10 @@ func someFacts(rt *rapid.T, a event.Action) []event.Payload {
 			p.URL = "https://forge.test/pr/1"
 		}
 		return []event.Payload{p}
-	case event.ActDeliver, event.ActLook:
+	case event.ActDeliver, event.ActConfirm:
 		to := pick(rt, []event.MessageState{event.MessageAcked, event.MessageWaiting, event.MessageUnknown, ""}, "trace")
 		if to != "" {
-			return []event.Payload{event.MessageMoved{Message: a.Message, To: to}}
+			return []event.Payload{event.MessageMoved{Message: a.Message(), To: to}}
 		}
 	case event.ActKeep:
 		return []event.Payload{event.WorkKept{Ref: "refs/muster/keep/1"}}
@@ -322,7 +322,7 @@ func (w *world) dullOutcome(a event.Action, good bool) {
 		w.do(in)
 		return
 	}
-	switch a.Kind {
+	switch a.Kind() {
 	case event.ActPrepare:
 		in.Facts = []event.Payload{readyFact()}
 	case event.ActStart:

@@ -109,7 +109,7 @@ func TestWhoGetsASlot(t *testing.T) {
 		{"the head that can't start blocks nobody", Fleet{Slots: 1}, func(c *crew) { c.add(1, after("t9"), priority(9)); c.add(2) }, []event.TaskID{"t2"}},
 		{"a task that is being stopped does not", Fleet{Slots: 1}, func(c *crew) { c.add(1, func(t *Task) { t.Stopping = true }); c.add(2) }, []event.TaskID{"t2"}},
 		{"a task with something open does not", Fleet{Slots: 1}, func(c *crew) {
-			c.add(1, func(t *Task) { t.Open = []event.Action{{ID: "a1", Kind: event.ActEnd}} })
+			c.add(1, func(t *Task) { t.Open = []event.Action{{ID: "a1", Args: event.EndArgs{}}} })
 			c.add(2)
 		}, []event.TaskID{"t2"}},
 		{"nobody while the gate is closed", Fleet{Slots: 9, Gate: "memory", GateWas: "memory"}, func(c *crew) { c.add(1); c.add(2, resting) }, nil},

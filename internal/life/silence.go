@@ -44,7 +44,7 @@ func (s *step) quiet(in Due) (moved bool) {
 		s.emit(event.SilenceDoubted{Quiet: in.Quiet})
 		s.setDeadline(event.DeadlineSilence, s.now.Add(s.t.Spec.Silence), false)
 	default:
-		s.act(event.Action{Kind: event.ActProbe, Quiet: in.Quiet})
+		s.act(event.ProbeArgs{Quiet: in.Quiet})
 		return false
 	}
 	return true
@@ -57,19 +57,19 @@ func (s *step) attended() bool {
 }
 
 // probed takes what a look at a silent agent showed.
-func (s *step) probed(a event.Action, seen *event.AgentProbed, f *Failure) {
-	if s.t.State != event.Working || !s.t.Agent.Live || a.Gen != s.t.Gen || s.attended() {
+func (s *step) probed(gen int, probe event.ProbeArgs, seen *event.AgentProbed, f *Failure) {
+	if s.t.State != event.Working || !s.t.Agent.Live || gen != s.t.Gen || s.attended() {
 		return
 	}
 	if f != nil || seen == nil {
 		s.setDeadline(event.DeadlineSilence, s.now.Add(probePause), false)
 		return
 	}
-	if left := s.t.Spec.SilenceInTool - a.Quiet; seen.Tool != "" && left > 0 {
+	if left := s.t.Spec.SilenceInTool - probe.Quiet; seen.Tool != "" && left > 0 {
 		s.setDeadline(event.DeadlineSilence, s.now.Add(min(left, s.t.Spec.Silence)), false)
 		return
 	}
-	text := "nothing was heard for " + a.Quiet.Round(time.Second).String()
+	text := "nothing was heard for " + probe.Quiet.Round(time.Second).String()
 	if seen.Tool != "" {
 		text += fmt.Sprintf(", and its tool %s has not ended", seen.Tool)
 	}
@@ -92,7 +92,7 @@ func (s *step) stage() {
 		s.nextStageIn()
 	case event.StageInterrupt:
 		s.emit(event.StallStaged{Stage: next})
-		s.act(event.Action{Kind: event.ActInterrupt})
+		s.act(event.InterruptArgs{})
 		s.nextStageIn()
 	case event.StageRestart:
 		s.emit(event.StallStaged{Stage: next})

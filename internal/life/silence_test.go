@@ -37,9 +37,9 @@ func TestSilenceIsAnsweredStageByStageAndEachOnce(t *testing.T) {
 	}
 	w.finish(event.ActDeliver)
 	w.advance(2 * time.Minute)
-	w.wantStages(event.StageNudge, event.StageInterrupt).wantOpen(event.ActLook, event.ActInterrupt)
+	w.wantStages(event.StageNudge, event.StageInterrupt).wantOpen(event.ActConfirm, event.ActInterrupt)
 	w.fail(event.ActInterrupt, FailAgain)
-	w.finish(event.ActLook)
+	w.finish(event.ActConfirm)
 	w.advance(2 * time.Minute)
 	w.wantStages(event.StageNudge, event.StageInterrupt, event.StageRestart)
 	w.finish(event.ActEnd)

@@ -51,7 +51,7 @@ func (w *world) calm() *world {
 		}
 		a := w.task.Open[0]
 		var facts []event.Payload
-		switch a.Kind {
+		switch a.Kind() {
 		case event.ActPrepare:
 			facts = append(facts, readyFact())
 		case event.ActStart:
@@ -164,7 +164,7 @@ func TestShelvedTaskIsResumedInItsConversation(t *testing.T) {
 		if w.task.Gen != gen+1 {
 			t.Fatalf("generation %d, want %d", w.task.Gen, gen+1)
 		}
-		if a := w.last(event.ActStart); gen > 0 && (!a.Resume || a.Conversation != conversation) {
+		if a := w.last(event.ActStart).Args.(event.StartArgs); gen > 0 && (!a.Resume || a.Conversation != conversation) {
 			t.Errorf("started %+v, want conversation %s resumed", a, conversation)
 		}
 		if want := max(1, attempt); planned.Fault() && w.task.Agent.Launches == 0 && w.task.Attempt != want+1 {
@@ -272,7 +272,7 @@ func TestRemovalOfAParkedTaskCancelsIt(t *testing.T) {
 	w := newWorld(t).park()
 	w.write(event.RemoveRequested{Force: true})
 	w.write(event.RemoveRequested{Force: true})
-	if a := w.open(event.ActRemove); !a.Force || w.count(event.ActRemove) != 1 {
+	if a := argsOf[event.RemoveArgs](w); !a.Force || w.count(event.ActRemove) != 1 {
 		t.Errorf("removes by %+v, %d times", a, w.count(event.ActRemove))
 	}
 	w.finish(event.ActRemove, event.WorkKept{Ref: "refs/muster/keep/1"}, event.WorktreeRemoved{}, event.TaskRemoved{})

@@ -158,7 +158,7 @@ func (t Task) Deadline(name event.DeadlineName) (Deadline, bool) {
 
 // Action finds an open action by kind.
 func (t Task) Action(kind event.ActionKind) (event.Action, bool) {
-	i := slices.IndexFunc(t.Open, func(a event.Action) bool { return a.Kind == kind })
+	i := slices.IndexFunc(t.Open, func(a event.Action) bool { return a.Kind() == kind })
 	if i < 0 {
 		return event.Action{}, false
 	}

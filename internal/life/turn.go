@@ -223,7 +223,7 @@ func (s *step) answered(p event.AnswerRequested) {
 	}
 	if s.t.State == event.Waiting {
 		if !s.answering(p.Request) {
-			s.act(event.Action{Kind: event.ActAnswer, Request: p.Request, Decision: p.Decision, Text: p.Text})
+			s.act(event.AnswerArgs(p))
 		}
 		return
 	}
@@ -238,7 +238,10 @@ func (s *step) answered(p event.AnswerRequested) {
 // answering tells whether a request's answer is under way. That of the request before may be, too: an agent that has it
 // asks on before anybody could note that it was given.
 func (s *step) answering(request string) bool {
-	return slices.ContainsFunc(s.t.Open, func(a event.Action) bool { return a.Kind == event.ActAnswer && a.Request == request })
+	return slices.ContainsFunc(s.t.Open, func(a event.Action) bool {
+		answer, ok := a.Args.(event.AnswerArgs)
+		return ok && answer.Request == request
+	})
 }
 
 // answerText tells a conversation that was parked with a request what a person decided.

@@ -14,7 +14,7 @@ func TestAnswerTwiceIsOneAnswer(t *testing.T) {
 	w.asks("r1")
 	w.write(event.AnswerRequested{Request: "r1", Decision: event.Allow})
 	w.write(event.AnswerRequested{Request: "r1", Decision: event.Deny})
-	if a := w.open(event.ActAnswer); a.Decision != event.Allow || w.count(event.ActAnswer) != 1 {
+	if a := argsOf[event.AnswerArgs](w); a.Decision != event.Allow || w.count(event.ActAnswer) != 1 {
 		t.Errorf("answered %d times, the last by %+v; want the first answer once", w.count(event.ActAnswer), a)
 	}
 	w.finish(event.ActAnswer)
@@ -113,7 +113,7 @@ func TestExpiredRequestIsAnsweredIntoTheConversation(t *testing.T) {
 		w.write(event.AnswerRequested{Request: "r1", Decision: decision, Text: "blue"})
 		w.write(event.AnswerRequested{Request: "r1", Decision: decision, Text: "blue"})
 		w.want(event.Queued, event.Reason(event.WhyMessage)).prepare()
-		if a := w.open(event.ActStart); !a.Resume || len(a.Messages) != 1 {
+		if a := argsOf[event.StartArgs](w); !a.Resume || len(a.Messages) != 1 {
 			t.Errorf("started by %+v, want one message in the same conversation", a)
 		}
 		if text := w.text("m1"); !strings.Contains(text, says) {

@@ -87,11 +87,11 @@ func (p *place) keyMessages(k *keyWriter) {
 func (p *place) keyOpen(k *keyWriter) {
 	var open []string
 	for _, o := range p.task.Open {
-		text := string(o.Kind)
+		text := string(o.Kind())
 		if o.Gen == p.task.Gen {
 			text += "+"
 		}
-		if m, ok := p.task.Message(o.Message); ok && !p.task.Stopping && !p.task.State.Final() {
+		if m, ok := p.task.Message(o.Message()); ok && !p.task.Stopping && !p.task.State.Final() {
 			text += string(m.State)
 		}
 		open = append(open, text)

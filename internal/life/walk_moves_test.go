@@ -92,7 +92,7 @@ func (p *place) moves(errands bool) []move {
 	var out []move
 	for _, a := range p.task.Open {
 		all := outcomes(p.task, a)
-		if a.Kind == event.ActProbe {
+		if a.Kind() == event.ActProbe {
 			all[0].do = spend(all[0].do, left{silences: 1})
 			if p.left.silences <= 0 {
 				all = all[1:]
@@ -294,7 +294,7 @@ func (p *place) verbs(errands bool) []move {
 	}
 	all := []verb{{"stop", left{}, constant(event.StopRequested{})}, {"retry", left{}, constant(event.RetryRequested{})}}
 	errand := slices.ContainsFunc(p.task.Open, func(a event.Action) bool {
-		return slices.Contains([]event.ActionKind{event.ActInterrupt, event.ActRemove, event.ActRestore}, a.Kind)
+		return slices.Contains([]event.ActionKind{event.ActInterrupt, event.ActRemove, event.ActRestore}, a.Kind())
 	})
 	if errands && !errand {
 		all = append(all,
@@ -338,7 +338,7 @@ func (p *place) verbs(errands bool) []move {
 func outcomes(t Task, a event.Action) []move {
 	var out []move
 	end := func(name string, by sure, f *Failure, facts ...event.Payload) {
-		out = append(out, input(string(a.Kind)+" "+name, by, func(*place) Input {
+		out = append(out, input(string(a.Kind())+" "+name, by, func(*place) Input {
 			return Finished{ID: a.ID, Facts: facts, Failure: f}
 		}))
 	}
@@ -347,8 +347,8 @@ func outcomes(t Task, a event.Action) []move {
 			end("fails: "+string(k), by, &Failure{Kind: k, Text: "it failed"})
 		}
 	}
-	arrived := event.MessageMoved{Message: a.Message, To: event.MessageAcked}
-	switch a.Kind {
+	arrived := event.MessageMoved{Message: a.Message(), To: event.MessageAcked}
+	switch a.Kind() {
 	case event.ActPrepare, event.ActRestore:
 		end("works", good, nil, readyFact())
 		fails(bad, FailAgain)
@@ -361,7 +361,7 @@ func outcomes(t Task, a event.Action) []move {
 		end("works", good, nil)
 		end("works, and it arrived", good, nil, arrived)
 		fails(bad, FailAgain, FailRefused, FailUnknown)
-	case event.ActLook:
+	case event.ActConfirm:
 		end("finds it", good, nil, arrived)
 		end("finds that it waits", never, nil)
 		fails(bad, FailAgain, FailUnknown)

@@ -113,6 +113,13 @@ func (w *world) open(kind event.ActionKind) event.Action {
 	return a
 }
 
+// argsOf returns the arguments of the open action that has such.
+func argsOf[A event.Args](w *world) A {
+	w.t.Helper()
+	var a A
+	return w.open(a.Action()).Args.(A)
+}
+
 // finish ends the open action of a kind well.
 func (w *world) finish(kind event.ActionKind, facts ...event.Payload) {
 	w.t.Helper()
@@ -260,7 +267,7 @@ func (w *world) take() *world {
 	if w.task.Spec.Traits.ExitIsTurn {
 		return w.launch()
 	}
-	m := w.open(event.ActDeliver).Message
+	m := w.open(event.ActDeliver).Message()
 	w.finish(event.ActDeliver)
 	w.report(event.Record{State: event.RecordWorking, Prompted: true, Message: m})
 	return w
@@ -291,7 +298,7 @@ func (w *world) wantOpen(kinds ...event.ActionKind) *world {
 	w.t.Helper()
 	var got []event.ActionKind
 	for _, a := range w.task.Open {
-		got = append(got, a.Kind)
+		got = append(got, a.Kind())
 	}
 	if !slices.Equal(got, kinds) {
 		w.t.Fatalf("open actions are %v, want %v (state %s)", got, kinds, w.task.State)
@@ -320,7 +327,7 @@ func (w *world) wantGen(gen, attempt int) *world {
 func (w *world) last(kind event.ActionKind) event.Action {
 	w.t.Helper()
 	for _, a := range slices.Backward(w.actions) {
-		if a.Kind == kind {
+		if a.Kind() == kind {
 			return a
 		}
 	}
@@ -331,7 +338,7 @@ func (w *world) last(kind event.ActionKind) event.Action {
 func (w *world) count(kind event.ActionKind) int {
 	n := 0
 	for _, a := range w.actions {
-		if a.Kind == kind {
+		if a.Kind() == kind {
 			n++
 		}
 	}

@@ -100,17 +100,17 @@ func dispatchAs(t *testing.T, s *store.Store, name, prompt string) (id event.Tas
 func taskEvents(id event.TaskID) (batches [][]event.Payload) {
 	add := func(p ...event.Payload) { batches = append(batches, p) }
 	action := 0
-	act := func(k event.ActionKind, facts ...event.Payload) {
+	act := func(args event.Args, facts ...event.Payload) {
 		action++
-		a := event.Action{ID: event.ActionID(fmt.Sprint("a", action)), Kind: k, Gen: 1}
+		a := event.Action{ID: event.ActionID(fmt.Sprint("a", action)), Gen: 1, Args: args}
 		add(event.ActionIntended{Action: a})
-		add(append(facts, event.ActionFinished{ID: a.ID, What: k})...)
+		add(append(facts, event.ActionFinished{ID: a.ID, What: a.Kind()})...)
 	}
 	conversation := "7f9c2ba4-e88f-8271-ad64-" + fmt.Sprintf("%012d", id.Number())
 	add(event.DepsMet{}, event.SlotGranted{}, event.TaskMoved{From: event.Queued, To: event.Preparing, Rule: "slot granted"})
-	act(event.ActPrepare, event.WorktreeReady{Path: "/home/somebody/.local/state/muster/worktrees/" + string(id), Branch: "muster/" + string(id), Base: strings.Repeat("ab", 20)})
+	act(event.PrepareArgs{}, event.WorktreeReady{Path: "/home/somebody/.local/state/muster/worktrees/" + string(id), Branch: "muster/" + string(id), Base: strings.Repeat("ab", 20)})
 	add(event.TaskMoved{From: event.Preparing, To: event.Starting, Rule: "launch"}, event.GenerationStarted{Attempt: 1, Why: event.WhyFirst, Conversation: conversation})
-	act(event.ActStart, event.AgentLaunched{Process: event.ProcessRef{PID: 4711, Start: 1 << 40}, Pane: "%12", Session: string(id) + "-make-part"})
+	act(event.StartArgs{}, event.AgentLaunched{Process: event.ProcessRef{PID: 4711, Start: 1 << 40}, Pane: "%12", Session: string(id) + "-make-part"})
 	add(event.TaskMoved{From: event.Starting, To: event.Working, Rule: "first record"})
 	calls := 0
 	for round := 1; round <= 3; round++ {
@@ -131,18 +131,18 @@ func taskEvents(id event.TaskID) (batches [][]event.Payload) {
 		if round < 3 {
 			result.Exit, result.Excerpt = 1, strings.Repeat("parser_test.go:120: got 1, want 2\n", 100)
 		}
-		act(event.ActCheck, event.RoundFinished{Round: round, Commit: strings.Repeat("cd", 20), Tree: strings.Repeat("ef", 20), Changed: true, Results: []event.CheckResult{result}})
+		act(event.CheckArgs{}, event.RoundFinished{Round: round, Commit: strings.Repeat("cd", 20), Tree: strings.Repeat("ef", 20), Changed: true, Results: []event.CheckResult{result}})
 		if round < 3 {
 			m := event.MessageID(fmt.Sprint("m", round))
 			add(event.MessageQueued{Message: m, Text: "A check is red.\n" + result.Excerpt, Why: event.WhyFeedback}, event.TaskMoved{From: event.Checking, To: event.Working, Rule: "red"})
-			act(event.ActDeliver, event.MessageMoved{Message: m, To: event.MessageAcked, Evidence: "hook"})
+			act(event.DeliverArgs{}, event.MessageMoved{Message: m, To: event.MessageAcked, Evidence: "hook"})
 		}
 	}
 	add(event.TaskMoved{From: event.Checking, To: event.Publishing, Rule: "green"})
-	act(event.ActPublish, event.WorkPublished{Mode: "branch", Branch: "muster/" + string(id), Commit: strings.Repeat("cd", 20), Tree: strings.Repeat("ef", 20)})
-	act(event.ActEnd, event.AgentExited{Cause: event.CauseEnded, Signal: 15, Known: true})
-	act(event.ActClean, event.WorktreeRemoved{})
+	act(event.PublishArgs{}, event.WorkPublished{Mode: "branch", Branch: "muster/" + string(id), Commit: strings.Repeat("cd", 20), Tree: strings.Repeat("ef", 20)})
+	act(event.EndArgs{}, event.AgentExited{Cause: event.CauseEnded, Signal: 15, Known: true})
+	act(event.CleanArgs{}, event.WorktreeRemoved{})
 	add(event.SlotReleased{}, event.TaskMoved{From: event.Publishing, To: event.Done, Rule: "published"})
-	act(event.ActRemove, event.TaskRemoved{})
+	act(event.RemoveArgs{}, event.TaskRemoved{})
 	return batches
 }

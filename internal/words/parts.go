@@ -136,40 +136,40 @@ func Usage(u event.Usage) string {
 
 // Action is what an action does.
 func Action(a event.Action) string {
-	switch a.Kind {
-	case event.ActPrepare:
+	switch args := a.Args.(type) {
+	case event.PrepareArgs:
 		return "make the worktree ready"
-	case event.ActStart:
-		if a.Resume {
+	case event.StartArgs:
+		if args.Resume {
 			return fmt.Sprintf("start generation %d, which resumes the conversation", a.Gen)
 		}
 		return fmt.Sprintf("start generation %d", a.Gen)
-	case event.ActDeliver:
-		return fmt.Sprintf("deliver %s", a.Message)
-	case event.ActLook:
-		return fmt.Sprintf("look whether %s arrived", a.Message)
-	case event.ActAnswer:
-		return strings.TrimSpace("answer the request: " + string(a.Decision))
-	case event.ActInterrupt:
+	case event.DeliverArgs:
+		return fmt.Sprintf("deliver %s", args.Message)
+	case event.ConfirmArgs:
+		return fmt.Sprintf("look whether %s arrived", args.Message)
+	case event.AnswerArgs:
+		return strings.TrimSpace("answer the request: " + string(args.Decision))
+	case event.InterruptArgs:
 		return "interrupt the agent's turn"
-	case event.ActProbe:
-		return fmt.Sprintf("look at the agent, of whom nothing was heard for %s", Duration(a.Quiet))
-	case event.ActEnd:
+	case event.ProbeArgs:
+		return fmt.Sprintf("look at the agent, of whom nothing was heard for %s", Duration(args.Quiet))
+	case event.EndArgs:
 		return "end everything that the agent started"
-	case event.ActCheck:
-		return fmt.Sprintf("run the checks, round %d", a.Round)
-	case event.ActPublish:
+	case event.CheckArgs:
+		return fmt.Sprintf("run the checks, round %d", args.Round)
+	case event.PublishArgs:
 		return "publish what passed"
-	case event.ActClean:
+	case event.CleanArgs:
 		return "remove the worktree of published work"
-	case event.ActKeep:
+	case event.KeepArgs:
 		return "keep the work under a private ref"
-	case event.ActClose:
+	case event.CloseArgs:
 		return "close the session with the last screen"
-	case event.ActRemove:
+	case event.RemoveArgs:
 		return "remove what the task left behind"
-	case event.ActRestore:
-		return "restore " + a.Ref
+	case event.RestoreArgs:
+		return "restore " + args.Ref
 	}
-	return string(a.Kind)
+	return string(a.Kind())
 }

@@ -291,7 +291,7 @@ func (e *edges) Close(ctx context.Context, session string) error {
 // Ready implements fleet.Agents.
 func (e *edges) Ready(ctx context.Context, o fleet.Order) (string, error) {
 	return "agent", e.act(ctx, "making an agent ready", o.Task.Spec.Name, func() error {
-		e.w.intended(o.Task.ID, o.Action)
+		e.w.intended(o.Task.ID, event.ActStart, o.Action)
 		e.w.orders[fileID{o.Task.ID, o.Gen}] = o
 		if o.Task.Spec.Traits.Door == event.DoorPaste {
 			return mkdir(e.w.home.GenDir(o.Task.ID, o.Gen))
@@ -346,9 +346,9 @@ func (e *edges) Look(ctx context.Context, t life.Task, gen int, id event.Message
 }
 
 // Answer implements fleet.Agents.
-func (e *edges) Answer(ctx context.Context, t life.Task, a event.Action) error {
+func (e *edges) Answer(ctx context.Context, t life.Task, id event.ActionID, a event.AnswerArgs) error {
 	return e.act(ctx, "answering", t.Spec.Name, func() error {
-		e.w.intended(t.ID, a)
+		e.w.intended(t.ID, event.ActAnswer, id)
 		e.w.work(t.ID).answers[a.Request] = true
 		if p := e.w.living(t.ID, t.Gen); p != nil {
 			poke(p.answered)

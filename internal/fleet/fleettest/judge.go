@@ -138,9 +138,9 @@ func (w *World) judgeRest() {
 }
 
 // intended checks that an act stands in the log before it is done. The caller holds mu.
-func (w *World) intended(id event.TaskID, a event.Action) {
-	if open, ok := w.judge.tasks[id].Action(a.Kind); !ok || open.ID != a.ID {
-		w.breach("%s: %s %s is done, and the log does not intend it", id, a.Kind, a.ID)
+func (w *World) intended(id event.TaskID, kind event.ActionKind, action event.ActionID) {
+	if open, ok := w.judge.tasks[id].Action(kind); !ok || open.ID != action {
+		w.breach("%s: %s %s is done, and the log does not intend it", id, kind, action)
 	}
 }
 

@@ -96,7 +96,7 @@ func taskPayload(r *rapid.T, now time.Time) event.Payload {
 		event.AgentExited{Cause: event.CauseOwn, Exit: n, Known: n > 2},
 		event.Shelved{On: n > 2},
 		event.RecordRefused{Source: "f", Why: text(r)},
-		event.ActionIntended{Action: event.Action{ID: act, Kind: event.ActStart, Messages: []event.MessageID{msg}}},
+		event.ActionIntended{Action: event.Action{ID: act, Args: event.StartArgs{Messages: []event.MessageID{msg}}}},
 		event.ActionFinished{ID: act, What: event.ActStart},
 		event.DeadlineSet{Name: event.DeadlineStall, At: now.Add(time.Duration(n) * time.Hour).In(time.FixedZone("", -3600))},
 		event.DeadlineSet{Name: event.DeadlineKeep, At: now},

@@ -200,7 +200,7 @@ func live(t *testing.T, b *bench) {
 	b.request(t, func(tx *store.Tx) error { same(t, "by a verb", liveIDs(tx), want); return nil })
 	// A final task comes back to life by an open action, and goes by its end.
 	update(t, w, func(tx *store.Tx) error {
-		return appendAll(tx, "t3", 0, event.ActionIntended{Action: event.Action{ID: "a1", Kind: event.ActRemove}})
+		return appendAll(tx, "t3", 0, event.ActionIntended{Action: event.Action{ID: "a1", Args: event.RemoveArgs{}}})
 	})
 	update(t, w, func(tx *store.Tx) error {
 		same(t, "back", liveIDs(tx)[2], event.TaskID("t3"))
