@@ -28,7 +28,7 @@ var fleetImports = []string{"fault", "event", "home", "text", "excerpt", "scarce
 // owners says which package alone may name a program as a word of a command line.
 var owners = map[string]string{"tmux": "tmux", "git": "git", "gh": "forge"}
 
-// vendors are the names of agents that only the package agent may know.
+// vendors are the names of agents that only the folders below agent may know; agent itself may not.
 var vendors = []string{"claude", "codex", "gemini", "opencode"}
 
 // vendorNames are the places outside agent that may have them nevertheless, and why.
@@ -205,10 +205,10 @@ func TestAProgramIsNamedByItsOwnerAlone(t *testing.T) {
 	}
 }
 
-func TestVendorsAreKnownToAgentAlone(t *testing.T) {
+func TestVendorsAreKnownBelowAgentAlone(t *testing.T) {
 	t.Parallel()
 	for _, s := range sources(t) {
-		if s.room() == "agent" || vendorNames[s.pkg] != "" || s.pkg == "" {
+		if strings.HasPrefix(s.pkg, "agent/") || vendorNames[s.pkg] != "" || s.pkg == "" {
 			continue
 		}
 		ast.Inspect(s.file, func(n ast.Node) bool {
@@ -228,6 +228,22 @@ func TestVendorsAreKnownToAgentAlone(t *testing.T) {
 			}
 			return true
 		})
+	}
+}
+
+// TestAdaptersStandSideBySide: what two kinds of agents share belongs to agent, and agent knows none of them.
+func TestAdaptersStandSideBySide(t *testing.T) {
+	t.Parallel()
+	for _, s := range sources(t) {
+		for path, spec := range imports(s) {
+			pkg, ours := strings.CutPrefix(path, "muster/internal/")
+			if !ours || !strings.HasPrefix(pkg, "agent/") || s.room() != "agent" {
+				continue
+			}
+			if s.pkg != "agent/all" && room(strings.TrimPrefix(pkg, "agent/")) != room(strings.TrimPrefix(s.pkg, "agent/")) {
+				t.Errorf("%s: %s imports %s; only agent/all knows the kinds of agents", where(spec), s.pkg, pkg)
+			}
+		}
 	}
 }
 

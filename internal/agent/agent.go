@@ -116,7 +116,7 @@ type End struct {
 
 // The writers of records, in Record.Src: what weighs more than what, the reader decides.
 const (
-	srcHook       = "hook"       // an edge: it just happened
-	srcStatusFile = "statusfile" // a level: Time is when it became so
-	srcTranscript = "transcript" // a proof: it became part of the conversation
+	SrcHook       = "hook"       // an edge: it just happened
+	SrcStatusFile = "statusfile" // a level: Time is when it became so
+	SrcTranscript = "transcript" // a proof: it became part of the conversation
 )

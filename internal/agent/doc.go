@@ -1,6 +1,6 @@
-// Package agent knows the kinds of agents: how each is started, what it reports, how one talks to it.
+// Package agent holds what all kinds of agents share. Each kind has a folder below it; agent/all lists them.
 //
-// Owns: every word about a particular vendor: arguments, hooks, state files, transcripts, resume.
-// Never does: start a process of an agent, decide about a task, write to a user's own files.
-// Start at: Adapter, and one file per kind.
+// Owns: the contract of an adapter, how messages are framed in a prompt, what every agent is told about muster.
+// Never does: know a vendor, start an agent's process, decide about a task, write to a user's own files.
+// Start at: Adapter.
 package agent

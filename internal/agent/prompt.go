@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"crypto/rand"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -15,20 +14,11 @@ import (
 )
 
 const (
-	// maxArgument keeps clear of the kernel's 128 KiB for one argument.
-	maxArgument = 100 << 10
-	// promptName is the prompt's file in the generation's directory.
-	promptName = "prompt.md"
+	// MaxArgument keeps clear of the kernel's 128 KiB for one argument.
+	MaxArgument = 100 << 10
+	// PromptName is the prompt's file in the generation's directory.
+	PromptName = "prompt.md"
 )
-
-// NewConversation makes the id of a new conversation, a random UUID.
-func NewConversation() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails: the program ends where there is no randomness
-	b[6] = b[6]&0x0f | 0x40
-	b[8] = b[8]&0x3f | 0x80
-	return formatUUID(b[:])
-}
 
 // Preamble is what every agent is told besides its task: what its checks are, and how to speak to muster.
 func Preamble(spec event.Spec) string {
@@ -62,7 +52,7 @@ func Preamble(spec event.Spec) string {
 var tagPattern = regexp.MustCompile(`\[muster (m[1-9][0-9]{0,9})\]`)
 
 // tags are the messages whose tag stands in a text, each once, in order.
-func tags(text string) []event.MessageID {
+func Tags(text string) []event.MessageID {
 	if !strings.Contains(text, "[muster m") {
 		return nil
 	}
@@ -76,7 +66,7 @@ func tags(text string) []event.MessageID {
 }
 
 // tagged is the text of a message with its tag ahead, if it does not bear it already.
-func tagged(m mail.Message) string {
+func Tagged(m mail.Message) string {
 	if strings.Contains(m.Text, m.ID.Tag()) {
 		return m.Text
 	}
@@ -84,26 +74,34 @@ func tagged(m mail.Message) string {
 }
 
 // withMessages appends to a text those messages whose tag it does not bear.
-func withMessages(text string, messages []mail.Message) string {
+func WithMessages(text string, messages []mail.Message) string {
 	for _, m := range messages {
 		if !strings.Contains(text, m.ID.Tag()) {
-			text = strings.TrimRight(text, "\n") + "\n\n" + tagged(m)
+			text = strings.TrimRight(text, "\n") + "\n\n" + Tagged(m)
 		}
 	}
 	return text
 }
 
-// promptPath is where a launch's prompt file lies.
-func promptPath(l Launch) string { return filepath.Join(l.Home.GenDir(l.Task, l.Gen), promptName) }
+// PromptFile is the prompt as a file of the generation, with a newline at its end.
+func PromptFile(text string) File {
+	if !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	return File{Path: PromptName, Data: []byte(text), Mode: 0o600}
+}
+
+// PromptPath is where a launch's prompt file lies.
+func PromptPath(l Launch) string { return filepath.Join(l.Home.GenDir(l.Task, l.Gen), PromptName) }
 
 // setEnv sets variables in a copy of an environment.
-func setEnv(env []string, name, value string) []string {
+func SetEnv(env []string, name, value string) []string {
 	out := slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return strings.HasPrefix(kv, name+"=") })
 	return append(out, name+"="+value)
 }
 
 // getEnv looks a variable up in an environment; the last one counts.
-func getEnv(env []string, name string) (string, bool) {
+func GetEnv(env []string, name string) (string, bool) {
 	for _, kv := range slices.Backward(env) {
 		if v, ok := strings.CutPrefix(kv, name+"="); ok {
 			return v, true
@@ -113,18 +111,18 @@ func getEnv(env []string, name string) (string, bool) {
 }
 
 // fullEnv is the environment of a preflight with the spec's own on top.
-func fullEnv(p Preflight) []string {
+func FullEnv(p Preflight) []string {
 	env := p.Env
 	for name, value := range p.Spec.Env {
-		env = setEnv(env, name, value)
+		env = SetEnv(env, name, value)
 	}
 	return env
 }
 
 // checkEnvFrom refuses a spec that names variables which the fleet's environment lacks.
-func checkEnvFrom(p Preflight) error {
+func CheckEnvFrom(p Preflight) error {
 	for _, name := range p.Spec.EnvFrom {
-		if _, ok := getEnv(p.Env, name); !ok {
+		if _, ok := GetEnv(p.Env, name); !ok {
 			return fault.New(fault.Conflict, "agent %s: env_from names %s, which the fleet's environment lacks", p.Spec.Agent, name).
 				WithHint("Run: export %s=… && muster up", name)
 		}

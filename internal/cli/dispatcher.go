@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/shlex"
 
-	"muster/internal/agent"
+	"muster/internal/agent/all"
 	"muster/internal/config"
 	"muster/internal/control"
 	"muster/internal/environ"
@@ -90,7 +90,7 @@ func (d *dispatcher) task(ctx context.Context, o order) (control.NewTask, error)
 	if spec.Base, err = at.base(ctx, spec.Base, o.file != ""); err != nil {
 		return control.NewTask{}, err
 	}
-	ad, err := agent.New(spec.Kind)
+	ad, err := all.New(spec.Kind)
 	if err != nil {
 		return control.NewTask{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"muster/internal/agent"
+	"muster/internal/agent/all"
 	"muster/internal/agent/sim"
 	"muster/internal/fault"
 	"muster/internal/home"
@@ -80,7 +81,7 @@ func runHook(args []string, env Env) int {
 	if len(args) < 2 {
 		return 0
 	}
-	ad, err := agent.New(args[0])
+	ad, err := all.New(args[0])
 	if err != nil {
 		return 0
 	}

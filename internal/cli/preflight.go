@@ -3,7 +3,7 @@ package cli
 import (
 	"context"
 
-	"muster/internal/agent"
+	"muster/internal/agent/all"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/store"
@@ -50,7 +50,7 @@ func (f fleetEnv) preflight(ctx context.Context, copied string) error {
 		return err
 	}
 	for _, t := range live {
-		if _, err := agent.New(t.Spec.Kind); err != nil {
+		if _, err := all.New(t.Spec.Kind); err != nil {
 			return fault.Wrap(fault.Conflict, err, "version %s knows no agent such as that of %s", Version(), t.ID)
 		}
 	}

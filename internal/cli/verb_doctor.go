@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"muster/internal/agent"
+	"muster/internal/agent/all"
 	"muster/internal/config"
 	"muster/internal/environ"
 	"muster/internal/event"
@@ -161,7 +162,7 @@ func (d dispatcher) checkAgent(ctx context.Context, spec event.Spec, prompt stri
 	if err != nil {
 		return err
 	}
-	ad, err := agent.New(spec.Kind)
+	ad, err := all.New(spec.Kind)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"muster/internal/agent"
+	"muster/internal/agent/all"
 	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
@@ -30,7 +31,7 @@ type agents struct {
 
 // launch describes a generation to its adapter.
 func (a agents) launch(t life.Task, gen int) (agent.Adapter, agent.Launch, error) {
-	ad, err := agent.New(t.Spec.Kind)
+	ad, err := all.New(t.Spec.Kind)
 	if err != nil {
 		return nil, agent.Launch{}, err
 	}
@@ -266,7 +267,7 @@ func (a agents) Retire(_ context.Context, t life.Task, gen int) error {
 
 // Manners implements fleet.Agents.
 func (a agents) Manners(t life.Task) fleet.Manners {
-	ad, err := agent.New(t.Spec.Kind)
+	ad, err := all.New(t.Spec.Kind)
 	if err != nil {
 		return fleet.Manners{}
 	}

@@ -1,4 +1,4 @@
-package agent
+package claude
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/home"
 	"muster/internal/mail"
@@ -46,7 +47,7 @@ func (r *hookRig) box() mail.Box { return mail.Box{Dir: r.home.GenDir("t1", 2)} 
 func (r *hookRig) call(name, payload string) (code int, stdout, stderr string) {
 	r.t.Helper()
 	var out, errs bytes.Buffer
-	code = claude{}.Hook(r.t.Context(), HookCall{
+	code = adapter{}.Hook(r.t.Context(), agent.HookCall{
 		Event: name, Stdin: strings.NewReader(payload), Stdout: &out, Stderr: &errs, PPID: os.Getpid(),
 		Getenv: func(name string) string { return r.env[name] },
 	})
@@ -118,7 +119,7 @@ func TestHooksTranslateEvents(t *testing.T) {
 
 func TestAHookNeverFailsTheAgent(t *testing.T) {
 	t.Parallel()
-	for name, call := range map[string]HookCall{
+	for name, call := range map[string]agent.HookCall{
 		"nothing at all": {},
 		"no environment": {Event: "Stop", Getenv: func(string) string { return "" }},
 		"a waiter without a mailbox": {Event: waitEvent, Getenv: func(name string) string {
@@ -134,7 +135,7 @@ func TestAHookNeverFailsTheAgent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if code := (claude{}).Hook(t.Context(), call); code != 0 {
+			if code := (adapter{}).Hook(t.Context(), call); code != 0 {
 				t.Errorf("exit %d, want 0", code)
 			}
 		})

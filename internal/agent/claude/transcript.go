@@ -1,4 +1,4 @@
-package agent
+package claude
 
 import (
 	"bufio"
@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/excerpt"
 )
@@ -111,9 +112,9 @@ func (t *transcript) parse(line []byte) ([]event.Record, error) {
 	if err := json.Unmarshal(line, &l); err != nil {
 		return nil, fmt.Errorf("transcript: %w", err)
 	}
-	base := event.Record{Src: srcTranscript, Time: l.Timestamp.UTC(), SessionID: t.conversation, Transcript: t.path}
+	base := event.Record{Src: agent.SrcTranscript, Time: l.Timestamp.UTC(), SessionID: t.conversation, Transcript: t.path}
 	var out []event.Record
-	for _, id := range tags(l.delivered()) {
+	for _, id := range agent.Tags(l.delivered()) {
 		r := base
 		r.Message = id
 		out = append(out, r)
@@ -126,7 +127,7 @@ func (t *transcript) parse(line []byte) ([]event.Record, error) {
 		r.Usage = &sum
 		out = append(out, r)
 	}
-	if text := texts(l.Message.Content); l.IsError && !l.Timestamp.Before(t.since) && claudeErrorKind(l.Error, text, "") == event.ErrorContextFull {
+	if text := texts(l.Message.Content); l.IsError && !l.Timestamp.Before(t.since) && errorKind(l.Error, text, "") == event.ErrorContextFull {
 		r := base
 		r.State, r.Error, r.Note = event.RecordError, event.ErrorContextFull, excerpt.Line(text, noteLimit)
 		out = append(out, r)
@@ -197,30 +198,30 @@ func (t *transcript) countFile(path string, from int64) int64 {
 // deliveryTail is how much of a transcript is searched for a message that was just sent.
 const deliveryTail = 64 << 20
 
-// Delivered implements Adapter. A message that was enqueued and not taken out again lies in the agent's memory.
-func (claude) Delivered(l Launch, m event.MessageID) (Delivery, error) {
+// Delivered implements agent.Adapter. A message that was enqueued and not taken out again lies in the agent's memory.
+func (adapter) Delivered(l agent.Launch, m event.MessageID) (agent.Delivery, error) {
 	path := transcriptPath(l)
 	if _, err := os.Stat(path); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return DeliveryAbsent, nil
+			return agent.DeliveryAbsent, nil
 		}
-		return DeliveryUnknown, fmt.Errorf("look for message %s: %w", m, err)
+		return agent.DeliveryUnknown, fmt.Errorf("look for message %s: %w", m, err)
 	}
-	state, tag := DeliveryAbsent, []byte(m.Tag())
+	state, tag := agent.DeliveryAbsent, []byte(m.Tag())
 	err := eachLineFrom(path, deliveryTail, func(line []byte) bool {
 		var t transcriptLine
 		if !bytes.Contains(line, tag) || json.Unmarshal(line, &t) != nil {
 			return true
 		}
 		if strings.Contains(t.delivered(), m.Tag()) {
-			state = DeliveryAcknowledged
+			state = agent.DeliveryAcknowledged
 		} else if t.Type == "queue-operation" && t.Operation == "enqueue" && strings.Contains(t.Content, m.Tag()) {
-			state = DeliveryEnqueued
+			state = agent.DeliveryEnqueued
 		}
-		return state != DeliveryAcknowledged
+		return state != agent.DeliveryAcknowledged
 	})
 	if err != nil {
-		return DeliveryUnknown, fmt.Errorf("look for message %s: %w", m, err)
+		return agent.DeliveryUnknown, fmt.Errorf("look for message %s: %w", m, err)
 	}
 	return state, nil
 }

@@ -1,4 +1,4 @@
-package agent
+package claude
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/excerpt"
 	"muster/internal/mail"
@@ -24,7 +25,7 @@ const askedDir = "asked"
 // lookAgain is how often a hook that waits sees whether it is still wanted.
 const lookAgain = time.Second
 
-type claudeQuestion struct {
+type question struct {
 	Question string `json:"question"`
 	Options  []struct {
 		Label string `json:"label"`
@@ -85,19 +86,19 @@ func (s *hookState) awaitAnswer(ctx context.Context, id string, noted bool) (mai
 	return mail.Answer{}, false
 }
 
-func (s *hookState) questions() []claudeQuestion {
+func (s *hookState) questions() []question {
 	if s.in.ToolName != "AskUserQuestion" {
 		return nil
 	}
 	var in struct {
-		Questions []claudeQuestion `json:"questions"`
+		Questions []question `json:"questions"`
 	}
 	_ = json.Unmarshal(s.in.ToolInput, &in)
 	return in.Questions
 }
 
 // permissionNote says what the tool wants to do.
-func permissionNote(in claudePayload) string {
+func permissionNote(in payload) string {
 	var f struct {
 		Command  string `json:"command"`
 		FilePath string `json:"file_path"`
@@ -113,7 +114,7 @@ func permissionNote(in claudePayload) string {
 	return excerpt.Line(in.ToolName+" "+string(in.ToolInput), noteLimit)
 }
 
-func questionNote(questions []claudeQuestion) string {
+func questionNote(questions []question) string {
 	var all []string
 	for _, q := range questions {
 		all = append(all, q.Question)
@@ -122,7 +123,7 @@ func questionNote(questions []claudeQuestion) string {
 }
 
 // questionOptions are the answers that the only question offers; several questions are answered by lines.
-func questionOptions(questions []claudeQuestion) []string {
+func questionOptions(questions []question) []string {
 	if len(questions) != 1 {
 		return nil
 	}
@@ -149,7 +150,7 @@ func (s *hookState) replyPermission(a mail.Answer) {
 
 // replyQuestion answers each question: by the lines of the text where there are as many, else by all of it. A
 // number means an option, and "allow" the first one, which the agent recommends.
-func (s *hookState) replyQuestion(questions []claudeQuestion, a mail.Answer) {
+func (s *hookState) replyQuestion(questions []question, a mail.Answer) {
 	if a.Decision == mail.Deny {
 		s.replyPermission(a)
 		return
@@ -192,9 +193,9 @@ func (s *hookState) askedFile() string {
 // when the generation before, which had asked, was gone. Its names are those of askedDir.
 const grantedDir = "granted"
 
-// claudeGrants turns the request of the generation before that was allowed since into a file of this one. The name
+// grants turns the request of the generation before that was allowed since into a file of this one. The name
 // of each is a digest of the tool and all of its input, so that nothing but exactly that is allowed.
-func claudeGrants(l Launch) []File {
+func grants(l agent.Launch) []agent.File {
 	if l.Granted == "" {
 		return nil
 	}
@@ -203,10 +204,10 @@ func claudeGrants(l Launch) []File {
 	if err != nil {
 		return nil // it is asked again, which is safe
 	}
-	var files []File
+	var files []agent.File
 	for _, e := range entries {
 		if r, ok := readRequest(filepath.Join(dir, e.Name())); ok && r.Request == l.Granted {
-			files = append(files, File{Path: filepath.Join(grantedDir, e.Name()), Mode: 0o600})
+			files = append(files, agent.File{Path: filepath.Join(grantedDir, e.Name()), Mode: 0o600})
 		}
 	}
 	return files

@@ -1,4 +1,4 @@
-package agent
+package claude
 
 import (
 	"encoding/json"
@@ -10,57 +10,59 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"muster/internal/agent"
 )
 
 // This file reads the user's own set-up of the agent. Nothing here writes.
 
-// claudeConfigDir is where the agent keeps its state.
-func claudeConfigDir(env []string) string {
-	if d, ok := getEnv(env, "CLAUDE_CONFIG_DIR"); ok && d != "" {
+// configDir is where the agent keeps its state.
+func configDir(env []string) string {
+	if d, ok := agent.GetEnv(env, "CLAUDE_CONFIG_DIR"); ok && d != "" {
 		return d
 	}
-	h, _ := getEnv(env, "HOME")
+	h, _ := agent.GetEnv(env, "HOME")
 	return filepath.Join(h, ".claude")
 }
 
-// claudeUserFile is the agent's global file: beside its directory, or within one that was chosen.
-func claudeUserFile(env []string) string {
-	if d, ok := getEnv(env, "CLAUDE_CONFIG_DIR"); ok && d != "" {
+// userFile is the agent's global file: beside its directory, or within one that was chosen.
+func userFile(env []string) string {
+	if d, ok := agent.GetEnv(env, "CLAUDE_CONFIG_DIR"); ok && d != "" {
 		return filepath.Join(d, ".claude.json")
 	}
-	h, _ := getEnv(env, "HOME")
+	h, _ := agent.GetEnv(env, "HOME")
 	return filepath.Join(h, ".claude.json")
 }
 
-// claudeUser is what of the global file matters here.
-type claudeUser struct {
+// userConfig is what of the global file matters here.
+type userConfig struct {
 	HasCompletedOnboarding bool `json:"hasCompletedOnboarding"`
 	CustomAPIKeyResponses  struct {
 		Approved []string `json:"approved"`
 	} `json:"customApiKeyResponses"`
-	Projects map[string]claudeProject `json:"projects"`
+	Projects map[string]projectConfig `json:"projects"`
 }
 
-type claudeProject struct {
+type projectConfig struct {
 	HasTrustDialogAccepted bool     `json:"hasTrustDialogAccepted"`
 	EnabledServers         []string `json:"enabledMcpjsonServers"`
 }
 
-// readClaudeUser reads the global file; fs.ErrNotExist where there is none. The agent rewrites it by rename.
-func readClaudeUser(env []string) (claudeUser, error) {
-	var u claudeUser
-	b, err := os.ReadFile(claudeUserFile(env))
+// readUser reads the global file; fs.ErrNotExist where there is none. The agent rewrites it by rename.
+func readUser(env []string) (userConfig, error) {
+	var u userConfig
+	b, err := os.ReadFile(userFile(env))
 	if err != nil {
 		return u, fmt.Errorf("read the agent's configuration: %w", err)
 	}
 	if err := json.Unmarshal(b, &u); err != nil {
-		return u, fmt.Errorf("read %s: %w", claudeUserFile(env), err)
+		return u, fmt.Errorf("read %s: %w", userFile(env), err)
 	}
 	return u, nil
 }
 
-// claudeLayer is what of a settings file matters here.
-type claudeLayer struct {
+// settingsLayer is what of a settings file matters here.
+type settingsLayer struct {
 	DisableAllHooks       bool     `json:"disableAllHooks"`
 	AllowManagedHooksOnly bool     `json:"allowManagedHooksOnly"`
 	EnableAllServers      bool     `json:"enableAllProjectMcpServers"`
@@ -68,8 +70,8 @@ type claudeLayer struct {
 }
 
 // readLayer reads a settings file; one that is not there or empty is the zero layer.
-func readLayer(path string) (claudeLayer, error) {
-	var l claudeLayer
+func readLayer(path string) (settingsLayer, error) {
+	var l settingsLayer
 	b, err := os.ReadFile(path) //nolint:gosec // the agent reads the same file
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(strings.TrimSpace(string(b))) == 0 {
 		return l, nil
@@ -87,7 +89,7 @@ func readLayer(path string) (claudeLayer, error) {
 // settingsLayers are the user's settings files, then the project's.
 func settingsLayers(env []string, checkout string) []string {
 	return []string{
-		filepath.Join(claudeConfigDir(env), "settings.json"),
+		filepath.Join(configDir(env), "settings.json"),
 		filepath.Join(checkout, ".claude", "settings.json"),
 		filepath.Join(checkout, ".claude", "settings.local.json"),
 	}
@@ -95,7 +97,7 @@ func settingsLayers(env []string, checkout string) []string {
 
 // trusted tells whether the agent will take a worktree without asking. It looks where the agent does: at the
 // root of the main repository, and at the worktree with all directories above it.
-func trusted(u claudeUser, checkout, worktree string) bool {
+func trusted(u userConfig, checkout, worktree string) bool {
 	if root, err := mainRoot(checkout); err == nil && u.Projects[root].HasTrustDialogAccepted {
 		return true
 	}
@@ -179,10 +181,10 @@ type serverApproval struct {
 
 // approvedServers is what the user has approved, in settings or by answering the agent's dialog. The project's
 // committed settings approve nothing: that would be the project approving itself.
-func approvedServers(l Launch) serverApproval {
+func approvedServers(l agent.Launch) serverApproval {
 	var a serverApproval
 	for _, path := range []string{
-		filepath.Join(claudeConfigDir(l.Env), "settings.json"),
+		filepath.Join(configDir(l.Env), "settings.json"),
 		filepath.Join(l.Spec.Repo, ".claude", "settings.local.json"),
 	} {
 		if layer, err := readLayer(path); err == nil {
@@ -190,7 +192,7 @@ func approvedServers(l Launch) serverApproval {
 			a.names = append(a.names, layer.EnabledServers...)
 		}
 	}
-	if u, err := readClaudeUser(l.Env); err == nil {
+	if u, err := readUser(l.Env); err == nil {
 		a.names = append(a.names, u.Projects[realPath(l.Spec.Repo)].EnabledServers...)
 		if root, err := mainRoot(l.Spec.Repo); err == nil {
 			a.names = append(a.names, u.Projects[root].EnabledServers...)

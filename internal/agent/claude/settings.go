@@ -1,4 +1,4 @@
-package agent
+package claude
 
 import (
 	"encoding/json"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"muster/internal/agent"
 	"muster/internal/event"
 )
 
@@ -24,22 +25,22 @@ const (
 	defaultWait = 15 * time.Minute
 )
 
-// claudeEvents are the hooks that a launch registers: only names that the measured version knows, since an
+// registered are the hooks that a launch registers: only names that the measured version knows, since an
 // unknown one opens a dialog.
-func claudeEvents() []string {
+func registered() []string {
 	return []string{
 		"SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolUseFailure", "PermissionRequest",
 		"Stop", "StopFailure", "SubagentStart", "SubagentStop", "PreCompact", "PostCompact", "SessionEnd",
 	}
 }
 
-// claudeWakers are the hooks that arm a waiter. The begin of a turn is among them since the message that woke the
+// wakers are the hooks that arm a waiter. The begin of a turn is among them since the message that woke the
 // agent used its waiter up: without a new one nothing could get into a turn that a message began.
-func claudeWakers() []string {
+func wakers() []string {
 	return []string{"SessionStart", "UserPromptSubmit", "Stop", "StopFailure"}
 }
 
-type claudeHook struct {
+type hookEntry struct {
 	Type          string   `json:"type"`
 	Command       string   `json:"command"`
 	Args          []string `json:"args"` // present: no shell in between, and our parent is the agent
@@ -50,41 +51,41 @@ type claudeHook struct {
 	RewakeSummary string   `json:"rewakeSummary,omitempty"`
 }
 
-type claudeHookGroup struct {
-	Hooks []claudeHook `json:"hooks"`
+type hookGroup struct {
+	Hooks []hookEntry `json:"hooks"`
 }
 
-type claudePermissions struct {
+type permissionRules struct {
 	Allow []string `json:"allow"`
 }
 
-type claudeSettingsJSON struct {
+type settingsFile struct {
 	// DisableAllHooks is written out: the user's true would silence us, and ours overrides it.
-	DisableAllHooks bool                         `json:"disableAllHooks"`
-	Hooks           map[string][]claudeHookGroup `json:"hooks"`
-	Permissions     claudePermissions            `json:"permissions"`
-	SkipDangerous   bool                         `json:"skipDangerousModePermissionPrompt"`
-	EnabledServers  []string                     `json:"enabledMcpjsonServers,omitempty"`
-	DisabledServers []string                     `json:"disabledMcpjsonServers,omitempty"`
+	DisableAllHooks bool                   `json:"disableAllHooks"`
+	Hooks           map[string][]hookGroup `json:"hooks"`
+	Permissions     permissionRules        `json:"permissions"`
+	SkipDangerous   bool                   `json:"skipDangerousModePermissionPrompt"`
+	EnabledServers  []string               `json:"enabledMcpjsonServers,omitempty"`
+	DisabledServers []string               `json:"disabledMcpjsonServers,omitempty"`
 }
 
-// claudeSettingsFile makes the settings of one generation.
-func claudeSettingsFile(l Launch) ([]byte, error) {
-	s := claudeSettingsJSON{
-		Hooks:         map[string][]claudeHookGroup{},
-		Permissions:   claudePermissions{Allow: claudeAllow(l)},
+// encodeSettings makes the settings of one generation.
+func encodeSettings(l agent.Launch) ([]byte, error) {
+	s := settingsFile{
+		Hooks:         map[string][]hookGroup{},
+		Permissions:   permissionRules{Allow: allowRules(l)},
 		SkipDangerous: true,
 	}
-	for _, name := range claudeEvents() {
-		h := claudeHook{
-			Type: "command", Command: l.Exe, Args: []string{"hook", claudeKind, name},
-			Timeout: seconds(claudeHookTimeout(name, l.Spec)),
+	for _, name := range registered() {
+		h := hookEntry{
+			Type: "command", Command: l.Exe, Args: []string{"hook", kind, name},
+			Timeout: seconds(timeoutOf(name, l.Spec)),
 		}
-		s.Hooks[name] = []claudeHookGroup{{Hooks: []claudeHook{h}}}
+		s.Hooks[name] = []hookGroup{{Hooks: []hookEntry{h}}}
 	}
-	for _, name := range claudeWakers() {
-		s.Hooks[name][0].Hooks = append(s.Hooks[name][0].Hooks, claudeHook{
-			Type: "command", Command: l.Exe, Args: []string{"hook", claudeKind, waitEvent}, Timeout: seconds(waiterTimeout),
+	for _, name := range wakers() {
+		s.Hooks[name][0].Hooks = append(s.Hooks[name][0].Hooks, hookEntry{
+			Type: "command", Command: l.Exe, Args: []string{"hook", kind, waitEvent}, Timeout: seconds(waiterTimeout),
 			Async: true, AsyncRewake: true,
 			RewakeMessage: "From muster, your supervisor:", // the agent adds a blank
 			RewakeSummary: "message from muster",
@@ -98,7 +99,7 @@ func claudeSettingsFile(l Launch) ([]byte, error) {
 	return append(b, '\n'), nil
 }
 
-func claudeHookTimeout(name string, spec event.Spec) time.Duration {
+func timeoutOf(name string, spec event.Spec) time.Duration {
 	switch name {
 	case "PermissionRequest":
 		limit := spec.WaitLimit
@@ -116,9 +117,9 @@ func claudeHookTimeout(name string, spec event.Spec) time.Duration {
 
 func seconds(d time.Duration) int { return int(d.Round(time.Second).Seconds()) }
 
-// claudeAllow are the permission rules that a first night needs: our own verbs for agents, the project's own
+// allowRules are the permission rules that a first night needs: our own verbs for agents, the project's own
 // checks, and to read the prompt file and what checks have said.
-func claudeAllow(l Launch) []string {
+func allowRules(l agent.Launch) []string {
 	var allow []string
 	for _, verb := range []string{"check", "done", "ask", "note", "status"} {
 		allow = append(allow, "Bash(muster "+verb+")", "Bash(muster "+verb+":*)")
@@ -130,7 +131,7 @@ func claudeAllow(l Launch) []string {
 	}
 	// What lies outside the worktree and is named to the agent. A second slash makes a path an absolute one.
 	for _, path := range []string{
-		promptPath(l), filepath.Join(l.Home.TaskDir(l.Task), "jobs", "**"), filepath.Join(l.Home.GenDir(l.Task, l.Gen), "checks", "**"),
+		agent.PromptPath(l), filepath.Join(l.Home.TaskDir(l.Task), "jobs", "**"), filepath.Join(l.Home.GenDir(l.Task, l.Gen), "checks", "**"),
 	} {
 		allow = append(allow, "Read(/"+path+")")
 	}
@@ -145,7 +146,7 @@ func isSimple(command string) bool {
 
 // projectServers decides about the MCP servers of the project's own .mcp.json, each of which would open a
 // dialog at the start: those that the user has approved for this repository run, the others do not.
-func projectServers(l Launch) (enabled, disabled []string) {
+func projectServers(l agent.Launch) (enabled, disabled []string) {
 	names := mcpNames(l.Worktree)
 	if len(names) == 0 {
 		return nil, nil

@@ -1,4 +1,4 @@
-package agent
+package claude
 
 import (
 	"bytes"
@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf16"
+
+	"muster/internal/agent"
 )
 
 // The agent makes a conversation's file some tenths of a second before it writes the prompt into it. Killed in
@@ -29,7 +31,7 @@ const (
 var uuidPattern = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // agentSession is the agent's id of a launch's conversation: the one that its plan chose, or would choose.
-func agentSession(l Launch) string {
+func agentSession(l agent.Launch) string {
 	if b, err := os.ReadFile(filepath.Join(l.Home.GenDir(l.Task, l.Gen), sessionName)); err == nil {
 		if id := strings.TrimSpace(string(b)); uuidPattern.MatchString(id) {
 			return id
@@ -78,15 +80,15 @@ func holdsPrompt(path string) bool {
 	return found
 }
 
-// Resumable implements Adapter.
-func (claude) Resumable(l Launch) bool { return holdsPrompt(transcriptPath(l)) }
+// Resumable implements agent.Adapter.
+func (adapter) Resumable(l agent.Launch) bool { return holdsPrompt(transcriptPath(l)) }
 
 // transcriptPath is where the agent keeps the launch's conversation.
-func transcriptPath(l Launch) string { return sessionPath(l, agentSession(l)) }
+func transcriptPath(l agent.Launch) string { return sessionPath(l, agentSession(l)) }
 
 // sessionPath is where the agent keeps a conversation. If it lies elsewhere already, there.
-func sessionPath(l Launch, session string) string {
-	projects := filepath.Join(claudeConfigDir(l.Env), "projects")
+func sessionPath(l agent.Launch, session string) string {
+	projects := filepath.Join(configDir(l.Env), "projects")
 	path := filepath.Join(projects, transcriptSlug(realPath(l.Worktree)), session+".jsonl")
 	if _, err := os.Stat(path); err == nil {
 		return path

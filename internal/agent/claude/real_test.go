@@ -1,4 +1,4 @@
-package agent_test
+package claude_test
 
 import (
 	"crypto/sha256"
@@ -16,11 +16,11 @@ import (
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/mail"
-	"muster/internal/testkit/claude"
+	testclaude "muster/internal/testkit/claude"
 	"muster/internal/testkit/model"
 )
 
-// These tests run the real Claude Code against a scripted model.
+// These tests run the real New Code against a scripted model.
 
 func TestClaudeFirstTurnNeedsNoKeyAndACheckSpeaksWithinIt(t *testing.T) {
 	t.Parallel()
@@ -297,7 +297,7 @@ func TestClaudeGoesOnWithItsConversationAfterAKill(t *testing.T) {
 	if ack.SessionID != r.launch.Conversation || ack.Gen != 2 || !ack.Prompted {
 		t.Errorf("acknowledged by %+v", ack)
 	}
-	// Claude Code writes its transcript behind its back: the hooks of a turn may be through before it stands there.
+	// New Code writes its transcript behind its back: the hooks of a turn may be through before it stands there.
 	r.until("the transcript holds m1", func() bool {
 		d, err := r.adapter().Delivered(r.launch, "m1")
 		return err == nil && d == agent.DeliveryAcknowledged
@@ -397,7 +397,7 @@ func TestClaudeTrustIsInheritedOrRefused(t *testing.T) {
 	if err := r.adapter().Check(t.Context(), pre); err != nil {
 		t.Errorf("a linked worktree: %v", err)
 	}
-	stranger := claude.NewUser(t, claude.Pinned)
+	stranger := testclaude.NewUser(t, testclaude.Pinned)
 	r.user, r.launch.Spec.Trust = stranger, "sandboxed"
 	r.launch.Env = append(stranger.Env(t, r.model.URL), "MUSTER_HOME="+string(r.launch.Home), "MUSTER_TASK=t1")
 	pre = agent.Preflight{Spec: r.launch.Spec, Env: r.launch.Env, Home: r.launch.Home}

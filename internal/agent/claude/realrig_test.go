@@ -1,8 +1,9 @@
-package agent_test
+package claude_test
 
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -16,11 +17,12 @@ import (
 	"time"
 
 	"muster/internal/agent"
+	"muster/internal/agent/claude"
 	"muster/internal/event"
 	"muster/internal/home"
 	"muster/internal/mail"
 	"muster/internal/status"
-	"muster/internal/testkit/claude"
+	testclaude "muster/internal/testkit/claude"
 	"muster/internal/testkit/model"
 )
 
@@ -43,11 +45,7 @@ func TestMain(m *testing.M) {
 
 func hookMain() int {
 	ppid := os.Getppid()
-	a, err := agent.New(os.Args[2])
-	if err != nil {
-		return 0
-	}
-	return a.Hook(context.Background(), agent.HookCall{
+	return claude.New().Hook(context.Background(), agent.HookCall{
 		Event: os.Args[3], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, PPID: ppid,
 	})
 }
@@ -78,7 +76,7 @@ func execMain() int {
 type rig struct {
 	t      *testing.T
 	model  *model.Server
-	user   claude.User
+	user   testclaude.User
 	launch agent.Launch
 	socket string
 	pid    int
@@ -101,10 +99,10 @@ func newRig(t *testing.T, prompt string, spec event.Spec, script ...model.Step) 
 		t.Fatal(err)
 	}
 	spec.Agent, spec.Kind, spec.Repo = "claude", "claude", repo
-	r := &rig{t: t, model: model.Start(t, script...), user: claude.NewUser(t, claude.Pinned, repo), socket: filepath.Join(dir, "s")}
+	r := &rig{t: t, model: model.Start(t, script...), user: testclaude.NewUser(t, testclaude.Pinned, repo), socket: filepath.Join(dir, "s")}
 	r.launch = agent.Launch{
 		Home: state, Task: "t1", Gen: 1, Spec: spec, Worktree: worktree, Exe: exe, Prompt: prompt,
-		Conversation: agent.NewConversation(), Preamble: agent.Preamble(spec),
+		Conversation: newConversation(), Preamble: agent.Preamble(spec),
 	}
 	r.launch.Env = append(r.user.Env(t, r.model.URL),
 		"MUSTER_HOME="+string(state), "MUSTER_TASK=t1", "MUSTER_WORKTREE="+worktree)
@@ -138,11 +136,7 @@ func sh(t *testing.T, dir, script string) string {
 }
 
 func (r *rig) adapter() agent.Adapter {
-	a, err := agent.New("claude")
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return a
+	return claude.New()
 }
 
 func (r *rig) box() mail.Box { return mail.Box{Dir: r.launch.Home.GenDir("t1", r.launch.Gen)} }
@@ -356,4 +350,11 @@ func (r *rig) kill() {
 		r.t.Fatal(err)
 	}
 	r.until("the agent is gone", func() bool { return arguments(r.pid) == "" })
+}
+
+// newConversation returns a random UUID, as the fleet pins one for each conversation.
+func newConversation() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:])
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:16])
 }

@@ -1,4 +1,4 @@
-package agent
+package claude
 
 import (
 	"encoding/json"
@@ -7,12 +7,13 @@ import (
 	"strings"
 	"testing"
 
+	"muster/internal/agent"
 	"muster/internal/fault"
 )
 
 func TestClaudeCheckNamesTheOneThingToDo(t *testing.T) {
 	t.Parallel()
-	good := func(l Launch) map[string]any {
+	good := func(l agent.Launch) map[string]any {
 		return map[string]any{
 			"hasCompletedOnboarding": true,
 			"customApiKeyResponses":  map[string]any{"approved": []string{"-last-twenty-letters"}},
@@ -21,37 +22,37 @@ func TestClaudeCheckNamesTheOneThingToDo(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name string
-		with func(t *testing.T, l *Launch, user map[string]any)
+		with func(t *testing.T, l *agent.Launch, user map[string]any)
 		hint string // part of it; "" where nothing is wrong
 	}{
-		{"all is well", func(*testing.T, *Launch, map[string]any) {}, ""},
-		{"no program", func(_ *testing.T, l *Launch, _ map[string]any) { l.Env[1] = "PATH=/nonexistent" }, "npm install"},
-		{"another program", func(t *testing.T, l *Launch, _ map[string]any) {
+		{"all is well", func(*testing.T, *agent.Launch, map[string]any) {}, ""},
+		{"no program", func(_ *testing.T, l *agent.Launch, _ map[string]any) { l.Env[1] = "PATH=/nonexistent" }, "npm install"},
+		{"another program", func(t *testing.T, l *agent.Launch, _ map[string]any) {
 			program(t, filepath.Dir(l.Spec.Repo), "claude", "echo hello")
 		}, "npm install"},
-		{"too old", func(t *testing.T, l *Launch, _ map[string]any) {
-			program(t, filepath.Dir(l.Spec.Repo), "claude", "echo '2.1.99 (Claude Code)'")
+		{"too old", func(t *testing.T, l *agent.Launch, _ map[string]any) {
+			program(t, filepath.Dir(l.Spec.Repo), "claude", "echo '2.1.99 (New Code)'")
 		}, "claude update"},
-		{"newer", func(t *testing.T, l *Launch, _ map[string]any) {
-			program(t, filepath.Dir(l.Spec.Repo), "claude", "echo '3.0.1 (Claude Code)'")
+		{"newer", func(t *testing.T, l *agent.Launch, _ map[string]any) {
+			program(t, filepath.Dir(l.Spec.Repo), "claude", "echo '3.0.1 (New Code)'")
 		}, ""},
-		{"no onboarding", func(_ *testing.T, _ *Launch, u map[string]any) { u["hasCompletedOnboarding"] = false }, "Run: cd "},
-		{"unknown key", func(_ *testing.T, l *Launch, _ map[string]any) {
+		{"no onboarding", func(_ *testing.T, _ *agent.Launch, u map[string]any) { u["hasCompletedOnboarding"] = false }, "Run: cd "},
+		{"unknown key", func(_ *testing.T, l *agent.Launch, _ map[string]any) {
 			l.Env = append(l.Env, "ANTHROPIC_API_KEY=sk-other")
 		}, "answer Yes"},
-		{"known key", func(_ *testing.T, l *Launch, _ map[string]any) {
+		{"known key", func(_ *testing.T, l *agent.Launch, _ map[string]any) {
 			l.Env = append(l.Env, "ANTHROPIC_API_KEY=sk-the-last-twenty-letters")
 		}, ""},
-		{"no trust", func(_ *testing.T, _ *Launch, u map[string]any) { delete(u, "projects") }, "trust = \"sandboxed\""},
-		{"no trust, but sandboxed", func(_ *testing.T, l *Launch, u map[string]any) {
+		{"no trust", func(_ *testing.T, _ *agent.Launch, u map[string]any) { delete(u, "projects") }, "trust = \"sandboxed\""},
+		{"no trust, but sandboxed", func(_ *testing.T, l *agent.Launch, u map[string]any) {
 			delete(u, "projects")
 			l.Spec.Trust = "sandboxed"
 		}, ""},
-		{"trust above the repository only", func(_ *testing.T, l *Launch, u map[string]any) {
+		{"trust above the repository only", func(_ *testing.T, l *agent.Launch, u map[string]any) {
 			u["projects"] = map[string]any{realPath(filepath.Dir(l.Spec.Repo)): map[string]any{"hasTrustDialogAccepted": true}}
 			l.Home = "/somewhere/else"
 		}, "cd /somewhere/else/worktrees && "},
-		{"broken settings", func(t *testing.T, l *Launch, _ map[string]any) {
+		{"broken settings", func(t *testing.T, l *agent.Launch, _ map[string]any) {
 			dir := filepath.Join(l.Spec.Repo, ".claude")
 			if err := os.MkdirAll(dir, 0o700); err != nil {
 				t.Fatal(err)
@@ -60,8 +61,8 @@ func TestClaudeCheckNamesTheOneThingToDo(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "Mend "},
-		{"missing variable", func(_ *testing.T, l *Launch, _ map[string]any) { l.Spec.EnvFrom = []string{"A_SECRET"} }, "A_SECRET"},
-		{"argument of ours", func(_ *testing.T, l *Launch, _ map[string]any) { l.Spec.Args = []string{"--print"} }, "Remove --print"},
+		{"missing variable", func(_ *testing.T, l *agent.Launch, _ map[string]any) { l.Spec.EnvFrom = []string{"A_SECRET"} }, "A_SECRET"},
+		{"argument of ours", func(_ *testing.T, l *agent.Launch, _ map[string]any) { l.Spec.Args = []string{"--print"} }, "Remove --print"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -72,12 +73,12 @@ func TestClaudeCheckNamesTheOneThingToDo(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			home, _ := getEnv(l.Env, "HOME")
+			home, _ := agent.GetEnv(l.Env, "HOME")
 			file := filepath.Join(home, ".claude.json")
 			if err := os.WriteFile(file, b, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			err = Claude().Check(t.Context(), Preflight{Spec: l.Spec, Env: l.Env, Home: l.Home})
+			err = New().Check(t.Context(), agent.Preflight{Spec: l.Spec, Env: l.Env, Home: l.Home})
 			if c.hint == "" {
 				if err != nil {
 					t.Errorf("refused: %v (%s)", err, fault.HintOf(err))

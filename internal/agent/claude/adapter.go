@@ -1,4 +1,4 @@
-package agent
+package claude
 
 import (
 	"fmt"
@@ -8,62 +8,63 @@ import (
 	"syscall"
 	"time"
 
+	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/excerpt"
 	"muster/internal/fault"
 	"muster/internal/run"
 )
 
-// How Claude Code behaves was measured with version 2.1.197; what is undocumented there is covered by the tests
+// How New Code behaves was measured with version 2.1.197; what is undocumented there is covered by the tests
 // with the real program in this package.
 
 const (
-	claudeKind     = "claude"
-	claudeSettings = "settings.json" // in the generation's directory
-	// claudeFirstRecord is generous: twelve agents that started at once took ten seconds.
-	claudeFirstRecord = 30 * time.Second
-	// claudeRetries keeps a failing model to about forty seconds of the agent's own retries. What lasts longer
+	kind         = "claude"
+	settingsName = "settings.json" // in the generation's directory
+	// firstRecord is generous: twelve agents that started at once took ten seconds.
+	firstRecord = 30 * time.Second
+	// retries keeps a failing model to about forty seconds of the agent's own retries. What lasts longer
 	// ends the turn, and the account rests under the fleet's rules, for all of its agents.
-	claudeRetries = "6"
-	// claudeMode is used where the user's arguments name no permission mode: edits within the worktree need no
+	retries = "6"
+	// defaultMode is used where the user's arguments name no permission mode: edits within the worktree need no
 	// person, anything else asks.
-	claudeMode = "acceptEdits"
+	defaultMode = "acceptEdits"
 )
 
-type claude struct{}
+type adapter struct{}
 
-// Claude is the adapter for Claude Code.
-func Claude() Adapter { return claude{} }
+// New is the adapter for New Code.
+func New() agent.Adapter { return adapter{} }
 
-// Kind implements Adapter.
-func (claude) Kind() string { return claudeKind }
+// Kind implements agent.Adapter.
+func (adapter) Kind() string { return kind }
 
-// Traits implements Adapter.
-func (claude) Traits() event.Traits {
-	return event.Traits{Door: event.DoorMailbox, FirstRecord: claudeFirstRecord, Resumes: true}
+// Traits implements agent.Adapter.
+func (adapter) Traits() event.Traits {
+	return event.Traits{Door: event.DoorMailbox, FirstRecord: firstRecord, Resumes: true}
 }
 
 // Interrupt implements Adapter: one Escape ends the turn and its tool.
-func (claude) Interrupt() Interrupt { return Interrupt{Keys: []string{"Escape"}} }
+func (adapter) Interrupt() agent.Interrupt { return agent.Interrupt{Keys: []string{"Escape"}} }
 
 // End implements Adapter: a graceful end takes half a second.
-func (claude) End() End { return End{Signal: syscall.SIGTERM, Grace: 3 * time.Second} }
+func (adapter) End() agent.End { return agent.End{Signal: syscall.SIGTERM, Grace: 3 * time.Second} }
 
-// Plan implements Adapter.
-func (claude) Plan(l Launch) (Plan, error) {
-	if err := claudeArgs(l.Spec.Args); err != nil {
-		return Plan{}, err
+// Plan implements agent.Adapter.
+func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
+	if err := checkArgs(l.Spec.Args); err != nil {
+		return agent.Plan{}, err
 	}
-	program, err := claudeProgram(l.Spec, l.Env)
+	program, err := findProgram(l.Spec, l.Env)
 	if err != nil {
-		return Plan{}, err
+		return agent.Plan{}, err
 	}
-	settings, err := claudeSettingsFile(l)
+	settings, err := encodeSettings(l)
 	if err != nil {
-		return Plan{}, err
+		return agent.Plan{}, err
 	}
 	args, preamble := mergePreamble(l.Spec.Args, l.Preamble)
-	argv := append(program, "--settings", filepath.Join(l.Home.GenDir(l.Task, l.Gen), claudeSettings))
+	argv := append(program, "--settings", filepath.Join(l.Home.GenDir(l.Task, l.Gen), settingsName))
 	session := agentSession(l)
 	if l.Resume {
 		argv = append(argv, "--resume", session)
@@ -77,27 +78,27 @@ func (claude) Plan(l Launch) (Plan, error) {
 		argv = append(argv, "--model", l.Spec.Model)
 	}
 	if !choosesMode(args) {
-		argv = append(argv, "--permission-mode", claudeMode)
+		argv = append(argv, "--permission-mode", defaultMode)
 	}
-	argument, file := claudePrompt(l)
-	files := []File{
-		{Path: claudeSettings, Data: settings, Mode: 0o600},
+	argument, file := firstPrompt(l)
+	files := []agent.File{
+		{Path: settingsName, Data: settings, Mode: 0o600},
 		{Path: sessionName, Data: []byte(session + "\n"), Mode: 0o600},
-		{Path: promptName, Data: []byte(file + ending(file)), Mode: 0o600},
+		agent.PromptFile(file),
 	}
 	// Behind the two dashes no prompt is taken for an option, and no option with a list swallows it.
 	argv = append(append(argv, args...), "--", argument)
-	return Plan{
+	return agent.Plan{
 		Argv: argv,
-		Env:  claudeEnv(l, session),
+		Env:  environ(l, session),
 		// What was allowed after its process had gone is allowed to the next one without being asked again.
-		Files: append(files, claudeGrants(l)...),
+		Files: append(files, grants(l)...),
 	}, nil
 }
 
-// claudePrompt gives the first prompt as an argument, and what stands in the prompt file. The framing line
+// firstPrompt gives the first prompt as an argument, and what stands in the prompt file. The framing line
 // keeps any text from being a local command: `exit` alone would quit, `/cost` would open a panel.
-func claudePrompt(l Launch) (argument, file string) {
+func firstPrompt(l agent.Launch) (argument, file string) {
 	frame, text := fmt.Sprintf("Task %s (muster):", l.Task), l.Prompt
 	if l.Resume {
 		frame, text = fmt.Sprintf("Task %s (muster), taken up again:", l.Task), l.GoOn
@@ -105,32 +106,32 @@ func claudePrompt(l Launch) (argument, file string) {
 			text = "You were interrupted. Look at where your work stands, and go on with the task."
 		}
 	}
-	text = excerpt.Clean(withMessages(text, l.Messages))
+	text = excerpt.Clean(agent.WithMessages(text, l.Messages))
 	argument = frame + "\n\n" + text
-	if len(argument) <= maxArgument {
+	if len(argument) <= agent.MaxArgument {
 		return argument, text
 	}
 	argument = fmt.Sprintf("%s\n\nThe text is too long to be given here: it has %d bytes and lies in the file %s. "+
-		"Read that file first, all of it, and then do what it says.", frame, len(text), promptPath(l))
+		"Read that file first, all of it, and then do what it says.", frame, len(text), agent.PromptPath(l))
 	// What the file holds is delivered when the agent takes this prompt, so the tags must stand in it.
-	for _, id := range tags(text) {
+	for _, id := range agent.Tags(text) {
 		argument += "\n" + id.Tag() + " (in the file)"
 	}
 	return argument, text
 }
 
-// claudeEnv is what the environment needs besides what the launch has; a choice of the user stays.
-func claudeEnv(l Launch, session string) []string {
-	env := []string{"MUSTER_PROMPT_FILE=" + promptPath(l)}
+// environ is what the environment needs besides what the launch has; a choice of the user stays.
+func environ(l agent.Launch, session string) []string {
+	env := []string{"MUSTER_PROMPT_FILE=" + agent.PromptPath(l)}
 	for _, kv := range []string{
 		"DISABLE_AUTOUPDATER=1", // the version that was checked is the version that runs, all night
-		"CLAUDE_CODE_MAX_RETRIES=" + claudeRetries,
+		"CLAUDE_CODE_MAX_RETRIES=" + retries,
 		// Nobody is there to answer whether a long conversation shall be summarised before it is resumed.
 		"CLAUDE_CODE_RESUME_THRESHOLD_MINUTES=100000000",
 		"CLAUDE_CODE_RESUME_TOKEN_THRESHOLD=1000000000",
 	} {
 		name, _, _ := strings.Cut(kv, "=")
-		if _, ok := getEnv(l.Env, name); !ok {
+		if _, ok := agent.GetEnv(l.Env, name); !ok {
 			env = append(env, kv)
 		}
 	}
@@ -146,8 +147,8 @@ func claudeEnv(l Launch, session string) []string {
 	return env
 }
 
-// claudeProgram is the program with the words that a wrapper may need; [agents.NAME] command replaces "claude".
-func claudeProgram(spec event.Spec, env []string) ([]string, error) {
+// findProgram is the program with the words that a wrapper may need; [agents.NAME] command replaces "claude".
+func findProgram(spec event.Spec, env []string) ([]string, error) {
 	words := slices.Clone(spec.Command)
 	if len(words) == 0 {
 		words = []string{"claude"}
@@ -161,8 +162,8 @@ func claudeProgram(spec event.Spec, env []string) ([]string, error) {
 	return words, nil
 }
 
-// claudeOwned are arguments that a launch sets itself, or that would take its hooks or its screen away.
-var claudeOwned = map[string]string{
+// ownedArgs are arguments that a launch sets itself, or that would take its hooks or its screen away.
+var ownedArgs = map[string]string{
 	"--settings": "muster gives its own", "--session-id": "muster pins the conversation", "--resume": "muster resumes",
 	"-r": "muster resumes", "--continue": "muster resumes", "-c": "muster resumes", "--fork-session": "muster pins the conversation",
 	"--bare": "it switches hooks off", "--safe-mode": "it switches hooks off", "-p": "muster needs the interactive program",
@@ -170,12 +171,12 @@ var claudeOwned = map[string]string{
 	"--tmux": "muster makes the session", "--": "muster puts the prompt behind it",
 }
 
-// claudeArgs refuses arguments that break a launch.
-func claudeArgs(args []string) error {
+// checkArgs refuses arguments that break a launch.
+func checkArgs(args []string) error {
 	for _, a := range args {
 		name, _, _ := strings.Cut(a, "=")
-		if why, ok := claudeOwned[name]; ok {
-			return fault.New(fault.Usage, "args of agent %s hold %s: %s", claudeKind, name, why).
+		if why, ok := ownedArgs[name]; ok {
+			return fault.New(fault.Usage, "args of agent %s hold %s: %s", kind, name, why).
 				WithHint("Remove %s from args in muster.toml.", name)
 		}
 	}

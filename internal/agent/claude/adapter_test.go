@@ -1,4 +1,4 @@
-package agent
+package claude
 
 import (
 	"encoding/json"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/home"
@@ -43,7 +44,7 @@ func TestErrorsThatEndATurn(t *testing.T) {
 		{"max_output_tokens", "", "", event.ErrorOther},
 		{"", "", "", event.ErrorOther},
 	} {
-		got := claudeFailure(c.kind, c.text, c.details, time.Now())
+		got := turnError(c.kind, c.text, c.details, time.Now())
 		if got.State != event.RecordError || got.Error != c.want {
 			t.Errorf("%s %q %q: %s %s, want %s", c.kind, c.text, c.details, got.State, got.Error, c.want)
 		}
@@ -73,7 +74,7 @@ func TestTheEndOfAUsageLimit(t *testing.T) {
 		{"You've hit your weekly limit · resets Nov 24, 11am (UTC)", now, at(11, 24, 11, 0)},
 		{"You've hit your session limit · resets 2:30pm", now.In(time.FixedZone("x", 3600)), at(11, 24, 13, 30)},
 	} {
-		got := claudeFailure("rate_limit", c.text, "", c.now)
+		got := turnError("rate_limit", c.text, "", c.now)
 		if got.State != event.RecordLimited || !got.Until.Equal(c.want) {
 			t.Errorf("%q: %s until %s, want %s", c.text, got.State, got.Until, c.want)
 		}
@@ -82,7 +83,7 @@ func TestTheEndOfAUsageLimit(t *testing.T) {
 		"You've hit your limit", "You've hit your session limit · resets 25:00 (UTC)", "You've hit your limit · resets 13pm (UTC)",
 		"You've hit your limit · resets Foo 3, 1pm (UTC)", "You've hit your limit · resets 1pm (Nowhere/Land)", "resets 1pm (UTC)",
 	} {
-		if got := claudeFailure("rate_limit", text, "", now); got.State != event.RecordError || got.Error != event.ErrorRateLimit {
+		if got := turnError("rate_limit", text, "", now); got.State != event.RecordError || got.Error != event.ErrorRateLimit {
 			t.Errorf("%q: %+v", text, got)
 		}
 	}
@@ -228,20 +229,20 @@ func TestIdleBeforeTheFirstPromptEndsNoTurn(t *testing.T) {
 }
 
 // planRig is a launch with a program to be found.
-func planRig(t *testing.T) Launch {
+func planRig(t *testing.T) agent.Launch {
 	t.Helper()
 	dir := t.TempDir()
-	program(t, dir, "claude", "echo '2.1.197 (Claude Code)'")
+	program(t, dir, "claude", "echo '2.1.197 (New Code)'")
 	for _, d := range []string{"repo/.git", "work"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return Launch{
+	return agent.Launch{
 		Home: home.Dir(filepath.Join(dir, "state")), Task: "t3", Gen: 1, Worktree: filepath.Join(dir, "work"), Exe: "/bin/muster-1",
 		Env:  []string{"HOME=" + dir, "PATH=" + dir + ":/usr/bin:/bin"},
 		Spec: event.Spec{Agent: "claude", Kind: "claude", Repo: filepath.Join(dir, "repo")}, Prompt: "do it",
-		Conversation: NewConversation(), Preamble: "preamble",
+		Conversation: "0f9a7c5e-52a5-4a8b-9d0e-6a6d2c1b3e4f", Preamble: "preamble",
 	}
 }
 
@@ -255,7 +256,7 @@ func program(t *testing.T, dir, name, script string) {
 	}
 }
 
-func mustPlan(t *testing.T, a Adapter, l Launch) Plan {
+func mustPlan(t *testing.T, a agent.Adapter, l agent.Launch) agent.Plan {
 	t.Helper()
 	p, err := a.Plan(l)
 	if err != nil {
@@ -269,7 +270,7 @@ func TestPlanOfAFirstLaunch(t *testing.T) {
 	l := planRig(t)
 	l.Spec.Model = "opus"
 	l.Spec.Args = []string{"--append-system-prompt", "mine", "--add-dir", "/x"}
-	p := mustPlan(t, Claude(), l)
+	p := mustPlan(t, New(), l)
 	want := []string{
 		filepath.Join(filepath.Dir(l.Spec.Repo), "claude"), "--settings", filepath.Join(l.Home.GenDir("t3", 1), "settings.json"),
 		"--session-id", l.Conversation, "--append-system-prompt", "preamble\n\nmine", "--model", "opus",
@@ -285,7 +286,7 @@ func TestPlanOfAFirstLaunch(t *testing.T) {
 	}
 	l.Env = append(l.Env, "CLAUDE_CODE_MAX_RETRIES=1")
 	l.Spec.Args = []string{"--permission-mode", "plan"}
-	p = mustPlan(t, Claude(), l)
+	p = mustPlan(t, New(), l)
 	if slices.Contains(p.Argv, "acceptEdits") || slices.ContainsFunc(p.Env, func(kv string) bool { return strings.HasPrefix(kv, "CLAUDE_CODE_MAX_RETRIES") }) {
 		t.Errorf("a choice of the user was overridden: %v %v", p.Argv, p.Env)
 	}
@@ -296,7 +297,7 @@ func TestPlanOfAResumeCarriesWhatDidNotArrive(t *testing.T) {
 	l := planRig(t)
 	l.Resume, l.GoOn = true, "go on, [muster m1] was said"
 	l.Messages = []mail.Message{{ID: "m1", Text: "said"}, {ID: "m2", Text: "new\x1b[31m\x00"}}
-	p := mustPlan(t, Claude(), l)
+	p := mustPlan(t, New(), l)
 	prompt := p.Argv[len(p.Argv)-1]
 	if want := "Task t3 (muster), taken up again:\n\ngo on, [muster m1] was said\n\n[muster m2]\nnew"; prompt != want {
 		t.Errorf("prompt %q, want %q", prompt, want)
@@ -311,12 +312,12 @@ func TestALongPromptLiesInItsFileWithItsTags(t *testing.T) {
 	l := planRig(t)
 	l.Prompt = strings.Repeat("x", 200<<10)
 	l.Messages = []mail.Message{{ID: "m7", Text: "also"}}
-	p := mustPlan(t, Claude(), l)
+	p := mustPlan(t, New(), l)
 	prompt := p.Argv[len(p.Argv)-1]
-	if len(prompt) > 1000 || !strings.Contains(prompt, promptPath(l)) || !strings.Contains(prompt, "[muster m7]") {
+	if len(prompt) > 1000 || !strings.Contains(prompt, agent.PromptPath(l)) || !strings.Contains(prompt, "[muster m7]") {
 		t.Errorf("prompt of %d bytes: %.300q", len(prompt), prompt)
 	}
-	i := slices.IndexFunc(p.Files, func(f File) bool { return f.Path == "prompt.md" })
+	i := slices.IndexFunc(p.Files, func(f agent.File) bool { return f.Path == "prompt.md" })
 	if i < 0 || !strings.Contains(string(p.Files[i].Data), l.Prompt) || !strings.Contains(string(p.Files[i].Data), "[muster m7]\nalso") {
 		t.Error("the file lacks prompt or message")
 	}
@@ -336,11 +337,11 @@ func TestSettingsOfALaunch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(claudeUserFile(l.Env), b, 0o600); err != nil {
+	if err := os.WriteFile(userFile(l.Env), b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var s claudeSettingsJSON
-	raw := mustPlan(t, Claude(), l).Files[0].Data
+	var s settingsFile
+	raw := mustPlan(t, New(), l).Files[0].Data
 	if err := json.Unmarshal(raw, &s); err != nil {
 		t.Fatal(err)
 	}
@@ -359,7 +360,7 @@ func TestSettingsOfALaunch(t *testing.T) {
 	}
 	for rule, want := range map[string]bool{
 		"Bash(muster check:*)": true, "Bash(muster done)": true, "Bash(go test ./...)": true, "Bash(a; rm -rf *)": false,
-		"Bash(a | b)": false, "Read(/" + promptPath(l) + ")": true,
+		"Bash(a | b)": false, "Read(/" + agent.PromptPath(l) + ")": true,
 	} {
 		if got := slices.Contains(s.Permissions.Allow, rule); got != want {
 			t.Errorf("%s is allowed: %v, want %v", rule, got, want)
@@ -372,7 +373,7 @@ func TestArgumentsThatWouldBreakALaunchAreRefused(t *testing.T) {
 	for _, arg := range []string{"--settings", "--settings=/x", "--resume", "-p", "--bare", "--session-id=1", "--"} {
 		l := planRig(t)
 		l.Spec.Args = []string{arg}
-		if _, err := Claude().Plan(l); !fault.Is(err, fault.Usage) || fault.HintOf(err) == "" {
+		if _, err := New().Plan(l); !fault.Is(err, fault.Usage) || fault.HintOf(err) == "" {
 			t.Errorf("%s: %v", arg, err)
 		}
 	}
@@ -392,12 +393,9 @@ func TestSlugs(t *testing.T) {
 	}
 }
 
-func TestConversationsAreUUIDs(t *testing.T) {
+func TestSuccessorsOfAConversationAreUUIDs(t *testing.T) {
 	t.Parallel()
-	a, b := NewConversation(), NewConversation()
-	if a == b || !uuidPattern.MatchString(a) || a[14] != '4' {
-		t.Errorf("%s, %s", a, b)
-	}
+	a := "0f9a7c5e-52a5-4a8b-9d0e-6a6d2c1b3e4f"
 	if s := successor(a, 1); s == a || s != successor(a, 1) || s == successor(a, 2) || !uuidPattern.MatchString(s) {
 		t.Errorf("successor %s", s)
 	}

@@ -1,4 +1,4 @@
-package agent
+package claude
 
 import (
 	"regexp"
@@ -13,10 +13,10 @@ import (
 // noteLimit is the length of a note in bytes.
 const noteLimit = 300
 
-// claudeFailure translates the end of a turn by an error. The agent's own word covers several things: the text
+// turnError translates the end of a turn by an error. The agent's own word covers several things: the text
 // decides. A usage limit whose end is known is "limited"; the zone of the text is the agent's, see parseReset.
-func claudeFailure(kind, text, details string, now time.Time) event.Record {
-	r := event.Record{State: event.RecordError, Error: claudeErrorKind(kind, text, details), Note: excerpt.Line(text, noteLimit)}
+func turnError(kind, text, details string, now time.Time) event.Record {
+	r := event.Record{State: event.RecordError, Error: errorKind(kind, text, details), Note: excerpt.Line(text, noteLimit)}
 	if r.Error != event.ErrorRateLimit || !isUsageLimit(text) {
 		return r
 	}
@@ -28,7 +28,7 @@ func claudeFailure(kind, text, details string, now time.Time) event.Record {
 
 func isUsageLimit(text string) bool { return strings.Contains(text, "You've hit your") }
 
-func claudeErrorKind(kind, text, details string) event.ErrorKind {
+func errorKind(kind, text, details string) event.ErrorKind {
 	all := strings.ToLower(text + "\n" + details)
 	has := func(words ...string) bool {
 		for _, w := range words {

@@ -1,24 +1,23 @@
-package agent
+package sim
 
 import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"muster/internal/config"
+	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/home"
 	"muster/internal/mail"
 )
 
-func simLaunch(t *testing.T) Launch {
+func simLaunch(t *testing.T) agent.Launch {
 	t.Helper()
-	return Launch{
+	return agent.Launch{
 		Home: home.Dir(t.TempDir()), Task: "t4", Gen: 2, Exe: "/bin/muster-1", Prompt: "Do it.\n", Conversation: "c-1", GoOn: "Go on now.",
 		Messages: []mail.Message{{ID: "m1", Text: "[muster m1]\nand this"}}, Spec: event.Spec{Kind: "sim", Args: []string{"--script", "/x"}},
 	}
@@ -32,7 +31,7 @@ func TestSimStartsTheProgramItself(t *testing.T) {
 		prompt string
 	}{{false, "Do it.\n\n[muster m1]\nand this\n"}, {true, "Go on now.\n\n[muster m1]\nand this\n"}} {
 		l.Resume = c.resume
-		plan, err := Sim().Plan(l)
+		plan, err := New().Plan(l)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +51,7 @@ func TestSimStartsTheProgramItself(t *testing.T) {
 		}
 	}
 	l.Exe = "muster"
-	if _, err := Sim().Plan(l); err == nil {
+	if _, err := New().Plan(l); err == nil {
 		t.Error("a relative program is accepted")
 	}
 }
@@ -60,10 +59,10 @@ func TestSimStartsTheProgramItself(t *testing.T) {
 func TestSimLooksForMessagesInItsTranscript(t *testing.T) {
 	t.Parallel()
 	l := simLaunch(t)
-	if Sim().Resumable(l) {
+	if New().Resumable(l) {
 		t.Error("resumable without a transcript")
 	}
-	if d, err := Sim().Delivered(l, "m1"); err != nil || d != DeliveryAbsent {
+	if d, err := New().Delivered(l, "m1"); err != nil || d != agent.DeliveryAbsent {
 		t.Errorf("without a transcript: %v, %v", d, err)
 	}
 	text := `{"kind":"begin"}
@@ -72,20 +71,20 @@ func TestSimLooksForMessagesInItsTranscript(t *testing.T) {
 {"kind":"queued","text":"[muster m3]"}
 {"kind":"prompt","turn":2,"text":"[muster m3]"}
 {"kind":"prom`
-	path := simTranscript(l)
+	path := transcriptOf(l)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if !Sim().Resumable(l) {
+	if !New().Resumable(l) {
 		t.Error("not resumable")
 	}
-	for m, want := range map[event.MessageID]Delivery{
-		"m1": DeliveryAcknowledged, "m2": DeliveryEnqueued, "m3": DeliveryAcknowledged, "m4": DeliveryAbsent, "m": DeliveryAbsent,
+	for m, want := range map[event.MessageID]agent.Delivery{
+		"m1": agent.DeliveryAcknowledged, "m2": agent.DeliveryEnqueued, "m3": agent.DeliveryAcknowledged, "m4": agent.DeliveryAbsent, "m": agent.DeliveryAbsent,
 	} {
-		if d, err := Sim().Delivered(l, m); err != nil || d != want {
+		if d, err := New().Delivered(l, m); err != nil || d != want {
 			t.Errorf("%s: %v, %v, want %v", m, d, err, want)
 		}
 	}
@@ -93,27 +92,15 @@ func TestSimLooksForMessagesInItsTranscript(t *testing.T) {
 
 func TestSimNeedsTheVariablesItsSpecNames(t *testing.T) {
 	t.Parallel()
-	p := Preflight{Spec: event.Spec{Agent: "sim", EnvFrom: []string{"X"}}}
-	if err := Sim().Check(t.Context(), p); !fault.Is(err, fault.Conflict) {
+	p := agent.Preflight{Spec: event.Spec{Agent: "sim", EnvFrom: []string{"X"}}}
+	if err := New().Check(t.Context(), p); !fault.Is(err, fault.Conflict) {
 		t.Errorf("got %v", err)
 	}
 	p.Env = []string{"X=1"}
-	if err := Sim().Check(t.Context(), p); err != nil {
+	if err := New().Check(t.Context(), p); err != nil {
 		t.Error(err)
 	}
-	if tr := Sim().Traits(); tr.Door != event.DoorPaste || !tr.Resumes || tr.FirstRecord <= 0 || tr.ExitIsTurn {
+	if tr := New().Traits(); tr.Door != event.DoorPaste || !tr.Resumes || tr.FirstRecord <= 0 || tr.ExitIsTurn {
 		t.Errorf("traits %+v", tr)
-	}
-	if !strings.Contains(strings.Join(Kinds(), " "), "sim") {
-		t.Errorf("kinds %v", Kinds())
-	}
-}
-
-func TestEveryKindIsAWordOfTheConfiguration(t *testing.T) {
-	t.Parallel()
-	for _, kind := range Kinds() {
-		if a, err := config.Default().Agent(kind); err != nil || a.Kind != kind {
-			t.Errorf("%s: %+v, %v", kind, a, err)
-		}
 	}
 }

@@ -1,4 +1,4 @@
-package agent
+package command
 
 import (
 	"os"
@@ -9,47 +9,47 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"muster/internal/event"
+	"muster/internal/agent"
 	"muster/internal/fault"
 	"muster/internal/mail"
 )
 
 func TestCommandReplacesPlaceholdersWithinWords(t *testing.T) {
 	t.Parallel()
-	l := planRig(t)
+	l := newLaunch(t)
 	program(t, l.Worktree, "agent.sh", "true")
 	l.Prompt = "say {task} \"$HOME\" -x"
 	l.Spec.Command = []string{"./agent.sh", "--file={prompt_file}", "{prompt}", "{worktree}/x", "{task}"}
 	l.Messages = []mail.Message{{ID: "m2", Text: "the check is red"}}
-	p := mustPlan(t, Command(), l)
+	p := mustPlan(t, New(), l)
 	prompt := l.Prompt + "\n\n[muster m2]\nthe check is red"
-	want := []string{filepath.Join(l.Worktree, "agent.sh"), "--file=" + promptPath(l), prompt, l.Worktree + "/x", "t3"}
+	want := []string{filepath.Join(l.Worktree, "agent.sh"), "--file=" + agent.PromptPath(l), prompt, l.Worktree + "/x", "t3"}
 	if diff := cmp.Diff(want, p.Argv); diff != "" {
 		t.Errorf("argv (-want +got):\n%s", diff)
 	}
 	if len(p.Files) != 1 || p.Files[0].Path != "prompt.md" || string(p.Files[0].Data) != prompt+"\n" {
 		t.Errorf("files %+v", p.Files)
 	}
-	if !slices.Contains(p.Env, "MUSTER_PROMPT_FILE="+promptPath(l)) {
+	if !slices.Contains(p.Env, "MUSTER_PROMPT_FILE="+agent.PromptPath(l)) {
 		t.Errorf("env %v", p.Env)
 	}
 }
 
 func TestCommandWithAPromptThatIsTooLongNamesTheFile(t *testing.T) {
 	t.Parallel()
-	l := planRig(t)
-	l.Prompt = strings.Repeat("x", maxArgument+1)
-	l.Spec.Command = []string{"claude", "{prompt}"}
-	if _, err := Command().Plan(l); !fault.Is(err, fault.Usage) || !strings.Contains(fault.HintOf(err), "{prompt_file}") {
+	l := newLaunch(t)
+	l.Prompt = strings.Repeat("x", agent.MaxArgument+1)
+	l.Spec.Command = []string{"agent", "{prompt}"}
+	if _, err := New().Plan(l); !fault.Is(err, fault.Usage) || !strings.Contains(fault.HintOf(err), "{prompt_file}") {
 		t.Errorf("got %v", err)
 	}
-	l.Spec.Command = []string{"claude", "{prompt_file}"}
-	mustPlan(t, Command(), l)
+	l.Spec.Command = []string{"agent", "{prompt_file}"}
+	mustPlan(t, New(), l)
 }
 
 func TestCommandHasToExist(t *testing.T) {
 	t.Parallel()
-	l := planRig(t)
+	l := newLaunch(t)
 	l.Spec.Agent = "mine"
 	program(t, l.Spec.Repo, "agent.sh", "true")
 	if err := os.WriteFile(filepath.Join(l.Spec.Repo, "no-program"), nil, 0o600); err != nil {
@@ -62,46 +62,20 @@ func TestCommandHasToExist(t *testing.T) {
 		{nil, fault.Usage},
 		{[]string{"./agent.sh"}, ""},
 		{[]string{filepath.Join(l.Spec.Repo, "agent.sh")}, ""},
-		{[]string{"claude"}, ""}, // on the PATH
+		{[]string{"agent"}, ""}, // on the PATH
 		{[]string{"sh"}, ""},
 		{[]string{"./missing.sh"}, fault.Conflict},
 		{[]string{"./no-program"}, fault.Conflict},
 		{[]string{"surely-no-such-program"}, fault.Conflict},
 	} {
 		l.Spec.Command = c.command
-		err := Command().Check(t.Context(), Preflight{Spec: l.Spec, Env: l.Env, Home: l.Home})
+		err := New().Check(t.Context(), agent.Preflight{Spec: l.Spec, Env: l.Env, Home: l.Home})
 		if fault.CodeOf(err) != c.want || err != nil && fault.HintOf(err) == "" {
 			t.Errorf("%v: %v (%s)", c.command, err, fault.HintOf(err))
 		}
 	}
 	l.Spec.Command, l.Spec.EnvFrom = []string{"sh"}, []string{"A_SECRET"}
-	if err := Command().Check(t.Context(), Preflight{Spec: l.Spec, Env: l.Env, Home: l.Home}); !fault.Is(err, fault.Conflict) {
+	if err := New().Check(t.Context(), agent.Preflight{Spec: l.Spec, Env: l.Env, Home: l.Home}); !fault.Is(err, fault.Conflict) {
 		t.Errorf("a variable that is missing: %v", err)
-	}
-}
-
-func TestPreambleNamesChecksAndWaysToSpeak(t *testing.T) {
-	t.Parallel()
-	got := Preamble(event.Spec{Checks: []event.Check{{Name: "build", Run: "go build ./...", OnEdit: true}}})
-	for _, want := range []string{"build: go build ./...", "each of your edits", "muster check", "muster done", "muster ask", "muster note", "need not commit, push"} {
-		if !strings.Contains(got, want) {
-			t.Errorf("%q is missing in:\n%s", want, got)
-		}
-	}
-	if got := Preamble(event.Spec{}); !strings.Contains(got, "no checks") {
-		t.Errorf("without checks:\n%s", got)
-	}
-}
-
-func TestKindsAreKnown(t *testing.T) {
-	t.Parallel()
-	for _, kind := range Kinds() {
-		a, err := New(kind)
-		if err != nil || a.Kind() != kind {
-			t.Errorf("%s: %v, %v", kind, a, err)
-		}
-	}
-	if _, err := New("nobody"); !fault.Is(err, fault.Usage) || !strings.Contains(fault.HintOf(err), "claude") {
-		t.Errorf("an unknown kind: %v", err)
 	}
 }

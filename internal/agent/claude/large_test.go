@@ -1,4 +1,4 @@
-package agent
+package claude
 
 import (
 	"bufio"
@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"muster/internal/agent"
 	"muster/internal/event"
 )
 
@@ -57,7 +58,7 @@ func writeTranscript(t *testing.T, path string, size int64, conversation string)
 func TestALargeTranscriptTakesLittleMemory(t *testing.T) { //nolint:paralleltest // see above
 	const conversation = "7f9c2ba4-e88f-8271-ad64-000000000001"
 	dir := t.TempDir()
-	l := Launch{Task: "t1", Gen: 1, Worktree: dir, Conversation: conversation, Env: []string{"HOME=" + dir, "CLAUDE_CONFIG_DIR=" + dir}}
+	l := agent.Launch{Task: "t1", Gen: 1, Worktree: dir, Conversation: conversation, Env: []string{"HOME=" + dir, "CLAUDE_CONFIG_DIR=" + dir}}
 	path := transcriptPath(l)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		t.Fatal(err)
@@ -77,10 +78,10 @@ func TestALargeTranscriptTakesLittleMemory(t *testing.T) { //nolint:paralleltest
 			}
 			return nil
 		}},
-		{"a message that arrived", func() error { return delivered(l, "m7", DeliveryAcknowledged) }},
-		{"a message that did not", func() error { return delivered(l, "m8", DeliveryAbsent) }},
+		{"a message that arrived", func() error { return delivered(l, "m7", agent.DeliveryAcknowledged) }},
+		{"a message that did not", func() error { return delivered(l, "m8", agent.DeliveryAbsent) }},
 		{"resuming", func() error {
-			if !(claude{}).Resumable(l) {
+			if !(adapter{}).Resumable(l) {
 				return fmt.Errorf("it is not taken for resumable")
 			}
 			return nil
@@ -100,8 +101,8 @@ func TestALargeTranscriptTakesLittleMemory(t *testing.T) { //nolint:paralleltest
 	}
 }
 
-func delivered(l Launch, m event.MessageID, want Delivery) error {
-	if got, err := (claude{}).Delivered(l, m); err != nil || got != want {
+func delivered(l agent.Launch, m event.MessageID, want agent.Delivery) error {
+	if got, err := (adapter{}).Delivered(l, m); err != nil || got != want {
 		return fmt.Errorf("%v (%w), want %v", got, err, want)
 	}
 	return nil

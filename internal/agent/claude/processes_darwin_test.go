@@ -1,4 +1,4 @@
-package agent_test
+package claude_test
 
 import (
 	"os/exec"

@@ -1,4 +1,4 @@
-package agent
+package claude
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/excerpt"
 	"muster/internal/home"
@@ -34,8 +35,8 @@ const (
 	exitRewake = 2
 )
 
-// claudePayload is what the agent gives a hook, as far as it matters here.
-type claudePayload struct {
+// payload is what the agent gives a hook, as far as it matters here.
+type payload struct {
 	Event          string          `json:"hook_event_name"`
 	SessionID      string          `json:"session_id"`
 	Transcript     string          `json:"transcript_path"`
@@ -59,8 +60,8 @@ type claudePayload struct {
 
 // hookState is one call of a hook with all that it needs.
 type hookState struct {
-	HookCall
-	in       claudePayload
+	agent.HookCall
+	in       payload
 	task     event.TaskID
 	gen      int
 	home     home.Dir
@@ -69,8 +70,8 @@ type hookState struct {
 	file     string // status file
 }
 
-// Hook implements Adapter. Whatever is missing or broken, it gives 0 and leaves the agent alone.
-func (claude) Hook(ctx context.Context, h HookCall) (code int) {
+// Hook implements agent.Adapter. Whatever is missing or broken, it gives 0 and leaves the agent alone.
+func (adapter) Hook(ctx context.Context, h agent.HookCall) (code int) {
 	defer func() {
 		if recover() != nil {
 			code = 0 // the agent's work goes on, and the lack of a record is seen by the fleet
@@ -87,7 +88,7 @@ func (claude) Hook(ctx context.Context, h HookCall) (code int) {
 }
 
 // newHookState reads environment and payload; false where that is no call by an agent of this fleet.
-func newHookState(h HookCall) (*hookState, bool) {
+func newHookState(h agent.HookCall) (*hookState, bool) {
 	if h.Getenv == nil {
 		return nil, false
 	}
@@ -124,7 +125,7 @@ func (s *hookState) box() mail.Box { return mail.Box{Dir: s.genDir} }
 // write appends a record with what every record bears. A status file that can't be written is no reason to
 // stop an agent.
 func (s *hookState) write(r event.Record) {
-	r.Time, r.Gen, r.Src = time.Now().UTC(), s.gen, srcHook
+	r.Time, r.Gen, r.Src = time.Now().UTC(), s.gen, agent.SrcHook
 	r.SessionID, r.PromptID = pinned(s.in.SessionID, s.Getenv(envAlias)), s.in.PromptID
 	r.Transcript, r.PermissionMode = s.in.Transcript, s.in.PermissionMode
 	_ = status.Append(s.file, r)
@@ -148,7 +149,7 @@ func (s *hookState) handle(ctx context.Context) int {
 	case "Stop":
 		s.stopped()
 	case "StopFailure":
-		s.write(claudeFailure(s.in.Error, s.in.LastMessage, s.in.ErrorDetails, time.Now()))
+		s.write(turnError(s.in.Error, s.in.LastMessage, s.in.ErrorDetails, time.Now()))
 	case "SessionEnd":
 		s.ended()
 	}
@@ -186,7 +187,7 @@ func (s *hookState) sessionStart() {
 // prompted tells the begin of a turn, and which messages it holds: one record each.
 func (s *hookState) prompted() {
 	s.closeAllRequests()
-	ids := tags(s.in.Prompt)
+	ids := agent.Tags(s.in.Prompt)
 	if len(ids) == 0 {
 		s.write(event.Record{State: event.RecordWorking, Prompted: true})
 		return

@@ -1,4 +1,4 @@
-package agent
+package claude
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/status"
 )
@@ -21,7 +22,7 @@ const (
 
 // Sources implements Adapter: the agent's own status file of this process, which alone tells of a turn that a
 // person broke off, and the transcript, which alone proves that a message became part of a running turn.
-func (c claude) Sources(l Launch, pid int) []status.Source {
+func (c adapter) Sources(l agent.Launch, pid int) []status.Source {
 	path := transcriptPath(l)
 	sources := []status.Source{{
 		Task: l.Task, Gen: l.Gen, Name: transcriptSource, Path: path,
@@ -31,14 +32,14 @@ func (c claude) Sources(l Launch, pid int) []status.Source {
 		s := &sessionParser{pid: pid, hooks: l.Home.StatusFile(l.Task, l.Gen), alias: agentSession(l) + "=" + l.Conversation}
 		sources = append(sources, status.Source{
 			Task: l.Task, Gen: l.Gen, Name: sessionSource, Whole: true, Parse: s.parse,
-			Path: filepath.Join(claudeConfigDir(l.Env), "sessions", strconv.Itoa(pid)+".json"),
+			Path: filepath.Join(configDir(l.Env), "sessions", strconv.Itoa(pid)+".json"),
 		})
 	}
 	return sources
 }
 
 // readiedAt is when the files of the generation were written; zero where they were not.
-func readiedAt(l Launch) time.Time {
+func readiedAt(l agent.Launch) time.Time {
 	st, err := os.Stat(filepath.Join(l.Home.GenDir(l.Task, l.Gen), sessionName))
 	if err != nil {
 		return time.Time{}
@@ -51,11 +52,11 @@ type sessionParser struct {
 	pid   int
 	hooks string // the status file in which our hooks write
 	alias string // see pinned
-	last  claudeSession
+	last  sessionFile
 	begun bool // a turn was seen
 }
 
-type claudeSession struct {
+type sessionFile struct {
 	PID        int    `json:"pid"`
 	SessionID  string `json:"sessionId"`
 	Status     string `json:"status"`
@@ -66,7 +67,7 @@ type claudeSession struct {
 // parse gives a record for each change of the status. The record's time is when the status changed, so that a
 // reader can tell whether a hook has spoken since.
 func (p *sessionParser) parse(data []byte) ([]event.Record, error) {
-	var s claudeSession
+	var s sessionFile
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil, nil
 	}
@@ -79,7 +80,7 @@ func (p *sessionParser) parse(data []byte) ([]event.Record, error) {
 	if s.PID != p.pid || s == p.last || s.Status == "" {
 		return nil, nil
 	}
-	r := event.Record{Src: srcStatusFile, SessionID: pinned(s.SessionID, p.alias)}
+	r := event.Record{Src: agent.SrcStatusFile, SessionID: pinned(s.SessionID, p.alias)}
 	if s.Since > 0 {
 		r.Time = time.UnixMilli(s.Since).UTC()
 	}
@@ -140,7 +141,7 @@ func lastHooks(path string) hookTail {
 	var t hookTail
 	for line := range bytes.SplitSeq(readTail(path, 256<<10), []byte("\n")) {
 		r, err := status.Parse(line)
-		if err != nil || r.Src != srcHook {
+		if err != nil || r.Src != agent.SrcHook {
 			continue
 		}
 		t.last, t.work = r, true

@@ -1,9 +1,11 @@
-package agent
+package claude
 
 import (
 	"context"
 	"fmt"
 	"strings"
+
+	"muster/internal/agent"
 )
 
 // maxWake is how many bytes of messages one wake hands over; the rest follows with the next one.
@@ -41,7 +43,7 @@ func (s *hookState) collect() string {
 	var parts []string
 	size := 0
 	for _, m := range waiting {
-		text := tagged(m)
+		text := agent.Tagged(m)
 		if size += len(text); size > maxWake && len(parts) > 0 {
 			break
 		}

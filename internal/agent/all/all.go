@@ -1,0 +1,40 @@
+package all
+
+import (
+	"strings"
+
+	"muster/internal/agent"
+	"muster/internal/agent/claude"
+	"muster/internal/agent/command"
+	"muster/internal/agent/sim"
+	"muster/internal/fault"
+)
+
+// adapters returns one adapter of each kind, in alphabetical order.
+func adapters() []agent.Adapter {
+	return []agent.Adapter{
+		claude.New(),
+		command.New(),
+		sim.New(),
+	}
+}
+
+// New returns the adapter of a kind. An unknown kind is a fault.Usage whose hint names the known ones.
+func New(kind string) (agent.Adapter, error) {
+	for _, a := range adapters() {
+		if a.Kind() == kind {
+			return a, nil
+		}
+	}
+	return nil, fault.New(fault.Usage, "unknown kind of agent %q", kind).
+		WithHint("Use one of: %s.", strings.Join(Kinds(), ", "))
+}
+
+// Kinds returns the names of all kinds, in alphabetical order.
+func Kinds() []string {
+	var out []string
+	for _, a := range adapters() {
+		out = append(out, a.Kind())
+	}
+	return out
+}

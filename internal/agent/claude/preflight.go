@@ -1,0 +1,177 @@
+package claude
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"muster/internal/agent"
+	"muster/internal/fault"
+	"muster/internal/run"
+)
+
+// oldestVersion is the oldest version that this adapter takes: the one that was measured.
+var oldestVersion = [3]int{2, 1, 197}
+
+var versionPattern = regexp.MustCompile(`^(\d+)\.(\d+)\.(\d+)`)
+
+// Check implements agent.Adapter. Each thing that it looks for would open a dialog before the first hook, or silence
+// the hooks: the agent would stand there all night.
+func (adapter) Check(ctx context.Context, p agent.Preflight) error {
+	env := agent.FullEnv(p)
+	for _, check := range []func() error{
+		func() error { return checkArgs(p.Spec.Args) },
+		func() error { return agent.CheckEnvFrom(p) },
+		func() error { return checkVersion(ctx, p, env) },
+		func() error { return checkRoot(p, env) },
+		func() error { return checkOnboarding(p, env) },
+		func() error { return checkSettings(p, env) },
+		func() error { return checkTrust(p, env) },
+	} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkVersion(ctx context.Context, p agent.Preflight, env []string) error {
+	program, err := findProgram(p.Spec, env)
+	if err != nil {
+		return err
+	}
+	res, err := run.Do(ctx, run.Cmd{
+		Argv: append(program, "--version"), Dir: p.Spec.Repo, Env: agent.SetEnv(env, "DISABLE_AUTOUPDATER", "1"), Timeout: 20 * time.Second,
+	})
+	if err != nil {
+		return fault.Wrap(fault.Conflict, err, "agent %s does not start", p.Spec.Agent).
+			WithHint("Run: %s --version", program[0])
+	}
+	m := versionPattern.FindStringSubmatch(strings.TrimSpace(string(res.Stdout)))
+	if m == nil {
+		return fault.New(fault.Conflict, "agent %s: %s is not New Code: its version is %q", p.Spec.Agent, program[0], strings.TrimSpace(string(res.Stdout))).
+			WithHint("Run: npm install -g @anthropic-ai/claude-code")
+	}
+	for i, oldest := range oldestVersion {
+		n, _ := strconv.Atoi(m[i+1])
+		if n > oldest {
+			return nil
+		}
+		if n < oldest {
+			return fault.New(fault.Conflict, "agent %s: New Code %s is too old, muster needs %d.%d.%d or later",
+				p.Spec.Agent, m[0], oldestVersion[0], oldestVersion[1], oldestVersion[2]).WithHint("Run: claude update")
+		}
+	}
+	return nil
+}
+
+// checkRoot: the agent refuses to skip permissions as root, and ends at once.
+func checkRoot(p agent.Preflight, env []string) error {
+	bypass := slices.Contains(p.Spec.Args, "--dangerously-skip-permissions") || slices.Contains(p.Spec.Args, "bypassPermissions") ||
+		slices.Contains(p.Spec.Args, "--permission-mode=bypassPermissions")
+	if sandbox, _ := agent.GetEnv(env, "IS_SANDBOX"); os.Geteuid() != 0 || !bypass || sandbox == "1" {
+		return nil
+	}
+	return fault.New(fault.Conflict, "agent %s: New Code does not bypass permissions as root", p.Spec.Agent).
+		WithHint("Run muster as another user, or set IS_SANDBOX = \"1\" in [agents.%s.env] if this machine is a sandbox.", p.Spec.Agent)
+}
+
+func checkOnboarding(p agent.Preflight, env []string) error {
+	u, err := readUser(env)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && !u.HasCompletedOnboarding:
+		return fault.New(fault.Conflict, "agent %s: New Code has not been set up for this user (%s)", p.Spec.Agent, userFile(env)).
+			WithHint("Run: %s", setupCommand(p, env))
+	case err != nil:
+		return fault.Wrap(fault.Conflict, err, "agent %s: the configuration of New Code can't be read", p.Spec.Agent).
+			WithHint("Run: %s", setupCommand(p, env))
+	}
+	key, ok := agent.GetEnv(env, "ANTHROPIC_API_KEY")
+	if !ok || key == "" {
+		return nil
+	}
+	const shown = 20 // the agent remembers keys by their last characters
+	if !slices.Contains(u.CustomAPIKeyResponses.Approved, key[max(0, len(key)-shown):]) {
+		return fault.New(fault.Conflict, "agent %s: New Code has not been told to use the ANTHROPIC_API_KEY of this fleet", p.Spec.Agent).
+			WithHint("Run, with that key in the environment, and answer Yes: %s", setupCommand(p, env))
+	}
+	return nil
+}
+
+// checkSettings: a settings file that is no JSON opens a dialog, and an administrator's may forbid hooks.
+func checkSettings(p agent.Preflight, env []string) error {
+	for _, path := range settingsLayers(env, p.Spec.Repo) {
+		if _, err := readLayer(path); err != nil {
+			return fault.Wrap(fault.Conflict, err, "agent %s: New Code would stop at its settings", p.Spec.Agent).
+				WithHint("Mend %s", path)
+		}
+	}
+	managed := managedSettings()
+	layer, err := readLayer(managed)
+	if err == nil && (layer.DisableAllHooks || layer.AllowManagedHooksOnly) {
+		return fault.New(fault.Conflict, "agent %s: %s forbids the hooks that muster works by", p.Spec.Agent, managed).
+			WithHint("Ask the administrator to allow hooks, or use another agent.")
+	}
+	return nil
+}
+
+// managedSettings is the administrator's file, which overrides all others.
+func managedSettings() string {
+	if runtime.GOOS == "darwin" {
+		return "/Library/Application Support/ClaudeCode/managed-settings.json"
+	}
+	return "/etc/claude-code/managed-settings.json"
+}
+
+func checkTrust(p agent.Preflight, env []string) error {
+	if p.Spec.Trust == "sandboxed" {
+		return nil
+	}
+	u, err := readUser(env)
+	if err != nil {
+		return fault.Wrap(fault.Conflict, err, "agent %s: the configuration of New Code can't be read", p.Spec.Agent)
+	}
+	worktrees := p.Home.WorktreesDir()
+	if trusted(u, p.Spec.Repo, worktrees) {
+		return nil
+	}
+	hint := setupCommand(p, env)
+	// Where a directory above the repository is trusted, the agent does not ask there, and so stores nothing that
+	// would hold for a worktree elsewhere.
+	if trusted(u, p.Spec.Repo, p.Spec.Repo) {
+		hint = "cd " + shellWord(worktrees) + " && " + programWord(env)
+	}
+	return fault.New(fault.Conflict, "agent %s: New Code has not been told to trust %s", p.Spec.Agent, p.Spec.Repo).
+		WithHint("Run, and answer Yes: %s   (or set trust = \"sandboxed\")", hint)
+}
+
+// setupCommand is the command by which a person sets the agent up for this repository.
+func setupCommand(p agent.Preflight, env []string) string {
+	dir := p.Spec.Repo
+	if root, err := mainRoot(dir); err == nil {
+		dir = root
+	}
+	return "cd " + shellWord(dir) + " && " + programWord(env)
+}
+
+func programWord(env []string) string {
+	if d, ok := agent.GetEnv(env, "CLAUDE_CONFIG_DIR"); ok && d != "" {
+		return "CLAUDE_CONFIG_DIR=" + shellWord(d) + " claude"
+	}
+	return "claude"
+}
+
+// shellWord quotes a word for a shell that a person pastes it into.
+func shellWord(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@%,") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,91 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"muster/internal/agent"
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/status"
+)
+
+// firstRecord is a thousand times what the program needs.
+const firstRecord = 10 * time.Second
+
+type adapter struct{}
+
+// New is the adapter for the built-in scripted agent, a verb of the program itself.
+func New() agent.Adapter { return adapter{} }
+
+// Kind implements agent.Adapter.
+func (adapter) Kind() string { return "sim" }
+
+// Traits implements agent.Adapter.
+func (adapter) Traits() event.Traits {
+	return event.Traits{Door: event.DoorPaste, FirstRecord: firstRecord, Resumes: true}
+}
+
+// Check implements Adapter: the program is the one that asks.
+func (adapter) Check(_ context.Context, p agent.Preflight) error { return agent.CheckEnvFrom(p) }
+
+// Plan implements agent.Adapter. The preamble is left out: a script has no use for it.
+func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
+	if !filepath.IsAbs(l.Exe) {
+		return agent.Plan{}, fault.New(fault.Failed, "start sim: %q is no absolute path of muster", l.Exe)
+	}
+	text := l.Prompt
+	if l.Resume {
+		if text = l.GoOn; strings.TrimSpace(text) == "" {
+			text = "Go on."
+		}
+	}
+	text = agent.WithMessages(text, l.Messages)
+	argv := []string{l.Exe, "sim", "--conversation", l.Conversation, "--state", stateDir(l)}
+	if l.Resume {
+		argv = append(argv, "--resume")
+	}
+	return agent.Plan{
+		Argv:  append(argv, l.Spec.Args...),
+		Env:   []string{"MUSTER_PROMPT_FILE=" + agent.PromptPath(l)},
+		Files: []agent.File{agent.PromptFile(text)},
+	}, nil
+}
+
+// stateDir is where the transcripts of a task's conversations lie: beside its generations, which come and go.
+func stateDir(l agent.Launch) string { return filepath.Join(l.Home.TaskDir(l.Task), "sim") }
+
+func transcriptOf(l agent.Launch) string { return TranscriptPath(stateDir(l), l.Conversation) }
+
+// Sources implements Adapter: it writes its records itself.
+func (adapter) Sources(agent.Launch, int) []status.Source { return nil }
+
+// Hook implements Adapter: nothing was registered.
+func (adapter) Hook(context.Context, agent.HookCall) int { return 0 }
+
+// Resumable implements Adapter: the transcript holds a prompt.
+func (adapter) Resumable(l agent.Launch) bool { return Resumable(transcriptOf(l)) }
+
+// Delivered implements agent.Adapter, by the transcript.
+func (adapter) Delivered(l agent.Launch, m event.MessageID) (agent.Delivery, error) {
+	taken, queued, err := Trace(transcriptOf(l), m.Tag())
+	switch {
+	case err != nil:
+		return agent.DeliveryUnknown, fmt.Errorf("look for message %s: %w", m, err)
+	case taken:
+		return agent.DeliveryAcknowledged, nil
+	case queued:
+		return agent.DeliveryEnqueued, nil
+	}
+	return agent.DeliveryAbsent, nil
+}
+
+// Interrupt implements agent.Adapter.
+func (adapter) Interrupt() agent.Interrupt { return agent.Interrupt{Keys: []string{"C-c"}} }
+
+// End implements agent.Adapter.
+func (adapter) End() agent.End { return agent.End{Signal: syscall.SIGTERM, Grace: 3 * time.Second} }
