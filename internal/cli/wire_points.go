@@ -106,10 +106,10 @@ func (t pointTerminal) Screen(ctx context.Context, pane string) (string, error) 
 	return t.Terminal.Screen(ctx, pane)
 }
 
-func (t pointTerminal) Paste(ctx context.Context, pane, text string) error {
-	tag, _, _ := strings.Cut(text, "]") // of the message
+func (t pointTerminal) Paste(ctx context.Context, pane string, texts ...string) error {
+	tag, _, _ := strings.Cut(texts[0], "]") // of the message
 	defer t.at.around("tmux.paste", pane, tag[strings.LastIndexByte(tag, ' ')+1:])()
-	return t.Terminal.Paste(ctx, pane, text)
+	return t.Terminal.Paste(ctx, pane, texts...)
 }
 
 func (t pointTerminal) Keys(ctx context.Context, pane string, keys ...string) error {

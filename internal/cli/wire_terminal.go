@@ -119,8 +119,8 @@ func (t *terminal) Screen(ctx context.Context, id string) (string, error) {
 }
 
 // Paste implements fleet.Terminal.
-func (t *terminal) Paste(ctx context.Context, id, text string) error {
-	return translate(t.current().Paste(ctx, tmux.PaneID(id), text))
+func (t *terminal) Paste(ctx context.Context, id string, texts ...string) error {
+	return translate(t.current().Paste(ctx, tmux.PaneID(id), texts...))
 }
 
 // Keys implements fleet.Terminal.

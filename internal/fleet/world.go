@@ -89,7 +89,8 @@ type Terminal interface {
 	ExitStatus(ctx context.Context, pane string) (exit, signal int, known bool, err error)
 	// Screen is what stands on the pane now: evidence for people, never a verdict.
 	Screen(ctx context.Context, pane string) (string, error)
-	Paste(ctx context.Context, pane, text string) error
+	// Paste puts texts into the pane's program, each as a paste of its own, all in one breath.
+	Paste(ctx context.Context, pane string, texts ...string) error
 	Keys(ctx context.Context, pane string, keys ...string) error
 	// Close ends a session; a session that is gone is fine.
 	Close(ctx context.Context, session string) error

@@ -229,6 +229,19 @@ func testPaste(t *testing.T, h harness) {
 		}
 		return strings.Contains(screen, want)
 	})
+	if err := h.Paste(t.Context(), p.ID, "first, ", "\x00", "second"); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.look(t, p.ID); got.Pasted != "first, " {
+		t.Errorf("of two texts %q is kept, want the beginning of the first", got.Pasted)
+	}
+	if err := h.Keys(t.Context(), p.ID, "Enter"); err != nil {
+		t.Fatal(err)
+	}
+	tmuxtest.Eventually(t, "both texts are on the screen", func() bool {
+		screen, err := h.Capture(t.Context(), p.ID, 100)
+		return err == nil && strings.Contains(screen, "first, second")
+	})
 	if err := h.Paste(t.Context(), p.ID, "\x1b\x00"); fault.CodeOf(err) != fault.Usage {
 		t.Errorf("paste of nothing: got %v, want a usage fault", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -58,33 +59,45 @@ func refused(id PaneID, blocks [][]string) error {
 	return fmt.Errorf("pane %s: %w", id, ErrInMode)
 }
 
-// Paste puts a text into the pane's program as one bracketed paste, cleaned, line feeds kept. It presses no
-// key behind it. ErrDeadPane and ErrInMode mean that nothing was sent. A nil error means that tmux took the
-// text, not that the program read it; Pane.Pasted tells from then on. Programs that do not ask for bracketed paste see
-// bare lines.
-func (c *Client) Paste(ctx context.Context, id PaneID, text string) error {
+// Paste puts texts into the pane's program, each as a bracketed paste of its own, cleaned, line feeds kept, all of them
+// in one command of the server. It presses no key behind them. ErrDeadPane and ErrInMode mean that nothing was sent. A
+// nil error means that tmux took the texts, not that the program read them; Pane.Pasted then holds how the first one
+// begins. Programs that do not ask for bracketed paste see bare lines.
+func (c *Client) Paste(ctx context.Context, id PaneID, texts ...string) error {
 	if err := id.Check(); err != nil {
 		return err
 	}
-	text = Clean(text)
-	if text == "" {
+	texts = slices.Clone(texts)
+	for i, text := range texts {
+		texts[i] = Clean(text)
+	}
+	texts = slices.DeleteFunc(texts, func(text string) bool { return text == "" })
+	if len(texts) == 0 {
 		return fault.New(fault.Usage, "nothing to paste into pane %s", id)
 	}
-	name := c.bufferName()
-	path := filepath.Join(c.dir, pastePrefix+name)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		return fmt.Errorf("paste into pane %s: %w", id, err)
+	var load, names []string
+	var commands [][]string
+	for _, text := range texts {
+		name := c.bufferName()
+		path := filepath.Join(c.dir, pastePrefix+name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			return fmt.Errorf("paste into pane %s: %w", id, err)
+		}
+		defer func() { _ = os.Remove(path) }()
+		names = append(names, name)
+		load = append(load, line("load-buffer", "-b", name, literal(path)))
+		commands = append(commands, []string{"paste-buffer", "-d", "-p", "-r", "-b", name, "-t", string(id)})
 	}
-	defer func() { _ = os.Remove(path) }()
-	blocks, err := c.send(ctx, 4, "paste-buffer", line("load-buffer", "-b", name, literal(path))+" ; "+
-		guarded(id, "#{pane_in_mode}",
-			[]string{"paste-buffer", "-d", "-p", "-r", "-b", name, "-t", string(id)},
-			[]string{"set-option", "-p", "-t", string(id), pastedOption, encode(text[:min(len(text), pastedLength)])}))
+	commands = append(commands, []string{"set-option", "-p", "-t", string(id), pastedOption, encode(texts[0][:min(len(texts[0]), pastedLength)])})
+	blocks, err := c.send(ctx, len(load)+len(commands)+1, "paste-buffer",
+		strings.Join(load, " ; ")+" ; "+guarded(id, "#{pane_in_mode}", commands...))
 	if err == nil {
 		err = refused(id, blocks)
 	}
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
-		_, _ = c.Do(ctx, "delete-buffer", "-b", name) // usually there is none: paste-buffer -d took it
+		for _, name := range names {
+			_, _ = c.Do(ctx, "delete-buffer", "-b", name) // usually there is none: paste-buffer -d took it
+		}
 	}
 	return err
 }

@@ -241,7 +241,7 @@ func (e *edges) ExitStatus(ctx context.Context, id string) (exit, signal int, kn
 }
 
 // Paste implements fleet.Terminal.
-func (e *edges) Paste(ctx context.Context, id, text string) error {
+func (e *edges) Paste(ctx context.Context, id string, texts ...string) error {
 	return e.act(ctx, "pasting", e.whose(id), func() error {
 		p := e.w.pane(id)
 		switch {
@@ -252,8 +252,8 @@ func (e *edges) Paste(ctx context.Context, id, text string) error {
 		case e.w.Luck.Fault("somebody scrolls in the pane", p.proc.who, 50):
 			return fleet.ErrInMode
 		}
-		p.proc.typed(text)
-		p.Pasted = text
+		p.proc.typed(strings.Join(texts, ""))
+		p.Pasted = texts[0]
 		return nil
 	})
 }
