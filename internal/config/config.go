@@ -9,21 +9,20 @@ import (
 	"muster/internal/fault"
 )
 
-// Names of the two files, as people know them.
+// Base names of the two configuration files.
 const (
 	ProjectFile = "muster.toml" // at the root of a checkout
 	UserFile    = "config.toml" // in the user's configuration directory
 )
 
-// Config is every setting, after all layers. The caller may change fields for its flags; Origin then stays as it is
-// unless the caller notes the flag there.
+// Config holds every setting, after all layers. A caller that overrides fields by flags also updates Origin.
 type Config struct {
 	Task      Task
 	Checks    []event.Check // in the order of the file, which is the order in which they run
 	Workspace Workspace
 	Agents    map[string]Agent // only what the files name; see Config.Agent for the built-in ones
 	Fleet     Fleet
-	// Origin tells where a value came from: key path (task.rounds) to "file:line", or "default".
+	// Origin maps the path of a key (task.rounds) to where its value was set: "file:line", or "default".
 	Origin map[string]string
 }
 
@@ -39,12 +38,12 @@ type Task struct {
 	Priority  int           // higher goes first
 	Keep      time.Duration // how long a finished session keeps its last screen
 	WaitLimit time.Duration // how long a permission request or a question stays open
-	// Silence is how long a working agent may say nothing before it is looked at; SilenceInTool how long while a tool
-	// call is open.
+	// Silence is how long a working agent may be silent before the supervisor acts; SilenceInTool is the same while a
+	// tool call is open.
 	Silence, SilenceInTool time.Duration
 }
 
-// Workspace says what a new worktree needs.
+// Workspace is what a new worktree needs.
 type Workspace struct {
 	Setup string   // given to sh -c in the new worktree; "" is none
 	Copy  []string // files of the checkout, relative and clean
@@ -59,10 +58,10 @@ type Agent struct {
 	Env     map[string]string
 	EnvFrom []string // names only; the values come from the environment that the fleet was started with
 	Model   string
-	Trust   string // "" inherits the user's own set-up; "sandboxed"
+	Trust   string // "" (as the user's own set-up of the agent) or "sandboxed"
 }
 
-// Fleet holds what concerns the machine and not a project; it is taken from the user's file only.
+// Fleet holds the settings of this machine. They come from the user's file only.
 type Fleet struct {
 	MaxAgents     int           // 0: by memory and cores, see DefaultMaxAgents
 	MaxChecks     int           // 0: half the cores
@@ -73,7 +72,7 @@ type Fleet struct {
 	DeadmanURL    string        // gets a GET after each complete look at the fleet; "" is none
 }
 
-// Default is the configuration without any file.
+// Default returns the configuration without any file.
 func Default() Config {
 	c := Config{
 		Task: Task{
@@ -95,11 +94,11 @@ func Default() Config {
 
 const originDefault = "default"
 
-// defaultCheckTimeout ends a check that names no timeout of its own.
+// defaultCheckTimeout is the time limit of a check that sets none.
 const defaultCheckTimeout = 10 * time.Minute
 
-// Agent finds an agent by name: one of the files, or a built-in one. An unknown name is a fault.Usage that lists
-// the known.
+// Agent returns the agent of that name, from the files or built in. The error for an unknown name is a fault.Usage that
+// lists the known ones.
 func (c Config) Agent(name string) (Agent, error) {
 	if a, ok := c.Agents[name]; ok {
 		return a, nil
@@ -111,7 +110,7 @@ func (c Config) Agent(name string) (Agent, error) {
 		WithHint("%s", hintWord(name, c.agentNames(), "Known agents", "Or describe it in "+ProjectFile+" under [agents.NAME]."))
 }
 
-// agentNames are all names that Agent finds, sorted.
+// agentNames returns all names that Agent knows, sorted.
 func (c Config) agentNames() []string {
 	names := kinds()
 	for n := range c.Agents {
@@ -121,26 +120,26 @@ func (c Config) agentNames() []string {
 	return slices.Compact(names)
 }
 
-// DefaultMaxAgents is how many agents run at once where the user set no number: two for each core, and no more
-// than the memory (in bytes) holds, but one at least.
+// DefaultMaxAgents returns how many agents run at once if fleet.max_agents is not set: two per core, limited by the
+// memory (in bytes), and at least one.
 func DefaultMaxAgents(memBytes uint64, cores int) int {
-	const perAgent = 3 << 29 // 1.5 GiB: an agent with its language server and a build
+	const perAgent = 3 << 29 // 1.5 GiB for an agent with its language server and a build
 	byMemory := int(min(memBytes/perAgent, 1<<16))
 	return max(1, min(2*cores, byMemory))
 }
 
-// The kinds of agent. They are words of the configuration; what they mean is known to the agent package alone.
+// The kinds of agent. Only the agent package knows what they mean.
 const (
 	kindClaude  = "claude"
 	kindCommand = "command"
 	kindSim     = "sim"
 )
 
-// kinds are the words for agents.NAME.kind, which are names of built-in agents as well.
+// kinds returns the values of agents.NAME.kind, which are also the names of built-in agents.
 func kinds() []string { return []string{kindClaude, kindCommand, kindSim} }
 
-// NewCheck makes a check of a flag: a name and a command, with the default deadline. What is no name, or no
-// command, is a fault.Usage.
+// NewCheck returns a check with the default time limit, as given by a flag. A bad name and an empty command are a
+// fault.Usage.
 func NewCheck(name, cmd string) (event.Check, error) {
 	switch {
 	case !validName(name):

@@ -11,7 +11,7 @@ import (
 	"muster/internal/fault"
 )
 
-// scope says whose file it is, since some tables belong to one only.
+// scope is whose file it is; some tables are allowed in only one of them.
 type scope int
 
 const (
@@ -19,12 +19,12 @@ const (
 	projectScope
 )
 
-// draft is a configuration while files are laid over it.
+// draft is a configuration while its layers are read.
 type draft struct {
 	Config
 	keys   []key
 	agents map[string]*Agent
-	setBy  map[string]string // path to file:line:col of what was set, to place complaints about the whole
+	setBy  map[string]string // path of what was set to file:line:col, for complaints found later
 }
 
 func newDraft(c Config) *draft {
@@ -41,7 +41,7 @@ func newDraft(c Config) *draft {
 	return d
 }
 
-// check is the check of that name, made at the end of the line if it is new.
+// check returns the check of that name; a new one is added at the end.
 func (d *draft) check(name string) *event.Check {
 	for i := range d.Checks {
 		if d.Checks[i].Name == name {
@@ -64,7 +64,7 @@ func (d *draft) agent(name string) *Agent {
 	return a
 }
 
-// config finishes the draft.
+// config returns the finished configuration.
 func (d *draft) config() Config {
 	c := d.Config
 	c.Agents = map[string]Agent{}
@@ -77,16 +77,16 @@ func (d *draft) config() Config {
 // complaint is one thing wrong in a file.
 type complaint struct {
 	where, what, hint string
-	last              bool // what follows in the file is not looked at
+	last              bool // the rest of the file is not read
 }
 
-// mostNamed is more checks or agents than a night has room for.
+// mostNamed bounds the number of checks and of agents.
 const mostNamed = 100
 
-// maxComplaints keeps the error readable; the rest shows when these are repaired.
+// maxComplaints bounds how many complaints an error lists.
 const maxComplaints = 10
 
-// asError joins complaints to one fault.Usage, one a line; nil if there is none.
+// asError joins complaints to one fault.Usage, one per line; it returns nil if there are none.
 func asError(all []complaint) error {
 	if len(all) == 0 {
 		return nil
@@ -109,14 +109,14 @@ func asError(all []complaint) error {
 	return fault.New(fault.Usage, "%s", strings.Join(msg, "\n")).WithHint("%s", hint)
 }
 
-// lay puts one file over the draft. The error holds every complaint about it.
+// lay reads one file over the draft. Its error holds every complaint about the file.
 func (d *draft) lay(file string, s scope, data []byte) error {
 	entries, err := scan(file, data)
 	if err != nil {
 		return err
 	}
 	var wrong []complaint
-	var refused []string // a path that was complained about; what is below it is not worth a second line
+	var refused []string // paths already complained about; keys below them are skipped
 	for _, e := range entries {
 		dotted := strings.Join(e.path, "\x00")
 		if slices.ContainsFunc(refused, func(r string) bool { return strings.HasPrefix(dotted+"\x00", r) }) {
@@ -134,7 +134,7 @@ func (d *draft) lay(file string, s scope, data []byte) error {
 	return asError(wrong)
 }
 
-// entry takes one entry over, or says what is wrong with it.
+// entry sets one value, or returns what is wrong with it.
 func (d *draft) entry(file string, s scope, e entry) *complaint {
 	if c := misplaced(s, e.path[0]); c != nil {
 		return c
@@ -173,7 +173,7 @@ func (d *draft) entry(file string, s scope, e entry) *complaint {
 		d.touch(e.path)
 		return nil
 	}
-	if err := k.set(k.field(d, name), e); err != nil {
+	if err := k.set(d.field(*k, name), e); err != nil {
 		c := asComplaint(err)
 		c.what = dotted + " " + c.what
 		return c
@@ -185,7 +185,7 @@ func (d *draft) entry(file string, s scope, e entry) *complaint {
 	return nil
 }
 
-// touch makes a check or an agent that has a table, be it empty: a check without a command must be noticed.
+// touch creates the check or agent of a table, even an empty one, so that finish can complain about it.
 func (d *draft) touch(path []string) {
 	if len(path) < 2 {
 		return
@@ -222,7 +222,7 @@ func misplaced(s scope, table string) *complaint {
 	return nil
 }
 
-// find is the row of a path, if it is a value, and whether it may be a table; checks.NAME may be both.
+// find returns the key of a path, or nil, and whether the path may be a table; checks.NAME may be both.
 func (d *draft) find(path []string) (k *key, isTable bool) {
 	for i := range d.keys {
 		row := &d.keys[i]
@@ -239,7 +239,7 @@ func (d *draft) find(path []string) (k *key, isTable bool) {
 	return k, isTable
 }
 
-// matches compares a path with the beginning of a pattern.
+// matches reports whether path matches the beginning of pattern.
 func matches(path, pattern []string) bool {
 	for i, p := range path {
 		if pattern[i] != p && pattern[i] != "NAME" && pattern[i] != "VAR" {
@@ -249,7 +249,7 @@ func matches(path, pattern []string) bool {
 	return true
 }
 
-// entryName is the NAME of a path, checked; "" where it has none.
+// entryName returns the NAME of a path, validated, or "" if the path has none.
 func entryName(path []string) (string, error) {
 	if len(path) < 2 || path[0] != "checks" && path[0] != "agents" {
 		return "", nil
@@ -264,7 +264,7 @@ func entryName(path []string) (string, error) {
 
 const nameRule = "A name is 1 to 64 of the characters A-Z a-z 0-9 _ . - and does not begin with a dash."
 
-// validName allows what is safe as a file name and as a word of a command line.
+// validName reports whether s is safe as a file name and as a word of a command line.
 func validName(s string) bool {
 	if s == "" || len(s) > 64 || s == "." || s == ".." || s[0] == '-' {
 		return false

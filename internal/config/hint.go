@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// unknown is the complaint about a key or table that does not exist, with the nearest that does.
+// unknown returns the complaint about a key or table that does not exist; its hint names the nearest that does.
 func unknown(e entry) *complaint {
 	last := e.path[len(e.path)-1]
 	parent := e.path[:len(e.path)-1]
@@ -29,7 +29,7 @@ func unknown(e entry) *complaint {
 		c.hint = hintWord(e.path[0], children(nil), "The tables are", "")
 		return c
 	}
-	if home := homesOf(last); near(last, known) == "" && len(home) > 0 {
+	if home := homesOf(last); Nearest(last, known) == "" && len(home) > 0 {
 		c.hint = fmt.Sprintf("It belongs below [%s].", strings.Join(home, "] or ["))
 		return c
 	}
@@ -37,7 +37,7 @@ func unknown(e entry) *complaint {
 	return c
 }
 
-// children are the words that may stand below a path.
+// children returns the words that may follow a path.
 func children(parent []string) []string {
 	var words []string
 	for _, k := range keys() {
@@ -52,7 +52,7 @@ func children(parent []string) []string {
 	return words
 }
 
-// homesOf are the tables that have a key of that name.
+// homesOf returns the tables that have a key of that name.
 func homesOf(word string) []string {
 	var homes []string
 	for _, k := range keys() {
@@ -63,10 +63,10 @@ func homesOf(word string) []string {
 	return homes
 }
 
-// hintWord says which known word was meant, or else lists all of them after a lead.
+// hintWord returns a hint that names the word that was probably meant, and lists all known words after lead.
 func hintWord(word string, known []string, lead, after string) string {
 	hint := fmt.Sprintf("%s: %s.", lead, strings.Join(known, ", "))
-	if n := near(word, known); n != "" {
+	if n := Nearest(word, known); n != "" {
 		hint = fmt.Sprintf("Did you mean `%s`? %s", n, hint)
 	}
 	if after != "" {
@@ -75,11 +75,8 @@ func hintWord(word string, known []string, lead, after string) string {
 	return hint
 }
 
-// Nearest is the known word that a typing error away could have been meant; "" if there is none.
-func Nearest(word string, known []string) string { return near(word, known) }
-
-// near is the known word that a typing error away could have been meant; "" if there is none.
-func near(word string, known []string) string {
+// Nearest returns the known word that word is probably a misspelling of, or "".
+func Nearest(word string, known []string) string {
 	if len(word) > 64 {
 		return ""
 	}
@@ -100,7 +97,7 @@ func near(word string, known []string) string {
 	return best
 }
 
-// distance counts the insertions, deletions, replacements and swaps of neighbours between two words.
+// distance returns the number of insertions, deletions, replacements and swaps of neighbours between two words.
 func distance(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {
@@ -125,7 +122,7 @@ func distance(a, b string) int {
 	return rows[len(a)][len(b)]
 }
 
-// quoted lists words in quotes.
+// quoted returns the words in quotes, separated by commas.
 func quoted(words []string) string {
 	q := make([]string, len(words))
 	for i, w := range words {

@@ -69,7 +69,7 @@ func TestInitFindsTheCommandsOfAProject(t *testing.T) {
 				write(t, filepath.Join(dir, name), text)
 			}
 			content, notes := Init(dir)
-			conf, err := ParseProject("muster.toml", []byte(content))
+			conf, err := parseProject("muster.toml", []byte(content))
 			if err != nil {
 				t.Fatalf("%v in\n%s", err, content)
 			}

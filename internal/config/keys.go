@@ -1,18 +1,19 @@
 package config
 
 import (
+	"reflect"
 	"strings"
 	"time"
 
 	"muster/internal/event"
 )
 
-// kind is the type of a key as people know it.
+// kind is the type of a key, named as in the reference.
 type kind string
 
 const (
 	kindText     kind = "string"
-	kindWord     kind = "word"     // a string out of a closed set
+	kindWord     kind = "word"     // one of a closed set of strings
 	kindName     kind = "name"     // a string of letters, digits, _ . -
 	kindCount    kind = "integer"  // within min and max
 	kindDuration kind = "duration" // a string such as "90s", "3h", "2d"
@@ -27,193 +28,92 @@ const (
 	kindFile     kind = "file" // an absolute path, or one that begins with ~/
 )
 
-// key is one row of the table that drives decoding, strictness, reference, schema and Show.
+// key is one row of the table behind decoding, strictness, the reference, the schema and Show.
 type key struct {
 	path     string // dotted; NAME and VAR stand for any name
 	kind     kind
 	words    []string // of a kindWord
 	min, max int64    // of a kindCount; of a duration, min is in nanoseconds
-	def      string   // as the reference prints it; "" is none
+	def      string   // as the reference prints it; "" for no default
 	doc      string
-	// field is a pointer to the value within d, for the check or agent called name where the path has a NAME.
-	field func(d *draft, name string) any
 }
 
-// open tells that the path has a name of the user's choice in it.
+// open reports whether the path contains a name of the user's choice.
 func (k key) open() bool { return strings.Contains(k.path, "NAME") }
 
-// Bounds for counts: far more than anybody needs, and small enough to be a number of things.
+// field returns a pointer to the field of a key within d, for the check or agent called name where the path has a NAME.
+// A field is found by its name, without regard to case: task.wait_limit is Task.WaitLimit.
+func (d *draft) field(k key, name string) any {
+	parts := strings.Split(k.path, ".")
+	field := strings.ReplaceAll(parts[len(parts)-1], "_", "")
+	var in any = &d.Config
+	switch parts[0] {
+	case "checks":
+		in = d.check(name)
+		switch field {
+		case "NAME":
+			field = "run"
+		case "on":
+			field = "onedit"
+		}
+	case "agents":
+		if in = d.agent(name); field == "VAR" {
+			return d.agent(name).Env
+		}
+	default:
+		in = member(in, parts[0])
+	}
+	return member(in, field)
+}
+
+// member returns a pointer to the field of the struct that in points to; a pointer to any string type is a *string.
+func member(in any, name string) any {
+	v := reflect.ValueOf(in).Elem().FieldByNameFunc(func(n string) bool { return strings.EqualFold(n, name) }).Addr()
+	if v.Elem().Kind() == reflect.String {
+		v = v.Convert(reflect.TypeFor[*string]())
+	}
+	return v.Interface()
+}
+
+// mostCount bounds counts: far more than is ever needed, and small enough to be a number of processes.
 const mostCount = 10000
 
-// keys is the table: every key there is, in the order of the reference.
+// keys returns the table of all keys, in the order of the reference.
 func keys() []key {
-	var all []key
-	for _, section := range [][]key{taskKeys(), checkKeys(), workspaceKeys(), agentKeys(), fleetKeys()} {
-		all = append(all, section...)
-	}
-	return all
-}
-
-func taskKeys() []key {
-	second := int64(time.Second)
+	const second = int64(time.Second)
 	return []key{
-		{
-			path: "task.agent", kind: kindName, def: `"claude"`, doc: "Who does the work: a built-in agent, or one of `[agents.NAME]`.",
-			field: func(d *draft, _ string) any { return &d.Task.Agent },
-		},
-		{
-			path: "task.base", kind: kindText, def: "the branch checked out", doc: "The branch or commit that work starts from.",
-			field: func(d *draft, _ string) any { return &d.Task.Base },
-		},
-		{
-			path: "task.publish", kind: kindWord, words: publishWords(), def: `"branch"`,
-			doc:   "What happens to work that passed its checks: nothing, a local branch, a pushed branch, a pull request, a merge.",
-			field: func(d *draft, _ string) any { return (*string)(&d.Task.Publish) },
-		},
-		{
-			path: "task.timeout", kind: kindDuration, min: second, def: `"3h"`, doc: "Wall time of the whole task; then it is failed.",
-			field: func(d *draft, _ string) any { return &d.Task.Timeout },
-		},
-		{
-			path: "task.attempts", kind: kindCount, min: 1, max: mostCount, def: "3",
-			doc:   "Agent processes that may end by the agent's own fault (crash, no first record, restart after a stall).",
-			field: func(d *draft, _ string) any { return &d.Task.Attempts },
-		},
-		{
-			path: "task.rounds", kind: kindCount, min: 1, max: mostCount, def: "5", doc: "Rounds of checks; then the task is parked.",
-			field: func(d *draft, _ string) any { return &d.Task.Rounds },
-		},
-		{
-			path: "task.respawns", kind: kindCount, max: mostCount, def: "20",
-			doc:   "Further agent processes of any cause: feedback, reboot, limit, upgrade.",
-			field: func(d *draft, _ string) any { return &d.Task.Respawns },
-		},
-		{
-			path: "task.priority", kind: kindCount, min: -mostCount, max: mostCount, def: "0", doc: "A higher number goes first.",
-			field: func(d *draft, _ string) any { return &d.Task.Priority },
-		},
-		{
-			path: "task.keep", kind: kindDuration, def: `"24h"`, doc: "How long a finished session keeps its last screen.",
-			field: func(d *draft, _ string) any { return &d.Task.Keep },
-		},
-		{
-			path: "task.wait_limit", kind: kindDuration, min: second, def: "`fleet.wait`",
-			doc:   "How long a permission request or a question stays open before the task is parked.",
-			field: func(d *draft, _ string) any { return &d.Task.WaitLimit },
-		},
-		{
-			path: "task.silence", kind: kindDuration, min: second, def: `"10m"`,
-			doc:   "How long a working agent may say nothing; then it is looked at, nudged, interrupted, started again, and at last parked.",
-			field: func(d *draft, _ string) any { return &d.Task.Silence },
-		},
-		{
-			path: "task.silence_in_tool", kind: kindDuration, min: second, def: `"1h"`,
-			doc:   "The same while one of its tool calls is open: a long build is no stall.",
-			field: func(d *draft, _ string) any { return &d.Task.SilenceInTool },
-		},
-	}
-}
-
-func checkKeys() []key {
-	return []key{
-		{
-			path: "checks.NAME", kind: kindScript, doc: "A check in short: the command alone.",
-			field: func(d *draft, name string) any { return &d.check(name).Run },
-		},
-		{
-			path: "checks.NAME.run", kind: kindScript, doc: "The command, given to `sh -c` in the worktree; exit status 0 is a pass.",
-			field: func(d *draft, name string) any { return &d.check(name).Run },
-		},
-		{
-			path: "checks.NAME.on", kind: kindEdit, doc: "`\"edit\"`: run it also right after each edit, so that the agent hears of it within its turn.",
-			field: func(d *draft, name string) any { return &d.check(name).OnEdit },
-		},
-		{
-			path: "checks.NAME.timeout", kind: kindDuration, min: int64(time.Second), def: `"10m"`, doc: "Then the check is ended, and counts as failed.",
-			field: func(d *draft, name string) any { return &d.check(name).Timeout },
-		},
-	}
-}
-
-func workspaceKeys() []key {
-	return []key{
-		{
-			path: "workspace.setup", kind: kindText, doc: "Given to `sh -c` once in each new worktree, such as `npm ci`.",
-			field: func(d *draft, _ string) any { return &d.Workspace.Setup },
-		},
-		{
-			path: "workspace.copy", kind: kindPaths, def: "[]", doc: "Files that git does not carry, copied from the checkout into each new worktree, such as `.env`.",
-			field: func(d *draft, _ string) any { return &d.Workspace.Copy },
-		},
-	}
-}
-
-func agentKeys() []key {
-	return []key{
-		{
-			path: "agents.NAME.kind", kind: kindWord, words: kinds(), def: "NAME, if it is a kind", doc: "What sort of program it is.",
-			field: func(d *draft, name string) any { return &d.agent(name).Kind },
-		},
-		{
-			path: "agents.NAME.command", kind: kindArgv,
-			doc:   "The program and its arguments, run without a shell. Placeholders for kind `command`: `{prompt} {prompt_file} {worktree} {task}`.",
-			field: func(d *draft, name string) any { return &d.agent(name).Command },
-		},
-		{
-			path: "agents.NAME.args", kind: kindList, def: "[]", doc: "Further arguments.",
-			field: func(d *draft, name string) any { return &d.agent(name).Args },
-		},
-		{
-			path: "agents.NAME.env.VAR", kind: kindEnv, doc: "A variable for the agent's environment. No secrets: the file is shared; name them in `env_from`.",
-			field: func(d *draft, name string) any { return d.agent(name).Env },
-		},
-		{
-			path: "agents.NAME.env_from", kind: kindNames, def: "[]", doc: "Names of variables that are handed on from the environment the fleet was started with.",
-			field: func(d *draft, name string) any { return &d.agent(name).EnvFrom },
-		},
-		{
-			path: "agents.NAME.model", kind: kindText, def: "the agent's own", doc: "The model, in the agent's own words.",
-			field: func(d *draft, name string) any { return &d.agent(name).Model },
-		},
-		{
-			path: "agents.NAME.trust", kind: kindWord, words: []string{trustInherit, trustSandboxed}, def: `"inherit"`,
-			doc:   "Whether a worktree is trusted as the user's own set-up trusts its repository, or because it is sandboxed.",
-			field: func(d *draft, name string) any { return &d.agent(name).Trust },
-		},
-	}
-}
-
-func fleetKeys() []key {
-	return []key{
-		{
-			path: "fleet.max_agents", kind: kindCount, max: mostCount, def: "two a core, as memory allows", doc: "Agents that run at once.",
-			field: func(d *draft, _ string) any { return &d.Fleet.MaxAgents },
-		},
-		{
-			path: "fleet.max_checks", kind: kindCount, max: mostCount, def: "half the cores", doc: "Checks that run at once.",
-			field: func(d *draft, _ string) any { return &d.Fleet.MaxChecks },
-		},
-		{
-			path: "fleet.min_free_memory", kind: kindSize, def: `"512MiB"`, doc: "With less memory free than this no agent is started.",
-			field: func(d *draft, _ string) any { return &d.Fleet.MinFreeMemory },
-		},
-		{
-			path: "fleet.min_free_disk", kind: kindSize, def: `"1GiB"`, doc: "With less room than this where the state lies no agent is started.",
-			field: func(d *draft, _ string) any { return &d.Fleet.MinFreeDisk },
-		},
-		{
-			path: "fleet.wait", kind: kindDuration, min: int64(time.Second), def: `"15m"`, doc: "Default of `task.wait_limit`.",
-			field: func(d *draft, _ string) any { return &d.Fleet.Wait },
-		},
-		{
-			path: "fleet.tmux_conf", kind: kindFile, def: "none", doc: "A file that muster's own tmux server sources after its generated configuration.",
-			field: func(d *draft, _ string) any { return &d.Fleet.TmuxConf },
-		},
-		{
-			path: "fleet.deadman_url", kind: kindText, def: "none",
-			doc:   "An address that gets a GET each minute in which the supervisor judged every agent, for a service that raises the alarm when it gets none.",
-			field: func(d *draft, _ string) any { return &d.Fleet.DeadmanURL },
-		},
+		{path: "task.agent", kind: kindName, def: `"claude"`, doc: "Who does the work: a built-in agent, or one of `[agents.NAME]`."},
+		{path: "task.base", kind: kindText, def: "the branch checked out", doc: "The branch or commit that work starts from."},
+		{path: "task.publish", kind: kindWord, words: publishWords(), def: `"branch"`, doc: "What happens to work that passed its checks: nothing, a local branch, a pushed branch, a pull request, a merge."},
+		{path: "task.timeout", kind: kindDuration, min: second, def: `"3h"`, doc: "Wall time of the whole task; then it is failed."},
+		{path: "task.attempts", kind: kindCount, min: 1, max: mostCount, def: "3", doc: "Agent processes that may end by the agent's own fault (crash, no first record, restart after a stall)."},
+		{path: "task.rounds", kind: kindCount, min: 1, max: mostCount, def: "5", doc: "Rounds of checks; then the task is parked."},
+		{path: "task.respawns", kind: kindCount, max: mostCount, def: "20", doc: "Further agent processes of any cause: feedback, reboot, limit, upgrade."},
+		{path: "task.priority", kind: kindCount, min: -mostCount, max: mostCount, def: "0", doc: "A higher number goes first."},
+		{path: "task.keep", kind: kindDuration, def: `"24h"`, doc: "How long a finished session keeps its last screen."},
+		{path: "task.wait_limit", kind: kindDuration, min: second, def: "`fleet.wait`", doc: "How long a permission request or a question stays open before the task is parked."},
+		{path: "task.silence", kind: kindDuration, min: second, def: `"10m"`, doc: "How long a working agent may say nothing; then it is looked at, nudged, interrupted, started again, and at last parked."},
+		{path: "task.silence_in_tool", kind: kindDuration, min: second, def: `"1h"`, doc: "The same while one of its tool calls is open: a long build is no stall."},
+		{path: "checks.NAME", kind: kindScript, doc: "A check in short: the command alone."},
+		{path: "checks.NAME.run", kind: kindScript, doc: "The command, given to `sh -c` in the worktree; exit status 0 is a pass."},
+		{path: "checks.NAME.on", kind: kindEdit, doc: "`\"edit\"`: run it also right after each edit, so that the agent hears of it within its turn."},
+		{path: "checks.NAME.timeout", kind: kindDuration, min: second, def: `"10m"`, doc: "Then the check is ended, and counts as failed."},
+		{path: "workspace.setup", kind: kindText, doc: "Given to `sh -c` once in each new worktree, such as `npm ci`."},
+		{path: "workspace.copy", kind: kindPaths, def: "[]", doc: "Files that git does not carry, copied from the checkout into each new worktree, such as `.env`."},
+		{path: "agents.NAME.kind", kind: kindWord, words: kinds(), def: "NAME, if it is a kind", doc: "What sort of program it is."},
+		{path: "agents.NAME.command", kind: kindArgv, doc: "The program and its arguments, run without a shell. Placeholders for kind `command`: `{prompt} {prompt_file} {worktree} {task}`."},
+		{path: "agents.NAME.args", kind: kindList, def: "[]", doc: "Further arguments."},
+		{path: "agents.NAME.env.VAR", kind: kindEnv, doc: "A variable for the agent's environment. No secrets: the file is shared; name them in `env_from`."},
+		{path: "agents.NAME.env_from", kind: kindNames, def: "[]", doc: "Names of variables that are handed on from the environment the fleet was started with."},
+		{path: "agents.NAME.model", kind: kindText, def: "the agent's own", doc: "The model, in the agent's own words."},
+		{path: "agents.NAME.trust", kind: kindWord, words: []string{trustInherit, trustSandboxed}, def: `"inherit"`, doc: "Whether a worktree is trusted as the user's own set-up trusts its repository, or because it is sandboxed."},
+		{path: "fleet.max_agents", kind: kindCount, max: mostCount, def: "two a core, as memory allows", doc: "Agents that run at once."},
+		{path: "fleet.max_checks", kind: kindCount, max: mostCount, def: "half the cores", doc: "Checks that run at once."},
+		{path: "fleet.min_free_memory", kind: kindSize, def: `"512MiB"`, doc: "With less memory free than this no agent is started."},
+		{path: "fleet.min_free_disk", kind: kindSize, def: `"1GiB"`, doc: "With less room than this where the state lies no agent is started."},
+		{path: "fleet.wait", kind: kindDuration, min: second, def: `"15m"`, doc: "Default of `task.wait_limit`."},
+		{path: "fleet.tmux_conf", kind: kindFile, def: "none", doc: "A file that muster's own tmux server sources after its generated configuration."},
+		{path: "fleet.deadman_url", kind: kindText, def: "none", doc: "An address that gets a GET each minute in which the supervisor judged every agent, for a service that raises the alarm when it gets none."},
 	}
 }
 

@@ -14,9 +14,8 @@ import (
 	"muster/internal/fault"
 )
 
-// Load lays the user's file and the project's file over the defaults. A file that does not exist is fine, as is an
-// empty path. Every error is a fault.Usage that names file, line and column, or a fault.Failed for a file that
-// cannot be read.
+// Load reads the user's file and the project's file over the defaults. A file may be missing, and a path may be empty.
+// Every error is a fault.Usage that names file, line and column, or a fault.Failed for a file that can't be read.
 func Load(userPath, projectPath string) (Config, error) {
 	d := newDraft(Default())
 	for _, layer := range []struct {
@@ -37,24 +36,12 @@ func Load(userPath, projectPath string) (Config, error) {
 	return d.config(), nil
 }
 
-// ParseProject lays the text of a muster.toml over the defaults; name is how errors call the file.
-func ParseProject(name string, data []byte) (Config, error) {
-	d := newDraft(Default())
-	if err := d.lay(name, projectScope, data); err != nil {
-		return Config{}, err
-	}
-	if err := d.finish(); err != nil {
-		return Config{}, err
-	}
-	return d.config(), nil
-}
-
-// read gives the bytes of a configuration file; none if it does not exist.
+// read returns the content of a configuration file, or nil if it does not exist.
 func read(path string) ([]byte, error) {
 	if path == "" {
 		return nil, nil
 	}
-	info, err := os.Stat(path) // before opening: a FIFO would hang us
+	info, err := os.Stat(path) // first, because opening a FIFO would block
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR):
 		if _, lerr := os.Lstat(path); lerr == nil {
@@ -82,7 +69,7 @@ func read(path string) ([]byte, error) {
 	return data, nil
 }
 
-// finish checks what no single key shows, and fills in what depends on other keys.
+// finish checks what depends on several keys, and fills in values that default to others.
 func (d *draft) finish() error {
 	var wrong []complaint
 	for _, c := range d.Checks {
@@ -158,7 +145,7 @@ func (d *draft) finishAgent(a *Agent) *complaint {
 	return nil
 }
 
-// place is where a path, or else the first thing below it, stands in its file.
+// place returns the position at which a path, or else the first key below it, was set.
 func (d *draft) place(path string) string {
 	if at, ok := d.setBy[path]; ok {
 		return at

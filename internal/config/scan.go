@@ -14,36 +14,33 @@ import (
 	"muster/internal/fault"
 )
 
-// maxFile is more than any configuration needs and less than what would hurt.
-const maxFile = 1 << 20
+// maxFile bounds a configuration file, in bytes. The TOML decoder takes time by the square of the keys.
+const maxFile = 64 << 10
 
-// maxKeys is more keys than any configuration has.
-const maxKeys = 4000
-
-// maxDepth is the longest path of a key that exists, and one more so that a deeper one is seen to be too deep.
+// maxDepth is one more than the longest path of a known key, so that a deeper key is found to be unknown.
 const maxDepth = 5
 
-// entry is one key of a file, in the order of the file.
+// entry is one key or table of a file.
 type entry struct {
 	path  []string
 	at    position
 	table bool // a table, an inline table, or an array of tables
 	array bool // an array of tables
-	value any  // of what is not a table
+	value any  // nil for a table
 }
 
-// position is where something stands in a file; lines and columns count from 1, columns in characters.
+// position is a place in a file. Lines and columns count from 1, columns in characters.
 type position struct{ line, col int }
 
-// scan reads a document into its entries. The error names file, line and column.
+// scan returns the entries of a document, in its order. Errors name file, line and column.
 func scan(file string, data []byte) ([]entry, error) {
 	if len(data) > maxFile {
-		return nil, fault.New(fault.Usage, "%s: larger than 1 MiB", file).
+		return nil, fault.New(fault.Usage, "%s: larger than 64 KiB", file).
 			WithHint("This is not a configuration for muster; see `muster init`.")
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if !utf8.Valid(data) {
-		at := newLines(data).at(firstInvalid(data))
+		at := newLines(data).at(bytes.IndexRune(data, utf8.RuneError))
 		return nil, fault.New(fault.Usage, "%s:%d:%d: not UTF-8", file, at.line, at.col).
 			WithHint("Save the file as UTF-8.")
 	}
@@ -51,14 +48,9 @@ func scan(file string, data []byte) ([]entry, error) {
 	p := unstable.Parser{}
 	p.Reset(data)
 	for p.NextExpression() {
-		// The TOML decoder takes time by the square of the keys, so they are counted before it sees them.
-		if s.keys += countKeys(p.Expression()); s.keys > maxKeys {
-			return nil, fault.New(fault.Usage, "%s: more than %d keys", file, maxKeys).
-				WithHint("This is not a configuration for muster; see `muster init`.")
-		}
 		s.expression(p.Expression())
 	}
-	// The decoder also proves the document right, keys unique and tables whole, and places its errors.
+	// The decoder also validates the document (unique keys, tables defined once) and gives the position of its errors.
 	values := map[string]any{}
 	if err := toml.Unmarshal(data, &values); err != nil {
 		return nil, grammar(file, err)
@@ -71,23 +63,7 @@ func scan(file string, data []byte) ([]entry, error) {
 	return s.entries, nil
 }
 
-// countKeys counts tables and keys below a node.
-func countKeys(n *unstable.Node) int {
-	count := 0
-	switch n.Kind {
-	case unstable.Table, unstable.ArrayTable:
-		return 1
-	case unstable.KeyValue:
-		return 1 + countKeys(n.Value())
-	case unstable.InlineTable, unstable.Array:
-		for it := n.Children(); it.Next(); {
-			count += countKeys(it.Node())
-		}
-	}
-	return count
-}
-
-// grammar turns an error of the TOML parser into one for people.
+// grammar converts an error of the TOML decoder to a fault.Usage.
 func grammar(file string, err error) error {
 	if d, ok := errors.AsType[*toml.DecodeError](err); ok {
 		line, col := d.Position()
@@ -98,22 +74,10 @@ func grammar(file string, err error) error {
 		WithHint("The file is TOML: strings are quoted, and every key and table stands once.")
 }
 
-func firstInvalid(data []byte) int {
-	for i := 0; i < len(data); {
-		r, size := utf8.DecodeRune(data[i:])
-		if r == utf8.RuneError && size == 1 {
-			return i
-		}
-		i += size
-	}
-	return len(data)
-}
-
 type scanner struct {
 	lines   lines
-	keys    int
 	table   []string
-	skip    bool // below an array of tables, which no key of ours is
+	skip    bool // within an array of tables, which no known key is
 	entries []entry
 }
 
@@ -139,14 +103,14 @@ func (s *scanner) keyValue(table []string, n *unstable.Node) {
 	}
 	s.entries = append(s.entries, entry{path: path, at: at, table: true})
 	if len(path) >= maxDepth {
-		return // unknown anyway, and the document may be nested ten thousand deep
+		return // unknown, and the document may be nested ten thousand deep
 	}
 	for it := v.Children(); it.Next(); {
 		s.keyValue(path, it.Node())
 	}
 }
 
-// key is the whole path of a table or a key, and where its own part begins.
+// key returns the full path of a table or key, and the position of its own part.
 func (s *scanner) key(table []string, n *unstable.Node) ([]string, position) {
 	path := append([]string(nil), table...)
 	first := -1
@@ -160,7 +124,7 @@ func (s *scanner) key(table []string, n *unstable.Node) ([]string, position) {
 	return path, s.lines.at(first)
 }
 
-// lookup finds the value of a path in decoded tables; nil if a part of it is no table.
+// lookup returns the value of a path in decoded tables, or nil.
 func lookup(values map[string]any, path []string) any {
 	var v any = values
 	for _, part := range path {
@@ -173,7 +137,7 @@ func lookup(values map[string]any, path []string) any {
 	return v
 }
 
-// lines finds line and column of an offset.
+// lines converts offsets to positions.
 type lines struct {
 	data   []byte
 	starts []int
@@ -192,7 +156,7 @@ func newLines(data []byte) lines {
 func (l lines) at(offset int) position {
 	offset = max(0, min(offset, len(l.data)))
 	line := sort.SearchInts(l.starts, offset+1)
-	const most = 4096 // a column far into one endless line is not worth counting characters for, again and again
+	const most = 4096 // beyond it bytes are counted, which is cheaper for one long line of many keys
 	start := l.starts[line-1]
 	col := offset - start
 	if col <= most {

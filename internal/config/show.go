@@ -9,26 +9,25 @@ import (
 	"time"
 )
 
-// Row is one value in force, for `muster config show`.
+// Row is one effective value, for `muster config show`.
 type Row struct {
 	Key    string `json:"key"`    // dotted path
 	Value  string `json:"value"`  // as TOML writes it
 	Origin string `json:"origin"` // file:line, or "default"
 }
 
-// Show lists every value in force, in the order of the reference; names stand for themselves, and a value of an
-// agent or check that was set nowhere is left out.
+// Show lists every effective value, in the order of the reference. Values of agents that were not set are left out.
 func (c Config) Show() []Row {
 	d := newDraft(c)
 	var rows []Row
 	for _, k := range keys() {
 		switch {
 		case !k.open():
-			rows = append(rows, c.row(k.path, k, k.field(d, "")))
+			rows = append(rows, c.row(k.path, k, d.field(k, "")))
 		case k.path == "checks.NAME":
 			// the short form of checks.NAME.run
 		case strings.HasPrefix(k.path, "checks."):
-			// below, check by check: their order counts
+			// see below: check by check, in the order in which they run
 		case strings.HasSuffix(k.path, ".VAR"):
 			for _, name := range sortedKeys(d.agents) {
 				for _, v := range sortedKeys(d.agents[name].Env) {
@@ -40,14 +39,16 @@ func (c Config) Show() []Row {
 			for _, name := range sortedKeys(d.agents) {
 				path := strings.Replace(k.path, "NAME", name, 1)
 				if _, set := c.Origin[path]; set {
-					rows = append(rows, c.row(path, k, k.field(d, name)))
+					rows = append(rows, c.row(path, k, d.field(k, name)))
 				}
 			}
 		}
 	}
 	for _, check := range c.Checks {
-		for _, k := range checkKeys()[1:] {
-			rows = append(rows, c.row(strings.Replace(k.path, "NAME", check.Name, 1), k, k.field(d, check.Name)))
+		for _, k := range keys() {
+			if strings.HasPrefix(k.path, "checks.NAME.") {
+				rows = append(rows, c.row(strings.Replace(k.path, "NAME", check.Name, 1), k, d.field(k, check.Name)))
+			}
 		}
 	}
 	return rows
@@ -61,7 +62,7 @@ func (c Config) row(path string, k key, field any) Row {
 	return Row{Key: path, Value: k.literal(field), Origin: origin}
 }
 
-// literal writes a value as TOML.
+// literal formats a value as TOML.
 func (k *key) literal(field any) string {
 	switch f := field.(type) {
 	case string:
@@ -92,7 +93,7 @@ func (k *key) literal(field any) string {
 	return fmt.Sprint(field)
 }
 
-// quote writes a basic string of TOML.
+// quote returns s as a basic string of TOML.
 func quote(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')
@@ -115,7 +116,7 @@ func quote(s string) string {
 	return b.String()
 }
 
-// FormatDuration writes a duration as people do: "3h", not "3h0m0s".
+// FormatDuration formats a duration without zero units: "3h", not "3h0m0s".
 func FormatDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {

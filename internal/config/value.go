@@ -14,8 +14,8 @@ import (
 	"muster/internal/fault"
 )
 
-// set decodes the value of e into field, which has the Go type that belongs to the kind. The message of an error
-// goes on after the key's path.
+// set decodes the value of e into field, a pointer of the type that belongs to the kind. The message of its error
+// continues the path of the key.
 func (k *key) set(field any, e entry) error {
 	switch f := field.(type) {
 	case *string:
@@ -36,7 +36,7 @@ func (k *key) set(field any, e entry) error {
 	return fmt.Errorf("has a field of type %T, which no value fits", field)
 }
 
-// wants says in words what a value of the key looks like.
+// wants describes a valid value in words.
 func (k *key) wants() string {
 	switch k.kind {
 	case kindWord:
@@ -67,7 +67,7 @@ func (k *key) mismatch(v any) error {
 	return fault.New(fault.Usage, "must be %s, not %s", k.wants(), typeName(v))
 }
 
-// typeName is the TOML type of a decoded value, with its article.
+// typeName returns the TOML type of a decoded value, with its article.
 func typeName(v any) string {
 	switch v.(type) {
 	case string:
@@ -99,7 +99,7 @@ func (k *key) setText(f *string, v any) error {
 	switch k.kind {
 	case kindWord:
 		if !slices.Contains(k.words, s) {
-			return fault.New(fault.Usage, "is %q, which is none of %s", s, quoted(k.words)).
+			return fault.New(fault.Usage, "is %q, which is not one of %s", s, quoted(k.words)).
 				WithHint("%s", hintWord(s, k.words, "It is one of", ""))
 		}
 		if s == trustInherit {
@@ -107,7 +107,7 @@ func (k *key) setText(f *string, v any) error {
 		}
 	case kindName:
 		if !validName(s) {
-			return fault.New(fault.Usage, "is %q, which is no name", s).WithHint("%s", nameRule)
+			return fault.New(fault.Usage, "is %q, which is not a name", s).WithHint("%s", nameRule)
 		}
 	case kindScript:
 		if strings.TrimSpace(s) == "" {
@@ -115,14 +115,14 @@ func (k *key) setText(f *string, v any) error {
 		}
 	case kindFile:
 		if s != "" && !filepath.IsAbs(s) && !strings.HasPrefix(s, "~/") {
-			return fault.New(fault.Usage, "is %q, which is no absolute path", s).
+			return fault.New(fault.Usage, "is %q, which is not an absolute path", s).
 				WithHint("Begin it with / or ~/.")
 		}
 	case kindText:
 		if strings.HasPrefix(s, "-") {
 			return fault.New(fault.Usage, "is %q, which looks like a flag", s)
 		}
-	default: // any text will do
+	default: // any string is valid
 	}
 	*f = s
 	return nil
@@ -147,7 +147,7 @@ func (k *key) setDuration(f *time.Duration, v any) error {
 	}
 	d, ok := ParseDuration(s)
 	if !ok {
-		return fault.New(fault.Usage, "is %q, which is no duration", s).
+		return fault.New(fault.Usage, "is %q, which is not a duration", s).
 			WithHint(`Write it like "90s", "20m", "3h", "1h30m" or "2d".`)
 	}
 	if least := time.Duration(k.min); d < least {
@@ -157,7 +157,7 @@ func (k *key) setDuration(f *time.Duration, v any) error {
 	return nil
 }
 
-// ParseDuration reads a duration as time.ParseDuration does, with days ("2d", "1d12h") before the hours.
+// ParseDuration parses a duration as time.ParseDuration does, and also days before it ("2d", "1d12h").
 func ParseDuration(s string) (time.Duration, bool) {
 	var days time.Duration
 	if n, rest, found := strings.Cut(s, "d"); found {
@@ -192,7 +192,7 @@ func (k *key) setSize(f *int64, v any) error {
 	case string:
 		n, ok := ParseSize(v)
 		if !ok {
-			return fault.New(fault.Usage, "is %q, which is no size", v).WithHint(`Write it like "512MiB" or "2GiB".`)
+			return fault.New(fault.Usage, "is %q, which is not a size", v).WithHint(`Write it like "512MiB" or "2GiB".`)
 		}
 		*f = n
 		return nil
@@ -200,8 +200,8 @@ func (k *key) setSize(f *int64, v any) error {
 	return k.mismatch(v)
 }
 
-// ParseSize reads a number of bytes: "1048576", "512MiB", "2G". K, M, G and T are powers of 1024 with or without
-// "iB" or "B" behind.
+// ParseSize parses a number of bytes: "1048576", "512MiB", "2G". K, M, G and T are powers of 1024, with or without
+// "iB" or "B".
 func ParseSize(s string) (int64, bool) {
 	digits := strings.TrimRight(s, "KMGTiBkb ")
 	unit := strings.TrimSpace(s[len(digits):])
@@ -270,7 +270,7 @@ func (k *key) setList(f *[]string, v any) error {
 	return nil
 }
 
-// item checks and cleans one string of a list.
+// item validates and cleans one string of a list.
 func (k *key) item(s string) (string, error) {
 	switch k.kind {
 	case kindPaths:
@@ -290,7 +290,7 @@ func (k *key) item(s string) (string, error) {
 		return clean, nil
 	case kindNames:
 		return s, validVariable(s)
-	default: // any text will do
+	default: // any string is valid
 	}
 	return s, nil
 }
@@ -314,9 +314,9 @@ func (k *key) setVariable(env map[string]string, name string, v any) error {
 	return nil
 }
 
-// CheckVariable tells what is wrong with NAME=VALUE for an agent's environment: a name that is none, one that muster
-// sets itself, or (by its name) a secret, which has to come by env_from. The error's message goes on after whatever
-// named it.
+// CheckVariable validates NAME=VALUE for an agent's environment. It rejects a bad name, a name that muster sets itself,
+// and a name that looks like that of a secret, which must be passed by env_from. The message of its error continues a
+// sentence that the caller begins.
 func CheckVariable(name, value string) error {
 	if err := validVariable(name); err != nil {
 		return err
@@ -328,7 +328,7 @@ func CheckVariable(name, value string) error {
 	return nil
 }
 
-// validVariable refuses what is no name of a variable, and the ones that muster itself sets for every agent.
+// validVariable rejects a bad name of a variable, and the names that muster sets for every agent.
 func validVariable(name string) error {
 	ok := name != "" && len(name) <= 256 && (name[0] < '0' || name[0] > '9')
 	for _, r := range name {
@@ -344,8 +344,8 @@ func validVariable(name string) error {
 	return nil
 }
 
-// LooksSecret tells by its name whether a variable holds a secret: one of the words KEY, TOKEN, SECRET, PASSWORD or
-// the like ends one of its parts, and it does not say where the secret lies.
+// LooksSecret reports whether the name of a variable is that of a secret: one of its parts ends with KEY, TOKEN, SECRET,
+// PASSWORD or the like, and its last part is not that of a file or a number.
 func LooksSecret(name string) bool {
 	parts := strings.Split(strings.ToUpper(name), "_")
 	if slices.Contains([]string{"FILE", "PATH", "DIR", "TTL", "MS"}, parts[len(parts)-1]) {

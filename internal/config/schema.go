@@ -8,88 +8,7 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 )
 
-// Reference is docs/reference/config.md: every key with type, default and meaning.
-func Reference() string {
-	var b strings.Builder
-	b.WriteString(referenceHead)
-	for _, s := range tables() {
-		fmt.Fprintf(&b, "\n## [%s]\n\n%s\n\n| key | type | default | meaning |\n|---|---|---|---|\n", s.name, s.doc)
-		for _, k := range keys() {
-			if !strings.HasPrefix(k.path, s.name+".") {
-				continue
-			}
-			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", k.path, k.typeWords(), k.defaultWords(), strings.ReplaceAll(k.doc, "|", `\|`))
-		}
-	}
-	b.WriteString("\n## An example\n\n```toml\n" + example + "```\n")
-	return b.String()
-}
-
-const referenceHead = `# Configuration
-
-<!-- Generated from internal/config/keys.go by "go test ./internal/config -update". Do not edit. -->
-
-Muster reads two files, both TOML and both optional: the user's ` + "`$XDG_CONFIG_HOME/muster/config.toml`" + `
-(` + "`$MUSTER_HOME/config.toml`" + ` if that is set), and over it ` + "`muster.toml`" + ` at the root of the checkout that
-` + "`muster dispatch`" + ` is run for, committed or not. Flags go over both. What is in force, and where each value came
-from, is printed by ` + "`muster config show`" + `. An unknown key is an error that names its line and column.
-
-Durations are strings: ` + "`\"90s\"`, `\"20m\"`, `\"1h30m\"`, `\"2d\"`" + `. Sizes are strings such as ` + "`\"512MiB\"`" + `, or bytes.
-NAME is a name of your choice: letters, digits, ` + "`_ . -`" + `, 64 at most.
-`
-
-const example = `[task]
-agent = "claude"
-publish = "branch"
-timeout = "3h"
-rounds = 5
-
-[checks]
-build = { run = "go build ./...", on = "edit" }
-test = { run = "go test ./...", timeout = "20m" }
-lint = "golangci-lint run"
-
-[workspace]
-setup = "npm ci"
-copy = [".env"]
-
-[agents.claude]
-args = ["--permission-mode", "acceptEdits"]
-env_from = ["ANTHROPIC_API_KEY"]
-
-[agents.mine]
-kind = "command"
-command = ["./agent.sh", "{prompt_file}"]
-`
-
-func (k *key) typeWords() string {
-	switch k.kind {
-	case kindWord:
-		return "`" + strings.ReplaceAll(quoted(k.words), ", ", "` `") + "`"
-	case kindCount:
-		if k.max == mostCount && k.min >= 0 {
-			return fmt.Sprintf("integer from %d on", k.min)
-		}
-	case kindEnv:
-		return "string"
-	case kindEdit:
-		return "`\"edit\"`, `[\"edit\"]`"
-	default: // says itself
-	}
-	return string(k.kind)
-}
-
-func (k *key) defaultWords() string {
-	if k.def == "" {
-		return "–"
-	}
-	if strings.HasPrefix(k.def, `"`) || k.kind == kindCount && strings.Trim(k.def, "0123456789") == "" || k.def == "[]" {
-		return "`" + k.def + "`"
-	}
-	return k.def
-}
-
-// Schema is the JSON schema of both files, for editors.
+// Schema returns the JSON schema of both files, for editors.
 func Schema() ([]byte, error) {
 	root := &jsonschema.Schema{
 		Schema: "https://json-schema.org/draft/2020-12/schema", Title: "muster configuration",
@@ -137,7 +56,7 @@ func table() *jsonschema.Schema {
 	return &jsonschema.Schema{Type: "object", Properties: map[string]*jsonschema.Schema{}, AdditionalProperties: never()}
 }
 
-// object is the schema of the table called part below at, made if it is not there.
+// object returns the schema of the table called part below at, creating it if necessary.
 func object(at *jsonschema.Schema, part string) *jsonschema.Schema {
 	if part != "NAME" {
 		if at.Properties[part] == nil {
