@@ -18,11 +18,11 @@ import (
 // these (tmux/tmuxtest) belongs to it.
 var floors = []string{
 	"fault", "text", "event", "life", "replace", "environ", "scarce", "run", "host", "lock", "home", "excerpt", "config", "store", "status", "mail",
-	"tmux", "git", "check", "agent", "forge", "service", "notify", "launch", "keeper", "fleet", "daemon", "words", "boot", "intake", "inside", "control",
+	"tmux", "git", "check", "agent", "forge", "service", "notify", "launch", "keeper", "boot", "fleet", "daemon", "words", "intake", "inside", "control",
 	"tui", "web", "mcp", "cli", "testkit", "e2e",
 }
 
-// fleetImports are the only packages that fleet may know: its edges are plugged in by cli.
+// fleetImports are the only packages that fleet may know: daemon connects the edges to it.
 var fleetImports = []string{"fault", "event", "home", "text", "excerpt", "scarce", "life"}
 
 // owners says which package alone may name a program as a word of a command line.
@@ -48,11 +48,11 @@ var goroutines = map[string]string{
 	"web":       "the server's shutdown waits",
 	"mcp":       "the server's shutdown waits",
 	"agent/sim": "a program of its own, which plays an agent",
-	"cli":       "wire.go starts the services of one supervisor and waits for them",
+	"daemon":    "supervise.go starts the services of one supervisor and waits for them",
 }
 
-// startsGoroutines are the files of cli that may.
-var startsGoroutines = []string{"wire.go"}
+// startsGoroutines are the files of daemon that may.
+var startsGoroutines = []string{"supervise.go"}
 
 // clock are the functions of package time that floor 0 must not call: they read the clock or wait.
 var clock = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}
@@ -146,8 +146,10 @@ func TestAPackageImportsOnlyWhatStandsAboveIt(t *testing.T) {
 			case s.pkg == "" || room(pkg) == s.room():
 			case other > own:
 				t.Errorf("%s: %s imports %s, which stands below it", where(spec), s.pkg, pkg)
+			case room(pkg) == "daemon" && s.room() != "cli":
+				t.Errorf("%s: %s imports daemon, which is the process of a supervisor; only the hidden verbs of cli start that", where(spec), s.pkg)
 			case s.room() == "fleet" && !isForTests(s) && !slices.Contains(fleetImports, pkg):
-				t.Errorf("%s: fleet imports %s; it declares an interface instead, which cli plugs in", where(spec), pkg)
+				t.Errorf("%s: fleet imports %s; it declares an interface instead, to which daemon connects the edge", where(spec), pkg)
 			}
 		}
 	}
@@ -338,7 +340,7 @@ func TestGoroutinesHaveAnOwner(t *testing.T) {
 	t.Parallel()
 	for _, s := range sources(t) {
 		_, may := goroutines[s.pkg]
-		if may && (s.pkg != "cli" || slices.Contains(startsGoroutines, filepath.Base(s.path))) || isForTests(s) {
+		if may && (s.pkg != "daemon" || slices.Contains(startsGoroutines, filepath.Base(s.path))) || isForTests(s) {
 			continue
 		}
 		ast.Inspect(s.file, func(n ast.Node) bool {

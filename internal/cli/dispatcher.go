@@ -10,18 +10,21 @@ import (
 	"strings"
 	"time"
 
+	"muster/internal/environ"
+	"muster/internal/lock"
+	"muster/internal/words"
+
+	"muster/internal/boot"
+
 	"github.com/google/shlex"
 
 	"muster/internal/agent/all"
 	"muster/internal/config"
 	"muster/internal/control"
-	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/git"
 	"muster/internal/home"
-	"muster/internal/lock"
-	"muster/internal/words"
 )
 
 // parseSpan reads a duration as configuration files have them.
@@ -30,7 +33,7 @@ func parseSpan(s string) (time.Duration, bool) { return config.ParseDuration(s) 
 // dispatcher turns orders into tasks; what it looked at for one order it knows for the next.
 type dispatcher struct {
 	env       Env
-	fleet     fleetEnv
+	fleet     boot.Fleet
 	checkouts map[string]*checkout // by directory
 }
 
@@ -46,7 +49,7 @@ func (d *dispatcher) checkout(ctx context.Context, dir string) (*checkout, error
 	if c := d.checkouts[dir]; c != nil {
 		return c, nil
 	}
-	repo, err := git.Open(ctx, dir, git.Env(d.fleet.saved), git.Under(d.fleet.home.WorktreesDir()))
+	repo, err := git.Open(ctx, dir, git.Env(d.fleet.Saved), git.Under(d.fleet.Home.WorktreesDir()))
 	if err != nil {
 		return nil, err
 	}
@@ -270,8 +273,8 @@ func (c *checkout) resolve(ctx context.Context, base string) (string, error) {
 
 // launchEnv is the environment that the agent would get, or what is missing in it.
 func (d dispatcher) launchEnv(spec event.Spec) ([]string, error) {
-	from := d.fleet.saved
-	if held, err := lock.Held(d.fleet.home.Lock()); err == nil && !held {
+	from := d.fleet.Saved
+	if held, err := lock.Held(d.fleet.Home.Lock()); err == nil && !held {
 		from = d.env.Environ // `up` will take this one
 	}
 	env, missing := environ.ForLaunch(from, spec.EnvFrom)
@@ -279,5 +282,5 @@ func (d dispatcher) launchEnv(spec event.Spec) ([]string, error) {
 		return nil, fault.New(fault.Conflict, "agent %s needs %s, and the fleet's environment does not have it", spec.Agent, strings.Join(missing, ", ")).
 			WithHint("Set it, then run `muster up`, which takes the environment anew.")
 	}
-	return with(env, spec.Env), nil
+	return boot.With(env, spec.Env), nil
 }

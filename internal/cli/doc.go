@@ -1,6 +1,6 @@
-// Package cli is the command line: one file for each verb, and the composition root.
+// Package cli is the command line: one file for each verb.
 //
-// Owns: words, flags, tables, exit codes; wire*.go plugs the edges into the interfaces that fleet declares.
+// Owns: words, flags, tables, exit codes, and which other package a verb calls.
 // Never does: decide about a task; a verb parses, calls, prints.
-// Start at: Main; wire.go for what hangs together how.
+// Start at: Main.
 package cli

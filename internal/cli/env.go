@@ -1,12 +1,16 @@
 package cli
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"time"
 
+	"muster/internal/boot"
 	"muster/internal/fault"
+	"muster/internal/fleet"
 	"muster/internal/home"
 	"muster/internal/launch"
 )
@@ -20,9 +24,8 @@ type Env struct {
 	Dir            string   // working directory
 	Exe            string   // the program itself
 	Now            func() time.Time
-	// Point is called where the supervisor's world and record can differ (see points); tests die there. nil outside
-	// tests.
-	Point func(name string)
+	// Wrap replaces edges of a supervisor; tests put their failpoints there. nil outside tests.
+	Wrap func(fleet.Config) fleet.Config
 	// KeeperClock is the keeper's; tests have less patience. nil is the real one.
 	KeeperClock launch.Clock
 }
@@ -64,3 +67,19 @@ func (e Env) Lookup(name string) (value string, ok bool) {
 
 // home is the state directory and the path of the user's configuration.
 func (e Env) home() (home.Dir, string, error) { return home.Find(e.Getenv) }
+
+// openFleet opens the fleet of this call's environment. It starts nothing.
+func openFleet(env Env) (boot.Fleet, error) {
+	return boot.Open(boot.Caller{
+		Environ: env.Environ, Exe: env.Exe, Now: env.Now, Stderr: env.Stderr, KeeperClock: env.KeeperClock,
+	})
+}
+
+// ensureUp starts the fleet for a verb that appended a request, unless it was told to be down.
+func ensureUp(ctx context.Context, env Env, f boot.Fleet) error {
+	down, err := f.Ensure(ctx)
+	if down {
+		_, err = fmt.Fprintln(env.Stderr, "The fleet is down: this is kept until `muster up`.")
+	}
+	return err
+}

@@ -122,7 +122,7 @@ func wakeKeeper(env Env) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	_ = f.server().WakeHub(ctx) // a hint: the next verb starts one otherwise
+	_ = f.Server().WakeHub(ctx) // a hint: the next verb starts one otherwise
 }
 
 // runLaunch is `muster launch SPEC`: this process becomes the agent, or runs a job.

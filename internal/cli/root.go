@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 
+	"muster/internal/boot"
+
 	"github.com/spf13/cobra"
 
 	"muster/internal/control"
@@ -95,7 +97,7 @@ func openControl(ctx context.Context, env Env) (*control.Control, error) {
 	if err := h.Create(); err != nil {
 		return nil, err
 	}
-	return control.Open(ctx, h, control.Options{Now: env.Now, Version: Version()})
+	return control.Open(ctx, h, control.Options{Now: env.Now, Version: boot.Version()})
 }
 
 // withControl opens the store for the length of one call.
@@ -114,7 +116,7 @@ func request(ctx context.Context, env Env, cmd control.Command) (control.Outcome
 	if err != nil {
 		return out, err
 	}
-	if err := f.canBeUp(ctx); err != nil {
+	if err := f.CanBeUp(ctx); err != nil {
 		return out, err
 	}
 	err = withControl(ctx, env, func(c *control.Control) (err error) {
@@ -124,5 +126,5 @@ func request(ctx context.Context, env Env, cmd control.Command) (control.Outcome
 	if err != nil {
 		return out, err
 	}
-	return out, f.ensureUp(ctx)
+	return out, ensureUp(ctx, env, f)
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"muster/internal/boot"
+
 	"golang.org/x/term"
 
 	"muster/internal/event"
@@ -96,8 +98,8 @@ func (e Env) forPeople() *safeWriter { return &safeWriter{w: e.Stdout, colours: 
 
 // taskPane finds the newest pane of a task in the fleet's terminal; false if there is none, also because there is no
 // server.
-func (f fleetEnv) taskPane(ctx context.Context, id event.TaskID, role string, fn func(*tmux.Client, tmux.Pane) error) (found bool, err error) {
-	client, err := f.server().Connect(ctx)
+func taskPane(ctx context.Context, f boot.Fleet, id event.TaskID, role string, fn func(*tmux.Client, tmux.Pane) error) (found bool, err error) {
+	client, err := f.Server().Connect(ctx)
 	if errors.Is(err, tmux.ErrNoServer) || errors.Is(err, tmux.ErrNoHub) {
 		return false, nil
 	}

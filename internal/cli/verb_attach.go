@@ -64,12 +64,12 @@ func attach(ctx context.Context, env Env, o attachOptions, ref string) error {
 		role = fleet.RoleCheck
 	}
 	var argv []string
-	found, err := f.taskPane(ctx, t.ID, role, func(_ *tmux.Client, p tmux.Pane) error {
+	found, err := taskPane(ctx, f, t.ID, role, func(_ *tmux.Client, p tmux.Pane) error {
 		target := p.SessionName
 		if o.check {
 			target += ":" + string(p.Window)
 		}
-		argv = f.server().AttachArgv(target, o.readOnly)
+		argv = f.Server().AttachArgv(target, o.readOnly)
 		return nil
 	})
 	switch {

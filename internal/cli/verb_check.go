@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"muster/internal/boot"
+
 	"github.com/spf13/cobra"
 
 	"muster/internal/control"
@@ -114,7 +116,7 @@ func (s shell) checkEnv(ctx context.Context, env Env) []string {
 		if err != nil {
 			return err
 		}
-		out, err = agents{home: s.home}.environ(t, s.gen)
+		out, err = boot.Environ(s.home, t, s.gen)
 		return err
 	})
 	if err != nil {

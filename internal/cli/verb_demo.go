@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"muster/internal/boot"
+
 	"github.com/spf13/cobra"
 
 	"muster/internal/control"
@@ -106,7 +108,7 @@ func demo(ctx context.Context, env Env, keep bool) (err error) {
 	if err != nil {
 		return fault.Wrap(fault.Failed, err, "make a temporary directory").WithHint("Set TMPDIR to a directory with room.")
 	}
-	env.Environ = overlay(env.Environ, []string{"MUSTER_HOME=" + filepath.Join(dir, "state")})
+	env.Environ = boot.Overlay(env.Environ, []string{"MUSTER_HOME=" + filepath.Join(dir, "state")})
 	env.Dir = filepath.Join(dir, "repo")
 	d := demonstration{env: env, dir: dir, begun: env.Now(), keep: keep}
 	defer func() {
@@ -167,7 +169,7 @@ func (d *demonstration) run(ctx context.Context) error {
 		return err
 	}
 	// Who leaves while the tmux server is starting leaves when it has started: half a start could not be found again.
-	start, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*startLimit)
+	start, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*boot.StartLimit)
 	defer cancel()
 	session := ""
 	for i, o := range orders { // one by one, as a person would
@@ -186,7 +188,7 @@ func (d *demonstration) run(ctx context.Context) error {
 		}
 	}
 	d.say("Look on from another terminal, while it works (and leave with the keys that its status line names):\n  %s\n",
-		printable(f.server().AttachArgv(session, true)))
+		printable(f.Server().AttachArgv(session, true)))
 	return withControl(ctx, d.env, func(c *control.Control) error {
 		if err := d.follow(ctx, c); err != nil {
 			return err
@@ -292,7 +294,7 @@ func (d *demonstration) narrateRound(who string, p event.RoundFinished) {
 }
 
 // sum shows what a person finds in the morning.
-func (d *demonstration) sum(ctx context.Context, c *control.Control, f fleetEnv) error {
+func (d *demonstration) sum(ctx context.Context, c *control.Control, f boot.Fleet) error {
 	tasks, err := control.Get(ctx, c, control.Tasks{All: true})
 	if err != nil {
 		return err
@@ -318,7 +320,7 @@ func (d *demonstration) sum(ctx context.Context, c *control.Control, f fleetEnv)
 	d.say("\n%s in %s. The supervisor was killed once, and no agent noticed.", counted(tasks), words.Duration(d.env.Now().Sub(d.begun)))
 	d.say("Parked tasks wait for a person: `muster answer t3 Apache-2.0` would bring\nthat conversation back.")
 	if d.keep {
-		d.say("Any agent is one attach away, and a finished one shows its last screen:\n  %s", printable(f.server().AttachArgv(tasks[0].Session, true)))
+		d.say("Any agent is one attach away, and a finished one shows its last screen:\n  %s", printable(f.Server().AttachArgv(tasks[0].Session, true)))
 	}
 	return nil
 }
@@ -343,7 +345,7 @@ func (d *demonstration) cleanUp(ctx context.Context) error {
 	defer cancel()
 	f, err := openFleet(d.env)
 	if err == nil {
-		err = f.down(ctx, event.DownKill, 0)
+		err = down(ctx, f, event.DownKill, 0)
 	}
 	return errors.Join(err, os.RemoveAll(d.dir))
 }

@@ -55,7 +55,7 @@ func diff(ctx context.Context, env Env, o diffOptions, ref string) error {
 	if err != nil {
 		return err
 	}
-	repo, err := git.Open(ctx, t.Spec.Repo, git.Env(f.saved), git.Under(f.home.WorktreesDir()))
+	repo, err := git.Open(ctx, t.Spec.Repo, git.Env(f.Saved), git.Under(f.Home.WorktreesDir()))
 	if err != nil {
 		return err
 	}

@@ -6,20 +6,24 @@ import (
 	"path/filepath"
 	"strings"
 
+	"muster/internal/environ"
+	"muster/internal/words"
+
+	"muster/internal/boot"
+	"muster/internal/daemon"
+
 	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 
 	"muster/internal/agent"
 	"muster/internal/agent/all"
 	"muster/internal/config"
-	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/git"
 	"muster/internal/host"
 	"muster/internal/store"
 	"muster/internal/tmux"
-	"muster/internal/words"
 )
 
 const doctorHelp = `Look at everything that a night depends on, and say what to do about what is wrong: programs, state
@@ -93,26 +97,26 @@ func diagnose(ctx context.Context, env Env) []finding {
 	path, err := git.Program(clean)
 	add("git", path, err)
 	f, err := openFleet(env)
-	add("state", string(f.home), err)
+	add("state", string(f.Home), err)
 	if err != nil {
 		return out
 	}
-	db, err := store.Open(ctx, f.home.DB(), store.Options{})
+	db, err := store.Open(ctx, f.Home.DB(), store.Options{})
 	if err == nil {
 		err = db.Close()
 	}
-	add("log", f.home.DB(), err)
-	out = append(out, f.diagnoseMachine()...)
+	add("log", f.Home.DB(), err)
+	out = append(out, diagnoseMachine(f)...)
 	repo, err := git.Open(ctx, env.Dir, git.Env(env.Environ))
 	if err != nil {
 		out = append(out, finding{Check: "repository", Level: "warning", Text: err.Error(), Hint: fault.HintOf(err)})
 		return out
 	}
 	add("repository", repo.Root, nil)
-	return append(out, f.diagnoseAgent(ctx, repo)...)
+	return append(out, diagnoseAgent(ctx, env, f, repo)...)
 }
 
-func (f fleetEnv) diagnoseMachine() []finding {
+func diagnoseMachine(f boot.Fleet) []finding {
 	var out []finding
 	_, warning := host.ReadLogind().Advice()
 	if warning != "" {
@@ -120,23 +124,16 @@ func (f fleetEnv) diagnoseMachine() []finding {
 	} else {
 		out = append(out, finding{Check: "logout", Level: "ok", Text: "agents outlive your session"})
 	}
-	if m, err := newMachine(f.home, f.config.Fleet, nil); err == nil {
-		if gate := m.Gate(); gate != "" {
-			out = append(out, finding{Check: "room", Level: "error", Text: gate, Hint: "Free some, or lower the limit under [fleet] in config.toml."})
-		} else {
-			out = append(out, finding{Check: "room", Level: "ok", Text: fmt.Sprintf("%s at once, and %s", words.Count(f.slots(), "agent"), words.Count(f.maxChecks(), "check"))})
-		}
-		m.deaths.Close()
+	if gate := daemon.Room(f); gate != "" {
+		out = append(out, finding{Check: "room", Level: "error", Text: gate, Hint: "Free some, or lower the limit under [fleet] in config.toml."})
+	} else {
+		out = append(out, finding{Check: "room", Level: "ok", Text: fmt.Sprintf("%s at once, and %s", words.Count(f.Slots(), "agent"), words.Count(f.MaxChecks(), "check"))})
 	}
 	return out
 }
 
-func (f fleetEnv) diagnoseAgent(ctx context.Context, repo *git.Repo) []finding {
-	_, user, err := f.env.home()
-	if err != nil {
-		return nil
-	}
-	cfg, err := config.Load(user, filepath.Join(repo.Root, config.ProjectFile))
+func diagnoseAgent(ctx context.Context, env Env, f boot.Fleet, repo *git.Repo) []finding {
+	cfg, err := config.Load(f.UserConfig, filepath.Join(repo.Root, config.ProjectFile))
 	if err != nil {
 		return []finding{{Check: "config", Level: "error", Text: err.Error(), Hint: fault.HintOf(err)}}
 	}
@@ -144,7 +141,7 @@ func (f fleetEnv) diagnoseAgent(ctx context.Context, repo *git.Repo) []finding {
 	if len(cfg.Checks) == 0 {
 		out[0].Level, out[0].Hint = "warning", "Without checks all work passes: `muster init` finds build and test commands."
 	}
-	d := dispatcher{env: f.env, fleet: f}
+	d := dispatcher{env: env, fleet: f}
 	spec, err := d.spec(cfg, order{prompt: "doctor"})
 	if err == nil {
 		spec.Repo = repo.Root
@@ -166,5 +163,5 @@ func (d dispatcher) checkAgent(ctx context.Context, spec event.Spec, prompt stri
 	if err != nil {
 		return err
 	}
-	return ad.Check(ctx, agent.Preflight{Spec: spec, Env: env, Home: d.fleet.home, Prompt: prompt})
+	return ad.Check(ctx, agent.Preflight{Spec: spec, Env: env, Home: d.fleet.Home, Prompt: prompt})
 }

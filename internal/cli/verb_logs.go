@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"muster/internal/boot"
+
 	"github.com/spf13/cobra"
 
 	"muster/internal/control"
@@ -78,7 +80,7 @@ func logs(ctx context.Context, env Env, o logsOptions, ref string) error {
 	if err != nil {
 		return err
 	}
-	s, err := f.logSource(ctx, o, ref)
+	s, err := logSource(ctx, env, f, o, ref)
 	if err != nil {
 		return err
 	}
@@ -92,12 +94,12 @@ func logs(ctx context.Context, env Env, o logsOptions, ref string) error {
 	return follow(ctx, env, s, o.follow)
 }
 
-func (f fleetEnv) logSource(ctx context.Context, o logsOptions, ref string) (source, error) {
+func logSource(ctx context.Context, env Env, f boot.Fleet, o logsOptions, ref string) (source, error) {
 	if o.supervisor {
-		return fileSource("", "supervisor", f.home.Log()), nil
+		return fileSource("", "supervisor", f.Home.Log()), nil
 	}
 	var d control.TaskDetail
-	err := withControl(ctx, f.env, func(c *control.Control) (err error) {
+	err := withControl(ctx, env, func(c *control.Control) (err error) {
 		d, err = control.Get(ctx, c, control.Detail{Ref: ref})
 		return err
 	})
@@ -107,12 +109,12 @@ func (f fleetEnv) logSource(ctx context.Context, o logsOptions, ref string) (sou
 	t := d.Task
 	switch {
 	case o.check != "":
-		return f.checkSource(d, o)
+		return checkSource(f, d, o)
 	case o.gen != 0:
-		return f.recordSource(t, o.gen)
+		return recordSource(f, t, o.gen)
 	}
 	s := source{Task: t.ID, Source: "terminal", read: func(ctx context.Context) (text string, err error) {
-		found, err := f.taskPane(ctx, t.ID, fleet.RoleAgent, func(c *tmux.Client, p tmux.Pane) (err error) {
+		found, err := taskPane(ctx, f, t.ID, fleet.RoleAgent, func(c *tmux.Client, p tmux.Pane) (err error) {
 			text, err = c.Capture(ctx, p.ID, scrollback)
 			return err
 		})
@@ -127,8 +129,8 @@ func (f fleetEnv) logSource(ctx context.Context, o logsOptions, ref string) (sou
 	if t.Gen == 0 {
 		return s, noSession(t, fleet.RoleAgent)
 	}
-	_, _ = fmt.Fprintf(f.env.Stderr, "The session of %s is gone; this is what its agent reported.\n", t.ID)
-	return f.recordSource(t, t.Gen)
+	_, _ = fmt.Fprintf(env.Stderr, "The session of %s is gone; this is what its agent reported.\n", t.ID)
+	return recordSource(f, t, t.Gen)
 }
 
 // errNoPane is that there is no terminal to read (any more).
@@ -145,11 +147,11 @@ func fileSource(id event.TaskID, kind, path string) source {
 }
 
 // checkSource is what a check said: in the round that runs, or in one that was judged.
-func (f fleetEnv) checkSource(d control.TaskDetail, o logsOptions) (source, error) {
+func checkSource(f boot.Fleet, d control.TaskDetail, o logsOptions) (source, error) {
 	t := d.Task
 	a, _ := t.Action(event.ActCheck)
 	if check, running := a.Args.(event.CheckArgs); running && (o.round == 0 || o.round == check.Round) {
-		path := filepath.Join(f.home.JobDir(t.ID, fmt.Sprintf("round-%d-%s", check.Round, a.ID)), filepath.Base(o.check)+".log")
+		path := filepath.Join(f.Home.JobDir(t.ID, fmt.Sprintf("round-%d-%s", check.Round, a.ID)), filepath.Base(o.check)+".log")
 		if _, err := os.Stat(path); err == nil {
 			return fileSource(t.ID, "check", path), nil
 		}
@@ -165,14 +167,14 @@ func (f fleetEnv) checkSource(d control.TaskDetail, o logsOptions) (source, erro
 }
 
 // recordSource is what a generation reported, a line a record.
-func (f fleetEnv) recordSource(t life.Task, gen int) (source, error) {
+func recordSource(f boot.Fleet, t life.Task, gen int) (source, error) {
 	if gen < 1 || gen > t.Gen {
 		return source{}, fault.New(fault.NotFound, "%s has no generation %d", t.ID, gen).WithHint("It has %d.", t.Gen)
 	}
 	return source{Task: t.ID, Source: "records", read: func(context.Context) (string, error) {
-		data, err := os.ReadFile(f.home.StatusFile(t.ID, gen))
+		data, err := os.ReadFile(f.Home.StatusFile(t.ID, gen))
 		if errors.Is(err, fs.ErrNotExist) {
-			data, err = os.ReadFile(filepath.Join(f.home.GenDir(t.ID, gen), "status.jsonl"))
+			data, err = os.ReadFile(filepath.Join(f.Home.GenDir(t.ID, gen), "status.jsonl"))
 		}
 		if errors.Is(err, fs.ErrNotExist) {
 			return "", fault.Wrap(fault.NotFound, err, "the records of generation %d are gone", gen).

@@ -153,7 +153,7 @@ func nothingLost(ctx context.Context, env Env, t life.Task) error {
 	if err != nil {
 		return err
 	}
-	repo, err := git.Open(ctx, t.Spec.Repo, git.Env(f.saved), git.Under(f.home.WorktreesDir()))
+	repo, err := git.Open(ctx, t.Spec.Repo, git.Env(f.Saved), git.Under(f.Home.WorktreesDir()))
 	if err != nil {
 		return err
 	}

@@ -3,15 +3,11 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os"
 	"runtime"
 
 	"github.com/spf13/cobra"
 
-	"muster/internal/environ"
 	"muster/internal/fault"
-	"muster/internal/host"
-	"muster/internal/lock"
 	"muster/internal/run"
 	"muster/internal/service"
 )
@@ -54,10 +50,10 @@ func newServiceCommand(env Env) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := f.giveWay("service", "run"); err != nil {
+				if err := f.GiveWay("service", "run"); err != nil {
 					return err
 				}
-				return f.serve(cmd.Context())
+				return f.ServeService(cmd.Context())
 			},
 		},
 	)
@@ -126,32 +122,4 @@ func statusService(ctx context.Context, s service.Service) (string, error) {
 		return fmt.Sprintf("The service %s is installed and %s, but its file is of another version. `muster service install` renews it.", st.Name, st.Active), nil
 	}
 	return fmt.Sprintf("The service %s is installed and %s.", st.Name, st.Active), nil
-}
-
-// serve is the service's process: it brings the fleet up as it was last up, and sleeps until the keeper is gone.
-// The kernel wakes it, so that waiting costs nothing. What it cannot mend it leaves to the service manager, which
-// starts it again after a pause.
-func (f fleetEnv) serve(ctx context.Context) error {
-	if saved, err := environ.Load(f.home.Env()); err == nil {
-		f.env.Environ = saved // a service has a poor environment; agents get the one of the last `muster up`
-	}
-	for {
-		if _, err := os.Stat(f.home.Down()); err == nil {
-			return nil // it was told to be down, and a reboot does not change that
-		}
-		if _, err := f.up(ctx); err != nil {
-			return err
-		}
-		pid, ok := lock.Holder(f.home.KeeperLock())
-		if !ok {
-			return fault.New(fault.Failed, "the fleet came up, and its keeper is gone again").WithHint("Look at %s.", f.home.Log())
-		}
-		keeper, err := host.Identify(pid)
-		if err != nil {
-			continue // it has just gone
-		}
-		if err := host.Await(ctx, keeper); err != nil {
-			return nil //nolint:nilerr // the service is stopped; the fleet goes on
-		}
-	}
 }

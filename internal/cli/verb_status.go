@@ -10,9 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"muster/internal/boot"
 	"muster/internal/control"
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/home"
 	"muster/internal/host"
 	"muster/internal/store"
 	"muster/internal/words"
@@ -110,10 +112,10 @@ func readHealth(ctx context.Context, env Env) (health, error) {
 	}
 	s := of.Fleet.Supervisor
 	h := health{
-		Home: string(f.home), Down: env.down(), Gate: of.Fleet.Gate, Tasks: of.Counts, Slots: f.slots(),
+		Home: string(f.Home), Down: env.down(), Gate: of.Fleet.Gate, Tasks: of.Counts, Slots: f.Slots(),
 		Supervisor: supervisorHealth{Running: of.Running, PID: s.PID, Version: s.Version, Since: s.At, Stopped: s.Stopped},
 		RolledBack: of.Fleet.RolledBack,
-		Tmux:       tmuxHealth{Socket: f.server().Socket()},
+		Tmux:       tmuxHealth{Socket: f.Server().Socket()},
 	}
 	if !of.Running {
 		h.Supervisor.PID, h.Supervisor.Since = 0, time.Time{}
@@ -131,15 +133,15 @@ func readHealth(ctx context.Context, env Env) (health, error) {
 	}
 	h.Healthy = of.Running || h.Live == 0
 	if of.Running {
-		readPulse(f.home, s.PID, s.At, env.Now()).tell(&h)
+		h.beat(boot.ReadHeartbeat(f.Home, s.PID, s.At, env.Now()))
 	}
-	if id, err := f.server().Identity(ctx); err == nil {
+	if id, err := f.Server().Identity(ctx); err == nil {
 		h.Tmux.Running, h.Tmux.PID, h.Tmux.Version, h.Tmux.Since = true, id.PID, id.Version, id.Started
 	}
 	if mem, err := host.Mem(); err == nil {
 		h.MemoryFree = mem.Available
 	}
-	if d, err := host.DiskAt(string(f.home)); err == nil {
+	if d, err := host.DiskAt(string(f.Home)); err == nil {
 		h.DiskFree = d.Free
 	}
 	return h, nil
@@ -205,3 +207,45 @@ func supervisorText(h health, now time.Time) string {
 }
 
 func gib(n uint64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }
+
+// stuckAfter is how long a supervisor may make no progress: it looks at the whole fleet once a minute.
+const stuckAfter = 3 * time.Minute
+
+// beat adds to the health what the heartbeat means for it.
+func (h *health) beat(p boot.Heartbeat) {
+	h.Judged = p.Judged
+	h.Supervisor.Watched, h.Supervisor.Progress, h.Supervisor.Idle = p.Watched, p.At, int(p.Age.Seconds())
+	h.Supervisor.Stuck = p.Age > stuckAfter
+	if h.Live > 0 && (h.Supervisor.Stuck || p.Judged < p.Watched) {
+		h.Healthy = false
+	}
+}
+
+// watchText says how much of the fleet was looked at.
+func watchText(h health) string {
+	s := h.Supervisor
+	if s.Progress.IsZero() {
+		return "the supervisor has not looked at the fleet yet"
+	}
+	text := fmt.Sprintf("%d watched, %d judged %s ago", s.Watched, h.Judged, time.Duration(s.Idle)*time.Second)
+	switch {
+	case s.Stuck:
+		text += ": NO PROGRESS since then"
+	case h.Judged < s.Watched:
+		text += ": NOT ALL"
+	}
+	return text
+}
+
+// next is the command that a person takes a fleet on with that is not well.
+func (h health) next() string {
+	switch {
+	case h.Healthy:
+		return ""
+	case h.Supervisor.Stuck:
+		return fmt.Sprintf("kill -9 %d   (its keeper starts another one, and no agent notices; log: %s)", h.Supervisor.PID, home.Dir(h.Home).Log())
+	case h.Supervisor.Running:
+		return "look at " + home.Dir(h.Home).Log()
+	}
+	return "muster up"
+}

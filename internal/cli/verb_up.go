@@ -2,16 +2,12 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
-	"github.com/gofrs/flock"
 	"github.com/spf13/cobra"
 
-	"muster/internal/environ"
-	"muster/internal/fault"
-	"muster/internal/store"
-	"muster/internal/tmux"
+	"muster/internal/boot"
+	"muster/internal/daemon"
 )
 
 const upHelp = `Start the supervisor, in a pane of the fleet's own tmux server. It goes on when this terminal
@@ -31,9 +27,9 @@ func newUpCommand(env Env) *cobra.Command {
 				return err
 			}
 			if foreground {
-				return f.foreground(cmd.Context())
+				return superviseHere(cmd.Context(), env, f)
 			}
-			s, err := f.up(cmd.Context())
+			s, err := f.Up(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -56,34 +52,12 @@ func newUpCommand(env Env) *cobra.Command {
 	return c
 }
 
-// foreground runs the supervisor in this process; agents live in the tmux server as ever and outlast it.
-func (f fleetEnv) foreground(ctx context.Context) error {
-	if err := environ.Save(f.home.Env(), f.env.Environ); err != nil {
-		return err
-	}
-	f.saved = f.env.Environ
-	env, _ := environ.ForLaunch(f.saved, nil)
-	if _, err := tmux.Preflight(ctx, env); err != nil {
-		return err
-	}
-	db, err := store.Open(ctx, f.home.DB(), store.Options{})
+// superviseHere runs the supervisor in this process; agents live in the tmux server as ever and outlast it.
+func superviseHere(ctx context.Context, env Env, f boot.Fleet) error {
+	exe, release, err := f.Foreground(ctx)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(f.beUp(ctx, db), db.Close()); err != nil {
-		return err
-	}
-	exe, err := f.program()
-	if err != nil {
-		return err
-	}
-	front := flock.New(f.home.FrontLock())
-	if ok, err := front.TryLock(); err != nil || !ok {
-		return fault.Wrap(fault.Conflict, err, "another supervisor looks after %s", f.home).WithHint("`muster status` shows it.")
-	}
-	defer func() { _ = front.Unlock() }()
-	if _, err := f.server().Start(ctx, f.hub("keep", "--stand-in")); err != nil {
-		return err
-	}
-	return f.supervise(ctx, exe)
+	defer release()
+	return daemon.Serve(ctx, daemon.Options{Fleet: f, Exe: exe, Wrap: env.Wrap})
 }

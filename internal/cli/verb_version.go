@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"runtime"
 
+	"muster/internal/boot"
+
 	"github.com/spf13/cobra"
 )
 
@@ -19,10 +21,10 @@ func newVersionCommand(env Env) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			if asJSON {
 				return printJSON(env.Stdout, map[string]string{
-					"version": Version(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
+					"version": boot.Version(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
 				})
 			}
-			_, err := fmt.Fprintf(env.Stdout, "muster %s (%s, %s/%s)\n", Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintf(env.Stdout, "muster %s (%s, %s/%s)\n", boot.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return err
 		},
 	}, groupSetup)

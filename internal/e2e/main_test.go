@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"muster/internal/cli"
+	"muster/internal/fleet"
 )
 
 // The test binary plays muster wherever it is called by that name, as the copies in <state>/bin are.
@@ -97,9 +98,10 @@ func play(args []string) int {
 		if status, broken := playBroken(env.Exe, args); broken {
 			return status
 		}
-		env.Point, env.Now = dying(home), skewed(home)
-		if env.Point != nil {
-			watchFiles(env.Point)
+		env.Now = skewed(home)
+		if point := dying(home); point != nil {
+			env.Wrap = func(c fleet.Config) fleet.Config { return wrapped(c, point) }
+			watchFiles(point)
 		}
 	case "up":
 		env.Now = skewed(home)

@@ -112,7 +112,7 @@ type mortal struct {
 	log    *os.File
 }
 
-// dying is Env.Point of a fleet with a plan; nil, as in production, where there is none.
+// dying is the failpoint function of a fleet with a plan; nil if there is none.
 func dying(home string) func(string) {
 	text, err := os.ReadFile(planFile(home))
 	if err != nil {

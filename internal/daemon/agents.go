@@ -1,17 +1,15 @@
-package cli
+package daemon
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"muster/internal/agent"
 	"muster/internal/agent/all"
-	"muster/internal/environ"
+	"muster/internal/boot"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/fleet"
@@ -35,7 +33,7 @@ func (a agents) launch(t life.Task, gen int) (agent.Adapter, agent.Launch, error
 	if err != nil {
 		return nil, agent.Launch{}, err
 	}
-	env, err := a.environ(t, gen)
+	env, err := boot.Environ(a.home, t, gen)
 	if err != nil {
 		return nil, agent.Launch{}, err
 	}
@@ -43,55 +41,6 @@ func (a agents) launch(t life.Task, gen int) (agent.Adapter, agent.Launch, error
 		Home: a.home, Task: t.ID, Gen: gen, Spec: t.Spec, Worktree: t.Worktree, Env: env, Exe: a.exe,
 		Conversation: t.Conversation, Preamble: agent.Preamble(t.Spec),
 	}, nil
-}
-
-// environ is the environment of an agent and its checks: the allow-list of what the fleet was started with, what
-// the task names, and muster's own variables (design section 11). The fleet's own program comes first on PATH.
-func (a agents) environ(t life.Task, gen int) ([]string, error) {
-	saved, err := environ.Load(a.home.Env())
-	if err != nil {
-		return nil, err
-	}
-	env, missing := environ.ForLaunch(saved, t.Spec.EnvFrom)
-	if len(missing) > 0 {
-		return nil, fault.New(fault.Conflict, "the fleet's environment has no %s", strings.Join(missing, ", ")).
-			WithHint("Set it and run `muster up`, which takes the environment anew.")
-	}
-	vars := map[string]string{}
-	for k, v := range t.Spec.Env {
-		vars[k] = v
-	}
-	gendir := a.home.GenDir(t.ID, gen)
-	vars["MUSTER_HOME"] = string(a.home)
-	vars["MUSTER_TASK"] = string(t.ID)
-	vars["MUSTER_GEN"] = fmt.Sprint(gen)
-	vars["MUSTER_STATUS_FILE"] = a.home.StatusFile(t.ID, gen)
-	vars["MUSTER_PROMPT_FILE"] = filepath.Join(gendir, "prompt.md")
-	vars["MUSTER_WORKTREE"] = t.Worktree
-	vars["MUSTER_WAIT"] = fmt.Sprint(int(t.Spec.WaitLimit.Seconds()))
-	path := a.home.PathDir()
-	for _, kv := range env {
-		if v, ok := strings.CutPrefix(kv, "PATH="); ok {
-			path += string(os.PathListSeparator) + v
-		}
-	}
-	vars["PATH"] = path
-	return with(env, vars), nil
-}
-
-// with lays variables over an environment.
-func with(env []string, vars map[string]string) []string {
-	var out []string
-	for _, kv := range env {
-		name, _, _ := strings.Cut(kv, "=")
-		if _, ours := vars[name]; !ours {
-			out = append(out, kv)
-		}
-	}
-	for k, v := range vars {
-		out = append(out, k+"="+v)
-	}
-	return out
 }
 
 // Ready implements fleet.Agents.
@@ -128,7 +77,7 @@ func (a agents) Ready(_ context.Context, o fleet.Order) (string, error) {
 	}
 	spec := filepath.Join(box.Dir, "spec.json")
 	return spec, launch.Write(spec, launch.Spec{
-		Task: o.Task.ID, Gen: o.Gen, Argv: plan.Argv, Dir: o.Task.Worktree, Env: overlay(l.Env, plan.Env),
+		Task: o.Task.ID, Gen: o.Gen, Argv: plan.Argv, Dir: o.Task.Worktree, Env: boot.Overlay(l.Env, plan.Env),
 		Cgroup: a.home.Cgroup(o.Task.ID), CgroupNote: a.home.CgroupNote(o.Task.ID),
 		Lock: a.home.AliveLock(o.Task.ID), StatusFile: a.home.StatusFile(o.Task.ID, o.Gen), Remove: true, Terminal: true,
 	})
@@ -170,16 +119,6 @@ func (a agents) writeFiles(dir string, l agent.Launch, files []agent.File) error
 	}
 	// Every kind finds its prompt in a file, too.
 	return os.WriteFile(filepath.Join(dir, "prompt.md"), []byte(l.Prompt), 0o600)
-}
-
-// overlay lays NAME=VALUE pairs over an environment.
-func overlay(env, more []string) []string {
-	vars := map[string]string{}
-	for _, kv := range more {
-		name, value, _ := strings.Cut(kv, "=")
-		vars[name] = value
-	}
-	return with(env, vars)
 }
 
 // slots are the lock files that all running checks share.

@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"muster/internal/fleet"
 	"muster/internal/life"
 	"muster/internal/status"
+	"muster/internal/store"
 )
 
 // records plugs status files into fleet.Records.
@@ -21,12 +22,25 @@ type records struct {
 	log     *slog.Logger
 }
 
-// serve hands batches on until ctx ends.
-func (r *records) serve(ctx context.Context) {
+func newRecords(w *status.Watcher, a agents, db *store.Store, log *slog.Logger) *records {
+	return &records{
+		watcher: w, agents: a, out: make(chan fleet.Batch), flush: make(chan chan struct{}), log: log,
+		offset: func(key string) int64 {
+			o, err := db.Offset(context.Background(), key)
+			if err != nil {
+				log.Error("read offset", "file", key, "err", err)
+			}
+			return o
+		},
+	}
+}
+
+// Serve hands batches on until ctx ends.
+func (r *records) Serve(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case b := <-r.watcher.Batches():
 			r.handOn(ctx, b)
 		case done := <-r.flush:

@@ -1,4 +1,4 @@
-package cli
+package boot
 
 import (
 	"os"
@@ -75,17 +75,17 @@ func TestSweepLeavesWhatIsUsed(t *testing.T) {
 		}
 		return names
 	}
-	f := fleetEnv{env: Env{Now: time.Now}, home: h}
+	f := Fleet{Caller: Caller{Now: time.Now}, Home: h}
 	if err := os.WriteFile(h.Upgrade(), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if f.sweep(t.Context()); len(left()) != 6 {
+	if f.Sweep(t.Context()); len(left()) != 6 {
 		t.Errorf("swept in the middle of an upgrade: %v", left())
 	}
 	if err := os.Remove(h.Upgrade()); err != nil {
 		t.Fatal(err)
 	}
-	f.sweep(t.Context())
+	f.Sweep(t.Context())
 	if want := []string{"muster-hooked", "muster-now", "muster-young", "other", "path"}; !slices.Equal(left(), want) {
 		t.Errorf("left are %v, want %v", left(), want)
 	}
@@ -99,11 +99,11 @@ func TestWhatAnUpgradeSupersededGivesWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := fleetEnv{env: Env{Exe: mine}, home: h}
+	f := Fleet{Caller: Caller{Exe: mine}, Home: h}
 	second, third := filepath.Join(h.BinDir(), "second"), filepath.Join(h.BinDir(), "third")
 	program := func(want, after string) {
 		t.Helper()
-		got, err := f.program()
+		got, err := f.Program()
 		if err != nil || got != want {
 			t.Errorf("%s: the fleet's program is %s (%v), want %s", after, got, err, want)
 		}

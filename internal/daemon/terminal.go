@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"context"
@@ -31,9 +31,9 @@ func connectTerminal(ctx context.Context, server *tmux.Server, log *slog.Logger)
 	return &terminal{server: server, log: log, lost: make(chan struct{}), client: c}, nil
 }
 
-// serve treats people who attach well, and connects again when the connection ends; it returns when ctx is
+// Serve treats people who attach well, and connects again when the connection ends; it returns when ctx is
 // done or the server is gone.
-func (t *terminal) serve(ctx context.Context) {
+func (t *terminal) Serve(ctx context.Context) error {
 	for {
 		c := t.current()
 		if err := c.GuardHub(ctx); err != nil {
@@ -44,7 +44,7 @@ func (t *terminal) serve(ctx context.Context) {
 		}
 		if !t.listen(ctx, c) {
 			c.Close()
-			return
+			return nil
 		}
 		c.Close()
 		next, err := t.server.Connect(ctx)
@@ -53,7 +53,7 @@ func (t *terminal) serve(ctx context.Context) {
 				t.log.Error("tmux is gone", "err", err)
 				close(t.lost)
 			}
-			return
+			return nil
 		}
 		t.mu.Lock()
 		t.client = next

@@ -1,4 +1,4 @@
-package cli
+package e2e
 
 import (
 	"context"
@@ -11,13 +11,13 @@ import (
 	"muster/internal/life"
 )
 
-// points is Env.Point: it is told of each place where the world and the record can differ, before and after every
-// transaction that intends or concludes something, and every call of an edge that looks at the world or changes it. A
-// name says what and of whom, such as before/tmux.open/t1.2/agent: one that comes again is the same thing done again.
-type points func(name string)
+// failpoints is called at each place where the world and the log can differ: before and after every transaction that
+// intends or concludes something, and every call of an edge that looks at the world or changes it. A name says what is
+// done to what, such as before/tmux.open/t1.2/agent; the same name again means that the same thing is done again.
+type failpoints func(name string)
 
-// around tells of the place before something, and gives what tells of the one behind it.
-func (at points) around(what string, of ...any) (after func()) {
+// around reports the failpoint before something, and returns the function that reports the one after it.
+func (at failpoints) around(what string, of ...any) (after func()) {
 	name := what
 	for _, o := range of {
 		name += "/" + fmt.Sprint(o)
@@ -26,8 +26,8 @@ func (at points) around(what string, of ...any) (after func()) {
 	return func() { at("after/" + name) }
 }
 
-// pointed wraps the edges of a supervisor, so that it can be killed at each point.
-func pointed(c fleet.Config, at points) fleet.Config {
+// wrapped returns a supervisor's configuration whose edges report each failpoint, so that it can be killed there.
+func wrapped(c fleet.Config, at failpoints) fleet.Config {
 	c.Log = pointLog{c.Log, at}
 	c.Terminal = pointTerminal{c.Terminal, at}
 	c.Works = pointWorks{c.Works, at}
@@ -39,10 +39,10 @@ func pointed(c fleet.Config, at points) fleet.Config {
 
 type pointLog struct {
 	fleet.Log
-	at points
+	at failpoints
 }
 
-// Update implements fleet.Log: what a transaction says of actions names its points.
+// Update implements fleet.Log: what a transaction says of actions names its failpoints.
 func (l pointLog) Update(ctx context.Context, durable bool, fn func(fleet.Tx) error) error {
 	var said []string
 	err := l.Log.Update(ctx, durable, func(tx fleet.Tx) error {
@@ -83,7 +83,7 @@ func (t *pointTx) Append(id event.TaskID, gen int, p event.Payload) (event.Event
 
 type pointTerminal struct {
 	fleet.Terminal
-	at points
+	at failpoints
 }
 
 func (t pointTerminal) Open(ctx context.Context, w fleet.Window) (fleet.Pane, error) {
@@ -124,7 +124,7 @@ func (t pointTerminal) Close(ctx context.Context, session string) error {
 
 type pointWorks struct {
 	fleet.Works
-	at points
+	at failpoints
 }
 
 func (w pointWorks) Prepare(ctx context.Context, t life.Task) (event.WorktreeReady, error) {
@@ -164,7 +164,7 @@ func (w pointWorks) Remove(ctx context.Context, t life.Task) error {
 
 type pointAgents struct {
 	fleet.Agents
-	at points
+	at failpoints
 }
 
 func (a pointAgents) Ready(ctx context.Context, o fleet.Order) (string, error) {
@@ -194,7 +194,7 @@ func (a pointAgents) Retire(ctx context.Context, t life.Task, gen int) error {
 
 type pointJobs struct {
 	fleet.Jobs
-	at points
+	at failpoints
 }
 
 func (j pointJobs) Ready(ctx context.Context, job fleet.Job) (string, error) {
@@ -214,7 +214,7 @@ func (j pointJobs) Note(ctx context.Context, job fleet.Job, value any) error {
 
 type pointMachine struct {
 	fleet.Machine
-	at points
+	at failpoints
 }
 
 func (m pointMachine) End(ctx context.Context, t life.Task, grace time.Duration) error {

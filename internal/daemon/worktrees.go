@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"context"
@@ -18,8 +18,8 @@ import (
 	"muster/internal/life"
 )
 
-// works plugs git into fleet.Works.
-type works struct {
+// worktrees plugs git into fleet.Works.
+type worktrees struct {
 	home home.Dir
 	env  []string
 	// branchOf gives the branch of another task, for a base such as @t3.
@@ -36,7 +36,7 @@ type openedRepo struct {
 // open finds the repository of a task. One that was found is taken again as long as it is where it was: each act
 // would ask git the same otherwise. All acts share it, also those that look for it at the same time: only so do they
 // take turns with its lock instead of polling for it.
-func (w works) open(ctx context.Context, t life.Task) (*git.Repo, error) {
+func (w worktrees) open(ctx context.Context, t life.Task) (*git.Repo, error) {
 	found, _ := w.opened.LoadOrStore(t.Spec.Repo, &openedRepo{})
 	c, ok := found.(*openedRepo)
 	if !ok {
@@ -56,7 +56,7 @@ func (w works) open(ctx context.Context, t life.Task) (*git.Repo, error) {
 }
 
 // Prepare implements fleet.Works.
-func (w works) Prepare(ctx context.Context, t life.Task) (event.WorktreeReady, error) {
+func (w worktrees) Prepare(ctx context.Context, t life.Task) (event.WorktreeReady, error) {
 	repo, err := w.open(ctx, t)
 	if err != nil {
 		return event.WorktreeReady{}, err
@@ -89,12 +89,12 @@ func (w works) Prepare(ctx context.Context, t life.Task) (event.WorktreeReady, e
 
 // owner tells a task from all others that ever had its id: where the state was lost, or comes from a backup, an id is
 // given a second time, and the branch of its first task is not this one's.
-func (w works) owner(t life.Task) string {
+func (w worktrees) owner(t life.Task) string {
 	return fmt.Sprintf("%s %s", w.home, t.QueuedAt.UTC().Format(time.RFC3339Nano))
 }
 
 // Snapshot implements fleet.Works.
-func (w works) Snapshot(ctx context.Context, t life.Task, round int) (fleet.Snapshot, error) {
+func (w worktrees) Snapshot(ctx context.Context, t life.Task, round int) (fleet.Snapshot, error) {
 	repo, err := w.open(ctx, t)
 	if err != nil {
 		return fleet.Snapshot{}, err
@@ -112,13 +112,13 @@ func (w works) Snapshot(ctx context.Context, t life.Task, round int) (fleet.Snap
 
 // rounds is where the snapshots of a task's rounds lie: two fleets may share a repository and have tasks of the
 // same number.
-func (w works) rounds(t life.Task) string {
+func (w worktrees) rounds(t life.Task) string {
 	fleet := sha256.Sum256([]byte(w.home))
 	return fmt.Sprintf("refs/muster/round/%x/%s", fleet[:4], t.ID)
 }
 
 // Tree implements fleet.Works.
-func (w works) Tree(ctx context.Context, t life.Task) (string, error) {
+func (w worktrees) Tree(ctx context.Context, t life.Task) (string, error) {
 	repo, err := w.open(ctx, t)
 	if err != nil {
 		return "", err
@@ -127,7 +127,7 @@ func (w works) Tree(ctx context.Context, t life.Task) (string, error) {
 }
 
 // Publish implements fleet.Works.
-func (w works) Publish(ctx context.Context, t life.Task, tree string) (event.WorkPublished, error) {
+func (w worktrees) Publish(ctx context.Context, t life.Task, tree string) (event.WorkPublished, error) {
 	out := event.WorkPublished{Mode: t.Spec.Publish, Branch: t.Branch, Tree: tree}
 	if t.Spec.Publish == event.PublishNone {
 		return out, nil
@@ -151,7 +151,7 @@ func commitMessage(t life.Task) string {
 }
 
 // Keep implements fleet.Works.
-func (w works) Keep(ctx context.Context, t life.Task) (string, error) {
+func (w worktrees) Keep(ctx context.Context, t life.Task) (string, error) {
 	repo, err := w.open(ctx, t)
 	if err != nil {
 		return "", err
@@ -166,7 +166,7 @@ func (w works) Keep(ctx context.Context, t life.Task) (string, error) {
 }
 
 // Restore implements fleet.Works.
-func (w works) Restore(ctx context.Context, t life.Task, ref string) error {
+func (w worktrees) Restore(ctx context.Context, t life.Task, ref string) error {
 	repo, err := w.open(ctx, t)
 	if err != nil {
 		return err
@@ -175,7 +175,7 @@ func (w works) Restore(ctx context.Context, t life.Task, ref string) error {
 }
 
 // Remove implements fleet.Works. It is called when everything has been kept.
-func (w works) Remove(ctx context.Context, t life.Task) error {
+func (w worktrees) Remove(ctx context.Context, t life.Task) error {
 	repo, err := w.open(ctx, t)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package cli
+package boot
 
 import (
 	"bytes"
@@ -17,27 +17,27 @@ import (
 	"muster/internal/store"
 )
 
-// program gives the copy of the program that the fleet shall run: of this one, unless an upgrade has put another in
+// Program gives the copy of the program that the fleet shall run: of this one, unless an upgrade has put another in
 // its place. Whoever was left with the old `muster` on the PATH does not take the fleet back with it.
-func (f fleetEnv) program() (string, error) {
+func (f Fleet) Program() (string, error) {
 	current, err := f.successor()
 	if current != "" || err != nil {
 		return current, err
 	}
-	return install(f.env.Exe, f.home)
+	return install(f.Exe, f.Home)
 }
 
 // successor is the program that an upgrade has put in the place of this one; "" for none.
-func (f fleetEnv) successor() (string, error) {
-	all := superseded(f.home)
+func (f Fleet) successor() (string, error) {
+	all := superseded(f.Home)
 	if len(all) == 0 {
 		return "", nil
 	}
-	own, err := copyPath(f.env.Exe, Version(), f.home)
+	own, err := copyPath(f.Exe, Version(), f.Home)
 	if err != nil || !slices.Contains(all, filepath.Base(own)) {
 		return "", err
 	}
-	current, err := os.Readlink(f.home.Program())
+	current, err := os.Readlink(f.Home.Program())
 	if err != nil || current == own {
 		return "", nil //nolint:nilerr // no link, no successor
 	}
@@ -47,14 +47,14 @@ func (f fleetEnv) successor() (string, error) {
 	return current, nil
 }
 
-// giveWay becomes the successor of this program, if it has one: what starts a fleet without a person's asking may find
+// GiveWay becomes the successor of this program, if it has one: what starts a fleet without a person's asking may find
 // a state that only the successor knows.
-func (f fleetEnv) giveWay(args ...string) error {
+func (f Fleet) GiveWay(args ...string) error {
 	current, err := f.successor()
 	if err != nil || current == "" {
 		return err
 	}
-	return run.Replace(current, append([]string{current}, args...), f.env.Environ)
+	return run.Replace(current, append([]string{current}, args...), f.Environ)
 }
 
 func superseded(h home.Dir) []string {
@@ -84,18 +84,18 @@ const sweepAge = time.Hour
 // mostNaming bounds the files of a generation that may name a program, in bytes; a prompt may be larger.
 const mostNaming = 1 << 20
 
-// sweep removes the copies of the program that nothing uses any more: not the fleet, and no live generation, whose
+// Sweep removes the copies of the program that nothing uses any more: not the fleet, and no live generation, whose
 // agent was started by one and calls it at every hook. What is running needs its file no more. It is housekeeping:
 // what it cannot do it leaves for the next time.
-func (f fleetEnv) sweep(ctx context.Context) {
-	current, err := os.Readlink(f.home.Program())
+func (f Fleet) Sweep(ctx context.Context) {
+	current, err := os.Readlink(f.Home.Program())
 	if err != nil {
 		return
 	}
-	if _, err := os.Stat(f.home.Upgrade()); err == nil {
+	if _, err := os.Stat(f.Home.Upgrade()); err == nil {
 		return // it names another one, and the way back leads to this one
 	}
-	db, err := store.Open(ctx, f.home.DB(), store.Options{ReadOnly: true})
+	db, err := store.Open(ctx, f.Home.DB(), store.Options{ReadOnly: true})
 	if err != nil {
 		return
 	}
@@ -106,13 +106,13 @@ func (f fleetEnv) sweep(ctx context.Context) {
 	}
 	var naming [][]byte
 	for _, t := range live {
-		naming = append(naming, smallFiles(f.home.GenDir(t.ID, t.Gen))...)
+		naming = append(naming, smallFiles(f.Home.GenDir(t.ID, t.Gen))...)
 	}
-	copies, _ := filepath.Glob(filepath.Join(f.home.BinDir(), "muster-*"))
+	copies, _ := filepath.Glob(filepath.Join(f.Home.BinDir(), "muster-*"))
 	for _, c := range copies {
 		named := slices.ContainsFunc(naming, func(b []byte) bool { return bytes.Contains(b, []byte(filepath.Base(c))) })
 		st, err := os.Stat(c)
-		if c == current || named || err != nil || f.env.Now().Sub(st.ModTime()) < sweepAge {
+		if c == current || named || err != nil || f.Now().Sub(st.ModTime()) < sweepAge {
 			continue
 		}
 		_ = os.Remove(c)

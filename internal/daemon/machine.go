@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"muster/internal/boot"
 	"muster/internal/config"
 	"muster/internal/event"
 	"muster/internal/fleet"
@@ -43,17 +44,17 @@ func newMachine(h home.Dir, limits config.Fleet, log *slog.Logger) (*machine, er
 	return &machine{home: h, limits: limits, deaths: d, out: make(chan fleet.Death), log: log}, nil
 }
 
-// serve hands deaths on until ctx ends.
-func (m *machine) serve(ctx context.Context) {
+// Serve hands deaths on until ctx ends.
+func (m *machine) Serve(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case d := <-m.deaths.C():
 			select {
 			case m.out <- fleet.Death{Token: d.Token, Exit: d.Exit, Signal: d.Signal, Known: d.Known}:
 			case <-ctx.Done():
-				return
+				return nil
 			}
 		}
 	}
@@ -203,4 +204,10 @@ func (m *machine) short() (lack, string) {
 // Signal implements fleet.Machine.
 func (m *machine) Signal(p event.ProcessRef, signal int) error {
 	return host.Process(p).Signal(syscall.Signal(signal))
+}
+
+// Room returns why no agent could be started now for want of memory or disk; "" if there is enough.
+func Room(f boot.Fleet) string {
+	m := machine{home: f.Home, limits: f.Config.Fleet}
+	return m.look()
 }

@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"os"
@@ -20,7 +20,7 @@ func TestOneRepositoryForAll(t *testing.T) {
 	if err := git.Create(t.Context(), dir, map[string]string{"a": "a\n"}, git.Env(os.Environ())); err != nil {
 		t.Fatal(err)
 	}
-	w := works{home: home.Dir(t.TempDir()), env: os.Environ(), opened: &sync.Map{}}
+	w := worktrees{home: home.Dir(t.TempDir()), env: os.Environ(), opened: &sync.Map{}}
 	task := life.Task{ID: "t1", Spec: event.Spec{Repo: dir}}
 	found := make([]*git.Repo, 8)
 	var all sync.WaitGroup

@@ -1,4 +1,4 @@
-package cli
+package daemon
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"muster/internal/boot"
 	"muster/internal/event"
 	"muster/internal/excerpt"
 	"muster/internal/fault"
@@ -84,7 +85,7 @@ func (j jobs) Ready(ctx context.Context, job fleet.Job) (string, error) {
 	if err := j.count(ctx, job, 1); err != nil {
 		return "", err
 	}
-	env, err := j.agents.environ(job.Task, max(1, job.Task.Gen))
+	env, err := boot.Environ(j.home, job.Task, max(1, job.Task.Gen))
 	if err != nil {
 		return "", err
 	}

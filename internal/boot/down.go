@@ -1,0 +1,179 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"os"
+	"syscall"
+	"time"
+
+	"muster/internal/lock"
+
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/host"
+	"muster/internal/run"
+	"muster/internal/store"
+)
+
+// keeperEnd is how long a keeper may take to see that its server is gone.
+const keeperEnd = 10 * time.Second
+
+// Down tells the fleet to be down and waits until it is, at most until ctx ends.
+func (f Fleet) Down(ctx context.Context, mode event.DownMode) error {
+	if err := os.WriteFile(f.Home.Down(), nil, 0o600); err != nil {
+		return fault.Wrap(fault.Failed, err, "mark the fleet as down").WithHint("Make %s writable.", f.Home)
+	}
+	db, err := store.Open(ctx, f.Home.DB(), store.Options{Now: f.Now, Version: Version()})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	supervised, err := f.Supervised() // before it is told to: it may be gone at once
+	if err != nil {
+		return err
+	}
+	var asked int64
+	err = db.Request(ctx, func(tx *store.Tx) error {
+		e, err := tx.Append("", 0, event.DownRequested{Mode: mode})
+		asked = e.Seq
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	_ = os.WriteFile(f.Home.Wake(), nil, 0o600) // a hint: the supervisor looks into the log by itself, only later
+	var alone error
+	if !supervised { // a conflict is a keeper that started one meanwhile, which is told by now, too
+		if alone = f.downAlone(ctx, mode); fault.CodeOf(alone) != fault.Conflict {
+			return alone
+		}
+	}
+	stopped, err := awaitStop(ctx, db, asked)
+	switch {
+	case stopped:
+		return errors.Join(f.awaitUnlocked(ctx), f.endServer(ctx, mode))
+	case alone != nil:
+		return alone
+	case err != nil:
+		return err
+	}
+	return fault.New(fault.Timeout, "the fleet is not down yet").WithHint("`muster status` tells what still runs; `muster down --kill` ends it.")
+}
+
+// awaitStop waits, as long as ctx lasts, until a supervisor reports after an event that it has stopped.
+func awaitStop(ctx context.Context, db *store.Store, after int64) (bool, error) {
+	tick := time.NewTicker(awaitPause)
+	defer tick.Stop()
+	for {
+		for e, err := range db.Events(ctx, store.EventFilter{After: after}) {
+			if ctx.Err() != nil {
+				return false, nil
+			}
+			if err != nil {
+				return false, err
+			}
+			if _, ok := e.Data.(event.SupervisorStopped); ok {
+				return true, nil
+			}
+			after = e.Seq
+		}
+		select {
+		case <-ctx.Done():
+			return false, nil
+		case <-tick.C:
+		}
+	}
+}
+
+// downAlone goes down where nobody supervises. If agents are to end, a supervisor runs as a child of this process for
+// as long as that takes.
+func (f Fleet) downAlone(ctx context.Context, mode event.DownMode) error {
+	if mode == event.DownLeave {
+		return nil
+	}
+	if _, err := f.Server().Identity(ctx); err == nil {
+		exe, err := f.Program() // what the supervisor starts outlives this process, and maybe its program
+		if err != nil {
+			return err
+		}
+		if err := f.superviseOnce(ctx, exe); err != nil {
+			return err
+		}
+	}
+	return f.endServer(ctx, mode)
+}
+
+// superviseOnce runs a supervisor until the fleet is down, as it was told. fault.Conflict: another one looks after the
+// fleet.
+func (f Fleet) superviseOnce(ctx context.Context, exe string) error {
+	_, err := run.Do(ctx, run.Cmd{
+		Argv: []string{exe, "supervise"}, Dir: string(f.Home), Timeout: -1, Env: f.environ(f.Environ),
+		Stop: func(pid int) { // it ends in good order when it is asked to
+			p, err := host.Identify(pid)
+			if err != nil {
+				return
+			}
+			_ = p.Signal(syscall.SIGTERM)
+			wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), keeperEnd)
+			defer cancel()
+			if host.Await(wait, p) != nil {
+				_ = p.Signal(syscall.SIGKILL)
+			}
+		},
+	})
+	if e, ok := errors.AsType[*run.ExitError](err); ok && e.Exit == fault.ExitCode(fault.New(fault.Conflict, "")) {
+		return fault.Wrap(fault.Conflict, err, "another supervisor looks after %s", f.Home).WithHint("`muster status` shows it.")
+	}
+	return err
+}
+
+// awaitUnlocked waits until the supervisor, which has written its last event, has released its lock, so that nobody
+// who looks after Down finds it running. It waits for the keeper's lock, too: a keeper that reads the down marker only
+// after the next Up would start a second supervisor.
+func (f Fleet) awaitUnlocked(ctx context.Context) error {
+	if err := awaitFree(ctx, f.Home.Lock()); err != nil {
+		return err
+	}
+	limit, cancel := context.WithTimeout(ctx, keeperEnd)
+	defer cancel()
+	if err := awaitFree(limit, f.Home.KeeperLock()); err != nil && limit.Err() == nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// awaitFree waits until no process holds a lock.
+func awaitFree(ctx context.Context, path string) error {
+	tick := time.NewTicker(awaitPause)
+	defer tick.Stop()
+	for {
+		held, err := lock.Held(path)
+		if err != nil || !held {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// endServer ends the tmux server if agents were to end. Otherwise it stays, with agents or their last screens.
+func (f Fleet) endServer(ctx context.Context, mode event.DownMode) error {
+	if mode != event.DownKill {
+		return nil
+	}
+	if err := f.Server().Kill(ctx); err != nil {
+		return err
+	}
+	// The keeper outlives its server for a moment, to see whether the fleet was told to be down. A caller that removes
+	// the state directory next must not remove that marker before the keeper has read it.
+	limit, cancel := context.WithTimeout(ctx, keeperEnd)
+	defer cancel()
+	if err := awaitFree(limit, f.Home.KeeperLock()); err != nil {
+		return fault.Wrap(fault.Timeout, err, "the keeper has not ended yet").WithHint("Say `muster down --kill` once more.")
+	}
+	return nil
+}

@@ -1,0 +1,48 @@
+package boot
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"muster/internal/environ"
+
+	"muster/internal/fault"
+	"muster/internal/home"
+	"muster/internal/life"
+)
+
+// Environ returns the environment of an agent and its checks: the allow-list of what the fleet was started with, what
+// the task names, and muster's own variables (design section 11). The fleet's own program comes first on PATH.
+func Environ(h home.Dir, t life.Task, gen int) ([]string, error) {
+	saved, err := environ.Load(h.Env())
+	if err != nil {
+		return nil, err
+	}
+	env, missing := environ.ForLaunch(saved, t.Spec.EnvFrom)
+	if len(missing) > 0 {
+		return nil, fault.New(fault.Conflict, "the fleet's environment has no %s", strings.Join(missing, ", ")).
+			WithHint("Set it and run `muster up`, which takes the environment anew.")
+	}
+	vars := map[string]string{}
+	for k, v := range t.Spec.Env {
+		vars[k] = v
+	}
+	gendir := h.GenDir(t.ID, gen)
+	vars["MUSTER_HOME"] = string(h)
+	vars["MUSTER_TASK"] = string(t.ID)
+	vars["MUSTER_GEN"] = fmt.Sprint(gen)
+	vars["MUSTER_STATUS_FILE"] = h.StatusFile(t.ID, gen)
+	vars["MUSTER_PROMPT_FILE"] = filepath.Join(gendir, "prompt.md")
+	vars["MUSTER_WORKTREE"] = t.Worktree
+	vars["MUSTER_WAIT"] = fmt.Sprint(int(t.Spec.WaitLimit.Seconds()))
+	path := h.PathDir()
+	for _, kv := range env {
+		if v, ok := strings.CutPrefix(kv, "PATH="); ok {
+			path += string(os.PathListSeparator) + v
+		}
+	}
+	vars["PATH"] = path
+	return With(env, vars), nil
+}

@@ -1,0 +1,51 @@
+package boot
+
+import (
+	"encoding/json"
+	"os"
+	"time"
+
+	"muster/internal/home"
+	"muster/internal/host"
+)
+
+// Heartbeat is the file in which a supervisor says when it last looked at the whole fleet.
+type Heartbeat struct {
+	Watched int           `json:"watched"` // tasks that have an agent
+	Judged  int           `json:"judged"`  // those whose process is known to be watched and whose records are read
+	PID     int           `json:"pid"`
+	At      time.Time     `json:"at"`
+	Boot    string        `json:"boot"` // Mono compares only within one boot
+	Mono    time.Duration `json:"mono"`
+
+	Age time.Duration `json:"-"` // set by ReadHeartbeat; time that the host slept is not counted
+}
+
+// Write replaces the file. It is not synced: after a crash of the host no supervisor runs, and no heartbeat is needed.
+func (b Heartbeat) Write(h home.Dir) error {
+	data, err := json.Marshal(b)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(h.Pulse()+".new", data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(h.Pulse()+".new", h.Pulse())
+}
+
+// ReadHeartbeat reads the newest heartbeat of the supervisor with this process id, which started at began. If it has
+// written none, it has made no progress since it started.
+func ReadHeartbeat(h home.Dir, pid int, began, now time.Time) Heartbeat {
+	var b Heartbeat
+	data, err := os.ReadFile(h.Pulse())
+	if err != nil || json.Unmarshal(data, &b) != nil || b.PID != pid {
+		return Heartbeat{Age: now.Sub(began)}
+	}
+	clocks := host.Now()
+	if id, err := host.BootID(); err == nil && id == b.Boot {
+		b.Age = clocks.Mono - b.Mono
+	} else {
+		b.Age = now.Sub(b.At)
+	}
+	return b
+}

@@ -1,0 +1,95 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"muster/internal/boot"
+	"muster/internal/fleet"
+	"muster/internal/home"
+	"muster/internal/host"
+)
+
+// heartbeat writes the heartbeat file and pings the dead-man address.
+type heartbeat struct {
+	home     home.Dir
+	url      string // fleet.deadman_url; "" for none
+	boot     string // the id of this boot of the host
+	log      *slog.Logger
+	complete chan struct{} // capacity 1: every agent was judged
+}
+
+func newHeartbeat(h home.Dir, url, bootID string, log *slog.Logger) *heartbeat {
+	return &heartbeat{home: h, url: url, boot: bootID, log: log, complete: make(chan struct{}, 1)}
+}
+
+// note is fleet.Config.Pulse.
+func (h *heartbeat) note(p fleet.Pulse) {
+	now := host.Now()
+	err := boot.Heartbeat{
+		Watched: p.Watched, Judged: p.Judged, PID: os.Getpid(), At: now.Wall, Boot: h.boot, Mono: now.Mono,
+	}.Write(h.home)
+	if err != nil {
+		h.log.Error("write the heartbeat", "err", err)
+	}
+	if p.Judged < p.Watched {
+		return
+	}
+	select {
+	case h.complete <- struct{}{}:
+	default:
+	}
+}
+
+// Serve pings the dead-man address after each complete look until ctx ends. Of failures in a row only the first is
+// logged; the other side notices that no ping arrives.
+func (h *heartbeat) Serve(ctx context.Context) error {
+	failed := false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-h.complete:
+		}
+		if h.url == "" {
+			continue
+		}
+		err := ping(ctx, h.url)
+		if err != nil && !failed && ctx.Err() == nil {
+			h.log.Error("ping fleet.deadman_url", "err", err)
+		}
+		failed = err != nil
+	}
+}
+
+// pingLimit is how long a ping may take.
+const pingLimit = 10 * time.Second
+
+func ping(ctx context.Context, to string) error {
+	ctx, cancel := context.WithTimeout(ctx, pingLimit)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, to, http.NoBody)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err // the address itself may be a secret
+	}
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close() //nolint:errcheck // read only
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16))
+	if resp.StatusCode >= http.StatusBadRequest {
+		return fmt.Errorf("it answered %s", resp.Status)
+	}
+	return nil
+}

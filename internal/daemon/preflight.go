@@ -1,0 +1,51 @@
+package daemon
+
+import (
+	"context"
+
+	"muster/internal/agent/all"
+	"muster/internal/boot"
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/store"
+)
+
+// Preflight finds out on a copy of the database whether this program could supervise the fleet: it migrates the copy,
+// folds its log anew, and looks for what it does not know. The configuration has been read by then.
+func Preflight(ctx context.Context, copied string) (boot.Understood, error) {
+	db, err := store.Open(ctx, copied, store.Options{Version: boot.Version()})
+	if err != nil {
+		return boot.Understood{}, err
+	}
+	defer func() { _ = db.Close() }()
+	out := boot.Understood{Understood: true, Version: boot.Version()}
+	for e, err := range db.Events(ctx, store.EventFilter{}) {
+		if err != nil {
+			return boot.Understood{}, err
+		}
+		if u, ok := e.Data.(event.Unknown); ok {
+			return boot.Understood{}, fault.New(fault.Conflict, "the log holds %s, which version %s does not know", u.Name, boot.Version()).
+				WithHint("Use the version that wrote it, or a newer one.")
+		}
+		out.Events++
+	}
+	diff, err := db.Rebuild(ctx)
+	if err != nil {
+		return boot.Understood{}, err
+	}
+	if len(diff) > 0 {
+		return boot.Understood{}, fault.New(fault.Conflict, "version %s reads the log in another way than the version at work: %s", boot.Version(), diff[0]).
+			WithHint("Use another version.")
+	}
+	live, err := db.Live(ctx)
+	if err != nil {
+		return boot.Understood{}, err
+	}
+	for _, t := range live {
+		if _, err := all.New(t.Spec.Kind); err != nil {
+			return boot.Understood{}, fault.Wrap(fault.Conflict, err, "version %s knows no agent such as that of %s", boot.Version(), t.ID)
+		}
+	}
+	out.Live = len(live)
+	return out, nil
+}

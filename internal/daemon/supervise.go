@@ -1,0 +1,160 @@
+package daemon
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"muster/internal/boot"
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/fleet"
+	"muster/internal/host"
+	"muster/internal/status"
+	"muster/internal/store"
+)
+
+// Options say what a supervisor looks after, and how.
+type Options struct {
+	Fleet boot.Fleet
+	Exe   string // the program that panes and hooks run
+	// Prologue is what the supervisor appends in its first transaction after an upgrade; Ready is called when that is
+	// committed.
+	Prologue []event.Payload
+	Ready    func()
+	// Wrap replaces edges of the supervisor; tests put their failpoints there. nil leaves them.
+	Wrap func(fleet.Config) fleet.Config
+}
+
+// service is something that runs beside the supervisor's loop for as long as that does.
+type service interface {
+	// Serve returns when ctx ends; earlier only if it cannot go on.
+	Serve(ctx context.Context) error
+}
+
+// Serve is the supervisor's whole life: it takes the lock, adopts the fleet and looks after it until the fleet is told
+// to be down, ctx ends, or the tmux server is gone. fault.Conflict: another supervisor looks after the fleet.
+func Serve(ctx context.Context, o Options) error {
+	f := o.Fleet
+	lock := flock.New(f.Home.Lock())
+	ok, err := lock.TryLock()
+	if err != nil {
+		return fault.Wrap(fault.Failed, err, "take the supervisor's lock")
+	}
+	if !ok {
+		return fault.New(fault.Conflict, "another supervisor looks after %s", f.Home).WithHint("`muster status` shows it.")
+	}
+	defer func() { _ = lock.Unlock() }()
+	logs, err := openLog(f.Home.Log(), logLimit)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = logs.Close() }()
+	logger := slog.New(slog.NewTextHandler(io.MultiWriter(f.Stderr, logs), nil))
+	_ = host.RaiseFiles(1 << 16)
+
+	db, err := store.Open(ctx, f.Home.DB(), store.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	c, services, err := connect(ctx, o, db, logger)
+	if err != nil {
+		return err
+	}
+	// The services end after the loop has ended, and before this function returns.
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop()
+	for name, s := range services {
+		wg.Go(func() {
+			if err := s.Serve(serving); err != nil && serving.Err() == nil {
+				logger.Error("a service of the supervisor ended", "service", name, "err", err)
+			}
+		})
+	}
+	return fleet.New(c).Serve(ctx)
+}
+
+// connect opens the edges of a supervisor. The services are to run as long as it does.
+func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logger) (fleet.Config, map[string]service, error) {
+	var none fleet.Config
+	f := o.Fleet
+	writer, err := db.NewWriter(ctx)
+	if err != nil {
+		return none, nil, err
+	}
+	server := f.Server()
+	identity, err := server.Identity(ctx)
+	if err != nil {
+		return none, nil, err
+	}
+	term, err := connectTerminal(ctx, server, logger)
+	if err != nil {
+		return none, nil, err
+	}
+	mach, err := newMachine(f.Home, f.Config.Fleet, logger)
+	if err != nil {
+		return none, nil, err
+	}
+	watcher, err := status.New(f.Home.StatusDir(), f.Home.Wake())
+	if err != nil {
+		return none, nil, err
+	}
+	ags := agents{home: f.Home, exe: o.Exe, maxChecks: f.MaxChecks()}
+	recs := newRecords(watcher, ags, db, logger)
+	row, err := db.Fleet(ctx)
+	if err != nil {
+		return none, nil, err
+	}
+	bootID, err := host.BootID()
+	if err != nil {
+		logger.Warn("read the boot id", "err", err)
+	}
+	beat := newHeartbeat(f.Home, f.Config.Fleet.DeadmanURL, bootID, logger)
+	began := f.Now() // its monotonic reading stands still while the host sleeps
+	c := fleet.Config{
+		Home: f.Home, Log: log{store: db, writer: writer}, Terminal: term,
+		Works:  worktrees{home: f.Home, env: f.Saved, branchOf: branchOf(db), opened: &sync.Map{}},
+		Agents: ags, Jobs: jobs{home: f.Home, agents: ags}, Records: recs, Machine: mach,
+		Server:    event.ServerChanged{PID: identity.PID, Started: identity.Started.UTC(), Version: identity.Version},
+		ServerWas: event.ServerChanged{PID: row.Server.PID, Started: row.Server.Started.UTC(), Version: row.Server.Version},
+		Mode:      mode(row), GateWas: row.Gate, Exe: o.Exe, Slots: f.Slots(), Version: boot.Version(), Boot: bootID, PID: os.Getpid(),
+		Now: f.Now, Mono: func() time.Duration { return f.Now().Sub(began) }, Logger: logger, Lost: term.lost,
+		Prologue: o.Prologue, Ready: o.Ready, Pulse: beat.note,
+	}
+	if o.Wrap != nil {
+		c = o.Wrap(c)
+	}
+	return c, map[string]service{
+		"terminal": term, "machine": mach, "deaths": mach.deaths, "records": recs, "status files": watcher, "heartbeat": beat,
+	}, nil
+}
+
+// mode is how the fleet was told to be down; "" if it was not.
+func mode(row store.FleetRow) event.DownMode {
+	if !row.Down {
+		return ""
+	}
+	return row.Mode
+}
+
+// branchOf looks up the branch of another task, for a base such as @t3.
+func branchOf(db *store.Store) func(context.Context, event.TaskID) (string, error) {
+	return func(ctx context.Context, id event.TaskID) (string, error) {
+		t, err := db.Task(ctx, id)
+		switch {
+		case err != nil:
+			return "", err
+		case t.Branch == "":
+			return "", fault.New(fault.Conflict, "%s has no branch yet, so nothing can start from it", id)
+		}
+		return t.Branch, nil
+	}
+}
