@@ -13,33 +13,49 @@ import (
 	"muster/internal/status"
 )
 
-// Adapter is one kind of agent. Its methods may be called from anywhere at any time; none keeps anything.
+// Adapter is one kind of agent. Its methods may be called at any time by any goroutine or process, in any order and
+// more than once; an adapter keeps nothing in memory between calls. docs/adapters.md shows how to write one, and
+// agenttest is the suite that each of them passes.
 type Adapter interface {
-	// Kind is the adapter's name in configuration and specs, such as "command".
-	Kind() string
-	// Traits is what the life of a task depends on in this kind; frozen at dispatch.
-	Traits() event.Traits
-	// Check looks, before a task is taken and for doctor, whether a launch would come to work. What is missing
-	// is a fault.Conflict whose hint is the one command to run; nothing is changed. Costs up to a second.
+	// Facts returns what is fixed for the kind.
+	Facts() Facts
+	// Check reports whether a launch would work, before a task is accepted and for the doctor. A fault.Conflict or
+	// fault.Usage names what is missing; its hint is the one command to run. Check changes nothing and may take a second.
 	Check(ctx context.Context, p Preflight) error
-	// Plan says how to start a generation. It reads at most, and writes nothing.
+	// Plan returns how to start a generation. It may read files and writes none: the caller writes Plan.Files.
 	Plan(l Launch) (Plan, error)
-	// Sources are the further files in which a running agent tells of itself, as records.
+	// Sources returns the files besides the status file in which a running agent reports about itself, with the
+	// parser of each. pid is the agent's process, 0 while it is not known.
 	Sources(l Launch, pid int) []status.Source
-	// Hook is the other end of what Plan registered with the agent, `muster hook KIND EVENT`: it reads what the
-	// agent says, writes a record, answers. It gives the exit status, and never fails the agent.
+	// Hook is the other end of what Plan registered with the agent, `muster hook KIND EVENT`. It reads the agent's
+	// payload, writes records and answers. It returns the exit status of the hook, and never makes the agent fail.
 	Hook(ctx context.Context, h HookCall) int
-	// Resumable tells whether the conversation can be taken up again; if not, it begins with the prompt again.
+	// Resumable reports whether the conversation can be continued. If not, it starts again with the prompt.
 	Resumable(l Launch) bool
-	// Delivered looks at the world for a message whose acknowledgement was not seen.
-	Delivered(l Launch, m event.MessageID) (Delivery, error)
-	// Interrupt is how the turn that runs is broken off.
-	Interrupt() Interrupt
-	// End is how the process is ended.
-	End() End
+	Channel
 }
 
-// Preflight is what Check looks at.
+// Channel is how words reach a running agent. Embed Mailbox for an agent whose hooks read the mailbox, and NoChannel
+// for one that takes nothing while it runs.
+type Channel interface {
+	// Post hands a message to the running generation. Posting it again changes nothing. It is called for
+	// event.DoorMailbox only: the fleet pastes for DoorPaste, and DoorRespawn gets messages with the next generation.
+	Post(l Launch, m mail.Message) error
+	// Answer hands over the answer to an open request. The same answer again is not an error.
+	Answer(l Launch, a mail.Answer) error
+	// Delivered looks for a message whose acknowledgement was not seen, in what the agent itself has written.
+	Delivered(l Launch, m event.MessageID) (Delivery, error)
+}
+
+// Facts are what is fixed for a kind of agent.
+type Facts struct {
+	Kind      string       // the name in configuration and specs, such as "command"
+	Traits    event.Traits // what the life of a task depends on; frozen at dispatch
+	Interrupt Interrupt    // how a running turn is interrupted
+	End       End          // how the process is ended
+}
+
+// Preflight is a task that may be launched later.
 type Preflight struct {
 	Spec event.Spec
 	Env  []string // NAME=VALUE: the allow-list from the fleet's environment and what Spec.EnvFrom names, where set
@@ -61,11 +77,14 @@ type Launch struct {
 	Conversation string   // the pinned id of the conversation, a UUID; the same for all generations that resume it
 	Resume       bool     // take the conversation up again instead of beginning it
 	GoOn         string   // what a resumed conversation is told
-	// Messages go with the prompt; those whose tag already stands in it, or in GoOn, are not repeated.
+	// Messages go with the prompt; those whose tag is in it or in GoOn already are not repeated.
 	Messages []mail.Message
 	Preamble string // from Preamble
-	Granted  string // the request of the generation before that a person has allowed since; "" is none
+	Granted  string // the request of the previous generation that a person has allowed since; "" if none
 }
+
+// Box is the mailbox of the generation.
+func (l Launch) Box() mail.Box { return mail.Box{Dir: l.Home.GenDir(l.Task, l.Gen)} }
 
 // Plan is how a generation starts.
 type Plan struct {
@@ -74,14 +93,14 @@ type Plan struct {
 	Files []File
 }
 
-// File is a file that has to lie in the generation's directory before it starts.
+// File is a file that is written into the generation's directory before it starts.
 type File struct {
 	Path string // relative to home.Dir.GenDir
 	Data []byte
 	Mode fs.FileMode
 }
 
-// HookCall is one call of a hook by an agent. Any of its fields may be missing.
+// HookCall is one call of a hook by an agent. Any of its fields may be missing or wrong.
 type HookCall struct {
 	Event  string // the word behind the kind
 	Stdin  io.Reader
@@ -91,32 +110,32 @@ type HookCall struct {
 	PPID   int // the process that called, as it was at the start
 }
 
-// Delivery is what became of a message that was handed over.
+// Delivery is where a message is that was handed over.
 type Delivery string
 
 // The deliveries.
 const (
 	DeliveryAcknowledged Delivery = "acknowledged" // it is part of the conversation
 	DeliveryEnqueued     Delivery = "enqueued"     // the agent holds it in memory: lost if the process is gone
-	DeliveryAbsent       Delivery = "absent"       // no trace of it
-	DeliveryUnknown      Delivery = "unknown"      // this kind of agent leaves no trace to look for
+	DeliveryAbsent       Delivery = "absent"       // the agent's own record does not have it
+	DeliveryUnknown      Delivery = "unknown"      // this kind of agent keeps no record to look at
 )
 
-// Interrupt is how a turn is broken off: by keys, or by a signal.
+// Interrupt is how a turn is interrupted: by keys, or by a signal to the process.
 type Interrupt struct {
-	Keys   []string       // names of keys for tmux; none where a signal does it
-	Signal syscall.Signal // 0 where keys do it
+	Keys   []string       // names of keys for tmux; empty if Signal is set
+	Signal syscall.Signal // 0 if Keys is set
 }
 
-// End is how a process is ended: by the signal, and by SIGKILL if it still lives after the grace.
+// End is how a process is ended: by Signal, and by SIGKILL if it still lives after Grace.
 type End struct {
 	Signal syscall.Signal
 	Grace  time.Duration
 }
 
-// The writers of records, in Record.Src: what weighs more than what, the reader decides.
+// The writers of records, for Record.Src.
 const (
-	SrcHook       = "hook"       // an edge: it just happened
-	SrcStatusFile = "statusfile" // a level: Time is when it became so
+	SrcHook       = "hook"       // an event: it has just happened
+	SrcStatusFile = "statusfile" // a state: Time is when it began
 	SrcTranscript = "transcript" // a proof: it became part of the conversation
 )

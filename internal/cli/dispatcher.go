@@ -97,7 +97,7 @@ func (d *dispatcher) task(ctx context.Context, o order) (control.NewTask, error)
 	if err != nil {
 		return control.NewTask{}, err
 	}
-	spec.Traits = ad.Traits()
+	spec.Traits = ad.Facts().Traits
 	if err := d.checkAgent(ctx, spec, o.prompt); err != nil {
 		return control.NewTask{}, err
 	}

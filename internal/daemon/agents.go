@@ -134,20 +134,11 @@ func (a agents) box(t life.Task, gen int) mail.Box { return mail.Box{Dir: a.home
 
 // Post implements fleet.Agents.
 func (a agents) Post(_ context.Context, t life.Task, m fleet.Text) error {
-	box := a.box(t, t.Gen)
-	taken, err := box.Taken()
+	ad, l, err := a.launch(t, t.Gen)
 	if err != nil {
 		return err
 	}
-	for _, id := range taken {
-		if id == m.ID {
-			return nil // it was handed over already
-		}
-	}
-	if err := box.Put(mail.Message(m)); err != nil {
-		return err
-	}
-	return box.Ring()
+	return ad.Post(l, mail.Message(m))
 }
 
 // Look implements fleet.Agents.
@@ -187,7 +178,11 @@ func (a agents) Look(_ context.Context, t life.Task, gen int, id event.MessageID
 
 // Answer implements fleet.Agents.
 func (a agents) Answer(_ context.Context, t life.Task, _ event.ActionID, args event.AnswerArgs) error {
-	return a.box(t, t.Gen).Answer(mail.Answer{Request: args.Request, Decision: string(args.Decision), Text: args.Text})
+	ad, l, err := a.launch(t, t.Gen)
+	if err != nil {
+		return err
+	}
+	return ad.Answer(l, mail.Answer{Request: args.Request, Decision: string(args.Decision), Text: args.Text})
 }
 
 // OpenTool implements fleet.Agents.
@@ -210,6 +205,6 @@ func (a agents) Manners(t life.Task) fleet.Manners {
 	if err != nil {
 		return fleet.Manners{}
 	}
-	i := ad.Interrupt()
-	return fleet.Manners{InterruptKeys: i.Keys, InterruptSignal: int(i.Signal), Grace: ad.End().Grace}
+	f := ad.Facts()
+	return fleet.Manners{InterruptKeys: f.Interrupt.Keys, InterruptSignal: int(f.Interrupt.Signal), Grace: f.End.Grace}
 }

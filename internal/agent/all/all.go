@@ -22,7 +22,7 @@ func adapters() []agent.Adapter {
 // New returns the adapter of a kind. An unknown kind is a fault.Usage whose hint names the known ones.
 func New(kind string) (agent.Adapter, error) {
 	for _, a := range adapters() {
-		if a.Kind() == kind {
+		if a.Facts().Kind == kind {
 			return a, nil
 		}
 	}
@@ -34,7 +34,7 @@ func New(kind string) (agent.Adapter, error) {
 func Kinds() []string {
 	var out []string
 	for _, a := range adapters() {
-		out = append(out, a.Kind())
+		out = append(out, a.Facts().Kind)
 	}
 	return out
 }

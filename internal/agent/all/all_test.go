@@ -12,7 +12,7 @@ func TestKindsAreKnown(t *testing.T) {
 	t.Parallel()
 	for _, kind := range Kinds() {
 		a, err := New(kind)
-		if err != nil || a.Kind() != kind {
+		if err != nil || a.Facts().Kind != kind {
 			t.Errorf("%s: %v, %v", kind, a, err)
 		}
 	}

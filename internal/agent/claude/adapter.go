@@ -31,24 +31,20 @@ const (
 	defaultMode = "acceptEdits"
 )
 
-type adapter struct{}
+type adapter struct{ agent.Mailbox }
 
-// New is the adapter for New Code.
+// New returns the adapter for Claude Code.
 func New() agent.Adapter { return adapter{} }
 
-// Kind implements agent.Adapter.
-func (adapter) Kind() string { return kind }
-
-// Traits implements agent.Adapter.
-func (adapter) Traits() event.Traits {
-	return event.Traits{Door: event.DoorMailbox, FirstRecord: firstRecord, Resumes: true}
+// Facts implements agent.Adapter.
+func (adapter) Facts() agent.Facts {
+	return agent.Facts{
+		Kind:      kind,
+		Traits:    event.Traits{Door: event.DoorMailbox, FirstRecord: firstRecord, Resumes: true},
+		Interrupt: agent.Interrupt{Keys: []string{"Escape"}},                  // one Escape ends the turn and its tool
+		End:       agent.End{Signal: syscall.SIGTERM, Grace: 3 * time.Second}, // a graceful end takes half a second
+	}
 }
-
-// Interrupt implements Adapter: one Escape ends the turn and its tool.
-func (adapter) Interrupt() agent.Interrupt { return agent.Interrupt{Keys: []string{"Escape"}} }
-
-// End implements Adapter: a graceful end takes half a second.
-func (adapter) End() agent.End { return agent.End{Signal: syscall.SIGTERM, Grace: 3 * time.Second} }
 
 // Plan implements agent.Adapter.
 func (adapter) Plan(l agent.Launch) (agent.Plan, error) {

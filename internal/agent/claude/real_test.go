@@ -314,12 +314,12 @@ func TestClaudeTellsOfATurnThatAPersonBrokeOff(t *testing.T) {
 		return len(recs) == 1 && recs[0].State == event.RecordWorking
 	})
 	prompted := r.record("the turn began", func(rec event.Record) bool { return rec.Prompted })
-	r.tmux(append([]string{"send-keys", "-t", "g1"}, r.adapter().Interrupt().Keys...)...)
+	r.tmux(append([]string{"send-keys", "-t", "g1"}, r.adapter().Facts().Interrupt.Keys...)...)
 	r.until("the agent says it is idle", func() bool {
 		recs := r.source("claude.session")
 		return len(recs) == 1 && recs[0].State == event.RecordIdle && recs[0].Time.After(prompted.Time)
 	})
-	end := r.adapter().End()
+	end := r.adapter().Facts().End
 	if err := syscall.Kill(r.pid, end.Signal); err != nil {
 		t.Fatal(err)
 	}
@@ -434,7 +434,7 @@ func TestClaudeTellsWhenAUsageLimitEnds(t *testing.T) {
 		}
 	}
 	r.send("m1", "go on")
-	r.tmux(append([]string{"send-keys", "-t", "g1"}, r.adapter().Interrupt().Keys...)...) // closes the menu
+	r.tmux(append([]string{"send-keys", "-t", "g1"}, r.adapter().Facts().Interrupt.Keys...)...) // closes the menu
 	r.record("the message arrives", func(rec event.Record) bool { return rec.Message == "m1" })
 	r.idle(1)
 }

@@ -16,17 +16,19 @@ import (
 	"muster/internal/status"
 )
 
-type adapter struct{}
+type adapter struct{ agent.NoChannel }
 
-// New returns the adapter for any program. It gets its prompt as an argument or a file, and its exit ends its turn.
+// New returns the adapter for any program. The program gets its prompt as an argument or a file; its exit ends its turn.
 func New() agent.Adapter { return adapter{} }
 
-// Kind implements agent.Adapter.
-func (adapter) Kind() string { return "command" }
-
-// Traits implements agent.Adapter.
-func (adapter) Traits() event.Traits {
-	return event.Traits{Door: event.DoorRespawn, ExitIsTurn: true}
+// Facts implements agent.Adapter.
+func (adapter) Facts() agent.Facts {
+	return agent.Facts{
+		Kind:      "command",
+		Traits:    event.Traits{Door: event.DoorRespawn, ExitIsTurn: true},
+		Interrupt: agent.Interrupt{Signal: syscall.SIGINT},
+		End:       agent.End{Signal: syscall.SIGTERM, Grace: 3 * time.Second},
+	}
 }
 
 // Check implements Adapter: the program exists, for a relative path in the checkout that was dispatched.
@@ -121,14 +123,3 @@ func (adapter) Hook(context.Context, agent.HookCall) int { return 0 }
 
 // Resumable implements Adapter: never.
 func (adapter) Resumable(agent.Launch) bool { return false }
-
-// Delivered implements Adapter: the prompt file of the generation that was started with it is all there is.
-func (adapter) Delivered(agent.Launch, event.MessageID) (agent.Delivery, error) {
-	return agent.DeliveryUnknown, nil
-}
-
-// Interrupt implements agent.Adapter.
-func (adapter) Interrupt() agent.Interrupt { return agent.Interrupt{Signal: syscall.SIGINT} }
-
-// End implements agent.Adapter.
-func (adapter) End() agent.End { return agent.End{Signal: syscall.SIGTERM, Grace: 3 * time.Second} }

@@ -17,17 +17,20 @@ import (
 // firstRecord is a thousand times what the program needs.
 const firstRecord = 10 * time.Second
 
-type adapter struct{}
+// adapter embeds the mailbox for answers; messages are pasted.
+type adapter struct{ agent.Mailbox }
 
-// New is the adapter for the built-in scripted agent, a verb of the program itself.
+// New returns the adapter for the built-in scripted agent, a verb of the program itself.
 func New() agent.Adapter { return adapter{} }
 
-// Kind implements agent.Adapter.
-func (adapter) Kind() string { return "sim" }
-
-// Traits implements agent.Adapter.
-func (adapter) Traits() event.Traits {
-	return event.Traits{Door: event.DoorPaste, FirstRecord: firstRecord, Resumes: true}
+// Facts implements agent.Adapter.
+func (adapter) Facts() agent.Facts {
+	return agent.Facts{
+		Kind:      "sim",
+		Traits:    event.Traits{Door: event.DoorPaste, FirstRecord: firstRecord, Resumes: true},
+		Interrupt: agent.Interrupt{Keys: []string{"C-c"}},
+		End:       agent.End{Signal: syscall.SIGTERM, Grace: 3 * time.Second},
+	}
 }
 
 // Check implements Adapter: the program is the one that asks.
@@ -83,9 +86,3 @@ func (adapter) Delivered(l agent.Launch, m event.MessageID) (agent.Delivery, err
 	}
 	return agent.DeliveryAbsent, nil
 }
-
-// Interrupt implements agent.Adapter.
-func (adapter) Interrupt() agent.Interrupt { return agent.Interrupt{Keys: []string{"C-c"}} }
-
-// End implements agent.Adapter.
-func (adapter) End() agent.End { return agent.End{Signal: syscall.SIGTERM, Grace: 3 * time.Second} }

@@ -100,7 +100,7 @@ func TestSimNeedsTheVariablesItsSpecNames(t *testing.T) {
 	if err := New().Check(t.Context(), p); err != nil {
 		t.Error(err)
 	}
-	if tr := New().Traits(); tr.Door != event.DoorPaste || !tr.Resumes || tr.FirstRecord <= 0 || tr.ExitIsTurn {
+	if tr := New().Facts().Traits; tr.Door != event.DoorPaste || !tr.Resumes || tr.FirstRecord <= 0 || tr.ExitIsTurn {
 		t.Errorf("traits %+v", tr)
 	}
 }
