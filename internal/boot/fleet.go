@@ -6,11 +6,11 @@ import (
 	"time"
 
 	"muster/internal/environ"
+	"muster/internal/keeper"
 
 	"muster/internal/config"
 	"muster/internal/home"
 	"muster/internal/host"
-	"muster/internal/launch"
 	"muster/internal/tmux"
 )
 
@@ -24,7 +24,7 @@ type Caller struct {
 	Exe         string   // the path of the program itself
 	Now         func() time.Time
 	Stderr      io.Writer    // where the keeper and the supervisor log for people
-	KeeperClock launch.Clock // nil is the real clock; tests have less patience
+	KeeperClock keeper.Clock // nil is the real clock; tests have less patience
 }
 
 // Getenv looks a variable up; "" if it is not set. The last one counts, as in a process.

@@ -9,7 +9,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"muster/internal/fault"
-	"muster/internal/launch"
+	"muster/internal/keeper"
 	"muster/internal/run"
 	"muster/internal/store"
 	"muster/internal/tmux"
@@ -30,7 +30,7 @@ func (f Fleet) Keep(ctx context.Context) error {
 	server := f.Server()
 	// Whose pane this is. Where socket and note were wiped, that server is called back, and not taken for gone.
 	_ = server.Remember(os.Getppid())
-	return launch.Keeper{
+	return keeper.Keeper{
 		Supervise: []string{f.Exe, "supervise"},
 		Env:       f.environ(f.Environ),
 		LockPath:  f.Home.KeeperLock(),
@@ -40,10 +40,10 @@ func (f Fleet) Keep(ctx context.Context) error {
 			return errors.Is(err, tmux.ErrNoServer)
 		},
 		Revive: f.revive,
-		Upgrades: launch.Upgrades{
+		Upgrades: keeper.Upgrades{
 			Request: f.Home.Upgrade(), Outcome: f.Home.UpgradeOutcome(),
-			Adopt:   func(program string) error { return supersede(f.Home, program) },
-			PutBack: f.putBack,
+			Adopt:        func(program string) error { return supersede(f.Home, program) },
+			RestoreState: f.putBack,
 		},
 		Log:   func(line string) { _, _ = fmt.Fprintln(f.Stderr, line) },
 		Clock: f.KeeperClock,

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"muster/internal/environ"
+	"muster/internal/keeper"
 	"muster/internal/lock"
 
 	"github.com/gofrs/flock"
@@ -15,7 +16,6 @@ import (
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/host"
-	"muster/internal/launch"
 	"muster/internal/store"
 	"muster/internal/tmux"
 )
@@ -107,7 +107,7 @@ func (f Fleet) start(ctx context.Context, db *store.Store, after int64) (int, er
 		if err != nil && ctx.Err() == nil {
 			return 0, err
 		}
-		launch.Hurry(f.Home.KeeperLock())
+		keeper.Wake(f.Home.KeeperLock())
 		step, cancel := context.WithTimeout(ctx, startAgain)
 		pid, ready, err := awaitSupervisor(step, db, after)
 		cancel()

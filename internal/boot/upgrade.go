@@ -11,12 +11,12 @@ import (
 	"strings"
 	"time"
 
+	"muster/internal/keeper"
 	"muster/internal/lock"
 
 	"github.com/gofrs/flock"
 
 	"muster/internal/fault"
-	"muster/internal/launch"
 	"muster/internal/run"
 	"muster/internal/store"
 )
@@ -64,7 +64,7 @@ func (f Fleet) Upgrade(ctx context.Context, binary string) (Upgraded, error) {
 	}
 	if program == was {
 		r.Already = true
-		return r, launch.DropUpgrade(f.Home.Upgrade(), f.Home.KeeperLock()) // and it stays
+		return r, keeper.Drop(f.Home.Upgrade(), f.Home.KeeperLock()) // and it stays
 	}
 	if err := f.tryOn(ctx, program); err != nil {
 		if made {
@@ -150,8 +150,8 @@ func (f Fleet) tryOn(ctx context.Context, program string) error {
 
 // change has the keeper go over to a program, and waits for the outcome.
 func (f Fleet) change(ctx context.Context, program string, r Upgraded) (Upgraded, error) {
-	ask := launch.UpgradeRequest{ID: fmt.Sprintf("%d.%d", f.Now().UnixNano(), os.Getpid()), From: r.From, Program: program}
-	waits, err := launch.AskUpgrade(f.Home.Upgrade(), f.Home.KeeperLock(), ask)
+	ask := keeper.Request{ID: fmt.Sprintf("%d.%d", f.Now().UnixNano(), os.Getpid()), From: r.From, Program: program}
+	waits, err := keeper.Ask(f.Home.Upgrade(), f.Home.KeeperLock(), ask)
 	if err != nil {
 		return r, err
 	}
@@ -164,7 +164,7 @@ func (f Fleet) change(ctx context.Context, program string, r Upgraded) (Upgraded
 			// In a terminal, or about to be ended with its keeper.
 			err := fault.New(fault.Conflict, "a supervisor without a keeper looks after %s", f.Home).
 				WithHint("If it is in a terminal, end it there with Ctrl-C. Then say `muster upgrade` again.")
-			return r, errors.Join(err, launch.DropUpgrade(f.Home.Upgrade(), f.Home.KeeperLock()))
+			return r, errors.Join(err, keeper.Drop(f.Home.Upgrade(), f.Home.KeeperLock()))
 		}
 		r.Pending = true
 		return r, nil
@@ -174,7 +174,7 @@ func (f Fleet) change(ctx context.Context, program string, r Upgraded) (Upgraded
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if out, ok := launch.ReadUpgrade(f.Home.UpgradeOutcome(), ask.ID); ok {
+		if out, ok := keeper.ReadOutcome(f.Home.UpgradeOutcome(), ask.ID); ok {
 			r.From, r.To, r.AwayMS = filepath.Base(out.From), filepath.Base(out.To), out.Away.Milliseconds()
 			r.Upgraded, r.RolledBack, r.Why = out.Why == "", out.Why != "", out.Why
 			return r, nil

@@ -12,7 +12,7 @@ import (
 	"muster/internal/fault"
 	"muster/internal/fleet"
 	"muster/internal/home"
-	"muster/internal/launch"
+	"muster/internal/keeper"
 )
 
 // Env is the world of one call: nothing in this package reads it from elsewhere, so that two calls can run in
@@ -27,7 +27,7 @@ type Env struct {
 	// Wrap replaces edges of a supervisor; tests put their failpoints there. nil outside tests.
 	Wrap func(fleet.Config) fleet.Config
 	// KeeperClock is the keeper's; tests have less patience. nil is the real one.
-	KeeperClock launch.Clock
+	KeeperClock keeper.Clock
 }
 
 // OSEnv is the world of this process.

@@ -14,10 +14,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"muster/internal/check"
 	"muster/internal/control"
 	"muster/internal/event"
 	"muster/internal/fault"
-	"muster/internal/launch"
 )
 
 const checkHelp = `Run the task's checks now: the same commands, in the same place, with the same environment as when the
@@ -58,7 +58,7 @@ func (s shell) check(ctx context.Context, env Env, name string, asJSON bool) err
 	}
 	if len(steps) == 0 {
 		if asJSON {
-			return printJSON(env.Stdout, []launch.StepResult{})
+			return printJSON(env.Stdout, []check.StepResult{})
 		}
 		return env.say("This task has no checks.")
 	}
@@ -70,31 +70,31 @@ func (s shell) check(ctx context.Context, env Env, name string, asJSON bool) err
 	if err != nil {
 		return fault.Wrap(fault.Failed, err, "make room for the output of checks")
 	}
-	job := launch.Job{
+	job := check.Job{
 		Task: s.task, Gen: s.gen, Name: "check", Dir: all.Env.Worktree, Env: s.checkEnv(ctx, env), Steps: steps,
 		SlotPaths: all.Env.Slots, Out: out,
 	}
 	spec := filepath.Join(out, "spec.json")
-	if err := launch.WriteJob(spec, job); err != nil {
+	if err := check.Write(spec, job); err != nil {
 		return err
 	}
 	show := env.Stdout
 	if asJSON {
 		show = env.Stderr
 	}
-	if err := launch.RunJob(ctx, spec, show); err != nil {
+	if err := check.Run(ctx, spec, show); err != nil {
 		return err
 	}
 	return checkVerdict(env, out, asJSON)
 }
 
-func chooseChecks(checks []event.Check, name string) ([]launch.Step, error) {
-	var steps []launch.Step
+func chooseChecks(checks []event.Check, name string) ([]check.Step, error) {
+	var steps []check.Step
 	var names []string
 	for _, c := range checks {
 		names = append(names, c.Name)
 		if name == "" || c.Name == name {
-			steps = append(steps, launch.Step{Name: c.Name, Run: c.Run, Timeout: c.Timeout})
+			steps = append(steps, check.Step{Name: c.Name, Run: c.Run, Timeout: c.Timeout})
 		}
 	}
 	if name != "" && len(steps) == 0 {
@@ -127,7 +127,7 @@ func (s shell) checkEnv(ctx context.Context, env Env) []string {
 
 // checkVerdict gives the exit status of the first red check.
 func checkVerdict(env Env, out string, asJSON bool) error {
-	res, _, err := launch.ReadResult(out)
+	res, _, err := check.ReadResult(out)
 	if err != nil {
 		return err
 	}

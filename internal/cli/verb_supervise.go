@@ -5,7 +5,7 @@ import (
 
 	"muster/internal/daemon"
 	"muster/internal/event"
-	"muster/internal/launch"
+	"muster/internal/keeper"
 )
 
 // newSuperviseCommand is the hidden verb that the keeper runs.
@@ -25,7 +25,7 @@ func newSuperviseCommand(env Env) *cobra.Command {
 				}
 				return printJSON(env.Stdout, said)
 			}
-			kept, ready := launch.ReadKept(env.Getenv(launch.KeptVar))
+			kept, ready := keeper.ReadHandoff(env.Getenv(keeper.HandoffVar))
 			return daemon.Serve(cmd.Context(), daemon.Options{
 				Fleet: f, Exe: env.Exe, Prologue: upgraded(kept), Ready: ready, Wrap: env.Wrap,
 			})
@@ -36,7 +36,7 @@ func newSuperviseCommand(env Env) *cobra.Command {
 }
 
 // upgraded is what a supervisor says of the upgrade that it follows.
-func upgraded(k launch.Kept) []event.Payload {
+func upgraded(k keeper.Handoff) []event.Payload {
 	switch {
 	case k.To == "":
 		return nil

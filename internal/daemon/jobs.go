@@ -10,12 +10,12 @@ import (
 	"strconv"
 
 	"muster/internal/boot"
+	"muster/internal/check"
 	"muster/internal/event"
 	"muster/internal/excerpt"
 	"muster/internal/fault"
 	"muster/internal/fleet"
 	"muster/internal/home"
-	"muster/internal/launch"
 	"muster/internal/lock"
 	"muster/internal/replace"
 )
@@ -35,7 +35,7 @@ func (j jobs) dir(job fleet.Job) string { return j.home.JobDir(job.Task.ID, job.
 func (j jobs) State(_ context.Context, job fleet.Job) (fleet.JobState, error) {
 	dir := j.dir(job)
 	var state fleet.JobState
-	res, ok, err := launch.ReadResult(dir)
+	res, ok, err := check.ReadResult(dir)
 	if err != nil {
 		return state, err
 	}
@@ -57,7 +57,7 @@ func (j jobs) State(_ context.Context, job fleet.Job) (fleet.JobState, error) {
 }
 
 // results turns what a job left behind into verdicts.
-func results(res launch.JobResult) ([]event.CheckResult, error) {
+func results(res check.Result) ([]event.CheckResult, error) {
 	var out []event.CheckResult
 	for _, s := range res.Steps {
 		r := event.CheckResult{
@@ -89,20 +89,20 @@ func (j jobs) Ready(ctx context.Context, job fleet.Job) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	spec := launch.Job{
+	spec := check.Job{
 		Task: job.Task.ID, Gen: job.Task.Gen, Name: job.Name, Dir: job.Task.Worktree, Env: env,
 		Lock: j.home.CheckLock(job.Task.ID), SlotPaths: j.agents.slots(), Out: dir, Wake: j.home.Wake(),
 	}
 	for _, c := range job.Steps {
-		spec.Steps = append(spec.Steps, launch.Step{Name: c.Name, Run: c.Run, Timeout: c.Timeout})
+		spec.Steps = append(spec.Steps, check.Step{Name: c.Name, Run: c.Run, Timeout: c.Timeout})
 	}
 	path := filepath.Join(dir, "spec.json")
-	return path, launch.WriteJob(path, spec)
+	return path, check.Write(path, spec)
 }
 
 // Unready implements fleet.Jobs. The result goes first: with it the job would count as run.
 func (j jobs) Unready(ctx context.Context, job fleet.Job) error {
-	if err := launch.ForgetResult(j.dir(job)); err != nil {
+	if err := check.ForgetResult(j.dir(job)); err != nil {
 		return err
 	}
 	return j.count(ctx, job, -1)

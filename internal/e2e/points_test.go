@@ -171,10 +171,10 @@ type forgivingClock struct{}
 
 var aeons = time.Now()
 
-// Now implements launch.Clock: a millisecond is a minute.
+// Now implements keeper.Clock: a millisecond is a minute.
 func (forgivingClock) Now() time.Time { return aeons.Add(time.Since(aeons) * 60_000) }
 
-// Timer implements launch.Clock: delays are what they are.
+// Timer implements keeper.Clock: delays are what they are.
 func (forgivingClock) Timer(d time.Duration) (<-chan time.Time, func()) {
 	t := time.NewTimer(d)
 	return t.C, func() { t.Stop() }

@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"muster/internal/launch"
+	"muster/internal/keeper"
 )
 
 // A version of muster, for those who upgrade, is a copy of the program with a word behind its end. Some words make a
@@ -98,7 +98,7 @@ func moveFormat(path string) error {
 // hurryFile is there where a fleet's keeper shall have less patience.
 func hurryFile(home string) string { return filepath.Join(home, "test-hurry") }
 
-func hurrying(home string) launch.Clock {
+func hurrying(home string) keeper.Clock {
 	if _, err := os.Stat(hurryFile(home)); err != nil {
 		return nil
 	}

@@ -13,12 +13,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"muster/internal/check"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/host"
 	"muster/internal/lock"
 	"muster/internal/run"
 	"muster/internal/scarce"
+	"muster/internal/spec"
 	"muster/internal/status"
 )
 
@@ -32,12 +34,8 @@ const (
 )
 
 // How long a launch waits for what the machine lacks: less than any kind's limit for its first record, so that it is
-// known why there is none. And the pauses between two tries of something that lacks it.
-const (
-	patience     = 5 * time.Second
-	firstPause   = 200 * time.Millisecond
-	longestPause = 10 * time.Second
-)
+// known why there is none.
+const patience = 5 * time.Second
 
 // startError is a program that the system would not start, with the exit status that a shell gives for it.
 type startError struct {
@@ -50,19 +48,19 @@ func (e startError) Unwrap() error { return e.error }
 // Run does what a spec file says (hidden verb `muster launch FILE`): it becomes the agent, or runs the job. What
 // went wrong is printed to stderr already; ExitStatus gives the exit status for it.
 func Run(ctx context.Context, specPath string, stdout io.Writer) error {
-	var b []byte
+	var kind spec.Kind
 	soon, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	err := untilThereIsRoom(soon, func() (err error) {
-		b, err = readPrivate(specPath)
+	err := scarce.Retry(soon, func() (err error) {
+		kind, err = spec.KindOf(specPath)
 		return err
 	})
 	if err != nil {
 		complain(err)
 		return err
 	}
-	if k, err := kindOf(specPath, b); err == nil && k == kindJob {
-		err := RunJob(ctx, specPath, stdout)
+	if kind == spec.Job {
+		err := check.Run(ctx, specPath, stdout)
 		if err != nil {
 			complain(err)
 		}
@@ -80,7 +78,7 @@ func Exec(specPath string) error {
 	defer func() { _ = l.lock.Close() }() // and until then it is not collected
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	err := untilThereIsRoom(ctx, l.try)
+	err := scarce.Retry(ctx, l.try)
 	if l.spec != nil && !errors.Is(err, lock.ErrHeld) && !scarce.Is(err) {
 		err = errors.Join(err, l.spec.record(event.Record{State: event.RecordExited, Note: err.Error()}))
 	}
@@ -105,23 +103,6 @@ func complain(err error) {
 	fmt.Fprintf(os.Stderr, "muster launch: %v\n", err)
 	if hint := fault.HintOf(err); hint != "" {
 		fmt.Fprintln(os.Stderr, hint)
-	}
-}
-
-// untilThereIsRoom does something again and again while it fails for what the machine lacks, until ctx ends.
-func untilThereIsRoom(ctx context.Context, try func() error) error {
-	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		err := try()
-		if !scarce.Is(err) {
-			return err
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return err
-		}
 	}
 }
 

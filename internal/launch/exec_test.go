@@ -12,11 +12,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"muster/internal/check"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/lock"
 	"muster/internal/scarce"
+	"muster/internal/spec"
 	"muster/internal/status"
+	"muster/internal/testkit/proc"
 )
 
 func TestSpecKeepsEveryByte(t *testing.T) {
@@ -29,7 +32,7 @@ func TestSpecKeepsEveryByte(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := a.Spec
-	want.V = SpecVersion
+	want.V = spec.Version
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("read back (-want +got):\n%s", diff)
 	}
@@ -56,7 +59,7 @@ func TestReadRefusesWhatIsNotOursAlone(t *testing.T) {
 	wantCode(t, err, fault.Conflict, "version 2", "reads 1")
 	_, err = Read(other("none", "{}"))
 	wantCode(t, err, fault.Conflict, "version 0")
-	_, err = Read(other("big", good+strings.Repeat(" ", MaxSpec)))
+	_, err = Read(other("big", good+strings.Repeat(" ", spec.MaxSize)))
 	wantCode(t, err, fault.Usage, "too large")
 	_, err = Read(other("torn", good[:len(good)/2]))
 	wantCode(t, err, fault.Failed, "torn")
@@ -82,9 +85,30 @@ func TestReadRefusesWhatIsNotOursAlone(t *testing.T) {
 		_, err = Read(theirs)
 		wantCode(t, err, fault.Conflict, "user 12345")
 	}
-	_, err = readJob(a.path)
-	if err == nil {
+	var job struct{}
+	if err := spec.Read(a.path, spec.Job, &job); err == nil {
 		t.Error("the spec of an agent was read as a job")
+	}
+}
+
+func TestRun_JobWhoseLockIsHeldEndsWithTempFail(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	job := check.Job{
+		Task: event.NewTaskID(3), Gen: 1, Name: "round 1", Dir: dir, Lock: filepath.Join(dir, "check"), Out: filepath.Join(dir, "out"),
+		Steps: []check.Step{{Name: "one", Run: "true"}},
+	}
+	path := filepath.Join(dir, "job.json")
+	if err := check.Write(path, job); err != nil {
+		t.Fatal(err)
+	}
+	held, err := lock.Take(job.Lock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close() //nolint:errcheck // releases it
+	if code, said := proc.Finish(t, program("launch", path)); code != scarce.ExitStatus || !strings.Contains(said, "lock is held") {
+		t.Errorf("exit %d, said %q", code, said)
 	}
 }
 
@@ -95,7 +119,7 @@ func TestWriteRefusesWhatCannotRun(t *testing.T) {
 		"not absolute":   func(s *Spec) { s.Dir = "x" },
 		"status file is": func(s *Spec) { s.StatusFile = "x" },
 		"NUL":            func(s *Spec) { s.Env = append(s.Env, "A=b\x00c") },
-		"too large":      func(s *Spec) { s.Argv = append(s.Argv, strings.Repeat("x", MaxSpec)) },
+		"too large":      func(s *Spec) { s.Argv = append(s.Argv, strings.Repeat("x", spec.MaxSize)) },
 	} {
 		a := newAgent(t, "true")
 		change(&a.Spec)
@@ -111,7 +135,7 @@ func TestExecBecomesTheAgent(t *testing.T) {
 	a := newAgent(t, `env > "$OUT"; { pwd; umask; ulimit -n; echo $$; } >> "$OUT"; echo hello`)
 	a.NoFile, a.Umask, a.Remove = 77, 0o027, true
 	cmd := program("launch", a.write(t))
-	code, said := finish(t, cmd)
+	code, said := proc.Finish(t, cmd)
 	if code != 0 || said != "hello\n" {
 		t.Fatalf("exit %d, said %q", code, said)
 	}
@@ -165,8 +189,8 @@ func TestTheAgentsLifeHoldsTheLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := started(t, cmd)
-	firstLine(t, out)
+	p := proc.Start(t, cmd)
+	proc.FirstLine(t, out)
 	if held, err := lock.Held(a.Lock); !held || err != nil {
 		t.Errorf("Held = %v, %v while the agent lives", held, err)
 	}
@@ -183,7 +207,7 @@ func TestTheAgentsLifeHoldsTheLock(t *testing.T) {
 		b := *a
 		b.Gen, b.path = gen, filepath.Join(a.Dir, "second.json")
 		b.Argv = []string{"sh", "-c", `echo second > "$OUT"`}
-		code, said := finish(t, program("launch", b.write(t)))
+		code, said := proc.Finish(t, program("launch", b.write(t)))
 		if code != scarce.ExitStatus || !strings.Contains(said, "alive already") {
 			t.Errorf("second launch: exit %d, said %q", code, said)
 		}
@@ -206,7 +230,7 @@ func TestTheAgentsLifeHoldsTheLock(t *testing.T) {
 		t.Errorf("Holder = %d after its death", pid)
 	}
 	a.Argv = []string{"sh", "-c", `echo third > "$OUT"`}
-	if code, said := finish(t, program("launch", a.write(t))); code != 0 || a.out(t) != "third\n" {
+	if code, said := proc.Finish(t, program("launch", a.write(t))); code != 0 || a.out(t) != "third\n" {
 		t.Errorf("launch after its death: exit %d, said %q, left %q", code, said, a.out(t))
 	}
 }
@@ -214,7 +238,7 @@ func TestTheAgentsLifeHoldsTheLock(t *testing.T) {
 func TestTheLockIsHeldByWhatTheAgentLeftBehind(t *testing.T) {
 	t.Parallel()
 	a := newAgent(t, `sleep 60 </dev/null >/dev/null 2>&1 & echo $!; exit 0`)
-	code, said := finish(t, program("launch", a.write(t)))
+	code, said := proc.Finish(t, program("launch", a.write(t)))
 	child, err := strconv.Atoi(strings.TrimSpace(said))
 	if code != 0 || err != nil {
 		t.Fatalf("exit %d, said %q", code, said)
@@ -225,7 +249,7 @@ func TestTheLockIsHeldByWhatTheAgentLeftBehind(t *testing.T) {
 		t.Errorf("Held = %v, %v, Holder = %v; want held with no holder", held, err, ok)
 	}
 	_ = syscall.Kill(child, syscall.SIGKILL)
-	eventually(t, "the lock is free", func() bool { held, err := lock.Held(a.Lock); return !held && err == nil })
+	proc.Eventually(t, "the lock is free", func() bool { held, err := lock.Held(a.Lock); return !held && err == nil })
 }
 
 func TestExecSaysWhyItFailed(t *testing.T) {
@@ -247,7 +271,7 @@ func TestExecSaysWhyItFailed(t *testing.T) {
 	} {
 		a := newAgent(t, "true")
 		c.change(t, a)
-		code, said := finish(t, program("launch", a.write(t)))
+		code, said := proc.Finish(t, program("launch", a.write(t)))
 		r := records(t, a)
 		if code != c.exit || len(r) == 0 {
 			t.Errorf("%s: exit %d, want %d; records %+v; said %q", c.name, code, c.exit, r, said)
@@ -281,7 +305,7 @@ func TestPromptsUpToTheSystemsLimit(t *testing.T) {
 	t.Parallel()
 	a := newAgent(t, `printf %s "$1" > "$OUT"`)
 	a.Argv = append(a.Argv, "sh", strings.Repeat("x", 100<<10))
-	if code, said := finish(t, program("launch", a.write(t))); code != 0 || len(a.out(t)) != 100<<10 {
+	if code, said := proc.Finish(t, program("launch", a.write(t))); code != 0 || len(a.out(t)) != 100<<10 {
 		t.Errorf("100 KiB: exit %d, %d bytes arrived, said %q", code, len(a.out(t)), said)
 	}
 }

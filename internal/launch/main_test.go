@@ -1,10 +1,8 @@
 package launch
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -18,7 +16,6 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/fault"
-	"muster/internal/host"
 )
 
 // The test binary plays the programs that run in panes: `ROLE=… test-binary FILE`.
@@ -38,10 +35,6 @@ func play(role, file string) int {
 		ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		defer cancel()
 		return ExitStatus(Run(ctx, file, os.Stdout))
-	case "keep":
-		return playKeeper(file)
-	case "supervise":
-		return playSupervisor(file)
 	}
 	return 98
 }
@@ -52,48 +45,6 @@ func program(role, file string, env ...string) *exec.Cmd {
 	cmd.Env = append([]string{roleVar + "=" + role, "LEAKED=yes"}, env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return cmd
-}
-
-// started starts a command that is killed with its group when the test ends.
-func started(t *testing.T, cmd *exec.Cmd) host.Process {
-	t.Helper()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	p, err := host.Identify(cmd.Process.Pid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if cmd.ProcessState == nil {
-			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-		}
-	})
-	return p
-}
-
-// finish runs a command to its end and gives its exit status and what it said.
-func finish(t *testing.T, cmd *exec.Cmd) (status int, said string) {
-	t.Helper()
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		if _, ok := errors.AsType[*exec.ExitError](err); !ok {
-			t.Fatal(err)
-		}
-	}
-	return cmd.ProcessState.ExitCode(), string(out)
-}
-
-// eventually waits for something that nothing announces.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("timed out waiting until %s", what)
-		}
-	}
 }
 
 func read(t *testing.T, path string) string {
@@ -140,16 +91,6 @@ func (a *agent) write(t *testing.T) string {
 func (a *agent) out(t *testing.T) string { t.Helper(); return read(t, filepath.Join(a.Dir, "out")) }
 
 func (a *agent) status(t *testing.T) string { t.Helper(); return read(t, a.StatusFile) }
-
-// firstLine reads a line that a program says when it is ready.
-func firstLine(t *testing.T, r io.Reader) string {
-	t.Helper()
-	line, err := bufio.NewReader(r).ReadString('\n')
-	if err != nil {
-		t.Fatalf("said %q, then %v", line, err)
-	}
-	return strings.TrimSpace(line)
-}
 
 func wantCode(t *testing.T, err error, code fault.Code, words ...string) {
 	t.Helper()

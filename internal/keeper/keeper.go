@@ -1,4 +1,4 @@
-package launch
+package keeper
 
 import (
 	"context"
@@ -56,21 +56,21 @@ func (wallClock) Timer(d time.Duration) (<-chan time.Time, func()) {
 	return t.C, func() { t.Stop() }
 }
 
-// news is what a keeper waits for.
-type news int
+// keeperEvent is what a keeper waits for.
+type keeperEvent int
 
 const (
-	newsTimer      news = iota // the delay is over
-	newsChildEnded             // the supervisor ended
-	newsServerGone             // a hang-up was followed by proof that the server is gone
-	newsCancelled              // ctx ended
-	newsReady                  // the supervisor is at work
-	newsAsked                  // another program is asked for
+	eventTimer      keeperEvent = iota // the delay is over
+	eventChildEnded                    // the supervisor ended
+	eventServerGone                    // a hang-up was followed by proof that the server is gone
+	eventCancelled                     // ctx ended
+	eventReady                         // the supervisor is at work
+	eventUpgrade                       // another program is asked for
 )
 
 // Serve runs the supervisor and starts it again whenever it ends, with a growing delay, until the fleet was told
 // to be down and the supervisor has ended with status 0. It survives SIGHUP, and the keys of a person who attached
-// (SIGINT, SIGQUIT, SIGTSTP). At Asked it lets another program supervise, if one is asked for, and goes back to the
+// (SIGINT, SIGQUIT, SIGTSTP). At sigUpgrade it lets another program supervise, if one is asked for, and goes back to the
 // program before if that one does not get ready. Once the tmux server is proven gone it ends the supervisor, lets go of the lock, calls
 // Revive unless the fleet is down, and returns. If another keeper is alive it returns nil at once. If ctx ends, the
 // supervisor is ended too and ctx's error returned.
@@ -81,7 +81,7 @@ func (k Keeper) Serve(ctx context.Context) error {
 	// Caught, not ignored: what is ignored would be ignored in the supervisor too. And before the lock tells anybody
 	// whom to signal.
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, Asked)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, sigUpgrade)
 	defer signal.Stop(signals)
 	held, err := lock.Take(k.LockPath)
 	if errors.Is(err, lock.ErrHeld) {
@@ -95,7 +95,7 @@ func (k Keeper) Serve(ctx context.Context) error {
 	switch why, err := k.keep(ctx, signals); {
 	case err != nil:
 		return err
-	case why == newsServerGone && !k.Down():
+	case why == eventServerGone && !k.Down():
 		k.say("the tmux server is gone")
 		_ = held.Close()
 		return k.revive(ctx, signals)
@@ -104,26 +104,26 @@ func (k Keeper) Serve(ctx context.Context) error {
 }
 
 // keep restarts the supervisor until there is a reason to stop.
-func (k Keeper) keep(ctx context.Context, signals <-chan os.Signal) (news, error) {
-	s := &shift{program: k.Supervise[0]}
+func (k Keeper) keep(ctx context.Context, signals <-chan os.Signal) (keeperEvent, error) {
+	s := &upgradeState{program: k.Supervise[0]}
 	delay := firstDelay
 	for {
 		k.takeUp(s)
 		began := k.Clock.Now()
 		what, err := k.supervise(ctx, signals, s)
 		switch {
-		case what == newsCancelled:
+		case what == eventCancelled:
 			return what, ctx.Err()
-		case what == newsServerGone:
+		case what == eventServerGone:
 			return what, nil
-		case what == newsAsked:
+		case what == eventUpgrade:
 			delay = firstDelay
 			continue
 		case err == nil && k.Down():
 			k.giveUp(ctx, s)
-			return newsChildEnded, nil
+			return eventChildEnded, nil
 		case k.ServerGone(ctx):
-			return newsServerGone, nil
+			return eventServerGone, nil
 		case k.fallBack(ctx, s, err):
 			delay = firstDelay
 			continue
@@ -137,26 +137,26 @@ func (k Keeper) keep(ctx context.Context, signals <-chan os.Signal) (news, error
 		what = k.await(ctx, signals, watched{timer: timer})
 		stop()
 		switch what {
-		case newsCancelled:
+		case eventCancelled:
 			return what, ctx.Err()
-		case newsServerGone:
+		case eventServerGone:
 			return what, nil
-		case newsTimer, newsChildEnded, newsReady, newsAsked:
+		case eventTimer, eventChildEnded, eventReady, eventUpgrade:
 		}
 		delay = min(2*delay, longestDelay)
 	}
 }
 
 // supervise runs the supervisor once. The error is how it ended.
-func (k Keeper) supervise(ctx context.Context, signals <-chan os.Signal, s *shift) (news, error) {
+func (k Keeper) supervise(ctx context.Context, signals <-chan os.Signal, s *upgradeState) (keeperEvent, error) {
 	if ctx.Err() != nil {
-		return newsCancelled, nil
+		return eventCancelled, nil
 	}
 	argv := append([]string{s.program}, k.Supervise[1:]...)
 	// Not ctx: it would kill at once, and the supervisor shall end by SIGTERM.
 	child, err := run.Start(context.WithoutCancel(ctx), run.Spec{Argv: argv, Env: k.env(s), Word: true})
 	if err != nil {
-		return newsChildEnded, err
+		return eventChildEnded, err
 	}
 	w := watched{done: child.Done(), word: child.Word()}
 	if s.trial != nil {
@@ -166,8 +166,8 @@ func (k Keeper) supervise(ctx context.Context, signals <-chan os.Signal, s *shif
 	}
 	for {
 		switch what := k.await(ctx, signals, w); what {
-		case newsReady, newsAsked:
-			if what == newsReady {
+		case eventReady, eventUpgrade:
+			if what == eventReady {
 				w.word, w.timer = nil, nil
 				k.ready(s)
 			}
@@ -176,13 +176,13 @@ func (k Keeper) supervise(ctx context.Context, signals <-chan os.Signal, s *shif
 			}
 			s.since = k.Clock.Now()
 			k.stop(child, relieveLimit)
-			return newsAsked, nil
-		case newsChildEnded:
+			return eventUpgrade, nil
+		case eventChildEnded:
 			return what, child.Err()
-		case newsTimer:
+		case eventTimer:
 			child.Close() // it had its time
 			return what, errLate
-		case newsCancelled, newsServerGone:
+		case eventCancelled, eventServerGone:
 			k.stop(child, stopLimit)
 			return what, nil
 		}
@@ -208,9 +208,9 @@ type watched struct {
 	timer <-chan time.Time // a delay, or a limit, is over
 }
 
-// await waits for the first news. After a hang-up it looks for the server until that is proven gone, or has
+// await waits for the first keeperEvent. After a hang-up it looks for the server until that is proven gone, or has
 // lived long enough to tell that only our terminal went away.
-func (k Keeper) await(ctx context.Context, signals <-chan os.Signal, w watched) news {
+func (k Keeper) await(ctx context.Context, signals <-chan os.Signal, w watched) keeperEvent {
 	var probe <-chan time.Time
 	stopProbe := func() {}
 	defer func() { stopProbe() }()
@@ -218,10 +218,10 @@ func (k Keeper) await(ctx context.Context, signals <-chan os.Signal, w watched) 
 	for {
 		select {
 		case <-ctx.Done():
-			return newsCancelled
+			return eventCancelled
 		case _, said := <-w.word:
 			if said {
-				return newsReady
+				return eventReady
 			}
 			w.word = nil // it ends, or will never say
 			continue
@@ -229,16 +229,16 @@ func (k Keeper) await(ctx context.Context, signals <-chan os.Signal, w watched) 
 			select {
 			case _, said := <-w.word: // what it said comes first
 				if said {
-					return newsReady
+					return eventReady
 				}
 			default:
 			}
-			return newsChildEnded
+			return eventChildEnded
 		case <-w.timer:
-			return newsTimer
+			return eventTimer
 		case s := <-signals:
-			if s == Asked {
-				return newsAsked
+			if s == sigUpgrade {
+				return eventUpgrade
 			}
 			if s != syscall.SIGHUP {
 				continue
@@ -250,7 +250,7 @@ func (k Keeper) await(ctx context.Context, signals <-chan os.Signal, w watched) 
 		stopProbe()
 		probe = nil
 		if k.ServerGone(ctx) {
-			return newsServerGone
+			return eventServerGone
 		}
 		if step < lastProbe {
 			probe, stopProbe = k.Clock.Timer(step)

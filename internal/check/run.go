@@ -1,4 +1,4 @@
-package launch
+package check
 
 import (
 	"context"
@@ -15,18 +15,20 @@ import (
 	"muster/internal/fault"
 	"muster/internal/host"
 	"muster/internal/lock"
+	"muster/internal/replace"
 	"muster/internal/run"
 	"muster/internal/scarce"
+	"muster/internal/spec"
 )
 
 // stepGrace is how long a step, or what it left behind, may take from SIGTERM on.
 const stepGrace = 5 * time.Second
 
-// RunJob runs the job of a spec file (see Run, and `muster check`) and shows its output
+// Run runs the job of a spec file (see Run, and `muster check`) and shows its output
 // on stdout. All steps run, also after a red one; red steps are no error. The result appears under Job.Out by rename
 // at the very end. It survives SIGHUP and the death of stdout. If ctx ends, so does the step under way, and there is
 // no result. A job that has its result is not run again. lock.ErrHeld: the job's lock is another's.
-func RunJob(ctx context.Context, specPath string, stdout io.Writer) error {
+func Run(ctx context.Context, specPath string, stdout io.Writer) error {
 	// Caught and dropped, not ignored: what is ignored would be ignored in the steps too.
 	dropped := make(chan os.Signal, 1)
 	signal.Notify(dropped, syscall.SIGHUP, syscall.SIGPIPE)
@@ -57,8 +59,8 @@ func RunJob(ctx context.Context, specPath string, stdout io.Writer) error {
 		r.say("%v", err)
 	}
 	// What was found out must not be lost because the work itself has filled the disk.
-	if err := untilThereIsRoom(ctx, func() error {
-		return writeJSON(filepath.Join(j.Out, resultFile), res, "job result")
+	if err := scarce.Retry(ctx, func() error {
+		return replace.JSON(filepath.Join(j.Out, resultFile), res)
 	}); err != nil {
 		return err
 	}
@@ -71,8 +73,8 @@ type runner struct {
 	pane *pane
 }
 
-func (r *runner) run(ctx context.Context) (JobResult, error) {
-	res := JobResult{V: SpecVersion, Started: time.Now().UTC()}
+func (r *runner) run(ctx context.Context) (Result, error) {
+	res := Result{V: spec.Version, Started: time.Now().UTC()}
 	if err := os.MkdirAll(r.Out, 0o700); err != nil {
 		return res, fmt.Errorf("make job directory: %w", err)
 	}
@@ -93,7 +95,7 @@ func (r *runner) run(ctx context.Context) (JobResult, error) {
 		if err != nil {
 			return res, err
 		}
-		if err := writeJSON(r.stepPath(s.Name), step, "check result"); err != nil {
+		if err := replace.JSON(r.stepPath(s.Name), step); err != nil {
 			return res, err
 		}
 		res.Steps = append(res.Steps, step)
@@ -150,18 +152,18 @@ func (r *runner) step(ctx context.Context, s Step) (StepResult, error) {
 func (r *runner) env() []string {
 	env := make([]string, 0, len(r.Env)+1)
 	for _, kv := range r.Env {
-		if !strings.HasPrefix(kv, MarkVar+"=") { // a job within a job has a mark of its own
+		if !strings.HasPrefix(kv, MarkerVar+"=") { // a job within a job has a mark of its own
 			env = append(env, kv)
 		}
 	}
-	return append(env, MarkVar+"="+r.Out)
+	return append(env, MarkerVar+"="+r.Out)
 }
 
 // sweep ends processes and whatever else carries the job's mark. It goes on when ctx has ended: that is
 // when it is needed.
 func (r *runner) sweep(ctx context.Context, procs []host.Process) {
 	left, err := host.End(context.WithoutCancel(ctx), host.Ending{
-		Procs: procs, Mark: [2]string{MarkVar, r.Out}, Grace: stepGrace,
+		Procs: procs, Mark: [2]string{MarkerVar, r.Out}, Grace: stepGrace,
 	})
 	if err != nil {
 		r.say("still running: %v: %v", left, err)

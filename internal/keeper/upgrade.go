@@ -1,4 +1,4 @@
-package launch
+package keeper
 
 import (
 	"context"
@@ -13,22 +13,23 @@ import (
 	"muster/internal/fault"
 	"muster/internal/host"
 	"muster/internal/lock"
+	"muster/internal/replace"
 	"muster/internal/run"
 )
 
-// Asked is the signal that tells a keeper to look for an UpgradeRequest.
-const Asked = syscall.SIGUSR1
+// sigUpgrade is the signal that tells a keeper to look for an Request.
+const sigUpgrade = syscall.SIGUSR1
 
-// UpgradeRequest asks the keeper to go on with another program.
-type UpgradeRequest struct {
+// Request asks the keeper to go on with another program.
+type Request struct {
 	ID      string `json:"id"`      // names its outcome
 	From    string `json:"from"`    // name of the program in whose place it shall be; "" for any
 	Program string `json:"program"` // absolute path of the program
 	Tries   int    `json:"tries"`   // how often a keeper took it up; it may be killed in the middle
 }
 
-// UpgradeOutcome is what became of an UpgradeRequest.
-type UpgradeOutcome struct {
+// Outcome is what became of an Request.
+type Outcome struct {
 	ID   string `json:"id"`
 	From string `json:"from"` // path of the program before
 	To   string `json:"to"`   // path of the program that was asked for
@@ -41,30 +42,30 @@ type UpgradeOutcome struct {
 
 // Upgrades is what a keeper needs to come to another program, and back. The zero value never does.
 type Upgrades struct {
-	Request string                          // path of the file that holds the request, until it has an outcome
-	Outcome string                          // path of the file that holds the newest outcome
-	Adopt   func(program string) error      // the program is the fleet's from now on
-	PutBack func(ctx context.Context) error // has the state be one that the program before can read
+	Request      string                          // path of the file that holds the request, until it has an outcome
+	Outcome      string                          // path of the file that holds the newest outcome
+	Adopt        func(program string) error      // the program is the fleet's from now on
+	RestoreState func(ctx context.Context) error // has the state be one that the program before can read
 }
 
-// KeptVar is the variable in which a supervisor finds its Kept.
-const KeptVar = "MUSTER_KEPT"
+// HandoffVar is the variable in which a supervisor finds its Handoff.
+const HandoffVar = "MUSTER_KEPT"
 
-// Kept is what the keeper tells a supervisor that it starts. From and To are names of programs, and "" but after an
+// Handoff is what the keeper tells a supervisor that it starts. From and To are names of programs, and "" but after an
 // upgrade; Why is why that was taken back.
-type Kept struct {
+type Handoff struct {
 	From  string    `json:"from,omitempty"`
 	To    string    `json:"to,omitempty"`
 	Why   string    `json:"why,omitempty"`
 	Since time.Time `json:"since,omitzero"` // when the supervisor before was told to end
 }
 
-// ReadKept takes apart what is in KeptVar, and gives what tells the keeper that this supervisor is ready. Without a
+// ReadHandoff takes apart what is in HandoffVar, and gives what tells the keeper that this supervisor is ready. Without a
 // keeper that does nothing. It is called once, before anything is started: no other program shall hold the keeper's
 // pipe.
-func ReadKept(value string) (kept Kept, ready func()) {
+func ReadHandoff(value string) (kept Handoff, ready func()) {
 	if value == "" || json.Unmarshal([]byte(value), &kept) != nil {
-		return Kept{}, func() {}
+		return Handoff{}, func() {}
 	}
 	syscall.CloseOnExec(run.WordFD)
 	pipe := os.NewFile(run.WordFD, "keeper")
@@ -74,57 +75,57 @@ func ReadKept(value string) (kept Kept, ready func()) {
 	}
 }
 
-// AskUpgrade leaves a request and calls the keeper that holds a lock. It tells whether there is one; else the request
+// Ask leaves a request and calls the keeper that holds a lock. It tells whether there is one; else the request
 // waits for the next, in the place of one that waited. fault.Conflict: a keeper has another in hand.
-func AskUpgrade(path, keeperLock string, r UpgradeRequest) (called bool, err error) {
+func Ask(path, keeperLock string, r Request) (called bool, err error) {
 	_, kept := lock.Holder(keeperLock)
 	if other, ok := readRequest(path); ok && kept {
 		return false, fault.New(fault.Conflict, "the upgrade to %s is under way", name(other.Program)).
 			WithHint("Wait a moment; `muster status` tells which version is at work.")
 	}
-	if err := writeJSON(path, r, "upgrade request"); err != nil {
+	if err := replace.JSON(path, r); err != nil {
 		return false, fault.Wrap(fault.Failed, err, "ask for the upgrade")
 	}
 	// One that has come just now may have looked too early: it is told again. One that has died leaves it to the next.
-	return Hurry(keeperLock) || kept, nil
+	return Wake(keeperLock) || kept, nil
 }
 
-// Hurry calls the keeper that holds a lock, and tells whether there is one. It looks for a request, and starts the
+// Wake calls the keeper that holds a lock, and tells whether there is one. It looks for a request, and starts the
 // supervisor now: after several crashes it may be waiting for up to a minute.
-func Hurry(keeperLock string) (kept bool) {
+func Wake(keeperLock string) (kept bool) {
 	keeper, kept := lock.Holder(keeperLock)
 	if !kept {
 		return false
 	}
 	if p, err := host.Identify(keeper); err == nil {
-		_ = p.Signal(Asked) // one that died this moment needs no hurry
+		_ = p.Signal(sigUpgrade) // one that died this moment needs no hurry
 	}
 	return true
 }
 
-// DropUpgrade takes a request back, unless a keeper has it in hand.
-func DropUpgrade(path, keeperLock string) error {
+// Drop takes a request back, unless a keeper has it in hand.
+func Drop(path, keeperLock string) error {
 	if _, kept := lock.Holder(keeperLock); kept {
 		return nil
 	}
 	return removeFile(path)
 }
 
-// ReadUpgrade gives the outcome of a request, if there is one yet.
-func ReadUpgrade(path, id string) (UpgradeOutcome, bool) {
-	var o UpgradeOutcome
+// ReadOutcome gives the outcome of a request, if there is one yet.
+func ReadOutcome(path, id string) (Outcome, bool) {
+	var o Outcome
 	b, err := os.ReadFile(path)
 	if err != nil || json.Unmarshal(b, &o) != nil || o.ID != id {
-		return UpgradeOutcome{}, false
+		return Outcome{}, false
 	}
 	return o, true
 }
 
-func readRequest(path string) (UpgradeRequest, bool) {
-	var r UpgradeRequest
+func readRequest(path string) (Request, bool) {
+	var r Request
 	b, err := os.ReadFile(path)
 	if err != nil || json.Unmarshal(b, &r) != nil || r.Program == "" {
-		return UpgradeRequest{}, false
+		return Request{}, false
 	}
 	return r, true
 }

@@ -1,4 +1,4 @@
-package launch
+package check
 
 import (
 	"bytes"
@@ -17,8 +17,8 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/fault"
-	"muster/internal/host"
-	"muster/internal/scarce"
+	"muster/internal/lock"
+	"muster/internal/testkit/proc"
 )
 
 // job is a job in directories of its own.
@@ -42,23 +42,23 @@ func newJob(t *testing.T, steps ...Step) *job {
 
 func (j *job) write(t *testing.T) string {
 	t.Helper()
-	if err := WriteJob(j.path, j.Job); err != nil {
+	if err := Write(j.path, j.Job); err != nil {
 		t.Fatal(err)
 	}
 	return j.path
 }
 
 // run runs the job in this process and gives its result and what its pane showed.
-func (j *job) run(t *testing.T) (JobResult, string) {
+func (j *job) run(t *testing.T) (Result, string) {
 	t.Helper()
 	var pane bytes.Buffer
-	if err := RunJob(t.Context(), j.write(t), &pane); err != nil {
-		t.Fatalf("RunJob: %v; pane: %s", err, pane.String())
+	if err := Run(t.Context(), j.write(t), &pane); err != nil {
+		t.Fatalf("Run: %v; pane: %s", err, pane.String())
 	}
 	return j.result(t), pane.String()
 }
 
-func (j *job) result(t *testing.T) JobResult {
+func (j *job) result(t *testing.T) Result {
 	t.Helper()
 	r, ok, err := ReadResult(j.Out)
 	if err != nil || !ok {
@@ -77,7 +77,7 @@ func TestJobRunsAllStepsAndTellsHowEachWent(t *testing.T) {
 		Step{Name: "slow", Run: "echo begun; exec sleep 60", Timeout: 300 * time.Millisecond},
 		Step{Name: "last", Run: "cat; env"},
 	)
-	j.Env = append(j.Env, "A=b", MarkVar+"=/outer")
+	j.Env = append(j.Env, "A=b", MarkerVar+"=/outer")
 	r, pane := j.run(t)
 	type how struct {
 		exit, signal int
@@ -101,7 +101,7 @@ func TestJobRunsAllStepsAndTellsHowEachWent(t *testing.T) {
 		}
 		log := read(t, s.Log)
 		if s.Name == "last" {
-			for _, kv := range []string{"PATH=/usr/bin:/bin", "A=b", MarkVar + "=" + j.Out} {
+			for _, kv := range []string{"PATH=/usr/bin:/bin", "A=b", MarkerVar + "=" + j.Out} {
 				if !strings.Contains(log, kv+"\n") {
 					t.Errorf("environment %q lacks %s", log, kv)
 				}
@@ -130,7 +130,7 @@ func TestJobRunsAllStepsAndTellsHowEachWent(t *testing.T) {
 		t.Fatal(err)
 	}
 	var again bytes.Buffer
-	if err := RunJob(t.Context(), j.path, &again); err != nil || again.Len() > 0 || read(t, j.Wake) == "" {
+	if err := Run(t.Context(), j.path, &again); err != nil || again.Len() > 0 || read(t, j.Wake) == "" {
 		t.Errorf("second run: %v, pane %q, wake %q", err, again.String(), read(t, j.Wake))
 	}
 }
@@ -190,7 +190,7 @@ func TestJobEndsWhatAStepLeavesBehind(t *testing.T) {
 		Step{Name: "after", Run: "true"},
 	)
 	decoy := exec.Command("sleep", "62")
-	started(t, decoy)
+	proc.Start(t, decoy)
 	r, _ := j.run(t)
 	if len(r.Steps) != 3 || r.Steps[0].Exit != 0 || !r.Steps[1].TimedOut {
 		t.Fatalf("result %+v", r)
@@ -200,41 +200,27 @@ func TestJobEndsWhatAStepLeavesBehind(t *testing.T) {
 		t.Fatalf("pids %q", pids)
 	}
 	for _, s := range pids {
-		if p := identify(t, s); p.Alive() {
+		if p := proc.Identify(t, s); p.Alive() {
 			t.Errorf("process %s outlived its step", s)
 		}
 	}
-	if p := identify(t, strconv.Itoa(decoy.Process.Pid)); !p.Alive() {
+	if p := proc.Identify(t, strconv.Itoa(decoy.Process.Pid)); !p.Alive() {
 		t.Error("the decoy was ended")
 	}
-}
-
-// identify gives a process by a pid that a script wrote; the zero Process, which is not alive, if it is gone.
-func identify(t *testing.T, s string) host.Process {
-	t.Helper()
-	pid, err := strconv.Atoi(strings.TrimSpace(s))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := host.Identify(pid)
-	if err != nil && !errors.Is(err, host.ErrGone) {
-		t.Fatal(err)
-	}
-	return p
 }
 
 func TestJobOutlivesItsTerminal(t *testing.T) {
 	t.Parallel()
 	j := newJob(t, Step{Name: "long", Run: `echo $$ > pid; while [ ! -e go ]; do sleep 0.02; done; echo late; yes | head -c 100000`}, Step{Name: "next", Run: "echo more"})
-	cmd := program("launch", j.write(t))
+	cmd := program("run", j.write(t))
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd.Stdout, cmd.Stderr = w, w
-	p := started(t, cmd)
+	p := proc.Start(t, cmd)
 	_ = w.Close()
-	eventually(t, "the step runs", func() bool { return read(t, filepath.Join(j.Dir, "pid")) != "" })
+	proc.Eventually(t, "the step runs", func() bool { return read(t, filepath.Join(j.Dir, "pid")) != "" })
 	_ = r.Close() // whoever read is gone: every write fails from now on
 	for range 3 {
 		if err := p.Signal(syscall.SIGHUP); err != nil {
@@ -254,14 +240,14 @@ func TestJobOutlivesItsTerminal(t *testing.T) {
 func TestJobIsNotHeldUpByATerminalThatTakesNothing(t *testing.T) {
 	t.Parallel()
 	j := newJob(t, Step{Name: "noisy", Run: `yes | head -c 1000000`, Timeout: 20 * time.Second})
-	cmd := program("launch", j.write(t))
+	cmd := program("run", j.write(t))
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close() //nolint:errcheck // never read: the pipe fills up
 	cmd.Stdout, cmd.Stderr = w, nil
-	started(t, cmd)
+	proc.Start(t, cmd)
 	_ = w.Close()
 	if err := cmd.Wait(); err != nil {
 		t.Fatalf("the runner ended with %v", err)
@@ -274,14 +260,14 @@ func TestJobIsNotHeldUpByATerminalThatTakesNothing(t *testing.T) {
 func TestKilledJobHasNoResultAndRunsAgain(t *testing.T) {
 	t.Parallel()
 	j := newJob(t, Step{Name: "one", Run: `echo $$ >> pids; [ -e again ] || sleep 60`})
-	cmd := program("launch", j.write(t))
-	p := started(t, cmd)
+	cmd := program("run", j.write(t))
+	p := proc.Start(t, cmd)
 	pids := filepath.Join(j.Dir, "pids")
-	eventually(t, "the step runs", func() bool { return read(t, pids) != "" })
-	orphan := identify(t, read(t, pids))
+	proc.Eventually(t, "the step runs", func() bool { return read(t, pids) != "" })
+	orphan := proc.Identify(t, read(t, pids))
 
-	code, said := finish(t, program("launch", j.path))
-	if code != scarce.ExitStatus || !strings.Contains(said, "round 1") {
+	code, said := proc.Finish(t, program("run", j.path))
+	if code != fault.ExitCode(fault.Wrap(fault.Conflict, lock.ErrHeld, "")) || !strings.Contains(said, "round 1") {
 		t.Errorf("second runner beside the first: exit %d, said %q", code, said)
 	}
 	if err := p.Signal(syscall.SIGKILL); err != nil {
@@ -292,7 +278,7 @@ func TestKilledJobHasNoResultAndRunsAgain(t *testing.T) {
 		t.Errorf("a result of a killed job: %v, %v", ok, err)
 	}
 	write(t, filepath.Join(j.Dir, "again"), "")
-	if code, said := finish(t, program("launch", j.path)); code != 0 {
+	if code, said := proc.Finish(t, program("run", j.path)); code != 0 {
 		t.Fatalf("again: exit %d, said %q", code, said)
 	}
 	if r := j.result(t); len(r.Steps) != 1 || r.Steps[0].Exit != 0 {
@@ -316,14 +302,14 @@ func TestJobThatIsCancelledHasNoResult(t *testing.T) {
 		cancel()
 	}()
 	began := time.Now()
-	err := RunJob(ctx, j.write(t), io.Discard)
+	err := Run(ctx, j.write(t), io.Discard)
 	if !errors.Is(err, context.Canceled) || time.Since(began) > 20*time.Second {
-		t.Errorf("RunJob: %v after %v", err, time.Since(began))
+		t.Errorf("Run: %v after %v", err, time.Since(began))
 	}
 	if _, ok, err := ReadResult(j.Out); ok || err != nil {
 		t.Errorf("result: %v, %v", ok, err)
 	}
-	if p := identify(t, read(t, filepath.Join(j.Dir, "pid"))); p.Alive() {
+	if p := proc.Identify(t, read(t, filepath.Join(j.Dir, "pid"))); p.Alive() {
 		t.Error("the step lives")
 	}
 }
@@ -338,8 +324,8 @@ func TestNeverMoreStepsAtOnceThanSlots(t *testing.T) {
 	for range 6 {
 		j := newJob(t, Step{Name: "one", Run: `echo + >> "$LOG"; sleep 0.3; echo - >> "$LOG"`})
 		j.SlotPaths, j.Env = slots, append(j.Env, "LOG="+log)
-		cmd := program("launch", j.write(t))
-		started(t, cmd)
+		cmd := program("run", j.write(t))
+		proc.Start(t, cmd)
 		cmds, jobs = append(cmds, cmd), append(jobs, j)
 	}
 	for i, cmd := range cmds {
@@ -368,7 +354,7 @@ func TestJobThatCannotRunSaysSo(t *testing.T) {
 	t.Parallel()
 	j := newJob(t, Step{Name: "one", Run: "true"})
 	j.Dir += "/gone"
-	err := RunJob(t.Context(), j.write(t), io.Discard)
+	err := Run(t.Context(), j.write(t), io.Discard)
 	wantCode(t, err, fault.NotFound, "/gone")
 	if r := j.result(t); !strings.Contains(r.Error, "/gone") || len(r.Steps) != 0 {
 		t.Errorf("result %+v", r)
@@ -378,10 +364,10 @@ func TestJobThatCannotRunSaysSo(t *testing.T) {
 		"long": {Name: strings.Repeat("x", 65), Run: "x"}, "no command": {Name: "x"}, "newline": {Name: "a\n", Run: "x"},
 	} {
 		j := newJob(t, step)
-		if err := WriteJob(j.path, j.Job); fault.CodeOf(err) != fault.Usage {
+		if err := Write(j.path, j.Job); fault.CodeOf(err) != fault.Usage {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	twice := newJob(t, Step{Name: "a", Run: "x"}, Step{Name: "a", Run: "y"})
-	wantCode(t, WriteJob(twice.path, twice.Job), fault.Usage, "twice")
+	wantCode(t, Write(twice.path, twice.Job), fault.Usage, "twice")
 }

@@ -1,4 +1,4 @@
-package launch
+package keeper
 
 import (
 	"context"
@@ -14,7 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"muster/internal/fault"
 	"muster/internal/lock"
+	"muster/internal/testkit/proc"
 )
 
 // fast is how many times as fast as the wall's a clock runs where a test has nothing against it.
@@ -56,8 +58,8 @@ func keeperOf(dir string) Keeper {
 		},
 		Upgrades: Upgrades{
 			Request: world(dir, "upgrade"), Outcome: world(dir, "outcome"),
-			Adopt:   func(program string) error { note(dir, "adopted", program); return nil },
-			PutBack: func(context.Context) error { note(dir, "put-back", "yes"); return nil },
+			Adopt:        func(program string) error { note(dir, "adopted", program); return nil },
+			RestoreState: func(context.Context) error { note(dir, "put-back", "yes"); return nil },
 		},
 		Log:   func(s string) { note(dir, "log", s) },
 		Clock: clockOf(dir),
@@ -86,7 +88,7 @@ func note(dir, name, line string) {
 }
 
 func playKeeper(dir string) int {
-	return ExitStatus(keeperOf(dir).Serve(context.Background()))
+	return fault.ExitCode(keeperOf(dir).Serve(context.Background()))
 }
 
 // playSupervisor ends as `say` tells it: "crash", "ok"; without it lives until SIGTERM, then says bye. By the name
@@ -94,7 +96,7 @@ func playKeeper(dir string) int {
 func playSupervisor(dir string) int {
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
-	kept, ready := ReadKept(os.Getenv(KeptVar))
+	kept, ready := ReadHandoff(os.Getenv(HandoffVar))
 	note(dir, "kept", fmt.Sprintf("%s: %s > %s %s", filepath.Base(os.Args[0]), kept.From, kept.To, kept.Why))
 	note(dir, "pids", strconv.Itoa(os.Getpid()))
 	if signal.Ignored(syscall.SIGHUP) {
@@ -130,8 +132,8 @@ func TestKeeperRestartsWithGrowingDelay(t *testing.T) {
 	dir := t.TempDir()
 	write(t, world(dir, "say"), "crash")
 	cmd := program("keep", dir)
-	started(t, cmd)
-	eventually(t, "it crashed 5 times", func() bool { return len(pids(t, dir)) >= 5 })
+	proc.Start(t, cmd)
+	proc.Eventually(t, "it crashed 5 times", func() bool { return len(pids(t, dir)) >= 5 })
 	log := read(t, world(dir, "log"))
 	for i, delay := range []string{"100ms", "200ms", "400ms", "800ms"} {
 		lines := strings.Split(log, "\n")
@@ -154,13 +156,13 @@ func TestAKeeperThatWaitsCanBeHurried(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, world(dir, "say"), "crash")
-	started(t, program("keep", dir))
-	eventually(t, "it waits for long", func() bool { return strings.Contains(read(t, world(dir, "log")), "again in 3.2s") })
+	proc.Start(t, program("keep", dir))
+	proc.Eventually(t, "it waits for long", func() bool { return strings.Contains(read(t, world(dir, "log")), "again in 3.2s") })
 	before := len(pids(t, dir))
 	began := time.Now()
 	for i := range 3 { // each time it would wait for longer
-		Hurry(world(dir, "keeper.lock"))
-		eventually(t, "it is started at once", func() bool { return len(pids(t, dir)) > before+i })
+		Wake(world(dir, "keeper.lock"))
+		proc.Eventually(t, "it is started at once", func() bool { return len(pids(t, dir)) > before+i })
 	}
 	if took := time.Since(began); took > 10*time.Second { // 3.2 s, 6.4 s and 12.8 s without
 		t.Errorf("three starts took %s", took)
@@ -170,37 +172,37 @@ func TestAKeeperThatWaitsCanBeHurried(t *testing.T) {
 func TestKeeperRestartsAKilledSupervisorAndOneThatEndedUnasked(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	started(t, program("keep", dir))
-	eventually(t, "it runs", func() bool { return there(dir, "staying") })
-	first := identify(t, pids(t, dir)[0])
+	proc.Start(t, program("keep", dir))
+	proc.Eventually(t, "it runs", func() bool { return there(dir, "staying") })
+	first := proc.Identify(t, pids(t, dir)[0])
 	if err := first.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it runs again", func() bool { return len(pids(t, dir)) == 2 })
-	if err := identify(t, pids(t, dir)[1]).Signal(syscall.SIGTERM); err != nil { // ends with status 0
+	proc.Eventually(t, "it runs again", func() bool { return len(pids(t, dir)) == 2 })
+	if err := proc.Identify(t, pids(t, dir)[1]).Signal(syscall.SIGTERM); err != nil { // ends with status 0
 		t.Fatal(err)
 	}
-	eventually(t, "it runs once more", func() bool { return len(pids(t, dir)) == 3 })
+	proc.Eventually(t, "it runs once more", func() bool { return len(pids(t, dir)) == 3 })
 }
 
 func TestKeeperForgivesAfterAHealthyLife(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, world(dir, "say"), "crash")
-	started(t, program("keep", dir))
-	eventually(t, "it crashed", func() bool { return len(pids(t, dir)) >= 3 })
+	proc.Start(t, program("keep", dir))
+	proc.Eventually(t, "it crashed", func() bool { return len(pids(t, dir)) >= 3 })
 	if err := os.Remove(world(dir, "say")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "one stays", func() bool { return read(t, world(dir, "staying")) != "" })
+	proc.Eventually(t, "one stays", func() bool { return read(t, world(dir, "staying")) != "" })
 	n := len(pids(t, dir))
-	last := identify(t, read(t, world(dir, "staying")))
+	last := proc.Identify(t, read(t, world(dir, "staying")))
 	lived := time.Now()
-	eventually(t, "it lived a minute of its own time", func() bool { return time.Since(lived) > healthyLife/fast*5/4 })
+	proc.Eventually(t, "it lived a minute of its own time", func() bool { return time.Since(lived) > healthyLife/fast*5/4 })
 	if err := last.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "its end is said", func() bool { return strings.Count(read(t, world(dir, "log")), "again in") >= n })
+	proc.Eventually(t, "its end is said", func() bool { return strings.Count(read(t, world(dir, "log")), "again in") >= n })
 	lines := strings.Split(strings.TrimSpace(read(t, world(dir, "log"))), "\n")
 	if got := lines[n-1]; !strings.HasSuffix(got, "again in 100ms") {
 		t.Errorf("after a healthy life: %q, want a delay of 100ms", got)
@@ -210,9 +212,9 @@ func TestKeeperForgivesAfterAHealthyLife(t *testing.T) {
 func TestOnlyOneKeeper(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	first := started(t, program("keep", dir))
-	eventually(t, "it runs", func() bool { return there(dir, "staying") })
-	if code, said := finish(t, program("keep", dir)); code != 0 || len(pids(t, dir)) != 1 {
+	first := proc.Start(t, program("keep", dir))
+	proc.Eventually(t, "it runs", func() bool { return there(dir, "staying") })
+	if code, said := proc.Finish(t, program("keep", dir)); code != 0 || len(pids(t, dir)) != 1 {
 		t.Errorf("second keeper: exit %d, said %q, supervisors %q", code, said, pids(t, dir))
 	}
 	if pid, ok := lock.Holder(world(dir, "keeper.lock")); !ok || pid != first.PID {
@@ -223,17 +225,17 @@ func TestOnlyOneKeeper(t *testing.T) {
 func TestKeeperSurvivesAHangUpAndKeys(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	keeper := started(t, program("keep", dir))
-	eventually(t, "it runs", func() bool { return there(dir, "staying") })
+	keeper := proc.Start(t, program("keep", dir))
+	proc.Eventually(t, "it runs", func() bool { return there(dir, "staying") })
 	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP} {
 		if err := keeper.Signal(s); err != nil {
 			t.Fatal(err)
 		}
 	}
 	// Its probes after the hang-up are over, the server lives: nothing changed.
-	supervisor := identify(t, pids(t, dir)[0])
+	supervisor := proc.Identify(t, pids(t, dir)[0])
 	began := time.Now()
-	eventually(t, "the probes are over", func() bool { return time.Since(began) > 2*lastProbe*2/fast })
+	proc.Eventually(t, "the probes are over", func() bool { return time.Since(began) > 2*lastProbe*2/fast })
 	if !keeper.Alive() || !supervisor.Alive() || len(pids(t, dir)) != 1 || there(dir, "revived") {
 		t.Errorf("keeper %v, supervisor %v, supervisors %q", keeper.Alive(), supervisor.Alive(), pids(t, dir))
 	}
@@ -246,8 +248,8 @@ func TestKeeperBringsTheFleetBackWhenTheServerDies(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	cmd := program("keep", dir)
-	keeper := started(t, cmd)
-	eventually(t, "it runs", func() bool { return there(dir, "staying") })
+	keeper := proc.Start(t, cmd)
+	proc.Eventually(t, "it runs", func() bool { return there(dir, "staying") })
 	if err := keeper.Signal(syscall.SIGHUP); err != nil { // comes before the server is really gone
 		t.Fatal(err)
 	}
@@ -258,7 +260,7 @@ func TestKeeperBringsTheFleetBackWhenTheServerDies(t *testing.T) {
 	if got := read(t, world(dir, "revived")); got != "lock held: false <nil>\n" {
 		t.Errorf("revived: %q", got)
 	}
-	if !strings.Contains(read(t, world(dir, "log")), "bye") || identify(t, pids(t, dir)[0]).Alive() {
+	if !strings.Contains(read(t, world(dir, "log")), "bye") || proc.Identify(t, pids(t, dir)[0]).Alive() {
 		t.Error("the supervisor was not ended in good order")
 	}
 }
@@ -267,8 +269,8 @@ func TestKeeperDoesNotReviveAFleetThatIsDown(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	cmd := program("keep", dir)
-	keeper := started(t, cmd)
-	eventually(t, "it runs", func() bool { return there(dir, "staying") })
+	keeper := proc.Start(t, cmd)
+	proc.Eventually(t, "it runs", func() bool { return there(dir, "staying") })
 	write(t, world(dir, "down"), "")
 	write(t, world(dir, "gone"), "")
 	if err := keeper.Signal(syscall.SIGHUP); err != nil {
@@ -286,8 +288,8 @@ func TestKeeperNoticesTheServersDeathByItsChilds(t *testing.T) {
 	write(t, world(dir, "broken"), "")
 	write(t, world(dir, "say"), "crash")
 	cmd := program("keep", dir)
-	started(t, cmd)
-	eventually(t, "it tried twice", func() bool { return strings.Count(read(t, world(dir, "revived")), "\n") >= 2 })
+	proc.Start(t, cmd)
+	proc.Eventually(t, "it tried twice", func() bool { return strings.Count(read(t, world(dir, "revived")), "\n") >= 2 })
 	if err := os.Remove(world(dir, "broken")); err != nil {
 		t.Fatal(err)
 	}
@@ -303,10 +305,10 @@ func TestKeeperEndsWithItsContext(t *testing.T) {
 	var wg sync.WaitGroup
 	var err error
 	wg.Go(func() { err = keeperOf(dir).Serve(ctx) })
-	eventually(t, "it runs", func() bool { return there(dir, "staying") })
+	proc.Eventually(t, "it runs", func() bool { return there(dir, "staying") })
 	cancel()
 	wg.Wait()
-	if !errors.Is(err, context.Canceled) || identify(t, pids(t, dir)[0]).Alive() {
-		t.Errorf("Serve = %v, supervisor alive: %v", err, identify(t, pids(t, dir)[0]).Alive())
+	if !errors.Is(err, context.Canceled) || proc.Identify(t, pids(t, dir)[0]).Alive() {
+		t.Errorf("Serve = %v, supervisor alive: %v", err, proc.Identify(t, pids(t, dir)[0]).Alive())
 	}
 }

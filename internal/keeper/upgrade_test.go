@@ -1,4 +1,4 @@
-package launch
+package keeper
 
 import (
 	"os"
@@ -11,6 +11,7 @@ import (
 
 	"muster/internal/fault"
 	"muster/internal/lock"
+	"muster/internal/testkit/proc"
 )
 
 // kept is a directory with a keeper in it, whose supervisor is at work.
@@ -20,8 +21,8 @@ func kept(t *testing.T, files ...string) (dir, old string) {
 	for _, f := range append(files, "slow") { // on a machine at work, a program on trial takes its time to begin
 		write(t, world(dir, f), "")
 	}
-	started(t, program("keep", dir))
-	eventually(t, "it runs", func() bool { return there(dir, "staying") })
+	proc.Start(t, program("keep", dir))
+	proc.Eventually(t, "it runs", func() bool { return there(dir, "staying") })
 	return dir, filepath.Base(os.Args[0])
 }
 
@@ -37,7 +38,7 @@ func other(t *testing.T, dir, name string) string {
 
 func ask(t *testing.T, dir, id, program string) bool {
 	t.Helper()
-	called, err := AskUpgrade(world(dir, "upgrade"), world(dir, "keeper.lock"), UpgradeRequest{ID: id, Program: program})
+	called, err := Ask(world(dir, "upgrade"), world(dir, "keeper.lock"), Request{ID: id, Program: program})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,20 +46,20 @@ func ask(t *testing.T, dir, id, program string) bool {
 }
 
 // outcome waits for what became of a request.
-func outcome(t *testing.T, dir, id string) (o UpgradeOutcome) {
+func outcome(t *testing.T, dir, id string) (o Outcome) {
 	t.Helper()
-	eventually(t, "the upgrade has an outcome", func() (ok bool) {
-		o, ok = ReadUpgrade(world(dir, "outcome"), id)
+	proc.Eventually(t, "the upgrade has an outcome", func() (ok bool) {
+		o, ok = ReadOutcome(world(dir, "outcome"), id)
 		return ok
 	})
-	eventually(t, "the request is gone", func() bool { return !there(dir, "upgrade") })
+	proc.Eventually(t, "the request is gone", func() bool { return !there(dir, "upgrade") })
 	return o
 }
 
 // runs waits until the n-th supervisor is at work, and gives all that were started, by name.
 func runs(t *testing.T, dir string, n int) []string {
 	t.Helper()
-	eventually(t, "the next supervisor runs", func() bool { return len(strings.Fields(read(t, world(dir, "staying")))) >= n })
+	proc.Eventually(t, "the next supervisor runs", func() bool { return len(strings.Fields(read(t, world(dir, "staying")))) >= n })
 	var names []string
 	for line := range strings.Lines(read(t, world(dir, "kept"))) {
 		name, _, _ := strings.Cut(line, ":")
@@ -88,7 +89,7 @@ func TestKeeperGoesOverToAnotherProgram(t *testing.T) {
 		t.Error("the old one was not ended in good order")
 	}
 	// From now on that is what it restarts.
-	if err := identify(t, pids(t, dir)[1]).Signal(syscall.SIGKILL); err != nil {
+	if err := proc.Identify(t, pids(t, dir)[1]).Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	if got := runs(t, dir, 3); got[2] != "next" || !strings.HasSuffix(read(t, world(dir, "kept")), "next:  >  \n") {
@@ -122,7 +123,7 @@ func TestKeeperGoesBackFromAProgramThatHangs(t *testing.T) {
 	if o := outcome(t, dir, "one"); !strings.Contains(o.Why, errLate.Error()) {
 		t.Errorf("outcome %+v", o)
 	}
-	if got := runs(t, dir, 3); len(got) != 3 || got[1] != "hangs" || got[2] != old || identify(t, pids(t, dir)[1]).Alive() {
+	if got := runs(t, dir, 3); len(got) != 3 || got[1] != "hangs" || got[2] != old || proc.Identify(t, pids(t, dir)[1]).Alive() {
 		t.Errorf("supervisors were %q", got)
 	}
 }
@@ -147,17 +148,17 @@ func TestAnUpgradeOutlivesItsKeeperButNotTwice(t *testing.T) {
 		if got := runs(t, dir, n); got[n-1] != "hangs" {
 			t.Fatalf("supervisors were %q", got)
 		}
-		if _, err := AskUpgrade(world(dir, "upgrade"), world(dir, "keeper.lock"), UpgradeRequest{ID: "two", Program: "/x"}); !fault.Is(err, fault.Conflict) {
+		if _, err := Ask(world(dir, "upgrade"), world(dir, "keeper.lock"), Request{ID: "two", Program: "/x"}); !fault.Is(err, fault.Conflict) {
 			t.Errorf("a second upgrade at the same time: %v", err)
 		}
 		pid, _ := lock.Holder(world(dir, "keeper.lock"))
-		keeper, supervisor := identify(t, strconv.Itoa(pid)), identify(t, pids(t, dir)[n-1])
+		keeper, supervisor := proc.Identify(t, strconv.Itoa(pid)), proc.Identify(t, pids(t, dir)[n-1])
 		if err := keeper.Signal(syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
 		_ = supervisor.Signal(syscall.SIGKILL) // where the kernel does not
-		eventually(t, "both are gone", func() bool { return !keeper.Alive() && !supervisor.Alive() })
-		started(t, program("keep", dir))
+		proc.Eventually(t, "both are gone", func() bool { return !keeper.Alive() && !supervisor.Alive() })
+		proc.Start(t, program("keep", dir))
 	}
 	if o := outcome(t, dir, "one"); !strings.Contains(o.Why, "ended 2 times") {
 		t.Errorf("outcome %+v", o)
@@ -174,7 +175,7 @@ func TestARequestWaitsForAKeeper(t *testing.T) {
 	if ask(t, dir, "one", other(t, dir, "next")) {
 		t.Error("a keeper was found where there is none")
 	}
-	started(t, program("keep", dir))
+	proc.Start(t, program("keep", dir))
 	if o := outcome(t, dir, "one"); o.Why != "" || o.Away != 0 {
 		t.Errorf("outcome %+v", o)
 	}
@@ -186,11 +187,11 @@ func TestARequestWaitsForAKeeper(t *testing.T) {
 func TestARequestIsForTheProgramThatItWasMadeFor(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if _, err := AskUpgrade(world(dir, "upgrade"), world(dir, "keeper.lock"),
-		UpgradeRequest{ID: "one", From: "older", Program: other(t, dir, "next")}); err != nil {
+	if _, err := Ask(world(dir, "upgrade"), world(dir, "keeper.lock"),
+		Request{ID: "one", From: "older", Program: other(t, dir, "next")}); err != nil {
 		t.Fatal(err)
 	}
-	started(t, program("keep", dir))
+	proc.Start(t, program("keep", dir))
 	if o := outcome(t, dir, "one"); !strings.Contains(o.Why, "another program") {
 		t.Errorf("outcome %+v", o)
 	}
@@ -206,14 +207,14 @@ func TestAFleetThatGoesDownInATrialKeepsItsProgram(t *testing.T) {
 	runs(t, dir, 2)
 	pid, _ := lock.Holder(world(dir, "keeper.lock"))
 	write(t, world(dir, "down"), "")
-	if err := identify(t, pids(t, dir)[1]).Signal(syscall.SIGTERM); err != nil { // ends with status 0
+	if err := proc.Identify(t, pids(t, dir)[1]).Signal(syscall.SIGTERM); err != nil { // ends with status 0
 		t.Fatal(err)
 	}
 	if o := outcome(t, dir, "one"); !strings.Contains(o.Why, errDown.Error()) {
 		t.Errorf("outcome %+v", o)
 	}
-	keeper := identify(t, strconv.Itoa(pid))
-	eventually(t, "the keeper has ended", func() bool { return !keeper.Alive() })
+	keeper := proc.Identify(t, strconv.Itoa(pid))
+	proc.Eventually(t, "the keeper has ended", func() bool { return !keeper.Alive() })
 	if there(dir, "adopted") || len(pids(t, dir)) != 2 {
 		t.Errorf("adopted: %v, supervisors %q", there(dir, "adopted"), pids(t, dir))
 	}
@@ -222,10 +223,10 @@ func TestAFleetThatGoesDownInATrialKeepsItsProgram(t *testing.T) {
 func TestAWordOfNoKeeperIsNone(t *testing.T) {
 	t.Parallel()
 	for _, v := range []string{"", "{", "[]"} {
-		k, ready := ReadKept(v)
+		k, ready := ReadHandoff(v)
 		ready()
-		if k != (Kept{Since: time.Time{}}) {
-			t.Errorf("ReadKept(%q) = %+v", v, k)
+		if k != (Handoff{Since: time.Time{}}) {
+			t.Errorf("ReadHandoff(%q) = %+v", v, k)
 		}
 	}
 }

@@ -1,12 +1,15 @@
-package launch
+package check
 
 import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"muster/internal/testkit/proc"
 
 	"golang.org/x/sys/unix"
 )
@@ -37,10 +40,10 @@ func terminal(t *testing.T) (master, slave *os.File) {
 func underTerminal(t *testing.T, j *job) (wait func() error, master *os.File) {
 	t.Helper()
 	master, slave := terminal(t)
-	cmd := program("launch", j.write(t))
+	cmd := program("run", j.write(t))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	started(t, cmd)
+	proc.Start(t, cmd)
 	_ = slave.Close()
 	return cmd.Wait, master
 }
@@ -49,7 +52,7 @@ func TestJobOutlivesTheDeathOfItsPane(t *testing.T) {
 	t.Parallel()
 	j := newJob(t, Step{Name: "long", Run: `echo $$ > pid; while [ ! -e go ]; do sleep 0.02; done; echo late`}, Step{Name: "next", Run: "echo more"})
 	wait, master := underTerminal(t, j)
-	eventually(t, "the step runs", func() bool { return read(t, filepath.Join(j.Dir, "pid")) != "" })
+	proc.Eventually(t, "the step runs", func() bool { return read(t, filepath.Join(j.Dir, "pid")) != "" })
 	if err := master.Close(); err != nil { // what the kernel does when the tmux server is killed
 		t.Fatal(err)
 	}
@@ -72,4 +75,28 @@ func TestJobIsNotHeldUpByAStoppedServer(t *testing.T) {
 	if s := j.result(t).Steps[0]; s.Exit != 0 || s.TimedOut || s.LogBytes != 1000000 {
 		t.Errorf("result %+v", s)
 	}
+}
+
+// TestAResultWaitsForRoom: what was found out is not lost because the work has filled the disk, and as the words of the work
+// are lost, it says that.
+func TestAResultWaitsForRoom(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, Step{Name: "one", Run: `head -c 200000 /dev/zero > "$0.big"; touch filled; exit 1`})
+	proc.SmallDisk(t, j.Out)
+	j.Steps[0].Run = strings.Replace(j.Steps[0].Run, "$0", j.Out+"/x", 1)
+	cmd := program("run", j.write(t))
+	p := proc.Start(t, cmd)
+	proc.Eventually(t, "the disk is full", func() bool { return exists(filepath.Join(j.Dir, "filled")) })
+	if err := os.Remove(j.Out + "/x.big"); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if r := j.result(t); !r.Scarce || !strings.Contains(r.Error, "no space left on device") {
+		t.Errorf("process %d left the result %+v", p.PID, r)
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

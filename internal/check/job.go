@@ -1,4 +1,4 @@
-package launch
+package check
 
 import (
 	"encoding/json"
@@ -12,17 +12,18 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/spec"
 )
 
 // Job is a round of checks, or the setup of a worktree: commands of the project that run one after the other under
 // a process of ours, which leaves the results as files. Its file is 0600 like a Spec's.
 type Job struct {
-	V    int          `json:"v"` // set by WriteJob
+	V    int          `json:"v"` // set by Write
 	Task event.TaskID `json:"task"`
 	Gen  int          `json:"gen"`
 	Name string       `json:"name"` // for people
 	Dir  string       `json:"dir"`  // where the steps run, absolute
-	Env  []string     `json:"env"`  // the whole environment of the steps, but for MarkVar, which is added
+	Env  []string     `json:"env"`  // the whole environment of the steps, but for MarkerVar, which is added
 	// Lock is held by the runner alone, not by its steps: once it is free the runner is dead, and the next one ends
 	// what its steps left behind. "" takes none.
 	Lock  string `json:"lock,omitempty"`
@@ -52,8 +53,8 @@ const (
 	DefaultStepTimeout = 30 * time.Minute
 )
 
-// MarkVar is the variable that marks what a job started; its value is the job's Out.
-const MarkVar = "MUSTER_JOB"
+// MarkerVar is the variable that marks what a job started; its value is the job's Out.
+const MarkerVar = "MUSTER_JOB"
 
 // StepResult is how one step went. It is green if Exit is 0 and TimedOut is false.
 type StepResult struct {
@@ -69,8 +70,8 @@ type StepResult struct {
 	Truncated bool      `json:"truncated,omitempty"`
 }
 
-// JobResult is how a job went: all its steps, also those after a red one.
-type JobResult struct {
+// Result is how a job went: all its steps, also those after a red one.
+type Result struct {
 	V       int          `json:"v"`
 	Steps   []StepResult `json:"steps"`
 	Started time.Time    `json:"started"` // once it had its slot
@@ -94,38 +95,38 @@ func isStepName(name string) bool {
 	return name != "" && len(name) <= maxStepName && strings.Trim(name, letters) == "" && name != "." && name != ".."
 }
 
-// WriteJob writes a job's spec file and refuses a job that cannot run as it is.
-func WriteJob(path string, j Job) error {
-	j.V = SpecVersion
+// Write writes a job's spec file and refuses a job that cannot run as it is.
+func Write(path string, j Job) error {
+	j.V = spec.Version
 	if err := j.check(); err != nil {
 		return err
 	}
-	return writeSpec(path, newJobFile(j), "job spec")
+	return spec.Write(path, newJobFile(j), "job spec")
 }
 
 // readJob reads a job's spec file under the rules of Read.
 func readJob(path string) (Job, error) {
 	var f jobFile
-	if err := readSpec(path, kindJob, &f); err != nil {
+	if err := spec.Read(path, spec.Job, &f); err != nil {
 		return Job{}, err
 	}
 	j := f.Job
-	j.Dir, j.Env = string(f.Dir), words(f.Env)
+	j.Dir, j.Env = string(f.Dir), spec.Strings(f.Env)
 	return j, j.check()
 }
 
 // ReadResult reads the result of a job from its Out; false while there is none. A job that was killed never has one.
-func ReadResult(outDir string) (JobResult, bool, error) {
+func ReadResult(outDir string) (Result, bool, error) {
 	b, err := os.ReadFile(filepath.Join(outDir, resultFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return JobResult{}, false, nil
+		return Result{}, false, nil
 	}
 	if err != nil {
-		return JobResult{}, false, fmt.Errorf("read job result: %w", err)
+		return Result{}, false, fmt.Errorf("read job result: %w", err)
 	}
-	var r JobResult
+	var r Result
 	if err := json.Unmarshal(b, &r); err != nil {
-		return JobResult{}, false, fmt.Errorf("read job result of %s: %w", outDir, err)
+		return Result{}, false, fmt.Errorf("read job result of %s: %w", outDir, err)
 	}
 	return r, true, nil
 }
@@ -140,14 +141,14 @@ func ForgetResult(outDir string) error {
 
 // jobFile is how a Job is written, see specFile.
 type jobFile struct {
-	Kind kind `json:"kind"`
+	Kind spec.Kind `json:"kind"`
 	Job
-	Dir exact   `json:"dir"`
-	Env []exact `json:"env"`
+	Dir spec.Text   `json:"dir"`
+	Env []spec.Text `json:"env"`
 }
 
 func newJobFile(j Job) jobFile {
-	return jobFile{Kind: kindJob, Job: j, Dir: exact(j.Dir), Env: exacts(j.Env)}
+	return jobFile{Kind: spec.Job, Job: j, Dir: spec.Text(j.Dir), Env: spec.Texts(j.Env)}
 }
 
 func (j Job) check() error {

@@ -1,4 +1,4 @@
-package launch
+package keeper
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"time"
+
+	"muster/internal/replace"
 )
 
 const (
@@ -23,42 +25,42 @@ var (
 	errDown = errors.New("the fleet was told to be down")
 )
 
-// shift is which program supervises, and what a keeper has to remember while that changes.
-type shift struct {
-	program string          // the supervisor's
-	trial   *UpgradeRequest // program is on trial because of this
-	before  string          // while it is: the program that was ready once
-	undone  *UpgradeOutcome // a trial failed, and the program before is not ready again yet
-	settled string          // the request that got its outcome last
-	since   time.Time       // when a supervisor was told to make room; zero if there was none
+// upgradeState is which program supervises, and what a keeper has to remember while that changes.
+type upgradeState struct {
+	program string    // the supervisor's
+	trial   *Request  // program is on trial because of this
+	before  string    // while it is: the program that was ready once
+	undone  *Outcome  // a trial failed, and the program before is not ready again yet
+	settled string    // the request that got its outcome last
+	since   time.Time // when a supervisor was told to make room; zero if there was none
 }
 
 // kept is what the next supervisor is told.
-func (s *shift) kept() Kept {
+func (s *upgradeState) kept() Handoff {
 	switch {
 	case s.trial != nil:
-		return Kept{From: name(s.before), To: name(s.program), Since: s.since}
+		return Handoff{From: name(s.before), To: name(s.program), Since: s.since}
 	case s.undone != nil:
-		return Kept{From: name(s.undone.From), To: name(s.undone.To), Why: s.undone.Why, Since: s.since}
+		return Handoff{From: name(s.undone.From), To: name(s.undone.To), Why: s.undone.Why, Since: s.since}
 	}
-	return Kept{}
+	return Handoff{}
 }
 
 func name(program string) string { return filepath.Base(program) }
 
 // env is the environment of the next supervisor.
-func (k Keeper) env(s *shift) []string {
+func (k Keeper) env(s *upgradeState) []string {
 	b, err := json.Marshal(s.kept())
 	if err != nil {
 		return k.Env // cannot be: they are words and a time
 	}
-	return append(k.Env[:len(k.Env):len(k.Env)], KeptVar+"="+string(b))
+	return append(k.Env[:len(k.Env):len(k.Env)], HandoffVar+"="+string(b))
 }
 
 // asked gives the request that waits to be taken up: one after the other.
-func (k Keeper) asked(s *shift) (UpgradeRequest, bool) {
+func (k Keeper) asked(s *upgradeState) (Request, bool) {
 	if s.trial != nil || s.undone != nil {
-		return UpgradeRequest{}, false
+		return Request{}, false
 	}
 	r, ok := readRequest(k.Upgrades.Request)
 	return r, ok && r.ID != s.settled
@@ -66,12 +68,12 @@ func (k Keeper) asked(s *shift) (UpgradeRequest, bool) {
 
 // takeUp puts a program on trial if that was asked for. A request stays until it has an outcome: if this keeper is
 // killed, the next one finds it.
-func (k Keeper) takeUp(s *shift) {
+func (k Keeper) takeUp(s *upgradeState) {
 	r, ok := k.asked(s)
 	if !ok {
 		return
 	}
-	out := UpgradeOutcome{ID: r.ID, From: s.program, To: r.Program}
+	out := Outcome{ID: r.ID, From: s.program, To: r.Program}
 	if r.Program == s.program {
 		k.settle(s, out)
 		return
@@ -87,7 +89,7 @@ func (k Keeper) takeUp(s *shift) {
 		return
 	}
 	r.Tries++
-	if err := writeJSON(k.Upgrades.Request, r, "upgrade request"); err != nil {
+	if err := replace.JSON(k.Upgrades.Request, r); err != nil {
 		out.Why = "the keeper could not note the request: " + err.Error()
 		k.settle(s, out)
 		return
@@ -97,14 +99,14 @@ func (k Keeper) takeUp(s *shift) {
 }
 
 // ready takes the supervisor's word that it is at work.
-func (k Keeper) ready(s *shift) {
+func (k Keeper) ready(s *upgradeState) {
 	away := time.Duration(0)
 	if !s.since.IsZero() {
 		away = k.Clock.Now().Sub(s.since)
 	}
 	switch {
 	case s.trial != nil:
-		k.settle(s, UpgradeOutcome{ID: s.trial.ID, From: s.before, To: s.program, Away: away})
+		k.settle(s, Outcome{ID: s.trial.ID, From: s.before, To: s.program, Away: away})
 		s.trial, s.before = nil, ""
 	case s.undone != nil:
 		s.undone.Away = away
@@ -116,15 +118,15 @@ func (k Keeper) ready(s *shift) {
 
 // fallBack goes back to the program before, if the one that has just ended was on trial. It tells whether it did: the
 // other one is started at once then.
-func (k Keeper) fallBack(ctx context.Context, s *shift, why error) bool {
+func (k Keeper) fallBack(ctx context.Context, s *upgradeState, why error) bool {
 	if s.trial == nil {
 		return false
 	}
-	s.undone = &UpgradeOutcome{ID: s.trial.ID, From: s.before, To: s.program, Why: "it was not ready: " + ending(why)}
+	s.undone = &Outcome{ID: s.trial.ID, From: s.before, To: s.program, Why: "it was not ready: " + ending(why)}
 	k.say(name(s.program) + " was not ready (" + ending(why) + "), back to " + name(s.before))
 	s.program, s.trial, s.before = s.before, nil, ""
-	if k.Upgrades.PutBack != nil {
-		if err := k.Upgrades.PutBack(ctx); err != nil {
+	if k.Upgrades.RestoreState != nil {
+		if err := k.Upgrades.RestoreState(ctx); err != nil {
 			s.undone.Why += "; " + err.Error()
 			k.say(err.Error())
 		}
@@ -133,7 +135,7 @@ func (k Keeper) fallBack(ctx context.Context, s *shift, why error) bool {
 }
 
 // forget lets nobody wait any longer for an outcome when the program before did not get ready, either.
-func (k Keeper) forget(s *shift, why error) {
+func (k Keeper) forget(s *upgradeState, why error) {
 	if s.undone == nil {
 		return
 	}
@@ -143,7 +145,7 @@ func (k Keeper) forget(s *shift, why error) {
 }
 
 // giveUp is for a fleet that is told to be down: there will be no supervisor to wait for.
-func (k Keeper) giveUp(ctx context.Context, s *shift) {
+func (k Keeper) giveUp(ctx context.Context, s *upgradeState) {
 	k.fallBack(ctx, s, errDown)
 	if s.undone != nil {
 		k.settle(s, *s.undone)
@@ -151,13 +153,13 @@ func (k Keeper) giveUp(ctx context.Context, s *shift) {
 }
 
 // settle writes what became of a request, and takes that away last.
-func (k Keeper) settle(s *shift, out UpgradeOutcome) {
+func (k Keeper) settle(s *upgradeState, out Outcome) {
 	if out.Why == "" && k.Upgrades.Adopt != nil {
 		if err := k.Upgrades.Adopt(out.To); err != nil {
 			k.say("the next `muster up` may use another program: " + err.Error())
 		}
 	}
-	if err := writeJSON(k.Upgrades.Outcome, out, "upgrade outcome"); err != nil {
+	if err := replace.JSON(k.Upgrades.Outcome, out); err != nil {
 		k.say("the outcome of the upgrade is lost: " + err.Error())
 	}
 	s.settled = out.ID

@@ -1,0 +1,87 @@
+package proc
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"muster/internal/host"
+)
+
+// limit is how long Eventually polls: these tests run beside many others.
+const limit = 20 * time.Second
+
+// Start starts a command in a process group of its own and kills the group when the test ends.
+func Start(t *testing.T, cmd *exec.Cmd) host.Process {
+	t.Helper()
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p, err := host.Identify(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if cmd.ProcessState == nil {
+			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	})
+	return p
+}
+
+// Finish runs a command to its end and returns its exit status and output.
+func Finish(t *testing.T, cmd *exec.Cmd) (status int, output string) {
+	t.Helper()
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		if _, ok := errors.AsType[*exec.ExitError](err); !ok {
+			t.Fatal(err)
+		}
+	}
+	return cmd.ProcessState.ExitCode(), string(out)
+}
+
+// Eventually polls ok until it reports true, and fails the test after 20 seconds. what completes "timed out waiting until".
+func Eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("timed out waiting until %s", what)
+		}
+	}
+}
+
+// FirstLine reads the line that a program prints when it is ready.
+func FirstLine(t *testing.T, r io.Reader) string {
+	t.Helper()
+	line, err := bufio.NewReader(r).ReadString('\n')
+	if err != nil {
+		t.Fatalf("said %q, then %v", line, err)
+	}
+	return strings.TrimSpace(line)
+}
+
+// Identify returns the process whose pid is in s, also if it is gone already.
+func Identify(t *testing.T, s string) host.Process {
+	t.Helper()
+	pid, err := strconv.Atoi(strings.TrimSpace(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := host.Identify(pid)
+	if err != nil && !errors.Is(err, host.ErrGone) {
+		t.Fatal(err)
+	}
+	return p
+}
