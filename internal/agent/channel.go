@@ -1,0 +1,43 @@
+package agent
+
+import (
+	"errors"
+	"slices"
+
+	"muster/internal/event"
+	"muster/internal/mail"
+)
+
+// ErrNoChannel is a message or an answer for an agent that takes none while it runs.
+var ErrNoChannel = errors.New("this kind of agent takes nothing while it runs")
+
+// Mailbox is the part of Channel for agents whose hooks read the generation's mailbox.
+type Mailbox struct{}
+
+// Post puts the message into the mailbox and rings its bell.
+func (Mailbox) Post(l Launch, m mail.Message) error {
+	box := l.Box()
+	taken, err := box.Taken()
+	if err != nil || slices.Contains(taken, m.ID) {
+		return err // a message that was taken has been handed over
+	}
+	if err := box.Put(m); err != nil {
+		return err
+	}
+	return box.Ring()
+}
+
+// Answer puts the answer into the mailbox, where the hook that asked waits for it.
+func (Mailbox) Answer(l Launch, a mail.Answer) error { return l.Box().Answer(a) }
+
+// NoChannel is the Channel of agents that take nothing while they run and keep no record of what they were told.
+type NoChannel struct{}
+
+// Post returns ErrNoChannel.
+func (NoChannel) Post(Launch, mail.Message) error { return ErrNoChannel }
+
+// Answer returns ErrNoChannel.
+func (NoChannel) Answer(Launch, mail.Answer) error { return ErrNoChannel }
+
+// Delivered returns DeliveryUnknown.
+func (NoChannel) Delivered(Launch, event.MessageID) (Delivery, error) { return DeliveryUnknown, nil }
