@@ -64,7 +64,7 @@ func (s *Supervisor) typed(ctx context.Context, t life.Task, id event.MessageID)
 func (s *Supervisor) closeMenu(ctx context.Context, t life.Task, id event.MessageID) {
 	m, ok := t.Message(id)
 	keys := s.Agents.Manners(t).InterruptKeys
-	if !ok || m.Why != event.WhyAPI || t.Agent.Error != event.ErrorRateLimit || t.Agent.Turn != life.TurnIdle || len(keys) == 0 {
+	if !ok || m.Why != event.WhyAPI || t.Agent.Error != event.ErrorRateLimit || !t.Agent.Turn.Over() || len(keys) == 0 {
 		return
 	}
 	if err := s.Terminal.Keys(ctx, t.Agent.Pane, keys...); err != nil {
@@ -134,7 +134,7 @@ func (s *Supervisor) enterAgain(ctx context.Context, t life.Task) result {
 	switch {
 	case err != nil:
 		return done(err)
-	case !ok || pane.Dead || pane.InMode || t.Agent.Turn != life.TurnIdle || t.Request != nil:
+	case !ok || pane.Dead || pane.InMode || !t.Agent.Turn.Over() || t.Request != nil:
 		return result{}
 	}
 	return done(s.Terminal.Keys(ctx, pane.ID, "Enter"))

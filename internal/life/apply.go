@@ -31,7 +31,7 @@ func Apply(t Task, e event.Event) Task {
 	case event.DepsMet:
 		t.DepsMet = true
 	case event.InterruptRequested:
-		t.Agent.Held = t.Agent.Live && t.Agent.Turn == TurnBusy
+		t.Agent.Turn = interrupted(t.Agent)
 	case event.StopRequested:
 		t.Stopping = !t.State.Final()
 	case event.WorktreeReady:
@@ -55,7 +55,12 @@ func Apply(t Task, e event.Event) Task {
 		t.Usage = setUsage(t.Usage, p)
 	case event.RoundFinished:
 		t.Rounds = judged(t.Rounds, p)
-		t.Agent.Fresh = false
+		switch {
+		case !t.Agent.Live:
+			t.Agent.Turn = ""
+		case t.Agent.Turn == TurnEnded || t.Agent.Turn == TurnUnexplained:
+			t.Agent.Turn = TurnIdle
+		}
 		if p.Void == "" {
 			t.APIErrors = 0
 			t.Stage, t.Doubted = "", false
@@ -123,7 +128,12 @@ func applyAgent(t Task, e event.Event) Task {
 			t.Agent.Turn = TurnBusy // a kind that promises no records works from its launch on
 		}
 	case event.AgentExited:
-		t.Agent.Live, t.Agent.Turn, t.Agent.Held = false, "", false
+		t.Agent.Live = false
+		if t.Agent.Turn.unjudged() {
+			t.Agent.Turn = TurnEnded
+		} else {
+			t.Agent.Turn = ""
+		}
 	case event.AgentReported:
 		t = reported(t, p.Record)
 	case event.NextPlanned:
@@ -152,40 +162,85 @@ func reported(t Task, r event.Record) Task {
 	}
 	switch r.State {
 	case event.RecordWorking:
-		if r.Prompted {
-			a.Claimed, a.Held = false, false
-		}
 		if a.Turn != TurnBusy {
 			a.Error = ""
 		}
-		a.Turn = TurnBusy
-		if r.Background {
+		switch held := a.Turn == TurnInterrupting || a.Turn == TurnInterrupted; {
+		case held && !r.Prompted:
+			a.Turn = TurnInterrupting
+		case r.Background:
 			a.Turn = TurnBackground
+		default:
+			a.Turn = TurnBusy
+		}
+		if r.Prompted {
+			a.Claimed = false
 		}
 	case event.RecordIdle:
-		// Ready before it was ever busy is not the end of a turn.
-		a.Fresh = a.Fresh || a.Turn == TurnBusy || a.Turn == TurnBackground || r.Src == SourceExit
-		a.Bare = r.Src == SourceStatusFile && (a.Bare || a.Turn != TurnIdle)
-		a.Turn = TurnIdle
-		if r.Background {
-			a.Turn = TurnBackground
-		}
+		a.Turn = idle(a.Turn, r)
 	case event.RecordDone:
 		a.Claimed = true
 	case event.RecordError, event.RecordLimited:
-		a.Turn, a.Error, a.Fresh, a.Bare = TurnIdle, r.Error, false, false
+		a.Turn, a.Error = TurnIdle, r.Error
 		if r.State == event.RecordLimited {
 			a.Error = event.ErrorRateLimit
 		}
 		t.APIErrors++
 	case event.RecordWaiting:
 		if r.Reason != event.WaitDialog { // who asks is in the middle of a turn; a dialog may stand before any
-			a.Turn, a.Error = TurnBusy, ""
+			a.Error = ""
+			if a.Turn != TurnInterrupted && a.Turn != TurnInterrupting {
+				a.Turn = TurnBusy
+			} else {
+				a.Turn = TurnInterrupting
+			}
 		}
 	case event.RecordLaunched, event.RecordExited:
 	}
 	t.Agent = a
 	return t
+}
+
+// idle returns the turn after a record which says that the agent is ready. An agent that is ready before it was ever
+// busy has ended no turn.
+func idle(t Turn, r event.Record) Turn {
+	switch {
+	case r.Background && t == TurnInterrupting:
+		return t
+	case r.Background:
+		return TurnBackground
+	case r.Src == SourceExit:
+		return TurnEnded
+	}
+	switch t {
+	case TurnInterrupting:
+		return TurnInterrupted
+	case TurnBusy, TurnBackground:
+		if r.Src == SourceStatusFile {
+			return TurnUnexplained
+		}
+		return TurnEnded
+	case TurnUnexplained:
+		if r.Src != SourceStatusFile {
+			return TurnEnded
+		}
+	case "":
+		return TurnIdle
+	case TurnIdle, TurnEnded, TurnInterrupted:
+	}
+	return t
+}
+
+// interrupted returns the turn after a person asked to break it off. There is nothing to break off in a turn that is
+// over; one that was broken off before is judged then.
+func interrupted(a Agent) Turn {
+	switch {
+	case a.Live && a.Turn == TurnBusy:
+		return TurnInterrupting
+	case a.Turn == TurnInterrupted:
+		return TurnEnded
+	}
+	return a.Turn
 }
 
 // applyBook folds the book-keeping: actions, deadlines, messages.
@@ -201,7 +256,13 @@ func applyBook(t Task, e event.Event) Task {
 		t.Open = without(t.Open, func(a event.Action) bool { return a.ID == p.ID })
 		switch {
 		case p.What == event.ActInterrupt && p.Error != "":
-			t.Agent.Held = false // its turn goes on
+			switch t.Agent.Turn {
+			case TurnInterrupting:
+				t.Agent.Turn = TurnBusy
+			case TurnInterrupted:
+				t.Agent.Turn = TurnEnded
+			default: // it is another turn by now
+			}
 		case p.What != event.ActEnd:
 		case p.Error == "":
 			t.Agent.Ends = 0
@@ -213,8 +274,8 @@ func applyBook(t Task, e event.Event) Task {
 		t.Deadlines = append(t.Deadlines, Deadline(p))
 		slices.SortFunc(t.Deadlines, func(a, b Deadline) int { return cmpString(a.Name, b.Name) })
 	case event.DeadlineCleared:
-		if p.Name == event.DeadlineSettle {
-			t.Agent.Bare = false
+		if p.Name == event.DeadlineSettle && t.Agent.Turn == TurnUnexplained {
+			t.Agent.Turn = TurnEnded
 		}
 		t.Deadlines = withoutDeadline(t.Deadlines, p.Name)
 	case event.SendRequested:

@@ -21,19 +21,17 @@ const feedbackLimit = 12 << 10
 // judge begins a round of checks when the agent has ended a turn and nothing waits to be told to it. A turn that a
 // person broke off is not judged: half-done work that happens to pass must not be published before they have spoken.
 func (s *step) judge() {
-	if s.t.State != event.Working || !s.t.Agent.Fresh || s.t.Agent.Held || len(s.t.Open) > 0 {
+	if s.t.State != event.Working || len(s.t.Open) > 0 || s.messageWaits() {
 		return
 	}
-	if s.t.Agent.Live && s.t.Agent.Turn != TurnIdle {
-		return
-	}
-	if s.messageWaits() {
-		return
-	}
-	if s.t.Agent.Bare { // the hook that says how it ended is slower than the agent's own file, on a busy machine by a second
+	switch s.t.Agent.Turn {
+	case TurnEnded:
+	case TurnUnexplained: // the hook that says how it ended is slower than the agent's own file, on a busy machine by a second
 		if _, set := s.t.Deadline(event.DeadlineSettle); !set {
 			s.setDeadline(event.DeadlineSettle, s.now.Add(settlePause), false)
 		}
+		return
+	default:
 		return
 	}
 	s.clear(event.DeadlineSettle)
@@ -60,7 +58,7 @@ func (s *step) checked(round *event.RoundFinished, f *Failure) {
 	}
 	last := s.t.Rounds.Last
 	switch {
-	case s.t.Agent.Live && s.t.Agent.Turn != TurnIdle:
+	case s.t.Agent.Live && !s.t.Agent.Turn.Over():
 		round.Void = "the agent went on working"
 		s.emit(*round)
 		s.move(ruleRoundVoid, "", round.Void)

@@ -79,7 +79,7 @@ func (s *step) relaunch(why event.Why, detail string) {
 // revive starts a working task's agent again that is gone, though nothing is left to be told to it and it has ended no
 // turn to be judged: what waited for it had arrived after all, and only a late record said so.
 func (s *step) revive() {
-	if s.t.State == event.Working && !s.t.Agent.Live && !s.t.Agent.Fresh && len(s.t.Open) == 0 && !s.messageWaits() {
+	if s.t.State == event.Working && !s.t.Agent.Live && !s.t.Agent.Turn.unjudged() && len(s.t.Open) == 0 && !s.messageWaits() {
 		s.relaunch(event.WhyLost, "the agent is gone, and its turn has not ended")
 	}
 }

@@ -68,7 +68,7 @@ func (s *step) doorOpen() bool {
 	case event.DoorMailbox:
 		return s.t.Agent.Seen
 	case event.DoorPaste:
-		return s.t.Agent.Turn == TurnIdle && s.t.Request == nil
+		return s.t.Agent.Turn.Over() && s.t.Request == nil
 	case event.DoorRespawn:
 	}
 	return false

@@ -53,7 +53,8 @@ func (s *step) quiet(in Due) (moved bool) {
 // attended tells whether an idle agent has something to come. One for whom nothing is going to be done would stay idle
 // for ever: also one that a person interrupted and then forgot.
 func (s *step) attended() bool {
-	return s.t.Agent.Turn == TurnIdle && (s.t.Agent.Fresh && !s.t.Agent.Held || len(s.t.Open) > 0 || s.messageWaits())
+	turn := s.t.Agent.Turn
+	return turn == TurnEnded || turn == TurnUnexplained || turn.Over() && (len(s.t.Open) > 0 || s.messageWaits())
 }
 
 // probed takes what a look at a silent agent showed.

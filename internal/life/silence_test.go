@@ -254,7 +254,7 @@ func TestATurnThatIsOverWaitsForTheWordHowItEnded(t *testing.T) {
 	w.report(event.Record{State: event.RecordIdle, Src: "hook"})
 	w.want(event.Checking, "").report(bare) // after the word it says nothing new
 	w.want(event.Checking, "")
-	if w.task.Agent.Bare {
+	if w.task.Agent.Turn != TurnEnded {
 		t.Error("a turn whose end was told is waited for")
 	}
 }

@@ -71,10 +71,7 @@ type Agent struct {
 	Pane       string           `json:"pane,omitempty"`     // tmux pane id
 	Seen       bool             `json:"seen,omitempty"`     // a record of it came
 	Turn       Turn             `json:"turn,omitempty"`     // as it says
-	Fresh      bool             `json:"fresh,omitempty"`    // it has ended a turn that no round has judged
-	Bare       bool             `json:"bare,omitempty"`     // that it is idle is known, but no word yet of how its turn ended
 	Claimed    bool             `json:"claimed,omitempty"`  // it says that the task is done
-	Held       bool             `json:"held,omitempty"`     // a person broke its turn off, and has a word to say before it is judged
 	ReportedAt time.Time        `json:"reported,omitzero"`  // time of the newest obeyed record
 	Error      event.ErrorKind  `json:"error,omitempty"`    // how its last turn ended
 	Why        event.Why        `json:"why,omitempty"`      // why this generation was started
@@ -88,15 +85,34 @@ type Agent struct {
 // MessageID is event.MessageID.
 type MessageID = event.MessageID
 
-// Turn is what an agent says of its turn.
+// Turn is where an agent's turn stands, as its records tell; "" before the first one.
 type Turn string
 
-// The turns.
+// The turns. Those from TurnIdle on are over.
 const (
-	TurnBusy       Turn = "busy"
-	TurnBackground Turn = "background" // over, but work goes on
-	TurnIdle       Turn = "idle"
+	TurnBusy         Turn = "busy"
+	TurnBackground   Turn = "background"   // over, but work goes on
+	TurnInterrupting Turn = "interrupting" // busy, and a person asked to break it off
+	TurnIdle         Turn = "idle"         // ready, and nothing is left to be judged
+	TurnEnded        Turn = "ended"        // over, and no round has judged it
+	// TurnUnexplained is an ended turn of which only the agent's own status file tells, which does not say how it ended.
+	TurnUnexplained Turn = "ended_unexplained"
+	// TurnInterrupted is one that a person broke off. It is not judged until they have spoken.
+	TurnInterrupted Turn = "interrupted"
 )
+
+// Over reports whether the agent is ready for input.
+func (t Turn) Over() bool {
+	switch t {
+	case TurnIdle, TurnEnded, TurnUnexplained, TurnInterrupted:
+		return true
+	case TurnBusy, TurnBackground, TurnInterrupting:
+	}
+	return false
+}
+
+// unjudged reports whether a turn has ended that no round has judged.
+func (t Turn) unjudged() bool { return t == TurnEnded || t == TurnUnexplained || t == TurnInterrupted }
 
 // Message is a text under way to the agent; the text itself lies in the store.
 type Message struct {

@@ -104,7 +104,7 @@ func (s *step) refuse(in Reported) string {
 // sources, neither of which waits for the other.
 func (s *step) stale(r event.Record) bool {
 	at := s.t.Agent.ReportedAt
-	if failed(r) && s.t.Agent.Turn == TurnIdle && at.Sub(r.Time) < sameTurn {
+	if failed(r) && s.t.Agent.Turn.Over() && at.Sub(r.Time) < sameTurn {
 		return false
 	}
 	return r.Time.Before(at) && !at.After(s.now)
@@ -134,7 +134,7 @@ func (s *step) proved(r event.Record) {
 func (s *step) news(r event.Record) bool {
 	a, after := s.t.Agent, reported(s.t, r)
 	b := after.Agent
-	return !a.Seen || a.Turn != b.Turn || a.Claimed != b.Claimed || a.Fresh != b.Fresh || a.Bare != b.Bare || a.Mode != b.Mode ||
+	return !a.Seen || a.Turn != b.Turn || a.Claimed != b.Claimed || a.Mode != b.Mode ||
 		a.Error != b.Error || r.Prompted || after.Note != s.t.Note || after.APIErrors != s.t.APIErrors ||
 		r.State == event.RecordWaiting && s.newRequest(r)
 }
@@ -324,7 +324,7 @@ func (s *step) exited(in Exited) {
 	if asked && in.Cause == event.CauseOwn {
 		in.Cause = event.CauseEnded
 	}
-	wasIdle := s.t.Agent.Turn == TurnIdle
+	wasIdle := s.t.Agent.Turn.Over()
 	s.emit(event.AgentExited{Cause: in.Cause, Exit: in.Exit, Signal: in.Signal, Known: in.Known})
 	if asked || s.t.Stopping || s.t.Shelved || s.in(event.Parked, event.Publishing, event.InReview) {
 		return // the end of the action goes on from here

@@ -68,7 +68,7 @@ func (p *place) keyAgent(k *keyWriter, ends bool) {
 		k.words(class(t.Agent.Why))
 	}
 	if !t.Shelved || !ends {
-		k.flags(t.Agent.Seen, t.Agent.Fresh, t.Agent.Held)
+		k.flags(t.Agent.Seen)
 	}
 }
 

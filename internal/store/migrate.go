@@ -28,6 +28,7 @@ type migration struct {
 func migrations() []migration {
 	return []migration{
 		{file: "0001_log.sql"},
+		{file: "0002_subjects.sql", rebuild: true},
 	}
 }
 

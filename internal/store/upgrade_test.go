@@ -132,8 +132,8 @@ func TestNoWayBackFromWhatNobodyKnows(t *testing.T) {
 	}
 	edit(t, path, "PRAGMA user_version = 900; ALTER TABLE offsets RENAME COLUMN offset TO place")
 	_, err = store.GoBack(t.Context(), path)
-	refuses(t, err, fault.Failed, "format 1", "newer version")
-	edit(t, path, "PRAGMA user_version = 1; ALTER TABLE offsets RENAME COLUMN place TO offset") // as it was, to the last table
+	refuses(t, err, fault.Failed, "format 2", "newer version")
+	edit(t, path, "PRAGMA user_version = 2; ALTER TABLE offsets RENAME COLUMN place TO offset") // as it was, to the last table
 	if s, err = store.Open(t.Context(), path, store.Options{}); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,1 @@
+-- The turn of a task's agent is one value where it was one and three flags: all projections are folded again.
