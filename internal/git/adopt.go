@@ -62,7 +62,7 @@ func (p *preparing) adopt(ctx context.Context, orDetached bool) error {
 	if err != nil || admin == "" {
 		return errors.Join(err, fault.New(fault.Failed, "git did not register %s", beside))
 	}
-	at := &place{gitDir: admin, workTree: realPath(p.spec.Path)}
+	at := p.r.placeOf(admin, p.spec.Path)
 	if _, err := p.r.git(ctx, call{in: at, args: []string{"read-tree", "HEAD"}, lock: p.lock}); err != nil {
 		return fault.Wrap(fault.Failed, err, "adopt %s", p.spec.Path)
 	}

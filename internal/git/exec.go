@@ -103,16 +103,20 @@ type call struct {
 	lock    *os.File // the repository's lock: shared with git, so that it outlives us as long as git runs
 }
 
-// place pins a call to one worktree. Nothing is discovered, so a worktree whose .git file is gone can never
-// lead git into a repository further up.
+// place pins a call to one worktree. Git discovers nothing: a worktree whose .git is gone, or leads elsewhere, never
+// leads git into another repository, and core.bare in the shared configuration does not count.
 type place struct {
 	gitDir, workTree string
+	common           string // the git directory that all worktrees share; "" lets git find it
 	index            string // a temporary index; "" is the worktree's own
 }
 
 // env is the place as git reads it.
 func (p *place) env() []string {
 	env := []string{"GIT_DIR=" + p.gitDir, "GIT_WORK_TREE=" + p.workTree}
+	if p.common != "" {
+		env = append(env, "GIT_COMMON_DIR="+p.common)
+	}
 	if p.index != "" {
 		env = append(env, "GIT_INDEX_FILE="+p.index)
 	}

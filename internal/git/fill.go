@@ -64,7 +64,7 @@ func claimed(ctx context.Context, admin string) (*os.File, error) {
 func (p *preparing) fill(ctx context.Context) error {
 	defer p.claim.Close() //nolint:errcheck // nothing was written
 	admin := filepath.Dir(p.claim.Name())
-	at := &place{gitDir: admin, workTree: realPath(p.spec.Path)}
+	at := p.r.placeOf(admin, p.spec.Path)
 	args := []string{"read-tree", "--reset", "-u", "HEAD"}
 	_, err := p.r.git(ctx, call{in: at, args: args, lock: p.claim, timeout: writeTimeout})
 	if err == nil {
@@ -115,7 +115,7 @@ func (p *preparing) refill(ctx context.Context, admin string) error {
 	if err := p.r.relink(p.spec.Path); err != nil {
 		return err
 	}
-	at := &place{gitDir: admin, workTree: realPath(p.spec.Path)}
+	at := p.r.placeOf(admin, p.spec.Path)
 	if !exists(filepath.Join(admin, "index")) {
 		if _, err := p.r.git(ctx, call{in: at, args: []string{"read-tree", "HEAD"}, lock: p.lock}); err != nil {
 			return fault.Wrap(fault.Failed, err, "make the worktree %s", p.spec.Path)

@@ -15,6 +15,7 @@ type Reader struct {
 	Root   string // top directory of the checkout that was opened
 	Common string // absolute path of the git directory that all worktrees share
 
+	rootDir string // git directory of the checkout that was opened: Common, or that of a linked worktree; "" is Common
 	program string
 	env     []string
 	under   string // the only directory worktrees may lie in; "" is anywhere
@@ -77,7 +78,7 @@ func Open(ctx context.Context, dir string, opts ...Option) (*Repo, error) {
 		return nil, fault.New(fault.Conflict, "the repository %s has no commit yet on the branch checked out", c.workTree).
 			WithHint("Make a first commit: git commit --allow-empty -m 'first commit'")
 	}
-	r.Root, r.Common = c.workTree, c.common
+	r.Root, r.Common, r.rootDir = c.workTree, c.common, c.gitDir
 	if r.at, err = os.Stat(r.Common); err != nil {
 		return nil, fault.Wrap(fault.Failed, err, "look at the repository %s", r.Common)
 	}
@@ -87,7 +88,6 @@ func Open(ctx context.Context, dir string, opts ...Option) (*Repo, error) {
 // checkout is what one look at a worktree tells.
 type checkout struct {
 	place
-	common   string
 	head     string // commit; "" where none was made yet
 	headTree string
 	branch   string // full name of the branch checked out; "" if detached
@@ -127,8 +127,7 @@ func parseLook(out string) (checkout, bool) {
 	if len(parts) != 5 || parts[0] != "" {
 		return checkout{}, false
 	}
-	c := checkout{common: parts[1]}
-	c.gitDir, c.workTree = parts[2], parts[3]
+	c := checkout{place: place{common: parts[1], gitDir: parts[2], workTree: parts[3]}}
 	for strings.HasPrefix(parts[4], "false\n") { // the path itself ends with the word, on a line of its own
 		parts[4], c.workTree = strings.TrimPrefix(parts[4], "false\n"), c.workTree+"\nfalse"
 	}
@@ -142,34 +141,54 @@ func parseLook(out string) (checkout, bool) {
 	return c, c.common != "" && c.gitDir != "" && c.workTree != ""
 }
 
-// inspect looks at a worktree of this repository and makes sure that it is one, and not a directory whose .git
-// is gone and which happens to lie in some other repository.
+// placeOf is the place of a linked worktree whose administrative directory is known.
+func (r *Reader) placeOf(admin, path string) *place {
+	return &place{gitDir: admin, workTree: realPath(path), common: r.Common}
+}
+
+// inspect looks at a worktree of this repository, or at the checkout that was opened. Which git directory belongs to
+// it is what the repository has registered: an agent may write the .git of its worktree, so that is not asked.
 func (r *Reader) inspect(ctx context.Context, worktree string) (checkout, error) {
 	if st, err := os.Stat(worktree); err != nil || !st.IsDir() {
 		return checkout{}, fault.New(fault.NotFound, "the worktree %s is gone", worktree).
 			WithHint("Bring it back with muster restore.")
 	}
-	out, err := r.git(ctx, call{args: lookArgs, dir: worktree})
-	c, ok := parseLook(out)
-	if !ok {
-		if err == nil || said(err, "not a git repository", "must be run in a work tree") {
-			return c, notOurs(worktree)
-		}
-		return c, fault.Wrap(fault.Failed, err, "look at the worktree %s", worktree)
-	}
 	real, err := filepath.EvalSymlinks(worktree)
 	if err != nil {
-		return c, fault.Wrap(fault.Failed, err, "look at the worktree %s", worktree)
+		return checkout{}, fault.Wrap(fault.Failed, err, "look at the worktree %s", worktree)
 	}
-	if real != c.workTree || c.common != r.Common {
-		return c, notOurs(worktree)
-	}
-	if c.head == "" { // an orphan branch: no commit, but a name
-		if c.branch, err = r.line(ctx, call{args: []string{"symbolic-ref", "-q", "HEAD"}, in: &c.place}); err != nil {
-			return c, fault.Wrap(fault.Failed, err, "read HEAD of %s", worktree)
+	gitDir := r.rootDir
+	if real != r.Root || gitDir == "" {
+		if gitDir, err = r.registration(real); err != nil {
+			return checkout{}, err
 		}
 	}
-	return c, nil
+	if gitDir == "" {
+		return checkout{}, notOurs(worktree)
+	}
+	c := checkout{place: place{gitDir: gitDir, workTree: real, common: r.Common}}
+	return c, r.readHead(ctx, &c)
+}
+
+// readHead fills in what is checked out at a place.
+func (r *Reader) readHead(ctx context.Context, c *checkout) error {
+	out, err := r.git(ctx, call{in: &c.place, args: []string{"rev-parse", "HEAD", "HEAD^{tree}", "--symbolic-full-name", "HEAD"}})
+	heads := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
+	if err == nil && len(heads) == 3 && isHash(heads[0]) {
+		c.head, c.headTree = heads[0], heads[1]
+		if heads[2] != "HEAD" {
+			c.branch = heads[2]
+		}
+		return nil
+	}
+	if err != nil && !exited(err, 128) {
+		return fault.Wrap(fault.Failed, err, "look at the worktree %s", c.workTree)
+	}
+	// An orphan branch: no commit, but a name.
+	if c.branch, err = r.line(ctx, call{args: []string{"symbolic-ref", "-q", "HEAD"}, in: &c.place}); err != nil {
+		return fault.Wrap(fault.Failed, err, "read HEAD of %s", c.workTree)
+	}
+	return nil
 }
 
 func notOurs(worktree string) error {

@@ -104,7 +104,7 @@ func (r *Repo) restore(ctx context.Context, lock *os.File, spec RestoreSpec, kep
 	if admin, err = r.registration(spec.Path); err != nil || admin == "" {
 		return errors.Join(err, fault.New(fault.Failed, "git did not register %s", spec.Path))
 	}
-	at := &place{gitDir: admin, workTree: realPath(spec.Path)}
+	at := r.placeOf(admin, spec.Path)
 	index := kept.trailer(trailerIndex)
 	if index == "" {
 		index = "HEAD"
@@ -157,7 +157,7 @@ func (r *Repo) restoreModules(ctx context.Context, at *place, kept description) 
 		if err := os.MkdirAll(path, 0o777); err != nil { //nolint:gosec // as git would make it
 			return fault.Wrap(fault.Failed, err, "restore %s", dir)
 		}
-		in := &place{gitDir: at.gitDir, workTree: path, index: filepath.Join(at.gitDir, "muster-restore-index")}
+		in := &place{gitDir: at.gitDir, workTree: path, common: at.common, index: filepath.Join(at.gitDir, "muster-restore-index")}
 		_, err := r.git(ctx, call{in: in, args: []string{"read-tree", "--reset", "-u", commit}, env: wholeEnv(), timeout: writeTimeout})
 		_ = os.Remove(in.index) // goes with the worktree at the latest
 		if err != nil {
