@@ -119,7 +119,7 @@ func copyFile(from, to *os.Root, name string) error {
 
 // copiedFiles reads the list of what Copy brought.
 func copiedFiles(gitDir string) (map[string]bool, error) {
-	b, err := os.ReadFile(filepath.Join(gitDir, copiedName)) //nolint:gosec // our own file
+	b, err := readSmall(filepath.Join(gitDir, copiedName))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

@@ -90,7 +90,7 @@ func TestEveryCallMayBeTheLast(t *testing.T) {
 		"keep": {
 			before: messy,
 			do: func(t *testing.T, w *world, r *Repo, p any) error {
-				_, err := r.Keep(t.Context(), p.(kept).wt.Path, "t1")
+				_, err := r.Keep(t.Context(), p.(kept).wt.Path, "t1", "")
 				return err
 			},
 			check: func(t *testing.T, w *world, p any) {

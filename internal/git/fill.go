@@ -33,7 +33,7 @@ func (p *preparing) addEmpty(ctx context.Context, args ...string) error {
 
 // adminOf is the administrative directory of a worktree that was just made.
 func (r *Reader) adminOf(path string) (string, error) {
-	b, err := os.ReadFile(filepath.Join(path, ".git")) //nolint:gosec // git's own file
+	b, err := readSmall(filepath.Join(path, ".git"))
 	admin, ok := strings.CutPrefix(strings.TrimRight(string(b), "\n"), "gitdir: ")
 	if err == nil && ok && filepath.IsAbs(admin) {
 		return admin, nil
@@ -46,7 +46,7 @@ func (r *Reader) adminOf(path string) (string, error) {
 
 // claimed waits until nobody fills a worktree, and holds it then. It is nil for one that is finished.
 func claimed(ctx context.Context, admin string) (*os.File, error) {
-	f, err := os.Open(filepath.Join(admin, "locked")) //nolint:gosec // git's own file
+	f, _, err := openRegular(filepath.Join(admin, "locked"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -84,7 +84,7 @@ func (p *preparing) fill(ctx context.Context) error {
 // dropUnfinished removes a worktree that was never handed to anybody: whoever made it was killed, or its machine was.
 // It returns the administrative directory of what is there then.
 func (r *Repo) dropUnfinished(ctx context.Context, path, admin string) (string, error) {
-	if admin == "" || !unfinished(admin) {
+	if admin == "" || !inTheMaking(admin) {
 		return admin, nil
 	}
 	claim, err := claimed(ctx, admin)
@@ -97,7 +97,7 @@ func (r *Repo) dropUnfinished(ctx context.Context, path, admin string) (string, 
 	if !exists(admin) {
 		return "", nil
 	}
-	if !unfinished(admin) {
+	if !inTheMaking(admin) {
 		return admin, nil // it was finished meanwhile
 	}
 	if err := errors.Join(removeTree(path), removeTree(admin)); err != nil {

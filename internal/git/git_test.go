@@ -201,7 +201,7 @@ func (w *world) prepare(task string) Worktree {
 
 func (w *world) keep(path, task string) string {
 	w.t.Helper()
-	ref, err := w.r.Keep(w.t.Context(), path, task)
+	ref, err := w.r.Keep(w.t.Context(), path, task, "")
 	if err != nil {
 		w.t.Fatalf("Keep: %v", err)
 	}

@@ -2,6 +2,7 @@ package git
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -53,12 +54,16 @@ func (r *Repo) Snapshot(ctx context.Context, worktree, ref, message string) (Sna
 }
 
 // Keep puts everything in a worktree that is not ignored under refs/muster/keep/<task>/<n>, n one more than the
-// newest, and returns that ref; a state that the newest holds already is not kept again.
+// newest, and returns that ref; a state that the newest holds already is not kept again. Before it returns, the kept
+// commit is proven to be all there, so what was kept may be removed.
 //
 // The tree of the kept commit is the work tree. Its parents are: HEAD; if something is staged, a commit of the index;
-// one commit for each repository inside the worktree, on top of that repository's own branches; the commits that an
-// unfinished merge or rebase still needs. Restore brings the first two back as they were.
-func (r *Repo) Keep(ctx context.Context, worktree, task string) (string, error) {
+// one commit for each repository inside the worktree, on top of that repository's own branches; one for each worktree of
+// this repository inside; the commits that an unfinished merge or rebase still needs. Restore brings the first two back
+// as they were.
+//
+// If published is a commit that holds all of this, nothing is kept and the ref is "".
+func (r *Repo) Keep(ctx context.Context, worktree, task, published string) (string, error) {
 	dir, err := keepDir(task)
 	if err != nil {
 		return "", err
@@ -70,43 +75,88 @@ func (r *Repo) Keep(ctx context.Context, worktree, task string) (string, error) 
 	if err != nil {
 		return "", err
 	}
+	ref, err := r.keepOnce(ctx, c, task, dir, published)
+	if errors.Is(err, errNotWhole) { // a person's gc removed what was just written, so it is written again
+		ref, err = r.keepOnce(ctx, c, task, dir, published)
+	}
+	if err == nil {
+		return ref, nil
+	}
+	if !errors.Is(err, errNotWhole) {
+		return "", fmt.Errorf("keep the work in %s: %w", worktree, err)
+	}
+	return "", fault.Wrap(fault.Failed, err, "what was kept of %s is not whole", worktree).
+		WithHint("Look for what is missing: git -C %s fsck", r.Common)
+}
+
+func (r *Repo) keepOnce(ctx context.Context, c checkout, task, dir, published string) (string, error) {
 	kept, err := r.keepable(ctx, c)
 	if err != nil {
-		return "", fmt.Errorf("keep the work in %s: %w", worktree, err)
+		return "", err
+	}
+	if published != "" {
+		if held, err := r.holds(ctx, published, kept); held || err != nil {
+			return "", err
+		}
 	}
 	var ref string
 	err = r.locked(ctx, func(lock *os.File) error {
-		refs, err := r.KeepRefs(ctx, task)
-		if err != nil {
-			return err
-		}
-		n := 1
-		if len(refs) > 0 {
-			last := refs[len(refs)-1].Ref
-			old, err := r.described(ctx, last)
-			if err != nil {
-				return err
-			}
-			if old.tree == kept.tree && slices.Equal(old.parents, kept.parents) {
-				ref = last
-				return nil
-			}
-			if n, err = strconv.Atoi(strings.TrimPrefix(last, dir)); err != nil {
-				return fmt.Errorf("unexpected ref %s: %w", last, err)
-			}
-			n++
-		}
-		commit, err := r.commitTree(ctx, kept)
-		if err != nil {
-			return err
-		}
-		ref = dir + strconv.Itoa(n)
-		return r.setRef(ctx, lock, ref, commit, strings.Repeat("0", len(commit)))
+		ref, err = r.keepCommit(ctx, lock, dir, task, kept)
+		return err
 	})
+	return ref, err
+}
+
+// keepCommit makes the commit and the ref, or finds the newest to be the same, and proves that nothing is missing.
+func (r *Repo) keepCommit(ctx context.Context, lock *os.File, dir, task string, kept newCommit) (string, error) {
+	refs, err := r.KeepRefs(ctx, task)
 	if err != nil {
-		return "", fmt.Errorf("keep the work in %s: %w", worktree, err)
+		return "", err
+	}
+	n := 1
+	if len(refs) > 0 {
+		last := refs[len(refs)-1].Ref
+		old, err := r.described(ctx, last)
+		if err != nil {
+			return "", err
+		}
+		if old.tree == kept.tree && slices.Equal(old.parents, kept.parents) {
+			return last, r.whole(ctx, nil, old.commit)
+		}
+		if n, err = strconv.Atoi(strings.TrimPrefix(last, dir)); err != nil {
+			return "", fmt.Errorf("unexpected ref %s: %w", last, err)
+		}
+		n++
+	}
+	commit, err := r.commitTree(ctx, kept)
+	if err != nil {
+		return "", err
+	}
+	ref := dir + strconv.Itoa(n)
+	if err := r.setRef(ctx, lock, ref, commit, strings.Repeat("0", len(commit))); err != nil {
+		return "", err
+	}
+	// The ref comes first: from here on no gc removes anything of it.
+	if err := r.whole(ctx, nil, commit); err != nil {
+		return "", errors.Join(err, r.change(ctx, call{args: []string{"update-ref", "-d", ref, commit}, lock: lock}, false))
 	}
 	return ref, nil
+}
+
+// holds reports whether a commit and its history have all that would be kept.
+func (r *Reader) holds(ctx context.Context, commit string, kept newCommit) (bool, error) {
+	if len(kept.parents) != 1 {
+		return false, nil
+	}
+	d, err := r.described(ctx, commit)
+	if err != nil || d.tree != kept.tree {
+		return false, err
+	}
+	_, err = r.git(ctx, call{args: []string{"merge-base", "--is-ancestor", kept.parents[0], commit}})
+	if exited(err, 1) || exited(err, 128) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // Trailers of a kept commit's message, by which Restore finds its way.
@@ -114,6 +164,7 @@ const (
 	trailerIndex  = "Index: "
 	trailerBranch = "Branch: "
 	trailerNested = "Repository: "
+	trailerLinked = "Worktree: "
 )
 
 // nestedTrailer reads the line of the message that says which commit holds which repository inside the worktree.
@@ -128,7 +179,7 @@ func nestedTrailer(line string) (commit, dir string, ok bool) {
 }
 
 // keepable collects what Keep commits.
-func (r *Repo) keepable(ctx context.Context, c checkout) (newCommit, error) {
+func (r *Reader) keepable(ctx context.Context, c checkout) (newCommit, error) {
 	kept := newCommit{message: "muster: work kept from " + strconv.Quote(c.workTree) + "\n\n"}
 	if c.branch != "" {
 		kept.message += trailerBranch + c.branch + "\n"
@@ -162,13 +213,8 @@ func (r *Repo) keepable(ctx context.Context, c checkout) (newCommit, error) {
 		kept.parents = append(kept.parents, commit)
 		kept.message += trailerIndex + commit + "\n"
 	}
-	for _, dir := range slices.Concat(s.nested, s.modules) {
-		commit, err := r.keepNested(ctx, s, dir)
-		if err != nil {
-			return kept, fmt.Errorf("repository %s inside: %w", dir, err)
-		}
-		kept.parents = append(kept.parents, commit)
-		kept.message += trailerNested + commit + " " + strconv.Quote(dir) + "\n"
+	if err := r.keepInside(ctx, s, &kept); err != nil {
+		return kept, err
 	}
 	for _, commit := range r.unfinishedCommits(ctx, c) {
 		if !slices.Contains(kept.parents, commit) {
@@ -179,7 +225,7 @@ func (r *Repo) keepable(ctx context.Context, c checkout) (newCommit, error) {
 }
 
 // rootCommit stands for the HEAD that a branch without commits does not have.
-func (r *Repo) rootCommit(ctx context.Context, s *scanned) (string, error) {
+func (r *Reader) rootCommit(ctx context.Context, s *scanned) (string, error) {
 	if err := s.reset(ctx, ""); err != nil {
 		return "", err
 	}
@@ -190,49 +236,35 @@ func (r *Repo) rootCommit(ctx context.Context, s *scanned) (string, error) {
 	return r.commitTree(ctx, newCommit{tree: strings.TrimSpace(tree), message: "muster: nothing committed", timeless: true})
 }
 
-// keepNested commits the files of a repository inside the worktree on top of all its branches, fetched into ours.
-func (r *Repo) keepNested(ctx context.Context, s *scanned, dir string) (string, error) {
-	tree, err := s.nestedTree(ctx, dir)
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(s.at.workTree, dir)
-	out, err := r.git(ctx, call{dir: path, args: []string{"for-each-ref", "--format=%(objectname)", "refs/heads", "refs/stash"}})
-	if err != nil {
-		return "", err
-	}
-	tips := strings.Fields(out)
-	if head, err := r.line(ctx, call{dir: path, args: []string{"rev-parse", "-q", "--verify", "HEAD^{commit}"}}); err == nil {
-		tips = append(tips, head)
-	}
-	slices.Sort(tips)
-	tips = slices.Compact(tips)
-	if len(tips) > 0 {
-		args := append([]string{"fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", path}, tips...)
-		if _, err := r.git(ctx, call{args: args, timeout: writeTimeout}); err != nil {
-			return "", err
-		}
-	}
-	return r.commitTree(ctx, newCommit{
-		tree: tree, parents: tips, message: "muster: repository " + strconv.Quote(dir), timeless: true,
-	})
+// unfinished are the files of a git directory that name commits which nothing else may have.
+var unfinished = []string{
+	"MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "MERGE_AUTOSTASH",
+	"rebase-merge/orig-head", "rebase-apply/orig-head", "rebase-merge/autostash", "rebase-apply/autostash",
 }
 
-// unfinishedCommits are those that only an unfinished operation of a worktree refers to.
-func (r *Repo) unfinishedCommits(ctx context.Context, c checkout) []string {
+// unfinishedCommits are those that only an unfinished operation of a worktree, or a ref of its own, refers to.
+func (r *Reader) unfinishedCommits(ctx context.Context, c checkout) []string {
+	var found []string
+	for _, name := range unfinished {
+		if b, err := readSmall(filepath.Join(c.gitDir, name)); err == nil {
+			found = append(found, strings.Fields(string(b))...)
+		}
+	}
+	if exists(filepath.Join(c.gitDir, "refs")) {
+		out, err := r.git(ctx, call{in: &c.place, args: []string{
+			"for-each-ref", "--format=%(objectname)", "refs/bisect", "refs/worktree", "refs/rewritten",
+		}})
+		if err == nil {
+			found = append(found, strings.Fields(out)...)
+		}
+	}
 	var commits []string
-	for _, name := range []string{"MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge/orig-head", "rebase-apply/orig-head"} {
-		b, err := os.ReadFile(filepath.Join(c.gitDir, name))
-		if err != nil {
+	for _, hash := range found {
+		if !isHash(hash) {
 			continue
 		}
-		for _, hash := range strings.Fields(string(b)) {
-			if !isHash(hash) {
-				continue
-			}
-			if _, err := r.git(ctx, call{args: []string{"cat-file", "-e", hash + "^{commit}"}}); err == nil {
-				commits = append(commits, hash)
-			}
+		if _, err := r.git(ctx, call{args: []string{"cat-file", "-e", hash + "^{commit}"}}); err == nil {
+			commits = append(commits, hash)
 		}
 	}
 	return commits

@@ -297,7 +297,7 @@ func TestKeepNumbersAndRecognises(t *testing.T) {
 		wantCode(t, w.r.DropRefs(ctx, bad), fault.Usage)
 	}
 	for _, bad := range []string{"", "../x", "a/b", "a b"} {
-		_, err := w.r.Keep(ctx, wt.Path, bad)
+		_, err := w.r.Keep(ctx, wt.Path, bad, "")
 		wantCode(t, err, fault.Usage)
 	}
 }
@@ -471,7 +471,7 @@ func TestAnotherRepositoryAroundIsNotTouched(t *testing.T) {
 	dir := filepath.Join(w.under, "lost")
 	w.write(dir, "x", "x")
 	for _, err := range []error{
-		func() error { _, err := w.r.Keep(t.Context(), dir, "t1"); return err }(),
+		func() error { _, err := w.r.Keep(t.Context(), dir, "t1", ""); return err }(),
 		func() error { _, err := w.r.Tree(t.Context(), dir); return err }(),
 		w.r.RemoveWorktree(t.Context(), dir, true),
 	} {

@@ -128,7 +128,7 @@ func (r *Repo) syncIndex(ctx context.Context, lock *os.File, c checkout, finish 
 
 // merging are the further parents of a merge that the agent began and left to be committed.
 func merging(c checkout) []string {
-	b, err := os.ReadFile(filepath.Join(c.gitDir, "MERGE_HEAD"))
+	b, err := readSmall(filepath.Join(c.gitDir, "MERGE_HEAD"))
 	if err != nil {
 		return nil
 	}

@@ -2,6 +2,7 @@ package git
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -139,6 +140,16 @@ func parseLook(out string) (checkout, bool) {
 		}
 	}
 	return c, c.common != "" && c.gitDir != "" && c.workTree != ""
+}
+
+// look finds out what is checked out in a repository inside a worktree; an error if path is not the top of one.
+func (r *Reader) look(ctx context.Context, path string) (checkout, error) {
+	out, err := r.git(ctx, call{args: lookArgs, dir: path})
+	c, ok := parseLook(out)
+	if !ok || c.workTree != realPath(path) {
+		return c, fmt.Errorf("%s is no repository: %w", path, err)
+	}
+	return c, nil
 }
 
 // placeOf is the place of a linked worktree whose administrative directory is known.

@@ -328,7 +328,7 @@ func (p *preparing) start(ctx context.Context) (string, map[string]string, error
 // dropRegistration removes what is left of a worktree of another fleet whose directory is gone; commits that only its
 // HEAD has stay under a private ref.
 func (p *preparing) dropRegistration(ctx context.Context, admin string) error {
-	if b, err := os.ReadFile(filepath.Join(admin, "HEAD")); err == nil { //nolint:gosec // git's own file
+	if b, err := readSmall(filepath.Join(admin, "HEAD")); err == nil {
 		if head := strings.TrimSpace(string(b)); isHash(head) && strings.Trim(head, "0") != "" {
 			if err := p.r.setRef(ctx, p.lock, privatePrefix+"lost/"+head, head, ""); err != nil {
 				return err

@@ -155,7 +155,7 @@ func TestEverythingEndsWithItsContext(t *testing.T) {
 	r := *w.r
 	ctx, cancel := contextWithin(t, slow+".began")
 	defer cancel()
-	_, err := r.Keep(ctx, wt.Path, "t1")
+	_, err := r.Keep(ctx, wt.Path, "t1", "")
 	wantCode(t, err, fault.Interrupted)
 	if refs, err := r.KeepRefs(t.Context(), "t1"); err != nil || len(refs) != 0 {
 		t.Errorf("kept: %+v, %v", refs, err)

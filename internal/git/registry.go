@@ -34,13 +34,9 @@ func (r *Reader) registration(path string) (string, error) {
 	want := filepath.Join(realPath(path), ".git")
 	for _, e := range entries {
 		admin := filepath.Join(all, e.Name())
-		b, err := os.ReadFile(filepath.Join(admin, "gitdir")) //nolint:gosec // git's own file
-		if err != nil {
+		got := registeredAt(admin)
+		if got == "" {
 			continue // in the making by another git, or broken: not ours to judge
-		}
-		got := strings.TrimRight(string(b), "\n")
-		if !filepath.IsAbs(got) {
-			got = filepath.Join(admin, got)
 		}
 		// Only where the last part of the name is the same: to follow the links of all others costs more than all else,
 		// and git writes the name that a worktree really has.
@@ -52,9 +48,22 @@ func (r *Reader) registration(path string) (string, error) {
 	return "", nil
 }
 
-// unfinished tells whether the worktree of an administrative directory was never handed to anybody.
-func unfinished(admin string) bool {
-	b, err := os.ReadFile(filepath.Join(admin, "locked")) //nolint:gosec // git's own file
+// registeredAt is the path of the .git that an administrative directory belongs to; "" if it does not say.
+func registeredAt(admin string) string {
+	b, err := readSmall(filepath.Join(admin, "gitdir"))
+	if err != nil {
+		return ""
+	}
+	at := strings.TrimRight(string(b), "\n")
+	if !filepath.IsAbs(at) {
+		at = filepath.Join(admin, at)
+	}
+	return at
+}
+
+// inTheMaking tells whether the worktree of an administrative directory was never handed to anybody.
+func inTheMaking(admin string) bool {
+	b, err := readSmall(filepath.Join(admin, "locked"))
 	if err != nil {
 		return false
 	}
@@ -91,7 +100,7 @@ func (r *Reader) recordFile(path string) string {
 
 // remembered reads the record of a path; nil if there is none.
 func (r *Reader) remembered(path string) (*record, error) {
-	b, err := os.ReadFile(r.recordFile(path))
+	b, err := readSmall(r.recordFile(path))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -127,7 +136,7 @@ func (r *Repo) remember(rec record) error {
 func (r *Repo) forget(branch string) {
 	names, _ := filepath.Glob(filepath.Join(escapeGlob(r.Common), "muster", "*.json"))
 	for _, name := range names {
-		b, err := os.ReadFile(name) //nolint:gosec // our own file
+		b, err := readSmall(name)
 		var rec record
 		if err == nil && json.Unmarshal(b, &rec) == nil && rec.Branch == branch {
 			_ = os.Remove(name) // a record of a branch that is gone does no harm

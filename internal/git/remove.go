@@ -25,7 +25,7 @@ func (r *Repo) RemoveWorktree(ctx context.Context, path string, force bool) erro
 		if err != nil {
 			return err
 		}
-		if admin != "" && unfinished(admin) { // a git of somebody who was killed may fill it still
+		if admin != "" && inTheMaking(admin) { // a git of somebody who was killed may fill it still
 			claim, err := claimed(ctx, admin)
 			if err != nil {
 				return err
@@ -40,6 +40,10 @@ func (r *Repo) RemoveWorktree(ctx context.Context, path string, force bool) erro
 				return err
 			}
 		}
+		within, err := r.linkedInside(realPath(path))
+		if err != nil {
+			return err
+		}
 		// The directory goes in one step, so that no half of it is ever taken for somebody's work.
 		away := filepath.Join(filepath.Dir(path), ".removing-"+filepath.Base(path))
 		if err := removeTree(away); err != nil {
@@ -48,8 +52,11 @@ func (r *Repo) RemoveWorktree(ctx context.Context, path string, force bool) erro
 		if err := os.Rename(path, away); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fault.Wrap(fault.Failed, err, "remove the worktree %s", path)
 		}
+		for _, inner := range within { // they have lost their directories
+			err = errors.Join(err, removeTree(inner))
+		}
 		if admin != "" {
-			err = removeTree(admin)
+			err = errors.Join(err, removeTree(admin))
 		}
 		if err := errors.Join(err, removeTree(away)); err != nil {
 			return fault.Wrap(fault.Failed, err, "remove the worktree %s", path)

@@ -53,7 +53,7 @@ func (r *Repo) Restore(ctx context.Context, spec RestoreSpec) error {
 // inTheWay looks at what is at the path: the same work already restored, or something else.
 func (r *Repo) inTheWay(ctx context.Context, spec RestoreSpec, ref string, kept description) (bool, error) {
 	admin, err := r.registration(spec.Path)
-	if err != nil || admin != "" && unfinished(admin) {
+	if err != nil || admin != "" && inTheMaking(admin) {
 		return false, err
 	}
 	if empty, err := emptyDir(spec.Path); empty || err != nil {
@@ -143,7 +143,8 @@ func (r *Repo) restoreArgs(ctx context.Context, spec RestoreSpec, kept descripti
 	return nil, fmt.Errorf("read branch %s: %w", spec.Branch, err)
 }
 
-// restoreModules lays down the files of repositories inside the worktree that the tree itself only names: submodules.
+// restoreModules lays down the files of repositories inside the worktree that the tree itself only names (submodules),
+// and those git directories that were kept as files.
 func (r *Repo) restoreModules(ctx context.Context, at *place, kept description) error {
 	for l := range strings.Lines(kept.message) {
 		commit, dir, ok := nestedTrailer(l)
@@ -151,18 +152,33 @@ func (r *Repo) restoreModules(ctx context.Context, at *place, kept description) 
 			continue
 		}
 		path := filepath.Join(at.workTree, dir)
-		if empty, err := emptyDir(path); err != nil || !empty {
-			continue // its files were ordinary files of the tree
-		}
-		if err := os.MkdirAll(path, 0o777); err != nil { //nolint:gosec // as git would make it
-			return fault.Wrap(fault.Failed, err, "restore %s", dir)
-		}
-		in := &place{gitDir: at.gitDir, workTree: path, common: at.common, index: filepath.Join(at.gitDir, "muster-restore-index")}
-		_, err := r.git(ctx, call{in: in, args: []string{"read-tree", "--reset", "-u", commit}, env: wholeEnv(), timeout: writeTimeout})
-		_ = os.Remove(in.index) // goes with the worktree at the latest
+		empty, err := emptyDir(path)
 		if err != nil {
-			return fault.Wrap(fault.Failed, err, "restore %s", dir)
+			continue // something else is there now
 		}
+		if !empty { // its files were ordinary files of the tree
+			if err := r.restoreGitDir(ctx, at, dir, commit); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := r.layDown(ctx, at, path, commit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// layDown writes the files of a commit into a directory.
+func (r *Repo) layDown(ctx context.Context, at *place, path, commit string) error {
+	if err := os.MkdirAll(path, 0o777); err != nil { //nolint:gosec // as git would make it
+		return fault.Wrap(fault.Failed, err, "restore %s", path)
+	}
+	in := &place{gitDir: at.gitDir, workTree: path, common: at.common, index: filepath.Join(at.gitDir, "muster-restore-index")}
+	_, err := r.git(ctx, call{in: in, args: []string{"read-tree", "--reset", "-u", commit}, env: wholeEnv(), timeout: writeTimeout})
+	_ = os.Remove(in.index) // goes with the worktree at the latest
+	if err != nil {
+		return fault.Wrap(fault.Failed, err, "restore %s", path)
 	}
 	return nil
 }

@@ -40,16 +40,21 @@ func (r *Reader) tree(ctx context.Context, worktree string) (checkout, string, e
 
 // scanned is a worktree with a temporary copy of its index, to take trees from.
 type scanned struct {
-	r   *Reader
-	at  place  // with the temporary index
-	tmp string // directory of the temporary index
-	env []string
+	r    *Reader
+	at   place  // with the temporary index
+	tmp  string // directory of the temporary index
+	head string // commit checked out; "" in a nested repository
+	env  []string
 
 	hidden   []string // tracked paths whose changes the index would hide
 	unmerged []string // paths in conflict
 	nested   []string // untracked repositories below, relative
 	modules  []string // tracked ones (submodules), relative
+	loose    []string // directories of submodules that hold files but no repository, relative
+	linked   []string // worktrees of this very repository below, relative
 	skip     []string // untracked files that are not work
+	dirs     []string // directories of tracked files, relative
+	found    []string // repositories inside of nested ones, found while their trees were taken
 }
 
 // scan copies the index and lists what lies in the worktree.
@@ -59,7 +64,7 @@ func (r *Reader) scan(ctx context.Context, c checkout) (*scanned, error) {
 		return nil, err
 	}
 	s := &scanned{r: r, tmp: tmp, at: c.place}
-	s.at.index = filepath.Join(tmp, "index")
+	s.at.index, s.head = filepath.Join(tmp, "index"), c.head
 	s.env = wholeEnv()
 	if err := s.fill(ctx, c); err != nil {
 		s.close()
@@ -72,7 +77,7 @@ func (s *scanned) close() { _ = os.RemoveAll(s.tmp) } // left-overs go with the 
 
 func (s *scanned) fill(ctx context.Context, c checkout) error {
 	err := copyIndex(filepath.Join(c.gitDir, "index"), s.at.index)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errIrregular) {
 		err = s.reset(ctx, c.headTree)
 	}
 	if err != nil {
@@ -113,7 +118,7 @@ func (s *scanned) reset(ctx context.Context, tree string) error {
 
 // list reads index and work tree in one go.
 func (s *scanned) list(ctx context.Context) error {
-	s.hidden, s.unmerged, s.nested, s.modules, s.skip = nil, nil, nil, nil, nil
+	s.hidden, s.unmerged, s.nested, s.modules, s.loose, s.linked, s.skip, s.dirs = nil, nil, nil, nil, nil, nil, nil, nil
 	out, err := s.git(ctx, nil, "ls-files", "-z", "-v", "-s", "-c", "-m", "-o", "--exclude-standard")
 	if err != nil {
 		return err
@@ -121,7 +126,7 @@ func (s *scanned) list(ctx context.Context) error {
 	for _, entry := range fields(out) {
 		if path, ok := strings.CutPrefix(entry, "? "); ok {
 			if dir, ok := strings.CutSuffix(path, "/"); ok {
-				s.nested = append(s.nested, dir)
+				s.repository(&s.nested, dir)
 			} else {
 				s.skip = append(s.skip, path)
 			}
@@ -137,24 +142,44 @@ func (s *scanned) list(ctx context.Context) error {
 		if f[3] != "0" && !slices.Contains(s.unmerged[max(0, len(s.unmerged)-1):], path) {
 			s.unmerged = append(s.unmerged, path)
 		}
+		if dir, _, ok := cutLast(path); ok && (len(s.dirs) == 0 || s.dirs[len(s.dirs)-1] != dir) {
+			s.dirs = append(s.dirs, dir)
+		}
 		switch {
 		case f[0] == "C":
 			if f[1] != "160000" && exists(filepath.Join(s.at.workTree, path, ".git")) {
-				s.nested = append(s.nested, path) // where a file was
+				s.repository(&s.nested, path) // where a file was
 			}
 		case f[1] == "160000":
 			if exists(filepath.Join(s.at.workTree, path, ".git")) {
-				s.modules = append(s.modules, path)
+				s.repository(&s.modules, path)
+			} else if holdsFiles(filepath.Join(s.at.workTree, path)) {
+				s.loose = append(s.loose, path)
 			}
 		case f[0] != strings.ToUpper(f[0]), f[0] == "S" && exists(filepath.Join(s.at.workTree, path)):
 			s.hidden = append(s.hidden, path)
 		}
 	}
-	for _, paths := range []*[]string{&s.nested, &s.modules} { // a path in conflict is listed for each side
+	for _, paths := range []*[]string{&s.nested, &s.modules, &s.loose, &s.linked} { // a path in conflict is listed for each side
 		slices.Sort(*paths)
 		*paths = slices.Compact(*paths)
 	}
 	return nil
+}
+
+// repository notes a directory that has a .git: in the list for its kind, or as a worktree of this very repository.
+func (s *scanned) repository(kind *[]string, dir string) {
+	if s.r.isOurs(filepath.Join(s.at.workTree, dir)) {
+		kind = &s.linked
+	}
+	*kind = append(*kind, dir)
+}
+
+// isOurs reports whether the .git of a directory leads to this very repository, as that of a linked worktree does. A
+// submodule's leads to a repository of its own, which may lie within ours.
+func (r *Reader) isOurs(dir string) bool {
+	gitDir, common := gitDirOf(dir), realPath(r.Common)
+	return gitDir != "" && (gitDir == common || filepath.Dir(gitDir) == filepath.Join(common, "worktrees"))
 }
 
 // indexTree is the tree of what is staged; conflicts, whose sides are commits already, are left out.
@@ -176,18 +201,15 @@ func (s *scanned) indexTree(ctx context.Context) (string, error) {
 
 // workTree adds everything to the temporary index and writes it.
 func (s *scanned) workTree(ctx context.Context) (string, error) {
-	if len(s.hidden) > 0 {
-		for _, flag := range []string{"--no-assume-unchanged", "--no-skip-worktree"} {
-			if _, err := s.git(ctx, s.hidden, "update-index", flag, "-z", "--stdin"); err != nil {
-				return "", err
-			}
-		}
+	if err := s.unhide(ctx); err != nil {
+		return "", err
 	}
 	if err := s.addAll(ctx); err != nil {
 		return "", err
 	}
-	if len(s.nested) > 0 { // one may stand where a tracked file was
-		if _, err := s.git(ctx, s.nested, "update-index", "--force-remove", "-z", "--stdin"); err != nil {
+	// A repository may stand where a tracked file was, and a linked worktree is tracked after a git add of everything.
+	if gone := slices.Concat(s.nested, s.linked); len(gone) > 0 {
+		if _, err := s.git(ctx, gone, "update-index", "--force-remove", "-z", "--stdin"); err != nil {
 			return "", err
 		}
 	}
@@ -200,15 +222,46 @@ func (s *scanned) workTree(ctx context.Context) (string, error) {
 			return "", fmt.Errorf("nested repository %s: %w", dir, err)
 		}
 	}
+	if err := s.addModules(ctx); err != nil {
+		return "", err
+	}
 	tree, err := s.git(ctx, nil, "write-tree")
 	return strings.TrimSpace(tree), err
+}
+
+// addModules notes the commit that is checked out in each submodule: with ignore = all, git add leaves it as it was.
+func (s *scanned) addModules(ctx context.Context) error {
+	info := ""
+	for _, dir := range s.modules {
+		if c, err := s.r.look(ctx, filepath.Join(s.at.workTree, dir)); err == nil && len(c.head) == len(s.head) {
+			info += "160000 " + c.head + "\t" + dir + "\x00"
+		}
+	}
+	if info == "" {
+		return nil
+	}
+	_, err := s.r.git(ctx, call{in: &s.at, args: []string{"update-index", "-z", "--index-info"}, stdin: info, env: s.env})
+	return err
+}
+
+// unhide takes the flags off that make git pass over changes.
+func (s *scanned) unhide(ctx context.Context) error {
+	if len(s.hidden) == 0 {
+		return nil
+	}
+	for _, flag := range []string{"--no-assume-unchanged", "--no-skip-worktree"} {
+		if _, err := s.git(ctx, s.hidden, "update-index", flag, "-z", "--stdin"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // addAll brings the temporary index to what lies in the work tree. A file that something still running removes
 // under git's eyes makes git fail, so it is tried again.
 func (s *scanned) addAll(ctx context.Context) error {
 	args, specs := []string{"add", "-A"}, []string(nil)
-	for _, path := range slices.Concat(s.nested, s.skip) {
+	for _, path := range slices.Concat(s.nested, s.linked, s.skip) {
 		specs = append(specs, ":(top,exclude,literal)"+path)
 	}
 	if specs != nil {
@@ -235,11 +288,45 @@ func (s *scanned) nestedTree(ctx context.Context, dir string) (string, error) {
 	if err := n.reset(ctx, ""); err != nil {
 		return "", err
 	}
+	if err := n.addTracked(ctx); err != nil {
+		return "", err
+	}
 	if err := n.list(ctx); err != nil {
 		return "", err
 	}
 	n.skip = nil
-	return n.workTree(ctx)
+	tree, err := n.workTree(ctx)
+	for _, deeper := range slices.Concat(n.nested, n.found) {
+		s.found = append(s.found, dir+"/"+deeper)
+	}
+	return tree, err
+}
+
+// addTracked adds the files that a nested repository tracks: some may be ignored, and are its work all the same.
+func (s *scanned) addTracked(ctx context.Context) error {
+	c, err := s.r.look(ctx, s.at.workTree)
+	if err != nil {
+		return nil //nolint:nilerr // what cannot be read tracks nothing
+	}
+	out, err := s.r.git(ctx, call{in: &c.place, args: []string{"ls-files", "-z", "-s"}})
+	if err != nil {
+		return nil //nolint:nilerr // as above
+	}
+	var paths []string
+	for _, entry := range fields(out) {
+		info, path, ok := strings.Cut(entry, "\t")
+		if !ok || strings.HasPrefix(info, "160000 ") {
+			continue
+		}
+		if st, err := os.Lstat(filepath.Join(s.at.workTree, path)); err == nil && !st.IsDir() {
+			paths = append(paths, path)
+		}
+	}
+	if paths == nil {
+		return nil
+	}
+	_, err = s.git(ctx, paths, "update-index", "--add", "--remove", "-z", "--stdin")
+	return err
 }
 
 // git runs git on the temporary index, with a list of paths as its input.
@@ -257,18 +344,23 @@ func wholeEnv(more ...[2]string) []string {
 	return configEnv(slices.Concat(settings, [][2]string{{"core.sparseCheckout", "false"}}, more))
 }
 
+// cutLast splits a path before its last part.
+func cutLast(path string) (dir, name string, ok bool) {
+	i := strings.LastIndexByte(path, '/')
+	if i < 0 {
+		return "", path, false
+	}
+	return path[:i], path[i+1:], true
+}
+
 // copyIndex copies an index with its time: git takes a file changed later than the index for possibly changed, so a
 // younger copy would hide a change made in the same instant as the original.
 func copyIndex(from, to string) error {
-	in, err := os.Open(from) //nolint:gosec // git's own file
+	in, st, err := openRegular(from)
 	if err != nil {
 		return err
 	}
-	defer in.Close() //nolint:errcheck // only read
-	st, err := in.Stat()
-	if err != nil {
-		return err
-	}
+	defer in.Close()                                                      //nolint:errcheck // only read
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // in a directory of our own
 	if err != nil {
 		return err
@@ -278,6 +370,17 @@ func copyIndex(from, to string) error {
 		return err
 	}
 	return os.Chtimes(to, st.ModTime(), st.ModTime())
+}
+
+// holdsFiles reports whether anything but empty directories lies below a directory.
+func holdsFiles(dir string) bool {
+	found := errors.New("found")
+	return filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			return found
+		}
+		return nil
+	}) == found //nolint:errorlint // our own value
 }
 
 func exists(path string) bool {
