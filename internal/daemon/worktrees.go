@@ -162,7 +162,11 @@ func (w worktrees) Keep(ctx context.Context, t life.Task) (string, error) {
 	if err := repo.Adopt(ctx, git.WorktreeSpec{Path: t.Worktree, Task: string(t.ID), Owner: w.owner(t)}); err != nil {
 		return "", err
 	}
-	return repo.Keep(ctx, t.Worktree, string(t.ID))
+	published := ""
+	if t.Published != nil {
+		published = t.Published.Commit
+	}
+	return repo.Keep(ctx, t.Worktree, string(t.ID), published)
 }
 
 // Restore implements fleet.Works.

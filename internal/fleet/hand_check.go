@@ -130,7 +130,7 @@ func (s *Supervisor) publish(ctx context.Context, t life.Task, args event.Publis
 	return done(nil, p)
 }
 
-// keep keeps everything in the worktree under a private ref.
+// keep keeps everything in the worktree that is not published under a private ref.
 func (s *Supervisor) keep(ctx context.Context, t life.Task) result {
 	if t.Worktree == "" {
 		return result{}
@@ -144,26 +144,15 @@ func (s *Supervisor) keep(ctx context.Context, t life.Task) result {
 
 // clean removes the worktree of published work. What is ignored by git goes with it; all else is kept first.
 func (s *Supervisor) clean(ctx context.Context, t life.Task) result {
-	r := result{}
-	if !s.allPublished(ctx, t) {
-		if r = s.keep(ctx, t); r.failure != nil {
-			return r
-		}
+	r := s.keep(ctx, t)
+	if r.failure != nil {
+		return r
 	}
 	if err := s.Works.Remove(ctx, t); err != nil {
 		return done(err)
 	}
 	r.facts = append(r.facts, event.WorktreeRemoved{})
 	return r
-}
-
-// allPublished tells whether the worktree holds nothing that its published commit does not.
-func (s *Supervisor) allPublished(ctx context.Context, t life.Task) bool {
-	if t.Published == nil || t.Published.Commit == "" {
-		return false
-	}
-	tree, err := s.Works.Tree(ctx, t)
-	return err == nil && tree == t.Published.Tree
 }
 
 // remove removes what a task left behind, but for its branch and its events.

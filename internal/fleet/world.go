@@ -105,7 +105,7 @@ type Works interface {
 	Tree(ctx context.Context, t life.Task) (string, error)
 	// Publish puts exactly the tree with the verdict where the task's publish mode says; ErrMoved if it is gone.
 	Publish(ctx context.Context, t life.Task, tree string) (event.WorkPublished, error)
-	// Keep keeps everything in the worktree under a ref; "" if there is nothing.
+	// Keep keeps everything in the worktree under a ref; "" if its published commit holds all of it.
 	Keep(ctx context.Context, t life.Task) (ref string, err error)
 	Restore(ctx context.Context, t life.Task, ref string) error
 	// Remove removes the worktree; what is not published is kept first.

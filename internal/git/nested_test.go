@@ -289,3 +289,46 @@ func TestTreeLeavesOutWorktreesInside(t *testing.T) {
 	w.git(wt.Path, "commit", "-qm", "everything")
 	check("committed")
 }
+
+// Versions before took the tips of a shallow clone without their parents. The page on reliability says how to mend that.
+func TestTheRepairOfAHistoryThatIsNotWhole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	shallow := filepath.Join(w.dir, "shallow")
+	w.git(w.dir, "clone", "-q", "--depth", "1", "file://"+w.origin("lib"), shallow)
+	tip := strings.TrimSpace(w.git(shallow, "rev-parse", "HEAD"))
+	_, _ = w.tryGit(w.repo, "fetch", "-q", "--no-write-fetch-head", shallow, tip)
+	tree := w.head("main^{tree}")
+	whole := strings.TrimSpace(w.git(w.repo, "commit-tree", tree, "-p", "main", "-m", "whole"))
+	broken := strings.TrimSpace(w.git(w.repo, "commit-tree", tree, "-p", "main", "-p", tip, "-m", "broken"))
+	w.git(w.repo, "update-ref", "refs/muster/keep/t1/1", whole)
+	w.git(w.repo, "update-ref", "refs/muster/keep/t2/1", broken)
+	if _, err := w.tryGit(w.repo, "gc"); err == nil {
+		t.Fatal("the repository is not broken")
+	}
+	page, err := os.ReadFile("../../docs/reliability.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "git for-each-ref --format='%(refname)' refs/muster/keep")
+	script, _, ok := strings.Cut("git for-each-ref --format='%(refname)' refs/muster/keep"+rest, "git gc\n")
+	if !ok {
+		t.Fatal("the page has no such lines")
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", script)
+	cmd.Dir = w.repo
+	cmd.Env = append([]string{
+		"GIT_AUTHOR_NAME=P", "GIT_AUTHOR_EMAIL=p@example.com", "GIT_COMMITTER_NAME=P", "GIT_COMMITTER_EMAIL=p@example.com",
+	}, w.env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	w.git(w.repo, "gc", "-q", "--prune=now")
+	w.wantWhole()
+	if got := w.head("refs/muster/keep/t1/1"); got != whole {
+		t.Errorf("a ref that was whole is %s", got)
+	}
+	if got := w.head("refs/muster/keep/t2/1^{tree}"); got != tree {
+		t.Errorf("the kept files are %s", got)
+	}
+}

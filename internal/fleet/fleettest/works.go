@@ -66,7 +66,9 @@ func (e *edges) Publish(ctx context.Context, t life.Task, tree string) (p event.
 // Keep implements fleet.Works.
 func (e *edges) Keep(ctx context.Context, t life.Task) (ref string, err error) {
 	err = e.act(ctx, "keeping work", t.Spec.Name, func() error {
-		ref = "refs/muster/keep/" + string(t.ID) + "/1"
+		if p := t.Published; p == nil || p.Tree != fmt.Sprintf("tree%d", e.w.work(t.ID).tree) {
+			ref = "refs/muster/keep/" + string(t.ID) + "/1"
+		}
 		return nil
 	})
 	return ref, err
