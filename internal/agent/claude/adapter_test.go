@@ -228,8 +228,8 @@ func TestIdleBeforeTheFirstPromptEndsNoTurn(t *testing.T) {
 	}
 }
 
-// planRig is a launch with a program to be found.
-func planRig(t *testing.T) agent.Launch {
+// newLaunch returns a launch with a program to be found.
+func newLaunch(t *testing.T) agent.Launch {
 	t.Helper()
 	dir := t.TempDir()
 	program(t, dir, "claude", "echo '2.1.197 (New Code)'")
@@ -267,7 +267,7 @@ func mustPlan(t *testing.T, a agent.Adapter, l agent.Launch) agent.Plan {
 
 func TestPlanOfAFirstLaunch(t *testing.T) {
 	t.Parallel()
-	l := planRig(t)
+	l := newLaunch(t)
 	l.Spec.Model = "opus"
 	l.Spec.Args = []string{"--append-system-prompt", "mine", "--add-dir", "/x"}
 	p := mustPlan(t, New(), l)
@@ -294,7 +294,7 @@ func TestPlanOfAFirstLaunch(t *testing.T) {
 
 func TestPlanOfAResumeCarriesWhatDidNotArrive(t *testing.T) {
 	t.Parallel()
-	l := planRig(t)
+	l := newLaunch(t)
 	l.Resume, l.GoOn = true, "go on, [muster m1] was said"
 	l.Messages = []mail.Message{{ID: "m1", Text: "said"}, {ID: "m2", Text: "new\x1b[31m\x00"}}
 	p := mustPlan(t, New(), l)
@@ -309,7 +309,7 @@ func TestPlanOfAResumeCarriesWhatDidNotArrive(t *testing.T) {
 
 func TestALongPromptLiesInItsFileWithItsTags(t *testing.T) {
 	t.Parallel()
-	l := planRig(t)
+	l := newLaunch(t)
 	l.Prompt = strings.Repeat("x", 200<<10)
 	l.Messages = []mail.Message{{ID: "m7", Text: "also"}}
 	p := mustPlan(t, New(), l)
@@ -325,7 +325,7 @@ func TestALongPromptLiesInItsFileWithItsTags(t *testing.T) {
 
 func TestSettingsOfALaunch(t *testing.T) {
 	t.Parallel()
-	l := planRig(t)
+	l := newLaunch(t)
 	l.Spec.WaitLimit = time.Hour
 	l.Spec.Checks = []event.Check{{Name: "test", Run: "go test ./..."}, {Name: "bad", Run: "a; rm -rf *"}, {Name: "pipe", Run: "a | b"}}
 	servers := `{"mcpServers":{"good":{},"evil":{}}}`
@@ -371,7 +371,7 @@ func TestSettingsOfALaunch(t *testing.T) {
 func TestArgumentsThatWouldBreakALaunchAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, arg := range []string{"--settings", "--settings=/x", "--resume", "-p", "--bare", "--session-id=1", "--"} {
-		l := planRig(t)
+		l := newLaunch(t)
 		l.Spec.Args = []string{arg}
 		if _, err := New().Plan(l); !fault.Is(err, fault.Usage) || fault.HintOf(err) == "" {
 			t.Errorf("%s: %v", arg, err)

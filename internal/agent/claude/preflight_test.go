@@ -66,7 +66,7 @@ func TestClaudeCheckNamesTheOneThingToDo(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			l := planRig(t)
+			l := newLaunch(t)
 			user := good(l)
 			c.with(t, &l, user)
 			b, err := json.Marshal(user)
