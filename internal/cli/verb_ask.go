@@ -2,16 +2,12 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"muster/internal/event"
-	"muster/internal/fault"
+	"muster/internal/inside"
 	"muster/internal/mail"
 )
 
@@ -42,44 +38,19 @@ func newAskCommand(env Env) *cobra.Command {
 }
 
 func ask(ctx context.Context, env Env, o askOptions, text string) error {
-	s, err := agentShell(env, "ask")
+	v, err := env.voice("ask")
 	if err != nil {
 		return err
 	}
-	seconds, err := strconv.Atoi(env.Getenv("MUSTER_WAIT"))
-	if err != nil || seconds < 1 {
-		seconds = 15 * 60
-	}
-	limit := time.Duration(seconds) * time.Second
-	if err := parseDuration("timeout", o.timeout, &limit); err != nil {
+	q := inside.Question{Text: text, Options: o.options}
+	if err := parseDuration("timeout", o.timeout, &q.Limit); err != nil {
 		return err
 	}
-	box := s.box()
-	if err := box.Create(); err != nil {
+	a, err := v.Ask(ctx, q)
+	if err != nil {
 		return err
 	}
-	q := event.Record{State: event.RecordWaiting, Reason: event.WaitQuestion, Note: text, Options: o.options, Request: mail.NewRequest()}
-	if err := s.report(env, q); err != nil {
-		return err
-	}
-	waiting, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	a, err := box.Await(waiting, q.Request)
-	switch {
-	case err == nil:
-		return printAnswer(env, a, o.json)
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case !errors.Is(err, mail.ErrNoAnswer):
-		return err
-	}
-	if o.timeout != "" { // it goes on by itself, and says so: the question is over
-		if err := s.report(env, event.Record{State: event.RecordWorking, Note: "goes on without an answer"}); err != nil {
-			return err
-		}
-	}
-	return fault.New(fault.Timeout, "nobody answered within %s", duration(limit)).
-		WithHint("Go on without an answer if you can, else end your turn.")
+	return printAnswer(env, a, o.json)
 }
 
 func printAnswer(env Env, a mail.Answer, asJSON bool) error {

@@ -3,7 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
-	"muster/internal/event"
+	"muster/internal/inside"
 )
 
 const doneHelp = `Say that the task is done; the agent then ends its turn, and its checks decide.
@@ -12,7 +12,7 @@ const doneHelp = `Say that the task is done; the agent then ends its turn, and i
   muster done "all tests of package auth pass"`
 
 func newDoneCommand(env Env) *cobra.Command {
-	return newReportCommand(env, &cobra.Command{
+	return newSayCommand(env, &cobra.Command{
 		Use: "done [NOTE]", Short: "Say that the task is done", Long: doneHelp, Args: cobra.ArbitraryArgs,
-	}, event.RecordDone, "Noted: done. End your turn now; the checks run then.")
+	}, inside.Voice.Done, "Noted: done. End your turn now; the checks run then.")
 }

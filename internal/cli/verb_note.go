@@ -3,7 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
-	"muster/internal/event"
+	"muster/internal/inside"
 )
 
 const noteHelp = `Say in a few words where the work stands; people read it in ` + "`muster ls`" + `.
@@ -12,7 +12,7 @@ const noteHelp = `Say in a few words where the work stands; people read it in ` 
   muster note "3 of 7 packages ported"`
 
 func newNoteCommand(env Env) *cobra.Command {
-	return newReportCommand(env, &cobra.Command{
+	return newSayCommand(env, &cobra.Command{
 		Use: "note TEXT", Short: "Say where the work stands", Long: noteHelp, Args: cobra.MinimumNArgs(1),
-	}, event.RecordWorking, "")
+	}, inside.Voice.Note, "")
 }

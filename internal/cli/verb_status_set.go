@@ -41,7 +41,7 @@ func newStatusSetCommand(env Env) *cobra.Command {
 	c := verb(&cobra.Command{
 		Use: "set STATE", Short: "Say what the agent is doing (for agents, in their own shell)", Long: statusSetHelp + "\n" + exitHelp, Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			s, err := agentShell(env, "status set")
+			v, err := env.voice("status set")
 			if err != nil {
 				return err
 			}
@@ -49,7 +49,7 @@ func newStatusSetCommand(env Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := s.report(env, r); err != nil {
+			if err := v.Report(r); err != nil {
 				return err
 			}
 			if o.json {

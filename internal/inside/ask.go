@@ -1,0 +1,68 @@
+package inside
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"muster/internal/config"
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/mail"
+)
+
+// Question is a question to a person.
+type Question struct {
+	Text    string
+	Options []string // answers to choose from
+	// Limit is how long the agent waits for the answer before it goes on without one. With 0 it waits as long as its
+	// task may wait, and the task is parked then.
+	Limit time.Duration
+}
+
+// defaultWait is how long an agent waits where its environment does not say so.
+const defaultWait = 15 * time.Minute
+
+// Ask asks a person and waits for the answer. When none comes in time it returns a fault.Timeout.
+func (v Voice) Ask(ctx context.Context, q Question) (mail.Answer, error) {
+	limit := q.Limit
+	if limit == 0 {
+		limit = v.wait()
+	}
+	box := v.box()
+	if err := box.Create(); err != nil {
+		return mail.Answer{}, err
+	}
+	r := event.Record{State: event.RecordWaiting, Reason: event.WaitQuestion, Note: q.Text, Options: q.Options, Request: mail.NewRequest()}
+	if err := v.Report(r); err != nil {
+		return mail.Answer{}, err
+	}
+	waiting, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	a, err := box.Await(waiting, r.Request)
+	switch {
+	case err == nil:
+		return a, nil
+	case ctx.Err() != nil:
+		return a, ctx.Err()
+	case !errors.Is(err, mail.ErrNoAnswer):
+		return a, err
+	}
+	if q.Limit != 0 { // the agent goes on, so the question is over
+		if _, err := v.Note("goes on without an answer"); err != nil {
+			return a, err
+		}
+	}
+	return a, fault.New(fault.Timeout, "nobody answered within %s", config.FormatDuration(limit)).
+		WithHint("Go on without an answer if you can, else end your turn.")
+}
+
+// wait returns how long the task may wait for a person.
+func (v Voice) wait() time.Duration {
+	seconds, err := strconv.Atoi(v.caller.Getenv("MUSTER_WAIT"))
+	if err != nil || seconds < 1 {
+		return defaultWait
+	}
+	return time.Duration(seconds) * time.Second
+}

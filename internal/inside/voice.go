@@ -1,0 +1,83 @@
+package inside
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/home"
+	"muster/internal/mail"
+	"muster/internal/status"
+)
+
+// Caller is the process that speaks: an agent, or a program that it started.
+type Caller struct {
+	Environ []string // NAME=VALUE
+	Getenv  func(name string) string
+	Now     func() time.Time
+}
+
+// Voice speaks for one generation of a task.
+type Voice struct {
+	caller Caller
+	home   home.Dir
+	task   event.TaskID
+	gen    int
+	status string // path of the status file
+}
+
+// Open reads muster's variables, which say for which generation the caller speaks. Outside an agent's shell it returns
+// a fault.Conflict that says so; what is the command that was tried, for the error's text.
+func Open(c Caller, what string) (Voice, error) {
+	v := Voice{caller: c, task: event.TaskID(c.Getenv("MUSTER_TASK")), status: c.Getenv("MUSTER_STATUS_FILE")}
+	if v.task == "" && v.status == "" {
+		return v, fault.New(fault.Conflict, "%s is for agents, in the shell that muster gave them", what).
+			WithHint("Nothing here says which task it speaks for: MUSTER_TASK is not set. `muster ls` lists the tasks.")
+	}
+	h := c.Getenv("MUSTER_HOME")
+	gen, err := strconv.Atoi(c.Getenv("MUSTER_GEN"))
+	if !event.IsTaskID(string(v.task)) || err != nil || gen < 1 || !filepath.IsAbs(h) || !filepath.IsAbs(v.status) {
+		return v, fault.New(fault.Conflict, "%s: the variables that muster gave this agent are damaged", what).
+			WithHint("Leave MUSTER_HOME, MUSTER_TASK, MUSTER_GEN and MUSTER_STATUS_FILE as they were.")
+	}
+	v.home, v.gen = home.Dir(h), gen
+	return v, nil
+}
+
+// Task returns the task that the voice speaks for.
+func (v Voice) Task() event.TaskID { return v.task }
+
+// Done claims that the task is done. The checks run when the agent's turn has ended.
+func (v Voice) Done(note string) (event.Record, error) {
+	r := event.Record{State: event.RecordDone, Note: note}
+	return r, v.Report(r)
+}
+
+// Note says in a few words where the work stands.
+func (v Voice) Note(note string) (event.Record, error) {
+	r := event.Record{State: event.RecordWorking, Note: note}
+	return r, v.Report(r)
+}
+
+// Report validates a record and appends it to the status file; its generation, source and time are filled in. A run
+// that has ended has no status file any more: that is a fault.Conflict.
+func (v Voice) Report(r event.Record) error {
+	r.Gen, r.Src, r.Time = v.gen, "cli", v.caller.Now().UTC()
+	if err := status.Validate(r); err != nil {
+		return err
+	}
+	if err := status.Append(v.status, r); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return fault.Wrap(fault.Conflict, err, "this run of %s has ended; the record was not delivered", v.task)
+		}
+		return fault.Wrap(fault.Failed, err, "report to muster").WithHint("See that %s is writable.", v.status)
+	}
+	return nil
+}
+
+// box returns the mailbox of this generation.
+func (v Voice) box() mail.Box { return mail.Box{Dir: v.home.GenDir(v.task, v.gen)} }
