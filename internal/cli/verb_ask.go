@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"muster/internal/inside"
+	"muster/internal/intake"
 	"muster/internal/mail"
 )
 
@@ -43,7 +44,7 @@ func ask(ctx context.Context, env Env, o askOptions, text string) error {
 		return err
 	}
 	q := inside.Question{Text: text, Options: o.options}
-	if err := parseDuration("timeout", o.timeout, &q.Limit); err != nil {
+	if err := intake.ParseDuration("timeout", o.timeout, &q.Limit); err != nil {
 		return err
 	}
 	a, err := v.Ask(ctx, q)

@@ -21,6 +21,7 @@ import (
 	"muster/internal/git"
 	"muster/internal/home"
 	"muster/internal/host"
+	"muster/internal/intake"
 	"muster/internal/store"
 	"muster/internal/words"
 )
@@ -155,12 +156,12 @@ func (d *demonstration) tell(format string, args ...any) {
 func (d *demonstration) run(ctx context.Context) error {
 	d.names = map[event.TaskID]string{}
 	d.say("A repository in %s,\nand %d tasks for scripted agents.\n", d.env.Dir, len(demoTasks))
-	var orders []order
+	var orders []intake.Order
 	for _, t := range demoTasks {
-		o := order{prompt: t.name + "\n\n```sim\n" + t.script + "\n```\n"}
-		o.options.Name = t.name
+		o := intake.Order{Prompt: t.name + "\n\n```sim\n" + t.script + "\n```\n"}
+		o.Name = t.name
 		if t.after > 0 {
-			o.options.After = []string{string(event.NewTaskID(t.after))}
+			o.After = []string{string(event.NewTaskID(t.after))}
 		}
 		orders = append(orders, o)
 	}
@@ -176,11 +177,11 @@ func (d *demonstration) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		nt, err := (&dispatcher{env: d.env, fleet: f}).task(ctx, o)
+		nt, err := intake.New(f, d.env.Dir).Task(ctx, o)
 		if err != nil {
 			return err
 		}
-		if _, err := request(start, d.env, control.Dispatch{Tasks: []control.NewTask{nt}}); err != nil {
+		if _, err := request(start, d.env, control.Dispatch{Tasks: []intake.Task{nt}}); err != nil {
 			return err
 		}
 		if id := event.NewTaskID(i + 1); id == longest {

@@ -1,12 +1,13 @@
 package cli
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -14,6 +15,7 @@ import (
 	"muster/internal/control"
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/intake"
 	"muster/internal/store"
 )
 
@@ -37,28 +39,8 @@ for --no-checks); after and base may name tasks that stand above. All of them ar
   base = "@parser"
   prompt_file = "documentation.md"`
 
-// dispatchOptions are the flags of dispatch; a table of a tasks file has the same words.
-type dispatchOptions struct {
-	Name     string   `toml:"name"`
-	Repo     string   `toml:"repo"`
-	Agent    string   `toml:"agent"`
-	Command  string   `toml:"command"`
-	Model    string   `toml:"model"`
-	Base     string   `toml:"base"`
-	Checks   []string `toml:"check"`
-	NoChecks bool     `toml:"no_checks"`
-	Publish  string   `toml:"publish"`
-	After    []string `toml:"after"`
-	Priority *int     `toml:"priority"`
-	Rounds   *int     `toml:"rounds"`
-	Attempts *int     `toml:"attempts"`
-	Timeout  string   `toml:"timeout"`
-	Setup    *string  `toml:"setup"`
-	Env      []string `toml:"env"`
-	Keep     string   `toml:"keep"`
-}
-
-func (o *dispatchOptions) addFlags(f *pflag.FlagSet) {
+// addOrderFlags adds the flags of an order.
+func addOrderFlags(f *pflag.FlagSet, o *intake.Options) {
 	f.StringVar(&o.Name, "name", "", "a `NAME` for people (default: the prompt's first line)")
 	f.StringVar(&o.Repo, "repo", "", "`DIR` is a checkout of the repository (default: the one around the working directory)")
 	f.StringVar(&o.Agent, "agent", "", "`NAME` is claude, command, sim, or one from [agents]")
@@ -104,7 +86,7 @@ func intFlag(f *pflag.FlagSet, p **int, name, usage string) {
 }
 
 func newDispatchCommand(env Env) *cobra.Command {
-	var o dispatchOptions
+	var o intake.Options
 	var file string
 	var asJSON bool
 	c := verb(&cobra.Command{
@@ -113,14 +95,14 @@ func newDispatchCommand(env Env) *cobra.Command {
 			if err := blankFlag(cmd.Flags()); err != nil {
 				return err
 			}
-			tasks, err := readTasks(env, o, file, args)
+			tasks, err := readOrders(env, o, file, args)
 			if err != nil {
 				return err
 			}
 			return dispatch(cmd.Context(), env, tasks, asJSON)
 		},
 	}, groupRun)
-	o.addFlags(c.Flags())
+	addOrderFlags(c.Flags(), &o)
 	c.Flags().StringVar(&file, "file", "", "queue all tasks of `FILE`; - is standard input")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON, as ls does: the task, or a list if there are many")
 	return c
@@ -138,16 +120,8 @@ func onePrompt(_ *cobra.Command, args []string) error {
 // promptLimit is how much of standard input is read: control refuses less than that, and no more need be held.
 const promptLimit = 4 << 20
 
-// order is one task as a person asked for it.
-type order struct {
-	options dispatchOptions
-	prompt  string
-	file    string // for errors: the file it stands in; "" for a prompt of the command line
-	line    int    // where its table begins
-}
-
-// readTasks gathers what is asked for, from the arguments or from a file.
-func readTasks(env Env, o dispatchOptions, file string, args []string) ([]order, error) {
+// readOrders gathers what is asked for, from the arguments or from a file.
+func readOrders(env Env, o intake.Options, file string, args []string) ([]intake.Order, error) {
 	switch {
 	case file != "" && len(args) > 0:
 		return nil, fault.New(fault.Usage, "dispatch takes a prompt or --file, not both").WithHint("Leave one of them out.")
@@ -164,48 +138,61 @@ func readTasks(env Env, o dispatchOptions, file string, args []string) ([]order,
 		}
 		prompt = string(data)
 	}
-	return []order{{options: o, prompt: prompt}}, nil
+	return []intake.Order{{Options: o, Prompt: prompt}}, nil
 }
 
-// placed says in which file, and from which line on, an error has its cause.
-func (o order) placed(err error) error {
-	switch {
-	case o.file == "":
-		return err
-	case o.line == 0:
-		return fault.Wrap(fault.CodeOf(err), err, "%s", o.file)
+// readTasksFile reads a tasks file; - is standard input.
+func readTasksFile(env Env, o intake.Options, path string) ([]intake.Order, error) {
+	var data []byte
+	var err error
+	name := "standard input"
+	if path == "-" {
+		path = filepath.Join(env.Dir, "-")
+		data, err = io.ReadAll(env.Stdin)
+	} else {
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(env.Dir, path)
+		}
+		name = filepath.Base(path)
+		data, err = os.ReadFile(path)
 	}
-	return fault.Wrap(fault.CodeOf(err), err, "%s:%d", o.file, o.line)
+	if err != nil {
+		code := fault.Usage
+		if errors.Is(err, os.ErrNotExist) {
+			code = fault.NotFound
+		}
+		return nil, fault.Wrap(code, err, "--file").WithHint("Give --file the path of a TOML file with [[task]] tables.")
+	}
+	return intake.Read(data, name, filepath.Dir(path), o)
 }
 
-// dispatch checks everything that can be checked now, queues the tasks, and sees to it that somebody looks after
-// them.
-func dispatch(ctx context.Context, env Env, orders []order, asJSON bool) error {
+// dispatch checks everything that can be checked now, queues the tasks, and makes sure that a supervisor runs.
+func dispatch(ctx context.Context, env Env, orders []intake.Order, asJSON bool) error {
 	f, err := openFleet(env)
 	if err != nil {
 		return err
 	}
-	d := dispatcher{env: env, fleet: f}
+	in := intake.New(f, env.Dir)
 	var cmd control.Dispatch
 	for _, o := range orders {
-		t, err := d.task(ctx, o)
+		t, err := in.Task(ctx, o)
 		if err != nil {
-			return o.placed(err)
+			return o.At(err)
 		}
 		cmd.Tasks = append(cmd.Tasks, t)
 	}
 	out, err := request(ctx, env, cmd)
 	if err != nil && len(out.Tasks) == 0 {
-		where := order{file: orders[0].file} // which of many it is, the error says itself
+		where := intake.Order{File: orders[0].File} // the error itself says which of many it is
 		if len(orders) == 1 {
 			where = orders[0]
 		}
-		return where.placed(err)
+		return where.At(err)
 	}
 	if perr := printDispatched(ctx, env, out.Tasks, asJSON); perr != nil {
 		return perr
 	}
-	return err // queued, but nobody looks after it: that is said, and the task is not lost
+	return err // the tasks are queued, but no supervisor could be started
 }
 
 func printDispatched(ctx context.Context, env Env, ids []event.TaskID, asJSON bool) error {
@@ -231,28 +218,4 @@ func printDispatched(ctx context.Context, env Env, ids []event.TaskID, asJSON bo
 		}
 		return printJSON(env.Stdout, all)
 	})
-}
-
-// parseDuration reads the duration of a flag.
-func parseDuration(flag, s string, into *time.Duration) error {
-	if s == "" {
-		return nil
-	}
-	d, ok := parseSpan(s)
-	if !ok || d < time.Second {
-		return fault.New(fault.Usage, "--%s: %q is not a duration of a second or more", flag, s).WithHint("Use one such as 90s, 20m, 3h or 2d.")
-	}
-	*into = d
-	return nil
-}
-
-// splitPair splits NAME=VALUE of a flag.
-func splitPair(flag, s string) (name, value string, err error) {
-	name, value, ok := strings.Cut(s, "=")
-	if !ok || strings.TrimSpace(name) == "" {
-		what := map[string]string{"check": "NAME=CMD"}[flag]
-		what = cmp.Or(what, "NAME=VALUE")
-		return "", "", fault.New(fault.Usage, "--%s: %q is not %s", flag, s, what).WithHint("Write --%s '%s'.", flag, what)
-	}
-	return strings.TrimSpace(name), value, nil
 }

@@ -15,13 +15,11 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 
-	"muster/internal/agent"
-	"muster/internal/agent/all"
 	"muster/internal/config"
-	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/git"
 	"muster/internal/host"
+	"muster/internal/intake"
 	"muster/internal/store"
 	"muster/internal/tmux"
 )
@@ -141,27 +139,8 @@ func diagnoseAgent(ctx context.Context, env Env, f boot.Fleet, repo *git.Repo) [
 	if len(cfg.Checks) == 0 {
 		out[0].Level, out[0].Hint = "warning", "Without checks all work passes: `muster init` finds build and test commands."
 	}
-	d := dispatcher{env: env, fleet: f}
-	spec, err := d.spec(cfg, order{prompt: "doctor"})
-	if err == nil {
-		spec.Repo = repo.Root
-		err = d.checkAgent(ctx, spec, "")
-	}
-	if err != nil {
+	if err := intake.New(f, env.Dir).CheckAgent(ctx, cfg, repo.Root); err != nil {
 		return append(out, finding{Check: "agent", Level: "error", Text: strings.TrimPrefix(err.Error(), "agent "), Hint: fault.HintOf(err)})
 	}
 	return append(out, finding{Check: "agent", Level: "ok", Text: cfg.Task.Agent})
-}
-
-// checkAgent asks the agent's adapter whether a launch would come to work.
-func (d dispatcher) checkAgent(ctx context.Context, spec event.Spec, prompt string) error {
-	env, err := d.launchEnv(spec)
-	if err != nil {
-		return err
-	}
-	ad, err := all.New(spec.Kind)
-	if err != nil {
-		return err
-	}
-	return ad.Check(ctx, agent.Preflight{Spec: spec, Env: env, Home: d.fleet.Home, Prompt: prompt})
 }

@@ -13,6 +13,7 @@ import (
 	"muster/internal/control"
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/intake"
 	"muster/internal/life"
 	"muster/internal/words"
 )
@@ -63,7 +64,7 @@ type waiter struct {
 
 func wait(ctx context.Context, env Env, c *control.Control, o waitOptions, refs []string) error {
 	var limit time.Duration
-	if err := parseDuration("timeout", o.timeout, &limit); err != nil {
+	if err := intake.ParseDuration("timeout", o.timeout, &limit); err != nil {
 		return err
 	}
 	h, err := control.Get(ctx, c, control.Health{}) // before the tasks are read, so that no event falls in between

@@ -12,6 +12,7 @@ import (
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/home"
+	"muster/internal/intake"
 	"muster/internal/life"
 	"muster/internal/store"
 )
@@ -34,7 +35,7 @@ func open(t testing.TB) *Control {
 // queue dispatches a task and lets the given events happen to it.
 func queue(t testing.TB, c *Control, name string, happened ...event.Payload) event.TaskID {
 	t.Helper()
-	out, err := c.Do(t.Context(), Dispatch{Tasks: []NewTask{{Spec: event.Spec{Name: name}, Prompt: "do " + name}}})
+	out, err := c.Do(t.Context(), Dispatch{Tasks: []intake.Task{{Spec: event.Spec{Name: name}, Prompt: "do " + name}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +238,7 @@ func TestDispatchResolvesReferences(t *testing.T) {
 	t.Parallel()
 	c := open(t)
 	old := queue(t, c, "old")
-	out, err := c.Do(t.Context(), Dispatch{Tasks: []NewTask{
+	out, err := c.Do(t.Context(), Dispatch{Tasks: []intake.Task{
 		{Spec: event.Spec{Name: "one", After: []event.TaskID{old}}, Prompt: "1\x00", AfterRefs: []string{"t1"}},
 		{Spec: event.Spec{Name: "two", Base: "@one"}, Prompt: "2", AfterRefs: []string{"one", "t1", "one"}},
 		{Spec: event.Spec{Name: "three", Base: "@t1"}, Prompt: "3"},
@@ -269,23 +270,23 @@ func TestDispatchResolvesReferences(t *testing.T) {
 func TestDispatchIsAllOrNothing(t *testing.T) {
 	t.Parallel()
 	c := open(t)
-	good := NewTask{Spec: event.Spec{Name: "good"}, Prompt: "do it"}
-	named := func(name string, n NewTask) NewTask { n.Spec.Name = name; n.Prompt = "x"; return n }
+	good := intake.Task{Spec: event.Spec{Name: "good"}, Prompt: "do it"}
+	named := func(name string, n intake.Task) intake.Task { n.Spec.Name = name; n.Prompt = "x"; return n }
 	for what, bad := range map[string]struct {
-		tasks []NewTask
+		tasks []intake.Task
 		code  fault.Code
 	}{
 		"nothing":                     {nil, fault.Usage},
-		"no prompt":                   {[]NewTask{good, {}}, fault.Usage},
-		"a prompt too long":           {[]NewTask{good, {Prompt: strings.Repeat("x", maxPrompt+1)}}, fault.Usage},
-		"after an unknown id":         {[]NewTask{good, named("b", NewTask{AfterRefs: []string{"t77"}})}, fault.NotFound},
-		"after an id yet to be given": {[]NewTask{good, named("b", NewTask{AfterRefs: []string{"t1"}})}, fault.NotFound},
-		"after an unknown id in spec": {[]NewTask{good, {Spec: event.Spec{After: []event.TaskID{"t77"}}, Prompt: "x"}}, fault.NotFound},
-		"after an unknown name":       {[]NewTask{good, named("b", NewTask{AfterRefs: []string{"nobody"}})}, fault.NotFound},
-		"after a later one":           {[]NewTask{named("b", NewTask{AfterRefs: []string{"good"}}), good}, fault.Usage},
-		"after itself":                {[]NewTask{named("b", NewTask{AfterRefs: []string{"b"}})}, fault.Usage},
-		"after one of two":            {[]NewTask{good, good, named("b", NewTask{AfterRefs: []string{"good"}})}, fault.Usage},
-		"an unknown base":             {[]NewTask{good, {Spec: event.Spec{Base: "@t77"}, Prompt: "x"}}, fault.NotFound},
+		"no prompt":                   {[]intake.Task{good, {}}, fault.Usage},
+		"a prompt too long":           {[]intake.Task{good, {Prompt: strings.Repeat("x", maxPrompt+1)}}, fault.Usage},
+		"after an unknown id":         {[]intake.Task{good, named("b", intake.Task{AfterRefs: []string{"t77"}})}, fault.NotFound},
+		"after an id yet to be given": {[]intake.Task{good, named("b", intake.Task{AfterRefs: []string{"t1"}})}, fault.NotFound},
+		"after an unknown id in spec": {[]intake.Task{good, {Spec: event.Spec{After: []event.TaskID{"t77"}}, Prompt: "x"}}, fault.NotFound},
+		"after an unknown name":       {[]intake.Task{good, named("b", intake.Task{AfterRefs: []string{"nobody"}})}, fault.NotFound},
+		"after a later one":           {[]intake.Task{named("b", intake.Task{AfterRefs: []string{"good"}}), good}, fault.Usage},
+		"after itself":                {[]intake.Task{named("b", intake.Task{AfterRefs: []string{"b"}})}, fault.Usage},
+		"after one of two":            {[]intake.Task{good, good, named("b", intake.Task{AfterRefs: []string{"good"}})}, fault.Usage},
+		"an unknown base":             {[]intake.Task{good, {Spec: event.Spec{Base: "@t77"}, Prompt: "x"}}, fault.NotFound},
 	} {
 		_, err := c.Do(t.Context(), Dispatch{Tasks: bad.tasks})
 		if !fault.Is(err, bad.code) || fault.HintOf(err) == "" {
@@ -295,7 +296,7 @@ func TestDispatchIsAllOrNothing(t *testing.T) {
 	if seq, err := c.store.LastSeq(t.Context()); err != nil || seq != 0 {
 		t.Errorf("%d events were left (%v)", seq, err)
 	}
-	if out, err := c.Do(t.Context(), Dispatch{Tasks: []NewTask{{Prompt: strings.Repeat("x", maxPrompt)}}}); err != nil || out.Task != "t1" {
+	if out, err := c.Do(t.Context(), Dispatch{Tasks: []intake.Task{{Prompt: strings.Repeat("x", maxPrompt)}}}); err != nil || out.Task != "t1" {
 		t.Errorf("the longest prompt: %+v, %v", out, err)
 	}
 }

@@ -6,22 +6,12 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/intake"
 	"muster/internal/store"
 )
 
 // Dispatch queues tasks, all of them or none.
-type Dispatch struct{ Tasks []NewTask }
-
-// NewTask is a task to be queued.
-type NewTask struct {
-	// Spec is complete but for what AfterRefs add to After. Its base may be @ and an id, or @ and the name of a task
-	// that stands earlier in the same dispatch.
-	Spec   event.Spec
-	Prompt string
-	// AfterRefs are the tasks it comes after: ids, or names of tasks that stand earlier in the same dispatch, so that
-	// no circle can come about.
-	AfterRefs []string
-}
+type Dispatch struct{ Tasks []intake.Task }
 
 func (d Dispatch) do(tx *store.Tx) (out Outcome, err error) {
 	if len(d.Tasks) == 0 {
@@ -45,11 +35,11 @@ func (d Dispatch) do(tx *store.Tx) (out Outcome, err error) {
 // references resolves what tasks of one dispatch say of each other and of tasks that there are.
 type references struct {
 	tx  *store.Tx
-	all []NewTask
+	all []intake.Task
 	ids []event.TaskID // of those that were appended already
 }
 
-func (r *references) resolve(i int, n NewTask) (p event.DispatchRequested, err error) {
+func (r *references) resolve(i int, n intake.Task) (p event.DispatchRequested, err error) {
 	if p.Prompt, err = plain("the prompt", n.Prompt, maxPrompt); err != nil {
 		return p, r.named(i, err)
 	}
@@ -105,7 +95,7 @@ func (r *references) find(i int, ref string) (event.TaskID, error) {
 			WithHint("Give them different names.")
 	case r.all[i].Spec.Name == ref:
 		return "", fault.New(fault.Usage, "it refers to itself").WithHint("A task can only wait for others.")
-	case slices.ContainsFunc(r.all[i:], func(n NewTask) bool { return n.Spec.Name == ref }):
+	case slices.ContainsFunc(r.all[i:], func(n intake.Task) bool { return n.Spec.Name == ref }):
 		return "", fault.New(fault.Usage, "it refers to %q, which does not stand before it", ref).
 			WithHint("Put each task below those it refers to. Tasks that wait for each other in a circle have no such order.")
 	}

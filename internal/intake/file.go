@@ -1,9 +1,9 @@
-package cli
+package intake
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -19,64 +19,40 @@ import (
 
 // taskTable is one [[task]] of a tasks file.
 type taskTable struct {
-	dispatchOptions
+	Options
 	Prompt     string `toml:"prompt"`
 	PromptFile string `toml:"prompt_file"`
 }
 
-// readTasksFile reads the tables of a tasks file; what a table leaves out comes from the flags.
-func readTasksFile(env Env, o dispatchOptions, path string) ([]order, error) {
-	name, data, err := openTasksFile(env, &path)
-	if err != nil {
-		return nil, err
-	}
+// Read reads the orders of a tasks file. name is what errors call it, a relative prompt_file starts at dir, and what a
+// table leaves out comes from defaults.
+func Read(data []byte, name, dir string, defaults Options) ([]Order, error) {
 	var doc struct {
 		Task []taskTable `toml:"task"`
 	}
-	dec := toml.NewDecoder(strings.NewReader(string(data)))
+	dec := toml.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&doc); err != nil {
 		return nil, tomlFault(name, err)
 	}
 	lines := tableLines(data)
-	if len(doc.Task) == 0 || len(lines) != len(doc.Task) { // [task] would do for the decoder
+	if len(doc.Task) == 0 || len(lines) != len(doc.Task) { // the decoder accepts [task], too
 		return nil, fault.New(fault.Usage, "%s: no [[task]] in double brackets", name).
 			WithHint("Write one table for each task:\n  [[task]]\n  prompt = \"…\"")
 	}
-	var out []order
+	out := make([]Order, len(doc.Task))
 	for i, t := range doc.Task {
-		o := order{options: o.under(t.dispatchOptions), file: name, line: lines[i]}
-		if o.prompt, err = t.text(filepath.Dir(path)); err != nil {
-			return nil, o.placed(err)
+		o := Order{Options: defaults.with(t.Options), File: name, Line: lines[i]}
+		var err error
+		if o.Prompt, err = t.text(dir); err != nil {
+			return nil, o.At(err)
 		}
-		out = append(out, o)
+		out[i] = o
 	}
 	return out, nil
 }
 
-// openTasksFile reads all of the file; its path becomes absolute, and a short name is given for errors.
-func openTasksFile(env Env, path *string) (name string, data []byte, err error) {
-	if *path == "-" {
-		*path, name = filepath.Join(env.Dir, "-"), "standard input"
-		data, err = io.ReadAll(env.Stdin)
-	} else {
-		if !filepath.IsAbs(*path) {
-			*path = filepath.Join(env.Dir, *path)
-		}
-		name = filepath.Base(*path)
-		data, err = os.ReadFile(*path)
-	}
-	if err != nil {
-		code := fault.Usage
-		if errors.Is(err, os.ErrNotExist) {
-			code = fault.NotFound
-		}
-		return "", nil, fault.Wrap(code, err, "--file").WithHint("Give --file the path of a TOML file with [[task]] tables.")
-	}
-	return name, data, nil
-}
-
-// text is the prompt of a table: in it, or in a file beside the tasks file.
+// text returns the prompt of a table, which may be in a file beside the tasks file.
 func (t taskTable) text(dir string) (string, error) {
 	switch {
 	case t.Prompt != "" && t.PromptFile != "":
@@ -95,7 +71,7 @@ func (t taskTable) text(dir string) (string, error) {
 	return string(text), nil
 }
 
-// tableLines are the lines on which the tables [[task]] begin, in their order. The document is known to be right.
+// tableLines returns the lines on which the tables [[task]] begin, in their order. The document must be valid.
 func tableLines(data []byte) []int {
 	var lines []int
 	p := unstable.Parser{}
@@ -138,7 +114,7 @@ func tomlFault(name string, err error) error {
 		WithHint("The file is TOML: strings are quoted, and tables stand in [[double brackets]].")
 }
 
-// taskKeys are the keys that a [[task]] may have.
+// taskKeys returns the keys that a [[task]] may have.
 func taskKeys() []string {
 	var keys []string
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[taskTable]()) {
@@ -170,35 +146,4 @@ func keyWants(key string) string {
 		}
 	}
 	return "a string"
-}
-
-// under lays the words of a table over those of the flags.
-func (o dispatchOptions) under(t dispatchOptions) dispatchOptions {
-	text := func(dst *string, src string) {
-		if src != "" {
-			*dst = src
-		}
-	}
-	text(&o.Name, t.Name)
-	text(&o.Repo, t.Repo)
-	text(&o.Agent, t.Agent)
-	text(&o.Command, t.Command)
-	text(&o.Model, t.Model)
-	text(&o.Base, t.Base)
-	text(&o.Publish, t.Publish)
-	text(&o.Timeout, t.Timeout)
-	text(&o.Keep, t.Keep)
-	o.Checks = append(slices.Clone(o.Checks), t.Checks...)
-	o.Env = append(slices.Clone(o.Env), t.Env...)
-	o.After = append(slices.Clone(o.After), t.After...)
-	o.NoChecks = o.NoChecks || t.NoChecks
-	for _, p := range []struct{ dst, src **int }{{&o.Priority, &t.Priority}, {&o.Rounds, &t.Rounds}, {&o.Attempts, &t.Attempts}} {
-		if *p.src != nil {
-			*p.dst = *p.src
-		}
-	}
-	if t.Setup != nil {
-		o.Setup = t.Setup
-	}
-	return o
 }

@@ -1,0 +1,104 @@
+package intake
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"muster/internal/config"
+	"muster/internal/fault"
+)
+
+// Options are what an order may say besides its prompt. A field that is not set takes its value from the configuration.
+// The names are those of the flags of `muster dispatch` and of the keys of a tasks file.
+type Options struct {
+	Name     string   `toml:"name"`
+	Repo     string   `toml:"repo"`
+	Agent    string   `toml:"agent"`
+	Command  string   `toml:"command"`
+	Model    string   `toml:"model"`
+	Base     string   `toml:"base"`
+	Checks   []string `toml:"check"`
+	NoChecks bool     `toml:"no_checks"`
+	Publish  string   `toml:"publish"`
+	After    []string `toml:"after"`
+	Priority *int     `toml:"priority"`
+	Rounds   *int     `toml:"rounds"`
+	Attempts *int     `toml:"attempts"`
+	Timeout  string   `toml:"timeout"`
+	Setup    *string  `toml:"setup"`
+	Env      []string `toml:"env"`
+	Keep     string   `toml:"keep"`
+}
+
+// Order is one task as it was asked for.
+type Order struct {
+	Options
+	Prompt string
+	File   string // the tasks file it stands in, for errors; "" for none
+	Line   int    // where its table begins
+}
+
+// At adds to an error where in a tasks file its cause is.
+func (o Order) At(err error) error {
+	switch {
+	case o.File == "":
+		return err
+	case o.Line == 0:
+		return fault.Wrap(fault.CodeOf(err), err, "%s", o.File)
+	}
+	return fault.Wrap(fault.CodeOf(err), err, "%s:%d", o.File, o.Line)
+}
+
+// with returns the options with those of t laid over them; lists are joined.
+func (o Options) with(t Options) Options {
+	text := func(dst *string, src string) {
+		if src != "" {
+			*dst = src
+		}
+	}
+	text(&o.Name, t.Name)
+	text(&o.Repo, t.Repo)
+	text(&o.Agent, t.Agent)
+	text(&o.Command, t.Command)
+	text(&o.Model, t.Model)
+	text(&o.Base, t.Base)
+	text(&o.Publish, t.Publish)
+	text(&o.Timeout, t.Timeout)
+	text(&o.Keep, t.Keep)
+	o.Checks = append(slices.Clone(o.Checks), t.Checks...)
+	o.Env = append(slices.Clone(o.Env), t.Env...)
+	o.After = append(slices.Clone(o.After), t.After...)
+	o.NoChecks = o.NoChecks || t.NoChecks
+	for _, p := range []struct{ dst, src **int }{{&o.Priority, &t.Priority}, {&o.Rounds, &t.Rounds}, {&o.Attempts, &t.Attempts}} {
+		if *p.src != nil {
+			*p.dst = *p.src
+		}
+	}
+	if t.Setup != nil {
+		o.Setup = t.Setup
+	}
+	return o
+}
+
+// ParseDuration reads the duration of a flag into a variable, which stays as it is if s is "".
+func ParseDuration(flag, s string, into *time.Duration) error {
+	if s == "" {
+		return nil
+	}
+	d, ok := config.ParseDuration(s)
+	if !ok || d < time.Second {
+		return fault.New(fault.Usage, "--%s: %q is not a duration of a second or more", flag, s).WithHint("Use one such as 90s, 20m, 3h or 2d.")
+	}
+	*into = d
+	return nil
+}
+
+// splitPair splits what a flag has in the form NAME=VALUE; form is what errors call it.
+func splitPair(flag, form, s string) (name, value string, err error) {
+	name, value, ok := strings.Cut(s, "=")
+	if !ok || strings.TrimSpace(name) == "" {
+		return "", "", fault.New(fault.Usage, "--%s: %q is not %s", flag, s, form).WithHint("Write --%s '%s'.", flag, form)
+	}
+	return strings.TrimSpace(name), value, nil
+}

@@ -1,0 +1,82 @@
+package intake
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"muster/internal/config"
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/git"
+)
+
+// checkout is what all orders of one checkout have in common.
+type checkout struct {
+	repo   *git.Repo
+	config config.Config
+	bases  map[string]string // resolved bases, by what an order calls them
+}
+
+// checkout returns the checkout around a directory; it is read once.
+func (in *Intake) checkout(ctx context.Context, dir string) (*checkout, error) {
+	if c := in.checkouts[dir]; c != nil {
+		return c, nil
+	}
+	repo, err := git.Open(ctx, dir, git.Env(in.fleet.Saved), git.Under(in.fleet.Home.WorktreesDir()))
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := config.Load(in.fleet.UserConfig, filepath.Join(repo.Root, config.ProjectFile))
+	if err != nil {
+		return nil, err
+	}
+	in.checkouts[dir] = &checkout{repo: repo, config: cfg, bases: map[string]string{}}
+	return in.checkouts[dir], nil
+}
+
+// base returns what the branch of a task starts from: a name, which is resolved again when the worktree is made, or
+// @task. In a file @ may stand before a name, which is resolved when the tasks have their ids.
+func (c *checkout) base(ctx context.Context, base string, inFile bool) (string, error) {
+	if id, ok := strings.CutPrefix(base, "@"); ok {
+		if !event.IsTaskID(id) && !inFile {
+			return "", fault.New(fault.Usage, "--base: %q is not @ and a task's id", base).WithHint("Write --base @t3.")
+		}
+		return base, nil
+	}
+	if found, ok := c.bases[base]; ok {
+		return found, nil
+	}
+	found, err := c.resolve(ctx, base)
+	if err == nil {
+		c.bases[base] = found
+	}
+	return found, err
+}
+
+// resolve checks that a base exists. Without one it returns the branch checked out, or the commit of a detached HEAD.
+func (c *checkout) resolve(ctx context.Context, base string) (string, error) {
+	if base == "" {
+		branch, err := c.repo.CurrentBranch(ctx)
+		if err != nil {
+			return "", err
+		}
+		if base = branch; base == "" {
+			return c.repo.Resolve(ctx, "HEAD")
+		}
+	}
+	_, err := c.repo.Resolve(ctx, base)
+	return base, err
+}
+
+// checkCopies checks that the files that each worktree gets a copy of are there.
+func checkCopies(s event.Spec) error {
+	for _, name := range s.Copy {
+		if st, err := os.Stat(filepath.Join(s.Repo, name)); err != nil || !st.Mode().IsRegular() {
+			return fault.New(fault.Conflict, "there is no file %q in %s to copy into the worktree", name, s.Repo).
+				WithHint("Make it, or take it out of [workspace] copy in %s.", config.ProjectFile)
+		}
+	}
+	return nil
+}

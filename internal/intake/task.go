@@ -1,0 +1,114 @@
+package intake
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+
+	"muster/internal/agent"
+	"muster/internal/agent/all"
+	"muster/internal/boot"
+	"muster/internal/config"
+	"muster/internal/environ"
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/lock"
+)
+
+// Task is a frozen task, ready to be queued.
+type Task struct {
+	// Spec is complete but for what AfterRefs add to After. Its base may be @ and an id, or @ and the name of a task
+	// that stands earlier in the same dispatch.
+	Spec   event.Spec
+	Prompt string
+	// AfterRefs are the tasks it comes after: ids, or names of tasks that stand earlier in the same dispatch, so that
+	// there can be no circle.
+	AfterRefs []string
+}
+
+// Intake turns orders into tasks. It remembers each checkout that it has read, so it serves one batch of orders and is
+// not kept. It is not safe for concurrent use.
+type Intake struct {
+	fleet     boot.Fleet
+	dir       string
+	checkouts map[string]*checkout // by directory
+}
+
+// New returns an intake for a fleet. A relative directory of an order starts at dir, and an order without one is for
+// the checkout around dir.
+func New(f boot.Fleet, dir string) *Intake {
+	return &Intake{fleet: f, dir: dir, checkouts: map[string]*checkout{}}
+}
+
+// Task freezes an order. Whatever would stop the task at once is an error here, while the person who ordered it can
+// still be told.
+func (in *Intake) Task(ctx context.Context, o Order) (Task, error) {
+	dir := o.Repo
+	switch {
+	case dir == "":
+		dir = in.dir
+	case !filepath.IsAbs(dir):
+		dir = filepath.Join(in.dir, dir)
+	}
+	at, err := in.checkout(ctx, dir)
+	if err != nil {
+		return Task{}, err
+	}
+	s, err := spec(at.config, o)
+	if err != nil {
+		return Task{}, err
+	}
+	s.Repo = at.repo.Root
+	if err := checkCopies(s); err != nil {
+		return Task{}, err
+	}
+	if s.Base, err = at.base(ctx, s.Base, o.File != ""); err != nil {
+		return Task{}, err
+	}
+	ad, err := all.New(s.Kind)
+	if err != nil {
+		return Task{}, err
+	}
+	s.Traits = ad.Facts().Traits
+	if err := in.checkAgent(ctx, ad, s, o.Prompt); err != nil {
+		return Task{}, err
+	}
+	return Task{Spec: s, Prompt: o.Prompt, AfterRefs: o.After}, nil
+}
+
+// CheckAgent returns why the agent that a configuration names for new tasks could not start in a repository.
+func (in *Intake) CheckAgent(ctx context.Context, cfg config.Config, repo string) error {
+	s, err := spec(cfg, Order{Prompt: "doctor"})
+	if err != nil {
+		return err
+	}
+	s.Repo = repo
+	ad, err := all.New(s.Kind)
+	if err != nil {
+		return err
+	}
+	return in.checkAgent(ctx, ad, s, "")
+}
+
+// checkAgent asks the agent's adapter whether a launch would work.
+func (in *Intake) checkAgent(ctx context.Context, ad agent.Adapter, s event.Spec, prompt string) error {
+	env, err := in.launchEnv(s)
+	if err != nil {
+		return err
+	}
+	return ad.Check(ctx, agent.Preflight{Spec: s, Env: env, Home: in.fleet.Home, Prompt: prompt})
+}
+
+// launchEnv returns the environment that the agent would get; variables that it needs and the fleet lacks are an error.
+func (in *Intake) launchEnv(s event.Spec) ([]string, error) {
+	from := in.fleet.Saved
+	if held, err := lock.Held(in.fleet.Home.Lock()); err == nil && !held {
+		from = in.fleet.Environ // `up` will save this one
+	}
+	env, missing := environ.ForLaunch(from, s.EnvFrom)
+	if len(missing) > 0 {
+		return nil, fault.New(fault.Conflict, "agent %s needs %s, and the fleet's environment does not have it", s.Agent, strings.Join(missing, ", ")).
+			WithHint("Set it, then run `muster up`, which saves the environment again.")
+	}
+	return boot.With(env, s.Env), nil
+}
