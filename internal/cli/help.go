@@ -15,9 +15,6 @@ import (
 	"muster/internal/fault"
 )
 
-const exitHelp = `Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict or precondition,
-            5 timed out, 130 interrupted.`
-
 // helpWidth is where help breaks its lines; a narrower terminal breaks them earlier.
 const helpWidth = 80
 
@@ -65,7 +62,9 @@ func helpText(env Env, c *cobra.Command) string {
 		fmt.Fprintf(&b, "`%s VERB --help` tells more about a verb.\n", c.CommandPath())
 	}
 	if c.HasParent() {
-		b.WriteString(exitHelp + "\n")
+		b.WriteString(exitHelp(exits[verbPath(c)]))
+	} else {
+		b.WriteString(exitHelp(rootExits))
 	}
 	return b.String()
 }

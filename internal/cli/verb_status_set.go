@@ -39,7 +39,7 @@ func (o *statusSetOptions) addFlags(f *pflag.FlagSet) {
 func newStatusSetCommand(env Env) *cobra.Command {
 	var o statusSetOptions
 	c := verb(&cobra.Command{
-		Use: "set STATE", Short: "Say what the agent is doing (for agents, in their own shell)", Long: statusSetHelp + "\n" + exitHelp, Args: cobra.ExactArgs(1),
+		Use: "set STATE", Short: "Say what the agent is doing (for agents, in their own shell)", Long: statusSetHelp, Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			v, err := env.voice("status set")
 			if err != nil {

@@ -22,9 +22,7 @@ const waitHelp = `Wait until tasks are over. It ends at once with exit code 4 wh
 person is asked for.
 
   muster wait t3 t4 --timeout 2h
-  muster wait --any t3 t4 && echo "one is done"
-
-Exit codes of wait: 0 all are done, 1 one failed or was cancelled, 4 one is parked, 5 timed out.`
+  muster wait --any t3 t4 && echo "one is done"`
 
 type waitOptions struct {
 	timeout string

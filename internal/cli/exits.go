@@ -1,0 +1,163 @@
+package cli
+
+import "strings"
+
+// exits says what the exit codes of each verb mean, one code on a line. The codes are those of package fault; a verb
+// lists the ones that it can end with. rootExits says what they mean in general.
+var exits = map[string]string{
+	"init": `0 muster.toml is written, or printed
+1 it could not be written
+4 there is a muster.toml already, or this is not a git repository`,
+	"up": `0 the fleet is up
+1 tmux, the state directory or the supervisor failed
+4 this machine or this program cannot run the fleet; nothing was started
+5 the supervisor was not ready in time`,
+	"down": `0 the fleet is down
+1 it could not be told to go down
+2 --drain and --kill are given together
+5 something still ran when the time was over`,
+	"upgrade": `0 the new program supervises, or will from the next start
+1 it failed and was rolled back
+3 there is no such file
+4 it was refused; nothing was changed
+5 the outcome did not come in time`,
+	"dispatch": `0 every task is queued
+1 the tasks are queued, but no supervisor could be started
+2 a flag, the tasks file, muster.toml or a prompt is wrong
+3 the repository, a file, or a task of --after or --base was not found
+4 the agent could not start here, or a precondition is missing`,
+	"ls": `0 the tasks are listed, also when there are none
+1 the log could not be read`,
+	"show": `0 the task is shown
+2 several tasks have names that begin so
+3 there is no such task`,
+	"status": `0 everything that is live is watched
+1 tasks are live and no supervisor makes progress with them`,
+	"status set": `0 the record is written
+2 the record is wrong
+4 this is not an agent's shell, or its run has ended`,
+	"wait": `0 all are done; with --any, one is
+1 one failed or was cancelled
+2 a flag is wrong, or several tasks have names that begin so
+3 there is no such task
+4 one is parked and waits for a person
+5 the time was over first
+130 interrupted; the tasks go on`,
+	"attach": `0 you left the terminal, or the command is printed
+3 there is no such task
+4 the task has no session to attach to
+5 the conversation did not come back in time`,
+	"logs": `0 the log is printed
+2 a flag is wrong, or several tasks have names that begin so
+3 there is no such task, check, round or generation
+4 nothing has been logged yet
+130 -f was interrupted`,
+	"diff": `0 the changes are printed, also when there are none
+1 git failed
+3 there is no such task, or its repository is gone
+4 the task has not begun to work`,
+	"checks": `0 the rounds are listed, whatever their verdicts
+3 there is no such task, round, check or output`,
+	"events": `0 the events are printed
+2 --kind names an unknown kind
+3 there is no such task
+130 -f was interrupted`,
+	"why": `0 the story is told
+2 several tasks have names that begin so
+3 there is no such task`,
+	"send": `0 the message is queued for the agent
+2 the text is empty or too long, or ID is not an id
+3 there is no such task
+4 the task is over or about to end
+5 the supervisor has not processed the message yet`,
+	"answer": `0 the answer is on its way to the agent
+2 the answer does not fit what is asked, or ID is not an id
+3 there is no such task
+4 the task asks nothing, or is over
+5 the supervisor has not processed the answer yet`,
+	"interrupt": `0 every turn is being interrupted
+2 ID is not an id
+3 there is no such task
+4 no agent of the task runs`,
+	"stop": `0 every task is being stopped, or was already
+2 ID is not an id
+3 there is no such task
+4 the task has ended otherwise`,
+	"retry": `0 every task is back in line
+2 ID is not an id
+3 there is no such task
+4 the task is not parked
+5 the supervisor has not processed the request yet`,
+	"rm": `0 everything is removed; while the fleet is down: will be
+1 something could not be removed
+2 ID is not an id
+3 there is no such task
+4 the task is not over, or its work would be lost
+5 the supervisor has not removed it yet`,
+	"restore": `0 the work is in its worktree; while the fleet is down: will be
+1 it could not be restored
+2 ID is not an id
+3 there is no such task, or no kept work
+4 the worktree is in use, or --ref has to say which work
+5 the supervisor has not restored it yet`,
+	"check": `0 every check passed
+1 and above: the first failed check's own exit code
+3 the task has no such check
+4 this is not an agent's shell
+5 a check took too long
+128 and above: a check was ended by a signal`,
+	"done": `0 it is noted; end your turn
+2 the note is not text
+4 this is not an agent's shell, or its run has ended`,
+	"note": `0 it is noted
+2 the note is not text
+4 this is not an agent's shell, or its run has ended`,
+	"ask": `0 the answer is printed
+2 the question or a flag is wrong
+4 this is not an agent's shell, or its run has ended
+5 nobody answered in time; go on without an answer, or end your turn`,
+	"demo": `0 the story went as it should
+1 something failed
+4 tmux or git is missing
+5 it took too long
+130 interrupted; everything is removed all the same`,
+	"config": `2 there is no such verb`,
+	"config check": `0 the configuration is right
+2 a value is wrong; file, line and column are named`,
+	"config show": `0 every value is shown
+2 a value is wrong; file, line and column are named`,
+	"config schema":   `0 the schema is printed`,
+	"schema":          `2 there is no such schema`,
+	"schema status":   `0 the schema is printed`,
+	"service":         `2 there is no such verb`,
+	"service install": "0 the service is installed and up to date\n1 the service manager refused it\n4 this machine has no service manager that muster knows",
+	"service uninstall": `0 the service is gone, or was not there
+1 the service manager refused
+4 this machine has no service manager that muster knows`,
+	"service status": `0 the status is printed, whatever it is
+1 the service manager could not be asked
+4 this machine has no service manager that muster knows`,
+	"doctor": `0 nothing is wrong; there may be warnings
+1 something is wrong; each line says what to do`,
+	"version":    `0 the version is printed`,
+	"completion": `0 the script is printed` + "\n" + `2 muster has none for that shell`,
+}
+
+// rootExits are what the codes mean in general.
+const rootExits = `0 ok
+1 failed
+2 usage
+3 not found
+4 conflict or precondition
+5 timed out
+130 interrupted`
+
+// exitHelp returns the part of a help that says what exit codes mean.
+func exitHelp(codes string) string {
+	text := "Exit codes:\n"
+	for line := range strings.SplitSeq(codes, "\n") {
+		code, meaning, _ := strings.Cut(line, " ")
+		text += "  " + code + strings.Repeat(" ", max(4-len(code), 1)) + meaning + "\n"
+	}
+	return text
+}
