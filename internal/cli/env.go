@@ -65,6 +65,14 @@ func (e Env) Lookup(name string) (value string, ok bool) {
 	return value, ok
 }
 
+// path makes the path of an argument absolute.
+func (e Env) path(p string) string {
+	if filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(e.Dir, p)
+}
+
 // home is the state directory and the path of the user's configuration.
 func (e Env) home() (home.Dir, string, error) { return home.Find(e.Getenv) }
 

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -39,13 +38,40 @@ func taskID(word string) (event.TaskID, error) {
 
 // newRequestCommand is a verb that asks the supervisor for one thing on each task that is named.
 func newRequestCommand(env Env, c *cobra.Command, group string, command func(event.TaskID) control.Command) *cobra.Command {
-	var asJSON bool
 	c.Args = cobra.MinimumNArgs(1)
-	c.RunE = func(cmd *cobra.Command, args []string) error {
-		return askAll(cmd.Context(), env, cmd.Name(), args, asJSON, command)
-	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	result[[]requested]{
+		get: func(ctx context.Context, args []string) ([]requested, error) {
+			return each(env, args, func(id event.TaskID) (requested, error) {
+				return askSupervisor(ctx, env, c.Name(), id, command(id))
+			})
+		},
+	}.addTo(env, c)
 	return verb(c, group)
+}
+
+// each does something for each of several tasks: an error of one is printed and does not stop the others. The exit
+// code is that of the first one.
+func each[R any](env Env, words []string, do func(event.TaskID) (R, error)) ([]R, error) {
+	all := []R{}
+	var failure error
+	for _, w := range words {
+		id, err := taskID(w)
+		if err == nil {
+			var r R
+			if r, err = do(id); err == nil {
+				all = append(all, r)
+				continue
+			}
+		}
+		if len(words) == 1 {
+			return nil, err
+		}
+		printError(env, err)
+		if failure == nil {
+			failure = partial{quiet(fault.CodeOf(err))}
+		}
+	}
+	return all, failure
 }
 
 // askSupervisor carries out a command on one task and waits until the supervisor has taken it up.
@@ -70,42 +96,6 @@ func askSupervisor(ctx context.Context, env Env, name string, id event.TaskID, c
 			WithHint("`muster status` tells whether the supervisor is well.")
 	}
 	return r, err
-}
-
-// askAll does the same for many tasks: what fails for one is said and does not stop the others. The exit code is
-// that of the first failure.
-func askAll(ctx context.Context, env Env, name string, words []string, asJSON bool, command func(event.TaskID) control.Command) error {
-	var all []requested
-	var failure error
-	for _, w := range words {
-		r, err := askOne(ctx, env, name, w, command)
-		if err != nil {
-			if len(words) == 1 {
-				return err
-			}
-			printError(env, err)
-			if failure == nil {
-				failure = quiet(fault.CodeOf(err))
-			}
-			continue
-		}
-		all = append(all, r)
-	}
-	if asJSON {
-		if all == nil {
-			all = []requested{}
-		}
-		return errors.Join(printJSON(env.Stdout, all), failure)
-	}
-	return failure
-}
-
-func askOne(ctx context.Context, env Env, name, word string, command func(event.TaskID) control.Command) (requested, error) {
-	id, err := taskID(word)
-	if err != nil {
-		return requested{}, err
-	}
-	return askSupervisor(ctx, env, name, id, command(id))
 }
 
 // down tells whether the fleet was told to be down: then nothing that is asked for happens until `up`.
@@ -137,10 +127,6 @@ func watchFor(ctx context.Context, env Env, from int64, id event.TaskID, enough 
 }
 
 // findTask looks a task up by what a person wrote.
-func findTask(ctx context.Context, env Env, ref string) (t life.Task, err error) {
-	err = withControl(ctx, env, func(c *control.Control) error {
-		t, err = control.Get(ctx, c, control.One{Ref: ref})
-		return err
-	})
-	return t, err
+func findTask(ctx context.Context, env Env, ref string) (life.Task, error) {
+	return get(ctx, env, control.One{Ref: ref})
 }

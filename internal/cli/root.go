@@ -109,6 +109,15 @@ func withControl(ctx context.Context, env Env, fn func(*control.Control) error) 
 	return errors.Join(fn(c), c.Close())
 }
 
+// get answers one query.
+func get[R any](ctx context.Context, env Env, q control.Query[R]) (r R, err error) {
+	err = withControl(ctx, env, func(c *control.Control) error {
+		r, err = control.Get(ctx, c, q)
+		return err
+	})
+	return r, err
+}
+
 // request carries out a command that the supervisor has to act on, and sees to it that there is one.
 func request(ctx context.Context, env Env, cmd control.Command) (control.Outcome, error) {
 	var out control.Outcome

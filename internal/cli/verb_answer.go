@@ -23,30 +23,23 @@ its request comes back by the answer.
 
 func newAnswerCommand(env Env) *cobra.Command {
 	var reason string
-	var asJSON bool
 	c := verb(&cobra.Command{
 		Use: "answer ID allow|deny|TEXT", Short: "Answer what a task asks", Long: answerHelp, Args: cobra.MinimumNArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := taskID(args[0])
-			if err != nil {
-				return err
-			}
-			a, err := readAnswer(cmd.Context(), env, id, strings.Join(args[1:], " "), reason)
-			if err != nil {
-				return err
-			}
-			r, err := askSupervisor(cmd.Context(), env, "answer", id, a)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(env.Stdout, r)
-			}
-			return nil
-		},
 	}, groupTalk)
 	c.Flags().StringVar(&reason, "reason", "", "with deny: `TEXT` says why, so that the agent can go on another way")
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	result[requested]{
+		get: func(ctx context.Context, args []string) (requested, error) {
+			id, err := taskID(args[0])
+			if err != nil {
+				return requested{}, err
+			}
+			a, err := readAnswer(ctx, env, id, strings.Join(args[1:], " "), reason)
+			if err != nil {
+				return requested{}, err
+			}
+			return askSupervisor(ctx, env, "answer", id, a)
+		},
+	}.addTo(env, c)
 	return c
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,47 +16,46 @@ turn ends. The exit code is that of the first check that fails.
   muster check test`
 
 func newCheckCommand(env Env) *cobra.Command {
-	var asJSON bool
 	c := verb(&cobra.Command{
 		Use: "check [NAME]", Short: "Run the task's checks", Long: checkHelp, Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
+	}, groupAgent)
+	result[[]check.StepResult]{
+		json: "the verdicts; the checks' output goes to standard error",
+		get: func(ctx context.Context, args []string) ([]check.StepResult, error) {
 			v, err := env.voice("check")
 			if err != nil {
-				return err
+				return nil, err
 			}
 			show := env.Stdout
-			if asJSON {
+			if asJSON, _ := c.Flags().GetBool("json"); asJSON {
 				show = env.Stderr
 			}
-			results, err := v.Check(cmd.Context(), strings.Join(args, ""), show)
+			results, err := v.Check(ctx, strings.Join(args, ""), show)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			return printVerdicts(env, results, asJSON)
+			return orEmpty(results), firstRed(results)
 		},
-	}, groupAgent)
-	c.Flags().BoolVar(&asJSON, "json", false, "print the verdicts as JSON, the checks' output to standard error")
+		show: func(all []check.StepResult) error {
+			if len(all) == 0 {
+				return env.say("This task has no checks.")
+			}
+			return nil // their output has said everything
+		},
+	}.addTo(env, c)
 	return c
 }
 
-// printVerdicts prints what the checks' own output does not say, and returns the exit status of the first red one.
-func printVerdicts(env Env, results []check.StepResult, asJSON bool) error {
-	switch {
-	case asJSON:
-		if err := printJSON(env.Stdout, orEmpty(results)); err != nil {
-			return err
-		}
-	case len(results) == 0:
-		return env.say("This task has no checks.")
-	}
+// firstRed returns the exit status of the first check that failed, as an error.
+func firstRed(results []check.StepResult) error {
 	for _, r := range results {
 		switch {
 		case r.TimedOut:
-			return exitStatus(fault.ExitCode(fault.New(fault.Timeout, "")))
+			return partial{exitStatus(fault.ExitCode(fault.New(fault.Timeout, "")))}
 		case r.Signal != 0:
-			return exitStatus(128 + r.Signal)
+			return partial{exitStatus(128 + r.Signal)}
 		case r.Exit != 0:
-			return exitStatus(r.Exit)
+			return partial{exitStatus(r.Exit)}
 		}
 	}
 	return nil

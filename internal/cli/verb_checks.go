@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -24,55 +25,58 @@ const checksHelp = `Show the rounds of checks of a task: what was judged, and th
   muster checks t3 --log test     all that the check "test" said at last
   muster checks t3 --log test --round 1`
 
-type checksOptions struct {
-	log   string
-	round int
-	json  bool
-}
-
 func newChecksCommand(env Env) *cobra.Command {
-	var o checksOptions
+	var log string
+	var round int
 	c := verb(&cobra.Command{
 		Use: "checks ID", Short: "Show the verdicts of a task's checks", Long: checksHelp, Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return withControl(cmd.Context(), env, func(c *control.Control) error {
-				d, err := control.Get(cmd.Context(), c, control.Detail{Ref: args[0]})
-				if err != nil {
-					return err
-				}
-				return checks(env, d, o)
-			})
-		},
 	}, groupLook)
-	c.Flags().StringVar(&o.log, "log", "", "print all that check `NAME` said")
-	c.Flags().IntVar(&o.round, "round", 0, "of round `N` (default: the newest)")
-	c.Flags().BoolVar(&o.json, "json", false, "print JSON: an array of rounds")
-	return c
-}
-
-func checks(env Env, d control.TaskDetail, o checksOptions) error {
-	rounds := d.Rounds
-	if o.round != 0 {
-		rounds = slices.DeleteFunc(slices.Clone(rounds), func(r store.RoundRow) bool { return r.Round != o.round })
-		if len(rounds) == 0 {
-			return fault.New(fault.NotFound, "%s has no round %d", d.Task.ID, o.round).WithHint("`muster checks %s` lists them.", d.Task.ID)
+	c.Flags().StringVar(&log, "log", "", "print all that check `NAME` said")
+	c.Flags().IntVar(&round, "round", 0, "of round `N` (default: the newest)")
+	read := func(ctx context.Context, args []string) (control.TaskDetail, error) {
+		d, err := get(ctx, env, control.Detail{Ref: args[0]})
+		if err != nil || round == 0 {
+			return d, err
 		}
+		d.Rounds = slices.DeleteFunc(slices.Clone(d.Rounds), func(r store.RoundRow) bool { return r.Round != round })
+		if len(d.Rounds) == 0 {
+			err = fault.New(fault.NotFound, "%s has no round %d", d.Task.ID, round).WithHint("`muster checks %s` lists them.", d.Task.ID)
+		}
+		return d, err
 	}
-	switch {
-	case o.log != "":
-		r, err := checkResult(d.Task.ID, rounds, o.log)
+	result[control.TaskDetail]{
+		json: "an array of rounds",
+		get:  read,
+		view: func(_ context.Context, d control.TaskDetail) (any, error) { return orEmpty(d.Rounds), nil },
+		show: func(d control.TaskDetail) error { return printRounds(env, d) },
+	}.addTo(env, c)
+	verdicts := c.RunE
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if log == "" {
+			return verdicts(cmd, args)
+		}
+		d, err := read(cmd.Context(), args)
+		if err != nil {
+			return err
+		}
+		r, err := checkResult(d.Task.ID, d.Rounds, log)
 		if err != nil {
 			return err
 		}
 		return printLog(env, r.Log)
-	case o.json:
-		return printJSON(env.Stdout, orEmpty(rounds))
+	}
+	return c
+}
+
+// printRounds prints the rounds of a task.
+func printRounds(env Env, d control.TaskDetail) error {
+	switch {
 	case len(d.Task.Spec.Checks) == 0:
 		return env.say("This task has no checks: its work is taken as it is.")
-	case len(rounds) == 0:
+	case len(d.Rounds) == 0:
 		return env.say("No round has been judged yet.")
 	}
-	for i, r := range rounds {
+	for i, r := range d.Rounds {
 		if i > 0 {
 			_, _ = fmt.Fprintln(env.Stdout)
 		}

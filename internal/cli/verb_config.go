@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 
@@ -43,12 +44,12 @@ func newConfigCommand(env Env) *cobra.Command {
 }
 
 // loadConfig loads what counts in the working directory.
-func loadConfig(cmd *cobra.Command, env Env) (cfg config.Config, user, project string, err error) {
+func loadConfig(ctx context.Context, env Env) (cfg config.Config, user, project string, err error) {
 	_, user, err = env.home()
 	if err != nil {
 		return cfg, "", "", err
 	}
-	if repo, err := git.Open(cmd.Context(), env.Dir, git.Env(env.Environ)); err == nil {
+	if repo, err := git.Open(ctx, env.Dir, git.Env(env.Environ)); err == nil {
 		project = filepath.Join(repo.Root, config.ProjectFile)
 	} else {
 		project = filepath.Join(env.Dir, config.ProjectFile) // not in a repository: what lies here
@@ -57,44 +58,48 @@ func loadConfig(cmd *cobra.Command, env Env) (cfg config.Config, user, project s
 	return cfg, user, project, err
 }
 
+// configured is what `config check --json` prints.
+type configured struct {
+	OK      bool   `json:"ok"`
+	User    string `json:"user"`
+	Project string `json:"project"`
+	Checks  int    `json:"checks"`
+	config  config.Config
+}
+
 func newConfigCheckCommand(env Env) *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
-		Use: "check", Short: "Say whether the configuration is right", Long: configCheckHelp, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, user, project, err := loadConfig(cmd, env)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(env.Stdout, map[string]any{"ok": true, "user": user, "project": project, "checks": len(cfg.Checks)})
-			}
-			_, err = fmt.Fprintf(env.Stdout, "The configuration is right: %s, publish %s, agent %s.\n", words.Count(len(cfg.Checks), "check"), cfg.Task.Publish, cfg.Task.Agent)
-			return err
+	c := &cobra.Command{Use: "check", Short: "Say whether the configuration is right", Long: configCheckHelp, Args: cobra.NoArgs}
+	result[configured]{
+		get: func(ctx context.Context, _ []string) (configured, error) {
+			cfg, user, project, err := loadConfig(ctx, env)
+			return configured{OK: true, User: user, Project: project, Checks: len(cfg.Checks), config: cfg}, err
 		},
-	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+		show: func(r configured) error {
+			return env.say(fmt.Sprintf("The configuration is right: %s, publish %s, agent %s.", words.Count(r.Checks, "check"), r.config.Task.Publish, r.config.Task.Agent))
+		},
+	}.addTo(env, c)
 	return c
 }
 
 func newConfigShowCommand(env Env) *cobra.Command {
-	var origin, asJSON bool
-	c := &cobra.Command{
-		Use: "show", Short: "Show every value in force", Long: configShowHelp, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, _, _, err := loadConfig(cmd, env)
+	var origin bool
+	c := &cobra.Command{Use: "show", Short: "Show every value in force", Long: configShowHelp, Args: cobra.NoArgs}
+	c.Flags().BoolVar(&origin, "origin", false, "also say where each value comes from")
+	result[[]config.Row]{
+		get: func(ctx context.Context, _ []string) ([]config.Row, error) {
+			cfg, _, _, err := loadConfig(ctx, env)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			if asJSON {
-				return printJSON(env.Stdout, cfg.Show())
-			}
+			return cfg.Show(), nil
+		},
+		show: func(all []config.Row) error {
 			head := []string{"KEY", "VALUE"}
 			if origin {
 				head = append(head, "FROM")
 			}
 			var rows [][]string
-			for _, r := range cfg.Show() {
+			for _, r := range all {
 				row := []string{r.Key, clean(r.Value, 200)}
 				if origin {
 					row = append(row, r.Origin)
@@ -103,9 +108,7 @@ func newConfigShowCommand(env Env) *cobra.Command {
 			}
 			return env.table(head, rows)
 		},
-	}
-	c.Flags().BoolVar(&origin, "origin", false, "also say where each value comes from")
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	}.addTo(env, c)
 	return c
 }
 

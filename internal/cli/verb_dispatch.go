@@ -88,23 +88,35 @@ func intFlag(f *pflag.FlagSet, p **int, name, usage string) {
 func newDispatchCommand(env Env) *cobra.Command {
 	var o intake.Options
 	var file string
-	var asJSON bool
 	c := verb(&cobra.Command{
 		Use: "dispatch [flags] PROMPT|-", Short: "Queue a task, print its id", Long: dispatchHelp, Args: onePrompt,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := blankFlag(cmd.Flags()); err != nil {
-				return err
-			}
-			tasks, err := readOrders(env, o, file, args)
-			if err != nil {
-				return err
-			}
-			return dispatch(cmd.Context(), env, tasks, asJSON)
-		},
 	}, groupRun)
 	addOrderFlags(c.Flags(), &o)
 	c.Flags().StringVar(&file, "file", "", "queue all tasks of `FILE`; - is standard input")
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON, as ls does: the task, or a list if there are many")
+	result[[]event.TaskID]{
+		json: "as ls does: the task, or a list if there are many",
+		get: func(ctx context.Context, args []string) ([]event.TaskID, error) {
+			if err := blankFlag(c.Flags()); err != nil {
+				return nil, err
+			}
+			orders, err := readOrders(env, o, file, args)
+			if err != nil {
+				return nil, err
+			}
+			return dispatch(ctx, env, orders)
+		},
+		view: func(ctx context.Context, ids []event.TaskID) (any, error) {
+			all, err := summaries(ctx, env, ids)
+			if len(all) == 1 {
+				return all[0], err
+			}
+			return all, err
+		},
+		show: func(ids []event.TaskID) error {
+			_, err := fmt.Fprintln(env.Stdout, strings.Join(asStrings(ids), "\n"))
+			return err
+		},
+	}.addTo(env, c)
 	return c
 }
 
@@ -150,9 +162,7 @@ func readTasksFile(env Env, o intake.Options, path string) ([]intake.Order, erro
 		path = filepath.Join(env.Dir, "-")
 		data, err = io.ReadAll(env.Stdin)
 	} else {
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(env.Dir, path)
-		}
+		path = env.path(path)
 		name = filepath.Base(path)
 		data, err = os.ReadFile(path)
 	}
@@ -167,17 +177,17 @@ func readTasksFile(env Env, o intake.Options, path string) ([]intake.Order, erro
 }
 
 // dispatch checks everything that can be checked now, queues the tasks, and makes sure that a supervisor runs.
-func dispatch(ctx context.Context, env Env, orders []intake.Order, asJSON bool) error {
+func dispatch(ctx context.Context, env Env, orders []intake.Order) ([]event.TaskID, error) {
 	f, err := openFleet(env)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	in := intake.New(f, env.Dir)
 	var cmd control.Dispatch
 	for _, o := range orders {
 		t, err := in.Task(ctx, o)
 		if err != nil {
-			return o.At(err)
+			return nil, o.At(err)
 		}
 		cmd.Tasks = append(cmd.Tasks, t)
 	}
@@ -187,25 +197,17 @@ func dispatch(ctx context.Context, env Env, orders []intake.Order, asJSON bool) 
 		if len(orders) == 1 {
 			where = orders[0]
 		}
-		return where.At(err)
+		return nil, where.At(err)
 	}
-	if perr := printDispatched(ctx, env, out.Tasks, asJSON); perr != nil {
-		return perr
+	if err != nil {
+		err = partial{err} // the tasks are queued, but no supervisor could be started
 	}
-	return err // the tasks are queued, but no supervisor could be started
+	return out.Tasks, err
 }
 
-func printDispatched(ctx context.Context, env Env, ids []event.TaskID, asJSON bool) error {
-	if !asJSON {
-		for _, id := range ids {
-			if _, err := fmt.Fprintln(env.Stdout, id); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return withControl(ctx, env, func(c *control.Control) error {
-		var all []store.Summary
+// summaries reads tasks as ls shows them.
+func summaries(ctx context.Context, env Env, ids []event.TaskID) (all []store.Summary, err error) {
+	err = withControl(ctx, env, func(c *control.Control) error {
 		for _, id := range ids {
 			t, err := control.Get(ctx, c, control.One{Ref: string(id)})
 			if err != nil {
@@ -213,9 +215,7 @@ func printDispatched(ctx context.Context, env Env, ids []event.TaskID, asJSON bo
 			}
 			all = append(all, store.Summarize(t))
 		}
-		if len(all) == 1 {
-			return printJSON(env.Stdout, all[0])
-		}
-		return printJSON(env.Stdout, all)
+		return nil
 	})
+	return all, err
 }

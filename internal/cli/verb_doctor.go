@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"muster/internal/environ"
@@ -39,30 +40,23 @@ type finding struct {
 }
 
 func newDoctorCommand(env Env) *cobra.Command {
-	var asJSON bool
 	c := verb(&cobra.Command{
 		Use: "doctor", Short: "Say what is wrong here, and what to do about it", Long: doctorHelp, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			found := diagnose(cmd.Context(), env)
-			if err := printFindings(env, found, asJSON); err != nil {
-				return err
-			}
-			for _, f := range found {
-				if f.Level == "error" {
-					return quiet(fault.Failed)
-				}
-			}
-			return nil
-		},
 	}, groupSetup)
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	result[[]finding]{
+		get: func(ctx context.Context, _ []string) ([]finding, error) {
+			found := diagnose(ctx, env)
+			if slices.ContainsFunc(found, func(f finding) bool { return f.Level == "error" }) {
+				return found, partial{quiet(fault.Failed)}
+			}
+			return found, nil
+		},
+		show: func(found []finding) error { return printFindings(env, found) },
+	}.addTo(env, c)
 	return c
 }
 
-func printFindings(env Env, found []finding, asJSON bool) error {
-	if asJSON {
-		return printJSON(env.Stdout, found)
-	}
+func printFindings(env Env, found []finding) error {
 	indent := strings.Repeat(" ", 22)
 	for _, f := range found {
 		text := f.Text

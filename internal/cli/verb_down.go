@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,16 +18,27 @@ the next ` + "`muster up`" + `, which takes them up where they stand.
   muster down --drain    nothing new starts; down when all that runs has ended
   muster down --kill     agents are ended, too, and resumed at the next up`
 
+// downed is what `down --json` prints.
+type downed struct {
+	Down bool           `json:"down"`
+	Mode event.DownMode `json:"mode"`
+}
+
 func newDownCommand(env Env) *cobra.Command {
-	var drain, kill, asJSON bool
+	var drain, kill bool
 	var limit time.Duration
 	c := verb(&cobra.Command{
 		Use: "down", Short: "Stop the supervisor, and on request the agents", Long: downHelp, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+	}, groupRun)
+	c.Flags().BoolVar(&drain, "drain", false, "wait until all that runs has ended")
+	c.Flags().BoolVar(&kill, "kill", false, "end the agents, too; they are resumed at the next up")
+	c.Flags().DurationVar(&limit, "timeout", 0, "wait no longer than `TIME` (default: 1m, with --drain without end)")
+	result[downed]{
+		get: func(ctx context.Context, _ []string) (downed, error) {
 			mode := event.DownLeave
 			switch {
 			case drain && kill:
-				return fault.New(fault.Usage, "--drain and --kill exclude each other").WithHint("Leave one of them out.")
+				return downed{}, fault.New(fault.Usage, "--drain and --kill exclude each other").WithHint("Leave one of them out.")
 			case drain:
 				mode = event.DownDrain
 			case kill:
@@ -36,22 +46,12 @@ func newDownCommand(env Env) *cobra.Command {
 			}
 			f, err := openFleet(env)
 			if err != nil {
-				return err
+				return downed{}, err
 			}
-			if err := down(cmd.Context(), f, mode, limit); err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(env.Stdout, map[string]any{"down": true, "mode": mode})
-			}
-			_, err = fmt.Fprintln(env.Stdout, "The fleet is down.")
-			return err
+			return downed{Down: true, Mode: mode}, down(ctx, f, mode, limit)
 		},
-	}, groupRun)
-	c.Flags().BoolVar(&drain, "drain", false, "wait until all that runs has ended")
-	c.Flags().BoolVar(&kill, "kill", false, "end the agents, too; they are resumed at the next up")
-	c.Flags().DurationVar(&limit, "timeout", 0, "wait no longer than `TIME` (default: 1m, with --drain without end)")
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+		show: func(downed) error { return env.say("The fleet is down.") },
+	}.addTo(env, c)
 	return c
 }
 

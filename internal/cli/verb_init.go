@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,38 +21,46 @@ its checks. Read it before the first night; every key is optional.
   muster init
   muster init --print     show it, write nothing`
 
+// written is what `init --json` prints.
+type written struct {
+	Path    string   `json:"path"`
+	Notes   []string `json:"notes"`
+	Content string   `json:"content,omitempty"` // with --print, which writes nothing
+}
+
 func newInitCommand(env Env) *cobra.Command {
-	var show, force, asJSON bool
+	var show, force bool
 	c := verb(&cobra.Command{
 		Use: "init", Short: "Write muster.toml with the checks found in this repository", Long: initHelp, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			repo, err := git.Open(cmd.Context(), env.Dir, git.Env(env.Environ))
-			if err != nil {
-				return err
-			}
-			content, notes := config.Init(repo.Root)
-			if show {
-				_, err := fmt.Fprint(env.Stdout, content)
-				return err
-			}
-			path := filepath.Join(repo.Root, config.ProjectFile)
-			if err := writeNew(path, content, force); err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(env.Stdout, map[string]any{"path": path, "notes": notes})
-			}
-			_, _ = fmt.Fprintln(env.Stdout, "wrote "+path)
-			for _, n := range notes {
-				_, _ = fmt.Fprintln(env.Stdout, "  "+n)
-			}
-			_, err = fmt.Fprintln(env.Stdout, "Next: `muster doctor`, then `muster dispatch \"…\"`.")
-			return err
-		},
 	}, groupSetup)
 	c.Flags().BoolVar(&show, "print", false, "print it instead of writing it")
 	c.Flags().BoolVar(&force, "force", false, "replace a muster.toml that is there")
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	result[written]{
+		get: func(ctx context.Context, _ []string) (written, error) {
+			repo, err := git.Open(ctx, env.Dir, git.Env(env.Environ))
+			if err != nil {
+				return written{}, err
+			}
+			content, notes := config.Init(repo.Root)
+			w := written{Path: filepath.Join(repo.Root, config.ProjectFile), Notes: notes}
+			if show {
+				w.Content = content
+				return w, nil
+			}
+			return w, writeNew(w.Path, content, force)
+		},
+		show: func(w written) error {
+			if show {
+				_, err := fmt.Fprint(env.Stdout, w.Content)
+				return err
+			}
+			_, _ = fmt.Fprintln(env.Stdout, "wrote "+w.Path)
+			for _, n := range w.Notes {
+				_, _ = fmt.Fprintln(env.Stdout, "  "+n)
+			}
+			return env.say("Next: `muster doctor`, then `muster dispatch \"…\"`.")
+		},
+	}.addTo(env, c)
 	return c
 }
 

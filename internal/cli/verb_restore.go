@@ -29,26 +29,20 @@ type restored struct {
 
 func newRestoreCommand(env Env) *cobra.Command {
 	var ref string
-	var asJSON bool
 	c := verb(&cobra.Command{
 		Use: "restore ID", Short: "Bring kept work back into its worktree", Long: restoreHelp, Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := taskID(args[0])
-			if err != nil {
-				return err
-			}
-			r, err := restore(cmd.Context(), env, id, ref)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(env.Stdout, r)
-			}
-			return env.say(r.Worktree)
-		},
 	}, groupEnd)
 	c.Flags().StringVar(&ref, "ref", "", "`REF` of the kept work, where there are several")
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	result[restored]{
+		get: func(ctx context.Context, args []string) (restored, error) {
+			id, err := taskID(args[0])
+			if err != nil {
+				return restored{}, err
+			}
+			return restore(ctx, env, id, ref)
+		},
+		show: func(r restored) error { return env.say(r.Worktree) },
+	}.addTo(env, c)
 	return c
 }
 

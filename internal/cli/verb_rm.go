@@ -34,44 +34,28 @@ type removed struct {
 }
 
 func newRmCommand(env Env) *cobra.Command {
-	var force, asJSON bool
+	var force bool
 	c := verb(&cobra.Command{
 		Use: "rm ID…", Short: "Remove what tasks have left behind", Long: rmHelp, Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return rm(cmd.Context(), env, args, force, asJSON) },
 	}, groupEnd)
 	c.Flags().BoolVar(&force, "force", false, "remove unsaved work, too: it is kept under a private ref")
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	result[[]removed]{
+		get: func(ctx context.Context, args []string) ([]removed, error) {
+			return each(env, args, func(id event.TaskID) (removed, error) { return rmOne(ctx, env, id, force) })
+		},
+		show: func(all []removed) error {
+			for _, r := range all {
+				if !r.Removed {
+					continue
+				}
+				if err := printRemoved(env, r); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}.addTo(env, c)
 	return c
-}
-
-func rm(ctx context.Context, env Env, words []string, force, asJSON bool) error {
-	all := []removed{}
-	var failure error
-	for _, w := range words {
-		r, err := rmOne(ctx, env, w, force)
-		if err != nil {
-			if len(words) == 1 {
-				return err
-			}
-			printError(env, err)
-			if failure == nil {
-				failure = quiet(fault.CodeOf(err))
-			}
-			continue
-		}
-		all = append(all, r)
-		if !asJSON && r.Removed {
-			if err := printRemoved(env, r); err != nil {
-				return err
-			}
-		}
-	}
-	if asJSON {
-		if err := printJSON(env.Stdout, all); err != nil {
-			return err
-		}
-	}
-	return failure
 }
 
 func printRemoved(env Env, r removed) error {
@@ -84,11 +68,7 @@ func printRemoved(env Env, r removed) error {
 	return env.say(fmt.Sprintf("Its work is kept under %s; bring it back with: %s", r.Kept[len(r.Kept)-1], r.Restore))
 }
 
-func rmOne(ctx context.Context, env Env, word string, force bool) (removed, error) {
-	id, err := taskID(word)
-	if err != nil {
-		return removed{}, err
-	}
+func rmOne(ctx context.Context, env Env, id event.TaskID, force bool) (removed, error) {
 	t, err := findTask(ctx, env, string(id))
 	if err != nil {
 		return removed{}, err

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"io"
 	"strings"
 
@@ -20,32 +21,26 @@ parked task comes back by it. - reads the text from standard input.
 const maxSendRead = 1 << 20
 
 func newSendCommand(env Env) *cobra.Command {
-	var asJSON bool
 	c := verb(&cobra.Command{
 		Use: "send ID TEXT|-", Short: "Tell the agent of a task something", Long: sendHelp, Args: cobra.MinimumNArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
+	}, groupTalk)
+	result[requested]{
+		get: func(ctx context.Context, args []string) (requested, error) {
 			id, err := taskID(args[0])
 			if err != nil {
-				return err
+				return requested{}, err
 			}
 			text := strings.Join(args[1:], " ")
 			if text == "-" {
 				data, err := io.ReadAll(io.LimitReader(env.Stdin, maxSendRead))
 				if err != nil {
-					return fault.Wrap(fault.Failed, err, "read the text from standard input")
+					return requested{}, fault.Wrap(fault.Failed, err, "read the text from standard input")
 				}
 				text = string(data)
 			}
-			r, err := askSupervisor(cmd.Context(), env, "send", id, control.Send{Task: id, Text: text})
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(env.Stdout, r)
-			}
-			return env.say(string(r.Message))
+			return askSupervisor(ctx, env, "send", id, control.Send{Task: id, Text: text})
 		},
-	}, groupTalk)
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+		show: func(r requested) error { return env.say(string(r.Message)) },
+	}.addTo(env, c)
 	return c
 }

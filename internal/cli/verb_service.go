@@ -62,29 +62,21 @@ func newServiceCommand(env Env) *cobra.Command {
 
 // serviceVerb is one of the sub-verbs; each answers with the service's status.
 func serviceVerb(env Env, name, about, help string, do func(context.Context, service.Service) (string, error)) *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
-		Use: name, Short: about, Long: help, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+	c := &cobra.Command{Use: name, Short: about, Long: help, Args: cobra.NoArgs}
+	said := ""
+	result[service.Status]{
+		get: func(ctx context.Context, _ []string) (st service.Status, err error) {
 			s, err := theService(env)
 			if err != nil {
-				return err
+				return st, err
 			}
-			said, err := do(cmd.Context(), s)
-			if err != nil {
-				return err
+			if said, err = do(ctx, s); err != nil {
+				return st, err
 			}
-			if !asJSON {
-				return env.say(said)
-			}
-			st, err := s.Look(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return printJSON(env.Stdout, st)
+			return s.Look(ctx)
 		},
-	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+		show: func(service.Status) error { return env.say(said) },
+	}.addTo(env, c)
 	return c
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -52,23 +53,17 @@ type limits struct {
 }
 
 func newShowCommand(env Env) *cobra.Command {
-	var asJSON bool
 	c := verb(&cobra.Command{
 		Use: "show ID", Short: "Show everything about a task", Long: showHelp, Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return withControl(cmd.Context(), env, func(c *control.Control) error {
-				d, err := control.Get(cmd.Context(), c, control.Detail{Ref: args[0]})
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					return printJSON(env.Stdout, showOf(d))
-				}
-				return printDetail(env, d)
-			})
-		},
 	}, groupLook)
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON: the fields that ls has, and more")
+	result[control.TaskDetail]{
+		json: "the fields that ls has, and more",
+		get: func(ctx context.Context, args []string) (control.TaskDetail, error) {
+			return get(ctx, env, control.Detail{Ref: args[0]})
+		},
+		view: func(_ context.Context, d control.TaskDetail) (any, error) { return showOf(d), nil },
+		show: func(d control.TaskDetail) error { return printDetail(env, d) },
+	}.addTo(env, c)
 	return c
 }
 

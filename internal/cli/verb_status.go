@@ -69,26 +69,19 @@ type tmuxHealth struct {
 }
 
 func newStatusCommand(env Env) *cobra.Command {
-	var asJSON bool
 	c := verb(&cobra.Command{
 		Use: "status", Short: "Show the fleet's health (`status set` is for agents)", Long: statusHelp, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			h, err := readHealth(cmd.Context(), env)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				err = printJSON(env.Stdout, h)
-			} else {
-				err = printHealth(env, h)
-			}
-			if err == nil && !h.Healthy {
-				err = quiet(fault.Failed)
-			}
-			return err
-		},
 	}, groupLook)
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	result[health]{
+		get: func(ctx context.Context, _ []string) (health, error) {
+			h, err := readHealth(ctx, env)
+			if err == nil && !h.Healthy {
+				err = partial{quiet(fault.Failed)}
+			}
+			return h, err
+		},
+		show: func(h health) error { return printHealth(env, h) },
+	}.addTo(env, c)
 	c.AddCommand(newStatusSetCommand(env))
 	return c
 }

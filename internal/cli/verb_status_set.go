@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,7 +21,6 @@ echo '{"state":"working"}' >> "$MUSTER_STATUS_FILE". This verb checks it first.
 type statusSetOptions struct {
 	note, reason, errorKind, until, message, tool string
 	usage                                         event.Usage
-	json                                          bool
 }
 
 func (o *statusSetOptions) addFlags(f *pflag.FlagSet) {
@@ -33,32 +33,28 @@ func (o *statusSetOptions) addFlags(f *pflag.FlagSet) {
 	f.Int64Var(&o.usage.InputTokens, "input-tokens", 0, "`N` tokens read so far by this conversation")
 	f.Int64Var(&o.usage.OutputTokens, "output-tokens", 0, "`N` tokens written so far by this conversation")
 	f.Float64Var(&o.usage.CostUSD, "cost-usd", 0, "`USD` that this conversation has cost so far")
-	f.BoolVar(&o.json, "json", false, "print the record as JSON")
 }
 
 func newStatusSetCommand(env Env) *cobra.Command {
 	var o statusSetOptions
-	c := verb(&cobra.Command{
+	c := &cobra.Command{
 		Use: "set STATE", Short: "Say what the agent is doing (for agents, in their own shell)", Long: statusSetHelp, Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+	}
+	o.addFlags(c.Flags())
+	result[event.Record]{
+		json: "the record",
+		get: func(_ context.Context, args []string) (event.Record, error) {
 			v, err := env.voice("status set")
 			if err != nil {
-				return err
+				return event.Record{}, err
 			}
 			r, err := o.record(args[0])
 			if err != nil {
-				return err
+				return r, err
 			}
-			if err := v.Report(r); err != nil {
-				return err
-			}
-			if o.json {
-				return printJSON(env.Stdout, r)
-			}
-			return nil
+			return r, v.Report(r)
 		},
-	}, "")
-	o.addFlags(c.Flags())
+	}.addTo(env, c)
 	return c
 }
 

@@ -18,42 +18,45 @@ the one of the last ` + "`muster up`" + `.
   MUSTER_HOME=/srv/fleet muster up     another fleet, in a directory of its own`
 
 func newUpCommand(env Env) *cobra.Command {
-	var foreground, asJSON bool
+	var foreground bool
 	c := verb(&cobra.Command{
 		Use: "up", Short: "Start the supervisor (idempotent)", Long: upHelp, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+	}, groupRun)
+	c.Flags().BoolVar(&foreground, "foreground", false, "run the supervisor here, until Ctrl-C (agents run on)")
+	result[boot.Started]{
+		get: func(ctx context.Context, _ []string) (boot.Started, error) {
 			f, err := openFleet(env)
 			if err != nil {
-				return err
+				return boot.Started{}, err
 			}
-			if foreground {
-				return superviseHere(cmd.Context(), env, f)
-			}
-			s, err := f.Up(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(env.Stdout, s)
-			}
-			said := "The fleet is up."
-			if s.Already {
-				said = "The fleet was up already."
-			}
+			return f.Up(ctx)
+		},
+		show: func(s boot.Started) error {
 			if s.Warning != "" {
 				_, _ = fmt.Fprintln(env.Stderr, "warning: "+s.Warning)
 			}
-			_, err = fmt.Fprintln(env.Stdout, said)
-			return err
+			if s.Already {
+				return env.say("The fleet was up already.")
+			}
+			return env.say("The fleet is up.")
 		},
-	}, groupRun)
-	c.Flags().BoolVar(&foreground, "foreground", false, "run the supervisor here, until Ctrl-C (agents run on)")
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	}.addTo(env, c)
+	inBackground := c.RunE
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if !foreground {
+			return inBackground(cmd, args)
+		}
+		return superviseHere(cmd.Context(), env)
+	}
 	return c
 }
 
 // superviseHere runs the supervisor in this process; agents live in the tmux server as ever and outlast it.
-func superviseHere(ctx context.Context, env Env, f boot.Fleet) error {
+func superviseHere(ctx context.Context, env Env) error {
+	f, err := openFleet(env)
+	if err != nil {
+		return err
+	}
 	exe, release, err := f.Foreground(ctx)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 
@@ -15,19 +16,16 @@ const versionHelp = `Print the version of this program.
   muster version --json`
 
 func newVersionCommand(env Env) *cobra.Command {
-	var asJSON bool
 	c := verb(&cobra.Command{
 		Use: "version", Short: "Print the version", Long: versionHelp, Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			if asJSON {
-				return printJSON(env.Stdout, map[string]string{
-					"version": boot.Version(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
-				})
-			}
-			_, err := fmt.Fprintf(env.Stdout, "muster %s (%s, %s/%s)\n", boot.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return err
-		},
 	}, groupSetup)
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	result[map[string]string]{
+		get: func(context.Context, []string) (map[string]string, error) {
+			return map[string]string{"version": boot.Version(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH}, nil
+		},
+		show: func(v map[string]string) error {
+			return env.say(fmt.Sprintf("muster %s (%s, %s/%s)", v["version"], v["go"], v["os"], v["arch"]))
+		},
+	}.addTo(env, c)
 	return c
 }

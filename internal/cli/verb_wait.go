@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -27,20 +26,25 @@ person is asked for.
 type waitOptions struct {
 	timeout string
 	any     bool
-	json    bool
 }
 
 func newWaitCommand(env Env) *cobra.Command {
 	var o waitOptions
 	c := verb(&cobra.Command{
 		Use: "wait ID…", Short: "Wait until tasks are over", Long: waitHelp, Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return withControl(cmd.Context(), env, func(c *control.Control) error { return wait(cmd.Context(), env, c, o, args) })
-		},
 	}, groupLook)
 	c.Flags().StringVar(&o.timeout, "timeout", "", "wait no longer than `TIME`, such as 90s or 2h (default: without end)")
 	c.Flags().BoolVar(&o.any, "any", false, "until the first of them is over")
-	c.Flags().BoolVar(&o.json, "json", false, "print JSON: the id and state of each")
+	result[[]waited]{
+		json: "the id and state of each",
+		get: func(ctx context.Context, args []string) (all []waited, err error) {
+			err = withControl(ctx, env, func(c *control.Control) error {
+				all, err = wait(ctx, env, c, o, args)
+				return err
+			})
+			return all, err
+		},
+	}.addTo(env, c)
 	return c
 }
 
@@ -60,31 +64,30 @@ type waiter struct {
 	tasks map[event.TaskID]waited
 }
 
-func wait(ctx context.Context, env Env, c *control.Control, o waitOptions, refs []string) error {
+func wait(ctx context.Context, env Env, c *control.Control, o waitOptions, refs []string) ([]waited, error) {
 	var limit time.Duration
 	if err := intake.ParseDuration("timeout", o.timeout, &limit); err != nil {
-		return err
+		return nil, err
 	}
 	h, err := control.Get(ctx, c, control.Health{}) // before the tasks are read, so that no event falls in between
 	if err != nil {
-		return err
+		return nil, err
 	}
 	w := waiter{env: env, any: o.any, tasks: map[event.TaskID]waited{}}
 	for _, ref := range refs {
 		t, err := control.Get(ctx, c, control.One{Ref: ref})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		w.add(t)
 	}
 	if !h.Running && !w.over() {
 		_, _ = fmt.Fprintln(env.Stderr, "No supervisor looks after the tasks: nothing happens until `muster up`.")
 	}
-	err = w.follow(ctx, c, h.LastSeq, limit)
-	if o.json {
-		err = errors.Join(w.printJSON(), err)
+	if err := w.follow(ctx, c, h.LastSeq, limit); err != nil {
+		return w.states(), partial{err}
 	}
-	return err
+	return w.states(), nil
 }
 
 func (w *waiter) add(t life.Task) {
@@ -178,10 +181,11 @@ func (w *waiter) verdict() error {
 	return nil
 }
 
-func (w *waiter) printJSON() error {
+// states returns what has become of each task.
+func (w *waiter) states() []waited {
 	all := []waited{}
 	for _, id := range w.order {
 		all = append(all, w.tasks[id])
 	}
-	return printJSON(w.env.Stdout, all)
+	return all
 }

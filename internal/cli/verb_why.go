@@ -53,23 +53,21 @@ type act struct {
 }
 
 func newWhyCommand(env Env) *cobra.Command {
-	var asJSON bool
 	c := verb(&cobra.Command{
 		Use: "why ID", Short: "Tell how a task came to where it is", Long: whyHelp, Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return withControl(cmd.Context(), env, func(c *control.Control) error {
-				t, story, err := tellStory(cmd.Context(), c, args[0])
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					return printJSON(env.Stdout, story)
-				}
-				return printStory(env, t, story)
-			})
-		},
 	}, groupLook)
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON: an array of decisions")
+	var task life.Task
+	result[[]intervention]{
+		json: "an array of decisions",
+		get: func(ctx context.Context, args []string) (story []intervention, err error) {
+			err = withControl(ctx, env, func(c *control.Control) error {
+				task, story, err = tellStory(ctx, c, args[0])
+				return err
+			})
+			return story, err
+		},
+		show: func(story []intervention) error { return printStory(env, task, story) },
+	}.addTo(env, c)
 	return c
 }
 

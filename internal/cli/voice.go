@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,21 +17,15 @@ func (e Env) voice(verb string) (inside.Voice, error) {
 
 // newSayCommand is a verb by which an agent says one thing; reply is what it is told then.
 func newSayCommand(env Env, c *cobra.Command, say func(inside.Voice, string) (event.Record, error), reply string) *cobra.Command {
-	var asJSON bool
-	c.RunE = func(cmd *cobra.Command, args []string) error {
-		v, err := env.voice(cmd.Name())
-		if err != nil {
-			return err
-		}
-		r, err := say(v, strings.Join(args, " "))
-		if err != nil {
-			return err
-		}
-		if asJSON {
-			return printJSON(env.Stdout, r)
-		}
-		return env.say(reply)
-	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print the record as JSON")
+	result[event.Record]{
+		get: func(_ context.Context, args []string) (event.Record, error) {
+			v, err := env.voice(c.Name())
+			if err != nil {
+				return event.Record{}, err
+			}
+			return say(v, strings.Join(args, " "))
+		},
+		show: func(event.Record) error { return env.say(reply) },
+	}.addTo(env, c)
 	return verb(c, groupAgent)
 }

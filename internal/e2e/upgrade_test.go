@@ -192,7 +192,7 @@ func TestTheKeeperIsKilledInAnUpgrade(t *testing.T) {
 	f.kill(f.only("keep"))
 	f.up()
 	_ = verb.Wait()
-	if got := verb.ProcessState.ExitCode(); got != 1 || !strings.Contains(said.String(), "is back, since") {
+	if got := verb.ProcessState.ExitCode(); got != 1 || !strings.Contains(said.String(), "rolled back to ") {
 		t.Errorf("upgrade: exit %d, %s", got, said.String())
 	}
 	f.oneOfEach()
