@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"muster/internal/check"
 	"muster/internal/fault"
 )
 
