@@ -17,10 +17,9 @@ import (
 	"muster/internal/launch"
 	"muster/internal/life"
 	"muster/internal/mail"
-	"muster/internal/status"
 )
 
-// agents plugs the kinds of agents into fleet.Agents.
+// agents plugs the kinds of agents into fleet.Launcher and fleet.Channel.
 type agents struct {
 	home      home.Dir
 	exe       string
@@ -43,7 +42,7 @@ func (a agents) launch(t life.Task, gen int) (agent.Adapter, agent.Launch, error
 	}, nil
 }
 
-// Ready implements fleet.Agents.
+// Ready implements fleet.Launcher.
 func (a agents) Ready(_ context.Context, o fleet.Order) (string, error) {
 	ad, l, err := a.launch(o.Task, o.Gen)
 	if err != nil {
@@ -132,7 +131,7 @@ func (a agents) slots() []string {
 
 func (a agents) box(t life.Task, gen int) mail.Box { return mail.Box{Dir: a.home.GenDir(t.ID, gen)} }
 
-// Post implements fleet.Agents.
+// Post implements fleet.Channel.
 func (a agents) Post(_ context.Context, t life.Task, m fleet.Text) error {
 	ad, l, err := a.launch(t, t.Gen)
 	if err != nil {
@@ -141,8 +140,8 @@ func (a agents) Post(_ context.Context, t life.Task, m fleet.Text) error {
 	return ad.Post(l, mail.Message(m))
 }
 
-// Look implements fleet.Agents.
-func (a agents) Look(_ context.Context, t life.Task, gen int, id event.MessageID) (fleet.Trace, error) {
+// Confirm implements fleet.Channel.
+func (a agents) Confirm(_ context.Context, t life.Task, gen int, id event.MessageID) (fleet.Trace, error) {
 	ad, l, err := a.launch(t, gen)
 	if err != nil {
 		return "", err
@@ -176,7 +175,7 @@ func (a agents) Look(_ context.Context, t life.Task, gen int, id event.MessageID
 	return fleet.TraceWaiting, errors.Join(err, a.box(t, gen).Ring())
 }
 
-// Answer implements fleet.Agents.
+// Answer implements fleet.Channel.
 func (a agents) Answer(_ context.Context, t life.Task, _ event.ActionID, args event.AnswerArgs) error {
 	ad, l, err := a.launch(t, t.Gen)
 	if err != nil {
@@ -185,12 +184,7 @@ func (a agents) Answer(_ context.Context, t life.Task, _ event.ActionID, args ev
 	return ad.Answer(l, mail.Answer{Request: args.Request, Decision: string(args.Decision), Text: args.Text})
 }
 
-// OpenTool implements fleet.Agents.
-func (a agents) OpenTool(_ context.Context, t life.Task) (string, error) {
-	return status.OpenTool(a.home.StatusFile(t.ID, t.Gen))
-}
-
-// Retire implements fleet.Agents: the status file of an ended generation is put with its other files.
+// Retire implements fleet.Launcher: the status file of an ended generation is put with its other files.
 func (a agents) Retire(_ context.Context, t life.Task, gen int) error {
 	err := os.Rename(a.home.StatusFile(t.ID, gen), filepath.Join(a.home.GenDir(t.ID, gen), "status.jsonl"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -199,12 +193,12 @@ func (a agents) Retire(_ context.Context, t life.Task, gen int) error {
 	return err
 }
 
-// Manners implements fleet.Agents.
-func (a agents) Manners(t life.Task) fleet.Manners {
+// EndPolicy implements fleet.Launcher.
+func (a agents) EndPolicy(t life.Task) fleet.EndPolicy {
 	ad, err := all.New(t.Spec.Kind)
 	if err != nil {
-		return fleet.Manners{}
+		return fleet.EndPolicy{}
 	}
 	f := ad.Facts()
-	return fleet.Manners{InterruptKeys: f.Interrupt.Keys, InterruptSignal: int(f.Interrupt.Signal), Grace: f.End.Grace}
+	return fleet.EndPolicy{InterruptKeys: f.Interrupt.Keys, InterruptSignal: int(f.Interrupt.Signal), Grace: f.End.Grace}
 }

@@ -123,3 +123,8 @@ func (r *records) Batches() <-chan fleet.Batch { return r.out }
 
 // Wake implements fleet.Records.
 func (r *records) Wake() <-chan struct{} { return r.watcher.Wake() }
+
+// OpenTool implements fleet.Records.
+func (r *records) OpenTool(_ context.Context, t life.Task) (string, error) {
+	return status.OpenTool(r.agents.home.StatusFile(t.ID, t.Gen))
+}

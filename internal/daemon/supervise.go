@@ -121,8 +121,8 @@ func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logge
 	began := f.Now() // its monotonic reading stands still while the host sleeps
 	c := fleet.Config{
 		Home: f.Home, Log: log{store: db, writer: writer}, Terminal: term,
-		Works:  worktrees{home: f.Home, env: f.Saved, branchOf: branchOf(db), opened: &sync.Map{}},
-		Agents: ags, Jobs: jobs{home: f.Home, agents: ags}, Records: recs, Machine: mach,
+		Works:    worktrees{home: f.Home, env: f.Saved, branchOf: branchOf(db), opened: &sync.Map{}},
+		Launcher: ags, Channel: ags, Jobs: jobs{home: f.Home, agents: ags}, Records: recs, Machine: mach,
 		Server:    event.ServerChanged{PID: identity.PID, Started: identity.Started.UTC(), Version: identity.Version},
 		ServerWas: event.ServerChanged{PID: row.Server.PID, Started: row.Server.Started.UTC(), Version: row.Server.Version},
 		Mode:      mode(row), GateWas: row.Gate, Exe: o.Exe, Slots: f.Slots(), Version: boot.Version(), Boot: bootID, PID: os.Getpid(),

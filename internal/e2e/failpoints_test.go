@@ -31,7 +31,8 @@ func wrapped(c fleet.Config, at failpoints) fleet.Config {
 	c.Log = pointLog{c.Log, at}
 	c.Terminal = pointTerminal{c.Terminal, at}
 	c.Works = pointWorks{c.Works, at}
-	c.Agents = pointAgents{c.Agents, at}
+	c.Launcher = pointLauncher{c.Launcher, at}
+	c.Channel = pointChannel{c.Channel, at}
 	c.Jobs = pointJobs{c.Jobs, at}
 	c.Machine = pointMachine{c.Machine, at}
 	return c
@@ -162,34 +163,39 @@ func (w pointWorks) Remove(ctx context.Context, t life.Task) error {
 	return w.Works.Remove(ctx, t)
 }
 
-type pointAgents struct {
-	fleet.Agents
+type pointLauncher struct {
+	fleet.Launcher
 	at failpoints
 }
 
-func (a pointAgents) Ready(ctx context.Context, o fleet.Order) (string, error) {
+func (a pointLauncher) Ready(ctx context.Context, o fleet.Order) (string, error) {
 	defer a.at.around("agent.ready", o.Task.ID, o.Gen)()
-	return a.Agents.Ready(ctx, o)
+	return a.Launcher.Ready(ctx, o)
 }
 
-func (a pointAgents) Post(ctx context.Context, t life.Task, m fleet.Text) error {
+type pointChannel struct {
+	fleet.Channel
+	at failpoints
+}
+
+func (a pointChannel) Post(ctx context.Context, t life.Task, m fleet.Text) error {
 	defer a.at.around("mail.post", t.ID, m.ID)()
-	return a.Agents.Post(ctx, t, m)
+	return a.Channel.Post(ctx, t, m)
 }
 
-func (a pointAgents) Look(ctx context.Context, t life.Task, gen int, m event.MessageID) (fleet.Trace, error) {
+func (a pointChannel) Confirm(ctx context.Context, t life.Task, gen int, m event.MessageID) (fleet.Trace, error) {
 	defer a.at.around("mail.look", t.ID, gen, m)()
-	return a.Agents.Look(ctx, t, gen, m)
+	return a.Channel.Confirm(ctx, t, gen, m)
 }
 
-func (a pointAgents) Answer(ctx context.Context, t life.Task, id event.ActionID, args event.AnswerArgs) error {
+func (a pointChannel) Answer(ctx context.Context, t life.Task, id event.ActionID, args event.AnswerArgs) error {
 	defer a.at.around("mail.answer", t.ID, id)()
-	return a.Agents.Answer(ctx, t, id, args)
+	return a.Channel.Answer(ctx, t, id, args)
 }
 
-func (a pointAgents) Retire(ctx context.Context, t life.Task, gen int) error {
+func (a pointLauncher) Retire(ctx context.Context, t life.Task, gen int) error {
 	defer a.at.around("agent.retire", t.ID, gen)()
-	return a.Agents.Retire(ctx, t, gen)
+	return a.Launcher.Retire(ctx, t, gen)
 }
 
 type pointJobs struct {

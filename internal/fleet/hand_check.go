@@ -157,7 +157,7 @@ func (s *Supervisor) clean(ctx context.Context, t life.Task) result {
 
 // remove removes what a task left behind, but for its branch and its events.
 func (s *Supervisor) remove(ctx context.Context, t life.Task) result {
-	if err := s.Machine.End(ctx, t, s.Agents.Manners(t).Grace); err != nil {
+	if err := s.Machine.End(ctx, t, s.Launcher.EndPolicy(t).Grace); err != nil {
 		return done(err)
 	}
 	r := result{}

@@ -30,7 +30,7 @@ func (s *Supervisor) deliver(ctx context.Context, t life.Task, a event.Action, a
 		if !again {
 			s.closeMenu(ctx, t, a.Message())
 		}
-		return done(s.Agents.Post(ctx, t, m))
+		return done(s.Channel.Post(ctx, t, m))
 	}
 	if !again || planted("double a message") {
 		return s.paste(ctx, t, m)
@@ -63,7 +63,7 @@ func (s *Supervisor) typed(ctx context.Context, t life.Task, id event.MessageID)
 // nothing to it.
 func (s *Supervisor) closeMenu(ctx context.Context, t life.Task, id event.MessageID) {
 	m, ok := t.Message(id)
-	keys := s.Agents.Manners(t).InterruptKeys
+	keys := s.Launcher.EndPolicy(t).InterruptKeys
 	if !ok || m.Why != event.WhyAPI || t.Agent.Error != event.ErrorRateLimit || !t.Agent.Turn.Over() || len(keys) == 0 {
 		return
 	}
@@ -105,7 +105,7 @@ func (s *Supervisor) paste(ctx context.Context, t life.Task, m Text) result {
 // look finds out where a message is. For one that was typed and not taken, one further Enter follows: the text
 // is there, and Enter is no second sending of it. One that was to be typed and never was waits again.
 func (s *Supervisor) look(ctx context.Context, t life.Task, a event.Action) result {
-	trace, err := s.Agents.Look(ctx, t, t.Gen, a.Message())
+	trace, err := s.Channel.Confirm(ctx, t, t.Gen, a.Message())
 	if err != nil {
 		return done(err)
 	}

@@ -33,7 +33,7 @@ func (s *Supervisor) start(ctx context.Context, t life.Task, a event.Action, arg
 	if err != nil {
 		return done(err)
 	}
-	spec, err := s.Agents.Ready(ctx, order)
+	spec, err := s.Launcher.Ready(ctx, order)
 	if err != nil {
 		return done(err)
 	}
@@ -54,7 +54,7 @@ func (s *Supervisor) endOlder(ctx context.Context, t life.Task, gen int) error {
 	if gen == 1 && !held {
 		return nil
 	}
-	if err := s.Machine.End(ctx, t, s.Agents.Manners(t).Grace); err != nil {
+	if err := s.Machine.End(ctx, t, s.Launcher.EndPolicy(t).Grace); err != nil {
 		return fmt.Errorf("something of the task still runs (%d): %w", pid, err)
 	}
 	return nil
@@ -84,7 +84,7 @@ func (s *Supervisor) order(ctx context.Context, t life.Task, a event.Action, arg
 	var arrived []event.Payload
 	for _, id := range args.Messages {
 		if a.Gen > 1 {
-			trace, err := s.Agents.Look(ctx, t, a.Gen-1, id)
+			trace, err := s.Channel.Confirm(ctx, t, a.Gen-1, id)
 			if err != nil { // a look that failed says nothing, and a message must not arrive twice
 				return Order{}, nil, err
 			}
@@ -145,7 +145,7 @@ func (s *Supervisor) findDeath(ctx context.Context, j job) result {
 		r.exited.Cause, r.scarce = event.CauseLost, true
 	}
 	if ok {
-		if err := s.Agents.Retire(ctx, t, d.gen); err != nil {
+		if err := s.Launcher.Retire(ctx, t, d.gen); err != nil {
 			s.Logger.Warn("put the status file away", "task", j.task, "err", err)
 		}
 	}
@@ -173,7 +173,7 @@ func (s *Supervisor) lost(ctx context.Context, d *deathOf) bool {
 
 // end ends everything that the task started.
 func (s *Supervisor) end(ctx context.Context, t life.Task) result {
-	grace := s.Agents.Manners(t).Grace
+	grace := s.Launcher.EndPolicy(t).Grace
 	err := s.Machine.End(ctx, t, grace)
 	if err == nil {
 		return result{}
@@ -191,7 +191,7 @@ func (s *Supervisor) end(ctx context.Context, t life.Task) result {
 // interrupt ends the agent's turn the way its kind understands. A key is never pressed into an open dialog,
 // where it would be an answer.
 func (s *Supervisor) interrupt(ctx context.Context, t life.Task) result {
-	m := s.Agents.Manners(t)
+	m := s.Launcher.EndPolicy(t)
 	switch {
 	case !t.Agent.Live:
 		return result{}

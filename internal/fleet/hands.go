@@ -50,7 +50,7 @@ func (s *Supervisor) act(ctx context.Context, t life.Task, j job) result {
 	case event.ConfirmArgs:
 		return s.look(ctx, t, j.action)
 	case event.AnswerArgs:
-		return done(s.Agents.Answer(ctx, t, j.action.ID, args))
+		return done(s.Channel.Answer(ctx, t, j.action.ID, args))
 	case event.InterruptArgs:
 		return s.interrupt(ctx, t)
 	case event.ProbeArgs:

@@ -84,7 +84,7 @@ const screenLines = 40
 // probe looks at a silent agent. What stands on its screen is kept beside the generation, for people: it goes into no
 // log, since it may show anything.
 func (s *Supervisor) probe(ctx context.Context, t life.Task, a event.Action) result {
-	tool, err := s.Agents.OpenTool(ctx, t)
+	tool, err := s.Records.OpenTool(ctx, t)
 	if err != nil {
 		return done(err)
 	}

@@ -19,7 +19,8 @@ type Config struct {
 	Log      Log
 	Terminal Terminal
 	Works    Works
-	Agents   Agents
+	Launcher Launcher
+	Channel  Channel
 	Jobs     Jobs
 	Records  Records
 	Machine  Machine

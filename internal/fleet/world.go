@@ -147,26 +147,29 @@ const (
 	TraceNone    Trace = "none"    // no sign of it
 )
 
-// Manners are the ways of a kind of agent.
-type Manners struct {
+// EndPolicy is how the turn and the process of a kind of agent are ended.
+type EndPolicy struct {
 	InterruptKeys   []string      // pressed in its pane
-	InterruptSignal int           // or sent to its process, if there are no keys
-	Grace           time.Duration // between the polite and the last signal
+	InterruptSignal int           // sent to its process if there are no keys
+	Grace           time.Duration // between the polite signal and the last one
 }
 
-// Agents knows the kinds of agents.
-type Agents interface {
+// Launcher prepares the generations of agents and puts them away.
+type Launcher interface {
 	// Ready writes all that the generation needs and returns the path of its launch spec.
 	Ready(ctx context.Context, o Order) (spec string, err error)
-	// Post puts a message into a running agent's mailbox; posting it again changes nothing.
-	Post(ctx context.Context, t life.Task, m Text) error
-	Look(ctx context.Context, t life.Task, gen int, m event.MessageID) (Trace, error)
-	Answer(ctx context.Context, t life.Task, id event.ActionID, args event.AnswerArgs) error
-	// OpenTool names the tool call that the newest generation says has begun and not ended; "" if there is none.
-	OpenTool(ctx context.Context, t life.Task) (string, error)
 	// Retire is called when the generation's end is recorded.
 	Retire(ctx context.Context, t life.Task, gen int) error
-	Manners(t life.Task) Manners
+	EndPolicy(t life.Task) EndPolicy
+}
+
+// Channel is how words reach a running agent.
+type Channel interface {
+	// Post hands a message to the newest generation; posting it again changes nothing.
+	Post(ctx context.Context, t life.Task, m Text) error
+	// Confirm looks for a message that was posted to a generation.
+	Confirm(ctx context.Context, t life.Task, gen int, m event.MessageID) (Trace, error)
+	Answer(ctx context.Context, t life.Task, id event.ActionID, args event.AnswerArgs) error
 }
 
 // Job is a list of commands to be run in a worktree, outlasting the supervisor.
@@ -222,6 +225,8 @@ type Records interface {
 	Forget(id event.TaskID, gen int)
 	// Follows tells whether the files of a generation are watched.
 	Follows(id event.TaskID, gen int) bool
+	// OpenTool returns the tool call that the newest generation says has begun and not ended, or "".
+	OpenTool(ctx context.Context, t life.Task) (string, error)
 	Batches() <-chan Batch
 	Wake() <-chan struct{}
 }

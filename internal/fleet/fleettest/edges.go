@@ -288,7 +288,7 @@ func (e *edges) Close(ctx context.Context, session string) error {
 	})
 }
 
-// Ready implements fleet.Agents.
+// Ready implements fleet.Launcher.
 func (e *edges) Ready(ctx context.Context, o fleet.Order) (string, error) {
 	return "agent", e.act(ctx, "making an agent ready", o.Task.Spec.Name, func() error {
 		e.w.intended(o.Task.ID, event.ActStart, o.Action)
@@ -300,7 +300,7 @@ func (e *edges) Ready(ctx context.Context, o fleet.Order) (string, error) {
 	})
 }
 
-// Post implements fleet.Agents: what was posted before is not posted again.
+// Post implements fleet.Channel: what was posted before is not posted again.
 func (e *edges) Post(ctx context.Context, t life.Task, m fleet.Text) error {
 	return e.act(ctx, "posting", t.Spec.Name, func() error {
 		wk, key := e.w.work(t.ID), fmt.Sprintf("%d.%s", t.Gen, m.ID)
@@ -330,8 +330,8 @@ func (w *World) living(id event.TaskID, gen int) *proc {
 	return nil
 }
 
-// Look implements fleet.Agents.
-func (e *edges) Look(ctx context.Context, t life.Task, gen int, id event.MessageID) (trace fleet.Trace, err error) {
+// Confirm implements fleet.Channel.
+func (e *edges) Confirm(ctx context.Context, t life.Task, gen int, id event.MessageID) (trace fleet.Trace, err error) {
 	err = e.act(ctx, "looking for a message", t.Spec.Name, func() error {
 		trace = fleet.TraceNone
 		wk := e.w.work(t.ID)
@@ -345,7 +345,7 @@ func (e *edges) Look(ctx context.Context, t life.Task, gen int, id event.Message
 	return trace, err
 }
 
-// Answer implements fleet.Agents.
+// Answer implements fleet.Channel.
 func (e *edges) Answer(ctx context.Context, t life.Task, id event.ActionID, a event.AnswerArgs) error {
 	return e.act(ctx, "answering", t.Spec.Name, func() error {
 		e.w.intended(t.ID, event.ActAnswer, id)
@@ -357,7 +357,7 @@ func (e *edges) Answer(ctx context.Context, t life.Task, id event.ActionID, a ev
 	})
 }
 
-// OpenTool implements fleet.Agents.
+// OpenTool implements fleet.Records.
 func (e *edges) OpenTool(ctx context.Context, t life.Task) (tool string, err error) {
 	err = e.act(ctx, "looking for an open tool", t.Spec.Name, func() error {
 		if e.w.Luck.Fault("a tool is open", t.Spec.Name, 200) {
@@ -377,14 +377,14 @@ func (e *edges) Screen(ctx context.Context, id string) (text string, err error) 
 	return text, err
 }
 
-// Retire implements fleet.Agents.
+// Retire implements fleet.Launcher.
 func (e *edges) Retire(ctx context.Context, t life.Task, _ int) error {
 	return e.act(ctx, "putting files away", t.Spec.Name, func() error { return nil })
 }
 
-// Manners implements fleet.Agents.
-func (e *edges) Manners(life.Task) fleet.Manners {
-	return fleet.Manners{InterruptKeys: []string{"Escape"}, Grace: time.Second}
+// EndPolicy implements fleet.Launcher.
+func (e *edges) EndPolicy(life.Task) fleet.EndPolicy {
+	return fleet.EndPolicy{InterruptKeys: []string{"Escape"}, Grace: time.Second}
 }
 
 // Identify implements fleet.Machine.

@@ -148,7 +148,7 @@ func (w *World) supervise(ctx context.Context) error {
 	}
 	began := time.Now()
 	s := fleet.New(fleet.Config{
-		Home: w.home, Log: memoryLog{edges: e, writer: writer}, Terminal: e, Works: e, Agents: e, Jobs: jobEdges{e}, Records: e, Machine: e,
+		Home: w.home, Log: memoryLog{edges: e, writer: writer}, Terminal: e, Works: e, Launcher: e, Channel: e, Jobs: jobEdges{e}, Records: e, Machine: e,
 		Server:    event.ServerChanged{PID: server, Started: born},
 		ServerWas: event.ServerChanged{PID: row.Server.PID, Started: row.Server.Started},
 		Slots:     w.slots, Now: w.Now, Mono: func() time.Duration { return time.Since(began) },
