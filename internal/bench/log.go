@@ -72,7 +72,7 @@ func (l *eventLog) skip(ctx context.Context) error {
 	return err
 }
 
-// next gives the next event.
+// next returns the next event.
 func (l *eventLog) next(ctx context.Context) (event.Event, error) {
 	end := time.Now().Add(patience)
 	for len(l.queue) == 0 {
@@ -99,7 +99,7 @@ func (l *eventLog) next(ctx context.Context) (event.Event, error) {
 	return e, nil
 }
 
-// await gives the first event that is wanted.
+// await returns the first event that is wanted.
 func (l *eventLog) await(ctx context.Context, wanted func(event.Event) bool) (event.Event, error) {
 	for {
 		e, err := l.next(ctx)

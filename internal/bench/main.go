@@ -168,7 +168,7 @@ func (b *bench) build(ctx context.Context) error {
 	return nil
 }
 
-// pick gives the full number, or the one for a quick run.
+// pick returns the full number, or the one for a quick run.
 func (b *bench) pick(full, quick int) int {
 	if b.quick {
 		return quick

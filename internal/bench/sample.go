@@ -12,7 +12,7 @@ import (
 // samples are measurements of the same.
 type samples []time.Duration
 
-// quantile gives the value that a share q of all does not exceed.
+// quantile returns the value that a share q of all does not exceed.
 func (s samples) quantile(q float64) time.Duration {
 	sorted := slices.Sorted(slices.Values(s))
 	i := int(q*float64(len(sorted))+0.9999) - 1

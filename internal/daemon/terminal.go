@@ -39,7 +39,7 @@ func (t *terminal) Serve(ctx context.Context) error {
 		if err := c.GuardHub(ctx); err != nil {
 			t.log.Debug("guard the keeper's pane", "err", err)
 		}
-		if err := c.Reconcile(ctx); err != nil {
+		if err := c.FitWindows(ctx); err != nil {
 			t.log.Debug("reconcile window sizes", "err", err)
 		}
 		if !t.listen(ctx, c) {
@@ -70,7 +70,7 @@ func (t *terminal) listen(ctx context.Context, c *tmux.Client) bool {
 		case <-c.Done():
 			return ctx.Err() == nil
 		case ev := <-c.Events():
-			if err := c.Manners(ctx, ev); err != nil {
+			if err := c.Resize(ctx, ev); err != nil {
 				t.log.Debug("attach manners", "err", err)
 			}
 		}

@@ -14,7 +14,7 @@ import (
 // Dir is the absolute path of a state directory. One directory is one fleet.
 type Dir string
 
-// Find gives the state directory and the path of the user's configuration file (which need not exist):
+// Find returns the state directory and the path of the user's configuration file (which need not exist):
 // $MUSTER_HOME holds both, else the XDG directories do. getenv is os.Getenv outside tests.
 func Find(getenv func(string) string) (dir Dir, userConfig string, err error) {
 	if h := getenv("MUSTER_HOME"); h != "" {

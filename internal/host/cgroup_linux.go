@@ -14,13 +14,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cgroupMounts are where version 2 is found: alone, or beside version 1.
+// cgroupMounts are the mount points of version 2: alone, or beside version 1.
 var cgroupMounts = []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}
 
 // groupPrefix begins the names of groups that are made for tasks.
 const groupPrefix = "muster-"
 
-// CgroupFor is where a control group of this name belongs, whether it is there or not; "" where none may be made.
+// CgroupFor returns the path of the control group of this name, whether it exists or not, or "" if none can be created.
 func CgroupFor(name string) string {
 	own := OwnCgroup()
 	if own == "" {
@@ -29,10 +29,10 @@ func CgroupFor(name string) string {
 	return filepath.Join(own, name)
 }
 
-// OwnCgroup is the directory of the control group (version 2) that this process is in, if groups may be made below it:
-// systemd has delegated it to our user, as it does below user@UID.service, or it is the root of a container. "" if not.
-// Within the group of a task it is the one above that: a fleet that an agent has brought back must not end with its task.
-// What a system's manager keeps for itself is never written to (docs of systemd, CGROUP_DELEGATION).
+// OwnCgroup returns the directory of the control group (version 2) of this process if groups may be created below it, else
+// "". They may be if systemd has delegated it to this user, as it does below user@UID.service, or if it is the root of a
+// container. Inside a task's group OwnCgroup returns that group's parent, so that a fleet restarted by an agent's hook does
+// not end with that task. Groups of the service manager itself are never written to (systemd's CGROUP_DELEGATION).
 func OwnCgroup() string {
 	b, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
@@ -54,12 +54,12 @@ func OwnCgroup() string {
 	return ""
 }
 
-// delegated gives the directory back if it is ours to make groups in.
+// delegated returns dir if groups may be created in it, else "".
 func delegated(dir string, root bool) string {
 	if unix.Access(dir, unix.W_OK) != nil || unix.Access(filepath.Join(dir, "cgroup.procs"), unix.W_OK) != nil {
 		return ""
 	}
-	if os.Geteuid() == 0 && !root { // root may write everywhere; who was given a group finds its mark
+	if os.Geteuid() == 0 && !root { // root may write everywhere; systemd marks a delegated group
 		mark := make([]byte, 8)
 		n, err := unix.Getxattr(dir, "trusted.delegate", mark)
 		if err != nil || string(mark[:max(n, 0)]) != "1" {
@@ -69,7 +69,7 @@ func delegated(dir string, root bool) string {
 	return dir
 }
 
-// JoinCgroup makes a control group, see CgroupFor, and moves this process into it, and with it all that it ever starts.
+// JoinCgroup creates a control group (see CgroupFor) and moves this process into it, and so all its later descendants.
 func JoinCgroup(dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // as the kernel's own
 		return fmt.Errorf("make a control group: %w", err)
@@ -80,8 +80,8 @@ func JoinCgroup(dir string) error {
 	return nil
 }
 
-// Grouped gives the processes in a control group and the groups below it. What is no control group,
-// or none any more, holds none.
+// Grouped returns the processes in a control group and the groups below it. It returns none for
+// a directory that is not a control group or does not exist.
 func Grouped(dir string) ([]Process, error) {
 	var st unix.Statfs_t
 	err := unix.Statfs(dir, &st)
@@ -123,14 +123,14 @@ func LeaveCgroup(dir string) error {
 	return nil
 }
 
-// groups are a control group and those below it, each before its own.
+// groups returns a control group and those below it, parents first.
 func groups(dir string) []string {
 	var out []string
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.IsDir() {
 			out = append(out, path)
 		}
-		return nil // what has gone meanwhile is no error
+		return nil // a group may vanish meanwhile
 	})
 	return out
 }

@@ -110,7 +110,7 @@ func (p *poller) exit(proc Process, pidfd int) (exit, signal int, known bool) {
 	return 0, 0, false
 }
 
-// mayAsk tells whether a status read from /proc is the truth: the kernel shows 0 to those who may not know. The
+// mayAsk reports whether a status read from /proc is the truth: the kernel shows 0 to those who may not know. The
 // link to the program is guarded by the same permission, and of a zombie it does not exist.
 func mayAsk(pid, status int) bool {
 	if status != 0 {

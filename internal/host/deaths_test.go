@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"muster/internal/testkit/await"
 )
 
 // serve runs a Deaths until the test ends.
@@ -153,7 +155,7 @@ func TestForgetAndRewatch(t *testing.T) {
 	}
 	d.Forget(a.proc)
 	_ = a.cmd.Process.Kill()
-	eventually(t, "a is dead", func() bool { return !a.proc.Alive() })
+	await.Until(t, "a is dead", func() bool { return !a.proc.Alive() })
 	_ = b.cmd.Process.Kill()
 	if x := next(t, d); x.Token != "again" {
 		t.Errorf("got %+v, want the death of b", x)
@@ -181,7 +183,7 @@ func TestDeathsSurviveARestartOfServe(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the channel is full", func() bool { return len(d.C()) == deathsBuffer })
+	await.Until(t, "the channel is full", func() bool { return len(d.C()) == deathsBuffer })
 	cancel()
 	wg.Wait()
 	wg.Go(func() { _ = d.Serve(t.Context()) })

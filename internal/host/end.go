@@ -14,13 +14,13 @@ import (
 // such as a process that hangs in the kernel on a dead disk.
 const killLimit = 30 * time.Second
 
-// The steps at which End looks again for what was forked meanwhile.
+// The pauses after which End looks for processes that were forked meanwhile.
 const (
 	firstLook = 20 * time.Millisecond
 	slowLook  = 500 * time.Millisecond
 )
 
-// errLeft says that End gave up.
+// errLeft means that End gave up.
 var errLeft = errors.New("processes would not end")
 
 // Ending names what is to end.
@@ -32,10 +32,10 @@ type Ending struct {
 	Grace time.Duration // from SIGTERM to SIGKILL; 0 kills at once
 }
 
-// End ends processes, their descendants and all that carry the mark, hold the file or are in the group: SIGTERM (and SIGCONT, so that a stopped one
-// can obey), SIGKILL after the grace. It looks again until a look finds none, so that what is forked meanwhile ends
-// too. It never signals itself, what started it, pid 1, or a process whose start time is not the one given. It returns
-// what is still there: with ctx's error if that ended first, or because it may not be signalled or does not react.
+// End ends processes, their descendants, and all that carry the mark, hold the file or are in the group. It sends SIGTERM
+// (and SIGCONT, so that a stopped process can react), and SIGKILL after the grace. It repeats the search until it finds
+// none, so that processes forked meanwhile end too. It never signals itself, its ancestors, pid 1, or a process whose start
+// time differs. It returns the processes that are left: because ctx ended first, or they may not be signalled, or do not react.
 func End(ctx context.Context, e Ending) (left []Process, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, e.Grace+killLimit, errLeft)
 	defer cancel()
@@ -74,9 +74,9 @@ type ending struct {
 	Ending
 	deaths *Deaths
 	signal syscall.Signal
-	known  map[Process]bool // all that were ever found
+	known  map[Process]bool // all that were found
 	living map[Process]bool // not yet reported dead
-	denied map[Process]bool // belong to somebody else by now
+	denied map[Process]bool // may not be signalled, because they changed their user
 	errs   []error
 }
 
@@ -113,7 +113,7 @@ func (e *ending) run(ctx context.Context) error {
 	}
 }
 
-// look finds what there is to end and signals what is new.
+// look finds the processes to end and signals the new ones.
 func (e *ending) look() error {
 	all, err := processes()
 	if err != nil {
@@ -148,7 +148,7 @@ func (e *ending) look() error {
 	return nil
 }
 
-// finders are the ways to find what is no descendant any more of anything known.
+// finders returns the searches for processes that are no longer descendants of known ones.
 func (e Ending) finders() (all []func() ([]Process, error)) {
 	if e.Mark[0] != "" {
 		all = append(all, func() ([]Process, error) { return Marked(e.Mark[0], e.Mark[1]) })
@@ -162,7 +162,7 @@ func (e Ending) finders() (all []func() ([]Process, error)) {
 	return all
 }
 
-// note adds what was not found before to the living.
+// note adds processes that were not found before to the living.
 func (e *ending) note(procs []Process) {
 	for _, p := range procs {
 		if !e.known[p] {
@@ -177,7 +177,7 @@ func (e *ending) send(p Process) {
 		err = p.Signal(syscall.SIGCONT)
 	}
 	if err == nil || errors.Is(err, ErrGone) {
-		return // the death is reported by itself
+		return // its death is reported separately
 	}
 	e.errs = append(e.errs, err)
 	e.denied[p] = true

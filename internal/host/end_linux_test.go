@@ -6,6 +6,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"muster/internal/testkit/await"
 )
 
 // markOf is the mark that start gives a role.
@@ -16,7 +18,7 @@ func TestEndFindsTheDoubleForkedByTheirMark(t *testing.T) {
 	dir := t.TempDir()
 	daemon := start(t, "daemon", dir).said(t, "ready")
 	decoy := start(t, "sleeper", dir+"x") // same program, another mark
-	eventually(t, "the daemon has left its parent", func() bool {
+	await.Until(t, "the daemon has left its parent", func() bool {
 		mine, err := Tree(os.Getpid())
 		return err == nil && !slices.Contains(mine, daemon)
 	})

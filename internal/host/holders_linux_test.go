@@ -4,15 +4,30 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// TestEndFindsWhatClearedItsEnvironmentByAnOpenFile: and spares whoever only looks at that file.
-func TestEndFindsWhatClearedItsEnvironmentByAnOpenFile(t *testing.T) {
+// TestEnd_FindsHoldersOfAFile covers processes that cleared their environment, by whichever path the file is named, and
+// spares a process that only reads the file.
+func TestEnd_FindsHoldersOfAFile(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "alive")
+	dir := t.TempDir()
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	for name, held := range map[string]string{"real path": dir, "symbolic link": link} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			endsHolders(t, filepath.Join(dir, strings.ReplaceAll(name, " ", "_")), filepath.Join(held, strings.ReplaceAll(name, " ", "_")))
+		})
+	}
+}
+
+func endsHolders(t *testing.T, path, held string) {
 	sleeper := func(flag int) Process {
 		file, err := os.OpenFile(path, flag, 0o600)
 		if err != nil {
@@ -39,12 +54,12 @@ func TestEndFindsWhatClearedItsEnvironmentByAnOpenFile(t *testing.T) {
 		})
 		return p
 	}
-	holder, looker := sleeper(os.O_RDWR|os.O_CREATE), sleeper(os.O_RDONLY)
-	mustEnd(t, Ending{Held: path, Grace: 10 * time.Second})
+	holder, reader := sleeper(os.O_RDWR|os.O_CREATE), sleeper(os.O_RDONLY)
+	mustEnd(t, Ending{Held: held, Grace: 10 * time.Second})
 	if holder.Alive() {
-		t.Error("the holder lives")
+		t.Error("the holder is still alive")
 	}
-	if !looker.Alive() {
-		t.Error("the one who only looks was ended")
+	if !reader.Alive() {
+		t.Error("the reader was ended")
 	}
 }

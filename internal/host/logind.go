@@ -84,7 +84,7 @@ func confDirs() []string {
 	return []string{"etc/systemd", "run/systemd", "usr/local/lib/systemd", "usr/lib/systemd", "lib/systemd"}
 }
 
-// logindConf gives the effective values: the first main file, then the drop-ins in the order of their names, where
+// logindConf returns the effective values: the first main file, then the drop-ins in the order of their names, where
 // one name counts once. The main file that a distribution ships shows the compiled defaults as comments; they are
 // taken where nothing else is said.
 func logindConf(root string) map[string]string {

@@ -138,15 +138,5 @@ func (a *actor) pid(t *testing.T, word string) int {
 	return pid
 }
 
-// eventually waits for something that nothing announces.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("timed out waiting until %s", what)
-		}
-	}
-}
-
-// pipe gives a read end whose readers see the end when the write end is closed.
+// pipe returns a read end whose readers see the end when the write end is closed.
 func pipe() (r, w *os.File, err error) { return os.Pipe() }

@@ -80,7 +80,7 @@ func number(dir, name string) (uint64, bool) {
 	return n, err == nil
 }
 
-// memoryGroups gives the directories of the control groups that may limit our memory, from our own up to the root
+// memoryGroups returns the directories of the control groups that may limit our memory, from our own up to the root
 // of each hierarchy.
 func memoryGroups(root string) []string {
 	b, err := os.ReadFile(filepath.Join(root, "proc/self/cgroup"))

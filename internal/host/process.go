@@ -29,7 +29,7 @@ type entry struct {
 	parent, group int
 }
 
-// Tree gives all descendants of the pids as they are now, by parent links, in one pass over the processes; the
+// Tree returns all descendants of the pids as they are now, by parent links, in one pass over the processes; the
 // pids themselves are not among them. A child whose parent ended before belongs to pid 1 and is not found: note
 // the tree before ending its root.
 func Tree(pids ...int) ([]Process, error) {
@@ -40,7 +40,7 @@ func Tree(pids ...int) ([]Process, error) {
 	return descendants(all, pids), nil
 }
 
-// Group gives the processes that are in a process group now; zombies count.
+// Group returns the processes that are in a process group now; zombies count.
 func Group(pgid int) ([]Process, error) {
 	all, err := processes()
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 // zombie is SZOMB of <sys/proc.h>.
 const zombie = 5
 
-// Identify gives the process that has a pid now; ErrGone if none has. A zombie still has its pid.
+// Identify returns the process that has a pid now; ErrGone if none has. A zombie still has its pid.
 func Identify(pid int) (Process, error) {
 	k, err := kinfo(pid)
 	if err != nil {
@@ -20,7 +20,7 @@ func Identify(pid int) (Process, error) {
 	return identity(k), nil
 }
 
-// Alive tells whether the very process still runs; a zombie does not.
+// Alive reports whether the very process still runs; a zombie does not.
 func (p Process) Alive() bool {
 	k, err := kinfo(p.PID)
 	return err == nil && identity(k) == p && k.Proc.P_stat != zombie

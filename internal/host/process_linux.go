@@ -32,7 +32,7 @@ const (
 	fieldExit   = 49
 )
 
-// Identify gives the process that has a pid now; ErrGone if none has. A zombie still has its pid.
+// Identify returns the process that has a pid now; ErrGone if none has. A zombie still has its pid.
 func Identify(pid int) (Process, error) {
 	s, err := readStat(pid)
 	if err != nil {
@@ -41,7 +41,7 @@ func Identify(pid int) (Process, error) {
 	return Process{PID: pid, Start: s.start}, nil
 }
 
-// Alive tells whether the very process still runs; a zombie does not.
+// Alive reports whether the very process still runs; a zombie does not.
 func (p Process) Alive() bool {
 	fd, err := p.open()
 	if err != nil {
@@ -67,7 +67,7 @@ func (p Process) Signal(sig syscall.Signal) error {
 	return nil
 }
 
-// open gives a descriptor that stands for the very process. The start time is compared after the descriptor is
+// open returns a descriptor that stands for the very process. The start time is compared after the descriptor is
 // open: from then on it cannot come to mean another process.
 func (p Process) open() (int, error) {
 	if p.PID <= 0 {
@@ -91,7 +91,7 @@ func (p Process) open() (int, error) {
 	return fd, nil
 }
 
-// readable tells whether a pidfd says that its process has ended.
+// readable reports whether a pidfd says that its process has ended.
 func readable(fd int) bool {
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}} //nolint:gosec // descriptors are small
 	for {
@@ -212,7 +212,7 @@ func pids() ([]int, error) {
 	return out, nil
 }
 
-// Marked gives the processes of our own user whose environment, as it was at their start, has NAME=VALUE. What
+// Marked returns the processes of our own user whose environment, as it was at their start, has NAME=VALUE. What
 // cannot be read is passed over, and a program that overwrote its environment is not found. The mark must be one
 // that no other fleet can have, such as an absolute path: whoever carries it may be ended for it.
 func Marked(name, value string) ([]Process, error) {

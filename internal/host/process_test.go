@@ -6,6 +6,8 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+
+	"muster/internal/testkit/await"
 )
 
 func TestIdentifyTellsGoneFromAlive(t *testing.T) {
@@ -18,7 +20,7 @@ func TestIdentifyTellsGoneFromAlive(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Not yet reaped: the pid is still taken, but nothing runs.
-	eventually(t, "the killed child is not alive", func() bool { return !a.proc.Alive() })
+	await.Until(t, "the killed child is not alive", func() bool { return !a.proc.Alive() })
 	if _, err := Identify(a.proc.PID); err != nil {
 		t.Errorf("Identify of a zombie: %v", err)
 	}

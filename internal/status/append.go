@@ -15,13 +15,13 @@ import (
 	"muster/internal/event"
 )
 
-// errNotRegular is what stands in place of a status file and is none: a symbolic link, a FIFO, a device.
+// errNotRegular means that the status file is a symbolic link, a FIFO or a device.
 var errNotRegular = errors.New("not a regular file")
 
 // Append writes one record as one line, in a single write(2), so that any number of processes may append at
 // once. V and Time are filled in if zero, texts are cleaned and cut as Parse does. A file that does not exist is
 // created (0600), its directory is not. A torn line that a dead writer or a full disk left is closed first.
-// After an error a part of the line may stand in the file; the next Append heals that.
+// After an error the file may hold a part of the line; the next Append closes it.
 func Append(path string, r event.Record) error {
 	line, err := encode(r)
 	if err != nil {
@@ -35,8 +35,7 @@ func Append(path string, r event.Record) error {
 	if torn(fd) {
 		line = append([]byte{'\n'}, line...)
 	}
-	// Not os.File.Write: that would write the rest of a short write by a second call, and another writer's
-	// line could get between.
+	// os.File.Write would complete a short write by a second call, and another writer's line could come between.
 	n, err := retry(func() (int, error) { return unix.Write(fd, line) })
 	if err == nil && n < len(line) {
 		err = io.ErrShortWrite
@@ -47,7 +46,7 @@ func Append(path string, r event.Record) error {
 	return nil
 }
 
-// encode gives the line with its end.
+// encode returns the record as a line, with its newline.
 func encode(r event.Record) ([]byte, error) {
 	if !slices.Contains(States(), r.State) {
 		return nil, fmt.Errorf("append status record: unknown state %q", Clean(string(r.State), 40))
@@ -87,8 +86,8 @@ func openAppend(path string) (int, error) {
 	return fd, nil
 }
 
-// torn tells whether the file ends within a line. A wrong yes, while another process is in the middle of its
-// write, costs an empty line, which readers skip.
+// torn reports whether the file ends within a line. It may be wrong while another process writes; that costs an empty
+// line, which readers skip.
 func torn(fd int) bool {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil || st.Size == 0 {

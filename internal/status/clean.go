@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// Clean gives what a terminal, a log or another agent may see of a foreign text: no control characters
+// Clean returns what a terminal, a log or another agent may see of a foreign text: no control characters
 // (tabs and line ends become blanks), no colour sequences, none of the characters that reorder or hide text,
 // valid UTF-8, and at most max runes.
 func Clean(s string, max int) string {
@@ -60,7 +60,7 @@ func colourSequence(s string) int {
 	return 0
 }
 
-// isHidden tells of characters that act on a terminal or hide and reorder what people read.
+// isHidden reports whether a character acts on a terminal, or hides or reorders text.
 func isHidden(r rune) bool {
 	switch {
 	case r < ' ', r >= 0x7f && r <= 0x9f: // C0, DEL, C1

@@ -16,12 +16,12 @@ type dir struct {
 	refs    int     // reasons to keep it: the files in it, and one more for the status directory
 	files   []*file // that are expected in it
 	watched string  // the directory that is really watched, or about to be, links resolved; "" before the first attempt
-	ready   bool    // watched is this directory itself
-	stale   bool    // stands in Watcher.stale
-	trouble string  // why it can't be watched
+	ready   bool    // watched is this directory and not an ancestor
+	stale   bool    // is in Watcher.stale
+	trouble string  // why it can't be watched; "" if it is
 }
 
-// dirOf gives the entry of a directory, a new one if need be.
+// dirOf returns the entry of a directory and creates it if necessary.
 func (w *Watcher) dirOf(path string) *dir {
 	d := w.dirs[path]
 	if d == nil {
@@ -40,7 +40,7 @@ func (w *Watcher) markStale(d *dir) {
 	}
 }
 
-// attach puts a file under its directory.
+// attach adds a file to its directory.
 func (w *Watcher) attach(f *file, path string) {
 	path = filepath.Clean(path)
 	f.dir, f.base = w.dirOf(filepath.Dir(path)), filepath.Base(path)
@@ -52,7 +52,7 @@ func (w *Watcher) attach(f *file, path string) {
 	}
 }
 
-// detach takes a file off; the last one takes its directory along.
+// detach removes a file, and its directory after the last file.
 func (w *Watcher) detach(f *file) {
 	d := f.dir
 	f.removed = true
@@ -77,7 +77,7 @@ func (w *Watcher) unindex(f *file) {
 	}
 }
 
-// leave ends the use of a watch by a directory; without users the reader removes it.
+// leave ends the use of a watch by a directory. The reader removes watches without users.
 func (w *Watcher) leave(d *dir) {
 	old := d.watched
 	if w.byWatch[old] = without(w.byWatch[old], d); len(w.byWatch[old]) == 0 {
@@ -94,8 +94,8 @@ func without[T comparable](s []T, x T) []T {
 	return s
 }
 
-// placeStale puts the watches right that are marked so, and drops those that nobody needs. Only the reader
-// calls it, so that watches are added and removed by one goroutine.
+// placeStale renews stale watches and removes unused ones. Only the reader calls it, so one goroutine adds and removes
+// watches.
 func (w *Watcher) placeStale() {
 	for {
 		w.mu.Lock()
@@ -115,9 +115,9 @@ func (w *Watcher) placeStale() {
 			needed := len(w.byWatch[path]) > 0
 			w.mu.Unlock()
 			if !needed {
-				// An error means that it is gone already, with its directory.
+				// An error means that the watch has ended with its directory.
 				_ = w.fs.Remove(path)
-				w.doubtWithin(path)
+				w.rewatchChildren(path)
 			}
 		default:
 			w.mu.Unlock()
@@ -126,14 +126,14 @@ func (w *Watcher) placeStale() {
 	}
 }
 
-// place watches a directory, or its nearest ancestor if it does not exist. It looks again after each watch is
-// set: what was created before that gave no event.
+// place watches a directory, or its nearest ancestor if it does not exist. It checks again after each watch was added,
+// because what was created before caused no event.
 func (w *Watcher) place(d *dir) {
 	real, ready := nearest(d.path)
 	for range 64 {
 		w.settle(d, real, ready)
 		err := w.addWatch(w.fs, real)
-		w.doubtWithin(real)
+		w.rewatchChildren(real)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			w.fail(d, err)
 			return
@@ -147,8 +147,8 @@ func (w *Watcher) place(d *dir) {
 	}
 }
 
-// settle notes where a directory is about to be watched. It comes before the watch itself, so that an event that ends the
-// watch at once finds whom it concerns.
+// settle records where a directory is about to be watched. It is called before the watch is added, so that an event that
+// ends the watch at once is attributed to the directory.
 func (w *Watcher) settle(d *dir, real string, ready bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -174,7 +174,7 @@ func (w *Watcher) settle(d *dir, real string, ready bool) {
 	}
 }
 
-// placed notes that a directory is watched, and has its files read: they may have changed unseen.
+// placed records that a directory is watched and queues its files, which may have changed before.
 func (w *Watcher) placed(d *dir) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -184,11 +184,10 @@ func (w *Watcher) placed(d *dir) {
 	}
 }
 
-// doubtWithin has the watches of the directories right below one looked at again, after that one's watch was set, set anew
-// or taken away. Where both are watched, fsnotify tells of the end of the lower one by the events of the upper one only
-// (handleEvent in its backend_inotify.go), and when the upper watch came or went just then, by none; and a
-// lower one that was moved away with the upper one is not told of at all.
-func (w *Watcher) doubtWithin(path string) {
+// rewatchChildren marks the watches of the direct subdirectories of path as stale, after the watch of path was added or
+// removed. If both are watched, fsnotify reports the removal of the child only through the watch of its parent (handleEvent
+// in backend_inotify.go), and not at all while that watch changes. It does not report a child that moved with its parent.
+func (w *Watcher) rewatchChildren(path string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for watched, dirs := range w.byWatch {
@@ -200,7 +199,7 @@ func (w *Watcher) doubtWithin(path string) {
 	}
 }
 
-// fail notes that a directory can't be watched; its files say so. The next Rescan tries again.
+// fail records why a directory can't be watched and queues its files, which report it. The next Rescan tries again.
 func (w *Watcher) fail(d *dir, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -213,7 +212,7 @@ func (w *Watcher) fail(d *dir, err error) {
 	}
 }
 
-// forget drops all watches, which end with their instance.
+// forget clears the record of all watches; they end with their inotify instance.
 func (w *Watcher) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -225,7 +224,7 @@ func (w *Watcher) forget() {
 	w.unused = nil
 }
 
-// nearest gives the directory itself or its nearest ancestor that is one, links resolved.
+// nearest returns path, or its nearest ancestor that is a directory, with links resolved.
 func nearest(path string) (real string, itself bool) {
 	for p := path; ; p = filepath.Dir(p) {
 		real, err := filepath.EvalSymlinks(p)

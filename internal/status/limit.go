@@ -6,11 +6,11 @@ import (
 	"muster/internal/event"
 )
 
-// A file may give this many records; what is beyond and changes nothing is coalesced.
+// The rate limit of one file: beyond it, records that change nothing are coalesced.
 const (
 	recordsPerSecond = 200
 	recordsBurst     = 1000
-	// holdFor is how long a file over its rate is left alone.
+	// holdFor is how long a file over its rate is not read.
 	holdFor = 100 * time.Millisecond
 )
 
@@ -22,7 +22,7 @@ type limiter struct {
 	last    essence
 }
 
-// essence is what of a record must never be lost when it differs from the record before.
+// essence holds the fields of a record whose change is never coalesced away.
 type essence struct {
 	state          event.RecordState
 	reason         event.WaitReason
@@ -44,12 +44,12 @@ func essenceOf(r *event.Record) essence {
 	}
 }
 
-// isEvent tells of records that count each for itself, even if all alike.
+// isEvent reports whether a record counts even if it equals the one before.
 func isEvent(r *event.Record) bool {
 	return r.Message != "" || r.Prompted || r.PID != 0 || r.Exit != nil || r.Signal != 0 || len(r.Options) > 0
 }
 
-// refill gives the tokens for the time since the last pass. A clock set back gives none.
+// refill returns the tokens for the time since the last pass. A clock set back gives none.
 func (l *limiter) refill(now time.Time) {
 	if !l.started {
 		l.started, l.tokens = true, recordsBurst
@@ -63,7 +63,7 @@ func (l *limiter) refill(now time.Time) {
 type collector struct {
 	limit   *limiter
 	records []event.Record
-	pending *event.Record // the last one that was left out; given after all if nothing follows
+	pending *event.Record // the last one that was left out; finish adds it
 	dropped int
 }
 
@@ -73,7 +73,7 @@ func (c *collector) add(r event.Record) {
 	c.limit.last = e
 	if c.pending != nil {
 		if r.Usage == nil && r.SessionID == c.pending.SessionID {
-			r.Usage = c.pending.Usage // cumulative: the newest one known stands for all before
+			r.Usage = c.pending.Usage // cumulative: the newest includes all before
 		}
 		c.dropped++
 		c.pending = nil
@@ -90,13 +90,13 @@ func (c *collector) keep(r event.Record) {
 	c.records = append(c.records, r)
 }
 
-// finish ends the pass: the last record is always given.
+// finish ends the pass. The last record is always kept.
 func (c *collector) finish() {
 	if c.pending != nil {
 		c.keep(*c.pending)
 		c.pending = nil
 	}
 	if len(c.records) == 0 {
-		c.limit.tokens = max(0, c.limit.tokens-1) // a pass costs, too, or a line that never ends would cost nothing
+		c.limit.tokens = max(0, c.limit.tokens-1) // a pass without records also costs, or an endless line would be free
 	}
 }

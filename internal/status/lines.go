@@ -5,11 +5,11 @@ import "bytes"
 // lines cuts a stream into lines of at most max bytes, over any number of reads.
 type lines struct {
 	max      int
-	skipping bool // within a line that is too long, or whose begin was not seen
+	skipping bool // within a line that is too long
 }
 
-// cut hands each complete line in data to yield, with its place and without its end, and tells how many bytes
-// are done with and how many lines were found to be too long. What is not consumed begins a line that has no end yet.
+// cut passes each complete line in data to yield, with its offset and without its newline. It returns how many bytes were
+// consumed and how many lines were too long. The bytes not consumed are the start of an incomplete line.
 func (l *lines) cut(data []byte, yield func(line []byte, at int)) (consumed, long int) {
 	for {
 		i := bytes.IndexByte(data[consumed:], '\n')
@@ -17,7 +17,7 @@ func (l *lines) cut(data []byte, yield func(line []byte, at int)) (consumed, lon
 		case i < 0 && l.skipping:
 			return len(data), long
 		case i < 0 && len(data)-consumed > l.max && consumed == 0:
-			// Only where it stands alone, so that the offset before it has been taken.
+			// Only at the start of data, so that the offset before it has been stored.
 			l.skipping = true
 			return len(data), long + 1
 		case i < 0:

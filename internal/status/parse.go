@@ -13,7 +13,7 @@ import (
 // skipped and reported once.
 const MaxLine = 64 << 10
 
-// What is kept of each field, in runes.
+// The limits of text fields, in runes.
 const (
 	maxNote    = 500
 	maxTool    = 100
@@ -28,7 +28,7 @@ var errLongLine = errors.New("line too long")
 
 // Parse reads one line of a status file, with or without its line end. It insists on JSON and a known state,
 // ignores fields it does not know, takes an unknown kind of error as "other" and an unknown reason as
-// "dialog", and gives texts that are cleaned and cut. Times are given as they stand, however absurd.
+// "dialog", and cleans and cuts texts. It does not change times, however absurd.
 func Parse(line []byte) (event.Record, error) {
 	if len(line) > MaxLine {
 		return event.Record{}, errLongLine
@@ -71,7 +71,7 @@ func normalise(r *event.Record) {
 		}
 	}
 	if u := r.Usage; u != nil && (min(u.InputTokens, u.OutputTokens, u.CacheReadTokens, u.CacheWriteTokens, int64(u.Turns)) < 0 || u.CostUSD < 0) {
-		r.Usage = nil // nobody can have used less than nothing, and budgets are reckoned from this
+		r.Usage = nil // negative usage is nonsense, and budgets are computed from it
 	}
 }
 

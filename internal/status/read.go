@@ -29,7 +29,7 @@ const (
 	sayLarge    = "the file is too large to be read as a whole"
 )
 
-// readAll is the one reader of all files.
+// readAll reads all files, one after the other.
 func (w *Watcher) readAll(ctx context.Context) error {
 	buf := make([]byte, passBytes)
 	for {
@@ -49,12 +49,12 @@ func (w *Watcher) readAll(ctx context.Context) error {
 	}
 }
 
-// dequeue takes the next file. Its mark goes before it is read, so that a change during the read counts.
+// dequeue returns the next file. It clears queued before the file is read, so that a change during the read counts.
 func (w *Watcher) dequeue() (f *file, trouble string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.queue) == 0 {
-		w.queue = nil // lets go of the array
+		w.queue = nil // frees the array
 		return nil, ""
 	}
 	f = w.queue[0]
@@ -66,7 +66,7 @@ func (w *Watcher) dequeue() (f *file, trouble string) {
 	return f, f.dir.trouble
 }
 
-// pass reads one file once and hands over what was found.
+// pass reads one file once and sends what was found.
 func (w *Watcher) pass(ctx context.Context, f *file, trouble string, buf []byte) error {
 	if f.passed != nil {
 		close(f.passed)
@@ -106,8 +106,8 @@ func (w *Watcher) isRemoved(f *file) bool {
 	return f.removed
 }
 
-// goOn lets a file in again: at the end of the queue if there is more of it, after a while if it floods or, with
-// again, if there were no means to open it.
+// goOn queues a file again: at once if there is more of it, after holdFor if it is over its rate or, with again, could not
+// be opened for want of descriptors.
 func (w *Watcher) goOn(f *file, more, again bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -118,7 +118,7 @@ func (w *Watcher) goOn(f *file, more, again bool) {
 	if f.removed || !again && f.progress.limit.tokens >= 1 {
 		return
 	}
-	// Only trouble starts a timer, so that an idle fleet costs nothing.
+	// Only these cases start a timer, so that an idle fleet costs nothing.
 	f.held, f.again = true, again || f.queued
 	time.AfterFunc(holdFor, func() {
 		w.mu.Lock()
@@ -161,12 +161,12 @@ func (p *pass) reject(why string) {
 	}
 }
 
-// look opens the file and reads it, and tells whether there is more.
+// look opens the file and reads it, and reports whether there is more.
 func (w *Watcher) look(p *pass, buf []byte) (more bool) {
 	f, err := w.open(p.file.src.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		return false // not yet, or no more; not even worth a word
+		return false // not yet written, or already moved
 	case err != nil:
 		p.again = errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 		p.reject("the file can't be read: " + Clean(reasonOf(err), 120))
@@ -184,7 +184,7 @@ func (w *Watcher) look(p *pass, buf []byte) (more bool) {
 	return more
 }
 
-// reasonOf is an error without the path, which the source names.
+// reasonOf returns the error without the path, which the source names.
 func reasonOf(err error) string {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err.Error()
@@ -217,7 +217,7 @@ func (p *pass) takeLine(line []byte, at int64) {
 	}
 }
 
-// rejectKind gives one reason of a kind whose words vary.
+// rejectKind returns one reason of a kind whose words vary.
 func (p *pass) rejectKind(kind, why string) {
 	if !p.file.said[kind] {
 		p.file.said[kind] = true
@@ -237,7 +237,7 @@ func (p *pass) readWhole(f *openFile, buf []byte) error {
 	}
 	data := buf[:n]
 	sum := sha256.Sum256(data)
-	// An empty file is in the middle of being rewritten.
+	// An empty file is just being rewritten.
 	if n == 0 || sum == pr.sum {
 		return nil
 	}
@@ -249,7 +249,7 @@ func (p *pass) readWhole(f *openFile, buf []byte) error {
 	return nil
 }
 
-// take parses and fills in what the writer left out.
+// take parses data and fills in the fields that its writer left out.
 func (p *pass) take(data []byte) error {
 	records, err := parse(p.file.src.Parse, data)
 	for _, r := range records {
@@ -270,7 +270,7 @@ func (p *pass) take(data []byte) error {
 	return err
 }
 
-// parse calls a source's parser, which reads foreign bytes: its panic is a corrupt line, not the end of us.
+// parse calls the parser of a source. A panic in it counts as a corrupt line.
 func parse(f func([]byte) ([]event.Record, error), data []byte) (records []event.Record, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -299,7 +299,7 @@ type openFile struct {
 	size int64
 }
 
-// openRegular opens a regular file and nothing else. It never blocks, also not on a FIFO.
+// openRegular opens a file if it is a regular one. It never blocks, not even on a FIFO.
 func openRegular(path string) (*openFile, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0) //nolint:gosec // the caller's path
 	if err != nil {

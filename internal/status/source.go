@@ -6,7 +6,7 @@ import (
 	"muster/internal/event"
 )
 
-// Source is one file that speaks of one generation.
+// Source is one file with records of one generation.
 type Source struct {
 	Task event.TaskID
 	Gen  int
@@ -15,7 +15,7 @@ type Source struct {
 	Name string
 	Path string // absolute; neither it nor its directory need exist yet
 	// Whole marks a file that is replaced or rewritten as a whole: it is read entirely after each change and
-	// parsed as one, and gives a batch only when its content is another. From and Batch.Offset mean nothing.
+	// parsed as one, and yields a batch only when its content has changed. From and Batch.Offset mean nothing.
 	Whole bool
 	// Parse makes records of one line (without its end), or of the whole file; nil is status.Parse. It may be
 	// called again for the same bytes. An error rejects this line only.
@@ -39,7 +39,7 @@ type Batch struct {
 	Size int64
 }
 
-// key tells files apart.
+// key identifies a source.
 type key struct {
 	task event.TaskID
 	gen  int
@@ -54,7 +54,7 @@ type file struct {
 	base    string
 	wake    bool          // no source: the wake file
 	passed  chan struct{} // no source: closed when the reader comes to it; see Flush
-	queued  bool          // stands in the queue
+	queued  bool          // is in the queue
 	held    bool          // over its rate: a one-shot timer will let it in again
 	again   bool          // changed while held
 	removed bool
@@ -63,8 +63,8 @@ type file struct {
 	said     map[string]bool // reasons already given
 }
 
-// progress is where the reading of a file stands. It is a value: a pass whose batch could not be handed over is
-// undone by assigning the old one.
+// progress is the read state of a file. It is a value, so that a pass whose batch was not received is undone by assigning
+// the old one.
 type progress struct {
 	tail  tail
 	limit limiter

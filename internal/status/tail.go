@@ -9,7 +9,7 @@ import (
 // markBytes is how many of the bytes before the read position are remembered, to recognise the file.
 const markBytes = 64
 
-// fileID tells files on one machine apart while they exist.
+// fileID identifies an existing file on one machine.
 type fileID struct{ dev, ino uint64 }
 
 // tail follows one growing file. It holds no descriptor, so that a file can be moved, removed or replaced.
@@ -19,21 +19,21 @@ type tail struct {
 	started bool
 	id      fileID
 	pos     int64  // where the next read begins
-	offset  int64  // the begin of the first line that is not done with
+	offset  int64  // the start of the first line that was not consumed
 	seen    int64  // the greatest size seen
 	mark    []byte // the bytes before pos; never changed in place
 }
 
-// step is what one read of a tail gave.
+// step is the result of one read of a tail.
 type step struct {
 	grew     int64
-	replaced bool // not the file of the last time, or truncated: read from its start
+	replaced bool // the file was replaced or truncated, and was read from its start
 	long     int  // lines over the limit
 	more     bool // there is more to read now
 }
 
 // read takes one pass over r, whose identity and size were seen just before: at most len(buf) bytes, whose
-// complete lines are given to yield with their offset. The bytes given are valid within yield only.
+// complete lines are passed to yield with their offset. The bytes are valid within yield only.
 func (t *tail) read(r io.ReaderAt, id fileID, size int64, buf []byte, yield func(line []byte, at int64)) (step, error) {
 	var s step
 	if !t.started {
@@ -66,7 +66,7 @@ func (t *tail) read(r io.ReaderAt, id fileID, size int64, buf []byte, yield func
 	return s, nil
 }
 
-// begin sets the tail to where reading a file of this size starts.
+// begin sets the position at which reading a new file starts.
 func (t *tail) begin(id fileID) {
 	*t = tail{lines: lines{max: t.lines.max}, from: t.from, started: true, id: id}
 	if t.from > 0 {
@@ -76,8 +76,8 @@ func (t *tail) begin(id fileID) {
 	t.offset, t.seen = t.pos, t.pos
 }
 
-// knows tells whether r is the file that was read before. The mark finds what the identity does not: a file
-// rewritten in place, and a new file that got the inode of one that was deleted.
+// knows reports whether r is the file that was read before. The mark detects what the identity does not: a file rewritten
+// in place, and a new file with the inode of a deleted one.
 func (t *tail) knows(r io.ReaderAt, id fileID, size int64) (bool, error) {
 	if t.id != id || size < t.pos {
 		return false, nil

@@ -136,7 +136,7 @@ func FuzzTail(f *testing.F) {
 				t.Fatal("a file that only grew was taken for another")
 			}
 			got = append(got, lines...)
-			// A start anew from the stored offset must go on at the same line.
+			// A start again from the stored offset must go on at the same line.
 			if again, replaced, _ := follow(t, newTail(tl.offset, int(max)), data[:grown], fileID{}, int(max)+1); replaced || len(again) > 0 {
 				t.Fatalf("from offset %d: replaced %v, got %q again", tl.offset, replaced, again)
 			}

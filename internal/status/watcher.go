@@ -15,9 +15,8 @@ import (
 	"muster/internal/fault"
 )
 
-// Watcher follows the files of all generations with one inotify instance. Its events are hints; what counts is
-// what stands in the files, read from offsets. All methods may be called at any time from any goroutine, also
-// before Serve; none waits for I/O.
+// Watcher follows the files of all generations with one inotify instance. Events only say which file to read; the files
+// are read from offsets. All methods may be called from any goroutine, also before Serve, and none waits for I/O.
 type Watcher struct {
 	batches chan Batch
 	wake    chan struct{}
@@ -27,18 +26,18 @@ type Watcher struct {
 	files   map[key]*file
 	dirs    map[string]*dir
 	index   map[string][]*file // by the path under which events come
-	byWatch map[string][]*dir  // by the directory that is really watched
+	byWatch map[string][]*dir  // by the directory that is watched for them
 	queue   []*file            // files to read, each once
-	stale   []*dir             // directories whose watch is to be put right
-	unused  []string           // watched directories that nobody needs any more
+	stale   []*dir             // directories whose watch has to be renewed
+	unused  []string           // watched directories without users
 
 	fs       *fsnotify.Watcher                     // the reader's, while Serve runs
 	open     func(path string) (*openFile, error)  // openRegular but in tests
 	addWatch func(*fsnotify.Watcher, string) error // (*fsnotify.Watcher).Add but in tests
 }
 
-// New makes a watcher of the status directory that tells on Wake when the file wake is touched. Both paths are
-// absolute and need not exist yet. Nothing happens before Serve.
+// New returns a watcher of the status directory. Wake signals when the file wake is touched. Both paths are absolute and
+// need not exist yet. The watcher does nothing before Serve.
 func New(statusDir, wake string) (*Watcher, error) {
 	if !filepath.IsAbs(statusDir) || !filepath.IsAbs(wake) {
 		return nil, fault.New(fault.Failed, "status directory %q or wake file %q is not an absolute path", statusDir, wake)
@@ -61,15 +60,15 @@ func New(statusDir, wake string) (*Watcher, error) {
 	return w, nil
 }
 
-// Batches gives what was found. It is never closed. A slow taker delays reading and loses nothing.
+// Batches returns what was found. It is never closed. A slow taker delays reading and loses nothing.
 func (w *Watcher) Batches() <-chan Batch { return w.batches }
 
-// Wake gives one value, however often the wake file was touched since the last was taken. A value may come
+// Wake returns one value, however often the wake file was touched since the last was taken. A value may come
 // without a touch.
 func (w *Watcher) Wake() <-chan struct{} { return w.wake }
 
-// Serve watches until ctx is done and returns its error, or why watching is impossible. It may be called again
-// afterwards and then goes on where it stopped.
+// Serve watches until ctx is done and returns its error, or an error that says why it can't watch. It may be called again
+// afterwards and then continues where it stopped.
 func (w *Watcher) Serve(ctx context.Context) error {
 	fs, err := fsnotify.NewBufferedWatcher(256)
 	if err != nil {
@@ -92,8 +91,7 @@ func (w *Watcher) Serve(ctx context.Context) error {
 	return err
 }
 
-// Add follows one more file, from src.From on. A source with the task, generation and name of one that is
-// followed replaces it.
+// Add follows one more file, from src.From on. It replaces a source with the same task, generation and name.
 func (w *Watcher) Add(src Source) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -112,7 +110,7 @@ func (w *Watcher) Add(src Source) {
 	w.enqueue(f)
 }
 
-// Remove ends following all files of a generation. A batch that is already on its way may still come.
+// Remove stops following all files of a generation. A batch of them that was read before may still be received.
 func (w *Watcher) Remove(task event.TaskID, gen int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -125,15 +123,15 @@ func (w *Watcher) Remove(task event.TaskID, gen int) {
 	w.nudge()
 }
 
-// Follows tells whether the file of a generation that is called "status" is followed.
+// Follows reports whether the source "status" of a generation is followed.
 func (w *Watcher) Follows(task event.TaskID, gen int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.files[key{task, gen, "status"}] != nil
 }
 
-// Rescan puts all watches right and reads every file from where its reading stands. It is done by itself on
-// overflow; a supervisor may call it after the host slept.
+// Rescan renews all watches and reads every file from its offset. The watcher calls it itself after an overflow; a
+// supervisor may call it after the host slept.
 func (w *Watcher) Rescan() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -146,8 +144,8 @@ func (w *Watcher) Rescan() {
 	w.ring()
 }
 
-// pump turns events into entries of the queue. It never does I/O and never blocks for a reader, so that the
-// kernel's queue stays empty.
+// pump adds files to the queue as events come. It does no I/O and never waits for the reader, so that the kernel's queue
+// stays short.
 func (w *Watcher) pump(ctx context.Context, fs *fsnotify.Watcher) error {
 	for {
 		select {
@@ -162,17 +160,17 @@ func (w *Watcher) pump(ctx context.Context, fs *fsnotify.Watcher) error {
 			if !ok {
 				return errors.New("watch status files: the event stream ended")
 			}
-			// Overflow, or anything else that means that events are missing: the files know.
+			// An overflow, or another error that means that events are missing.
 			w.Rescan()
 		}
 	}
 }
 
-// note marks what an event may have changed.
+// note queues the files and directories that an event may concern.
 func (w *Watcher) note(ev fsnotify.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	ev.Name = filepath.Clean(ev.Name) // in the root directory it begins with two slashes
+	ev.Name = filepath.Clean(ev.Name) // in the root directory the name begins with two slashes
 	for _, f := range w.index[ev.Name] {
 		w.enqueue(f)
 	}
@@ -190,7 +188,7 @@ func (w *Watcher) note(ev fsnotify.Event) {
 	}
 }
 
-// enqueue asks for a pass over a file. The caller holds mu, here and in the functions below.
+// enqueue adds a file to the queue. The caller holds mu, as for the functions below.
 func (w *Watcher) enqueue(f *file) {
 	switch {
 	case f.wake:

@@ -133,7 +133,7 @@ func (c *writeConn) sync(ctx context.Context, full bool) error {
 	return err
 }
 
-// writeConn gives the writing connection. The caller holds s.mu.
+// writeConn returns the writing connection. The caller holds s.mu.
 func (s *Store) writeConn(ctx context.Context) (*writeConn, error) {
 	if s.opts.ReadOnly {
 		return nil, s.readOnly()

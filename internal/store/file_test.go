@@ -324,7 +324,7 @@ func copyFile(t *testing.T, from, to string) {
 	}
 }
 
-// TestFileAndMemoryAgree gives both the same random history and compares all that they tell.
+// TestFileAndMemoryAgree returns both the same random history and compares all that they tell.
 func TestFileAndMemoryAgree(t *testing.T) {
 	t.Parallel()
 	clock := storetest.NewClock()

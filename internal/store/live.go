@@ -52,7 +52,7 @@ func (s *liveSet) drop(id event.TaskID) {
 	}
 }
 
-// isLive tells whether a task needs a supervisor. A removed one does until all that was intended has its outcome.
+// isLive reports whether a task needs a supervisor. A removed one does until all that was intended has its outcome.
 func isLive(t life.Task) bool { return len(t.Open) > 0 || t.Busy() && !t.Removed }
 
 func compareIDs(a, b event.TaskID) int { return cmp.Compare(a.Number(), b.Number()) }

@@ -22,7 +22,7 @@ type EventFilter struct {
 	Limit int          // at most so many; 0 all
 }
 
-// matches tells whether the filter lets an event through, its limit aside.
+// matches reports whether the filter lets an event through, its limit aside.
 func (f EventFilter) matches(e event.Event) bool {
 	return e.Seq > f.After && (f.Task == "" || e.Task == f.Task) &&
 		(len(f.Kinds) == 0 || slices.Contains(f.Kinds, e.Kind()))
@@ -91,7 +91,7 @@ func (s *Store) LastSeq(ctx context.Context) (seq int64, err error) {
 	return seq, s.explain(err, "read log")
 }
 
-// Rounds gives all rounds of checks of a task, oldest first, void ones among them.
+// Rounds returns all rounds of checks of a task, oldest first, void ones among them.
 func (s *Store) Rounds(ctx context.Context, id event.TaskID) ([]RoundRow, error) {
 	return rounds(s.Events(ctx, EventFilter{Task: id, Kinds: []event.Kind{event.RoundFinished{}.Kind()}}))
 }

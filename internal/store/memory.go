@@ -114,7 +114,7 @@ func (b *memoryBatch) commit(c changes) error {
 
 func (b *memoryBatch) rollback() { b.m.write.Unlock() }
 
-// snapshot gives the log and the tasks as they are now. Both only ever grow or are replaced, so the slice is safe.
+// snapshot returns the log and the tasks as they are now. Both only ever grow or are replaced, so the slice is safe.
 func (m *Memory) snapshot() ([]event.Event, map[event.TaskID]life.Task) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -207,7 +207,7 @@ func (m *Memory) FindByName(_ context.Context, prefix string) (out []Named, _ er
 	return out, nil
 }
 
-// of gives the events of a task.
+// of returns the events of a task.
 func (m *Memory) of(id event.TaskID) (out []event.Event) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()

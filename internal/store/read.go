@@ -26,7 +26,7 @@ type ListFilter struct {
 	Now time.Time
 }
 
-// List gives the tasks that a filter lets through, oldest first.
+// List returns the tasks that a filter lets through, oldest first.
 func (s *Store) List(ctx context.Context, f ListFilter) ([]Summary, error) {
 	all, err := s.ListJSON(ctx, f)
 	if err != nil {
@@ -41,7 +41,7 @@ func (s *Store) List(ctx context.Context, f ListFilter) ([]Summary, error) {
 	return out, nil
 }
 
-// ListJSON gives the same as JSON of Summary, as it lies in the file.
+// ListJSON returns the same as JSON of Summary, as it lies in the file.
 func (s *Store) ListJSON(ctx context.Context, f ListFilter) ([]json.RawMessage, error) {
 	var where []string
 	var args []any
@@ -89,7 +89,7 @@ func (s *Store) Counts(ctx context.Context) (map[event.State]int, error) {
 	return out, err
 }
 
-// Live gives all tasks that need a supervisor now, oldest first: what a new one adopts.
+// Live returns all tasks that need a supervisor now, oldest first: what a new one adopts.
 func (s *Store) Live(ctx context.Context) ([]life.Task, error) {
 	rows, err := s.readers.QueryContext(ctx, liveTasks)
 	return collect(s, "read live tasks", rows, err, s.scanTask)
@@ -104,7 +104,7 @@ func (s *Store) Offset(ctx context.Context, source string) (o int64, err error) 
 	return o, s.explain(err, "read offset")
 }
 
-// Task gives a task, also a removed one. fault.NotFound if it never was.
+// Task returns a task, also a removed one. fault.NotFound if it never was.
 func (s *Store) Task(ctx context.Context, id event.TaskID) (life.Task, error) {
 	var doc string
 	err := s.readers.QueryRowContext(ctx, "SELECT doc FROM tasks WHERE num = ?", id.Number()).Scan(&doc)
@@ -121,7 +121,7 @@ func noTask(id event.TaskID) error {
 	return fault.New(fault.NotFound, "there is no task %s", id).WithHint("`muster ls --all` lists every task.")
 }
 
-// FindByName gives the tasks whose names begin with prefix, oldest first; removed ones are left out.
+// FindByName returns the tasks whose names begin with prefix, oldest first; removed ones are left out.
 func (s *Store) FindByName(ctx context.Context, prefix string) ([]Named, error) {
 	rows, err := s.readers.QueryContext(ctx,
 		"SELECT id, name FROM tasks WHERE NOT removed AND substr(name, 1, length(?1)) = ?1 ORDER BY num", prefix)
@@ -130,7 +130,7 @@ func (s *Store) FindByName(ctx context.Context, prefix string) ([]Named, error) 
 	})
 }
 
-// Prompt gives the prompt of a task. fault.NotFound if the task never was.
+// Prompt returns the prompt of a task. fault.NotFound if the task never was.
 func (s *Store) Prompt(ctx context.Context, id event.TaskID) (text string, err error) {
 	err = s.readers.QueryRowContext(ctx, "SELECT text FROM prompts WHERE task = ?", string(id)).Scan(&text)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -139,7 +139,7 @@ func (s *Store) Prompt(ctx context.Context, id event.TaskID) (text string, err e
 	return text, s.explain(err, "read prompt")
 }
 
-// MessageText gives the text of one message. fault.NotFound if it never was.
+// MessageText returns the text of one message. fault.NotFound if it never was.
 func (s *Store) MessageText(ctx context.Context, id event.TaskID, m event.MessageID) (text string, err error) {
 	err = s.readers.QueryRowContext(ctx, "SELECT text FROM messages WHERE task = ? AND num = ? AND id = ?",
 		string(id), messageNumber(m), string(m)).Scan(&text)
@@ -153,7 +153,7 @@ func noMessage(id event.TaskID, m event.MessageID) error {
 	return fault.New(fault.NotFound, "%s has no message %s", id, m)
 }
 
-// Messages gives all messages of a task, oldest first.
+// Messages returns all messages of a task, oldest first.
 func (s *Store) Messages(ctx context.Context, id event.TaskID) ([]MessageRow, error) {
 	rows, err := s.readers.QueryContext(ctx, `SELECT id, state, why, gen, at, changed_at, evidence, text
 		FROM messages WHERE task = ? ORDER BY num`, string(id))
@@ -165,7 +165,7 @@ func (s *Store) Messages(ctx context.Context, id event.TaskID) ([]MessageRow, er
 	})
 }
 
-// Attempts gives all generations of a task, oldest first.
+// Attempts returns all generations of a task, oldest first.
 func (s *Store) Attempts(ctx context.Context, id event.TaskID) ([]AttemptRow, error) {
 	rows, err := s.readers.QueryContext(ctx, `SELECT gen, attempt, why, conversation, resume, started_at, launched_at,
 		pid, session, exited_at, cause, exit, signal FROM attempts WHERE task = ? ORDER BY gen`, string(id))
@@ -178,7 +178,7 @@ func (s *Store) Attempts(ctx context.Context, id event.TaskID) ([]AttemptRow, er
 	})
 }
 
-// Fleet gives what the log says of the fleet as a whole.
+// Fleet returns what the log says of the fleet as a whole.
 func (s *Store) Fleet(ctx context.Context) (FleetRow, error) {
 	f, err := readFleet(ctx, s.readers)
 	return f, s.explain(err, "read fleet")

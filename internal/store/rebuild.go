@@ -142,7 +142,7 @@ func sortedTasks(m map[event.TaskID]life.Task) []life.Task {
 	return out
 }
 
-// sameTask tells whether two folds are the same to a reader.
+// sameTask reports whether two folds are the same to a reader.
 func sameTask(a, b life.Task) bool {
 	x, errA := json.Marshal(a)
 	y, errB := json.Marshal(b)

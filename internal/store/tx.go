@@ -81,7 +81,7 @@ func (tx *Tx) Now() time.Time { return tx.now }
 // Seq is the sequence number of the newest event, those of this transaction included.
 func (tx *Tx) Seq() int64 { return tx.head.seq }
 
-// Foreign gives the events that others appended since the supervisor's last Update, oldest first; they are already
+// Foreign returns the events that others appended since the supervisor's last Update, oldest first; they are already
 // folded. A new supervisor finds here what came while there was none. Only a Writer's transaction has any.
 func (tx *Tx) Foreign() []event.Event { return tx.foreign }
 
@@ -135,7 +135,7 @@ func (tx *Tx) fold(e event.Event) error {
 	return nil
 }
 
-// Task gives the current fold of a task, also of a removed one.
+// Task returns the current fold of a task, also of a removed one.
 func (tx *Tx) Task(id event.TaskID) (life.Task, bool, error) {
 	if t, ok := tx.touched[id]; ok {
 		return *t, true, nil
@@ -152,7 +152,7 @@ func (tx *Tx) Task(id event.TaskID) (life.Task, bool, error) {
 	return t, ok, err
 }
 
-// Live gives all tasks that need a supervisor now (Busy and not removed), oldest first. Where they cannot be read it
+// Live returns all tasks that need a supervisor now (Busy and not removed), oldest first. Where they cannot be read it
 // gives none, and the transaction fails in the end.
 func (tx *Tx) Live() []life.Task {
 	n := len(tx.touched)
@@ -193,7 +193,7 @@ func (tx *Tx) eachLive() iter.Seq[*life.Task] {
 	}
 }
 
-// candidates gives all tasks that are live or were when the transaction began, oldest first.
+// candidates returns all tasks that are live or were when the transaction began, oldest first.
 func (tx *Tx) candidates() []*life.Task {
 	all, more := tx.base.order, false
 	for id, t := range tx.touched {
@@ -217,7 +217,7 @@ func (tx *Tx) NewTaskID() event.TaskID {
 	return event.NewTaskID(tx.head.lastTask)
 }
 
-// Due gives all deadlines that have come at now, the earliest first.
+// Due returns all deadlines that have come at now, the earliest first.
 func (tx *Tx) Due(now time.Time) []DueRow {
 	var out []DueRow
 	for t := range tx.eachLive() {

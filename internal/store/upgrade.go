@@ -47,7 +47,7 @@ func openAsIs(path string) (*Store, error) {
 func carried() []string { return []string{"events", "offsets"} }
 
 // GoBack brings a database that a newer muster has migrated back to this program's format: nothing of the log is lost,
-// the projections are folded anew from it. It changes nothing, and says so by false, if the format is not newer. It is
+// the projections are folded again from it. It changes nothing, and says so by false, if the format is not newer. It is
 // for the way back from an upgrade only; what a newer program does with the file at the same time, fails.
 func GoBack(ctx context.Context, path string) (done bool, err error) {
 	s, err := openAsIs(path)
@@ -84,7 +84,7 @@ func GoBack(ctx context.Context, path string) (done bool, err error) {
 	return done, nil
 }
 
-// goBack makes all tables anew, within the open transaction.
+// goBack makes all tables again, within the open transaction.
 func (s *Store) goBack(ctx context.Context, conn *writeConn) error {
 	var script strings.Builder
 	for _, t := range carried() {

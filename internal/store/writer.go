@@ -24,7 +24,7 @@ type Writer struct {
 // Update runs fn in a transaction. Events of others are folded before and are there as tx.Foreign. durable makes the
 // commit survive a loss of power, which is for acts that leave the machine; what is not durable survives any death
 // of a process. If fn appends nothing, nothing is written. After an error nothing of it has happened, foreign events
-// come again, and the memory is loaded anew.
+// come again, and the memory is loaded again.
 func (w *Writer) Update(ctx context.Context, durable bool, fn func(*Tx) error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

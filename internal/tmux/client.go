@@ -48,9 +48,9 @@ type Client struct {
 // request is one control line on its way.
 type request struct {
 	command string
-	blocks  int // how many blocks answer it, unless one of them fails
+	blocks  int // how many blocks answer it, unless one fails
 	got     [][]string
-	answer  chan answer // capacity 1: nobody may be waiting any more
+	answer  chan answer // capacity 1: the caller may have stopped waiting
 }
 
 type answer struct {
@@ -151,8 +151,8 @@ func (c *Client) Err() error {
 	return c.endedErr
 }
 
-// Events tells what happens on the server, in order. At most EventCapacity wait to be read, then they are
-// replaced by one Overflow. The channel closes behind the Exit event.
+// Events returns the channel of events of the server, in order. At most EventCapacity wait to be read, then they are
+// replaced by one Overflow. The channel is closed after the Exit event.
 func (c *Client) Events() <-chan Event { return c.events }
 
 // Close ends the connection and waits until nothing of it is left; any number of times. Agents notice nothing.
@@ -164,7 +164,7 @@ func (c *Client) Close() {
 	c.wg.Wait()
 }
 
-// isPlain tells whether a command, by its full name, answers a line with exactly one block and never waits.
+// isPlain reports whether a command, by its full name, answers a line with exactly one block and never waits.
 func isPlain(command string) bool {
 	switch command {
 	case "break-pane", "capture-pane", "clear-history", "copy-mode", "delete-buffer", "detach-client",
@@ -179,7 +179,7 @@ func isPlain(command string) bool {
 	return false
 }
 
-// Do sends one plain command, by its full name, with its words exactly as given, and gives the lines that it
+// Do sends one plain command, by its full name, with its words exactly as given, and returns the lines that it
 // prints. A *CommandError is tmux's refusal. When the deadline passes (ctx's, at most CallTimeout) it is not
 // known whether the command ran, and a late reply is thrown away. Calls are pipelined: many may be under way.
 func (c *Client) Do(ctx context.Context, args ...string) ([]string, error) {
@@ -198,7 +198,7 @@ func (c *Client) Do(ctx context.Context, args ...string) ([]string, error) {
 	return blocks[0], nil
 }
 
-// batch sends several plain commands as one line. What follows the first that fails is not run.
+// batch sends several plain commands as one line. tmux does not run those after the first that fails.
 func (c *Client) batch(ctx context.Context, commands ...[]string) ([][]string, error) {
 	lines := make([]string, len(commands))
 	for i, args := range commands {
@@ -226,7 +226,7 @@ func (c *Client) send(ctx context.Context, blocks int, command, text string) ([]
 	}
 }
 
-// enqueue keeps the order of questions and of the lines that carry them the same.
+// enqueue adds a request and its line, both in the same order.
 func (c *Client) enqueue(r *request, text string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -258,15 +258,15 @@ func (c *Client) write() {
 		buf, c.out = c.out, buf[:0]
 		c.mu.Unlock()
 		if _, err := c.child.Stdin.Write(buf); err != nil {
-			return // tmux is gone, and the reader will find its end
+			return // tmux is gone; the reader notices it
 		}
 		if cap(buf) > 1<<20 {
-			buf = nil // one long prompt must not be kept for ever
+			buf = nil // do not keep the memory of one long prompt
 		}
 	}
 }
 
-// read sorts what tmux says into replies and events until it says no more. It blocks in the kernel between.
+// read parses the output of tmux into replies and events until it ends.
 func (c *Client) read() {
 	in := bufio.NewReaderSize(c.child.Stdout, 64<<10)
 	var s stream
@@ -313,7 +313,7 @@ func (c *Client) attached(rest string) {
 	}
 }
 
-// reply gives a block to the oldest question. It is false when there is none: from then on no answer could
+// reply returns a block to the oldest question. It is false when there is none: from then on no answer could
 // be trusted to be the right one.
 func (c *Client) reply(b *block) bool {
 	c.mu.Lock()
@@ -344,7 +344,7 @@ func (c *Client) reply(b *block) bool {
 	return true
 }
 
-// finish tells everybody that there will be no more.
+// finish fails all open requests and closes the channels.
 func (c *Client) finish(reason string) {
 	c.mu.Lock()
 	c.ended = true
@@ -361,8 +361,8 @@ func (c *Client) finish(reason string) {
 	close(c.done)
 }
 
-// watch ends what is left when either side of the connection has ended: the server holds a copy of the
-// client's output, so that a stopped server would keep the reader waiting after its client's death.
+// watch closes the connection when either side has ended. The server holds a copy of the client's output, so a stopped
+// server would keep the reader waiting after the death of its client.
 func (c *Client) watch() {
 	select {
 	case <-c.done:
@@ -370,12 +370,12 @@ func (c *Client) watch() {
 		late := time.NewTimer(time.Second)
 		defer late.Stop()
 		select {
-		case <-c.done: // its last words were read
+		case <-c.done: // all output was read
 		case <-late.C:
 		}
 	}
 	c.child.Close()
 }
 
-// isGone tells whether an error means that the thing to be ended is not there.
+// isGone reports whether an error means that the target does not exist.
 func isGone(err error) bool { return errors.Is(err, ErrNoTarget) || errors.Is(err, ErrNoPane) }

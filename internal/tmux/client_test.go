@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"muster/internal/fault"
+	"muster/internal/testkit/await"
 	"muster/internal/tmux"
 	"muster/internal/tmux/tmuxtest"
 )
@@ -94,7 +95,7 @@ func (h harness) open(t *testing.T, spec tmux.OpenSpec) tmux.Pane {
 	return p
 }
 
-// look gives the pane as it is now.
+// look returns the pane as it is now.
 func (h harness) look(t *testing.T, id tmux.PaneID) tmux.Pane {
 	t.Helper()
 	p, err := h.Pane(t.Context(), id)
@@ -106,7 +107,7 @@ func (h harness) look(t *testing.T, id tmux.PaneID) tmux.Pane {
 
 func (h harness) awaitDead(t *testing.T, id tmux.PaneID) {
 	t.Helper()
-	tmuxtest.Eventually(t, "the pane is dead", func() bool { return h.look(t, id).Dead })
+	await.Until(t, "the pane is dead", func() bool { return h.look(t, id).Dead })
 }
 
 func wantErr(t *testing.T, what string, got, want error) {
@@ -222,7 +223,7 @@ func testPaste(t *testing.T, h harness) {
 	if err := h.Keys(t.Context(), p.ID, "Enter"); err != nil {
 		t.Fatal(err)
 	}
-	tmuxtest.Eventually(t, "the text is on the screen", func() bool {
+	await.Until(t, "the text is on the screen", func() bool {
 		screen, err := h.Capture(t.Context(), p.ID, 100)
 		if err != nil {
 			t.Fatal(err)
@@ -238,7 +239,7 @@ func testPaste(t *testing.T, h harness) {
 	if err := h.Keys(t.Context(), p.ID, "Enter"); err != nil {
 		t.Fatal(err)
 	}
-	tmuxtest.Eventually(t, "both texts are on the screen", func() bool {
+	await.Until(t, "both texts are on the screen", func() bool {
 		screen, err := h.Capture(t.Context(), p.ID, 100)
 		return err == nil && strings.Contains(screen, "first, second")
 	})

@@ -43,7 +43,7 @@ func chooseClient(installed, own string, same func(a, b string) bool, version fu
 	}
 	theirs, err := version(installed)
 	if err != nil {
-		return own // a broken installation is no reason to lose a living server
+		return own // a broken installation must not cost a living server
 	}
 	if mine == theirs {
 		return installed // a wrapper script, or the same release built again

@@ -43,7 +43,7 @@ set -g status-right-length 50
 set -g status-right ' agent goes on when you leave: #{prefix} d '
 `
 
-// confLast stands behind the user's lines: what the fleet cannot live without, whatever they said.
+// confLast follows the user's lines: options that the fleet needs whatever the user has set.
 const confLast = `set -s exit-empty off
 set -s exit-unattached off
 set -g update-environment ''

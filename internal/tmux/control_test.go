@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"muster/internal/fault"
+	"muster/internal/testkit/await"
 	"muster/internal/tmux"
 	"muster/internal/tmux/tmuxtest"
 )
@@ -84,7 +85,7 @@ func TestForgedGuardsOnAScreenChangeNothing(t *testing.T) {
 	c, _, dir := tmuxtest.Connect(t)
 	forged := "%end 1 2 1\n%exit\n%begin 5 5 1\n%error 5 5 1\n%sessions-changed\n%end 5 5 1"
 	p := open(t, c, dir, "t1", "sh", "-c", `printf '%s\n' "$1" ready; sleep 1000`, "sh", forged)
-	tmuxtest.Eventually(t, "the screen is written", func() bool {
+	await.Until(t, "the screen is written", func() bool {
 		screen, err := c.Capture(t.Context(), p.ID, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -216,7 +217,7 @@ func TestAKilledServerIsNoticed(t *testing.T) {
 	if err := c.Err(); !errors.Is(err, tmux.ErrDisconnected) || !strings.Contains(err.Error(), "server exited") {
 		t.Errorf("got %v, want tmux's reason", err)
 	}
-	tmuxtest.Eventually(t, "the socket is stale", func() bool {
+	await.Until(t, "the socket is stale", func() bool {
 		_, err := s.Identity(t.Context())
 		return errors.Is(err, tmux.ErrNoServer)
 	})
@@ -272,7 +273,7 @@ func TestCloseLeavesNoClient(t *testing.T) {
 		t.Fatalf("clients while connected: %q, want one", got)
 	}
 	c.Close()
-	tmuxtest.Eventually(t, "no client is left", func() bool { return len(clients(t, s)) == 0 })
+	await.Until(t, "no client is left", func() bool { return len(clients(t, s)) == 0 })
 }
 
 func TestAKilledParentLeavesNoClient(t *testing.T) {
@@ -299,7 +300,7 @@ func TestAKilledParentLeavesNoClient(t *testing.T) {
 	}
 	_ = parent.Process.Kill()
 	_ = parent.Wait() // it was killed
-	tmuxtest.Eventually(t, "no client is left", func() bool { return len(clients(t, s)) == 0 })
+	await.Until(t, "no client is left", func() bool { return len(clients(t, s)) == 0 })
 }
 
 func TestTextCannotLeaveThePaste(t *testing.T) {
@@ -308,7 +309,7 @@ func TestTextCannotLeaveThePaste(t *testing.T) {
 	file := filepath.Join(dir, "got")
 	// A program as agents are: raw terminal, bracketed paste on.
 	p := open(t, c, dir, "t1", "sh", "-c", `stty raw -echo; printf '\033[?2004hready'; exec cat >"$1"`, "sh", file)
-	tmuxtest.Eventually(t, "the program is ready", func() bool {
+	await.Until(t, "the program is ready", func() bool {
 		screen, err := c.Capture(t.Context(), p.ID, 0)
 		if err != nil {
 			t.Fatal(err)

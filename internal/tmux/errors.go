@@ -9,15 +9,15 @@ import (
 	"muster/internal/scarce"
 )
 
-// What callers branch on. The words of tmux are matched here and nowhere else.
+// Errors that callers branch on. Only this file matches messages of tmux.
 var (
 	// ErrNoServer is that nothing listens on the socket.
 	ErrNoServer = errors.New("no tmux server")
 	// ErrNoHub is that the server has no hub session to connect to; Server.Start makes it again.
 	ErrNoHub = errors.New("no hub session")
-	// ErrNoPane is that there is no such pane (any more).
+	// ErrNoPane means that the pane does not exist.
 	ErrNoPane = errors.New("no such pane")
-	// ErrNoTarget is that there is no such session or window (any more).
+	// ErrNoTarget means that the session or window does not exist.
 	ErrNoTarget = errors.New("no such session or window")
 	// ErrDuplicate is that the session, or the window that was to be opened, is there already and alive.
 	ErrDuplicate = errors.New("already there")
@@ -38,10 +38,10 @@ type CommandError struct {
 	Message string // tmux's own words
 }
 
-// Error names the command and gives tmux's words.
+// Error returns the command and tmux's message.
 func (e *CommandError) Error() string { return fmt.Sprintf("tmux %s: %s", e.Command, e.Message) }
 
-// Is tells which of the sentinels tmux's words mean.
+// Is reports whether tmux's message means the given sentinel error.
 func (e *CommandError) Is(target error) bool {
 	switch target {
 	case ErrNoPane:

@@ -17,9 +17,9 @@ const (
 	ClientAttached
 	// ClientDetached: the terminal Client is gone.
 	ClientDetached
-	// Overflow: Dropped events were lost because nobody read them. Look at everything again.
+	// Overflow: Dropped events were lost because they were not read in time. The reader has to look at everything again.
 	Overflow
-	// Exit: the connection has ended for Reason. It is the last event; the channel closes behind it.
+	// Exit: the connection has ended for Reason. It is the last event; the channel is closed after it.
 	Exit
 )
 
@@ -58,7 +58,7 @@ type Event struct {
 // EventCapacity is how many events wait for a reader; more are folded into one Overflow.
 const EventCapacity = 256
 
-// parseEvent reads a notification; ok is false for those that tell us nothing.
+// parseEvent reads a notification; ok is false for those that are not needed.
 func parseEvent(note string) (e Event, ok bool) {
 	word, rest, _ := strings.Cut(note, " ")
 	first, more, _ := strings.Cut(rest, " ")
@@ -78,8 +78,7 @@ func parseEvent(note string) (e Event, ok bool) {
 	return Event{}, false
 }
 
-// emit hands an event to whoever reads them and never waits: when the queue is full its content gives way
-// to one Overflow. Only the reader goroutine calls it.
+// emit queues an event and never waits. If the queue is full, its content is replaced by one Overflow.
 func (c *Client) emit(e Event) {
 	select {
 	case c.events <- e:
@@ -100,6 +99,6 @@ func (c *Client) emit(e Event) {
 		}
 		break
 	}
-	c.events <- Event{Kind: Overflow, Dropped: dropped} // nobody else sends, so there is room for two
+	c.events <- Event{Kind: Overflow, Dropped: dropped} // this is the only sender, so there is room for two
 	c.events <- e
 }

@@ -9,8 +9,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"muster/internal/testkit/await"
 	"muster/internal/tmux"
-	"muster/internal/tmux/tmuxtest"
 )
 
 // parentOf, in the environment of this test binary, makes it a supervisor that connects to the socket named
@@ -83,7 +83,7 @@ func pane(t testing.TB, c *tmux.Client, id tmux.PaneID) tmux.Pane {
 func content(t testing.TB, path string, ok func(string) bool) string {
 	t.Helper()
 	text := ""
-	tmuxtest.Eventually(t, path+" is written", func() bool {
+	await.Until(t, path+" is written", func() bool {
 		b, err := os.ReadFile(path)
 		text = string(b)
 		return err == nil && ok(text)

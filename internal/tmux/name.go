@@ -28,7 +28,7 @@ func checkName(what, name string) error {
 	return nil
 }
 
-// isID tells whether s is the sigil and a number.
+// isID reports whether s is the sigil and a number.
 func isID(sigil byte, s string) bool {
 	if len(s) < 2 || len(s) > 20 || s[0] != sigil {
 		return false
@@ -41,7 +41,7 @@ func isID(sigil byte, s string) bool {
 	return true
 }
 
-// Check is ErrNoPane for what is no pane id, so that nothing else is ever handed to -t: an empty or partial target
+// Check returns ErrNoPane unless id is a pane id, so that nothing else is ever passed to -t: an empty or partial target
 // means some other pane to tmux.
 func (id PaneID) Check() error {
 	if !isID('%', string(id)) {

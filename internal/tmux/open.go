@@ -119,7 +119,7 @@ func (c *Client) openSession(ctx context.Context, spec OpenSpec) (Pane, error) {
 	return c.opened(ctx, spec, commands)
 }
 
-// openWindow adds a window to the session. It carries a name that nothing else has until it is marked.
+// openWindow adds a window to the session. The window has a unique name until its options are set.
 func (c *Client) openWindow(ctx context.Context, spec OpenSpec) (Pane, error) {
 	session := "=" + spec.Session + ":"
 	passing := "m-" + c.bufferName()
@@ -177,7 +177,7 @@ func (spec OpenSpec) marks(target string) [][]string {
 	}
 }
 
-// KillSession ends a session, given by id or exact name, and all its windows; what is gone is no error.
+// KillSession ends a session, given by id or exact name, and all its windows; a missing session is not an error.
 // Programs get a hang-up and may outlive it. Panes that a session group shares stay in the others.
 func (c *Client) KillSession(ctx context.Context, session string) error {
 	target, err := SessionTarget(session)

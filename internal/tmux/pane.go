@@ -18,7 +18,7 @@ const (
 	taskOption = "@muster_task"
 	genOption  = "@muster_gen"
 	roleOption = "@muster_window"
-	// pastedOption is set in the same breath as a paste: whoever comes after one who was killed there can tell.
+	// pastedOption is set in the same command as a paste, so that a successor of a killed process knows of the paste.
 	pastedOption = "@muster_pasted"
 )
 
@@ -41,7 +41,7 @@ type Pane struct {
 	Attached    int  // people's clients that show its session; ours is not counted
 	Columns     int  // size of its window
 	Rows        int
-	Task        string // @muster_task; "" if it is none of ours
+	Task        string // @muster_task; "" for a pane that is not muster's
 	Gen         int    // @muster_gen
 	Role        string // @muster_window: which window of its task it is, whatever the window is called now
 	Pasted      string // how the text begins that was pasted last into its program, up to 64 bytes; "" if none was
@@ -117,7 +117,7 @@ func parsePane(l string) (Pane, bool) {
 	return p, true
 }
 
-// signalNumber reads a signal, which some systems give by name.
+// signalNumber parses a signal, which some systems print by name.
 func signalNumber(s string) int {
 	if n, err := strconv.Atoi(s); err == nil || s == "" {
 		return n
@@ -125,7 +125,7 @@ func signalNumber(s string) int {
 	return int(unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(s), "SIG")))
 }
 
-// number reads a count; what is none counts nothing.
+// number parses a count; it returns 0 for anything else.
 func number(s string) int {
 	n, err := strconv.Atoi(s)
 	if err != nil {
@@ -143,7 +143,7 @@ func (c *Client) Panes(ctx context.Context) ([]Pane, error) {
 	return parsePanes(lines, c.hub()), nil
 }
 
-// Pane looks at one pane; ErrNoPane if it is gone.
+// Pane returns one pane, or ErrNoPane.
 func (c *Client) Pane(ctx context.Context, id PaneID) (Pane, error) {
 	if err := id.Check(); err != nil {
 		return Pane{}, err
@@ -188,7 +188,7 @@ func (c *Client) ExitStatus(ctx context.Context, id PaneID) (code, signal int, k
 		if pause == 0 {
 			break
 		}
-		// A child's end that the server missed is found at the next SIGCHLD, whoever sends it.
+		// A server that missed the end of a child finds it at the next SIGCHLD, whichever process sends that.
 		_ = syscall.Kill(c.identity.PID, syscall.SIGCHLD)
 		timer.Reset(pause * time.Millisecond)
 		select {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"muster/internal/testkit/await"
 	"muster/internal/tmux"
 	"muster/internal/tmux/tmuxtest"
 )
@@ -28,7 +29,7 @@ func TestEveryKilledProcessGetsItsSignal(t *testing.T) {
 		if err := syscall.Kill(p.PID, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		tmuxtest.Eventually(t, "the kernel has ended it", func() bool { return gone(p.PID) })
+		await.Until(t, "the kernel has ended it", func() bool { return gone(p.PID) })
 		code, signal, known, err := c.ExitStatus(t.Context(), p.ID)
 		if code != 0 || signal != 9 || !known || err != nil {
 			t.Errorf("%d: got status %d signal %d known %v err %v, want signal 9", i, code, signal, known, err)
@@ -41,7 +42,7 @@ func TestAProgramWithoutItsTerminalIsNotTakenForEnded(t *testing.T) {
 	c, _, dir := tmuxtest.Connect(t)
 	p := open(t, c, dir, "t1", "sh", "-c", "trap '' HUP; exec sleep 1000 </dev/null >/dev/null 2>&1")
 	t.Cleanup(func() { _ = syscall.Kill(p.PID, syscall.SIGKILL) }) // it hears no hang-up
-	tmuxtest.Eventually(t, "tmux takes the pane for dead", func() bool { return pane(t, c, p.ID).Dead })
+	await.Until(t, "tmux takes the pane for dead", func() bool { return pane(t, c, p.ID).Dead })
 	if _, _, known, err := c.ExitStatus(t.Context(), p.ID); known || err != nil {
 		t.Errorf("got known %v, err %v, want unknown", known, err)
 	}
@@ -208,7 +209,7 @@ func TestWhatAPersonHasOnTheServerIsLeftAlone(t *testing.T) {
 	person(t, s, "rename-session", "-t", "=t1-a", "renamed: it")
 	person(t, s, "set-option", "-p", "-t", "=my own:", "@muster_task", "zz\n%9\t@9")
 	person(t, s, "new-session", "-d", "-t", "=renamed_ it", "-s", "group")
-	if err := c.Reconcile(t.Context()); err != nil {
+	if err := c.FitWindows(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	panes, err := c.Panes(t.Context())
@@ -252,7 +253,7 @@ func TestAWindowFitsThePersonAndReturns(t *testing.T) {
 		for {
 			select {
 			case e := <-c.Events():
-				if err := c.Manners(ctx, e); err != nil && ctx.Err() == nil {
+				if err := c.Resize(ctx, e); err != nil && ctx.Err() == nil {
 					t.Errorf("manners: %v", err)
 				}
 			case <-ctx.Done():
@@ -268,7 +269,7 @@ func TestAWindowFitsThePersonAndReturns(t *testing.T) {
 	}
 	size := func(what string, columns, rows, attached int) {
 		t.Helper()
-		tmuxtest.Eventually(t, fmt.Sprintf("%s: %dx%d, %d attached", what, columns, rows, attached), func() bool {
+		await.Until(t, fmt.Sprintf("%s: %dx%d, %d attached", what, columns, rows, attached), func() bool {
 			got := pane(t, c, p.ID)
 			return got.Columns == columns && got.Rows == rows && got.Attached == attached
 		})
@@ -284,7 +285,7 @@ func TestAWindowFitsThePersonAndReturns(t *testing.T) {
 	first := sit("first")
 	size("one came", 60, 14, 1)
 	screen := ""
-	tmuxtest.Eventually(t, "the status line says which task and how to leave", func() bool {
+	await.Until(t, "the status line says which task and how to leave", func() bool {
 		var err error
 		if screen, err = desk.Capture(t.Context(), first.ID, 0); err != nil {
 			t.Fatal(err)
@@ -308,7 +309,7 @@ func TestAWindowFitsThePersonAndReturns(t *testing.T) {
 	}
 }
 
-func TestASizeStaysWhileNobodyMindsManners(t *testing.T) {
+func TestResize_IsNeededForTheSizeToChange(t *testing.T) {
 	t.Parallel()
 	c, s, dir := tmuxtest.Connect(t)
 	p := open(t, c, dir, "t1", sleeper...)
@@ -319,24 +320,24 @@ func TestASizeStaysWhileNobodyMindsManners(t *testing.T) {
 	}
 	desk, _, _ := tmuxtest.Connect(t, func(cfg *tmux.Config) { cfg.Columns, cfg.Rows = 60, 15 })
 	open(t, desk, dir, "seat", append([]string{"env", "-u", "TMUX"}, s.AttachArgv("t1", true)...)...)
-	tmuxtest.Eventually(t, "somebody is there", func() bool { return pane(t, c, p.ID).Attached == 1 })
+	await.Until(t, "somebody is there", func() bool { return pane(t, c, p.ID).Attached == 1 })
 	for _, id := range []tmux.PaneID{p.ID, check.ID} {
 		if got := pane(t, c, id); got.Columns != 120 || got.Rows != 40 {
 			t.Errorf("the size changed with nobody to change it back: %+v", got)
 		}
 	}
 	// Whoever takes the fleet up again makes up for it.
-	if err := c.Reconcile(t.Context()); err != nil {
+	if err := c.FitWindows(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	tmuxtest.Eventually(t, "the window fits", func() bool { return pane(t, c, p.ID).Columns == 60 })
+	await.Until(t, "the window fits", func() bool { return pane(t, c, p.ID).Columns == 60 })
 }
 
 func TestScrollbackIsKeptOverARestart(t *testing.T) {
 	t.Parallel()
 	c, _, dir := tmuxtest.Connect(t)
 	p := open(t, c, dir, "t1", "sh", "-c", "seq 1 200")
-	tmuxtest.Eventually(t, "it ended", func() bool {
+	await.Until(t, "it ended", func() bool {
 		_, _, known, err := c.ExitStatus(t.Context(), p.ID)
 		if err != nil {
 			t.Fatal(err)
@@ -348,7 +349,7 @@ func TestScrollbackIsKeptOverARestart(t *testing.T) {
 		t.Errorf("last screen: %v %q", err, screen)
 	}
 	open(t, c, dir, "t1", "sh", "-c", "echo again; exec sleep 1000")
-	tmuxtest.Eventually(t, "it runs again with the scrollback of before", func() bool {
+	await.Until(t, "it runs again with the scrollback of before", func() bool {
 		all, err := c.Capture(t.Context(), p.ID, 1000)
 		if err != nil {
 			t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"muster/internal/testkit/await"
 	"muster/internal/tmux/tmuxtest"
 )
 
@@ -55,7 +56,7 @@ func TestConnectionsThatComeAndGoLeaveNothing(t *testing.T) {
 	t.Parallel()
 	c, s, _ := tmuxtest.Connect(t)
 	c.Close()
-	tmuxtest.Eventually(t, "no client is left", func() bool { return len(clients(t, s)) == 0 })
+	await.Until(t, "no client is left", func() bool { return len(clients(t, s)) == 0 })
 	held := func() int {
 		fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", c.Identity().PID))
 		if err != nil {
@@ -71,8 +72,8 @@ func TestConnectionsThatComeAndGoLeaveNothing(t *testing.T) {
 		}
 		next.Close()
 	}
-	tmuxtest.Eventually(t, "no client is left", func() bool { return len(clients(t, s)) == 0 })
-	tmuxtest.Eventually(t, "the server holds no more than before", func() bool { return held() <= before })
+	await.Until(t, "no client is left", func() bool { return len(clients(t, s)) == 0 })
+	await.Until(t, "the server holds no more than before", func() bool { return held() <= before })
 }
 
 func TestAnIdleConnectionCostsNothing(t *testing.T) {

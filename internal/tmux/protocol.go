@@ -5,19 +5,19 @@ import "strings"
 // block is one reply on the control connection.
 type block struct {
 	lines  []string
-	failed bool // it closed with %error; lines are tmux's words
-	ours   bool // it answers a line that we sent, and not a hook or the attach
+	failed bool // it ended with %error; lines are the error message
+	ours   bool // it answers a line that this client sent, and not a hook or the attach
 }
 
-// stream takes the control connection apart, line by line. Only a guard with the identical three values
-// closes a block: what stands in it may be the screen of an agent that prints guards.
+// stream parses the output of a control client, line by line. Only an end guard with the same three values as the begin
+// guard closes a block.
 type stream struct {
 	open  bool
 	guard string // time, number, flags
 	lines []string
 }
 
-// add takes the next line and gives the block that it completes, or the notification that it is.
+// add takes the next line. It returns the block that the line completes, or the notification that the line is.
 func (s *stream) add(l string) (done *block, note string) {
 	if !s.open {
 		if g, ok := strings.CutPrefix(l, "%begin "); ok {

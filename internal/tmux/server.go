@@ -15,7 +15,7 @@ import (
 	"muster/internal/run"
 )
 
-// CallTimeout bounds every call of tmux that has no earlier deadline: a stopped server answers nobody.
+// CallTimeout bounds every call of tmux that has no earlier deadline: a stopped server does not answer.
 const CallTimeout = 10 * time.Second
 
 // hubRole is the Role of the pane that the server was started with.
@@ -28,11 +28,11 @@ type Config struct {
 	Socket string
 	// ConfPath is where Start writes the generated configuration (0600).
 	ConfPath string
-	// UserConf is a file of the user that is sourced near the end of ours; "" or a missing one is none.
+	// UserConf is a file of the user that is sourced near the end of ours; it may be "" or missing.
 	UserConf string
 	// Env is the whole environment of the server and so of every pane, NAME=VALUE.
 	Env []string
-	// Columns and Rows are the size of windows that nobody looks at; 0 is 120 and 40.
+	// Columns and Rows are the size of windows without a viewer; 0 means 120 and 40.
 	Columns, Rows int
 	// Scope is an argv that the server is started under, such as systemd-run --user --scope --quiet --.
 	Scope []string
@@ -56,7 +56,7 @@ func (h HubSpec) check() error {
 	return checkDir(h.Dir)
 }
 
-// Identity tells one server from the next at the same socket. Pane ids are valid only together with it.
+// Identity distinguishes a server from the next one at the same socket. Pane ids are valid only together with it.
 type Identity struct {
 	PID     int
 	Started time.Time // to the second
@@ -128,7 +128,7 @@ func (s *Server) Start(ctx context.Context, hub HubSpec) (Identity, error) {
 	return d.Identity, nil
 }
 
-// Identity asks the running server who it is, with a client of its own. ErrNoServer if there is none.
+// Identity returns the identity of the running server, or ErrNoServer. It uses a client of its own.
 func (s *Server) Identity(ctx context.Context) (Identity, error) {
 	d, err := s.describe(ctx)
 	return d.Identity, err
@@ -136,7 +136,7 @@ func (s *Server) Identity(ctx context.Context) (Identity, error) {
 
 // WakeHub starts the hub's program again if it has ended, just as it was started before. It is for those who
 // notice that nobody is at work and are no part of the fleet: two short calls and no configuration. A hub that
-// lives is left alone; ErrNoServer or ErrNoHub if there is nothing to wake, which Start mends.
+// lives is left alone; ErrNoServer or ErrNoHub if there is nothing to wake, which Start repairs.
 func (s *Server) WakeHub(ctx context.Context) error {
 	out, err := s.oneShot(ctx, "list-panes", "-a", "-F", paneFormat)
 	if err != nil && !errors.Is(err, ErrNoTarget) {
@@ -209,7 +209,7 @@ func (s *Server) attachProgram() string {
 	return "tmux"
 }
 
-// description is what one look at the server yields.
+// description is what describe reads from a server.
 type description struct {
 	Identity
 	proof, hub string
@@ -336,7 +336,7 @@ func (s *Server) reload(ctx context.Context, proof string) (description, error) 
 	return d, err
 }
 
-// oneShot runs one client to its end and gives its output. The client is of the server's version.
+// oneShot runs one client to its end and returns its output. The client is of the server's version.
 func (s *Server) oneShot(ctx context.Context, args ...string) (string, error) {
 	pid, err := s.peer(ctx)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"muster/internal/fault"
+	"muster/internal/testkit/await"
 	"muster/internal/tmux"
 	"muster/internal/tmux/tmuxtest"
 )
@@ -47,7 +48,7 @@ func TestManyStartsMakeOneServer(t *testing.T) {
 	}
 }
 
-// exitsOf tells whether a process is there.
+// exitsOf reports whether a process is there.
 func exitsOf(pid int) error { return syscall.Kill(pid, 0) }
 
 // TestALostSocketComesBack: whoever clears a directory of old files takes no fleet with them.
@@ -116,7 +117,7 @@ func TestStartMendsTheHub(t *testing.T) {
 	if err := syscall.Kill(first.PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	tmuxtest.Eventually(t, "the kernel has ended it", func() bool { return gone(first.PID) })
+	await.Until(t, "the kernel has ended it", func() bool { return gone(first.PID) })
 	if _, signal, _, err := c.ExitStatus(t.Context(), first.ID); signal != 9 || err != nil {
 		t.Errorf("the hub's end: signal %d, %v", signal, err)
 	}
@@ -164,7 +165,7 @@ func TestADeadHubIsWoken(t *testing.T) {
 	if err := syscall.Kill(hub.PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	tmuxtest.Eventually(t, "the hub is dead", func() bool { return pane(t, c, hub.ID).Dead })
+	await.Until(t, "the hub is dead", func() bool { return pane(t, c, hub.ID).Dead })
 	if got := wake(); got.Dead || got.PID == hub.PID || got.Role != "hub" {
 		t.Errorf("a dead hub was not woken: %+v", got)
 	}
@@ -211,7 +212,7 @@ func TestTheHubIsGuarded(t *testing.T) {
 	if err := syscall.Kill(hub.PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	tmuxtest.Eventually(t, "the hub's program runs again", func() bool {
+	await.Until(t, "the hub's program runs again", func() bool {
 		// A server that missed the death is reminded by whoever asks.
 		if _, _, _, err := c.ExitStatus(t.Context(), hub.ID); err != nil {
 			t.Fatal(err)
@@ -245,7 +246,7 @@ func TestAHubThatEndedInGoodOrderStaysDown(t *testing.T) {
 	if err := os.WriteFile(stop, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tmuxtest.Eventually(t, "the hub has ended", func() bool {
+	await.Until(t, "the hub has ended", func() bool {
 		if _, _, _, err := c.ExitStatus(t.Context(), panes[0].ID); err != nil {
 			t.Fatal(err)
 		}
@@ -289,7 +290,7 @@ set -g default-command 'exit 1'
 			if err != nil {
 				t.Fatal(err)
 			}
-			tmuxtest.Eventually(t, "its end is known", func() bool {
+			await.Until(t, "its end is known", func() bool {
 				code, _, known, err := c.ExitStatus(t.Context(), check.ID)
 				if err != nil || code != 0 {
 					t.Fatalf("status %d, %v", code, err)
@@ -353,7 +354,7 @@ func TestKillEndsEvenAStoppedServer(t *testing.T) {
 	if took := time.Since(began); took > 6*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	tmuxtest.Eventually(t, "the process is gone", func() bool { return gone(pid) })
+	await.Until(t, "the process is gone", func() bool { return gone(pid) })
 	for range 2 {
 		if err := s.Kill(t.Context()); err != nil {
 			t.Errorf("kill of none: %v", err)
@@ -364,7 +365,7 @@ func TestKillEndsEvenAStoppedServer(t *testing.T) {
 	}
 }
 
-// gone tells whether a process has ended, be it not yet reaped.
+// gone reports whether a process has ended, be it not yet reaped.
 func gone(pid int) bool {
 	if exitsOf(pid) != nil {
 		return true

@@ -46,7 +46,7 @@ func (s *Server) peer(ctx context.Context) (int, error) {
 	defer cancel()
 	path := s.Socket()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
-	if (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)) && s.recall(ctx) {
+	if (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)) && s.recreateSocket(ctx) {
 		conn, err = (&net.Dialer{}).DialContext(ctx, "unix", path)
 	}
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 )
 
 // Clean takes from a text what could break out of a paste or steer a terminal: every control byte but line
-// feed and tab, the C1 controls in either encoding, and bytes that are no UTF-8. CR LF and CR become LF.
+// feed and tab, the C1 controls in either encoding, and invalid UTF-8. CR LF and CR become LF.
 func Clean(text string) string {
 	text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
 	var b strings.Builder
@@ -60,7 +60,7 @@ func refused(id PaneID, blocks [][]string) error {
 }
 
 // Paste puts texts into the pane's program, each as a bracketed paste of its own, cleaned, line feeds kept, all of them
-// in one command of the server. It presses no key behind them. ErrDeadPane and ErrInMode mean that nothing was sent. A
+// in one command of the server. It presses no key after them. ErrDeadPane and ErrInMode mean that nothing was sent. A
 // nil error means that tmux took the texts, not that the program read them; Pane.Pasted then holds how the first one
 // begins. Programs that do not ask for bracketed paste see bare lines.
 func (c *Client) Paste(ctx context.Context, id PaneID, texts ...string) error {
@@ -115,7 +115,7 @@ func removeLeftPastes(dir string) {
 		name := strings.TrimPrefix(filepath.Base(f), pastePrefix+"m")
 		pid, err := strconv.Atoi(name[:strings.IndexByte(name, '_')])
 		if _, alive := processStart(pid); err == nil && !alive {
-			_ = os.Remove(f) // somebody else may do the same
+			_ = os.Remove(f) // another process may remove it at the same time
 		}
 	}
 }
@@ -158,7 +158,7 @@ func CheckKeys(keys []string) error {
 	return nil
 }
 
-// isKey tells whether every release of tmux knows the key by this name.
+// isKey reports whether every release of tmux knows the key by this name.
 func isKey(k string) bool {
 	switch k {
 	case "Enter", "Escape", "Tab", "BTab", "BSpace", "Space", "Up", "Down", "Left", "Right", "Home", "End",
@@ -172,8 +172,8 @@ func isKey(k string) bool {
 	return len(k) == 1 && k[0] > ' ' && k[0] < 0x7f
 }
 
-// Capture gives the text of the visible screen and up to lines of scrollback before it, wrapped lines joined,
-// without trailing blanks. It works on dead panes. What an agent drew there is evidence, never a fact.
+// Capture returns the text of the visible screen and up to lines of scrollback before it, wrapped lines joined,
+// without trailing blanks. It works on dead panes. It is evidence of what an agent does, never proof.
 func (c *Client) Capture(ctx context.Context, id PaneID, lines int) (string, error) {
 	if err := id.Check(); err != nil {
 		return "", err

@@ -46,7 +46,7 @@ func ParseVersion(text string) (Version, error) {
 	return v, nil
 }
 
-// String gives the version as tmux writes it.
+// String returns the version as tmux writes it.
 func (v Version) String() string {
 	if v.Suffix == "master" {
 		return v.Suffix
@@ -54,7 +54,7 @@ func (v Version) String() string {
 	return fmt.Sprintf("%d.%d%s", v.Major, v.Minor, v.Suffix)
 }
 
-// Less tells whether v was released before w; candidates ("-rc") come before their release.
+// Less reports whether v was released before w; candidates ("-rc") come before their release.
 func (v Version) Less(w Version) bool {
 	if v.Major != w.Major {
 		return v.Major < w.Major

@@ -39,7 +39,7 @@ func (r Request) Last() Message {
 	return r.Messages[len(r.Messages)-1]
 }
 
-// Contains tells whether a text or tool result anywhere in the conversation contains s.
+// Contains reports whether a text or tool result anywhere in the conversation contains s.
 func (r Request) Contains(s string) bool {
 	for _, m := range r.Messages {
 		if m.Contains(s) {
@@ -49,7 +49,7 @@ func (r Request) Contains(s string) bool {
 	return false
 }
 
-// Contains tells whether a text or tool result of the message contains s.
+// Contains reports whether a text or tool result of the message contains s.
 func (m Message) Contains(s string) bool {
 	for _, t := range m.Texts {
 		if strings.Contains(t, s) {

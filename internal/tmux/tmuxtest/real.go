@@ -69,15 +69,3 @@ func Connect(t testing.TB, change ...func(*tmux.Config)) (*tmux.Client, *tmux.Se
 	t.Cleanup(c.Close)
 	return c, s, dir
 }
-
-// Eventually waits until ok holds; the test fails with what was awaited if it does not in ten seconds.
-func Eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain until %s", what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}

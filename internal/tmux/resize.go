@@ -7,27 +7,26 @@ import (
 	"strings"
 )
 
-// Manners treats a person who attaches as a guest: the windows of the session they look at take the size of
-// their terminal, and when the last one has left they get their own size back, so that an agent never draws
-// for a screen that is gone. To be called with every event; those that do not matter cost nothing.
-func (c *Client) Manners(ctx context.Context, ev Event) error {
+// Resize handles an event: when a person attaches or detaches it fits the windows by FitWindows. Call it with every
+// event; other events cost nothing.
+func (c *Client) Resize(ctx context.Context, ev Event) error {
 	switch ev.Kind {
 	case ClientAttached, ClientDetached, Overflow:
-		return c.Reconcile(ctx)
+		return c.FitWindows(ctx)
 	case SessionsChanged, WindowClosed, ModeChanged, Exit:
 	}
 	return nil
 }
 
-// windowFormat is what Reconcile needs to know of a window: at last whether a pane in it is ours. A window
-// without one belongs to a person, and its size is no concern of ours.
+// windowFormat is what FitWindows reads of each window. Its last field is empty if no pane of the window is muster's; such
+// a window belongs to a person and keeps its size.
 const windowFormat = "#{session_id}\t#{session_attached}\t#{window_id}\t#{window_width}\t#{window_height}\t" +
 	"#{window-size}\t#{P:" + roleMark + "}"
 
-// Reconcile brings all windows of ours to the size that fits who looks at them now: people are counted, events are
-// not, so that the second of two viewers keeps his size and nothing is lost while we were away. Call it
-// once after Connect.
-func (c *Client) Reconcile(ctx context.Context) error {
+// FitWindows gives each window of muster the size it should have: that of the terminal of a person who looks at it, or
+// else the configured one, so that an agent does not draw for a screen that is gone. It counts the attached clients instead
+// of relying on events, so it also corrects what happened while this client was not connected. Call it once after Connect.
+func (c *Client) FitWindows(ctx context.Context) error {
 	lines, err := c.Do(ctx, "list-windows", "-a", "-F", windowFormat)
 	if err != nil {
 		return fmt.Errorf("fit windows: %w", err)
@@ -40,7 +39,7 @@ func (c *Client) Reconcile(ctx context.Context) error {
 	return nil
 }
 
-// sizeChanges decides, window by window, which command brings it to the size it should have.
+// sizeChanges returns the tmux command for each window whose size has to change.
 func sizeChanges(lines []string, own SessionID, columns, rows int) map[WindowID][]string {
 	type window struct {
 		people     int
@@ -54,7 +53,7 @@ func sizeChanges(lines []string, own SessionID, columns, rows int) map[WindowID]
 		}
 		people := number(f[1])
 		if SessionID(f[0]) == own && people > 0 {
-			people-- // that is us
+			people-- // this control client
 		}
 		id := WindowID(f[2])
 		w := seen[id] // a window may be in several sessions
@@ -69,7 +68,7 @@ func sizeChanges(lines []string, own SessionID, columns, rows int) map[WindowID]
 		case w.people > 0 && !w.auto:
 			changes[id] = []string{"set-option", "-w", "-t", string(id), "window-size", "latest"}
 		case w.people == 0 && (!w.fits || w.auto):
-			// This makes the window's size manual again, too.
+			// resize-window also sets window-size back to manual.
 			changes[id] = []string{
 				"resize-window", "-t", string(id),
 				"-x", strconv.Itoa(columns), "-y", strconv.Itoa(rows),
@@ -79,9 +78,8 @@ func sizeChanges(lines []string, own SessionID, columns, rows int) map[WindowID]
 	return changes
 }
 
-// GuardHub has tmux itself start the hub's program again when it dies: an exit with status 0 is an end in good
-// order, as when the fleet was told to be down, and stays one. Where the server misses the death
-// nobody does: it is a second line, and the next Server.Start the third.
+// GuardHub makes tmux restart the hub's program when it dies with a status other than 0. Status 0 means that the fleet was
+// told to go down. Some servers miss deaths, so this is only a second line of defence; the next Server.Start is the third.
 func (c *Client) GuardHub(ctx context.Context) error {
 	panes, err := c.Panes(ctx)
 	if err != nil {
@@ -91,7 +89,7 @@ func (c *Client) GuardHub(ctx context.Context) error {
 		if p.Role != hubRole {
 			continue
 		}
-		// The id is written out: in a hook, a format is not expanded behind -t.
+		// The id is written out, because a hook does not expand formats after -t.
 		id := string(p.ID)
 		again := line("if-shell", "-F", "-t", id, "#{!=:#{pane_dead_status},0}", line("respawn-pane", "-t", id))
 		if _, err := c.Do(ctx, "set-hook", "-p", "-t", id, "pane-died", again); err != nil {

@@ -15,13 +15,13 @@ import (
 	"muster/internal/replace"
 )
 
-// recallLimit is how long a server may take to make its socket again; it does so at its next look at events.
-const recallLimit = 2 * time.Second
+// recreateLimit bounds how long a server may take to recreate its socket.
+const recreateLimit = 2 * time.Second
 
-// pidFile names the process of the server that ran last, for the case that its socket file goes.
+// pidFile returns the path of the file that holds the pid of the server that ran last. It is needed when the socket is lost.
 func (s *Server) pidFile() string { return filepath.Join(filepath.Dir(s.cfg.ConfPath), "tmux.pid") }
 
-// writePID notes the server's process.
+// writePID writes the pid file.
 func (s *Server) writePID(pid int) error {
 	if s.lastPID() == pid {
 		return nil
@@ -32,8 +32,8 @@ func (s *Server) writePID(pid int) error {
 	return nil
 }
 
-// Remember tells of the server's process what somebody else noted, for the case that our own note went with the socket.
-// It counts only where there is no note.
+// Remember writes the pid file if it is missing. The caller knows the server's pid from elsewhere, for the case that the
+// file was lost together with the socket.
 func (s *Server) Remember(pid int) error {
 	if pid <= 1 || s.lastPID() != 0 {
 		return nil
@@ -41,7 +41,7 @@ func (s *Server) Remember(pid int) error {
 	return s.writePID(pid)
 }
 
-// lastPID is what writePID noted; 0 for nothing.
+// lastPID returns the pid in the pid file, or 0.
 func (s *Server) lastPID() int {
 	data, err := os.ReadFile(s.pidFile())
 	if err != nil {
@@ -54,11 +54,10 @@ func (s *Server) lastPID() int {
 	return pid
 }
 
-// recall has a server that lost its socket file, as by those who clear directories of old files, or put one of a backup
-// into its place, make it again (tmux does so on SIGUSR1): without it the server and all that it holds would be out of reach, and a second one would
-// be started beside it. Only a process whose own command line says that it is the server of this socket is signalled.
-// It tells whether the socket is there again.
-func (s *Server) recall(ctx context.Context) bool {
+// recreateSocket makes the running server recreate its socket file (by SIGUSR1) after it was deleted, as by a cleaner of
+// temporary directories, or replaced. Without the socket the server is out of reach, and a second one would be started beside
+// it. Only a process whose command line names this socket is signalled. recreateSocket reports whether the socket is back.
+func (s *Server) recreateSocket(ctx context.Context) bool {
 	pid := s.lastPID()
 	if pid == 0 || !s.serves(processWords(pid)) {
 		return false
@@ -69,7 +68,7 @@ func (s *Server) recall(ctx context.Context) bool {
 	if err := syscall.Kill(pid, syscall.SIGUSR1); err != nil {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, recallLimit)
+	ctx, cancel := context.WithTimeout(ctx, recreateLimit)
 	defer cancel()
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
@@ -86,8 +85,8 @@ func (s *Server) recall(ctx context.Context) bool {
 	}
 }
 
-// serves tells whether the words of a command line, each ended by a NUL byte, are those that launch starts a server
-// with. A client that merely speaks to it has others.
+// serves reports whether words, a command line whose words end with NUL bytes, are those with which a server of this socket
+// is started. The command line of a client differs.
 func (s *Server) serves(words []byte) bool {
 	where := "\x00-S\x00" + s.cfg.Socket + "\x00"
 	if name := s.socketName(); name != "" {
