@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"slices"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ import (
 const demoHelp = `The whole story in a minute, on this machine, without an account: a temporary repository, real
 tmux sessions, and the built-in scripted agent. You see a check fail, go back to its agent and pass;
 an agent that crashes and is resumed; a question that parks a task; and the supervisor killed with
-SIGKILL in the middle while nobody notices. It leaves nothing running and nothing behind.
+SIGKILL in the middle, which no agent notices. It leaves nothing running and nothing behind.
 
   muster demo
   muster demo --keep     leave it all in place, to look around`
@@ -148,9 +149,9 @@ func (d *demonstration) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(d.env.Stdout, format+"\n", args...)
 }
 
-// tell is a line of the story.
+// tell prints a line of the story.
 func (d *demonstration) tell(format string, args ...any) {
-	d.say("%5.1fs  %s", d.env.Now().Sub(d.begun).Seconds(), fmt.Sprintf(format, args...))
+	_ = d.env.line(fmt.Sprintf("%5.1fs  %s", d.env.Now().Sub(d.begun).Seconds(), fmt.Sprintf(format, args...)))
 }
 
 func (d *demonstration) run(ctx context.Context) error {
@@ -169,7 +170,7 @@ func (d *demonstration) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Who leaves while the tmux server is starting leaves when it has started: half a start could not be found again.
+	// Ignore cancellation until the tmux server is up; a half-started server could not be found and cleaned up.
 	start, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*boot.StartLimit)
 	defer cancel()
 	session := ""
@@ -245,52 +246,35 @@ func (d *demonstration) killSupervisor(ctx context.Context, c *control.Control) 
 	return p.Signal(syscall.SIGKILL)
 }
 
-// narrate says what a person would want to hear of an event.
+// narrate prints an event if it belongs to the story.
 func (d *demonstration) narrate(e event.Event) {
-	who := fmt.Sprintf("%s %-18s", e.Task, d.names[e.Task])
+	var excerpt string
 	switch p := e.Data.(type) {
 	case event.DispatchRequested:
 		d.names[e.Task] = p.Spec.Name
-		d.tell("%s %-18s queued", e.Task, p.Spec.Name)
-	case event.SupervisorStarted:
-		if d.killed {
-			d.tell("a new supervisor (%d) took up %s where they stood", p.PID, words.Count(p.Adopted, "agent"))
-		} else {
-			d.tell("the supervisor runs (%d), in a tmux server of the fleet's own", p.PID)
-		}
-	case event.AgentLaunched:
-		d.tell("%s agent %d, tmux session %s", who, p.Process.PID, p.Session)
+	case event.SupervisorStarted, event.AgentLaunched, event.RequestOpened:
 	case event.AgentExited:
-		if p.Cause == event.CauseOwn {
-			d.tell("%s its agent died (signal %d)", who, p.Signal)
-		}
-	case event.GenerationStarted:
-		if p.Why != event.WhyFirst {
-			d.tell("%s a new process takes up its conversation", who)
-		}
-	case event.RequestOpened:
-		d.tell("%s asks: %s (%s)", who, clean(p.Text, 60), strings.Join(p.Options, ", "))
-	case event.RoundFinished:
-		d.narrateRound(who, p)
-	case event.TaskMoved:
-		if p.To == event.Parked || p.To.Final() {
-			d.tell("%s %s", who, strings.ToUpper(string(p.To)))
-		}
-	}
-}
-
-func (d *demonstration) narrateRound(who string, p event.RoundFinished) {
-	for _, r := range p.Results {
-		if !r.Green() {
-			d.tell("%s check `%s` failed; the agent is told why:", who, r.Name)
-			for line := range strings.Lines(strings.TrimSpace(r.Excerpt)) {
-				d.say("%9s| %s", "", clean(strings.TrimRight(line, "\n"), 90))
-			}
+		if p.Cause != event.CauseOwn {
 			return
 		}
+	case event.GenerationStarted:
+		if p.Why == event.WhyFirst {
+			return
+		}
+	case event.RoundFinished:
+		if red := slices.IndexFunc(p.Results, func(r event.CheckResult) bool { return !r.Green() }); red >= 0 {
+			excerpt = p.Results[red].Excerpt
+		}
+	case event.TaskMoved:
+		if p.To != event.Parked && !p.To.Final() {
+			return
+		}
+	default:
+		return
 	}
-	if len(p.Results) > 0 {
-		d.tell("%s %s", who, words.Round(p))
+	d.tell("%-2s %-18s %s", e.Task, d.names[e.Task], words.Event(e))
+	for line := range strings.Lines(strings.TrimSpace(excerpt)) {
+		d.say("%9s| %s", "", clean(strings.TrimRight(line, "\n"), 90))
 	}
 }
 

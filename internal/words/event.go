@@ -24,7 +24,7 @@ func Event(e event.Event) string {
 	return ""
 }
 
-// requestEvent speaks of what people asked for.
+// requestEvent describes what people asked for.
 func requestEvent(e event.Event) (string, bool) {
 	switch p := e.Data.(type) {
 	case event.DispatchRequested:
@@ -54,7 +54,7 @@ func requestEvent(e event.Event) (string, bool) {
 	return "", false
 }
 
-// answer is an answer in words.
+// answer describes an answer.
 func answer(p event.AnswerRequested) string {
 	if p.Decision == event.Reply {
 		return FirstLine(p.Text)
@@ -62,7 +62,7 @@ func answer(p event.AnswerRequested) string {
 	return strings.TrimSpace(string(p.Decision) + " " + FirstLine(p.Text))
 }
 
-// agentEvent speaks of the agent and what was said to it.
+// agentEvent describes the agent and what was said to it.
 func agentEvent(e event.Event) (string, bool) {
 	switch p := e.Data.(type) {
 	case event.GenerationStarted:
@@ -83,11 +83,11 @@ func agentEvent(e event.Event) (string, bool) {
 		if p.Tool != "" {
 			text = "its tool " + p.Tool + " has not ended"
 		}
-		return fmt.Sprintf("a look at the silent agent: %s; its screen is kept in %s", text, p.Evidence), true
+		return fmt.Sprintf("the silent agent was probed: %s; its screen is kept in %s", text, p.Evidence), true
 	case event.SilenceDoubted:
-		return fmt.Sprintf("silent for %s, like most of the fleet: that says more about the machine or the network than about the agent, and is not held against it this time", Duration(p.Quiet)), true
+		return fmt.Sprintf("silent for %s, like most of the fleet: probably the machine or the network, so it does not count against the agent", Duration(p.Quiet)), true
 	case event.StallStaged:
-		return "stage of the reaction to its silence: " + string(p.Stage), true
+		return "next step against its silence: " + string(p.Stage), true
 	case event.RecordRefused:
 		return fmt.Sprintf("not obeyed, from its %s file: %s", cmp.Or(p.Source, "status"), p.Why), true
 	case event.RequestOpened:
@@ -108,7 +108,7 @@ func agentEvent(e event.Event) (string, bool) {
 	return "", false
 }
 
-// workEvent speaks of what became of the agent's work.
+// workEvent describes what became of the agent's work.
 func workEvent(e event.Event) (string, bool) {
 	switch p := e.Data.(type) {
 	case event.WorktreeReady:
@@ -131,7 +131,7 @@ func workEvent(e event.Event) (string, bool) {
 	return "", false
 }
 
-// taskEvent speaks of the task as a whole.
+// taskEvent describes the task as a whole.
 func taskEvent(e event.Event) (string, bool) {
 	switch p := e.Data.(type) {
 	case event.TaskMoved:
@@ -161,14 +161,14 @@ func taskEvent(e event.Event) (string, bool) {
 	case event.SlotReleased:
 		return "it gave its slot back", true
 	case event.DepsMet:
-		return "all that it comes after is done", true
+		return "every task that it depends on is done", true
 	case event.DepsFailed:
 		return fmt.Sprintf("%s is %s", p.On, p.State), true
 	}
 	return "", false
 }
 
-// fleetEvent speaks of the fleet and its machine.
+// fleetEvent describes the fleet and its machine.
 func fleetEvent(e event.Event) (string, bool) {
 	switch p := e.Data.(type) {
 	case event.GateClosed:
@@ -176,7 +176,7 @@ func fleetEvent(e event.Event) (string, bool) {
 	case event.GateOpened:
 		return "tasks start again", true
 	case event.SupervisorStarted:
-		return fmt.Sprintf("supervisor %s started as process %d and took up %d tasks", p.Version, p.PID, p.Adopted), true
+		return fmt.Sprintf("supervisor %s started as process %d and took up %s", p.Version, p.PID, Count(p.Adopted, "task")), true
 	case event.SupervisorUpgraded:
 		return fmt.Sprintf("%s supervises in place of %s", p.To, p.From), true
 	case event.UpgradeRolledBack:

@@ -9,11 +9,11 @@ import (
 	"muster/internal/event"
 )
 
-// Why is why a generation was started.
+// Why says why a generation was started or a message was queued.
 func Why(w event.Why) string {
 	text, ok := map[event.Why]string{
 		event.WhyFirst: "the first", event.WhyCrash: "the one before crashed", event.WhySilent: "the one before never reported",
-		event.WhyStall: "the one before stood still", event.WhyFeedback: "checks failed", event.WhyMessage: "there is a message for it",
+		event.WhyStall: "the one before stalled", event.WhyFeedback: "checks failed", event.WhyMessage: "there is a message for it",
 		event.WhyLost: "tmux or the machine went away", event.WhyRetry: "a person brought it back", event.WhyAPI: "the model's service failed",
 		event.WhyNudge: "it was silent",
 	}[w]
@@ -23,7 +23,7 @@ func Why(w event.Why) string {
 	return text
 }
 
-// Record is a status record in words.
+// Record describes a status record.
 func Record(r event.Record) string {
 	text := string(r.State)
 	for _, s := range []string{string(r.Reason), string(r.Error)} {
@@ -68,7 +68,7 @@ func Exit(cause event.ExitCause, exit, signal int, known bool) string {
 	return how
 }
 
-// Request is an open request in words.
+// Request describes an open request.
 func Request(r event.RequestOpened) string {
 	text := string(r.Reason)
 	if r.Tool != "" {
@@ -83,7 +83,7 @@ func Request(r event.RequestOpened) string {
 	return text
 }
 
-// Round is the verdict of a round in words.
+// Round describes the verdict of a round.
 func Round(r event.RoundFinished) string {
 	switch {
 	case r.Void != "":
@@ -117,7 +117,7 @@ func Round(r event.RoundFinished) string {
 	return text
 }
 
-// Result is the verdict of a check in words.
+// Result describes the verdict of a check.
 func Result(c event.CheckResult) string {
 	switch {
 	case c.TimedOut:
@@ -130,11 +130,12 @@ func Result(c event.CheckResult) string {
 	return "passed"
 }
 
+// Usage describes tokens and costs.
 func Usage(u event.Usage) string {
 	return fmt.Sprintf("%d tokens in, %d out, $%.2f", u.InputTokens, u.OutputTokens, u.CostUSD)
 }
 
-// Action is what an action does.
+// Action describes what an action does, as an infinitive: "start generation 2".
 func Action(a event.Action) string {
 	switch args := a.Args.(type) {
 	case event.PrepareArgs:
@@ -147,13 +148,13 @@ func Action(a event.Action) string {
 	case event.DeliverArgs:
 		return fmt.Sprintf("deliver %s", args.Message)
 	case event.ConfirmArgs:
-		return fmt.Sprintf("look whether %s arrived", args.Message)
+		return fmt.Sprintf("confirm that %s was delivered", args.Message)
 	case event.AnswerArgs:
 		return strings.TrimSpace("answer the request: " + string(args.Decision))
 	case event.InterruptArgs:
 		return "interrupt the agent's turn"
 	case event.ProbeArgs:
-		return fmt.Sprintf("look at the agent, of whom nothing was heard for %s", Duration(args.Quiet))
+		return fmt.Sprintf("probe the agent, which has been silent for %s", Duration(args.Quiet))
 	case event.EndArgs:
 		return "end everything that the agent started"
 	case event.CheckArgs:
