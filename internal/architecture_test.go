@@ -85,13 +85,10 @@ var (
 // of the table of packages is a symbol or a file of its package.
 func TestArchitectureNamesWhatExists(t *testing.T) {
 	t.Parallel()
-	data, err := os.ReadFile(filepath.Join("..", "docs", "ARCHITECTURE.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := architecture(t)
 	known := names(t)
 	found := 0
-	for line := range strings.Lines(string(data)) {
+	for line := range strings.Lines(data) {
 		pkg := ""
 		if cells := strings.Split(line, "|"); len(cells) == 5 {
 			if m := quoted.FindStringSubmatch(cells[1]); m != nil {
@@ -118,9 +115,39 @@ func TestArchitectureNamesWhatExists(t *testing.T) {
 	}
 }
 
+// TestArchitectureListsPackagesFromTheGroundUp checks that the table of packages has the order of floors.
+func TestArchitectureListsPackagesFromTheGroundUp(t *testing.T) {
+	t.Parallel()
+	last, rows := -1, 0
+	for line := range strings.Lines(architecture(t)) {
+		m := regexp.MustCompile("^\\| `(\\w+)`").FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		rows++
+		at := slices.Index(floors, m[1])
+		if at < last {
+			t.Errorf("docs/ARCHITECTURE.md lists %s below %s, which stands above it in the house", m[1], floors[last])
+		}
+		last = max(last, at)
+	}
+	if rows < 25 {
+		t.Errorf("only %d packages found in docs/ARCHITECTURE.md", rows)
+	}
+}
+
+func architecture(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("..", "docs", "ARCHITECTURE.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
 // isFile reports whether a file that the page names exists: below internal, or in the package of its row.
 func isFile(pkg, name string) bool {
-	for _, dir := range []string{".", pkg, filepath.Join("..", "docs")} {
+	for _, dir := range []string{".", "..", pkg, strings.Split(pkg, ",")[0], "bench", filepath.Join("..", "docs")} {
 		if st, err := os.Stat(filepath.Join(dir, filepath.FromSlash(name))); err == nil && st.Mode().IsRegular() {
 			return true
 		}

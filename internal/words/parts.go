@@ -53,7 +53,7 @@ func Exit(cause event.ExitCause, exit, signal int, known bool) string {
 	case !known:
 		how = "is gone"
 	case signal != 0:
-		how = "was ended by signal " + syscall.Signal(signal).String()
+		how = "was ended by " + signalName(signal)
 	}
 	switch cause {
 	case event.CauseEnded:
@@ -67,6 +67,9 @@ func Exit(cause event.ExitCause, exit, signal int, known bool) string {
 	}
 	return how
 }
+
+// signalName returns a signal by number and name: "signal 9 (killed)".
+func signalName(n int) string { return fmt.Sprintf("signal %d (%s)", n, syscall.Signal(n)) }
 
 // Request describes an open request.
 func Request(r event.RequestOpened) string {
@@ -123,7 +126,7 @@ func Result(c event.CheckResult) string {
 	case c.TimedOut:
 		return "timed out"
 	case c.Signal != 0:
-		return "ended by " + syscall.Signal(c.Signal).String()
+		return "was ended by " + signalName(c.Signal)
 	case c.Exit != 0:
 		return fmt.Sprintf("failed with %d", c.Exit)
 	}
