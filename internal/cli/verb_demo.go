@@ -1,13 +1,13 @@
 package cli
 
 import (
-	"slices"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
