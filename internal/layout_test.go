@@ -17,13 +17,13 @@ import (
 // floors is the house from the ground up: a package imports only what stands before it. A package below one of
 // these (tmux/tmuxtest) belongs to it.
 var floors = []string{
-	"fault", "text", "event", "life", "replace", "environ", "scarce", "run", "host", "lock", "spec", "home", "excerpt", "config", "store", "status", "mail",
+	"fault", "text", "event", "life", "replace", "environ", "scarce", "run", "host", "lock", "spec", "home", "config", "store", "status", "mail",
 	"tmux", "git", "check", "agent", "forge", "service", "notify", "launch", "keeper", "boot", "fleet", "daemon", "words", "intake", "inside", "control",
 	"tui", "web", "mcp", "cli", "testkit", "e2e",
 }
 
 // fleetImports are the only packages that fleet may know: daemon connects the edges to it.
-var fleetImports = []string{"fault", "event", "home", "text", "excerpt", "scarce", "life"}
+var fleetImports = []string{"fault", "event", "home", "text", "scarce", "life"}
 
 // owners says which package alone may name a program as a word of a command line.
 var owners = map[string]string{"tmux": "tmux", "git": "git", "gh": "forge"}

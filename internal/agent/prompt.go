@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"muster/internal/event"
-	"muster/internal/excerpt"
 	"muster/internal/fault"
 	"muster/internal/mail"
+	"muster/internal/text"
 )
 
 const (
@@ -31,7 +31,7 @@ func Preamble(spec event.Spec) string {
 	} else {
 		b.WriteString("The checks, which `muster check` (or `muster check NAME`) runs for you at any time:\n")
 		for _, c := range spec.Checks {
-			fmt.Fprintf(&b, "- %s: %s", c.Name, excerpt.Line(c.Run, 300))
+			fmt.Fprintf(&b, "- %s: %s", c.Name, text.Line(c.Run, 300))
 			if c.OnEdit {
 				b.WriteString("  (also run after each of your edits)")
 			}

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"muster/internal/config"
-	"muster/internal/status"
+	"muster/internal/text"
 )
 
 // printJSON prints a result as one indented JSON value.
@@ -121,20 +121,7 @@ func fit(widths []int, total int) {
 }
 
 // clean makes text of an agent or a repository fit for one line of a terminal.
-func clean(s string, most int) string { return status.Clean(s, most) }
-
-// printable is an argv that can be pasted into a shell. A leading = would be the path of a program to zsh.
-func printable(argv []string) string {
-	out := make([]string, len(argv))
-	for i, a := range argv {
-		if a != "" && a[0] != '=' && strings.Trim(a, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=:@%+,") == "" {
-			out[i] = a
-			continue
-		}
-		out[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
-	}
-	return strings.Join(out, " ")
-}
+func clean(s string, most int) string { return text.Field(s, most) }
 
 // duration prints a duration of a setting.
 func duration(d time.Duration) string { return config.FormatDuration(d) }

@@ -15,6 +15,7 @@ import (
 	"muster/internal/fleet"
 	"muster/internal/life"
 	"muster/internal/run"
+	"muster/internal/text"
 	"muster/internal/tmux"
 )
 
@@ -80,7 +81,7 @@ func attach(ctx context.Context, env Env, o attachOptions, ref string) error {
 	case o.json:
 		return printJSON(env.Stdout, map[string]any{"task": t.ID, "session": t.Session, "argv": argv})
 	case o.print:
-		return env.say(printable(argv))
+		return env.say(text.Command(argv))
 	}
 	return replaceBy(env, argv)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"muster/internal/boot"
+	"muster/internal/text"
 
 	"github.com/spf13/cobra"
 
@@ -190,7 +191,7 @@ func (d *demonstration) run(ctx context.Context) error {
 		}
 	}
 	d.say("Look on from another terminal, while it works (and leave with the keys that its status line names):\n  %s\n",
-		printable(f.Server().AttachArgv(session, true)))
+		text.Command(f.Server().AttachArgv(session, true)))
 	return withControl(ctx, d.env, func(c *control.Control) error {
 		if err := d.follow(ctx, c); err != nil {
 			return err
@@ -305,7 +306,7 @@ func (d *demonstration) sum(ctx context.Context, c *control.Control, f boot.Flee
 	d.say("\n%s in %s. The supervisor was killed once, and no agent noticed.", counted(tasks), words.Duration(d.env.Now().Sub(d.begun)))
 	d.say("Parked tasks wait for a person: `muster answer t3 Apache-2.0` would bring\nthat conversation back.")
 	if d.keep {
-		d.say("Any agent is one attach away, and a finished one shows its last screen:\n  %s", printable(f.Server().AttachArgv(tasks[0].Session, true)))
+		d.say("Any agent is one attach away, and a finished one shows its last screen:\n  %s", text.Command(f.Server().AttachArgv(tasks[0].Session, true)))
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"muster/internal/boot"
+	"muster/internal/text"
 
 	"github.com/spf13/cobra"
 
@@ -88,7 +89,7 @@ func logs(ctx context.Context, env Env, o logsOptions, ref string) error {
 		if s.Text, err = s.read(ctx); err != nil {
 			return err
 		}
-		s.Text = safe(s.Text, false)
+		s.Text = text.Terminal(s.Text, false)
 		return printJSON(env.Stdout, s)
 	}
 	return follow(ctx, env, s, o.follow)
@@ -232,7 +233,7 @@ func follow(ctx context.Context, env Env, s source, on bool) error {
 	}
 }
 
-func endLine(w *safeWriter, text string) error {
+func endLine(w *text.Writer, text string) error {
 	if text != "" && !strings.HasSuffix(text, "\n") {
 		if _, err := io.WriteString(w, "\n"); err != nil {
 			return err

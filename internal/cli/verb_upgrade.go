@@ -8,6 +8,7 @@ import (
 
 	"muster/internal/boot"
 	"muster/internal/fault"
+	"muster/internal/text"
 )
 
 const upgradeHelp = `Have another version of muster look after the fleet: the program BINARY, or else the one that you
@@ -52,7 +53,7 @@ func newUpgradeCommand(env Env) *cobra.Command {
 // rolledBack is the error of an upgrade that was rolled back.
 func rolledBack(f boot.Fleet, r boot.Upgraded) error {
 	return fault.New(fault.Failed, "rolled back to %s: %s did not become ready: %s%s", r.From, r.To, r.Why, unattended(r)).
-		WithHint("No agent was touched. Look at %s and at the supervisor's pane: %s", f.Home.Log(), printable(f.Server().AttachArgv(boot.HubSession, false)))
+		WithHint("No agent was touched. Look at %s and at the supervisor's pane: %s", f.Home.Log(), text.Command(f.Server().AttachArgv(boot.HubSession, false)))
 }
 
 // upgradeText says what came of an upgrade; "" where an error says it.

@@ -12,12 +12,12 @@ import (
 	"muster/internal/boot"
 	"muster/internal/check"
 	"muster/internal/event"
-	"muster/internal/excerpt"
 	"muster/internal/fault"
 	"muster/internal/fleet"
 	"muster/internal/home"
 	"muster/internal/lock"
 	"muster/internal/replace"
+	"muster/internal/text"
 )
 
 // excerptLimit is how much of a red check's output goes into the log and back to the agent, in bytes.
@@ -65,11 +65,11 @@ func results(res check.Result) ([]event.CheckResult, error) {
 			Duration: s.Ended.Sub(s.Started), Log: s.Log,
 		}
 		if !r.Green() {
-			text, err := os.ReadFile(s.Log)
+			output, err := os.ReadFile(s.Log)
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return nil, fault.Wrap(fault.Failed, err, "read the output of %s", s.Name)
 			}
-			r.Excerpt = excerpt.Useful(text, excerptLimit)
+			r.Excerpt = text.Excerpt(output, excerptLimit)
 		}
 		out = append(out, r)
 	}

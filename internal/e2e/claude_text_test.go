@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"muster/internal/event"
-	"muster/internal/excerpt"
 	"muster/internal/home"
 	"muster/internal/testkit/model"
+	"muster/internal/text"
 )
 
 // hostile is a text with all that shells, terminals, and the program's own prompt would take for something else.
@@ -35,7 +35,7 @@ func TestClaudeGetsEveryPromptAsItIs(t *testing.T) {
 	}
 	for i, id := range ids {
 		r.becomes(id, event.Done)
-		want := "Task " + string(id) + " (muster):\n\n" + excerpt.Clean(prompts[i])
+		want := "Task " + string(id) + " (muster):\n\n" + text.Clean(prompts[i])
 		n := 0
 		for _, q := range r.model.Requests() {
 			for _, m := range q.Messages {
@@ -60,7 +60,7 @@ func TestClaudeGetsEveryPromptAsItIs(t *testing.T) {
 	}
 	r.becomes(id, event.Done)
 	b, err := os.ReadFile(path)
-	if err != nil || strings.TrimSuffix(string(b), "\n") != strings.TrimSuffix(excerpt.Clean(long), "\n") {
+	if err != nil || strings.TrimSuffix(string(b), "\n") != strings.TrimSuffix(text.Clean(long), "\n") {
 		t.Errorf("the file does not hold the prompt (%v, %d bytes)", err, len(b))
 	}
 	asked := r.model.Requests()

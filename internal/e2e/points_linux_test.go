@@ -62,7 +62,7 @@ func (n notification) name(memory *os.File) string {
 	what, path := "fsync", ""
 	switch n.call {
 	case unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2:
-		what, path = "rename", text(memory, int64(n.args[3])) //nolint:gosec // an address of ours
+		what, path = "rename", readWord(memory, int64(n.args[3])) //nolint:gosec // an address of ours
 	default:
 		path, _ = os.Readlink(fmt.Sprintf("/proc/self/fd/%d", n.args[0]))
 	}
@@ -79,8 +79,8 @@ func (n notification) name(memory *os.File) string {
 // hash is what a path makes of a name, and the id of a request.
 var hash = regexp.MustCompile(`[0-9a-f]{12,}|\bq[a-z2-7]{16}\b`)
 
-// text reads a word of this process' memory, where a thread holds still that waits for our answer.
-func text(memory *os.File, at int64) string {
+// readWord reads a word of this process' memory, where a thread holds still that waits for our answer.
+func readWord(memory *os.File, at int64) string {
 	var b [unix.PathMax]byte
 	n, _ := memory.ReadAt(b[:256], at)
 	word, _, _ := bytes.Cut(b[:n], []byte{0})

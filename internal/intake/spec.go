@@ -12,7 +12,7 @@ import (
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/home"
-	"muster/internal/status"
+	"muster/internal/text"
 	"muster/internal/words"
 )
 
@@ -34,7 +34,7 @@ func spec(cfg config.Config, o Order) (event.Spec, error) {
 		return event.Spec{}, err
 	}
 	s := event.Spec{
-		Summary: status.Clean(words.FirstLine(o.Prompt), maxSummary), Base: cmp.Or(o.Base, cfg.Task.Base),
+		Summary: text.Field(words.FirstLine(o.Prompt), maxSummary), Base: cmp.Or(o.Base, cfg.Task.Base),
 		Agent: name, Kind: ag.Kind, Command: ag.Command, Args: ag.Args, Model: cmp.Or(o.Model, ag.Model),
 		Env: map[string]string{}, EnvFrom: ag.EnvFrom, Trust: ag.Trust,
 		Publish: cfg.Task.Publish, Checks: cfg.Checks, Setup: cfg.Workspace.Setup, Copy: cfg.Workspace.Copy,
@@ -42,7 +42,7 @@ func spec(cfg config.Config, o Order) (event.Spec, error) {
 		Timeout: cfg.Task.Timeout, WaitLimit: cfg.Task.WaitLimit, Keep: cfg.Task.Keep,
 		Silence: cfg.Task.Silence, SilenceInTool: cfg.Task.SilenceInTool,
 	}
-	s.Name = cmp.Or(status.Clean(o.Name, maxName), status.Clean(s.Summary, maxAutoName), "task")
+	s.Name = cmp.Or(text.Field(o.Name, maxName), text.Field(s.Summary, maxAutoName), "task")
 	s.Slug = home.Slug(s.Name)
 	maps.Copy(s.Env, ag.Env)
 	return s, o.apply(&s)

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"muster/internal/event"
+	"muster/internal/text"
 )
 
 // errNotRegular means that the status file is a symbolic link, a FIFO or a device.
@@ -49,7 +50,7 @@ func Append(path string, r event.Record) error {
 // encode returns the record as a line, with its newline.
 func encode(r event.Record) ([]byte, error) {
 	if !slices.Contains(States(), r.State) {
-		return nil, fmt.Errorf("append status record: unknown state %q", Clean(string(r.State), 40))
+		return nil, fmt.Errorf("append status record: unknown state %q", text.Field(string(r.State), 40))
 	}
 	if r.Time.IsZero() {
 		r.Time = time.Now().UTC()

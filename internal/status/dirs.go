@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+
+	"muster/internal/text"
 )
 
 // dir is a directory that files are expected in. While it does not exist, its nearest ancestor is watched.
@@ -203,7 +205,7 @@ func (w *Watcher) rewatchChildren(path string) {
 func (w *Watcher) fail(d *dir, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	d.trouble = "changes are not seen, its directory can't be watched: " + Clean(err.Error(), 120)
+	d.trouble = "changes are not seen, its directory can't be watched: " + text.Field(err.Error(), 120)
 	if errors.Is(err, syscall.ENOSPC) {
 		d.trouble += " (raise fs.inotify.max_user_watches)"
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"muster/internal/event"
+	"muster/internal/text"
 )
 
 // MaxLine is the longest line in bytes, without its end, that a status file may hold. Longer ones are
@@ -35,10 +36,10 @@ func Parse(line []byte) (event.Record, error) {
 	}
 	var r event.Record
 	if err := json.Unmarshal(line, &r); err != nil {
-		return event.Record{}, fmt.Errorf("not a status record: %s", Clean(err.Error(), 120))
+		return event.Record{}, fmt.Errorf("not a status record: %s", text.Field(err.Error(), 120))
 	}
 	if !slices.Contains(States(), r.State) {
-		return event.Record{}, fmt.Errorf("unknown state %q", Clean(string(r.State), 40))
+		return event.Record{}, fmt.Errorf("unknown state %q", text.Field(string(r.State), 40))
 	}
 	normalise(&r)
 	return r, nil
@@ -55,19 +56,19 @@ func normalise(r *event.Record) {
 	if unknown := r.Error != "" && !slices.Contains(ErrorKinds(), r.Error); unknown || r.State == event.RecordError && r.Error == "" {
 		r.Error = event.ErrorOther
 	}
-	r.Note = Clean(r.Note, maxNote)
-	r.Tool = Clean(r.Tool, maxTool)
-	r.Message = event.MessageID(Clean(string(r.Message), maxID))
-	r.Transcript = Clean(r.Transcript, maxPath)
+	r.Note = text.Field(r.Note, maxNote)
+	r.Tool = text.Field(r.Tool, maxTool)
+	r.Message = event.MessageID(text.Field(string(r.Message), maxID))
+	r.Transcript = text.Field(r.Transcript, maxPath)
 	for _, id := range []*string{&r.Src, &r.ToolUseID, &r.SessionID, &r.PromptID, &r.Request, &r.PermissionMode} {
-		*id = Clean(*id, maxID)
+		*id = text.Field(*id, maxID)
 	}
 	if len(r.Options) == 0 {
 		r.Options = nil
 	} else {
 		r.Options = slices.Clone(r.Options[:min(len(r.Options), maxOptions)])
 		for i, o := range r.Options {
-			r.Options[i] = Clean(o, maxOption)
+			r.Options[i] = text.Field(o, maxOption)
 		}
 	}
 	if u := r.Usage; u != nil && (min(u.InputTokens, u.OutputTokens, u.CacheReadTokens, u.CacheWriteTokens, int64(u.Turns)) < 0 || u.CostUSD < 0) {

@@ -11,6 +11,7 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/text"
 )
 
 func fullRecord() event.Record {
@@ -101,33 +102,6 @@ func TestParseCutsEveryText(t *testing.T) {
 	}
 }
 
-func TestCleanLeavesNothingThatActsOnATerminal(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		in   string
-		max  int
-		want string
-	}{
-		{"plain", 10, "plain"},
-		{"plain", 3, "pla"},
-		{"a\tb\nc\r", 10, "a b c "},
-		{"\x1b]0;title\x07x", 30, "]0;titlex"},
-		{"\x1b[1;31mred\x1b[0m", 10, "red"},
-		{"\x1b[\x1b[31mx", 10, "[x"},
-		{"\u009b31mx", 10, "31mx"},
-		{"ab\u202ecd\u2066\u200f", 10, "abcd"},
-		{"\xff\xfe", 10, "\ufffd\ufffd"},
-		{"héé", 2, "hé"},
-		{"👩‍💻", 10, "👩‍💻"},
-		{"a\U000e0041b", 10, "ab"},
-		{"x", 0, ""},
-	} {
-		if got := Clean(c.in, c.max); got != c.want {
-			t.Errorf("Clean(%q, %d) = %q, want %q", c.in, c.max, got, c.want)
-		}
-	}
-}
-
 func TestValidateNamesTheField(t *testing.T) {
 	t.Parallel()
 	soon := time.Now()
@@ -180,13 +154,13 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line []byte) {
 		r, err := Parse(line)
 		if err != nil {
-			if msg := err.Error(); msg != Clean(msg, 1000) {
+			if msg := err.Error(); msg != text.Field(msg, 1000) {
 				t.Fatalf("the error carries foreign characters: %q", msg)
 			}
 			return
 		}
 		for _, s := range append([]string{r.Note, r.Tool, r.SessionID, r.Src, r.Request, string(r.Message), r.Transcript}, r.Options...) {
-			if s != Clean(s, maxPath) {
+			if s != text.Field(s, maxPath) {
 				t.Fatalf("not clean: %q", s)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"muster/internal/event"
+	"muster/internal/text"
 )
 
 const (
@@ -169,7 +170,7 @@ func (w *Watcher) look(p *pass, buf []byte) (more bool) {
 		return false // not yet written, or already moved
 	case err != nil:
 		p.again = errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
-		p.reject("the file can't be read: " + Clean(reasonOf(err), 120))
+		p.reject("the file can't be read: " + text.Field(reasonOf(err), 120))
 		return false
 	}
 	defer f.Close() //nolint:errcheck // only read
@@ -179,7 +180,7 @@ func (w *Watcher) look(p *pass, buf []byte) (more bool) {
 		more, err = p.readTail(f, buf)
 	}
 	if err != nil {
-		p.reject("the file can't be read: " + Clean(reasonOf(err), 120))
+		p.reject("the file can't be read: " + text.Field(reasonOf(err), 120))
 	}
 	return more
 }
@@ -213,7 +214,7 @@ func (p *pass) takeLine(line []byte, at int64) {
 		return
 	}
 	if err := p.take(line); err != nil {
-		p.rejectKind("corrupt", fmt.Sprintf("corrupt line at byte %d was skipped: %s", at, Clean(err.Error(), 160)))
+		p.rejectKind("corrupt", fmt.Sprintf("corrupt line at byte %d was skipped: %s", at, text.Field(err.Error(), 160)))
 	}
 }
 
@@ -244,7 +245,7 @@ func (p *pass) readWhole(f *openFile, buf []byte) error {
 	pr.sum = sum
 	p.batch.Grew = int64(n)
 	if err := p.take(data); err != nil {
-		p.rejectKind("corrupt", "the file was not understood: "+Clean(err.Error(), 160))
+		p.rejectKind("corrupt", "the file was not understood: "+text.Field(err.Error(), 160))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/text"
 )
 
 // Validate checks a record that a person or a script is about to write: known words, the fields that its state
@@ -38,7 +39,7 @@ func unknownWord[T ~string](field, got string, known []T) error {
 	for i, k := range known {
 		words[i] = string(k)
 	}
-	return fault.New(fault.Usage, "%s: %q is not known", field, Clean(got, 40)).
+	return fault.New(fault.Usage, "%s: %q is not known", field, text.Field(got, 40)).
 		WithHint("Use one of: %s.", strings.Join(words, ", "))
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"muster/internal/fault"
 	"muster/internal/testkit/await"
+	"muster/internal/text"
 	"muster/internal/tmux"
 	"muster/internal/tmux/tmuxtest"
 )
@@ -317,14 +318,14 @@ func TestTextCannotLeaveThePaste(t *testing.T) {
 		return strings.Contains(screen, "ready")
 	})
 	long := strings.Repeat("line with words; 'quotes' and $things\n", 6000)
-	text := "a\x1b[201~rm -rf /\r\u009b201~\x9b201~\x03\x04" + long + "end"
-	if err := c.Paste(t.Context(), p.ID, text); err != nil {
+	words := "a\x1b[201~rm -rf /\r\u009b201~\x9b201~\x03\x04" + long + "end"
+	if err := c.Paste(t.Context(), p.ID, words); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Keys(t.Context(), p.ID, "Enter"); err != nil {
 		t.Fatal(err)
 	}
-	want := "\x1b[200~" + tmux.Clean(text) + "\x1b[201~\r"
+	want := "\x1b[200~" + text.Paste(words) + "\x1b[201~\r"
 	got := content(t, file, func(s string) bool { return strings.HasSuffix(s, "~\r") })
 	if got != want {
 		t.Errorf("got %d bytes %.60q…, want %d bytes %.60q…", len(got), got, len(want), want)

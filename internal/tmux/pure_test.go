@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -66,40 +65,6 @@ func FuzzStream(f *testing.F) {
 		}
 		if !slices.Equal(got.lines, strings.Split(screen, "\n")) {
 			t.Errorf("got %q, want %q", got.lines, screen)
-		}
-	})
-}
-
-func TestClean(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"plain\n\ttext":              "plain\n\ttext",
-		"a\x1b[201~b":                "a[201~b",
-		"a\u009b201~b":               "a201~b",
-		"a\x9b201~b":                 "a201~b",
-		"\x00\x03\x04\x07\x08\x7f":   "",
-		"a\r\nb\rc":                  "a\nb\nc",
-		"é世界🙂\u00a0":                 "é世界🙂\u00a0",
-		"bad \xff\xc3( utf8":         "bad ( utf8",
-		"replacement \ufffd is kept": "replacement \ufffd is kept",
-	} {
-		if got := Clean(in); got != want {
-			t.Errorf("Clean(%q) = %q, want %q", in, got, want)
-		}
-	}
-}
-
-func FuzzClean(f *testing.F) {
-	f.Add("a\x1b[201~\x9b\u009b\r\n")
-	f.Fuzz(func(t *testing.T, in string) {
-		got := Clean(in)
-		if !utf8.ValidString(got) || Clean(got) != got {
-			t.Errorf("Clean(%q) = %q: not valid or not final", in, got)
-		}
-		for _, r := range got {
-			if (r < ' ' && r != '\n' && r != '\t') || (r >= 0x7f && r <= 0x9f) {
-				t.Errorf("Clean(%q) = %q: holds %U", in, got, r)
-			}
 		}
 	})
 }

@@ -9,27 +9,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"muster/internal/fault"
+	"muster/internal/text"
 )
-
-// Clean takes from a text what could break out of a paste or steer a terminal: every control byte but line
-// feed and tab, the C1 controls in either encoding, and invalid UTF-8. CR LF and CR become LF.
-func Clean(text string) string {
-	text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
-	var b strings.Builder
-	b.Grow(len(text))
-	for i := 0; i < len(text); {
-		r, n := utf8.DecodeRuneInString(text[i:])
-		i += n
-		if (r == utf8.RuneError && n == 1) || (r < 0x20 && r != '\n' && r != '\t') || (r >= 0x7f && r <= 0x9f) {
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
 
 // refusal is what the guards print instead of sending: whether the pane is dead.
 const refusal = "refused "
@@ -68,10 +51,10 @@ func (c *Client) Paste(ctx context.Context, id PaneID, texts ...string) error {
 		return err
 	}
 	texts = slices.Clone(texts)
-	for i, text := range texts {
-		texts[i] = Clean(text)
+	for i, t := range texts {
+		texts[i] = text.Paste(t)
 	}
-	texts = slices.DeleteFunc(texts, func(text string) bool { return text == "" })
+	texts = slices.DeleteFunc(texts, func(t string) bool { return t == "" })
 	if len(texts) == 0 {
 		return fault.New(fault.Usage, "nothing to paste into pane %s", id)
 	}

@@ -8,7 +8,7 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/life"
-	"muster/internal/status"
+	"muster/internal/text"
 )
 
 // maxLine is how long a description may be, in bytes.
@@ -17,8 +17,8 @@ const maxLine = 400
 // Event describes an event in one line.
 func Event(e event.Event) string {
 	for _, part := range []func(event.Event) (string, bool){requestEvent, agentEvent, workEvent, taskEvent, fleetEvent} {
-		if text, mine := part(e); mine {
-			return status.Clean(text, maxLine)
+		if line, ok := part(e); ok {
+			return text.Field(line, maxLine)
 		}
 	}
 	return ""

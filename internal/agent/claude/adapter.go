@@ -10,9 +10,9 @@ import (
 
 	"muster/internal/agent"
 	"muster/internal/event"
-	"muster/internal/excerpt"
 	"muster/internal/fault"
 	"muster/internal/run"
+	"muster/internal/text"
 )
 
 // How New Code behaves was measured with version 2.1.197; what is undocumented there is covered by the tests
@@ -95,25 +95,25 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 // firstPrompt gives the first prompt as an argument, and what stands in the prompt file. The framing line
 // keeps any text from being a local command: `exit` alone would quit, `/cost` would open a panel.
 func firstPrompt(l agent.Launch) (argument, file string) {
-	frame, text := fmt.Sprintf("Task %s (muster):", l.Task), l.Prompt
+	frame, words := fmt.Sprintf("Task %s (muster):", l.Task), l.Prompt
 	if l.Resume {
-		frame, text = fmt.Sprintf("Task %s (muster), taken up again:", l.Task), l.GoOn
-		if strings.TrimSpace(text) == "" {
-			text = "You were interrupted. Look at where your work stands, and go on with the task."
+		frame, words = fmt.Sprintf("Task %s (muster), taken up again:", l.Task), l.GoOn
+		if strings.TrimSpace(words) == "" {
+			words = "You were interrupted. Look at where your work stands, and go on with the task."
 		}
 	}
-	text = excerpt.Clean(agent.WithMessages(text, l.Messages))
-	argument = frame + "\n\n" + text
+	words = text.Clean(agent.WithMessages(words, l.Messages))
+	argument = frame + "\n\n" + words
 	if len(argument) <= agent.MaxArgument {
-		return argument, text
+		return argument, words
 	}
 	argument = fmt.Sprintf("%s\n\nThe text is too long to be given here: it has %d bytes and lies in the file %s. "+
-		"Read that file first, all of it, and then do what it says.", frame, len(text), agent.PromptPath(l))
+		"Read that file first, all of it, and then do what it says.", frame, len(words), agent.PromptPath(l))
 	// What the file holds is delivered when the agent takes this prompt, so the tags must stand in it.
-	for _, id := range agent.Tags(text) {
+	for _, id := range agent.Tags(words) {
 		argument += "\n" + id.Tag() + " (in the file)"
 	}
-	return argument, text
+	return argument, words
 }
 
 // environ is what the environment needs besides what the launch has; a choice of the user stays.

@@ -14,8 +14,8 @@ import (
 
 	"muster/internal/agent"
 	"muster/internal/event"
-	"muster/internal/excerpt"
 	"muster/internal/mail"
+	"muster/internal/text"
 )
 
 // askedDir holds, in the generation's directory, one file for each open request, named after the use of the
@@ -106,12 +106,12 @@ func permissionNote(in payload) string {
 		Plan     string `json:"plan"`
 	}
 	_ = json.Unmarshal(in.ToolInput, &f)
-	for _, text := range []string{f.Command, f.FilePath, f.URL, f.Plan} {
-		if text != "" {
-			return excerpt.Line(in.ToolName+": "+text, noteLimit)
+	for _, what := range []string{f.Command, f.FilePath, f.URL, f.Plan} {
+		if what != "" {
+			return text.Line(in.ToolName+": "+what, noteLimit)
 		}
 	}
-	return excerpt.Line(in.ToolName+" "+string(in.ToolInput), noteLimit)
+	return text.Line(in.ToolName+" "+string(in.ToolInput), noteLimit)
 }
 
 func questionNote(questions []question) string {
@@ -119,7 +119,7 @@ func questionNote(questions []question) string {
 	for _, q := range questions {
 		all = append(all, q.Question)
 	}
-	return excerpt.Line(strings.Join(all, " / "), noteLimit)
+	return text.Line(strings.Join(all, " / "), noteLimit)
 }
 
 // questionOptions are the answers that the only question offers; several questions are answered by lines.

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"muster/internal/event"
-	"muster/internal/excerpt"
 	"muster/internal/mail"
 	"muster/internal/run"
+	"muster/internal/text"
 )
 
 const (
@@ -95,7 +95,7 @@ func (s *hookState) runCheck(ctx context.Context, all mail.Checks, c event.Check
 		return ""
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Sprintf("muster: the check %q (%s) did not end within %s after this edit; its end was:\n%s",
-			c.Name, excerpt.Line(c.Run, noteLimit), limit, excerpt.Useful(out.bytes(), editOutput))
+			c.Name, text.Line(c.Run, noteLimit), limit, text.Excerpt(out.bytes(), editOutput))
 	case !ran:
 		return ""
 	}
@@ -104,5 +104,5 @@ func (s *hookState) runCheck(ctx context.Context, all mail.Checks, c event.Check
 		how = failed.Signal.String()
 	}
 	return fmt.Sprintf("muster: the check %q (%s) is red after this edit, %s:\n%s",
-		c.Name, excerpt.Line(c.Run, noteLimit), how, excerpt.Useful(out.bytes(), editOutput))
+		c.Name, text.Line(c.Run, noteLimit), how, text.Excerpt(out.bytes(), editOutput))
 }

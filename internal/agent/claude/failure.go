@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"muster/internal/event"
-	"muster/internal/excerpt"
+	"muster/internal/text"
 )
 
 // noteLimit is the length of a note in bytes.
@@ -15,12 +15,12 @@ const noteLimit = 300
 
 // turnError translates the end of a turn by an error. The agent's own word covers several things: the text
 // decides. A usage limit whose end is known is "limited"; the zone of the text is the agent's, see parseReset.
-func turnError(kind, text, details string, now time.Time) event.Record {
-	r := event.Record{State: event.RecordError, Error: errorKind(kind, text, details), Note: excerpt.Line(text, noteLimit)}
-	if r.Error != event.ErrorRateLimit || !isUsageLimit(text) {
+func turnError(kind, said, details string, now time.Time) event.Record {
+	r := event.Record{State: event.RecordError, Error: errorKind(kind, said, details), Note: text.Line(said, noteLimit)}
+	if r.Error != event.ErrorRateLimit || !isUsageLimit(said) {
 		return r
 	}
-	if until, ok := parseReset(text, now); ok {
+	if until, ok := parseReset(said, now); ok {
 		r.State, r.Error, r.Until = event.RecordLimited, "", until
 	}
 	return r

@@ -10,10 +10,10 @@ import (
 
 	"muster/internal/agent"
 	"muster/internal/event"
-	"muster/internal/excerpt"
 	"muster/internal/home"
 	"muster/internal/mail"
 	"muster/internal/status"
+	"muster/internal/text"
 )
 
 // The variables that a hook finds in its environment.
@@ -212,7 +212,7 @@ func (s *hookState) stopped() {
 		s.write(event.Record{State: event.RecordWorking}) // a subagent's turn is not the agent's
 		return
 	}
-	r := event.Record{State: event.RecordIdle, Note: excerpt.Line(s.in.LastMessage, noteLimit)}
+	r := event.Record{State: event.RecordIdle, Note: text.Line(s.in.LastMessage, noteLimit)}
 	for _, b := range s.in.Background {
 		switch b.Status {
 		case "completed", "failed", "killed", "stopped":
@@ -229,7 +229,7 @@ func (s *hookState) ended() {
 	if s.in.Reason == "clear" || s.in.Reason == "resume" {
 		return
 	}
-	s.write(event.Record{State: event.RecordExited, Note: "session ended: " + excerpt.Line(s.in.Reason, noteLimit)})
+	s.write(event.Record{State: event.RecordExited, Note: "session ended: " + text.Line(s.in.Reason, noteLimit)})
 }
 
 // toolEnded tells the end of a tool, and after an edit runs the checks that want it.

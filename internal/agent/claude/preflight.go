@@ -15,6 +15,7 @@ import (
 	"muster/internal/agent"
 	"muster/internal/fault"
 	"muster/internal/run"
+	"muster/internal/text"
 )
 
 // oldestVersion is the oldest version that this adapter takes: the one that was measured.
@@ -146,7 +147,7 @@ func checkTrust(p agent.Preflight, env []string) error {
 	// Where a directory above the repository is trusted, the agent does not ask there, and so stores nothing that
 	// would hold for a worktree elsewhere.
 	if trusted(u, p.Spec.Repo, p.Spec.Repo) {
-		hint = "cd " + shellWord(worktrees) + " && " + programWord(env)
+		hint = "cd " + text.Quote(worktrees) + " && " + programWord(env)
 	}
 	return fault.New(fault.Conflict, "agent %s: New Code has not been told to trust %s", p.Spec.Agent, p.Spec.Repo).
 		WithHint("Run, and answer Yes: %s   (or set trust = \"sandboxed\")", hint)
@@ -158,20 +159,12 @@ func setupCommand(p agent.Preflight, env []string) string {
 	if root, err := mainRoot(dir); err == nil {
 		dir = root
 	}
-	return "cd " + shellWord(dir) + " && " + programWord(env)
+	return "cd " + text.Quote(dir) + " && " + programWord(env)
 }
 
 func programWord(env []string) string {
 	if d, ok := agent.GetEnv(env, "CLAUDE_CONFIG_DIR"); ok && d != "" {
-		return "CLAUDE_CONFIG_DIR=" + shellWord(d) + " claude"
+		return "CLAUDE_CONFIG_DIR=" + text.Quote(d) + " claude"
 	}
 	return "claude"
-}
-
-// shellWord quotes a word for a shell that a person pastes it into.
-func shellWord(s string) string {
-	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@%,") == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -12,6 +12,7 @@ import (
 	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/status"
+	"muster/internal/text"
 )
 
 // The names of the further files, for stored offsets.
@@ -97,7 +98,7 @@ func (p *sessionParser) parse(data []byte) ([]event.Record, error) {
 			r.Reason = event.WaitDialog
 		}
 	default:
-		return nil, fmt.Errorf("the agent's status file: unknown status %q", status.Clean(s.Status, 40))
+		return nil, fmt.Errorf("the agent's status file: unknown status %q", text.Field(s.Status, 40))
 	}
 	p.last = s
 	if !p.speaks(r) {

@@ -16,7 +16,7 @@ import (
 
 	"muster/internal/agent"
 	"muster/internal/event"
-	"muster/internal/excerpt"
+	"muster/internal/text"
 )
 
 // transcript translates the lines of one conversation. It is used by one goroutine at a time.
@@ -127,9 +127,9 @@ func (t *transcript) parse(line []byte) ([]event.Record, error) {
 		r.Usage = &sum
 		out = append(out, r)
 	}
-	if text := texts(l.Message.Content); l.IsError && !l.Timestamp.Before(t.since) && errorKind(l.Error, text, "") == event.ErrorContextFull {
+	if said := texts(l.Message.Content); l.IsError && !l.Timestamp.Before(t.since) && errorKind(l.Error, said, "") == event.ErrorContextFull {
 		r := base
-		r.State, r.Error, r.Note = event.RecordError, event.ErrorContextFull, excerpt.Line(text, noteLimit)
+		r.State, r.Error, r.Note = event.RecordError, event.ErrorContextFull, text.Line(said, noteLimit)
 		out = append(out, r)
 	}
 	return out, nil

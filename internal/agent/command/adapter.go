@@ -10,10 +10,10 @@ import (
 
 	"muster/internal/agent"
 	"muster/internal/event"
-	"muster/internal/excerpt"
 	"muster/internal/fault"
 	"muster/internal/run"
 	"muster/internal/status"
+	"muster/internal/text"
 )
 
 type adapter struct{ agent.NoChannel }
@@ -109,7 +109,7 @@ func commandPath(word string, l agent.Launch) (string, error) {
 	}
 	path, err := run.LookPath(program, l.Env)
 	if err != nil {
-		return "", fault.Wrap(fault.Conflict, err, "agent %s: no program %s", l.Spec.Agent, excerpt.Line(word, 200)).
+		return "", fault.Wrap(fault.Conflict, err, "agent %s: no program %s", l.Spec.Agent, text.Line(word, 200)).
 			WithHint("A relative path is looked up in the worktree: commit the program, or copy it there by [workspace] copy.")
 	}
 	return path, nil

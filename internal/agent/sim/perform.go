@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"muster/internal/event"
-	"muster/internal/excerpt"
 	"muster/internal/mail"
 	"muster/internal/run"
+	"muster/internal/text"
 )
 
 // perform does the steps of a turn, from one on, and tells how it ended.
@@ -43,7 +43,7 @@ func (p *program) perform(ctx context.Context, t turn, scriptErr error, number, 
 			return outcome{how: "ended"}
 		case err != nil:
 			p.screen.say("! %s: %v", t[i].verb, err)
-			p.record(event.Record{State: event.RecordError, Error: event.ErrorOther, Note: excerpt.Line(err.Error(), 200)})
+			p.record(event.Record{State: event.RecordError, Error: event.ErrorOther, Note: text.Line(err.Error(), 200)})
 			return outcome{how: "error", silent: true}
 		case over && out.exits:
 			return out
@@ -222,9 +222,9 @@ func (p *program) command(ctx context.Context, s step) error {
 		return err
 	}
 	argv[0] = path
-	p.screen.say("$ %s", excerpt.Line(s.verb+" "+s.text, 200))
+	p.screen.say("$ %s", text.Line(s.verb+" "+s.text, 200))
 	res, err := run.Do(ctx, run.Cmd{Argv: argv, Dir: p.opts.worktree, Env: env, Timeout: -1, MaxOutput: 1 << 20})
-	p.screen.say("%s", excerpt.Useful(append(res.Stdout, res.Stderr...), 4000))
+	p.screen.say("%s", text.Excerpt(append(res.Stdout, res.Stderr...), 4000))
 	if s.verb == "fork" {
 		for l := range strings.Lines(string(res.Stdout)) {
 			if pid, ok := strings.CutPrefix(strings.TrimSpace(l), "child "); ok {
@@ -293,7 +293,7 @@ func (p *program) ask(ctx context.Context, s step) error {
 	p.screen.say("answer %s: %s %s", how, answer.Decision, answer.Text)
 	p.record(event.Record{
 		State: event.RecordWorking, Request: r.Request, Tool: r.Tool,
-		Note: excerpt.Line(fmt.Sprintf("answer %s: %s %s", how, answer.Decision, answer.Text), 200),
+		Note: text.Line(fmt.Sprintf("answer %s: %s %s", how, answer.Decision, answer.Text), 200),
 	})
 	return nil
 }

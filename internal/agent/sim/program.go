@@ -17,8 +17,8 @@ import (
 	"golang.org/x/term"
 
 	"muster/internal/event"
-	"muster/internal/excerpt"
 	"muster/internal/status"
+	"muster/internal/text"
 )
 
 const (
@@ -343,21 +343,21 @@ func (p *program) enter() {
 		p.swallow.Add(-1)
 		return
 	}
-	text := p.draft
-	if strings.TrimSpace(text) == "" {
+	draft := p.draft
+	if strings.TrimSpace(draft) == "" {
 		return
 	}
 	p.draft = ""
 	if p.cancel == nil {
-		p.begin(text)
+		p.begin(draft)
 		return
 	}
 	// A real agent keeps it in memory until the turn is over; only the transcript knows.
-	if err := p.file.write(line{Kind: lineQueued, Text: text}); err != nil {
+	if err := p.file.write(line{Kind: lineQueued, Text: draft}); err != nil {
 		p.screen.say("! %v", err)
 	}
-	p.queue = append(p.queue, text)
-	p.screen.say("queued: %s", excerpt.Line(text, 200))
+	p.queue = append(p.queue, draft)
+	p.screen.say("queued: %s", text.Line(draft, 200))
 }
 
 // messageTag is how muster marks a message, see event.MessageID.Tag.
@@ -376,7 +376,7 @@ func (p *program) begin(prompt string) {
 	p.silent.Store(t.has("no-record"))
 	p.acknowledge(prompt, number)
 	p.screen.change(func(s *screen) { s.state = "working" })
-	p.screen.say("» %s", excerpt.Line(prompt, 200))
+	p.screen.say("» %s", text.Line(prompt, 200))
 	ctx, cancel := context.WithCancelCause(context.Background())
 	p.cancel = cancel
 	go func() { p.over <- p.perform(ctx, t, err, number, from) }()

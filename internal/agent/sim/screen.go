@@ -9,7 +9,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"golang.org/x/term"
 
-	"muster/internal/excerpt"
+	"muster/internal/text"
 )
 
 // keptLines is how much of the log stays in memory; the screen shows its end.
@@ -47,7 +47,7 @@ func (s *screen) change(f func(*screen)) {
 
 // say adds lines to the log; without a terminal they are printed at once.
 func (s *screen) say(format string, args ...any) {
-	text := strings.TrimRight(excerpt.Clean(fmt.Sprintf(format, args...)), "\n")
+	text := strings.TrimRight(text.Clean(fmt.Sprintf(format, args...)), "\n")
 	s.change(func(s *screen) {
 		for l := range strings.SplitSeq(text, "\n") {
 			s.log = append(s.log, strings.ReplaceAll(l, "\t", "  "))

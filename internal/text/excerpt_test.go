@@ -1,4 +1,4 @@
-package excerpt_test
+package text_test
 
 import (
 	"fmt"
@@ -7,18 +7,18 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"muster/internal/excerpt"
+	"muster/internal/text"
 )
 
-func TestUsefulKeepsAShortOutputWhole(t *testing.T) {
+func TestExcerptKeepsAShortOutputWhole(t *testing.T) {
 	t.Parallel()
-	got := excerpt.Useful([]byte("\n\x1b[31m./a.go:3:5: undefined: x\x1b[0m\r\nFAIL\n\n"), 1000)
+	got := text.Excerpt([]byte("\n\x1b[31m./a.go:3:5: undefined: x\x1b[0m\r\nFAIL\n\n"), 1000)
 	if want := "./a.go:3:5: undefined: x\nFAIL"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
-func TestUsefulKeepsHeadPlacesAndTail(t *testing.T) {
+func TestExcerptKeepsHeadPlacesAndTail(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
 	b.WriteString("first words\n")
@@ -29,7 +29,7 @@ func TestUsefulKeepsHeadPlacesAndTail(t *testing.T) {
 		}
 	}
 	b.WriteString("last words\n")
-	got := excerpt.Useful([]byte(b.String()), 2000)
+	got := text.Excerpt([]byte(b.String()), 2000)
 	if len(got) > 2000 {
 		t.Errorf("%d bytes, want at most 2000", len(got))
 	}
@@ -50,7 +50,7 @@ func TestPlacesOfManyTools(t *testing.T) {
 		" --> src/main.rs:2:5", "--- FAIL: TestX (0.00s)", "panic: boom", "npm ERR! error",
 	} {
 		out := strings.Repeat("x\n", 3000) + line + "\n" + strings.Repeat("y\n", 3000)
-		if got := excerpt.Useful([]byte(out), 1500); !strings.Contains(got, line) {
+		if got := text.Excerpt([]byte(out), 1500); !strings.Contains(got, line) {
 			t.Errorf("%q was left out", line)
 		}
 	}
@@ -58,26 +58,26 @@ func TestPlacesOfManyTools(t *testing.T) {
 
 func TestProgressBarsLeaveTheirLastState(t *testing.T) {
 	t.Parallel()
-	if got, want := excerpt.Clean("a\n10%\r50%\r100%\nb"), "a\n100%\nb"; got != want {
+	if got, want := text.Clean("a\n10%\r50%\r100%\nb"), "a\n100%\nb"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
 func TestAnEndlessEscapeDoesNotEatTheRest(t *testing.T) {
 	t.Parallel()
-	if got := excerpt.Clean("\x1b]0;title never ends\nerror: x"); !strings.Contains(got, "error: x") {
+	if got := text.Clean("\x1b]0;title never ends\nerror: x"); !strings.Contains(got, "error: x") {
 		t.Errorf("got %q", got)
 	}
 }
 
 func TestLine(t *testing.T) {
 	t.Parallel()
-	if got, want := excerpt.Line(" a\tb\n\x1b[1mc äöü", 9), "a b c …"; got != want {
+	if got, want := text.Line(" a\tb\n\x1b[1mc äöü", 9), "a b c …"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
-func FuzzUseful(f *testing.F) {
+func FuzzExcerpt(f *testing.F) {
 	f.Add([]byte("a.go:1:2: x\n\x1b[31mred\x1b[0m"), 100)
 	f.Add([]byte(strings.Repeat("ä\r\n", 500)), 700)
 	f.Add([]byte("\x1b\xff\x1bä\x1b\n"), 133)
@@ -85,7 +85,7 @@ func FuzzUseful(f *testing.F) {
 		if limit < 0 || limit > 1<<16 {
 			return
 		}
-		got := excerpt.Useful(out, limit)
+		got := text.Excerpt(out, limit)
 		if len(got) > limit {
 			t.Errorf("%d bytes, want at most %d", len(got), limit)
 		}
