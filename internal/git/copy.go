@@ -2,14 +2,18 @@ package git
 
 import (
 	"context"
+	"crypto/sha1" //nolint:gosec // git names content by it
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 
 	"muster/internal/fault"
 )
@@ -18,8 +22,9 @@ import (
 const copiedName = "muster-copied"
 
 // Copy brings files that are not in the repository, such as .env, from the checkout into a worktree, with their mode.
-// Paths are relative to both. One that is missing is a fault.NotFound; one that is no regular file, or leads
-// through a symbolic link or outside, is a fault.Usage. What the worktree has already is left as it is.
+// Paths are relative to both. In the checkout a symbolic link is followed, and what it leads to is copied. One that is
+// missing is a fault.NotFound; one that is no regular file, or lies outside, or in the worktree behind a symbolic link,
+// is a fault.Usage. What the worktree has already is left as it is.
 func (r *Repo) Copy(ctx context.Context, worktree string, files []string) error {
 	if len(files) == 0 {
 		return nil
@@ -28,18 +33,14 @@ func (r *Repo) Copy(ctx context.Context, worktree string, files []string) error 
 	if err != nil {
 		return err
 	}
-	from, err := os.OpenRoot(r.Root)
-	if err != nil {
-		return fault.Wrap(fault.Failed, err, "open the checkout")
-	}
-	defer from.Close() //nolint:errcheck // only read
 	to, err := os.OpenRoot(worktree)
 	if err != nil {
 		return fault.Wrap(fault.Failed, err, "open the worktree")
 	}
 	defer to.Close() //nolint:errcheck // the files were closed
 	for _, name := range files {
-		if err := plain(from, name); err != nil {
+		source, err := CopySource(r.Root, name)
+		if err != nil {
 			return err
 		}
 		if err := plain(to, name); err != nil && !fault.Is(err, fault.NotFound) {
@@ -47,22 +48,48 @@ func (r *Repo) Copy(ctx context.Context, worktree string, files []string) error 
 		} else if err == nil {
 			continue
 		}
-		// Noted first: a file that is copied and not noted would be taken for the agent's and published.
-		if err := noteCopied(c.gitDir, name); err != nil {
-			return err
-		}
-		if err := copyFile(from, to, name); err != nil {
+		if err := copyIn(c, to, source, name); err != nil {
 			return fault.Wrap(fault.Failed, err, "copy %s into the worktree", name)
 		}
 	}
 	return nil
 }
 
+// CopySource is the file that Copy takes for a name in the checkout at root; an error if it would take none.
+func CopySource(root, name string) (string, error) {
+	if err := local(name); err != nil {
+		return "", err
+	}
+	path, err := filepath.EvalSymlinks(filepath.Join(root, name))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return "", fault.New(fault.NotFound, "there is no file %q in %s to copy", name, root).
+			WithHint("Make it, or take it out of copy in muster.toml.")
+	}
+	if err != nil {
+		return "", fault.Wrap(fault.Failed, err, "look at %q", name)
+	}
+	st, err := os.Stat(path)
+	if err != nil {
+		return "", fault.Wrap(fault.Failed, err, "look at %q", name)
+	}
+	if !st.Mode().IsRegular() {
+		return "", fault.New(fault.Usage, "%q in copy is not a regular file", name).WithHint("Name single files.")
+	}
+	return path, nil
+}
+
+// local makes sure that name is a path below a checkout and outside its git directory.
+func local(name string) error {
+	if !filepath.IsLocal(name) || filepath.Clean(name) != name || name == "." || hasDotGit(name) {
+		return fault.New(fault.Usage, "%q in copy is not a path inside the checkout", name)
+	}
+	return nil
+}
+
 // plain makes sure that name is a regular file below root, reached through no symbolic link.
 func plain(root *os.Root, name string) error {
-	if !filepath.IsLocal(name) || filepath.Clean(name) != name || name == "." ||
-		slices.ContainsFunc(strings.Split(name, "/"), func(p string) bool { return strings.EqualFold(p, ".git") }) {
-		return fault.New(fault.Usage, "%q in copy is not a path inside the checkout", name)
+	if err := local(name); err != nil {
+		return err
 	}
 	for i, c := range name + "/" {
 		if c != '/' {
@@ -87,28 +114,38 @@ func plain(root *os.Root, name string) error {
 	return nil
 }
 
-// copyFile copies through a temporary file that is then linked: never half a file, never over another.
-func copyFile(from, to *os.Root, name string) error {
-	in, err := from.Open(name)
+// copyIn copies through a temporary file that is then linked: never half a file, never over another.
+func copyIn(c checkout, to *os.Root, source, name string) error {
+	in, st, err := openRegular(source)
 	if err != nil {
 		return err
 	}
 	defer in.Close() //nolint:errcheck // only read
-	st, err := in.Stat()
-	if err != nil {
-		return err
-	}
 	if err := to.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
 	tmp := filepath.Join(filepath.Dir(name), fmt.Sprintf(".muster-copy-%d-%s", os.Getpid(), filepath.Base(name)))
 	defer to.Remove(tmp) //nolint:errcheck // gone is what we want
-	out, err := to.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	out, err := to.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(out, in)
-	if err := errors.Join(err, out.Chmod(st.Mode().Perm()), out.Close()); err != nil {
+	defer out.Close() //nolint:errcheck // closed below; the second is harmless
+	note := copiedNote{}
+	if note.size, err = io.Copy(out, in); err != nil {
+		return err
+	}
+	if _, err := out.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	if note.blob, err = blobHash(out, note.size, len(c.head)); err != nil {
+		return err
+	}
+	if err := errors.Join(out.Chmod(st.Mode().Perm()), out.Close()); err != nil {
+		return err
+	}
+	// Noted first: a file that is there and not noted would be taken for the agent's and published.
+	if err := noteCopied(c.gitDir, name, note); err != nil {
 		return err
 	}
 	if err := to.Link(tmp, name); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -117,30 +154,77 @@ func copyFile(from, to *os.Root, name string) error {
 	return nil
 }
 
-// copiedFiles reads the list of what Copy brought.
-func copiedFiles(gitDir string) (map[string]bool, error) {
+// copiedNote is what is known of a file that Copy brought.
+type copiedNote struct {
+	blob string // the content as git would name it; "" in a list of an older version
+	size int64
+}
+
+// copiedFiles reads the list of what Copy brought. An entry is the hash and the size of what was copied, and the path;
+// older versions wrote the path alone.
+func copiedFiles(gitDir string) (map[string]copiedNote, error) {
 	b, err := readSmall(filepath.Join(gitDir, copiedName))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	names := map[string]bool{}
-	for _, n := range fields(string(b)) {
-		names[n] = true
+	notes := map[string]copiedNote{}
+	for _, entry := range fields(string(b)) {
+		f := strings.SplitN(entry, " ", 3)
+		if len(f) == 3 && isHash(f[0]) {
+			if size, err := strconv.ParseInt(f[1], 10, 64); err == nil {
+				notes[f[2]] = copiedNote{blob: f[0], size: size}
+				continue
+			}
+		}
+		notes[entry] = copiedNote{}
 	}
-	return names, nil
+	return notes, nil
 }
 
-func noteCopied(gitDir, name string) error {
-	names, err := copiedFiles(gitDir)
+// noteCopied adds a file to the list before it is copied.
+func noteCopied(gitDir, name string, note copiedNote) error {
+	notes, err := copiedFiles(gitDir)
 	if err != nil {
 		return fault.Wrap(fault.Failed, err, "read what was copied")
 	}
-	if names[name] {
+	if notes[name] == note {
 		return nil
 	}
+	notes[name] = note
 	list := ""
-	for n := range names {
+	for n, c := range notes {
+		if c.blob != "" {
+			n = fmt.Sprintf("%s %d %s", c.blob, c.size, n)
+		}
 		list += n + "\x00"
 	}
-	return writeFile(filepath.Join(gitDir, copiedName), list+name+"\x00")
+	return writeFile(filepath.Join(gitDir, copiedName), list)
+}
+
+// unchanged reports whether the file at path is what was copied.
+func (n copiedNote) unchanged(path string) bool {
+	if n.blob == "" {
+		return true // noted by an older version, which left it out whatever it held
+	}
+	f, st, err := openRegular(path)
+	if err != nil || st.Size() != n.size {
+		_ = f.Close()
+		return false
+	}
+	defer f.Close() //nolint:errcheck // only read
+	blob, err := blobHash(f, st.Size(), len(n.blob))
+	return err == nil && blob == n.blob
+}
+
+// blobHash names content as git does in a repository whose object names are so long; no filter is applied.
+func blobHash(in io.Reader, size int64, length int) (string, error) {
+	h := sha1.New() //nolint:gosec // git's own choice
+	if length == 2*sha256.Size {
+		h = sha256.New()
+	}
+	fmt.Fprintf(h, "blob %d\x00", size)
+	if n, err := io.Copy(h, in); err != nil || n != size {
+		return "", errors.Join(err, fmt.Errorf("%d bytes of %d", n, size))
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -34,7 +34,14 @@ func TestCopyBringsFilesThatAreNoWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	wt := w.prepare("t1")
-	files := []string{".env", "conf/local.json", "a.txt"}
+	// A link of the person's is followed.
+	w.write(w.dir, "secrets/token", "T\n")
+	for link, to := range map[string]string{"token": "../secrets/token", "dirl": filepath.Join(w.dir, "secrets")} {
+		if err := os.Symlink(to, filepath.Join(w.repo, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files := []string{".env", "conf/local.json", "a.txt", "token", "dirl/token"}
 	for range 2 {
 		if err := w.r.Copy(ctx, wt.Path, files); err != nil {
 			t.Fatal(err)
@@ -42,6 +49,11 @@ func TestCopyBringsFilesThatAreNoWork(t *testing.T) {
 	}
 	if st, err := os.Stat(filepath.Join(wt.Path, ".env")); err != nil || st.Mode() != 0o640 || w.read(wt.Path, ".env") != "SECRET=1\n" {
 		t.Errorf(".env: %v, %v", st, err)
+	}
+	for _, name := range []string{"token", "dirl/token"} {
+		if st, err := os.Lstat(filepath.Join(wt.Path, name)); err != nil || !st.Mode().IsRegular() || w.read(wt.Path, name) != "T\n" {
+			t.Errorf("%s: %v, %v", name, st, err)
+		}
 	}
 	// conf/local.json is not ignored, and still it is not the agent's work.
 	if tree := w.tree(wt.Path); tree != w.head("main^{tree}") {
@@ -76,19 +88,17 @@ func TestCopyRefusesToLeaveItsRoots(t *testing.T) {
 	w.write(w.repo, "real/f", "r\n")
 	wt := w.prepare("t1")
 	for link, to := range map[string]string{
-		filepath.Join(w.repo, "link"):  secret,
-		filepath.Join(w.repo, "dirl"):  filepath.Join(w.dir, "outside"),
-		filepath.Join(w.repo, "loop"):  "a.txt",
-		filepath.Join(wt.Path, "real"): filepath.Join(w.dir, "outside"), // the agent points outside
+		filepath.Join(w.repo, "dangling"): "nothing",
+		filepath.Join(wt.Path, "real"):    filepath.Join(w.dir, "outside"), // the agent points outside
 	} {
 		if err := os.Symlink(to, link); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for name, code := range map[string]fault.Code{
-		"link": fault.Usage, "dirl/f": fault.Usage, "loop": fault.Usage, "real/f": fault.Usage, "../secret": fault.Usage,
+		"dangling": fault.NotFound, "real/f": fault.Usage, "../secret": fault.Usage,
 		secret: fault.Usage, "": fault.Usage, ".": fault.Usage, "dir": fault.Usage, ".git/config": fault.Usage, "x/../../secret": fault.Usage,
-		"a.txt/x": fault.Usage, "sub/.GIT/config": fault.Usage, "missing": fault.NotFound, "dir/missing": fault.NotFound,
+		"a.txt/x": fault.NotFound, "sub/.GIT/config": fault.Usage, "missing": fault.NotFound, "dir/missing": fault.NotFound,
 	} {
 		wantCode(t, w.r.Copy(t.Context(), wt.Path, []string{name}), code, strconv.Quote(name))
 	}

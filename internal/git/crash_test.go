@@ -108,7 +108,7 @@ func TestEveryCallMayBeTheLast(t *testing.T) {
 			before: messy,
 			do: func(t *testing.T, w *world, r *Repo, p any) error {
 				k := p.(kept)
-				_, err := r.Land(t.Context(), LandSpec{Worktree: k.wt.Path, Branch: k.wt.Branch, Tree: k.tree, Base: k.wt.Base})
+				_, err := r.Land(t.Context(), LandSpec{WorkSpec: work(k.wt), Tree: k.tree})
 				return err
 			},
 			check: func(t *testing.T, w *world, p any) {

@@ -172,7 +172,7 @@ func TestTheUsersSetUpDoesNotHinder(t *testing.T) {
 		t.Fatal(err)
 	}
 	ref := w.keep(wt.Path, "t1")
-	commit, err := w.r.Land(ctx, LandSpec{Worktree: wt.Path, Branch: wt.Branch, Tree: s.Tree, Message: "land", Base: wt.Base})
+	commit, err := w.r.Land(ctx, LandSpec{WorkSpec: work(wt), Tree: s.Tree, Message: "land"})
 	if err != nil {
 		t.Fatal(err)
 	}

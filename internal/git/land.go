@@ -42,17 +42,15 @@ func (e *BranchError) Is(target error) bool { return target == ErrBranch }
 
 // LandSpec is what a green verdict allows.
 type LandSpec struct {
-	Worktree string
-	Branch   string // the task's; it must be checked out in Worktree
-	Tree     string // exactly what was checked
-	Message  string // of the commit, if one is needed
-	Base     string // where the branch began; with "" its history is not compared
+	WorkSpec
+	Tree    string // exactly what was checked
+	Message string // of the commit, if one is needed
 }
 
 // Land makes the branch hold exactly the tree that was checked and returns its commit: HEAD if that has the tree
 // already, else one new commit by muster on top. Then the worktree is clean. It fails with ErrMoved if the worktree
-// or the branch moved on meanwhile, with ErrBranch if the agent left its branch; then nothing was changed. Called
-// again it gives the same commit.
+// or the branch moved on meanwhile, with ErrBranch if the agent left its branch, with Obstacles if the work is
+// unfinished or would not be whole for others; then nothing was changed. Called again it returns the same commit.
 func (r *Repo) Land(ctx context.Context, spec LandSpec) (string, error) {
 	ref, err := branchRef(spec.Branch)
 	if err != nil {
@@ -68,12 +66,14 @@ func (r *Repo) Land(ctx context.Context, spec LandSpec) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if c.branch != ref {
-		e := &BranchError{Worktree: spec.Worktree, Want: spec.Branch, Have: strings.TrimPrefix(c.branch, "refs/heads/")}
-		if exists(filepath.Join(c.gitDir, "rebase-merge")) || exists(filepath.Join(c.gitDir, "rebase-apply")) {
-			e.Doing = "rebase"
-		}
+	if e := wrongBranch(c, spec.WorkSpec); e != nil {
 		return "", e
+	}
+	if found, err := r.obstacles(ctx, c, tree, spec.WorkSpec, false); err != nil || len(found) > 0 {
+		if err == nil {
+			err = found
+		}
+		return "", fault.Wrap(fault.Conflict, err, "land %s", spec.Branch)
 	}
 	if c.headTree == spec.Tree && c.head != "" {
 		if tree != spec.Tree {
@@ -111,7 +111,7 @@ func (r *Repo) Land(ctx context.Context, spec LandSpec) (string, error) {
 
 // syncIndex brings the worktree's index to its HEAD, as a commit of everything would have; finish also ends a merge.
 func (r *Repo) syncIndex(ctx context.Context, lock *os.File, c checkout, finish bool) error {
-	_, err := r.git(ctx, call{in: &c.place, args: []string{"diff-index", "--cached", "--quiet", "HEAD", "--"}})
+	_, err := r.git(ctx, call{in: &c.place, args: []string{"diff-index", "--cached", "--quiet", "--ignore-submodules=none", "HEAD", "--"}})
 	if err == nil && !finish {
 		return nil
 	}
@@ -143,12 +143,6 @@ func merging(c checkout) []string {
 
 // related makes sure that the branch still has history in common with its base: no publishing would take it else.
 func (r *Repo) related(ctx context.Context, c checkout, spec LandSpec) error {
-	if spec.Base == "" {
-		return nil
-	}
-	if err := revision(spec.Base); err != nil {
-		return err
-	}
 	if c.head != "" {
 		_, err := r.git(ctx, call{args: []string{"merge-base", spec.Base, c.head}})
 		if err == nil {

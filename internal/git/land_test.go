@@ -12,7 +12,12 @@ import (
 
 func (w *world) land(wt Worktree, tree string) (string, error) {
 	w.t.Helper()
-	return w.r.Land(w.t.Context(), LandSpec{Worktree: wt.Path, Branch: wt.Branch, Tree: tree, Message: "the task\n\nDone.", Base: wt.Base})
+	return w.r.Land(w.t.Context(), LandSpec{WorkSpec: work(wt), Tree: tree, Message: "the task\n\nDone."})
+}
+
+// work is the spec of a prepared worktree's work.
+func work(wt Worktree) WorkSpec {
+	return WorkSpec{Worktree: wt.Path, Branch: wt.Branch, Base: wt.Base, Onto: []string{"main"}, Baseline: "refs/muster/round/t1/start"}
 }
 
 func TestLandMakesOneCommitOfExactlyTheTree(t *testing.T) {
@@ -139,6 +144,7 @@ func TestLandFinishesAMerge(t *testing.T) {
 		t.Fatal("no conflict")
 	}
 	w.write(wt.Path, "a.txt", "x and y\n")
+	w.git(wt.Path, "add", "a.txt")
 	commit, err := w.land(wt, w.tree(wt.Path))
 	if err != nil {
 		t.Fatal(err)

@@ -59,44 +59,6 @@ func (r *Reader) branchHint(ctx context.Context, rev string) string {
 	return "Take one of these: " + strings.Join(names[:min(most, len(names))], ", ")
 }
 
-// Changed tells whether there is anything to show for a task: a commit that base does not have, or a tree that
-// differs from base's, whether committed or not.
-func (r *Reader) Changed(ctx context.Context, worktree, base string) (bool, error) {
-	if err := revision(base); err != nil {
-		return false, err
-	}
-	c, tree, err := r.tree(ctx, worktree)
-	if err != nil {
-		return false, err
-	}
-	return r.differs(ctx, c.head, tree, base)
-}
-
-// ChangedIn tells the same of what a snapshot holds, without a further look at the worktree.
-func (r *Reader) ChangedIn(ctx context.Context, s Snapshot, base string) (bool, error) {
-	if err := revision(base); err != nil {
-		return false, err
-	}
-	return r.differs(ctx, s.Head, s.Tree, base)
-}
-
-func (r *Reader) differs(ctx context.Context, head, tree, base string) (bool, error) {
-	if head != "" {
-		n, err := r.line(ctx, call{args: []string{"rev-list", "--count", "--max-count=1", "--end-of-options", head, "^" + base}})
-		if err != nil {
-			return false, fmt.Errorf("compare with base: %w", err)
-		}
-		if n != "0" {
-			return true, nil
-		}
-	}
-	was, err := r.line(ctx, call{args: []string{"rev-parse", "-q", "--verify", "--end-of-options", base + "^{tree}"}})
-	if err != nil {
-		return false, fmt.Errorf("compare with base: %w", err)
-	}
-	return tree != was, nil
-}
-
 // Unsaved is what removing a worktree and its branch would lose.
 type Unsaved struct {
 	Dirty     bool // tracked files differ from HEAD, in the index or in the work tree
@@ -174,8 +136,10 @@ func (r *Reader) uncommitted(ctx context.Context, c checkout) (Unsaved, error) {
 		switch {
 		case !untracked:
 			u.Dirty = true
-		case !copied[path]:
-			u.Untracked++
+		default:
+			if note, ok := copied[path]; !ok || !note.unchanged(filepath.Join(c.workTree, path)) {
+				u.Untracked++
+			}
 		}
 	}
 	return u, nil

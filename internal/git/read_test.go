@@ -2,7 +2,6 @@ package git
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,41 +9,6 @@ import (
 
 	"muster/internal/fault"
 )
-
-func TestChanged(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		work func(w *world, dir string)
-		want bool
-	}{
-		"nothing":     {func(*world, string) {}, false},
-		"ignored":     {func(w *world, dir string) { w.write(dir, "x.log", "x") }, false},
-		"touched":     {func(w *world, dir string) { w.write(dir, "a.txt", "one\n") }, false},
-		"untracked":   {func(w *world, dir string) { w.write(dir, "x", "x") }, true},
-		"unstaged":    {func(w *world, dir string) { w.write(dir, "a.txt", "x") }, true},
-		"deleted":     {func(w *world, dir string) { _ = os.Remove(filepath.Join(dir, "a.txt")) }, true},
-		"a commit":    {func(w *world, dir string) { w.git(dir, "commit", "-q", "--allow-empty", "-m", "x") }, true},
-		"base itself": {func(w *world, dir string) { w.git(dir, "checkout", "-q", "--detach") }, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			wt := w.prepare("t1")
-			c.work(w, wt.Path)
-			got, err := w.r.Changed(t.Context(), wt.Path, wt.Base)
-			if got != c.want || err != nil {
-				t.Errorf("Changed = %v, %v", got, err)
-			}
-			snap, err := w.r.Snapshot(t.Context(), wt.Path, "refs/muster/round/t1/1", "round")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got, err := w.r.ChangedIn(t.Context(), snap, wt.Base); got != c.want || err != nil {
-				t.Errorf("ChangedIn = %v, %v", got, err)
-			}
-		})
-	}
-}
 
 func TestUnsaved(t *testing.T) {
 	t.Parallel()

@@ -15,7 +15,7 @@ import (
 // Tree writes everything in a worktree that is not ignored (staged, unstaged, untracked) as a tree object and
 // returns its name. The worktree's own index is not touched. Files of a nested repository become ordinary files of
 // the tree: git would only note the commit, which nobody else has. Files that Copy brought are left out as long as
-// nobody has added them.
+// they are what was copied and nobody has added them. Worktrees of this repository inside are left out.
 func (r *Reader) Tree(ctx context.Context, worktree string) (string, error) {
 	_, tree, err := r.tree(ctx, worktree)
 	return tree, err
@@ -99,7 +99,10 @@ func (s *scanned) fill(ctx context.Context, c checkout) error {
 	if err != nil {
 		return err
 	}
-	s.skip = slices.DeleteFunc(s.skip, func(path string) bool { return !copied[path] })
+	s.skip = slices.DeleteFunc(s.skip, func(path string) bool {
+		note, ok := copied[path]
+		return !ok || !note.unchanged(filepath.Join(s.at.workTree, path))
+	})
 	return nil
 }
 
