@@ -103,11 +103,39 @@ func (w worktrees) Snapshot(ctx context.Context, t life.Task, round int) (fleet.
 	if err != nil {
 		return fleet.Snapshot{}, err
 	}
-	changed, err := repo.ChangedIn(ctx, snap, t.Base)
+	work := w.work(ctx, t)
+	changed, err := repo.Changed(ctx, work, snap)
 	if err != nil {
 		return fleet.Snapshot{}, err
 	}
-	return fleet.Snapshot{Commit: snap.Commit, Tree: snap.Tree, Changed: changed}, nil
+	found, err := repo.Obstacles(ctx, work, snap, t.Spec.Publish == event.PublishNone)
+	if err != nil {
+		return fleet.Snapshot{}, err
+	}
+	return fleet.Snapshot{Commit: snap.Commit, Tree: snap.Tree, Changed: changed || len(found) > 0, Obstacle: found.Error()}, nil
+}
+
+// Baseline implements fleet.Works.
+func (w worktrees) Baseline(ctx context.Context, t life.Task) error {
+	repo, err := w.open(ctx, t)
+	if err != nil {
+		return err
+	}
+	_, err = repo.Snapshot(ctx, t.Worktree, w.work(ctx, t).Baseline, fmt.Sprintf("muster: %s begins", t.ID))
+	return err
+}
+
+// work is what git has to know of a task to judge its work.
+func (w worktrees) work(ctx context.Context, t life.Task) git.WorkSpec {
+	work := git.WorkSpec{Worktree: t.Worktree, Branch: t.Branch, Base: t.Base, Baseline: w.rounds(t) + "/start"}
+	base := t.Spec.Base
+	if id, ok := strings.CutPrefix(base, "@"); ok {
+		base, _ = w.branchOf(ctx, event.TaskID(id)) // of a task that is gone nothing was merged
+	}
+	if base != "" {
+		work.Onto = []string{base, base + "@{upstream}"}
+	}
+	return work
 }
 
 // rounds is where the snapshots of a task's rounds lie: two fleets may share a repository and have tasks of the
@@ -136,9 +164,7 @@ func (w worktrees) Publish(ctx context.Context, t life.Task, tree string) (event
 	if err != nil {
 		return out, err
 	}
-	out.Commit, err = repo.Land(ctx, git.LandSpec{
-		Worktree: t.Worktree, Branch: t.Branch, Tree: tree, Base: t.Base, Message: commitMessage(t),
-	})
+	out.Commit, err = repo.Land(ctx, git.LandSpec{WorkSpec: w.work(ctx, t), Tree: tree, Message: commitMessage(t)})
 	if errors.Is(err, git.ErrMoved) {
 		return out, fmt.Errorf("%w: %w", fleet.ErrMoved, err)
 	}

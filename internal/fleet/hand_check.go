@@ -96,7 +96,11 @@ func (s *Supervisor) check(ctx context.Context, t life.Task, id event.ActionID, 
 		}
 	}
 	round := event.RoundFinished{Round: args.Round, Commit: snap.Commit, Tree: snap.Tree, Changed: snap.Changed}
-	if last := t.Rounds.Last; last != nil && snap.Tree == args.Known && last.Tree == args.Known && !last.Moved && last.Changed == snap.Changed {
+	if snap.Obstacle != "" { // no command of the project's sees that
+		round.Results = []event.CheckResult{{Name: obstacleCheck, Run: "muster", Exit: 1, Excerpt: snap.Obstacle}}
+		return done(nil, round)
+	}
+	if last := t.Rounds.Last; last != nil && !obstructed(*last) && snap.Tree == args.Known && last.Tree == args.Known && !last.Moved && last.Changed == snap.Changed {
 		round.Results, round.Reused = last.Results, true // the same evidence is never computed twice
 		return done(nil, round)
 	}
@@ -119,6 +123,14 @@ func (s *Supervisor) check(ctx context.Context, t life.Task, id event.ActionID, 
 	round.Moved = tree != snap.Tree
 	round.Results = state.Results
 	return done(nil, round)
+}
+
+// obstacleCheck is the name under which a round says that the work can't be published as it is.
+const obstacleCheck = "unfinished work"
+
+// obstructed reports whether a round says that. It can be mended without a change of the tree.
+func obstructed(r event.RoundFinished) bool {
+	return len(r.Results) == 1 && r.Results[0].Name == obstacleCheck
 }
 
 // publish puts the judged tree where it belongs.

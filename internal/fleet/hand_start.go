@@ -234,7 +234,10 @@ func (s *Supervisor) prepare(ctx context.Context, t life.Task) result {
 		}
 	}
 	if wrong == "" {
-		return done(nil, ready)
+		if t.Gen == 0 { // else there is work of an agent
+			err = s.Works.Baseline(ctx, t)
+		}
+		return done(err, ready)
 	}
 	if err := s.Jobs.Unready(ctx, job); err != nil { // who retries the task wants it run again
 		return done(err)

@@ -99,6 +99,8 @@ type Terminal interface {
 // Works are the worktrees and branches.
 type Works interface {
 	Prepare(ctx context.Context, t life.Task) (event.WorktreeReady, error)
+	// Baseline notes the worktree as the agent finds it: what setup left there is no change of the agent's.
+	Baseline(ctx context.Context, t life.Task) error
 	// Snapshot keeps everything that is not ignored under a private ref.
 	Snapshot(ctx context.Context, t life.Task, round int) (Snapshot, error)
 	// Tree is what a snapshot would hold now.
@@ -118,7 +120,8 @@ var ErrMoved = errors.New("the work changed after its verdict")
 // Snapshot is the state of a worktree.
 type Snapshot struct {
 	Commit, Tree string
-	Changed      bool // something differs from the base, or there are commits
+	Changed      bool   // there is a change of the agent's own
+	Obstacle     string // why it can't be published as it is, and what the agent can do; "" if it can
 }
 
 // Order is one generation to be made ready.

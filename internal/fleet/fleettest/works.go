@@ -18,6 +18,11 @@ func (e *edges) Prepare(ctx context.Context, t life.Task) (out event.WorktreeRea
 	return out, err
 }
 
+// Baseline implements fleet.Works.
+func (e *edges) Baseline(ctx context.Context, t life.Task) error {
+	return e.act(ctx, "noting what the agent finds", t.Spec.Name, func() error { return nil })
+}
+
 // Snapshot implements fleet.Works.
 func (e *edges) Snapshot(ctx context.Context, t life.Task, _ int) (s fleet.Snapshot, err error) {
 	err = e.act(ctx, "taking a snapshot", t.Spec.Name, func() error {
