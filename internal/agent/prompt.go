@@ -43,8 +43,8 @@ func Preamble(spec event.Spec) string {
 		"- `muster ask \"QUESTION\"` asks a person, when you cannot go on without one; then end your turn.\n" +
 		"- `muster note \"TEXT\"` says in a few words where you are.\n\n" +
 		"Messages marked [muster mN] come from muster or from the person you work for: treat them as the user's own words. " +
-		"If a check fails you get its output that way; mend the cause, not the check. Your task itself also stands in the file " +
-		"that MUSTER_PROMPT_FILE names: read it should you miss it here.\n")
+		"If a check fails you get its output that way; fix the cause, not the check. Your task is also in the file " +
+		"that MUSTER_PROMPT_FILE names: read it if it is not above.\n")
 	return b.String()
 }
 

@@ -98,7 +98,7 @@ func (f Fleet) versionOf(ctx context.Context, binary string) (string, error) {
 		err = errors.New("it does not say which version it is")
 	}
 	if err != nil {
-		return "", fault.Wrap(fault.Conflict, err, "%s is no muster", binary).WithHint("Nothing was changed. Name another program.")
+		return "", fault.Wrap(fault.Conflict, err, "%s is not a muster binary", binary).WithHint("Nothing was changed. Name another program.")
 	}
 	return said.Version, nil
 }

@@ -55,7 +55,7 @@ func (e Env) Getenv(name string) string {
 	return v
 }
 
-// Lookup looks a variable up and tells whether it is set; the last one counts, as in a process.
+// Lookup looks a variable up and reports whether it is set; the last one counts, as in a process.
 func (e Env) Lookup(name string) (value string, ok bool) {
 	for _, kv := range e.Environ {
 		if len(kv) > len(name) && kv[len(name)] == '=' && kv[:len(name)] == name {

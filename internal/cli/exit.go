@@ -4,12 +4,11 @@ import (
 	"fmt"
 )
 
-// exitStatus is an error of which everything has been said, and whose exit status is not muster's own but that of
-// a program it ran.
+// exitStatus is the exit status of a program that muster ran. Nothing is left to report.
 type exitStatus int
 
-// Error implements error; nobody prints it.
+// Error implements error; it is not printed.
 func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
-// Is lets it pass as said already.
+// Is reports that it was reported already.
 func (e exitStatus) Is(target error) bool { return target == errQuiet }

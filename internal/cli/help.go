@@ -18,8 +18,8 @@ import (
 // helpWidth is where help breaks its lines; a narrower terminal breaks them earlier.
 const helpWidth = 80
 
-// dress gives a verb, and what is below it, what all have in common: the look of the help, and errors about words
-// and flags that name the next step.
+// dress sets what all verbs have in common: the layout of the help, and errors about arguments and flags that name the
+// next step.
 func dress(env Env, c *cobra.Command) {
 	c.SetHelpFunc(func(c *cobra.Command, _ []string) { _, _ = fmt.Fprint(env.Stdout, helpText(env, c)) })
 	c.SetFlagErrorFunc(flagFault)
@@ -36,7 +36,7 @@ func dress(env Env, c *cobra.Command) {
 	}
 }
 
-// helpText is all that is said of a verb: what it does, examples, usage, flags, exit codes.
+// helpText returns the help of a verb: what it does, examples, usage, flags, exit codes.
 func helpText(env Env, c *cobra.Command) string {
 	width := helpWidth
 	if w := env.width(); w > 0 {

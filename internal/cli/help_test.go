@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// everyVerb gives all verbs that people see, those below others too.
+// everyVerb returns all verbs that people see, also those below others.
 func everyVerb(t *testing.T) []*cobra.Command {
 	t.Helper()
 	var all []*cobra.Command
@@ -155,7 +155,7 @@ func TestColourIsForTerminalsAlone(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	if env := (Env{Stdout: &out}); env.colour() || env.width() != 0 {
-		t.Error("a buffer is no terminal")
+		t.Error("a buffer was taken for a terminal")
 	}
 }
 

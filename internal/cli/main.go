@@ -69,14 +69,14 @@ func printError(env Env, err error) {
 	}
 }
 
-// errQuiet is a failure of which everything has been said; only its exit status is left.
+// errQuiet was already reported; only the exit status is left.
 var errQuiet = errors.New("said already")
 
-// quiet gives an exit status without a further word.
+// quiet returns an error that only sets the exit status.
 func quiet(code fault.Code) error { return fault.Wrap(code, errQuiet, "") }
 
 // runHook is `muster hook KIND EVENT`: the other end of what an adapter registered with its agent. It never fails
-// the agent's tool call; what it cannot do it leaves.
+// the agent's tool call.
 func runHook(args []string, env Env) int {
 	if len(args) < 2 {
 		return 0
@@ -95,7 +95,7 @@ func runHook(args []string, env Env) int {
 // wakePause is how often agents' hooks may ask for the keeper.
 const wakePause = 30 * time.Second
 
-// wakeKeeper asks tmux to start the keeper's pane again if nobody looks after the fleet. An agent's hook never
+// wakeKeeper asks tmux to start the keeper's pane again if no supervisor runs. An agent's hook never
 // starts a keeper as its own child, where the agent's end would take it along. One look at a lock is all that it
 // mostly costs.
 func wakeKeeper(env Env) {

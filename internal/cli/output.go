@@ -57,7 +57,7 @@ func (e Env) width() int {
 	return w
 }
 
-// colour tells whether output may be coloured: on a terminal only, and never against NO_COLOR.
+// colour reports whether output may be coloured: on a terminal only, and never against NO_COLOR.
 func (e Env) colour() bool {
 	return e.width() > 0 && e.Getenv("NO_COLOR") == "" && e.Getenv("TERM") != "dumb"
 }

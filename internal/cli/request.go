@@ -14,8 +14,8 @@ import (
 	"muster/internal/life"
 )
 
-// takenUp is how long a verb waits for the supervisor to have taken its request up, so that a `muster wait` behind it
-// does not see the state before.
+// takenUp is how long a verb waits until the supervisor has processed its request, so that a `muster wait` after it does
+// not see the old state.
 const takenUp = 10 * time.Second
 
 // requested is what a verb asked for on behalf of a person: the JSON of all verbs that ask the supervisor for
@@ -27,7 +27,7 @@ type requested struct {
 	Seq       int64           `json:"seq"` // `muster events --after SEQ` shows what comes of it
 }
 
-// taskID takes an argument of a verb that changes something: only an exact id will do.
+// taskID reads an argument of a verb that changes something. Only an exact id is accepted.
 func taskID(word string) (event.TaskID, error) {
 	if !event.IsTaskID(word) {
 		return "", fault.New(fault.Usage, "%q is not the id of a task", word).
@@ -74,7 +74,7 @@ func each[R any](env Env, words []string, do func(event.TaskID) (R, error)) ([]R
 	return all, failure
 }
 
-// askSupervisor carries out a command on one task and waits until the supervisor has taken it up.
+// askSupervisor carries out a command on one task and waits until the supervisor has processed it.
 func askSupervisor(ctx context.Context, env Env, name string, id event.TaskID, cmd control.Command) (requested, error) {
 	t, err := findTask(ctx, env, string(id))
 	if err != nil {
@@ -92,13 +92,13 @@ func askSupervisor(ctx context.Context, env Env, name string, id event.TaskID, c
 		return moved
 	})
 	if fault.Is(err, fault.Timeout) {
-		err = fault.Wrap(fault.Timeout, err, "%s is asked for, but nobody has taken it up yet", name).
-			WithHint("`muster status` tells whether the supervisor is well.")
+		err = fault.Wrap(fault.Timeout, err, "%s is queued, but the supervisor has not processed it yet", name).
+			WithHint("`muster status` shows whether the supervisor makes progress.")
 	}
 	return r, err
 }
 
-// down tells whether the fleet was told to be down: then nothing that is asked for happens until `up`.
+// down reports whether the fleet was told to be down. Requests then wait for the next `up`.
 func (e Env) down() bool {
 	h, _, err := e.home()
 	if err != nil {
@@ -108,7 +108,7 @@ func (e Env) down() bool {
 	return err == nil
 }
 
-// watchFor follows a task from an event on until one comes that will do.
+// watchFor follows the log of a task after an event until one is enough.
 func watchFor(ctx context.Context, env Env, from int64, id event.TaskID, enough func(event.Event) bool) error {
 	return withControl(ctx, env, func(c *control.Control) error {
 		for e, err := range c.Watch(ctx, from, id) {

@@ -39,7 +39,7 @@ func TestScript(t *testing.T) {
 	})
 }
 
-// setUpScript gives a script a home with a git identity and a state directory, and ends its fleet when it is over.
+// setUpScript makes for a script a home with a git identity and a state directory, and ends its fleet when it is over.
 func setUpScript(env *testscript.Env) error {
 	state, userHome := filepath.Join(env.WorkDir, "state"), filepath.Join(env.WorkDir, "home")
 	for k, v := range map[string]string{

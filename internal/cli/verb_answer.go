@@ -12,7 +12,7 @@ import (
 	"muster/internal/fault"
 )
 
-const answerHelp = `Answer what a task asks; ` + "`muster show ID`" + ` tells what that is. A permission is allowed or denied, a
+const answerHelp = `Answer what a task asks; ` + "`muster show ID`" + ` shows what that is. A permission is allowed or denied, a
 question is answered by the number of one of its options or by a text. A task that was parked with
 its request comes back by the answer.
 
@@ -43,7 +43,7 @@ func newAnswerCommand(env Env) *cobra.Command {
 	return c
 }
 
-// readAnswer takes a person's words by what the task asks: "allow" and "deny" are words of a permission, a number
+// readAnswer reads a person's words by what the task asks: "allow" and "deny" are words of a permission, a number
 // is an option of a question.
 func readAnswer(ctx context.Context, env Env, id event.TaskID, text, reason string) (control.Answer, error) {
 	a := control.Answer{Task: id}
@@ -63,7 +63,7 @@ func readAnswer(ctx context.Context, env Env, id event.TaskID, text, reason stri
 	case !question && (word == "deny" || word == "no"):
 		a.Decision, a.Text = event.Deny, reason
 	case !question:
-		return a, fault.New(fault.Usage, "%s asks for a permission, and %q is no answer to that", id, clean(text, 40)).
+		return a, fault.New(fault.Usage, "%s asks for a permission, and %q does not answer that", id, clean(text, 40)).
 			WithHint("Answer allow or deny; --reason goes with deny.")
 	default:
 		a.Decision, a.Text = event.Reply, text

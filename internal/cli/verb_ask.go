@@ -11,8 +11,8 @@ import (
 	"muster/internal/mail"
 )
 
-const askHelp = `Ask a person, and print the answer as soon as it is there. When nobody answers in time the exit code
-is 5; with the built-in limit (MUSTER_WAIT seconds) the task is then parked until somebody does.
+const askHelp = `Ask a person, and print the answer as soon as it is there. Without an answer in time the exit code is 5;
+with the built-in limit (MUSTER_WAIT seconds) the task is then parked until a person answers.
 
   muster ask "May I drop the column users.legacy?"
   muster ask --option rename --option drop "What becomes of users.legacy?"`

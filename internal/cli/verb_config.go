@@ -43,7 +43,7 @@ func newConfigCommand(env Env) *cobra.Command {
 	return c
 }
 
-// loadConfig loads what counts in the working directory.
+// loadConfig loads the configuration of the working directory.
 func loadConfig(ctx context.Context, env Env) (cfg config.Config, user, project string, err error) {
 	_, user, err = env.home()
 	if err != nil {
@@ -52,7 +52,7 @@ func loadConfig(ctx context.Context, env Env) (cfg config.Config, user, project 
 	if repo, err := git.Open(ctx, env.Dir, git.Env(env.Environ)); err == nil {
 		project = filepath.Join(repo.Root, config.ProjectFile)
 	} else {
-		project = filepath.Join(env.Dir, config.ProjectFile) // not in a repository: what lies here
+		project = filepath.Join(env.Dir, config.ProjectFile) // not in a repository: the file of this directory
 	}
 	cfg, err = config.Load(user, project)
 	return cfg, user, project, err

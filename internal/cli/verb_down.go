@@ -11,8 +11,8 @@ import (
 	"muster/internal/fault"
 )
 
-const downHelp = `Stop the supervisor. Agents are left running unless told otherwise; nobody looks after them until
-the next ` + "`muster up`" + `, which takes them up where they stand.
+const downHelp = `Stop the supervisor. Agents are left running unless told otherwise. They are unattended until the
+next ` + "`muster up`" + `, which goes on with them as they are.
 
   muster down            agents run on
   muster down --drain    nothing new starts; down when all that runs has ended

@@ -6,13 +6,13 @@ import (
 	"muster/internal/inside"
 )
 
-const noteHelp = `Say in a few words where the work stands; people read it in ` + "`muster ls`" + `.
+const noteHelp = `Report progress in a few words; people read it in ` + "`muster ls`" + `.
 
   muster note "reading the failing test"
   muster note "3 of 7 packages ported"`
 
 func newNoteCommand(env Env) *cobra.Command {
 	return newSayCommand(env, &cobra.Command{
-		Use: "note TEXT", Short: "Say where the work stands", Long: noteHelp, Args: cobra.MinimumNArgs(1),
+		Use: "note TEXT", Short: "Report progress", Long: noteHelp, Args: cobra.MinimumNArgs(1),
 	}, inside.Voice.Note, "")
 }

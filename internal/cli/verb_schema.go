@@ -14,7 +14,7 @@ Anything may write it; the shortest whole record is {"state":"working"}.
   muster schema status
   echo '{"state":"working","note":"tests"}' >> "$MUSTER_STATUS_FILE"`
 
-const schemaStatusHelp = `Print the JSON schema of a status record, for whoever writes them.
+const schemaStatusHelp = `Print the JSON schema of a status record, for programs that write them.
 
   muster schema status > status-record.schema.json
   muster schema status | jq -r '.properties.state.enum[]'`

@@ -18,7 +18,7 @@ import (
 	"muster/internal/words"
 )
 
-const showHelp = `Show everything about a task: where it stands and why, what to do about it, its agent, its work, its
+const showHelp = `Show everything about a task: its state and the reason, what to do about it, its agent, its work, its
 checks and its messages.
 
   muster show t3
@@ -85,7 +85,7 @@ func showOf(d control.TaskDetail) shown {
 	return s
 }
 
-// orEmpty makes of no list an empty one: scripts shall find [] and never null.
+// orEmpty returns an empty list for nil, so that scripts find [] and never null.
 func orEmpty[T any](list []T) []T {
 	if list == nil {
 		return []T{}
@@ -103,7 +103,7 @@ type page struct {
 // fieldIndent is where the text of a field begins.
 const fieldIndent = 13
 
-// field is a line with a label; nothing if there is no text. Further lines of the text stand below it.
+// field adds a line with a label, and nothing for an empty text. Further lines of the text follow without label.
 func (p *page) field(label, text string) {
 	for line := range strings.Lines(strings.TrimSpace(text)) {
 		line = clean(strings.TrimRight(line, "\n"), 1000)
@@ -140,7 +140,7 @@ func printDetail(env Env, d control.TaskDetail) error {
 	return nil
 }
 
-// state is where the task stands, why, and what to do about it.
+// state adds the state of the task, the reason, and what to do about it.
 func (p *page) state(d control.TaskDetail) {
 	t := d.Task
 	fmt.Fprintf(&p.b, "%s  %s  %s for %s\n", t.ID, clean(t.Spec.Name, 60), paint(p.env, t.State), words.Ago(t.ChangedAt, p.now))
@@ -173,7 +173,7 @@ func requestLine(r event.RequestOpened) string {
 	return words.Request(r)
 }
 
-// work is what was asked for, by whom it is done and where it lies.
+// work adds what was asked for, which agent does it, and where the work is.
 func (p *page) work(d control.TaskDetail) {
 	t := d.Task
 	p.field("prompt", cmp.Or(t.Spec.Summary, words.FirstLine(d.Prompt)))

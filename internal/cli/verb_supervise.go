@@ -62,6 +62,6 @@ func newKeepCommand(env Env) *cobra.Command {
 			return f.Keep(cmd.Context())
 		},
 	}
-	c.Flags().BoolVar(&standIn, "stand-in", false, "only hold the pane while a supervisor runs in somebody's terminal")
+	c.Flags().BoolVar(&standIn, "stand-in", false, "only hold the pane while a supervisor runs in a terminal")
 	return c
 }

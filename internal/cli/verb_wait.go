@@ -17,8 +17,8 @@ import (
 	"muster/internal/words"
 )
 
-const waitHelp = `Wait until tasks are over. It ends at once with exit code 4 when one of them parks, because then a
-person is asked for.
+const waitHelp = `Wait until tasks are over. It ends at once with exit code 4 when one of them parks, because that task
+needs a person.
 
   muster wait t3 t4 --timeout 2h
   muster wait --any t3 t4 && echo "one is done"`
@@ -82,7 +82,7 @@ func wait(ctx context.Context, env Env, c *control.Control, o waitOptions, refs 
 		w.add(t)
 	}
 	if !h.Running && !w.over() {
-		_, _ = fmt.Fprintln(env.Stderr, "No supervisor looks after the tasks: nothing happens until `muster up`.")
+		_, _ = fmt.Fprintln(env.Stderr, "No supervisor runs: nothing happens until `muster up`.")
 	}
 	if err := w.follow(ctx, c, h.LastSeq, limit); err != nil {
 		return w.states(), partial{err}
@@ -97,7 +97,7 @@ func (w *waiter) add(t life.Task) {
 	w.tasks[t.ID] = waited{Task: t.ID, State: t.State, Reason: t.Reason, Detail: t.Detail}
 }
 
-// over tells whether the wait has its end.
+// over reports whether the wait is over.
 func (w *waiter) over() bool {
 	left := len(w.order)
 	for _, t := range w.tasks {
@@ -111,7 +111,7 @@ func (w *waiter) over() bool {
 	return left == 0 || w.any && left < len(w.order)
 }
 
-// follow waits for the end and gives the exit status.
+// follow waits for the end and returns the verdict.
 func (w *waiter) follow(ctx context.Context, c *control.Control, from int64, limit time.Duration) error {
 	watching := ctx
 	if limit > 0 {
@@ -164,18 +164,18 @@ func (w *waiter) unfinished() string {
 	return text[1:]
 }
 
-// verdict gives the worst of the ends.
+// verdict returns the worst of the ends.
 func (w *waiter) verdict() error {
 	for _, id := range w.order {
 		if t := w.tasks[id]; t.State == event.Parked {
 			return fault.New(fault.Conflict, "%s is parked (%s): %s", id, t.Reason, clean(words.FirstLine(t.Detail), 200)).
-				WithHint("`muster show %s` tells what to do.", id)
+				WithHint("`muster show %s` shows what to do.", id)
 		}
 	}
 	for _, id := range w.order {
 		if t := w.tasks[id]; t.State.Final() && t.State != event.Done {
 			return fault.New(fault.Failed, "%s is %s (%s): %s", id, t.State, t.Reason, clean(words.FirstLine(t.Detail), 200)).
-				WithHint("`muster why %s` tells how that came.", id)
+				WithHint("`muster why %s` shows how that came about.", id)
 		}
 	}
 	return nil

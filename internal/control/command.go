@@ -89,7 +89,7 @@ func (c Answer) decide(t life.Task) (text string, err error) {
 	switch c.Decision {
 	case event.Allow, event.Deny, event.Reply:
 	default:
-		return "", fault.New(fault.Usage, "%q is no decision", c.Decision).WithHint("Answer with allow, deny, or a text.")
+		return "", fault.New(fault.Usage, "unknown decision %q", c.Decision).WithHint("Answer with allow, deny, or a text.")
 	}
 	switch {
 	case t.Request.Reason == event.WaitPermission && c.Decision == event.Reply:
@@ -235,7 +235,7 @@ func (c Down) do(tx *store.Tx) (out Outcome, err error) {
 		c.Mode = event.DownLeave
 	case event.DownLeave, event.DownDrain, event.DownKill:
 	default:
-		return out, fault.New(fault.Usage, "%q is no way to go down", c.Mode).WithHint("Choose leave, drain or kill.")
+		return out, fault.New(fault.Usage, "unknown mode %q", c.Mode).WithHint("Choose leave, drain or kill.")
 	}
 	_, err = tx.Append("", 0, event.DownRequested{Mode: c.Mode})
 	return out, err

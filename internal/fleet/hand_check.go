@@ -33,7 +33,7 @@ func (s *Supervisor) runJob(ctx context.Context, j Job) (JobState, event.Process
 			return state, p, nil
 		}
 	case state.Starts >= maxStarts:
-		return state, event.ProcessRef{}, fault.New(fault.Conflict, "%s was begun %d times and never ended", j.Name, state.Starts)
+		return state, event.ProcessRef{}, fault.New(fault.Conflict, "%s was started %d times and never finished", j.Name, state.Starts)
 	}
 	if busy, err := s.stillThere(ctx, j.Task.ID); err != nil || busy.PID != 0 {
 		return state, busy, err

@@ -57,7 +57,7 @@ func (v Voice) Done(note string) (event.Record, error) {
 	return r, v.Report(r)
 }
 
-// Note says in a few words where the work stands.
+// Note reports progress in a few words.
 func (v Voice) Note(note string) (event.Record, error) {
 	r := event.Record{State: event.RecordWorking, Note: note}
 	return r, v.Report(r)

@@ -127,7 +127,7 @@ func TestExitsOfAnAgent(t *testing.T) {
 		{"a command that succeeds has ended its turn", command, own(0, 0, true), event.Checking, ""},
 		{"a command that fails has crashed", command, own(1, 0, true), event.Starting, "the agent exited with status 1"},
 		{"a command that was killed has crashed", command, own(0, 9, true), event.Starting, "the agent was ended by signal 9"},
-		{"a command of which nobody knows has crashed", command, own(0, 0, false), event.Starting, "the agent's process is gone, and nobody saw how"},
+		{"a command of which nobody knows has crashed", command, own(0, 0, false), event.Starting, "the agent's process is gone; its exit status is unknown"},
 		{"an agent with turns that succeeds has crashed all the same", hooked, own(0, 0, true), event.Starting, "the agent exited with status 0"},
 		{"an exit of an older generation is none", hooked, Exited{Gen: 0, Cause: event.CauseOwn}, event.Working, ""},
 	} {

@@ -357,7 +357,7 @@ func (s *step) exitedWell() {
 func exitText(in Exited) string {
 	switch {
 	case !in.Known:
-		return "the agent's process is gone, and nobody saw how"
+		return "the agent's process is gone; its exit status is unknown"
 	case in.Signal != 0:
 		return fmt.Sprintf("the agent was ended by signal %d", in.Signal)
 	}

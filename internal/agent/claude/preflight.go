@@ -111,7 +111,7 @@ func checkSettings(p agent.Preflight, env []string) error {
 	for _, path := range settingsLayers(env, p.Spec.Repo) {
 		if _, err := readLayer(path); err != nil {
 			return fault.Wrap(fault.Conflict, err, "agent %s: New Code would stop at its settings", p.Spec.Agent).
-				WithHint("Mend %s", path)
+				WithHint("Fix %s", path)
 		}
 	}
 	managed := managedSettings()

@@ -60,7 +60,7 @@ func TestClaudeCheckNamesTheOneThingToDo(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, "settings.json"), []byte("{,"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-		}, "Mend "},
+		}, "Fix "},
 		{"missing variable", func(_ *testing.T, l *agent.Launch, _ map[string]any) { l.Spec.EnvFrom = []string{"A_SECRET"} }, "A_SECRET"},
 		{"argument of ours", func(_ *testing.T, l *agent.Launch, _ map[string]any) { l.Spec.Args = []string{"--print"} }, "Remove --print"},
 	} {
