@@ -22,7 +22,7 @@ func TestAStoryHasFactsRuleActAndResult(t *testing.T) {
 		event.ActionIntended{Action: event.Action{ID: "a1", Args: event.AnswerArgs{Decision: event.Reply}}},
 		event.ActionFinished{ID: "a1", What: event.ActAnswer, Error: "no mailbox"},
 	} {
-		s.take(event.Event{Seq: int64(i + 1), Time: at.Add(time.Duration(i) * time.Second), Task: "t1", Data: p})
+		s.take(event.Event{Seq: int64(i + 1), Time: at.Add(time.Duration(i) * time.Second), Subject: event.OfTask("t1"), Data: p})
 	}
 	ended := at.Add(5 * time.Second)
 	want := []intervention{

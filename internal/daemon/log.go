@@ -52,7 +52,7 @@ func (tx logTx) Due(now time.Time) []fleet.Due {
 	rows := tx.Tx.Due(now)
 	out := make([]fleet.Due, len(rows))
 	for i, r := range rows {
-		out[i] = fleet.Due{Task: r.Task, Name: r.Deadline.Name}
+		out[i] = fleet.Due{Subject: r.Subject, Name: r.Deadline.Name}
 	}
 	return out
 }

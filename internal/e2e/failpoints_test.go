@@ -71,15 +71,15 @@ type pointTx struct {
 	said []string
 }
 
-// Append implements fleet.Tx.
-func (t *pointTx) Append(id event.TaskID, gen int, p event.Payload) (event.Event, error) {
+// AppendTo implements fleet.Tx.
+func (t *pointTx) AppendTo(of event.Subject, gen int, p event.Payload) (event.Event, error) {
 	switch p := p.(type) {
 	case event.ActionIntended:
-		t.said = append(t.said, fmt.Sprintf("intent/%s/%s/%s", id, p.Action.ID, p.Action.Kind()))
+		t.said = append(t.said, fmt.Sprintf("intent/%s/%s/%s", of.Key(), p.Action.ID, p.Action.Kind()))
 	case event.ActionFinished:
-		t.said = append(t.said, fmt.Sprintf("outcome/%s/%s/%s", id, p.ID, p.What))
+		t.said = append(t.said, fmt.Sprintf("outcome/%s/%s/%s", of.Key(), p.ID, p.What))
 	}
-	return t.Tx.Append(id, gen, p)
+	return t.Tx.AppendTo(of, gen, p)
 }
 
 type pointTerminal struct {

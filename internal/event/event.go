@@ -16,8 +16,8 @@ type Payload interface{ Kind() Kind }
 type Event struct {
 	Seq  int64
 	Time time.Time
-	Task TaskID // "" for the fleet as a whole
-	Gen  int    // the generation it speaks of; 0 where none
+	Subject
+	Gen  int // the generation it speaks of; 0 where none
 	Data Payload
 }
 
@@ -26,12 +26,13 @@ func (e Event) Kind() Kind { return e.Data.Kind() }
 
 // wire is the JSON shape of an event: what `muster events --json` prints.
 type wire struct {
-	Seq  int64           `json:"seq"`
-	Time time.Time       `json:"time"`
-	Task TaskID          `json:"task,omitempty"`
-	Gen  int             `json:"gen,omitempty"`
-	Kind Kind            `json:"kind"`
-	Data json.RawMessage `json:"data"`
+	Seq     int64           `json:"seq"`
+	Time    time.Time       `json:"time"`
+	Task    TaskID          `json:"task,omitempty"`
+	Subject string          `json:"subject,omitempty"` // where it is neither a task nor the fleet
+	Gen     int             `json:"gen,omitempty"`
+	Kind    Kind            `json:"kind"`
+	Data    json.RawMessage `json:"data"`
 }
 
 // MarshalJSON writes the documented shape.
@@ -40,7 +41,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", e.Kind(), err)
 	}
-	return json.Marshal(wire{Seq: e.Seq, Time: e.Time.UTC(), Task: e.Task, Gen: e.Gen, Kind: e.Kind(), Data: data})
+	return json.Marshal(wire{Seq: e.Seq, Time: e.Time.UTC(), Task: e.Task, Subject: e.Other(), Gen: e.Gen, Kind: e.Kind(), Data: data})
 }
 
 // UnmarshalJSON reads the documented shape. A kind that this version does not know becomes Unknown, so that a
@@ -54,7 +55,10 @@ func (e *Event) UnmarshalJSON(b []byte) error {
 	if err != nil {
 		return err
 	}
-	*e = Event{Seq: w.Seq, Time: w.Time, Task: w.Task, Gen: w.Gen, Data: p}
+	*e = Event{Seq: w.Seq, Time: w.Time, Subject: OfTask(w.Task), Gen: w.Gen, Data: p}
+	if w.Subject != "" {
+		e.Subject = ParseSubject(w.Subject)
+	}
 	return nil
 }
 
@@ -137,6 +141,10 @@ var kinds = map[Kind]func([]byte) (Payload, error){
 	"deps.failed":  typed[DepsFailed],
 	"gate.closed":  typed[GateClosed],
 	"gate.opened":  typed[GateOpened],
+	// Written by life, for one account.
+	"account.rested": typed[AccountRested],
+	"account.woke":   typed[AccountWoke],
+
 	// Written by the supervisor about itself and the machine.
 	"supervisor.started":  typed[SupervisorStarted],
 	"supervisor.stopped":  typed[SupervisorStopped],

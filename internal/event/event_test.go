@@ -26,9 +26,9 @@ func TestEventSurvivesJSON(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 24, 6, 0, 0, 123000000, time.UTC)
 	for _, e := range []Event{
-		{Seq: 3, Time: now, Task: "t1", Gen: 2, Data: TaskMoved{From: Working, To: Checking, Rule: "turn.ended"}},
+		{Seq: 3, Time: now, Subject: OfTask("t1"), Gen: 2, Data: TaskMoved{From: Working, To: Checking, Rule: "turn.ended"}},
 		{Seq: 4, Time: now, Data: DownRequested{Mode: DownDrain}},
-		{Seq: 5, Time: now, Task: "t1", Data: ActionIntended{Action: Action{ID: "a1", Args: StartArgs{Messages: []MessageID{"m1"}}}}},
+		{Seq: 5, Time: now, Subject: OfTask("t1"), Data: ActionIntended{Action: Action{ID: "a1", Args: StartArgs{Messages: []MessageID{"m1"}}}}},
 	} {
 		b, err := json.Marshal(e)
 		if err != nil {

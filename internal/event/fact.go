@@ -55,6 +55,7 @@ const (
 	DeadlineSettle      DeadlineName = "settle"       // why a turn ended that is known to be over
 	DeadlineReview      DeadlineName = "review"       // work in review
 	DeadlineKeep        DeadlineName = "keep"         // the last screen of a finished task
+	DeadlineRest        DeadlineName = "rest"         // of an account: the reset of its usage limit
 )
 
 // DeadlineSet starts or moves a deadline.

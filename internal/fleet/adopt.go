@@ -51,12 +51,12 @@ func (s *Supervisor) adoptTask(t life.Task, pane string) {
 		if pane == "" {
 			// Its server is gone, maybe since before the last supervisor began, which did not come to say so. A process
 			// that outlived it has no terminal any more and is no use to anybody.
-			s.jobs.add(job{task: t.ID, death: &deathOf{gen: t.Gen}})
+			s.jobs.add(job{of: event.OfTask(t.ID), death: &deathOf{gen: t.Gen}})
 		} else {
 			s.Machine.Watch(t.Agent.Process, tok)
 		}
 	}
 	for _, a := range t.Open {
-		s.jobs.add(job{task: t.ID, action: a, again: true})
+		s.jobs.add(job{of: event.OfTask(t.ID), action: a, again: true})
 	}
 }

@@ -124,14 +124,14 @@ func (s *Supervisor) find(ctx context.Context, is func(Pane) bool) (Pane, bool, 
 func (s *Supervisor) findDeath(ctx context.Context, j job) result {
 	d := j.death
 	r := result{job: j, exited: &life.Exited{Gen: d.gen, Cause: event.CauseOwn, Exit: d.death.Exit, Signal: d.death.Signal, Known: d.death.Known}}
-	t, ok, err := s.Log.Task(ctx, j.task)
+	t, ok, err := s.Log.Task(ctx, j.of.Task)
 	if err != nil || !ok {
-		s.Logger.Error("read task of an ended process", "task", j.task, "err", err)
+		s.Logger.Error("read task of an ended process", "task", j.of.Task, "err", err)
 	}
 	if s.lost(ctx, d) {
 		r.exited.Cause = event.CauseLost
 		if err := s.Machine.End(ctx, t, 0); err != nil {
-			s.Logger.Warn("end what outlived its terminal", "task", j.task, "err", err)
+			s.Logger.Warn("end what outlived its terminal", "task", j.of.Task, "err", err)
 		}
 	} else if !r.exited.Known && d.pane != "" {
 		exit, signal, known, err := s.Terminal.ExitStatus(ctx, d.pane)
@@ -139,14 +139,14 @@ func (s *Supervisor) findDeath(ctx context.Context, j job) result {
 			r.exited.Exit, r.exited.Signal, r.exited.Known = exit, signal, true
 		}
 	}
-	s.Records.Flush(ctx, j.task, d.gen)
-	s.Records.Forget(j.task, d.gen)
-	if r.exited.Exit == scarce.ExitStatus && r.exited.Known && !s.begun(j.task, d.gen) {
+	s.Records.Flush(ctx, j.of.Task, d.gen)
+	s.Records.Forget(j.of.Task, d.gen)
+	if r.exited.Exit == scarce.ExitStatus && r.exited.Known && !s.begun(j.of.Task, d.gen) {
 		r.exited.Cause, r.scarce = event.CauseLost, true
 	}
 	if ok {
 		if err := s.Launcher.Retire(ctx, t, d.gen); err != nil {
-			s.Logger.Warn("put the status file away", "task", j.task, "err", err)
+			s.Logger.Warn("put the status file away", "task", j.of.Task, "err", err)
 		}
 	}
 	return r

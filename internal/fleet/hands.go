@@ -22,9 +22,9 @@ func (s *Supervisor) do(ctx context.Context, j job) result {
 	if j.death != nil {
 		return s.findDeath(ctx, j)
 	}
-	t, ok, err := s.Log.Task(ctx, j.task)
+	t, ok, err := s.Log.Task(ctx, j.of.Task)
 	if err != nil || !ok { // that our own log cannot be read now is no fault of the task
-		return result{job: j, failure: again(fmt.Errorf("read task %s: %w", j.task, err)), scarce: err != nil && canWait(j.action.Kind())}
+		return result{job: j, failure: again(fmt.Errorf("read task %s: %w", j.of.Task, err)), scarce: err != nil && canWait(j.action.Kind())}
 	}
 	r := s.act(ctx, t, j)
 	r.job = j
@@ -33,7 +33,7 @@ func (s *Supervisor) do(ctx context.Context, j job) result {
 		s.Point("act")
 	}
 	if r.failure != nil {
-		s.Logger.Warn("action failed", "task", j.task, "action", j.action.Kind, "err", r.failure.Text)
+		s.Logger.Warn("action failed", "task", j.of.Task, "action", j.action.Kind, "err", r.failure.Text)
 	}
 	return r
 }

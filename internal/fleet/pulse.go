@@ -3,6 +3,7 @@ package fleet
 import (
 	"time"
 
+	"muster/internal/event"
 	"muster/internal/life"
 )
 
@@ -43,7 +44,7 @@ func (s *Supervisor) lookAtAll(all []life.Task, mono time.Duration) {
 		token := agentToken{task: t.ID, gen: t.Gen, pane: t.Agent.Pane}
 		ref, ok := s.Machine.Identify(t.Agent.Process.PID)
 		switch alive := ok && ref == t.Agent.Process; {
-		case !alive && s.gone[token] && !s.jobs.has(t.ID):
+		case !alive && s.gone[token] && !s.jobs.has(event.OfTask(t.ID)):
 			// Its end was missed, or it would be recorded by now: it is asked for again.
 			s.Logger.Error("the end of an agent was not heard of", "task", t.ID, "gen", t.Gen)
 			s.Machine.Watch(t.Agent.Process, token)

@@ -51,7 +51,7 @@ func canWait(k event.ActionKind) bool {
 // putOff keeps a job that failed for want of something; false where it is to fail now.
 func (s *Supervisor) putOff(r result) bool {
 	now, j := s.Mono(), r.job
-	if len(s.jobs.queues[j.task]) > 0 { // something was decided meanwhile that comes behind it
+	if len(s.jobs.queues[j.of]) > 0 { // something was decided meanwhile that comes behind it
 		return false
 	}
 	if j.late == 0 {
@@ -82,12 +82,12 @@ func (c *scarcity) back(j job) {
 
 // startLater puts a start off that is decided while something is short; false if nothing is, or if it has to keep its place
 // behind other acts.
-func (s *Supervisor) startLater(id event.TaskID, a event.Action) bool {
+func (s *Supervisor) startLater(id event.Subject, a event.Action) bool {
 	now := s.Mono()
 	if a.Kind() != event.ActStart || now >= s.scarce.until || s.jobs.has(id) {
 		return false
 	}
-	s.scarce.jobs = append(s.scarce.jobs, job{task: id, action: a, late: max(1, now)})
+	s.scarce.jobs = append(s.scarce.jobs, job{of: id, action: a, late: max(1, now)})
 	return true
 }
 
@@ -104,13 +104,13 @@ func (s *Supervisor) takeUp(now time.Duration) {
 }
 
 // takeUpOf does now what was put off of one task, because more is to be done for it.
-func (s *Supervisor) takeUpOf(id event.TaskID) {
+func (s *Supervisor) takeUpOf(id event.Subject) {
 	s.scarce.jobs = slices.DeleteFunc(s.scarce.jobs, func(j job) bool {
-		if j.task == id {
+		if j.of == id {
 			s.jobs.add(j)
 			s.scarce.tries++
 		}
-		return j.task == id
+		return j.of == id
 	})
 }
 

@@ -26,15 +26,15 @@ func TestWhatIsPutOffKeepsItsAgeWhileItRuns(t *testing.T) {
 	lacks := func(j job) result { return result{job: j, failure: again(errors.New("no room")), scarce: true} }
 	take := func() job {
 		t.Helper()
-		q := s.jobs.queues["t1"]
+		q := s.jobs.queues[event.OfTask("t1")]
 		if len(q) != 1 {
 			t.Fatalf("%d jobs stand in line", len(q))
 		}
-		delete(s.jobs.queues, "t1")
+		delete(s.jobs.queues, event.OfTask("t1"))
 		return q[0]
 	}
 
-	s.takeResult(lacks(job{task: "t1", action: event.Action{ID: "a1", Args: event.CheckArgs{}}}))
+	s.takeResult(lacks(job{of: event.OfTask("t1"), action: event.Action{ID: "a1", Args: event.CheckArgs{}}}))
 	for range 3 {
 		now = s.scarce.until
 		s.takeUp(now)

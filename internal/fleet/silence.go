@@ -75,7 +75,7 @@ func (d *decision) due(p Due) life.Due {
 // of, or this supervisor has not listened for as long.
 func (s *Supervisor) outdated(j job) bool {
 	probe, ok := j.action.Args.(event.ProbeArgs)
-	return ok && s.ears.quiet(j.task, j.action.Gen, s.Mono()) < probe.Quiet
+	return ok && s.ears.quiet(j.of.Task, j.action.Gen, s.Mono()) < probe.Quiet
 }
 
 // screenLines is how much of a screen is kept as evidence, from its end.

@@ -234,9 +234,9 @@ func superseded(r, next event.Record) bool {
 func (s *Supervisor) takeDeath(d Death) {
 	switch tok := d.Token.(type) {
 	case agentToken:
-		s.jobs.add(job{task: tok.task, death: &deathOf{gen: tok.gen, pane: tok.pane, death: d}})
+		s.jobs.add(job{of: event.OfTask(tok.task), death: &deathOf{gen: tok.gen, pane: tok.pane, death: d}})
 	case jobToken:
-		s.jobs.add(job{task: tok.task, action: tok.action, again: true, late: tok.late})
+		s.jobs.add(job{of: tok.of, action: tok.action, again: true, late: tok.late})
 	}
 }
 
@@ -244,24 +244,24 @@ func (s *Supervisor) takeDeath(d Death) {
 func (s *Supervisor) takeResult(r result) {
 	s.jobs.done(r.job)
 	if r.wait.PID != 0 {
-		s.Machine.Watch(r.wait, jobToken{task: r.job.task, action: r.job.action, late: r.job.late})
+		s.Machine.Watch(r.wait, jobToken{of: event.OfTask(r.job.of.Task), action: r.job.action, late: r.job.late})
 		return
 	}
 	s.scarce.back(r.job)
 	switch {
 	case r.exited != nil:
 		if r.scarce {
-			s.scarce.found("a launch lacked something, see the screen of "+string(r.job.task), s.Mono())
+			s.scarce.found("a launch lacked something, see the screen of "+string(r.job.of.Task), s.Mono())
 		}
-		s.ears.forget(r.job.task)
-		s.push(r.job.task, *r.exited)
+		s.ears.forget(r.job.of.Task)
+		s.push(r.job.of.Task, *r.exited)
 	case r.scarce && s.putOff(r):
 	default:
 		s.scarce.over(r, s.Mono())
 		if s.outdated(r.job) {
 			r.facts, r.failure = nil, &life.Failure{Kind: life.FailAgain, Text: "the agent was heard of meanwhile, or another supervisor listened"}
 		}
-		s.push(r.job.task, life.Finished{ID: r.job.action.ID, Facts: r.facts, Failure: r.failure})
+		s.push(r.job.of.Task, life.Finished{ID: r.job.action.ID, Facts: r.facts, Failure: r.failure})
 	}
 }
 

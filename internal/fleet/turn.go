@@ -48,9 +48,9 @@ func (s *Supervisor) turn(ctx context.Context) (next time.Time, err error) {
 		s.takeUp(s.scarce.until)
 	}
 	for _, a := range d.actions {
-		s.takeUpOf(a.task)
-		if !s.startLater(a.task, a.action) {
-			s.jobs.add(job{task: a.task, action: a.action})
+		s.takeUpOf(a.of)
+		if !s.startLater(a.of, a.action) {
+			s.jobs.add(job{of: a.of, action: a.action})
 		}
 	}
 	s.jobs.run(ctx)
@@ -81,7 +81,7 @@ type decision struct {
 	gate     string
 	gateWas  string
 	mode     event.DownMode
-	actions  []taskAction
+	actions  []subjectAction
 	launched []launchedAgent
 	follow   []life.Task
 	watched  []life.Task // where this turn looks at the whole fleet: all that have an agent
@@ -93,8 +93,8 @@ type decision struct {
 	next     time.Time
 }
 
-type taskAction struct {
-	task   event.TaskID
+type subjectAction struct {
+	of     event.Subject
 	action event.Action
 }
 
@@ -109,7 +109,7 @@ func (d *decision) reset(tx Tx) {
 
 func (d *decision) run(pending []item, gap time.Duration) error {
 	for _, p := range d.s.prologue {
-		if _, err := d.tx.Append("", 0, p); err != nil {
+		if _, err := d.tx.AppendTo(event.Subject{}, 0, p); err != nil {
 			return err
 		}
 		d.moved = true
@@ -136,6 +136,12 @@ func (d *decision) run(pending []item, gap time.Duration) error {
 		}
 	}
 	for _, due := range d.tx.Due(d.now) {
+		if due.Account != "" {
+			if err := d.account(due.Account, life.Due{Name: due.Name}); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := d.decide(due.Task, d.due(due)); err != nil {
 			return err
 		}
@@ -171,7 +177,7 @@ func (d *decision) heard(e event.Event) error {
 }
 
 func (d *decision) slept(gap time.Duration) error {
-	if _, err := d.tx.Append("", 0, event.HostSlept{Gap: gap}); err != nil {
+	if _, err := d.tx.AppendTo(event.Subject{}, 0, event.HostSlept{Gap: gap}); err != nil {
 		return err
 	}
 	return d.all(life.Slept{Gap: gap})
@@ -194,14 +200,34 @@ func (d *decision) decide(id event.TaskID, in life.Input) error {
 	}
 	events, actions := life.Decide(t, in, d.now)
 	for _, e := range events {
-		if _, err := d.tx.Append(e.Task, e.Gen, e.Data); err != nil {
+		if _, err := d.tx.AppendTo(e.Subject, e.Gen, e.Data); err != nil {
 			return err
 		}
 		d.note(e)
+		if limit, ok := life.LimitOf(e); ok {
+			if err := d.account(t.Account(), limit); err != nil {
+				return err
+			}
+		}
 	}
 	d.wrote = d.wrote || len(events) > 0
 	for _, a := range actions {
-		d.actions = append(d.actions, taskAction{task: id, action: a})
+		d.actions = append(d.actions, subjectAction{of: event.OfTask(id), action: a})
+	}
+	return nil
+}
+
+// account asks life about one account and writes what it says.
+func (d *decision) account(id event.AccountID, in life.Input) error {
+	a, _, err := d.tx.Account(id)
+	if err != nil {
+		return err
+	}
+	for _, e := range life.DecideAccount(a, in, d.now) {
+		if _, err := d.tx.AppendTo(e.Subject, e.Gen, e.Data); err != nil {
+			return err
+		}
+		d.wrote = true
 	}
 	return nil
 }
@@ -229,7 +255,7 @@ func (d *decision) schedule() error {
 	for range 10_000 { // each pass grants or settles at least one task; the bound is against a bug, not a number
 		events := life.Schedule(d.view(), d.now)
 		for _, e := range events {
-			if _, err := d.tx.Append(e.Task, e.Gen, e.Data); err != nil {
+			if _, err := d.tx.AppendTo(e.Subject, e.Gen, e.Data); err != nil {
 				return err
 			}
 			switch p := e.Data.(type) {
@@ -315,6 +341,6 @@ func (d *decision) finish() error {
 		d.down = "" // first what was decided
 		return nil
 	}
-	_, err := d.tx.Append("", 0, event.SupervisorStopped{Why: d.down})
+	_, err := d.tx.AppendTo(event.Subject{}, 0, event.SupervisorStopped{Why: d.down})
 	return err
 }

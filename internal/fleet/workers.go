@@ -17,14 +17,14 @@ type agentToken struct {
 }
 
 type jobToken struct {
-	task   event.TaskID
+	of     event.Subject
 	action event.Action
 	late   time.Duration // see job
 }
 
 // job is one piece of work for a worker: an action, or finding out how an agent ended.
 type job struct {
-	task   event.TaskID
+	of     event.Subject
 	action event.Action
 	again  bool          // it may have been begun before
 	late   time.Duration // since when it is put off, by the monotonic clock; 0 if it is not
@@ -47,37 +47,37 @@ type result struct {
 	exited  *life.Exited
 }
 
-// workers carries jobs out, a bounded number at once and, so that acts on one task never race, one at a time
-// for each task. All but the work itself happens in the supervisor's loop, so nothing here needs a lock.
+// workers carries jobs out, a bounded number at once and, so that acts on one subject never race, one at a time
+// for each. All but the work itself happens in the supervisor's loop, so nothing here needs a lock.
 type workers struct {
 	most    int
 	work    func(context.Context, job) result
 	results chan result
-	ready   []event.TaskID // tasks with something to do and nothing under way
-	later   []event.TaskID // of these, the ones that wait for a worktree
-	queues  map[event.TaskID][]job
-	busy    map[event.TaskID]bool
+	ready   []event.Subject // those with something to do and nothing under way
+	later   []event.Subject // of these, the ones that wait for a worktree
+	queues  map[event.Subject][]job
+	busy    map[event.Subject]bool
 	wg      sync.WaitGroup
 }
 
 func newWorkers(most int, work func(context.Context, job) result) *workers {
 	return &workers{
 		most: most, work: work, results: make(chan result, most),
-		queues: map[event.TaskID][]job{}, busy: map[event.TaskID]bool{},
+		queues: map[event.Subject][]job{}, busy: map[event.Subject]bool{},
 	}
 }
 
 // add puts a job at the end of its task's line.
 func (w *workers) add(j job) {
-	w.queues[j.task] = append(w.queues[j.task], j)
-	if len(w.queues[j.task]) == 1 && !w.busy[j.task] {
-		w.line(j.task)
+	w.queues[j.of] = append(w.queues[j.of], j)
+	if len(w.queues[j.of]) == 1 && !w.busy[j.of] {
+		w.line(j.of)
 	}
 }
 
 // line puts a task into line for its first job. Worktrees of one repository are made one after the other: while many
 // tasks wait for theirs, an agent whose worktree is ready starts, and one that runs is looked after.
-func (w *workers) line(id event.TaskID) {
+func (w *workers) line(id event.Subject) {
 	if j := w.queues[id][0]; j.death == nil && j.action.Kind() == event.ActPrepare {
 		w.later = append(w.later, id)
 	} else {
@@ -86,7 +86,7 @@ func (w *workers) line(id event.TaskID) {
 }
 
 // next takes a task out of the line.
-func (w *workers) next() event.TaskID {
+func (w *workers) next() event.Subject {
 	from := &w.ready
 	if len(*from) == 0 {
 		from = &w.later
@@ -111,16 +111,16 @@ func (w *workers) run(ctx context.Context) {
 
 // done notes that a job has come back.
 func (w *workers) done(j job) {
-	delete(w.busy, j.task)
-	if len(w.queues[j.task]) > 0 {
-		w.line(j.task)
+	delete(w.busy, j.of)
+	if len(w.queues[j.of]) > 0 {
+		w.line(j.of)
 	} else {
-		delete(w.queues, j.task)
+		delete(w.queues, j.of)
 	}
 }
 
 // has tells whether there is anything to do for a task.
-func (w *workers) has(id event.TaskID) bool { return w.busy[id] || len(w.queues[id]) > 0 }
+func (w *workers) has(id event.Subject) bool { return w.busy[id] || len(w.queues[id]) > 0 }
 
 // idle tells whether nothing is under way.
 func (w *workers) idle() bool { return len(w.busy) == 0 && len(w.ready)+len(w.later) == 0 }

@@ -26,8 +26,10 @@ type Log interface {
 type Tx interface {
 	// Foreign are the events of other processes since the last Update, already folded.
 	Foreign() []event.Event
-	Append(id event.TaskID, gen int, p event.Payload) (event.Event, error)
+	AppendTo(of event.Subject, gen int, p event.Payload) (event.Event, error)
 	Task(id event.TaskID) (life.Task, bool, error)
+	// Account is the fold of an account; its zero value, but for the id, if nothing has happened to it.
+	Account(id event.AccountID) (life.Account, bool, error)
 	// Live are the tasks that a supervisor has to look after, in the order of their ids.
 	Live() []life.Task
 	// EachLive walks over the same; what it yields is to be read, and only until the next one.
@@ -40,7 +42,7 @@ type Tx interface {
 
 // Due is a deadline that has passed.
 type Due struct {
-	Task event.TaskID
+	event.Subject
 	Name event.DeadlineName
 }
 

@@ -270,9 +270,7 @@ func applyBook(t Task, e event.Event) Task {
 			t.Agent.Ends++
 		}
 	case event.DeadlineSet:
-		t.Deadlines = withoutDeadline(t.Deadlines, p.Name)
-		t.Deadlines = append(t.Deadlines, Deadline(p))
-		slices.SortFunc(t.Deadlines, func(a, b Deadline) int { return cmpString(a.Name, b.Name) })
+		t.Deadlines = withDeadline(t.Deadlines, Deadline(p))
 	case event.DeadlineCleared:
 		if p.Name == event.DeadlineSettle && t.Agent.Turn == TurnUnexplained {
 			t.Agent.Turn = TurnEnded
@@ -335,6 +333,13 @@ func setUsage(all []Usage, p event.UsageRecorded) []Usage {
 		}
 	}
 	return append(all, Usage(p))
+}
+
+// withDeadline returns a copy with the deadline set or moved, in the order of the names.
+func withDeadline(all []Deadline, d Deadline) []Deadline {
+	all = append(withoutDeadline(all, d.Name), d)
+	slices.SortFunc(all, func(a, b Deadline) int { return cmpString(a.Name, b.Name) })
+	return all
 }
 
 func withoutDeadline(all []Deadline, name event.DeadlineName) []Deadline {

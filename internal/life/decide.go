@@ -131,7 +131,7 @@ func (s *step) settle() {
 func (s *step) emit(p event.Payload) { s.emitGen(s.t.Gen, p) }
 
 func (s *step) emitGen(gen int, p event.Payload) {
-	e := event.Event{Time: s.now, Task: s.t.ID, Gen: gen, Data: p}
+	e := event.Event{Time: s.now, Subject: event.OfTask(s.t.ID), Gen: gen, Data: p}
 	s.events = append(s.events, e)
 	s.t = Apply(s.t, e)
 }

@@ -112,8 +112,8 @@ func TestStepsThatNoRuleAllowsFoldAllTheSame(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, e := range []event.Event{
-		{Time: dawn, Task: "t1", Data: event.TaskMoved{From: event.Queued, To: event.InReview, Rule: "once.upon.a.time", Reason: "so"}},
-		{Time: dawn, Task: "t1", Gen: 99, Data: event.GenerationStarted{Attempt: 77, Why: "whim"}},
+		{Time: dawn, Subject: event.OfTask("t1"), Data: event.TaskMoved{From: event.Queued, To: event.InReview, Rule: "once.upon.a.time", Reason: "so"}},
+		{Time: dawn, Subject: event.OfTask("t1"), Gen: 99, Data: event.GenerationStarted{Attempt: 77, Why: "whim"}},
 	} {
 		w.fold(e)
 	}

@@ -30,7 +30,7 @@ type Fleet struct {
 func Schedule(f Fleet, now time.Time) []event.Event {
 	var out []event.Event
 	emit := func(id event.TaskID, p event.Payload) {
-		out = append(out, event.Event{Time: now, Task: id, Data: p})
+		out = append(out, event.Event{Time: now, Subject: event.OfTask(id), Data: p})
 	}
 	if f.Gate != f.GateWas {
 		if f.Gate != "" {

@@ -18,7 +18,7 @@ type crew struct {
 }
 
 func (c *crew) add(n int, change ...func(*Task)) {
-	t := Apply(Task{}, event.Event{Time: dawn, Task: event.NewTaskID(n), Data: event.DispatchRequested{Spec: testSpec()}})
+	t := Apply(Task{}, event.Event{Time: dawn, Subject: event.OfTask(event.NewTaskID(n)), Data: event.DispatchRequested{Spec: testSpec()}})
 	for _, ch := range change {
 		ch(&t)
 	}

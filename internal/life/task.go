@@ -165,11 +165,15 @@ func (t Task) TotalUsage() event.Usage {
 
 // Deadline finds a deadline by name.
 func (t Task) Deadline(name event.DeadlineName) (Deadline, bool) {
-	i := slices.IndexFunc(t.Deadlines, func(d Deadline) bool { return d.Name == name })
+	return deadline(t.Deadlines, name)
+}
+
+func deadline(all []Deadline, name event.DeadlineName) (Deadline, bool) {
+	i := slices.IndexFunc(all, func(d Deadline) bool { return d.Name == name })
 	if i < 0 {
 		return Deadline{}, false
 	}
-	return t.Deadlines[i], true
+	return all[i], true
 }
 
 // Action finds an open action by kind.

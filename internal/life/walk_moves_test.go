@@ -76,7 +76,7 @@ func write(name string, payloads ...func(*place) event.Payload) move {
 		for _, make := range payloads {
 			payload := make(p)
 			all = append(all, payload)
-			p.task = Apply(p.task, event.Event{Time: p.now, Task: p.task.ID, Data: payload})
+			p.task = Apply(p.task, event.Event{Time: p.now, Subject: event.OfTask(p.task.ID), Data: payload})
 		}
 		for _, payload := range all {
 			if wrong := p.take(Heard{Payload: payload}); wrong != "" {

@@ -31,7 +31,7 @@ func walkSpec(change ...func(*event.Spec)) place {
 		c(&spec)
 	}
 	return place{
-		task: Apply(Task{}, event.Event{Seq: 1, Time: dawn, Task: "t1", Data: event.DispatchRequested{Spec: spec, Prompt: "fix it"}}),
+		task: Apply(Task{}, event.Event{Seq: 1, Time: dawn, Subject: event.OfTask("t1"), Data: event.DispatchRequested{Spec: spec, Prompt: "fix it"}}),
 		now:  dawn, left: left{messages: 2, questions: 1, limits: 1, silences: 1},
 	}
 }

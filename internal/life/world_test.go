@@ -53,7 +53,7 @@ func newWorld(t failer, change ...func(*event.Spec)) *world {
 		c(&spec)
 	}
 	w := &world{t: t, now: dawn}
-	w.fold(event.Event{Seq: 1, Time: w.now, Task: "t1", Data: event.DispatchRequested{Spec: spec, Prompt: "fix it"}})
+	w.fold(event.Event{Seq: 1, Time: w.now, Subject: event.OfTask("t1"), Data: event.DispatchRequested{Spec: spec, Prompt: "fix it"}})
 	return w
 }
 
@@ -92,7 +92,7 @@ func (w *world) do(in Input) []event.Action {
 // write is an event of somebody else: folded first, then its consequences are asked for.
 func (w *world) write(p event.Payload) {
 	w.t.Helper()
-	w.fold(event.Event{Time: w.now, Task: w.task.ID, Data: p})
+	w.fold(event.Event{Time: w.now, Subject: event.OfTask(w.task.ID), Data: p})
 	w.do(Heard{Payload: p})
 }
 

@@ -131,6 +131,21 @@ func (b *diskBatch) live() ([]life.Task, error) {
 	return collect(b.s, "read live tasks", rows, err, b.s.scanTask)
 }
 
+func (b *diskBatch) accounts() ([]life.Account, error) {
+	st, err := b.conn.stmt(b.ctx, "SELECT doc FROM accounts ORDER BY id")
+	if err != nil {
+		return nil, b.s.explain(err, "read accounts")
+	}
+	rows, err := st.QueryContext(b.ctx)
+	return collect(b.s, "read accounts", rows, err, func(rows *sql.Rows) (a life.Account, err error) {
+		var doc []byte
+		if err := rows.Scan(&doc); err != nil {
+			return a, err
+		}
+		return a, json.Unmarshal(doc, &a)
+	})
+}
+
 func (b *diskBatch) after(seq int64) ([]event.Event, error) {
 	st, err := b.conn.stmt(b.ctx, eventColumns+" WHERE seq > ? ORDER BY seq")
 	if err != nil {
@@ -179,8 +194,8 @@ func (b *diskBatch) finish(statement string) error {
 
 func (b *diskBatch) write(c changes) error {
 	for _, r := range c.events {
-		if err := b.conn.exec(b.ctx, "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)",
-			r.Seq, nanos(r.Time), string(r.Task), r.Gen, string(r.Kind()), payloadVersion, string(r.data)); err != nil {
+		if err := b.conn.exec(b.ctx, "INSERT INTO events (seq, time, task, subject, gen, kind, v, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+			r.Seq, nanos(r.Time), string(r.Task), r.Other(), r.Gen, string(r.Kind()), payloadVersion, string(r.data)); err != nil {
 			return err
 		}
 	}
@@ -190,7 +205,7 @@ func (b *diskBatch) write(c changes) error {
 			return err
 		}
 	}
-	if err := p.finish(b.ctx, c.tasks); err != nil {
+	if err := p.finish(b.ctx, c.tasks, c.changed); err != nil {
 		return err
 	}
 	for source, o := range c.offsets {

@@ -28,7 +28,7 @@ func (f EventFilter) matches(e event.Event) bool {
 		(len(f.Kinds) == 0 || slices.Contains(f.Kinds, e.Kind()))
 }
 
-const eventColumns = "SELECT seq, time, task, gen, kind, data FROM events"
+const eventColumns = "SELECT seq, time, task, subject, gen, kind, data FROM events"
 
 // Events walks over the log, oldest first. It ends at the newest event there is, or with an error.
 func (s *Store) Events(ctx context.Context, f EventFilter) iter.Seq2[event.Event, error] {
@@ -75,12 +75,15 @@ func (s *Store) eventPage(ctx context.Context, f EventFilter, limit int) ([]even
 
 func scanEvent(rows *sql.Rows) (e event.Event, err error) {
 	var at int64
-	var kind string
+	var kind, other string
 	var data sql.RawBytes
-	if err := rows.Scan(&e.Seq, &at, &e.Task, &e.Gen, &kind, &data); err != nil {
+	if err := rows.Scan(&e.Seq, &at, &e.Task, &other, &e.Gen, &kind, &data); err != nil {
 		return e, err
 	}
 	e.Time = fromNanos(at)
+	if other != "" {
+		e.Subject = event.ParseSubject(other)
+	}
 	e.Data, err = event.Decode(event.Kind(kind), data)
 	return e, err
 }

@@ -26,6 +26,7 @@ type Memory struct {
 	byTask  map[event.TaskID][]int // where in the log its events stand
 	last    int                    // the highest number of a task
 	tasks   map[event.TaskID]life.Task
+	rested  map[event.AccountID]life.Account
 	live    *liveSet // of them, so that nobody walks over all that ever were
 	fleet   FleetRow
 	offsets map[string]int64
@@ -34,7 +35,7 @@ type Memory struct {
 
 // OpenMemory makes an empty log.
 func OpenMemory(o Options) *Memory {
-	return &Memory{now: o.clock(), tasks: map[event.TaskID]life.Task{}, live: newLiveSet(nil), byTask: map[event.TaskID][]int{}, offsets: map[string]int64{}}
+	return &Memory{now: o.clock(), tasks: map[event.TaskID]life.Task{}, rested: map[event.AccountID]life.Account{}, live: newLiveSet(nil), byTask: map[event.TaskID][]int{}, offsets: map[string]int64{}}
 }
 
 // Close does nothing.
@@ -77,6 +78,12 @@ func (b *memoryBatch) task(id event.TaskID) (life.Task, bool, error) {
 
 func (b *memoryBatch) live() ([]life.Task, error) { return b.m.liveTasks(), nil }
 
+func (b *memoryBatch) accounts() ([]life.Account, error) {
+	b.m.mu.RLock()
+	defer b.m.mu.RUnlock()
+	return slices.Collect(maps.Values(b.m.rested)), nil
+}
+
 func (b *memoryBatch) after(seq int64) ([]event.Event, error) {
 	b.m.mu.RLock()
 	defer b.m.mu.RUnlock()
@@ -104,6 +111,9 @@ func (b *memoryBatch) commit(c changes) error {
 		b.m.tasks[t.ID] = t
 		b.m.live.put(t)
 		b.m.last = max(b.m.last, t.ID.Number())
+	}
+	for _, a := range c.changed {
+		b.m.rested[a.ID] = a
 	}
 	maps.Copy(b.m.offsets, c.offsets)
 	if c.cursor > 0 {

@@ -74,7 +74,7 @@ func (p *projector) foldFleet(ctx context.Context, e event.Event) error {
 }
 
 // finish writes the tasks and the fleet as they are after all events.
-func (p *projector) finish(ctx context.Context, tasks []life.Task) error {
+func (p *projector) finish(ctx context.Context, tasks []life.Task, accounts []life.Account) error {
 	for _, t := range tasks {
 		doc, summary, err := encodeTask(t)
 		if err != nil {
@@ -88,6 +88,15 @@ func (p *projector) finish(ctx context.Context, tasks []life.Task) error {
 			(num, id, name, state, busy, removed, finished_at, next_due, summary, doc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			t.ID.Number(), string(t.ID), t.Spec.Name, string(t.State), isLive(t), t.Removed, nanos(t.FinishedAt), due,
 			summary, doc); err != nil {
+			return err
+		}
+	}
+	for _, a := range accounts {
+		doc, err := json.Marshal(a)
+		if err != nil {
+			return err
+		}
+		if err := p.conn.exec(ctx, "INSERT OR REPLACE INTO accounts VALUES (?, ?)", string(a.ID), string(doc)); err != nil {
 			return err
 		}
 	}

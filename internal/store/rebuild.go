@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"muster/internal/event"
@@ -16,7 +17,7 @@ type projection struct{ table, key string }
 
 func projections() []projection {
 	return []projection{
-		{"tasks", "id"}, {"prompts", "task"}, {"messages", "task || ' ' || id"}, {"attempts", "task || '.' || gen"}, {"fleet", "id"},
+		{"tasks", "id"}, {"prompts", "task"}, {"messages", "task || ' ' || id"}, {"attempts", "task || '.' || gen"}, {"fleet", "id"}, {"accounts", "id"},
 	}
 }
 
@@ -93,7 +94,7 @@ func refold(ctx context.Context, conn *writeConn) error {
 			return err
 		}
 	}
-	tasks := map[event.TaskID]life.Task{}
+	tasks, accounts := map[event.TaskID]life.Task{}, map[event.AccountID]life.Account{}
 	pr := projector{conn: conn}
 	for after := int64(0); ; {
 		batch, err := pageOf(ctx, conn, after)
@@ -102,8 +103,11 @@ func refold(ctx context.Context, conn *writeConn) error {
 		}
 		for _, e := range batch {
 			after = e.Seq
-			if e.Task != "" {
+			switch {
+			case e.Task != "":
 				tasks[e.Task] = life.Apply(tasks[e.Task], e)
+			case e.Account != "":
+				accounts[e.Account] = life.ApplyAccount(accounts[e.Account], e)
 			}
 			if err := pr.project(ctx, e); err != nil {
 				return err
@@ -113,7 +117,7 @@ func refold(ctx context.Context, conn *writeConn) error {
 			break
 		}
 	}
-	return pr.finish(ctx, sortedTasks(tasks))
+	return pr.finish(ctx, sortedTasks(tasks), slices.Collect(maps.Values(accounts)))
 }
 
 // pageOf reads the next events within a transaction.

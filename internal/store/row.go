@@ -88,9 +88,9 @@ type Named struct {
 	Name string
 }
 
-// DueRow is one deadline of one task.
+// DueRow is one deadline of one subject.
 type DueRow struct {
-	Task     event.TaskID
+	Subject  event.Subject
 	Deadline life.Deadline
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"time"
 
@@ -23,6 +24,7 @@ type batch interface {
 	head() head
 	task(id event.TaskID) (life.Task, bool, error)
 	live() ([]life.Task, error)
+	accounts() ([]life.Account, error)
 	after(seq int64) ([]event.Event, error)
 	offset(source string) (int64, error)
 	commit(c changes) error
@@ -40,6 +42,7 @@ type head struct {
 type changes struct {
 	events  []record
 	tasks   []life.Task
+	changed []life.Account
 	offsets map[string]int64
 	cursor  int64 // 0: leave it
 }
@@ -62,10 +65,13 @@ type Tx struct {
 	base    *liveSet                    // live tasks as they were; nil until needed
 	touched map[event.TaskID]*life.Task // tasks read or folded in this transaction
 	dirty   []event.TaskID
-	foreign []event.Event
-	events  []record
-	offsets map[string]int64
-	err     error // a read that had no error to return failed: the transaction must not commit
+	// accounts are few, so all of them are read when the first is needed, and kept by the supervisor's Writer.
+	accounts map[event.AccountID]life.Account
+	changed  []event.AccountID
+	foreign  []event.Event
+	events   []record
+	offsets  map[string]int64
+	err      error // a read that had no error to return failed: the transaction must not commit
 }
 
 func newTx(b batch, now time.Time) *Tx {
@@ -85,10 +91,15 @@ func (tx *Tx) Seq() int64 { return tx.head.seq }
 // folded. A new supervisor finds here what came while there was none. Only a Writer's transaction has any.
 func (tx *Tx) Foreign() []event.Event { return tx.foreign }
 
-// Append writes an event and folds it into its task. The event it returns is what a reader of the log will see: its
+// Append writes an event of a task, or of the fleet if task is "". It is AppendTo for these two.
+func (tx *Tx) Append(task event.TaskID, gen int, p event.Payload) (event.Event, error) {
+	return tx.AppendTo(event.OfTask(task), gen, p)
+}
+
+// AppendTo writes an event and folds it into its subject. The event it returns is what a reader of the log will see: its
 // payload has been through JSON. The task must exist, unless p is a DispatchRequested, whose task must not.
 // After an error nothing has been appended and the transaction may go on.
-func (tx *Tx) Append(task event.TaskID, gen int, p event.Payload) (event.Event, error) {
+func (tx *Tx) AppendTo(of event.Subject, gen int, p event.Payload) (event.Event, error) {
 	data, err := json.Marshal(p)
 	if err != nil {
 		return event.Event{}, fmt.Errorf("encode %s: %w", p.Kind(), err)
@@ -97,7 +108,7 @@ func (tx *Tx) Append(task event.TaskID, gen int, p event.Payload) (event.Event, 
 	if p, err = event.Decode(p.Kind(), data); err != nil {
 		return event.Event{}, err
 	}
-	e := event.Event{Seq: tx.head.seq + 1, Time: tx.now, Task: task, Gen: gen, Data: p}
+	e := event.Event{Seq: tx.head.seq + 1, Time: tx.now, Subject: of, Gen: gen, Data: p}
 	if err := tx.fold(e); err != nil {
 		return event.Event{}, err
 	}
@@ -108,6 +119,9 @@ func (tx *Tx) Append(task event.TaskID, gen int, p event.Payload) (event.Event, 
 
 func (tx *Tx) fold(e event.Event) error {
 	_, birth := e.Data.(event.DispatchRequested)
+	if e.Account != "" {
+		return tx.foldAccount(e)
+	}
 	if e.Task == "" {
 		if birth {
 			return fmt.Errorf("append %s: no task id", e.Kind())
@@ -211,19 +225,58 @@ func (tx *Tx) candidates() []*life.Task {
 	return all
 }
 
+// foldAccount folds an event into its account. An account needs no birth: it is there once something happened to it.
+func (tx *Tx) foldAccount(e event.Event) error {
+	if _, _, err := tx.Account(e.Account); err != nil {
+		return err
+	}
+	tx.accounts[e.Account] = life.ApplyAccount(tx.accounts[e.Account], e)
+	if !slices.Contains(tx.changed, e.Account) {
+		tx.changed = append(tx.changed, e.Account)
+	}
+	return nil
+}
+
+// Account returns the current fold of an account; false for one to which nothing has happened.
+func (tx *Tx) Account(id event.AccountID) (life.Account, bool, error) {
+	if err := tx.loadAccounts(); err != nil {
+		return life.Account{}, false, err
+	}
+	a, ok := tx.accounts[id]
+	if !ok {
+		a.ID = id
+	}
+	return a, ok, nil
+}
+
+func (tx *Tx) loadAccounts() error {
+	if tx.accounts != nil {
+		return nil
+	}
+	all, err := tx.batch.accounts()
+	if err != nil {
+		return err
+	}
+	tx.accounts = map[event.AccountID]life.Account{}
+	for _, a := range all {
+		tx.accounts[a.ID] = a
+	}
+	return nil
+}
+
 // NewTaskID allots the id of a task that is about to be dispatched. Ids of tasks that were are never given again.
 func (tx *Tx) NewTaskID() event.TaskID {
 	tx.head.lastTask++
 	return event.NewTaskID(tx.head.lastTask)
 }
 
-// Due returns all deadlines that have come at now, the earliest first.
+// Due returns all deadlines that have come at now, of whatever subject, the earliest first.
 func (tx *Tx) Due(now time.Time) []DueRow {
 	var out []DueRow
-	for t := range tx.eachLive() {
-		for _, d := range t.Deadlines {
+	for of, all := range tx.eachDeadlines() {
+		for _, d := range all {
 			if !d.At.After(now) {
-				out = append(out, DueRow{Task: t.ID, Deadline: d})
+				out = append(out, DueRow{Subject: of, Deadline: d})
 			}
 		}
 	}
@@ -231,14 +284,37 @@ func (tx *Tx) Due(now time.Time) []DueRow {
 	return out
 }
 
-// NextDue is the earliest deadline of all tasks; false if there is none.
+// NextDue is the earliest deadline of all subjects; false if there is none.
 func (tx *Tx) NextDue() (at time.Time, ok bool) {
-	for t := range tx.eachLive() {
-		if d, has := nextDeadline(*t); has && (!ok || d.At.Before(at)) {
-			at, ok = d.At, true
+	for _, all := range tx.eachDeadlines() {
+		for _, d := range all {
+			if !ok || d.At.Before(at) {
+				at, ok = d.At, true
+			}
 		}
 	}
 	return at, ok
+}
+
+// eachDeadlines walks over the deadlines of each subject: live tasks, oldest first, then accounts. Where accounts cannot
+// be read the transaction fails in the end.
+func (tx *Tx) eachDeadlines() iter.Seq2[event.Subject, []life.Deadline] {
+	return func(yield func(event.Subject, []life.Deadline) bool) {
+		for t := range tx.eachLive() {
+			if len(t.Deadlines) > 0 && !yield(event.OfTask(t.ID), t.Deadlines) {
+				return
+			}
+		}
+		if err := tx.loadAccounts(); err != nil {
+			tx.err = err
+			return
+		}
+		for _, id := range slices.Sorted(maps.Keys(tx.accounts)) {
+			if a := tx.accounts[id]; len(a.Deadlines) > 0 && !yield(event.OfAccount(id), a.Deadlines) {
+				return
+			}
+		}
+	}
 }
 
 // SetOffset remembers how far a tailed file was read, in bytes, together with what was read from it.
@@ -262,6 +338,9 @@ func (tx *Tx) changes() changes {
 	c := changes{events: tx.events, offsets: tx.offsets}
 	for _, id := range tx.dirty {
 		c.tasks = append(c.tasks, *tx.touched[id])
+	}
+	for _, id := range tx.changed {
+		c.changed = append(c.changed, tx.accounts[id])
 	}
 	return c
 }

@@ -105,7 +105,7 @@ func (s *Store) goBack(ctx context.Context, conn *writeConn) error {
 		}
 		script.Write(text)
 	}
-	script.WriteString("INSERT INTO main.events (seq, time, task, gen, kind, v, data) SELECT seq, time, task, gen, kind, v, data FROM newer_events;")
+	script.WriteString("INSERT INTO main.events (seq, time, task, subject, gen, kind, v, data) SELECT seq, time, task, subject, gen, kind, v, data FROM newer_events;")
 	script.WriteString("INSERT INTO main.offsets (source, offset) SELECT source, offset FROM newer_offsets;")
 	script.WriteString("INSERT OR REPLACE INTO main.meta SELECT 'cursor', value FROM newer_cursor;")
 	if _, err := conn.ExecContext(ctx, script.String()); err != nil {

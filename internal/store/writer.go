@@ -2,10 +2,12 @@ package store
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
 	"muster/internal/event"
+	"muster/internal/life"
 )
 
 // Writer is the supervisor's way into the log. It keeps the folded live tasks in memory, so that a transaction costs
@@ -19,6 +21,8 @@ type Writer struct {
 	cursor int64 // the newest event that this writer has seen
 	known  bool  // cursor holds
 	live   *liveSet
+	// accounts are all there are; nil when they have to be read again.
+	accounts map[event.AccountID]life.Account
 }
 
 // Update runs fn in a transaction. Events of others are folded before and are there as tx.Foreign. durable makes the
@@ -39,7 +43,7 @@ func (w *Writer) Update(ctx context.Context, durable bool, fn func(*Tx) error) e
 	done := false
 	defer func() {
 		if !done { // on an error, and when fn panics
-			w.live = nil
+			w.live, w.accounts = nil, nil
 		}
 	}()
 	tried, err := runTx(tx, func(tx *Tx) error {
@@ -81,6 +85,9 @@ func (w *Writer) catchUp(tx *Tx) error {
 		return err
 	}
 	tx.base = w.live
+	if !slices.ContainsFunc(tx.foreign, func(e event.Event) bool { return e.Account != "" }) {
+		tx.accounts = w.accounts
+	}
 	return nil
 }
 
@@ -109,6 +116,7 @@ func (w *Writer) reload(tx *Tx) error {
 // keep takes over what a committed transaction has folded.
 func (w *Writer) keep(tx *Tx) {
 	w.cursor = tx.head.seq
+	w.accounts = tx.accounts
 	for _, id := range tx.dirty {
 		w.live.put(*tx.touched[id])
 	}

@@ -173,6 +173,10 @@ func fleetEvent(e event.Event) (string, bool) {
 	switch p := e.Data.(type) {
 	case event.GateClosed:
 		return "nothing new starts: " + p.Reason, true
+	case event.AccountRested:
+		return fmt.Sprintf("the usage limit of %s is reached, as %s reports; it is reset at %s", e.Account, p.By, p.Until.UTC().Format("2006-01-02 15:04 UTC")), true
+	case event.AccountWoke:
+		return fmt.Sprintf("the usage limit of %s is reset", e.Account), true
 	case event.GateOpened:
 		return "tasks start again", true
 	case event.SupervisorStarted:

@@ -101,9 +101,9 @@ type memoryTx struct {
 	events []event.Event
 }
 
-// Append implements fleet.Tx.
-func (tx *memoryTx) Append(id event.TaskID, gen int, p event.Payload) (event.Event, error) {
-	e, err := tx.Tx.Append(id, gen, p)
+// AppendTo implements fleet.Tx.
+func (tx *memoryTx) AppendTo(of event.Subject, gen int, p event.Payload) (event.Event, error) {
+	e, err := tx.Tx.AppendTo(of, gen, p)
 	if err == nil {
 		tx.events = append(tx.events, e)
 	}
@@ -114,7 +114,7 @@ func (tx *memoryTx) Append(id event.TaskID, gen int, p event.Payload) (event.Eve
 func (tx *memoryTx) Due(now time.Time) []fleet.Due {
 	var out []fleet.Due
 	for _, r := range tx.Tx.Due(now) {
-		out = append(out, fleet.Due{Task: r.Task, Name: r.Deadline.Name})
+		out = append(out, fleet.Due{Subject: r.Subject, Name: r.Deadline.Name})
 	}
 	return out
 }

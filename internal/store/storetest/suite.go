@@ -77,6 +77,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) Log) {
 		"an empty update writes nothing":     emptyUpdate,
 		"offsets belong to the transaction":  offsets,
 		"deadlines come due":                 deadlines,
+		"accounts are folded":                accounts,
 		"live tasks are in order":            live,
 		"ids are never used twice":           ids,
 		"lists show what they should":        lists,

@@ -148,8 +148,8 @@ func deadlines(t *testing.T, b *bench) {
 	check := func(tx *store.Tx) error {
 		same(t, "none yet", len(tx.Due(now)), 0)
 		same(t, "due", tx.Due(late), []store.DueRow{
-			{Task: c, Deadline: life.Deadline{Name: event.DeadlineKeep, At: early, Instant: true}},
-			{Task: a, Deadline: life.Deadline{Name: event.DeadlineTimeout, At: late}},
+			{Subject: event.OfTask(c), Deadline: life.Deadline{Name: event.DeadlineKeep, At: early, Instant: true}},
+			{Subject: event.OfTask(a), Deadline: life.Deadline{Name: event.DeadlineTimeout, At: late}},
 		})
 		at, ok := tx.NextDue()
 		same(t, "next", []any{at, ok}, []any{early, true})
@@ -219,4 +219,43 @@ func ids(t *testing.T, b *bench) {
 		same(t, "within one transaction", []event.TaskID{one, two}, []event.TaskID{"t3", "t4"})
 		return nil
 	})
+}
+
+func accounts(t *testing.T, b *bench) {
+	until := b.clock.Now().Add(time.Hour)
+	claude := event.OfAccount("claude")
+	w := b.writer(t)
+	rest := func(tx *store.Tx) error {
+		for _, p := range []event.Payload{event.AccountRested{Until: until, By: "t1"}, event.DeadlineSet{Name: event.DeadlineRest, At: until, Instant: true}} {
+			e, err := tx.AppendTo(claude, 0, p)
+			if err != nil {
+				return err
+			}
+			same(t, "subject", e.Subject, claude)
+		}
+		return nil
+	}
+	if err := w.Update(t.Context(), false, func(tx *store.Tx) error { return errors.Join(rest(tx), errors.New("roll back")) }); err == nil {
+		t.Error("no roll back")
+	}
+	if err := w.Update(t.Context(), false, func(tx *store.Tx) error {
+		_, known, err := tx.Account("claude")
+		same(t, "known after a roll back", known, false)
+		return errors.Join(err, rest(tx))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := life.Account{ID: "claude", Since: b.clock.Now(), By: "t1", Deadlines: []life.Deadline{{Name: event.DeadlineRest, At: until, Instant: true}}}
+	for name, w := range map[string]*store.Writer{"the same writer": w, "a new one": b.writer(t)} {
+		if err := w.Update(t.Context(), false, func(tx *store.Tx) error {
+			a, _, err := tx.Account("claude")
+			same(t, name, a, want)
+			same(t, "due", tx.Due(until), []store.DueRow{{Subject: claude, Deadline: want.Deadlines[0]}})
+			at, ok := tx.NextDue()
+			same(t, "next", []any{at, ok}, []any{until, true})
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
