@@ -223,15 +223,15 @@ func ids(t *testing.T, b *bench) {
 
 func accounts(t *testing.T, b *bench) {
 	until := b.clock.Now().Add(time.Hour)
-	claude := event.OfAccount("claude")
+	mine := event.OfAccount("mine")
 	w := b.writer(t)
 	rest := func(tx *store.Tx) error {
 		for _, p := range []event.Payload{event.AccountRested{Until: until, By: "t1"}, event.DeadlineSet{Name: event.DeadlineRest, At: until, Instant: true}} {
-			e, err := tx.AppendTo(claude, 0, p)
+			e, err := tx.AppendTo(mine, 0, p)
 			if err != nil {
 				return err
 			}
-			same(t, "subject", e.Subject, claude)
+			same(t, "subject", e.Subject, mine)
 		}
 		return nil
 	}
@@ -239,18 +239,18 @@ func accounts(t *testing.T, b *bench) {
 		t.Error("no roll back")
 	}
 	if err := w.Update(t.Context(), false, func(tx *store.Tx) error {
-		_, known, err := tx.Account("claude")
+		_, known, err := tx.Account("mine")
 		same(t, "known after a roll back", known, false)
 		return errors.Join(err, rest(tx))
 	}); err != nil {
 		t.Fatal(err)
 	}
-	want := life.Account{ID: "claude", Since: b.clock.Now(), By: "t1", Deadlines: []life.Deadline{{Name: event.DeadlineRest, At: until, Instant: true}}}
+	want := life.Account{ID: "mine", Since: b.clock.Now(), By: "t1", Deadlines: []life.Deadline{{Name: event.DeadlineRest, At: until, Instant: true}}}
 	for name, w := range map[string]*store.Writer{"the same writer": w, "a new one": b.writer(t)} {
 		if err := w.Update(t.Context(), false, func(tx *store.Tx) error {
-			a, _, err := tx.Account("claude")
+			a, _, err := tx.Account("mine")
 			same(t, name, a, want)
-			same(t, "due", tx.Due(until), []store.DueRow{{Subject: claude, Deadline: want.Deadlines[0]}})
+			same(t, "due", tx.Due(until), []store.DueRow{{Subject: mine, Deadline: want.Deadlines[0]}})
 			at, ok := tx.NextDue()
 			same(t, "next", []any{at, ok}, []any{until, true})
 			return err
