@@ -17,7 +17,7 @@ import (
 // floors is the house from the ground up: a package imports only what stands before it. A package below one of
 // these (tmux/tmuxtest) belongs to it.
 var floors = []string{
-	"fault", "text", "event", "life", "replace", "environ", "scarce", "run", "host", "lock", "spec", "home", "config", "store", "status", "mail",
+	"fault", "text", "event", "life", "replace", "regular", "environ", "scarce", "run", "host", "lock", "spec", "home", "config", "store", "status", "mail",
 	"tmux", "git", "check", "agent", "forge", "service", "notify", "launch", "keeper", "boot", "fleet", "daemon", "words", "intake", "inside", "control",
 	"tui", "web", "mcp", "cli", "testkit", "e2e",
 }

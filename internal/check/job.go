@@ -12,7 +12,9 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/regular"
 	"muster/internal/spec"
+	"muster/internal/text"
 )
 
 // Job is a round of checks, or the setup of a worktree: commands of the project that run one after the other under
@@ -70,6 +72,9 @@ type StepResult struct {
 	Truncated bool      `json:"truncated,omitempty"`
 }
 
+// Green reports whether the step passed.
+func (s StepResult) Green() bool { return s.Exit == 0 && !s.TimedOut }
+
 // Result is how a job went: all its steps, also those after a red one.
 type Result struct {
 	V       int          `json:"v"`
@@ -84,6 +89,12 @@ type Result struct {
 
 // resultFile is the result's name in Out; a step's own file ends in .step.json and cannot be it.
 const resultFile = "result.json"
+
+// maxResult is the largest result file in bytes.
+const maxResult = 4 << 20
+
+// beganFile exists in Out once the job has its slot.
+const beganFile = "began"
 
 // maxStepName is the longest name of a step, in bytes.
 const maxStepName = 64
@@ -117,7 +128,7 @@ func readJob(path string) (Job, error) {
 
 // ReadResult reads the result of a job from its Out; false while there is none. A job that was killed never has one.
 func ReadResult(outDir string) (Result, bool, error) {
-	b, err := os.ReadFile(filepath.Join(outDir, resultFile))
+	b, err := regular.Read(filepath.Join(outDir, resultFile), maxResult)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Result{}, false, nil
 	}
@@ -128,7 +139,31 @@ func ReadResult(outDir string) (Result, bool, error) {
 	if err := json.Unmarshal(b, &r); err != nil {
 		return Result{}, false, fmt.Errorf("read job result of %s: %w", outDir, err)
 	}
+	for i, step := range r.Steps {
+		if !isStepName(step.Name) {
+			return Result{}, false, fmt.Errorf("read job result of %s: %q is not the name of a check", outDir, step.Name)
+		}
+		r.Steps[i].Log = filepath.Join(outDir, step.Name+".log") // whatever an agent wrote there
+	}
 	return r, true, nil
+}
+
+// Began reports whether the job with this Out has got its slot. Until then it waits, and uses nothing of the machine.
+func Began(outDir string) bool {
+	_, err := os.Lstat(filepath.Join(outDir, beganFile))
+	return err == nil
+}
+
+// Excerpt returns the useful part of a step's output, of at most limit bytes; "" if its log is gone.
+func Excerpt(s StepResult, limit int) (string, error) {
+	b, err := regular.Read(s.Log, 2*DefaultMaxLog)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("read the output of %s: %w", s.Name, err)
+	}
+	return text.Excerpt(b, limit), nil
 }
 
 // ForgetResult removes the result of a job, so that it can be run again; none is fine.
@@ -171,5 +206,7 @@ func (j Job) check() error {
 }
 
 func (j Job) logPath(step string) string { return filepath.Join(j.Out, step+".log") }
+
+func (j Job) beganPath() string { return filepath.Join(j.Out, beganFile) }
 
 func (j Job) stepPath(step string) string { return filepath.Join(j.Out, step+".step.json") }

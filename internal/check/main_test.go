@@ -80,3 +80,8 @@ func wantCode(t *testing.T, err error, code fault.Code, words ...string) {
 		}
 	}
 }
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

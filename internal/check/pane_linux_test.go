@@ -95,8 +95,3 @@ func TestAResultWaitsForRoom(t *testing.T) {
 		t.Errorf("process %d left the result %+v", p.PID, r)
 	}
 }
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -15,56 +16,95 @@ import (
 	"muster/internal/fault"
 	"muster/internal/host"
 	"muster/internal/lock"
+	"muster/internal/regular"
 	"muster/internal/replace"
 	"muster/internal/run"
 	"muster/internal/scarce"
 	"muster/internal/spec"
+	"muster/internal/text"
 )
 
 // stepGrace is how long a step, or what it left behind, may take from SIGTERM on.
 const stepGrace = 5 * time.Second
 
-// Run runs the job of a spec file (see Run, and `muster check`) and shows its output
-// on stdout. All steps run, also after a red one; red steps are no error. The result appears under Job.Out by rename
-// at the very end. It survives SIGHUP and the death of stdout. If ctx ends, so does the step under way, and there is
-// no result. A job that has its result is not run again. lock.ErrHeld: the job's lock is another's.
+// Run runs the job of a spec file, shows its output on stdout and leaves the result under Job.Out, where it appears by
+// rename at the very end. The spec file, which holds secrets, is removed as soon as it was read. A job that has its
+// result is not run again. lock.ErrHeld: the job's lock is another's.
+//
+// Run survives SIGHUP and the death of stdout. SIGTERM, SIGINT and the end of ctx end the step under way and everything
+// that it started; there is no result then, and the error is that of the context.
 func Run(ctx context.Context, specPath string, stdout io.Writer) error {
 	// Caught and dropped, not ignored: what is ignored would be ignored in the steps too.
 	dropped := make(chan os.Signal, 1)
 	signal.Notify(dropped, syscall.SIGHUP, syscall.SIGPIPE)
 	defer signal.Stop(dropped)
+	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer cancel()
 
 	j, err := readJob(specPath)
 	if err != nil {
 		return err
 	}
 	if _, done, err := ReadResult(j.Out); err != nil || done {
-		return errors.Join(err, j.wake())
+		return errors.Join(err, removeFile(specPath), j.wake())
 	}
 	if j.Lock != "" {
-		lock, err := lock.Take(j.Lock)
+		held, err := lock.Take(j.Lock)
 		if err != nil {
 			return fmt.Errorf("job %s of %s: %w", j.Name, j.Task, err)
 		}
-		defer lock.Close() //nolint:errcheck // releases it
+		defer held.Close() //nolint:errcheck // releases it
 	}
-	r := &runner{Job: j, pane: newPane(stdout)}
-	defer r.pane.close()
-	res, err := r.run(ctx)
+	if err := removeFile(specPath); err != nil {
+		return err
+	}
+	pane := newPane(stdout)
+	defer pane.close()
+	res, err := j.run(ctx, pane)
 	if ctx.Err() != nil {
 		return ctx.Err() // what ran is not the whole
 	}
 	if err != nil {
 		res.Error, res.Scarce = err.Error(), scarce.Is(err)
-		r.say("%v", err)
 	}
-	// What was found out must not be lost because the work itself has filled the disk.
+	// The result must not be lost because the work itself has filled the disk.
 	if err := scarce.Retry(ctx, func() error {
 		return replace.JSON(filepath.Join(j.Out, resultFile), res)
 	}); err != nil {
 		return err
 	}
-	return errors.Join(err, j.wake())
+	return errors.Join(err, removeFile(specPath), j.wake()) // a second runner may have got a spec of its own meanwhile
+}
+
+// Do runs a job in this process and returns its result, of which no file is left. It takes no lock but a slot. If ctx
+// ends, so does the step under way, and the error is that of the context.
+func Do(ctx context.Context, j Job, stdout io.Writer) (Result, error) {
+	if err := j.check(); err != nil {
+		return Result{}, err
+	}
+	pane := newPane(stdout)
+	defer pane.close()
+	return j.run(ctx, pane)
+}
+
+// run runs the steps of a job.
+func (j Job) run(ctx context.Context, p *pane) (Result, error) {
+	r := &runner{Job: j, pane: p}
+	res, err := r.run(ctx)
+	if ctx.Err() != nil {
+		return res, ctx.Err()
+	}
+	if err != nil {
+		r.say("%v", err)
+	}
+	return res, err
+}
+
+func removeFile(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove the job's spec file: %w", err)
+	}
+	return nil
 }
 
 // runner is one run of a job.
@@ -81,6 +121,9 @@ func (r *runner) run(ctx context.Context) (Result, error) {
 	if st, err := os.Stat(r.Dir); err != nil || !st.IsDir() {
 		return res, fault.New(fault.NotFound, "the worktree %s is missing", r.Dir)
 	}
+	if err := removeFile(r.beganPath()); err != nil {
+		return res, err
+	}
 	r.sweep(ctx, nil) // what a killed run of this job left behind
 	slot, err := lock.Slot(ctx, r.SlotPaths, func() { r.say("waiting for one of %d check slots", len(r.SlotPaths)) })
 	if err != nil {
@@ -88,6 +131,9 @@ func (r *runner) run(ctx context.Context) (Result, error) {
 	}
 	if slot != nil {
 		defer slot.Close() //nolint:errcheck // releases it
+	}
+	if err := r.begin(); err != nil {
+		return res, err
 	}
 	res.Started = time.Now().UTC()
 	for _, s := range r.Steps {
@@ -188,26 +234,35 @@ func (r *runner) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(r.pane, "[muster] "+format+"\n", args...)
 }
 
-// String tells how a step went, for people.
+// String says how a step went.
 func (s StepResult) String() string {
 	took := s.Ended.Sub(s.Started).Round(10 * time.Millisecond)
 	switch {
 	case s.TimedOut:
 		return fmt.Sprintf("timed out after %v", took)
 	case s.Signal != 0:
-		return fmt.Sprintf("ended by %v after %v", syscall.Signal(s.Signal), took)
+		return fmt.Sprintf("ended by %s after %v", text.Exit(s.Exit, s.Signal), took)
 	case s.Exit == 0:
 		return fmt.Sprintf("passed in %v", took)
 	}
-	return fmt.Sprintf("exit status %d after %v", s.Exit, took)
+	return fmt.Sprintf("%s after %v", text.Exit(s.Exit, s.Signal), took)
 }
 
-// wake touches the wake file: whoever watches it learns that the result is there.
+// begin notes that the job has its slot.
+func (j Job) begin() error {
+	f, err := regular.Create(j.beganPath())
+	if err != nil {
+		return fmt.Errorf("note that the job began: %w", err)
+	}
+	return f.Close()
+}
+
+// wake writes to the wake file, which the supervisor watches.
 func (j Job) wake() error {
 	if j.Wake == "" {
 		return nil
 	}
-	f, err := os.OpenFile(j.Wake, os.O_WRONLY|os.O_CREATE, 0o600)
+	f, err := regular.Create(j.Wake)
 	if err != nil {
 		return fmt.Errorf("wake: %w", err)
 	}

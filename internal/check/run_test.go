@@ -130,7 +130,7 @@ func TestJobRunsAllStepsAndTellsHowEachWent(t *testing.T) {
 		t.Fatal(err)
 	}
 	var again bytes.Buffer
-	if err := Run(t.Context(), j.path, &again); err != nil || again.Len() > 0 || read(t, j.Wake) == "" {
+	if err := Run(t.Context(), j.write(t), &again); err != nil || again.Len() > 0 || read(t, j.Wake) == "" {
 		t.Errorf("second run: %v, pane %q, wake %q", err, again.String(), read(t, j.Wake))
 	}
 }
@@ -266,7 +266,7 @@ func TestKilledJobHasNoResultAndRunsAgain(t *testing.T) {
 	proc.Eventually(t, "the step runs", func() bool { return read(t, pids) != "" })
 	orphan := proc.Identify(t, read(t, pids))
 
-	code, said := proc.Finish(t, program("run", j.path))
+	code, said := proc.Finish(t, program("run", j.write(t)))
 	if code != fault.ExitCode(fault.Wrap(fault.Conflict, lock.ErrHeld, "")) || !strings.Contains(said, "round 1") {
 		t.Errorf("second runner beside the first: exit %d, said %q", code, said)
 	}
@@ -278,7 +278,7 @@ func TestKilledJobHasNoResultAndRunsAgain(t *testing.T) {
 		t.Errorf("a result of a killed job: %v, %v", ok, err)
 	}
 	write(t, filepath.Join(j.Dir, "again"), "")
-	if code, said := proc.Finish(t, program("run", j.path)); code != 0 {
+	if code, said := proc.Finish(t, program("run", j.write(t))); code != 0 {
 		t.Fatalf("again: exit %d, said %q", code, said)
 	}
 	if r := j.result(t); len(r.Steps) != 1 || r.Steps[0].Exit != 0 {
@@ -370,4 +370,84 @@ func TestJobThatCannotRunSaysSo(t *testing.T) {
 	}
 	twice := newJob(t, Step{Name: "a", Run: "x"}, Step{Name: "a", Run: "y"})
 	wantCode(t, Write(twice.path, twice.Job), fault.Usage, "twice")
+}
+
+func TestRun_SIGTERMEndsTheStepAndLeavesNoResult(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, Step{Name: "one", Run: `setsid sleep 60 & echo $! > left; echo $$ > pid; exec sleep 60`}, Step{Name: "two", Run: "touch ran"})
+	cmd := program("run", j.write(t))
+	p := proc.Start(t, cmd)
+	proc.Eventually(t, "the step runs", func() bool { return read(t, filepath.Join(j.Dir, "pid")) != "" })
+	step, left := proc.Identify(t, read(t, filepath.Join(j.Dir, "pid"))), proc.Identify(t, read(t, filepath.Join(j.Dir, "left")))
+	if !Began(j.Out) {
+		t.Error("a job that runs is said to wait")
+	}
+	if err := p.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if step.Alive() || left.Alive() {
+		t.Errorf("alive: the step %v, what it started %v", step.Alive(), left.Alive())
+	}
+	if _, ok, err := ReadResult(j.Out); ok || err != nil || exists(filepath.Join(j.Dir, "ran")) {
+		t.Errorf("result %v (%v); the next step ran: %v", ok, err, exists(filepath.Join(j.Dir, "ran")))
+	}
+	if held, err := lock.Held(j.Lock); held || err != nil {
+		t.Errorf("the lock is held: %v, %v", held, err)
+	}
+}
+
+func TestRun_SIGTERMEndsWaitingForASlot(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, Step{Name: "one", Run: "touch ran"})
+	j.SlotPaths = []string{filepath.Join(t.TempDir(), "slot")}
+	slot, err := lock.Take(j.SlotPaths[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slot.Close() //nolint:errcheck // releases it
+	cmd := program("run", j.write(t))
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := proc.Start(t, cmd)
+	if line := proc.FirstLine(t, out); !strings.Contains(line, "waiting for one of 1 check slots") || Began(j.Out) {
+		t.Errorf("it says %q, began: %v", line, Began(j.Out))
+	}
+	if err := p.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if _, ok, err := ReadResult(j.Out); ok || err != nil || exists(filepath.Join(j.Dir, "ran")) {
+		t.Errorf("result %v (%v); the step ran: %v", ok, err, exists(filepath.Join(j.Dir, "ran")))
+	}
+}
+
+func TestRun_RemovesItsSpecFile(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, Step{Name: "one", Run: "[ ! -e ../job.json ]"})
+	if r, _ := j.run(t); r.Steps[0].Exit != 0 || exists(j.path) {
+		t.Errorf("the spec file, which holds secrets, is there: while the step runs %v, at the end %v", r.Steps[0].Exit != 0, exists(j.path))
+	}
+}
+
+func TestResult_NamesNoLogButItsOwn(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, Step{Name: "one", Run: "echo mine; exit 1"})
+	r, _ := j.run(t)
+	path := filepath.Join(j.Out, "result.json")
+	write(t, path, strings.Replace(read(t, path), r.Steps[0].Log, "/etc/passwd", 1))
+	if got := j.result(t).Steps[0].Log; got != r.Steps[0].Log {
+		t.Errorf("the log is %s", got)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := ReadResult(j.Out); ok || err == nil {
+		t.Errorf("a FIFO is read as a result: %v, %v", ok, err)
+	}
 }

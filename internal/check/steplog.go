@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"sync"
+
+	"muster/internal/regular"
 )
 
 // stepLog writes the output of a step to its log and to the pane. Both ends of a long output are kept: the head is
@@ -27,7 +29,7 @@ type stepLog struct {
 
 // newStepLog begins a log anew; max is the size of head and tail together.
 func newStepLog(path string, most int64, pane io.Writer) (*stepLog, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := regular.Create(path)
 	if err != nil {
 		return nil, fmt.Errorf("open check log: %w", err)
 	}

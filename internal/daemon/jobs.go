@@ -16,12 +16,15 @@ import (
 	"muster/internal/fleet"
 	"muster/internal/home"
 	"muster/internal/lock"
+	"muster/internal/regular"
 	"muster/internal/replace"
-	"muster/internal/text"
 )
 
 // excerptLimit is how much of a red check's output goes into the log and back to the agent, in bytes.
 const excerptLimit = 4 << 10
+
+// maxNote is the largest file of the supervisor in a job's directory, in bytes.
+const maxNote = 1 << 20
 
 // jobs plugs the runner of checks into fleet.Jobs.
 type jobs struct {
@@ -44,13 +47,13 @@ func (j jobs) State(_ context.Context, job fleet.Job) (fleet.JobState, error) {
 		state.Results, err = results(res)
 		return state, err
 	}
-	if data, err := os.ReadFile(filepath.Join(dir, "starts")); err == nil {
+	if data, err := regular.Read(filepath.Join(dir, "starts"), maxNote); err == nil {
 		state.Starts, _ = strconv.Atoi(string(data))
 	}
 	// The lock is the task's: it counts for this job only if this job was begun.
 	if held, err := lock.Held(j.home.CheckLock(job.Task.ID)); err == nil && held && state.Starts > 0 {
 		if pid, ok := lock.Holder(j.home.CheckLock(job.Task.ID)); ok {
-			state.Running = pid
+			state.Running, state.Waiting = pid, !check.Began(dir)
 		}
 	}
 	return state, nil
@@ -65,11 +68,10 @@ func results(res check.Result) ([]event.CheckResult, error) {
 			Duration: s.Ended.Sub(s.Started), Log: s.Log,
 		}
 		if !r.Green() {
-			output, err := os.ReadFile(s.Log)
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return nil, fault.Wrap(fault.Failed, err, "read the output of %s", s.Name)
+			var err error
+			if r.Excerpt, err = check.Excerpt(s, excerptLimit); err != nil {
+				return nil, err
 			}
-			r.Excerpt = text.Excerpt(output, excerptLimit)
 		}
 		out = append(out, r)
 	}
@@ -138,7 +140,7 @@ func (j jobs) Note(_ context.Context, job fleet.Job, value any) error {
 
 // Noted implements fleet.Jobs.
 func (j jobs) Noted(_ context.Context, job fleet.Job, value any) (bool, error) {
-	data, err := os.ReadFile(filepath.Join(j.dir(job), "note.json"))
+	data, err := regular.Read(filepath.Join(j.dir(job), "note.json"), maxNote)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -19,6 +18,7 @@ import (
 	"muster/internal/host"
 	"muster/internal/life"
 	"muster/internal/lock"
+	"muster/internal/regular"
 	"muster/internal/scarce"
 )
 
@@ -116,7 +116,7 @@ func (m *machine) End(ctx context.Context, t life.Task, grace time.Duration) err
 // group is the control group that a task's agents are in; "" if there is none. An agent can write the note, too: only a
 // group of this very name is believed.
 func (m *machine) group(id event.TaskID) string {
-	b, err := os.ReadFile(m.home.CgroupNote(id))
+	b, err := regular.Read(m.home.CgroupNote(id), 1<<12)
 	dir := string(b)
 	if err != nil || filepath.Clean(dir) != dir || !strings.HasPrefix(dir, "/sys/fs/cgroup/") || filepath.Base(dir) != m.home.Cgroup(id) {
 		return ""

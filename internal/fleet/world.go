@@ -187,8 +187,9 @@ type Job struct {
 // JobState is where a job stands.
 type JobState struct {
 	Finished bool
-	Running  int // pid of the process that runs it, 0 if none does
-	Starts   int // how often it was begun
+	Running  int  // pid of the process that runs it, 0 if none does
+	Waiting  bool // that process waits for a check slot: it uses nothing of the machine yet
+	Starts   int  // how often it was begun
 	Results  []event.CheckResult
 	Error    string // why not all could be run; then nothing is known of the work
 	Scarce   bool   // it was for something that the machine lacked

@@ -46,14 +46,7 @@ func (v Voice) Check(ctx context.Context, name string, show io.Writer) ([]check.
 		Task: v.task, Gen: v.gen, Name: "check", Dir: all.Env.Worktree, Env: v.checkEnv(ctx), Steps: steps,
 		SlotPaths: all.Env.Slots, Out: out,
 	}
-	spec := filepath.Join(out, "spec.json")
-	if err := check.Write(spec, job); err != nil {
-		return nil, err
-	}
-	if err := check.Run(ctx, spec, show); err != nil {
-		return nil, err
-	}
-	res, _, err := check.ReadResult(out)
+	res, err := check.Do(ctx, job, show)
 	return res.Steps, err
 }
 

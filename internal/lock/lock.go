@@ -117,6 +117,23 @@ func Try(path string) (*os.File, error) {
 	return f, nil
 }
 
+// Wait takes a lock, and waits for it until ctx ends.
+func Wait(ctx context.Context, path string) (*os.File, error) {
+	step := time.NewTicker(takeStep)
+	defer step.Stop()
+	for {
+		f, err := Try(path)
+		if err == nil || !errors.Is(err, ErrHeld) {
+			return f, err
+		}
+		select {
+		case <-step.C:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
 // same makes sure that the locked file is the one that others will find: a state directory that was removed and
 // made anew meanwhile would give two holders.
 func same(f *os.File, path string) error {
@@ -170,40 +187,4 @@ func Inherit(f *os.File) error {
 		return fmt.Errorf("hand lock on: %w", err)
 	}
 	return nil
-}
-
-// Waiting for a slot: the files are tried in turn; kernel queues do not span several locks.
-const (
-	slotStep  = 150 * time.Millisecond
-	slotLimit = time.Hour
-)
-
-// Slot takes one of the locks, whichever comes free first. waiting is called once if none is free at once.
-// No paths, no lock.
-func Slot(ctx context.Context, paths []string, waiting func()) (*os.File, error) {
-	if len(paths) == 0 {
-		return nil, nil
-	}
-	limit := time.NewTimer(slotLimit)
-	defer limit.Stop()
-	step := time.NewTicker(slotStep)
-	defer step.Stop()
-	for first := true; ; first = false {
-		for i := range paths {
-			f, err := Try(paths[(i+os.Getpid())%len(paths)])
-			if err == nil || !errors.Is(err, ErrHeld) {
-				return f, err
-			}
-		}
-		if first {
-			waiting()
-		}
-		select {
-		case <-step.C:
-		case <-limit.C:
-			return nil, fault.New(fault.Timeout, "none of the %d check slots came free in %v", len(paths), slotLimit)
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
 }

@@ -3,16 +3,17 @@ package claude
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"muster/internal/check"
 	"muster/internal/event"
 	"muster/internal/mail"
-	"muster/internal/run"
 	"muster/internal/text"
 )
 
@@ -73,36 +74,43 @@ func (s *hookState) editedProject() bool {
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
 }
 
-// runCheck runs one check and gives what the agent has to know of it; "" if it is green or did not run.
+// runCheck runs one check and returns what the agent has to know of it; "" if it is green or could not run.
 func (s *hookState) runCheck(ctx context.Context, all mail.Checks, c event.Check) string {
-	unlock, err := takeSlot(ctx, all.Env.Slots)
-	if err != nil {
-		return ""
-	}
-	defer unlock()
 	limit := editCheckTimeout
 	if c.Timeout > 0 {
 		limit = min(limit, c.Timeout)
 	}
-	var out output
-	_, err = run.Do(ctx, run.Cmd{
-		Argv: []string{"/bin/sh", "-c", c.Run}, Dir: s.worktree, Env: checkEnv(os.Environ()),
-		Stdout: &out, Stderr: &out, Timeout: limit,
-	})
-	failed, ran := errors.AsType[*run.ExitError](err)
-	switch {
-	case err == nil:
-		return ""
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Sprintf("muster: the check %q (%s) did not end within %s after this edit; its end was:\n%s",
-			c.Name, text.Line(c.Run, noteLimit), limit, text.Excerpt(out.bytes(), editOutput))
-	case !ran:
+	out, err := os.MkdirTemp(s.genDir, "edit-")
+	if err != nil {
 		return ""
 	}
-	how := fmt.Sprintf("exit status %d", failed.Exit)
-	if failed.Signal != 0 {
-		how = failed.Signal.String()
+	defer os.RemoveAll(out) //nolint:errcheck // the excerpt is all that is needed of it
+	res, err := check.Do(ctx, check.Job{
+		Task: all.Env.Task, Gen: all.Env.Gen, Name: "edit", Dir: s.worktree, Env: checkEnv(os.Environ()), SlotPaths: all.Env.Slots,
+		Out: out, Steps: []check.Step{{Name: c.Name, Run: c.Run, Timeout: limit}},
+	}, io.Discard)
+	if err != nil || len(res.Steps) == 0 || res.Steps[0].Green() {
+		return ""
+	}
+	step := res.Steps[0]
+	said, _ := check.Excerpt(step, editOutput) // without its output the verdict is still worth knowing
+	if step.TimedOut {
+		return fmt.Sprintf("muster: the check %q (%s) did not end within %s after this edit; its end was:\n%s",
+			c.Name, text.Line(c.Run, noteLimit), limit, said)
 	}
 	return fmt.Sprintf("muster: the check %q (%s) is red after this edit, %s:\n%s",
-		c.Name, text.Line(c.Run, noteLimit), how, text.Excerpt(out.bytes(), editOutput))
+		c.Name, text.Line(c.Run, noteLimit), text.Exit(step.Exit, step.Signal), said)
+}
+
+// checkEnv is the environment of a check: that of the agent, without the variables that it sets for its hooks.
+func checkEnv(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		switch name {
+		case "CLAUDECODE", "CLAUDE_CODE_SESSION_ID", "CLAUDE_PROJECT_DIR", "CLAUDE_CODE_ENTRYPOINT", "CLAUDE_CODE_CHILD_SESSION",
+			"CLAUDE_ENV_FILE":
+			return true
+		}
+		return false
+	})
 }

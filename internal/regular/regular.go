@@ -1,0 +1,77 @@
+package regular
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+var (
+	// ErrNotRegular is the error of a FIFO, device, socket or directory.
+	ErrNotRegular = errors.New("not a regular file")
+	// ErrTooLarge is the error of a file that has more bytes than the limit of a read.
+	ErrTooLarge = errors.New("the file is too large")
+)
+
+// Open opens a regular file for reading. A symbolic link is refused.
+func Open(path string) (*os.File, error) { return open(path, os.O_RDONLY|unix.O_NOFOLLOW, 0) }
+
+// Follow is Open for a file that its owner may have linked to, such as a configuration file of the user.
+func Follow(path string) (*os.File, error) { return open(path, os.O_RDONLY, 0) }
+
+// Create creates or truncates a regular file for writing, readable by its owner only. A symbolic link is refused.
+func Create(path string) (*os.File, error) {
+	return open(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
+}
+
+// open opens without blocking, which a FIFO would do otherwise, and refuses everything that is not a regular file.
+func open(path string, flags int, mode fs.FileMode) (*os.File, error) {
+	f, err := os.OpenFile(path, flags|unix.O_NONBLOCK|unix.O_NOCTTY, mode) //nolint:gosec // the caller's path
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: path, Err: ErrNotRegular}
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Read reads a whole file of at most limit bytes with Open.
+func Read(path string, limit int64) ([]byte, error) {
+	f, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return readAll(f, limit)
+}
+
+// ReadFollow reads a whole file of at most limit bytes with Follow.
+func ReadFollow(path string, limit int64) ([]byte, error) {
+	f, err := Follow(path)
+	if err != nil {
+		return nil, err
+	}
+	return readAll(f, limit)
+}
+
+// readAll reads f to its end and closes it.
+func readAll(f *os.File, limit int64) ([]byte, error) {
+	defer f.Close() //nolint:errcheck // only read
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", f.Name(), err)
+	}
+	if int64(len(b)) > limit {
+		return nil, &fs.PathError{Op: "read", Path: f.Name(), Err: ErrTooLarge}
+	}
+	return b, nil
+}
