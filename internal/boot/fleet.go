@@ -21,7 +21,7 @@ const HubSession = "muster"
 // nowhere else, so that two callers can live in one test.
 type Caller struct {
 	Environ     []string // NAME=VALUE
-	Exe         string   // the path of the program itself
+	Exe         string   // the path of the program itself; "" for a caller that never starts a fleet
 	Now         func() time.Time
 	Stderr      io.Writer    // where the keeper and the supervisor log for people
 	KeeperClock keeper.Clock // nil is the real clock; tests have less patience

@@ -207,7 +207,7 @@ func (f Fleet) ToldDown() bool {
 // CanBeUp finds what would keep the fleet from starting, before anything is requested of it. It costs nothing if the
 // fleet is up, or is to be down.
 func (f Fleet) CanBeUp(ctx context.Context) error {
-	if f.ToldDown() {
+	if f.Exe == "" || f.ToldDown() {
 		return nil
 	}
 	if held, err := f.Supervised(); err == nil && held {
@@ -217,10 +217,13 @@ func (f Fleet) CanBeUp(ctx context.Context) error {
 }
 
 // Ensure starts the fleet for a request that was just appended to its log, unless it was told to be down; then down is
-// true and the request is kept until the next Up.
+// true and the request is kept until the next Up. A caller without a program starts nothing.
 func (f Fleet) Ensure(ctx context.Context) (down bool, err error) {
 	if f.ToldDown() {
 		return true, nil
+	}
+	if f.Exe == "" {
+		return false, nil
 	}
 	if held, err := f.Supervised(); err == nil && held {
 		return false, nil

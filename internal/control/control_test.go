@@ -2,10 +2,14 @@ package control
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"muster/internal/boot"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -17,10 +21,25 @@ import (
 	"muster/internal/store"
 )
 
+// caller is a caller with a state directory of its own and no program, so that nothing is ever started.
+func caller(dir string) boot.Caller {
+	return boot.Caller{Environ: append(os.Environ(), "MUSTER_HOME="+dir), Now: time.Now, Stderr: io.Discard}
+}
+
+// log is the fleet's log, as the supervisor has it.
+func log(t testing.TB, c *Control) *store.Store {
+	t.Helper()
+	db, err := c.open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
 // open opens a new fleet and closes it with the test.
 func open(t testing.TB) *Control {
 	t.Helper()
-	c, err := Open(t.Context(), home.Dir(t.TempDir()), Options{})
+	c, err := Open(caller(t.TempDir()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +65,7 @@ func queue(t testing.TB, c *Control, name string, happened ...event.Payload) eve
 // happen appends events as the supervisor would.
 func happen(t testing.TB, c *Control, id event.TaskID, all ...event.Payload) {
 	t.Helper()
-	if err := c.store.Request(t.Context(), func(tx *store.Tx) error {
+	if err := log(t, c).Request(t.Context(), func(tx *store.Tx) error {
 		for _, p := range all {
 			if _, err := tx.Append(id, 1, p); err != nil {
 				return err
@@ -60,11 +79,11 @@ func happen(t testing.TB, c *Control, id event.TaskID, all ...event.Payload) {
 
 func newest(t *testing.T, c *Control) event.Event {
 	t.Helper()
-	seq, err := c.store.LastSeq(t.Context())
+	seq, err := log(t, c).LastSeq(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for e, err := range c.store.Events(t.Context(), store.EventFilter{After: seq - 1}) {
+	for e, err := range log(t, c).Events(t.Context(), store.EventFilter{After: seq - 1}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,6 +151,14 @@ func TestCommandsAreTakenOrRefused(t *testing.T) {
 		{cmd: Answer{Task: "t10", Decision: event.Reply, Text: "b"}, want: event.AnswerRequested{Request: "q2", Decision: event.Reply, Text: "b"}},
 		{cmd: Answer{Task: "t10", Decision: event.Reply}, code: fault.Usage, hint: "Say"},
 		{cmd: Answer{Task: "t10", Decision: event.Allow}, code: fault.Conflict, hint: "a | b"},
+		{cmd: Answer{Task: "t9", Words: "Yes"}, want: event.AnswerRequested{Request: "q1", Decision: event.Allow}},
+		{cmd: Answer{Task: "t9", Words: "no", Text: "use make"}, want: event.AnswerRequested{Request: "q1", Decision: event.Deny, Text: "use make"}},
+		{cmd: Answer{Task: "t9", Words: "perhaps"}, code: fault.Usage, hint: "allow or deny"},
+		{cmd: Answer{Task: "t9", Words: "allow", Text: "a reason"}, code: fault.Usage, hint: "Leave it out"},
+		{cmd: Answer{Task: "t10", Words: "2"}, want: event.AnswerRequested{Request: "q2", Decision: event.Reply, Text: "b"}},
+		{cmd: Answer{Task: "t10", Words: "3"}, code: fault.Usage, hint: "1 to 2"},
+		{cmd: Answer{Task: "t10", Words: "allow"}, want: event.AnswerRequested{Request: "q2", Decision: event.Reply, Text: "allow"}},
+		{cmd: Answer{Task: "t10", Words: "1", Text: "a reason"}, code: fault.Usage, hint: "Leave it out"},
 		{cmd: Answer{Task: "t2", Decision: event.Allow}, code: fault.Conflict, hint: "send t2"},
 		{cmd: Answer{Task: "t3", Decision: event.Allow}, code: fault.Conflict, hint: "send t3"},
 		{cmd: Answer{Task: "t5", Decision: event.Allow}, code: fault.Conflict, hint: "dispatch"},
@@ -159,24 +186,23 @@ func TestCommandsAreTakenOrRefused(t *testing.T) {
 		{cmd: Remove{Task: "t8"}, code: fault.NotFound, hint: "show t8"},
 
 		{cmd: Restore{Task: "t8"}, want: event.RestoreRequested{Ref: "r1"}},
-		{cmd: Restore{Task: "t12"}, want: event.RestoreRequested{Ref: "r2"}},
+		{cmd: Restore{Task: "t12"}, code: fault.Conflict, hint: "restore t12 --ref r2"},
 		{cmd: Restore{Task: "t12", Ref: "r1"}, want: event.RestoreRequested{Ref: "r1"}},
 		{cmd: Restore{Task: "t12", Ref: "r9"}, code: fault.NotFound, hint: "r1, r2"},
 		{cmd: Restore{Task: "t11"}, code: fault.Conflict, hint: "stop t11"},
 		{cmd: Restore{Task: "t4"}, code: fault.NotFound, hint: "/w"},
 
 		{cmd: Down{}, want: event.DownRequested{Mode: event.DownLeave}},
-		{cmd: Down{event.DownKill}, want: event.DownRequested{Mode: event.DownKill}},
-		{cmd: Down{"slowly"}, code: fault.Usage, hint: "drain"},
-		{cmd: Up{}, want: event.UpRequested{}},
+		{cmd: Down{Mode: event.DownKill}, want: event.DownRequested{Mode: event.DownKill}},
+		{cmd: Down{Mode: "slowly"}, code: fault.Usage, hint: "drain"},
 	} {
 		t.Run(fmt.Sprintf("%.60v", fmt.Sprintf("%T%v", c.cmd, c.cmd)), func(t *testing.T) {
 			t.Parallel()
 			ctl := open(t)
 			world(t, ctl)
-			before, _ := ctl.store.LastSeq(t.Context())
+			before, _ := log(t, ctl).LastSeq(t.Context())
 			out, err := ctl.Do(t.Context(), c.cmd)
-			after, _ := ctl.store.LastSeq(t.Context())
+			after, _ := log(t, ctl).LastSeq(t.Context())
 			if c.code != "" {
 				if !fault.Is(err, c.code) || !strings.Contains(fault.HintOf(err), c.hint) || after != before {
 					t.Errorf("error %v (%s), hint %q, want %s and a hint with %q; the log went from %d to %d",
@@ -293,7 +319,7 @@ func TestDispatchIsAllOrNothing(t *testing.T) {
 			t.Errorf("%s: %v (hint %q), want %s", what, err, fault.HintOf(err), bad.code)
 		}
 	}
-	if seq, err := c.store.LastSeq(t.Context()); err != nil || seq != 0 {
+	if seq, err := log(t, c).LastSeq(t.Context()); err != nil || seq != 0 {
 		t.Errorf("%d events were left (%v)", seq, err)
 	}
 	if out, err := c.Do(t.Context(), Dispatch{Tasks: []intake.Task{{Prompt: strings.Repeat("x", maxPrompt)}}}); err != nil || out.Task != "t1" {
@@ -304,11 +330,12 @@ func TestDispatchIsAllOrNothing(t *testing.T) {
 func TestStateIsMadePrivate(t *testing.T) {
 	t.Parallel()
 	h := home.Dir(t.TempDir() + "/a/b")
-	c, err := Open(t.Context(), h, Options{})
+	c, err := Open(caller(string(h)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Close() }()
+	log(t, c) // opens it
 	for path, want := range map[string]os.FileMode{string(h): 0o700, h.StatusDir(): 0o700, h.DB(): 0o600} {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s: %v, %v, want %v", path, info, err, want)

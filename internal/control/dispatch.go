@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"slices"
 	"strings"
 
@@ -13,7 +14,11 @@ import (
 // Dispatch queues tasks, all of them or none.
 type Dispatch struct{ Tasks []intake.Task }
 
-func (d Dispatch) do(tx *store.Tx) (out Outcome, err error) {
+func (d Dispatch) do(ctx context.Context, of *Control) (Outcome, error) {
+	return of.ask(ctx, d.request)
+}
+
+func (d Dispatch) request(tx *store.Tx) (out Outcome, err error) {
 	if len(d.Tasks) == 0 {
 		return out, fault.New(fault.Usage, "there is no task to dispatch").WithHint("Give a prompt, or a file with tasks.")
 	}

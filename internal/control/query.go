@@ -16,11 +16,18 @@ import (
 
 // Query is one of the types of this package that ask something; R is the answer.
 type Query[R any] interface {
-	get(ctx context.Context, c *Control) (R, error)
+	get(ctx context.Context, c *Control, db *store.Store) (R, error)
 }
 
 // Get answers a query from the log. It changes nothing.
-func Get[R any](ctx context.Context, c *Control, q Query[R]) (R, error) { return q.get(ctx, c) }
+func Get[R any](ctx context.Context, c *Control, q Query[R]) (R, error) {
+	db, err := c.open(ctx)
+	if err != nil {
+		var none R
+		return none, err
+	}
+	return q.get(ctx, c, db)
+}
 
 // Tasks asks for the list of tasks: live and lately ended ones, or all.
 type Tasks struct {
@@ -28,8 +35,8 @@ type Tasks struct {
 	States []event.State
 }
 
-func (q Tasks) get(ctx context.Context, c *Control) ([]store.Summary, error) {
-	return c.store.List(ctx, store.ListFilter{All: q.All, States: q.States})
+func (q Tasks) get(ctx context.Context, c *Control, db *store.Store) ([]store.Summary, error) {
+	return db.List(ctx, store.ListFilter{All: q.All, States: q.States})
 }
 
 // TasksJSON asks for the same as JSON, which costs no decoding.
@@ -38,19 +45,19 @@ type TasksJSON struct {
 	States []event.State
 }
 
-func (q TasksJSON) get(ctx context.Context, c *Control) ([]json.RawMessage, error) {
-	return c.store.ListJSON(ctx, store.ListFilter{All: q.All, States: q.States})
+func (q TasksJSON) get(ctx context.Context, c *Control, db *store.Store) ([]json.RawMessage, error) {
+	return db.ListJSON(ctx, store.ListFilter{All: q.All, States: q.States})
 }
 
 // One asks for a task by its id or an unambiguous beginning of its name.
 type One struct{ Ref string }
 
-func (q One) get(ctx context.Context, c *Control) (life.Task, error) {
-	id, err := c.resolve(ctx, q.Ref)
+func (q One) get(ctx context.Context, c *Control, db *store.Store) (life.Task, error) {
+	id, err := resolve(ctx, db, q.Ref)
 	if err != nil {
 		return life.Task{}, err
 	}
-	return c.store.Task(ctx, id)
+	return db.Task(ctx, id)
 }
 
 // Detail asks for all that is known of a task, named as in One.
@@ -66,21 +73,21 @@ type TaskDetail struct {
 	Rounds   []store.RoundRow
 }
 
-func (q Detail) get(ctx context.Context, c *Control) (d TaskDetail, err error) {
-	if d.Task, err = One(q).get(ctx, c); err != nil {
+func (q Detail) get(ctx context.Context, c *Control, db *store.Store) (d TaskDetail, err error) {
+	if d.Task, err = One(q).get(ctx, c, db); err != nil {
 		return d, err
 	}
 	d.Summary = store.Summarize(d.Task)
-	if d.Prompt, err = c.store.Prompt(ctx, d.Task.ID); err != nil {
+	if d.Prompt, err = db.Prompt(ctx, d.Task.ID); err != nil {
 		return d, err
 	}
-	if d.Attempts, err = c.store.Attempts(ctx, d.Task.ID); err != nil {
+	if d.Attempts, err = db.Attempts(ctx, d.Task.ID); err != nil {
 		return d, err
 	}
-	if d.Messages, err = c.store.Messages(ctx, d.Task.ID); err != nil {
+	if d.Messages, err = db.Messages(ctx, d.Task.ID); err != nil {
 		return d, err
 	}
-	d.Rounds, err = c.store.Rounds(ctx, d.Task.ID)
+	d.Rounds, err = db.Rounds(ctx, d.Task.ID)
 	return d, err
 }
 
@@ -92,16 +99,16 @@ type Events struct {
 	Limit int          // 0 all
 }
 
-func (q Events) get(ctx context.Context, c *Control) (iter.Seq2[event.Event, error], error) {
+func (q Events) get(ctx context.Context, c *Control, db *store.Store) (iter.Seq2[event.Event, error], error) {
 	f := store.EventFilter{After: q.After, Kinds: q.Kinds, Limit: q.Limit}
 	if q.Task != "" {
-		t, err := (One{Ref: q.Task}).get(ctx, c)
+		t, err := (One{Ref: q.Task}).get(ctx, c, db)
 		if err != nil {
 			return nil, err
 		}
 		f.Task = t.ID
 	}
-	return c.store.Events(ctx, f), nil
+	return db.Events(ctx, f), nil
 }
 
 // Health asks how the fleet as a whole is.
@@ -116,14 +123,14 @@ type FleetHealth struct {
 	LastSeq int64
 }
 
-func (Health) get(ctx context.Context, c *Control) (h FleetHealth, err error) {
-	if h.Fleet, err = c.store.Fleet(ctx); err != nil {
+func (Health) get(ctx context.Context, c *Control, db *store.Store) (h FleetHealth, err error) {
+	if h.Fleet, err = db.Fleet(ctx); err != nil {
 		return h, err
 	}
-	if h.Counts, err = c.store.Counts(ctx); err != nil {
+	if h.Counts, err = db.Counts(ctx); err != nil {
 		return h, err
 	}
-	if h.LastSeq, err = c.store.LastSeq(ctx); err != nil {
+	if h.LastSeq, err = db.LastSeq(ctx); err != nil {
 		return h, err
 	}
 	h.Running, err = lock.Held(c.home.Lock())
@@ -134,14 +141,14 @@ func (Health) get(ctx context.Context, c *Control) (h FleetHealth, err error) {
 const listed = 10
 
 // resolve finds the id behind what a person wrote. A word that looks like an id is an id, even if a name begins so.
-func (c *Control) resolve(ctx context.Context, ref string) (event.TaskID, error) {
+func resolve(ctx context.Context, db *store.Store, ref string) (event.TaskID, error) {
 	if event.IsTaskID(ref) {
 		return event.TaskID(ref), nil
 	}
 	if strings.TrimSpace(ref) == "" {
 		return "", fault.New(fault.Usage, "no task is named").WithHint("Give an id such as t12; `muster ls` shows them.")
 	}
-	found, err := c.store.FindByName(ctx, ref)
+	found, err := db.FindByName(ctx, ref)
 	if err != nil {
 		return "", err
 	}

@@ -126,7 +126,7 @@ func TestHealthTellsWhetherASupervisorRuns(t *testing.T) {
 	c := open(t)
 	queue(t, c, "a")
 	queue(t, c, "b", moved(event.Working))
-	if _, err := c.Do(t.Context(), Down{event.DownDrain}); err != nil {
+	if _, err := c.Do(t.Context(), Down{Mode: event.DownDrain}); err != nil {
 		t.Fatal(err)
 	}
 	h, err := Get(t.Context(), c, Health{})
@@ -198,7 +198,7 @@ func TestWatchFollowsTheLog(t *testing.T) {
 	queue(t, c, "a", moved(event.Working))
 	all, stop := watched(t, c, 1, "")
 	next(t, all, 2)
-	other, err := Open(t.Context(), c.Home(), Options{}) // as another process would
+	other, err := Open(caller(string(c.Home()))) // as another process would
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,10 +26,15 @@ func looks() []time.Duration {
 // all. It ends when ctx does, or with an error.
 func (c *Control) Watch(ctx context.Context, from int64, task event.TaskID) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
-		hints, stop := c.hints()
+		db, err := c.open(ctx)
+		if err != nil {
+			yield(event.Event{}, err)
+			return
+		}
+		hints, stop := hints(db)
 		defer stop()
 		for {
-			for e, err := range c.store.Events(ctx, store.EventFilter{After: from, Task: task}) {
+			for e, err := range db.Events(ctx, store.EventFilter{After: from, Task: task}) {
 				if ctx.Err() != nil {
 					return
 				}
@@ -54,13 +59,13 @@ type hinter struct {
 
 // hints watches the write-ahead log. Our own open database keeps that file in place, and unlike the database file it
 // bears no locks, which the closing of a watch would drop on some systems. Without a watch there is still the tick.
-func (c *Control) hints() (h *hinter, stop func()) {
+func hints(db *store.Store) (h *hinter, stop func()) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		return &hinter{}, func() {}
 	}
 	stop = func() { _ = w.Close() } // only ever read from
-	if err := w.Add(c.store.Path() + "-wal"); err != nil {
+	if err := w.Add(db.Path() + "-wal"); err != nil {
 		return &hinter{}, stop
 	}
 	return &hinter{events: w.Events, errors: w.Errors}, stop

@@ -1,0 +1,88 @@
+package control
+
+import (
+	"context"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/fault"
+)
+
+// Down takes the fleet down. Do returns when it is down.
+type Down struct {
+	Mode  event.DownMode // "" leaves agents as they are
+	Limit time.Duration  // how long that may take; 0 is a minute, or as long as it takes with event.DownDrain
+}
+
+// downLimit is how long a fleet may take to be down that need not wait for tasks.
+const downLimit = time.Minute
+
+func (c Down) do(ctx context.Context, of *Control) (Outcome, error) {
+	switch c.Mode {
+	case "":
+		c.Mode = event.DownLeave
+	case event.DownLeave, event.DownDrain, event.DownKill:
+	default:
+		return Outcome{}, fault.New(fault.Usage, "unknown mode %q", c.Mode).WithHint("Choose leave, drain or kill.")
+	}
+	f, err := of.fleet()
+	if err != nil {
+		return Outcome{}, err
+	}
+	if c.Limit == 0 && c.Mode != event.DownDrain {
+		c.Limit = downLimit
+	}
+	limited := ctx
+	if c.Limit > 0 {
+		var cancel context.CancelFunc
+		limited, cancel = context.WithTimeout(ctx, c.Limit)
+		defer cancel()
+	}
+	if err := f.Down(limited, c.Mode); err != nil {
+		return Outcome{}, err
+	}
+	seq, err := of.newest(ctx)
+	return Outcome{Seq: seq, Down: true}, err
+}
+
+// Up brings the fleet up: tmux server, keeper and supervisor. A fleet that is up takes over the caller's environment.
+type Up struct{}
+
+func (Up) do(ctx context.Context, of *Control) (Outcome, error) {
+	f, err := of.fleet()
+	if err != nil {
+		return Outcome{}, err
+	}
+	started, err := f.Up(ctx)
+	if err != nil {
+		return Outcome{}, err
+	}
+	seq, err := of.newest(ctx)
+	return Outcome{Up: started, Seq: seq}, err
+}
+
+// newest is the sequence number of the newest event.
+func (c *Control) newest(ctx context.Context) (int64, error) {
+	db, err := c.open(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return db.LastSeq(ctx)
+}
+
+// Upgrade has another program look after the fleet. Do returns when the outcome is known.
+type Upgrade struct {
+	Program string // the absolute path of the new program
+}
+
+func (c Upgrade) do(ctx context.Context, of *Control) (Outcome, error) {
+	f, err := of.fleet()
+	if err != nil {
+		return Outcome{}, err
+	}
+	u, err := f.Upgrade(ctx, c.Program)
+	if err == nil && !u.RolledBack {
+		f.Sweep(ctx)
+	}
+	return Outcome{Upgrade: u}, err
+}

@@ -1,0 +1,170 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/fleet"
+	"muster/internal/store"
+)
+
+// scrollback is how many lines before the visible screen a terminal's log has: all that the fleet's tmux keeps.
+const scrollback = 50_000
+
+// Sources of a log.
+const (
+	LogTerminal   = "terminal"   // the agent's terminal with its history
+	LogRecords    = "records"    // the status records of a generation, a JSON object a line
+	LogCheck      = "check"      // the output of a check
+	LogSupervisor = "supervisor" // the supervisor's own log
+)
+
+// Log asks for what there is to read of a task: the text of its agent's terminal as long as the session is kept,
+// otherwise the records of its newest generation.
+type Log struct {
+	Ref        string // named as in One
+	Supervisor bool   // the supervisor's log instead; Ref is ignored
+	Check      string // the output of this check instead, in the newest round or the one that runs
+	Round      int    // with Check: in this round
+	Gen        int    // the records of this generation instead
+}
+
+// TaskLog is a log that can be read again and again.
+type TaskLog struct {
+	Task   event.TaskID // "" for the supervisor's
+	Source string       // one of the constants above
+	read   func(context.Context) (string, error)
+}
+
+// Read returns the text as it is now. It was written by agents and programs, and must be cleaned before a terminal
+// sees it. ErrNoScreen, fault.NotFound: it is gone.
+func (l TaskLog) Read(ctx context.Context) (string, error) { return l.read(ctx) }
+
+func (q Log) get(ctx context.Context, c *Control, db *store.Store) (TaskLog, error) {
+	if q.Supervisor {
+		return fileLog("", LogSupervisor, c.home.Log()), nil
+	}
+	t, err := One{q.Ref}.get(ctx, c, db)
+	if err != nil {
+		return TaskLog{}, err
+	}
+	switch {
+	case q.Check != "":
+		return q.check(ctx, c, db)
+	case q.Gen != 0 && (q.Gen < 1 || q.Gen > t.Gen):
+		return TaskLog{}, fault.New(fault.NotFound, "%s has no generation %d", t.ID, q.Gen).WithHint("It has %d.", t.Gen)
+	case q.Gen != 0:
+		return c.records(t.ID, q.Gen), nil
+	}
+	l := TaskLog{Task: t.ID, Source: LogTerminal, read: func(ctx context.Context) (string, error) {
+		return c.screen(ctx, t.ID, scrollback)
+	}}
+	if _, err := l.Read(ctx); !errors.Is(err, ErrNoScreen) {
+		return l, err
+	}
+	if t.Gen == 0 {
+		return l, noSession(t, fleet.RoleAgent)
+	}
+	return c.records(t.ID, t.Gen), nil
+}
+
+// check is the output of a check: in the round that runs, or in one that was judged.
+func (q Log) check(ctx context.Context, c *Control, db *store.Store) (TaskLog, error) {
+	judged, err := Checks{Ref: q.Ref}.get(ctx, c, db)
+	if err != nil {
+		return TaskLog{}, err
+	}
+	t := judged.Task
+	a, _ := t.Action(event.ActCheck)
+	if check, running := a.Args.(event.CheckArgs); running && (q.Round == 0 || q.Round == check.Round) {
+		path := filepath.Join(c.home.JobDir(t.ID, fmt.Sprintf("round-%d-%s", check.Round, a.ID)), filepath.Base(q.Check)+".log")
+		if _, err := os.Stat(path); err == nil {
+			return fileLog(t.ID, LogCheck, path), nil
+		}
+	}
+	r, err := judged.Result(q.Check, q.Round)
+	return fileLog(t.ID, LogCheck, r.Log), err
+}
+
+// records is what a generation reported.
+func (c *Control) records(id event.TaskID, gen int) TaskLog {
+	return TaskLog{Task: id, Source: LogRecords, read: func(context.Context) (string, error) {
+		data, err := os.ReadFile(c.home.StatusFile(id, gen))
+		if errors.Is(err, fs.ErrNotExist) {
+			data, err = os.ReadFile(filepath.Join(c.home.GenDir(id, gen), "status.jsonl"))
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", fault.Wrap(fault.NotFound, err, "the records of generation %d are gone", gen).
+				WithHint("`muster events --task %s` has those that counted.", id)
+		}
+		return string(data), err
+	}}
+}
+
+func fileLog(id event.TaskID, source, path string) TaskLog {
+	return TaskLog{Task: id, Source: source, read: func(context.Context) (string, error) {
+		data, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", fault.Wrap(fault.NotFound, err, "there is no such log (any more)")
+		}
+		return string(data), err
+	}}
+}
+
+// Checks asks for the rounds of checks of a task.
+type Checks struct {
+	Ref   string // named as in One
+	Round int    // only this one; 0 is all
+}
+
+// TaskChecks are rounds of checks, oldest first.
+type TaskChecks struct {
+	TaskDetail
+}
+
+func (q Checks) get(ctx context.Context, c *Control, db *store.Store) (TaskChecks, error) {
+	d, err := Detail{q.Ref}.get(ctx, c, db)
+	if err != nil {
+		return TaskChecks{}, err
+	}
+	if q.Round != 0 {
+		if d.Rounds = only(d.Rounds, q.Round); len(d.Rounds) == 0 {
+			return TaskChecks{}, fault.New(fault.NotFound, "%s has no round %d", d.Task.ID, q.Round).
+				WithHint("`muster checks %s` lists them.", d.Task.ID)
+		}
+	}
+	return TaskChecks{d}, nil
+}
+
+// only returns the rounds of a number; 0 is all.
+func only(rounds []store.RoundRow, n int) (out []store.RoundRow) {
+	for _, r := range rounds {
+		if n == 0 || r.Round == n {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// Result returns the newest result of a check that has a log, in one round or in any (0).
+func (c TaskChecks) Result(check string, round int) (event.CheckResult, error) {
+	var found event.CheckResult
+	for _, r := range only(c.Rounds, round) {
+		for _, res := range r.Results {
+			if res.Name == check && res.Log != "" {
+				found = res
+			}
+		}
+	}
+	if found.Log == "" {
+		return found, fault.New(fault.NotFound, "no round of %s has a check %q", c.Task.ID, check).
+			WithHint("`muster checks %s` lists them.", c.Task.ID)
+	}
+	return found, nil
+}

@@ -1,0 +1,135 @@
+package control
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"muster/internal/boot"
+	"muster/internal/event"
+	"muster/internal/host"
+	"muster/internal/store"
+)
+
+// Status asks for all that says how the fleet is: its supervisor, its tmux server and its machine.
+type Status struct{}
+
+// FleetStatus is the answer to Status.
+type FleetStatus struct {
+	// Healthy is false if tasks are live and nobody looks after them: no supervisor runs, it has made no progress for
+	// some minutes, or it did not judge every agent.
+	Healthy    bool                `json:"healthy"`
+	Home       string              `json:"home"`
+	Down       bool                `json:"down"` // the fleet was told to be down
+	Supervisor SupervisorStatus    `json:"supervisor"`
+	RolledBack store.RolledBackRow `json:"rolled_back,omitzero"` // the newest upgrade, if it was rolled back
+	Tmux       TmuxStatus          `json:"tmux"`
+	Gate       string              `json:"gate"` // why nothing new starts; "" if tasks may start
+	Tasks      map[event.State]int `json:"tasks"`
+	Live       int                 `json:"live"`    // neither ended nor parked
+	Watched    int                 `json:"watched"` // agents' processes that need a supervisor
+	Judged     int                 `json:"judged"`  // agents that the supervisor judged at its last look, of Supervisor.Watched
+	Slots      int                 `json:"slots"`
+	SlotsUsed  int                 `json:"slots_used"`
+	MemoryFree uint64              `json:"memory_free"` // bytes
+	DiskFree   uint64              `json:"disk_free"`   // bytes, where the state lies
+}
+
+// SupervisorStatus is the supervisor that runs, or the last one that did.
+type SupervisorStatus struct {
+	Running bool      `json:"running"`
+	PID     int       `json:"pid,omitempty"`
+	Version string    `json:"version,omitempty"`
+	Since   time.Time `json:"since,omitzero"`
+	Stopped string    `json:"stopped,omitempty"` // why the last one ended
+	// Progress is when it last looked at the whole fleet, and Idle how many seconds ago; time that the host slept is not
+	// counted.
+	Progress time.Time `json:"progress,omitzero"`
+	Idle     int       `json:"progress_seconds,omitempty"`
+	Watched  int       `json:"watched"` // agents that there were then
+	Stuck    bool      `json:"stuck"`   // it runs, and makes no progress
+}
+
+// TmuxStatus is the fleet's tmux server.
+type TmuxStatus struct {
+	Running bool      `json:"running"`
+	PID     int       `json:"pid,omitempty"`
+	Version string    `json:"version,omitempty"`
+	Since   time.Time `json:"since,omitzero"`
+	Socket  string    `json:"socket"`
+}
+
+// stuckAfter is how long a supervisor may make no progress; it looks at the whole fleet once a minute.
+const stuckAfter = 3 * time.Minute
+
+func (Status) get(ctx context.Context, c *Control, db *store.Store) (FleetStatus, error) {
+	f, err := c.fleet()
+	if err != nil {
+		return FleetStatus{}, err
+	}
+	of, err := Health{}.get(ctx, c, db)
+	if err != nil {
+		return FleetStatus{}, err
+	}
+	tasks, err := Tasks{}.get(ctx, c, db)
+	if err != nil {
+		return FleetStatus{}, err
+	}
+	row := of.Fleet.Supervisor
+	s := FleetStatus{
+		Home: string(f.Home), Down: f.ToldDown(), Gate: of.Fleet.Gate, Tasks: of.Counts, Slots: f.Slots(),
+		Supervisor: SupervisorStatus{Running: of.Running, PID: row.PID, Version: row.Version, Since: row.At, Stopped: row.Stopped},
+		RolledBack: of.Fleet.RolledBack,
+		Tmux:       TmuxStatus{Socket: f.Server().Socket()},
+	}
+	if !of.Running {
+		s.Supervisor.PID, s.Supervisor.Since = 0, time.Time{}
+	}
+	s.count(tasks)
+	s.Healthy = of.Running || s.Live == 0
+	if of.Running {
+		s.heartbeat(boot.ReadHeartbeat(f.Home, row.PID, row.At, f.Now()))
+	}
+	if id, err := f.Server().Identity(ctx); err == nil {
+		s.Tmux.Running, s.Tmux.PID, s.Tmux.Version, s.Tmux.Since = true, id.PID, id.Version, id.Started
+	}
+	if mem, err := host.Mem(); err == nil {
+		s.MemoryFree = mem.Available
+	}
+	if d, err := host.DiskAt(string(f.Home)); err == nil {
+		s.DiskFree = d.Free
+	}
+	return s, nil
+}
+
+// count adds the numbers of tasks.
+func (s *FleetStatus) count(tasks []store.Summary) {
+	for _, t := range tasks {
+		if t.Slot {
+			s.SlotsUsed++
+		}
+		if !t.State.Final() && t.State != event.Parked {
+			s.Live++
+		}
+		if runs(t.State) {
+			s.Watched++
+		}
+	}
+}
+
+// heartbeat adds what the supervisor's heartbeat says.
+func (s *FleetStatus) heartbeat(b boot.Heartbeat) {
+	s.Judged = b.Judged
+	s.Supervisor.Watched, s.Supervisor.Progress, s.Supervisor.Idle = b.Watched, b.At, int(b.Age.Seconds())
+	s.Supervisor.Stuck = b.Age > stuckAfter
+	if s.Live > 0 && (s.Supervisor.Stuck || b.Judged < b.Watched) {
+		s.Healthy = false
+	}
+}
+
+// runs reports whether a task in this state has a process that needs a supervisor.
+func runs(s event.State) bool {
+	return slices.Contains([]event.State{
+		event.Preparing, event.Starting, event.Working, event.Waiting, event.Stalled, event.Limited, event.Checking, event.Publishing,
+	}, s)
+}

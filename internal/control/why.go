@@ -1,0 +1,105 @@
+package control
+
+import (
+	"context"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/life"
+	"muster/internal/store"
+)
+
+// Why asks how a task came to where it is.
+type Why struct{ Ref string } // named as in One
+
+// History is the decisions about a task, oldest first.
+type History struct {
+	Task      life.Task
+	Decisions []Decision
+}
+
+// Decision is one decision about a task: what was seen, the rule, what was done, what came of it.
+type Decision struct {
+	Seq   int64
+	Time  time.Time
+	Facts []event.Event    // what was seen or requested since the decision before
+	Move  *event.TaskMoved // the rule and the states; nil if something was done within a state
+	Acts  []Act
+}
+
+// Act is something that the supervisor did, and how it went.
+type Act struct {
+	Action event.Action
+	Begun  time.Time
+	Ended  time.Time // zero: not yet
+	Error  string
+}
+
+func (q Why) get(ctx context.Context, c *Control, db *store.Store) (h History, err error) {
+	if h.Task, err = One(q).get(ctx, c, db); err != nil {
+		return h, err
+	}
+	var g gatherer
+	for e, err := range db.Events(ctx, store.EventFilter{Task: h.Task.ID}) {
+		if err != nil {
+			return h, err
+		}
+		g.take(e)
+	}
+	h.Decisions = g.end()
+	return h, nil
+}
+
+// gatherer puts the events of a task together into decisions. In the log the facts come before the decision, and the
+// acts after it.
+type gatherer struct {
+	all   []Decision
+	facts []event.Event
+}
+
+func (g *gatherer) take(e event.Event) {
+	switch p := e.Data.(type) {
+	case event.TaskMoved:
+		g.begin(e)
+		g.all[len(g.all)-1].Move = &p
+	case event.ActionIntended:
+		if len(g.facts) > 0 || len(g.all) == 0 {
+			g.begin(e)
+		}
+		d := &g.all[len(g.all)-1]
+		d.Acts = append(d.Acts, Act{Action: p.Action, Begun: e.Time})
+	case event.ActionFinished:
+		g.finished(e, p)
+	case event.DeadlineSet, event.DeadlineCleared, event.UsageRecorded, event.SlotReleased, event.MessageMoved:
+		// These follow from what is told anyhow.
+	default:
+		g.facts = append(g.facts, e)
+	}
+}
+
+// begin starts a decision with the facts that were seen since the one before.
+func (g *gatherer) begin(e event.Event) {
+	g.all = append(g.all, Decision{Seq: e.Seq, Time: e.Time, Facts: g.facts})
+	g.facts = nil
+}
+
+// finished records how an act went, which is also a fact for the decision that follows.
+func (g *gatherer) finished(e event.Event, p event.ActionFinished) {
+	for i := range g.all {
+		for j := range g.all[i].Acts {
+			if a := &g.all[i].Acts[j]; a.Action.ID == p.ID {
+				a.Ended, a.Error = e.Time, p.Error
+			}
+		}
+	}
+	g.facts = append(g.facts, e)
+}
+
+// end returns the decisions, and as the last one what was seen since.
+func (g *gatherer) end() []Decision {
+	if len(g.facts) > 0 {
+		last := g.facts[len(g.facts)-1]
+		g.begin(event.Event{Seq: last.Seq, Time: last.Time})
+	}
+	return g.all
+}
