@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"muster/internal/boot"
-	"muster/internal/config"
 	"muster/internal/event"
 	"muster/internal/fleet"
 	"muster/internal/home"
@@ -25,23 +24,22 @@ import (
 // machine plugs the host into fleet.Machine.
 type machine struct {
 	home   home.Dir
-	limits config.Fleet
 	deaths *host.Deaths
 	out    chan fleet.Death
 	log    *slog.Logger
 
 	gateMu sync.Mutex
+	room   boot.Room
 	gate   string    // what Gate said
 	gateAt time.Time // when
-	lack   lack      // why
 }
 
-func newMachine(h home.Dir, limits config.Fleet, log *slog.Logger) (*machine, error) {
+func newMachine(f boot.Fleet, log *slog.Logger) (*machine, error) {
 	d, err := host.NewDeaths()
 	if err != nil {
 		return nil, err
 	}
-	return &machine{home: h, limits: limits, deaths: d, out: make(chan fleet.Death), log: log}, nil
+	return &machine{home: f.Home, room: f.Room(), deaths: d, out: make(chan fleet.Death), log: log}, nil
 }
 
 // Serve hands deaths on until ctx ends.
@@ -134,80 +132,21 @@ func (m *machine) Holder(id event.TaskID) (int, bool) {
 	return pid, true
 }
 
-// gateAge is how long what was found out about memory and disk holds. A turn of the supervisor takes less than a
-// millisecond, and reading a dozen files of the kernel for each would be most of it.
+// gateAge is how long a measurement of memory and disk is used. A turn of the supervisor takes less than a millisecond,
+// and reading a dozen files of the kernel for each turn would take longer.
 const gateAge = time.Second
-
-// minFreeInodes is how many files must still fit on the disk before an agent is started: a small worktree, what a
-// generation writes about itself, and some room for those that run.
-const minFreeInodes = 1000
 
 // Gate implements fleet.Machine.
 func (m *machine) Gate() string {
 	m.gateMu.Lock()
 	defer m.gateMu.Unlock()
 	if now := time.Now(); m.gateAt.IsZero() || now.Sub(m.gateAt) > gateAge {
-		m.gate, m.gateAt = m.look(), now
+		m.gate, m.gateAt = m.room.Short(), now
 	}
 	return m.gate
-}
-
-// lack is what the machine is short of.
-type lack string
-
-const (
-	lackNone   lack = ""
-	lackMemory lack = "memory"
-	lackDisk   lack = "disk"
-	lackInodes lack = "inodes"
-	lackWrite  lack = "write"
-)
-
-// look says whether something is short. While the same thing is, the words stay as they were: each change of them is an
-// event, and a number that moves all night would fill the log.
-func (m *machine) look() string {
-	what, why := m.short()
-	if what == m.lack {
-		return m.gate
-	}
-	m.lack = what
-	return why
-}
-
-// short measures. What was short has to be there again with a tenth to spare, or the gate would flap.
-func (m *machine) short() (lack, string) {
-	enough := func(of lack, least uint64) uint64 {
-		if m.lack == of {
-			least += least / 10
-		}
-		return least
-	}
-	least := uint64(max(0, m.limits.MinFreeMemory))
-	if mem, err := host.Mem(); err == nil && mem.Available < enough(lackMemory, least) {
-		return lackMemory, fmt.Sprintf("only %d MiB of memory are free, and min_free_memory is %d MiB", mem.Available>>20, least>>20)
-	}
-	d, err := host.DiskAt(string(m.home))
-	least = uint64(max(0, m.limits.MinFreeDisk))
-	switch {
-	case err != nil:
-	case d.ReadOnly:
-		return lackWrite, fmt.Sprintf("the disk of %s is mounted for reading only", m.home)
-	case d.Free < enough(lackDisk, least):
-		return lackDisk, fmt.Sprintf("only %d MiB of disk are free at %s, and min_free_disk is %d MiB", d.Free>>20, m.home, least>>20)
-	case d.FreeInodes < enough(lackInodes, minFreeInodes):
-		return lackInodes, fmt.Sprintf("only %d more files fit on the disk of %s (its inodes are used up), and a task wants %d",
-			d.FreeInodes, m.home, minFreeInodes)
-	}
-	return lackNone, ""
 }
 
 // Signal implements fleet.Machine.
 func (m *machine) Signal(p event.ProcessRef, signal int) error {
 	return host.Process(p).Signal(syscall.Signal(signal))
-}
-
-// Room returns why no agent could be started now for want of memory or disk; "" if there is enough.
-func Room(f boot.Fleet) string {
-	m := machine{home: f.Home, limits: f.Config.Fleet}
-	return m.look()
 }

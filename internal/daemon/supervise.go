@@ -99,7 +99,7 @@ func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logge
 	if err != nil {
 		return none, nil, err
 	}
-	mach, err := newMachine(f.Home, f.Config.Fleet, logger)
+	mach, err := newMachine(f, logger)
 	if err != nil {
 		return none, nil, err
 	}

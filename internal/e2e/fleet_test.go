@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,9 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"muster/internal/boot"
 	"muster/internal/control"
 	"muster/internal/event"
-	"muster/internal/home"
 	"muster/internal/life"
 )
 
@@ -162,11 +163,16 @@ func (f *Fleet) dispatchPrompt(prompt string, flags ...string) event.TaskID {
 	return id
 }
 
+// caller is this process as a front end of the fleet. Without a program it never starts anything.
+func (f *Fleet) caller(program string) boot.Caller {
+	return boot.Caller{Environ: f.env, Exe: program, Now: time.Now, Stderr: io.Discard}
+}
+
 // control opens the fleet's log in this process.
 func (f *Fleet) control() *control.Control {
 	f.t.Helper()
 	if f.ctl == nil {
-		c, err := control.Open(context.Background(), home.Dir(f.home), control.Options{Now: time.Now, Version: "test"})
+		c, err := control.Open(f.caller(""))
 		if err != nil {
 			f.t.Fatalf("open the log: %v", err)
 		}
@@ -346,7 +352,7 @@ func (f *Fleet) server() int {
 // dump tells what a person would look at first.
 func (f *Fleet) dump() {
 	f.t.Logf("muster ls --all:\n%s", f.run("ls", "--all").out)
-	if c, err := control.Open(context.Background(), home.Dir(f.home), control.Options{Now: time.Now, Version: "test"}); err == nil {
+	if c, err := control.Open(f.caller("")); err == nil {
 		if seq, err := control.Get(context.Background(), c, control.Events{}); err == nil {
 			var lines []string
 			for e, err := range seq {
