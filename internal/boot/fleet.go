@@ -126,16 +126,3 @@ func Overlay(env, more []string) []string {
 func (f Fleet) environ(env []string) []string {
 	return Overlay(env, []string{"MUSTER_HOME=" + string(f.Home)})
 }
-
-// Printable returns a command line that can be pasted into a shell. A leading = would be the path of a program to zsh.
-func Printable(argv []string) string {
-	out := make([]string, len(argv))
-	for i, a := range argv {
-		if a != "" && a[0] != '=' && strings.Trim(a, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=:@%+,") == "" {
-			out[i] = a
-			continue
-		}
-		out[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
-	}
-	return strings.Join(out, " ")
-}

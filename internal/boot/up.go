@@ -7,6 +7,8 @@ import (
 	"os"
 	"time"
 
+	"muster/internal/text"
+
 	"muster/internal/environ"
 	"muster/internal/keeper"
 	"muster/internal/lock"
@@ -118,7 +120,7 @@ func (f Fleet) start(ctx context.Context, db *store.Store, after int64) (int, er
 			return 0, ctx.Err()
 		case ctx.Err() != nil:
 			return 0, fault.New(fault.Timeout, "the supervisor was not ready within %s", StartLimit).
-				WithHint("Look at %s, and at its pane: %s", f.Home.Log(), Printable(f.Server().AttachArgv(HubSession, false)))
+				WithHint("Look at %s, and at its pane: %s", f.Home.Log(), text.Command(f.Server().AttachArgv(HubSession, false)))
 		}
 	}
 }

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"context"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -76,18 +74,10 @@ func (e Env) path(p string) string {
 // home is the state directory and the path of the user's configuration.
 func (e Env) home() (home.Dir, string, error) { return home.Find(e.Getenv) }
 
-// openFleet opens the fleet of this call's environment. It starts nothing.
-func openFleet(env Env) (boot.Fleet, error) {
-	return boot.Open(boot.Caller{
-		Environ: env.Environ, Exe: env.Exe, Now: env.Now, Stderr: env.Stderr, KeeperClock: env.KeeperClock,
-	})
+// caller is this call to the packages that act on a fleet.
+func (e Env) caller() boot.Caller {
+	return boot.Caller{Environ: e.Environ, Exe: e.Exe, Now: e.Now, Stderr: e.Stderr, KeeperClock: e.KeeperClock}
 }
 
-// ensureUp starts the fleet for a verb that appended a request, unless it was told to be down.
-func ensureUp(ctx context.Context, env Env, f boot.Fleet) error {
-	down, err := f.Ensure(ctx)
-	if down {
-		_, err = fmt.Fprintln(env.Stderr, "The fleet is down: this is kept until `muster up`.")
-	}
-	return err
-}
+// openFleet opens the fleet of this call's environment. It starts nothing.
+func openFleet(env Env) (boot.Fleet, error) { return boot.Open(env.caller()) }

@@ -2,21 +2,13 @@ package cli
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"muster/internal/control"
 	"muster/internal/event"
 	"muster/internal/fault"
-	"muster/internal/life"
 )
-
-// takenUp is how long a verb waits until the supervisor has processed its request, so that a `muster wait` after it does
-// not see the old state.
-const takenUp = 10 * time.Second
 
 // requested is what a verb asked for on behalf of a person: the JSON of all verbs that ask the supervisor for
 // something.
@@ -42,7 +34,7 @@ func newRequestCommand(env Env, c *cobra.Command, group string, command func(eve
 	result[[]requested]{
 		get: func(ctx context.Context, args []string) ([]requested, error) {
 			return each(env, args, func(id event.TaskID) (requested, error) {
-				return askSupervisor(ctx, env, c.Name(), id, command(id))
+				return askSupervisor(ctx, env, c.Name(), command(id))
 			})
 		},
 	}.addTo(env, c)
@@ -75,58 +67,7 @@ func each[R any](env Env, words []string, do func(event.TaskID) (R, error)) ([]R
 }
 
 // askSupervisor carries out a command on one task and waits until the supervisor has processed it.
-func askSupervisor(ctx context.Context, env Env, name string, id event.TaskID, cmd control.Command) (requested, error) {
-	t, err := findTask(ctx, env, string(id))
-	if err != nil {
-		return requested{}, err
-	}
-	out, err := request(ctx, env, cmd)
-	r := requested{Task: id, Requested: name, Message: out.Message, Seq: out.Seq}
-	if err != nil || t.State != event.Parked || env.down() {
-		return r, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, takenUp)
-	defer cancel()
-	err = watchFor(ctx, env, out.Seq, id, func(e event.Event) bool {
-		_, moved := e.Data.(event.TaskMoved)
-		return moved
-	})
-	if fault.Is(err, fault.Timeout) {
-		err = fault.Wrap(fault.Timeout, err, "%s is queued, but the supervisor has not processed it yet", name).
-			WithHint("`muster status` shows whether the supervisor makes progress.")
-	}
-	return r, err
-}
-
-// down reports whether the fleet was told to be down. Requests then wait for the next `up`.
-func (e Env) down() bool {
-	h, _, err := e.home()
-	if err != nil {
-		return false
-	}
-	_, err = os.Stat(h.Down())
-	return err == nil
-}
-
-// watchFor follows the log of a task after an event until one is enough.
-func watchFor(ctx context.Context, env Env, from int64, id event.TaskID, enough func(event.Event) bool) error {
-	return withControl(ctx, env, func(c *control.Control) error {
-		for e, err := range c.Watch(ctx, from, id) {
-			if err != nil {
-				return err
-			}
-			if enough(e) {
-				return nil
-			}
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return fmt.Errorf("the log of %s ended", id)
-	})
-}
-
-// findTask looks a task up by what a person wrote.
-func findTask(ctx context.Context, env Env, ref string) (life.Task, error) {
-	return get(ctx, env, control.One{Ref: ref})
+func askSupervisor(ctx context.Context, env Env, name string, cmd control.Command) (requested, error) {
+	out, _, err := do(ctx, env, cmd)
+	return requested{Task: out.Task, Requested: name, Message: out.Message, Seq: out.Seq}, err
 }

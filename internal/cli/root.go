@@ -3,9 +3,10 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
-	"muster/internal/boot"
+	"muster/internal/life"
 
 	"github.com/spf13/cobra"
 
@@ -88,21 +89,9 @@ func verb(c *cobra.Command, group string) *cobra.Command {
 	return c
 }
 
-// openControl opens the fleet's store for a verb.
-func openControl(ctx context.Context, env Env) (*control.Control, error) {
-	h, _, err := env.home()
-	if err != nil {
-		return nil, err
-	}
-	if err := h.Create(); err != nil {
-		return nil, err
-	}
-	return control.Open(ctx, h, control.Options{Now: env.Now, Version: boot.Version()})
-}
-
-// withControl opens the store for the length of one call.
-func withControl(ctx context.Context, env Env, fn func(*control.Control) error) error {
-	c, err := openControl(ctx, env)
+// withControl opens the fleet for the length of one call.
+func withControl(env Env, fn func(*control.Control) error) error {
+	c, err := control.Open(env.caller())
 	if err != nil {
 		return err
 	}
@@ -111,29 +100,24 @@ func withControl(ctx context.Context, env Env, fn func(*control.Control) error) 
 
 // get answers one query.
 func get[R any](ctx context.Context, env Env, q control.Query[R]) (r R, err error) {
-	err = withControl(ctx, env, func(c *control.Control) error {
+	err = withControl(env, func(c *control.Control) error {
 		r, err = control.Get(ctx, c, q)
 		return err
 	})
 	return r, err
 }
 
-// request carries out a command that the supervisor has to act on, and sees to it that there is one.
-func request(ctx context.Context, env Env, cmd control.Command) (control.Outcome, error) {
-	var out control.Outcome
-	f, err := openFleet(env)
-	if err != nil {
-		return out, err
-	}
-	if err := f.CanBeUp(ctx); err != nil {
-		return out, err
-	}
-	err = withControl(ctx, env, func(c *control.Control) (err error) {
-		out, err = c.Do(ctx, cmd)
+// do carries out one command, and waits until it has had its effect. done is the task as it is then.
+func do(ctx context.Context, env Env, cmd control.Command) (out control.Outcome, done life.Task, err error) {
+	err = withControl(env, func(c *control.Control) error {
+		if out, err = c.Do(ctx, cmd); err != nil || len(out.Tasks) > 0 || out.Task == "" {
+			return err
+		}
+		if out.Down {
+			_, _ = fmt.Fprintln(env.Stderr, "The fleet is down: this is kept until `muster up`.")
+		}
+		done, err = c.Await(ctx, out)
 		return err
 	})
-	if err != nil {
-		return out, err
-	}
-	return out, ensureUp(ctx, env, f)
+	return out, done, err
 }

@@ -7,16 +7,14 @@ import (
 	"strings"
 	"time"
 
+	"muster/internal/text"
+
 	"github.com/spf13/cobra"
 
 	"muster/internal/control"
 	"muster/internal/event"
 	"muster/internal/fault"
-	"muster/internal/fleet"
-	"muster/internal/life"
 	"muster/internal/run"
-	"muster/internal/text"
-	"muster/internal/tmux"
 )
 
 const attachHelp = `Look at a task's agent in its own terminal, and work with it if you like; the status line says how to
@@ -46,44 +44,22 @@ func newAttachCommand(env Env) *cobra.Command {
 }
 
 func attach(ctx context.Context, env Env, o attachOptions, ref string) error {
-	f, err := openFleet(env)
-	if err != nil {
-		return err
-	}
-	t, err := findTask(ctx, env, ref)
-	if err != nil {
-		return err
-	}
 	show := o.print || o.json
-	if !show && t.State == event.Parked && isTerminal(env.Stdin) && isTerminal(env.Stdout) {
-		if err := offerBack(ctx, env, t); err != nil {
+	if !show && isTerminal(env.Stdin) && isTerminal(env.Stdout) {
+		if err := offerBack(ctx, env, ref); err != nil {
 			return err
 		}
 	}
-	role := fleet.RoleAgent
-	if o.check {
-		role = fleet.RoleCheck
-	}
-	var argv []string
-	found, err := taskPane(ctx, f, t.ID, role, func(_ *tmux.Client, p tmux.Pane) error {
-		target := p.SessionName
-		if o.check {
-			target += ":" + string(p.Window)
-		}
-		argv = f.Server().AttachArgv(target, o.readOnly)
-		return nil
-	})
+	a, err := get(ctx, env, control.Attach{Ref: ref, Checks: o.check, ReadOnly: o.readOnly})
 	switch {
 	case err != nil:
 		return err
-	case !found:
-		return noSession(t, role)
 	case o.json:
-		return printJSON(env.Stdout, map[string]any{"task": t.ID, "session": t.Session, "argv": argv})
+		return printJSON(env.Stdout, map[string]any{"task": a.Task.ID, "session": a.Task.Session, "argv": a.Argv})
 	case o.print:
-		return env.say(text.Command(argv))
+		return env.say(text.Command(a.Argv))
 	}
-	return replaceBy(env, argv)
+	return replaceBy(env, a.Argv)
 }
 
 // replaceBy makes this process the terminal's client: nothing of ours stays between the person and the agent.
@@ -102,25 +78,13 @@ func replaceBy(env Env, argv []string) error {
 	return run.Replace(path, argv, vars)
 }
 
-// noSession says why there is nothing to look at.
-func noSession(t life.Task, role string) error {
-	switch {
-	case role == fleet.RoleCheck:
-		return fault.New(fault.Conflict, "%s has no window of checks", t.ID).WithHint("See what they said: muster checks %s", t.ID)
-	case t.Removed:
-		return fault.New(fault.Conflict, "%s was removed, and its session with it", t.ID)
-	case t.Gen == 0:
-		return fault.New(fault.Conflict, "%s is %s: it has no session yet", t.ID, t.State).WithHint("`muster show %s` tells what it waits for.", t.ID)
-	case t.State == event.Parked:
-		return fault.New(fault.Conflict, "the session of %s is gone", t.ID).WithHint("Bring its conversation back: muster retry %s", t.ID)
+// offerBack asks whether the conversation of a parked task is to be brought back, and waits until it is there.
+func offerBack(ctx context.Context, env Env, ref string) error {
+	t, err := get(ctx, env, control.One{Ref: ref})
+	if err != nil || t.State != event.Parked {
+		return err
 	}
-	return fault.New(fault.Conflict, "%s is %s, and its session is gone", t.ID, t.State).
-		WithHint("What is left of it: muster show %s, muster diff %s", t.ID, t.ID)
-}
-
-// offerBack asks whether the conversation of a parked task shall be brought back, and waits until it is there.
-func offerBack(ctx context.Context, env Env, t life.Task) error {
-	_, err := fmt.Fprintf(env.Stderr, "%s is parked: its agent has ended, and this is its last screen.\nBring its conversation back first? [y/N] ", t.ID)
+	_, err = fmt.Fprintf(env.Stderr, "%s is parked: its agent has ended, and this is its last screen.\nBring its conversation back first? [y/N] ", t.ID)
 	if err != nil {
 		return err
 	}
@@ -128,18 +92,24 @@ func offerBack(ctx context.Context, env Env, t life.Task) error {
 	if err != nil || !strings.HasPrefix(strings.ToLower(strings.TrimSpace(answer)), "y") {
 		return nil // Ctrl-D, too, is a no
 	}
-	r, err := askSupervisor(ctx, env, "retry", t.ID, control.Retry{Task: t.ID})
+	out, _, err := do(ctx, env, control.Retry{Task: t.ID})
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, backLimit)
+	limited, cancel := context.WithTimeout(ctx, backLimit)
 	defer cancel()
-	err = watchFor(ctx, env, r.Seq, t.ID, func(e event.Event) bool {
-		_, launched := e.Data.(event.AgentLaunched)
-		return launched
+	return withControl(env, func(c *control.Control) error {
+		for e, err := range c.Watch(limited, out.Seq, t.ID) {
+			if err != nil {
+				return err
+			}
+			if _, launched := e.Data.(event.AgentLaunched); launched {
+				return nil
+			}
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fault.New(fault.Timeout, "%s is not back yet", t.ID).WithHint("It may wait for a slot: muster show %s", t.ID)
 	})
-	if fault.Is(err, fault.Timeout) {
-		return fault.Wrap(fault.Timeout, err, "%s is not back yet", t.ID).WithHint("It may wait for a slot: muster show %s", t.ID)
-	}
-	return err
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,22 +32,14 @@ func newChecksCommand(env Env) *cobra.Command {
 	}, groupLook)
 	c.Flags().StringVar(&log, "log", "", "print all that check `NAME` said")
 	c.Flags().IntVar(&round, "round", 0, "of round `N` (default: the newest)")
-	read := func(ctx context.Context, args []string) (control.TaskDetail, error) {
-		d, err := get(ctx, env, control.Detail{Ref: args[0]})
-		if err != nil || round == 0 {
-			return d, err
-		}
-		d.Rounds = slices.DeleteFunc(slices.Clone(d.Rounds), func(r store.RoundRow) bool { return r.Round != round })
-		if len(d.Rounds) == 0 {
-			err = fault.New(fault.NotFound, "%s has no round %d", d.Task.ID, round).WithHint("`muster checks %s` lists them.", d.Task.ID)
-		}
-		return d, err
+	read := func(ctx context.Context, args []string) (control.TaskChecks, error) {
+		return get(ctx, env, control.Checks{Ref: args[0], Round: round})
 	}
-	result[control.TaskDetail]{
+	result[control.TaskChecks]{
 		json: "an array of rounds",
 		get:  read,
-		view: func(_ context.Context, d control.TaskDetail) (any, error) { return orEmpty(d.Rounds), nil },
-		show: func(d control.TaskDetail) error { return printRounds(env, d) },
+		view: func(_ context.Context, d control.TaskChecks) (any, error) { return orEmpty(d.Rounds), nil },
+		show: func(d control.TaskChecks) error { return printRounds(env, d) },
 	}.addTo(env, c)
 	verdicts := c.RunE
 	c.RunE = func(cmd *cobra.Command, args []string) error {
@@ -59,7 +50,7 @@ func newChecksCommand(env Env) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		r, err := checkResult(d.Task.ID, d.Rounds, log)
+		r, err := d.Result(log, 0)
 		if err != nil {
 			return err
 		}
@@ -69,7 +60,7 @@ func newChecksCommand(env Env) *cobra.Command {
 }
 
 // printRounds prints the rounds of a task.
-func printRounds(env Env, d control.TaskDetail) error {
+func printRounds(env Env, d control.TaskChecks) error {
 	switch {
 	case len(d.Task.Spec.Checks) == 0:
 		return env.say("This task has no checks: its work is taken as it is.")
@@ -85,18 +76,6 @@ func printRounds(env Env, d control.TaskDetail) error {
 		}
 	}
 	return nil
-}
-
-// checkResult finds the newest result of a check that has a log.
-func checkResult(id event.TaskID, rounds []store.RoundRow, name string) (event.CheckResult, error) {
-	for _, r := range slices.Backward(rounds) {
-		for _, c := range r.Results {
-			if c.Name == name && c.Log != "" {
-				return c, nil
-			}
-		}
-	}
-	return event.CheckResult{}, fault.New(fault.NotFound, "no round of %s has a check %q", id, name).WithHint("`muster checks %s` lists them.", id)
 }
 
 func printRound(env Env, r store.RoundRow) error {

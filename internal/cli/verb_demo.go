@@ -183,7 +183,7 @@ func (d *demonstration) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, err := request(start, d.env, control.Dispatch{Tasks: []intake.Task{nt}}); err != nil {
+		if _, _, err := do(start, d.env, control.Dispatch{Tasks: []intake.Task{nt}}); err != nil {
 			return err
 		}
 		if id := event.NewTaskID(i + 1); id == longest {
@@ -192,7 +192,7 @@ func (d *demonstration) run(ctx context.Context) error {
 	}
 	d.say("Look on from another terminal, while it works (and leave with the keys that its status line names):\n  %s\n",
 		text.Command(f.Server().AttachArgv(session, true)))
-	return withControl(ctx, d.env, func(c *control.Control) error {
+	return withControl(d.env, func(c *control.Control) error {
 		if err := d.follow(ctx, c); err != nil {
 			return err
 		}
@@ -329,9 +329,6 @@ func counted(tasks []store.Summary) string {
 func (d *demonstration) cleanUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	f, err := openFleet(d.env)
-	if err == nil {
-		err = down(ctx, f, event.DownKill, 0)
-	}
+	_, _, err := do(ctx, d.env, control.Down{Mode: event.DownKill})
 	return errors.Join(err, os.RemoveAll(d.dir))
 }

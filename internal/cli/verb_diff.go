@@ -3,15 +3,12 @@ package cli
 import (
 	"bytes"
 	"context"
-	"io"
-	"os"
+
+	"muster/internal/control"
 
 	"github.com/spf13/cobra"
 
 	"muster/internal/event"
-	"muster/internal/fault"
-	"muster/internal/git"
-	"muster/internal/life"
 )
 
 const diffHelp = `Show what a task has changed since it began: all in its worktree, also what is not committed or not even
@@ -43,49 +40,24 @@ func newDiffCommand(env Env) *cobra.Command {
 }
 
 func diff(ctx context.Context, env Env, o diffOptions, ref string) error {
-	f, err := openFleet(env)
-	if err != nil {
-		return err
-	}
-	t, err := findTask(ctx, env, ref)
-	if err != nil {
-		return err
-	}
-	target, err := diffTarget(t)
-	if err != nil {
-		return err
-	}
-	repo, err := git.Open(ctx, t.Spec.Repo, git.Env(f.Saved), git.Under(f.Home.WorktreesDir()))
-	if err != nil {
-		return err
-	}
-	options := git.DiffOptions{Stat: o.stat, Color: env.colour() && !o.json}
+	q := control.Diff{Ref: ref, Stat: o.stat, Colours: env.colour() && !o.json, To: env.Stdout}
 	if o.json {
 		var text bytes.Buffer
-		if err := repo.Diff(ctx, &text, t.Base, target, options); err != nil {
+		q.To = &text
+		d, err := get(ctx, env, q)
+		if err != nil {
 			return err
 		}
-		return printJSON(env.Stdout, changes{Task: t.ID, Base: t.Base, Target: target, Diff: text.String()})
+		return printJSON(env.Stdout, changes{Task: d.Task, Base: d.Base, Target: d.Target, Diff: text.String()})
 	}
 	if env.width() == 0 { // for a program such as git apply every byte counts
-		return repo.Diff(ctx, env.Stdout, t.Base, target, options)
+		_, err := get(ctx, env, q)
+		return err
 	}
 	w := env.forPeople()
-	if err := repo.Diff(ctx, io.Writer(w), t.Base, target, options); err != nil {
+	q.To = w
+	if _, err := get(ctx, env, q); err != nil {
 		return err
 	}
 	return w.Close()
-}
-
-// diffTarget is where the newest state of the work lies.
-func diffTarget(t life.Task) (string, error) {
-	if t.Base == "" {
-		return "", fault.New(fault.Conflict, "%s is %s: it has not begun to work", t.ID, t.State).WithHint("`muster show %s` tells what it waits for.", t.ID)
-	}
-	if t.Worktree != "" {
-		if st, err := os.Stat(t.Worktree); err == nil && st.IsDir() {
-			return t.Worktree, nil
-		}
-	}
-	return t.Branch, nil
 }

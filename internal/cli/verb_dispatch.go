@@ -191,7 +191,7 @@ func dispatch(ctx context.Context, env Env, orders []intake.Order) ([]event.Task
 		}
 		cmd.Tasks = append(cmd.Tasks, t)
 	}
-	out, err := request(ctx, env, cmd)
+	out, _, err := do(ctx, env, cmd)
 	if err != nil && len(out.Tasks) == 0 {
 		where := intake.Order{File: orders[0].File} // the error itself says which of many it is
 		if len(orders) == 1 {
@@ -207,7 +207,7 @@ func dispatch(ctx context.Context, env Env, orders []intake.Order) ([]event.Task
 
 // summaries reads tasks as ls shows them.
 func summaries(ctx context.Context, env Env, ids []event.TaskID) (all []store.Summary, err error) {
-	err = withControl(ctx, env, func(c *control.Control) error {
+	err = withControl(env, func(c *control.Control) error {
 		for _, id := range ids {
 			t, err := control.Get(ctx, c, control.One{Ref: string(id)})
 			if err != nil {

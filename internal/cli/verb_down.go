@@ -4,9 +4,10 @@ import (
 	"context"
 	"time"
 
+	"muster/internal/control"
+
 	"github.com/spf13/cobra"
 
-	"muster/internal/boot"
 	"muster/internal/event"
 	"muster/internal/fault"
 )
@@ -44,26 +45,10 @@ func newDownCommand(env Env) *cobra.Command {
 			case kill:
 				mode = event.DownKill
 			}
-			f, err := openFleet(env)
-			if err != nil {
-				return downed{}, err
-			}
-			return downed{Down: true, Mode: mode}, down(ctx, f, mode, limit)
+			_, _, err := do(ctx, env, control.Down{Mode: mode, Limit: limit})
+			return downed{Down: true, Mode: mode}, err
 		},
 		show: func(downed) error { return env.say("The fleet is down.") },
 	}.addTo(env, c)
 	return c
-}
-
-// down takes the fleet down, and waits no longer than limit; 0 is the default of the mode.
-func down(ctx context.Context, f boot.Fleet, mode event.DownMode, limit time.Duration) error {
-	if limit == 0 && mode != event.DownDrain {
-		limit = time.Minute
-	}
-	if limit > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, limit)
-		defer cancel()
-	}
-	return f.Down(ctx, mode)
 }

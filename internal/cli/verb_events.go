@@ -33,7 +33,7 @@ func newEventsCommand(env Env) *cobra.Command {
 	c := verb(&cobra.Command{
 		Use: "events", Short: "Print the log of all that happened", Long: eventsHelp, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withControl(cmd.Context(), env, func(c *control.Control) error { return events(cmd.Context(), env, c, o) })
+			return withControl(env, func(c *control.Control) error { return events(cmd.Context(), env, c, o) })
 		},
 	}, groupLook)
 	c.Flags().BoolVarP(&o.follow, "follow", "f", false, "go on with what happens, until Ctrl-C")

@@ -24,7 +24,7 @@ func newLsCommand(env Env) *cobra.Command {
 	c := verb(&cobra.Command{
 		Use: "ls", Short: "List the tasks", Long: lsHelp, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withControl(cmd.Context(), env, func(c *control.Control) error {
+			return withControl(env, func(c *control.Control) error {
 				if asJSON {
 					raw, err := control.Get(cmd.Context(), c, control.TasksJSON{All: all})
 					if err != nil {

@@ -2,14 +2,11 @@ package cli
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"muster/internal/control"
 	"muster/internal/event"
-	"muster/internal/fault"
 )
 
 const restoreHelp = `Bring the kept work of a task back into its worktree, as it was: branch, what was staged, and all that was
@@ -47,31 +44,10 @@ func newRestoreCommand(env Env) *cobra.Command {
 }
 
 func restore(ctx context.Context, env Env, id event.TaskID, ref string) (restored, error) {
-	t, err := findTask(ctx, env, string(id))
-	if err != nil {
-		return restored{}, err
-	}
-	if ref == "" && len(t.Kept) > 1 {
-		return restored{}, fault.New(fault.Conflict, "%s has several kept works, the newest last:\n  %s", id, strings.Join(t.Kept, "\n  ")).
-			WithHint("Name one: muster restore %s --ref %s", id, t.Kept[len(t.Kept)-1])
-	}
-	if ref == "" && len(t.Kept) == 1 {
-		ref = t.Kept[0]
-	}
-	out, err := request(ctx, env, control.Restore{Task: id, Ref: ref})
-	r := restored{Task: id, Ref: ref}
-	if err != nil || env.down() {
-		return r, err
-	}
-	err = awaitOutcome(ctx, env, out.Seq, id, event.ActRestore, func(e event.Event) bool {
-		p, ready := e.Data.(event.WorktreeReady)
-		if ready {
-			r.Worktree, r.Restored = p.Path, true
-		}
-		return ready
-	})
-	if err == nil && !r.Restored {
-		err = fmt.Errorf("restore %s: no worktree came of it", id)
+	out, t, err := do(ctx, env, control.Restore{Task: id, Ref: ref})
+	r := restored{Task: id, Ref: out.Ref}
+	if err == nil && !out.Down {
+		r.Restored, r.Worktree = true, t.Worktree
 	}
 	return r, err
 }

@@ -38,7 +38,7 @@ func newSendCommand(env Env) *cobra.Command {
 				}
 				text = string(data)
 			}
-			return askSupervisor(ctx, env, "send", id, control.Send{Task: id, Text: text})
+			return askSupervisor(ctx, env, "send", control.Send{Task: id, Text: text})
 		},
 		show: func(r requested) error { return env.say(string(r.Message)) },
 	}.addTo(env, c)

@@ -4,19 +4,15 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"muster/internal/boot"
 	"muster/internal/control"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/home"
-	"muster/internal/host"
-	"muster/internal/store"
 	"muster/internal/words"
 )
 
@@ -27,124 +23,22 @@ supervisor runs, it has made no progress for three minutes, or it did not judge 
   muster status
   muster status --json | jq .supervisor.running`
 
-// health is what `status --json` prints.
-type health struct {
-	Healthy    bool                `json:"healthy"`
-	Home       string              `json:"home"`
-	Down       bool                `json:"down"` // it was told to be down
-	Supervisor supervisorHealth    `json:"supervisor"`
-	RolledBack store.RolledBackRow `json:"rolled_back,omitzero"` // the newest upgrade, if it was
-	Tmux       tmuxHealth          `json:"tmux"`
-	Gate       string              `json:"gate"` // why nothing new starts
-	Tasks      map[event.State]int `json:"tasks"`
-	Live       int                 `json:"live"`    // neither ended nor parked
-	Watched    int                 `json:"watched"` // agents' processes that somebody has to look after
-	Judged     int                 `json:"judged"`  // agents that the supervisor judged at its last look, of `supervisor.watched`
-	Slots      int                 `json:"slots"`
-	SlotsUsed  int                 `json:"slots_used"`
-	MemoryFree uint64              `json:"memory_free"` // bytes
-	DiskFree   uint64              `json:"disk_free"`   // bytes, where the state lies
-}
-
-type supervisorHealth struct {
-	Running bool      `json:"running"`
-	PID     int       `json:"pid,omitempty"`
-	Version string    `json:"version,omitempty"`
-	Since   time.Time `json:"since,omitzero"`
-	Stopped string    `json:"stopped,omitempty"` // why the last one ended
-	// Progress is when it last looked at the whole fleet, and Idle how many seconds ago: time that the host slept is not
-	// counted.
-	Progress time.Time `json:"progress,omitzero"`
-	Idle     int       `json:"progress_seconds,omitempty"`
-	Watched  int       `json:"watched"` // agents that there were then
-	Stuck    bool      `json:"stuck"`   // it runs, and makes no progress
-}
-
-type tmuxHealth struct {
-	Running bool      `json:"running"`
-	PID     int       `json:"pid,omitempty"`
-	Version string    `json:"version,omitempty"`
-	Since   time.Time `json:"since,omitzero"`
-	Socket  string    `json:"socket"`
-}
-
 func newStatusCommand(env Env) *cobra.Command {
 	c := verb(&cobra.Command{
 		Use: "status", Short: "Show the fleet's health (`status set` is for agents)", Long: statusHelp, Args: cobra.NoArgs,
 	}, groupLook)
-	result[health]{
-		get: func(ctx context.Context, _ []string) (health, error) {
-			h, err := readHealth(ctx, env)
+	result[control.FleetStatus]{
+		get: func(ctx context.Context, _ []string) (control.FleetStatus, error) {
+			h, err := get(ctx, env, control.Status{})
 			if err == nil && !h.Healthy {
 				err = partial{quiet(fault.Failed)}
 			}
 			return h, err
 		},
-		show: func(h health) error { return printHealth(env, h) },
+		show: func(h control.FleetStatus) error { return printHealth(env, h) },
 	}.addTo(env, c)
 	c.AddCommand(newStatusSetCommand(env))
 	return c
-}
-
-func readHealth(ctx context.Context, env Env) (health, error) {
-	f, err := openFleet(env)
-	if err != nil {
-		return health{}, err
-	}
-	var of control.FleetHealth
-	var tasks []store.Summary
-	err = withControl(ctx, env, func(c *control.Control) (err error) {
-		if of, err = control.Get(ctx, c, control.Health{}); err != nil {
-			return err
-		}
-		tasks, err = control.Get(ctx, c, control.Tasks{})
-		return err
-	})
-	if err != nil {
-		return health{}, err
-	}
-	s := of.Fleet.Supervisor
-	h := health{
-		Home: string(f.Home), Down: env.down(), Gate: of.Fleet.Gate, Tasks: of.Counts, Slots: f.Slots(),
-		Supervisor: supervisorHealth{Running: of.Running, PID: s.PID, Version: s.Version, Since: s.At, Stopped: s.Stopped},
-		RolledBack: of.Fleet.RolledBack,
-		Tmux:       tmuxHealth{Socket: f.Server().Socket()},
-	}
-	if !of.Running {
-		h.Supervisor.PID, h.Supervisor.Since = 0, time.Time{}
-	}
-	for _, t := range tasks {
-		if t.Slot {
-			h.SlotsUsed++
-		}
-		if !t.State.Final() && t.State != event.Parked {
-			h.Live++
-		}
-		if runs(t.State) {
-			h.Watched++
-		}
-	}
-	h.Healthy = of.Running || h.Live == 0
-	if of.Running {
-		h.beat(boot.ReadHeartbeat(f.Home, s.PID, s.At, env.Now()))
-	}
-	if id, err := f.Server().Identity(ctx); err == nil {
-		h.Tmux.Running, h.Tmux.PID, h.Tmux.Version, h.Tmux.Since = true, id.PID, id.Version, id.Started
-	}
-	if mem, err := host.Mem(); err == nil {
-		h.MemoryFree = mem.Available
-	}
-	if d, err := host.DiskAt(string(f.Home)); err == nil {
-		h.DiskFree = d.Free
-	}
-	return h, nil
-}
-
-// runs tells whether a task in this state has a process that somebody has to look after.
-func runs(s event.State) bool {
-	return slices.Contains([]event.State{
-		event.Preparing, event.Starting, event.Working, event.Waiting, event.Stalled, event.Limited, event.Checking, event.Publishing,
-	}, s)
 }
 
 // stateOrder is how states are listed: as a task goes through them.
@@ -155,7 +49,7 @@ func stateOrder() []event.State {
 	}
 }
 
-func printHealth(env Env, h health) error {
+func printHealth(env Env, h control.FleetStatus) error {
 	now := env.Now()
 	p := &page{env: env, now: now}
 	p.field("supervisor", supervisorText(h, now))
@@ -181,13 +75,13 @@ func printHealth(env Env, h health) error {
 	p.field("slots", fmt.Sprintf("%d of %d in use, %s to be looked after", h.SlotsUsed, h.Slots, words.Count(h.Watched, "agent")))
 	p.field("memory", gib(h.MemoryFree)+" free")
 	p.field("disk", fmt.Sprintf("%s free at %s", gib(h.DiskFree), h.Home))
-	if next := h.next(); next != "" {
+	if next := healthNext(h); next != "" {
 		p.field("next", next)
 	}
 	return p.flush()
 }
 
-func supervisorText(h health, now time.Time) string {
+func supervisorText(h control.FleetStatus, now time.Time) string {
 	switch {
 	case h.Supervisor.Running:
 		return fmt.Sprintf("up for %s, version %s, process %d", words.Ago(h.Supervisor.Since, now), h.Supervisor.Version, h.Supervisor.PID)
@@ -201,21 +95,8 @@ func supervisorText(h health, now time.Time) string {
 
 func gib(n uint64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }
 
-// stuckAfter is how long a supervisor may make no progress: it looks at the whole fleet once a minute.
-const stuckAfter = 3 * time.Minute
-
-// beat adds to the health what the heartbeat means for it.
-func (h *health) beat(p boot.Heartbeat) {
-	h.Judged = p.Judged
-	h.Supervisor.Watched, h.Supervisor.Progress, h.Supervisor.Idle = p.Watched, p.At, int(p.Age.Seconds())
-	h.Supervisor.Stuck = p.Age > stuckAfter
-	if h.Live > 0 && (h.Supervisor.Stuck || p.Judged < p.Watched) {
-		h.Healthy = false
-	}
-}
-
 // watchText says how much of the fleet was looked at.
-func watchText(h health) string {
+func watchText(h control.FleetStatus) string {
 	s := h.Supervisor
 	if s.Progress.IsZero() {
 		return "the supervisor has not looked at the fleet yet"
@@ -230,8 +111,8 @@ func watchText(h health) string {
 	return text
 }
 
-// next is the command that a person takes a fleet on with that is not well.
-func (h health) next() string {
+// healthNext is the command by which a person mends a fleet that is not healthy.
+func healthNext(h control.FleetStatus) string {
 	switch {
 	case h.Healthy:
 		return ""

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"muster/internal/control"
+
 	"github.com/spf13/cobra"
 
 	"muster/internal/boot"
@@ -25,11 +27,8 @@ func newUpCommand(env Env) *cobra.Command {
 	c.Flags().BoolVar(&foreground, "foreground", false, "run the supervisor here, until Ctrl-C (agents run on)")
 	result[boot.Started]{
 		get: func(ctx context.Context, _ []string) (boot.Started, error) {
-			f, err := openFleet(env)
-			if err != nil {
-				return boot.Started{}, err
-			}
-			return f.Up(ctx)
+			out, _, err := do(ctx, env, control.Up{})
+			return out.Up, err
 		},
 		show: func(s boot.Started) error {
 			if s.Warning != "" {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"muster/internal/control"
+
 	"github.com/spf13/cobra"
 
 	"muster/internal/boot"
@@ -27,23 +29,15 @@ func newUpgradeCommand(env Env) *cobra.Command {
 	}, groupRun)
 	result[boot.Upgraded]{
 		get: func(ctx context.Context, args []string) (boot.Upgraded, error) {
-			f, err := openFleet(env)
-			if err != nil {
-				return boot.Upgraded{}, err
-			}
 			binary := env.Exe
 			if len(args) > 0 {
 				binary = env.path(args[0])
 			}
-			r, err := f.Upgrade(ctx, binary)
-			switch {
-			case err != nil:
-				return r, err
-			case r.RolledBack:
-				return r, partial{rolledBack(f, r)}
+			out, _, err := do(ctx, env, control.Upgrade{Program: binary})
+			if err == nil && out.Upgrade.RolledBack {
+				err = partial{rolledBack(env, out.Upgrade)}
 			}
-			f.Sweep(ctx)
-			return r, nil
+			return out.Upgrade, err
 		},
 		show: func(r boot.Upgraded) error { return env.say(upgradeText(r)) },
 	}.addTo(env, c)
@@ -51,7 +45,11 @@ func newUpgradeCommand(env Env) *cobra.Command {
 }
 
 // rolledBack is the error of an upgrade that was rolled back.
-func rolledBack(f boot.Fleet, r boot.Upgraded) error {
+func rolledBack(env Env, r boot.Upgraded) error {
+	f, err := openFleet(env)
+	if err != nil {
+		return err
+	}
 	return fault.New(fault.Failed, "rolled back to %s: %s did not become ready: %s%s", r.From, r.To, r.Why, unattended(r)).
 		WithHint("No agent was touched. Look at %s and at the supervisor's pane: %s", f.Home.Log(), text.Command(f.Server().AttachArgv(boot.HubSession, false)))
 }

@@ -38,7 +38,7 @@ func newWaitCommand(env Env) *cobra.Command {
 	result[[]waited]{
 		json: "the id and state of each",
 		get: func(ctx context.Context, args []string) (all []waited, err error) {
-			err = withControl(ctx, env, func(c *control.Control) error {
+			err = withControl(env, func(c *control.Control) error {
 				all, err = wait(ctx, env, c, o, args)
 				return err
 			})

@@ -56,96 +56,38 @@ func newWhyCommand(env Env) *cobra.Command {
 	c := verb(&cobra.Command{
 		Use: "why ID", Short: "Tell how a task came to where it is", Long: whyHelp, Args: cobra.ExactArgs(1),
 	}, groupLook)
-	var task life.Task
-	result[[]intervention]{
+	result[control.History]{
 		json: "an array of decisions",
-		get: func(ctx context.Context, args []string) (story []intervention, err error) {
-			err = withControl(ctx, env, func(c *control.Control) error {
-				task, story, err = tellStory(ctx, c, args[0])
-				return err
-			})
-			return story, err
+		get: func(ctx context.Context, args []string) (control.History, error) {
+			return get(ctx, env, control.Why{Ref: args[0]})
 		},
-		show: func(story []intervention) error { return printStory(env, task, story) },
+		view: func(_ context.Context, h control.History) (any, error) { return story(h), nil },
+		show: func(h control.History) error { return printStory(env, h.Task, story(h)) },
 	}.addTo(env, c)
 	return c
 }
 
-func tellStory(ctx context.Context, c *control.Control, ref string) (life.Task, []intervention, error) {
-	t, err := control.Get(ctx, c, control.One{Ref: ref})
-	if err != nil {
-		return t, nil, err
-	}
-	log, err := control.Get(ctx, c, control.Events{Task: string(t.ID)})
-	if err != nil {
-		return t, nil, err
-	}
-	s := story{}
-	for e, err := range log {
-		if err != nil {
-			return t, nil, err
+// story puts the decisions about a task into words.
+func story(h control.History) []intervention {
+	all := []intervention{}
+	for _, d := range h.Decisions {
+		i := intervention{Seq: d.Seq, Time: d.Time, Facts: []fact{}, Acts: []act{}}
+		for _, e := range d.Facts {
+			i.Facts = append(i.Facts, fact{Seq: e.Seq, Time: e.Time, Kind: e.Kind(), Text: words.Event(e)})
 		}
-		s.take(e)
-	}
-	return t, s.end(), nil
-}
-
-// story gathers the events of a task into decisions: the facts stand before the decision in the log, the acts
-// behind it.
-type story struct {
-	all   []intervention
-	facts []fact
-}
-
-func (s *story) take(e event.Event) {
-	switch p := e.Data.(type) {
-	case event.TaskMoved:
-		s.begin(e)
-		i := &s.all[len(s.all)-1]
-		i.Rule, i.Means, i.From, i.To, i.Reason, i.Detail = p.Rule, life.RuleText(p.Rule), p.From, p.To, p.Reason, p.Detail
-	case event.ActionIntended:
-		if len(s.facts) > 0 || len(s.all) == 0 {
-			s.begin(e)
+		if m := d.Move; m != nil {
+			i.Rule, i.Means, i.From, i.To, i.Reason, i.Detail = m.Rule, life.RuleText(m.Rule), m.From, m.To, m.Reason, m.Detail
 		}
-		i := &s.all[len(s.all)-1]
-		i.Acts = append(i.Acts, act{ID: p.Action.ID, Kind: p.Action.Kind(), Text: words.Action(p.Action), Begun: e.Time})
-	case event.ActionFinished:
-		s.finished(e, p)
-	case event.DeadlineSet, event.DeadlineCleared, event.UsageRecorded, event.SlotReleased, event.MessageMoved:
-		// they follow from what is told anyhow
-	default:
-		if text := words.Event(e); text != "" {
-			s.facts = append(s.facts, fact{Seq: e.Seq, Time: e.Time, Kind: e.Kind(), Text: text})
-		}
-	}
-}
-
-// begin starts a decision with the facts that were seen since the one before.
-func (s *story) begin(e event.Event) {
-	s.all = append(s.all, intervention{Seq: e.Seq, Time: e.Time, Facts: orEmpty(s.facts), Acts: []act{}})
-	s.facts = nil
-}
-
-// finished notes how an act went, which is also a fact for the decision that follows.
-func (s *story) finished(e event.Event, p event.ActionFinished) {
-	for i := range s.all {
-		for j := range s.all[i].Acts {
-			if a := &s.all[i].Acts[j]; a.ID == p.ID {
-				at := e.Time
-				a.Ended, a.Error = &at, p.Error
+		for _, a := range d.Acts {
+			done := act{ID: a.Action.ID, Kind: a.Action.Kind(), Text: words.Action(a.Action), Begun: a.Begun, Error: a.Error}
+			if !a.Ended.IsZero() {
+				done.Ended = &a.Ended
 			}
+			i.Acts = append(i.Acts, done)
 		}
+		all = append(all, i)
 	}
-	s.facts = append(s.facts, fact{Seq: e.Seq, Time: e.Time, Kind: e.Kind(), Text: words.Event(e)})
-}
-
-// end gives the decisions, and what was seen since the last one.
-func (s *story) end() []intervention {
-	if len(s.facts) > 0 {
-		last := s.facts[len(s.facts)-1]
-		s.begin(event.Event{Seq: last.Seq, Time: last.Time})
-	}
-	return orEmpty(s.all)
+	return all
 }
 
 func printStory(env Env, t life.Task, all []intervention) error {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"muster/internal/control"
 	"muster/internal/event"
 	"muster/internal/life"
 )
@@ -13,16 +14,24 @@ import (
 func TestAStoryHasFactsRuleActAndResult(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	var s story
-	for i, p := range []event.Payload{
-		event.RequestOpened{Reason: event.WaitQuestion, Text: "which"},
-		event.DeadlineSet{Name: event.DeadlineWaiting},
-		event.TaskMoved{From: event.Working, To: event.Waiting, Rule: "request.opened"},
-		event.AnswerRequested{Decision: event.Reply, Text: "this"},
-		event.ActionIntended{Action: event.Action{ID: "a1", Args: event.AnswerArgs{Decision: event.Reply}}},
-		event.ActionFinished{ID: "a1", What: event.ActAnswer, Error: "no mailbox"},
-	} {
-		s.take(event.Event{Seq: int64(i + 1), Time: at.Add(time.Duration(i) * time.Second), Subject: event.OfTask("t1"), Data: p})
+	events := func(yield func(event.Event, error) bool) {
+		for i, p := range []event.Payload{
+			event.RequestOpened{Reason: event.WaitQuestion, Text: "which"},
+			event.DeadlineSet{Name: event.DeadlineWaiting},
+			event.TaskMoved{From: event.Working, To: event.Waiting, Rule: "request.opened"},
+			event.AnswerRequested{Decision: event.Reply, Text: "this"},
+			event.ActionIntended{Action: event.Action{ID: "a1", Args: event.AnswerArgs{Decision: event.Reply}}},
+			event.ActionFinished{ID: "a1", What: event.ActAnswer, Error: "no mailbox"},
+		} {
+			e := event.Event{Seq: int64(i + 1), Time: at.Add(time.Duration(i) * time.Second), Subject: event.OfTask("t1"), Data: p}
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+	decisions, err := control.Decisions(events)
+	if err != nil {
+		t.Fatal(err)
 	}
 	ended := at.Add(5 * time.Second)
 	want := []intervention{
@@ -38,7 +47,7 @@ func TestAStoryHasFactsRuleActAndResult(t *testing.T) {
 			Seq: 6, Time: ended, Facts: []fact{{Seq: 6, Time: ended, Kind: "action.finished", Text: "a1: answer failed: no mailbox"}}, Acts: []act{},
 		},
 	}
-	if d := cmp.Diff(want, s.end()); d != "" {
+	if d := cmp.Diff(want, story(control.History{Decisions: decisions})); d != "" {
 		t.Errorf("story (-want +got):\n%s", d)
 	}
 }

@@ -5,10 +5,11 @@ import (
 	"strconv"
 	"strings"
 
+	"muster/internal/text"
+
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/life"
-	"muster/internal/status"
 	"muster/internal/store"
 )
 
@@ -65,7 +66,7 @@ func (c *Answer) read(r event.RequestOpened) error {
 			c.Decision = event.Deny
 			return nil
 		default:
-			return fault.New(fault.Usage, "%s asks for a permission, and %q is not an answer to that", c.Task, status.Clean(c.Words, 40)).
+			return fault.New(fault.Usage, "%s asks for a permission, and %q is not an answer to that", c.Task, text.Line(c.Words, 40)).
 				WithHint("Answer allow or deny; a reason goes with deny.")
 		}
 	}

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"muster/internal/event"
@@ -39,15 +40,20 @@ func (q Why) get(ctx context.Context, c *Control, db *store.Store) (h History, e
 	if h.Task, err = One(q).get(ctx, c, db); err != nil {
 		return h, err
 	}
+	h.Decisions, err = Decisions(db.Events(ctx, store.EventFilter{Task: h.Task.ID}))
+	return h, err
+}
+
+// Decisions puts the events of one task together into decisions.
+func Decisions(events iter.Seq2[event.Event, error]) ([]Decision, error) {
 	var g gatherer
-	for e, err := range db.Events(ctx, store.EventFilter{Task: h.Task.ID}) {
+	for e, err := range events {
 		if err != nil {
-			return h, err
+			return nil, err
 		}
 		g.take(e)
 	}
-	h.Decisions = g.end()
-	return h, nil
+	return g.end(), nil
 }
 
 // gatherer puts the events of a task together into decisions. In the log the facts come before the decision, and the

@@ -1,0 +1,105 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"muster/internal/boot"
+	"muster/internal/config"
+	"muster/internal/environ"
+	"muster/internal/fault"
+	"muster/internal/git"
+	"muster/internal/host"
+	"muster/internal/intake"
+	"muster/internal/tmux"
+	"muster/internal/words"
+)
+
+// Levels of a finding.
+const (
+	LevelOK      = "ok"
+	LevelWarning = "warning"
+	LevelError   = "error"
+)
+
+// Finding is what was found about one thing that a fleet depends on.
+type Finding struct {
+	Check string `json:"check"` // what was looked at
+	Level string `json:"level"` // one of the levels above
+	Text  string `json:"text"`
+	Hint  string `json:"hint,omitempty"` // the next step
+}
+
+// Diagnose looks at everything that a fleet depends on: programs, state directory, memory and disk, logout, and the
+// repository around dir with its agent. It needs no fleet and no readable log, so that it can say what is wrong with
+// them.
+func Diagnose(ctx context.Context, caller boot.Caller, dir string) []Finding {
+	var out []Finding
+	add := func(check, good string, err error) {
+		f := Finding{Check: check, Level: LevelOK, Text: good}
+		if err != nil {
+			f = Finding{Check: check, Level: LevelError, Text: err.Error(), Hint: fault.HintOf(err)}
+		}
+		out = append(out, f)
+	}
+	clean, _ := environ.ForLaunch(caller.Environ, nil)
+	v, err := tmux.Preflight(ctx, clean)
+	add("tmux", v.String(), err)
+	path, err := git.Program(clean)
+	add("git", path, err)
+	f, err := boot.Open(caller)
+	add("state", string(f.Home), err)
+	if err != nil {
+		return out
+	}
+	add("log", f.Home.DB(), canOpen(ctx, caller))
+	out = append(out, diagnoseMachine(f)...)
+	repo, err := git.Open(ctx, dir, git.Env(caller.Environ))
+	if err != nil {
+		return append(out, Finding{Check: "repository", Level: LevelWarning, Text: err.Error(), Hint: fault.HintOf(err)})
+	}
+	add("repository", repo.Root, nil)
+	return append(out, diagnoseAgent(ctx, f, repo, dir)...)
+}
+
+// canOpen returns an error if the log cannot be opened.
+func canOpen(ctx context.Context, caller boot.Caller) error {
+	c, err := Open(caller)
+	if err != nil {
+		return err
+	}
+	if _, err := c.open(ctx); err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+func diagnoseMachine(f boot.Fleet) []Finding {
+	logout := Finding{Check: "logout", Level: LevelOK, Text: "agents outlive your session"}
+	if _, warning := host.ReadLogind().Advice(); warning != "" {
+		logout = Finding{Check: "logout", Level: LevelWarning, Text: warning}
+	}
+	admission := f.Room()
+	room := Finding{Check: "room", Level: LevelOK, Text: fmt.Sprintf("%s at once, and %s", words.Count(f.Slots(), "agent"), words.Count(f.MaxChecks(), "check"))}
+	if short := admission.Short(); short != "" {
+		room = Finding{Check: "room", Level: LevelError, Text: short, Hint: "Free some, or lower the limit under [fleet] in config.toml."}
+	}
+	return []Finding{logout, room}
+}
+
+func diagnoseAgent(ctx context.Context, f boot.Fleet, repo *git.Repo, dir string) []Finding {
+	cfg, err := config.Load(f.UserConfig, filepath.Join(repo.Root, config.ProjectFile))
+	if err != nil {
+		return []Finding{{Check: "config", Level: LevelError, Text: err.Error(), Hint: fault.HintOf(err)}}
+	}
+	out := []Finding{{Check: "config", Level: LevelOK, Text: fmt.Sprintf("%s, publish %s", words.Count(len(cfg.Checks), "check"), cfg.Task.Publish)}}
+	if len(cfg.Checks) == 0 {
+		out[0].Level, out[0].Hint = LevelWarning, "Without checks all work passes: `muster init` finds build and test commands."
+	}
+	if err := intake.New(f, dir).CheckAgent(ctx, cfg, repo.Root); err != nil {
+		return append(out, Finding{Check: "agent", Level: LevelError, Text: strings.TrimPrefix(err.Error(), "agent "), Hint: fault.HintOf(err)})
+	}
+	return append(out, Finding{Check: "agent", Level: LevelOK, Text: cfg.Task.Agent})
+}
