@@ -110,7 +110,7 @@ func get[R any](ctx context.Context, env Env, q control.Query[R]) (r R, err erro
 // do carries out one command, and waits until it has had its effect. done is the task as it is then.
 func do(ctx context.Context, env Env, cmd control.Command) (out control.Outcome, done life.Task, err error) {
 	err = withControl(env, func(c *control.Control) error {
-		if out, err = c.Do(ctx, cmd); err != nil || len(out.Tasks) > 0 || out.Task == "" {
+		if out, err = c.Do(ctx, cmd); err != nil || out.Task == "" {
 			return err
 		}
 		if out.Down {
