@@ -46,7 +46,7 @@ func addOrderFlags(f *pflag.FlagSet, o *intake.Options) {
 	f.StringVar(&o.Agent, "agent", "", "`NAME` is claude, command, sim, or one from [agents]")
 	f.StringVar(&o.Command, "command", "", "`CMD` is any program; {prompt} {prompt_file} {worktree} {task} in it are filled in (implies --agent command)")
 	f.StringVar(&o.Model, "model", "", "the agent's `MODEL`")
-	f.StringVar(&o.Base, "base", "", "`REV` to start from: branch, commit, or @t3 for the branch of t3 (default: the branch checked out)")
+	f.StringVar(&o.Base, "base", "", "`REV` to start from: branch, commit, or @t3 for the work of t3 as it is then (default: the branch checked out)")
 	f.StringArrayVar(&o.Checks, "check", nil, "`NAME=CMD` is a check beside those of muster.toml; the same name replaces one")
 	f.BoolVar(&o.NoChecks, "no-checks", false, "take the work unchecked")
 	f.StringVar(&o.Publish, "publish", "", "`HOW` work that passed is published: none or branch")

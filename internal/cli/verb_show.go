@@ -38,8 +38,10 @@ type shown struct {
 	CheckRounds   []store.RoundRow        `json:"check_rounds"`
 	Messages      []store.MessageRow      `json:"messages"`
 	Deadlines     []store.SummaryDeadline `json:"deadlines"`
-	Kept          []string                `json:"kept"`   // refs, oldest first
-	Acting        []event.Action          `json:"acting"` // what muster is doing for it now
+	Kept          []string                `json:"kept"`        // refs, oldest first
+	Acting        []event.Action          `json:"acting"`      // what muster is doing for it now
+	BaseCommit    string                  `json:"base_commit"` // what the base was when the task began; "" before
+	BaseFrom      string                  `json:"base_from"`   // of a base such as @t3: worktree, branch, or a kept ref
 	PublishedWork *event.WorkPublished    `json:"published_work"`
 	Next          []string                `json:"next"` // commands that take it on
 }
@@ -77,7 +79,7 @@ func showOf(d control.TaskDetail) shown {
 		},
 		Checks: orEmpty(t.Spec.Checks), Conversation: t.Conversation, Generations: orEmpty(d.Attempts),
 		CheckRounds: orEmpty(d.Rounds), Messages: orEmpty(d.Messages), Deadlines: []store.SummaryDeadline{},
-		Kept: orEmpty(t.Kept), Acting: orEmpty(t.Open), PublishedWork: t.Published, Next: nextLines(t),
+		Kept: orEmpty(t.Kept), Acting: orEmpty(t.Open), BaseCommit: t.Base, BaseFrom: t.BaseFrom, PublishedWork: t.Published, Next: nextLines(t),
 	}
 	for _, dl := range t.Deadlines {
 		s.Deadlines = append(s.Deadlines, store.SummaryDeadline{Name: dl.Name, At: dl.At.UTC()})
@@ -191,7 +193,7 @@ func (p *page) work(d control.TaskDetail) {
 	p.field("repo", t.Spec.Repo)
 	base := t.Spec.Base
 	if t.Base != "" {
-		base += " (" + shortHash(t.Base) + ")"
+		base += " (" + shortHash(t.Base) + ")" + baseText(t.BaseFrom)
 	}
 	p.field("base", base)
 	p.field("branch", t.Branch)
@@ -217,6 +219,19 @@ func nextLines(t life.Task) []string {
 		out = append(out, s.String())
 	}
 	return out
+}
+
+// baseText says which state of another task a base was.
+func baseText(from string) string {
+	switch from {
+	case "":
+		return ""
+	case "branch":
+		return ", its branch"
+	case "worktree":
+		return ", its worktree as it was"
+	}
+	return ", its work as it was kept under " + from
 }
 
 func publishText(d control.TaskDetail) string {

@@ -164,5 +164,5 @@ func again(t life.Task) string {
 	if t.Branch == "" {
 		return "Queue it again: muster dispatch PROMPT"
 	}
-	return "Start a new task from its branch: muster dispatch --base @" + string(t.ID) + " PROMPT"
+	return "Start a new task from its work: muster dispatch --base @" + string(t.ID) + " PROMPT"
 }

@@ -121,7 +121,7 @@ func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logge
 	began := f.Now() // its monotonic reading stands still while the host sleeps
 	c := fleet.Config{
 		Home: f.Home, Log: log{store: db, writer: writer}, Terminal: term,
-		Works:    worktrees{home: f.Home, env: f.Saved, branchOf: branchOf(db), opened: &sync.Map{}},
+		Works:    worktrees{home: f.Home, env: f.Saved, other: db.Task, opened: &sync.Map{}},
 		Launcher: ags, Channel: ags, Jobs: jobs{home: f.Home, agents: ags}, Records: recs, Machine: mach,
 		Server:    event.ServerChanged{PID: identity.PID, Started: identity.Started.UTC(), Version: identity.Version},
 		ServerWas: event.ServerChanged{PID: row.Server.PID, Started: row.Server.Started.UTC(), Version: row.Server.Version},
@@ -143,18 +143,4 @@ func mode(row store.FleetRow) event.DownMode {
 		return ""
 	}
 	return row.Mode
-}
-
-// branchOf looks up the branch of another task, for a base such as @t3.
-func branchOf(db *store.Store) func(context.Context, event.TaskID) (string, error) {
-	return func(ctx context.Context, id event.TaskID) (string, error) {
-		t, err := db.Task(ctx, id)
-		switch {
-		case err != nil:
-			return "", err
-		case t.Branch == "":
-			return "", fault.New(fault.Conflict, "%s has no branch yet, so nothing can start from it", id)
-		}
-		return t.Branch, nil
-	}
 }

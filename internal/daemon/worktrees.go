@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"muster/internal/event"
+	"muster/internal/fault"
 	"muster/internal/fleet"
 	"muster/internal/git"
 	"muster/internal/home"
@@ -22,9 +23,9 @@ import (
 type worktrees struct {
 	home home.Dir
 	env  []string
-	// branchOf gives the branch of another task, for a base such as @t3.
-	branchOf func(ctx context.Context, id event.TaskID) (string, error)
-	opened   *sync.Map // *openedRepo by path of the checkout
+	// other returns another task, for a base such as @t3.
+	other  func(ctx context.Context, id event.TaskID) (life.Task, error)
+	opened *sync.Map // *openedRepo by path of the checkout
 }
 
 // openedRepo is the repository of one checkout, once it was found.
@@ -61,11 +62,9 @@ func (w worktrees) Prepare(ctx context.Context, t life.Task) (event.WorktreeRead
 	if err != nil {
 		return event.WorktreeReady{}, err
 	}
-	base := t.Spec.Base
-	if id, ok := strings.CutPrefix(base, "@"); ok {
-		if base, err = w.branchOf(ctx, event.TaskID(id)); err != nil {
-			return event.WorktreeReady{}, err
-		}
+	base, from, err := w.base(ctx, repo, t)
+	if err != nil {
+		return event.WorktreeReady{}, err
 	}
 	branch := t.Branch
 	if branch == "" {
@@ -80,11 +79,36 @@ func (w worktrees) Prepare(ctx context.Context, t life.Task) (event.WorktreeRead
 	if err := repo.Copy(ctx, wt.Path, t.Spec.Copy); err != nil {
 		return event.WorktreeReady{}, err
 	}
-	ready := event.WorktreeReady{Path: wt.Path, Branch: wt.Branch, Base: wt.Base}
+	ready := event.WorktreeReady{Path: wt.Path, Branch: wt.Branch, Base: wt.Base, From: from}
 	if t.Base != "" {
 		ready.Base = t.Base // what it started from never moves: all that came since is the agent's work
 	}
 	return ready, nil
+}
+
+// base returns the revision that a task starts from. For another task that is the newest state of its work; from says
+// which that was.
+func (w worktrees) base(ctx context.Context, repo *git.Repo, t life.Task) (base, from string, err error) {
+	id, ok := strings.CutPrefix(t.Spec.Base, "@")
+	switch {
+	case !ok:
+		return t.Spec.Base, "", nil
+	case t.Base != "":
+		return t.Base, "", nil // it began before; what the other task did since does not count
+	}
+	o, err := w.other(ctx, event.TaskID(id))
+	if err != nil {
+		return "", "", err
+	}
+	if o.Branch == "" {
+		return "", "", fault.New(fault.Conflict, "%s has no branch yet, so nothing can start from it", id).
+			WithHint("Wait until it has begun: muster show %s. Then: muster retry %s", id, t.ID)
+	}
+	work := git.Work{Worktree: o.Worktree, Branch: o.Branch}
+	if published := o.Published != nil && o.Published.Branch != ""; !published && len(o.Kept) > 0 {
+		work.Kept = o.Kept[len(o.Kept)-1]
+	}
+	return repo.StartFrom(ctx, work, w.rounds(t)+"/from")
 }
 
 // owner tells a task from all others that ever had its id: where the state was lost, or comes from a backup, an id is
@@ -130,7 +154,8 @@ func (w worktrees) work(ctx context.Context, t life.Task) git.WorkSpec {
 	work := git.WorkSpec{Worktree: t.Worktree, Branch: t.Branch, Base: t.Base, Baseline: w.rounds(t) + "/start"}
 	base := t.Spec.Base
 	if id, ok := strings.CutPrefix(base, "@"); ok {
-		base, _ = w.branchOf(ctx, event.TaskID(id)) // of a task that is gone nothing was merged
+		o, _ := w.other(ctx, event.TaskID(id)) // of a task that is gone nothing was merged
+		base = o.Branch
 	}
 	if base != "" {
 		work.Onto = []string{base, base + "@{upstream}"}

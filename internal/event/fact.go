@@ -76,6 +76,8 @@ type WorktreeReady struct {
 	Path   string `json:"path"`
 	Branch string `json:"branch"`
 	Base   string `json:"base"` // the commit it started from
+	// From is which state of another task a base such as @t3 was: "worktree", a keep ref, or "branch"; "" for any other base.
+	From string `json:"from,omitempty"`
 }
 
 // WorktreeRemoved says that it is gone.

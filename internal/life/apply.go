@@ -1,6 +1,7 @@
 package life
 
 import (
+	"cmp"
 	"slices"
 
 	"muster/internal/event"
@@ -35,7 +36,7 @@ func Apply(t Task, e event.Event) Task {
 	case event.StopRequested:
 		t.Stopping = !t.State.Final()
 	case event.WorktreeReady:
-		t.Worktree, t.Branch, t.Base = p.Path, p.Branch, p.Base
+		t.Worktree, t.Branch, t.Base, t.BaseFrom = p.Path, p.Branch, p.Base, cmp.Or(p.From, t.BaseFrom)
 		t.Removed = false // what was brought back can be removed again
 	case event.WorktreeRemoved:
 		t.Worktree = ""

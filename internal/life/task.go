@@ -29,9 +29,10 @@ type Task struct {
 	Removed  bool `json:"removed,omitempty"`
 
 	Branch   string `json:"branch,omitempty"`
-	Worktree string `json:"worktree,omitempty"` // "" once removed
-	Base     string `json:"base,omitempty"`     // commit
-	Session  string `json:"session,omitempty"`  // tmux session name
+	Worktree string `json:"worktree,omitempty"`  // "" once removed
+	Base     string `json:"base,omitempty"`      // commit
+	BaseFrom string `json:"base_from,omitempty"` // which state of another task that was, see event.WorktreeReady
+	Session  string `json:"session,omitempty"`   // tmux session name
 
 	Gen          int    `json:"gen"`     // the newest generation, 0 before the first
 	Attempt      int    `json:"attempt"` // 1 for the first generation
