@@ -293,6 +293,52 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 	}
 }
 
+// opens are the files that open others themselves, and why a FIFO, a device or an endless file there does no harm.
+var opens = map[string]string{
+	"internal/regular/":               "it is the one place that opens what an agent can replace",
+	"internal/host/":                  "files of the kernel and of the system",
+	"internal/tmux/platform_linux.go": "files of the kernel",
+	"internal/check/pane_":            "a terminal, opened without blocking",
+	"internal/spec/spec.go":           "creates a new file",
+	"internal/fleet/hand_message.go":  "creates a new file",
+	"internal/git/tree.go":            "creates a new file",
+	"internal/git/lock.go":            "opens for reading and writing, which no FIFO blocks",
+	"internal/status/append.go":       "has flags of its own, and refuses all but a regular file",
+	"internal/mail/bell.go":           "opens FIFOs, without blocking",
+	"internal/mail/box.go":            "syncs a directory",
+	"internal/replace/":               "creates new files",
+	"internal/agent/sim/":             "a program of its own, which plays an agent",
+	"internal/cli/verb_dispatch.go":   "a file that the user names, which may be a pipe",
+	"internal/cli/verb_init.go":       "a file that the user names",
+	"internal/intake/file.go":         "a file that the user names, which may be a pipe",
+	"internal/service/service.go":     "a file of the user's service manager",
+}
+
+func TestFilesThatAnAgentCanReplaceAreReadByRegularAlone(t *testing.T) {
+	t.Parallel()
+	for _, s := range sources(t) {
+		if isForTests(s) || s.room() == "testkit" || s.room() == "e2e" {
+			continue
+		}
+		allowed := false
+		for prefix := range opens {
+			allowed = allowed || strings.HasPrefix(s.path, prefix)
+		}
+		if allowed {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			if sel, ok := n.(*ast.SelectorExpr); ok {
+				switch name := selector(sel); name {
+				case "os.Open", "os.OpenFile", "os.ReadFile", "unix.Open", "syscall.Open", "ioutil.ReadFile":
+					t.Errorf("%s: %s; use the package regular, or say in opens why not", where(n), name)
+				}
+			}
+			return true
+		})
+	}
+}
+
 func TestOnlyMainExits(t *testing.T) {
 	t.Parallel()
 	for _, s := range sources(t) {

@@ -7,6 +7,7 @@ import (
 
 	"muster/internal/home"
 	"muster/internal/host"
+	"muster/internal/regular"
 )
 
 // Heartbeat is the file in which a supervisor says when it last looked at the whole fleet.
@@ -37,7 +38,7 @@ func (b Heartbeat) Write(h home.Dir) error {
 // written none, it has made no progress since it started.
 func ReadHeartbeat(h home.Dir, pid int, began, now time.Time) Heartbeat {
 	var b Heartbeat
-	data, err := os.ReadFile(h.Pulse())
+	data, err := regular.Read(h.Pulse(), 1<<16)
 	if err != nil || json.Unmarshal(data, &b) != nil || b.PID != pid {
 		return Heartbeat{Age: now.Sub(began)}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"muster/internal/fault"
 	"muster/internal/home"
+	"muster/internal/regular"
 	"muster/internal/replace"
 	"muster/internal/run"
 	"muster/internal/store"
@@ -58,7 +59,7 @@ func (f Fleet) GiveWay(args ...string) error {
 }
 
 func superseded(h home.Dir) []string {
-	b, err := os.ReadFile(h.Superseded())
+	b, err := regular.Read(h.Superseded(), 1<<20)
 	if err != nil {
 		return nil
 	}

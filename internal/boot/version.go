@@ -12,6 +12,7 @@ import (
 
 	"muster/internal/fault"
 	"muster/internal/home"
+	"muster/internal/regular"
 )
 
 // Version is the version of this program, as the build says it.
@@ -59,7 +60,7 @@ func copyPath(exe, version string, h home.Dir) (string, error) {
 }
 
 func hashFile(path string) (string, error) {
-	f, err := os.Open(path)
+	f, err := regular.Follow(path)
 	if err != nil {
 		return "", err
 	}
@@ -74,7 +75,7 @@ func hashFile(path string) (string, error) {
 // copyProgram goes by a temporary name: whoever finds the final one finds all of it, and no program is ever
 // overwritten while it runs, which macOS answers by killing it.
 func copyProgram(from, to string) error {
-	in, err := os.Open(from)
+	in, err := regular.Follow(from)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,6 +13,7 @@ import (
 	"muster/internal/control"
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/regular"
 	"muster/internal/store"
 	"muster/internal/words"
 )
@@ -117,7 +117,7 @@ func verdict(env Env, c event.CheckResult) string {
 
 // printLog prints a file of output for people.
 func printLog(env Env, path string) error {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fault.Wrap(fault.NotFound, err, "the output is gone").WithHint("It goes when a task is removed.")
 	}

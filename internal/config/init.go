@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"muster/internal/regular"
 )
 
 // Init looks at the project in dir and writes a muster.toml for it: the content, and notes for people on what was
@@ -60,7 +62,7 @@ func (p *proposal) file(name string) (text string, ok bool) {
 	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || info.Size() > maxFile {
 		return "", false
 	}
-	data, err := os.ReadFile(path) //nolint:gosec // the project's own files
+	data, err := regular.ReadFollow(path, maxFile)
 	return string(data), err == nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"muster/internal/fault"
+	"muster/internal/regular"
 )
 
 // Load reads the user's file and the project's file over the defaults. A file may be missing, and a path may be empty.
@@ -57,7 +58,7 @@ func read(path string) ([]byte, error) {
 	case !info.Mode().IsRegular():
 		return nil, fault.New(fault.Usage, "%s: not a regular file", path).WithHint("Put a text file in its place.")
 	}
-	f, err := os.Open(path) //nolint:gosec // the user's own configuration
+	f, err := regular.Follow(path)
 	if err != nil {
 		return nil, fault.Wrap(fault.Failed, err, "read configuration").WithHint("Make %s readable.", path)
 	}

@@ -11,8 +11,12 @@ import (
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/fleet"
+	"muster/internal/regular"
 	"muster/internal/store"
 )
+
+// maxLog is the largest file that is read as a log, in bytes.
+const maxLog = 256 << 20
 
 // scrollback is how many lines before the visible screen a terminal's log has: all that the fleet's tmux keeps.
 const scrollback = 50_000
@@ -95,9 +99,9 @@ func (q Log) check(ctx context.Context, c *Control, db *store.Store) (TaskLog, e
 // records is what a generation reported.
 func (c *Control) records(id event.TaskID, gen int) TaskLog {
 	return TaskLog{Task: id, Source: LogRecords, read: func(context.Context) (string, error) {
-		data, err := os.ReadFile(c.home.StatusFile(id, gen))
+		data, err := regular.Read(c.home.StatusFile(id, gen), maxLog)
 		if errors.Is(err, fs.ErrNotExist) {
-			data, err = os.ReadFile(filepath.Join(c.home.GenDir(id, gen), "status.jsonl"))
+			data, err = regular.Read(filepath.Join(c.home.GenDir(id, gen), "status.jsonl"), maxLog)
 		}
 		if errors.Is(err, fs.ErrNotExist) {
 			return "", fault.Wrap(fault.NotFound, err, "the records of generation %d are gone", gen).
@@ -109,7 +113,7 @@ func (c *Control) records(id event.TaskID, gen int) TaskLog {
 
 func fileLog(id event.TaskID, source, path string) TaskLog {
 	return TaskLog{Task: id, Source: source, read: func(context.Context) (string, error) {
-		data, err := os.ReadFile(path)
+		data, err := regular.Read(path, maxLog)
 		if errors.Is(err, fs.ErrNotExist) {
 			return "", fault.Wrap(fault.NotFound, err, "there is no such log (any more)")
 		}

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"muster/internal/fault"
+	"muster/internal/regular"
 )
 
 // logLimit is how large the supervisor's log grows before it is put aside, in bytes; one old one is kept.
@@ -39,7 +40,7 @@ func openLog(path string, limit int64) (*logFile, error) {
 }
 
 func (l *logFile) open() error {
-	f, err := os.OpenFile(l.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	f, err := regular.OpenFile(l.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}

@@ -3,11 +3,11 @@ package environ
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
 	"muster/internal/fault"
+	"muster/internal/regular"
 	"muster/internal/replace"
 )
 
@@ -17,6 +17,9 @@ var allowed = []string{
 	"HOME", "USER", "LOGNAME", "PATH", "SHELL", "LANG", "LC_*", "TZ", "TMPDIR", "XDG_*", "SSH_AUTH_SOCK",
 	"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
 }
+
+// maxSaved is the largest file that Load reads, in bytes.
+const maxSaved = 4 << 20
 
 // Save writes an environment (NAME=VALUE) to a file that only its owner reads: values of secrets lie in it.
 func Save(path string, environ []string) error {
@@ -29,7 +32,7 @@ func Save(path string, environ []string) error {
 
 // Load reads what Save wrote; the error is fs.ErrNotExist where no fleet was ever up.
 func Load(path string) ([]string, error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, maxSaved)
 	if err != nil {
 		return nil, fmt.Errorf("read environment: %w", err)
 	}

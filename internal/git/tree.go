@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"muster/internal/regular"
 )
 
 // Tree writes everything in a worktree that is not ignored (staged, unstaged, untracked) as a tree object and
@@ -77,7 +79,7 @@ func (s *scanned) close() { _ = os.RemoveAll(s.tmp) } // left-overs go with the 
 
 func (s *scanned) fill(ctx context.Context, c checkout) error {
 	err := copyIndex(filepath.Join(c.gitDir, "index"), s.at.index)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errIrregular) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, regular.ErrNotRegular) {
 		err = s.reset(ctx, c.headTree)
 	}
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"muster/internal/fault"
 	"muster/internal/host"
 	"muster/internal/lock"
+	"muster/internal/regular"
 	"muster/internal/replace"
 	"muster/internal/run"
 )
@@ -114,7 +115,7 @@ func Drop(path, keeperLock string) error {
 // ReadOutcome gives the outcome of a request, if there is one yet.
 func ReadOutcome(path, id string) (Outcome, bool) {
 	var o Outcome
-	b, err := os.ReadFile(path)
+	b, err := regular.Read(path, 1<<20)
 	if err != nil || json.Unmarshal(b, &o) != nil || o.ID != id {
 		return Outcome{}, false
 	}
@@ -123,7 +124,7 @@ func ReadOutcome(path, id string) (Outcome, bool) {
 
 func readRequest(path string) (Request, bool) {
 	var r Request
-	b, err := os.ReadFile(path)
+	b, err := regular.Read(path, 1<<20)
 	if err != nil || json.Unmarshal(b, &r) != nil || r.Program == "" {
 		return Request{}, false
 	}

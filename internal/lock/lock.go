@@ -15,6 +15,7 @@ import (
 
 	"muster/internal/fault"
 	"muster/internal/host"
+	"muster/internal/regular"
 )
 
 // ErrHeld says that what was to be started runs already.
@@ -33,7 +34,7 @@ const inheritedFrom = 400
 // Held tells whether anything holds a lock: the agent, or whatever it left behind. It does not disturb a holder,
 // and no launch fails because of it. A lock file that does not exist is not held.
 func Held(lock string) (bool, error) {
-	f, err := os.OpenFile(lock, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	f, err := regular.Open(lock)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -58,7 +59,7 @@ func Holder(lock string) (pid int, ok bool) {
 	if held, err := Held(lock); err != nil || !held {
 		return 0, false
 	}
-	f, err := os.Open(lock)
+	f, err := regular.Open(lock)
 	if err != nil {
 		return 0, false
 	}
@@ -99,7 +100,7 @@ func Take(path string) (*os.File, error) {
 
 // Try takes a lock if it is free this moment.
 func Try(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	f, err := regular.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}

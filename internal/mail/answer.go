@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"muster/internal/fault"
+	"muster/internal/regular"
 )
 
 var (
@@ -137,7 +138,7 @@ func writeJSON(path string, v any) error {
 }
 
 func readJSON(path string, v any) error {
-	raw, err := readRegular(path)
+	raw, err := regular.Read(path, maxFile)
 	if err != nil {
 		return err
 	}

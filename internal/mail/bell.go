@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 
+	"muster/internal/regular"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -121,7 +123,7 @@ func (b Box) token() string { return filepath.Join(b.Dir, "waiter") }
 
 // isReplaced tells whether another process became waiter after this one.
 func (b Box) isReplaced() bool {
-	raw, err := readRegular(b.token())
+	raw, err := regular.Read(b.token(), maxFile)
 	return err == nil && strings.TrimSpace(string(raw)) != strconv.Itoa(os.Getpid())
 }
 

@@ -3,18 +3,17 @@ package mail
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"muster/internal/event"
+	"muster/internal/regular"
 )
 
 // ErrNotWaiting is a message that is not there to be taken or returned: another process was faster, or it was
@@ -97,7 +96,7 @@ func (b Box) Waiting() ([]Message, error) {
 	}
 	messages := make([]Message, 0, len(ids))
 	for _, id := range ids {
-		text, err := readRegular(filepath.Join(b.inbox(), string(id)+waitingSuffix))
+		text, err := regular.Read(filepath.Join(b.inbox(), string(id)+waitingSuffix), maxFile)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // taken since
 		}
@@ -200,6 +199,9 @@ func (b Box) list(suffix string) ([]event.MessageID, error) {
 	return ids, nil
 }
 
+// maxFile is the largest file of a mailbox that is read, in bytes.
+const maxFile = 64 << 20
+
 // persistence says what a file must outlive.
 type persistence bool
 
@@ -248,21 +250,4 @@ func syncDir(dir string) error {
 	}
 	defer d.Close() //nolint:errcheck // only read
 	return d.Sync()
-}
-
-// readRegular reads a regular file and nothing else: a hook must not hang on a FIFO.
-func readRegular(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0) //nolint:gosec // our own directory
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // only read
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !st.Mode().IsRegular() {
-		return nil, &os.PathError{Op: "read", Path: path, Err: errors.New("not a regular file")}
-	}
-	return io.ReadAll(f)
 }

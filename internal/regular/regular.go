@@ -28,6 +28,11 @@ func Create(path string) (*os.File, error) {
 	return open(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
 }
 
+// OpenFile is os.OpenFile for a regular file. A symbolic link is refused.
+func OpenFile(path string, flags int, mode fs.FileMode) (*os.File, error) {
+	return open(path, flags|unix.O_NOFOLLOW, mode)
+}
+
 // open opens without blocking, which a FIFO would do otherwise, and refuses everything that is not a regular file.
 func open(path string, flags int, mode fs.FileMode) (*os.File, error) {
 	f, err := os.OpenFile(path, flags|unix.O_NONBLOCK|unix.O_NOCTTY, mode) //nolint:gosec // the caller's path

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"muster/internal/fault"
+	"muster/internal/regular"
 )
 
 // Version is the version of all spec files. A program reads only its own: a pane runs the copy of the program that
@@ -106,10 +107,12 @@ func kindOf(path string, b []byte) (Kind, error) {
 
 // readPrivate reads a file that may hold secrets.
 func readPrivate(path string) ([]byte, error) {
-	// O_NONBLOCK: opening a FIFO in its place must not block.
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	f, err := regular.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.Wrap(fault.NotFound, err, "no launch spec")
+	}
+	if errors.Is(err, regular.ErrNotRegular) {
+		return nil, fault.Wrap(fault.Conflict, err, "launch spec %s is not a regular file", path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open launch spec: %w", err)
@@ -132,8 +135,6 @@ func checkPrivate(f *os.File) error {
 		return fmt.Errorf("read launch spec: %w", err)
 	}
 	switch {
-	case st.Mode&unix.S_IFMT != unix.S_IFREG:
-		return fault.New(fault.Conflict, "launch spec %s is not a regular file", f.Name())
 	case int(st.Uid) != os.Geteuid():
 		return fault.New(fault.Conflict, "launch spec %s belongs to user %d, not to us", f.Name(), st.Uid)
 	case st.Mode&0o077 != 0:

@@ -13,11 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"muster/internal/event"
+	"muster/internal/regular"
 	"muster/internal/text"
 )
 
 // errNotRegular means that the status file is a symbolic link, a FIFO or a device.
-var errNotRegular = errors.New("not a regular file")
+var errNotRegular = regular.ErrNotRegular
 
 // Append writes one record as one line, in a single write(2), so that any number of processes may append at
 // once. V and Time are filled in if zero, texts are cleaned and cut as Parse does. A file that does not exist is

@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"syscall"
 	"time"
 
 	"muster/internal/event"
+	"muster/internal/regular"
 	"muster/internal/text"
 )
 
@@ -302,14 +302,14 @@ type openFile struct {
 
 // openRegular opens a file if it is a regular one. It never blocks, not even on a FIFO.
 func openRegular(path string) (*openFile, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0) //nolint:gosec // the caller's path
+	f, err := regular.Open(path)
+	if errors.Is(err, regular.ErrNotRegular) {
+		return nil, errNotRegular
+	}
 	if err != nil {
 		return nil, err
 	}
 	st, err := f.Stat()
-	if err == nil && !st.Mode().IsRegular() {
-		err = errNotRegular
-	}
 	if err != nil {
 		f.Close() //nolint:errcheck // only opened
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"muster/internal/regular"
 	"muster/internal/replace"
 )
 
@@ -43,7 +44,7 @@ func (s *Server) Remember(pid int) error {
 
 // lastPID returns the pid in the pid file, or 0.
 func (s *Server) lastPID() int {
-	data, err := os.ReadFile(s.pidFile())
+	data, err := regular.Read(s.pidFile(), 1<<10)
 	if err != nil {
 		return 0
 	}

@@ -15,6 +15,7 @@ import (
 	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/mail"
+	"muster/internal/regular"
 	"muster/internal/text"
 )
 
@@ -252,7 +253,7 @@ func (s *hookState) otherRequest() (event.Record, bool) {
 }
 
 func readRequest(path string) (r event.Record, ok bool) {
-	b, err := os.ReadFile(path) //nolint:gosec // a file of our own
+	b, err := regular.Read(path, 1<<20)
 	return r, err == nil && json.Unmarshal(b, &r) == nil
 }
 

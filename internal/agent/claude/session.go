@@ -13,6 +13,7 @@ import (
 	"unicode/utf16"
 
 	"muster/internal/agent"
+	"muster/internal/regular"
 )
 
 // The agent makes a conversation's file some tenths of a second before it writes the prompt into it. Killed in
@@ -32,7 +33,7 @@ var uuidPattern = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}
 
 // agentSession is the agent's id of a launch's conversation: the one that its plan chose, or would choose.
 func agentSession(l agent.Launch) string {
-	if b, err := os.ReadFile(filepath.Join(l.Home.GenDir(l.Task, l.Gen), sessionName)); err == nil {
+	if b, err := regular.Read(filepath.Join(l.Home.GenDir(l.Task, l.Gen), sessionName), 1<<10); err == nil {
 		if id := strings.TrimSpace(string(b)); uuidPattern.MatchString(id) {
 			return id
 		}

@@ -11,6 +11,7 @@ import (
 
 	"muster/internal/agent"
 	"muster/internal/event"
+	"muster/internal/regular"
 	"muster/internal/status"
 	"muster/internal/text"
 )
@@ -153,13 +154,13 @@ func lastHooks(path string) hookTail {
 
 // readTail reads at most the last limit bytes of a file, from the begin of a line; nil where it can't.
 func readTail(path string, limit int64) []byte {
-	f, err := os.Open(path) //nolint:gosec // paths of our own or of the agent's state
+	f, err := regular.Follow(path)
 	if err != nil {
 		return nil
 	}
 	defer f.Close() //nolint:errcheck // only read
 	st, err := f.Stat()
-	if err != nil || !st.Mode().IsRegular() {
+	if err != nil {
 		return nil
 	}
 	start := max(0, st.Size()-limit)

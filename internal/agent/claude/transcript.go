@@ -16,6 +16,7 @@ import (
 
 	"muster/internal/agent"
 	"muster/internal/event"
+	"muster/internal/regular"
 	"muster/internal/text"
 )
 
@@ -173,7 +174,7 @@ func (t *transcript) countSubagents() {
 
 // countFile counts the whole lines of a file from an offset on, and gives the offset behind them.
 func (t *transcript) countFile(path string, from int64) int64 {
-	f, err := os.Open(path) //nolint:gosec // the agent's own transcript
+	f, err := regular.Follow(path)
 	if err != nil {
 		return from
 	}
@@ -234,7 +235,7 @@ func eachLine(path string, yield func(line []byte) bool) error {
 // eachLineFrom is eachLine for the last so many bytes of a file, from the begin of a line. It holds one line at a time:
 // transcripts of hundreds of megabytes are common.
 func eachLineFrom(path string, last int64, yield func(line []byte) bool) error {
-	f, err := os.Open(path) //nolint:gosec // the agent's own transcript
+	f, err := regular.Follow(path)
 	if err != nil {
 		return fmt.Errorf("read transcript: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"muster/internal/agent"
+	"muster/internal/regular"
 )
 
 // This file reads the user's own set-up of the agent. Nothing here writes.
@@ -48,10 +49,13 @@ type projectConfig struct {
 	EnabledServers         []string `json:"enabledMcpjsonServers"`
 }
 
+// maxFile is the largest configuration file that is read, in bytes. The agent keeps its history in the global one.
+const maxFile = 64 << 20
+
 // readUser reads the global file; fs.ErrNotExist where there is none. The agent rewrites it by rename.
 func readUser(env []string) (userConfig, error) {
 	var u userConfig
-	b, err := os.ReadFile(userFile(env))
+	b, err := regular.ReadFollow(userFile(env), maxFile)
 	if err != nil {
 		return u, fmt.Errorf("read the agent's configuration: %w", err)
 	}
@@ -72,7 +76,7 @@ type settingsLayer struct {
 // readLayer reads a settings file; one that is not there or empty is the zero layer.
 func readLayer(path string) (settingsLayer, error) {
 	var l settingsLayer
-	b, err := os.ReadFile(path) //nolint:gosec // the agent reads the same file
+	b, err := regular.ReadFollow(path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(strings.TrimSpace(string(b))) == 0 {
 		return l, nil
 	}
@@ -123,7 +127,7 @@ func mainRoot(checkout string) (string, error) {
 		}
 		dir = filepath.Dir(dir)
 	}
-	link, err := os.ReadFile(filepath.Join(dir, ".git")) //nolint:gosec // git reads the same file
+	link, err := regular.ReadFollow(filepath.Join(dir, ".git"), maxFile)
 	if err != nil {
 		return dir, nil //nolint:nilerr // a directory: this is the main one
 	}
@@ -132,7 +136,7 @@ func mainRoot(checkout string) (string, error) {
 		return dir, nil
 	}
 	gitdir = under(dir, gitdir)
-	common, err := os.ReadFile(filepath.Join(gitdir, "commondir")) //nolint:gosec // git reads the same file
+	common, err := regular.ReadFollow(filepath.Join(gitdir, "commondir"), maxFile)
 	if err != nil {
 		return dir, nil //nolint:nilerr // a submodule: a root of its own
 	}
@@ -167,7 +171,7 @@ func mcpNames(checkout string) []string {
 	var f struct {
 		Servers map[string]json.RawMessage `json:"mcpServers"`
 	}
-	b, err := os.ReadFile(filepath.Join(checkout, ".mcp.json")) //nolint:gosec // the agent reads the same file
+	b, err := regular.ReadFollow(filepath.Join(checkout, ".mcp.json"), maxFile)
 	if err != nil || json.Unmarshal(b, &f) != nil {
 		return nil
 	}
