@@ -53,6 +53,9 @@ type Facts struct {
 	Traits    event.Traits // what the life of a task depends on; frozen at dispatch
 	Interrupt Interrupt    // how a running turn is interrupted
 	End       End          // how the process is ended
+	// Variables are those of a person's environment that change which account or set-up the agent uses, and that are not
+	// handed to agents unless env_from names them. A name that ends in * stands for all that begin so.
+	Variables []string
 }
 
 // Preflight is a task that may be launched later.

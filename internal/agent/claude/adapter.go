@@ -15,7 +15,7 @@ import (
 	"muster/internal/text"
 )
 
-// How New Code behaves was measured with version 2.1.197; what is undocumented there is covered by the tests
+// How Claude Code behaves was measured with version 2.1.197; what is undocumented there is covered by the tests
 // with the real program in this package.
 
 const (

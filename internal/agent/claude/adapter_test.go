@@ -232,7 +232,7 @@ func TestIdleBeforeTheFirstPromptEndsNoTurn(t *testing.T) {
 func newLaunch(t *testing.T) agent.Launch {
 	t.Helper()
 	dir := t.TempDir()
-	program(t, dir, "claude", "echo '2.1.197 (New Code)'")
+	program(t, dir, "claude", "echo '2.1.197 (Claude Code)'")
 	for _, d := range []string{"repo/.git", "work"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
 			t.Fatal(err)

@@ -57,7 +57,7 @@ func checkVersion(ctx context.Context, p agent.Preflight, env []string) error {
 	}
 	m := versionPattern.FindStringSubmatch(strings.TrimSpace(string(res.Stdout)))
 	if m == nil {
-		return fault.New(fault.Conflict, "agent %s: %s is not New Code: its version is %q", p.Spec.Agent, program[0], strings.TrimSpace(string(res.Stdout))).
+		return fault.New(fault.Conflict, "agent %s: %s is not Claude Code: its version is %q", p.Spec.Agent, program[0], strings.TrimSpace(string(res.Stdout))).
 			WithHint("Run: npm install -g @anthropic-ai/claude-code")
 	}
 	for i, oldest := range oldestVersion {
@@ -66,7 +66,7 @@ func checkVersion(ctx context.Context, p agent.Preflight, env []string) error {
 			return nil
 		}
 		if n < oldest {
-			return fault.New(fault.Conflict, "agent %s: New Code %s is too old, muster needs %d.%d.%d or later",
+			return fault.New(fault.Conflict, "agent %s: Claude Code %s is too old, muster needs %d.%d.%d or later",
 				p.Spec.Agent, m[0], oldestVersion[0], oldestVersion[1], oldestVersion[2]).WithHint("Run: claude update")
 		}
 	}
@@ -80,7 +80,7 @@ func checkRoot(p agent.Preflight, env []string) error {
 	if sandbox, _ := agent.GetEnv(env, "IS_SANDBOX"); os.Geteuid() != 0 || !bypass || sandbox == "1" {
 		return nil
 	}
-	return fault.New(fault.Conflict, "agent %s: New Code does not bypass permissions as root", p.Spec.Agent).
+	return fault.New(fault.Conflict, "agent %s: Claude Code does not bypass permissions as root", p.Spec.Agent).
 		WithHint("Run muster as another user, or set IS_SANDBOX = \"1\" in [agents.%s.env] if this machine is a sandbox.", p.Spec.Agent)
 }
 
@@ -88,10 +88,10 @@ func checkOnboarding(p agent.Preflight, env []string) error {
 	u, err := readUser(env)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), err == nil && !u.HasCompletedOnboarding:
-		return fault.New(fault.Conflict, "agent %s: New Code has not been set up for this user (%s)", p.Spec.Agent, userFile(env)).
+		return fault.New(fault.Conflict, "agent %s: Claude Code has not been set up for this user (%s)", p.Spec.Agent, userFile(env)).
 			WithHint("Run: %s", setupCommand(p, env))
 	case err != nil:
-		return fault.Wrap(fault.Conflict, err, "agent %s: the configuration of New Code can't be read", p.Spec.Agent).
+		return fault.Wrap(fault.Conflict, err, "agent %s: the configuration of Claude Code can't be read", p.Spec.Agent).
 			WithHint("Run: %s", setupCommand(p, env))
 	}
 	key, ok := agent.GetEnv(env, "ANTHROPIC_API_KEY")
@@ -100,7 +100,7 @@ func checkOnboarding(p agent.Preflight, env []string) error {
 	}
 	const shown = 20 // the agent remembers keys by their last characters
 	if !slices.Contains(u.CustomAPIKeyResponses.Approved, key[max(0, len(key)-shown):]) {
-		return fault.New(fault.Conflict, "agent %s: New Code has not been told to use the ANTHROPIC_API_KEY of this fleet", p.Spec.Agent).
+		return fault.New(fault.Conflict, "agent %s: Claude Code has not been told to use the ANTHROPIC_API_KEY of this fleet", p.Spec.Agent).
 			WithHint("Run, with that key in the environment, and answer Yes: %s", setupCommand(p, env))
 	}
 	return nil
@@ -110,7 +110,7 @@ func checkOnboarding(p agent.Preflight, env []string) error {
 func checkSettings(p agent.Preflight, env []string) error {
 	for _, path := range settingsLayers(env, p.Spec.Repo) {
 		if _, err := readLayer(path); err != nil {
-			return fault.Wrap(fault.Conflict, err, "agent %s: New Code would stop at its settings", p.Spec.Agent).
+			return fault.Wrap(fault.Conflict, err, "agent %s: Claude Code would stop at its settings", p.Spec.Agent).
 				WithHint("Fix %s", path)
 		}
 	}
@@ -137,7 +137,7 @@ func checkTrust(p agent.Preflight, env []string) error {
 	}
 	u, err := readUser(env)
 	if err != nil {
-		return fault.Wrap(fault.Conflict, err, "agent %s: the configuration of New Code can't be read", p.Spec.Agent)
+		return fault.Wrap(fault.Conflict, err, "agent %s: the configuration of Claude Code can't be read", p.Spec.Agent)
 	}
 	worktrees := p.Home.WorktreesDir()
 	if trusted(u, p.Spec.Repo, worktrees) {
@@ -149,7 +149,7 @@ func checkTrust(p agent.Preflight, env []string) error {
 	if trusted(u, p.Spec.Repo, p.Spec.Repo) {
 		hint = "cd " + text.Quote(worktrees) + " && " + programWord(env)
 	}
-	return fault.New(fault.Conflict, "agent %s: New Code has not been told to trust %s", p.Spec.Agent, p.Spec.Repo).
+	return fault.New(fault.Conflict, "agent %s: Claude Code has not been told to trust %s", p.Spec.Agent, p.Spec.Repo).
 		WithHint("Run, and answer Yes: %s   (or set trust = \"sandboxed\")", hint)
 }
 

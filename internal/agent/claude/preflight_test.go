@@ -31,10 +31,10 @@ func TestClaudeCheckNamesTheOneThingToDo(t *testing.T) {
 			program(t, filepath.Dir(l.Spec.Repo), "claude", "echo hello")
 		}, "npm install"},
 		{"too old", func(t *testing.T, l *agent.Launch, _ map[string]any) {
-			program(t, filepath.Dir(l.Spec.Repo), "claude", "echo '2.1.99 (New Code)'")
+			program(t, filepath.Dir(l.Spec.Repo), "claude", "echo '2.1.99 (Claude Code)'")
 		}, "claude update"},
 		{"newer", func(t *testing.T, l *agent.Launch, _ map[string]any) {
-			program(t, filepath.Dir(l.Spec.Repo), "claude", "echo '3.0.1 (New Code)'")
+			program(t, filepath.Dir(l.Spec.Repo), "claude", "echo '3.0.1 (Claude Code)'")
 		}, ""},
 		{"no onboarding", func(_ *testing.T, _ *agent.Launch, u map[string]any) { u["hasCompletedOnboarding"] = false }, "Run: cd "},
 		{"unknown key", func(_ *testing.T, l *agent.Launch, _ map[string]any) {

@@ -20,7 +20,7 @@ import (
 	"muster/internal/testkit/model"
 )
 
-// These tests run the real New Code against a scripted model.
+// These tests run the real Claude Code against a scripted model.
 
 func TestClaudeFirstTurnNeedsNoKeyAndACheckSpeaksWithinIt(t *testing.T) {
 	t.Parallel()
@@ -297,7 +297,7 @@ func TestClaudeGoesOnWithItsConversationAfterAKill(t *testing.T) {
 	if ack.SessionID != r.launch.Conversation || ack.Gen != 2 || !ack.Prompted {
 		t.Errorf("acknowledged by %+v", ack)
 	}
-	// New Code writes its transcript behind its back: the hooks of a turn may be through before it stands there.
+	// Claude Code writes its transcript behind its back: the hooks of a turn may be through before it stands there.
 	r.until("the transcript holds m1", func() bool {
 		d, err := r.adapter().Delivered(r.launch, "m1")
 		return err == nil && d == agent.DeliveryAcknowledged
