@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"muster/internal/control"
-	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/intake"
 	"muster/internal/store"
@@ -93,9 +92,9 @@ func newDispatchCommand(env Env) *cobra.Command {
 	}, groupRun)
 	addOrderFlags(c.Flags(), &o)
 	c.Flags().StringVar(&file, "file", "", "queue all tasks of `FILE`; - is standard input")
-	result[[]event.TaskID]{
+	result[[]queued]{
 		json: "as ls does: the task, or a list if there are many",
-		get: func(ctx context.Context, args []string) ([]event.TaskID, error) {
+		get: func(ctx context.Context, args []string) ([]queued, error) {
 			if err := blankFlag(c.Flags()); err != nil {
 				return nil, err
 			}
@@ -105,19 +104,28 @@ func newDispatchCommand(env Env) *cobra.Command {
 			}
 			return dispatch(ctx, env, orders)
 		},
-		view: func(ctx context.Context, ids []event.TaskID) (any, error) {
-			all, err := summaries(ctx, env, ids)
-			if len(all) == 1 {
-				return all[0], err
+		view: func(ctx context.Context, all []queued) (any, error) {
+			if err := summarize(ctx, env, all); err != nil || len(all) != 1 {
+				return all, err
 			}
-			return all, err
+			return all[0], nil
 		},
-		show: func(ids []event.TaskID) error {
-			_, err := fmt.Fprintln(env.Stdout, strings.Join(asStrings(ids), "\n"))
+		show: func(all []queued) error {
+			var b strings.Builder
+			for _, t := range all {
+				b.WriteString(string(t.ID) + "\n")
+			}
+			_, err := io.WriteString(env.Stdout, b.String())
 			return err
 		},
 	}.addTo(env, c)
 	return c
+}
+
+// queued is a task that was queued, as `dispatch --json` prints it.
+type queued struct {
+	store.Summary
+	Notices []string `json:"notices,omitempty"` // what the task will not see or use
 }
 
 // onePrompt refuses a prompt that a shell has split into words.
@@ -177,7 +185,7 @@ func readTasksFile(env Env, o intake.Options, path string) ([]intake.Order, erro
 }
 
 // dispatch checks everything that can be checked now, queues the tasks, and makes sure that a supervisor runs.
-func dispatch(ctx context.Context, env Env, orders []intake.Order) ([]event.TaskID, error) {
+func dispatch(ctx context.Context, env Env, orders []intake.Order) ([]queued, error) {
 	f, err := openFleet(env)
 	if err != nil {
 		return nil, err
@@ -202,20 +210,30 @@ func dispatch(ctx context.Context, env Env, orders []intake.Order) ([]event.Task
 	if err != nil {
 		err = partial{err} // the tasks are queued, but no supervisor could be started
 	}
-	return out.Tasks, err
+	all := make([]queued, len(out.Tasks))
+	told := map[string]bool{}
+	for i, id := range out.Tasks {
+		all[i].ID, all[i].Notices = id, cmd.Tasks[i].Notices
+		for _, n := range all[i].Notices {
+			if !told[n] {
+				_, _ = fmt.Fprintln(env.Stderr, "notice: "+clean(n, 400))
+			}
+			told[n] = true
+		}
+	}
+	return all, err
 }
 
-// summaries reads tasks as ls shows them.
-func summaries(ctx context.Context, env Env, ids []event.TaskID) (all []store.Summary, err error) {
-	err = withControl(env, func(c *control.Control) error {
-		for _, id := range ids {
-			t, err := control.Get(ctx, c, control.One{Ref: string(id)})
+// summarize fills in tasks as ls shows them.
+func summarize(ctx context.Context, env Env, all []queued) error {
+	return withControl(env, func(c *control.Control) error {
+		for i := range all {
+			t, err := control.Get(ctx, c, control.One{Ref: string(all[i].ID)})
 			if err != nil {
 				return err
 			}
-			all = append(all, store.Summarize(t))
+			all[i].Summary = store.Summarize(t)
 		}
 		return nil
 	})
-	return all, err
 }

@@ -69,6 +69,15 @@ type Unsaved struct {
 // Any tells whether anything would be lost.
 func (u Unsaved) Any() bool { return u.Dirty || u.Untracked > 0 || u.Unpushed > 0 }
 
+// Uncommitted returns what the checkout that was opened has and its last commit does not have.
+func (r *Reader) Uncommitted(ctx context.Context) (Unsaved, error) {
+	c, err := r.inspect(ctx, r.Root)
+	if err != nil {
+		return Unsaved{}, err
+	}
+	return r.uncommitted(ctx, c)
+}
+
 // Unsaved tells what would be lost. The commits of a published branch are safe with the branch, so they do not count;
 // commits on a detached HEAD do. A worktree or branch that is gone loses nothing.
 func (r *Reader) Unsaved(ctx context.Context, worktree, branch, base string, published bool) (Unsaved, error) {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"muster/internal/config"
 	"muster/internal/event"
@@ -17,6 +18,7 @@ type checkout struct {
 	repo   *git.Repo
 	config config.Config
 	bases  map[string]string // resolved bases, by what an order calls them
+	dirty  *git.Unsaved      // nil until it was looked for
 }
 
 // checkout returns the checkout around a directory; it is read once.
@@ -27,6 +29,10 @@ func (in *Intake) checkout(ctx context.Context, dir string) (*checkout, error) {
 	repo, err := git.Open(ctx, dir, git.Env(in.fleet.Saved), git.Under(in.fleet.Home.WorktreesDir()))
 	if err != nil {
 		return nil, err
+	}
+	if !utf8.ValidString(repo.Root) || !utf8.ValidString(repo.Common) {
+		return nil, fault.New(fault.Usage, "the path of the checkout, %q, is not UTF-8 text, and the log can hold only text", repo.Root).
+			WithHint("Rename the directory, or clone the repository into another one.")
 	}
 	cfg, err := config.Load(in.fleet.UserConfig, filepath.Join(repo.Root, config.ProjectFile))
 	if err != nil {

@@ -24,6 +24,8 @@ type Task struct {
 	// AfterRefs are the tasks it comes after: ids, or names of tasks that stand earlier in the same dispatch, so that
 	// there can be no circle.
 	AfterRefs []string
+	// Notices are what the person who ordered it should know, each in a line: what the task will not see or use.
+	Notices []string
 }
 
 // Intake turns orders into tasks. It remembers each checkout that it has read, so it serves one batch of orders and is
@@ -73,7 +75,8 @@ func (in *Intake) Task(ctx context.Context, o Order) (Task, error) {
 	if err := in.checkAgent(ctx, ad, s, o.Prompt); err != nil {
 		return Task{}, err
 	}
-	return Task{Spec: s, Prompt: o.Prompt, AfterRefs: o.After}, nil
+	notices, err := in.notices(ctx, at, dir, s, ad.Facts())
+	return Task{Spec: s, Prompt: o.Prompt, AfterRefs: o.After, Notices: notices}, err
 }
 
 // CheckAgent returns why the agent that a configuration names for new tasks could not start in a repository.

@@ -43,6 +43,10 @@ func (adapter) Facts() agent.Facts {
 		Traits:    event.Traits{Door: event.DoorMailbox, FirstRecord: firstRecord, Resumes: true},
 		Interrupt: agent.Interrupt{Keys: []string{"Escape"}},                  // one Escape ends the turn and its tool
 		End:       agent.End{Signal: syscall.SIGTERM, Grace: 3 * time.Second}, // a graceful end takes half a second
+		Variables: []string{
+			"CLAUDE_CONFIG_DIR", "CLAUDE_CODE_USE_*", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_*", "AWS_PROFILE", "AWS_REGION", "AWS_BEARER_TOKEN_BEDROCK",
+			"CLOUD_ML_REGION", "GOOGLE_APPLICATION_CREDENTIALS",
+		},
 	}
 }
 
