@@ -8,7 +8,7 @@ import (
 	"muster/internal/mail"
 )
 
-// ErrNoChannel is a message or an answer for an agent that takes none while it runs.
+// ErrNoChannel is a message for an agent that takes none while it runs.
 var ErrNoChannel = errors.New("this kind of agent takes nothing while it runs")
 
 // Mailbox is the part of Channel for agents whose hooks read the generation's mailbox.
@@ -36,8 +36,8 @@ type NoChannel struct{}
 // Post returns ErrNoChannel.
 func (NoChannel) Post(Launch, mail.Message) error { return ErrNoChannel }
 
-// Answer returns ErrNoChannel.
-func (NoChannel) Answer(Launch, mail.Answer) error { return ErrNoChannel }
+// Answer puts the answer into the mailbox: `muster ask` in the agent's shell waits for it there, whatever the kind.
+func (NoChannel) Answer(l Launch, a mail.Answer) error { return l.Box().Answer(a) }
 
 // Delivered returns DeliveryUnknown.
 func (NoChannel) Delivered(Launch, event.MessageID) (Delivery, error) { return DeliveryUnknown, nil }
