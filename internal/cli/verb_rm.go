@@ -20,9 +20,10 @@ that brings it back is printed.
 // removed is what `rm --json` prints for each task.
 type removed struct {
 	Task    event.TaskID `json:"task"`
-	Removed bool         `json:"removed"` // false: it is asked for, and happens at the next up
-	Kept    []string     `json:"kept"`    // refs, oldest first
-	Restore string       `json:"restore"` // the command that brings the newest back
+	Removed bool         `json:"removed"`             // false: it is asked for, and happens at the next up
+	Kept    []string     `json:"kept"`                // refs, oldest first
+	Restore string       `json:"restore"`             // the command that brings the newest back
+	Aside   string       `json:"set_aside,omitempty"` // where files lie that could neither be kept nor removed
 }
 
 func newRmCommand(env Env) *cobra.Command {
@@ -54,6 +55,11 @@ func printRemoved(env Env, r removed) error {
 	if err := env.say(string(r.Task) + " is removed."); err != nil {
 		return err
 	}
+	if r.Aside != "" {
+		if err := env.say("Its files could not be kept in the repository; they lie in " + r.Aside); err != nil {
+			return err
+		}
+	}
 	if r.Restore == "" {
 		return nil
 	}
@@ -62,7 +68,7 @@ func printRemoved(env Env, r removed) error {
 
 func rmOne(ctx context.Context, env Env, id event.TaskID, force bool) (removed, error) {
 	_, t, err := do(ctx, env, control.Remove{Task: id, Force: force})
-	r := removed{Task: id, Removed: t.Removed, Kept: orEmpty(t.Kept)}
+	r := removed{Task: id, Removed: t.Removed, Kept: orEmpty(t.Kept), Aside: t.SetAside}
 	if err != nil || !t.Removed || len(t.Kept) == 0 {
 		return r, err
 	}

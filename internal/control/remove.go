@@ -69,7 +69,7 @@ func (c *Control) repository(ctx context.Context, t life.Task) (*git.Repo, error
 	if err != nil {
 		return nil, err
 	}
-	return git.Open(ctx, t.Spec.Repo, git.Env(f.Saved), git.Under(f.Home.WorktreesDir()))
+	return git.Find(ctx, git.Locator{GitDir: t.Spec.GitDir, Checkout: t.Spec.Repo, Worktree: t.Worktree}, git.Env(f.Saved), git.Under(f.Home.WorktreesDir()))
 }
 
 func removable(t life.Task) bool { return t.State.Final() || t.State == event.Parked }

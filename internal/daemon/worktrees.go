@@ -25,7 +25,7 @@ type worktrees struct {
 	env  []string
 	// other returns another task, for a base such as @t3.
 	other  func(ctx context.Context, id event.TaskID) (life.Task, error)
-	opened *sync.Map // *openedRepo by path of the checkout
+	opened *sync.Map // *openedRepo by its git directory and the checkout
 }
 
 // openedRepo is the repository of one checkout, once it was found.
@@ -34,11 +34,12 @@ type openedRepo struct {
 	repo *git.Repo
 }
 
-// open finds the repository of a task. One that was found is taken again as long as it is where it was: each act
+// open finds the repository of a task, also where the checkout that it was dispatched for is gone. One that was found is taken again as long as it is where it was: each act
 // would ask git the same otherwise. All acts share it, also those that look for it at the same time: only so do they
 // take turns with its lock instead of polling for it.
 func (w worktrees) open(ctx context.Context, t life.Task) (*git.Repo, error) {
-	found, _ := w.opened.LoadOrStore(t.Spec.Repo, &openedRepo{})
+	where := git.Locator{GitDir: t.Spec.GitDir, Checkout: t.Spec.Repo, Worktree: t.Worktree}
+	found, _ := w.opened.LoadOrStore(where.GitDir+"\x00"+where.Checkout, &openedRepo{})
 	c, ok := found.(*openedRepo)
 	if !ok {
 		return nil, fmt.Errorf("no checkout but %T", found)
@@ -48,7 +49,7 @@ func (w worktrees) open(ctx context.Context, t life.Task) (*git.Repo, error) {
 	if c.repo != nil && c.repo.There() {
 		return c.repo, nil
 	}
-	repo, err := git.Open(ctx, t.Spec.Repo, git.Env(w.env), git.Under(w.home.WorktreesDir()))
+	repo, err := git.Find(ctx, where, git.Env(w.env), git.Under(w.home.WorktreesDir()))
 	if err != nil {
 		return nil, err
 	}
@@ -239,4 +240,9 @@ func (w worktrees) Remove(ctx context.Context, t life.Task) error {
 		return err
 	}
 	return repo.DropRefs(ctx, w.rounds(t))
+}
+
+// SetAside implements fleet.Works.
+func (w worktrees) SetAside(_ context.Context, t life.Task) (string, error) {
+	return git.SetAside(t.Worktree, w.home.SetAsideDir())
 }

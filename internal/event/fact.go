@@ -81,7 +81,9 @@ type WorktreeReady struct {
 }
 
 // WorktreeRemoved says that it is gone.
-type WorktreeRemoved struct{}
+type WorktreeRemoved struct {
+	SetAside string `json:"set_aside,omitempty"` // where its files lie that could neither be kept nor removed
+}
 
 // Why is the reason of a further generation.
 type Why string

@@ -48,13 +48,15 @@ type Check struct {
 // Spec is a task as it was dispatched: everything that is frozen then. The prompt is kept beside it, since it
 // may be large and is read once a generation.
 type Spec struct {
-	Name      string            `json:"name"`
-	Slug      string            `json:"slug"`
-	Summary   string            `json:"summary"` // the prompt's first line, cleaned and cut, for lists
-	Repo      string            `json:"repo"`    // absolute path of the checkout that dispatch was run for
-	Base      string            `json:"base"`    // branch, commit, or @task
-	Agent     string            `json:"agent"`   // the name in the configuration
-	Kind      string            `json:"kind"`    // the adapter: claude, command, sim
+	Name    string `json:"name"`
+	Slug    string `json:"slug"`
+	Summary string `json:"summary"` // the prompt's first line, cleaned and cut, for lists
+	Repo    string `json:"repo"`    // absolute path of the checkout that dispatch was run for
+	// GitDir is the git directory that all checkouts of the repository share; "" in tasks of older versions.
+	GitDir    string            `json:"git_dir,omitempty"`
+	Base      string            `json:"base"`  // branch, commit, or @task
+	Agent     string            `json:"agent"` // the name in the configuration
+	Kind      string            `json:"kind"`  // the adapter: claude, command, sim
 	Command   []string          `json:"command,omitempty"`
 	Args      []string          `json:"args,omitempty"`
 	Model     string            `json:"model,omitempty"`

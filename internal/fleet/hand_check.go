@@ -168,13 +168,21 @@ func (s *Supervisor) clean(ctx context.Context, t life.Task) result {
 }
 
 // remove removes what a task left behind, but for its branch and its events.
-func (s *Supervisor) remove(ctx context.Context, t life.Task) result {
+func (s *Supervisor) remove(ctx context.Context, t life.Task, args event.RemoveArgs) result {
 	if err := s.Machine.End(ctx, t, s.Launcher.EndPolicy(t).Grace); err != nil {
 		return done(err)
 	}
 	r := result{}
 	if t.Worktree != "" {
-		if r = s.clean(ctx, t); r.failure != nil {
+		if r = s.clean(ctx, t); r.failure != nil && args.Force && ctx.Err() == nil {
+			// The repository is gone, or something in the worktree can be neither read nor removed: no work is thrown away.
+			at, err := s.Works.SetAside(ctx, t)
+			if err != nil {
+				return done(err)
+			}
+			r = done(nil, event.WorktreeRemoved{SetAside: at})
+		}
+		if r.failure != nil {
 			return r
 		}
 	}

@@ -68,7 +68,7 @@ func (s *Supervisor) act(ctx context.Context, t life.Task, j job) result {
 	case event.CloseArgs:
 		return done(s.Terminal.Close(ctx, t.Session))
 	case event.RemoveArgs:
-		return s.remove(ctx, t)
+		return s.remove(ctx, t, args)
 	case event.RestoreArgs:
 		return s.restore(ctx, t, args)
 	}

@@ -114,6 +114,9 @@ type Works interface {
 	Restore(ctx context.Context, t life.Task, ref string) error
 	// Remove removes the worktree; what is not published is kept first.
 	Remove(ctx context.Context, t life.Task) error
+	// SetAside moves the worktree's files to where they are in nobody's way, for when they can neither be kept nor removed.
+	// It returns where they are; "" if there are none.
+	SetAside(ctx context.Context, t life.Task) (string, error)
 }
 
 // ErrMoved says that the work is no longer what was judged.

@@ -48,7 +48,24 @@ func (r *Reader) keepInside(ctx context.Context, s *scanned, kept *newCommit) er
 			kept.message += trailerNested + commit + " " + strconv.Quote(dir) + "\n"
 		}
 	}
+	if err := r.keepForeign(ctx, s, kept); err != nil {
+		return err
+	}
 	return r.keepLinked(ctx, s, kept)
+}
+
+// keepForeign adds a parent for a repository that the agent made in place of the worktree's own .git.
+func (r *Reader) keepForeign(ctx context.Context, s *scanned, kept *newCommit) error {
+	if gitDir := gitDirOf(s.at.workTree); gitDir == "" || r.isOurs(s.at.workTree) {
+		return nil
+	}
+	commit, err := r.keepHistory(ctx, s, ".", kept.tree)
+	if err != nil {
+		return err
+	}
+	kept.parents = append(kept.parents, commit)
+	kept.message += trailerNested + commit + " " + strconv.Quote(".") + "\n"
+	return nil
 }
 
 // overlaid are the repositories whose files the worktree tracks: git then no longer says that they are repositories.
@@ -202,6 +219,12 @@ func (r *Reader) keepNested(ctx context.Context, s *scanned, dir string) (string
 	if err != nil {
 		return "", err
 	}
+	return r.keepHistory(ctx, s, dir, tree)
+}
+
+// keepHistory commits a tree on top of the history of the repository in dir.
+func (r *Reader) keepHistory(ctx context.Context, s *scanned, dir, tree string) (string, error) {
+	var err error
 	n := newCommit{tree: tree, message: "muster: repository " + strconv.Quote(dir), timeless: true}
 	n.parents, err = r.takeHistory(ctx, s, filepath.Join(s.at.workTree, dir))
 	switch {

@@ -33,11 +33,7 @@ type Repo struct {
 // There tells whether the repository still is where it was opened.
 func (r *Repo) There() bool {
 	at, err := os.Stat(r.Common)
-	if err != nil || !os.SameFile(at, r.at) {
-		return false
-	}
-	st, err := os.Stat(r.Root)
-	return err == nil && st.IsDir()
+	return err == nil && os.SameFile(at, r.at)
 }
 
 // Option adjusts Open.
@@ -52,18 +48,10 @@ func Env(env []string) Option { return func(r *Reader) { r.env = environ(env) } 
 // Open finds the repository of a checkout: its main one, also when dir is a linked worktree or a sub-directory.
 // What is no checkout is a fault.Usage; a bare repository or one without commits is a fault.Conflict.
 func Open(ctx context.Context, dir string, opts ...Option) (*Repo, error) {
-	r := &Repo{turn: make(chan struct{}, 1)}
-	for _, o := range opts {
-		o(&r.Reader)
-	}
-	if r.env == nil {
-		r.env = environ(os.Environ())
-	}
-	program, err := Program(r.env)
+	r, err := unopened(opts)
 	if err != nil {
 		return nil, err
 	}
-	r.program = program
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fault.Wrap(fault.Usage, err, "%s is no directory", dir)
@@ -86,6 +74,20 @@ func Open(ctx context.Context, dir string, opts ...Option) (*Repo, error) {
 	return r, nil
 }
 
+// unopened is a Repo that knows its program and its environment, and no repository yet.
+func unopened(opts []Option) (*Repo, error) {
+	r := &Repo{turn: make(chan struct{}, 1)}
+	for _, o := range opts {
+		o(&r.Reader)
+	}
+	if r.env == nil {
+		r.env = environ(os.Environ())
+	}
+	var err error
+	r.program, err = Program(r.env)
+	return r, err
+}
+
 // checkout is what one look at a worktree tells.
 type checkout struct {
 	place
@@ -105,6 +107,9 @@ var lookArgs = []string{
 func (r *Reader) discover(ctx context.Context, dir string) (checkout, error) {
 	out, err := r.git(ctx, call{args: lookArgs, dir: dir})
 	switch {
+	case strings.HasPrefix(out, "true\n") && commonOf(dir) != "":
+		return checkout{}, fault.New(fault.Conflict, "git takes the checkout %s for a bare repository: core.bare is true in its configuration", dir).
+			WithHint("Some program set it by mistake. Mend it: git -C %s config core.bare false", dir)
 	case strings.HasPrefix(out, "true\n"):
 		return checkout{}, fault.New(fault.Conflict, "%s is a bare repository, nobody can work in it", dir).
 			WithHint("Clone it, and name the clone with --repo.")

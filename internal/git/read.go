@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,13 +22,18 @@ func (r *Reader) CurrentBranch(ctx context.Context) (string, error) {
 	return strings.TrimPrefix(c.branch, "refs/heads/"), nil
 }
 
-// Resolve gives the commit that a revision names. An unknown one is a fault.Conflict whose hint names branches that
+// Resolve returns the commit that a revision names in the checkout that was opened: HEAD and the like are that
+// checkout's own. An unknown one is a fault.Conflict whose hint names branches that
 // exist; what git would take for a flag is a fault.Usage.
 func (r *Reader) Resolve(ctx context.Context, rev string) (string, error) {
 	if err := revision(rev); err != nil {
 		return "", err
 	}
-	commit, err := r.line(ctx, call{args: []string{"rev-parse", "-q", "--verify", "--end-of-options", rev + "^{commit}"}})
+	c := call{args: []string{"rev-parse", "-q", "--verify", "--end-of-options", rev + "^{commit}"}}
+	if r.rootDir != "" && exists(r.Root) {
+		c.in = &place{gitDir: r.rootDir, workTree: r.Root, common: r.Common}
+	}
+	commit, err := r.line(ctx, c)
 	if err == nil && isHash(commit) {
 		return commit, nil
 	}
@@ -35,6 +41,26 @@ func (r *Reader) Resolve(ctx context.Context, rev string) (string, error) {
 		return "", fmt.Errorf("resolve %s: %w", rev, err)
 	}
 	return "", fault.New(fault.Conflict, "there is no commit %q in %s", rev, r.Root).WithHint("%s", r.branchHint(ctx, rev))
+}
+
+// Named reports whether rev is the name of a branch, a tag or a remote's branch. What else Resolve takes (HEAD~1, @{u})
+// means something else in each checkout, and at another time.
+func (r *Reader) Named(ctx context.Context, rev string) (bool, error) {
+	if !validRef(rev) {
+		return false, nil
+	}
+	args := []string{"for-each-ref", "--format=%(refname)"}
+	names := []string{"refs/heads/" + rev, "refs/tags/" + rev, "refs/remotes/" + rev, rev}
+	out, err := r.git(ctx, call{args: append(args, names...)})
+	if err != nil {
+		return false, fmt.Errorf("look for %s: %w", rev, err)
+	}
+	for name := range strings.Lines(out) {
+		if slices.Contains(names, strings.TrimSpace(name)) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // branchHint names the branches that a person who wrote rev may have meant.
@@ -176,12 +202,15 @@ func (r *Reader) Diff(ctx context.Context, w io.Writer, base, target string, o D
 	if err != nil {
 		return err
 	}
-	args := []string{"diff", "--no-ext-diff", "--no-textconv", "--color=never"}
+	// diff-tree heeds no setting of the user's (diff.noprefix, diff.context …), so that git apply takes what it prints.
+	args := []string{"diff-tree", "-r", "--no-ext-diff", "--no-textconv", "--ignore-submodules=none", "-M", "--color=never"}
 	if o.Color {
-		args[3] = "--color=always"
+		args[len(args)-1] = "--color=always"
 	}
 	if o.Stat {
 		args = append(args, "--stat")
+	} else {
+		args = append(args, "-p", "--binary", "--full-index")
 	}
 	if _, err := r.git(ctx, call{args: append(args, from, to, "--"), stdout: w, timeout: writeTimeout}); err != nil {
 		return fmt.Errorf("show changes: %w", err)

@@ -45,7 +45,7 @@ func (r *Repo) RemoveWorktree(ctx context.Context, path string, force bool) erro
 			return err
 		}
 		// The directory goes in one step, so that no half of it is ever taken for somebody's work.
-		away := filepath.Join(filepath.Dir(path), ".removing-"+filepath.Base(path))
+		away := removingPath(path)
 		if err := removeTree(away); err != nil {
 			return fault.Wrap(fault.Failed, err, "remove the worktree %s", path)
 		}

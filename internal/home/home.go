@@ -168,6 +168,9 @@ func (d Dir) CheckSlot(i int) string { return d.join(fmt.Sprintf("checkslot.%d",
 // WorktreesDir holds the worktrees.
 func (d Dir) WorktreesDir() string { return d.join("worktrees") }
 
+// SetAsideDir holds the files of removed tasks that could neither be kept in their repository nor removed.
+func (d Dir) SetAsideDir() string { return d.join("kept") }
+
 // Worktree is the worktree of a task.
 func (d Dir) Worktree(t event.TaskID, slug string) string {
 	return filepath.Join(d.WorktreesDir(), Slugged(t, slug))

@@ -2,7 +2,6 @@ package intake
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
@@ -72,16 +71,25 @@ func (c *checkout) resolve(ctx context.Context, base string) (string, error) {
 			return c.repo.Resolve(ctx, "HEAD")
 		}
 	}
-	_, err := c.repo.Resolve(ctx, base)
+	commit, err := c.repo.Resolve(ctx, base)
+	if err != nil {
+		return "", err
+	}
+	named, err := c.repo.Named(ctx, base)
+	if !named {
+		base = commit // HEAD~1 and the like: the worktree is made elsewhere and later
+	}
 	return base, err
 }
 
 // checkCopies checks that the files that each worktree gets a copy of are there.
 func checkCopies(s event.Spec) error {
 	for _, name := range s.Copy {
-		if st, err := os.Stat(filepath.Join(s.Repo, name)); err != nil || !st.Mode().IsRegular() {
+		if _, err := git.CopySource(s.Repo, name); fault.Is(err, fault.NotFound) {
 			return fault.New(fault.Conflict, "there is no file %q in %s to copy into the worktree", name, s.Repo).
 				WithHint("Make it, or take it out of [workspace] copy in %s.", config.ProjectFile)
+		} else if err != nil {
+			return err
 		}
 	}
 	return nil

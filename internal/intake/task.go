@@ -60,7 +60,7 @@ func (in *Intake) Task(ctx context.Context, o Order) (Task, error) {
 	if err != nil {
 		return Task{}, err
 	}
-	s.Repo = at.repo.Root
+	s.Repo, s.GitDir = at.repo.Root, at.repo.Common
 	if err := checkCopies(s); err != nil {
 		return Task{}, err
 	}

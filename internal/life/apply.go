@@ -39,7 +39,7 @@ func Apply(t Task, e event.Event) Task {
 		t.Worktree, t.Branch, t.Base, t.BaseFrom = p.Path, p.Branch, p.Base, cmp.Or(p.From, t.BaseFrom)
 		t.Removed = false // what was brought back can be removed again
 	case event.WorktreeRemoved:
-		t.Worktree = ""
+		t.Worktree, t.SetAside = "", p.SetAside
 	case event.WorkPublished:
 		t.Published = &p
 	case event.WorkKept:

@@ -55,7 +55,8 @@ type Task struct {
 	Doubted bool `json:"doubted,omitempty"`
 
 	Published *event.WorkPublished `json:"published,omitempty"`
-	Kept      []string             `json:"kept,omitempty"` // refs, oldest first
+	Kept      []string             `json:"kept,omitempty"`      // refs, oldest first
+	SetAside  string               `json:"set_aside,omitempty"` // where files lie that could neither be kept nor removed
 	Usage     []Usage              `json:"usage,omitempty"`
 
 	Open      []event.Action `json:"open,omitempty"`      // intended, not finished

@@ -114,6 +114,9 @@ func workEvent(e event.Event) (string, bool) {
 	case event.WorktreeReady:
 		return fmt.Sprintf("worktree %s is ready on branch %s", p.Path, p.Branch), true
 	case event.WorktreeRemoved:
+		if p.SetAside != "" {
+			return "the worktree could not be kept in its repository; its files lie in " + p.SetAside, true
+		}
 		return "the worktree is removed", true
 	case event.RoundFinished:
 		return fmt.Sprintf("round %d: %s", p.Round, Round(p)), true

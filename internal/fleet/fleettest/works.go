@@ -89,6 +89,15 @@ func (e *edges) Remove(ctx context.Context, t life.Task) error {
 	return e.act(ctx, "removing a worktree", t.Spec.Name, func() error { return nil })
 }
 
+// SetAside implements fleet.Works.
+func (e *edges) SetAside(ctx context.Context, t life.Task) (at string, err error) {
+	err = e.act(ctx, "setting a worktree aside", t.Spec.Name, func() error {
+		at = "/kept/" + string(t.ID)
+		return nil
+	})
+	return at, err
+}
+
 // jobEdges is apart because Ready shares its name with that of agents.
 type jobEdges struct{ *edges }
 
