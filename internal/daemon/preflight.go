@@ -37,15 +37,14 @@ func Preflight(ctx context.Context, copied string) (boot.Understood, error) {
 		return boot.Understood{}, fault.New(fault.Conflict, "version %s reads the log in another way than the version at work: %s", boot.Version(), diff[0]).
 			WithHint("Use another version.")
 	}
-	live, err := db.Live(ctx)
-	if err != nil {
-		return boot.Understood{}, err
-	}
-	for _, t := range live {
+	for t, err := range db.Unfinished(ctx) {
+		if err != nil {
+			return boot.Understood{}, err
+		}
+		out.Live++
 		if _, err := all.New(t.Spec.Kind); err != nil {
 			return boot.Understood{}, fault.Wrap(fault.Conflict, err, "version %s knows no agent such as that of %s", boot.Version(), t.ID)
 		}
 	}
-	out.Live = len(live)
 	return out, nil
 }

@@ -345,18 +345,22 @@ func TestADowngradeThatCannotReadTheState(t *testing.T) {
 	f.up()
 	f.must("down")
 	f.eventually("nobody supervises", func() bool { return len(f.playing("supervise"))+len(f.playing("keep")) == 0 })
-	format := func(n int) {
+	format := func(n int) (was int) {
 		t.Helper()
 		db, err := sql.Open("sqlite", f.home+"/muster.db")
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer func() { _ = db.Close() }()
+		if err := db.QueryRowContext(t.Context(), "PRAGMA user_version").Scan(&was); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := db.ExecContext(t.Context(), "PRAGMA user_version = "+strconv.Itoa(n)); err != nil {
 			t.Fatal(err)
 		}
+		return was
 	}
-	format(900)
+	was := format(900)
 	r := f.run("upgrade", f.version(sound))
 	if r.exit != 4 || !strings.Contains(r.err, "has format 900") || !strings.Contains(r.err, "cannot take this fleet over") {
 		t.Errorf("exit %d, %s", r.exit, r.err)
@@ -364,7 +368,7 @@ func TestADowngradeThatCannotReadTheState(t *testing.T) {
 	if _, err := os.Stat(f.home + "/upgrade"); err == nil {
 		t.Error("the next keeper is asked for it nevertheless")
 	}
-	format(1)
+	format(was)
 	began := time.Now()
 	f.up()
 	t.Logf("up again after %v", time.Since(began).Round(time.Millisecond))

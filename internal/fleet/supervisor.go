@@ -54,17 +54,19 @@ type Config struct {
 // Supervisor looks after a fleet.
 type Supervisor struct {
 	Config
-	jobs     *workers
-	pending  []item // inputs that no transaction has taken yet
-	gateWas  string
-	mode     event.DownMode  // "" while the fleet is up
-	prologue []event.Payload // what the first turn says of this supervisor
-	lastWall time.Time
-	lastMono time.Duration
-	ears     ears
-	scarce   scarcity
-	looked   time.Duration       // when the whole fleet was looked at, by Mono; negative before the first time
-	gone     map[agentToken]bool // agents whose process was gone then
+	jobs    *workers
+	pending []item // inputs that no transaction has taken yet
+	gateWas string
+	// unsettled means that the last turn left decisions about the fleet to the next.
+	unsettled bool
+	mode      event.DownMode  // "" while the fleet is up
+	prologue  []event.Payload // what the first turn says of this supervisor
+	lastWall  time.Time
+	lastMono  time.Duration
+	ears      ears
+	scarce    scarcity
+	looked    time.Duration       // when the whole fleet was looked at, by Mono; negative before the first time
+	gone      map[agentToken]bool // agents whose process was gone then
 }
 
 // item is an input on its way to a task.

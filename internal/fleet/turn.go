@@ -1,7 +1,10 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"muster/internal/event"
@@ -29,7 +32,7 @@ func (s *Supervisor) turn(ctx context.Context) (next time.Time, err error) {
 		s.Ready()
 	}
 	s.pending, s.prologue = nil, nil
-	s.gateWas, s.mode = d.gateWas, d.mode
+	s.gateWas, s.mode, s.unsettled = d.gateWas, d.mode, d.unsettled
 	if len(d.actions) > 0 {
 		s.Point("intent")
 	}
@@ -87,10 +90,13 @@ type decision struct {
 	watched  []life.Task // where this turn looks at the whole fleet: all that have an agent
 	moved    bool        // something changed that the line for slots depends on
 	finished bool
-	wrote    bool // there are events
-	asked    bool // somebody asked for something
-	down     string
-	next     time.Time
+	settled  int // tasks that the fleet's decisions concerned
+	// unsettled means that further decisions about the fleet are left to the next turn.
+	unsettled bool
+	wrote     bool // there are events
+	asked     bool // somebody asked for something
+	down      string
+	next      time.Time
 }
 
 type subjectAction struct {
@@ -114,7 +120,8 @@ func (d *decision) run(pending []item, gap time.Duration) error {
 		}
 		d.moved = true
 	}
-	d.asked = len(d.tx.Foreign()) > 0
+	d.asked = len(d.tx.Foreign()) > 0 || d.tx.Births()
+	d.moved = d.moved || d.s.unsettled || d.tx.Births()
 	for _, e := range d.tx.Foreign() {
 		if err := d.heard(e); err != nil {
 			return err
@@ -163,7 +170,7 @@ func (d *decision) heard(e event.Event) error {
 	case event.DownRequested:
 		d.mode, d.moved = p.Mode, true
 		if p.Mode == event.DownKill {
-			return d.all(life.Shelve{})
+			return d.each(d.liveIDs(), life.Shelve{})
 		}
 	case event.UpRequested:
 		d.mode, d.moved = "", true
@@ -180,16 +187,23 @@ func (d *decision) slept(gap time.Duration) error {
 	if _, err := d.tx.AppendTo(event.Subject{}, 0, event.HostSlept{Gap: gap}); err != nil {
 		return err
 	}
-	return d.all(life.Slept{Gap: gap})
+	return d.each(d.tx.Timed(), life.Slept{Gap: gap})
 }
 
-func (d *decision) all(in life.Input) error {
-	for _, t := range d.tx.Live() {
-		if err := d.decide(t.ID, in); err != nil {
+func (d *decision) each(ids []event.TaskID, in life.Input) error {
+	for _, id := range ids {
+		if err := d.decide(id, in); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (d *decision) liveIDs() (ids []event.TaskID) {
+	for t := range d.tx.EachLive() {
+		ids = append(ids, t.ID)
+	}
+	return ids
 }
 
 // decide asks life about one task and writes what it says.
@@ -252,8 +266,16 @@ func (d *decision) schedule() error {
 	if !d.moved && d.gate == d.gateWas {
 		return nil
 	}
-	for range 10_000 { // each pass grants or settles at least one task; the bound is against a bug, not a number
-		events := life.Schedule(d.view(), d.now)
+	for range 10_000 { // each pass grants or settles at least one task; the bound only guards against a bug
+		if d.settled >= settledAtOnce {
+			d.unsettled = true
+			return nil
+		}
+		f, err := view(d.tx, life.Fleet{Slots: d.s.Slots, Gate: d.gate, GateWas: d.gateWas, Draining: d.mode != ""})
+		if err != nil {
+			return err
+		}
+		events := life.Schedule(f, d.now)
 		for _, e := range events {
 			if _, err := d.tx.AppendTo(e.Subject, e.Gen, e.Data); err != nil {
 				return err
@@ -264,6 +286,7 @@ func (d *decision) schedule() error {
 			case event.GateOpened:
 				d.gateWas = ""
 			default:
+				d.settled++
 				if err := d.decide(e.Task, life.Heard{Payload: e.Data}); err != nil {
 					return err
 				}
@@ -276,32 +299,44 @@ func (d *decision) schedule() error {
 	return nil
 }
 
-func (d *decision) view() life.Fleet {
-	f := life.Fleet{
-		Slots: d.s.Slots, Gate: d.gate, GateWas: d.gateWas, Draining: d.mode != "",
-		States: map[event.TaskID]event.State{},
-	}
-	used := 0
-	for t := range d.tx.EachLive() {
+// settledAtOnce is how many tasks the decisions about the fleet may concern in one turn.
+const settledAtOnce = 1000
+
+// view adds to f the tasks that life.Schedule needs: those with a slot, those whose dependencies may be settled, and as many
+// of the line as there are free slots. It costs as much as there runs, however much waits.
+func view(tx Tx, f life.Fleet) (life.Fleet, error) {
+	tasks := map[event.TaskID]life.Task{}
+	for t := range tx.EachLive() {
 		if t.Slot {
-			used++
+			tasks[t.ID] = *t
 		}
 	}
-	for t := range d.tx.EachLive() {
-		if !t.Slot && (t.State.Final() || t.DepsMet && (used >= d.s.Slots || !t.NeedsSlot())) {
-			continue // it stands in no line, or the line does not move
-		}
-		f.Tasks = append(f.Tasks, *t)
-		if t.DepsMet {
-			continue
-		}
+	free := f.Slots - len(tasks)
+	unsettled, err := tx.Unsettled(settledAtOnce)
+	if err != nil {
+		return f, err
+	}
+	f.States = map[event.TaskID]event.State{}
+	for _, t := range unsettled {
+		tasks[t.ID] = t
 		for _, id := range t.Spec.After {
-			if dep, ok, err := d.tx.Task(id); err == nil && ok {
+			if dep, ok, err := tx.Task(id); err != nil {
+				return f, err
+			} else if ok {
 				f.States[id] = dep.State
 			}
 		}
 	}
-	return f
+	if free > 0 && f.Gate == "" && !f.Draining {
+		for t := range tx.Line() {
+			tasks[t.ID] = *t
+			if free--; free == 0 {
+				break
+			}
+		}
+	}
+	f.Tasks = slices.SortedFunc(maps.Values(tasks), func(a, b life.Task) int { return cmp.Compare(a.ID.Number(), b.ID.Number()) })
+	return f, nil
 }
 
 // finish finds out when the next turn is due, and whether the fleet may go down.
@@ -319,6 +354,9 @@ func (d *decision) finish() error {
 	}
 	if at := d.now.Add(d.s.scarce.until - d.mono); len(d.s.scarce.jobs) > 0 && d.next.After(at) {
 		d.next = at
+	}
+	if d.unsettled {
+		d.next = d.now
 	}
 	if d.mode == "" {
 		return nil

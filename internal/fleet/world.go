@@ -24,16 +24,23 @@ type Log interface {
 
 // Tx is one transaction of the log.
 type Tx interface {
-	// Foreign are the events of other processes since the last Update, already folded.
+	// Foreign returns the events of other processes since the last Update, already folded, but for dispatched tasks.
 	Foreign() []event.Event
+	// Births reports whether other processes dispatched tasks since the last Update.
+	Births() bool
 	AppendTo(of event.Subject, gen int, p event.Payload) (event.Event, error)
 	Task(id event.TaskID) (life.Task, bool, error)
 	// Account is the fold of an account; its zero value, but for the id, if nothing has happened to it.
 	Account(id event.AccountID) (life.Account, bool, error)
-	// Live are the tasks that a supervisor has to look after, in the order of their ids.
-	Live() []life.Task
-	// EachLive walks over the same; what it yields is to be read, and only until the next one.
+	// EachLive iterates over the tasks that a supervisor has to look after, in the order of their ids. Tasks that only wait
+	// for their turn or for a deadline are left out. A task is valid until the next one.
 	EachLive() iter.Seq[*life.Task]
+	// Line iterates over the tasks that wait for a slot, the first to start first.
+	Line() iter.Seq[*life.Task]
+	// Unsettled returns up to n tasks whose dependencies may be settled.
+	Unsettled(n int) ([]life.Task, error)
+	// Timed returns the ids of the tasks that have a deadline.
+	Timed() []event.TaskID
 	Due(now time.Time) []Due
 	NextDue() (time.Time, bool)
 	// SetOffset notes how far a tailed file was read: in the transaction that took its records.

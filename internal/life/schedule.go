@@ -10,7 +10,8 @@ import (
 
 // Fleet is what decisions about many tasks depend on.
 type Fleet struct {
-	// Tasks are all that are not final, and final ones that still hold a slot, in the order of their ids.
+	// Tasks are, in the order of their ids: all that hold a slot, those whose dependencies may be settled, and as many of
+	// the line (see CompareLine) as there are free slots. Further tasks that are not final make no difference.
 	Tasks []Task
 	// States holds the state of every task that one of Tasks comes after.
 	States map[event.TaskID]event.State
@@ -46,26 +47,42 @@ func Schedule(f Fleet, now time.Time) []event.Event {
 		if t.Slot {
 			free--
 		}
-		if !t.DepsMet && !t.State.Final() && t.State != event.Parked {
+		if t.AwaitsOthers() {
 			if p := dependencies(*t, f.States); p != nil {
 				emit(t.ID, p)
 			}
 			continue // met just now: it stands in line from the next call on, which follows at once
 		}
-		if t.NeedsSlot() {
+		if t.InLine() {
 			line = append(line, t)
 		}
 	}
 	if f.Draining || f.Gate != "" || free <= 0 {
 		return out
 	}
-	slices.SortStableFunc(line, func(a, b *Task) int {
-		return cmp.Or(cmp.Compare(b.Spec.Priority, a.Spec.Priority), cmp.Compare(a.ID.Number(), b.ID.Number()))
-	})
+	slices.SortFunc(line, CompareLine)
 	for _, t := range line[:min(free, len(line))] {
 		emit(t.ID, event.SlotGranted{})
 	}
 	return out
+}
+
+// CompareLine orders the tasks that wait for a slot: by priority, then by age.
+func CompareLine(a, b *Task) int {
+	return cmp.Or(cmp.Compare(b.Spec.Priority, a.Spec.Priority), cmp.Compare(a.ID.Number(), b.ID.Number()))
+}
+
+// InLine reports whether the task waits for a slot and nothing else.
+func (t Task) InLine() bool { return t.DepsMet && t.NeedsSlot() && !t.Removed }
+
+// AwaitsOthers reports whether the task's dependencies are not settled yet.
+func (t Task) AwaitsOthers() bool {
+	return !t.DepsMet && !t.State.Final() && t.State != event.Parked && !t.Removed
+}
+
+// Settled reports whether Schedule would say something about the dependencies of a task that awaits others.
+func Settled(t Task, states map[event.TaskID]event.State) bool {
+	return t.AwaitsOthers() && dependencies(t, states) != nil
 }
 
 // dependencies says what has become of what a task comes after; nil while that is open.

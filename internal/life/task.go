@@ -201,6 +201,13 @@ func (t Task) Busy() bool {
 	return !t.State.Final() && t.State != event.Parked || len(t.Open) > 0 || len(t.Deadlines) > 0
 }
 
+// Waits reports whether the task only waits for its turn: nothing of it runs, is intended or has a deadline. A supervisor
+// need not look at it before a slot is free or one of its dependencies has ended.
+func (t Task) Waits() bool {
+	return (t.State == event.Queued || t.State == event.Blocked) && !t.Slot && !t.Stopping && !t.Shelved && !t.Agent.Live &&
+		len(t.Open) == 0 && len(t.Deadlines) == 0
+}
+
 // NeedsSlot tells whether the task stands in the line for a slot.
 func (t Task) NeedsSlot() bool {
 	if t.Slot || len(t.Open) > 0 || t.Stopping {

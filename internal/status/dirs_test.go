@@ -87,14 +87,13 @@ func TestADirectoryIsFoundWhereTheOneAboveItIsReplaced(t *testing.T) {
 	}
 }
 
-// The directory goes and comes back between the moment it is watched and the moment that is noted: the event of
-// its end must not be lost.
-func TestADirectoryThatIsReplacedWhileItIsBeingWatchedIsFoundAgain(t *testing.T) {
+// The directory is replaced after its watch was added and before that is recorded: the event must not be lost.
+func TestWatcher_FindsADirectoryReplacedWhileItIsBeingWatched(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.stop()
 	dir := r.path("y")
-	add, replaced := r.addWatch, false
+	add, replaced, done := r.addWatch, false, make(chan struct{})
 	r.addWatch = func(fs *fsnotify.Watcher, path string) error {
 		err := add(fs, path)
 		if path == r.path("y") && !replaced {
@@ -102,7 +101,8 @@ func TestADirectoryThatIsReplacedWhileItIsBeingWatchedIsFoundAgain(t *testing.T)
 			if err := errors.Join(os.Remove(dir), os.Mkdir(dir, 0o700)); err != nil {
 				t.Error(err)
 			}
-			time.Sleep(50 * time.Millisecond) // the events are there
+			time.Sleep(50 * time.Millisecond) // until the events have come
+			close(done)
 		}
 		return err
 	}
@@ -111,6 +111,7 @@ func TestADirectoryThatIsReplacedWhileItIsBeingWatchedIsFoundAgain(t *testing.T)
 	}
 	r.Add(Source{Task: "t1", Gen: 1, Name: "x", Path: filepath.Join(dir, "f"), Parse: linesParser})
 	r.serve()
+	<-done
 	for _, note := range []string{"one", "two"} {
 		time.Sleep(20 * time.Millisecond) // nothing else has the file read
 		write(t, filepath.Join(dir, "f"), note+"\n")

@@ -122,14 +122,17 @@ func (s *Store) decodeTask(doc string) (t life.Task, err error) {
 	return t, nil
 }
 
-func (b *diskBatch) live() ([]life.Task, error) {
-	st, err := b.conn.stmt(b.ctx, liveTasks)
+// tasks runs a prepared query for the documents of tasks.
+func (b *diskBatch) tasks(doing, query string, args ...any) ([]life.Task, error) {
+	st, err := b.conn.stmt(b.ctx, query)
 	if err != nil {
-		return nil, b.s.explain(err, "read live tasks")
+		return nil, b.s.explain(err, doing)
 	}
-	rows, err := st.QueryContext(b.ctx)
-	return collect(b.s, "read live tasks", rows, err, b.s.scanTask)
+	rows, err := st.QueryContext(b.ctx, args...)
+	return collect(b.s, doing, rows, err, b.s.scanTask)
 }
+
+func (b *diskBatch) live() ([]life.Task, error) { return b.tasks("read live tasks", liveTasks) }
 
 func (b *diskBatch) accounts() ([]life.Account, error) {
 	st, err := b.conn.stmt(b.ctx, "SELECT doc FROM accounts ORDER BY id")
@@ -146,13 +149,41 @@ func (b *diskBatch) accounts() ([]life.Account, error) {
 	})
 }
 
-func (b *diskBatch) after(seq int64) ([]event.Event, error) {
-	st, err := b.conn.stmt(b.ctx, eventColumns+" WHERE seq > ? ORDER BY seq")
-	if err != nil {
-		return nil, b.s.explain(err, "read log")
+func (b *diskBatch) line(after *life.Task, n int) ([]life.Task, error) {
+	rank, num := math.MinInt64, 0
+	if after != nil {
+		rank, num = -after.Spec.Priority, after.ID.Number()
 	}
-	rows, err := st.QueryContext(b.ctx, seq)
-	return collect(b.s, "read log", rows, err, scanEvent)
+	return b.tasks("read the queue",
+		"SELECT doc FROM tasks WHERE rank IS NOT NULL AND (rank, num) > (?, ?) ORDER BY rank, num LIMIT ?", rank, num, n)
+}
+
+func (b *diskBatch) unsettled(n int) ([]life.Task, error) {
+	return b.tasks("read the queue", "SELECT doc FROM tasks WHERE unsettled = 1 ORDER BY num LIMIT ?", n)
+}
+
+func (b *diskBatch) timed(until time.Time) ([]life.Task, error) {
+	limit := nanos(until)
+	if until.IsZero() {
+		limit = math.MaxInt64
+	}
+	return b.tasks("read deadlines", "SELECT doc FROM tasks WHERE next_due > 0 AND next_due <= ? ORDER BY num", limit)
+}
+
+func (b *diskBatch) nextDue() (time.Time, error) {
+	var at int64
+	err := b.one("SELECT ifnull(min(next_due), 0) FROM tasks WHERE next_due > 0").Scan(&at)
+	return fromNanos(at), b.s.explain(err, "read deadlines")
+}
+
+func (b *diskBatch) after(seq int64) ([]event.Event, bool, error) {
+	st, err := b.conn.stmt(b.ctx, eventColumns+" WHERE seq > ? AND kind <> ? ORDER BY seq")
+	if err != nil {
+		return nil, false, b.s.explain(err, "read log")
+	}
+	rows, err := st.QueryContext(b.ctx, seq, string(event.DispatchRequested{}.Kind()))
+	out, err := collect(b.s, "read log", rows, err, scanEvent)
+	return out, int64(len(out)) < b.at.seq-seq, err
 }
 
 func (b *diskBatch) offset(source string) (o int64, err error) {
@@ -163,15 +194,7 @@ func (b *diskBatch) offset(source string) (o int64, err error) {
 	return o, b.s.explain(err, "read offset")
 }
 
-// commit writes all of it and ends the transaction; after an error nothing is written.
-func (b *diskBatch) commit(c changes) error {
-	err := b.write(c)
-	if err != nil {
-		b.rollback()
-		return b.s.explain(err, "write log")
-	}
-	return b.end("COMMIT")
-}
+func (b *diskBatch) commit() error { return b.end("COMMIT") }
 
 // rollback ends the transaction. It fails where SQLite has rolled back already, as it does on a full disk.
 func (b *diskBatch) rollback() { _ = b.end("ROLLBACK") }
@@ -192,7 +215,9 @@ func (b *diskBatch) finish(statement string) error {
 	return b.s.explain(err, "end transaction")
 }
 
-func (b *diskBatch) write(c changes) error {
+func (b *diskBatch) write(c changes) error { return b.s.explain(b.writeAll(c), "write log") }
+
+func (b *diskBatch) writeAll(c changes) error {
 	for _, r := range c.events {
 		if err := b.conn.exec(b.ctx, "INSERT INTO events (seq, time, task, subject, gen, kind, v, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 			r.Seq, nanos(r.Time), string(r.Task), r.Other(), r.Gen, string(r.Kind()), payloadVersion, string(r.data)); err != nil {
@@ -205,7 +230,7 @@ func (b *diskBatch) write(c changes) error {
 			return err
 		}
 	}
-	if err := p.finish(b.ctx, c.tasks, c.changed); err != nil {
+	if err := p.finish(b.ctx, c.tasks, c.accounts); err != nil {
 		return err
 	}
 	for source, o := range c.offsets {

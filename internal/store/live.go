@@ -3,12 +3,13 @@ package store
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"muster/internal/event"
 	"muster/internal/life"
 )
 
-// liveSet holds the tasks that need a supervisor, in the order of their ids.
+// liveSet holds the tasks that a supervisor has to look after.
 type liveSet struct {
 	tasks map[event.TaskID]*life.Task
 	order []*life.Task // the same, oldest first
@@ -22,12 +23,12 @@ func newLiveSet(all []life.Task) *liveSet {
 	return s
 }
 
-// find tells where a task stands in the order, or would stand.
+// find returns the position of a task in the order, or the position at which it would be inserted.
 func (s *liveSet) find(id event.TaskID) (int, bool) {
 	return slices.BinarySearchFunc(s.order, id, func(t *life.Task, id event.TaskID) int { return compareIDs(t.ID, id) })
 }
 
-// put takes over a task, or drops it if it needs nobody any more.
+// put adds or replaces a task, or drops it if it is no longer live.
 func (s *liveSet) put(t life.Task) {
 	if !isLive(t) {
 		s.drop(t.ID)
@@ -52,7 +53,21 @@ func (s *liveSet) drop(id event.TaskID) {
 	}
 }
 
-// isLive reports whether a task needs a supervisor. A removed one does until all that was intended has its outcome.
-func isLive(t life.Task) bool { return len(t.Open) > 0 || t.Busy() && !t.Removed }
+// isLive reports whether a supervisor has to look after a task. A removed one is live until every intended action has its
+// outcome. Tasks that only wait for their turn or for a deadline are not live.
+func isLive(t life.Task) bool {
+	if t.Removed {
+		return len(t.Open) > 0
+	}
+	return len(t.Open) > 0 || t.Slot || t.Agent.Live || !t.State.Final() && t.State != event.Parked && !t.Waits()
+}
+
+// dueAt returns the earliest deadline of a task; zero if it has none that counts.
+func dueAt(t life.Task) time.Time {
+	if d, ok := nextDeadline(t); ok && (!t.Removed || len(t.Open) > 0) {
+		return d.At
+	}
+	return time.Time{}
+}
 
 func compareIDs(a, b event.TaskID) int { return cmp.Compare(a.Number(), b.Number()) }

@@ -15,27 +15,30 @@ import (
 	"muster/internal/life"
 )
 
-// Memory is a log that lives as long as the process: the same behaviour as Store, without a file. The simulation
-// runs on it. A supervisor that dies is simulated by a new Writer.
+// Memory is a log without a file: the same behaviour as Store, for the simulation, and a model to compare Store with. A new
+// Writer stands for the next supervisor.
 type Memory struct {
 	now   func() time.Time
 	write sync.Mutex // held for the whole of a write transaction
 
 	mu      sync.RWMutex // guards what follows; held only while it is read or replaced
 	log     []event.Event
-	byTask  map[event.TaskID][]int // where in the log its events stand
+	byTask  map[event.TaskID][]int // positions of its events in the log
 	last    int                    // the highest number of a task
 	tasks   map[event.TaskID]life.Task
 	rested  map[event.AccountID]life.Account
-	live    *liveSet // of them, so that nobody walks over all that ever were
+	busy    map[event.TaskID]bool // tasks that may be live, waiting or due
 	fleet   FleetRow
 	offsets map[string]int64
 	cursor  int64
 }
 
-// OpenMemory makes an empty log.
+// OpenMemory returns an empty log.
 func OpenMemory(o Options) *Memory {
-	return &Memory{now: o.clock(), tasks: map[event.TaskID]life.Task{}, rested: map[event.AccountID]life.Account{}, live: newLiveSet(nil), byTask: map[event.TaskID][]int{}, offsets: map[string]int64{}}
+	return &Memory{
+		now: o.clock(), byTask: map[event.TaskID][]int{}, tasks: map[event.TaskID]life.Task{},
+		rested: map[event.AccountID]life.Account{}, busy: map[event.TaskID]bool{}, offsets: map[string]int64{},
+	}
 }
 
 // Close does nothing.
@@ -54,72 +57,167 @@ func (m *Memory) NewWriter(ctx context.Context) (*Writer, error) {
 	return &Writer{place: m, now: m.now}, nil
 }
 
-// memoryBatch is the open write transaction of a Memory.
+// memoryBatch is the open write transaction of a Memory; its changes are taken over by commit.
 type memoryBatch struct {
-	m  *Memory
-	at head
+	m     *Memory
+	at    head
+	tasks map[event.TaskID]life.Task // written in this transaction
+	changes
 }
 
 func (m *Memory) begin(context.Context, bool) (batch, error) {
 	m.write.Lock()
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return &memoryBatch{m: m, at: head{seq: int64(len(m.log)), lastTask: m.last, cursor: m.cursor}}, nil
+	return &memoryBatch{
+		m: m, at: head{seq: int64(len(m.log)), lastTask: m.last, cursor: m.cursor},
+		tasks: map[event.TaskID]life.Task{}, changes: changes{offsets: map[string]int64{}},
+	}, nil
 }
 
 func (b *memoryBatch) head() head { return b.at }
 
 func (b *memoryBatch) task(id event.TaskID) (life.Task, bool, error) {
+	if t, ok := b.tasks[id]; ok {
+		return t, true, nil
+	}
 	b.m.mu.RLock()
 	defer b.m.mu.RUnlock()
 	t, ok := b.m.tasks[id]
 	return t, ok, nil
 }
 
-func (b *memoryBatch) live() ([]life.Task, error) { return b.m.liveTasks(), nil }
+// which returns the busy tasks that satisfy a condition, oldest first.
+func (b *memoryBatch) which(ok func(t life.Task) bool) (out []life.Task) {
+	b.m.mu.RLock()
+	ids := maps.Clone(b.m.busy)
+	b.m.mu.RUnlock()
+	for id := range b.tasks {
+		ids[id] = true
+	}
+	for id := range ids {
+		if t, _, _ := b.task(id); ok(t) {
+			out = append(out, t)
+		}
+	}
+	slices.SortFunc(out, func(x, y life.Task) int { return compareIDs(x.ID, y.ID) })
+	return out
+}
+
+func (b *memoryBatch) live() ([]life.Task, error) { return b.which(isLive), nil }
 
 func (b *memoryBatch) accounts() ([]life.Account, error) {
 	b.m.mu.RLock()
 	defer b.m.mu.RUnlock()
-	return slices.Collect(maps.Values(b.m.rested)), nil
+	all := maps.Clone(b.m.rested)
+	for _, a := range b.changes.accounts {
+		all[a.ID] = a
+	}
+	return slices.Collect(maps.Values(all)), nil
 }
 
-func (b *memoryBatch) after(seq int64) ([]event.Event, error) {
+func (b *memoryBatch) line(after *life.Task, n int) ([]life.Task, error) {
+	all := b.which(func(t life.Task) bool { return t.InLine() && (after == nil || life.CompareLine(after, &t) < 0) })
+	slices.SortFunc(all, func(x, y life.Task) int { return life.CompareLine(&x, &y) })
+	return all[:min(n, len(all))], nil
+}
+
+func (b *memoryBatch) unsettled(n int) ([]life.Task, error) {
+	all := b.which(func(t life.Task) bool {
+		if t.State == event.Queued {
+			return t.AwaitsOthers()
+		}
+		states := map[event.TaskID]event.State{}
+		for _, id := range t.Spec.After {
+			if on, ok, _ := b.task(id); ok {
+				states[id] = on.State
+			}
+		}
+		return life.Settled(t, states)
+	})
+	return all[:min(n, len(all))], nil
+}
+
+func (b *memoryBatch) timed(until time.Time) ([]life.Task, error) {
+	return b.which(func(t life.Task) bool {
+		at := dueAt(t)
+		return !at.IsZero() && (until.IsZero() || !at.After(until))
+	}), nil
+}
+
+func (b *memoryBatch) nextDue() (next time.Time, err error) {
+	for _, t := range b.which(func(t life.Task) bool { return !dueAt(t).IsZero() }) {
+		if at := dueAt(t); next.IsZero() || at.Before(next) {
+			next = at
+		}
+	}
+	return next, nil
+}
+
+func (b *memoryBatch) after(seq int64) (events []event.Event, births bool, err error) {
 	b.m.mu.RLock()
 	defer b.m.mu.RUnlock()
-	return slices.Clone(b.m.log[seq:]), nil
+	for _, e := range b.m.log[seq:] {
+		if _, birth := e.Data.(event.DispatchRequested); birth {
+			births = true
+		} else {
+			events = append(events, e)
+		}
+	}
+	return events, births, nil
 }
 
 func (b *memoryBatch) offset(source string) (int64, error) {
+	if o, ok := b.offsets[source]; ok {
+		return o, nil
+	}
 	b.m.mu.RLock()
 	defer b.m.mu.RUnlock()
 	return b.m.offsets[source], nil
 }
 
-func (b *memoryBatch) commit(c changes) error {
+func (b *memoryBatch) write(c changes) error {
+	b.events = append(b.events, c.events...)
+	for _, t := range c.tasks {
+		b.tasks[t.ID] = t
+	}
+	b.changes.accounts = append(b.changes.accounts, c.accounts...)
+	maps.Copy(b.offsets, c.offsets)
+	b.cursor = max(b.cursor, c.cursor)
+	return nil
+}
+
+func (b *memoryBatch) commit() error {
 	defer b.m.write.Unlock()
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
-	for _, r := range c.events {
+	for _, r := range b.events {
 		if r.Task != "" {
 			b.m.byTask[r.Task] = append(b.m.byTask[r.Task], len(b.m.log))
 		}
 		b.m.log = append(b.m.log, r.Event)
 		b.m.fleet = foldFleet(b.m.fleet, r.Event)
 	}
-	for _, t := range c.tasks {
-		b.m.tasks[t.ID] = t
-		b.m.live.put(t)
-		b.m.last = max(b.m.last, t.ID.Number())
+	for _, t := range b.tasks {
+		b.m.put(t)
 	}
-	for _, a := range c.changed {
+	for _, a := range b.changes.accounts {
 		b.m.rested[a.ID] = a
 	}
-	maps.Copy(b.m.offsets, c.offsets)
-	if c.cursor > 0 {
-		b.m.cursor = c.cursor
-	}
+	maps.Copy(b.m.offsets, b.offsets)
+	b.m.cursor = max(b.m.cursor, b.cursor)
 	return nil
+}
+
+// put adds or replaces a task. The caller holds mu.
+func (m *Memory) put(t life.Task) {
+	m.tasks[t.ID] = t
+	m.last = max(m.last, t.ID.Number())
+	if t.Busy() || isLive(t) {
+		m.busy[t.ID] = true
+	} else {
+		delete(m.busy, t.ID)
+	}
 }
 
 func (b *memoryBatch) rollback() { b.m.write.Unlock() }
@@ -177,15 +275,13 @@ func (m *Memory) Counts(context.Context) (map[event.State]int, error) {
 }
 
 // Live is Store.Live.
-func (m *Memory) Live(context.Context) ([]life.Task, error) { return m.liveTasks(), nil }
-
-func (m *Memory) liveTasks() (out []life.Task) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	for _, t := range m.live.order {
-		out = append(out, *t)
+func (m *Memory) Live(ctx context.Context) ([]life.Task, error) {
+	b, err := m.begin(ctx, false)
+	if err != nil {
+		return nil, err
 	}
-	return out
+	defer b.rollback()
+	return b.live()
 }
 
 // Offset is Store.Offset.
@@ -284,7 +380,9 @@ func (m *Memory) Fleet(context.Context) (FleetRow, error) {
 // Events is Store.Events.
 func (m *Memory) Events(_ context.Context, f EventFilter) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
-		log, _ := m.snapshot()
+		m.mu.RLock()
+		log := m.log[min(max(0, f.After), int64(len(m.log))):]
+		m.mu.RUnlock()
 		n := 0
 		for _, e := range log {
 			if !f.matches(e) {
@@ -333,9 +431,9 @@ func (m *Memory) Rebuild(context.Context) (diff []string, _ error) {
 	if fleet != m.fleet {
 		diff = append(diff, "fleet 1: wrong or missing")
 	}
-	m.tasks, m.fleet, m.live = tasks, fleet, newLiveSet(nil)
+	m.tasks, m.fleet, m.busy = map[event.TaskID]life.Task{}, fleet, map[event.TaskID]bool{}
 	for _, t := range tasks {
-		m.live.put(t)
+		m.put(t)
 	}
 	slices.Sort(diff)
 	return diff, nil

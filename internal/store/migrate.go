@@ -29,6 +29,7 @@ func migrations() []migration {
 	return []migration{
 		{file: "0001_log.sql"},
 		{file: "0002_subjects.sql", rebuild: true},
+		{file: "0003_queue.sql", rebuild: true},
 	}
 }
 
@@ -75,7 +76,7 @@ func (s *Store) tooNew(ctx context.Context, version int) error {
 		WithHint("Use muster %s or newer.", by)
 }
 
-// migrate takes all missing steps, each in a transaction of its own. Any number of processes may do so at once.
+// migrate takes all missing steps. Any number of processes may do so at the same time.
 func (s *Store) migrate(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,15 +87,10 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err := s.useWAL(ctx, conn); err != nil {
 		return err
 	}
-	for {
-		more, err := s.step(ctx, conn)
-		if err != nil {
-			return errors.Join(err, s.dropConn())
-		}
-		if !more {
-			return nil
-		}
+	if err := s.takeSteps(ctx, conn); err != nil {
+		return errors.Join(err, s.dropConn())
 	}
+	return nil
 }
 
 // useWAL turns the write-ahead log on, which the file remembers.
@@ -113,53 +109,52 @@ func (s *Store) useWAL(ctx context.Context, conn queryer) error {
 	return nil
 }
 
-// step takes the next migration; more tells that there may be another.
-func (s *Store) step(ctx context.Context, conn *writeConn) (more bool, err error) {
+// takeSteps takes all missing steps in one transaction, because only the newest tables can be folded again.
+func (s *Store) takeSteps(ctx context.Context, conn *writeConn) (err error) {
 	if err := conn.sync(ctx, true); err != nil {
-		return false, s.explain(err, "migrate database")
+		return s.explain(err, "migrate database")
 	}
 	if err := s.lock(ctx, conn); err != nil {
-		return false, err
+		return err
 	}
+	end := "ROLLBACK"
 	defer func() {
-		if err != nil || !more {
-			_, back := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-			if err == nil {
-				err = back
-			}
+		if _, e := conn.ExecContext(context.WithoutCancel(ctx), end); err == nil {
+			err = s.explain(e, "migrate database")
 		}
 	}()
 	var version, tables int
 	if err := conn.QueryRowContext(ctx, "SELECT user_version, (SELECT count(*) FROM sqlite_schema) FROM pragma_user_version").
 		Scan(&version, &tables); err != nil {
-		return false, s.explain(err, "migrate database")
+		return s.explain(err, "migrate database")
 	}
 	if version >= format() {
-		return false, nil
+		return nil
 	}
 	if version == 0 && tables > 0 {
-		return false, s.notOurs()
+		return s.notOurs()
 	}
 	if err := s.apply(ctx, conn, version); err != nil {
-		return false, s.explain(err, fmt.Sprintf("migrate database to format %d", version+1))
+		return s.explain(err, fmt.Sprintf("migrate database to format %d", format()))
 	}
-	if _, err := conn.ExecContext(ctx, "COMMIT"); err != nil {
-		return false, s.explain(err, "migrate database")
-	}
-	return true, nil
+	end = "COMMIT"
+	return nil
 }
 
-// apply runs the migration after format version within the open transaction.
+// apply runs the migrations after format version within the open transaction.
 func (s *Store) apply(ctx context.Context, conn *writeConn, version int) error {
-	m := migrations()[version]
-	text, err := migrationFiles.ReadFile("migrations/" + m.file)
-	if err != nil {
-		return err
+	rebuild := false
+	for _, m := range migrations()[version:] {
+		text, err := migrationFiles.ReadFile("migrations/" + m.file)
+		if err != nil {
+			return err
+		}
+		if _, err := conn.ExecContext(ctx, string(text)); err != nil {
+			return err
+		}
+		rebuild = rebuild || m.rebuild
 	}
-	if _, err := conn.ExecContext(ctx, string(text)); err != nil {
-		return err
-	}
-	if m.rebuild {
+	if rebuild {
 		if err := refold(ctx, conn); err != nil {
 			return err
 		}
@@ -167,7 +162,7 @@ func (s *Store) apply(ctx context.Context, conn *writeConn, version int) error {
 	if _, err := conn.ExecContext(ctx, "INSERT OR REPLACE INTO meta VALUES ('migrated_by', ?)", s.version()); err != nil {
 		return err
 	}
-	_, err = conn.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id=%d; PRAGMA user_version=%d", applicationID, version+1))
+	_, err := conn.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id=%d; PRAGMA user_version=%d", applicationID, format()))
 	return err
 }
 

@@ -22,6 +22,11 @@ type projector struct {
 func (p *projector) project(ctx context.Context, e event.Event) error {
 	switch d := e.Data.(type) {
 	case event.DispatchRequested:
+		for _, id := range d.Spec.After {
+			if err := p.conn.exec(ctx, "INSERT OR IGNORE INTO dependencies VALUES (?, ?)", e.Task.Number(), id.Number()); err != nil {
+				return err
+			}
+		}
 		return p.conn.exec(ctx, "INSERT INTO prompts VALUES (?, ?)", string(e.Task), d.Prompt)
 	case event.SendRequested:
 		return p.addMessage(ctx, e, d.Message, event.WhyMessage, d.Text)
@@ -76,18 +81,19 @@ func (p *projector) foldFleet(ctx context.Context, e event.Event) error {
 // finish writes the tasks and the fleet as they are after all events.
 func (p *projector) finish(ctx context.Context, tasks []life.Task, accounts []life.Account) error {
 	for _, t := range tasks {
-		doc, summary, err := encodeTask(t)
-		if err != nil {
+		if err := p.writeTask(ctx, t); err != nil {
 			return err
 		}
-		due := int64(0)
-		if d, ok := nextDeadline(t); ok {
-			due = nanos(d.At)
+	}
+	for _, t := range tasks { // when all of them are there
+		var err error
+		if t.AwaitsOthers() && t.State != event.Queued {
+			err = p.conn.exec(ctx, settle+"num = ?", t.ID.Number())
 		}
-		if err := p.conn.exec(ctx, `INSERT OR REPLACE INTO tasks
-			(num, id, name, state, busy, removed, finished_at, next_due, summary, doc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			t.ID.Number(), string(t.ID), t.Spec.Name, string(t.State), isLive(t), t.Removed, nanos(t.FinishedAt), due,
-			summary, doc); err != nil {
+		if err == nil && t.State.Final() {
+			err = p.conn.exec(ctx, settle+"num IN (SELECT num FROM dependencies WHERE on_num = ?)", t.ID.Number())
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -108,6 +114,38 @@ func (p *projector) finish(ctx context.Context, tasks []life.Task, accounts []li
 		return err
 	}
 	return p.conn.exec(ctx, "INSERT OR REPLACE INTO fleet VALUES (1, ?)", string(doc))
+}
+
+// settle computes again whether the dependencies of tasks may be settled: one of them failed or is unknown, or all are
+// done. A task that is still queued has not been judged yet, and always may be.
+const settle = `UPDATE tasks SET unsettled =
+	EXISTS (SELECT 1 FROM dependencies d LEFT JOIN tasks x ON x.num = d.on_num
+		WHERE d.num = tasks.num AND (x.num IS NULL OR x.state IN ('failed', 'cancelled')))
+	OR NOT EXISTS (SELECT 1 FROM dependencies d JOIN tasks x ON x.num = d.on_num
+		WHERE d.num = tasks.num AND x.state <> 'done')
+	WHERE unsettled IS NOT NULL AND state <> 'queued' AND `
+
+// writeTask writes the row of a task.
+func (p *projector) writeTask(ctx context.Context, t life.Task) error {
+	doc, summary, err := encodeTask(t)
+	if err != nil {
+		return err
+	}
+	var rank, unsettled any
+	if t.InLine() {
+		rank = -t.Spec.Priority
+	}
+	if t.AwaitsOthers() {
+		unsettled = t.State == event.Queued
+	}
+	return p.conn.exec(ctx, `INSERT INTO tasks
+		(num, id, name, state, busy, waits, rank, unsettled, removed, finished_at, next_due, summary, doc)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (num) DO UPDATE SET name = excluded.name, state = excluded.state, busy = excluded.busy,
+			waits = excluded.waits, rank = excluded.rank, unsettled = excluded.unsettled, removed = excluded.removed,
+			finished_at = excluded.finished_at, next_due = excluded.next_due, summary = excluded.summary, doc = excluded.doc`,
+		t.ID.Number(), string(t.ID), t.Spec.Name, string(t.State), isLive(t), t.Waits(), rank, unsettled,
+		t.Removed, nanos(t.FinishedAt), nanos(dueAt(t)), summary, doc)
 }
 
 // queryer is what reads: a pool, or the connection of a transaction.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"iter"
 	"strings"
 	"time"
 
@@ -89,10 +90,35 @@ func (s *Store) Counts(ctx context.Context) (map[event.State]int, error) {
 	return out, err
 }
 
-// Live returns all tasks that need a supervisor now, oldest first: what a new one adopts.
+// Live returns the tasks that a supervisor has to look after, oldest first: what a new one adopts. Tasks that only wait for
+// their turn or for a deadline are left out.
 func (s *Store) Live(ctx context.Context) ([]life.Task, error) {
 	rows, err := s.readers.QueryContext(ctx, liveTasks)
 	return collect(s, "read live tasks", rows, err, s.scanTask)
+}
+
+// Unfinished iterates over all tasks that have not ended, oldest first. It ends with an error if one can't be read.
+func (s *Store) Unfinished(ctx context.Context) iter.Seq2[life.Task, error] {
+	return func(yield func(life.Task, error) bool) {
+		for last := 0; ; {
+			rows, err := s.readers.QueryContext(ctx,
+				"SELECT doc FROM tasks WHERE num > ? AND finished_at = 0 AND NOT removed ORDER BY num LIMIT ?", last, page)
+			some, err := collect(s, "read tasks", rows, err, s.scanTask)
+			if err != nil {
+				yield(life.Task{}, err)
+				return
+			}
+			for _, t := range some {
+				if !yield(t, nil) {
+					return
+				}
+				last = t.ID.Number()
+			}
+			if len(some) < page {
+				return
+			}
+		}
+	}
 }
 
 // Offset gives how far a file was read, in bytes; 0 if it never was.

@@ -18,6 +18,7 @@ type projection struct{ table, key string }
 func projections() []projection {
 	return []projection{
 		{"tasks", "id"}, {"prompts", "task"}, {"messages", "task || ' ' || id"}, {"attempts", "task || '.' || gen"}, {"fleet", "id"}, {"accounts", "id"},
+		{"dependencies", "num || ' ' || on_num"},
 	}
 }
 

@@ -19,15 +19,28 @@ type place interface {
 	begin(ctx context.Context, durable bool) (batch, error)
 }
 
-// batch is an open write transaction of a place. It ends by exactly one call of commit or rollback.
+// batch is an open write transaction of a place. Its reads see what it has written. It ends by exactly one call of commit
+// or rollback.
 type batch interface {
 	head() head
 	task(id event.TaskID) (life.Task, bool, error)
+	// live returns the tasks that a supervisor has to look after, oldest first.
 	live() ([]life.Task, error)
 	accounts() ([]life.Account, error)
-	after(seq int64) ([]event.Event, error)
+	// line returns up to n tasks that wait for a slot, in the order of life.CompareLine, beginning after the task `after`,
+	// if it is not nil.
+	line(after *life.Task, n int) ([]life.Task, error)
+	// unsettled returns up to n tasks whose dependencies may be settled, oldest first.
+	unsettled(n int) ([]life.Task, error)
+	// timed returns the tasks that have a deadline not after the given time, oldest first.
+	timed(until time.Time) ([]life.Task, error)
+	// nextDue returns the earliest deadline of all tasks; zero if there is none.
+	nextDue() (time.Time, error)
+	// after returns the events after seq without those that dispatch a task, and whether there are such.
+	after(seq int64) (events []event.Event, births bool, err error)
 	offset(source string) (int64, error)
-	commit(c changes) error
+	write(c changes) error
+	commit() error
 	rollback()
 }
 
@@ -38,16 +51,14 @@ type head struct {
 	cursor   int64 // the newest event that the supervisor has folded and committed
 }
 
-// changes is all that a transaction does.
+// changes is what a transaction writes at a time.
 type changes struct {
-	events  []record
-	tasks   []life.Task
-	changed []life.Account
-	offsets map[string]int64
-	cursor  int64 // 0: leave it
+	events   []record
+	tasks    []life.Task // in the order of their ids
+	accounts []life.Account
+	offsets  map[string]int64
+	cursor   int64 // 0: leave it
 }
-
-func (c changes) empty() bool { return len(c.events) == 0 && len(c.offsets) == 0 && c.cursor == 0 }
 
 // record is an event beside its encoded payload.
 type record struct {
@@ -64,20 +75,26 @@ type Tx struct {
 	head    head
 	base    *liveSet                    // live tasks as they were; nil until needed
 	touched map[event.TaskID]*life.Task // tasks read or folded in this transaction
-	dirty   []event.TaskID
+	changed map[event.TaskID]bool       // tasks folded in this transaction
 	// accounts are few, so all of them are read when the first is needed, and kept by the supervisor's Writer.
 	accounts map[event.AccountID]life.Account
-	changed  []event.AccountID
+	stale    map[event.AccountID]bool // accounts folded and not written yet
 	foreign  []event.Event
-	events   []record
-	offsets  map[string]int64
-	err      error // a read that had no error to return failed: the transaction must not commit
+	births   bool                  // others have dispatched tasks
+	dirty    map[event.TaskID]bool // tasks folded and not written yet
+	events   []record              // not written yet
+	offsets  map[string]int64      // not written yet
+	wrote    bool
+	err      error // writing failed, or a read that had no error to return: the transaction must not commit
 }
+
+// pageOfWrites is how many events a transaction holds before it writes them.
+const pageOfWrites = 512
 
 func newTx(b batch, now time.Time) *Tx {
 	return &Tx{
 		batch: b, head: b.head(), now: now.Round(0).UTC(),
-		touched: map[event.TaskID]*life.Task{}, offsets: map[string]int64{},
+		touched: map[event.TaskID]*life.Task{}, changed: map[event.TaskID]bool{}, dirty: map[event.TaskID]bool{}, stale: map[event.AccountID]bool{}, offsets: map[string]int64{},
 	}
 }
 
@@ -88,8 +105,12 @@ func (tx *Tx) Now() time.Time { return tx.now }
 func (tx *Tx) Seq() int64 { return tx.head.seq }
 
 // Foreign returns the events that others appended since the supervisor's last Update, oldest first; they are already
-// folded. A new supervisor finds here what came while there was none. Only a Writer's transaction has any.
+// folded. A new supervisor finds here what came while there was none. Dispatched tasks are left out, see Births. Only a
+// Writer's transaction has any.
 func (tx *Tx) Foreign() []event.Event { return tx.foreign }
+
+// Births reports whether others dispatched tasks since the supervisor's last Update. Line and Unsettled return them.
+func (tx *Tx) Births() bool { return tx.births }
 
 // Append writes an event of a task, or of the fleet if task is "". It is AppendTo for these two.
 func (tx *Tx) Append(task event.TaskID, gen int, p event.Payload) (event.Event, error) {
@@ -98,7 +119,7 @@ func (tx *Tx) Append(task event.TaskID, gen int, p event.Payload) (event.Event, 
 
 // AppendTo writes an event and folds it into its subject. The event it returns is what a reader of the log will see: its
 // payload has been through JSON. The task must exist, unless p is a DispatchRequested, whose task must not.
-// After an error nothing has been appended and the transaction may go on.
+// After an error of the event nothing has been appended, and the transaction may go on; it can't after one of the disk.
 func (tx *Tx) AppendTo(of event.Subject, gen int, p event.Payload) (event.Event, error) {
 	data, err := json.Marshal(p)
 	if err != nil {
@@ -114,7 +135,37 @@ func (tx *Tx) AppendTo(of event.Subject, gen int, p event.Payload) (event.Event,
 	}
 	tx.head.seq = e.Seq
 	tx.events = append(tx.events, record{Event: e, data: data})
-	return e, nil
+	if len(tx.events) < pageOfWrites {
+		return e, nil
+	}
+	return e, tx.flush()
+}
+
+// flush writes what was appended so far, so that the indexes of the place know it. The transaction stays open.
+func (tx *Tx) flush() error {
+	if tx.err != nil || len(tx.events) == 0 && len(tx.offsets) == 0 {
+		return tx.err
+	}
+	c := changes{events: tx.events, offsets: tx.offsets, tasks: make([]life.Task, 0, len(tx.dirty))}
+	for id := range tx.dirty {
+		c.tasks = append(c.tasks, *tx.touched[id])
+	}
+	slices.SortFunc(c.tasks, func(a, b life.Task) int { return compareIDs(a.ID, b.ID) })
+	for id := range tx.stale {
+		c.accounts = append(c.accounts, tx.accounts[id])
+	}
+	tx.wrote = true
+	if tx.err = tx.batch.write(c); tx.err != nil {
+		return tx.err
+	}
+	tx.events, tx.offsets = nil, map[string]int64{}
+	clear(tx.dirty)
+	clear(tx.stale)
+	if tx.base == nil && len(tx.touched) > pageOfWrites { // they can be read again
+		clear(tx.touched)
+		clear(tx.changed)
+	}
+	return nil
 }
 
 func (tx *Tx) fold(e event.Event) error {
@@ -140,9 +191,7 @@ func (tx *Tx) fold(e event.Event) error {
 	case !birth && !known:
 		return fmt.Errorf("append %s: there is no %s", e.Kind(), e.Task)
 	}
-	if !slices.Contains(tx.dirty, e.Task) {
-		tx.dirty = append(tx.dirty, e.Task)
-	}
+	tx.dirty[e.Task], tx.changed[e.Task] = true, true
 	t = life.Apply(t, e)
 	tx.touched[e.Task] = &t
 	tx.head.lastTask = max(tx.head.lastTask, e.Task.Number())
@@ -166,8 +215,9 @@ func (tx *Tx) Task(id event.TaskID) (life.Task, bool, error) {
 	return t, ok, err
 }
 
-// Live returns all tasks that need a supervisor now (Busy and not removed), oldest first. Where they cannot be read it
-// gives none, and the transaction fails in the end.
+// Live returns the tasks that a supervisor has to look after, oldest first: those that run, and those that something is
+// intended for. Tasks that only wait for their turn or for a deadline are left out; see Line, Unsettled and Due. If they
+// can't be read it returns none, and the transaction fails in the end.
 func (tx *Tx) Live() []life.Task {
 	n := len(tx.touched)
 	if tx.base != nil {
@@ -180,7 +230,7 @@ func (tx *Tx) Live() []life.Task {
 	return out
 }
 
-// EachLive walks over what Live gives, without copying it: what it yields is to be read, and only until the next one.
+// EachLive iterates over the tasks of Live without copying them. A task is valid until the next one.
 func (tx *Tx) EachLive() iter.Seq[*life.Task] { return tx.eachLive() }
 
 // eachLive walks over the live tasks, oldest first.
@@ -231,9 +281,7 @@ func (tx *Tx) foldAccount(e event.Event) error {
 		return err
 	}
 	tx.accounts[e.Account] = life.ApplyAccount(tx.accounts[e.Account], e)
-	if !slices.Contains(tx.changed, e.Account) {
-		tx.changed = append(tx.changed, e.Account)
-	}
+	tx.stale[e.Account] = true
 	return nil
 }
 
@@ -270,51 +318,105 @@ func (tx *Tx) NewTaskID() event.TaskID {
 	return event.NewTaskID(tx.head.lastTask)
 }
 
-// Due returns all deadlines that have come at now, of whatever subject, the earliest first.
+// Line iterates over the tasks that wait for a slot, in the order of life.CompareLine. Nothing may be appended meanwhile.
+func (tx *Tx) Line() iter.Seq[*life.Task] {
+	return func(yield func(*life.Task) bool) {
+		if tx.flush() != nil {
+			return
+		}
+		var last *life.Task
+		for n := 8; ; n = min(2*n, page) {
+			some, err := tx.batch.line(last, n)
+			if err != nil {
+				tx.err = err
+				return
+			}
+			for i := range some {
+				if !yield(&some[i]) {
+					return
+				}
+			}
+			if len(some) < n {
+				return
+			}
+			last = &some[len(some)-1]
+		}
+	}
+}
+
+// Unsettled returns up to n tasks whose dependencies may be settled, oldest first: those just dispatched, and those that
+// come after a task which has ended. Once life.Schedule has judged them they are not returned again until another one ends.
+func (tx *Tx) Unsettled(n int) ([]life.Task, error) {
+	if err := tx.flush(); err != nil {
+		return nil, err
+	}
+	return tx.batch.unsettled(n)
+}
+
+// Due returns all deadlines that have come at now, of whatever subject, the earliest first. If they can't be read it returns none, and the
+// transaction fails in the end.
 func (tx *Tx) Due(now time.Time) []DueRow {
 	var out []DueRow
-	for of, all := range tx.eachDeadlines() {
+	take := func(of event.Subject, all []life.Deadline) {
 		for _, d := range all {
 			if !d.At.After(now) {
 				out = append(out, DueRow{Subject: of, Deadline: d})
 			}
 		}
 	}
+	for _, t := range tx.timed(now) {
+		take(event.OfTask(t.ID), t.Deadlines)
+	}
+	if err := tx.loadAccounts(); err != nil {
+		tx.err = err
+	}
+	for _, id := range slices.Sorted(maps.Keys(tx.accounts)) {
+		take(event.OfAccount(id), tx.accounts[id].Deadlines)
+	}
 	slices.SortStableFunc(out, func(a, b DueRow) int { return a.Deadline.At.Compare(b.Deadline.At) })
 	return out
 }
 
-// NextDue is the earliest deadline of all subjects; false if there is none.
-func (tx *Tx) NextDue() (at time.Time, ok bool) {
-	for _, all := range tx.eachDeadlines() {
-		for _, d := range all {
-			if !ok || d.At.Before(at) {
-				at, ok = d.At, true
-			}
-		}
+// Timed returns the ids of all tasks that have a deadline, oldest first.
+func (tx *Tx) Timed() (ids []event.TaskID) {
+	for _, t := range tx.timed(time.Time{}) {
+		ids = append(ids, t.ID)
 	}
-	return at, ok
+	return ids
 }
 
-// eachDeadlines walks over the deadlines of each subject: live tasks, oldest first, then accounts. Where accounts cannot
-// be read the transaction fails in the end.
-func (tx *Tx) eachDeadlines() iter.Seq2[event.Subject, []life.Deadline] {
-	return func(yield func(event.Subject, []life.Deadline) bool) {
-		for t := range tx.eachLive() {
-			if len(t.Deadlines) > 0 && !yield(event.OfTask(t.ID), t.Deadlines) {
-				return
-			}
-		}
-		if err := tx.loadAccounts(); err != nil {
-			tx.err = err
-			return
-		}
-		for _, id := range slices.Sorted(maps.Keys(tx.accounts)) {
-			if a := tx.accounts[id]; len(a.Deadlines) > 0 && !yield(event.OfAccount(id), a.Deadlines) {
-				return
+// timed returns the tasks with a deadline not after until, or with any if until is zero, oldest first.
+func (tx *Tx) timed(until time.Time) []life.Task {
+	all, err := []life.Task(nil), tx.flush()
+	if err == nil {
+		all, err = tx.batch.timed(until)
+	}
+	if err != nil {
+		tx.err = err
+	}
+	return all
+}
+
+// NextDue returns the earliest deadline of all subjects; false if there is none.
+func (tx *Tx) NextDue() (at time.Time, ok bool) {
+	err := tx.flush()
+	if err == nil {
+		at, err = tx.batch.nextDue()
+	}
+	if err == nil {
+		err = tx.loadAccounts()
+	}
+	for _, a := range tx.accounts {
+		for _, d := range a.Deadlines {
+			if at.IsZero() || d.At.Before(at) {
+				at = d.At
 			}
 		}
 	}
+	if err != nil {
+		tx.err = err
+	}
+	return at, !at.IsZero()
 }
 
 // SetOffset remembers how far a tailed file was read, in bytes, together with what was read from it.
@@ -333,21 +435,9 @@ func (tx *Tx) Offset(source string) int64 {
 	return o
 }
 
-// changes gathers what is to be written.
-func (tx *Tx) changes() changes {
-	c := changes{events: tx.events, offsets: tx.offsets}
-	for _, id := range tx.dirty {
-		c.tasks = append(c.tasks, *tx.touched[id])
-	}
-	for _, id := range tx.changed {
-		c.changed = append(c.changed, tx.accounts[id])
-	}
-	return c
-}
-
-// runTx gives fn a transaction and ends it: by commit if there is anything to write, else by rollback, which costs
-// nothing. The supervisor's transactions write the cursor, too. tried tells that it came to a commit, so that an
-// error leaves open whether it happened.
+// runTx runs fn in a transaction and ends it: by commit if anything was written, else by rollback, which costs nothing. The
+// supervisor's transactions also write the cursor. tried reports whether it came to a commit; after an error it is then not
+// known whether the commit happened.
 func runTx(tx *Tx, fn func(*Tx) error, supervisor bool) (tried bool, err error) {
 	ended := false
 	defer func() {
@@ -358,16 +448,18 @@ func runTx(tx *Tx, fn func(*Tx) error, supervisor bool) (tried bool, err error) 
 	if err := fn(tx); err != nil {
 		return false, err
 	}
-	if tx.err != nil {
-		return false, tx.err
+	if err := tx.flush(); err != nil {
+		return false, err
 	}
-	c := tx.changes()
-	if supervisor && (!c.empty() || len(tx.foreign) > 0) {
-		c.cursor = tx.head.seq
+	if supervisor && (tx.wrote || len(tx.foreign) > 0 || tx.births) {
+		tx.wrote = true
+		if err := tx.batch.write(changes{cursor: tx.head.seq}); err != nil {
+			return false, err
+		}
 	}
-	if c.empty() {
+	if !tx.wrote {
 		return false, nil
 	}
 	ended = true
-	return true, tx.batch.commit(c)
+	return true, tx.batch.commit()
 }

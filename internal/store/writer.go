@@ -10,7 +10,7 @@ import (
 	"muster/internal/life"
 )
 
-// Writer is the supervisor's way into the log. It keeps the folded live tasks in memory, so that a transaction costs
+// Writer is the supervisor's access to the log. It keeps the folded live tasks in memory, so that a transaction costs
 // what it changes and not what there is. There is one supervisor, and so one Writer; it may be shared by goroutines,
 // whose updates take turns. Should there be two for a moment, each sees the other's events as foreign.
 type Writer struct {
@@ -69,11 +69,11 @@ func (w *Writer) catchUp(tx *Tx) error {
 		w.cursor, w.known = tx.head.cursor, true
 	}
 	if tx.head.seq > w.cursor {
-		foreign, err := tx.batch.after(w.cursor)
+		foreign, births, err := tx.batch.after(w.cursor)
 		if err != nil {
 			return err
 		}
-		tx.foreign = foreign
+		tx.foreign, tx.births = foreign, births
 	}
 	if w.live == nil {
 		all, err := tx.batch.live()
@@ -91,7 +91,7 @@ func (w *Writer) catchUp(tx *Tx) error {
 	return nil
 }
 
-// reload reads the tasks again that others have folded events into.
+// reload reads the tasks again that others have folded events into. A task just dispatched waits and is not live.
 func (w *Writer) reload(tx *Tx) error {
 	ids := map[event.TaskID]bool{}
 	for _, e := range tx.foreign {
@@ -115,9 +115,8 @@ func (w *Writer) reload(tx *Tx) error {
 
 // keep takes over what a committed transaction has folded.
 func (w *Writer) keep(tx *Tx) {
-	w.cursor = tx.head.seq
-	w.accounts = tx.accounts
-	for _, id := range tx.dirty {
+	w.cursor, w.accounts = tx.head.seq, tx.accounts
+	for id := range tx.changed {
 		w.live.put(*tx.touched[id])
 	}
 }

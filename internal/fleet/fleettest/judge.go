@@ -20,7 +20,8 @@ type judge struct {
 	tasks   map[event.TaskID]life.Task
 	moves   map[Move]int
 	events  int
-	fleetAt int // events at the last look at the whole fleet
+	seq     int64 // the newest event that was judged
+	fleetAt int   // events at the last look at the whole fleet
 
 	parked, waiting map[event.TaskID]bool
 }

@@ -29,16 +29,16 @@ func (l memoryLog) Update(ctx context.Context, durable bool, fn func(fleet.Tx) e
 	if dead {
 		return ErrDead
 	}
-	var events []event.Event
+	wrote := false
 	err := l.writer.Update(ctx, durable, func(tx *store.Tx) error {
 		t := &memoryTx{Tx: tx}
 		err := fn(t)
-		events = append(append(events, tx.Foreign()...), t.events...)
+		wrote = t.appended || len(tx.Foreign()) > 0 || tx.Births()
 		switch {
 		case err != nil:
-		case full && len(events) > 0:
+		case full && wrote:
 			err = errFull
-		case len(t.events) > 0 && w.Luck.Fault("the supervisor dies before a commit", "", 1):
+		case t.appended && w.Luck.Fault("the supervisor dies before a commit", "", 1):
 			l.die()
 			err = ErrDead
 		}
@@ -48,10 +48,10 @@ func (l memoryLog) Update(ctx context.Context, durable bool, fn func(fleet.Tx) e
 	if err != nil {
 		return err
 	}
-	w.mu.Lock()
-	w.judgeCommit(events)
-	w.mu.Unlock()
-	if len(events) > 0 && w.Luck.Fault("the supervisor dies after a commit", "", 1) {
+	if err := w.judgeLog(ctx); err != nil {
+		return err
+	}
+	if wrote && w.Luck.Fault("the supervisor dies after a commit", "", 1) {
 		l.die()
 	}
 	return nil
@@ -96,16 +96,32 @@ func (l memoryLog) MessageText(ctx context.Context, id event.TaskID, m event.Mes
 	return l.w.Log.MessageText(ctx, id, m)
 }
 
+// judgeLog judges what was written since the last time.
+func (w *World) judgeLog(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var events []event.Event
+	for e, err := range w.Log.Events(ctx, store.EventFilter{After: w.judge.seq}) {
+		if err != nil {
+			return err
+		}
+		events = append(events, e)
+		w.judge.seq = e.Seq
+	}
+	w.judgeCommit(events)
+	return nil
+}
+
 type memoryTx struct {
 	*store.Tx
-	events []event.Event
+	appended bool
 }
 
 // AppendTo implements fleet.Tx.
 func (tx *memoryTx) AppendTo(of event.Subject, gen int, p event.Payload) (event.Event, error) {
 	e, err := tx.Tx.AppendTo(of, gen, p)
 	if err == nil {
-		tx.events = append(tx.events, e)
+		tx.appended = true
 	}
 	return e, err
 }

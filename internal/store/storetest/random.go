@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"muster/internal/event"
+	"muster/internal/life"
 	"muster/internal/store"
 )
 
@@ -18,22 +19,32 @@ const giveUp = "given up"
 func RandomEvents(r *rapid.T, tx *store.Tx) error {
 	for range rapid.IntRange(0, 8).Draw(r, "events") {
 		if tx.Seq() == 0 || rapid.IntRange(0, 9).Draw(r, "birth") == 0 {
-			spec := event.Spec{Name: text(r), Summary: text(r), Env: map[string]string{"A": text(r)}}
+			spec := event.Spec{
+				Name: text(r), Summary: text(r), Env: map[string]string{"A": text(r)},
+				Priority: rapid.IntRange(-1, 1).Draw(r, "priority"),
+			}
+			for range rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(r, "dependencies") {
+				spec.After = append(spec.After, event.NewTaskID(rapid.SampledFrom([]int{1, 2, 3, 9999}).Draw(r, "after")))
+			}
 			if _, err := tx.Append(tx.NewTaskID(), 0, event.DispatchRequested{Spec: spec, Prompt: text(r)}); err != nil {
 				return err
 			}
 			continue
 		}
-		live := tx.Live()
-		if len(live) == 0 || rapid.IntRange(0, 9).Draw(r, "of the fleet") == 0 {
+		all := everyTask(tx)
+		if len(all) == 0 || rapid.IntRange(0, 9).Draw(r, "of the fleet") == 0 {
 			if _, err := tx.Append("", 0, fleetPayload(r, tx.Now())); err != nil {
 				return err
 			}
 			continue
 		}
-		task := live[rapid.IntRange(0, len(live)-1).Draw(r, "task")]
+		task := all[rapid.IntRange(0, len(all)-1).Draw(r, "task")]
 		gen := rapid.IntRange(1, 3).Draw(r, "gen")
-		if _, err := tx.Append(task.ID, gen, taskPayload(r, tx.Now())); err != nil {
+		payload := taskPayload(r, tx.Now())
+		if _, moves := payload.(event.TaskMoved); moves && task.State.Final() {
+			continue // a final state is final
+		}
+		if _, err := tx.Append(task.ID, gen, payload); err != nil {
 			return err
 		}
 	}
@@ -41,6 +52,17 @@ func RandomEvents(r *rapid.T, tx *store.Tx) error {
 		return errors.New(giveUp)
 	}
 	return nil
+}
+
+// everyTask returns all tasks that ever were, oldest first.
+func everyTask(tx *store.Tx) (all []life.Task) {
+	for n := 1; ; n++ {
+		t, ok, err := tx.Task(event.NewTaskID(n))
+		if err != nil || !ok {
+			return all
+		}
+		all = append(all, t)
+	}
 }
 
 func text(r *rapid.T) string {
@@ -65,7 +87,7 @@ func fleetPayload(r *rapid.T, now time.Time) event.Payload {
 func taskPayload(r *rapid.T, now time.Time) event.Payload {
 	n := rapid.IntRange(1, 4).Draw(r, "n")
 	msg, act := event.NewMessageID(n), event.NewActionID(n)
-	states := []event.State{event.Working, event.Waiting, event.Parked, event.Done, event.Failed, event.Checking}
+	states := []event.State{event.Queued, event.Blocked, event.Parked, event.Done, event.Failed, event.Working}
 	return rapid.SampledFrom([]event.Payload{
 		event.TaskMoved{To: states[n], Rule: "r", Reason: "why", Detail: text(r)},
 		event.SlotGranted{},

@@ -3,12 +3,14 @@ package storetest
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
 	"muster/internal/event"
+	"muster/internal/life"
 	"muster/internal/store"
 )
 
@@ -156,22 +158,24 @@ func histories(t *testing.T, b *bench) {
 			}
 			b.clock.Advance(time.Second)
 		}
-		var remembered []byte
+		until := b.clock.Now().Add(time.Duration(rapid.IntRange(-1, 4).Draw(r, "until")) * time.Hour)
+		var remembered, read, folded []byte
 		if err := w.Update(t.Context(), false, func(tx *store.Tx) (err error) {
-			remembered, err = json.Marshal(tx.Live())
+			remembered, err = json.Marshal(indexed(tx, until))
 			return err
 		}); err != nil {
 			r.Fatal(err)
 		}
-		var read []byte
 		if err := b.Request(t.Context(), func(tx *store.Tx) (err error) {
-			read, err = json.Marshal(tx.Live())
+			if read, err = json.Marshal(indexed(tx, until)); err == nil {
+				folded, err = json.Marshal(searched(tx, until))
+			}
 			return err
 		}); err != nil {
 			r.Fatal(err)
 		}
-		if string(remembered) != string(read) {
-			r.Fatalf("the writer remembers\n%s\nand the log says\n%s", remembered, read)
+		if string(remembered) != string(read) || string(read) != string(folded) {
+			r.Fatalf("the writer remembers\n%s\nthe indexes say\n%s\nand the tasks are\n%s", remembered, read, folded)
 		}
 		if rapid.IntRange(0, 3).Draw(r, "rebuild") > 0 {
 			return
@@ -184,4 +188,79 @@ func histories(t *testing.T, b *bench) {
 	if diff := must(b.Rebuild(t.Context()))(t); len(diff) > 0 {
 		t.Errorf("rebuild in the end: %q", diff)
 	}
+}
+
+// found is what a supervisor finds among all tasks.
+type found struct {
+	Live            []event.TaskID
+	Line, Unsettled []event.TaskID
+	Due             []store.DueRow
+	Timed           []event.TaskID
+	Next            time.Time
+}
+
+// indexed finds it as a supervisor does.
+func indexed(tx *store.Tx, until time.Time) (f found) {
+	for _, t := range tx.Live() {
+		f.Live = append(f.Live, t.ID)
+	}
+	for t := range tx.Line() {
+		f.Line = append(f.Line, t.ID)
+	}
+	unsettled, err := tx.Unsettled(1000)
+	if err != nil {
+		panic(err)
+	}
+	for _, t := range unsettled {
+		f.Unsettled = append(f.Unsettled, t.ID)
+	}
+	f.Due, f.Timed = tx.Due(until), tx.Timed()
+	if at, ok := tx.NextDue(); ok {
+		f.Next = at.UTC()
+	}
+	return f
+}
+
+// searched finds it by a look at every task.
+func searched(tx *store.Tx, until time.Time) (f found) {
+	all := everyTask(tx)
+	states := map[event.TaskID]event.State{}
+	for _, t := range all {
+		states[t.ID] = t.State
+	}
+	var line []*life.Task
+	for i, t := range all {
+		switch {
+		case len(t.Open) > 0, !t.Removed && (t.Slot || t.Agent.Live):
+			f.Live = append(f.Live, t.ID)
+		case !t.Removed && !t.State.Final() && t.State != event.Parked && !t.Waits():
+			f.Live = append(f.Live, t.ID)
+		}
+		if t.InLine() {
+			line = append(line, &all[i])
+		}
+		if life.Settled(t, states) {
+			f.Unsettled = append(f.Unsettled, t.ID)
+		}
+		if t.Removed && len(t.Open) == 0 {
+			continue
+		}
+		if len(t.Deadlines) > 0 {
+			f.Timed = append(f.Timed, t.ID)
+		}
+		for _, d := range t.Deadlines {
+			if f.Next.IsZero() || d.At.Before(f.Next) {
+				f.Next = d.At.UTC()
+			}
+			if !d.At.After(until) {
+				f.Due = append(f.Due, store.DueRow{Subject: event.OfTask(t.ID), Deadline: d})
+			}
+		}
+	}
+	slices.SortStableFunc(f.Due, func(a, b store.DueRow) int { return a.Deadline.At.Compare(b.Deadline.At) })
+	slices.SortFunc(line, life.CompareLine)
+	for _, t := range line {
+		f.Line = append(f.Line, t.ID)
+	}
+	return f
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -277,8 +278,8 @@ func rolledBack(t *testing.T, b *bench) {
 		if got, ok, err := tx.Task(id); err != nil || !ok || got.State != event.Queued {
 			t.Errorf("the writer remembers %s (%v, %v), want queued", got.State, ok, err)
 		}
-		if n := len(tx.Live()); n != 1 {
-			t.Errorf("%d tasks are live, want 1", n)
+		if n := len(slices.Collect(tx.Line())); n != 1 {
+			t.Errorf("%d tasks are in line, want 1", n)
 		}
 		if o := tx.Offset("f"); o != 0 {
 			t.Errorf("offset %d, want 0", o)
@@ -305,7 +306,7 @@ func panicked(t *testing.T, b *bench) {
 	}
 	same(t, "id after it", b.dispatch(t, "a"), event.TaskID("t1"))
 	update(t, w, func(tx *store.Tx) error {
-		same(t, "foreign", kinds(tx.Foreign()), []event.Kind{"dispatch.requested"})
+		same(t, "births", tx.Births(), true)
 		return nil
 	})
 }
