@@ -17,7 +17,12 @@ type projection struct{ table, key string }
 
 func projections() []projection {
 	return []projection{
-		{"tasks", "id"}, {"prompts", "task"}, {"messages", "task || ' ' || id"}, {"attempts", "task || '.' || gen"}, {"fleet", "id"}, {"accounts", "id"},
+		{"tasks", "id"},
+		{"prompts", "task"},
+		{"messages", "task || ' ' || id"},
+		{"attempts", "task || '.' || gen"},
+		{"fleet", "id"},
+		{"accounts", "id"},
 		{"dependencies", "num || ' ' || on_num"},
 	}
 }
