@@ -13,7 +13,7 @@ PACKAGES ?= 1
 FUZZTIME ?= 30s
 EVENTS  ?= 10000000
 
-.PHONY: help build install demo test check vet format lint tidy generated generate bench simulate planted walk chaos fuzz tools tmux node clean
+.PHONY: help build install demo test quick check vet format lint tidy generated generate bench simulate planted walk chaos fuzz tools tmux node clean
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -31,6 +31,12 @@ demo: tmux build ## the whole story in a minute, no account needed
 
 test: tmux node ## all tests, with the race detector
 	$(GO) test -race -p $(PACKAGES) -timeout $(TIMEOUT) ./...
+
+# What needs neither tmux nor node, and no whole fleets.
+QUICK = $(shell $(GO) list ./... | grep -vE '/internal/(tmux|cli|e2e|bench|daemon|agent|testkit|fleet)(/|$$)')
+
+quick: ## the tests that need no tmux and no node, for the inner loop
+	$(GO) test $(QUICK)
 
 # Whether the pages of docs/reference are fresh, and whether the house stands as ARCHITECTURE.md says, are tests.
 check: build vet format lint tidy test ## everything that CI asks for

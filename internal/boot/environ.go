@@ -37,6 +37,9 @@ func Environ(h home.Dir, t life.Task, gen int) ([]string, error) {
 	vars["MUSTER_PROMPT_FILE"] = filepath.Join(gendir, "prompt.md")
 	vars["MUSTER_WORKTREE"] = t.Worktree
 	vars["MUSTER_WAIT"] = fmt.Sprint(int(t.Spec.WaitLimit.Seconds()))
+	if dir := tmuxDir(gendir); dir != "" && vars["TMUX_TMPDIR"] == "" {
+		vars["TMUX_TMPDIR"] = dir
+	}
 	path := h.PathDir()
 	for _, kv := range env {
 		if v, ok := strings.CutPrefix(kv, "PATH="); ok {
@@ -45,4 +48,18 @@ func Environ(h home.Dir, t life.Task, gen int) ([]string, error) {
 	}
 	vars["PATH"] = path
 	return With(env, vars), nil
+}
+
+// maxTmuxDir is the longest TMUX_TMPDIR in bytes: a socket's path has at most 104 with its end on macOS, and tmux adds
+// the user's id and the name of the server.
+const maxTmuxDir = 70
+
+// tmuxDir makes and returns the directory of the tmux servers that an agent starts. On the user's own one such a server
+// would be shared with others, and would end with the task that happened to start it. It is "" if there can be none.
+func tmuxDir(gendir string) string {
+	dir := filepath.Join(gendir, "tmux")
+	if len(dir) > maxTmuxDir || os.MkdirAll(dir, 0o700) != nil {
+		return ""
+	}
+	return dir
 }

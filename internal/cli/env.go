@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -30,10 +32,6 @@ type Env struct {
 
 // OSEnv is the world of this process.
 func OSEnv() (Env, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return Env{}, fault.Wrap(fault.Failed, err, "find the working directory").WithHint("Change to a directory that exists.")
-	}
 	exe, err := os.Executable()
 	if err == nil {
 		exe, err = filepath.EvalSymlinks(exe)
@@ -41,11 +39,19 @@ func OSEnv() (Env, error) {
 	if err != nil {
 		return Env{}, fault.Wrap(fault.Failed, err, "find the program itself")
 	}
-	return Env{
+	env := Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Environ: os.Environ(), Dir: dir, Exe: exe, Now: time.Now,
-	}, nil
+		Environ: os.Environ(), Exe: exe, Now: time.Now,
+	}
+	if env.Dir, err = os.Getwd(); err != nil {
+		return env, fault.Wrap(fault.Failed, fmt.Errorf("%w: %w", errNoDir, err), "find the working directory").
+			WithHint("Change to a directory that exists.")
+	}
+	return env, nil
 }
+
+// errNoDir is the error of OSEnv if only the working directory is missing.
+var errNoDir = errors.New("no such directory")
 
 // Getenv looks a variable up.
 func (e Env) Getenv(name string) string {

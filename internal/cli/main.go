@@ -17,17 +17,24 @@ import (
 	"muster/internal/home"
 	"muster/internal/launch"
 	"muster/internal/lock"
+	"muster/internal/text"
 )
 
 // Main runs one call of muster and returns its exit status. What agents start at every tool call goes first,
 // before anything is built that they do not need.
 func Main(args []string) int {
 	env, err := OSEnv()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "muster:", err)
+	if err != nil && !(errors.Is(err, errNoDir) && needsNoDir(args)) {
+		printError(Env{Stderr: os.Stderr}, err)
 		return fault.ExitCode(err)
 	}
 	return Run(args, env)
+}
+
+// needsNoDir reports whether a verb works without a working directory. Agents delete the one that they are in, and the
+// hook must not fail then.
+func needsNoDir(args []string) bool {
+	return len(args) > 0 && (args[0] == "hook" || args[0] == "launch")
 }
 
 // Run is Main in a given world.
@@ -58,14 +65,15 @@ func Run(args []string, env Env) int {
 	return fault.ExitCode(err)
 }
 
-// printError says what failed, on what, and the next step.
+// printError prints what failed, on what, and the next step. Names of files and the output of programs are in the
+// messages, so they are cleaned.
 func printError(env Env, err error) {
 	if errors.Is(err, errQuiet) {
 		return
 	}
-	_, _ = fmt.Fprintln(env.Stderr, "muster: "+err.Error())
+	_, _ = fmt.Fprintln(env.Stderr, "muster: "+text.Terminal(err.Error(), false))
 	if hint := fault.HintOf(err); hint != "" {
-		_, _ = fmt.Fprintln(env.Stderr, "  "+hint)
+		_, _ = fmt.Fprintln(env.Stderr, "  "+text.Terminal(hint, false))
 	}
 }
 

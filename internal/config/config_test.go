@@ -105,6 +105,17 @@ func TestParse_ReadsTheExampleOfTheContract(t *testing.T) {
 	}
 }
 
+func TestParse_LineEndsOfWindowsAreNewlines(t *testing.T) {
+	t.Parallel()
+	c, err := parseProject("muster.toml", []byte("\ufeff[checks]\r\ntest = \"\"\"\r\nset -e\r\ntrue\r\n\"\"\"\r\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Checks) != 1 || c.Checks[0].Run != "set -e\ntrue\n" {
+		t.Errorf("checks %+v", c.Checks)
+	}
+}
+
 func TestEveryFieldHasAKey(t *testing.T) {
 	t.Parallel()
 	fields := map[any]bool{}

@@ -38,7 +38,8 @@ func scan(file string, data []byte) ([]entry, error) {
 		return nil, fault.New(fault.Usage, "%s: larger than 64 KiB", file).
 			WithHint("This is not a configuration for muster; see `muster init`.")
 	}
-	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	// A file that was written on Windows: a carriage return in a check of several lines is an option to the shell.
+	data = bytes.ReplaceAll(bytes.TrimPrefix(data, []byte("\ufeff")), []byte("\r\n"), []byte("\n"))
 	if !utf8.Valid(data) {
 		at := newLines(data).at(bytes.IndexRune(data, utf8.RuneError))
 		return nil, fault.New(fault.Usage, "%s:%d:%d: not UTF-8", file, at.line, at.col).

@@ -22,6 +22,7 @@ import (
 	"muster/internal/scarce"
 	"muster/internal/spec"
 	"muster/internal/status"
+	"muster/internal/text"
 )
 
 // maxArg is the most that Linux takes of one argument or variable, in bytes with its end (MAX_ARG_STRLEN).
@@ -100,9 +101,9 @@ func ExitStatus(err error) int {
 
 // complain prints why a pane stays empty.
 func complain(err error) {
-	fmt.Fprintf(os.Stderr, "muster launch: %v\n", err)
+	fmt.Fprintf(os.Stderr, "muster launch: %s\n", text.Terminal(err.Error(), false))
 	if hint := fault.HintOf(err); hint != "" {
-		fmt.Fprintln(os.Stderr, hint)
+		fmt.Fprintln(os.Stderr, text.Terminal(hint, false))
 	}
 }
 
