@@ -83,7 +83,7 @@ type Launch struct {
 	// Messages go with the prompt; those whose tag is in it or in GoOn already are not repeated.
 	Messages []mail.Message
 	Preamble string // from Preamble
-	Granted  string // the request of the previous generation that a person has allowed since; "" if none
+	Granted  string // event.Ask.Hash of the request that a person allowed after the previous generation had gone; "" if none
 }
 
 // Box is the mailbox of the generation.

@@ -27,6 +27,7 @@ checks and its messages.
 // shown is a task with all that belongs to it: what `show --json` prints. Its first fields are those of `ls`.
 type shown struct {
 	store.Summary
+	Request       *shownRequest           `json:"request"` // more than ls has of it
 	Prompt        string                  `json:"prompt"`
 	Kind          string                  `json:"kind"`
 	Model         string                  `json:"model"`
@@ -72,7 +73,7 @@ func newShowCommand(env Env) *cobra.Command {
 func showOf(d control.TaskDetail) shown {
 	t := d.Task
 	s := shown{
-		Summary: d.Summary, Prompt: d.Prompt, Kind: t.Spec.Kind, Model: t.Spec.Model, Publish: t.Spec.Publish,
+		Summary: d.Summary, Request: wholeRequest(d.Summary.Request, t.Request), Prompt: d.Prompt, Kind: t.Spec.Kind, Model: t.Spec.Model, Publish: t.Spec.Publish,
 		Limits: limits{
 			Attempts: t.Spec.Attempts, Respawns: t.Spec.Respawns, Rounds: t.Spec.Rounds,
 			Timeout: t.Spec.Timeout.Seconds(), Wait: t.Spec.WaitLimit.Seconds(),
@@ -155,9 +156,7 @@ func (p *page) state(d control.TaskDetail) {
 	p.field("why", strings.TrimSpace(strings.TrimPrefix(string(t.Reason)+": "+t.Detail, ": ")))
 	if r := t.Request; r != nil {
 		p.field("asks", requestLine(*r))
-		for i, o := range r.Options {
-			p.field("", fmt.Sprintf("%d  %s", i+1, o))
-		}
+		p.request(*r)
 	}
 	p.field("next", strings.Join(nextLines(t), "\n"))
 	p.field("note", t.Note)
@@ -167,12 +166,6 @@ func (p *page) state(d control.TaskDetail) {
 	for _, dl := range t.Deadlines {
 		p.field("deadline", fmt.Sprintf("%s %s", dl.Name, words.Until(dl.At, p.now)))
 	}
-}
-
-// requestLine is a request without its options, which are listed below it.
-func requestLine(r event.RequestOpened) string {
-	r.Options = nil
-	return words.Request(r)
 }
 
 // work adds what was asked for, which agent does it, and where the work is.

@@ -2,15 +2,15 @@ package control
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
-
-	"muster/internal/text"
 
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/life"
 	"muster/internal/store"
+	"muster/internal/text"
 )
 
 // Answer decides the open permission request or question of a task. It has a decision or a person's words.
@@ -18,10 +18,16 @@ type Answer struct {
 	Task     event.TaskID
 	Decision event.Decision
 	Text     string // the words of a reply; with a denial, how to go on instead
-	Request  string // which request is meant; "" for the one that is open
 	// Words, if not empty, are what a person wrote. What is asked decides what they mean: "allow" or "yes" and "deny" or
 	// "no" decide a permission; a question is answered by the number of one of its options, or by any text.
 	Words string
+	// Answers are the replies to the questions of the request, in their order. Each is a text, the number of an
+	// option, or several numbers with commas where several may be chosen. They take the place of Words.
+	Answers []string
+	// Request is the request that is meant, and Hash what was shown of it, event.Ask.Hash. Both are needed to allow
+	// something. Otherwise "" stands for the request that is open.
+	Request string
+	Hash    string
 }
 
 func (c Answer) do(ctx context.Context, of *Control) (Outcome, error) { return of.ask(ctx, c.request) }
@@ -34,68 +40,104 @@ func (c Answer) request(tx *store.Tx) (out Outcome, err error) {
 	if err := goesOn(t, "take an answer"); err != nil {
 		return out, err
 	}
-	r := t.Request
-	switch {
-	case r == nil:
+	if t.Request == nil {
 		return out, fault.New(fault.Conflict, "%s is %s and asks nothing", t.ID, t.State).
 			WithHint("To tell it something: muster send %s TEXT", t.ID)
-	case c.Request != "" && c.Request != r.Request:
-		return out, fault.New(fault.Conflict, "request %s of %s is no longer open", c.Request, t.ID).
-			WithHint("See what it asks now: muster show %s", t.ID)
 	}
-	if c.Words != "" {
-		if err := c.read(*r); err != nil {
-			return out, err
-		}
+	if err := c.read(*t.Request); err != nil {
+		return out, err
 	}
-	text, err := c.decide(t)
+	if err := c.fits(t); err != nil {
+		return out, err
+	}
+	words, err := c.decide(t)
 	if err != nil {
 		return out, err
 	}
-	_, err = tx.Append(t.ID, t.Gen, event.AnswerRequested{Request: r.Request, Decision: c.Decision, Text: text})
-	return Outcome{Task: t.ID, effect: takenUp("answer", t)}, err
+	p := event.AnswerRequested{Request: t.Request.Request, Decision: c.Decision, Text: words}
+	if c.Decision == event.Allow {
+		p.Hash = c.Hash
+	}
+	_, err = tx.Append(t.ID, t.Gen, p)
+	return Outcome{Task: t.ID, effect: answered(t)}, err
+}
+
+// answered is the effect of an answer: a parked task moves, and a waiting agent gets it, or cannot.
+func answered(t life.Task) effect {
+	if t.State != event.Waiting {
+		return takenUp("answer", t)
+	}
+	request := t.Request.Request
+	return effectOf(event.ActAnswer, func(e event.Event) bool {
+		closed, ok := e.Data.(event.RequestClosed)
+		return ok && closed.Request == request
+	})
 }
 
 // read takes a person's words as what is asked wants them.
 func (c *Answer) read(r event.RequestOpened) error {
-	if r.Reason != event.WaitQuestion {
-		switch strings.ToLower(strings.TrimSpace(c.Words)) {
-		case "allow", "yes":
-			c.Decision = event.Allow
-		case "deny", "no":
-			c.Decision = event.Deny
-			return nil
-		default:
-			return fault.New(fault.Usage, "%s asks for a permission, and %q is not an answer to that", c.Task, text.Line(c.Words, 40)).
-				WithHint("Answer allow or deny; a reason goes with deny.")
-		}
-	}
-	if c.Text != "" {
-		return fault.New(fault.Usage, "a reason goes with deny only").WithHint("Leave it out.")
-	}
-	if r.Reason != event.WaitQuestion {
+	question := r.Reason == event.WaitQuestion
+	switch word := strings.ToLower(strings.TrimSpace(c.Words)); {
+	case len(c.Answers) > 0 && (c.Words != "" || !question):
+		return fault.New(fault.Usage, "answers to several questions go alone, and only with questions").
+			WithHint("See what %s asks: muster show %s", c.Task, c.Task)
+	case len(c.Answers) > 0:
+		c.Decision = event.Reply
+	case c.Words == "":
 		return nil
+	case question:
+		if c.Text != "" {
+			return fault.New(fault.Usage, "a reason goes with deny only").WithHint("Leave it out.")
+		}
+		c.Decision, c.Text = event.Reply, c.Words
+	case word == "allow" || word == "yes":
+		if c.Text != "" {
+			return fault.New(fault.Usage, "a reason goes with deny only").WithHint("Leave it out.")
+		}
+		c.Decision = event.Allow
+	case word == "deny" || word == "no":
+		c.Decision = event.Deny
+	default:
+		return fault.New(fault.Usage, "%s asks for a permission, and %q is not an answer to that", c.Task, text.Line(c.Words, 40)).
+			WithHint("Answer allow or deny; a reason goes with deny.")
 	}
-	c.Decision, c.Text = event.Reply, c.Words
-	n, err := strconv.Atoi(strings.TrimSpace(c.Words))
-	if err != nil || len(r.Options) == 0 {
-		return nil //nolint:nilerr // it is not a number, but a text
-	}
-	if n < 1 || n > len(r.Options) {
-		return fault.New(fault.Usage, "the question of %s has no option %d", c.Task, n).
-			WithHint("It has 1 to %d; `muster show %s` lists them.", len(r.Options), c.Task)
-	}
-	c.Text = r.Options[n-1]
 	return nil
 }
 
-// decide checks that the decision fits what is asked, and returns its text.
-func (c Answer) decide(t life.Task) (text string, err error) {
-	if c.Decision == event.Reply || c.Text != "" {
-		if text, err = plain("the answer", c.Text, maxMessage); err != nil {
-			return "", err
+// fits refuses an answer to a request that is not open, or not as it was shown.
+func (c Answer) fits(t life.Task) error {
+	r := t.Request
+	switch {
+	case c.Request != "" && c.Request != r.Request:
+		return fault.New(fault.Conflict, "request %s of %s is no longer open", c.Request, t.ID).
+			WithHint("See what it asks now: muster show %s", t.ID)
+	case r.Request == "" && t.State == event.Waiting:
+		return fault.New(fault.Conflict, "%s asks in its own terminal, where no answer can be given for you", t.ID).
+			WithHint("Answer it there: muster attach %s", t.ID)
+	case c.Decision != event.Allow || r.Reason != event.WaitPermission:
+		if c.Hash != "" && (r.Ask == nil || r.Ask.Hash != c.Hash) {
+			return changed(t, r)
 		}
+		return nil
+	case r.Ask == nil || r.Ask.Cut:
+		return fault.New(fault.Conflict, "the request of %s was not kept whole, so it cannot have been read and cannot be allowed here", t.ID).
+			WithHint("Deny it: muster answer %s deny --reason TEXT. Or decide in its terminal: muster attach %s", t.ID, t.ID)
+	case c.Request == "" || c.Hash == "":
+		return fault.New(fault.Usage, "an answer that allows something names the request and the hash of what was shown").
+			WithHint("Take both from: muster show %s --json", t.ID)
+	case !r.Shown(c.Hash):
+		return changed(t, r)
 	}
+	return nil
+}
+
+func changed(t life.Task, r *event.RequestOpened) error {
+	return fault.New(fault.Conflict, "request %s of %s has changed since it was shown", r.Request, t.ID).
+		WithHint("See what it asks now: muster show %s", t.ID)
+}
+
+// decide checks that the decision fits what is asked, and returns its text.
+func (c Answer) decide(t life.Task) (words string, err error) {
 	switch c.Decision {
 	case event.Allow, event.Deny, event.Reply:
 	default:
@@ -109,7 +151,16 @@ func (c Answer) decide(t life.Task) (text string, err error) {
 		return "", fault.New(fault.Conflict, "%s asks a question, which cannot be allowed", t.ID).
 			WithHint("Answer it with a text%s.", options(t.Request.Options))
 	}
-	return text, nil
+	words = c.Text
+	if c.Decision == event.Reply {
+		if words, err = c.reply(t); err != nil {
+			return "", err
+		}
+	}
+	if c.Decision == event.Reply || words != "" {
+		return plain("the answer", words, maxMessage)
+	}
+	return "", nil
 }
 
 func options(all []string) string {
@@ -117,4 +168,63 @@ func options(all []string) string {
 		return ""
 	}
 	return ": one of " + strings.Join(all, " | ")
+}
+
+// reply returns the words of a reply: of several questions, one line for each.
+func (c Answer) reply(t life.Task) (string, error) {
+	questions := t.Request.Questions()
+	if len(c.Answers) == 0 && len(questions) > 1 {
+		return c.Text, nil // one text for all of them
+	}
+	answers := c.Answers
+	if len(answers) == 0 {
+		answers = []string{c.Text}
+	}
+	if len(answers) != len(questions) {
+		return "", fault.New(fault.Usage, "%s asks %d questions, and there are %d answers", t.ID, len(questions), len(answers)).
+			WithHint("Answer each: muster answer %s --question 1=ANSWER --question 2=ANSWER. `muster show %s` has them.", t.ID, t.ID)
+	}
+	lines := make([]string, len(answers))
+	for i, q := range questions {
+		line, err := choose(t, i, q, answers[i])
+		if err != nil {
+			return "", err
+		}
+		if len(questions) > 1 {
+			line = strings.Join(strings.Fields(line), " ")
+		}
+		if len(questions) > 1 && line == "" {
+			return "", fault.New(fault.Usage, "question %d of %s has no answer", i+1, t.ID).
+				WithHint("Answer each: muster answer %s --question 1=ANSWER --question 2=ANSWER. `muster show %s` has them.", t.ID, t.ID)
+		}
+		lines[i] = line
+	}
+	return strings.Join(lines, "\n"), nil
+}
+
+// choose replaces numbers of options by their labels; anything else is taken as it is.
+func choose(t life.Task, at int, q event.Question, answer string) (string, error) {
+	words := strings.Split(answer, ",")
+	if len(q.Options) == 0 || !q.Multi && len(words) > 1 {
+		return answer, nil
+	}
+	var labels []string
+	for _, w := range words {
+		n, err := strconv.Atoi(strings.TrimSpace(w))
+		if err != nil {
+			return answer, nil //nolint:nilerr // a text
+		}
+		if n < 1 || n > len(q.Options) {
+			which := "the question"
+			if len(t.Request.Questions()) > 1 {
+				which = "question " + strconv.Itoa(at+1)
+			}
+			return "", fault.New(fault.Usage, "%s of %s has no option %d", which, t.ID, n).
+				WithHint("It has 1 to %d; `muster show %s` lists them.", len(q.Options), t.ID)
+		}
+		if label := q.Options[n-1].Label; !slices.Contains(labels, label) {
+			labels = append(labels, label)
+		}
+	}
+	return strings.Join(labels, ", "), nil
 }

@@ -95,11 +95,19 @@ func newest(t *testing.T, c *Control) event.Event {
 
 func moved(to event.State) event.Payload { return event.TaskMoved{To: to} }
 
+var bash = event.NewAsk("Bash", []byte(`{"command":"make"}`))
+
 // world is the tasks that the table below speaks of.
 func world(t *testing.T, c *Control) {
 	t.Helper()
 	launched := event.AgentLaunched{Process: event.ProcessRef{PID: 1}, Session: "s"}
-	permission := event.RequestOpened{Request: "q1", Reason: event.WaitPermission, Tool: "Bash"}
+	whole := bash
+	permission := event.RequestOpened{Request: "q1", Reason: event.WaitPermission, Tool: "Bash", Ask: &whole}
+	cut := event.NewAsk("Bash", []byte(strings.Repeat("x", event.MaxInput+1)))
+	several := event.NewAsk("AskUserQuestion", []byte("{}")).WithQuestions([]event.Question{
+		{Text: "Which?", Options: []event.Option{{Label: "a"}, {Label: "b"}}},
+		{Text: "What else?", Options: []event.Option{{Label: "x"}, {Label: "y"}, {Label: "z"}}, Multi: true},
+	})
 	question := event.RequestOpened{Request: "q2", Reason: event.WaitQuestion, Options: []string{"a", "b"}}
 	ready := event.WorktreeReady{Path: "/w", Branch: "muster/x", Base: "abc"}
 	for i, happened := range [][]event.Payload{
@@ -110,11 +118,15 @@ func world(t *testing.T, c *Control) {
 		{moved(event.Failed)},             // t5 failed before it had one
 		{ready, moved(event.Cancelled)},   // t6 cancelled
 		{launched, event.StopRequested{}}, // t7 is being stopped
-		{moved(event.Done), event.TaskRemoved{}, event.WorkKept{Ref: "r1"}},         // t8 removed, its work kept
-		{launched, permission, moved(event.Waiting)},                                // t9 asks for a permission
-		{question, moved(event.Parked)},                                             // t10 was parked with a question
-		{launched, event.WorkKept{Ref: "r1"}, moved(event.Working)},                 // t11 works and has kept work
-		{event.WorkKept{Ref: "r1"}, event.WorkKept{Ref: "r2"}, moved(event.Parked)}, // t12 parked, kept twice
+		{moved(event.Done), event.TaskRemoved{}, event.WorkKept{Ref: "r1"}},                                             // t8 removed, its work kept
+		{launched, permission, moved(event.Waiting)},                                                                    // t9 asks for a permission
+		{question, moved(event.Parked)},                                                                                 // t10 was parked with a question
+		{launched, event.WorkKept{Ref: "r1"}, moved(event.Working)},                                                     // t11 works and has kept work
+		{event.WorkKept{Ref: "r1"}, event.WorkKept{Ref: "r2"}, moved(event.Parked)},                                     // t12 parked, kept twice
+		{launched, event.RequestOpened{Request: "q3", Reason: event.WaitPermission, Ask: &cut}, moved(event.Waiting)},   // t13 asks more than is kept
+		{launched, event.RequestOpened{Reason: event.WaitPermission, Text: "may I?"}, moved(event.Waiting)},             // t14 asks, and no hook holds the request
+		{launched, event.RequestOpened{Request: "q4", Reason: event.WaitQuestion, Ask: &several}, moved(event.Waiting)}, // t15 asks two questions
+		{launched, event.RequestOpened{Request: "q5", Reason: event.WaitPermission, Text: "rm"}, moved(event.Waiting)},  // t16 asked under an older version
 	} {
 		if id := queue(t, c, fmt.Sprint("task ", i+1), happened...); id != event.NewTaskID(i+1) {
 			t.Fatalf("the table is off: %s", id)
@@ -143,7 +155,25 @@ func TestCommandsAreTakenOrRefused(t *testing.T) {
 		{cmd: Send{"t1", strings.Repeat("x", maxMessage)}, want: event.SendRequested{Message: "m1", Text: strings.Repeat("x", maxMessage)}},
 		{cmd: Send{"t1", strings.Repeat("x", maxMessage+1)}, code: fault.Usage, hint: "file"},
 
-		{cmd: Answer{Task: "t9", Decision: event.Allow}, want: event.AnswerRequested{Request: "q1", Decision: event.Allow}},
+		{cmd: Answer{Task: "t9", Decision: event.Allow, Request: "q1", Hash: bash.Hash}, want: event.AnswerRequested{Request: "q1", Decision: event.Allow, Hash: bash.Hash}},
+		{cmd: Answer{Task: "t9", Decision: event.Allow}, code: fault.Usage, hint: "show t9 --json"},
+		{cmd: Answer{Task: "t9", Decision: event.Allow, Hash: bash.Hash}, code: fault.Usage, hint: "show t9 --json"},
+		{cmd: Answer{Task: "t9", Decision: event.Allow, Request: "q1", Hash: strings.Repeat("0", 64)}, code: fault.Conflict, hint: "show t9"},
+		{cmd: Answer{Task: "t9", Decision: event.Allow, Request: "q1", Hash: bash.Hash[:12]}, code: fault.Conflict, hint: "show t9"},
+		{cmd: Answer{Task: "t9", Decision: event.Deny, Hash: strings.Repeat("0", 64)}, code: fault.Conflict, hint: "show t9"},
+		{cmd: Answer{Task: "t13", Decision: event.Allow, Request: "q3"}, code: fault.Conflict, hint: "attach t13"},
+		{cmd: Answer{Task: "t13", Decision: event.Deny}, want: event.AnswerRequested{Request: "q3", Decision: event.Deny}},
+		{cmd: Answer{Task: "t14", Decision: event.Allow}, code: fault.Conflict, hint: "attach t14"},
+		{cmd: Answer{Task: "t14", Decision: event.Deny}, code: fault.Conflict, hint: "attach t14"},
+		{cmd: Answer{Task: "t16", Decision: event.Allow, Request: "q5"}, code: fault.Conflict, hint: "deny"},
+		{cmd: Answer{Task: "t15", Decision: event.Reply, Answers: []string{"2", "3, 1,3"}}, want: event.AnswerRequested{Request: "q4", Decision: event.Reply, Text: "b\nz, x"}},
+		{cmd: Answer{Task: "t15", Decision: event.Reply, Answers: []string{"2,1", "my\nown"}}, want: event.AnswerRequested{Request: "q4", Decision: event.Reply, Text: "2,1\nmy own"}},
+		{cmd: Answer{Task: "t15", Decision: event.Reply, Answers: []string{"2"}}, code: fault.Usage, hint: "--question"},
+		{cmd: Answer{Task: "t15", Decision: event.Reply, Answers: []string{"2", ""}}, code: fault.Usage, hint: "--question"},
+		{cmd: Answer{Task: "t15", Decision: event.Reply, Answers: []string{"2", "4"}}, code: fault.Usage, hint: "1 to 3"},
+		{cmd: Answer{Task: "t15", Decision: event.Reply, Text: "you decide"}, want: event.AnswerRequested{Request: "q4", Decision: event.Reply, Text: "you decide"}},
+		{cmd: Answer{Task: "t10", Decision: event.Reply, Text: "2"}, want: event.AnswerRequested{Request: "q2", Decision: event.Reply, Text: "b"}},
+		{cmd: Answer{Task: "t10", Decision: event.Reply, Text: "3"}, code: fault.Usage, hint: "1 to 2"},
 		{cmd: Answer{Task: "t9", Decision: event.Deny, Text: "use make", Request: "q1"}, want: event.AnswerRequested{Request: "q1", Decision: event.Deny, Text: "use make"}},
 		{cmd: Answer{Task: "t9", Decision: event.Allow, Request: "q0"}, code: fault.Conflict, hint: "show t9"},
 		{cmd: Answer{Task: "t9", Decision: event.Reply, Text: "yes"}, code: fault.Conflict, hint: "deny"},
@@ -151,7 +181,7 @@ func TestCommandsAreTakenOrRefused(t *testing.T) {
 		{cmd: Answer{Task: "t10", Decision: event.Reply, Text: "b"}, want: event.AnswerRequested{Request: "q2", Decision: event.Reply, Text: "b"}},
 		{cmd: Answer{Task: "t10", Decision: event.Reply}, code: fault.Usage, hint: "Say"},
 		{cmd: Answer{Task: "t10", Decision: event.Allow}, code: fault.Conflict, hint: "a | b"},
-		{cmd: Answer{Task: "t9", Words: "Yes"}, want: event.AnswerRequested{Request: "q1", Decision: event.Allow}},
+		{cmd: Answer{Task: "t9", Words: "Yes", Request: "q1", Hash: bash.Hash}, want: event.AnswerRequested{Request: "q1", Decision: event.Allow, Hash: bash.Hash}},
 		{cmd: Answer{Task: "t9", Words: "no", Text: "use make"}, want: event.AnswerRequested{Request: "q1", Decision: event.Deny, Text: "use make"}},
 		{cmd: Answer{Task: "t9", Words: "perhaps"}, code: fault.Usage, hint: "allow or deny"},
 		{cmd: Answer{Task: "t9", Words: "allow", Text: "a reason"}, code: fault.Usage, hint: "Leave it out"},

@@ -181,7 +181,7 @@ func (a agents) Answer(_ context.Context, t life.Task, _ event.ActionID, args ev
 	if err != nil {
 		return err
 	}
-	return ad.Answer(l, mail.Answer{Request: args.Request, Decision: string(args.Decision), Text: args.Text})
+	return ad.Answer(l, mail.Answer{Request: args.Request, Decision: string(args.Decision), Text: args.Text, Hash: args.Hash})
 }
 
 // Retire implements fleet.Launcher: the status file of an ended generation is put with its other files.

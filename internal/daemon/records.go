@@ -2,12 +2,16 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"unicode/utf8"
 
 	"muster/internal/event"
 	"muster/internal/fleet"
 	"muster/internal/life"
+	"muster/internal/mail"
 	"muster/internal/status"
 	"muster/internal/store"
 )
@@ -59,12 +63,12 @@ func (r *records) Serve(ctx context.Context) error {
 
 func (r *records) handOn(ctx context.Context, b status.Batch) {
 	select {
-	case r.out <- batch(b):
+	case r.out <- r.batch(b):
 	case <-ctx.Done():
 	}
 }
 
-func batch(b status.Batch) fleet.Batch {
+func (r *records) batch(b status.Batch) fleet.Batch {
 	out := fleet.Batch{
 		Task: b.Source.Task, Gen: b.Source.Gen, Source: b.Source.Name, Key: key(b.Source), Offset: b.Offset,
 		Records: b.Records, Refused: b.Rejected, Grew: b.Grew > 0,
@@ -72,7 +76,33 @@ func batch(b status.Batch) fleet.Batch {
 	if b.Source.Parse == nil {
 		out.Size = b.Size
 	}
+	for _, rec := range out.Records {
+		if rec.State != event.RecordWaiting || rec.Request == "" {
+			continue
+		}
+		if out.Asks == nil {
+			out.Asks = map[string]*event.Ask{}
+		}
+		out.Asks[rec.Request] = r.asked(out.Task, out.Gen, rec)
+	}
 	return out
+}
+
+// asked returns what a waiting agent asks, whole. A writer of records that puts down nothing else has said all in the
+// record's text.
+func (r *records) asked(id event.TaskID, gen int, rec event.Record) *event.Ask {
+	box := mail.Box{Dir: r.agents.home.GenDir(id, gen)}
+	ask, err := box.Asked(rec.Request, rec.Tool)
+	switch {
+	case err == nil:
+	case errors.Is(err, fs.ErrNotExist):
+		ask = event.NewAsk(rec.Tool, []byte(rec.Note))
+		ask.Cut = ask.Cut || utf8.RuneCountInString(rec.Note) >= status.MaxNote
+	default: // what the agent has put there cannot be shown
+		r.log.Warn("read what an agent asks", "task", id, "request", rec.Request, "err", err)
+		ask.Cut = true
+	}
+	return &ask
 }
 
 // key is under which the offset of a file is kept.

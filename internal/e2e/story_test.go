@@ -120,7 +120,8 @@ func crashed(f *Fleet) []event.TaskID {
 func permitted(f *Fleet) []event.TaskID {
 	id := f.dispatch("ask permission Bash make\nwrite a.txt <<x\nask permission Bash rm\ndone")
 	first := f.asks(id, "")
-	f.do(control.Answer{Task: id, Decision: event.Allow})
+	r := f.task(id).Request
+	f.do(control.Answer{Task: id, Decision: event.Allow, Request: r.Request, Hash: r.Ask.Hash})
 	f.asks(id, first)
 	f.do(control.Answer{Task: id, Decision: event.Deny, Text: "keep it"})
 	f.reaches(id, event.Done)

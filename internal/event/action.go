@@ -84,6 +84,7 @@ type AnswerArgs struct {
 	Request  string   `json:"request,omitempty"`
 	Decision Decision `json:"decision,omitempty"`
 	Text     string   `json:"text,omitempty"`
+	Hash     string   `json:"hash,omitempty"` // of what was shown to the person who allows it
 }
 
 // InterruptArgs interrupts the agent's turn.

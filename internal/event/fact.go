@@ -199,8 +199,9 @@ type RequestOpened struct {
 	Request string     `json:"request"` // "" where no hook holds it
 	Reason  WaitReason `json:"reason"`
 	Tool    string     `json:"tool,omitempty"`
-	Text    string     `json:"text,omitempty"`
+	Text    string     `json:"text,omitempty"` // what it is about, in a line
 	Options []string   `json:"options,omitempty"`
+	Ask     *Ask       `json:"ask,omitempty"` // the whole of it: input, size, hash, cut, questions; nil in logs of versions that did not keep it
 }
 
 // RequestClosed ends it.

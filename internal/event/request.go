@@ -26,7 +26,8 @@ const (
 type AnswerRequested struct {
 	Request  string   `json:"request"`
 	Decision Decision `json:"decision"`
-	Text     string   `json:"text,omitempty"`
+	Text     string   `json:"text,omitempty"` // of several questions, one line for each
+	Hash     string   `json:"hash,omitempty"` // of what was shown to the person who allows it
 }
 
 // InterruptRequested asks to interrupt the agent's turn.

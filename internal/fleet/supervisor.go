@@ -220,7 +220,7 @@ func (s *Supervisor) takeBatch(b Batch) {
 		if i+1 < len(b.Records) && superseded(r, b.Records[i+1]) {
 			continue
 		}
-		s.push(b.Task, life.Reported{Gen: b.Gen, Source: b.Source, Record: r})
+		s.push(b.Task, life.Reported{Gen: b.Gen, Source: b.Source, Record: r, Ask: b.Asks[r.Request]})
 	}
 	s.pending = append(s.pending, item{task: b.Task, key: b.Key, offset: b.Offset})
 }

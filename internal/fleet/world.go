@@ -225,6 +225,7 @@ type Batch struct {
 	Key     string // under which its offset is kept
 	Offset  int64
 	Records []event.Record
+	Asks    map[string]*event.Ask // what waiting agents ask, whole, by request
 	Refused []string
 	Grew    bool // the file did, be it by what says nothing of the agent's state
 	// Size is how large the file is, if it is one of status records; 0 for those that agents keep for themselves.

@@ -2,6 +2,7 @@ package inside
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strconv"
 	"time"
@@ -35,6 +36,9 @@ func (v Voice) Ask(ctx context.Context, q Question) (mail.Answer, error) {
 		return mail.Answer{}, err
 	}
 	r := event.Record{State: event.RecordWaiting, Reason: event.WaitQuestion, Note: q.Text, Options: q.Options, Request: mail.NewRequest()}
+	if err := box.Ask(r.Request, whole(q)); err != nil {
+		return mail.Answer{}, err
+	}
 	if err := v.Report(r); err != nil {
 		return mail.Answer{}, err
 	}
@@ -56,6 +60,16 @@ func (v Voice) Ask(ctx context.Context, q Question) (mail.Answer, error) {
 	}
 	return a, fault.New(fault.Timeout, "nobody answered within %s", config.FormatDuration(limit)).
 		WithHint("Go on without an answer if you can, else end your turn.")
+}
+
+// whole returns the question as a request is kept.
+func whole(q Question) event.Ask {
+	asked := event.Question{Text: q.Text}
+	for _, o := range q.Options {
+		asked.Options = append(asked.Options, event.Option{Label: o})
+	}
+	input, _ := json.Marshal(asked) // strings can be encoded
+	return event.NewAsk("", input).WithQuestions([]event.Question{asked})
 }
 
 // wait returns how long the task may wait for a person.

@@ -71,8 +71,8 @@ func Apply(t Task, e event.Event) Task {
 	case event.RequestClosed:
 		t.Request = nil
 	case event.AnswerRequested:
-		if t.State == event.Parked && p.Decision == event.Allow && t.Request != nil && t.Request.Request == p.Request {
-			t.Granted = p.Request
+		if r := t.Request; t.State == event.Parked && p.Decision == event.Allow && r != nil && r.Request == p.Request && r.Ask != nil && r.Shown(p.Hash) {
+			t.Granted = r.Ask.Hash
 		}
 	default:
 		t = applyAgent(t, e)

@@ -18,6 +18,7 @@ type Reported struct {
 	Gen    int
 	Source string // the file it stood in
 	Record event.Record
+	Ask    *event.Ask // what a waiting agent asks, whole
 }
 
 // Refused is a piece of a status file that could not be read as records.

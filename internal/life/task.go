@@ -44,8 +44,8 @@ type Task struct {
 
 	Request  *event.RequestOpened `json:"request,omitempty"`
 	Messages []Message            `json:"messages,omitempty"`
-	// Granted is the newest permission request that a person allowed when the process that asked was gone: the next
-	// generation may do exactly that without asking again.
+	// Granted is the hash of the newest permission request that a person allowed when the process that asked was gone.
+	// The next generation may do exactly that without asking again.
 	Granted string `json:"granted,omitempty"`
 	Rounds  Rounds `json:"rounds"`
 

@@ -49,7 +49,7 @@ func (s *step) reported(in Reported) {
 	if s.news(r) {
 		s.emit(event.AgentReported{Record: r})
 	}
-	s.follow(r)
+	s.follow(r, in.Ask)
 }
 
 // obeyed tells whether a record speaks of the agent's turn, and fills in what a terse one leaves out.
@@ -144,7 +144,7 @@ func (s *step) newRequest(r event.Record) bool {
 }
 
 // follow draws the consequences of a record that is obeyed.
-func (s *step) follow(r event.Record) {
+func (s *step) follow(r event.Record, ask *event.Ask) {
 	switch r.State {
 	case event.RecordWorking, event.RecordIdle, event.RecordDone:
 		s.alive()
@@ -155,7 +155,7 @@ func (s *step) follow(r event.Record) {
 			s.wentOn()
 		}
 	case event.RecordWaiting:
-		s.asked(r)
+		s.asked(r, ask)
 	case event.RecordError, event.RecordLimited:
 		s.apiError(r)
 	case event.RecordLaunched, event.RecordExited:
@@ -191,13 +191,13 @@ func (s *step) wentOn() {
 }
 
 // asked opens a permission request or question.
-func (s *step) asked(r event.Record) {
+func (s *step) asked(r event.Record, ask *event.Ask) {
 	s.wentOn()
 	if s.t.State == event.Publishing || !s.newRequest(r) {
 		return
 	}
 	s.clear(event.DeadlineFirstRecord, event.DeadlineStall)
-	s.emit(event.RequestOpened{Request: r.Request, Reason: r.Reason, Tool: r.Tool, Text: r.Note, Options: r.Options})
+	s.emit(event.RequestOpened{Request: r.Request, Reason: r.Reason, Tool: r.Tool, Text: r.Note, Options: r.Options, Ask: ask})
 	if s.t.State != event.Waiting {
 		s.move(ruleRequestOpened, event.Reason(r.Reason), r.Note)
 	}
@@ -218,7 +218,7 @@ func (s *step) closeRequest(how string) {
 // more, as a message to the conversation that is brought back.
 func (s *step) answered(p event.AnswerRequested) {
 	req := s.t.Request
-	if req == nil || p.Request != req.Request {
+	if req == nil || p.Request != req.Request || p.Decision == event.Allow && !req.Shown(p.Hash) {
 		return
 	}
 	if s.t.State == event.Waiting {

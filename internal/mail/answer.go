@@ -33,9 +33,13 @@ const (
 type Answer struct {
 	Request  string    `json:"request"`
 	Decision string    `json:"decision"`       // Allow, Deny or Text
-	Text     string    `json:"text,omitempty"` // why it was denied, or the answer to a question
+	Text     string    `json:"text,omitempty"` // why it was denied, or the answer to a question; of several, one on each line
+	Hash     string    `json:"hash,omitempty"` // of what was allowed, event.Ask.Hash; the hook allows nothing else
 	Time     time.Time `json:"time"`           // when it was decided; filled in if zero
 }
+
+// Allows reports whether the answer allows exactly the request with this hash.
+func (a Answer) Allows(hash string) bool { return a.Decision == Allow && hash != "" && a.Hash == hash }
 
 // NewRequest makes the id of a request, as no other has it.
 func NewRequest() string { return "q" + strings.ToLower(rand.Text()[:16]) }
@@ -52,7 +56,7 @@ func (b Box) Answer(a Answer) error {
 	}
 	old, err := readAnswer(path)
 	switch {
-	case err == nil && (old.Decision != a.Decision || old.Text != a.Text):
+	case err == nil && (old.Decision != a.Decision || old.Text != a.Text || old.Hash != a.Hash):
 		return fmt.Errorf("answer %s: %w", a.Request, ErrAnswered)
 	case errors.Is(err, fs.ErrNotExist):
 		if a.Time.IsZero() {

@@ -14,9 +14,11 @@ import (
 // skipped and reported once.
 const MaxLine = 64 << 10
 
-// The limits of text fields, in runes.
+// MaxNote is how many runes of a note are kept.
+const MaxNote = 500
+
+// The limits of the other text fields, in runes.
 const (
-	maxNote    = 500
 	maxTool    = 100
 	maxID      = 200
 	maxPath    = 4096
@@ -56,7 +58,7 @@ func normalise(r *event.Record) {
 	if unknown := r.Error != "" && !slices.Contains(ErrorKinds(), r.Error); unknown || r.State == event.RecordError && r.Error == "" {
 		r.Error = event.ErrorOther
 	}
-	r.Note = text.Field(r.Note, maxNote)
+	r.Note = text.Field(r.Note, MaxNote)
 	r.Tool = text.Field(r.Tool, maxTool)
 	r.Message = event.MessageID(text.Field(string(r.Message), maxID))
 	r.Transcript = text.Field(r.Transcript, maxPath)

@@ -71,7 +71,7 @@ func validateLengths(r event.Record) error {
 		field, text string
 		max         int
 	}{
-		{"note", r.Note, maxNote},
+		{"note", r.Note, MaxNote},
 		{"tool", r.Tool, maxTool},
 		{"src", r.Src, maxID},
 		{"tool_use_id", r.ToolUseID, maxID},

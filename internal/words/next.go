@@ -35,7 +35,7 @@ func NextSteps(t life.Task) []Step {
 	case t.Removed:
 		return removedSteps(t)
 	case t.Request != nil && (t.State == event.Waiting || t.State == event.Parked):
-		return answerSteps(t.ID, *t.Request)
+		return answerSteps(t)
 	case t.State == event.Parked:
 		return parkedSteps(t)
 	case t.State == event.Stalled:
@@ -68,12 +68,19 @@ func removedSteps(t life.Task) []Step {
 }
 
 // answerSteps returns how an open request is answered.
-func answerSteps(id event.TaskID, r event.RequestOpened) []Step {
+func answerSteps(t life.Task) []Step {
+	id, r := t.ID, *t.Request
 	switch {
-	case r.Reason == event.WaitDialog:
+	case r.Reason == event.WaitDialog, r.Request == "" && t.State == event.Waiting:
 		return []Step{about(id, "attach")}
 	case r.Reason == event.WaitPermission:
-		return []Step{about(id, "answer", "allow"), about(id, "answer", "deny", "--reason", "TEXT")}
+		deny := about(id, "answer", "deny", "--reason", "TEXT")
+		if r.Ask == nil || r.Ask.Cut {
+			return []Step{deny, about(id, "attach")}
+		}
+		return []Step{about(id, "answer", "allow", "--hash", r.Ask.Hash[:min(12, len(r.Ask.Hash))]), deny}
+	case len(r.Questions()) > 1:
+		return []Step{about(id, "answer", "--question", "1=ANSWER", "--question", "2=ANSWER")}
 	case len(r.Options) > 0:
 		return []Step{about(id, "answer", "NUMBER"), about(id, "answer", "TEXT")}
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -26,19 +27,13 @@ const askedDir = "asked"
 // lookAgain is how often a hook that waits sees whether it is still wanted.
 const lookAgain = time.Second
 
-type question struct {
-	Question string `json:"question"`
-	Options  []struct {
-		Label string `json:"label"`
-	} `json:"options"`
-}
-
 // permission holds a permission request or a question open until it is answered through the mailbox. Without an
 // answer it ends silently, and the dialog stays for a person.
 func (s *hookState) permission(ctx context.Context) {
 	questions := s.questions()
-	if len(questions) == 0 && s.granted() {
-		s.replyPermission(mail.Answer{Decision: mail.Allow})
+	ask := event.NewAsk(s.in.ToolName, s.in.ToolInput).WithQuestions(questions)
+	if len(questions) == 0 && s.granted(ask) {
+		s.replyPermission(ask, mail.Answer{Decision: mail.Allow, Hash: ask.Hash})
 		return
 	}
 	id := mail.NewRequest()
@@ -47,6 +42,8 @@ func (s *hookState) permission(ctx context.Context) {
 	if len(questions) > 0 {
 		r.Reason, r.Note, r.Options = event.WaitQuestion, questionNote(questions), questionOptions(questions)
 	}
+	// Without this file there is nothing that could be shown, and so nothing that could be allowed.
+	_ = s.box().Ask(id, ask)
 	noted := s.openRequest(r)
 	s.write(r)
 	answer, ok := s.awaitAnswer(ctx, id, noted)
@@ -56,7 +53,7 @@ func (s *hookState) permission(ctx context.Context) {
 	if len(questions) > 0 {
 		s.replyQuestion(questions, answer)
 	} else {
-		s.replyPermission(answer)
+		s.replyPermission(ask, answer)
 	}
 	s.closeRequest()
 	// The agent goes on when this process ends, so nothing of it can be overtaken by this record.
@@ -87,15 +84,25 @@ func (s *hookState) awaitAnswer(ctx context.Context, id string, noted bool) (mai
 	return mail.Answer{}, false
 }
 
-func (s *hookState) questions() []question {
+// questions returns the questions of the agent's tool for them; none for any other tool.
+func (s *hookState) questions() []event.Question {
 	if s.in.ToolName != "AskUserQuestion" {
 		return nil
 	}
 	var in struct {
-		Questions []question `json:"questions"`
+		Questions []struct {
+			Question string         `json:"question"`
+			Header   string         `json:"header"`
+			Options  []event.Option `json:"options"`
+			Multi    bool           `json:"multiSelect"`
+		} `json:"questions"`
 	}
 	_ = json.Unmarshal(s.in.ToolInput, &in)
-	return in.Questions
+	var out []event.Question
+	for _, q := range in.Questions {
+		out = append(out, event.Question{Text: q.Question, Header: q.Header, Options: q.Options, Multi: q.Multi})
+	}
+	return out
 }
 
 // permissionNote says what the tool wants to do.
@@ -115,16 +122,16 @@ func permissionNote(in payload) string {
 	return text.Line(in.ToolName+" "+string(in.ToolInput), noteLimit)
 }
 
-func questionNote(questions []question) string {
+func questionNote(questions []event.Question) string {
 	var all []string
 	for _, q := range questions {
-		all = append(all, q.Question)
+		all = append(all, q.Text)
 	}
 	return text.Line(strings.Join(all, " / "), noteLimit)
 }
 
-// questionOptions are the answers that the only question offers; several questions are answered by lines.
-func questionOptions(questions []question) []string {
+// questionOptions returns the answers that the only question offers; several questions are answered by lines.
+func questionOptions(questions []event.Question) []string {
 	if len(questions) != 1 {
 		return nil
 	}
@@ -135,25 +142,32 @@ func questionOptions(questions []question) []string {
 	return labels
 }
 
-// replyPermission allows, or denies with a reason that lets the agent go on another way. A free text is such a
-// reason.
-func (s *hookState) replyPermission(a mail.Answer) {
-	decision := map[string]any{"behavior": "allow"}
-	if a.Decision != mail.Allow {
-		why := a.Text
-		if why == "" {
-			why = "This was not allowed. Nobody is there to ask: go on another way."
+// replyPermission allows, or denies with a reason that lets the agent go on another way. Nothing is allowed but what
+// was shown whole to the person who allowed it: the answer has the hash of that.
+func (s *hookState) replyPermission(ask event.Ask, a mail.Answer) {
+	if a.Allows(ask.Hash) && !ask.Cut {
+		decision := map[string]any{"behavior": "allow"}
+		if s.in.ToolName == "ExitPlanMode" { // an answer to a plan without the plan is ignored
+			decision["updatedInput"] = s.in.ToolInput
 		}
-		decision = map[string]any{"behavior": "deny", "message": why}
+		s.replyDecision(decision)
+		return
 	}
-	s.replyDecision(decision)
+	why := a.Text
+	switch {
+	case a.Decision == mail.Allow:
+		why = "This was not allowed: the answer was given to a request with another text. Ask again, in a shorter form if it is long."
+	case why == "":
+		why = "This was not allowed. Nobody is there to ask: go on another way."
+	}
+	s.replyDecision(map[string]any{"behavior": "deny", "message": why})
 }
 
 // replyQuestion answers each question: by the lines of the text where there are as many, else by all of it. A
 // number means an option, and "allow" the first one, which the agent recommends.
-func (s *hookState) replyQuestion(questions []question, a mail.Answer) {
+func (s *hookState) replyQuestion(questions []event.Question, a mail.Answer) {
 	if a.Decision == mail.Deny {
-		s.replyPermission(a)
+		s.replyPermission(event.Ask{}, a)
 		return
 	}
 	lines := strings.Split(strings.TrimSpace(a.Text), "\n")
@@ -169,7 +183,7 @@ func (s *hookState) replyQuestion(questions []question, a mail.Answer) {
 		if text == "" && len(q.Options) > 0 {
 			text = q.Options[0].Label
 		}
-		answers[q.Question] = text
+		answers[q.Text] = text
 	}
 	input := map[string]any{}
 	_ = json.Unmarshal(s.in.ToolInput, &input)
@@ -190,33 +204,24 @@ func (s *hookState) askedFile() string {
 	return filepath.Join(s.genDir, askedDir, hex.EncodeToString(sum[:16]))
 }
 
-// grantedDir holds, in the generation's directory, an empty file for each use of a tool that a person allowed
-// when the generation before, which had asked, was gone. Its names are those of askedDir.
+// grantedDir holds, in the generation's directory, an empty file for a request that a person allowed when the
+// generation that had asked was gone. Its name is the hash of the request, so that nothing but exactly that is allowed.
 const grantedDir = "granted"
 
-// grants turns the request of the generation before that was allowed since into a file of this one. The name
-// of each is a digest of the tool and all of its input, so that nothing but exactly that is allowed.
+// grants returns the file of the request that was granted.
 func grants(l agent.Launch) []agent.File {
-	if l.Granted == "" {
+	if !hashPattern.MatchString(l.Granted) {
 		return nil
 	}
-	dir := filepath.Join(l.Home.GenDir(l.Task, l.Gen-1), askedDir)
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil // it is asked again, which is safe
-	}
-	var files []agent.File
-	for _, e := range entries {
-		if r, ok := readRequest(filepath.Join(dir, e.Name())); ok && r.Request == l.Granted {
-			files = append(files, agent.File{Path: filepath.Join(grantedDir, e.Name()), Mode: 0o600})
-		}
-	}
-	return files
+	return []agent.File{{Path: filepath.Join(grantedDir, l.Granted), Mode: 0o600}}
 }
 
-// granted takes the grant for this use of a tool, if there is one; it counts once.
-func (s *hookState) granted() bool {
-	return os.Remove(filepath.Join(s.genDir, grantedDir, filepath.Base(s.askedFile()))) == nil
+// hashPattern matches a whole event.Ask.Hash. Tasks of older versions have something else in its place.
+var hashPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// granted takes the grant for a request, if there is one; it counts once.
+func (s *hookState) granted(ask event.Ask) bool {
+	return !ask.Cut && os.Remove(filepath.Join(s.genDir, grantedDir, ask.Hash)) == nil
 }
 
 // openRequest notes that a request is open; false where that can't be noted.

@@ -195,7 +195,11 @@ func TestClaudePermissionsAndQuestionsAreAnsweredThroughTheMailbox(t *testing.T)
 	}
 	answer := func(rec event.Record, decision, text string) {
 		t.Helper()
-		if err := r.box().Answer(mail.Answer{Request: rec.Request, Decision: decision, Text: text}); err != nil {
+		ask, err := r.box().Asked(rec.Request, rec.Tool)
+		if err != nil || ask.Cut {
+			t.Fatalf("the request was not kept whole: %+v, %v", ask, err)
+		}
+		if err := r.box().Answer(mail.Answer{Request: rec.Request, Decision: decision, Text: text, Hash: ask.Hash}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -254,6 +255,7 @@ func (p *program) ask(ctx context.Context, s step) error {
 	} else {
 		r.Options = s.opts
 	}
+	ask := wholeOf(r, s.text)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	typed, mailed := make(chan mail.Answer, 1), make(chan mail.Answer, 1)
@@ -261,12 +263,15 @@ func (p *program) ask(ctx context.Context, s step) error {
 	p.dialog.open(typed)
 	defer p.dialog.open(nil)
 	p.screen.say("? %s %s %s  (Enter: yes)", r.Tool, s.text, strings.Join(r.Options, " | "))
-	p.record(r)
+	box := mail.Box{Dir: p.opts.genDir}
 	if p.opts.genDir != "" {
-		box := mail.Box{Dir: p.opts.genDir}
-		if err := box.Create(); err != nil {
+		if err := errors.Join(box.Create(), box.Ask(r.Request, ask)); err != nil {
 			return err
 		}
+	}
+	r.Note = text.Line(r.Note, 300)
+	p.record(r)
+	if p.opts.genDir != "" {
 		go func() {
 			answer, err := box.Await(ctx, r.Request)
 			if err != nil {
@@ -284,6 +289,9 @@ func (p *program) ask(ctx context.Context, s step) error {
 	case err := <-failed:
 		return err
 	case answer = <-mailed:
+		if answer.Decision == mail.Allow && r.Reason == event.WaitPermission && !answer.Allows(ask.Hash) {
+			answer.Decision, answer.Text = mail.Deny, "the answer was given to another text"
+		}
 	case answer = <-typed:
 		how = "by key"
 		if len(r.Options) > 0 {
@@ -296,6 +304,20 @@ func (p *program) ask(ctx context.Context, s step) error {
 		Note: text.Line(fmt.Sprintf("answer %s: %s %s", how, answer.Decision, answer.Text), 200),
 	})
 	return nil
+}
+
+// wholeOf returns what a request asks, as the hook of a real agent puts it down.
+func wholeOf(r event.Record, text string) event.Ask {
+	if r.Reason == event.WaitPermission {
+		input, _ := json.Marshal(map[string]string{"command": text}) // strings can be encoded
+		return event.NewAsk(r.Tool, input)
+	}
+	q := event.Question{Text: text}
+	for _, o := range r.Options {
+		q.Options = append(q.Options, event.Option{Label: o})
+	}
+	input, _ := json.Marshal(q)
+	return event.NewAsk("", input).WithQuestions([]event.Question{q})
 }
 
 // flood prints that many bytes to the terminal.
