@@ -307,7 +307,7 @@ func TestGrant_AllowsExactlyWhatWasShown(t *testing.T) {
 	if d := parseDecision(t, <-other); d.Behavior != "deny" {
 		t.Errorf("decision %+v", d)
 	}
-	if d := parseDecision(t, <-r.request(`{"tool_name":"Bash","tool_input":{"command":"` + long + `make"}}`)); d.Behavior != "allow" {
+	if d := parseDecision(t, <-r.request(`{"tool_name":"Bash","tool_input":{"command":"`+long+`make"}}`)); d.Behavior != "allow" {
 		t.Errorf("what was allowed is asked again: %+v", d)
 	}
 	again := r.request(`{"tool_name":"Bash","tool_input":{"command":"` + long + `make"}}`)
