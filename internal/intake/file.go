@@ -74,6 +74,7 @@ func (t taskTable) text(dir string) (string, error) {
 // tableLines returns the lines on which the tables [[task]] begin, in their order. The document must be valid.
 func tableLines(data []byte) []int {
 	var lines []int
+	line, counted := 1, 0 // Parser.Shape would count from the beginning each time
 	p := unstable.Parser{}
 	p.Reset(data)
 	for p.NextExpression() {
@@ -82,7 +83,10 @@ func tableLines(data []byte) []int {
 			continue
 		}
 		for key := e.Key(); key.Next(); {
-			lines = append(lines, p.Shape(key.Node().Raw).Start.Line)
+			at := int(key.Node().Raw.Offset)
+			line += bytes.Count(data[counted:at], []byte{'\n'})
+			counted = at
+			lines = append(lines, line)
 		}
 	}
 	return lines
