@@ -37,8 +37,8 @@ func (r *Repo) Adopt(ctx context.Context, spec WorktreeSpec) error {
 // disk was away): its files stay as they are and become changes against the branch.
 func (p *preparing) adopt(ctx context.Context, orDetached bool) error {
 	st, err := os.Lstat(filepath.Join(p.spec.Path, ".git"))
-	if !p.mine() || err == nil && !st.Mode().IsRegular() {
-		return p.taken()
+	if !p.owned() || err == nil && !st.Mode().IsRegular() {
+		return p.occupied()
 	}
 	beside := p.spec.Path + ".adopting"
 	if err := removeTree(beside); err != nil {

@@ -2,5 +2,30 @@
 //
 // Owns: the git program; branches, worktrees and private refs of tasks; what is kept before anything is removed.
 // Never does: run a hook, open an editor or a prompt, touch an agent's index unasked, or go to the network but in Fetch.
-// Start at: Open, then Reader for what only looks and Repo for what changes.
+// Start at: Open and Find, then Reader for what only looks and Repo for what changes.
+//
+// # The model
+//
+//	repository (common git directory)
+//	├── worktrees/ID/          the registry: one administrative directory per worktree, with its HEAD and index.
+//	│   │                      A worktree is ours by this, not by its .git, which an agent may write.
+//	│   ├── muster-copied      what Copy brought, with its hashes
+//	│   └── modules/           submodules of this worktree, which go with it
+//	├── muster/*.json          which branch and base belong to which path, and to whom
+//	├── muster.lock            held by what moves refs or worktrees
+//	└── refs/
+//	    ├── heads/muster/…     the branches of tasks
+//	    └── muster/            private refs
+//	        ├── keep/TASK/N    what Keep kept: tree = the worktree, parents = HEAD, index, what lies inside
+//	        ├── round/…        the snapshots that were judged, and start, the state after setup
+//	        └── lost/COMMIT    a HEAD of another fleet's worktree that was in the way
+//
+// There are three ways to take a worktree's state. Tree is everything that is not ignored, as one tree. Snapshot is that
+// tree as a private commit on HEAD: what a round judges. Land moves the task's branch to exactly the judged tree; it
+// refuses with ErrMoved if the work changed since, and with Obstacles if the work is unfinished or others could not get
+// all of it.
+//
+// A tree does not show everything: submodules and nested repositories have commits, stashes and changes of their own.
+// Keep takes those, too. Before it returns, git has walked the kept commit to its end and found every object, and only
+// then may RemoveWorktree remove anything.
 package git

@@ -143,14 +143,14 @@ func (e *Error) Error() string {
 // Unwrap gives the *run.ExitError.
 func (e *Error) Unwrap() error { return e.cause }
 
-// said tells whether err is a failed git command whose message holds one of the texts. Only this package may
+// said reports whether err is a failed git command whose message holds one of the texts. Only this package may
 // ask: above it such failures are typed.
 func said(err error, texts ...string) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && slices.ContainsFunc(texts, func(t string) bool { return strings.Contains(e.Stderr, t) })
 }
 
-// exited tells whether err is a git command that ended with the status.
+// exited reports whether err is a git command that ended with the status.
 func exited(err error, status int) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && e.Exit == status

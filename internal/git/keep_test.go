@@ -220,9 +220,7 @@ func TestKeepRemoveRestoreIsTheSameByteForByte(t *testing.T) {
 			t.Fatal(err)
 		}
 		if branchGone {
-			if err := w.r.DeleteBranch(ctx, wt.Branch); err != nil {
-				t.Fatal(err)
-			}
+			w.git(w.repo, "branch", "-q", "-D", wt.Branch)
 			w.git(w.repo, "gc", "-q", "--prune=now")
 		}
 		spec := RestoreSpec{Path: wt.Path, Branch: wt.Branch, Ref: ref}

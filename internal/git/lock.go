@@ -78,7 +78,7 @@ const (
 	staleIndex  = 10 * time.Minute
 )
 
-// cleared tells whether err came from a lock file that a killed git left behind, and removes that file. Private refs,
+// cleared reports whether err came from a lock file that a killed git left behind, and removes that file. Private refs,
 // and branches that are only being made (fresh), are written under the repository's lock alone: there any such file
 // is a left-over. Elsewhere it must show its age, and outside muster's refs and worktrees it is never touched.
 func (r *Repo) cleared(err error, fresh bool) bool {

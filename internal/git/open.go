@@ -30,7 +30,7 @@ type Repo struct {
 	turn chan struct{} // capacity 1: who waits for the lock in this process; the lock file is polled by one at a time
 }
 
-// There tells whether the repository still is where it was opened.
+// There reports whether the repository still is where it was opened.
 func (r *Repo) There() bool {
 	at, err := os.Stat(r.Common)
 	return err == nil && os.SameFile(at, r.at)
@@ -212,7 +212,7 @@ func notOurs(worktree string) error {
 		WithHint("Look at its .git file; git worktree list shows what the repository knows.")
 }
 
-// isHash tells whether s is an object name of SHA-1 or SHA-256.
+// isHash reports whether s is an object name of SHA-1 or SHA-256.
 func isHash(s string) bool {
 	return (len(s) == 40 || len(s) == 64) && strings.Trim(s, "0123456789abcdef") == ""
 }

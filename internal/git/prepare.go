@@ -84,12 +84,12 @@ func (p *preparing) lookAhead(ctx context.Context) {
 		return
 	}
 	if start, refs, err := p.start(ctx); err == nil {
-		p.ahead = &beginning{start: start, refs: refs}
+		p.ahead = &startPoint{start: start, refs: refs}
 	}
 }
 
-// beginning is what start has found.
-type beginning struct {
+// startPoint is what start found: the commit to begin from, and which names of the branch exist, with their commits.
+type startPoint struct {
 	start string
 	refs  map[string]string
 }
@@ -99,12 +99,13 @@ type preparing struct {
 	r     *Repo
 	lock  *os.File
 	spec  WorktreeSpec
-	known *record    // of this path, whoever wrote it
-	ahead *beginning // found before the lock was taken; nil if nothing was
-	claim *os.File   // of a new worktree without files, see claimed
+	known *record     // of this path, whoever wrote it
+	ahead *startPoint // found before the lock was taken; nil if nothing was
+	claim *os.File    // of a new worktree without files, see claimed
 }
 
-func (p *preparing) mine() bool { return p.known != nil && p.known.Owner == p.spec.owner() }
+// owned reports whether what is remembered of the path was written for this task.
+func (p *preparing) owned() bool { return p.known != nil && p.known.Owner == p.spec.owner() }
 
 func (p *preparing) run(ctx context.Context) (Worktree, error) {
 	var err error
@@ -123,7 +124,7 @@ func (p *preparing) run(ctx context.Context) (Worktree, error) {
 		return Worktree{}, err
 	}
 	switch {
-	case admin != "" && empty && p.known != nil && !p.mine():
+	case admin != "" && empty && p.known != nil && !p.owned():
 		err = p.dropRegistration(ctx, admin)
 	case admin != "" && empty:
 		if err = p.refill(ctx, admin); err == nil {
@@ -162,8 +163,8 @@ func (p *preparing) existing(ctx context.Context, completed bool) (Worktree, err
 			return Worktree{}, err
 		}
 	}
-	if !p.mine() {
-		return Worktree{}, p.taken()
+	if !p.owned() {
+		return Worktree{}, p.occupied()
 	}
 	return Worktree{Path: p.spec.Path, Branch: p.known.Branch, Base: p.known.Base, Created: completed}, nil
 }
@@ -172,7 +173,7 @@ func (p *preparing) existing(ctx context.Context, completed bool) (Worktree, err
 func (p *preparing) guessBase(ctx context.Context, branch, head string) (string, error) {
 	n := strings.TrimPrefix(branch, p.spec.Branch)
 	if branch != p.spec.Branch && (n == branch || len(n) != 2 || n[0] != '-' || n[1] < '2' || n[1] > '0'+maxSuffix) {
-		return "", p.taken()
+		return "", p.occupied()
 	}
 	start, _, err := p.start(ctx)
 	if err != nil || head == "" {
@@ -185,7 +186,8 @@ func (p *preparing) guessBase(ctx context.Context, branch, head string) (string,
 	return base, err
 }
 
-func (p *preparing) taken() error {
+// occupied is the error for a path that holds something else.
+func (p *preparing) occupied() error {
 	return fault.New(fault.Conflict, "%s is there already and is not the worktree of %s", p.spec.Path, p.spec.Task).
 		WithHint("Move it away: mv %s %s.old && git worktree prune", p.spec.Path, p.spec.Path)
 }
@@ -197,11 +199,11 @@ func (p *preparing) create(ctx context.Context) (Worktree, error) {
 		if err != nil {
 			return Worktree{}, err
 		}
-		p.ahead = &beginning{start: start, refs: refs}
+		p.ahead = &startPoint{start: start, refs: refs}
 	}
 	start, refs := p.ahead.start, p.ahead.refs
 	rec := record{Path: p.spec.Path, Base: start, Owner: p.spec.owner()}
-	if p.mine() {
+	if p.owned() {
 		rec = *p.known
 		start = rec.Base
 		tip, there := refs[rec.Branch]
@@ -249,7 +251,7 @@ func (p *preparing) candidate(n int) string {
 	return p.spec.Branch + "-" + strconv.Itoa(n)
 }
 
-// taken tells whether a branch exists, or one below its name, which excludes it.
+// taken reports whether a branch exists, or one below its name, which excludes it.
 func taken(refs map[string]string, branch string) bool {
 	if _, ok := refs[branch]; ok {
 		return true
@@ -285,7 +287,7 @@ func (p *preparing) start(ctx context.Context) (string, map[string]string, error
 		"for-each-ref", "--format=%(refname)%09%(objectname)%09%(upstream)%09%(upstream:track,nobracket)",
 		"refs/heads/" + p.spec.Branch, "refs/heads/" + p.spec.Branch + "-[2-9]", "refs/heads/" + p.spec.Branch + "-[2-9]/**",
 	}
-	if p.mine() {
+	if p.owned() {
 		args = append(args, "refs/heads/"+p.known.Branch)
 	} else if validRef(base) {
 		args = append(args, "refs/heads/"+base)
@@ -313,7 +315,7 @@ func (p *preparing) start(ctx context.Context) (string, map[string]string, error
 		}
 	}
 	switch {
-	case p.mine():
+	case p.owned():
 		return p.known.Base, refs, nil
 	case start != "":
 		return start, refs, nil
@@ -345,7 +347,7 @@ func (p *preparing) dropRegistration(ctx context.Context, admin string) error {
 // configuration, over which gits race.
 func newBranch(name string) []string { return []string{"--no-track", "-b", name} }
 
-// emptyDir tells whether nothing is at path, or an empty directory.
+// emptyDir reports whether nothing is at path, or an empty directory.
 func emptyDir(path string) (bool, error) {
 	st, err := os.Lstat(path)
 	if errors.Is(err, os.ErrNotExist) {

@@ -527,9 +527,7 @@ func TestUnusualRepositories(t *testing.T) {
 			if err := w.r.RemoveWorktree(ctx, wt.Path, false); err != nil {
 				t.Fatal(err)
 			}
-			if err := w.r.DeleteBranch(ctx, wt.Branch); err != nil {
-				t.Fatal(err)
-			}
+			w.git(w.repo, "branch", "-q", "-D", wt.Branch)
 		})
 	}
 }

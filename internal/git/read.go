@@ -92,7 +92,7 @@ type Unsaved struct {
 	Unpushed  int  // commits that no other branch, tag or remote-tracking branch has
 }
 
-// Any tells whether anything would be lost.
+// Any reports whether anything would be lost.
 func (u Unsaved) Any() bool { return u.Dirty || u.Untracked > 0 || u.Unpushed > 0 }
 
 // Uncommitted returns what the checkout that was opened has and its last commit does not have.

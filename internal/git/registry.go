@@ -61,7 +61,7 @@ func registeredAt(admin string) string {
 	return at
 }
 
-// inTheMaking tells whether the worktree of an administrative directory was never handed to anybody.
+// inTheMaking reports whether the worktree of an administrative directory was never handed to anybody.
 func inTheMaking(admin string) bool {
 	b, err := readSmall(filepath.Join(admin, "locked"))
 	if err != nil {
@@ -132,18 +132,6 @@ func (r *Repo) remember(rec record) error {
 	return nil
 }
 
-// forget removes the records that name a branch.
-func (r *Repo) forget(branch string) {
-	names, _ := filepath.Glob(filepath.Join(escapeGlob(r.Common), "muster", "*.json"))
-	for _, name := range names {
-		b, err := readSmall(name)
-		var rec record
-		if err == nil && json.Unmarshal(b, &rec) == nil && rec.Branch == branch {
-			_ = os.Remove(name) // a record of a branch that is gone does no harm
-		}
-	}
-}
-
 // writeFile replaces a small file at once and durably.
 func writeFile(name, content string) error {
 	f, err := renameio.NewPendingFile(name, renameio.WithPermissions(0o600), renameio.WithTempDir(filepath.Dir(name)))
@@ -192,7 +180,7 @@ func (r *Repo) contained(path string) error {
 	return nil
 }
 
-// inside tells whether path lies strictly below root; both are clean and real.
+// inside reports whether path lies strictly below root; both are clean and real.
 func inside(root, path string) bool {
 	rel, err := filepath.Rel(root, path)
 	return err == nil && rel != "." && rel != ".." && !strings.HasPrefix(rel, "../")

@@ -98,39 +98,6 @@ func (r *Repo) clean(ctx context.Context, path string) error {
 	return nil
 }
 
-// DeleteBranch deletes a task's branch, if nobody moves it meanwhile; one that is gone is fine. It refuses branches
-// outside muster/ (fault.Usage) and one that is checked out somewhere (fault.Conflict).
-func (r *Repo) DeleteBranch(ctx context.Context, branch string) error {
-	ref, err := branchRef(branch)
-	if err != nil {
-		return err
-	}
-	if !strings.HasPrefix(branch, "muster/") {
-		return fault.New(fault.Usage, "%q is not a branch that muster made", branch)
-	}
-	return r.locked(ctx, func(lock *os.File) error {
-		out, err := r.line(ctx, call{args: []string{"for-each-ref", "--format=%(objectname) %(refname) %(worktreepath)", ref}})
-		if err != nil {
-			return fmt.Errorf("read branch %s: %w", branch, err)
-		}
-		for l := range strings.Lines(out) {
-			f := strings.SplitN(strings.TrimSuffix(l, "\n"), " ", 3)
-			if len(f) != 3 || f[1] != ref {
-				continue // a branch below this name
-			}
-			if f[2] != "" {
-				return fault.New(fault.Conflict, "the branch %s is checked out in %s", branch, f[2]).
-					WithHint("Check out another one there first.")
-			}
-			if err := r.change(ctx, call{args: []string{"update-ref", "-d", ref, f[0]}, lock: lock}, false); err != nil {
-				return fault.Wrap(fault.Conflict, err, "the branch %s was moved just now", branch)
-			}
-		}
-		r.forget(branch)
-		return nil
-	})
-}
-
 // removeTree removes a directory with all in it, also what its owner made read-only, as Go's module cache is.
 func removeTree(path string) error {
 	err := os.RemoveAll(path)

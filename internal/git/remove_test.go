@@ -164,29 +164,3 @@ func TestOtherMissingWorktreesStayRegistered(t *testing.T) {
 		t.Errorf("worktrees:\n%s", list)
 	}
 }
-
-func TestDeleteBranch(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	ctx := t.Context()
-	wt := w.prepare("t1")
-	wantCode(t, w.r.DeleteBranch(ctx, wt.Branch), fault.Conflict, wt.Path)
-	for _, branch := range []string{"main", "-D", "", "refs/heads/main", "musterx", "muster/../main"} {
-		wantCode(t, w.r.DeleteBranch(ctx, branch), fault.Usage)
-	}
-	if err := w.r.RemoveWorktree(ctx, wt.Path, false); err != nil {
-		t.Fatal(err)
-	}
-	w.git(w.repo, "branch", "muster/t1-x-2")
-	for range 2 {
-		if err := w.r.DeleteBranch(ctx, wt.Branch); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := w.git(w.repo, "branch", "--list", "muster/*"); got != "  muster/t1-x-2\n" {
-		t.Errorf("branches: %q", got)
-	}
-	if exists(w.r.recordFile(wt.Path)) {
-		t.Error("the record is still there")
-	}
-}
