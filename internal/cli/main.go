@@ -6,17 +6,15 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
-	"time"
+
+	"muster/internal/boot"
 
 	"muster/internal/agent"
 	"muster/internal/agent/all"
 	"muster/internal/agent/sim"
 	"muster/internal/fault"
-	"muster/internal/home"
 	"muster/internal/launch"
-	"muster/internal/lock"
 	"muster/internal/text"
 )
 
@@ -96,41 +94,8 @@ func runHook(args []string, env Env) int {
 	status := ad.Hook(context.Background(), agent.HookCall{
 		Event: args[1], Stdin: env.Stdin, Stdout: env.Stdout, Stderr: env.Stderr, Getenv: env.Getenv, PPID: os.Getppid(),
 	})
-	wakeKeeper(env)
+	boot.WakeKeeper(env.caller())
 	return status
-}
-
-// wakePause is how often agents' hooks may ask for the keeper.
-const wakePause = 30 * time.Second
-
-// wakeKeeper asks tmux to start the keeper's pane again if no supervisor runs. An agent's hook never
-// starts a keeper as its own child, where the agent's end would take it along. One look at a lock is all that it
-// mostly costs.
-func wakeKeeper(env Env) {
-	h := home.Dir(env.Getenv("MUSTER_HOME"))
-	if !filepath.IsAbs(string(h)) {
-		return
-	}
-	if held, err := lock.Held(h.Lock()); err != nil || held {
-		return
-	}
-	if _, err := os.Stat(h.Down()); err == nil {
-		return
-	}
-	stamp := filepath.Join(string(h), "wake.stamp")
-	if st, err := os.Stat(stamp); err == nil && env.Now().Sub(st.ModTime()) < wakePause {
-		return
-	}
-	if err := os.WriteFile(stamp, nil, 0o600); err != nil {
-		return
-	}
-	f, err := openFleet(env)
-	if err != nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	_ = f.Server().WakeHub(ctx) // a hint: the next verb starts one otherwise
 }
 
 // runLaunch is `muster launch SPEC`: this process becomes the agent, or runs a job.

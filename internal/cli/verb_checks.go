@@ -14,7 +14,6 @@ import (
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/regular"
-	"muster/internal/store"
 	"muster/internal/words"
 )
 
@@ -78,7 +77,7 @@ func printRounds(env Env, d control.TaskChecks) error {
 	return nil
 }
 
-func printRound(env Env, r store.RoundRow) error {
+func printRound(env Env, r control.Round) error {
 	head := fmt.Sprintf("Round %d, %s ago", r.Round, words.Ago(r.Time, env.Now()))
 	if r.Tree != "" {
 		head += ", tree " + shortHash(r.Tree)

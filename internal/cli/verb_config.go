@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"muster/internal/intake"
+
 	"github.com/spf13/cobra"
 
 	"muster/internal/config"
-	"muster/internal/git"
 	"muster/internal/words"
 )
 
@@ -49,8 +50,8 @@ func loadConfig(ctx context.Context, env Env) (cfg config.Config, user, project 
 	if err != nil {
 		return cfg, "", "", err
 	}
-	if repo, err := git.Open(ctx, env.Dir, git.Env(env.Environ)); err == nil {
-		project = filepath.Join(repo.Root, config.ProjectFile)
+	if root, err := intake.Root(ctx, env.Environ, env.Dir); err == nil {
+		project = filepath.Join(root, config.ProjectFile)
 	} else {
 		project = filepath.Join(env.Dir, config.ProjectFile) // not in a repository: the file of this directory
 	}

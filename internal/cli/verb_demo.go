@@ -24,7 +24,6 @@ import (
 	"muster/internal/home"
 	"muster/internal/host"
 	"muster/internal/intake"
-	"muster/internal/store"
 	"muster/internal/words"
 )
 
@@ -311,7 +310,7 @@ func (d *demonstration) sum(ctx context.Context, c *control.Control, f boot.Flee
 	return nil
 }
 
-func counted(tasks []store.Summary) string {
+func counted(tasks []control.Summary) string {
 	n := map[event.State]int{}
 	for _, t := range tasks {
 		n[t.State]++

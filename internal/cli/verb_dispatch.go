@@ -15,7 +15,6 @@ import (
 	"muster/internal/control"
 	"muster/internal/fault"
 	"muster/internal/intake"
-	"muster/internal/store"
 )
 
 const dispatchHelp = `Queue a task and print its id. The prompt is one argument, or - for standard input.
@@ -124,7 +123,7 @@ func newDispatchCommand(env Env) *cobra.Command {
 
 // queued is a task that was queued, as `dispatch --json` prints it.
 type queued struct {
-	store.Summary
+	control.Summary
 	Notices []string `json:"notices,omitempty"` // what the task will not see or use
 }
 
@@ -232,7 +231,7 @@ func summarize(ctx context.Context, env Env, all []queued) error {
 			if err != nil {
 				return err
 			}
-			all[i].Summary = store.Summarize(t)
+			all[i].Summary = control.Summarize(t)
 		}
 		return nil
 	})

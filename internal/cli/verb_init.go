@@ -8,11 +8,12 @@ import (
 	"os"
 	"path/filepath"
 
+	"muster/internal/intake"
+
 	"github.com/spf13/cobra"
 
 	"muster/internal/config"
 	"muster/internal/fault"
-	"muster/internal/git"
 )
 
 const initHelp = `Write muster.toml for this repository: the build and test commands that its files give away become
@@ -37,12 +38,12 @@ func newInitCommand(env Env) *cobra.Command {
 	c.Flags().BoolVar(&force, "force", false, "replace a muster.toml that is there")
 	result[written]{
 		get: func(ctx context.Context, _ []string) (written, error) {
-			repo, err := git.Open(ctx, env.Dir, git.Env(env.Environ))
+			root, err := intake.Root(ctx, env.Environ, env.Dir)
 			if err != nil {
 				return written{}, err
 			}
-			content, notes := config.Init(repo.Root)
-			w := written{Path: filepath.Join(repo.Root, config.ProjectFile), Notes: notes}
+			content, notes := config.Init(root)
+			w := written{Path: filepath.Join(root, config.ProjectFile), Notes: notes}
 			if show {
 				w.Content = content
 				return w, nil

@@ -10,7 +10,6 @@ import (
 
 	"muster/internal/control"
 	"muster/internal/event"
-	"muster/internal/store"
 	"muster/internal/words"
 )
 
@@ -65,7 +64,7 @@ func printRaw(env Env, raw []json.RawMessage) error {
 	return err
 }
 
-func printTasks(env Env, tasks []store.Summary) error {
+func printTasks(env Env, tasks []control.Summary) error {
 	if len(tasks) == 0 {
 		_, err := fmt.Fprintln(env.Stderr, "No tasks. `muster dispatch \"…\"` queues one.")
 		return err
@@ -96,7 +95,7 @@ func printTasks(env Env, tasks []store.Summary) error {
 }
 
 // about is the most useful thing to say of a task in one line.
-func about(t store.Summary) string {
+func about(t control.Summary) string {
 	switch {
 	case t.Detail != "" && (t.State == event.Parked || t.State == event.Failed || t.State == event.Waiting || t.State == event.Limited):
 		return t.Detail

@@ -14,7 +14,6 @@ import (
 	"muster/internal/control"
 	"muster/internal/event"
 	"muster/internal/life"
-	"muster/internal/store"
 	"muster/internal/words"
 )
 
@@ -26,25 +25,25 @@ checks and its messages.
 
 // shown is a task with all that belongs to it: what `show --json` prints. Its first fields are those of `ls`.
 type shown struct {
-	store.Summary
-	Request       *shownRequest           `json:"request"` // more than ls has of it
-	Prompt        string                  `json:"prompt"`
-	Kind          string                  `json:"kind"`
-	Model         string                  `json:"model"`
-	Publish       event.Publish           `json:"publish"`
-	Limits        limits                  `json:"limits"`
-	Checks        []event.Check           `json:"checks"` // empty: its work is taken unchecked
-	Conversation  string                  `json:"conversation"`
-	Generations   []store.AttemptRow      `json:"generations"`
-	CheckRounds   []store.RoundRow        `json:"check_rounds"`
-	Messages      []store.MessageRow      `json:"messages"`
-	Deadlines     []store.SummaryDeadline `json:"deadlines"`
-	Kept          []string                `json:"kept"`        // refs, oldest first
-	Acting        []event.Action          `json:"acting"`      // what muster is doing for it now
-	BaseCommit    string                  `json:"base_commit"` // what the base was when the task began; "" before
-	BaseFrom      string                  `json:"base_from"`   // of a base such as @t3: worktree, branch, or a kept ref
-	PublishedWork *event.WorkPublished    `json:"published_work"`
-	Next          []string                `json:"next"` // commands that take it on
+	control.Summary
+	Request       *shownRequest        `json:"request"` // more than ls has of it
+	Prompt        string               `json:"prompt"`
+	Kind          string               `json:"kind"`
+	Model         string               `json:"model"`
+	Publish       event.Publish        `json:"publish"`
+	Limits        limits               `json:"limits"`
+	Checks        []event.Check        `json:"checks"` // empty: its work is taken unchecked
+	Conversation  string               `json:"conversation"`
+	Generations   []control.Attempt    `json:"generations"`
+	CheckRounds   []control.Round      `json:"check_rounds"`
+	Messages      []control.Message    `json:"messages"`
+	Deadlines     []control.Deadline   `json:"deadlines"`
+	Kept          []string             `json:"kept"`        // refs, oldest first
+	Acting        []event.Action       `json:"acting"`      // what muster is doing for it now
+	BaseCommit    string               `json:"base_commit"` // what the base was when the task began; "" before
+	BaseFrom      string               `json:"base_from"`   // of a base such as @t3: worktree, branch, or a kept ref
+	PublishedWork *event.WorkPublished `json:"published_work"`
+	Next          []string             `json:"next"` // commands that take it on
 }
 
 type limits struct {
@@ -79,11 +78,11 @@ func showOf(d control.TaskDetail) shown {
 			Timeout: t.Spec.Timeout.Seconds(), Wait: t.Spec.WaitLimit.Seconds(),
 		},
 		Checks: orEmpty(t.Spec.Checks), Conversation: t.Conversation, Generations: orEmpty(d.Attempts),
-		CheckRounds: orEmpty(d.Rounds), Messages: orEmpty(d.Messages), Deadlines: []store.SummaryDeadline{},
+		CheckRounds: orEmpty(d.Rounds), Messages: orEmpty(d.Messages), Deadlines: []control.Deadline{},
 		Kept: orEmpty(t.Kept), Acting: orEmpty(t.Open), BaseCommit: t.Base, BaseFrom: t.BaseFrom, PublishedWork: t.Published, Next: nextLines(t),
 	}
 	for _, dl := range t.Deadlines {
-		s.Deadlines = append(s.Deadlines, store.SummaryDeadline{Name: dl.Name, At: dl.At.UTC()})
+		s.Deadlines = append(s.Deadlines, control.Deadline{Name: dl.Name, At: dl.At.UTC()})
 	}
 	return s
 }

@@ -94,3 +94,12 @@ func checkCopies(s event.Spec) error {
 	}
 	return nil
 }
+
+// Root returns the root of the checkout around a directory.
+func Root(ctx context.Context, environ []string, dir string) (string, error) {
+	repo, err := git.Open(ctx, dir, git.Env(environ))
+	if err != nil {
+		return "", err
+	}
+	return repo.Root, nil
+}
