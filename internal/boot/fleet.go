@@ -1,9 +1,16 @@
 package boot
 
 import (
+	"errors"
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+
+	"muster/internal/fault"
+	"muster/internal/regular"
 
 	"muster/internal/environ"
 	"muster/internal/keeper"
@@ -38,6 +45,15 @@ func (c Caller) Getenv(name string) string {
 	return value
 }
 
+// InAgentsShell reports whether the caller is an agent of the fleet in h, or a program that such an agent started.
+func (c Caller) InAgentsShell(h home.Dir) bool {
+	if c.Getenv("MUSTER_TASK") == "" {
+		return false
+	}
+	file := c.Getenv("MUSTER_STATUS_FILE")
+	return file == "" || filepath.Dir(file) == h.StatusDir()
+}
+
 // Fleet is what belongs to one state directory, as one caller sees it.
 type Fleet struct {
 	Caller
@@ -66,6 +82,50 @@ func Open(c Caller) (Fleet, error) {
 		saved = c.Environ // the fleet was never up: `muster up` would save the caller's environment
 	}
 	return Fleet{Caller: c, Home: h, UserConfig: userConfig, Config: cfg, Saved: saved}, nil
+}
+
+// InAgentsShell reports whether the caller is an agent of this fleet, or a program that such an agent started. Such a
+// caller must not change the fleet itself: it would replace the environment of all tasks by its own, or end them.
+func (f Fleet) InAgentsShell() bool { return f.Caller.InAgentsShell(f.Home) }
+
+// NeedEnv remembers names of variables that an order takes from the environment that the fleet was started with, so
+// that the next Up saves them.
+func (f Fleet) NeedEnv(names []string) error {
+	known := f.envNames()
+	var news []string
+	for _, n := range names {
+		if !slices.Contains(known, n) && !slices.Contains(news, n) {
+			news = append(news, n)
+		}
+	}
+	if len(news) == 0 {
+		return nil
+	}
+	file, err := regular.OpenFile(f.Home.EnvNames(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, err = file.WriteString(strings.Join(news, "\n") + "\n")
+		err = errors.Join(err, file.Close())
+	}
+	if err != nil {
+		return fault.Wrap(fault.Failed, err, "remember what env_from names").WithHint("Make %s writable.", f.Home)
+	}
+	return nil
+}
+
+// maxEnvNames is how much of the list of names is read, in bytes.
+const maxEnvNames = 1 << 20
+
+// envNames are the variables that orders may take besides the allow-list: those of the user's configuration, and those
+// that orders have named so far.
+func (f Fleet) envNames() []string {
+	var names []string
+	for _, a := range f.Config.Agents {
+		names = append(names, a.EnvFrom...)
+	}
+	if data, err := regular.Read(f.Home.EnvNames(), maxEnvNames); err == nil {
+		names = append(names, strings.Fields(string(data))...)
+	}
+	return names
 }
 
 // Server describes the fleet's tmux server. Its environment is reduced to the allow-list, since every pane inherits it.

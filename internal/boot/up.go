@@ -52,7 +52,7 @@ func (f Fleet) Up(ctx context.Context) (Started, error) {
 		return Started{}, err
 	}
 	defer func() { _ = db.Close() }()
-	if err := f.saveEnv(); err != nil {
+	if err := f.saveEnv(ctx, db); err != nil {
 		return Started{}, err
 	}
 	if err := f.beUp(ctx, db); err != nil {
@@ -89,13 +89,22 @@ func (f Fleet) checkTmux(ctx context.Context) error {
 	return err
 }
 
-// saveEnv makes the caller's environment that of the fleet.
-func (f *Fleet) saveEnv() error {
-	if err := environ.Save(f.Home.Env(), f.Environ); err != nil {
+// saveEnv makes the caller's environment that of the fleet: what launches may take of it, for the orders that the log
+// and the configuration know of.
+func (f *Fleet) saveEnv(ctx context.Context, db *store.Store) error {
+	live, err := db.Live(ctx)
+	if err != nil {
 		return err
 	}
-	f.Saved = f.Environ
-	return nil
+	names := f.envNames()
+	for _, t := range live {
+		names = append(names, t.Spec.EnvFrom...)
+	}
+	if err := environ.Save(f.Home.Env(), f.Environ, names); err != nil {
+		return err
+	}
+	f.Saved, err = environ.Load(f.Home.Env())
+	return err
 }
 
 // startAgain is the pause between two attempts to start the keeper. One that was just told to be down still lives for a
@@ -209,7 +218,7 @@ func (f Fleet) ToldDown() bool {
 // CanBeUp finds what would keep the fleet from starting, before anything is requested of it. It costs nothing if the
 // fleet is up, or is to be down.
 func (f Fleet) CanBeUp(ctx context.Context) error {
-	if f.Exe == "" || f.ToldDown() {
+	if f.Exe == "" || f.ToldDown() || f.InAgentsShell() {
 		return nil
 	}
 	if held, err := f.Supervised(); err == nil && held {
@@ -219,7 +228,8 @@ func (f Fleet) CanBeUp(ctx context.Context) error {
 }
 
 // Ensure starts the fleet for a request that was just appended to its log, unless it was told to be down; then down is
-// true and the request is kept until the next Up. A caller without a program starts nothing.
+// true and the request is kept until the next Up. A caller without a program starts nothing. In an agent's shell at most
+// the keeper's pane is started again: a fleet that an agent's process starts would have its environment, and end with it.
 func (f Fleet) Ensure(ctx context.Context) (down bool, err error) {
 	if f.ToldDown() {
 		return true, nil
@@ -230,6 +240,10 @@ func (f Fleet) Ensure(ctx context.Context) (down bool, err error) {
 	if held, err := f.Supervised(); err == nil && held {
 		return false, nil
 	}
+	if f.InAgentsShell() {
+		_ = f.Server().WakeHub(ctx) // a hint: the request is in the log, and a person's next verb starts the fleet
+		return false, nil
+	}
 	_, err = f.Up(ctx)
 	return false, err
 }
@@ -237,9 +251,6 @@ func (f Fleet) Ensure(ctx context.Context) (down bool, err error) {
 // Foreground prepares a supervisor in the calling process, whose agents live in the tmux server as ever and outlast
 // it. It returns the program that panes are to run, and release, which is called when the supervisor has ended.
 func (f *Fleet) Foreground(ctx context.Context) (exe string, release func(), err error) {
-	if err := f.saveEnv(); err != nil {
-		return "", nil, err
-	}
 	if err := f.checkTmux(ctx); err != nil {
 		return "", nil, err
 	}
@@ -247,7 +258,7 @@ func (f *Fleet) Foreground(ctx context.Context) (exe string, release func(), err
 	if err != nil {
 		return "", nil, err
 	}
-	if err := errors.Join(f.beUp(ctx, db), db.Close()); err != nil {
+	if err := errors.Join(f.saveEnv(ctx, db), f.beUp(ctx, db), db.Close()); err != nil {
 		return "", nil, err
 	}
 	if exe, err = f.Program(); err != nil {

@@ -29,6 +29,10 @@ func (c Send) request(tx *store.Tx) (out Outcome, err error) {
 	if err := goesOn(t, "take a message"); err != nil {
 		return out, err
 	}
+	if t.State == event.Publishing { // its agent is ending, and none follows
+		return out, fault.New(fault.Conflict, "%s is being published: its agent has ended and cannot take a message", t.ID).
+			WithHint("Wait for its end with `muster wait %s`. %s", t.ID, again(t))
+	}
 	m := event.NewMessageID(t.LastMessage + 1)
 	_, err = tx.Append(t.ID, t.Gen, event.SendRequested{Message: m, Text: text})
 	return Outcome{Task: t.ID, Message: m, effect: takenUp("send", t)}, err

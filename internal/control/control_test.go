@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -39,7 +40,12 @@ func log(t testing.TB, c *Control) *store.Store {
 // open opens a new fleet and closes it with the test.
 func open(t testing.TB) *Control {
 	t.Helper()
-	c, err := Open(caller(t.TempDir()))
+	return openAs(t, caller(t.TempDir()))
+}
+
+func openAs(t testing.TB, who boot.Caller) *Control {
+	t.Helper()
+	c, err := Open(who)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,6 +133,7 @@ func world(t *testing.T, c *Control) {
 		{launched, event.RequestOpened{Reason: event.WaitPermission, Text: "may I?"}, moved(event.Waiting)},             // t14 asks, and no hook holds the request
 		{launched, event.RequestOpened{Request: "q4", Reason: event.WaitQuestion, Ask: &several}, moved(event.Waiting)}, // t15 asks two questions
 		{launched, event.RequestOpened{Request: "q5", Reason: event.WaitPermission, Text: "rm"}, moved(event.Waiting)},  // t16 asked under an older version
+		{ready, moved(event.Publishing)},                                                                                // t17 is being published
 	} {
 		if id := queue(t, c, fmt.Sprint("task ", i+1), happened...); id != event.NewTaskID(i+1) {
 			t.Fatalf("the table is off: %s", id)
@@ -146,6 +153,7 @@ func TestCommandsAreTakenOrRefused(t *testing.T) {
 		{cmd: Send{"t2", "a\x00b\x1b[0m"}, want: event.SendRequested{Message: "m1", Text: "ab\x1b[0m"}},
 		{cmd: Send{"t3", "go on"}, want: event.SendRequested{Message: "m1", Text: "go on"}},
 		{cmd: Send{"t4", "x"}, code: fault.Conflict, hint: "dispatch --base @t4"},
+		{cmd: Send{"t17", "x"}, code: fault.Conflict, hint: "wait t17"},
 		{cmd: Send{"t7", "x"}, code: fault.Conflict, hint: "wait t7"},
 		{cmd: Send{"t8", "x"}, code: fault.NotFound, hint: "show t8"},
 		{cmd: Send{"t99", "x"}, code: fault.NotFound, hint: "ls --all"},
@@ -374,3 +382,44 @@ func TestStateIsMadePrivate(t *testing.T) {
 }
 
 var _ Query[life.Task] = One{}
+
+func TestAnAgentsShellChangesNothingOfTheFleet(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	world(t, openAs(t, caller(dir)))
+	agents := caller(dir)
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	agents.Exe = "/nonexistent/muster" // a fleet that it started would fail
+	agents.Environ = append(agents.Environ, "MUSTER_TASK=t2", "MUSTER_STATUS_FILE="+home.Dir(real).StatusFile("t2", 1))
+	c := openAs(t, agents)
+	before, _ := log(t, c).LastSeq(t.Context())
+	for _, cmd := range []Command{Up{}, Down{}, Down{Mode: event.DownKill}, Remove{Task: "t4"}, Remove{Task: "t3", Force: true}, Upgrade{Program: "/bin/sh"}} {
+		if _, err := c.Do(t.Context(), cmd); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "agent's shell") || fault.HintOf(err) == "" {
+			t.Errorf("%T: %v", cmd, err)
+		}
+	}
+	if after, _ := log(t, c).LastSeq(t.Context()); after != before {
+		t.Errorf("%d events were appended", after-before)
+	}
+	if _, err := os.Stat(c.Home().Down()); err == nil {
+		t.Error("the fleet is marked as down")
+	}
+	if _, err := c.Do(t.Context(), Send{"t1", "hello"}); err != nil {
+		t.Errorf("send: %v", err)
+	}
+	if _, err := c.Do(t.Context(), Dispatch{Tasks: []intake.Task{{Spec: event.Spec{Name: "part"}, Prompt: "a part"}}}); err != nil {
+		t.Errorf("dispatch: %v", err)
+	}
+	if _, err := os.Stat(c.Home().Env()); err == nil {
+		t.Error("an environment was saved")
+	}
+	// A fleet of its own, in another directory, is its own affair.
+	own := agents
+	own.Environ = append(own.Environ, "MUSTER_HOME="+t.TempDir())
+	if _, err := openAs(t, own).Do(t.Context(), Down{}); err != nil {
+		t.Errorf("down of a fleet of its own: %v", err)
+	}
+}

@@ -18,6 +18,9 @@ type Down struct {
 const downLimit = time.Minute
 
 func (c Down) do(ctx context.Context, of *Control) (Outcome, error) {
+	if err := of.outside("muster down"); err != nil {
+		return Outcome{}, err
+	}
 	switch c.Mode {
 	case "":
 		c.Mode = event.DownLeave
@@ -45,10 +48,23 @@ func (c Down) do(ctx context.Context, of *Control) (Outcome, error) {
 	return Outcome{Seq: seq, Down: true}, err
 }
 
+// outside refuses what an agent must not do to the fleet that it works for: it would end the other tasks, replace their
+// environment, or lose their work.
+func (c *Control) outside(what string) error {
+	if !c.caller.InAgentsShell(c.home) {
+		return nil
+	}
+	return fault.New(fault.Conflict, "%s is refused in an agent's shell: it is about the whole fleet, and %s is one of its tasks", what, c.caller.Getenv("MUSTER_TASK")).
+		WithHint("A person does that. An agent may queue, look at and talk to tasks; for a fleet of your own set MUSTER_HOME to another directory and unset MUSTER_TASK.")
+}
+
 // Up brings the fleet up: tmux server, keeper and supervisor. A fleet that is up takes over the caller's environment.
 type Up struct{}
 
 func (Up) do(ctx context.Context, of *Control) (Outcome, error) {
+	if err := of.outside("muster up"); err != nil {
+		return Outcome{}, err
+	}
 	f, err := of.fleet()
 	if err != nil {
 		return Outcome{}, err
@@ -76,6 +92,9 @@ type Upgrade struct {
 }
 
 func (c Upgrade) do(ctx context.Context, of *Control) (Outcome, error) {
+	if err := of.outside("muster upgrade"); err != nil {
+		return Outcome{}, err
+	}
 	f, err := of.fleet()
 	if err != nil {
 		return Outcome{}, err

@@ -21,9 +21,11 @@ var allowed = []string{
 // maxSaved is the largest file that Load reads, in bytes.
 const maxSaved = 4 << 20
 
-// Save writes an environment (NAME=VALUE) to a file that only its owner reads: values of secrets lie in it.
-func Save(path string, environ []string) error {
-	data := []byte(strings.Join(environ, "\x00"))
+// Save writes what launches may take of an environment (NAME=VALUE) to a file that only its owner reads: the allow-list,
+// and what names asks for by name. Nothing else is saved, since every agent knows the path of that file.
+func Save(path string, environ, names []string) error {
+	kept, _ := ForLaunch(environ, names)
+	data := []byte(strings.Join(kept, "\x00"))
 	if err := replace.File(path, data, 0o600); err != nil {
 		return fault.Wrap(fault.Failed, err, "save environment").WithHint("Make %s writable, and see that its disk has room.", path)
 	}

@@ -21,11 +21,11 @@ func TestEnvironTakesTheAllowListAndWhatIsNamed(t *testing.T) {
 	}
 }
 
-func TestSavedEnvironmentIsPrivateAndWhole(t *testing.T) {
+func TestSave_KeepsOnlyWhatLaunchesMayTake(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "env")
-	want := []string{"A=1", "MULTI=line one\nline two", "EMPTY="}
-	if err := Save(path, want); err != nil {
+	want := []string{"PATH=/bin", "LC_ALL=line one\nline two", "NAMED="}
+	if err := Save(path, append(want, "TOKEN=secret", "TMUX=/tmp/x,1,2"), []string{"NAMED", "ABSENT"}); err != nil {
 		t.Fatal(err)
 	}
 	st, err := os.Stat(path)

@@ -22,7 +22,7 @@ func Find(getenv func(string) string) (dir Dir, userConfig string, err error) {
 			return "", "", fault.New(fault.Usage, "MUSTER_HOME is not an absolute path: %q", h).
 				WithHint("Set it to an absolute path, or unset it to use ~/.local/state/muster.")
 		}
-		return Dir(filepath.Clean(h)), filepath.Join(h, "config.toml"), nil
+		return canonical(h), filepath.Join(h, "config.toml"), nil
 	}
 	state, err := xdg(getenv, "XDG_STATE_HOME", ".local/state")
 	if err != nil {
@@ -32,7 +32,24 @@ func Find(getenv func(string) string) (dir Dir, userConfig string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	return Dir(filepath.Join(state, "muster")), filepath.Join(conf, "muster", "config.toml"), nil
+	return canonical(filepath.Join(state, "muster")), filepath.Join(conf, "muster", "config.toml"), nil
+}
+
+// canonical returns a directory without symbolic links, also if its last parts do not exist yet. Processes are found by
+// the paths of their locks and worktrees, and a person may spell the same directory in two ways.
+func canonical(dir string) Dir {
+	dir = filepath.Clean(dir)
+	rest := ""
+	for at := dir; ; at = filepath.Dir(at) {
+		real, err := filepath.EvalSymlinks(at)
+		if err == nil {
+			return Dir(filepath.Join(real, rest))
+		}
+		if at == filepath.Dir(at) {
+			return Dir(dir)
+		}
+		rest = filepath.Join(filepath.Base(at), rest)
+	}
 }
 
 // xdg resolves one of the XDG base directories; a relative value is ignored, as that specification asks.
@@ -65,6 +82,9 @@ func (d Dir) Create() error {
 	}
 	return nil
 }
+
+// EnvNames lists the variables beyond the allow-list that orders have asked for by env_from.
+func (d Dir) EnvNames() string { return d.join("env.names") }
 
 // DB is the SQLite database.
 func (d Dir) DB() string { return d.join("muster.db") }

@@ -104,8 +104,11 @@ func (in *Intake) checkAgent(ctx context.Context, ad agent.Adapter, s event.Spec
 
 // launchEnv returns the environment that the agent would get; variables that it needs and the fleet lacks are an error.
 func (in *Intake) launchEnv(s event.Spec) ([]string, error) {
+	if err := in.fleet.NeedEnv(s.EnvFrom); err != nil {
+		return nil, err
+	}
 	from := in.fleet.Saved
-	if held, err := lock.Held(in.fleet.Home.Lock()); err == nil && !held {
+	if held, err := lock.Held(in.fleet.Home.Lock()); err == nil && !held && !in.fleet.InAgentsShell() {
 		from = in.fleet.Environ // `up` will save this one
 	}
 	env, missing := environ.ForLaunch(from, s.EnvFrom)
