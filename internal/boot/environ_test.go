@@ -20,7 +20,7 @@ func TestEnviron_TmuxServersOfAnAgentAreItsOwn(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	h := home.Dir(dir)
-	if err := environ.Save(h.Env(), []string{"PATH=/bin", "TMUX_TMPDIR=/tmp/the-users"}); err != nil {
+	if err := environ.Save(h.Env(), []string{"PATH=/bin", "TMUX_TMPDIR=/tmp/the-users"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	task := life.Task{ID: event.NewTaskID(3)}
