@@ -38,8 +38,14 @@ type Adapter interface {
 // Channel is how words reach a running agent. Embed Mailbox for an agent whose hooks read the mailbox, and NoChannel
 // for one that takes nothing while it runs.
 type Channel interface {
+	// Typed returns the texts that are pasted one after another, with Enter behind them, to tell a running agent a message
+	// as its user would. The first begins with the message's tag.
+	Typed(m mail.Message) []string
+	// Posture returns whether the agent takes what is typed at this moment. pid is its process, screen what stands on its
+	// pane, and texts are what was pasted into it.
+	Posture(l Launch, pid int, screen string, texts []string) Posture
 	// Post hands a message to the running generation. Posting it again changes nothing. It is called for
-	// event.DoorMailbox only: the fleet pastes for DoorPaste, and DoorRespawn gets messages with the next generation.
+	// event.DoorMailbox, and for nudges where event.Traits.Aside is set: else the fleet pastes for DoorPaste, and DoorRespawn gets messages with the next generation.
 	Post(l Launch, m mail.Message) error
 	// Answer hands over the answer to an open request. The same answer again is not an error.
 	Answer(l Launch, a mail.Answer) error
@@ -122,6 +128,19 @@ const (
 	DeliveryEnqueued     Delivery = "enqueued"     // the agent holds it in memory: lost if the process is gone
 	DeliveryAbsent       Delivery = "absent"       // the agent's own record does not have it
 	DeliveryUnknown      Delivery = "unknown"      // this kind of agent keeps no record to look at
+)
+
+// Posture is whether an agent takes what is typed.
+type Posture string
+
+// The postures.
+const (
+	PostureUnknown Posture = ""       // this kind of agent shows it by its records alone
+	PostureReady   Posture = "ready"  // it waits for input, and nothing stands in it
+	PostureBusy    Posture = "busy"   // a turn runs, or something holds the keyboard
+	PostureDialog  Posture = "dialog" // a dialog is open: Enter would answer it
+	PostureTyped   Posture = "typed"  // what was pasted stands in its input, all of it: Enter sends it
+	PostureDraft   Posture = "draft"  // something else that was not sent stands in its input
 )
 
 // Interrupt is how a turn is interrupted: by keys, or by a signal to the process.

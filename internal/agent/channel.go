@@ -11,8 +11,17 @@ import (
 // ErrNoChannel is a message for an agent that takes none while it runs.
 var ErrNoChannel = errors.New("this kind of agent takes nothing while it runs")
 
+// Keyboard is the part of Channel for agents that take any text as it is, and whose records alone say what they do.
+type Keyboard struct{}
+
+// Typed returns the text with its tag ahead.
+func (Keyboard) Typed(m mail.Message) []string { return []string{m.ID.Tag() + " " + m.Text} }
+
+// Posture returns PostureUnknown.
+func (Keyboard) Posture(Launch, int, string, []string) Posture { return PostureUnknown }
+
 // Mailbox is the part of Channel for agents whose hooks read the generation's mailbox.
-type Mailbox struct{}
+type Mailbox struct{ Keyboard }
 
 // Post puts the message into the mailbox and rings its bell.
 func (Mailbox) Post(l Launch, m mail.Message) error {
@@ -31,7 +40,7 @@ func (Mailbox) Post(l Launch, m mail.Message) error {
 func (Mailbox) Answer(l Launch, a mail.Answer) error { return l.Box().Answer(a) }
 
 // NoChannel is the Channel of agents that take nothing while they run and keep no record of what they were told.
-type NoChannel struct{}
+type NoChannel struct{ Keyboard }
 
 // Post returns ErrNoChannel.
 func (NoChannel) Post(Launch, mail.Message) error { return ErrNoChannel }

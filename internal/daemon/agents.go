@@ -131,6 +131,24 @@ func (a agents) slots() []string {
 
 func (a agents) box(t life.Task, gen int) mail.Box { return mail.Box{Dir: a.home.GenDir(t.ID, gen)} }
 
+// Typed implements fleet.Channel.
+func (a agents) Typed(t life.Task, m fleet.Text) []string {
+	ad, err := all.New(t.Spec.Kind)
+	if err != nil {
+		return []string{m.ID.Tag() + " " + m.Text}
+	}
+	return ad.Typed(mail.Message(m))
+}
+
+// Posture implements fleet.Channel.
+func (a agents) Posture(_ context.Context, t life.Task, screen string, texts []string) (fleet.Posture, error) {
+	ad, l, err := a.launch(t, t.Gen)
+	if err != nil {
+		return fleet.PostureUnknown, err
+	}
+	return fleet.Posture(ad.Posture(l, t.Agent.Process.PID, screen, texts)), nil
+}
+
 // Post implements fleet.Channel.
 func (a agents) Post(_ context.Context, t life.Task, m fleet.Text) error {
 	ad, l, err := a.launch(t, t.Gen)

@@ -99,6 +99,9 @@ type Record struct {
 	Background bool `json:"background,omitempty"`
 	// Prompted marks the begin of a turn: a prompt was taken.
 	Prompted bool `json:"prompted,omitempty"`
+	// Stopping says that the agent has ended its turn by itself: in a working record unless one of its hooks sends it on,
+	// in an idle record for good.
+	Stopping bool `json:"stopping,omitempty"`
 	// Transcript is the path of the conversation's transcript, as the agent names it.
 	Transcript string `json:"transcript,omitempty"`
 	// PID is the process that a launched record speaks of.

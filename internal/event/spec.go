@@ -30,6 +30,9 @@ type Traits struct {
 	// FirstRecord is how long a launch may take to its first record; 0 for a kind that promises none, which
 	// counts as working from its launch on.
 	FirstRecord time.Duration `json:"first_record,omitempty"`
+	// Aside reports that the supervisor's own words (a nudge) get in in the middle of a turn, through the agent's hooks,
+	// though its Door is another one. What gets in that way does not count as a user's words.
+	Aside bool `json:"aside,omitempty"`
 	// Resumes tells that a conversation can be taken up again by its id.
 	Resumes bool `json:"resumes,omitempty"`
 	// ExitIsTurn tells that an exit with status 0 ends the turn and claims done; otherwise any exit that

@@ -26,9 +26,9 @@ func (s *Supervisor) deliver(ctx context.Context, t life.Task, a event.Action, a
 		return done(err)
 	}
 	m := Text{ID: a.Message(), Text: text}
-	if t.Spec.Traits.Door == event.DoorMailbox {
-		if !again {
-			s.closeMenu(ctx, t, a.Message())
+	if doorOf(t, m.ID) == event.DoorMailbox {
+		if pane, ok, err := s.pane(ctx, t.ID, t.Gen); err == nil && ok && !again {
+			_, _ = s.closeMenu(ctx, t, pane) // a menu holds mail back, too; where it can't be closed the message waits
 		}
 		return done(s.Channel.Post(ctx, t, m))
 	}
@@ -58,18 +58,77 @@ func (s *Supervisor) typed(ctx context.Context, t life.Task, id event.MessageID)
 	return ok && strings.HasPrefix(pane.Pasted, id.Tag()), ok, err
 }
 
-// closeMenu presses the interrupt key once before an agent is woken after a usage limit: such an agent may sit in
-// a menu that holds back its mail until somebody closes it. An agent without a menu is idle, and one such key does
-// nothing to it.
-func (s *Supervisor) closeMenu(ctx context.Context, t life.Task, id event.MessageID) {
-	m, ok := t.Message(id)
+// doorOf returns the way by which a message of a task gets in.
+func doorOf(t life.Task, id event.MessageID) event.Door {
+	m, _ := t.Message(id)
+	return t.Door(m)
+}
+
+const (
+	// postureStep is how often an agent's posture is looked at while it should change.
+	postureStep = 50 * time.Millisecond
+	// menuPatience is how long a menu may take to close after the interrupt key.
+	menuPatience = 5 * time.Second
+	// showPatience is how long a paste may take until all of it stands in the agent's input: a busy machine needs seconds
+	// for a long one, and an Enter before that sends a part of it.
+	showPatience = 10 * time.Second
+	// enterPatience is how long the agent may take to take its input after Enter, before Enter counts as lost.
+	enterPatience = 3 * time.Second
+)
+
+// posture looks at a running agent right before a key is pressed; texts were pasted into it.
+func (s *Supervisor) posture(ctx context.Context, t life.Task, pane Pane, texts []string) (Posture, error) {
+	screen, err := s.Terminal.Screen(ctx, pane.ID)
+	if err != nil {
+		return PostureUnknown, err
+	}
+	return s.Channel.Posture(ctx, t, screen, texts)
+}
+
+// awaitPosture looks until the posture is another one than from, at most for the patience, and returns the last one.
+func (s *Supervisor) awaitPosture(ctx context.Context, t life.Task, pane Pane, texts []string, patience time.Duration, from ...Posture) (Posture, error) {
+	tick := time.NewTicker(postureStep)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); ; {
+		posture, err := s.posture(ctx, t, pane, texts)
+		if err != nil || posture == PostureUnknown || !slices.Contains(from, posture) || time.Now().After(deadline) {
+			return posture, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return posture, ctx.Err()
+		}
+	}
+}
+
+// closeMenu closes the menu that a usage limit may have opened, which holds the keyboard until somebody closes it, and
+// returns the posture afterwards. The key is pressed only while the menu is open, and nothing is typed before it is
+// closed: pressed together with a message, the key would break off the turn that the message begins.
+func (s *Supervisor) closeMenu(ctx context.Context, t life.Task, pane Pane) (Posture, error) {
+	posture, err := s.posture(ctx, t, pane, nil)
 	keys := s.Launcher.EndPolicy(t).InterruptKeys
-	if !ok || m.Why != event.WhyAPI || t.Agent.Error != event.ErrorRateLimit || !t.Agent.Turn.Over() || len(keys) == 0 {
-		return
+	if err != nil || posture != PostureDialog || t.Agent.Error != event.ErrorRateLimit || !t.Agent.Turn.Over() || len(keys) == 0 {
+		return posture, err
 	}
-	if err := s.Terminal.Keys(ctx, t.Agent.Pane, keys...); err != nil {
-		s.Logger.Warn("close a menu", "task", t.ID, "err", err)
+	if err := s.Terminal.Keys(ctx, pane.ID, keys...); err != nil {
+		return posture, err
 	}
+	return s.awaitPosture(ctx, t, pane, nil, menuPatience, PostureDialog)
+}
+
+// shut says why nothing is typed into an agent in a posture; "" if it may be.
+func (p Posture) shut() string {
+	switch p {
+	case PostureBusy:
+		return "the agent is busy"
+	case PostureDialog:
+		return "the agent has a dialog open"
+	case PostureDraft, PostureTyped:
+		return "something that was not sent stands in the agent's input"
+	case PostureUnknown, PostureReady:
+	}
+	return ""
 }
 
 // paste types a message into a pane that is proven to hold the right, idle agent.
@@ -83,21 +142,42 @@ func (s *Supervisor) paste(ctx context.Context, t life.Task, m Text) result {
 	case pane.InMode:
 		return failed(life.FailAgain, "the agent's pane is in copy mode")
 	}
-	err = s.Terminal.Paste(ctx, pane.ID, m.ID.Tag()+" "+m.Text)
+	posture, err := s.closeMenu(ctx, t, pane)
+	if err != nil {
+		return failed(life.FailAgain, err.Error())
+	}
+	if why := posture.shut(); why != "" {
+		return failed(life.FailAgain, why)
+	}
+	texts := s.Channel.Typed(t, m)
+	err = s.Terminal.Paste(ctx, pane.ID, texts...)
 	if errors.Is(err, ErrInMode) || errors.Is(err, ErrDead) || errors.Is(err, ErrNoPane) {
 		return failed(life.FailAgain, err.Error())
 	}
 	if err != nil {
 		return failed(life.FailUnknown, err.Error())
 	}
+	return s.enter(ctx, t, pane, texts)
+}
+
+// enter sends what was pasted: it presses Enter when all of it stands in the agent's input, and once more if it still
+// stands there afterwards. A kind whose input can't be looked at gets one Enter after a pause.
+func (s *Supervisor) enter(ctx context.Context, t life.Task, pane Pane, texts []string) result {
 	pause := time.NewTimer(pasteSettle)
 	defer pause.Stop()
 	select {
 	case <-pause.C:
 	case <-ctx.Done():
 	}
-	if err := s.Terminal.Keys(ctx, pane.ID, "Enter"); err != nil {
-		return failed(life.FailUnknown, "the text was typed, but Enter was not: "+err.Error())
+	for range 2 {
+		// An error of a look is no reason to leave the text there: without Enter it would be half sent.
+		_, _ = s.awaitPosture(ctx, t, pane, texts, showPatience, PostureReady, PostureDraft)
+		if err := s.Terminal.Keys(ctx, pane.ID, "Enter"); err != nil {
+			return failed(life.FailUnknown, "the text was typed, but Enter was not: "+err.Error())
+		}
+		if after, err := s.awaitPosture(ctx, t, pane, texts, enterPatience, PostureTyped); err != nil || after != PostureTyped {
+			break
+		}
 	}
 	return result{}
 }
@@ -114,7 +194,7 @@ func (s *Supervisor) look(ctx context.Context, t life.Task, a event.Action) resu
 		return done(nil, event.MessageMoved{Message: a.Message(), To: event.MessageAcked, Evidence: "found in the conversation"})
 	case trace == TraceWaiting:
 		return result{}
-	case t.Spec.Traits.Door == event.DoorPaste && !slices.Contains(t.Agent.Carries, a.Message()):
+	case doorOf(t, a.Message()) == event.DoorPaste && !slices.Contains(t.Agent.Carries, a.Message()):
 		typed, known, err := s.typed(ctx, t, a.Message())
 		switch {
 		case err != nil:
@@ -123,19 +203,28 @@ func (s *Supervisor) look(ctx context.Context, t life.Task, a event.Action) resu
 			return done(nil, event.MessageMoved{Message: a.Message(), To: event.MessageWaiting, Evidence: "it was never typed"})
 		}
 	}
-	if t.Spec.Traits.Door == event.DoorPaste && s.firstLook(t, a.Message()) {
-		return s.enterAgain(ctx, t)
+	if doorOf(t, a.Message()) == event.DoorPaste && s.firstLook(t, a.Message()) {
+		return s.enterAgain(ctx, t, a.Message())
 	}
 	return failed(life.FailUnknown, "no sign of it in the conversation")
 }
 
-func (s *Supervisor) enterAgain(ctx context.Context, t life.Task) result {
+// enterAgain presses Enter for a message that was pasted and not taken, if it stands in the agent's input.
+func (s *Supervisor) enterAgain(ctx context.Context, t life.Task, id event.MessageID) result {
 	pane, ok, err := s.pane(ctx, t.ID, t.Gen)
 	switch {
 	case err != nil:
 		return done(err)
 	case !ok || pane.Dead || pane.InMode || !t.Agent.Turn.Over() || t.Request != nil:
 		return result{}
+	}
+	text, err := s.Log.MessageText(ctx, t.ID, id)
+	if err != nil {
+		return done(err)
+	}
+	posture, err := s.posture(ctx, t, pane, s.Channel.Typed(t, Text{ID: id, Text: text}))
+	if err != nil || posture != PostureTyped && posture != PostureUnknown {
+		return done(err) // Enter would answer or send something else
 	}
 	return done(s.Terminal.Keys(ctx, pane.ID, "Enter"))
 }

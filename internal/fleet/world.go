@@ -178,8 +178,26 @@ type Launcher interface {
 	EndPolicy(t life.Task) EndPolicy
 }
 
+// Posture is whether an agent takes what is typed.
+type Posture string
+
+// The postures.
+const (
+	PostureUnknown Posture = ""       // its records alone say what it does
+	PostureReady   Posture = "ready"  // it waits for input, and nothing stands in it
+	PostureBusy    Posture = "busy"   // a turn runs, or something holds the keyboard
+	PostureDialog  Posture = "dialog" // a dialog is open: Enter would answer it
+	PostureTyped   Posture = "typed"  // what was pasted stands in its input, all of it: Enter sends it
+	PostureDraft   Posture = "draft"  // something else that was not sent stands in its input
+)
+
 // Channel is how words reach a running agent.
 type Channel interface {
+	// Typed returns the texts that are pasted one after another to type a message; the first begins with its tag.
+	Typed(t life.Task, m Text) []string
+	// Posture says whether the running agent takes what is typed at this moment. screen is what stands on its pane, and
+	// texts were pasted into it.
+	Posture(ctx context.Context, t life.Task, screen string, texts []string) (Posture, error)
 	// Post hands a message to the newest generation; posting it again changes nothing.
 	Post(ctx context.Context, t life.Task, m Text) error
 	// Confirm looks for a message that was posted to a generation.

@@ -17,6 +17,9 @@ const SourceExit = "exit"
 // status file has ended its turn well or by an error, or a person broke it off.
 const SourceStatusFile = "statusfile"
 
+// SourceTranscript is the source of records that are data of the agent's own transcript.
+const SourceTranscript = "transcript"
+
 // Apply folds an event into a task. It decides nothing: what an event means was settled when it was written, so
 // that old logs fold the same way whatever the rules have become. An event it does not know changes nothing.
 func Apply(t Task, e event.Event) Task {
@@ -217,12 +220,12 @@ func idle(t Turn, r event.Record) Turn {
 	case TurnInterrupting:
 		return TurnInterrupted
 	case TurnBusy, TurnBackground:
-		if r.Src == SourceStatusFile {
+		if r.Src == SourceStatusFile && !r.Stopping {
 			return TurnUnexplained
 		}
 		return TurnEnded
 	case TurnUnexplained:
-		if r.Src != SourceStatusFile {
+		if r.Src != SourceStatusFile || r.Stopping {
 			return TurnEnded
 		}
 	case "":

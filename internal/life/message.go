@@ -45,7 +45,7 @@ func (s *step) drain() {
 		s.setDeadline(event.DeadlineAck, s.now.Add(ackWait), false)
 		return
 	}
-	if !s.doorOpen() {
+	if !s.doorOpen(m) {
 		return
 	}
 	s.emit(event.MessageMoved{Message: m.ID, To: event.MessageSending})
@@ -62,13 +62,22 @@ func newestFeedback(all []Message) event.MessageID {
 	return ""
 }
 
-// doorOpen tells whether a message can get into the running agent now.
-func (s *step) doorOpen() bool {
-	switch s.t.Spec.Traits.Door {
+// Door returns the way by which a message gets into the task's agent.
+func (t Task) Door(m Message) event.Door {
+	if m.Why == event.WhyNudge && t.Spec.Traits.Aside {
+		return event.DoorMailbox
+	}
+	return t.Spec.Traits.Door
+}
+
+// doorOpen reports whether a message can get into the running agent now. Work in the background is no turn: the agent
+// takes what is typed.
+func (s *step) doorOpen(m Message) bool {
+	switch s.t.Door(m) {
 	case event.DoorMailbox:
 		return s.t.Agent.Seen
 	case event.DoorPaste:
-		return s.t.Agent.Turn.Over() && s.t.Request == nil
+		return (s.t.Agent.Turn.Over() || s.t.Agent.Turn == TurnBackground) && s.t.Request == nil
 	case event.DoorRespawn:
 	}
 	return false
@@ -130,6 +139,9 @@ func (s *step) watchMessage(pause time.Duration) {
 func (s *step) ack(id event.MessageID, evidence string) {
 	m, ok := s.t.Message(id)
 	if !ok || m.State == event.MessageAcked || m.State == event.MessageFailed {
+		return
+	}
+	if m.Gen == 0 { // never sent: somebody's words name its tag
 		return
 	}
 	s.emit(event.MessageMoved{Message: id, To: event.MessageAcked, Evidence: evidence})

@@ -209,13 +209,44 @@ func TestTheSameMessageTwiceIsOne(t *testing.T) {
 	}
 }
 
-func TestSettledMessagesAreForgottenAndOpenOnesAreNot(t *testing.T) {
+func TestATagOfAMessageThatWasNeverSentAcknowledgesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, traits(pasted)).work()
+	id := w.tell()
+	w.report(event.Record{State: event.RecordWorking, Prompted: true, Message: id, Src: "hook"})
+	w.wantMessage(id, event.MessageWaiting)
+	w.says(event.RecordIdle)
+	w.wantMessage(id, event.MessageSending).finish(event.ActDeliver)
+	w.report(event.Record{State: event.RecordWorking, Prompted: true, Message: id, Src: "hook"})
+	w.wantMessage(id, event.MessageAcked)
+}
+
+func TestAPastedMessageWaitsForTheEndOfTheTurnAndANudgeDoesNot(t *testing.T) {
+	t.Parallel()
+	aside := pasted
+	aside.Aside = true
+	w := newWorld(t, traits(aside)).work()
+	nudge := event.NewMessageID(w.task.LastMessage + 1)
+	w.write(event.MessageQueued{Message: nudge, Text: "are you there?", Why: event.WhyNudge})
+	w.do(Due{Name: event.DeadlineAck})
+	w.wantMessage(nudge, event.MessageSending).finish(event.ActDeliver)
+	w.report(event.Record{State: event.RecordWorking, Message: nudge})
+	w.wantMessage(nudge, event.MessageAcked)
+	id := w.tell()
+	w.wantMessage(id, event.MessageWaiting)
+	w.report(event.Record{State: event.RecordWorking, Background: true, Src: "statusfile"})
+	w.wantMessage(id, event.MessageSending) // its turn is over, whatever still runs behind it
+}
+
+func TestSettledMessagesAreForgottenAndOpenOnesAreNot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
 	for range keptMessages + 10 {
 		id := w.tell()
+		w.finish(event.ActDeliver)
 		w.report(event.Record{State: event.RecordWorking, Message: id})
 	}
+	w.tell()
 	open := w.tell()
 	if n := len(w.task.Messages); n > keptMessages+2 {
 		t.Errorf("%d messages remembered", n)

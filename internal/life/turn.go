@@ -80,7 +80,11 @@ func failed(r event.Record) bool {
 // failedAgain takes a second word about an error that is known, or one that comes too late to matter: it counts
 // no second time, but it may be the one that knows when the limit ends.
 func (s *step) failedAgain(r event.Record) {
-	if s.t.State == event.Limited && s.t.Next == "" && r.Until.After(s.now) {
+	if s.t.State != event.Limited || s.t.Next != "" || !r.Until.After(s.now) {
+		return
+	}
+	// The end that a hook reads out of words is less exact than the figure of a transcript, whichever comes first.
+	if d, ok := s.t.Deadline(event.DeadlineAPIRetry); !ok || !d.Instant || r.Src == SourceTranscript {
 		s.setDeadline(event.DeadlineAPIRetry, r.Until, true)
 	}
 }

@@ -360,6 +360,36 @@ func TestReviewThatEndsBeforeItBeganIsNone(t *testing.T) {
 	})
 }
 
+func TestATurnIsOverWhenAllStopHooksAre(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.report(event.Record{State: event.RecordWorking, Stopping: true, Note: "all done", Src: "hook"})
+	w.want(event.Working, "") // another hook may send the agent on
+	w.report(event.Record{State: event.RecordWorking, Stopping: true, Note: "now it is", Src: "hook"})
+	w.report(event.Record{State: event.RecordIdle, Stopping: true, Src: SourceStatusFile})
+	w.want(event.Checking, "").wantOpen(event.ActCheck) // at once: how the turn ended is known
+}
+
+func TestTheFigureOfATranscriptWinsOverTheWordsOfAHook(t *testing.T) {
+	t.Parallel()
+	exact, words := dawn.Add(time.Hour), dawn.Add(time.Hour+time.Minute)
+	for _, first := range []string{"hook", SourceTranscript} {
+		w := newWorld(t).work()
+		records := []event.Record{
+			{State: event.RecordLimited, Until: words, Src: "hook"}, {State: event.RecordLimited, Until: exact, Src: SourceTranscript},
+		}
+		if first != "hook" {
+			records[0], records[1] = records[1], records[0]
+		}
+		for _, r := range records {
+			w.report(r)
+		}
+		if d, _ := w.task.Deadline(event.DeadlineAPIRetry); !d.At.Equal(exact) {
+			t.Errorf("with the %s first it rests until %s, want %s", first, d.At, exact)
+		}
+	}
+}
+
 func TestAnswerToARequestWithoutWordsNamesItsTool(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).work()

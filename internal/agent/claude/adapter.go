@@ -40,7 +40,7 @@ func New() agent.Adapter { return adapter{} }
 func (adapter) Facts() agent.Facts {
 	return agent.Facts{
 		Kind:      kind,
-		Traits:    event.Traits{Door: event.DoorMailbox, FirstRecord: firstRecord, Resumes: true},
+		Traits:    event.Traits{Door: event.DoorPaste, Aside: true, FirstRecord: firstRecord, Resumes: true},
 		Interrupt: agent.Interrupt{Keys: []string{"Escape"}},                  // one Escape ends the turn and its tool
 		End:       agent.End{Signal: syscall.SIGTERM, Grace: 3 * time.Second}, // a graceful end takes half a second
 		Variables: []string{
@@ -135,6 +135,8 @@ func environ(l agent.Launch, session string) []string {
 			env = append(env, kv)
 		}
 	}
+	// Enter in an empty input would send a suggested prompt; the variable wins over the settings.
+	env = append(env, "CLAUDE_CODE_ENABLE_PROMPT_SUGGESTION=false")
 	if session != l.Conversation {
 		env = append(env, envAlias+"="+session+"="+l.Conversation)
 	}

@@ -2,6 +2,7 @@ package claude
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,19 +15,40 @@ import (
 const noteLimit = 300
 
 // turnError translates the end of a turn by an error. The agent's own word covers several things: the text
-// decides. A usage limit whose end is known is "limited"; the zone of the text is the agent's, see parseReset.
+// decides. A usage limit whose end is known is "limited"; the zone of the text is the agent's, see parseReset. One that
+// names no end, and that does not end by itself, is a matter of billing.
 func turnError(kind, said, details string, now time.Time) event.Record {
 	r := event.Record{State: event.RecordError, Error: errorKind(kind, said, details), Note: text.Line(said, noteLimit)}
 	if r.Error != event.ErrorRateLimit || !isUsageLimit(said) {
 		return r
 	}
-	if until, ok := parseReset(said, now); ok {
+	until, ok := parseReset(said, now)
+	switch {
+	case ok:
 		r.State, r.Error, r.Until = event.RecordLimited, "", until
+	case containsAny(said, usageGone):
+		r.Error = event.ErrorBilling
 	}
 	return r
 }
 
-func isUsageLimit(text string) bool { return strings.Contains(text, "You've hit your") }
+// The words by which the agent says that a usage limit was met. Those of usageGone may name an end, too.
+var (
+	usageLimits = []string{"You've hit your", "You've reached your"}
+	usageGone   = []string{
+		"You're out of usage credits", "You're out of extra usage", "Your org is out of usage", "Your group's usage limit is set to $0",
+		"Your usage allocation has been disabled by your admin", "Your seat type doesn't include", "requires usage credits",
+	}
+)
+
+// isUsageLimit reports whether an error's text says that a usage limit was met.
+func isUsageLimit(text string) bool {
+	return containsAny(text, usageLimits) || containsAny(text, usageGone)
+}
+
+func containsAny(said string, words []string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(said, w) })
+}
 
 func errorKind(kind, text, details string) event.ErrorKind {
 	all := strings.ToLower(text + "\n" + details)

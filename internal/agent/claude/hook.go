@@ -206,7 +206,8 @@ func (s *hookState) compacted() {
 	s.write(event.Record{State: state})
 }
 
-// stopped tells the end of a turn. What still runs in the background is told with it.
+// stopped tells the end of a turn. What still runs in the background is told with it. Other Stop hooks run beside this
+// one, and each may send the agent on: the turn is over when the agent's own status file says so.
 func (s *hookState) stopped() {
 	if s.in.AgentID != "" {
 		s.write(event.Record{State: event.RecordWorking}) // a subagent's turn is not the agent's
@@ -220,7 +221,21 @@ func (s *hookState) stopped() {
 			r.Background = true
 		}
 	}
+	if s.levelFollows() {
+		r.State, r.Stopping = event.RecordWorking, true
+	}
 	s.write(r)
+}
+
+// levelFollows reports whether the fleet reads the status file of the agent that called: then that file says when the
+// agent is idle. A program that a wrapper started has another process id than the one that the fleet knows.
+func (s *hookState) levelFollows() bool {
+	env := []string{"HOME=" + s.Getenv("HOME"), "CLAUDE_CONFIG_DIR=" + s.Getenv("CLAUDE_CONFIG_DIR")}
+	if _, ok := readSession(env, s.PPID); !ok {
+		return false
+	}
+	launched := launchedPID(s.file)
+	return launched == 0 || launched == s.PPID
 }
 
 // ended notes the end of a session, as evidence: the kernel tells the end of the process. A session that a

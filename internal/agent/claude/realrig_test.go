@@ -84,7 +84,7 @@ type rig struct {
 
 // newRig makes a repository that its user trusts, a linked worktree of it elsewhere, and a launch of the first
 // generation. Nothing runs yet.
-func newRig(t *testing.T, prompt string, spec event.Spec, script ...model.Step) *rig {
+func newRig(t *testing.T, version, prompt string, spec event.Spec, script ...model.Step) *rig {
 	t.Helper()
 	dir := realTemp(t)
 	repo, worktree := filepath.Join(dir, "repo"), filepath.Join(dir, "work", "t1-x")
@@ -99,7 +99,7 @@ func newRig(t *testing.T, prompt string, spec event.Spec, script ...model.Step) 
 		t.Fatal(err)
 	}
 	spec.Agent, spec.Kind, spec.Repo = "claude", "claude", repo
-	r := &rig{t: t, model: model.Start(t, script...), user: testclaude.NewUser(t, testclaude.Pinned, repo), socket: filepath.Join(dir, "s")}
+	r := &rig{t: t, model: model.Start(t, script...), user: testclaude.NewUser(t, version, repo), socket: filepath.Join(dir, "s")}
 	r.launch = agent.Launch{
 		Home: state, Task: "t1", Gen: 1, Spec: spec, Worktree: worktree, Exe: exe, Prompt: prompt,
 		Conversation: newConversation(), Preamble: agent.Preamble(spec),
@@ -281,7 +281,8 @@ func (r *rig) idle(n int) {
 	r.until(fmt.Sprintf("turn %d ends", n), func() bool { return count(r.records(), isIdle) >= n })
 }
 
-func isIdle(rec event.Record) bool { return rec.State == event.RecordIdle }
+// isIdle reports whether a record of a hook ends a turn, as far as this hook goes.
+func isIdle(rec event.Record) bool { return rec.State == event.RecordIdle || rec.Stopping }
 
 func count(records []event.Record, ok func(event.Record) bool) int {
 	n := 0
@@ -298,6 +299,46 @@ func (r *rig) asked(n int) model.Request {
 	r.t.Helper()
 	r.until(fmt.Sprintf("the model is called %d times", n), func() bool { return len(r.model.Requests()) >= n })
 	return r.model.Requests()[n-1]
+}
+
+// say types a message as the supervisor does, once the agent takes it.
+func (r *rig) say(id event.MessageID, text string) {
+	r.t.Helper()
+	r.until("the agent takes what is typed", func() bool { return r.posture() == agent.PostureReady })
+	texts := r.adapter().Typed(mail.Message{ID: id, Text: text})
+	r.paste(texts...)
+	time.Sleep(150 * time.Millisecond)
+	r.until("all of it stands in the input", func() bool { return r.posture(texts...) == agent.PostureTyped })
+	for range 2 {
+		r.tmux("send-keys", "-t", r.pane(), "Enter")
+		for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+			if r.posture(texts...) != agent.PostureTyped {
+				return
+			}
+		}
+	}
+}
+
+func (r *rig) pane() string { return "g" + strconv.Itoa(r.launch.Gen) }
+
+// posture is what the adapter says of the agent's input now.
+func (r *rig) posture(texts ...string) agent.Posture {
+	return r.adapter().Posture(r.launch, r.pid, r.tmux("capture-pane", "-p", "-t", r.pane()), texts)
+}
+
+// paste pastes texts in one command of the server.
+func (r *rig) paste(texts ...string) {
+	r.t.Helper()
+	var args []string
+	for i, text := range texts {
+		name := fmt.Sprintf("paste%d", i)
+		file := filepath.Join(string(r.launch.Home), name)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			r.t.Fatal(err)
+		}
+		args = append(args, "load-buffer", "-b", name, file, ";", "paste-buffer", "-d", "-p", "-r", "-b", name, "-t", r.pane(), ";")
+	}
+	r.tmux(args[:len(args)-1]...)
 }
 
 // send puts a message into the mailbox.

@@ -35,9 +35,10 @@ func registered() []string {
 }
 
 // wakers are the hooks that arm a waiter. The begin of a turn is among them since the message that woke the
-// agent used its waiter up: without a new one nothing could get into a turn that a message began.
+// agent used its waiter up: without a new one nothing could get into a turn that a message began. The start of the
+// program is not: a message that waited then would be taken before the task's own prompt.
 func wakers() []string {
-	return []string{"SessionStart", "UserPromptSubmit", "Stop", "StopFailure"}
+	return []string{"UserPromptSubmit", "Stop", "StopFailure"}
 }
 
 type hookEntry struct {
@@ -65,8 +66,12 @@ type settingsFile struct {
 	Hooks           map[string][]hookGroup `json:"hooks"`
 	Permissions     permissionRules        `json:"permissions"`
 	SkipDangerous   bool                   `json:"skipDangerousModePermissionPrompt"`
-	EnabledServers  []string               `json:"enabledMcpjsonServers,omitempty"`
-	DisabledServers []string               `json:"disabledMcpjsonServers,omitempty"`
+	// AutoContinue is written out: after a usage limit muster wakes the agent, and a newer agent would wake itself as well.
+	AutoContinue bool `json:"autoContinueAtUsageLimit"`
+	// Suggestions are switched off: a suggested prompt stands in the input like a draft, and Enter sends it.
+	Suggestions     bool     `json:"promptSuggestionEnabled"`
+	EnabledServers  []string `json:"enabledMcpjsonServers,omitempty"`
+	DisabledServers []string `json:"disabledMcpjsonServers,omitempty"`
 }
 
 // encodeSettings makes the settings of one generation.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -102,6 +103,9 @@ func (p *sessionParser) parse(data []byte) ([]event.Record, error) {
 		return nil, fmt.Errorf("the agent's status file: unknown status %q", text.Field(s.Status, 40))
 	}
 	p.last = s
+	if hooks := lastHooks(p.hooks); r.State == event.RecordIdle && hooks.last.Stopping {
+		r.Stopping, r.Background = true, hooks.last.Background
+	}
 	if !p.speaks(r) {
 		return nil, nil
 	}
@@ -147,9 +151,28 @@ func lastHooks(path string) hookTail {
 			continue
 		}
 		t.last, t.work = r, true
-		t.prompted = t.prompted || r.Prompted || r.State == event.RecordIdle
+		t.prompted = t.prompted || r.Prompted || r.Stopping || r.State == event.RecordIdle
 	}
 	return t
+}
+
+// launchedPID returns the process that the launcher noted at the beginning of a status file; 0 if it noted none.
+func launchedPID(path string) int {
+	f, err := regular.Open(path)
+	if err != nil {
+		return 0
+	}
+	defer f.Close() //nolint:errcheck // only read
+	head, err := io.ReadAll(io.LimitReader(f, 4<<10))
+	if err != nil {
+		return 0
+	}
+	for line := range bytes.SplitSeq(head, []byte("\n")) {
+		if r, err := status.Parse(line); err == nil && r.State == event.RecordLaunched && r.PID > 0 {
+			return r.PID
+		}
+	}
+	return 0
 }
 
 // readTail reads at most the last limit bytes of a file, from the begin of a line; nil where it can't.

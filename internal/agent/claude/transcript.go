@@ -45,8 +45,13 @@ type transcriptLine struct {
 	IsMeta    bool      `json:"isMeta"`
 	IsError   bool      `json:"isApiErrorMessage"`
 	Error     string    `json:"error"`
-	Operation string    `json:"operation"` // of a queue-operation
-	Content   string    `json:"content"`
+	// Quota is what newer versions know of a usage limit that ended the turn.
+	Quota struct {
+		Status   string `json:"status"`
+		ResetsAt int64  `json:"resetsAt"` // seconds
+	} `json:"quotaLimits"`
+	Operation string `json:"operation"` // of a queue-operation
+	Content   string `json:"content"`
 	Message   struct {
 		ID      string          `json:"id"`
 		Model   string          `json:"model"`
@@ -101,6 +106,9 @@ func (l transcriptLine) delivered() string {
 	return ""
 }
 
+// quotaMargin is added to the end of a usage limit, for clocks that differ.
+const quotaMargin = 5 * time.Second
+
 // parse gives records for acknowledged messages, for usage, and for the one error that no hook tells. Usage is
 // of the whole conversation, whichever generations and supervisors have come and gone: the first call reads
 // the file from its begin. Records that say nothing about the state have none.
@@ -126,6 +134,11 @@ func (t *transcript) parse(line []byte) ([]event.Record, error) {
 		sum := t.sum
 		r := base
 		r.Usage = &sum
+		out = append(out, r)
+	}
+	if until := time.Unix(l.Quota.ResetsAt, 0).UTC(); l.IsError && l.Quota.Status == "rejected" && !l.Timestamp.Before(t.since) && until.After(l.Timestamp) {
+		r := base
+		r.State, r.Until, r.Note = event.RecordLimited, until.Add(quotaMargin), text.Line(texts(l.Message.Content), noteLimit)
 		out = append(out, r)
 	}
 	if said := texts(l.Message.Content); l.IsError && !l.Timestamp.Before(t.since) && errorKind(l.Error, said, "") == event.ErrorContextFull {

@@ -300,6 +300,25 @@ func (e *edges) Ready(ctx context.Context, o fleet.Order) (string, error) {
 	})
 }
 
+// Typed implements fleet.Channel.
+func (*edges) Typed(_ life.Task, m fleet.Text) []string {
+	return []string{m.ID.Tag() + " ", m.Text}
+}
+
+// Posture implements fleet.Channel: what a lost Enter left stands in the input.
+func (e *edges) Posture(ctx context.Context, t life.Task, _ string, texts []string) (posture fleet.Posture, err error) {
+	err = e.act(ctx, "looking at the input", t.Spec.Name, func() error {
+		if p := e.w.living(t.ID, t.Gen); p != nil && len(p.draft) > 0 {
+			posture = fleet.PostureDraft
+			if len(texts) > 0 && strings.HasPrefix(texts[0], p.draft[len(p.draft)-1].Tag()) {
+				posture = fleet.PostureTyped
+			}
+		}
+		return nil
+	})
+	return posture, err
+}
+
 // Post implements fleet.Channel: what was posted before is not posted again.
 func (e *edges) Post(ctx context.Context, t life.Task, m fleet.Text) error {
 	return e.act(ctx, "posting", t.Spec.Name, func() error {
