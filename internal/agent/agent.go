@@ -140,6 +140,7 @@ const (
 	PostureBusy    Posture = "busy"   // a turn runs, or something holds the keyboard
 	PostureDialog  Posture = "dialog" // a dialog is open: Enter would answer it
 	PostureTyped   Posture = "typed"  // what was pasted stands in its input, all of it: Enter sends it
+	PostureStale   Posture = "stale"  // an earlier text of muster's own stands in its input, put back there by an interrupt
 	PostureDraft   Posture = "draft"  // something else that was not sent stands in its input
 )
 

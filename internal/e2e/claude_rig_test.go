@@ -34,11 +34,17 @@ type claudeRig struct {
 	model *model.Server
 }
 
-// newClaudeRig makes it all. config are further lines of [task], and tables, of muster.toml; files are those of the
-// repository.
+// newClaudeRig makes it all, with npm's newest Claude Code. config are further lines of [task], and tables, of
+// muster.toml; files are those of the repository.
 func newClaudeRig(t *testing.T, config string, files map[string]string) *claudeRig {
 	t.Helper()
-	claudeProgram := claude.Path(t, claude.Pinned)
+	return newClaudeRigOf(t, claude.Newest, config, files)
+}
+
+// newClaudeRigOf is newClaudeRig with another version.
+func newClaudeRigOf(t *testing.T, version, config string, files map[string]string) *claudeRig {
+	t.Helper()
+	claudeProgram := claude.Path(t, version)
 	twoClaudes <- struct{}{}
 	t.Cleanup(func() { <-twoClaudes })
 	r := &claudeRig{Fleet: newFleet(t), model: model.Start(t)}
@@ -53,7 +59,7 @@ func newClaudeRig(t *testing.T, config string, files map[string]string) *claudeR
 	r.setVar("TMPDIR", r.root+"/usertmp")
 	r.setVar("PATH", filepath.Dir(claudeProgram)+string(os.PathListSeparator)+os.Getenv("PATH"))
 	r.setVar("ANTHROPIC_API_KEY", claude.Key)
-	r.user = claude.SetUp(t, claude.Pinned, r.root+"/user", r.repo)
+	r.user = claude.SetUp(t, version, r.root+"/user", r.repo)
 	for name, text := range files {
 		r.write(filepath.Join(r.repo, name), text)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/life"
+	"muster/internal/testkit/claude"
 	"muster/internal/testkit/model"
 )
 
@@ -23,71 +24,73 @@ test = "go test ./..."
 `
 
 func TestClaudeFromDispatchToDone(t *testing.T) {
-	t.Parallel()
-	r := newClaudeRig(t, goChecks, goFiles)
-	file := r.workFile("t1", "the answer", "answer.go")
-	r.user.Settings(t, map[string]any{"permissions": map[string]any{"allow": []string{}}})
-	settings := r.digest(r.user.Config + "/settings.json")
-	cost := model.Usage{Input: 100, Output: 20, CacheRead: 7, CacheWrite: 3}
-	r.model.Add(
-		useRead(file),
-		useEdit(file, "return 0", `return "forty"`),
-		useEdit(file, `return "forty"`, "return 41"),
-		model.Always(model.Say("It compiles.").Costing(cost)),
-		readLog,
-		useEdit(file, "return 41", "return 42"),
-		model.Always(model.Say("Now it is right.").Costing(cost)),
-	)
-	id := r.queue("the answer", "Make the test pass.")
-	got := r.becomes(id, event.Done)
-	asked := r.model.Requests()
-	if len(asked) != 7 {
-		t.Fatalf("%d calls, want 7", len(asked))
-	}
-	r.once("Make the test pass.", "[muster m1]")
-	// The compiler speaks within the turn: behind the edit's result, and before any prompt.
-	broken := asked[2]
-	if len(broken.Last().ToolResults) != 1 || !broken.Last().Contains("answer.go:4:") || !broken.Last().Contains(`check "build"`) {
-		t.Errorf("the compiler's words are not in the answer to the edit: %+v", broken.Last())
-	}
-	if broken.Contains("[muster m") || asked[3].Contains("[muster m") {
-		t.Error("a message came before the turn was over")
-	}
-	if asked[3].Last().Contains("is red after this edit") {
-		t.Errorf("a green check spoke: %+v", asked[3].Last())
-	}
-	// The test's words come by the agent's own door, once.
-	told := asked[4].Last()
-	if !told.Contains("[muster m1]") || !told.Contains("Answer() = 41, want 42") || !told.Contains("From muster, your supervisor") {
-		t.Errorf("the feedback is not the next prompt: %+v", told)
-	}
-	if log := asked[5].Last(); !log.Contains("--- FAIL: TestAnswer") {
-		t.Errorf("the log that the feedback names could not be read: %+v", log)
-	}
-	r.checkDone(got)
-	if now := r.digest(r.user.Config + "/settings.json"); now != settings {
-		t.Errorf("the user's settings were %s, and are %s", settings, now)
-	}
-	r.await("the usage of all turns is recorded", func() bool {
-		u := r.task(id).TotalUsage()
-		return u.InputTokens == 250 && u.OutputTokens == 65
+	claude.Each(t, func(t *testing.T, version string) {
+		r := newClaudeRigOf(t, version, goChecks, goFiles)
+		file := r.workFile("t1", "the answer", "answer.go")
+		r.user.Settings(t, map[string]any{"permissions": map[string]any{"allow": []string{}}})
+		settings := r.digest(r.user.Config + "/settings.json")
+		cost := model.Usage{Input: 100, Output: 20, CacheRead: 7, CacheWrite: 3}
+		r.model.Add(
+			useRead(file),
+			useEdit(file, "return 0", `return "forty"`),
+			useEdit(file, `return "forty"`, "return 41"),
+			model.Always(model.Say("It compiles.").Costing(cost)),
+			readLog,
+			useEdit(file, "return 41", "return 42"),
+			model.Always(model.Say("Now it is right.").Costing(cost)),
+		)
+		id := r.queue("the answer", "Make the test pass.")
+		got := r.becomes(id, event.Done)
+		asked := r.model.Requests()
+		if len(asked) != 7 {
+			t.Fatalf("%d calls, want 7", len(asked))
+		}
+		r.once("Make the test pass.", "[muster m1]")
+		// The compiler speaks within the turn: behind the edit's result, and before any prompt.
+		broken := asked[2]
+		if n := len(broken.Messages[len(broken.Messages)-1].ToolResults) + len(broken.Messages[len(broken.Messages)-2].ToolResults); n != 1 ||
+			!broken.Last().Contains("answer.go:4:") || !broken.Last().Contains(`check "build"`) {
+			t.Errorf("the compiler's words are not in the answer to the edit: %+v", broken.Last())
+		}
+		if broken.Contains("[muster m") || asked[3].Contains("[muster m") {
+			t.Error("a message came before the turn was over")
+		}
+		if asked[3].Last().Contains("is red after this edit") {
+			t.Errorf("a green check spoke: %+v", asked[3].Last())
+		}
+		// The test's words come as the user's own, once.
+		told := asked[4].Last()
+		if !strings.HasPrefix(strings.Join(told.Texts, "\n"), "[muster m1] ") || !told.Contains("Answer() = 41, want 42") || told.Contains("NOT USER INPUT") {
+			t.Errorf("the feedback is not the next prompt: %+v", told)
+		}
+		if log := asked[5].Last(); !log.Contains("--- FAIL: TestAnswer") {
+			t.Errorf("the log that the feedback names could not be read: %+v", log)
+		}
+		r.checkDone(got)
+		if now := r.digest(r.user.Config + "/settings.json"); now != settings {
+			t.Errorf("the user's settings were %s, and are %s", settings, now)
+		}
+		r.await("the usage of all turns is recorded", func() bool {
+			u := r.task(id).TotalUsage()
+			return u.InputTokens == 250 && u.OutputTokens == 65
+		})
+		if buffers := r.tmux("list-buffers"); buffers != "" {
+			t.Errorf("what was pasted is left behind: %s", buffers)
+		}
+		if screen := r.tmux("capture-pane", "-p", "-S", "-", "-t", "="+got.Session+":agent"); !strings.Contains(screen, "Now it is right.") {
+			t.Errorf("the last screen is gone: %s", screen)
+		}
+		for _, want := range []string{"done", "the answer", "test"} {
+			if out := r.must("show", string(id)); !strings.Contains(out, want) {
+				t.Errorf("show does not say %q:\n%s", want, out)
+			}
+		}
+		for _, want := range []string{"test", "m1", "done"} {
+			if out := r.must("why", string(id)); !strings.Contains(out, want) {
+				t.Errorf("why does not say %q:\n%s", want, out)
+			}
+		}
 	})
-	if buffers := r.tmux("list-buffers"); buffers != "" {
-		t.Errorf("something was pasted: %s", buffers)
-	}
-	if screen := r.tmux("capture-pane", "-p", "-S", "-", "-t", "="+got.Session+":agent"); !strings.Contains(screen, "Now it is right.") {
-		t.Errorf("the last screen is gone: %s", screen)
-	}
-	for _, want := range []string{"done", "the answer", "test"} {
-		if out := r.must("show", string(id)); !strings.Contains(out, want) {
-			t.Errorf("show does not say %q:\n%s", want, out)
-		}
-	}
-	for _, want := range []string{"test", "m1", "done"} {
-		if out := r.must("why", string(id)); !strings.Contains(out, want) {
-			t.Errorf("why does not say %q:\n%s", want, out)
-		}
-	}
 }
 
 // readLog reads the file that a feedback names, which lies outside the worktree.

@@ -8,6 +8,7 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/home"
+	"muster/internal/testkit/claude"
 	"muster/internal/testkit/model"
 	"muster/internal/text"
 )
@@ -70,49 +71,51 @@ func TestClaudeGetsEveryPromptAsItIs(t *testing.T) {
 }
 
 func TestClaudeTakesMessagesAndInterruptsAtAnyMoment(t *testing.T) {
-	t.Parallel()
-	const checks = "publish = \"none\"\n[checks]\nslow = \"echo begun >> \\\"$TMPDIR/begun\\\"; sleep 4\"\n"
-	r := newClaudeRig(t, checks, map[string]string{"tool.sh": "echo begun >> \"$TMPDIR/tool\"\nsleep 4\n"})
-	r.configure(checks, `args = ["--allowedTools", "Bash(sh tool.sh)"]`)
-	tool, begun := r.root+"/usertmp/tool", r.root+"/usertmp/begun"
-	r.model.Add(
-		model.Delay(4*time.Second, useBash("sh tool.sh")), // m1 is sent while the model thinks, m2 while the tool runs
-		model.Text("It has run."),
-		model.Text("I have heard."), // in case that m1 got a turn of its own
-	)
-	id := r.queue("talk", "Run the tool.")
-	r.asked(1)
-	r.must("send", string(id), "while you think")
-	r.await("the tool runs", func() bool { return linesOf(tool) == 1 })
-	r.must("send", string(id), "while the tool runs")
-	r.await("both messages arrived", func() bool { return r.arrived(id, "m1", "m2") })
-	r.await("the check runs", func() bool { return linesOf(begun) > 0 })
+	claude.Each(t, func(t *testing.T, version string) {
+		const checks = "publish = \"none\"\n[checks]\nslow = \"echo begun >> \\\"$TMPDIR/begun\\\"; sleep 4\"\n"
+		r := newClaudeRigOf(t, version, checks, map[string]string{"tool.sh": "echo begun >> \"$TMPDIR/tool\"\nsleep 4\n"})
+		r.configure(checks, `args = ["--allowedTools", "Bash(sh tool.sh)"]`)
+		tool, begun := r.root+"/usertmp/tool", r.root+"/usertmp/begun"
+		r.model.Add(
+			model.Delay(4*time.Second, useBash("sh tool.sh")), // m1 is sent while the model thinks, m2 while the tool runs
+			model.Text("It has run."),                         // then each gets a turn of its own: only so do they count as the person's words
+			model.Text("I have heard."),
+			model.Text("I have heard, too."),
+		)
+		id := r.queue("talk", "Run the tool.")
+		r.asked(1)
+		r.must("send", string(id), "while you think")
+		r.await("the tool runs", func() bool { return linesOf(tool) == 1 })
+		r.must("send", string(id), "while the tool runs")
+		r.await("both messages arrived", func() bool { return r.arrived(id, "m1", "m2") })
+		r.await("the check runs", func() bool { return linesOf(begun) > 0 })
 
-	// It is idle and its check runs: a message makes the verdict void, and the agent goes on.
-	r.model.Clear()
-	r.model.Add(model.Hang())
-	r.must("send", string(id), "while you rest")
-	r.await("m3 arrived", func() bool { return r.arrived(id, "m3") })
-	r.await("the model is asked", func() bool { return r.model.Seen("while you rest") == 1 })
-	calls := len(r.model.Requests())
+		// It is idle and its check runs: a message makes the verdict void, and the agent goes on.
+		r.model.Clear()
+		r.model.Add(model.Hang())
+		r.must("send", string(id), "while you rest")
+		r.await("m3 arrived", func() bool { return r.arrived(id, "m3") })
+		r.await("the model is asked", func() bool { return r.model.Seen("while you rest") == 1 })
+		calls := len(r.model.Requests())
 
-	// It is interrupted in the middle of a turn, which no hook tells, and is told something else.
-	was := linesOf(begun)
-	r.must("interrupt", string(id))
-	r.await("the end of the turn is seen", func() bool { return r.task(id).Agent.Turn == "idle" })
-	r.must("send", string(id), "now do something else")
-	r.await("m4 arrived", func() bool { return r.arrived(id, "m4") })
-	got := r.becomes(id, event.Done)
-	if n := linesOf(begun) - was; n != 1 {
-		t.Errorf("%d rounds after the interrupt, want 1: what a person broke off is not judged", n)
-	}
-	r.once("while you think", "while the tool runs", "while you rest", "now do something else")
-	if got.Gen != 1 {
-		t.Errorf("generation %d, want the first", got.Gen)
-	}
-	if n := len(r.model.Requests()); n != calls+1 {
-		t.Errorf("the model was called %d times after the third message, want 1", n-calls)
-	}
+		// It is interrupted in the middle of a turn, which no hook tells, and is told something else.
+		was := linesOf(begun)
+		r.must("interrupt", string(id))
+		r.await("the end of the turn is seen", func() bool { return r.task(id).Agent.Turn.Over() })
+		r.must("send", string(id), "now do something else")
+		r.await("m4 arrived", func() bool { return r.arrived(id, "m4") })
+		got := r.becomes(id, event.Done)
+		if n := linesOf(begun) - was; n != 1 {
+			t.Errorf("%d rounds after the interrupt, want 1: what a person broke off is not judged", n)
+		}
+		r.once("while you think", "while the tool runs", "while you rest", "now do something else")
+		if got.Gen != 1 {
+			t.Errorf("generation %d, want the first", got.Gen)
+		}
+		if n := len(r.model.Requests()); n != calls+1 {
+			t.Errorf("the model was called %d times after the third message, want 1", n-calls)
+		}
+	})
 }
 
 // arrived tells whether these messages are acknowledged.

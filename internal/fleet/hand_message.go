@@ -55,7 +55,7 @@ func (s *Supervisor) deliver(ctx context.Context, t life.Task, a event.Action, a
 // does not tell, and what was not typed can be, without fear of doing it twice.
 func (s *Supervisor) typed(ctx context.Context, t life.Task, id event.MessageID) (typed, known bool, err error) {
 	pane, ok, err := s.pane(ctx, t.ID, t.Gen)
-	return ok && strings.HasPrefix(pane.Pasted, id.Tag()), ok, err
+	return ok && strings.HasPrefix(strings.TrimLeft(pane.Pasted, "\n"), id.Tag()), ok, err
 }
 
 // doorOf returns the way by which a message of a task gets in.
@@ -67,7 +67,7 @@ func doorOf(t life.Task, id event.MessageID) event.Door {
 const (
 	// postureStep is how often an agent's posture is looked at while it should change.
 	postureStep = 50 * time.Millisecond
-	// menuPatience is how long a menu may take to close after the interrupt key.
+	// menuPatience is how long a menu may take to close after its key.
 	menuPatience = 5 * time.Second
 	// showPatience is how long a paste may take until all of it stands in the agent's input: a busy machine needs seconds
 	// for a long one, and an Enter before that sends a part of it.
@@ -107,14 +107,23 @@ func (s *Supervisor) awaitPosture(ctx context.Context, t life.Task, pane Pane, t
 // closed: pressed together with a message, the key would break off the turn that the message begins.
 func (s *Supervisor) closeMenu(ctx context.Context, t life.Task, pane Pane) (Posture, error) {
 	posture, err := s.posture(ctx, t, pane, nil)
-	keys := s.Launcher.EndPolicy(t).InterruptKeys
-	if err != nil || posture != PostureDialog || t.Agent.Error != event.ErrorRateLimit || !t.Agent.Turn.Over() || len(keys) == 0 {
+	if err != nil || posture != PostureDialog || t.Agent.Error != event.ErrorRateLimit || !t.Agent.Turn.Over() {
 		return posture, err
+	}
+	keys := s.Launcher.EndPolicy(t).InterruptKeys
+	if len(keys) == 0 {
+		return posture, nil
 	}
 	if err := s.Terminal.Keys(ctx, pane.ID, keys...); err != nil {
 		return posture, err
 	}
 	return s.awaitPosture(ctx, t, pane, nil, menuPatience, PostureDialog)
+}
+
+// putBack reports whether what stands in the agent's input is a prompt that an interrupt has put back there, having taken
+// it out of the conversation. It is told again together with the next message.
+func putBack(t life.Task, posture Posture) bool {
+	return posture == PostureStale || posture == PostureDraft && (t.Agent.Turn == life.TurnInterrupted || t.Stage == event.StageInterrupt)
 }
 
 // shut says why nothing is typed into an agent in a posture; "" if it may be.
@@ -124,7 +133,7 @@ func (p Posture) shut() string {
 		return "the agent is busy"
 	case PostureDialog:
 		return "the agent has a dialog open"
-	case PostureDraft, PostureTyped:
+	case PostureDraft, PostureStale, PostureTyped:
 		return "something that was not sent stands in the agent's input"
 	case PostureUnknown, PostureReady:
 	}
@@ -146,10 +155,12 @@ func (s *Supervisor) paste(ctx context.Context, t life.Task, m Text) result {
 	if err != nil {
 		return failed(life.FailAgain, err.Error())
 	}
-	if why := posture.shut(); why != "" {
+	texts := s.Channel.Typed(t, m)
+	if putBack(t, posture) {
+		texts[0] = "\n\n" + texts[0]
+	} else if why := posture.shut(); why != "" {
 		return failed(life.FailAgain, why)
 	}
-	texts := s.Channel.Typed(t, m)
 	err = s.Terminal.Paste(ctx, pane.ID, texts...)
 	if errors.Is(err, ErrInMode) || errors.Is(err, ErrDead) || errors.Is(err, ErrNoPane) {
 		return failed(life.FailAgain, err.Error())
@@ -171,7 +182,7 @@ func (s *Supervisor) enter(ctx context.Context, t life.Task, pane Pane, texts []
 	}
 	for range 2 {
 		// An error of a look is no reason to leave the text there: without Enter it would be half sent.
-		_, _ = s.awaitPosture(ctx, t, pane, texts, showPatience, PostureReady, PostureDraft)
+		_, _ = s.awaitPosture(ctx, t, pane, texts, showPatience, PostureReady, PostureStale, PostureDraft)
 		if err := s.Terminal.Keys(ctx, pane.ID, "Enter"); err != nil {
 			return failed(life.FailUnknown, "the text was typed, but Enter was not: "+err.Error())
 		}

@@ -126,6 +126,8 @@ func environ(l agent.Launch, session string) []string {
 	for _, kv := range []string{
 		"DISABLE_AUTOUPDATER=1", // the version that was checked is the version that runs, all night
 		"CLAUDE_CODE_MAX_RETRIES=" + retries,
+		// On the alternate screen, which newer versions use, nothing would be left to be read in the morning.
+		"CLAUDE_CODE_DISABLE_ALTERNATE_SCREEN=1",
 		// Nobody is there to answer whether a long conversation shall be summarised before it is resumed.
 		"CLAUDE_CODE_RESUME_THRESHOLD_MINUTES=100000000",
 		"CLAUDE_CODE_RESUME_TOKEN_THRESHOLD=1000000000",

@@ -3,6 +3,7 @@ package claude
 import (
 	"encoding/json"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -45,6 +46,8 @@ func (adapter) Posture(l agent.Launch, pid int, screen string, texts []string) a
 			return agent.PostureReady
 		case holdsAll(input, texts):
 			return agent.PostureTyped
+		case ownText.MatchString(input):
+			return agent.PostureStale
 		}
 		return agent.PostureDraft
 	case "waiting":
@@ -61,6 +64,10 @@ func readSession(env []string, pid int) (sessionFile, bool) {
 	return s, err == nil && s.PID == pid && s.Status != ""
 }
 
+// ownText is how the texts begin that muster gives the agent. Broken off before its answer, a prompt is put back into
+// the input.
+var ownText = regexp.MustCompile(`^(\[muster m[0-9]+\]|Task t[0-9]+ \(muster\))`)
+
 // inputOf returns what stands in the agent's input, without blanks around it: the lines between the last two rules on
 // its screen. It is empty where the screen has another layout.
 func inputOf(screen string) string {
@@ -74,14 +81,13 @@ func inputOf(screen string) string {
 	return strings.Trim(strings.TrimPrefix(input, "❯"), " \n\t\u00a0")
 }
 
-// holdsAll reports whether the input begins with the pasted texts and holds all of them. Of a long one it shows a
-// placeholder.
+// holdsAll reports whether the input holds all of the pasted texts. Of a long one it shows a placeholder.
 func holdsAll(input string, texts []string) bool {
 	if len(texts) == 0 {
 		return false
 	}
-	tag, _, _ := strings.Cut(texts[0], "]")
-	return strings.HasPrefix(input, tag+"]") && (len(texts) == 1 || strings.Contains(input, "[Pasted text"))
+	tag, _, _ := strings.Cut(strings.TrimLeft(texts[0], "\n"), "]")
+	return strings.Contains(input, tag+"]") && (len(texts) == 1 || strings.Contains(input, "[Pasted text"))
 }
 
 // lastRule returns the index of the last line that begins with a rule, -1 if there is none.
