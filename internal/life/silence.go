@@ -113,7 +113,7 @@ func (s *step) nextStage() event.Stage {
 	traits := s.t.Spec.Traits
 	switch s.t.Stage {
 	case "":
-		if !s.messageWaits() && (s.doorOpen(Message{Why: event.WhyNudge})) { // a message that waits says enough
+		if !s.messageWaits() && s.doorOpen(Message{Why: event.WhyNudge}) { // a message that waits says enough
 			return event.StageNudge
 		}
 		fallthrough
