@@ -3,6 +3,7 @@ package main
 
 import (
 	"os"
+	_ "time/tzdata" // the ends of usage limits name time zones, and not every machine has them
 
 	"muster/internal/cli"
 )
