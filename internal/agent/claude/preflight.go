@@ -27,14 +27,15 @@ var versionPattern = regexp.MustCompile(`^(\d+)\.(\d+)\.(\d+)`)
 // the hooks: the agent would stand there all night.
 func (adapter) Check(ctx context.Context, p agent.Preflight) error {
 	env := agent.FullEnv(p)
+	var version [3]int
 	for _, check := range []func() error{
 		func() error { return checkArgs(p.Spec.Args) },
 		func() error { return agent.CheckEnvFrom(p) },
-		func() error { return checkVersion(ctx, p, env) },
+		func() (err error) { version, err = checkVersion(ctx, p, env); return err },
 		func() error { return checkRoot(p, env) },
 		func() error { return checkOnboarding(p, env) },
 		func() error { return checkSettings(p, env) },
-		func() error { return checkTrust(p, env) },
+		func() error { return checkTrust(p, env, version) },
 	} {
 		if err := check(); err != nil {
 			return err
@@ -43,35 +44,36 @@ func (adapter) Check(ctx context.Context, p agent.Preflight) error {
 	return nil
 }
 
-func checkVersion(ctx context.Context, p agent.Preflight, env []string) error {
+// checkVersion returns the version of the program.
+func checkVersion(ctx context.Context, p agent.Preflight, env []string) (version [3]int, err error) {
 	program, err := findProgram(p.Spec, env)
 	if err != nil {
-		return err
+		return version, err
 	}
 	res, err := run.Do(ctx, run.Cmd{
 		Argv: append(program, "--version"), Dir: p.Spec.Repo, Env: agent.SetEnv(env, "DISABLE_AUTOUPDATER", "1"), Timeout: 20 * time.Second,
 	})
 	if err != nil {
-		return fault.Wrap(fault.Conflict, err, "agent %s does not start", p.Spec.Agent).
+		return version, fault.Wrap(fault.Conflict, err, "agent %s does not start", p.Spec.Agent).
 			WithHint("Run: %s --version", program[0])
 	}
 	m := versionPattern.FindStringSubmatch(strings.TrimSpace(string(res.Stdout)))
 	if m == nil {
-		return fault.New(fault.Conflict, "agent %s: %s is not Claude Code: its version is %q", p.Spec.Agent, program[0], strings.TrimSpace(string(res.Stdout))).
+		return version, fault.New(fault.Conflict, "agent %s: %s is not Claude Code: its version is %q", p.Spec.Agent, program[0], strings.TrimSpace(string(res.Stdout))).
 			WithHint("Run: npm install -g @anthropic-ai/claude-code")
 	}
-	for i, oldest := range oldestVersion {
-		n, _ := strconv.Atoi(m[i+1])
-		if n > oldest {
-			return nil
-		}
-		if n < oldest {
-			return fault.New(fault.Conflict, "agent %s: Claude Code %s is too old, muster needs %d.%d.%d or later",
-				p.Spec.Agent, m[0], oldestVersion[0], oldestVersion[1], oldestVersion[2]).WithHint("Run: claude update")
-		}
+	for i := range version {
+		version[i], _ = strconv.Atoi(m[i+1])
 	}
-	return nil
+	if slices.Compare(version[:], oldestVersion[:]) < 0 {
+		return version, fault.New(fault.Conflict, "agent %s: Claude Code %s is too old, muster needs %d.%d.%d or later",
+			p.Spec.Agent, m[0], oldestVersion[0], oldestVersion[1], oldestVersion[2]).WithHint("Run: claude update")
+	}
+	return version, nil
 }
+
+// ownTrust is the version from which on a trusted directory does not cover a git repository below it.
+var ownTrust = [3]int{2, 1, 232}
 
 // checkRoot: the agent refuses to skip permissions as root, and ends at once.
 func checkRoot(p agent.Preflight, env []string) error {
@@ -131,7 +133,8 @@ func managedSettings() string {
 	return "/etc/claude-code/managed-settings.json"
 }
 
-func checkTrust(p agent.Preflight, env []string) error {
+// checkTrust refuses a repository whose worktrees the agent would ask about.
+func checkTrust(p agent.Preflight, env []string, version [3]int) error {
 	if p.Spec.Trust == "sandboxed" {
 		return nil
 	}
@@ -140,13 +143,14 @@ func checkTrust(p agent.Preflight, env []string) error {
 		return fault.Wrap(fault.Conflict, err, "agent %s: the configuration of Claude Code can't be read", p.Spec.Agent)
 	}
 	worktrees := p.Home.WorktreesDir()
-	if trusted(u, p.Spec.Repo, worktrees) {
+	above := slices.Compare(version[:], ownTrust[:]) < 0
+	if trusted(u, p.Spec.Repo, worktrees, above) {
 		return nil
 	}
 	hint := setupCommand(p, env)
 	// Where a directory above the repository is trusted, the agent does not ask there, and so stores nothing that
 	// would hold for a worktree elsewhere.
-	if trusted(u, p.Spec.Repo, p.Spec.Repo) {
+	if trusted(u, p.Spec.Repo, p.Spec.Repo, above) {
 		hint = "cd " + text.Quote(worktrees) + " && " + programWord(env)
 	}
 	return fault.New(fault.Conflict, "agent %s: Claude Code has not been told to trust %s", p.Spec.Agent, p.Spec.Repo).

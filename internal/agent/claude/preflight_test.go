@@ -52,6 +52,13 @@ func TestClaudeCheckNamesTheOneThingToDo(t *testing.T) {
 			u["projects"] = map[string]any{realPath(filepath.Dir(l.Spec.Repo)): map[string]any{"hasTrustDialogAccepted": true}}
 			l.Home = "/somewhere/else"
 		}, "cd /somewhere/else/worktrees && "},
+		{"trust above the repository and its worktrees", func(_ *testing.T, l *agent.Launch, u map[string]any) {
+			u["projects"] = map[string]any{"/": map[string]any{"hasTrustDialogAccepted": true}}
+		}, ""},
+		{"the same with a version that asks all the same", func(t *testing.T, l *agent.Launch, u map[string]any) {
+			program(t, filepath.Dir(l.Spec.Repo), "claude", "echo '2.1.332 (Claude Code)'")
+			u["projects"] = map[string]any{"/": map[string]any{"hasTrustDialogAccepted": true}}
+		}, "answer Yes: cd "},
 		{"broken settings", func(t *testing.T, l *agent.Launch, _ map[string]any) {
 			dir := filepath.Join(l.Spec.Repo, ".claude")
 			if err := os.MkdirAll(dir, 0o700); err != nil {

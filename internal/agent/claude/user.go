@@ -100,10 +100,13 @@ func settingsLayers(env []string, checkout string) []string {
 }
 
 // trusted tells whether the agent will take a worktree without asking. It looks where the agent does: at the
-// root of the main repository, and at the worktree with all directories above it.
-func trusted(u userConfig, checkout, worktree string) bool {
+// root of the main repository, and, where above is set, at the worktree with all directories above it.
+func trusted(u userConfig, checkout, worktree string, above bool) bool {
 	if root, err := mainRoot(checkout); err == nil && u.Projects[root].HasTrustDialogAccepted {
 		return true
+	}
+	if !above {
+		return false
 	}
 	for dir := realPath(worktree); ; dir = filepath.Dir(dir) {
 		if u.Projects[dir].HasTrustDialogAccepted {
