@@ -111,6 +111,34 @@ func (m *machine) End(ctx context.Context, t life.Task, grace time.Duration) err
 	return nil
 }
 
+// jobGrace is the least time that the runner of a job has to end what it runs.
+const jobGrace = 2 * time.Second
+
+// EndJob implements fleet.Machine. The runner holds the lock of the task's job from before it waits for a slot; told to
+// end, it ends its step and leaves no result.
+func (m *machine) EndJob(ctx context.Context, id event.TaskID, grace time.Duration) error {
+	path := m.home.CheckLock(id)
+	if held, err := lock.Held(path); err != nil || !held {
+		return nil //nolint:nilerr // without a lock no job was ever begun
+	}
+	pid, ok := lock.Holder(path)
+	if !ok {
+		return nil
+	}
+	runner, err := host.Identify(pid)
+	if err != nil {
+		return nil //nolint:nilerr // it has ended meanwhile
+	}
+	left, err := host.End(ctx, host.Ending{Grace: max(grace, jobGrace), Procs: []host.Process{runner}})
+	switch {
+	case err != nil:
+		return fmt.Errorf("end the job of %s: %w", id, err)
+	case len(left) > 0:
+		return fmt.Errorf("end the job of %s: %v is still there", id, left)
+	}
+	return nil
+}
+
 // group is the control group that a task's agents are in; "" if there is none. An agent can write the note, too: only a
 // group of this very name is believed.
 func (m *machine) group(id event.TaskID) string {

@@ -55,6 +55,7 @@ const (
 	DeadlineSettle      DeadlineName = "settle"       // why a turn ended that is known to be over
 	DeadlineReview      DeadlineName = "review"       // work in review
 	DeadlineKeep        DeadlineName = "keep"         // the last screen of a finished task
+	DeadlineEnd         DeadlineName = "end"          // what still runs of a task that ends is ended again
 	DeadlineRest        DeadlineName = "rest"         // of an account: the reset of its usage limit
 )
 
@@ -64,6 +65,8 @@ type DeadlineSet struct {
 	At   time.Time    `json:"at"`
 	// Instant deadlines name a point of the calendar; the others are durations, which move when the host slept.
 	Instant bool `json:"instant,omitempty"`
+	// Left is set while the deadline's clock stands still: so much is left, and At means nothing.
+	Left time.Duration `json:"left,omitempty"`
 }
 
 // DeadlineCleared ends a deadline.

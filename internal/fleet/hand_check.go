@@ -38,6 +38,9 @@ func (s *Supervisor) runJob(ctx context.Context, j Job) (JobState, event.Process
 	if busy, err := s.stillThere(ctx, j.Task.ID); err != nil || busy.PID != 0 {
 		return state, busy, err
 	}
+	if !life.Wanted(j.Task, j.For) {
+		return state, event.ProcessRef{}, fmt.Errorf("%s was ended with the work of its task", j.Name)
+	}
 	spec, err := s.Jobs.Ready(ctx, j)
 	if err != nil {
 		return state, event.ProcessRef{}, err
@@ -81,7 +84,7 @@ func (s *Supervisor) stillThere(ctx context.Context, id event.TaskID) (event.Pro
 
 // check judges the worktree: a snapshot, the project's commands, and whether the tree stood still meanwhile.
 func (s *Supervisor) check(ctx context.Context, t life.Task, id event.ActionID, args event.CheckArgs) result {
-	job := Job{Task: t, Name: fmt.Sprintf("round-%d-%s", args.Round, id), Steps: t.Spec.Checks}
+	job := Job{Task: t, Name: fmt.Sprintf("round-%d-%s", args.Round, id), For: event.ActCheck, Steps: t.Spec.Checks}
 	var snap Snapshot
 	known, err := s.Jobs.Noted(ctx, job, &snap)
 	if err != nil {
@@ -100,8 +103,8 @@ func (s *Supervisor) check(ctx context.Context, t life.Task, id event.ActionID, 
 		round.Results = []event.CheckResult{{Name: obstacleCheck, Run: "muster", Exit: 1, Excerpt: snap.Obstacle}}
 		return done(nil, round)
 	}
-	if last := t.Rounds.Last; last != nil && !obstructed(*last) && snap.Tree == args.Known && last.Tree == args.Known && !last.Moved && last.Changed == snap.Changed {
-		round.Results, round.Reused = last.Results, true // the same evidence is never computed twice
+	if results, ok := life.Reuse(t, args, snap.Tree, snap.Changed); ok {
+		round.Results, round.Reused = results, true
 		return done(nil, round)
 	}
 	if len(t.Spec.Checks) == 0 {
@@ -127,11 +130,6 @@ func (s *Supervisor) check(ctx context.Context, t life.Task, id event.ActionID, 
 
 // obstacleCheck is the name under which a round says that the work can't be published as it is.
 const obstacleCheck = "unfinished work"
-
-// obstructed reports whether a round says that. It can be mended without a change of the tree.
-func obstructed(r event.RoundFinished) bool {
-	return len(r.Results) == 1 && r.Results[0].Name == obstacleCheck
-}
 
 // publish puts the judged tree where it belongs.
 func (s *Supervisor) publish(ctx context.Context, t life.Task, args event.PublishArgs) result {

@@ -174,7 +174,8 @@ func (s *Supervisor) lost(ctx context.Context, d *deathOf) bool {
 // end ends everything that the task started.
 func (s *Supervisor) end(ctx context.Context, t life.Task) result {
 	grace := s.Launcher.EndPolicy(t).Grace
-	err := s.Machine.End(ctx, t, grace)
+	end := func() error { return errors.Join(s.Machine.EndJob(ctx, t.ID, grace), s.Machine.End(ctx, t, grace)) }
+	err := end()
 	if err == nil {
 		return result{}
 	}
@@ -185,7 +186,7 @@ func (s *Supervisor) end(ctx context.Context, t life.Task) result {
 	case <-ctx.Done():
 		return done(err)
 	}
-	return done(s.Machine.End(ctx, t, grace))
+	return done(end())
 }
 
 // interrupt ends the agent's turn the way its kind understands. A key is never pressed into an open dialog,
@@ -213,8 +214,17 @@ func (s *Supervisor) prepare(ctx context.Context, t life.Task) result {
 		return done(nil, ready)
 	}
 	t.Worktree, t.Branch, t.Base = ready.Path, ready.Branch, ready.Base
+	r := s.setup(ctx, t)
+	if r.wait.PID == 0 { // the worktree is there whatever became of the setup, and must be removed with the task
+		r.facts = append(r.facts, ready)
+	}
+	return r
+}
+
+// setup runs the project's setup in a new worktree.
+func (s *Supervisor) setup(ctx context.Context, t life.Task) result {
 	job := Job{
-		Task: t, Name: "setup",
+		Task: t, Name: "setup", For: event.ActPrepare,
 		Steps: []event.Check{{Name: "setup", Run: t.Spec.Setup, Timeout: t.Spec.Timeout}},
 	}
 	state, wait, err := s.runJob(ctx, job)
@@ -237,7 +247,7 @@ func (s *Supervisor) prepare(ctx context.Context, t life.Task) result {
 		if t.Gen == 0 { // else there is work of an agent
 			err = s.Works.Baseline(ctx, t)
 		}
-		return done(err, ready)
+		return done(err)
 	}
 	if err := s.Jobs.Unready(ctx, job); err != nil { // who retries the task wants it run again
 		return done(err)

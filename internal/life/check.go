@@ -41,10 +41,23 @@ func (s *step) judge() {
 
 func (s *step) check() {
 	args := event.CheckArgs{Round: s.t.Rounds.Count + 1}
-	if last := s.t.Rounds.Last; last != nil && !last.Moved { // a tree that moved has no verdict to use again
+	if last := s.t.Rounds.Last; last != nil && reusable(*last) {
 		args.Known = last.Tree
 	}
 	s.act(args)
+}
+
+// reusable reports whether the verdict of a round may stand for the same tree again. A red one may not: what made it red
+// may lie outside the tree, such as a service, the network, the time, or a flaky test.
+func reusable(r event.RoundFinished) bool { return !r.Moved && allGreen(r.Results) }
+
+// Reuse returns the verdict that a round on a tree need not compute again; false if it has to.
+func Reuse(t Task, args event.CheckArgs, tree string, changed bool) ([]event.CheckResult, bool) {
+	last := t.Rounds.Last
+	if last == nil || !reusable(*last) || args.Known != tree || last.Tree != tree || last.Changed != changed {
+		return nil, false
+	}
+	return last.Results, true
 }
 
 // checked takes the outcome of a round.

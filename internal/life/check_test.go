@@ -92,14 +92,35 @@ func TestWorkThatMovesUnderItsChecks(t *testing.T) {
 	}
 }
 
-func TestVerdictOfAKnownTreeIsNamed(t *testing.T) {
+func TestGreenVerdictIsReusedForTheSameTree(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work().endTurn()
+	w.finish(event.ActCheck, green("x"))
+	w.fail(event.ActPublish, FailMoved)
+	a := argsOf[event.CheckArgs](w)
+	if results, ok := Reuse(w.task, a, "x", true); !ok || len(results) != 1 {
+		t.Errorf("%+v does not reuse the green verdict", a)
+	}
+	for _, other := range []bool{true, false} {
+		tree := map[bool]string{true: "y", false: "x"}[other]
+		if _, ok := Reuse(w.task, a, tree, other); ok {
+			t.Errorf("the verdict of x stands for tree %s, changed %v", tree, other)
+		}
+	}
+}
+
+// What made a check red may lie outside the tree: it is asked again before anybody says that there is no progress.
+func TestRedVerdictIsAskedAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).work().endTurn()
 	w.finish(event.ActCheck, red("x", "no"))
 	w.take().endTurn()
-	if a := argsOf[event.CheckArgs](w); a.Known != "x" || a.Round != 2 {
-		t.Errorf("checks %+v, want round 2, and tree x known", a)
+	a := argsOf[event.CheckArgs](w)
+	if _, ok := Reuse(w.task, a, "x", true); ok || a.Known != "" || a.Round != 2 {
+		t.Errorf("checks %+v, want round 2, and nothing known", a)
 	}
+	w.finish(event.ActCheck, red("x", "no"))
+	w.want(event.Parked, ReasonNoProgress)
 }
 
 func TestChecksThatCannotBeRunAreTriedThreeTimes(t *testing.T) {

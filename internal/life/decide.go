@@ -106,6 +106,7 @@ func (s *step) settle() {
 		s.freeSlot()
 		return
 	}
+	defer s.clock()
 	if s.t.Stopping {
 		s.stop()
 		return
@@ -183,10 +184,30 @@ func (s *step) freeSlot() {
 	}
 }
 
+// farAway is the time of a deadline whose clock stands still.
+const farAway = 10 * 365 * 24 * time.Hour
+
+// clock lets the clock of the task's timeout stand still while its agent could not go on, and go on after that: while a
+// limit or a person is waited for, and while a round is under way, which may wait for its slot and whose commands have
+// limits of their own.
+func (s *step) clock() {
+	d, set := s.t.Deadline(event.DeadlineTimeout)
+	if !set || s.t.State.Final() {
+		return
+	}
+	stands := s.in(event.Limited, event.Waiting, event.Checking)
+	switch left := d.At.Sub(s.now); {
+	case stands && d.Left == 0:
+		s.emit(event.DeadlineSet{Name: d.Name, At: s.now.Add(farAway), Left: max(left, time.Second)})
+	case !stands && d.Left > 0:
+		s.setDeadline(d.Name, s.now.Add(d.Left), false)
+	}
+}
+
 // slept moves the durations by the time that nobody could have used.
 func (s *step) slept(gap time.Duration) {
 	for _, d := range s.t.Deadlines {
-		if !d.Instant {
+		if !d.Instant && d.Left == 0 {
 			s.setDeadline(d.Name, d.At.Add(gap), false)
 		}
 	}

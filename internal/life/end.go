@@ -234,10 +234,8 @@ func (s *step) clearAll() {
 func (s *step) stop() {
 	switch {
 	case s.open(event.ActEnd) || s.t.State == event.Publishing: // what passed is not stopped half-way
-	case s.t.Agent.Live || s.open(event.ActStart, event.ActCheck):
-		if !s.open(event.ActStart) { // a start under way has its end first
-			s.endAgent()
-		}
+	case s.t.Agent.Live || s.open(event.ActStart, event.ActCheck, event.ActPrepare):
+		s.endAll()
 	case len(s.t.Open) > 0:
 	case s.t.Worktree != "" && !s.justDone(event.ActKeep):
 		s.act(event.KeepArgs{})
@@ -245,6 +243,34 @@ func (s *step) stop() {
 		s.move(ruleStopped, ReasonStopped, "")
 		s.clearAll()
 		s.freeSlot()
+	}
+}
+
+// endPause is the pause before what still runs of a task is ended again.
+const endPause = 15 * time.Second
+
+// endAll ends everything that runs of a task: its agent, its round, its setup. The outcome of a job that was ended comes
+// a moment later; until then it is not ended again, which would be a loop. A start under way has its end first.
+func (s *step) endAll() {
+	_, pause := s.t.Deadline(event.DeadlineEnd)
+	switch {
+	case s.open(event.ActStart) || pause:
+	case s.justDone(event.ActEnd) && !s.t.Agent.Live:
+		s.setDeadline(event.DeadlineEnd, s.now.Add(endPause), false)
+	default:
+		s.endAgent()
+	}
+}
+
+// Wanted reports whether a job that an open action runs still has a purpose. Otherwise it is not begun again.
+func Wanted(t Task, kind event.ActionKind) bool {
+	switch kind {
+	case event.ActPrepare:
+		return t.State == event.Preparing && !t.Stopping && !t.Shelved
+	case event.ActCheck:
+		return t.State == event.Checking && !t.Stopping && !t.Shelved
+	default:
+		return true
 	}
 }
 
@@ -266,14 +292,14 @@ func (s *step) shelve() {
 }
 
 // takeDown goes on with shelving. It is called whenever something changes until then. What passed is not
-// stopped half-way; a worktree being made ready and a start under way have their end first.
+// stopped half-way; a start under way has its end first.
 func (s *step) takeDown() {
 	switch {
-	case !s.in(running...) || s.t.State == event.Publishing || s.open(event.ActPrepare, event.ActStart, event.ActEnd):
-	case s.t.State == event.Preparing:
+	case !s.in(running...) || s.t.State == event.Publishing || s.open(event.ActStart, event.ActEnd):
+	case s.t.State == event.Preparing && !s.open(event.ActPrepare):
 		s.shelved()
 	default:
-		s.endAgent()
+		s.endAll()
 	}
 }
 
@@ -297,7 +323,7 @@ func (s *step) shelved() {
 func (s *step) due(in Due) {
 	name := in.Name
 	d, ok := s.t.Deadline(name)
-	if !ok || d.At.After(s.now) {
+	if !ok || d.At.After(s.now) || d.Left > 0 {
 		return
 	}
 	if name == event.DeadlineSilence && !s.t.Stopping && !s.t.Shelved && s.quiet(in) {
@@ -328,7 +354,7 @@ func (s *step) due(in Due) {
 		}
 	case event.DeadlineAck:
 		s.ackDue()
-	case event.DeadlineSilence, event.DeadlineSettle:
+	case event.DeadlineSilence, event.DeadlineSettle, event.DeadlineEnd:
 		// settle goes on: it listens again, or judges
 	case event.DeadlineStall:
 		s.stage()

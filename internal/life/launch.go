@@ -47,12 +47,12 @@ func (s *step) prepared(f *Failure) {
 	if s.t.State != event.Preparing {
 		return
 	}
+	if s.t.Shelved {
+		return // settle goes on
+	}
 	if f != nil {
 		s.park(rulePrepareFailed, ReasonPrepare, f.Text)
 		return
-	}
-	if s.t.Shelved {
-		return // settle goes on
 	}
 	s.move(ruleLaunch, "", "")
 	s.setDeadline(event.DeadlineTimeout, s.now.Add(s.t.Spec.Timeout), false)

@@ -149,6 +149,7 @@ type Deadline struct {
 	Name    event.DeadlineName `json:"name"`
 	At      time.Time          `json:"at"`
 	Instant bool               `json:"instant,omitempty"`
+	Left    time.Duration      `json:"left,omitempty"` // its clock stands still, and so much is left
 }
 
 // TotalUsage is the sum over all conversations.

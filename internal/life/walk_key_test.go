@@ -20,7 +20,7 @@ func (p *place) key() []byte {
 	p.keyOpen(&k)
 	ends := (t.Stopping || t.Shelved) && t.State != event.Publishing // and no deadline changes that
 	for _, d := range t.Deadlines {
-		if !ends && d.Name != event.DeadlineSilence { // which stands wherever it means anything
+		if (!ends || d.Name == event.DeadlineEnd) && d.Name != event.DeadlineSilence { // which stands wherever it means anything
 			k.words(string(d.Name))
 		}
 	}

@@ -439,8 +439,25 @@ func (e *edges) Deaths() <-chan fleet.Death { return e.deaths }
 func (e *edges) End(ctx context.Context, t life.Task, _ time.Duration) error {
 	return e.act(ctx, "ending an agent", t.Spec.Name, func() error {
 		for _, p := range append([]*proc(nil), e.w.byTask[t.ID]...) {
+			if !p.agent {
+				continue // a job has a runner of its own, which is not the agent's child
+			}
 			p.ended = true
 			e.w.late(p)
+			e.w.kill(p, 143, 0)
+		}
+		return nil
+	})
+}
+
+// EndJob implements fleet.Machine.
+func (e *edges) EndJob(ctx context.Context, id event.TaskID, _ time.Duration) error {
+	return e.act(ctx, "ending a job", string(id), func() error {
+		for _, p := range append([]*proc(nil), e.w.byTask[id]...) {
+			if p.agent {
+				continue
+			}
+			p.ended = true
 			e.w.kill(p, 143, 0)
 		}
 		return nil

@@ -206,6 +206,15 @@ func TestTimeFailsATaskWhereverItsAgentStands(t *testing.T) {
 			w.advance(4 * time.Hour)
 			w.want(event.Publishing, "").calm().want(event.Done, "")
 			return
+		case event.Limited, event.Waiting, event.Checking: // its agent can do nothing there
+			d, _ := w.task.Deadline(event.DeadlineTimeout)
+			if d.Left <= 0 || d.Left > w.task.Spec.Timeout {
+				t.Errorf("its clock does not stand still: %+v", d)
+			}
+			w.now = w.now.Add(4 * time.Hour)
+			w.do(Due{Name: event.DeadlineTimeout})
+			w.want(from, w.task.Reason)
+			return
 		}
 		d, ok := w.task.Deadline(event.DeadlineTimeout)
 		if !ok {
@@ -231,7 +240,93 @@ func TestATaskThatIsLateWhenItComesBackFromPublishingFails(t *testing.T) {
 	w.advance(4 * time.Hour)
 	w.fail(event.ActPublish, FailMoved)
 	w.want(event.Checking, "").advance(2 * time.Minute)
+	w.finish(event.ActCheck, red("x", "no"))
+	w.want(event.Working, "").advance(2 * time.Minute)
 	w.want(event.Failed, ReasonTimeout)
+}
+
+func TestTimeThatATaskCouldNotUseDoesNotCount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.advance(2 * time.Hour)
+	w.report(event.Record{State: event.RecordLimited, Until: w.now.Add(5 * time.Hour)})
+	w.advance(5 * time.Hour)
+	w.granted()
+	w.want(event.Working, "")
+	d, _ := w.task.Deadline(event.DeadlineTimeout)
+	if left := d.At.Sub(w.now); d.Left != 0 || left < 55*time.Minute || left > time.Hour {
+		t.Errorf("after a limit of five hours %s of its three are left, and two were used", left)
+	}
+}
+
+// TestStopEndsARoundOnceAndWaits is about a job whose end takes a moment: its outcome comes after that of the act that
+// ends it.
+func TestStopEndsARoundOnceAndWaits(t *testing.T) {
+	t.Parallel()
+	for name, stop := range map[string]func(w *world){
+		"stop":        func(w *world) { w.write(event.StopRequested{}) },
+		"down --kill": func(w *world) { w.do(Shelve{}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t).work().endTurn()
+			stop(w)
+			w.finish(event.ActEnd)
+			if name == "down --kill" {
+				w.fail(event.ActCheck, FailAgain)
+				w.want(event.Queued, "").wantOpen()
+				return
+			}
+			w.advance(endPause / 2)
+			if n := w.count(event.ActEnd); n != 1 {
+				t.Errorf("it was ended %d times, before the round's outcome came", n)
+			}
+			w.advance(endPause)
+			if n := w.count(event.ActEnd); n != 2 {
+				t.Errorf("the round goes on, and it was ended %d times", n)
+			}
+			w.finish(event.ActEnd)
+			w.fail(event.ActCheck, FailAgain)
+			w.finish(event.ActKeep)
+			w.want(event.Cancelled, ReasonStopped)
+		})
+	}
+}
+
+func TestStopAndDownKillEndTheSetup(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.granted()
+	w.want(event.Preparing, "")
+	w.write(event.StopRequested{})
+	w.finish(event.ActEnd)
+	w.want(event.Preparing, "").wantOpen(event.ActPrepare)
+	w.fail(event.ActPrepare, FailRefused)
+	w.want(event.Cancelled, ReasonStopped)
+
+	w = newWorld(t)
+	w.granted()
+	w.do(Shelve{})
+	w.finish(event.ActEnd)
+	w.want(event.Queued, "")
+	w.fail(event.ActPrepare, FailRefused)
+	w.want(event.Queued, "")
+	if w.task.Slot {
+		t.Error("it keeps its slot")
+	}
+}
+
+func TestJobOfATaskThatEndsIsNotWanted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.granted()
+	if !Wanted(w.task, event.ActPrepare) || Wanted(w.task, event.ActCheck) {
+		t.Error("a task in preparing wants its setup, and no round")
+	}
+	w.write(event.StopRequested{})
+	if Wanted(w.task, event.ActPrepare) {
+		t.Error("a task that was stopped wants its setup")
+	}
 }
 
 func TestAStartThatOutlivesItsTaskIsEnded(t *testing.T) {
@@ -312,13 +407,19 @@ func TestRestoreWaitsUntilNothingWorksInTheWorktree(t *testing.T) {
 func TestAfterTheHostSleptDurationsMoveAndInstantsDoNot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).work()
-	reset := w.now.Add(5 * time.Hour)
-	w.report(event.Record{State: event.RecordLimited, Until: reset})
 	timeout, _ := w.task.Deadline(event.DeadlineTimeout)
 	w.now = w.now.Add(6 * time.Hour)
 	w.do(Slept{Gap: 6 * time.Hour})
 	if d, _ := w.task.Deadline(event.DeadlineTimeout); !d.At.Equal(timeout.At.Add(6 * time.Hour)) {
 		t.Errorf("timeout at %s, want it 6 h after %s", d.At, timeout.At)
+	}
+	reset := w.now.Add(5 * time.Hour)
+	w.report(event.Record{State: event.RecordLimited, Until: reset})
+	timeout, _ = w.task.Deadline(event.DeadlineTimeout)
+	w.now = w.now.Add(6 * time.Hour)
+	w.do(Slept{Gap: 6 * time.Hour})
+	if d, _ := w.task.Deadline(event.DeadlineTimeout); d != timeout {
+		t.Errorf("timeout at %+v, and its clock stands still: %+v", d, timeout)
 	}
 	if d, _ := w.task.Deadline(event.DeadlineAPIRetry); !d.At.Equal(reset) || !d.Instant {
 		t.Errorf("limit ends at %+v, want %s", d, reset)
