@@ -12,20 +12,33 @@ import (
 	"muster/internal/scarce"
 )
 
-// actLimit bounds any single act; the long ones (checks, setup) are jobs that nobody waits for here.
+// actLimit bounds any single act but those on a repository; checks and setup are jobs that nobody waits for here.
 const actLimit = 2 * time.Minute
+
+// limitOf returns how long an act may take. A checkout with filters or a snapshot of a large repository takes what it
+// takes: each call of git has a limit of its own, and the task's time bounds them all.
+func limitOf(t life.Task, k event.ActionKind) time.Duration {
+	switch k {
+	case event.ActPrepare, event.ActCheck, event.ActPublish, event.ActClean, event.ActKeep, event.ActRemove, event.ActRestore:
+		return max(actLimit, t.Spec.Timeout)
+	default:
+		return actLimit
+	}
+}
 
 // do carries out one job in a worker.
 func (s *Supervisor) do(ctx context.Context, j job) result {
-	ctx, cancel := context.WithTimeout(ctx, actLimit)
-	defer cancel()
 	if j.death != nil {
+		ctx, cancel := context.WithTimeout(ctx, actLimit)
+		defer cancel()
 		return s.findDeath(ctx, j)
 	}
 	t, ok, err := s.Log.Task(ctx, j.of.Task)
 	if err != nil || !ok { // that our own log cannot be read now is no fault of the task
 		return result{job: j, failure: again(fmt.Errorf("read task %s: %w", j.of.Task, err)), scarce: err != nil && canWait(j.action.Kind())}
 	}
+	ctx, cancel := context.WithTimeout(ctx, limitOf(t, j.action.Kind()))
+	defer cancel()
 	r := s.act(ctx, t, j)
 	r.job = j
 	r.scarce = r.scarce && canWait(j.action.Kind()) && !t.Stopping && !t.Shelved && !t.State.Final()

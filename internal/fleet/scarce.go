@@ -61,7 +61,7 @@ func (s *Supervisor) putOff(r result) bool {
 		return false
 	}
 	s.scarce.found(r.failure.Text, now)
-	j.again = true
+	j.again, j.tried = true, false
 	s.scarce.jobs = append(s.scarce.jobs, j)
 	return true
 }
@@ -75,7 +75,7 @@ func (c *scarcity) over(r result, now time.Duration) {
 
 // back notes that a job has come back, whatever it brings.
 func (c *scarcity) back(j job) {
-	if j.late > 0 {
+	if j.tried {
 		c.tries--
 	}
 }
@@ -97,6 +97,7 @@ func (s *Supervisor) takeUp(now time.Duration) {
 		return
 	}
 	for _, j := range s.scarce.jobs {
+		j.tried = true
 		s.jobs.add(j)
 	}
 	s.scarce.tries += len(s.scarce.jobs)
@@ -107,6 +108,7 @@ func (s *Supervisor) takeUp(now time.Duration) {
 func (s *Supervisor) takeUpOf(id event.Subject) {
 	s.scarce.jobs = slices.DeleteFunc(s.scarce.jobs, func(j job) bool {
 		if j.of == id {
+			j.tried = true
 			s.jobs.add(j)
 			s.scarce.tries++
 		}

@@ -246,7 +246,8 @@ func (s *Supervisor) takeDeath(d Death) {
 func (s *Supervisor) takeResult(r result) {
 	s.jobs.done(r.job)
 	if r.wait.PID != 0 {
-		s.Machine.Watch(r.wait, jobToken{of: event.OfTask(r.job.of.Task), action: r.job.action, late: r.job.late})
+		s.scarce.back(r.job) // it has begun: what it lacked is there, and how long it runs keeps nobody waiting
+		s.Machine.Watch(r.wait, jobToken{of: r.job.of, action: r.job.action, late: r.job.late})
 		return
 	}
 	s.scarce.back(r.job)

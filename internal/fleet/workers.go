@@ -28,6 +28,7 @@ type job struct {
 	action event.Action
 	again  bool          // it may have been begun before
 	late   time.Duration // since when it is put off, by the monotonic clock; 0 if it is not
+	tried  bool          // it was put off, and counts among the tries that are under way
 	death  *deathOf
 }
 
