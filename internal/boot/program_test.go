@@ -49,10 +49,14 @@ func TestSweepLeavesWhatIsUsed(t *testing.T) {
 	defer func() { _ = db.Close() }()
 	for id, names := range map[event.TaskID]string{"t1": "muster-hooked", "t2": "muster-done"} {
 		if err := db.Request(t.Context(), func(tx *store.Tx) error {
-			if _, err := tx.Append(id, 0, event.DispatchRequested{Spec: event.Spec{Name: names}}); err != nil || id == "t1" {
+			if _, err := tx.Append(id, 0, event.DispatchRequested{Spec: event.Spec{Name: names}}); err != nil {
 				return err
 			}
-			_, err := tx.Append(id, 0, event.TaskMoved{From: event.Queued, To: event.Done})
+			to := event.Working
+			if id == "t2" {
+				to = event.Done
+			}
+			_, err := tx.Append(id, 0, event.TaskMoved{From: event.Queued, To: to})
 			return err
 		}); err != nil {
 			t.Fatal(err)

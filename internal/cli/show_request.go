@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"muster/internal/control"
 	"muster/internal/event"
-	"muster/internal/store"
 	"muster/internal/text"
 	"muster/internal/words"
 )
@@ -16,7 +16,7 @@ const shownHash = 12
 
 // shownRequest is what an agent asks, whole: the request of `show --json`.
 type shownRequest struct {
-	store.SummaryRequest
+	control.Request
 	Input     string           `json:"input"` // of the tool, as JSON
 	Size      int              `json:"size"`  // of the whole input in bytes
 	Hash      string           `json:"hash"`  // of tool, newline and whole input; `answer --hash` takes it
@@ -25,11 +25,11 @@ type shownRequest struct {
 }
 
 // wholeRequest returns what `show --json` prints of the open request; nil if there is none.
-func wholeRequest(s *store.SummaryRequest, r *event.RequestOpened) *shownRequest {
+func wholeRequest(s *control.Request, r *event.RequestOpened) *shownRequest {
 	if s == nil || r == nil {
 		return nil
 	}
-	out := &shownRequest{SummaryRequest: *s, Questions: []event.Question{}}
+	out := &shownRequest{Request: *s, Questions: []event.Question{}}
 	if r.Reason == event.WaitQuestion {
 		out.Questions = r.Questions()
 	}

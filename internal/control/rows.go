@@ -12,6 +12,7 @@ type (
 	Round    = store.RoundRow        // a round of checks
 	Attempt  = store.AttemptRow      // a generation of an agent
 	Message  = store.MessageRow      // a message to an agent
+	Request  = store.SummaryRequest  // what an agent waits to be told
 )
 
 // Summarize returns the list entry of a task.
