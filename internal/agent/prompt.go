@@ -51,7 +51,7 @@ func Preamble(spec event.Spec) string {
 // tagPattern finds the tags of messages, see event.MessageID.Tag.
 var tagPattern = regexp.MustCompile(`\[muster (m[1-9][0-9]{0,9})\]`)
 
-// tags are the messages whose tag stands in a text, each once, in order.
+// Tags returns the messages whose tag stands in a text, each once, in order.
 func Tags(text string) []event.MessageID {
 	if !strings.Contains(text, "[muster m") {
 		return nil
@@ -65,7 +65,7 @@ func Tags(text string) []event.MessageID {
 	return out
 }
 
-// tagged is the text of a message with its tag ahead, if it does not bear it already.
+// Tagged returns the text of a message with its tag ahead, if it does not bear it already.
 func Tagged(m mail.Message) string {
 	if strings.Contains(m.Text, m.ID.Tag()) {
 		return m.Text
@@ -73,7 +73,7 @@ func Tagged(m mail.Message) string {
 	return m.ID.Tag() + "\n" + m.Text
 }
 
-// withMessages appends to a text those messages whose tag it does not bear.
+// WithMessages appends to a text those messages whose tag it does not bear.
 func WithMessages(text string, messages []mail.Message) string {
 	for _, m := range messages {
 		if !strings.Contains(text, m.ID.Tag()) {
@@ -94,13 +94,13 @@ func PromptFile(text string) File {
 // PromptPath is where a launch's prompt file lies.
 func PromptPath(l Launch) string { return filepath.Join(l.Home.GenDir(l.Task, l.Gen), PromptName) }
 
-// setEnv sets variables in a copy of an environment.
+// SetEnv sets variables in a copy of an environment.
 func SetEnv(env []string, name, value string) []string {
 	out := slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return strings.HasPrefix(kv, name+"=") })
 	return append(out, name+"="+value)
 }
 
-// getEnv looks a variable up in an environment; the last one counts.
+// GetEnv looks a variable up in an environment; the last one counts.
 func GetEnv(env []string, name string) (string, bool) {
 	for _, kv := range slices.Backward(env) {
 		if v, ok := strings.CutPrefix(kv, name+"="); ok {
@@ -110,7 +110,7 @@ func GetEnv(env []string, name string) (string, bool) {
 	return "", false
 }
 
-// fullEnv is the environment of a preflight with the spec's own on top.
+// FullEnv returns the environment of a preflight with the spec's own on top.
 func FullEnv(p Preflight) []string {
 	env := p.Env
 	for name, value := range p.Spec.Env {
@@ -119,7 +119,7 @@ func FullEnv(p Preflight) []string {
 	return env
 }
 
-// checkEnvFrom refuses a spec that names variables which the fleet's environment lacks.
+// CheckEnvFrom refuses a spec that names variables which the fleet's environment lacks.
 func CheckEnvFrom(p Preflight) error {
 	for _, name := range p.Spec.EnvFrom {
 		if _, ok := GetEnv(p.Env, name); !ok {

@@ -22,7 +22,7 @@ import (
 // before anything is built that they do not need.
 func Main(args []string) int {
 	env, err := OSEnv()
-	if err != nil && !(errors.Is(err, errNoDir) && needsNoDir(args)) {
+	if err != nil && (!errors.Is(err, errNoDir) || !needsNoDir(args)) {
 		printError(Env{Stderr: os.Stderr}, err)
 		return fault.ExitCode(err)
 	}

@@ -35,7 +35,7 @@ type Tasks struct {
 	States []event.State
 }
 
-func (q Tasks) get(ctx context.Context, c *Control, db *store.Store) ([]store.Summary, error) {
+func (q Tasks) get(ctx context.Context, _ *Control, db *store.Store) ([]store.Summary, error) {
 	return db.List(ctx, store.ListFilter{All: q.All, States: q.States})
 }
 
@@ -45,14 +45,14 @@ type TasksJSON struct {
 	States []event.State
 }
 
-func (q TasksJSON) get(ctx context.Context, c *Control, db *store.Store) ([]json.RawMessage, error) {
+func (q TasksJSON) get(ctx context.Context, _ *Control, db *store.Store) ([]json.RawMessage, error) {
 	return db.ListJSON(ctx, store.ListFilter{All: q.All, States: q.States})
 }
 
 // One asks for a task by its id or an unambiguous beginning of its name.
 type One struct{ Ref string }
 
-func (q One) get(ctx context.Context, c *Control, db *store.Store) (life.Task, error) {
+func (q One) get(ctx context.Context, _ *Control, db *store.Store) (life.Task, error) {
 	id, err := resolve(ctx, db, q.Ref)
 	if err != nil {
 		return life.Task{}, err

@@ -222,7 +222,7 @@ func blobHash(in io.Reader, size int64, length int) (string, error) {
 	if length == 2*sha256.Size {
 		h = sha256.New()
 	}
-	fmt.Fprintf(h, "blob %d\x00", size)
+	_, _ = fmt.Fprintf(h, "blob %d\x00", size)
 	if n, err := io.Copy(h, in); err != nil || n != size {
 		return "", errors.Join(err, fmt.Errorf("%d bytes of %d", n, size))
 	}

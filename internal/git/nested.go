@@ -72,7 +72,7 @@ func (r *Reader) keepForeign(ctx context.Context, s *scanned, kept *newCommit) e
 func (s *scanned) overlaid() []string {
 	seen, found := map[string]bool{}, []string(nil)
 	for _, dir := range s.dirs {
-		for ok := true; ok && !seen[dir]; dir, _, ok = cutLast(dir) {
+		for ok := true; ok && !seen[dir]; dir, ok = parent(dir) {
 			seen[dir] = true
 			if path := filepath.Join(s.at.workTree, dir); exists(filepath.Join(path, ".git")) && gitDirOf(path) != "" && !s.r.isOurs(path) {
 				found = append(found, dir)

@@ -147,7 +147,7 @@ func (s *scanned) list(ctx context.Context) error {
 		if f[3] != "0" && !slices.Contains(s.unmerged[max(0, len(s.unmerged)-1):], path) {
 			s.unmerged = append(s.unmerged, path)
 		}
-		if dir, _, ok := cutLast(path); ok && (len(s.dirs) == 0 || s.dirs[len(s.dirs)-1] != dir) {
+		if dir, ok := parent(path); ok && (len(s.dirs) == 0 || s.dirs[len(s.dirs)-1] != dir) {
 			s.dirs = append(s.dirs, dir)
 		}
 		switch {
@@ -349,13 +349,13 @@ func wholeEnv(more ...[2]string) []string {
 	return configEnv(slices.Concat(settings, [][2]string{{"core.sparseCheckout", "false"}}, more))
 }
 
-// cutLast splits a path before its last part.
-func cutLast(path string) (dir, name string, ok bool) {
+// parent returns a path without its last part; ok is false if it has only one.
+func parent(path string) (dir string, ok bool) {
 	i := strings.LastIndexByte(path, '/')
 	if i < 0 {
-		return "", path, false
+		return "", false
 	}
-	return path[:i], path[i+1:], true
+	return path[:i], true
 }
 
 // copyIndex copies an index with its time: git takes a file changed later than the index for possibly changed, so a
@@ -380,12 +380,13 @@ func copyIndex(from, to string) error {
 // holdsFiles reports whether anything but empty directories lies below a directory.
 func holdsFiles(dir string) bool {
 	found := errors.New("found")
-	return filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
 			return found
 		}
 		return nil
-	}) == found //nolint:errorlint // our own value
+	})
+	return errors.Is(err, found)
 }
 
 func exists(path string) bool {

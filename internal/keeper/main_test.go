@@ -4,13 +4,10 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
-
-	"muster/internal/fault"
 )
 
 // The test binary plays the programs that run in panes: `ROLE=… test-binary FILE`.
@@ -56,19 +53,4 @@ func write(t *testing.T, path, text string) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-func wantCode(t *testing.T, err error, code fault.Code, words ...string) {
-	t.Helper()
-	if err == nil {
-		t.Fatalf("no error, want one that says %q", words)
-	}
-	if fault.CodeOf(err) != code {
-		t.Errorf("code of %v is %s, want %s", err, fault.CodeOf(err), code)
-	}
-	for _, w := range words {
-		if !strings.Contains(err.Error(), w) {
-			t.Errorf("%q does not say %q", err, w)
-		}
-	}
 }

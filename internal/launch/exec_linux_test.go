@@ -111,8 +111,3 @@ func TestALaunchWithoutRoomNeverWas(t *testing.T) {
 		t.Errorf("in its status file stands %q", got)
 	}
 }
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}

@@ -89,12 +89,12 @@ func (s *step) heard(p event.Payload) {
 		}
 	case event.RemoveRequested:
 		if !s.open(event.ActRemove) && !s.t.Removed && (s.t.State.Final() || s.t.State == event.Parked) {
-			s.act(event.RemoveArgs{Force: p.Force})
+			s.act(event.RemoveArgs(p))
 		}
 	case event.RestoreRequested:
 		quiet := s.t.State.Final() || s.in(event.Queued, event.Blocked, event.Parked) // nothing works in the worktree
 		if quiet && !s.t.Agent.Live && !s.open(event.ActRestore) {
-			s.act(event.RestoreArgs{Ref: p.Ref})
+			s.act(event.RestoreArgs(p))
 		}
 	}
 }

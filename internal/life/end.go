@@ -358,6 +358,7 @@ func (s *step) due(in Due) {
 		// settle goes on: it listens again, or judges
 	case event.DeadlineStall:
 		s.stage()
+	case event.DeadlineRest: // an account's
 	case event.DeadlineReview:
 		s.park(ruleReviewEnd, ReasonReview, "")
 	case event.DeadlineKeep:

@@ -222,11 +222,11 @@ func (m *Memory) put(t life.Task) {
 
 func (b *memoryBatch) rollback() { b.m.write.Unlock() }
 
-// snapshot returns the log and the tasks as they are now. Both only ever grow or are replaced, so the slice is safe.
-func (m *Memory) snapshot() ([]event.Event, map[event.TaskID]life.Task) {
+// snapshot returns the tasks as they are now.
+func (m *Memory) snapshot() map[event.TaskID]life.Task {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return m.log, maps.Clone(m.tasks)
+	return maps.Clone(m.tasks)
 }
 
 // List is Store.List.
@@ -235,7 +235,7 @@ func (m *Memory) List(_ context.Context, f ListFilter) ([]Summary, error) {
 	if now.IsZero() {
 		now = m.now()
 	}
-	_, tasks := m.snapshot()
+	tasks := m.snapshot()
 	out := []Summary{}
 	for _, t := range sortedTasks(tasks) {
 		shown := f.All || !t.Removed && (t.FinishedAt.IsZero() || t.FinishedAt.After(now.Add(-lately)))
@@ -264,7 +264,7 @@ func (m *Memory) ListJSON(ctx context.Context, f ListFilter) (out []json.RawMess
 
 // Counts is Store.Counts.
 func (m *Memory) Counts(context.Context) (map[event.State]int, error) {
-	_, tasks := m.snapshot()
+	tasks := m.snapshot()
 	out := map[event.State]int{}
 	for _, t := range tasks {
 		if !t.Removed {
@@ -304,7 +304,7 @@ func (m *Memory) Task(_ context.Context, id event.TaskID) (life.Task, error) {
 
 // FindByName is Store.FindByName.
 func (m *Memory) FindByName(_ context.Context, prefix string) (out []Named, _ error) {
-	_, tasks := m.snapshot()
+	tasks := m.snapshot()
 	for _, t := range sortedTasks(tasks) {
 		if !t.Removed && strings.HasPrefix(t.Spec.Name, prefix) {
 			out = append(out, Named{ID: t.ID, Name: t.Spec.Name})

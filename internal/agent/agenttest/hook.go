@@ -164,12 +164,12 @@ func mutate(rnd *rand.Rand, payload string) string {
 	b := []byte(payload)
 	switch {
 	case len(b) == 0:
-		return string(rune(rnd.IntN(0x2000)))
+		return string(rune(rnd.Int32N(0x2000)))
 	case rnd.IntN(3) == 0:
 		return string(b[:rnd.IntN(len(b))])
 	case rnd.IntN(2) == 0:
 		for range 1 + rnd.IntN(4) {
-			b[rnd.IntN(len(b))] = byte(rnd.IntN(256))
+			b[rnd.IntN(len(b))] = byte(rnd.Uint32())
 		}
 		return string(b)
 	}

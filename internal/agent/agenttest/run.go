@@ -105,7 +105,7 @@ func tree(t *testing.T, l agent.Launch) map[string]string {
 		if root == "" {
 			continue
 		}
-		_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		_ = filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
 			if err != nil {
 				return nil //nolint:nilerr // what is gone is not there
 			}

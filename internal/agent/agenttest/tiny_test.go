@@ -241,7 +241,7 @@ func brokenAdapters() map[string]agent.Adapter {
 			_ = json.NewDecoder(h.Stdin).Decode(&v)
 			return []int{0}[v.A-v.A*v.A] // panics unless the field is 0 or 1
 		}},
-		"Hook":   changed{hook: func(h agent.HookCall) int { fmt.Fprintln(h.Stdout, "hello"); return 0 }},
+		"Hook":   changed{hook: func(h agent.HookCall) int { _, _ = fmt.Fprintln(h.Stdout, "hello"); return 0 }},
 		"Scenes": changed{hook: func(agent.HookCall) int { return 0 }},
 		"Delivered": changed{delivered: func(l agent.Launch, m event.MessageID) (agent.Delivery, error) {
 			b, _ := os.ReadFile(record(l))
