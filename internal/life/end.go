@@ -323,7 +323,11 @@ func (s *step) shelved() {
 func (s *step) due(in Due) {
 	name := in.Name
 	d, ok := s.t.Deadline(name)
-	if !ok || d.At.After(s.now) || d.Left > 0 {
+	if !ok || d.At.After(s.now) {
+		return
+	}
+	if d.Left > 0 { // its clock stands still: it is never due, however far the machine's clock has been set
+		s.emit(event.DeadlineSet{Name: name, At: s.now.Add(farAway), Left: d.Left})
 		return
 	}
 	if name == event.DeadlineSilence && !s.t.Stopping && !s.t.Shelved && s.quiet(in) {

@@ -245,6 +245,19 @@ func TestATaskThatIsLateWhenItComesBackFromPublishingFails(t *testing.T) {
 	w.want(event.Failed, ReasonTimeout)
 }
 
+// A deadline that stands still and whose time has come all the same must not be due for ever: the supervisor would spin.
+func TestDeadlineThatStandsStillMovesWhenTheClockIsSetFarAhead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work().endTurn()
+	before, _ := w.task.Deadline(event.DeadlineTimeout)
+	w.now = before.At.Add(time.Hour)
+	w.do(Due{Name: event.DeadlineTimeout})
+	after, _ := w.task.Deadline(event.DeadlineTimeout)
+	if w.task.State != event.Checking || !after.At.After(w.now) || after.Left != before.Left {
+		t.Errorf("%s, %+v after %+v", w.task.State, after, before)
+	}
+}
+
 func TestTimeThatATaskCouldNotUseDoesNotCount(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).work()
