@@ -125,7 +125,7 @@ func (r *runner) run(ctx context.Context) (Result, error) {
 		return res, err
 	}
 	r.sweep(ctx, nil) // what a killed run of this job left behind
-	slot, err := r.slot(ctx)
+	slot, err := lock.Slot(ctx, r.SlotPaths, func() { r.say("waiting for one of %d check slots", len(r.SlotPaths)) })
 	if err != nil {
 		return res, err
 	}
@@ -148,18 +148,6 @@ func (r *runner) run(ctx context.Context) (Result, error) {
 	}
 	res.Ended = time.Now().UTC()
 	return res, nil
-}
-
-// slot takes one of the check slots. Of a task's own job that waits for long nothing is lost, and whatever ends the task
-// ends the wait; who asks for a check within a turn is told after an hour.
-func (r *runner) slot(ctx context.Context) (*os.File, error) {
-	waiting := func() { r.say("waiting for one of %d check slots", len(r.SlotPaths)) }
-	for {
-		slot, err := lock.Slot(ctx, r.SlotPaths, waiting)
-		if r.Lock == "" || !fault.Is(err, fault.Timeout) {
-			return slot, err
-		}
-	}
 }
 
 // step runs one step to its end and ends what it leaves behind. The error is never the step's own.
