@@ -92,19 +92,29 @@ func (f Fleet) checkTmux(ctx context.Context) error {
 // saveEnv makes the caller's environment that of the fleet: what launches may take of it, for the orders that the log
 // and the configuration know of.
 func (f *Fleet) saveEnv(ctx context.Context, db *store.Store) error {
-	live, err := db.Live(ctx)
-	if err != nil {
+	if _, err := os.Stat(f.Home.EnvNames()); errors.Is(err, fs.ErrNotExist) {
+		if err := f.learnEnv(ctx, db); err != nil {
+			return err
+		}
+	}
+	if err := environ.Save(f.Home.Env(), f.Environ, f.envNames()); err != nil {
 		return err
 	}
-	names := f.envNames()
-	for _, t := range live {
-		names = append(names, t.Spec.EnvFrom...)
-	}
-	if err := environ.Save(f.Home.Env(), f.Environ, names); err != nil {
-		return err
-	}
+	var err error
 	f.Saved, err = environ.Load(f.Home.Env())
 	return err
+}
+
+// learnEnv remembers what the tasks of an earlier version take from the environment.
+func (f Fleet) learnEnv(ctx context.Context, db *store.Store) error {
+	var names []string
+	for t, err := range db.Unfinished(ctx) {
+		if err != nil {
+			return err
+		}
+		names = append(names, t.Spec.EnvFrom...)
+	}
+	return f.NeedEnv(names)
 }
 
 // startAgain is the pause between two attempts to start the keeper. One that was just told to be down still lives for a
