@@ -116,20 +116,23 @@ const jobGrace = 2 * time.Second
 
 // EndJob implements fleet.Machine. The runner holds the lock of the task's job from before it waits for a slot; told to
 // end, it ends its step and leaves no result.
-func (m *machine) EndJob(ctx context.Context, id event.TaskID, grace time.Duration) error {
-	path := m.home.CheckLock(id)
-	if held, err := lock.Held(path); err != nil || !held {
-		return nil //nolint:nilerr // without a lock no job was ever begun
+func (m *machine) EndJob(ctx context.Context, id event.TaskID, runner event.ProcessRef, grace time.Duration) error {
+	e := host.Ending{Grace: max(grace, jobGrace)}
+	if runner.PID != 0 {
+		e.Procs = append(e.Procs, host.Process(runner))
 	}
-	pid, ok := lock.Holder(path)
-	if !ok {
+	path := m.home.CheckLock(id)
+	if held, err := lock.Held(path); err == nil && held { // without a lock no job was ever begun
+		if pid, ok := lock.Holder(path); ok && pid != runner.PID {
+			if holder, err := host.Identify(pid); err == nil {
+				e.Procs = append(e.Procs, holder)
+			}
+		}
+	}
+	if len(e.Procs) == 0 {
 		return nil
 	}
-	runner, err := host.Identify(pid)
-	if err != nil {
-		return nil //nolint:nilerr // it has ended meanwhile
-	}
-	left, err := host.End(ctx, host.Ending{Grace: max(grace, jobGrace), Procs: []host.Process{runner}})
+	left, err := host.End(ctx, e)
 	switch {
 	case err != nil:
 		return fmt.Errorf("end the job of %s: %w", id, err)

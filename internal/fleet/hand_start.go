@@ -174,7 +174,10 @@ func (s *Supervisor) lost(ctx context.Context, d *deathOf) bool {
 // end ends everything that the task started.
 func (s *Supervisor) end(ctx context.Context, t life.Task) result {
 	grace := s.Launcher.EndPolicy(t).Grace
-	end := func() error { return errors.Join(s.Machine.EndJob(ctx, t.ID, grace), s.Machine.End(ctx, t, grace)) }
+	end := func() error {
+		runner, err := s.stillThere(ctx, t.ID) // a runner that has just begun holds no lock yet
+		return errors.Join(err, s.Machine.EndJob(ctx, t.ID, runner, grace), s.Machine.End(ctx, t, grace))
+	}
 	err := end()
 	if err == nil {
 		return result{}

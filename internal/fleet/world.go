@@ -284,8 +284,9 @@ type Machine interface {
 	Deaths() <-chan Death
 	// End ends everything that a task started, politely first, and tells whether something is left.
 	End(ctx context.Context, t life.Task, grace time.Duration) error
-	// EndJob ends the job of a task, be it that it waits for a slot, with all that it runs. It leaves no result.
-	EndJob(ctx context.Context, id event.TaskID, grace time.Duration) error
+	// EndJob ends the job of a task, be it that it waits for a slot, with all that it runs. It leaves no result. runner is
+	// the process in the task's check window; zero if there is none.
+	EndJob(ctx context.Context, id event.TaskID, runner event.ProcessRef, grace time.Duration) error
 	// Holder is the process that holds the task's alive lock.
 	Holder(id event.TaskID) (pid int, held bool)
 	// Gate says why nothing new should start: memory, disk; "" if it may.

@@ -103,6 +103,7 @@ func (s *step) heard(p event.Payload) {
 // level-triggered, it cannot miss the one event that would have mattered.
 func (s *step) settle() {
 	if s.t.State.Final() {
+		s.endJobs()
 		s.freeSlot()
 		return
 	}
@@ -123,6 +124,7 @@ func (s *step) settle() {
 	case event.Waiting, event.Stalled:
 		s.drain()
 	case event.Queued, event.Blocked, event.Parked, event.InReview:
+		s.endJobs()
 		s.freeSlot()
 	default: // something is under way, and its outcome goes on
 	}

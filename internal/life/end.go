@@ -171,7 +171,9 @@ func (s *step) ended(f *Failure) {
 	case s.t.Stopping:
 		// settle goes on
 	case s.t.Shelved:
-		s.shelved()
+		if !s.open(event.ActCheck, event.ActPrepare) { // else settle goes on when its job has ended, too
+			s.shelved()
+		}
 	case s.t.State == event.Starting && s.t.Next != "":
 		if _, pause := s.t.Deadline(event.DeadlineRestart); !pause {
 			s.launch(s.t.Next)
@@ -262,6 +264,22 @@ func (s *step) endAll() {
 	}
 }
 
+// endedAll reports whether all that ran of a task was ended, and the outcome of its job has come.
+func (s *step) endedAll() bool {
+	_, tried := s.t.Deadline(event.DeadlineEnd)
+	return tried && !s.t.Agent.Live && !s.open(event.ActCheck, event.ActPrepare)
+}
+
+// endJobs ends the job of a task that has gone no further, such as a round that was begun a moment before.
+func (s *step) endJobs() {
+	switch {
+	case !s.open(event.ActCheck, event.ActPrepare):
+		s.clear(event.DeadlineEnd)
+	case !s.open(event.ActEnd):
+		s.endAll()
+	}
+}
+
 // Wanted reports whether a job that an open action runs still has a purpose. Otherwise it is not begun again.
 func Wanted(t Task, kind event.ActionKind) bool {
 	switch kind {
@@ -296,7 +314,7 @@ func (s *step) shelve() {
 func (s *step) takeDown() {
 	switch {
 	case !s.in(running...) || s.t.State == event.Publishing || s.open(event.ActStart, event.ActEnd):
-	case s.t.State == event.Preparing && !s.open(event.ActPrepare):
+	case s.t.State == event.Preparing && !s.open(event.ActPrepare), s.endedAll():
 		s.shelved()
 	default:
 		s.endAll()

@@ -306,6 +306,36 @@ func TestStopEndsARoundOnceAndWaits(t *testing.T) {
 	}
 }
 
+// TestDownKillWaitsForTheRoundThatItEnds: a task that stood in line again while its round runs on would have nobody who
+// ends that.
+func TestDownKillWaitsForTheRoundThatItEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work().endTurn()
+	w.do(Shelve{})
+	w.finish(event.ActEnd)
+	w.want(event.Checking, "").wantOpen(event.ActCheck)
+	w.advance(2 * endPause) // it had not begun when the first end came
+	w.finish(event.ActEnd)
+	w.fail(event.ActCheck, FailAgain)
+	w.want(event.Queued, "").wantOpen()
+}
+
+func TestJobOfAParkedTaskIsEndedUntilItIsGone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work().endTurn()
+	w.do(Flooded{Gen: 1, Text: "64 MiB"})
+	w.want(event.Parked, ReasonFlood)
+	w.finish(event.ActEnd)
+	w.wantOpen(event.ActCheck)
+	w.advance(2 * endPause)
+	w.finish(event.ActEnd)
+	w.fail(event.ActCheck, FailAgain)
+	w.want(event.Parked, ReasonFlood).wantOpen()
+	if _, left := w.task.Deadline(event.DeadlineEnd); left || w.task.Slot {
+		t.Errorf("something is left: %s", asJSON(w.task))
+	}
+}
+
 func TestStopAndDownKillEndTheSetup(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -321,7 +351,7 @@ func TestStopAndDownKillEndTheSetup(t *testing.T) {
 	w.granted()
 	w.do(Shelve{})
 	w.finish(event.ActEnd)
-	w.want(event.Queued, "")
+	w.want(event.Preparing, "").wantOpen(event.ActPrepare)
 	w.fail(event.ActPrepare, FailRefused)
 	w.want(event.Queued, "")
 	if w.task.Slot {

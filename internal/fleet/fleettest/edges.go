@@ -451,7 +451,7 @@ func (e *edges) End(ctx context.Context, t life.Task, _ time.Duration) error {
 }
 
 // EndJob implements fleet.Machine.
-func (e *edges) EndJob(ctx context.Context, id event.TaskID, _ time.Duration) error {
+func (e *edges) EndJob(ctx context.Context, id event.TaskID, _ event.ProcessRef, _ time.Duration) error {
 	return e.act(ctx, "ending a job", string(id), func() error {
 		for _, p := range append([]*proc(nil), e.w.byTask[id]...) {
 			if p.agent {
