@@ -118,6 +118,12 @@ func (t *terminal) Screen(ctx context.Context, id string) (string, error) {
 	return text, translate(err)
 }
 
+// Styled implements fleet.Terminal.
+func (t *terminal) Styled(ctx context.Context, id string) (string, error) {
+	text, err := t.current().CaptureStyled(ctx, tmux.PaneID(id))
+	return text, translate(err)
+}
+
 // Paste implements fleet.Terminal.
 func (t *terminal) Paste(ctx context.Context, id string, texts ...string) error {
 	return translate(t.current().Paste(ctx, tmux.PaneID(id), texts...))

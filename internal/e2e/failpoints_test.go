@@ -107,6 +107,11 @@ func (t pointTerminal) Screen(ctx context.Context, pane string) (string, error) 
 	return t.Terminal.Screen(ctx, pane)
 }
 
+func (t pointTerminal) Styled(ctx context.Context, pane string) (string, error) {
+	defer t.at.around("tmux.screen", pane)()
+	return t.Terminal.Styled(ctx, pane)
+}
+
 func (t pointTerminal) Paste(ctx context.Context, pane string, texts ...string) error {
 	tag, _, _ := strings.Cut(texts[0], "]") // of the message
 	defer t.at.around("tmux.paste", pane, tag[strings.LastIndexByte(tag, ' ')+1:])()

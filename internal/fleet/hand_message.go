@@ -78,7 +78,7 @@ const (
 
 // posture looks at a running agent right before a key is pressed; texts were pasted into it.
 func (s *Supervisor) posture(ctx context.Context, t life.Task, pane Pane, texts []string) (Posture, error) {
-	screen, err := s.Terminal.Screen(ctx, pane.ID)
+	screen, err := s.Terminal.Styled(ctx, pane.ID)
 	if err != nil {
 		return PostureUnknown, err
 	}

@@ -98,6 +98,9 @@ type Terminal interface {
 	ExitStatus(ctx context.Context, pane string) (exit, signal int, known bool, err error)
 	// Screen is what stands on the pane now: evidence for people, never a verdict.
 	Screen(ctx context.Context, pane string) (string, error)
+	// Styled is the same with the escape sequences of colours and attributes: they tell what a program shows in an empty
+	// input from what was typed into it.
+	Styled(ctx context.Context, pane string) (string, error)
 	// Paste puts texts into the pane's program, each as a paste of its own, all in one breath.
 	Paste(ctx context.Context, pane string, texts ...string) error
 	Keys(ctx context.Context, pane string, keys ...string) error

@@ -158,14 +158,22 @@ func isKey(k string) bool {
 // Capture returns the text of the visible screen and up to lines of scrollback before it, wrapped lines joined,
 // without trailing blanks. It works on dead panes. It is evidence of what an agent does, never proof.
 func (c *Client) Capture(ctx context.Context, id PaneID, lines int) (string, error) {
+	if lines > 0 {
+		return c.capture(ctx, id, "-S", "-"+strconv.Itoa(lines))
+	}
+	return c.capture(ctx, id)
+}
+
+// CaptureStyled returns the visible screen as Capture does, with the escape sequences of its colours and attributes.
+func (c *Client) CaptureStyled(ctx context.Context, id PaneID) (string, error) {
+	return c.capture(ctx, id, "-e")
+}
+
+func (c *Client) capture(ctx context.Context, id PaneID, more ...string) (string, error) {
 	if err := id.Check(); err != nil {
 		return "", err
 	}
-	args := []string{"capture-pane", "-p", "-J", "-t", string(id)}
-	if lines > 0 {
-		args = append(args, "-S", "-"+strconv.Itoa(lines))
-	}
-	out, err := c.Do(ctx, args...)
+	out, err := c.Do(ctx, append([]string{"capture-pane", "-p", "-J", "-t", string(id)}, more...)...)
 	if err != nil {
 		return "", err
 	}

@@ -128,6 +128,8 @@ func environ(l agent.Launch, session string) []string {
 		"CLAUDE_CODE_MAX_RETRIES=" + retries,
 		// On the alternate screen, which newer versions use, nothing would be left to be read in the morning.
 		"CLAUDE_CODE_DISABLE_ALTERNATE_SCREEN=1",
+		// Enter in an empty input would send a suggested prompt; the variable wins over the settings.
+		"CLAUDE_CODE_ENABLE_PROMPT_SUGGESTION=false",
 		// Nobody is there to answer whether a long conversation shall be summarised before it is resumed.
 		"CLAUDE_CODE_RESUME_THRESHOLD_MINUTES=100000000",
 		"CLAUDE_CODE_RESUME_TOKEN_THRESHOLD=1000000000",
@@ -137,8 +139,6 @@ func environ(l agent.Launch, session string) []string {
 			env = append(env, kv)
 		}
 	}
-	// Enter in an empty input would send a suggested prompt; the variable wins over the settings.
-	env = append(env, "CLAUDE_CODE_ENABLE_PROMPT_SUGGESTION=false")
 	if session != l.Conversation {
 		env = append(env, envAlias+"="+session+"="+l.Conversation)
 	}

@@ -411,3 +411,21 @@ func FuzzTranscript(f *testing.F) {
 		}
 	})
 }
+
+func TestInputOf_HintIsAnEmptyInput(t *testing.T) {
+	t.Parallel()
+	rule := "\x1b[38;5;244m" + strings.Repeat("─", 40) + "\x1b[39m"
+	for input, want := range map[string]string{
+		"": "",
+		"\x1b[7mO\x1b[0;2m\x1b[39m\x1b[49mnce fixed, resend your message\x1b[0m\x1b[39m\x1b[49m": "", // as 2.1.332 shows it
+		"\x1b[2mTry something\x1b[22m":                    "",
+		"half a thought\x1b[7m \x1b[0m":                   "half a thought",
+		"\x1b[38;5;2mgreen\x1b[39m words":                 "green words", // the 2 is a colour's
+		"two\n  lines\x1b[7m \x1b[0m":                     "two\n  lines",
+		"Resend your message to try again\x1b[7m \x1b[0m": "Resend your message to try again",
+	} {
+		if got := inputOf("● text\n" + rule + "\n\x1b[39m❯ " + input + "\n" + rule + "\n  accept edits on"); got != want {
+			t.Errorf("the input %q is taken for %q, want %q", input, got, want)
+		}
+	}
+}

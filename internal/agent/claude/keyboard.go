@@ -68,10 +68,10 @@ func readSession(env []string, pid int) (sessionFile, bool) {
 // the input.
 var ownText = regexp.MustCompile(`^(\[muster m[0-9]+\]|Task t[0-9]+ \(muster\))`)
 
-// inputOf returns what stands in the agent's input, without blanks around it: the lines between the last two rules on
+// inputOf returns what was typed into the agent's input, without blanks around it: the lines between the last two rules on
 // its screen. It is empty where the screen has another layout.
 func inputOf(screen string) string {
-	lines := strings.Split(screen, "\n")
+	lines := strings.Split(solid(screen), "\n")
 	end := lastRule(lines)
 	begin := lastRule(lines[:max(end, 0)])
 	if begin < 0 {
@@ -79,6 +79,70 @@ func inputOf(screen string) string {
 	}
 	input := strings.TrimSpace(strings.Join(lines[begin+1:end], "\n"))
 	return strings.Trim(strings.TrimPrefix(input, "❯"), " \n\t\u00a0")
+}
+
+// style matches one escape sequence that sets colours and attributes.
+var style = regexp.MustCompile("\x1b\\[([0-9;:]*)m")
+
+// solid returns a screen without its escape sequences and without its dim text: in an empty input the program shows a
+// dim hint ("Resend your message to try again"), whose first character lies under the cursor and is shown in reverse.
+func solid(screen string) string {
+	var b strings.Builder
+	dim, reverse, cursor := false, false, -1
+	for at := 0; at < len(screen); {
+		next, attributes := len(screen), ""
+		match := style.FindStringSubmatchIndex(screen[at:])
+		if match != nil {
+			next, attributes = at+match[0], screen[at+match[2]:at+match[3]]
+		}
+		if run := screen[at:next]; run != "" {
+			if dim && cursor >= 0 {
+				kept := b.String()[:cursor]
+				b.Reset()
+				b.WriteString(kept)
+			}
+			cursor = -1
+			if reverse {
+				cursor = b.Len()
+			}
+			if dim { // lines stay lines
+				run = strings.Repeat("\n", strings.Count(run, "\n"))
+			}
+			b.WriteString(run)
+		}
+		if match == nil {
+			break
+		}
+		at += match[1]
+		dim, reverse = restyle(attributes, dim, reverse)
+	}
+	return b.String()
+}
+
+// restyle applies the parameters of one style sequence (ECMA-48, SGR).
+func restyle(attributes string, dim, reverse bool) (bool, bool) {
+	params := strings.Split(attributes, ";")
+	for i := 0; i < len(params); i++ {
+		switch params[i] {
+		case "", "0":
+			dim, reverse = false, false
+		case "2":
+			dim = true
+		case "22":
+			dim = false
+		case "7":
+			reverse = true
+		case "27":
+			reverse = false
+		case "38", "48": // a colour: its own parameters follow
+			if i+1 < len(params) && params[i+1] == "5" {
+				i += 2
+			} else {
+				i += 4
+			}
+		}
+	}
+	return dim, reverse
 }
 
 // holdsAll reports whether the input holds all of the pasted texts. Of a long one it shows a placeholder.

@@ -191,7 +191,7 @@ func (r *rig) tmux(args ...string) string {
 }
 
 func (r *rig) screen() string {
-	cmd := exec.Command("tmux", "-S", r.socket, "capture-pane", "-p") //nolint:noctx // also used when the test's context is over
+	cmd := exec.Command("tmux", "-S", r.socket, "capture-pane", "-e", "-p") //nolint:noctx // also used when the test's context is over
 	out, _ := cmd.CombinedOutput()
 	return strings.TrimSpace(string(out))
 }

@@ -396,6 +396,9 @@ func (e *edges) Screen(ctx context.Context, id string) (text string, err error) 
 	return text, err
 }
 
+// Styled implements fleet.Terminal.
+func (e *edges) Styled(ctx context.Context, id string) (string, error) { return e.Screen(ctx, id) }
+
 // Retire implements fleet.Launcher.
 func (e *edges) Retire(ctx context.Context, t life.Task, _ int) error {
 	return e.act(ctx, "putting files away", t.Spec.Name, func() error { return nil })
