@@ -5,7 +5,7 @@ import (
 	"muster/internal/store"
 )
 
-// These are the rows that queries answer with, so that a front end needs no access to the database.
+// Summary and the types below are the rows that queries answer with, so that a front end needs no access to the database.
 type (
 	Summary  = store.Summary         // a task in a list
 	Deadline = store.SummaryDeadline // when a task is looked at next

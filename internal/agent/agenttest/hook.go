@@ -159,17 +159,20 @@ func seeds(s Subject) []Call {
 	return out
 }
 
+// damage holds the bytes that mutate writes: those that JSON gives a meaning to, and some that it does not take.
+const damage = "\x00\x1b\x7f\xff{}[]\",:\\09a"
+
 // mutate damages a payload: cut, with bytes changed, or with a value of another type.
 func mutate(rnd *rand.Rand, payload string) string {
 	b := []byte(payload)
 	switch {
 	case len(b) == 0:
-		return string(rune(rnd.Int32N(0x2000)))
+		return string(rnd.Int32N(0x2000))
 	case rnd.IntN(3) == 0:
 		return string(b[:rnd.IntN(len(b))])
 	case rnd.IntN(2) == 0:
 		for range 1 + rnd.IntN(4) {
-			b[rnd.IntN(len(b))] = byte(rnd.Uint32())
+			b[rnd.IntN(len(b))] = damage[rnd.IntN(len(damage))]
 		}
 		return string(b)
 	}
