@@ -26,6 +26,7 @@ func TestSecretsReachTheAgentAlone(t *testing.T) {
 	f.withVar("MY_TOKEN", secret)
 	f.withVar("OTHER_TOKEN", other)
 	f.withVar("CLAUDE_CONFIG_DIR", f.root+"/elsewhere")
+	f.withVar("TMUX_TMPDIR", f.root+"/of-the-user") // an agent has one of its own
 	f.write(f.repo+"/muster.toml", "[agents.sim]\nenv_from = [\"MY_TOKEN\"]\n")
 	f.git("add", "muster.toml")
 	f.git("commit", "-q", "-m", "configured")
@@ -38,7 +39,7 @@ func TestSecretsReachTheAgentAlone(t *testing.T) {
 	if !strings.Contains(string(env), "MY_TOKEN="+secret) {
 		t.Error("the agent has not got what it was promised")
 	}
-	for _, leak := range []string{other, "CLAUDE_CONFIG_DIR", "TMUX_TMPDIR"} {
+	for _, leak := range []string{other, "CLAUDE_CONFIG_DIR", "of-the-user"} {
 		if strings.Contains(string(env), leak) {
 			t.Errorf("%s reached the agent", leak)
 		}

@@ -46,7 +46,7 @@ func TestAnAgentThatHangsIsInterrupted(t *testing.T) {
 	if text, err := os.ReadFile(probes[0].Evidence); err != nil || !strings.Contains(string(text), "sim") {
 		t.Errorf("the evidence is %q (%v)", text, err)
 	}
-	if why := f.must("why", string(id)); !strings.Contains(why, "look at the agent") || !strings.Contains(why, "interrupt") {
+	if why := f.must("why", string(id)); !strings.Contains(why, "probe the agent") || !strings.Contains(why, "interrupt") {
 		t.Errorf("muster why does not explain it:\n%s", why)
 	}
 }

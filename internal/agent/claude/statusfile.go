@@ -96,7 +96,8 @@ func (p *sessionParser) parse(data []byte) ([]event.Record, error) {
 		r.State = event.RecordIdle
 	case "waiting":
 		r.State, r.Reason, r.Note = event.RecordWaiting, event.WaitPermission, s.WaitingFor
-		if s.WaitingFor != "permission prompt" {
+		// "input needed" is a question of the agent (2.1.332), which its permission hook holds as well.
+		if s.WaitingFor != "permission prompt" && s.WaitingFor != "input needed" {
 			r.Reason = event.WaitDialog
 		}
 	default:
