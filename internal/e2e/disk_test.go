@@ -57,16 +57,16 @@ func TestACheckThatFindsNoRoomIsNobodysFault(t *testing.T) {
 	t.Parallel()
 	const tooMuch = "dd if=/dev/zero of=big bs=1M count=24"
 	for name, check := range map[string]string{
-		"and no room for its words": tooMuch + " && rm big || { rm -f big; exit 1; }",
-		"and says so":               "said=$(" + tooMuch + ` 2>&1) && rm big || { rm -f big; echo "$said"; exit 1; }`,
+		"and no room for its words": tooMuch + " && rm big || { rm -f big; echo x >> FAILED; exit 1; }",
+		"and says so":               "said=$(" + tooMuch + ` 2>&1) && rm big || { rm -f big; echo x >> FAILED; echo "$said"; exit 1; }`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFleet(t)
 			f.ownDisk(f.home, diskSize)
 			f.write(f.home+"/config.toml", "[fleet]\nmin_free_disk = \"32MiB\"\nmin_free_memory = 1\n")
-			ran := f.root + "/ran"
-			id := f.dispatch("write a.txt <<x\nmark here\nonce await-file go-on\ndone", "--check", "build=echo x >> "+ran+"; "+check)
+			ran, failed := f.root+"/ran", f.root+"/failed"
+			id := f.dispatch("write a.txt <<x\nmark here\nonce await-file go-on\ndone", "--check", "build=echo x >> "+ran+"; "+strings.ReplaceAll(check, "FAILED", failed))
 			f.marks(id, "here")
 			ballast := f.home + "/test-ballast"
 			fill(t, ballast)
@@ -76,7 +76,7 @@ func TestACheckThatFindsNoRoomIsNobodysFault(t *testing.T) {
 			f.closed("min_free_disk")
 			f.release(id, "go-on")
 			runs := func() int64 { return size(t, ran) / 2 }
-			f.eventually("the check was run, and once more", func() bool { return runs() >= 2 })
+			f.eventually("the check was run, and once more", func() bool { return size(t, failed)/2 >= 2 })
 			f.waits(id)
 			if got := f.task(id); got.State != event.Checking || got.Rounds.Count != 0 {
 				t.Errorf("it is %s, with %+v", got.State, got.Rounds)
