@@ -5,15 +5,23 @@ import (
 	"muster/internal/store"
 )
 
-// Summary and the types below are the rows that queries answer with, so that a front end needs no access to the database.
-type (
-	Summary  = store.Summary         // a task in a list
-	Deadline = store.SummaryDeadline // when a task is looked at next
-	Round    = store.RoundRow        // a round of checks
-	Attempt  = store.AttemptRow      // a generation of an agent
-	Message  = store.MessageRow      // a message to an agent
-	Request  = store.SummaryRequest  // what an agent waits to be told
-)
+// Summary is a task in a list. It and the rows below are named here, so that a front end needs no access to the database.
+type Summary = store.Summary
+
+// Deadline is when a task is looked at next.
+type Deadline = store.SummaryDeadline
+
+// Round is a round of checks.
+type Round = store.RoundRow
+
+// Attempt is a generation of an agent.
+type Attempt = store.AttemptRow
+
+// Message is a message to an agent.
+type Message = store.MessageRow
+
+// Request is what an agent waits to be told.
+type Request = store.SummaryRequest
 
 // Summarize returns the list entry of a task.
 func Summarize(t life.Task) Summary { return store.Summarize(t) }
