@@ -403,7 +403,7 @@ func TestGoroutinesHaveAnOwner(t *testing.T) {
 	}
 }
 
-// isForTests tells whether a file belongs to a package that tests alone import, such as tmux/tmuxtest.
+// isForTests reports whether a file belongs to a package that tests alone import, such as tmux/tmuxtest.
 func isForTests(s source) bool { return s.room() == "testkit" || strings.HasSuffix(s.pkg, "test") }
 
 // selector is x.y as text, where x is a plain name.

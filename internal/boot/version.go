@@ -35,7 +35,7 @@ func install(exe string, h home.Dir) (string, error) {
 	return path, link(path, h.Program())
 }
 
-// deposit is install without making the program the fleet's. It tells whether the copy is new.
+// deposit is install without making the program the fleet's. It reports whether the copy is new.
 func deposit(exe, version string, h home.Dir) (path string, made bool, err error) {
 	path, err = copyPath(exe, version, h)
 	if err != nil {

@@ -99,7 +99,7 @@ const beganFile = "began"
 // maxStepName is the longest name of a step, in bytes.
 const maxStepName = 64
 
-// isStepName tells whether a step's name is one for a file. (A regular expression of this package would be compiled by
+// isStepName reports whether a step's name is one for a file. (A regular expression of this package would be compiled by
 // every hook and launch.)
 func isStepName(name string) bool {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"

@@ -8,7 +8,7 @@ import (
 	"muster/internal/text"
 )
 
-// isTerminal tells whether a stream is a terminal, where a person can be asked.
+// isTerminal reports whether a stream is a terminal, where a person can be asked.
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))

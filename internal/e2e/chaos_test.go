@@ -64,7 +64,7 @@ func newWalk(t *testing.T, s scenario) *walk {
 	return w
 }
 
-// often tells whether a point comes more than once.
+// often reports whether a point comes more than once.
 func (w *walk) often(p place) bool {
 	return slices.ContainsFunc(w.places, func(q place) bool { return q.name == p.name && q.n == 2 })
 }

@@ -118,7 +118,7 @@ func TestClaudeTakesMessagesAndInterruptsAtAnyMoment(t *testing.T) {
 	})
 }
 
-// arrived tells whether these messages are acknowledged.
+// arrived reports whether these messages are acknowledged.
 func (r *claudeRig) arrived(id event.TaskID, want ...event.MessageID) bool {
 	t := r.task(id)
 	for _, w := range want {

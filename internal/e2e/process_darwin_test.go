@@ -25,14 +25,14 @@ func allProcesses() []process {
 	return out
 }
 
-// alive tells whether a process runs; a zombie does not.
+// alive reports whether a process runs; a zombie does not.
 func alive(pid int) bool {
 	out, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
 	state := strings.TrimSpace(string(out))
 	return err == nil && state != "" && !strings.HasPrefix(state, "Z")
 }
 
-// runs tells whether a process runs and has the word among the first two of its command line.
+// runs reports whether a process runs and has the word among the first two of its command line.
 func runs(pid int, word string) bool {
 	out, err := exec.Command("ps", "-ww", "-o", "command=", "-p", strconv.Itoa(pid)).Output()
 	if err != nil || !alive(pid) {

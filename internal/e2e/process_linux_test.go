@@ -29,7 +29,7 @@ func allProcesses() []process {
 	return out
 }
 
-// alive tells whether a process runs; a zombie does not.
+// alive reports whether a process runs; a zombie does not.
 func alive(pid int) bool {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
@@ -39,7 +39,7 @@ func alive(pid int) bool {
 	return i > 0 && len(stat) > i+2 && stat[i+2] != 'Z' && stat[i+2] != 'X'
 }
 
-// runs tells whether a process runs and has the word among the first two of its command line.
+// runs reports whether a process runs and has the word among the first two of its command line.
 func runs(pid int, word string) bool {
 	cmdline, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
 	if err != nil || !alive(pid) {

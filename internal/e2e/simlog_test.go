@@ -53,7 +53,7 @@ func (f *Fleet) begins(task event.TaskID) []simLine {
 	})
 }
 
-// marked tells whether an agent of the task came past a `mark`.
+// marked reports whether an agent of the task came past a `mark`.
 func (f *Fleet) marked(task event.TaskID, word string) bool {
 	return slices.ContainsFunc(readSimLog(f.simLog), func(l simLine) bool { return l.word == word && l.task == string(task) })
 }

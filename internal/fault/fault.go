@@ -89,7 +89,7 @@ func HintOf(err error) string {
 	return ""
 }
 
-// Is tells whether err carries the code.
+// Is reports whether err carries the code.
 func Is(err error, code Code) bool { return CodeOf(err) == code }
 
 // ExitCode is the process exit code for an error: 0 for nil.

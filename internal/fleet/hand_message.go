@@ -51,7 +51,7 @@ func (s *Supervisor) deliver(ctx context.Context, t life.Task, a event.Action, a
 	return r
 }
 
-// typed tells whether a message was typed into the agent's pane before, and whether there is one to tell. Its intent alone
+// typed reports whether a message was typed into the agent's pane before, and whether there is one to tell. Its intent alone
 // does not tell, and what was not typed can be, without fear of doing it twice.
 func (s *Supervisor) typed(ctx context.Context, t life.Task, id event.MessageID) (typed, known bool, err error) {
 	pane, ok, err := s.pane(ctx, t.ID, t.Gen)
@@ -240,7 +240,7 @@ func (s *Supervisor) enterAgain(ctx context.Context, t life.Task, id event.Messa
 	return done(s.Terminal.Keys(ctx, pane.ID, "Enter"))
 }
 
-// firstLook tells whether this is the first look at a message, and notes that it was.
+// firstLook reports whether this is the first look at a message, and notes that it was.
 func (s *Supervisor) firstLook(t life.Task, id event.MessageID) bool {
 	mark := filepath.Join(s.Home.GenDir(t.ID, t.Gen), "looked."+string(id))
 	f, err := os.OpenFile(mark, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)

@@ -152,13 +152,13 @@ func (s *Supervisor) findDeath(ctx context.Context, j job) result {
 	return r
 }
 
-// begun tells whether a launch came as far as to become the agent: it says so first.
+// begun reports whether a launch came as far as to become the agent: it says so first.
 func (s *Supervisor) begun(id event.TaskID, gen int) bool {
 	st, err := os.Stat(s.Home.StatusFile(id, gen))
 	return err != nil && !errors.Is(err, fs.ErrNotExist) || err == nil && st.Size() > 0
 }
 
-// lost tells whether the process went down with its terminal: the server is another one than it was started
+// lost reports whether the process went down with its terminal: the server is another one than it was started
 // in, or is gone. One that is merely slow to answer has lost nobody. One that goes down hangs up on its panes a moment
 // before the kernel calls it gone, but by then it answers nobody any more. Where there is no pane at all, nobody can say
 // that it was the fault of the agent.

@@ -71,7 +71,7 @@ func (d *decision) due(p Due) life.Due {
 	return in
 }
 
-// outdated tells whether a look at a silent agent no longer means anything: since it was decided on, the agent was heard
+// outdated reports whether a look at a silent agent no longer means anything: since it was decided on, the agent was heard
 // of, or this supervisor has not listened for as long.
 func (s *Supervisor) outdated(j job) bool {
 	probe, ok := j.action.Args.(event.ProbeArgs)

@@ -225,7 +225,7 @@ func (s *Supervisor) takeBatch(b Batch) {
 	s.pending = append(s.pending, item{task: b.Task, key: b.Key, offset: b.Offset})
 }
 
-// superseded tells whether the record behind it says all that a record says, but for the words of its note: an agent
+// superseded reports whether the record behind it says all that a record says, but for the words of its note: an agent
 // that chatters faster than anybody reads must not fill the log with it.
 func superseded(r, next event.Record) bool {
 	r.Time, r.Note = next.Time, next.Note

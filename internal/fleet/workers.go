@@ -120,10 +120,10 @@ func (w *workers) done(j job) {
 	}
 }
 
-// has tells whether there is anything to do for a task.
+// has reports whether there is anything to do for a task.
 func (w *workers) has(id event.Subject) bool { return w.busy[id] || len(w.queues[id]) > 0 }
 
-// idle tells whether nothing is under way.
+// idle reports whether nothing is under way.
 func (w *workers) idle() bool { return len(w.busy) == 0 && len(w.ready)+len(w.later) == 0 }
 
 // wait returns when no worker runs; results that nobody took are dropped, as a crash would drop them.

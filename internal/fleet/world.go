@@ -263,7 +263,7 @@ type Records interface {
 	Flush(ctx context.Context, id event.TaskID, gen int)
 	// Forget stops watching them.
 	Forget(id event.TaskID, gen int)
-	// Follows tells whether the files of a generation are watched.
+	// Follows reports whether the files of a generation are watched.
 	Follows(id event.TaskID, gen int) bool
 	// OpenTool returns the tool call that the newest generation says has begun and not ended, or "".
 	OpenTool(ctx context.Context, t life.Task) (string, error)
@@ -285,7 +285,7 @@ type Machine interface {
 	// Watch reports the end of the process, at once if it is gone.
 	Watch(p event.ProcessRef, token any)
 	Deaths() <-chan Death
-	// End ends everything that a task started, politely first, and tells whether something is left.
+	// End ends everything that a task started, politely first, and reports whether something is left.
 	End(ctx context.Context, t life.Task, grace time.Duration) error
 	// EndJob ends the job of a task, be it that it waits for a slot, with all that it runs. It leaves no result. runner is
 	// the process in the task's check window; zero if there is none.

@@ -116,7 +116,7 @@ func (k Keeper) ready(s *upgradeState) {
 	s.since = time.Time{}
 }
 
-// fallBack goes back to the program before, if the one that has just ended was on trial. It tells whether it did: the
+// fallBack goes back to the program before, if the one that has just ended was on trial. It reports whether it did: the
 // other one is started at once then.
 func (k Keeper) fallBack(ctx context.Context, s *upgradeState, why error) bool {
 	if s.trial == nil {

@@ -76,7 +76,7 @@ func ReadHandoff(value string) (kept Handoff, ready func()) {
 	}
 }
 
-// Ask leaves a request and calls the keeper that holds a lock. It tells whether there is one; else the request
+// Ask leaves a request and calls the keeper that holds a lock. It reports whether there is one; else the request
 // waits for the next, in the place of one that waited. fault.Conflict: a keeper has another in hand.
 func Ask(path, keeperLock string, r Request) (called bool, err error) {
 	_, kept := lock.Holder(keeperLock)
@@ -91,7 +91,7 @@ func Ask(path, keeperLock string, r Request) (called bool, err error) {
 	return Wake(keeperLock) || kept, nil
 }
 
-// Wake calls the keeper that holds a lock, and tells whether there is one. It looks for a request, and starts the
+// Wake calls the keeper that holds a lock, and reports whether there is one. It looks for a request, and starts the
 // supervisor now: after several crashes it may be waiting for up to a minute.
 func Wake(keeperLock string) (kept bool) {
 	keeper, kept := lock.Holder(keeperLock)

@@ -31,7 +31,7 @@ const (
 // 255 for themselves, and would close it.
 const inheritedFrom = 400
 
-// Held tells whether anything holds a lock: the agent, or whatever it left behind. It does not disturb a holder,
+// Held reports whether anything holds a lock: the agent, or whatever it left behind. It does not disturb a holder,
 // and no launch fails because of it. A lock file that does not exist is not held.
 func Held(lock string) (bool, error) {
 	f, err := regular.Open(lock)

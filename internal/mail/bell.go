@@ -76,7 +76,7 @@ func (b Box) Waiter(newest bool) (release func(), err error) {
 		_ = os.Remove(b.turn(os.Getpid())) // a left-over is removed by the next waiter
 		unix.Close(fd)                     //nolint:errcheck // the lock goes with the descriptor
 	})
-	// Waiters hold the lock shared, so that it tells whether any lives.
+	// Waiters hold the lock shared, so that it reports whether any lives.
 	if !newest && unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) != nil {
 		release()
 		return nil, ErrReplaced
@@ -121,7 +121,7 @@ func (b Box) turnPrefix() string  { return filepath.Join(b.Dir, "waiter.turn.") 
 // token names the process that became waiter last.
 func (b Box) token() string { return filepath.Join(b.Dir, "waiter") }
 
-// isReplaced tells whether another process became waiter after this one.
+// isReplaced reports whether another process became waiter after this one.
 func (b Box) isReplaced() bool {
 	raw, err := regular.Read(b.token(), maxFile)
 	return err == nil && strings.TrimSpace(string(raw)) != strconv.Itoa(os.Getpid())
@@ -233,5 +233,5 @@ func wait(ctx context.Context, parent int, fds ...int) error {
 	return ctx.Err()
 }
 
-// isGone tells whether no process has this id.
+// isGone reports whether no process has this id.
 func isGone(pid int) bool { return errors.Is(unix.Kill(pid, 0), unix.ESRCH) }

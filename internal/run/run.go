@@ -70,7 +70,7 @@ func (e *ExitError) Error() string {
 	return msg
 }
 
-// Is tells whether the program failed for want of something that the machine lacks, by what it said.
+// Is reports whether the program failed for want of something that the machine lacks, by what it said.
 func (e *ExitError) Is(target error) bool { return scarce.Says(e.Stderr, target) }
 
 // Do runs a program to its end. The error is an *ExitError if it ran and failed, satisfies

@@ -24,7 +24,7 @@ type Lack string
 // Error implements error.
 func (l Lack) Error() string { return string(l) }
 
-// Is tells whether something failed because the machine lacks something that may be there again later: no fault of
+// Is reports whether something failed because the machine lacks something that may be there again later: no fault of
 // the task that it was done for.
 func Is(err error) bool {
 	for _, e := range scarcities() {
@@ -47,7 +47,7 @@ func In(words string) error {
 	return nil
 }
 
-// Says tells whether another program gave one of those errors, which reaches us in its words alone. EAGAIN is none of
+// Says reports whether another program gave one of those errors, which reaches us in its words alone. EAGAIN is none of
 // them: its words are said of much else.
 func Says(words string, e error) bool {
 	if e, ok := e.(syscall.Errno); ok && e != syscall.EAGAIN { //nolint:errorlint // a target, as errors.Is gives it

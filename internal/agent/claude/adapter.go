@@ -187,7 +187,7 @@ func checkArgs(args []string) error {
 	return nil
 }
 
-// choosesMode tells whether the user's arguments decide about permissions.
+// choosesMode reports whether the user's arguments decide about permissions.
 func choosesMode(args []string) bool {
 	return slices.ContainsFunc(args, func(a string) bool {
 		name, _, _ := strings.Cut(a, "=")

@@ -231,7 +231,7 @@ func (s *hookState) openRequest(r event.Record) bool {
 	return err == nil && os.MkdirAll(filepath.Dir(path), 0o700) == nil && os.WriteFile(path, b, 0o600) == nil
 }
 
-// requestOpen tells whether nobody has closed the request of this use of a tool.
+// requestOpen reports whether nobody has closed the request of this use of a tool.
 func (s *hookState) requestOpen() bool {
 	_, err := os.Stat(s.askedFile())
 	return err == nil

@@ -24,7 +24,7 @@ const (
 	editOutput = 6 << 10
 )
 
-// isEdit tells whether a tool writes files of the project.
+// isEdit reports whether a tool writes files of the project.
 func isEdit(tool string) bool {
 	switch tool {
 	case "Edit", "Write", "MultiEdit", "NotebookEdit":
@@ -59,7 +59,7 @@ func (s *hookState) checkEdit(ctx context.Context) {
 	}
 }
 
-// editedProject tells whether the edit was within the worktree.
+// editedProject reports whether the edit was within the worktree.
 func (s *hookState) editedProject() bool {
 	var in struct {
 		File     string `json:"file_path"`

@@ -70,7 +70,7 @@ func pinned(session, alias string) string {
 	return session
 }
 
-// holdsPrompt tells whether a transcript holds a prompt: only then the agent finds it again.
+// holdsPrompt reports whether a transcript holds a prompt: only then the agent finds it again.
 func holdsPrompt(path string) bool {
 	found := false
 	_ = eachLine(path, func(line []byte) bool {

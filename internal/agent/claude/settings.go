@@ -143,7 +143,7 @@ func allowRules(l agent.Launch) []string {
 	return allow
 }
 
-// isSimple tells whether a command is one program with plain words: only that can stand in a permission rule
+// isSimple reports whether a command is one program with plain words: only that can stand in a permission rule
 // without meaning more than it says.
 func isSimple(command string) bool {
 	return command != "" && !strings.ContainsAny(command, ";&|<>$`()\\\"'*?{}[]!#~\n\r") && !strings.HasSuffix(command, ":")

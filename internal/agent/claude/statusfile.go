@@ -113,7 +113,7 @@ func (p *sessionParser) parse(data []byte) ([]event.Record, error) {
 	return []event.Record{r}, nil
 }
 
-// speaks tells whether a level adds to what the hooks said. An agent is idle before it takes its first prompt,
+// speaks reports whether a level adds to what the hooks said. An agent is idle before it takes its first prompt,
 // too, and that ends no turn; a permission is told by the hook that holds it, and a level some tenths of a second
 // before or after it would be a second request, which nobody could answer; and the menu that a usage limit opens
 // asks nothing that the limit does not answer.

@@ -99,7 +99,7 @@ func settingsLayers(env []string, checkout string) []string {
 	}
 }
 
-// trusted tells whether the agent will take a worktree without asking. It looks where the agent does: at the
+// trusted reports whether the agent will take a worktree without asking. It looks where the agent does: at the
 // root of the main repository, and, where above is set, at the worktree with all directories above it.
 func trusted(u userConfig, checkout, worktree string, above bool) bool {
 	if root, err := mainRoot(checkout); err == nil && u.Projects[root].HasTrustDialogAccepted {

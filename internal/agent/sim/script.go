@@ -278,7 +278,7 @@ func question(s *step, rest string) error {
 	return fmt.Errorf("%q is neither permission nor question", s.name)
 }
 
-// has tells whether a turn holds a verb.
+// has reports whether a turn holds a verb.
 func (t turn) has(verb string) bool {
 	return slices.ContainsFunc(t, func(s step) bool { return s.verb == verb })
 }

@@ -115,7 +115,7 @@ func Trace(path, text string) (taken, queued bool, err error) {
 	return taken, queued, nil
 }
 
-// Resumable tells whether the transcript at path holds a prompt.
+// Resumable reports whether the transcript at path holds a prompt.
 func Resumable(path string) bool {
 	p, err := readProgress(path)
 	return err == nil && p.turns > 0

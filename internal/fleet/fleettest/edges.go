@@ -53,7 +53,7 @@ func (e *edges) pause(ctx context.Context, d time.Duration) bool {
 	return false
 }
 
-// unproved tells whether an act may say that it worked when it did not: nobody but the agent could tell. What others
+// unproved reports whether an act may say that it worked when it did not: nobody but the agent could tell. What others
 // look at again by themselves (processes, worktrees, the log) does not lie.
 func unproved(op string) bool {
 	switch op {

@@ -145,7 +145,7 @@ func (w *World) intended(id event.TaskID, kind event.ActionKind, action event.Ac
 	}
 }
 
-// resting tells whether a task needs a person to go on, or nothing at all.
+// resting reports whether a task needs a person to go on, or nothing at all.
 func resting(t life.Task) bool {
 	return (t.State.Final() || t.State == event.Parked || t.State == event.Blocked || t.State == event.InReview) && len(t.Open) == 0 && !t.Agent.Live
 }

@@ -61,7 +61,7 @@ func (l *Luck) next(what, who string) string {
 	return key + "#" + strconv.Itoa(n)
 }
 
-// Fault tells whether something goes against the plan this time, which it does so many times of a thousand.
+// Fault reports whether something goes against the plan this time, which it does so many times of a thousand.
 func (l *Luck) Fault(what, who string, permille int) bool {
 	key := l.next(what, who)
 	if odds, other := l.odds[what]; other {
@@ -72,7 +72,7 @@ func (l *Luck) Fault(what, who string, permille int) bool {
 	return l.draw(key)%100_000 < uint64(permille*l.scale) && l.fires(key) //nolint:gosec // small and positive
 }
 
-// fires tells whether a choice that was drawn may be made, and notes it.
+// fires reports whether a choice that was drawn may be made, and notes it.
 func (l *Luck) fires(key string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
