@@ -9,10 +9,10 @@ import (
 	"muster/internal/fault"
 )
 
-// Adopt makes a directory that is this task's, but that the repository has forgotten, a worktree again, so that its
-// work can be kept: a backup was put back, and its worktree had been removed since. Where a person has its branch checked
-// out elsewhere, it gets none. What is a worktree already, or not there, stays as it is; a directory that is not
-// this task's is a fault.Conflict. Of the spec Path, Task and Owner count.
+// Adopt registers a directory that belongs to a task as a worktree again, so that its work can be kept. The
+// repository has forgotten it if, for example, a backup was restored that is older than the worktree. If a person has
+// the branch checked out elsewhere, HEAD is detached. A registered worktree and a missing directory stay as they are.
+// A directory of another owner is a fault.Conflict. Adopt uses Path, Task and Owner of the spec.
 func (r *Repo) Adopt(ctx context.Context, spec WorktreeSpec) error {
 	if err := r.contained(spec.Path); err != nil {
 		return err
@@ -33,8 +33,8 @@ func (r *Repo) Adopt(ctx context.Context, spec WorktreeSpec) error {
 	})
 }
 
-// adopt registers a directory that is this task's but that the repository has forgotten (git worktree prune while its
-// disk was away): its files stay as they are and become changes against the branch.
+// adopt registers a directory of this task that the repository has forgotten, for example because git worktree prune
+// ran while its disk was not mounted. Its files stay as they are and become changes against the branch.
 func (p *preparing) adopt(ctx context.Context, orDetached bool) error {
 	st, err := os.Lstat(filepath.Join(p.spec.Path, ".git"))
 	if !p.owned() || err == nil && !st.Mode().IsRegular() {
@@ -67,7 +67,7 @@ func (p *preparing) adopt(ctx context.Context, orDetached bool) error {
 		return fault.Wrap(fault.Failed, err, "adopt %s", p.spec.Path)
 	}
 	dotGit := filepath.Join(at.workTree, ".git")
-	// In this order: when it is registered it is adopted, and nothing is done again.
+	// The order matters: .git is written before gitdir, because a registered worktree is not adopted a second time.
 	if err := writeFile(dotGit, "gitdir: "+admin+"\n"); err != nil {
 		return err
 	}

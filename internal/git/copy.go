@@ -18,13 +18,14 @@ import (
 	"muster/internal/fault"
 )
 
-// copiedName lists, in a worktree's administrative directory, the files that Copy brought: they are no work.
+// copiedName is the file in a worktree's administrative directory that lists what Copy brought. Those files are not
+// work.
 const copiedName = "muster-copied"
 
-// Copy brings files that are not in the repository, such as .env, from the checkout into a worktree, with their mode.
-// Paths are relative to both. In the checkout a symbolic link is followed, and what it leads to is copied. One that is
-// missing is a fault.NotFound; one that is no regular file, or lies outside, or in the worktree behind a symbolic link,
-// is a fault.Usage. What the worktree has already is left as it is.
+// Copy copies files that are not in the repository, such as .env, from the checkout into a worktree and keeps their
+// mode. Paths are relative to both. A symbolic link in the checkout is followed. A missing file is a fault.NotFound.
+// A file that is not regular, that is outside the checkout, or that is behind a symbolic link in the worktree is a
+// fault.Usage. A file that the worktree already has stays as it is.
 func (r *Repo) Copy(ctx context.Context, worktree string, files []string) error {
 	if len(files) == 0 {
 		return nil
@@ -55,7 +56,7 @@ func (r *Repo) Copy(ctx context.Context, worktree string, files []string) error 
 	return nil
 }
 
-// CopySource is the file that Copy takes for a name in the checkout at root; an error if it would take none.
+// CopySource returns the path of the file that Copy takes for a name in the checkout at root, or the error of Copy.
 func CopySource(root, name string) (string, error) {
 	if err := local(name); err != nil {
 		return "", err
@@ -73,12 +74,12 @@ func CopySource(root, name string) (string, error) {
 		return "", fault.Wrap(fault.Failed, err, "look at %q", name)
 	}
 	if !st.Mode().IsRegular() {
-		return "", fault.New(fault.Usage, "%q in copy is not a regular file", name).WithHint("Name single files.")
+		return "", fault.New(fault.Usage, "%q in copy is not a regular file", name).WithHint("Name each file.")
 	}
 	return path, nil
 }
 
-// local makes sure that name is a path below a checkout and outside its git directory.
+// local returns an error unless name is a path below a checkout and outside its git directory.
 func local(name string) error {
 	if !filepath.IsLocal(name) || filepath.Clean(name) != name || name == "." || hasDotGit(name) {
 		return fault.New(fault.Usage, "%q in copy is not a path inside the checkout", name)
@@ -86,7 +87,7 @@ func local(name string) error {
 	return nil
 }
 
-// plain makes sure that name is a regular file below root, reached through no symbolic link.
+// plain returns an error unless name is a regular file below root that no symbolic link leads to.
 func plain(root *os.Root, name string) error {
 	if err := local(name); err != nil {
 		return err
@@ -103,18 +104,19 @@ func plain(root *os.Root, name string) error {
 		case err != nil:
 			return fault.Wrap(fault.Failed, err, "look at %q", name)
 		case st.Mode()&fs.ModeSymlink != 0:
-			return fault.New(fault.Usage, "%q in copy is or lies behind a symbolic link in %s", name, root.Name()).
+			return fault.New(fault.Usage, "%q in copy is, or is behind, a symbolic link in %s", name, root.Name()).
 				WithHint("Name the file itself.")
 		case i == len(name) && !st.Mode().IsRegular():
-			return fault.New(fault.Usage, "%q in copy is not a regular file", name).WithHint("Name single files.")
+			return fault.New(fault.Usage, "%q in copy is not a regular file", name).WithHint("Name each file.")
 		case i < len(name) && !st.IsDir():
-			return fault.New(fault.Usage, "%q in copy lies below a file in %s", name, root.Name())
+			return fault.New(fault.Usage, "%q in copy is below a file in %s", name, root.Name())
 		}
 	}
 	return nil
 }
 
-// copyIn copies through a temporary file that is then linked: never half a file, never over another.
+// copyIn copies to a temporary file and then links it, so that the name never holds half a file and nothing is
+// overwritten.
 func copyIn(c checkout, to *os.Root, source, name string) error {
 	in, st, err := openRegular(source)
 	if err != nil {
@@ -125,7 +127,7 @@ func copyIn(c checkout, to *os.Root, source, name string) error {
 		return err
 	}
 	tmp := filepath.Join(filepath.Dir(name), fmt.Sprintf(".muster-copy-%d-%s", os.Getpid(), filepath.Base(name)))
-	defer to.Remove(tmp) //nolint:errcheck // gone is what we want
+	defer to.Remove(tmp) //nolint:errcheck // after the link the name is not needed
 	out, err := to.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
@@ -144,7 +146,7 @@ func copyIn(c checkout, to *os.Root, source, name string) error {
 	if err := errors.Join(out.Chmod(st.Mode().Perm()), out.Close()); err != nil {
 		return err
 	}
-	// Noted first: a file that is there and not noted would be taken for the agent's and published.
+	// The list comes first: a copied file that is not listed would be taken for the agent's work and published.
 	if err := noteCopied(c.gitDir, name, note); err != nil {
 		return err
 	}
@@ -154,14 +156,14 @@ func copyIn(c checkout, to *os.Root, source, name string) error {
 	return nil
 }
 
-// copiedNote is what is known of a file that Copy brought.
+// copiedNote is the entry of a file that Copy brought.
 type copiedNote struct {
 	blob string // the content as git would name it; "" in a list of an older version
 	size int64
 }
 
-// copiedFiles reads the list of what Copy brought. An entry is the hash and the size of what was copied, and the path;
-// older versions wrote the path alone.
+// copiedFiles reads the list of copied files by path. An entry is the hash and size of the copied content and the
+// path; older versions wrote only the path.
 func copiedFiles(gitDir string) (map[string]copiedNote, error) {
 	b, err := readSmall(filepath.Join(gitDir, copiedName))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -181,7 +183,7 @@ func copiedFiles(gitDir string) (map[string]copiedNote, error) {
 	return notes, nil
 }
 
-// noteCopied adds a file to the list before it is copied.
+// noteCopied adds a file to the list. It is called before the file is copied.
 func noteCopied(gitDir, name string, note copiedNote) error {
 	notes, err := copiedFiles(gitDir)
 	if err != nil {
@@ -201,10 +203,10 @@ func noteCopied(gitDir, name string, note copiedNote) error {
 	return writeFile(filepath.Join(gitDir, copiedName), list)
 }
 
-// unchanged reports whether the file at path is what was copied.
+// unchanged reports whether the file at path still has the copied content.
 func (n copiedNote) unchanged(path string) bool {
 	if n.blob == "" {
-		return true // noted by an older version, which left it out whatever it held
+		return true // an older version wrote the entry and ignored changes
 	}
 	f, st, err := openRegular(path)
 	if err != nil || st.Size() != n.size {
@@ -216,7 +218,8 @@ func (n copiedNote) unchanged(path string) bool {
 	return err == nil && blob == n.blob
 }
 
-// blobHash names content as git does in a repository whose object names are so long; no filter is applied.
+// blobHash returns git's name of the content, in a repository whose object names have that length. It applies no
+// filter.
 func blobHash(in io.Reader, size int64, length int) (string, error) {
 	h := sha1.New() //nolint:gosec // git's own choice
 	if length == 2*sha256.Size {

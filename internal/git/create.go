@@ -9,8 +9,8 @@ import (
 	"muster/internal/run"
 )
 
-// Create makes a repository in an empty directory, with files (path to content) as its first commit on branch
-// main: what demonstrations and tests start from. The commit is muster's, whoever the user is.
+// Create makes a repository in an empty directory, with files (path to content) as its first commit on branch main.
+// The demonstration and tests start from it. The author of the commit is muster.
 func Create(ctx context.Context, dir string, files map[string]string, opts ...Option) error {
 	for name, content := range files {
 		path := filepath.Join(dir, name)

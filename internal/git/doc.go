@@ -1,8 +1,8 @@
 // Package git reads and changes the repositories that agents work in.
 //
 // Owns: the git program; branches, worktrees and private refs of tasks; what is kept before anything is removed.
-// Never does: run a hook, open an editor or a prompt, touch an agent's index unasked, or go to the network but in Fetch.
-// Start at: Open and Find, then Reader for what only looks and Repo for what changes.
+// Never does: run a hook, open an editor or a prompt, change an agent's index unless asked, use the network except in Fetch.
+// Start at: Open and Find; then Reader for queries and Repo for changes.
 //
 // # The model
 //
@@ -20,12 +20,12 @@
 //	        ├── round/…        the snapshots that were judged, and start, the state after setup
 //	        └── lost/COMMIT    a HEAD of another fleet's worktree that was in the way
 //
-// There are three ways to take a worktree's state. Tree is everything that is not ignored, as one tree. Snapshot is that
-// tree as a private commit on HEAD: what a round judges. Land moves the task's branch to exactly the judged tree; it
-// refuses with ErrMoved if the work changed since, and with Obstacles if the work is unfinished or others could not get
-// all of it.
+// There are three ways to take a worktree's state. Tree is everything that is not ignored, as one tree. Snapshot is
+// that tree as a private commit on top of HEAD; a round judges it. Land moves the task's branch to exactly the judged
+// tree. It refuses with ErrMoved if the work changed since, and with Obstacles if the work is unfinished or if others
+// could not get all of it.
 //
-// A tree does not show everything: submodules and nested repositories have commits, stashes and changes of their own.
-// Keep takes those, too. Before it returns, git has walked the kept commit to its end and found every object, and only
-// then may RemoveWorktree remove anything.
+// A tree does not contain everything: submodules and nested repositories have commits, stashes and changes of their
+// own. Keep takes those, too. Before it returns, git walks the kept commit and verifies that every object exists.
+// Only then may RemoveWorktree remove anything.
 package git

@@ -15,17 +15,17 @@ import (
 	"muster/internal/run"
 )
 
-// Deadlines of the calls, all of them without a terminal.
+// Timeouts of git commands. None of them has a terminal.
 const (
 	readTimeout  = 30 * time.Second
 	writeTimeout = 5 * time.Minute // a checkout or a snapshot of a very large repository
 	fetchTimeout = 2 * time.Minute
-	// maxListing bounds the listing of a worktree; at some hundred bytes a file that is a million files.
+	// maxListing bounds the listing of a worktree, in bytes: about a million files.
 	maxListing = 256 << 20
 )
 
-// handedOn are the variables of the caller that git may see; everything else, above all GIT_DIR and
-// GIT_INDEX_FILE of a git that started us, stays outside. Names ending in _ are prefixes.
+// handedOn lists the variables of the caller that git sees. Everything else is dropped, above all GIT_DIR and
+// GIT_INDEX_FILE of a git that started us. Names ending in _ are prefixes.
 var handedOn = []string{
 	"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_", "SSH_AUTH_SOCK", "SSH_AGENT_PID",
 	"http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY",
@@ -35,7 +35,7 @@ var handedOn = []string{
 	"GH_CONFIG_DIR", "GH_TOKEN", "GITHUB_TOKEN", // for gh as credential helper
 }
 
-// fixedEnv is what git always sees: nobody to ask, words we can read, an identity that needs no configuration.
+// fixedEnv is set for every git: no prompts, messages in English, and an identity that needs no configuration.
 var fixedEnv = []string{
 	"LANG=C.UTF-8", "GIT_TERMINAL_PROMPT=0", "GIT_EDITOR=true", "GIT_SEQUENCE_EDITOR=true", "GIT_PAGER=cat",
 	"GIT_ASKPASS=true", "SSH_ASKPASS=true", "SSH_ASKPASS_REQUIRE=force", "GIT_LITERAL_PATHSPECS=0",
@@ -43,8 +43,8 @@ var fixedEnv = []string{
 	"GIT_COMMITTER_NAME=muster", "GIT_COMMITTER_EMAIL=muster@localhost",
 }
 
-// settings override the user's configuration for our calls and those of git's own children. They go through the
-// environment and not through -c, so that an error message names the command and not twenty flags.
+// settings override the user's configuration for our commands and for git's own children. They are passed in the
+// environment and not with -c, so that an error message shows the command without twenty flags.
 var settings = [][2]string{
 	{"core.hooksPath", "/dev/null"},
 	{"commit.gpgSign", "false"},
@@ -62,7 +62,7 @@ var settings = [][2]string{
 	{"advice.addEmbeddedRepo", "false"},
 }
 
-// environ builds the environment of every call from the caller's.
+// environ builds the environment of every git command from the caller's environment.
 func environ(from []string) []string {
 	values := map[string]string{}
 	for _, kv := range from {
@@ -81,7 +81,7 @@ func environ(from []string) []string {
 	return append(append(env, fixedEnv...), configEnv(settings)...)
 }
 
-// configEnv expresses settings as the environment that git reads them from.
+// configEnv returns settings as the environment variables that git reads them from.
 func configEnv(settings [][2]string) []string {
 	env := []string{"GIT_CONFIG_COUNT=" + strconv.Itoa(len(settings))}
 	for i, kv := range settings {
@@ -94,24 +94,24 @@ func configEnv(settings [][2]string) []string {
 // call is one run of git.
 type call struct {
 	args    []string
-	in      *place // where; nil is the repository itself
+	in      *place // the worktree to run in; nil is the repository itself
 	dir     string // instead of in: let git discover what this directory belongs to
 	stdin   string
 	stdout  io.Writer // nil returns the output
 	env     []string  // in addition
 	timeout time.Duration
-	lock    *os.File // the repository's lock: shared with git, so that it outlives us as long as git runs
+	lock    *os.File // the repository's lock, inherited by git, so that it stays held while git outlives us
 }
 
-// place pins a call to one worktree. Git discovers nothing: a worktree whose .git is gone, or leads elsewhere, never
-// leads git into another repository, and core.bare in the shared configuration does not count.
+// place pins a command to one worktree. Git discovers nothing: a worktree whose .git is missing or leads elsewhere
+// never leads git into another repository, and core.bare in the shared configuration has no effect.
 type place struct {
 	gitDir, workTree string
 	common           string // the git directory that all worktrees share; "" lets git find it
 	index            string // a temporary index; "" is the worktree's own
 }
 
-// env is the place as git reads it.
+// env returns the variables by which git finds the place.
 func (p *place) env() []string {
 	env := []string{"GIT_DIR=" + p.gitDir, "GIT_WORK_TREE=" + p.workTree}
 	if p.common != "" {
@@ -127,11 +127,11 @@ func (p *place) env() []string {
 type Error struct {
 	Args   []string // without the program
 	Exit   int      // -1 if ended by a signal
-	Stderr string   // what it said
+	Stderr string   // the end of its error output
 	cause  error
 }
 
-// Error names the subcommand and what git said.
+// Error returns the subcommand and git's message.
 func (e *Error) Error() string {
 	said := strings.TrimSpace(e.Stderr)
 	if said == "" {
@@ -140,17 +140,17 @@ func (e *Error) Error() string {
 	return "git " + e.Args[0] + ": " + strings.ReplaceAll(said, "\n", "; ")
 }
 
-// Unwrap gives the *run.ExitError.
+// Unwrap returns the *run.ExitError.
 func (e *Error) Unwrap() error { return e.cause }
 
-// said reports whether err is a failed git command whose message holds one of the texts. Only this package may
-// ask: above it such failures are typed.
+// said reports whether err is a failed git command whose message contains one of the texts. Other packages branch on
+// typed errors and never on texts.
 func said(err error, texts ...string) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && slices.ContainsFunc(texts, func(t string) bool { return strings.Contains(e.Stderr, t) })
 }
 
-// exited reports whether err is a git command that ended with the status.
+// exited reports whether err is a git command that ended with this exit status.
 func exited(err error, status int) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && e.Exit == status
@@ -175,7 +175,7 @@ func (r *Reader) git(ctx context.Context, c call) (string, error) {
 		Argv: append([]string{r.program}, c.args...), Dir: dir, Env: env,
 		Stdout: c.stdout, Timeout: c.timeout, MaxOutput: maxListing,
 	}
-	if c.stdin != "" { // else /dev/null, which needs no pipe
+	if c.stdin != "" { // otherwise it is /dev/null, which needs no pipe
 		cmd.Stdin = strings.NewReader(c.stdin)
 	}
 	if cmd.Timeout == 0 {

@@ -9,7 +9,8 @@ import (
 // maxSmall bounds the files of a git directory that are read whole: HEAD, gitdir, MERGE_HEAD and the like.
 const maxSmall = 1 << 20
 
-// openRegular opens a file that an agent may have replaced by anything.
+// openRegular opens a regular file. An agent may have replaced it by a FIFO, a device or a directory; that is an
+// error.
 func openRegular(name string) (*os.File, os.FileInfo, error) {
 	f, err := regular.Follow(name)
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"muster/internal/fault"
 )
 
-// A new worktree gets its files after the repository's lock was given back: the next one is made meanwhile. Until it
-// has them it stays locked in git's sense, which marks it as unfinished, and the file that says so is held with a lock
-// of its own by whoever fills it. A git that outlives us holds it, too.
+// A new worktree gets its files after the repository's lock is released, so that the next worktree can be made
+// meanwhile. Until the files are there, the worktree stays locked in git's sense, which marks it as unfinished. The
+// process that fills it, and its git, hold a file lock on that "locked" file.
 
 // addEmpty makes a worktree without files and claims it.
 func (p *preparing) addEmpty(ctx context.Context, args ...string) error {
@@ -31,7 +31,7 @@ func (p *preparing) addEmpty(ctx context.Context, args ...string) error {
 	return err
 }
 
-// adminOf is the administrative directory of a worktree that was just made.
+// adminOf returns the administrative directory of a worktree that was just made.
 func (r *Reader) adminOf(path string) (string, error) {
 	b, err := readSmall(filepath.Join(path, ".git"))
 	admin, ok := strings.CutPrefix(strings.TrimRight(string(b), "\n"), "gitdir: ")
@@ -44,7 +44,8 @@ func (r *Reader) adminOf(path string) (string, error) {
 	return admin, nil
 }
 
-// claimed waits until nobody fills a worktree, and holds it then. It is nil for one that is finished.
+// claimed waits until no process fills a worktree and returns its locked claim file. It is nil for a finished
+// worktree.
 func claimed(ctx context.Context, admin string) (*os.File, error) {
 	f, _, err := openRegular(filepath.Join(admin, "locked"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -60,7 +61,7 @@ func claimed(ctx context.Context, admin string) (*os.File, error) {
 	return f, nil
 }
 
-// fill gives a new worktree its files. What cannot be filled is removed, as git does.
+// fill writes the files of a new worktree. If that fails, the worktree is removed, as git does.
 func (p *preparing) fill(ctx context.Context) error {
 	defer p.claim.Close() //nolint:errcheck // nothing was written
 	admin := filepath.Dir(p.claim.Name())
@@ -81,8 +82,8 @@ func (p *preparing) fill(ctx context.Context) error {
 	return errors.Join(err, removeTree(p.spec.Path), removeTree(admin))
 }
 
-// dropUnfinished removes a worktree that was never handed to anybody: whoever made it was killed, or its machine was.
-// It returns the administrative directory of what is there then.
+// dropUnfinished removes a worktree that was never finished because its maker was killed or the machine went down. It
+// returns the administrative directory of the worktree that is there then; "" if there is none.
 func (r *Repo) dropUnfinished(ctx context.Context, path, admin string) (string, error) {
 	if admin == "" || !inTheMaking(admin) {
 		return admin, nil
@@ -106,8 +107,8 @@ func (r *Repo) dropUnfinished(ctx context.Context, path, admin string) (string, 
 	return "", nil
 }
 
-// refill gives a registered worktree whose directory is gone its files back, as they are in its index: whatever
-// was staged there comes back too.
+// refill restores the files of a registered worktree whose directory is missing, as they are in its index. Staged
+// changes come back, too.
 func (p *preparing) refill(ctx context.Context, admin string) error {
 	if err := os.MkdirAll(p.spec.Path, 0o777); err != nil { //nolint:gosec // as git makes it, under a private parent
 		return fault.Wrap(fault.Failed, err, "make the worktree %s", p.spec.Path)

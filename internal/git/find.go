@@ -12,18 +12,19 @@ import (
 	"muster/internal/fault"
 )
 
-// ErrNoRepository is what Find fails with where no repository is any more: it was moved or deleted.
+// ErrNoRepository is the error of Find if the repository was moved or deleted.
 var ErrNoRepository = errors.New("the repository is gone")
 
-// Locator is what is known of where a task's repository is. The first entry that leads to one counts; "" is unknown.
+// Locator is what is known about the place of a task's repository. The first entry that leads to one is used; "" is
+// unknown.
 type Locator struct {
-	GitDir   string // the git directory that all worktrees share, as Reader.Common says it
+	GitDir   string // the git directory that all worktrees share, as in Reader.Common
 	Checkout string // the checkout that the task was dispatched for; a person may have removed it since
 	Worktree string // a worktree of the repository
 }
 
-// Find opens the repository of a task. It goes on with the repository where the checkout is gone; Root is then that
-// checkout's path all the same. A repository that was moved or deleted is an ErrNoRepository (fault.NotFound).
+// Find opens the repository of a task. It works without the checkout if the repository still exists; Root is the path
+// of the missing checkout then. A repository that was moved or deleted is an ErrNoRepository (fault.NotFound).
 func Find(ctx context.Context, l Locator, opts ...Option) (*Repo, error) {
 	if l.GitDir != "" {
 		return openCommon(l.GitDir, l.Checkout, opts)
@@ -41,8 +42,8 @@ func Find(ctx context.Context, l Locator, opts ...Option) (*Repo, error) {
 	return nil, err
 }
 
-// openCommon opens a repository by its git directory. Nothing is discovered, so neither core.bare nor a missing checkout
-// is in the way.
+// openCommon opens a repository by its git directory. It discovers nothing, so it works with core.bare and without a
+// checkout.
 func openCommon(common, root string, opts []Option) (*Repo, error) {
 	r, err := unopened(opts)
 	if err != nil {
@@ -73,8 +74,8 @@ func gone(path string) error {
 		WithHint("If it was moved, move it back. If it is gone for good, `muster rm --force` sets the files of its tasks aside.")
 }
 
-// commonOf is the git directory that the repository of a checkout shares between its worktrees, by its .git alone; ""
-// if path is no checkout.
+// commonOf returns the git directory that a checkout shares with the other worktrees, found by its .git only; "" if
+// path is not a checkout.
 func commonOf(path string) string {
 	gitDir := gitDirOf(path)
 	if gitDir == "" {
@@ -91,8 +92,8 @@ func commonOf(path string) string {
 	return realPath(common)
 }
 
-// SetAside moves a worktree's directory, and what a removal could not remove of it, below dir, for when it can neither
-// be kept nor removed. It returns where the files are now; "" if there are none.
+// SetAside moves a worktree's directory, and what an unfinished removal left of it, below dir. It is for files that
+// can neither be kept nor removed. It returns where the files are now; "" if there are none.
 func SetAside(worktree, dir string) (string, error) {
 	moved := ""
 	for _, from := range []string{removingPath(worktree), worktree} {
@@ -114,7 +115,7 @@ func SetAside(worktree, dir string) (string, error) {
 	return moved, nil
 }
 
-// removingPath is where a worktree lies while it is being removed.
+// removingPath returns the path of a worktree while it is being removed.
 func removingPath(worktree string) string {
 	return filepath.Join(filepath.Dir(worktree), ".removing-"+filepath.Base(worktree))
 }

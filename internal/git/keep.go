@@ -22,8 +22,8 @@ type Snapshot struct {
 	Dirty    bool // Tree differs from HeadTree
 }
 
-// Snapshot commits everything that is not ignored to a private ref (below refs/muster/), without touching the
-// worktree, its index or its branch. If the ref holds this very state already, that commit is returned.
+// Snapshot commits everything that is not ignored to a private ref (below refs/muster/). It changes neither the
+// worktree nor its index nor its branch. If the ref already holds this state, that commit is returned.
 func (r *Repo) Snapshot(ctx context.Context, worktree, ref, message string) (Snapshot, error) {
 	if err := privateRef(ref); err != nil {
 		return Snapshot{}, err
@@ -53,16 +53,16 @@ func (r *Repo) Snapshot(ctx context.Context, worktree, ref, message string) (Sna
 	})
 }
 
-// Keep puts everything in a worktree that is not ignored under refs/muster/keep/<task>/<n>, n one more than the
-// newest, and returns that ref; a state that the newest holds already is not kept again. Before it returns, the kept
-// commit is proven to be all there, so what was kept may be removed.
+// Keep commits everything in a worktree that is not ignored to refs/muster/keep/<task>/<n>, where n is one more than
+// the newest, and returns that ref. If the newest already holds this state, that one is returned. Before Keep
+// returns, it verifies that the kept commit is complete, so that the caller may remove the worktree.
 //
-// The tree of the kept commit is the work tree. Its parents are: HEAD; if something is staged, a commit of the index;
-// one commit for each repository inside the worktree, on top of that repository's own branches; one for each worktree of
-// this repository inside; the commits that an unfinished merge or rebase still needs. Restore brings the first two back
-// as they were.
+// The tree of the kept commit is the work tree. Its parents are: HEAD; a commit of the index, if something is staged;
+// one commit for each repository inside the worktree, on top of that repository's own branches; one for each worktree
+// of this repository inside; and the commits that an unfinished merge or rebase still needs. Restore brings the first
+// two back.
 //
-// If published is a commit that holds all of this, nothing is kept and the ref is "".
+// If the commit published holds all of this, nothing is kept and the ref is "".
 func (r *Repo) Keep(ctx context.Context, worktree, task, published string) (string, error) {
 	dir, err := keepDir(task)
 	if err != nil {
@@ -76,7 +76,7 @@ func (r *Repo) Keep(ctx context.Context, worktree, task, published string) (stri
 		return "", err
 	}
 	ref, err := r.keepOnce(ctx, c, task, dir, published)
-	if errors.Is(err, errNotWhole) { // a person's gc removed what was just written, so it is written again
+	if errors.Is(err, errNotWhole) { // a person's gc removed new objects, so they are written again
 		ref, err = r.keepOnce(ctx, c, task, dir, published)
 	}
 	if err == nil {
@@ -107,7 +107,8 @@ func (r *Repo) keepOnce(ctx context.Context, c checkout, task, dir, published st
 	return ref, err
 }
 
-// keepCommit makes the commit and the ref, or finds the newest to be the same, and proves that nothing is missing.
+// keepCommit makes the commit and the ref, or finds that the newest is the same, and verifies that nothing is
+// missing.
 func (r *Repo) keepCommit(ctx context.Context, lock *os.File, dir, task string, kept newCommit) (string, error) {
 	refs, err := r.KeepRefs(ctx, task)
 	if err != nil {
@@ -136,14 +137,14 @@ func (r *Repo) keepCommit(ctx context.Context, lock *os.File, dir, task string, 
 	if err := r.setRef(ctx, lock, ref, commit, strings.Repeat("0", len(commit))); err != nil {
 		return "", err
 	}
-	// The ref comes first: from here on no gc removes anything of it.
+	// The ref is set before the check: from then on gc removes none of its objects.
 	if err := r.whole(ctx, nil, commit); err != nil {
 		return "", errors.Join(err, r.change(ctx, call{args: []string{"update-ref", "-d", ref, commit}, lock: lock}, false))
 	}
 	return ref, nil
 }
 
-// holds reports whether a commit and its history have all that would be kept.
+// holds reports whether a commit and its history contain everything that would be kept.
 func (r *Reader) holds(ctx context.Context, commit string, kept newCommit) (bool, error) {
 	if len(kept.parents) != 1 {
 		return false, nil
@@ -159,7 +160,7 @@ func (r *Reader) holds(ctx context.Context, commit string, kept newCommit) (bool
 	return err == nil, err
 }
 
-// Trailers of a kept commit's message, by which Restore finds its way.
+// Trailers of a kept commit's message, which Restore reads.
 const (
 	trailerIndex  = "Index: "
 	trailerBranch = "Branch: "
@@ -167,7 +168,8 @@ const (
 	trailerLinked = "Worktree: "
 )
 
-// nestedTrailer reads the line of the message that says which commit holds which repository inside the worktree.
+// nestedTrailer parses the line of the message that names a repository inside the worktree and the commit that holds
+// it.
 func nestedTrailer(line string) (commit, dir string, ok bool) {
 	rest, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), trailerNested)
 	if !ok {
@@ -189,7 +191,7 @@ func (r *Reader) keepable(ctx context.Context, c checkout) (newCommit, error) {
 		return kept, err
 	}
 	defer s.close()
-	// What follows may be deleted next, so it shall be on the disk when we say that it is kept.
+	// The worktree may be deleted next, so everything must be on the disk when Keep returns.
 	s.env = wholeEnv([2]string{"core.fsync", "all"}, [2]string{"core.fsyncMethod", "batch"})
 	index, err := s.indexTree(ctx)
 	if err != nil {
@@ -224,7 +226,7 @@ func (r *Reader) keepable(ctx context.Context, c checkout) (newCommit, error) {
 	return kept, nil
 }
 
-// rootCommit stands for the HEAD that a branch without commits does not have.
+// rootCommit returns an empty commit, for a branch that has no HEAD yet.
 func (r *Reader) rootCommit(ctx context.Context, s *scanned) (string, error) {
 	if err := s.reset(ctx, ""); err != nil {
 		return "", err
@@ -236,13 +238,14 @@ func (r *Reader) rootCommit(ctx context.Context, s *scanned) (string, error) {
 	return r.commitTree(ctx, newCommit{tree: strings.TrimSpace(tree), message: "muster: nothing committed", timeless: true})
 }
 
-// unfinished are the files of a git directory that name commits which nothing else may have.
+// unfinished lists the files of a git directory that name commits to which no ref may lead.
 var unfinished = []string{
 	"MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "MERGE_AUTOSTASH",
 	"rebase-merge/orig-head", "rebase-apply/orig-head", "rebase-merge/autostash", "rebase-apply/autostash",
 }
 
-// unfinishedCommits are those that only an unfinished operation of a worktree, or a ref of its own, refers to.
+// unfinishedCommits returns the commits that only an unfinished operation of a worktree, or a ref of its own, refers
+// to.
 func (r *Reader) unfinishedCommits(ctx context.Context, c checkout) []string {
 	var found []string
 	for _, name := range unfinished {
@@ -270,7 +273,7 @@ func (r *Reader) unfinishedCommits(ctx context.Context, c checkout) []string {
 	return commits
 }
 
-// newCommit is a commit to be made by muster.
+// newCommit describes a commit that muster makes.
 type newCommit struct {
 	tree     string
 	parents  []string
@@ -298,7 +301,7 @@ func (r *Reader) commitTree(ctx context.Context, n newCommit) (string, error) {
 	return commit, nil
 }
 
-// setRef moves a ref; old is what it must be now: "" for anything, zeros for absent.
+// setRef moves a ref. old is its expected value: "" is any value, zeros mean that it must not exist.
 func (r *Repo) setRef(ctx context.Context, lock *os.File, ref, commit, old string) error {
 	args := []string{"update-ref", "-m", "muster", ref, commit}
 	if old != "" {
@@ -310,14 +313,14 @@ func (r *Repo) setRef(ctx context.Context, lock *os.File, ref, commit, old strin
 	return nil
 }
 
-// description is a commit taken apart.
+// description is a parsed commit.
 type description struct {
 	commit, tree string
 	parents      []string
 	message      string
 }
 
-// described reads the commit of a ref; an empty description if there is none.
+// described reads the commit of a ref. The description is empty if there is none.
 func (r *Reader) described(ctx context.Context, ref string) (description, error) {
 	out, err := r.git(ctx, call{args: []string{
 		"log", "-1", "--no-show-signature", "--no-color", "--format=%H%x00%T%x00%P%x00%B", "--end-of-options", ref, "--",
@@ -335,7 +338,7 @@ func (r *Reader) described(ctx context.Context, ref string) (description, error)
 	return description{commit: f[0], tree: f[1], parents: strings.Fields(f[2]), message: f[3]}, nil
 }
 
-// trailer is the value of a line of the message that begins with a name.
+// trailer returns the rest of the first line of the message that starts with name.
 func (d description) trailer(name string) string {
 	for l := range strings.Lines(d.message) {
 		if v, ok := strings.CutPrefix(strings.TrimSuffix(l, "\n"), name); ok {
@@ -345,7 +348,7 @@ func (d description) trailer(name string) string {
 	return ""
 }
 
-// DropRefs removes private refs: the one called prefix, and all below it. The objects stay until git's own gc.
+// DropRefs removes the private ref prefix and all refs below it. The objects stay until git's own gc.
 func (r *Repo) DropRefs(ctx context.Context, prefix string) error {
 	prefix = strings.TrimSuffix(prefix, "/")
 	if err := privateRef(prefix); err != nil {

@@ -11,21 +11,21 @@ import (
 	"muster/internal/fault"
 )
 
-// ErrMoved is what Land fails with when the work is no longer what was checked.
+// ErrMoved is the error of Land if the work differs from what was checked.
 var ErrMoved = errors.New("the work changed since it was checked")
 
-// ErrBranch is what Land fails with when the worktree is not on the task's branch; errors.AsType[*BranchError] has
-// the names.
+// ErrBranch is the error of Land if the task's branch is not checked out in the worktree; errors.AsType[*BranchError]
+// has the names.
 var ErrBranch = errors.New("another branch is checked out")
 
-// BranchError says what is checked out instead of the task's branch.
+// BranchError names the branch that is checked out instead of the task's branch.
 type BranchError struct {
 	Worktree, Want string
 	Have           string // "" if HEAD is detached
 	Doing          string // rebase, if that is why HEAD is detached
 }
 
-// Error names both branches.
+// Error returns a message with both branches.
 func (e *BranchError) Error() string {
 	have := "the branch " + e.Have
 	if e.Have == "" {
@@ -37,27 +37,28 @@ func (e *BranchError) Error() string {
 	return fmt.Sprintf("%s should have the branch %s checked out but has %s", e.Worktree, e.Want, have)
 }
 
-// Is makes it an ErrBranch.
+// Is reports whether target is ErrBranch.
 func (e *BranchError) Is(target error) bool { return target == ErrBranch }
 
-// LandSpec is what a green verdict allows.
+// LandSpec describes the commit that a green verdict allows.
 type LandSpec struct {
 	WorkSpec
 	Tree    string // exactly what was checked
 	Message string // of the commit, if one is needed
 }
 
-// Land makes the branch hold exactly the tree that was checked and returns its commit: HEAD if that has the tree
-// already, else one new commit by muster on top. Then the worktree is clean. It fails with ErrMoved if the worktree
-// or the branch moved on meanwhile, with ErrBranch if the agent left its branch, with Obstacles if the work is
-// unfinished or would not be whole for others; then nothing was changed. Called again it returns the same commit.
+// Land makes the branch hold exactly the tree that was checked and returns its commit: HEAD if that already has the
+// tree, otherwise one new commit by muster on top. The worktree is clean afterwards. Land fails with ErrMoved if the
+// worktree or the branch moved on meanwhile, with ErrBranch if the agent left its branch, and with Obstacles if the
+// work is unfinished or if others would not get all of it; nothing was changed then. A second call returns the same
+// commit.
 func (r *Repo) Land(ctx context.Context, spec LandSpec) (string, error) {
 	ref, err := branchRef(spec.Branch)
 	if err != nil {
 		return "", err
 	}
 	if !isHash(spec.Tree) {
-		return "", fault.New(fault.Usage, "%q is no tree", spec.Tree)
+		return "", fault.New(fault.Usage, "%q is not the name of a tree", spec.Tree)
 	}
 	if err := r.relink(spec.Worktree); err != nil {
 		return "", err
@@ -77,7 +78,7 @@ func (r *Repo) Land(ctx context.Context, spec LandSpec) (string, error) {
 	}
 	if c.headTree == spec.Tree && c.head != "" {
 		if tree != spec.Tree {
-			return c.head, nil // what was checked is landed; what came after is another turn's
+			return c.head, nil // the checked work is landed; later changes belong to another turn
 		}
 		return c.head, r.locked(ctx, func(lock *os.File) error { return r.syncIndex(ctx, lock, c, false) })
 	}
@@ -109,7 +110,8 @@ func (r *Repo) Land(ctx context.Context, spec LandSpec) (string, error) {
 	})
 }
 
-// syncIndex brings the worktree's index to its HEAD, as a commit of everything would have; finish also ends a merge.
+// syncIndex resets the worktree's index to its HEAD, as after a commit of everything. With finish it also ends a
+// merge.
 func (r *Repo) syncIndex(ctx context.Context, lock *os.File, c checkout, finish bool) error {
 	_, err := r.git(ctx, call{in: &c.place, args: []string{"diff-index", "--cached", "--quiet", "--ignore-submodules=none", "HEAD", "--"}})
 	if err == nil && !finish {
@@ -120,13 +122,13 @@ func (r *Repo) syncIndex(ctx context.Context, lock *os.File, c checkout, finish 
 	}
 	reset := call{in: &c.place, args: []string{"reset", "--mixed", "-q"}, lock: lock, timeout: writeTimeout}
 	if err := r.change(ctx, reset, false); err != nil {
-		return fault.Wrap(fault.Failed, err, "the branch has its commit, but the index of %s is behind", c.workTree).
+		return fault.Wrap(fault.Failed, err, "the branch has its commit, but the index of %s is out of date", c.workTree).
 			WithHint("If no git runs there, remove %s and try again.", filepath.Join(c.gitDir, "index.lock"))
 	}
 	return nil
 }
 
-// merging are the further parents of a merge that the agent began and left to be committed.
+// merging returns the further parents of a merge that the agent began and did not commit.
 func merging(c checkout) []string {
 	b, err := readSmall(filepath.Join(c.gitDir, "MERGE_HEAD"))
 	if err != nil {
@@ -141,7 +143,8 @@ func merging(c checkout) []string {
 	return parents
 }
 
-// related makes sure that the branch still has history in common with its base: no publishing would take it else.
+// related returns an error unless the branch has history in common with its base. Without it no publishing would
+// accept the branch.
 func (r *Repo) related(ctx context.Context, c checkout, spec LandSpec) error {
 	if c.head != "" {
 		_, err := r.git(ctx, call{args: []string{"merge-base", spec.Base, c.head}})

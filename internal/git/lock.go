@@ -15,15 +15,15 @@ import (
 
 const (
 	lockName = "muster.lock"
-	// lockWait is longer than any call under the lock may take.
+	// lockWait is longer than the timeout of any command that runs under the lock.
 	lockWait = writeTimeout + time.Minute
 	lockPoll = 5 * time.Millisecond
 )
 
-// locked runs fn under the repository's lock. git itself races with itself on its configuration and on half
-// written worktrees. The open file is handed to every git started by fn: if we are killed, the lock lasts until
-// that git has ended, and nobody sees what it has half done. The file is never unlinked, for whoever waits on an
-// unlinked file and whoever makes a new one would both hold "the" lock.
+// locked runs fn under the repository's lock. Concurrent gits race on the configuration and on half-written
+// worktrees. Every git that fn starts inherits the open file: if we are killed, the lock is held until that git ends,
+// so that no process sees its work half done. The file is never unlinked: a process that waits on an unlinked file
+// and one that makes a new file would both hold the lock.
 func (r *Repo) locked(ctx context.Context, fn func(lock *os.File) error) error {
 	name := filepath.Join(r.Common, lockName)
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // a fixed name in the repository
@@ -34,7 +34,7 @@ func (r *Repo) locked(ctx context.Context, fn func(lock *os.File) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, lockWait, fault.New(fault.Timeout, "the lock %s was held for %s", name, lockWait).
 		WithHint("See who holds it: fuser -v %s", name))
 	defer cancel()
-	select { // whoever of this process waits takes over at once, and not at the next look at the file
+	select { // a waiter in this process takes over at once, without polling the file
 	case r.turn <- struct{}{}:
 		defer func() { <-r.turn }()
 	case <-ctx.Done():
@@ -43,7 +43,7 @@ func (r *Repo) locked(ctx context.Context, fn func(lock *os.File) error) error {
 	if err := flock(ctx, f); err != nil {
 		return err
 	}
-	// Unlocked by name and not only by closing, so that a forgotten copy in some grandchild cannot prolong it.
+	// Unlock explicitly: a copy of the descriptor in a grandchild must not prolong the lock.
 	defer syscall.Flock(int(f.Fd()), syscall.LOCK_UN) //nolint:errcheck // closing does the same
 	return fn(f)
 }
@@ -68,19 +68,19 @@ func flock(ctx context.Context, f *os.File) error {
 	}
 }
 
-// tryLock takes the lock if it is free; EWOULDBLOCK if not.
+// tryLock takes the lock if it is free, and returns EWOULDBLOCK otherwise.
 func tryLock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
 
-// How old a lock file must be to be left over, where an agent's git may hold it too: that of a branch is held for
+// Age from which a lock file counts as left over, if an agent's git may hold it too. The lock of a branch is held for
 // milliseconds, that of an index as long as a large git add takes.
 const (
 	staleBranch = time.Minute
 	staleIndex  = 10 * time.Minute
 )
 
-// cleared reports whether err came from a lock file that a killed git left behind, and removes that file. Private refs,
-// and branches that are only being made (fresh), are written under the repository's lock alone: there any such file
-// is a left-over. Elsewhere it must show its age, and outside muster's refs and worktrees it is never touched.
+// cleared reports whether err came from a lock file that a killed git left behind, and removes that file. Private
+// refs, and branches that are just being made (fresh), are written only under the repository's lock: any lock file
+// there is left over. Elsewhere the file must be old. Outside of muster's refs and worktrees no lock file is removed.
 func (r *Repo) cleared(err error, fresh bool) bool {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
@@ -108,7 +108,8 @@ func (r *Repo) cleared(err error, fresh bool) bool {
 	return err == nil && time.Since(st.ModTime()) >= age && os.Remove(name) == nil
 }
 
-// change runs a git that changes refs or an index, under the lock; once more if a left-over lock file was in its way.
+// change runs a git command that changes refs or an index, under the lock. If a left-over lock file is in the way, it
+// removes the file and runs the command again.
 func (r *Repo) change(ctx context.Context, c call, fresh bool) error {
 	_, err := r.git(ctx, c)
 	if err != nil && r.cleared(err, fresh) {

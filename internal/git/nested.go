@@ -14,19 +14,20 @@ import (
 	"muster/internal/fault"
 )
 
-// A repository inside a worktree is a submodule, or one that the agent made or cloned there. Its files are part of the
-// kept tree or of a commit of their own; its history becomes parents of that commit if all of it is there. Else (a
-// shallow or partial clone, objects that lie elsewhere, a damaged repository, another hash function) a commit with such
-// parents would break gc and fsck of the person's repository. Its git directory is then kept as ordinary files.
+// A repository inside a worktree is a submodule, or one that the agent made or cloned there. Its files are part of
+// the kept tree or of a commit of their own. Its history becomes parents of that commit if all of it is available.
+// Otherwise (a shallow or partial clone, objects stored elsewhere, a damaged repository, another hash function) a
+// commit with such parents would break gc and fsck of the person's repository, so its git directory is kept as
+// ordinary files.
 
 // trailerGitDir names, in the commit of a nested repository, the commit that holds its git directory as files.
 const trailerGitDir = "Git-Directory: "
 
-// errNotWhole says that a history can't be taken into the repository.
+// errNotWhole means that a history is incomplete or cannot be fetched into the repository.
 var errNotWhole = errors.New("the history is not whole")
 
-// keepInside adds a parent for each repository inside the worktree, and for each worktree of this repository inside. A
-// submodule that its remotes have the whole of needs none.
+// keepInside adds a parent for each repository, and for each worktree of this repository, inside the worktree. A
+// submodule whose state its remotes have completely needs none.
 func (r *Reader) keepInside(ctx context.Context, s *scanned, kept *newCommit) error {
 	seen := map[string]bool{}
 	for _, dir := range s.modules {
@@ -68,7 +69,7 @@ func (r *Reader) keepForeign(ctx context.Context, s *scanned, kept *newCommit) e
 	return nil
 }
 
-// overlaid are the repositories whose files the worktree tracks: git then no longer says that they are repositories.
+// overlaid returns the repositories whose files the worktree tracks. Git does not list them as repositories.
 func (s *scanned) overlaid() []string {
 	seen, found := map[string]bool{}, []string(nil)
 	for _, dir := range s.dirs {
@@ -103,7 +104,7 @@ func (r *Reader) keepLinked(ctx context.Context, s *scanned, kept *newCommit) er
 	slices.Sort(dirs)
 	for i, dir := range dirs {
 		if slices.ContainsFunc(dirs[:i], func(above string) bool { return strings.HasPrefix(dir, above+"/") }) {
-			continue // is kept with the one around it
+			continue // kept with the worktree around it
 		}
 		var state newCommit
 		if registered[dir] == "" {
@@ -129,8 +130,8 @@ func (r *Reader) keepLinked(ctx context.Context, s *scanned, kept *newCommit) er
 	return nil
 }
 
-// linkedInside are the worktrees registered below a directory, whether they are there or not: their administrative directories by their
-// paths, which are relative to it.
+// linkedInside returns the worktrees that are registered below a directory, whether they exist or not: administrative
+// directories by path relative to top.
 func (r *Reader) linkedInside(top string) (map[string]string, error) {
 	all := filepath.Join(r.Common, "worktrees")
 	entries, err := os.ReadDir(all)
@@ -158,12 +159,12 @@ func (r *Reader) linkedInside(top string) (map[string]string, error) {
 // module is the state of a submodule.
 type module struct {
 	checkout
-	dirty []string // paths that its commit does not hold as they are, with those of submodules within
-	own   string   // a commit that none of its remotes has, as far as was fetched; "" if there is none
+	dirty []string // paths that differ from its commit, with those of submodules within
+	own   string   // a commit that none of its remote-tracking branches has; "" if there is none
 }
 
-// module looks at the submodule at path. Settings of the repository or the submodule that hide changes (ignore = all,
-// assume-unchanged) do not count.
+// module reads the state of the submodule at path. Settings of the repository or the submodule that hide changes
+// (ignore = all, assume-unchanged) are ignored.
 func (r *Reader) module(ctx context.Context, path string) (module, error) {
 	m := module{}
 	var err error
@@ -244,8 +245,8 @@ func (r *Reader) keepHistory(ctx context.Context, s *scanned, dir, tree string) 
 	return r.commitTree(ctx, n)
 }
 
-// takeHistory fetches what the repository at path has of its own and returns the commits that lead to all of it.
-// Nothing is fetched if the result would not be whole.
+// takeHistory fetches the commits that only the repository at path has and returns the commits that lead to all of
+// them. It fetches nothing if the result would be incomplete.
 func (r *Reader) takeHistory(ctx context.Context, s *scanned, path string) ([]string, error) {
 	c, err := r.look(ctx, path)
 	if err != nil {
@@ -255,7 +256,7 @@ func (r *Reader) takeHistory(ctx context.Context, s *scanned, path string) ([]st
 		return nil, errNotWhole
 	}
 	if promised, _ := filepath.Glob(filepath.Join(escapeGlob(c.common), "objects", "pack", "*.promisor")); promised != nil {
-		return nil, errNotWhole // to read it would go to the network
+		return nil, errNotWhole // reading it would use the network
 	}
 	tips, err := r.tipsOf(ctx, c)
 	if err != nil || len(tips) == 0 {
@@ -265,7 +266,7 @@ func (r *Reader) takeHistory(ctx context.Context, s *scanned, path string) ([]st
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(trial) //nolint:errcheck // git gc removes it else
+	defer os.RemoveAll(trial) //nolint:errcheck // otherwise git gc removes it
 	env := append(slices.Clone(s.env),
 		"GIT_OBJECT_DIRECTORY="+trial, "GIT_ALTERNATE_OBJECT_DIRECTORIES="+quoteAlternate(filepath.Join(r.Common, "objects")))
 	args := append([]string{"fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", c.common}, tips...)
@@ -279,7 +280,7 @@ func (r *Reader) takeHistory(ctx context.Context, s *scanned, path string) ([]st
 	return tips, err
 }
 
-// whole returns an error unless commits, and all that they lead to and no branch, tag or remote has, are there.
+// whole returns an error unless all objects that commits lead to, and that no branch, tag or remote has, exist.
 func (r *Reader) whole(ctx context.Context, env []string, commits ...string) error {
 	args := append([]string{"rev-list", "--objects", "--quiet", "--missing=allow-promisor"}, commits...)
 	args = append(args, "--not", "--branches", "--tags", "--remotes")
@@ -289,8 +290,8 @@ func (r *Reader) whole(ctx context.Context, env []string, commits ...string) err
 	return nil
 }
 
-// tipsOf are the commits that lead to everything a repository has of its own: its refs but those of remotes, its
-// HEAD, and every entry of its stash.
+// tipsOf returns the commits that lead to everything that only this repository has: its refs except those of remotes,
+// its HEAD, and every entry of its stash.
 func (r *Reader) tipsOf(ctx context.Context, c checkout) ([]string, error) {
 	out, err := r.git(ctx, call{in: &c.place, args: []string{
 		"for-each-ref", "--format=%(refname) %(objecttype) %(objectname) %(*objecttype) %(*objectname)",
@@ -333,8 +334,8 @@ func (r *Reader) tipsOf(ctx context.Context, c checkout) ([]string, error) {
 	return tips, nil
 }
 
-// keepGitDir commits the files of a nested repository's git directory; "" if that lies where it stays when the worktree
-// goes.
+// keepGitDir commits the files of a nested repository's git directory. It returns "" if the git directory is outside
+// of the worktree, so that it survives the removal.
 func (r *Reader) keepGitDir(ctx context.Context, s *scanned, dir string) (string, error) {
 	gitDir := gitDirOf(filepath.Join(s.at.workTree, dir))
 	if gitDir == "" || !inside(s.at.workTree, gitDir) && !inside(realPath(s.at.gitDir), gitDir) {
@@ -347,7 +348,7 @@ func (r *Reader) keepGitDir(ctx context.Context, s *scanned, dir string) (string
 		}
 		rel, err := filepath.Rel(gitDir, path)
 		if err != nil || strings.Contains(rel, "\n") || hasDotGit(rel) || strings.HasSuffix(rel, ".lock") {
-			return err // git makes no such names but for its locks, and a tree can't hold .git
+			return err // git uses such names only for locks, and a tree can't hold .git
 		}
 		if d.Type().IsRegular() {
 			paths = append(paths, rel)
@@ -385,7 +386,7 @@ func (r *Reader) keepGitDir(ctx context.Context, s *scanned, dir string) (string
 	return r.commitTree(ctx, newCommit{tree: tree, message: "muster: git directory of " + strconv.Quote(dir), timeless: true})
 }
 
-// restoreGitDir lays down the git directory of a nested repository that was kept as files; where there is one, it stays.
+// restoreGitDir writes the git directory of a nested repository that was kept as files. An existing one stays.
 func (r *Repo) restoreGitDir(ctx context.Context, at *place, dir, commit string) error {
 	d, err := r.described(ctx, commit)
 	if err != nil {
@@ -398,7 +399,7 @@ func (r *Repo) restoreGitDir(ctx context.Context, at *place, dir, commit string)
 	if st, err := os.Lstat(filepath.Dir(path)); err != nil || !st.IsDir() {
 		return nil //nolint:nilerr // its files are not there either
 	}
-	// Those that are empty are in no tree, and git knows no repository without them.
+	// Empty directories are in no tree, but git does not recognise a repository without these.
 	for _, sub := range []string{"objects", "refs"} {
 		if err := os.MkdirAll(filepath.Join(path, sub), 0o777); err != nil { //nolint:gosec // as git would make it
 			return fault.Wrap(fault.Failed, err, "restore %s", path)
@@ -407,7 +408,7 @@ func (r *Repo) restoreGitDir(ctx context.Context, at *place, dir, commit string)
 	return r.layDown(ctx, at, path, kept)
 }
 
-// gitDirOf is the git directory of the repository at path, by its .git alone; "" if it has none.
+// gitDirOf returns the git directory of the repository at path, found by its .git only; "" if it has none.
 func gitDirOf(path string) string {
 	dotGit := filepath.Join(path, ".git")
 	st, err := os.Stat(dotGit)
@@ -431,12 +432,12 @@ func gitDirOf(path string) string {
 	return realPath(to)
 }
 
-// hasDotGit reports whether a part of the path is .git, as file systems without cases see it.
+// hasDotGit reports whether a component of the path is .git in any case, as case-insensitive file systems see it.
 func hasDotGit(path string) bool {
 	return slices.ContainsFunc(strings.Split(path, "/"), func(p string) bool { return strings.EqualFold(p, ".git") })
 }
 
-// quoteAlternate writes a path as git reads it in a list that is separated by colons.
+// quoteAlternate quotes a path for git's list of paths that is separated by colons.
 func quoteAlternate(path string) string {
 	if !strings.ContainsAny(path, ":\"") {
 		return path

@@ -8,40 +8,40 @@ import (
 	"strings"
 )
 
-// Obstacle is something in a worktree that keeps its work from being published, and that the agent can mend.
+// Obstacle is something in a worktree that keeps its work from being published and that the agent can fix.
 type Obstacle struct {
 	What string // a sentence that names the paths
-	Mend string // a sentence that says what to do
+	Fix  string // a sentence that says what to do
 }
 
-// Obstacles fail Land: nothing was changed.
+// Obstacles is the error of Land if the work cannot be published. Nothing was changed then.
 type Obstacles []Obstacle
 
-// Error has all of them, a line each.
+// Error returns all of them, one per line.
 func (o Obstacles) Error() string {
 	var lines []string
 	for _, x := range o {
-		lines = append(lines, x.What+" "+x.Mend)
+		lines = append(lines, x.What+" "+x.Fix)
 	}
 	return strings.Join(lines, "\n")
 }
 
-// WorkSpec says whose work is looked at, and against what.
+// WorkSpec names the work to look at and what to compare it with.
 type WorkSpec struct {
 	Worktree string
 	Branch   string // the task's; it must be checked out in Worktree
 	Base     string // the commit where the branch began
-	// Onto are revisions where the base is now, such as the branch that the base was taken from. What the agent merged of
-	// them is not its own work. One that is gone does not count.
+	// Onto are revisions where the base is now, such as the branch that the base was taken from. Commits that the
+	// agent merged from them are not its own work. A missing one is ignored.
 	Onto []string
-	// Baseline is the ref of a Snapshot of the worktree as the agent found it, after setup; "" or a ref that is not there
-	// is Base.
+	// Baseline is the ref of a Snapshot of the worktree as the agent found it, after setup. If it is "" or missing,
+	// Base is used.
 	Baseline string
 }
 
-// Obstacles looks for what keeps a snapshot of the worktree from being published: another branch, an unfinished merge
-// or rebase, conflicts, submodules whose commits or changes nobody else would get, files that Copy brought. The first
-// ones are the same for work that is not published; unpublished leaves the others out.
+// Obstacles returns what keeps a snapshot of the worktree from being published: another branch, an unfinished merge
+// or rebase, conflicts, submodules whose commits or changes others would not get, files that Copy brought. With
+// unpublished it returns only conflicts and unfinished operations, which matter for work that is not published, too.
 func (r *Reader) Obstacles(ctx context.Context, spec WorkSpec, s Snapshot, unpublished bool) (Obstacles, error) {
 	c, err := r.inspect(ctx, spec.Worktree)
 	if err != nil {
@@ -64,7 +64,7 @@ func (r *Reader) obstacles(ctx context.Context, c checkout, tree string, spec Wo
 	if err != nil || unpublished {
 		return found, err
 	}
-	if e := wrongBranch(c, spec); e != nil && len(found) == 0 { // an unfinished rebase is the reason, and was named
+	if e := wrongBranch(c, spec); e != nil && len(found) == 0 { // an unfinished rebase is the reason and is listed
 		found = append(found, e.obstacle())
 	}
 	from, err := r.forkPoint(ctx, c.head, spec)
@@ -83,14 +83,14 @@ func (r *Reader) obstacles(ctx context.Context, c checkout, tree string, spec Wo
 	return slices.Concat(found, inside, copied), err
 }
 
-// unended are the conflicts, and what a git command has begun and not ended. A merge whose conflicts are resolved is
-// no obstacle: Land commits it as the agent would have.
+// unended returns the conflicts and the git commands that were begun and not finished. A merge whose conflicts are
+// resolved is not an obstacle: Land commits it as the agent would have.
 func (r *Reader) unended(ctx context.Context, c checkout, s *scanned, tree string) (Obstacles, error) {
 	var found Obstacles
 	if len(s.unmerged) > 0 {
 		found = append(found, Obstacle{
 			What: "There are conflicts that are not resolved: " + some(s.unmerged) + ".",
-			Mend: "Resolve them and `git add` the files.",
+			Fix:  "Resolve them and `git add` the files.",
 		})
 	}
 	operation := operationOf(c.gitDir)
@@ -100,7 +100,7 @@ func (r *Reader) unended(ctx context.Context, c checkout, s *scanned, tree strin
 	case operation == "rebase" || operation == "am" || strings.HasSuffix(operation, "series"):
 		found = append(found, Obstacle{
 			What: "A git " + strings.TrimSuffix(operation, " series") + " is under way.",
-			Mend: fmt.Sprintf("End it with `git %[1]s --continue` or `git %[1]s --abort`.", strings.TrimSuffix(operation, " series")),
+			Fix:  fmt.Sprintf("End it with `git %[1]s --continue` or `git %[1]s --abort`.", strings.TrimSuffix(operation, " series")),
 		})
 		return found, nil
 	}
@@ -108,14 +108,14 @@ func (r *Reader) unended(ctx context.Context, c checkout, s *scanned, tree strin
 	if err == nil && len(marked) > 0 {
 		found = append(found, Obstacle{
 			What: "A git " + operation + " is under way, and these files still have conflict markers: " + some(marked) + ".",
-			Mend: "Resolve them and commit, or `git " + operation + " --abort`.",
+			Fix:  "Resolve them and commit, or `git " + operation + " --abort`.",
 		})
 	}
 	return found, err
 }
 
-// operationOf names what a git command has begun in a worktree and not ended; "" if nothing. A series is a cherry-pick or
-// revert with further commits to come.
+// operationOf returns the name of the git command that was begun in a worktree and not finished; "" if there is none.
+// A series is a cherry-pick or revert with further commits to come.
 func operationOf(gitDir string) string {
 	has := func(name string) bool { return exists(filepath.Join(gitDir, name)) }
 	operation := ""
@@ -145,7 +145,7 @@ func operationOf(gitDir string) string {
 	return operation
 }
 
-// conflictMarkers are the files of a tree in which lines that HEAD does not have look as git marks a conflict.
+// conflictMarkers returns the files of a tree with new lines, compared with HEAD, that look like conflict markers.
 func (r *Reader) conflictMarkers(ctx context.Context, c checkout, tree string) ([]string, error) {
 	from := c.headTree
 	if from == "" {
@@ -165,13 +165,14 @@ func (r *Reader) conflictMarkers(ctx context.Context, c checkout, tree string) (
 	return files, nil
 }
 
-// submoduleObstacles are the submodules of which those who check out the published commit would not get what is here.
+// submoduleObstacles returns the submodules whose state would be missing for others who check out the published
+// commit.
 func (r *Reader) submoduleObstacles(ctx context.Context, s *scanned, tree string, changes []change) (Obstacles, error) {
 	var found Obstacles
 	for _, dir := range s.loose {
 		found = append(found, Obstacle{
 			What: fmt.Sprintf("There are files in %s, a submodule that is not checked out, and no commit can hold them.", dir),
-			Mend: "Move them elsewhere, or check it out with `git submodule update --init`.",
+			Fix:  "Move them elsewhere, or check it out with `git submodule update --init`.",
 		})
 	}
 	for _, dir := range s.modules {
@@ -182,12 +183,12 @@ func (r *Reader) submoduleObstacles(ctx context.Context, s *scanned, tree string
 		case err != nil:
 			found = append(found, Obstacle{
 				What: fmt.Sprintf("The repository in %s can't be read.", dir),
-				Mend: "Check it out again with `git submodule update --init`, or remove it.",
+				Fix:  "Check it out again with `git submodule update --init`, or remove it.",
 			})
 		case len(m.dirty) > 0:
 			found = append(found, Obstacle{
 				What: fmt.Sprintf("The submodule %s has changes that are in no commit of it: %s.", dir, some(m.dirty)),
-				Mend: "Commit them there, push that commit to its remote, and commit the new state of the submodule; or undo them.",
+				Fix:  "Commit them there, push that commit to its remote, and commit the new state of the submodule; or undo them.",
 			})
 		}
 	}
@@ -206,7 +207,7 @@ func (r *Reader) submoduleObstacles(ctx context.Context, s *scanned, tree string
 	return found, nil
 }
 
-// gitlinkObstacle says what is wrong with a submodule whose commit is another than the base's; nil if nothing is.
+// gitlinkObstacle returns the problem with a submodule whose commit differs from the base's; nil if there is none.
 func (r *Reader) gitlinkObstacle(ctx context.Context, s *scanned, tree string, ch change) (*Obstacle, error) {
 	settings, err := r.line(ctx, call{args: []string{
 		"config", "--blob", tree + ":.gitmodules", "--get-regexp", `^submodule\..*\.path$`,
@@ -222,12 +223,12 @@ func (r *Reader) gitlinkObstacle(ctx context.Context, s *scanned, tree string, c
 	if !listed {
 		return &Obstacle{
 			What: fmt.Sprintf("%s is a repository within the repository, and .gitmodules does not name it: the commit would hold none of its files.", ch.path),
-			Mend: fmt.Sprintf("Take it out with `git rm --cached %s`, or add it with `git submodule add`.", ch.path),
+			Fix:  fmt.Sprintf("Take it out with `git rm --cached %s`, or add it with `git submodule add`.", ch.path),
 		}, nil
 	}
 	push := &Obstacle{
 		What: fmt.Sprintf("The submodule %s is at the commit %.10s, which none of its remotes has.", ch.path, ch.newHash),
-		Mend: fmt.Sprintf("Push it first, in %s, so that others get it; or go back to a commit that is there.", ch.path),
+		Fix:  fmt.Sprintf("Push it first, in %s, so that others get it; or go back to a commit that is there.", ch.path),
 	}
 	m, err := r.look(ctx, filepath.Join(s.at.workTree, ch.path))
 	if err != nil {
@@ -240,7 +241,7 @@ func (r *Reader) gitlinkObstacle(ctx context.Context, s *scanned, tree string, c
 	return nil, nil
 }
 
-// copiedObstacles are the files that Copy brought, where the agent committed them or changed them.
+// copiedObstacles returns the files that Copy brought and that the agent committed or changed.
 func (r *Reader) copiedObstacles(ctx context.Context, c checkout, from string, changes []change) (Obstacles, error) {
 	copied, err := copiedFiles(c.gitDir)
 	if err != nil || len(copied) == 0 {
@@ -280,13 +281,13 @@ func (r *Reader) copiedObstacles(ctx context.Context, c checkout, from string, c
 	if len(here) > 0 {
 		found = append(found, Obstacle{
 			What: fmt.Sprintf("What muster copied into the worktree is no part of the repository and is not published: %s.", some(here)),
-			Mend: "Leave such files out of your commits and as they were; have .gitignore name them if need be.",
+			Fix:  "Leave such files out of your commits and as they were; have .gitignore name them if need be.",
 		})
 	}
 	if len(before) > 0 {
 		found = append(found, Obstacle{
 			What: fmt.Sprintf("Commits of the branch hold what muster copied into the worktree, which is not published: %s.", some(before)),
-			Mend: fmt.Sprintf("Take it out of the history: `git reset --soft %.10s`, `git restore --staged PATH`, and commit again.", from),
+			Fix:  fmt.Sprintf("Take it out of the history: `git reset --soft %.10s`, `git restore --staged PATH`, and commit again.", from),
 		})
 	}
 	return found, nil
@@ -295,7 +296,7 @@ func (r *Reader) copiedObstacles(ctx context.Context, c checkout, from string, c
 // minSecret is the size in bytes from which content alone shows that a file is a copy.
 const minSecret = 8
 
-// forkPoint is the newest commit that the work has in common with where its base is now.
+// forkPoint returns the newest commit that the work has in common with the present base.
 func (r *Reader) forkPoint(ctx context.Context, head string, spec WorkSpec) (string, error) {
 	if err := revision(spec.Base); err != nil {
 		return "", err
@@ -313,7 +314,7 @@ func (r *Reader) forkPoint(ctx context.Context, head string, spec WorkSpec) (str
 		}
 	}
 	from, err := r.line(ctx, call{args: args})
-	if exited(err, 1) { // nothing in common: Land refuses that
+	if exited(err, 1) { // no common history: Land refuses that
 		return spec.Base, nil
 	}
 	return from, err
@@ -349,7 +350,7 @@ func (r *Reader) rawDiff(ctx context.Context, from, to string) ([]change, error)
 	return changes, nil
 }
 
-// some names a few paths.
+// some joins the first few paths for a message.
 func some(paths []string) string {
 	const most = 5
 	if len(paths) <= most {
@@ -358,7 +359,7 @@ func some(paths []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(paths[:most], ", "), len(paths)-most)
 }
 
-// wrongBranch is an error if the task's branch is not checked out.
+// wrongBranch returns an error if the task's branch is not checked out.
 func wrongBranch(c checkout, spec WorkSpec) *BranchError {
 	if c.branch == "refs/heads/"+spec.Branch {
 		return nil
@@ -370,7 +371,7 @@ func wrongBranch(c checkout, spec WorkSpec) *BranchError {
 	return e
 }
 
-// obstacle says it to the agent.
+// obstacle returns the error as an Obstacle for the agent.
 func (e *BranchError) obstacle() Obstacle {
 	have := "the branch " + e.Have + " is checked out"
 	if e.Have == "" {
@@ -378,12 +379,13 @@ func (e *BranchError) obstacle() Obstacle {
 	}
 	return Obstacle{
 		What: fmt.Sprintf("Only the branch %s is published, and %s.", e.Want, have),
-		Mend: fmt.Sprintf("Bring your commits there: `git checkout -B %s`.", e.Want),
+		Fix:  fmt.Sprintf("Bring your commits there: `git checkout -B %s`.", e.Want),
 	}
 }
 
-// Changed reports whether a snapshot holds a change of the agent's own: content that differs from the newest commit in
-// common with the base, and that setup did not leave there. Commits without content and merges of the base are none.
+// Changed reports whether a snapshot holds a change of the agent's own: content that differs from the newest commit
+// in common with the base and that setup did not produce. Commits without content and merges of the base do not
+// count.
 func (r *Reader) Changed(ctx context.Context, spec WorkSpec, s Snapshot) (bool, error) {
 	from, err := r.forkPoint(ctx, s.Head, spec)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"muster/internal/fault"
 )
 
-// Reader looks at one repository and changes no ref, index or file of it. (It may add objects, which nothing
-// refers to.) It is safe for concurrent use.
+// Reader reads one repository and changes none of its refs, indexes or files. It may add objects that no ref leads
+// to. It is safe for concurrent use.
 type Reader struct {
 	Root   string // top directory of the checkout that was opened
 	Common string // absolute path of the git directory that all worktrees share
@@ -19,18 +19,18 @@ type Reader struct {
 	rootDir string // git directory of the checkout that was opened: Common, or that of a linked worktree; "" is Common
 	program string
 	env     []string
-	under   string // the only directory worktrees may lie in; "" is anywhere
+	under   string // all worktrees must be below this directory; "" is anywhere
 }
 
-// Repo changes one repository. Everything that moves refs or worktrees is serialised over all processes by a
-// lock file in the repository. It is safe for concurrent use.
+// Repo changes one repository. A lock file in the repository serialises everything that moves refs or worktrees, also
+// between processes. It is safe for concurrent use.
 type Repo struct {
 	Reader
 	at   os.FileInfo   // the git directory as it was found
-	turn chan struct{} // capacity 1: who waits for the lock in this process; the lock file is polled by one at a time
+	turn chan struct{} // capacity 1: serialises the waiters of this process, so that only one polls the lock file
 }
 
-// There reports whether the repository still is where it was opened.
+// There reports whether the repository is still where it was opened.
 func (r *Repo) There() bool {
 	at, err := os.Stat(r.Common)
 	return err == nil && os.SameFile(at, r.at)
@@ -39,14 +39,15 @@ func (r *Repo) There() bool {
 // Option adjusts Open.
 type Option func(*Reader)
 
-// Under confines the worktrees that are created and removed to a directory (an absolute path).
+// Under confines the worktrees that are created and removed to a directory, an absolute path.
 func Under(root string) Option { return func(r *Reader) { r.under = filepath.Clean(root) } }
 
-// Env is the environment from which git's is taken, by an allow-list. Without this option it is the process's own.
+// Env sets the environment from which git's environment is taken by an allow-list. The default is that of the
+// process.
 func Env(env []string) Option { return func(r *Reader) { r.env = environ(env) } }
 
-// Open finds the repository of a checkout: its main one, also when dir is a linked worktree or a sub-directory.
-// What is no checkout is a fault.Usage; a bare repository or one without commits is a fault.Conflict.
+// Open finds the repository of a checkout. dir may also be a linked worktree or a subdirectory. A directory outside
+// of any checkout is a fault.Usage; a bare repository or one without commits is a fault.Conflict.
 func Open(ctx context.Context, dir string, opts ...Option) (*Repo, error) {
 	r, err := unopened(opts)
 	if err != nil {
@@ -54,10 +55,10 @@ func Open(ctx context.Context, dir string, opts ...Option) (*Repo, error) {
 	}
 	abs, err := filepath.Abs(dir)
 	if err != nil {
-		return nil, fault.Wrap(fault.Usage, err, "%s is no directory", dir)
+		return nil, fault.Wrap(fault.Usage, err, "%s is not a directory", dir)
 	}
 	if st, err := os.Stat(abs); err != nil || !st.IsDir() {
-		return nil, fault.New(fault.Usage, "%s is no directory", dir).WithHint("Name a checkout with --repo.")
+		return nil, fault.New(fault.Usage, "%s is not a directory", dir).WithHint("Name a checkout with --repo.")
 	}
 	c, err := r.discover(ctx, abs)
 	if err != nil {
@@ -74,7 +75,7 @@ func Open(ctx context.Context, dir string, opts ...Option) (*Repo, error) {
 	return r, nil
 }
 
-// unopened is a Repo that knows its program and its environment, and no repository yet.
+// unopened returns a Repo that has its program and environment, and no repository yet.
 func unopened(opts []Option) (*Repo, error) {
 	r := &Repo{turn: make(chan struct{}, 1)}
 	for _, o := range opts {
@@ -88,30 +89,30 @@ func unopened(opts []Option) (*Repo, error) {
 	return r, err
 }
 
-// checkout is what one look at a worktree tells.
+// checkout is the state of a worktree at one moment.
 type checkout struct {
 	place
-	head     string // commit; "" where none was made yet
+	head     string // commit; "" if there is none yet
 	headTree string
 	branch   string // full name of the branch checked out; "" if detached
 }
 
-// lookArgs asks for everything in one process. The paths may hold any byte, so a known word stands between them.
+// lookArgs asks for everything in one process. A path may hold any byte, so a known word separates the answers.
 var lookArgs = []string{
 	"rev-parse", "--path-format=absolute", "--is-bare-repository", "--git-common-dir", "--is-bare-repository",
 	"--absolute-git-dir", "--is-bare-repository", "--show-toplevel", "--is-bare-repository",
 	"HEAD", "HEAD^{tree}", "--symbolic-full-name", "HEAD",
 }
 
-// discover finds out what dir is a checkout of.
+// discover returns the checkout that dir belongs to.
 func (r *Reader) discover(ctx context.Context, dir string) (checkout, error) {
 	out, err := r.git(ctx, call{args: lookArgs, dir: dir})
 	switch {
 	case strings.HasPrefix(out, "true\n") && commonOf(dir) != "":
 		return checkout{}, fault.New(fault.Conflict, "git takes the checkout %s for a bare repository: core.bare is true in its configuration", dir).
-			WithHint("Some program set it by mistake. Mend it: git -C %s config core.bare false", dir)
+			WithHint("Some program set it by mistake. Fix it: git -C %s config core.bare false", dir)
 	case strings.HasPrefix(out, "true\n"):
-		return checkout{}, fault.New(fault.Conflict, "%s is a bare repository, nobody can work in it", dir).
+		return checkout{}, fault.New(fault.Conflict, "%s is a bare repository, which has no files to work on", dir).
 			WithHint("Clone it, and name the clone with --repo.")
 	case said(err, "dubious ownership"):
 		return checkout{}, fault.Wrap(fault.Conflict, err, "git does not trust %s, which belongs to another user", dir).
@@ -122,19 +123,19 @@ func (r *Reader) discover(ctx context.Context, dir string) (checkout, error) {
 	}
 	c, ok := parseLook(out)
 	if !ok {
-		return c, fault.Wrap(fault.Failed, err, "git does not say what %s is", dir)
+		return c, fault.Wrap(fault.Failed, err, "git cannot tell what %s is", dir)
 	}
 	return c, nil
 }
 
-// parseLook takes the output of lookArgs apart.
+// parseLook parses the output of lookArgs.
 func parseLook(out string) (checkout, bool) {
 	parts := strings.Split("\n"+out, "\nfalse\n")
 	if len(parts) != 5 || parts[0] != "" {
 		return checkout{}, false
 	}
 	c := checkout{place: place{common: parts[1], gitDir: parts[2], workTree: parts[3]}}
-	for strings.HasPrefix(parts[4], "false\n") { // the path itself ends with the word, on a line of its own
+	for strings.HasPrefix(parts[4], "false\n") { // the path itself ends with a line "false"
 		parts[4], c.workTree = strings.TrimPrefix(parts[4], "false\n"), c.workTree+"\nfalse"
 	}
 	heads := strings.Split(strings.TrimSuffix(parts[4], "\n"), "\n")
@@ -147,23 +148,23 @@ func parseLook(out string) (checkout, bool) {
 	return c, c.common != "" && c.gitDir != "" && c.workTree != ""
 }
 
-// look finds out what is checked out in a repository inside a worktree; an error if path is not the top of one.
+// look returns the checkout of a repository inside a worktree. It fails if path is not the top directory of one.
 func (r *Reader) look(ctx context.Context, path string) (checkout, error) {
 	out, err := r.git(ctx, call{args: lookArgs, dir: path})
 	c, ok := parseLook(out)
 	if !ok || c.workTree != realPath(path) {
-		return c, fmt.Errorf("%s is no repository: %w", path, err)
+		return c, fmt.Errorf("%s is not a repository: %w", path, err)
 	}
 	return c, nil
 }
 
-// placeOf is the place of a linked worktree whose administrative directory is known.
+// placeOf returns the place of a linked worktree whose administrative directory is known.
 func (r *Reader) placeOf(admin, path string) *place {
 	return &place{gitDir: admin, workTree: realPath(path), common: r.Common}
 }
 
-// inspect looks at a worktree of this repository, or at the checkout that was opened. Which git directory belongs to
-// it is what the repository has registered: an agent may write the .git of its worktree, so that is not asked.
+// inspect reads the state of a worktree of this repository, or of the checkout that was opened. It finds the git
+// directory by the repository's registry and not by the worktree's .git, because an agent may write that.
 func (r *Reader) inspect(ctx context.Context, worktree string) (checkout, error) {
 	if st, err := os.Stat(worktree); err != nil || !st.IsDir() {
 		return checkout{}, fault.New(fault.NotFound, "the worktree %s is gone", worktree).
@@ -200,7 +201,7 @@ func (r *Reader) readHead(ctx context.Context, c *checkout) error {
 	if err != nil && !exited(err, 128) {
 		return fault.Wrap(fault.Failed, err, "look at the worktree %s", c.workTree)
 	}
-	// An orphan branch: no commit, but a name.
+	// An orphan branch has a name but no commit.
 	if c.branch, err = r.line(ctx, call{args: []string{"symbolic-ref", "-q", "HEAD"}, in: &c.place}); err != nil {
 		return fault.Wrap(fault.Failed, err, "read HEAD of %s", c.workTree)
 	}

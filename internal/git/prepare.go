@@ -13,17 +13,17 @@ import (
 	"muster/internal/fault"
 )
 
-// maxSuffix is the last number tried when a branch name is taken.
+// maxSuffix is the last number tried if a branch name is taken.
 const maxSuffix = 9
 
-// WorktreeSpec says which worktree a task needs.
+// WorktreeSpec describes the worktree that a task needs.
 type WorktreeSpec struct {
 	Path   string // absolute
 	Branch string // short name
 	Base   string // revision where the branch begins; "" is HEAD of the checkout
 	Task   string // id of the task
-	// Owner tells this task from one of another fleet (say, of an earlier state directory) that had the same id and
-	// path; the branch of another owner is never taken for ours. "" is Task.
+	// Owner distinguishes this task from one of another fleet (for example of an earlier state directory) with the
+	// same id and path. The branch of another owner is never used. "" is Task.
 	Owner string
 }
 
@@ -32,18 +32,19 @@ func (s WorktreeSpec) owner() string { return cmp.Or(s.Owner, s.Task) }
 // Worktree is what Prepare made or found.
 type Worktree struct {
 	Path   string
-	Branch string // as asked for, or with a suffix -2 … -9 if that name was somebody else's
+	Branch string // as asked for, or with a suffix -2 … -9 if that name was taken
 	Base   string // the commit where the branch began, the same however often Prepare is called
-	// Created is false if it was there complete.
+	// Created is false if the complete worktree existed already.
 	Created bool
 }
 
-// Prepare makes a worktree on a new branch, or completes or finds what an earlier call made: it may be called
-// again after a crash at any point, and an agent's work is never overwritten.
+// Prepare makes a worktree on a new branch, or completes or finds what an earlier call made. It may be called again
+// after a crash at any point and never overwrites an agent's work.
 //
-// The branch starts at Base; where Base is a local branch that is merely behind its upstream as last fetched, it
-// starts at the upstream. The network is not used (see Fetch). A branch that is somebody else's, or that a person has
-// checked out elsewhere, is left alone and another name taken; where all are taken it is a fault.Conflict.
+// The branch starts at Base. If Base is a local branch that is only behind its upstream as last fetched, it starts at
+// the upstream. Prepare does not use the network (see Fetch). A branch that belongs to another owner, or that a
+// person has checked out elsewhere, stays as it is and another name is taken. If all names are taken, that is a
+// fault.Conflict.
 func (r *Repo) Prepare(ctx context.Context, spec WorktreeSpec) (Worktree, error) {
 	if err := r.contained(spec.Path); err != nil {
 		return Worktree{}, err
@@ -76,8 +77,8 @@ func (r *Repo) Prepare(ctx context.Context, spec WorktreeSpec) (Worktree, error)
 	return wt, nil
 }
 
-// lookAhead finds out, before its turn with the lock comes, where a branch of a new worktree would begin: while many
-// worktrees are made, each waits for the lock. That another process takes the name meanwhile is said by git.
+// lookAhead finds the start of a new worktree's branch before the lock is taken, because many worktrees may wait for
+// the lock. If another process takes the name meanwhile, git reports it.
 func (p *preparing) lookAhead(ctx context.Context) {
 	known, err := p.r.remembered(p.spec.Path)
 	if err != nil || known != nil {
@@ -88,23 +89,24 @@ func (p *preparing) lookAhead(ctx context.Context) {
 	}
 }
 
-// startPoint is what start found: the commit to begin from, and which names of the branch exist, with their commits.
+// startPoint is the result of start: the commit to begin at, and the existing branches of that name with their
+// commits.
 type startPoint struct {
 	start string
 	refs  map[string]string
 }
 
-// preparing is one Prepare under the lock.
+// preparing is the state of one Prepare under the lock.
 type preparing struct {
 	r     *Repo
 	lock  *os.File
 	spec  WorktreeSpec
-	known *record     // of this path, whoever wrote it
+	known *record     // of this path, by any owner
 	ahead *startPoint // found before the lock was taken; nil if nothing was
-	claim *os.File    // of a new worktree without files, see claimed
+	claim *os.File    // the locked claim file of a new worktree without files, see claimed
 }
 
-// owned reports whether what is remembered of the path was written for this task.
+// owned reports whether the record of the path was written for this task.
 func (p *preparing) owned() bool { return p.known != nil && p.known.Owner == p.spec.owner() }
 
 func (p *preparing) run(ctx context.Context) (Worktree, error) {
@@ -143,7 +145,7 @@ func (p *preparing) run(ctx context.Context) (Worktree, error) {
 	return p.create(ctx)
 }
 
-// existing accepts a complete worktree at the path if it is this task's.
+// existing returns a complete worktree at the path if it belongs to this task.
 func (p *preparing) existing(ctx context.Context, completed bool) (Worktree, error) {
 	if err := p.r.relink(p.spec.Path); err != nil {
 		return Worktree{}, err
@@ -169,7 +171,7 @@ func (p *preparing) existing(ctx context.Context, completed bool) (Worktree, err
 	return Worktree{Path: p.spec.Path, Branch: p.known.Branch, Base: p.known.Base, Created: completed}, nil
 }
 
-// guessBase finds where the branch of a worktree began of which nothing is remembered.
+// guessBase finds the start of a worktree's branch if there is no record of it.
 func (p *preparing) guessBase(ctx context.Context, branch, head string) (string, error) {
 	n := strings.TrimPrefix(branch, p.spec.Branch)
 	if branch != p.spec.Branch && (n == branch || len(n) != 2 || n[0] != '-' || n[1] < '2' || n[1] > '0'+maxSuffix) {
@@ -186,13 +188,13 @@ func (p *preparing) guessBase(ctx context.Context, branch, head string) (string,
 	return base, err
 }
 
-// occupied is the error for a path that holds something else.
+// occupied returns the error for a path that holds something else.
 func (p *preparing) occupied() error {
 	return fault.New(fault.Conflict, "%s is there already and is not the worktree of %s", p.spec.Path, p.spec.Task).
 		WithHint("Move it away: mv %s %s.old && git worktree prune", p.spec.Path, p.spec.Path)
 }
 
-// create makes the worktree where nothing is.
+// create makes the worktree at a path where nothing is.
 func (p *preparing) create(ctx context.Context) (Worktree, error) {
 	if p.ahead == nil || p.known != nil {
 		start, refs, err := p.start(ctx)
@@ -215,7 +217,7 @@ func (p *preparing) create(ctx context.Context) (Worktree, error) {
 			if !said(err, "already checked out", "already used by worktree") {
 				return Worktree{}, err
 			}
-			start, rec.Branch = tip, "" // a person looks at it: go on from there under another name
+			start, rec.Branch = tip, "" // a person has it checked out: continue from there under another name
 		}
 	}
 	for n := 1; n <= maxSuffix; n++ {
@@ -238,7 +240,7 @@ func (p *preparing) create(ctx context.Context) (Worktree, error) {
 		if !said(err, "a branch named") {
 			return Worktree{}, err
 		}
-		rec.Branch = "" // made by somebody in this very moment
+		rec.Branch = "" // another process has just made it
 	}
 	return Worktree{}, fault.New(fault.Conflict, "the branch %s and its numbered names up to -%d are all taken", p.spec.Branch, maxSuffix).
 		WithHint("Remove some: git branch --list '%s*'", p.spec.Branch)
@@ -251,7 +253,7 @@ func (p *preparing) candidate(n int) string {
 	return p.spec.Branch + "-" + strconv.Itoa(n)
 }
 
-// taken reports whether a branch exists, or one below its name, which excludes it.
+// taken reports whether the branch exists, or one below its name, which git does not allow beside it.
 func taken(refs map[string]string, branch string) bool {
 	if _, ok := refs[branch]; ok {
 		return true
@@ -280,7 +282,7 @@ func (p *preparing) add(ctx context.Context, args ...string) error {
 	return fault.Wrap(fault.Failed, err, "make the worktree %s", p.spec.Path)
 }
 
-// start finds the commit to begin from and, in the same process, which of our branch names exist, with their commits.
+// start returns the commit to begin at and, from the same git process, our existing branch names with their commits.
 func (p *preparing) start(ctx context.Context) (string, map[string]string, error) {
 	base := p.spec.Base
 	args := []string{
@@ -327,8 +329,8 @@ func (p *preparing) start(ctx context.Context) (string, map[string]string, error
 	return start, refs, err
 }
 
-// dropRegistration removes what is left of a worktree of another fleet whose directory is gone; commits that only its
-// HEAD has stay under a private ref.
+// dropRegistration removes what is left of a worktree of another fleet whose directory is gone. Commits that only its
+// HEAD leads to get a private ref.
 func (p *preparing) dropRegistration(ctx context.Context, admin string) error {
 	if b, err := readSmall(filepath.Join(admin, "HEAD")); err == nil {
 		if head := strings.TrimSpace(string(b)); isHash(head) && strings.Trim(head, "0") != "" {
@@ -343,11 +345,11 @@ func (p *preparing) dropRegistration(ctx context.Context, admin string) error {
 	return nil
 }
 
-// newBranch are the flags for a branch that does not exist yet. Tracking another one would write the shared
-// configuration, over which gits race.
+// newBranch returns the flags for a branch that does not exist yet. It does not track another branch, because git
+// would write that to the shared configuration, and concurrent gits race there.
 func newBranch(name string) []string { return []string{"--no-track", "-b", name} }
 
-// emptyDir reports whether nothing is at path, or an empty directory.
+// emptyDir reports whether path is missing or an empty directory.
 func emptyDir(path string) (bool, error) {
 	st, err := os.Lstat(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -357,7 +359,7 @@ func emptyDir(path string) (bool, error) {
 		return false, fault.Wrap(fault.Failed, err, "look at %s", path)
 	}
 	if !st.IsDir() {
-		return false, fault.New(fault.Conflict, "%s is there and is no directory", path).WithHint("Move it away.")
+		return false, fault.New(fault.Conflict, "%s is not a directory", path).WithHint("Move it away.")
 	}
 	entries, err := os.ReadDir(path)
 	if err != nil {

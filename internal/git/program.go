@@ -5,7 +5,7 @@ import (
 	"muster/internal/run"
 )
 
-// Program finds the git program on the PATH of an environment; fault.Conflict where there is none.
+// Program returns the path of the git program on the PATH of an environment; a fault.Conflict if there is none.
 func Program(env []string) (string, error) {
 	path, err := run.LookPath("git", env)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"muster/internal/fault"
 )
 
-// CurrentBranch is the branch checked out in the checkout that was opened; "" if HEAD is detached.
+// CurrentBranch returns the branch of the checkout that was opened; "" if HEAD is detached.
 func (r *Reader) CurrentBranch(ctx context.Context) (string, error) {
 	c, err := r.inspect(ctx, r.Root)
 	if err != nil {
@@ -23,8 +23,8 @@ func (r *Reader) CurrentBranch(ctx context.Context) (string, error) {
 }
 
 // Resolve returns the commit that a revision names in the checkout that was opened: HEAD and the like are that
-// checkout's own. An unknown one is a fault.Conflict whose hint names branches that
-// exist; what git would take for a flag is a fault.Usage.
+// checkout's own. An unknown revision is a fault.Conflict whose hint names existing branches. A revision that git
+// would take for a flag is a fault.Usage.
 func (r *Reader) Resolve(ctx context.Context, rev string) (string, error) {
 	if err := revision(rev); err != nil {
 		return "", err
@@ -43,8 +43,8 @@ func (r *Reader) Resolve(ctx context.Context, rev string) (string, error) {
 	return "", fault.New(fault.Conflict, "there is no commit %q in %s", rev, r.Root).WithHint("%s", r.branchHint(ctx, rev))
 }
 
-// Named reports whether rev is the name of a branch, a tag or a remote's branch. What else Resolve takes (HEAD~1, @{u})
-// means something else in each checkout, and at another time.
+// Named reports whether rev is the name of a branch, a tag or a remote's branch. Other revisions (HEAD~1, @{u})
+// depend on the checkout and on the time.
 func (r *Reader) Named(ctx context.Context, rev string) (bool, error) {
 	if !validRef(rev) {
 		return false, nil
@@ -63,7 +63,7 @@ func (r *Reader) Named(ctx context.Context, rev string) (bool, error) {
 	return false, nil
 }
 
-// branchHint names the branches that a person who wrote rev may have meant.
+// branchHint returns a hint with the branches that a person who wrote rev may have meant.
 func (r *Reader) branchHint(ctx context.Context, rev string) string {
 	const most = 5
 	out, err := r.git(ctx, call{args: []string{
@@ -104,8 +104,8 @@ func (r *Reader) Uncommitted(ctx context.Context) (Unsaved, error) {
 	return r.uncommitted(ctx, c)
 }
 
-// Unsaved tells what would be lost. The commits of a published branch are safe with the branch, so they do not count;
-// commits on a detached HEAD do. A worktree or branch that is gone loses nothing.
+// Unsaved returns what would be lost. Commits of a published branch are safe and do not count; commits on a detached
+// HEAD do. A missing worktree or branch loses nothing.
 func (r *Reader) Unsaved(ctx context.Context, worktree, branch, base string, published bool) (Unsaved, error) {
 	var u Unsaved
 	ref, err := branchRef(branch)
@@ -153,7 +153,7 @@ func (r *Reader) Unsaved(ctx context.Context, worktree, branch, base string, pub
 	return u, err
 }
 
-// uncommitted counts what is not in HEAD; files that muster itself copied in are not work.
+// uncommitted counts what is not in HEAD. Files that Copy brought are not work and do not count.
 func (r *Reader) uncommitted(ctx context.Context, c checkout) (Unsaved, error) {
 	var u Unsaved
 	out, err := r.git(ctx, call{in: &c.place, timeout: writeTimeout, args: []string{
@@ -180,14 +180,14 @@ func (r *Reader) uncommitted(ctx context.Context, c checkout) (Unsaved, error) {
 	return u, nil
 }
 
-// DiffOptions says how a Diff looks.
+// DiffOptions selects the format of a Diff.
 type DiffOptions struct {
 	Stat  bool // a summary per file instead of the changes
 	Color bool // with terminal colours
 }
 
-// Diff writes to w what target changes against the revision base. A target that is an absolute path is a worktree,
-// with all that is uncommitted and untracked in it; else it is a revision.
+// Diff writes the changes from the revision base to target. A target that is an absolute path is a worktree,
+// including its uncommitted and untracked files; any other target is a revision.
 func (r *Reader) Diff(ctx context.Context, w io.Writer, base, target string, o DiffOptions) error {
 	from, err := r.Resolve(ctx, base)
 	if err != nil {
@@ -202,7 +202,7 @@ func (r *Reader) Diff(ctx context.Context, w io.Writer, base, target string, o D
 	if err != nil {
 		return err
 	}
-	// diff-tree heeds no setting of the user's (diff.noprefix, diff.context …), so that git apply takes what it prints.
+	// diff-tree ignores the user's settings (diff.noprefix, diff.context …), so that git apply accepts the output.
 	args := []string{"diff-tree", "-r", "--no-ext-diff", "--no-textconv", "--ignore-submodules=none", "-M", "--color=never"}
 	if o.Color {
 		args[len(args)-1] = "--color=always"
@@ -256,7 +256,7 @@ type KeepRef struct {
 	Time        time.Time
 }
 
-// KeepRefs lists what is kept of a task, oldest first.
+// KeepRefs returns the kept states of a task, oldest first.
 func (r *Reader) KeepRefs(ctx context.Context, task string) ([]KeepRef, error) {
 	dir, err := keepDir(task)
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"muster/internal/fault"
 )
 
-// branchRef is the full name of a branch after the rules of git check-ref-format --branch; anything else, above
-// all what could be taken for a flag, is a fault.Usage. The rules are applied here to save a process per task.
+// branchRef returns the full name of a branch, by the rules of git check-ref-format --branch. Anything else, above
+// all a name that looks like a flag, is a fault.Usage. The rules are implemented here to save a process per task.
 func branchRef(branch string) (string, error) {
 	if branch == "HEAD" || strings.HasPrefix(branch, "-") || strings.HasPrefix(branch, "refs/") || !validRef(branch) {
 		return "", fault.New(fault.Usage, "%q cannot be the name of a branch", branch)
@@ -15,7 +15,7 @@ func branchRef(branch string) (string, error) {
 	return "refs/heads/" + branch, nil
 }
 
-// privateRef makes sure that a ref is one of muster's own.
+// privateRef returns an error unless ref is one of muster's own.
 func privateRef(ref string) error {
 	if !strings.HasPrefix(ref, privatePrefix) || !validRef(ref) {
 		return fault.New(fault.Usage, "%q is not a ref below %s", ref, privatePrefix)
@@ -23,13 +23,13 @@ func privateRef(ref string) error {
 	return nil
 }
 
-// Private refs: nobody pushes or lists them by accident.
+// Prefixes of private refs, which git does not push or list by default.
 const (
 	privatePrefix = "refs/muster/"
 	keepPrefix    = privatePrefix + "keep/"
 )
 
-// keepDir is where the kept states of a task lie.
+// keepDir returns the prefix of the refs that hold the kept states of a task.
 func keepDir(task string) (string, error) {
 	if strings.Contains(task, "/") || !validRef(task) {
 		return "", fault.New(fault.Usage, "%q cannot name kept work", task)
@@ -37,7 +37,7 @@ func keepDir(task string) (string, error) {
 	return keepPrefix + task + "/", nil
 }
 
-// validRef are the rules of gitrevisions for a name of one or more components.
+// validRef reports whether name follows git's rules for a ref of one or more components.
 func validRef(name string) bool {
 	if name == "" || name == "@" || strings.HasSuffix(name, ".") || strings.Contains(name, "..") ||
 		strings.Contains(name, "@{") || strings.ContainsAny(name, " ~^:?*[\\\x7f") {
@@ -56,7 +56,7 @@ func validRef(name string) bool {
 	return true
 }
 
-// revision refuses what git would not take as the name of a revision but as something else.
+// revision returns an error if git would not read rev as a revision.
 func revision(rev string) error {
 	if rev == "" || strings.HasPrefix(rev, "-") || strings.ContainsAny(rev, "\x00\n") {
 		return fault.New(fault.Usage, "%q is not the name of a revision", rev)

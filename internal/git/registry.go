@@ -15,16 +15,16 @@ import (
 	"muster/internal/fault"
 )
 
-// git keeps one directory per linked worktree (gitrepository-layout(5)): its HEAD, its index, the file gitdir that
-// names the worktree's .git, and for as long as the worktree is in the making or locked by a person, locked.
+// git has one directory per linked worktree (gitrepository-layout(5)). It holds HEAD, the index, the file gitdir with
+// the path of the worktree's .git, and the file locked while the worktree is unfinished or locked by a person.
 
-// What stands in the file locked while git, or Restore, has not finished a worktree.
+// Contents of the file locked while git, or Restore, has not finished a worktree.
 const (
 	lockedByGit     = "initializing"
 	lockedByRestore = "added with --lock"
 )
 
-// registration finds the administrative directory of the worktree at path; "" if the repository has none.
+// registration returns the administrative directory of the worktree at path; "" if the repository has none.
 func (r *Reader) registration(path string) (string, error) {
 	all := filepath.Join(r.Common, "worktrees")
 	entries, err := os.ReadDir(all)
@@ -36,10 +36,10 @@ func (r *Reader) registration(path string) (string, error) {
 		admin := filepath.Join(all, e.Name())
 		got := registeredAt(admin)
 		if got == "" {
-			continue // in the making by another git, or broken: not ours to judge
+			continue // another git is making it, or it is broken
 		}
-		// Only where the last part of the name is the same: to follow the links of all others costs more than all else,
-		// and git writes the name that a worktree really has.
+		// Links are followed only if the last component is the same: following them for all worktrees is slow, and
+		// git writes the real name of a worktree.
 		near := strings.EqualFold(filepath.Base(filepath.Dir(got)), filepath.Base(filepath.Dir(want)))
 		if got == want || near && filepath.Join(realPath(filepath.Dir(got)), ".git") == want {
 			return admin, nil
@@ -48,7 +48,7 @@ func (r *Reader) registration(path string) (string, error) {
 	return "", nil
 }
 
-// registeredAt is the path of the .git that an administrative directory belongs to; "" if it does not say.
+// registeredAt returns the path of the .git that an administrative directory belongs to; "" if it names none.
 func registeredAt(admin string) string {
 	b, err := readSmall(filepath.Join(admin, "gitdir"))
 	if err != nil {
@@ -61,7 +61,7 @@ func registeredAt(admin string) string {
 	return at
 }
 
-// inTheMaking reports whether the worktree of an administrative directory was never handed to anybody.
+// inTheMaking reports whether the worktree of an administrative directory is unfinished.
 func inTheMaking(admin string) bool {
 	b, err := readSmall(filepath.Join(admin, "locked"))
 	if err != nil {
@@ -71,11 +71,11 @@ func inTheMaking(admin string) bool {
 	return why == lockedByGit || why == lockedByRestore
 }
 
-// relink gives a worktree its .git file back if that is missing: an agent that deletes it must not cost us its work.
+// relink writes the .git file of a worktree again if it is missing. An agent that deletes it must not lose its work.
 func (r *Repo) relink(path string) error {
 	dotGit := filepath.Join(path, ".git")
 	if _, err := os.Lstat(dotGit); !errors.Is(err, fs.ErrNotExist) {
-		return nil // there, or unreadable, which the next look will say better
+		return nil // it exists, or it is unreadable, for which a later step has a better error
 	}
 	if st, err := os.Stat(path); err != nil || !st.IsDir() {
 		return nil
@@ -87,8 +87,8 @@ func (r *Repo) relink(path string) error {
 	return writeFile(dotGit, "gitdir: "+admin+"\n")
 }
 
-// record is what muster itself remembers about a worktree it makes, written before git is asked to make it: a
-// branch that was made and not yet used is ours only by this.
+// record is what muster stores about a worktree before it asks git to make it. A branch that was made and not used
+// yet can only be recognised as ours by this record.
 type record struct {
 	Path, Branch, Base, Owner string
 }
@@ -109,13 +109,13 @@ func (r *Reader) remembered(path string) (*record, error) {
 	}
 	rec := &record{}
 	if json.Unmarshal(b, rec) != nil || rec.Branch == "" || !isHash(rec.Base) {
-		return nil, nil // torn by a power cut: as if never written
+		return nil, nil // a power cut tore it: treat it as missing
 	}
 	return rec, nil
 }
 
-// remember writes the record of a path. It is not forced to the disk, which would cost as much as a small checkout: if
-// a power cut takes it, the branch looks like somebody else's and another name is taken.
+// remember writes the record of a path without fsync, which would cost as much as a small checkout. If a power cut
+// loses the record, the branch seems to belong to another owner and another name is taken.
 func (r *Repo) remember(rec record) error {
 	b, err := json.Marshal(rec)
 	if err != nil {
@@ -132,7 +132,7 @@ func (r *Repo) remember(rec record) error {
 	return nil
 }
 
-// writeFile replaces a small file at once and durably.
+// writeFile replaces a small file atomically and durably.
 func writeFile(name, content string) error {
 	f, err := renameio.NewPendingFile(name, renameio.WithPermissions(0o600), renameio.WithTempDir(filepath.Dir(name)))
 	if err != nil {
@@ -148,7 +148,7 @@ func writeFile(name, content string) error {
 	return nil
 }
 
-// realPath resolves symbolic links as far as the path exists: its last component need not.
+// realPath resolves symbolic links in path. The last component may be missing.
 func realPath(path string) string {
 	if p, err := filepath.EvalSymlinks(path); err == nil {
 		return p
@@ -159,8 +159,8 @@ func realPath(path string) string {
 	return filepath.Clean(path)
 }
 
-// contained makes sure that a worktree's path is one we may create or remove: absolute, below the root given to
-// Open, and neither the checkout, nor the repository, nor around one of them.
+// contained returns an error unless path is one where we may create or remove a worktree: absolute, below the root
+// given by Under, and neither equal to nor above the checkout or the repository.
 func (r *Repo) contained(path string) error {
 	if !filepath.IsAbs(path) || filepath.Clean(path) != path || strings.ContainsRune(path, 0) {
 		return fault.New(fault.Usage, "%q is not a clean absolute path", path)
@@ -170,7 +170,7 @@ func (r *Repo) contained(path string) error {
 	}
 	at := realPath(path)
 	if r.under != "" && !inside(realPath(r.under), at) {
-		return fault.New(fault.Usage, "%s is not below %s, where worktrees lie", path, r.under)
+		return fault.New(fault.Usage, "%s is not below %s, the directory of worktrees", path, r.under)
 	}
 	for _, holy := range []string{r.Root, r.Common, filepath.Dir(r.Common)} {
 		if at == holy || inside(at, holy) {
@@ -180,7 +180,7 @@ func (r *Repo) contained(path string) error {
 	return nil
 }
 
-// inside reports whether path lies strictly below root; both are clean and real.
+// inside reports whether path is strictly below root. Both must be clean and resolved.
 func inside(root, path string) bool {
 	rel, err := filepath.Rel(root, path)
 	return err == nil && rel != "." && rel != ".." && !strings.HasPrefix(rel, "../")

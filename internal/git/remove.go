@@ -12,10 +12,10 @@ import (
 	"muster/internal/fault"
 )
 
-// RemoveWorktree removes a linked worktree; its branch stays. It refuses (fault.Conflict) what the repository does
-// not know as a linked worktree, the checkout itself, and, unless forced, one that holds anything uncommitted or a
-// detached commit that nothing else has. What Force discards, Keep should have kept. It may be called again, also
-// after a crash in the middle.
+// RemoveWorktree removes a linked worktree; its branch stays. It returns a fault.Conflict for the checkout itself,
+// for a path that is not registered as a linked worktree and, unless forced, for a worktree with uncommitted work or
+// with a detached commit that no branch has. Before a forced removal the caller should call Keep. RemoveWorktree may
+// be called again, also after a crash in the middle.
 func (r *Repo) RemoveWorktree(ctx context.Context, path string, force bool) error {
 	if err := r.contained(path); err != nil {
 		return err
@@ -25,7 +25,7 @@ func (r *Repo) RemoveWorktree(ctx context.Context, path string, force bool) erro
 		if err != nil {
 			return err
 		}
-		if admin != "" && inTheMaking(admin) { // a git of somebody who was killed may fill it still
+		if admin != "" && inTheMaking(admin) { // the git of a killed process may still be filling it
 			claim, err := claimed(ctx, admin)
 			if err != nil {
 				return err
@@ -44,7 +44,7 @@ func (r *Repo) RemoveWorktree(ctx context.Context, path string, force bool) erro
 		if err != nil {
 			return err
 		}
-		// The directory goes in one step, so that no half of it is ever taken for somebody's work.
+		// The directory is renamed first, so that a half-removed one is never taken for work.
 		away := removingPath(path)
 		if err := removeTree(away); err != nil {
 			return fault.Wrap(fault.Failed, err, "remove the worktree %s", path)
@@ -52,7 +52,7 @@ func (r *Repo) RemoveWorktree(ctx context.Context, path string, force bool) erro
 		if err := os.Rename(path, away); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fault.Wrap(fault.Failed, err, "remove the worktree %s", path)
 		}
-		for _, inner := range within { // they have lost their directories
+		for _, inner := range within { // their directories are gone with it
 			err = errors.Join(err, removeTree(inner))
 		}
 		if admin != "" {
@@ -65,7 +65,7 @@ func (r *Repo) RemoveWorktree(ctx context.Context, path string, force bool) erro
 	})
 }
 
-// clean makes sure that removing a worktree loses nothing.
+// clean returns an error if removing a worktree would lose anything.
 func (r *Repo) clean(ctx context.Context, path string) error {
 	if err := r.relink(path); err != nil {
 		return err
@@ -98,7 +98,7 @@ func (r *Repo) clean(ctx context.Context, path string) error {
 	return nil
 }
 
-// removeTree removes a directory with all in it, also what its owner made read-only, as Go's module cache is.
+// removeTree removes a directory and its content, including read-only directories such as Go's module cache.
 func removeTree(path string) error {
 	err := os.RemoveAll(path)
 	if !errors.Is(err, fs.ErrPermission) {
@@ -108,12 +108,12 @@ func removeTree(path string) error {
 		if d != nil && d.IsDir() {
 			_ = os.Chmod(p, 0o700) //nolint:gosec // about to be removed
 		}
-		return nil // the removal below says what is left
+		return nil // the removal below reports what is left
 	})
 	return os.RemoveAll(path)
 }
 
-// Fetch updates the remote-tracking branches of a remote. It never prompts and ends at its deadline.
+// Fetch updates the remote-tracking branches of a remote. It never prompts and ends at its timeout.
 func (r *Repo) Fetch(ctx context.Context, remote string) error {
 	if strings.HasPrefix(remote, "-") || !validRef(remote) {
 		return fault.New(fault.Usage, "%q is not the name of a remote", remote)
@@ -132,7 +132,7 @@ func (r *Repo) Fetch(ctx context.Context, remote string) error {
 	})
 }
 
-// sshEnv keeps ssh from asking. A command that the user chose is not replaced.
+// sshEnv returns the environment that keeps ssh from prompting. A command that the user configured is not replaced.
 func (r *Repo) sshEnv(ctx context.Context) ([]string, error) {
 	for _, kv := range r.env {
 		if strings.HasPrefix(kv, "GIT_SSH_COMMAND=") || strings.HasPrefix(kv, "GIT_SSH=") {

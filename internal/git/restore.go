@@ -11,16 +11,16 @@ import (
 	"muster/internal/fault"
 )
 
-// RestoreSpec says which kept work comes back where.
+// RestoreSpec names the kept work and the worktree to restore it to.
 type RestoreSpec struct {
-	Path   string // absolute; nothing may be there
-	Branch string // to be checked out; made from the kept HEAD if it is gone
-	Ref    string // what Keep returned
+	Path   string // absolute; it must not exist
+	Branch string // to check out; made at the kept HEAD if it is gone
+	Ref    string // the ref that Keep returned
 }
 
-// Restore makes a worktree again as Keep found it: the branch checked out, what was staged staged, all else in the
-// work tree as uncommitted changes. If the branch moved on since, the kept work shows as changes against its new
-// commit. Called again it changes nothing; other work in the way is a fault.Conflict.
+// Restore makes a worktree as Keep found it: the branch is checked out, staged changes are staged, and everything
+// else is in the work tree as uncommitted changes. If the branch moved on since, the kept work shows as changes
+// against its new commit. A second call changes nothing. Other work at the path is a fault.Conflict.
 func (r *Repo) Restore(ctx context.Context, spec RestoreSpec) error {
 	if err := r.contained(spec.Path); err != nil {
 		return err
@@ -50,7 +50,7 @@ func (r *Repo) Restore(ctx context.Context, spec RestoreSpec) error {
 	return r.locked(ctx, func(lock *os.File) error { return r.restore(ctx, lock, spec, kept) })
 }
 
-// inTheWay looks at what is at the path: the same work already restored, or something else.
+// inTheWay reports whether the same work is already restored at the path. Anything else there is an error.
 func (r *Repo) inTheWay(ctx context.Context, spec RestoreSpec, ref string, kept description) (bool, error) {
 	admin, err := r.registration(spec.Path)
 	if err != nil || admin != "" && inTheMaking(admin) {
@@ -74,7 +74,7 @@ func (r *Repo) inTheWay(ctx context.Context, spec RestoreSpec, ref string, kept 
 	return true, nil
 }
 
-// restore makes the worktree. It stays locked, which marks it as unfinished, until all is in place.
+// restore makes the worktree. It stays locked, which marks it as unfinished, until everything is in place.
 func (r *Repo) restore(ctx context.Context, lock *os.File, spec RestoreSpec, kept description) error {
 	admin, err := r.registration(spec.Path)
 	if err != nil {
@@ -114,8 +114,8 @@ func (r *Repo) restore(ctx context.Context, lock *os.File, spec RestoreSpec, kep
 		{"read-tree", "--reset", index},           // what was staged
 		{"update-index", "-q", "--refresh"},
 	} {
-		// update-index ends with 1 where files differ, which here they may.
-		// A sparse checkout comes back whole, since what an agent wrote outside it counts, too.
+		// update-index ends with 1 if files differ, which is expected here. A sparse checkout is restored whole,
+		// since an agent's files outside of it count, too.
 		if _, err := r.git(ctx, call{in: at, args: args, env: wholeEnv(), lock: lock, timeout: writeTimeout}); err != nil &&
 			(args[0] != "update-index" || !exited(err, 1)) {
 			return fault.Wrap(fault.Failed, err, "restore %s", spec.Path)
@@ -130,7 +130,7 @@ func (r *Repo) restore(ctx context.Context, lock *os.File, spec RestoreSpec, kep
 	return nil
 }
 
-// restoreArgs is the git that makes the worktree, empty and locked, on the branch as it is or made again.
+// restoreArgs returns the git command that makes the worktree, empty and locked, on the existing or a new branch.
 func (r *Repo) restoreArgs(ctx context.Context, spec RestoreSpec, kept description) ([]string, error) {
 	args := []string{"worktree", "add", "-q", "--lock", "--no-checkout"}
 	_, err := r.git(ctx, call{args: []string{"rev-parse", "-q", "--verify", "refs/heads/" + spec.Branch}})
@@ -143,8 +143,8 @@ func (r *Repo) restoreArgs(ctx context.Context, spec RestoreSpec, kept descripti
 	return nil, fmt.Errorf("read branch %s: %w", spec.Branch, err)
 }
 
-// restoreModules lays down the files of repositories inside the worktree that the tree itself only names (submodules),
-// and those git directories that were kept as files.
+// restoreModules writes the files of repositories inside the worktree that the tree only names (submodules), and the
+// git directories that were kept as files.
 func (r *Repo) restoreModules(ctx context.Context, at *place, kept description) error {
 	for l := range strings.Lines(kept.message) {
 		commit, dir, ok := nestedTrailer(l)

@@ -8,22 +8,22 @@ import (
 	"muster/internal/fault"
 )
 
-// Work is where the work of a task may be found.
+// Work names the places of a task's work.
 type Work struct {
-	Worktree string // path; "" if it has none any more
+	Worktree string // path; "" if it is gone
 	Kept     string // its newest keep ref; "" for none
 	Branch   string // short name
 }
 
-// Where the newest state of a task's work was found; a keep ref stands for itself.
+// The places where the newest state of a task's work was found. For kept work it is the keep ref itself.
 const (
 	FromWorktree = "worktree"
 	FromBranch   = "branch"
 )
 
-// StartFrom returns the commit of the newest state of a task's work, for another task to start from, and where that
-// state was found: in the worktree as it is (with everything that is not ignored), else under the keep ref, else on the
-// branch. A state that is not a commit yet becomes one under the private ref, on top of the commit it was made from.
+// StartFrom returns the commit of the newest state of a task's work, from which another task starts, and where that
+// state was found: in the worktree (with everything that is not ignored), otherwise under the keep ref, otherwise on
+// the branch. Uncommitted work becomes a commit under the private ref, on top of the commit it is based on.
 func (r *Repo) StartFrom(ctx context.Context, w Work, ref string) (commit, from string, err error) {
 	if w.Worktree != "" {
 		s, err := r.Snapshot(ctx, w.Worktree, ref, "muster: the work of another task as it was")
@@ -46,9 +46,9 @@ func (r *Repo) StartFrom(ctx context.Context, w Work, ref string) (commit, from 
 	return commit, FromBranch, err
 }
 
-// keptAs returns the work tree of a keep ref as a commit on top of the kept HEAD, under the private ref. The kept commit
-// itself has further parents, such as the histories of nested repositories. It returns "" if the keep ref is gone, or if
-// the branch has newer commits.
+// keptAs returns the work tree of a keep ref as a commit on top of the kept HEAD, under the private ref. The kept
+// commit itself has further parents, such as the histories of nested repositories. It returns "" if the keep ref is
+// gone, or if the branch has newer commits.
 func (r *Repo) keptAs(ctx context.Context, w Work, ref string) (string, error) {
 	if err := privateRef(ref); err != nil {
 		return "", err
@@ -78,7 +78,7 @@ func (r *Repo) keptAs(ctx context.Context, w Work, ref string) (string, error) {
 	return commit, r.locked(ctx, func(lock *os.File) error { return r.setRef(ctx, lock, ref, commit, "") })
 }
 
-// isBehind reports whether a branch has all that a commit has, and more.
+// isBehind reports whether a branch contains a commit and has newer ones.
 func (r *Reader) isBehind(ctx context.Context, commit, branch string) (bool, error) {
 	out, err := r.line(ctx, call{args: []string{"rev-list", "--count", "--left-right", commit + "..." + branch}})
 	if exited(err, 128) {

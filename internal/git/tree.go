@@ -14,10 +14,10 @@ import (
 	"muster/internal/regular"
 )
 
-// Tree writes everything in a worktree that is not ignored (staged, unstaged, untracked) as a tree object and
-// returns its name. The worktree's own index is not touched. Files of a nested repository become ordinary files of
-// the tree: git would only note the commit, which nobody else has. Files that Copy brought are left out as long as
-// they are what was copied and nobody has added them. Worktrees of this repository inside are left out.
+// Tree writes everything in a worktree that is not ignored (staged, unstaged, untracked) as a tree object and returns
+// its name. It does not change the worktree's own index. Files of a nested repository become ordinary files of the
+// tree; git would only record a commit that others do not have. Files that Copy brought are left out unless they were
+// changed or added to the index. Worktrees of this repository inside are left out.
 func (r *Reader) Tree(ctx context.Context, worktree string) (string, error) {
 	_, tree, err := r.tree(ctx, worktree)
 	return tree, err
@@ -56,10 +56,10 @@ type scanned struct {
 	linked   []string // worktrees of this very repository below, relative
 	skip     []string // untracked files that are not work
 	dirs     []string // directories of tracked files, relative
-	found    []string // repositories inside of nested ones, found while their trees were taken
+	found    []string // repositories inside of nested ones, found while taking their trees
 }
 
-// scan copies the index and lists what lies in the worktree.
+// scan copies the index and lists the files of the worktree.
 func (r *Reader) scan(ctx context.Context, c checkout) (*scanned, error) {
 	tmp, err := os.MkdirTemp(c.gitDir, "muster-index-")
 	if err != nil {
@@ -86,7 +86,7 @@ func (s *scanned) fill(ctx context.Context, c checkout) error {
 		return err
 	}
 	if err := s.list(ctx); err != nil {
-		// An index that git cannot read is no reason to lose the work: start from HEAD.
+		// If git cannot read the index, start from HEAD, so that the work is not lost.
 		if !exited(err, 128) {
 			return err
 		}
@@ -108,7 +108,7 @@ func (s *scanned) fill(ctx context.Context, c checkout) error {
 	return nil
 }
 
-// reset fills the temporary index from a tree; "" empties it.
+// reset fills the temporary index from a tree. "" empties it.
 func (s *scanned) reset(ctx context.Context, tree string) error {
 	if err := os.Remove(s.at.index); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -121,7 +121,7 @@ func (s *scanned) reset(ctx context.Context, tree string) error {
 	return err
 }
 
-// list reads index and work tree in one go.
+// list reads the index and the work tree in one git process.
 func (s *scanned) list(ctx context.Context) error {
 	s.hidden, s.unmerged, s.nested, s.modules, s.loose, s.linked, s.skip, s.dirs = nil, nil, nil, nil, nil, nil, nil, nil
 	out, err := s.git(ctx, nil, "ls-files", "-z", "-v", "-s", "-c", "-m", "-o", "--exclude-standard")
@@ -153,7 +153,7 @@ func (s *scanned) list(ctx context.Context) error {
 		switch {
 		case f[0] == "C":
 			if f[1] != "160000" && exists(filepath.Join(s.at.workTree, path, ".git")) {
-				s.repository(&s.nested, path) // where a file was
+				s.repository(&s.nested, path) // in place of a tracked file
 			}
 		case f[1] == "160000":
 			if exists(filepath.Join(s.at.workTree, path, ".git")) {
@@ -172,7 +172,7 @@ func (s *scanned) list(ctx context.Context) error {
 	return nil
 }
 
-// repository notes a directory that has a .git: in the list for its kind, or as a worktree of this very repository.
+// repository adds a directory that has a .git to the list kind, or to linked if it is a worktree of this repository.
 func (s *scanned) repository(kind *[]string, dir string) {
 	if s.r.isOurs(filepath.Join(s.at.workTree, dir)) {
 		kind = &s.linked
@@ -180,14 +180,14 @@ func (s *scanned) repository(kind *[]string, dir string) {
 	*kind = append(*kind, dir)
 }
 
-// isOurs reports whether the .git of a directory leads to this very repository, as that of a linked worktree does. A
-// submodule's leads to a repository of its own, which may lie within ours.
+// isOurs reports whether the .git of a directory leads to this repository, as that of a linked worktree does. A
+// submodule's .git leads to another repository, which may be inside ours.
 func (r *Reader) isOurs(dir string) bool {
 	gitDir, common := gitDirOf(dir), realPath(r.Common)
 	return gitDir != "" && (gitDir == common || filepath.Dir(gitDir) == filepath.Join(common, "worktrees"))
 }
 
-// indexTree is the tree of what is staged; conflicts, whose sides are commits already, are left out.
+// indexTree returns the tree of the index without conflicted paths. The sides of a conflict are in commits already.
 func (s *scanned) indexTree(ctx context.Context) (string, error) {
 	if len(s.unmerged) > 0 {
 		whole := s.at.index
@@ -204,7 +204,7 @@ func (s *scanned) indexTree(ctx context.Context) (string, error) {
 	return strings.TrimSpace(tree), err
 }
 
-// workTree adds everything to the temporary index and writes it.
+// workTree adds everything to the temporary index and writes it as a tree.
 func (s *scanned) workTree(ctx context.Context) (string, error) {
 	if err := s.unhide(ctx); err != nil {
 		return "", err
@@ -212,7 +212,7 @@ func (s *scanned) workTree(ctx context.Context) (string, error) {
 	if err := s.addAll(ctx); err != nil {
 		return "", err
 	}
-	// A repository may stand where a tracked file was, and a linked worktree is tracked after a git add of everything.
+	// A repository may have replaced a tracked file, and git add -A tracks a linked worktree.
 	if gone := slices.Concat(s.nested, s.linked); len(gone) > 0 {
 		if _, err := s.git(ctx, gone, "update-index", "--force-remove", "-z", "--stdin"); err != nil {
 			return "", err
@@ -234,7 +234,7 @@ func (s *scanned) workTree(ctx context.Context) (string, error) {
 	return strings.TrimSpace(tree), err
 }
 
-// addModules notes the commit that is checked out in each submodule: with ignore = all, git add leaves it as it was.
+// addModules records the commit that is checked out in each submodule. With ignore = all, git add does not update it.
 func (s *scanned) addModules(ctx context.Context) error {
 	info := ""
 	for _, dir := range s.modules {
@@ -249,7 +249,7 @@ func (s *scanned) addModules(ctx context.Context) error {
 	return err
 }
 
-// unhide takes the flags off that make git pass over changes.
+// unhide clears the flags that make git ignore changes.
 func (s *scanned) unhide(ctx context.Context) error {
 	if len(s.hidden) == 0 {
 		return nil
@@ -262,8 +262,8 @@ func (s *scanned) unhide(ctx context.Context) error {
 	return nil
 }
 
-// addAll brings the temporary index to what lies in the work tree. A file that something still running removes
-// under git's eyes makes git fail, so it is tried again.
+// addAll updates the temporary index to the work tree. git fails if a running process removes a file at that moment,
+// so it is tried again.
 func (s *scanned) addAll(ctx context.Context) error {
 	args, specs := []string{"add", "-A"}, []string(nil)
 	for _, path := range slices.Concat(s.nested, s.linked, s.skip) {
@@ -281,7 +281,8 @@ func (s *scanned) addAll(ctx context.Context) error {
 	return err
 }
 
-// nestedTree is the tree of a repository below this one, as if it were none; its own ignore files count.
+// nestedTree returns the tree of a repository below this one, with its files as ordinary files. Its own ignore files
+// count.
 func (s *scanned) nestedTree(ctx context.Context, dir string) (string, error) {
 	n := &scanned{r: s.r, env: s.env, at: s.at}
 	n.at.workTree = filepath.Join(s.at.workTree, dir)
@@ -307,11 +308,11 @@ func (s *scanned) nestedTree(ctx context.Context, dir string) (string, error) {
 	return tree, err
 }
 
-// addTracked adds the files that a nested repository tracks: some may be ignored, and are its work all the same.
+// addTracked adds the files that a nested repository tracks. Some may be ignored, but they are its work.
 func (s *scanned) addTracked(ctx context.Context) error {
 	c, err := s.r.look(ctx, s.at.workTree)
 	if err != nil {
-		return nil //nolint:nilerr // what cannot be read tracks nothing
+		return nil //nolint:nilerr // an unreadable repository tracks nothing
 	}
 	out, err := s.r.git(ctx, call{in: &c.place, args: []string{"ls-files", "-z", "-s"}})
 	if err != nil {
@@ -334,7 +335,7 @@ func (s *scanned) addTracked(ctx context.Context) error {
 	return err
 }
 
-// git runs git on the temporary index, with a list of paths as its input.
+// git runs git on the temporary index, with a list of paths as input.
 func (s *scanned) git(ctx context.Context, paths []string, args ...string) (string, error) {
 	c := call{in: &s.at, args: args, env: s.env, timeout: writeTimeout}
 	if paths != nil {
@@ -343,13 +344,13 @@ func (s *scanned) git(ctx context.Context, paths []string, args ...string) (stri
 	return s.r.git(ctx, c)
 }
 
-// wholeEnv makes git see all of a sparse checkout, with more settings if given: else it leaves out, or refuses, what
-// somebody put outside of it.
+// wholeEnv disables sparse checkout and adds more settings. With a sparse checkout git ignores or refuses files
+// outside of it.
 func wholeEnv(more ...[2]string) []string {
 	return configEnv(slices.Concat(settings, [][2]string{{"core.sparseCheckout", "false"}}, more))
 }
 
-// parent returns a path without its last part; ok is false if it has only one.
+// parent returns a path without its last component. ok is false if it has only one.
 func parent(path string) (dir string, ok bool) {
 	i := strings.LastIndexByte(path, '/')
 	if i < 0 {
@@ -358,8 +359,8 @@ func parent(path string) (dir string, ok bool) {
 	return path[:i], true
 }
 
-// copyIndex copies an index with its time: git takes a file changed later than the index for possibly changed, so a
-// younger copy would hide a change made in the same instant as the original.
+// copyIndex copies an index with its modification time. git compares a file's time with that of the index, so a newer
+// copy would hide a change made in the same instant as the original.
 func copyIndex(from, to string) error {
 	in, st, err := openRegular(from)
 	if err != nil {
@@ -377,7 +378,7 @@ func copyIndex(from, to string) error {
 	return os.Chtimes(to, st.ModTime(), st.ModTime())
 }
 
-// holdsFiles reports whether anything but empty directories lies below a directory.
+// holdsFiles reports whether a directory contains anything but empty directories.
 func holdsFiles(dir string) bool {
 	found := errors.New("found")
 	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
