@@ -30,11 +30,20 @@ type diskBatch struct {
 	s    *Store
 	conn *writeConn
 	ctx  context.Context //nolint:containedctx // of this transaction; never cancelled, it is short and ends whole
-	at   head
+	at   Head
 }
 
-// begin implements place. The store's mutex is held until the batch ends.
-func (s *Store) begin(ctx context.Context, durable bool) (batch, error) {
+// begin is the Begin of a file.
+func (s *Store) begin(ctx context.Context, durable bool) (Batch, error) {
+	b, err := s.beginOnDisk(ctx, durable)
+	if err != nil {
+		return nil, err // and not a nil *diskBatch
+	}
+	return b, nil
+}
+
+// beginOnDisk opens a write transaction. The store's mutex is held until the batch ends.
+func (s *Store) beginOnDisk(ctx context.Context, durable bool) (*diskBatch, error) {
 	s.mu.Lock()
 	b, err := s.beginLocked(ctx, durable)
 	if err != nil {
@@ -59,7 +68,7 @@ func (s *Store) beginLocked(ctx context.Context, durable bool) (*diskBatch, erro
 	version := 0
 	err = b.one(`SELECT (SELECT user_version FROM pragma_user_version), ifnull((SELECT max(seq) FROM events), 0),
 		ifnull((SELECT max(num) FROM tasks), 0), ifnull((SELECT value FROM meta WHERE key = 'cursor'), 0)`).
-		Scan(&version, &b.at.seq, &b.at.lastTask, &b.at.cursor)
+		Scan(&version, &b.at.Seq, &b.at.LastTask, &b.at.Cursor)
 	switch {
 	case err != nil:
 		err = s.explain(err, "read database")
@@ -74,7 +83,7 @@ func (s *Store) beginLocked(ctx context.Context, durable bool) (*diskBatch, erro
 	return b, nil
 }
 
-func (b *diskBatch) head() head { return b.at }
+func (b *diskBatch) Head() Head { return b.at }
 
 // one runs a prepared query for one row.
 func (b *diskBatch) one(query string, args ...any) scanner {
@@ -91,7 +100,7 @@ type failedRow struct{ err error }
 
 func (r failedRow) Scan(...any) error { return r.err }
 
-func (b *diskBatch) task(id event.TaskID) (life.Task, bool, error) {
+func (b *diskBatch) Task(id event.TaskID) (life.Task, bool, error) {
 	var doc string
 	err := b.one("SELECT doc FROM tasks WHERE num = ?", id.Number()).Scan(&doc)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -132,9 +141,9 @@ func (b *diskBatch) tasks(doing, query string, args ...any) ([]life.Task, error)
 	return collect(b.s, doing, rows, err, b.s.scanTask)
 }
 
-func (b *diskBatch) live() ([]life.Task, error) { return b.tasks("read live tasks", liveTasks) }
+func (b *diskBatch) Live() ([]life.Task, error) { return b.tasks("read live tasks", liveTasks) }
 
-func (b *diskBatch) accounts() ([]life.Account, error) {
+func (b *diskBatch) Accounts() ([]life.Account, error) {
 	st, err := b.conn.stmt(b.ctx, "SELECT doc FROM accounts ORDER BY id")
 	if err != nil {
 		return nil, b.s.explain(err, "read accounts")
@@ -149,7 +158,7 @@ func (b *diskBatch) accounts() ([]life.Account, error) {
 	})
 }
 
-func (b *diskBatch) line(after *life.Task, n int) ([]life.Task, error) {
+func (b *diskBatch) Line(after *life.Task, n int) ([]life.Task, error) {
 	rank, num := math.MinInt64, 0
 	if after != nil {
 		rank, num = -after.Spec.Priority, after.ID.Number()
@@ -158,11 +167,11 @@ func (b *diskBatch) line(after *life.Task, n int) ([]life.Task, error) {
 		"SELECT doc FROM tasks WHERE rank IS NOT NULL AND (rank, num) > (?, ?) ORDER BY rank, num LIMIT ?", rank, num, n)
 }
 
-func (b *diskBatch) unsettled(n int) ([]life.Task, error) {
+func (b *diskBatch) Unsettled(n int) ([]life.Task, error) {
 	return b.tasks("read the queue", "SELECT doc FROM tasks WHERE unsettled = 1 ORDER BY num LIMIT ?", n)
 }
 
-func (b *diskBatch) timed(until time.Time) ([]life.Task, error) {
+func (b *diskBatch) Timed(until time.Time) ([]life.Task, error) {
 	limit := nanos(until)
 	if until.IsZero() {
 		limit = math.MaxInt64
@@ -170,23 +179,23 @@ func (b *diskBatch) timed(until time.Time) ([]life.Task, error) {
 	return b.tasks("read deadlines", "SELECT doc FROM tasks WHERE next_due > 0 AND next_due <= ? ORDER BY num", limit)
 }
 
-func (b *diskBatch) nextDue() (time.Time, error) {
+func (b *diskBatch) NextDue() (time.Time, error) {
 	var at int64
 	err := b.one("SELECT ifnull(min(next_due), 0) FROM tasks WHERE next_due > 0").Scan(&at)
 	return fromNanos(at), b.s.explain(err, "read deadlines")
 }
 
-func (b *diskBatch) after(seq int64) ([]event.Event, bool, error) {
+func (b *diskBatch) After(seq int64) ([]event.Event, bool, error) {
 	st, err := b.conn.stmt(b.ctx, eventColumns+" WHERE seq > ? AND kind <> ? ORDER BY seq")
 	if err != nil {
 		return nil, false, b.s.explain(err, "read log")
 	}
 	rows, err := st.QueryContext(b.ctx, seq, string(event.DispatchRequested{}.Kind()))
 	out, err := collect(b.s, "read log", rows, err, scanEvent)
-	return out, int64(len(out)) < b.at.seq-seq, err
+	return out, int64(len(out)) < b.at.Seq-seq, err
 }
 
-func (b *diskBatch) offset(source string) (o int64, err error) {
+func (b *diskBatch) Offset(source string) (o int64, err error) {
 	err = b.one("SELECT offset FROM offsets WHERE source = ?", source).Scan(&o)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
@@ -194,10 +203,10 @@ func (b *diskBatch) offset(source string) (o int64, err error) {
 	return o, b.s.explain(err, "read offset")
 }
 
-func (b *diskBatch) commit() error { return b.end("COMMIT") }
+func (b *diskBatch) Commit() error { return b.end("COMMIT") }
 
-// rollback ends the transaction. It fails where SQLite has rolled back already, as it does on a full disk.
-func (b *diskBatch) rollback() { _ = b.end("ROLLBACK") }
+// Rollback ends the transaction. It fails where SQLite has rolled back already, as it does on a full disk.
+func (b *diskBatch) Rollback() { _ = b.end("ROLLBACK") }
 
 // end ends the transaction by a statement and lets the next one begin.
 func (b *diskBatch) end(statement string) error {
@@ -215,33 +224,33 @@ func (b *diskBatch) finish(statement string) error {
 	return b.s.explain(err, "end transaction")
 }
 
-func (b *diskBatch) write(c changes) error { return b.s.explain(b.writeAll(c), "write log") }
+func (b *diskBatch) Write(c Changes) error { return b.s.explain(b.writeAll(c), "write log") }
 
-func (b *diskBatch) writeAll(c changes) error {
-	for _, r := range c.events {
+func (b *diskBatch) writeAll(c Changes) error {
+	for _, r := range c.Events {
 		if err := b.conn.exec(b.ctx, "INSERT INTO events (seq, time, task, subject, gen, kind, v, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-			r.Seq, nanos(r.Time), string(r.Task), r.Other(), r.Gen, string(r.Kind()), payloadVersion, string(r.data)); err != nil {
+			r.Seq, nanos(r.Time), string(r.Task), r.Other(), r.Gen, string(r.Kind()), payloadVersion, string(r.Data)); err != nil {
 			return err
 		}
 	}
 	p := projector{conn: b.conn}
-	for _, r := range c.events {
+	for _, r := range c.Events {
 		if err := p.project(b.ctx, r.Event); err != nil {
 			return err
 		}
 	}
-	if err := p.finish(b.ctx, c.tasks, c.accounts); err != nil {
+	if err := p.finish(b.ctx, c.Tasks, c.Accounts); err != nil {
 		return err
 	}
-	for source, o := range c.offsets {
+	for source, o := range c.Offsets {
 		if err := b.conn.exec(b.ctx, "INSERT OR REPLACE INTO offsets VALUES (?, ?)", source, o); err != nil {
 			return err
 		}
 	}
-	if c.cursor == 0 {
+	if c.Cursor == 0 {
 		return nil
 	}
-	return b.conn.exec(b.ctx, "INSERT OR REPLACE INTO meta VALUES ('cursor', ?)", c.cursor)
+	return b.conn.exec(b.ctx, "INSERT OR REPLACE INTO meta VALUES ('cursor', ?)", c.Cursor)
 }
 
 // nanos is how a time is written: nanoseconds since 1970, 0 for the zero time.

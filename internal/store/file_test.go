@@ -329,7 +329,7 @@ func TestFileAndMemoryAgree(t *testing.T) {
 	t.Parallel()
 	clock := storetest.NewClock()
 	file := openAt(t, newPath(t), store.Options{Now: clock.Now})
-	memory := store.OpenMemory(store.Options{Now: clock.Now})
+	memory := storetest.OpenMemory(clock.Now)
 	rapid.Check(t, func(r *rapid.T) {
 		clock.Advance(time.Minute)
 		var first int64

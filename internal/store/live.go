@@ -30,7 +30,7 @@ func (s *liveSet) find(id event.TaskID) (int, bool) {
 
 // put adds or replaces a task, or drops it if it is no longer live.
 func (s *liveSet) put(t life.Task) {
-	if !isLive(t) {
+	if !IsLive(t) {
 		s.drop(t.ID)
 		return
 	}
@@ -53,17 +53,17 @@ func (s *liveSet) drop(id event.TaskID) {
 	}
 }
 
-// isLive reports whether a supervisor has to look after a task. A removed one is live until every intended action has its
+// IsLive reports whether a supervisor has to look after a task. A removed one is live until every intended action has its
 // outcome. Tasks that only wait for their turn or for a deadline are not live.
-func isLive(t life.Task) bool {
+func IsLive(t life.Task) bool {
 	if t.Removed {
 		return len(t.Open) > 0
 	}
 	return len(t.Open) > 0 || t.Slot || t.Agent.Live || !t.State.Final() && t.State != event.Parked && !t.Waits()
 }
 
-// dueAt returns the earliest deadline of a task; zero if it has none that counts.
-func dueAt(t life.Task) time.Time {
+// DueAt returns the earliest deadline of a task; zero if it has none that counts.
+func DueAt(t life.Task) time.Time {
 	if d, ok := nextDeadline(t); ok && (!t.Removed || len(t.Open) > 0) {
 		return d.At
 	}

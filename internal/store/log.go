@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"iter"
-	"slices"
 	"strings"
 
 	"muster/internal/event"
@@ -20,12 +19,6 @@ type EventFilter struct {
 	Task  event.TaskID // only of this task; "" of any and of the fleet
 	Kinds []event.Kind // only of these kinds; nil of any
 	Limit int          // at most so many; 0 all
-}
-
-// matches reports whether the filter lets an event through, its limit aside.
-func (f EventFilter) matches(e event.Event) bool {
-	return e.Seq > f.After && (f.Task == "" || e.Task == f.Task) &&
-		(len(f.Kinds) == 0 || slices.Contains(f.Kinds, e.Kind()))
 }
 
 const eventColumns = "SELECT seq, time, task, subject, gen, kind, data FROM events"
@@ -95,12 +88,8 @@ func (s *Store) LastSeq(ctx context.Context) (seq int64, err error) {
 }
 
 // Rounds returns all rounds of checks of a task, oldest first, void ones among them.
-func (s *Store) Rounds(ctx context.Context, id event.TaskID) ([]RoundRow, error) {
-	return rounds(s.Events(ctx, EventFilter{Task: id, Kinds: []event.Kind{event.RoundFinished{}.Kind()}}))
-}
-
-func rounds(events iter.Seq2[event.Event, error]) (out []RoundRow, _ error) {
-	for e, err := range events {
+func (s *Store) Rounds(ctx context.Context, id event.TaskID) (out []RoundRow, _ error) {
+	for e, err := range s.Events(ctx, EventFilter{Task: id, Kinds: []event.Kind{event.RoundFinished{}.Kind()}}) {
 		if err != nil {
 			return nil, err
 		}

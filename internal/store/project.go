@@ -17,8 +17,8 @@ type projector struct {
 	fleet *FleetRow // loaded and to be written; nil while untouched
 }
 
-// project writes what an event says beyond its task's fold. The same rules as pure functions are foldMessage,
-// foldAttempt and foldFleet, and the tests compare them.
+// project writes what an event says beyond its task's fold. storetest.Memory has the same rules as pure functions, and the
+// tests compare the two.
 func (p *projector) project(ctx context.Context, e event.Event) error {
 	switch d := e.Data.(type) {
 	case event.DispatchRequested:
@@ -74,7 +74,7 @@ func (p *projector) foldFleet(ctx context.Context, e event.Event) error {
 		}
 		p.fleet = &f
 	}
-	*p.fleet = foldFleet(*p.fleet, e)
+	*p.fleet = p.fleet.Fold(e)
 	return nil
 }
 
@@ -144,8 +144,8 @@ func (p *projector) writeTask(ctx context.Context, t life.Task) error {
 		ON CONFLICT (num) DO UPDATE SET name = excluded.name, state = excluded.state, busy = excluded.busy,
 			waits = excluded.waits, rank = excluded.rank, unsettled = excluded.unsettled, removed = excluded.removed,
 			finished_at = excluded.finished_at, next_due = excluded.next_due, summary = excluded.summary, doc = excluded.doc`,
-		t.ID.Number(), string(t.ID), t.Spec.Name, string(t.State), isLive(t), t.Waits(), rank, unsettled,
-		t.Removed, nanos(t.FinishedAt), nanos(dueAt(t)), summary, doc)
+		t.ID.Number(), string(t.ID), t.Spec.Name, string(t.State), IsLive(t), t.Waits(), rank, unsettled,
+		t.Removed, nanos(t.FinishedAt), nanos(DueAt(t)), summary, doc)
 }
 
 // queryer is what reads: a pool, or the connection of a transaction.

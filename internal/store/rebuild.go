@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -33,20 +32,16 @@ const maxDiff = 20
 // Rebuild folds all projections again from the log and replaces them. It returns what differed before, one line a
 // row; nothing if they were what the log says. Nobody can write while it runs.
 func (s *Store) Rebuild(ctx context.Context) (diff []string, err error) {
-	b, err := s.begin(ctx, false) // lost with the power, it is done again
+	b, err := s.beginOnDisk(ctx, false) // lost with the power, it is done again
 	if err != nil {
 		return nil, err
 	}
-	d, ok := b.(*diskBatch)
-	if !ok {
-		return nil, errors.New("rebuild: not a file")
-	}
-	diff, err = rebuild(d.ctx, d.conn)
+	diff, err = rebuild(b.ctx, b.conn)
 	if err != nil {
-		d.rollback()
+		b.Rollback()
 		return nil, s.explain(err, "rebuild projections")
 	}
-	return diff, d.end("COMMIT")
+	return diff, b.Commit()
 }
 
 func rebuild(ctx context.Context, conn *writeConn) (diff []string, err error) {
@@ -150,11 +145,4 @@ func sortedTasks(m map[event.TaskID]life.Task) []life.Task {
 	}
 	slices.SortFunc(out, func(a, b life.Task) int { return compareIDs(a.ID, b.ID) })
 	return out
-}
-
-// sameTask reports whether two folds are the same to a reader.
-func sameTask(a, b life.Task) bool {
-	x, errA := json.Marshal(a)
-	y, errB := json.Marshal(b)
-	return errA == nil && errB == nil && string(x) == string(y)
 }

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"slices"
 	"time"
 
 	"muster/internal/event"
@@ -94,8 +93,8 @@ type DueRow struct {
 	Deadline life.Deadline
 }
 
-// foldFleet folds an event into the fleet's row.
-func foldFleet(f FleetRow, e event.Event) FleetRow {
+// Fold returns the row after an event.
+func (f FleetRow) Fold(e event.Event) FleetRow {
 	switch p := e.Data.(type) {
 	case event.DownRequested:
 		f.Down, f.Mode = true, p.Mode
@@ -119,53 +118,4 @@ func foldFleet(f FleetRow, e event.Event) FleetRow {
 		f.SleptAt = e.Time
 	}
 	return f
-}
-
-// foldAttempt folds an event of a task into its generations.
-func foldAttempt(all []AttemptRow, e event.Event) []AttemptRow {
-	at := func() *AttemptRow {
-		i := slices.IndexFunc(all, func(a AttemptRow) bool { return a.Gen == e.Gen })
-		if i < 0 {
-			return &AttemptRow{}
-		}
-		return &all[i]
-	}
-	switch p := e.Data.(type) {
-	case event.GenerationStarted:
-		all = slices.DeleteFunc(all, func(a AttemptRow) bool { return a.Gen == e.Gen })
-		all = append(all, AttemptRow{
-			Gen: e.Gen, Attempt: p.Attempt, Why: p.Why, Conversation: p.Conversation, Resume: p.Resume, StartedAt: e.Time,
-		})
-	case event.AgentLaunched:
-		a := at()
-		a.LaunchedAt, a.PID, a.Session = e.Time, p.Process.PID, p.Session
-	case event.AgentExited:
-		a := at()
-		a.ExitedAt, a.Cause, a.Signal, a.Exit = e.Time, p.Cause, p.Signal, nil
-		if p.Known {
-			a.Exit = &p.Exit
-		}
-	}
-	return all
-}
-
-// foldMessage folds an event of a task into its messages. An answer becomes a message only when life queues it.
-func foldMessage(all []MessageRow, e event.Event) []MessageRow {
-	add := func(id event.MessageID, text string, why event.Why) {
-		all = slices.DeleteFunc(all, func(m MessageRow) bool { return m.ID == id })
-		all = append(all, MessageRow{ID: id, State: event.MessageWaiting, Why: why, Text: text, At: e.Time, ChangedAt: e.Time})
-	}
-	switch p := e.Data.(type) {
-	case event.SendRequested:
-		add(p.Message, p.Text, event.WhyMessage)
-	case event.MessageQueued:
-		add(p.Message, p.Text, p.Why)
-	case event.MessageMoved:
-		for i := range all {
-			if all[i].ID == p.Message {
-				all[i].State, all[i].Gen, all[i].ChangedAt, all[i].Evidence = p.To, e.Gen, e.Time, p.Evidence
-			}
-		}
-	}
-	return all
 }

@@ -93,7 +93,7 @@ func (s *Store) Path() string { return s.path }
 // Request runs fn in a transaction of a verb: what it appends survives a loss of power from the moment that Request
 // returns. After an error nothing has happened.
 func (s *Store) Request(ctx context.Context, fn func(*Tx) error) error {
-	return request(ctx, s, s.now, fn)
+	return Request(ctx, s.begin, s.now, fn)
 }
 
 // NewWriter makes the supervisor's way into the log.
@@ -104,19 +104,19 @@ func (s *Store) NewWriter(ctx context.Context) (*Writer, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	return &Writer{place: s, now: s.now}, nil
+	return NewWriter(s.begin, s.now), nil
 }
 
 func (s *Store) readOnly() error {
 	return fault.New(fault.Conflict, "the database %s was opened for reading only", s.path)
 }
 
-// request is Request over any place.
-func request(ctx context.Context, p place, now func() time.Time, fn func(*Tx) error) error {
+// Request is Store.Request over any log.
+func Request(ctx context.Context, begin Begin, now func() time.Time, fn func(*Tx) error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	b, err := p.begin(ctx, true)
+	b, err := begin(ctx, true)
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,6 @@ func TestFileKeepsItsPromises(t *testing.T) {
 func TestMemoryKeepsTheSamePromises(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(_ *testing.T, now func() time.Time) storetest.Log {
-		return store.OpenMemory(store.Options{Now: now})
+		return storetest.OpenMemory(now)
 	})
 }

@@ -13,66 +13,64 @@ import (
 	"muster/internal/life"
 )
 
-// place is where a log lies: a file, or memory.
-type place interface {
-	// begin opens the one write transaction that there can be at a time; it waits for the others.
-	begin(ctx context.Context, durable bool) (batch, error)
-}
+// Begin opens the one write transaction that a log has at a time; it waits for the others. A durable one survives a loss of
+// power from the moment it is committed.
+type Begin func(ctx context.Context, durable bool) (Batch, error)
 
-// batch is an open write transaction of a place. Its reads see what it has written. It ends by exactly one call of commit
-// or rollback.
-type batch interface {
-	head() head
-	task(id event.TaskID) (life.Task, bool, error)
-	// live returns the tasks that a supervisor has to look after, oldest first.
-	live() ([]life.Task, error)
-	accounts() ([]life.Account, error)
-	// line returns up to n tasks that wait for a slot, in the order of life.CompareLine, beginning after the task `after`,
+// Batch is an open write transaction of a log: what a Tx is built on. Its reads see what it has written. It ends by exactly
+// one call of Commit or Rollback.
+type Batch interface {
+	Head() Head
+	Task(id event.TaskID) (life.Task, bool, error)
+	// Live returns the tasks that a supervisor has to look after, oldest first.
+	Live() ([]life.Task, error)
+	Accounts() ([]life.Account, error)
+	// Line returns up to n tasks that wait for a slot, in the order of life.CompareLine, beginning after the task `after`,
 	// if it is not nil.
-	line(after *life.Task, n int) ([]life.Task, error)
-	// unsettled returns up to n tasks whose dependencies may be settled, oldest first.
-	unsettled(n int) ([]life.Task, error)
-	// timed returns the tasks that have a deadline not after the given time, oldest first.
-	timed(until time.Time) ([]life.Task, error)
-	// nextDue returns the earliest deadline of all tasks; zero if there is none.
-	nextDue() (time.Time, error)
-	// after returns the events after seq without those that dispatch a task, and whether there are such.
-	after(seq int64) (events []event.Event, births bool, err error)
-	offset(source string) (int64, error)
-	write(c changes) error
-	commit() error
-	rollback()
+	Line(after *life.Task, n int) ([]life.Task, error)
+	// Unsettled returns up to n tasks whose dependencies may be settled, oldest first.
+	Unsettled(n int) ([]life.Task, error)
+	// Timed returns the tasks that have a deadline not after the given time, oldest first.
+	Timed(until time.Time) ([]life.Task, error)
+	// NextDue returns the earliest deadline of all tasks; zero if there is none.
+	NextDue() (time.Time, error)
+	// After returns the events after seq without those that dispatch a task, and whether there are such.
+	After(seq int64) (events []event.Event, births bool, err error)
+	Offset(source string) (int64, error)
+	Write(c Changes) error
+	Commit() error
+	Rollback()
 }
 
-// head is where a log stands when a transaction begins.
-type head struct {
-	seq      int64
-	lastTask int
-	cursor   int64 // the newest event that the supervisor has folded and committed
+// Head is where a log stands when a transaction begins.
+type Head struct {
+	Seq      int64 // of the newest event
+	LastTask int   // the highest number of a task
+	Cursor   int64 // the newest event that the supervisor has folded and committed
 }
 
-// changes is what a transaction writes at a time.
-type changes struct {
-	events   []record
-	tasks    []life.Task // in the order of their ids
-	accounts []life.Account
-	offsets  map[string]int64
-	cursor   int64 // 0: leave it
+// Changes are what a transaction writes at a time.
+type Changes struct {
+	Events   []Record
+	Tasks    []life.Task // in the order of their ids
+	Accounts []life.Account
+	Offsets  map[string]int64
+	Cursor   int64 // 0: leave it
 }
 
-// record is an event beside its encoded payload.
-type record struct {
+// Record is an event beside its encoded payload.
+type Record struct {
 	event.Event
-	data []byte
+	Data []byte
 }
 
 // Tx is one transaction over the log: what is appended is folded at once, and all of it is kept or nothing. A Tx is
 // valid only within the function that it was given to, and for one goroutine. Tasks that it hands out are values to
 // read; their slices are shared, so nothing in them may be changed in place.
 type Tx struct {
-	batch   batch
+	batch   Batch
 	now     time.Time
-	head    head
+	head    Head
 	base    *liveSet                    // live tasks as they were; nil until needed
 	touched map[event.TaskID]*life.Task // tasks read or folded in this transaction
 	changed map[event.TaskID]bool       // tasks folded in this transaction
@@ -82,7 +80,7 @@ type Tx struct {
 	foreign  []event.Event
 	births   bool                  // others have dispatched tasks
 	dirty    map[event.TaskID]bool // tasks folded and not written yet
-	events   []record              // not written yet
+	events   []Record              // not written yet
 	offsets  map[string]int64      // not written yet
 	wrote    bool
 	err      error // writing failed, or a read that had no error to return: the transaction must not commit
@@ -91,9 +89,9 @@ type Tx struct {
 // pageOfWrites is how many events a transaction holds before it writes them.
 const pageOfWrites = 512
 
-func newTx(b batch, now time.Time) *Tx {
+func newTx(b Batch, now time.Time) *Tx {
 	return &Tx{
-		batch: b, head: b.head(), now: now.Round(0).UTC(),
+		batch: b, head: b.Head(), now: now.Round(0).UTC(),
 		touched: map[event.TaskID]*life.Task{}, changed: map[event.TaskID]bool{}, dirty: map[event.TaskID]bool{}, stale: map[event.AccountID]bool{}, offsets: map[string]int64{},
 	}
 }
@@ -102,7 +100,7 @@ func newTx(b batch, now time.Time) *Tx {
 func (tx *Tx) Now() time.Time { return tx.now }
 
 // Seq is the sequence number of the newest event, those of this transaction included.
-func (tx *Tx) Seq() int64 { return tx.head.seq }
+func (tx *Tx) Seq() int64 { return tx.head.Seq }
 
 // Foreign returns the events that others appended since the supervisor's last Update, oldest first; they are already
 // folded. A new supervisor finds here what came while there was none. Dispatched tasks are left out, see Births. Only a
@@ -129,12 +127,12 @@ func (tx *Tx) AppendTo(of event.Subject, gen int, p event.Payload) (event.Event,
 	if p, err = event.Decode(p.Kind(), data); err != nil {
 		return event.Event{}, err
 	}
-	e := event.Event{Seq: tx.head.seq + 1, Time: tx.now, Subject: of, Gen: gen, Data: p}
+	e := event.Event{Seq: tx.head.Seq + 1, Time: tx.now, Subject: of, Gen: gen, Data: p}
 	if err := tx.fold(e); err != nil {
 		return event.Event{}, err
 	}
-	tx.head.seq = e.Seq
-	tx.events = append(tx.events, record{Event: e, data: data})
+	tx.head.Seq = e.Seq
+	tx.events = append(tx.events, Record{Event: e, Data: data})
 	if len(tx.events) < pageOfWrites {
 		return e, nil
 	}
@@ -146,16 +144,16 @@ func (tx *Tx) flush() error {
 	if tx.err != nil || len(tx.events) == 0 && len(tx.offsets) == 0 {
 		return tx.err
 	}
-	c := changes{events: tx.events, offsets: tx.offsets, tasks: make([]life.Task, 0, len(tx.dirty))}
+	c := Changes{Events: tx.events, Offsets: tx.offsets, Tasks: make([]life.Task, 0, len(tx.dirty))}
 	for id := range tx.dirty {
-		c.tasks = append(c.tasks, *tx.touched[id])
+		c.Tasks = append(c.Tasks, *tx.touched[id])
 	}
-	slices.SortFunc(c.tasks, func(a, b life.Task) int { return compareIDs(a.ID, b.ID) })
+	slices.SortFunc(c.Tasks, func(a, b life.Task) int { return compareIDs(a.ID, b.ID) })
 	for id := range tx.stale {
-		c.accounts = append(c.accounts, tx.accounts[id])
+		c.Accounts = append(c.Accounts, tx.accounts[id])
 	}
 	tx.wrote = true
-	if tx.err = tx.batch.write(c); tx.err != nil {
+	if tx.err = tx.batch.Write(c); tx.err != nil {
 		return tx.err
 	}
 	tx.events, tx.offsets = nil, map[string]int64{}
@@ -194,7 +192,7 @@ func (tx *Tx) fold(e event.Event) error {
 	tx.dirty[e.Task], tx.changed[e.Task] = true, true
 	t = life.Apply(t, e)
 	tx.touched[e.Task] = &t
-	tx.head.lastTask = max(tx.head.lastTask, e.Task.Number())
+	tx.head.LastTask = max(tx.head.LastTask, e.Task.Number())
 	return nil
 }
 
@@ -208,7 +206,7 @@ func (tx *Tx) Task(id event.TaskID) (life.Task, bool, error) {
 			return *t, true, nil
 		}
 	}
-	t, ok, err := tx.batch.task(id)
+	t, ok, err := tx.batch.Task(id)
 	if err == nil && ok {
 		tx.touched[id] = &t
 	}
@@ -237,7 +235,7 @@ func (tx *Tx) EachLive() iter.Seq[*life.Task] { return tx.eachLive() }
 func (tx *Tx) eachLive() iter.Seq[*life.Task] {
 	return func(yield func(*life.Task) bool) {
 		if tx.base == nil {
-			all, err := tx.batch.live()
+			all, err := tx.batch.Live()
 			if err != nil {
 				tx.err = err
 				return
@@ -246,7 +244,7 @@ func (tx *Tx) eachLive() iter.Seq[*life.Task] {
 		}
 		for _, t := range tx.candidates() {
 			if now, ok := tx.touched[t.ID]; ok {
-				if t = now; !isLive(*t) {
+				if t = now; !IsLive(*t) {
 					continue
 				}
 			}
@@ -261,7 +259,7 @@ func (tx *Tx) eachLive() iter.Seq[*life.Task] {
 func (tx *Tx) candidates() []*life.Task {
 	all, more := tx.base.order, false
 	for id, t := range tx.touched {
-		if _, ok := tx.base.tasks[id]; ok || !isLive(*t) {
+		if _, ok := tx.base.tasks[id]; ok || !IsLive(*t) {
 			continue
 		}
 		if !more {
@@ -301,7 +299,7 @@ func (tx *Tx) loadAccounts() error {
 	if tx.accounts != nil {
 		return nil
 	}
-	all, err := tx.batch.accounts()
+	all, err := tx.batch.Accounts()
 	if err != nil {
 		return err
 	}
@@ -314,8 +312,8 @@ func (tx *Tx) loadAccounts() error {
 
 // NewTaskID allots the id of a task that is about to be dispatched. Ids of tasks that were are never given again.
 func (tx *Tx) NewTaskID() event.TaskID {
-	tx.head.lastTask++
-	return event.NewTaskID(tx.head.lastTask)
+	tx.head.LastTask++
+	return event.NewTaskID(tx.head.LastTask)
 }
 
 // Line iterates over the tasks that wait for a slot, in the order of life.CompareLine. Nothing may be appended meanwhile.
@@ -326,7 +324,7 @@ func (tx *Tx) Line() iter.Seq[*life.Task] {
 		}
 		var last *life.Task
 		for n := 8; ; n = min(2*n, page) {
-			some, err := tx.batch.line(last, n)
+			some, err := tx.batch.Line(last, n)
 			if err != nil {
 				tx.err = err
 				return
@@ -350,7 +348,7 @@ func (tx *Tx) Unsettled(n int) ([]life.Task, error) {
 	if err := tx.flush(); err != nil {
 		return nil, err
 	}
-	return tx.batch.unsettled(n)
+	return tx.batch.Unsettled(n)
 }
 
 // Due returns all deadlines that have come at now, of whatever subject, the earliest first. If they can't be read it returns none, and the
@@ -389,7 +387,7 @@ func (tx *Tx) Timed() (ids []event.TaskID) {
 func (tx *Tx) timed(until time.Time) []life.Task {
 	all, err := []life.Task(nil), tx.flush()
 	if err == nil {
-		all, err = tx.batch.timed(until)
+		all, err = tx.batch.Timed(until)
 	}
 	if err != nil {
 		tx.err = err
@@ -401,7 +399,7 @@ func (tx *Tx) timed(until time.Time) []life.Task {
 func (tx *Tx) NextDue() (at time.Time, ok bool) {
 	err := tx.flush()
 	if err == nil {
-		at, err = tx.batch.nextDue()
+		at, err = tx.batch.NextDue()
 	}
 	if err == nil {
 		err = tx.loadAccounts()
@@ -428,7 +426,7 @@ func (tx *Tx) Offset(source string) int64 {
 	if o, ok := tx.offsets[source]; ok {
 		return o
 	}
-	o, err := tx.batch.offset(source)
+	o, err := tx.batch.Offset(source)
 	if err != nil {
 		tx.err = err
 	}
@@ -442,7 +440,7 @@ func runTx(tx *Tx, fn func(*Tx) error, supervisor bool) (tried bool, err error) 
 	ended := false
 	defer func() {
 		if !ended { // also when fn panics
-			tx.batch.rollback()
+			tx.batch.Rollback()
 		}
 	}()
 	if err := fn(tx); err != nil {
@@ -453,7 +451,7 @@ func runTx(tx *Tx, fn func(*Tx) error, supervisor bool) (tried bool, err error) 
 	}
 	if supervisor && (tx.wrote || len(tx.foreign) > 0 || tx.births) {
 		tx.wrote = true
-		if err := tx.batch.write(changes{cursor: tx.head.seq}); err != nil {
+		if err := tx.batch.Write(Changes{Cursor: tx.head.Seq}); err != nil {
 			return false, err
 		}
 	}
@@ -461,5 +459,5 @@ func runTx(tx *Tx, fn func(*Tx) error, supervisor bool) (tried bool, err error) 
 		return false, nil
 	}
 	ended = true
-	return true, tx.batch.commit()
+	return true, tx.batch.Commit()
 }

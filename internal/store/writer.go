@@ -14,7 +14,7 @@ import (
 // what it changes and not what there is. There is one supervisor, and so one Writer; it may be shared by goroutines,
 // whose updates take turns. Should there be two for a moment, each sees the other's events as foreign.
 type Writer struct {
-	place place
+	begin Begin
 	now   func() time.Time
 
 	mu     sync.Mutex
@@ -24,6 +24,9 @@ type Writer struct {
 	// accounts are all there are; nil when they have to be read again.
 	accounts map[event.AccountID]life.Account
 }
+
+// NewWriter returns a Writer of any log; Store.NewWriter is the one for a file.
+func NewWriter(begin Begin, now func() time.Time) *Writer { return &Writer{begin: begin, now: now} }
 
 // Update runs fn in a transaction. Events of others are folded before and are there as tx.Foreign. durable makes the
 // commit survive a loss of power, which is for acts that leave the machine; what is not durable survives any death
@@ -35,7 +38,7 @@ func (w *Writer) Update(ctx context.Context, durable bool, fn func(*Tx) error) e
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	b, err := w.place.begin(ctx, durable)
+	b, err := w.begin(ctx, durable)
 	if err != nil {
 		return err
 	}
@@ -66,17 +69,17 @@ func (w *Writer) Update(ctx context.Context, durable bool, fn func(*Tx) error) e
 // catchUp brings the memory to the head of the log.
 func (w *Writer) catchUp(tx *Tx) error {
 	if !w.known {
-		w.cursor, w.known = tx.head.cursor, true
+		w.cursor, w.known = tx.head.Cursor, true
 	}
-	if tx.head.seq > w.cursor {
-		foreign, births, err := tx.batch.after(w.cursor)
+	if tx.head.Seq > w.cursor {
+		foreign, births, err := tx.batch.After(w.cursor)
 		if err != nil {
 			return err
 		}
 		tx.foreign, tx.births = foreign, births
 	}
 	if w.live == nil {
-		all, err := tx.batch.live()
+		all, err := tx.batch.Live()
 		if err != nil {
 			return err
 		}
@@ -100,7 +103,7 @@ func (w *Writer) reload(tx *Tx) error {
 		}
 	}
 	for id := range ids {
-		t, ok, err := tx.batch.task(id)
+		t, ok, err := tx.batch.Task(id)
 		if err != nil {
 			return err
 		}
@@ -115,7 +118,7 @@ func (w *Writer) reload(tx *Tx) error {
 
 // keep takes over what a committed transaction has folded.
 func (w *Writer) keep(tx *Tx) {
-	w.cursor, w.accounts = tx.head.seq, tx.accounts
+	w.cursor, w.accounts = tx.head.Seq, tx.accounts
 	for id := range tx.changed {
 		w.live.put(*tx.touched[id])
 	}

@@ -16,12 +16,13 @@ import (
 	"muster/internal/home"
 	"muster/internal/life"
 	"muster/internal/store"
+	"muster/internal/store/storetest"
 )
 
 // World is everything outside of the supervisor. It outlives supervisors: killing one leaves all else standing.
 // It lives in a bubble of testing/synctest.
 type World struct {
-	Log  *store.Memory
+	Log  *storetest.Memory
 	Luck *Luck
 
 	home  home.Dir
@@ -103,7 +104,7 @@ func newWorld(luck *Luck, slots int, dir string) *World {
 	w.judge.tasks = map[event.TaskID]life.Task{}
 	w.judge.moves = map[Move]int{}
 	w.judge.parked, w.judge.waiting = map[event.TaskID]bool{}, map[event.TaskID]bool{}
-	w.Log = store.OpenMemory(store.Options{Now: w.Now})
+	w.Log = storetest.OpenMemory(w.Now)
 	w.newServer()
 	return w
 }

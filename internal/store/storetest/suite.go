@@ -18,7 +18,7 @@ import (
 	"muster/internal/store"
 )
 
-// Log is what store.Store and store.Memory have in common.
+// Log is what store.Store and Memory have in common.
 type Log interface {
 	Request(ctx context.Context, fn func(*store.Tx) error) error
 	NewWriter(ctx context.Context) (*store.Writer, error)

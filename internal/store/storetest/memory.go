@@ -1,4 +1,4 @@
-package store
+package storetest
 
 import (
 	"context"
@@ -7,16 +7,18 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"muster/internal/event"
+	"muster/internal/fault"
 	"muster/internal/life"
+	"muster/internal/store"
 )
 
-// Memory is a log without a file: the same behaviour as Store, for the simulation, and a model to compare Store with. A new
-// Writer stands for the next supervisor.
+// Memory is a log without a file that behaves as Store does. A new Writer stands for the next supervisor.
 type Memory struct {
 	now   func() time.Time
 	write sync.Mutex // held for the whole of a write transaction
@@ -28,15 +30,15 @@ type Memory struct {
 	tasks   map[event.TaskID]life.Task
 	rested  map[event.AccountID]life.Account
 	busy    map[event.TaskID]bool // tasks that may be live, waiting or due
-	fleet   FleetRow
+	fleet   store.FleetRow
 	offsets map[string]int64
 	cursor  int64
 }
 
-// OpenMemory returns an empty log.
-func OpenMemory(o Options) *Memory {
+// OpenMemory returns an empty log on the given clock.
+func OpenMemory(now func() time.Time) *Memory {
 	return &Memory{
-		now: o.clock(), byTask: map[event.TaskID][]int{}, tasks: map[event.TaskID]life.Task{},
+		now: now, byTask: map[event.TaskID][]int{}, tasks: map[event.TaskID]life.Task{},
 		rested: map[event.AccountID]life.Account{}, busy: map[event.TaskID]bool{}, offsets: map[string]int64{},
 	}
 }
@@ -45,39 +47,39 @@ func OpenMemory(o Options) *Memory {
 func (m *Memory) Close() error { return nil }
 
 // Request is Store.Request.
-func (m *Memory) Request(ctx context.Context, fn func(*Tx) error) error {
-	return request(ctx, m, m.now, fn)
+func (m *Memory) Request(ctx context.Context, fn func(*store.Tx) error) error {
+	return store.Request(ctx, m.begin, m.now, fn)
 }
 
 // NewWriter is Store.NewWriter.
-func (m *Memory) NewWriter(ctx context.Context) (*Writer, error) {
+func (m *Memory) NewWriter(ctx context.Context) (*store.Writer, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	return &Writer{place: m, now: m.now}, nil
+	return store.NewWriter(m.begin, m.now), nil
 }
 
 // memoryBatch is the open write transaction of a Memory; its changes are taken over by commit.
 type memoryBatch struct {
 	m     *Memory
-	at    head
+	at    store.Head
 	tasks map[event.TaskID]life.Task // written in this transaction
-	changes
+	store.Changes
 }
 
-func (m *Memory) begin(context.Context, bool) (batch, error) {
+func (m *Memory) begin(context.Context, bool) (store.Batch, error) {
 	m.write.Lock()
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return &memoryBatch{
-		m: m, at: head{seq: int64(len(m.log)), lastTask: m.last, cursor: m.cursor},
-		tasks: map[event.TaskID]life.Task{}, changes: changes{offsets: map[string]int64{}},
+		m: m, at: store.Head{Seq: int64(len(m.log)), LastTask: m.last, Cursor: m.cursor},
+		tasks: map[event.TaskID]life.Task{}, Changes: store.Changes{Offsets: map[string]int64{}},
 	}, nil
 }
 
-func (b *memoryBatch) head() head { return b.at }
+func (b *memoryBatch) Head() store.Head { return b.at }
 
-func (b *memoryBatch) task(id event.TaskID) (life.Task, bool, error) {
+func (b *memoryBatch) Task(id event.TaskID) (life.Task, bool, error) {
 	if t, ok := b.tasks[id]; ok {
 		return t, true, nil
 	}
@@ -96,40 +98,40 @@ func (b *memoryBatch) which(ok func(t life.Task) bool) (out []life.Task) {
 		ids[id] = true
 	}
 	for id := range ids {
-		if t, _, _ := b.task(id); ok(t) {
+		if t, _, _ := b.Task(id); ok(t) {
 			out = append(out, t)
 		}
 	}
-	slices.SortFunc(out, func(x, y life.Task) int { return compareIDs(x.ID, y.ID) })
+	slices.SortFunc(out, func(x, y life.Task) int { return x.ID.Number() - y.ID.Number() })
 	return out
 }
 
-func (b *memoryBatch) live() ([]life.Task, error) { return b.which(isLive), nil }
+func (b *memoryBatch) Live() ([]life.Task, error) { return b.which(store.IsLive), nil }
 
-func (b *memoryBatch) accounts() ([]life.Account, error) {
+func (b *memoryBatch) Accounts() ([]life.Account, error) {
 	b.m.mu.RLock()
 	defer b.m.mu.RUnlock()
 	all := maps.Clone(b.m.rested)
-	for _, a := range b.changes.accounts {
+	for _, a := range b.Changes.Accounts {
 		all[a.ID] = a
 	}
 	return slices.Collect(maps.Values(all)), nil
 }
 
-func (b *memoryBatch) line(after *life.Task, n int) ([]life.Task, error) {
+func (b *memoryBatch) Line(after *life.Task, n int) ([]life.Task, error) {
 	all := b.which(func(t life.Task) bool { return t.InLine() && (after == nil || life.CompareLine(after, &t) < 0) })
 	slices.SortFunc(all, func(x, y life.Task) int { return life.CompareLine(&x, &y) })
 	return all[:min(n, len(all))], nil
 }
 
-func (b *memoryBatch) unsettled(n int) ([]life.Task, error) {
+func (b *memoryBatch) Unsettled(n int) ([]life.Task, error) {
 	all := b.which(func(t life.Task) bool {
 		if t.State == event.Queued {
 			return t.AwaitsOthers()
 		}
 		states := map[event.TaskID]event.State{}
 		for _, id := range t.Spec.After {
-			if on, ok, _ := b.task(id); ok {
+			if on, ok, _ := b.Task(id); ok {
 				states[id] = on.State
 			}
 		}
@@ -138,23 +140,23 @@ func (b *memoryBatch) unsettled(n int) ([]life.Task, error) {
 	return all[:min(n, len(all))], nil
 }
 
-func (b *memoryBatch) timed(until time.Time) ([]life.Task, error) {
+func (b *memoryBatch) Timed(until time.Time) ([]life.Task, error) {
 	return b.which(func(t life.Task) bool {
-		at := dueAt(t)
+		at := store.DueAt(t)
 		return !at.IsZero() && (until.IsZero() || !at.After(until))
 	}), nil
 }
 
-func (b *memoryBatch) nextDue() (next time.Time, err error) {
-	for _, t := range b.which(func(t life.Task) bool { return !dueAt(t).IsZero() }) {
-		if at := dueAt(t); next.IsZero() || at.Before(next) {
+func (b *memoryBatch) NextDue() (next time.Time, err error) {
+	for _, t := range b.which(func(t life.Task) bool { return !store.DueAt(t).IsZero() }) {
+		if at := store.DueAt(t); next.IsZero() || at.Before(next) {
 			next = at
 		}
 	}
 	return next, nil
 }
 
-func (b *memoryBatch) after(seq int64) (events []event.Event, births bool, err error) {
+func (b *memoryBatch) After(seq int64) (events []event.Event, births bool, err error) {
 	b.m.mu.RLock()
 	defer b.m.mu.RUnlock()
 	for _, e := range b.m.log[seq:] {
@@ -167,8 +169,8 @@ func (b *memoryBatch) after(seq int64) (events []event.Event, births bool, err e
 	return events, births, nil
 }
 
-func (b *memoryBatch) offset(source string) (int64, error) {
-	if o, ok := b.offsets[source]; ok {
+func (b *memoryBatch) Offset(source string) (int64, error) {
+	if o, ok := b.Offsets[source]; ok {
 		return o, nil
 	}
 	b.m.mu.RLock()
@@ -176,36 +178,36 @@ func (b *memoryBatch) offset(source string) (int64, error) {
 	return b.m.offsets[source], nil
 }
 
-func (b *memoryBatch) write(c changes) error {
-	b.events = append(b.events, c.events...)
-	for _, t := range c.tasks {
+func (b *memoryBatch) Write(c store.Changes) error {
+	b.Events = append(b.Events, c.Events...)
+	for _, t := range c.Tasks {
 		b.tasks[t.ID] = t
 	}
-	b.changes.accounts = append(b.changes.accounts, c.accounts...)
-	maps.Copy(b.offsets, c.offsets)
-	b.cursor = max(b.cursor, c.cursor)
+	b.Changes.Accounts = append(b.Changes.Accounts, c.Accounts...)
+	maps.Copy(b.Offsets, c.Offsets)
+	b.Cursor = max(b.Cursor, c.Cursor)
 	return nil
 }
 
-func (b *memoryBatch) commit() error {
+func (b *memoryBatch) Commit() error {
 	defer b.m.write.Unlock()
 	b.m.mu.Lock()
 	defer b.m.mu.Unlock()
-	for _, r := range b.events {
+	for _, r := range b.Events {
 		if r.Task != "" {
 			b.m.byTask[r.Task] = append(b.m.byTask[r.Task], len(b.m.log))
 		}
 		b.m.log = append(b.m.log, r.Event)
-		b.m.fleet = foldFleet(b.m.fleet, r.Event)
+		b.m.fleet = b.m.fleet.Fold(r.Event)
 	}
 	for _, t := range b.tasks {
 		b.m.put(t)
 	}
-	for _, a := range b.changes.accounts {
+	for _, a := range b.Changes.Accounts {
 		b.m.rested[a.ID] = a
 	}
-	maps.Copy(b.m.offsets, b.offsets)
-	b.m.cursor = max(b.m.cursor, b.cursor)
+	maps.Copy(b.m.offsets, b.Offsets)
+	b.m.cursor = max(b.m.cursor, b.Cursor)
 	return nil
 }
 
@@ -213,14 +215,14 @@ func (b *memoryBatch) commit() error {
 func (m *Memory) put(t life.Task) {
 	m.tasks[t.ID] = t
 	m.last = max(m.last, t.ID.Number())
-	if t.Busy() || isLive(t) {
+	if t.Busy() || store.IsLive(t) {
 		m.busy[t.ID] = true
 	} else {
 		delete(m.busy, t.ID)
 	}
 }
 
-func (b *memoryBatch) rollback() { b.m.write.Unlock() }
+func (b *memoryBatch) Rollback() { b.m.write.Unlock() }
 
 // snapshot returns the tasks as they are now.
 func (m *Memory) snapshot() map[event.TaskID]life.Task {
@@ -230,24 +232,24 @@ func (m *Memory) snapshot() map[event.TaskID]life.Task {
 }
 
 // List is Store.List.
-func (m *Memory) List(_ context.Context, f ListFilter) ([]Summary, error) {
+func (m *Memory) List(_ context.Context, f store.ListFilter) ([]store.Summary, error) {
 	now := f.Now
 	if now.IsZero() {
 		now = m.now()
 	}
 	tasks := m.snapshot()
-	out := []Summary{}
+	out := []store.Summary{}
 	for _, t := range sortedTasks(tasks) {
-		shown := f.All || !t.Removed && (t.FinishedAt.IsZero() || t.FinishedAt.After(now.Add(-lately)))
+		shown := f.All || !t.Removed && (t.FinishedAt.IsZero() || t.FinishedAt.After(now.Add(-24*time.Hour)))
 		if shown && (len(f.States) == 0 || slices.Contains(f.States, t.State)) {
-			out = append(out, Summarize(t))
+			out = append(out, store.Summarize(t))
 		}
 	}
 	return out, nil
 }
 
 // ListJSON is Store.ListJSON.
-func (m *Memory) ListJSON(ctx context.Context, f ListFilter) (out []json.RawMessage, _ error) {
+func (m *Memory) ListJSON(ctx context.Context, f store.ListFilter) (out []json.RawMessage, _ error) {
 	all, err := m.List(ctx, f)
 	if err != nil {
 		return nil, err
@@ -280,8 +282,8 @@ func (m *Memory) Live(ctx context.Context) ([]life.Task, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer b.rollback()
-	return b.live()
+	defer b.Rollback()
+	return b.Live()
 }
 
 // Offset is Store.Offset.
@@ -297,17 +299,17 @@ func (m *Memory) Task(_ context.Context, id event.TaskID) (life.Task, error) {
 	defer m.mu.RUnlock()
 	t, ok := m.tasks[id]
 	if !ok {
-		return t, noTask(id)
+		return t, fault.New(fault.NotFound, "there is no task %s", id)
 	}
 	return t, nil
 }
 
 // FindByName is Store.FindByName.
-func (m *Memory) FindByName(_ context.Context, prefix string) (out []Named, _ error) {
+func (m *Memory) FindByName(_ context.Context, prefix string) (out []store.Named, _ error) {
 	tasks := m.snapshot()
 	for _, t := range sortedTasks(tasks) {
 		if !t.Removed && strings.HasPrefix(t.Spec.Name, prefix) {
-			out = append(out, Named{ID: t.ID, Name: t.Spec.Name})
+			out = append(out, store.Named{ID: t.ID, Name: t.Spec.Name})
 		}
 	}
 	return out, nil
@@ -330,7 +332,7 @@ func (m *Memory) Prompt(_ context.Context, id event.TaskID) (string, error) {
 			return p.Prompt, nil
 		}
 	}
-	return "", noTask(id)
+	return "", fault.New(fault.NotFound, "there is no task %s", id)
 }
 
 // MessageText is Store.MessageText.
@@ -344,48 +346,53 @@ func (m *Memory) MessageText(ctx context.Context, id event.TaskID, msg event.Mes
 	if err != nil {
 		return "", err
 	}
-	return "", noMessage(id, msg)
+	return "", fault.New(fault.NotFound, "%s has no message %s", id, msg)
 }
 
 // Messages is Store.Messages.
-func (m *Memory) Messages(_ context.Context, id event.TaskID) (out []MessageRow, _ error) {
+func (m *Memory) Messages(_ context.Context, id event.TaskID) (out []store.MessageRow, _ error) {
 	for _, e := range m.of(id) {
 		out = foldMessage(out, e)
 	}
-	slices.SortFunc(out, func(a, b MessageRow) int { return messageNumber(a.ID) - messageNumber(b.ID) })
+	slices.SortFunc(out, func(a, b store.MessageRow) int { return number(a.ID) - number(b.ID) })
 	return out, nil
 }
 
 // Attempts is Store.Attempts.
-func (m *Memory) Attempts(_ context.Context, id event.TaskID) (out []AttemptRow, _ error) {
+func (m *Memory) Attempts(_ context.Context, id event.TaskID) (out []store.AttemptRow, _ error) {
 	for _, e := range m.of(id) {
 		out = foldAttempt(out, e)
 	}
-	slices.SortFunc(out, func(a, b AttemptRow) int { return a.Gen - b.Gen })
+	slices.SortFunc(out, func(a, b store.AttemptRow) int { return a.Gen - b.Gen })
 	return out, nil
 }
 
 // Rounds is Store.Rounds.
-func (m *Memory) Rounds(ctx context.Context, id event.TaskID) ([]RoundRow, error) {
-	return rounds(m.Events(ctx, EventFilter{Task: id}))
+func (m *Memory) Rounds(_ context.Context, id event.TaskID) (out []store.RoundRow, _ error) {
+	for _, e := range m.of(id) {
+		if p, ok := e.Data.(event.RoundFinished); ok {
+			out = append(out, store.RoundRow{Seq: e.Seq, Time: e.Time, Gen: e.Gen, RoundFinished: p})
+		}
+	}
+	return out, nil
 }
 
 // Fleet is Store.Fleet.
-func (m *Memory) Fleet(context.Context) (FleetRow, error) {
+func (m *Memory) Fleet(context.Context) (store.FleetRow, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return m.fleet, nil
 }
 
 // Events is Store.Events.
-func (m *Memory) Events(_ context.Context, f EventFilter) iter.Seq2[event.Event, error] {
+func (m *Memory) Events(_ context.Context, f store.EventFilter) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
 		m.mu.RLock()
 		log := m.log[min(max(0, f.After), int64(len(m.log))):]
 		m.mu.RUnlock()
 		n := 0
 		for _, e := range log {
-			if !f.matches(e) {
+			if !matches(f, e) {
 				continue
 			}
 			if !yield(e, nil) {
@@ -411,9 +418,9 @@ func (m *Memory) Rebuild(context.Context) (diff []string, _ error) {
 	defer m.write.Unlock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	tasks, fleet := map[event.TaskID]life.Task{}, FleetRow{}
+	tasks, fleet := map[event.TaskID]life.Task{}, store.FleetRow{}
 	for _, e := range m.log {
-		fleet = foldFleet(fleet, e)
+		fleet = fleet.Fold(e)
 		if e.Task != "" {
 			tasks[e.Task] = life.Apply(tasks[e.Task], e)
 		}
@@ -437,4 +444,77 @@ func (m *Memory) Rebuild(context.Context) (diff []string, _ error) {
 	}
 	slices.Sort(diff)
 	return diff, nil
+}
+
+// foldAttempt folds an event of a task into its generations.
+func foldAttempt(all []store.AttemptRow, e event.Event) []store.AttemptRow {
+	at := func() *store.AttemptRow {
+		i := slices.IndexFunc(all, func(a store.AttemptRow) bool { return a.Gen == e.Gen })
+		if i < 0 {
+			return &store.AttemptRow{}
+		}
+		return &all[i]
+	}
+	switch p := e.Data.(type) {
+	case event.GenerationStarted:
+		all = slices.DeleteFunc(all, func(a store.AttemptRow) bool { return a.Gen == e.Gen })
+		all = append(all, store.AttemptRow{
+			Gen: e.Gen, Attempt: p.Attempt, Why: p.Why, Conversation: p.Conversation, Resume: p.Resume, StartedAt: e.Time,
+		})
+	case event.AgentLaunched:
+		a := at()
+		a.LaunchedAt, a.PID, a.Session = e.Time, p.Process.PID, p.Session
+	case event.AgentExited:
+		a := at()
+		a.ExitedAt, a.Cause, a.Signal, a.Exit = e.Time, p.Cause, p.Signal, nil
+		if p.Known {
+			a.Exit = &p.Exit
+		}
+	}
+	return all
+}
+
+// foldMessage folds an event of a task into its messages. An answer becomes a message only when life queues it.
+func foldMessage(all []store.MessageRow, e event.Event) []store.MessageRow {
+	add := func(id event.MessageID, text string, why event.Why) {
+		all = slices.DeleteFunc(all, func(m store.MessageRow) bool { return m.ID == id })
+		all = append(all, store.MessageRow{ID: id, State: event.MessageWaiting, Why: why, Text: text, At: e.Time, ChangedAt: e.Time})
+	}
+	switch p := e.Data.(type) {
+	case event.SendRequested:
+		add(p.Message, p.Text, event.WhyMessage)
+	case event.MessageQueued:
+		add(p.Message, p.Text, p.Why)
+	case event.MessageMoved:
+		for i := range all {
+			if all[i].ID == p.Message {
+				all[i].State, all[i].Gen, all[i].ChangedAt, all[i].Evidence = p.To, e.Gen, e.Time, p.Evidence
+			}
+		}
+	}
+	return all
+}
+
+// matches reports whether the filter lets an event through, its limit aside.
+func matches(f store.EventFilter, e event.Event) bool {
+	return e.Seq > f.After && (f.Task == "" || e.Task == f.Task) &&
+		(len(f.Kinds) == 0 || slices.Contains(f.Kinds, e.Kind()))
+}
+
+// sameTask reports whether two folds are the same to a reader.
+func sameTask(a, b life.Task) bool {
+	x, errA := json.Marshal(a)
+	y, errB := json.Marshal(b)
+	return errA == nil && errB == nil && string(x) == string(y)
+}
+
+// sortedTasks returns tasks, oldest first.
+func sortedTasks(m map[event.TaskID]life.Task) []life.Task {
+	return slices.SortedFunc(maps.Values(m), func(a, b life.Task) int { return a.ID.Number() - b.ID.Number() })
+}
+
+// number is the number within a message's id.
+func number(id event.MessageID) int {
+	n, _ := strconv.Atoi(strings.TrimPrefix(string(id), "m"))
+	return n
 }
