@@ -69,7 +69,8 @@ type Preflight struct {
 	Spec event.Spec
 	Env  []string // NAME=VALUE: the allow-list from the fleet's environment and what Spec.EnvFrom names, where set
 	Home home.Dir
-	// Prompt is what the task will be told; "" where it is not known yet, as for the doctor.
+	// Prompt is what the task will be told; "" where it is not known yet, as for the doctor. Check may refuse one for its
+	// length only: where a prompt will do, a shorter one does.
 	Prompt string
 }
 

@@ -22,7 +22,7 @@ func (d Dispatch) request(tx *store.Tx) (out Outcome, err error) {
 	if len(d.Tasks) == 0 {
 		return out, fault.New(fault.Usage, "there is no task to dispatch").WithHint("Give a prompt, or a file with tasks.")
 	}
-	refs := references{tx: tx, all: d.Tasks}
+	refs := references{tx: tx, all: d.Tasks, named: map[string][]event.TaskID{}, mine: map[event.TaskID]bool{}}
 	for i, n := range d.Tasks {
 		p, err := refs.resolve(i, n)
 		if err != nil {
@@ -32,7 +32,7 @@ func (d Dispatch) request(tx *store.Tx) (out Outcome, err error) {
 		if _, err := tx.Append(id, 0, p); err != nil {
 			return out, err
 		}
-		refs.ids = append(refs.ids, id)
+		refs.add(n.Spec.Name, id)
 	}
 	return Outcome{Task: refs.ids[0], Tasks: refs.ids}, nil
 }
@@ -41,19 +41,28 @@ func (d Dispatch) request(tx *store.Tx) (out Outcome, err error) {
 type references struct {
 	tx  *store.Tx
 	all []intake.Task
-	ids []event.TaskID // of those that were appended already
+	// What was appended already: all ids, those of each name, and whether an id is among them.
+	ids   []event.TaskID
+	named map[string][]event.TaskID
+	mine  map[event.TaskID]bool
+}
+
+func (r *references) add(name string, id event.TaskID) {
+	r.ids = append(r.ids, id)
+	r.named[name] = append(r.named[name], id)
+	r.mine[id] = true
 }
 
 func (r *references) resolve(i int, n intake.Task) (p event.DispatchRequested, err error) {
 	if p.Prompt, err = plain("the prompt", n.Prompt, maxPrompt); err != nil {
-		return p, r.named(i, err)
+		return p, r.at(i, err)
 	}
 	p.Spec = n.Spec
 	p.Spec.After = nil
 	for _, ref := range slices.Concat(idsAsRefs(n.Spec.After), n.AfterRefs) {
 		id, err := r.find(i, ref)
 		if err != nil {
-			return p, r.named(i, err)
+			return p, r.at(i, err)
 		}
 		if !slices.Contains(p.Spec.After, id) {
 			p.Spec.After = append(p.Spec.After, id)
@@ -62,36 +71,31 @@ func (r *references) resolve(i int, n intake.Task) (p event.DispatchRequested, e
 	if ref, ok := strings.CutPrefix(n.Spec.Base, "@"); ok {
 		id, err := r.find(i, ref)
 		if err != nil {
-			return p, r.named(i, err)
+			return p, r.at(i, err)
 		}
 		p.Spec.Base = "@" + string(id)
 	}
 	return p, nil
 }
 
-// named says which task of a dispatch an error is about, where there are many.
-func (r *references) named(i int, err error) error {
+// at says which task of a dispatch an error is about, where there are many.
+func (r *references) at(i int, err error) error {
 	if len(r.all) == 1 {
 		return err
 	}
 	return fault.Wrap(fault.CodeOf(err), err, "task %d (%s)", i+1, r.all[i].Spec.Name)
 }
 
-// find gives the id behind a reference of task i.
+// find returns the id behind a reference of task i.
 func (r *references) find(i int, ref string) (event.TaskID, error) {
 	if event.IsTaskID(ref) {
 		_, ok, err := r.tx.Task(event.TaskID(ref))
-		if err == nil && (!ok || slices.Contains(r.ids, event.TaskID(ref))) { // an id of this dispatch is a guess
+		if err == nil && (!ok || r.mine[event.TaskID(ref)]) { // an id of this dispatch is a guess
 			err = noTask(event.TaskID(ref))
 		}
 		return event.TaskID(ref), err
 	}
-	var found []event.TaskID
-	for j, id := range r.ids {
-		if r.all[j].Spec.Name == ref {
-			found = append(found, id)
-		}
-	}
+	found := r.named[ref]
 	switch {
 	case len(found) == 1:
 		return found[0], nil

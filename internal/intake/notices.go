@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"muster/internal/agent"
 	"muster/internal/config"
 	"muster/internal/environ"
 	"muster/internal/event"
@@ -16,11 +15,12 @@ import (
 	"muster/internal/words"
 )
 
-// notices returns what a task will not see or use, and a person may think that it does.
-func (in *Intake) notices(ctx context.Context, at *checkout, dir string, s event.Spec, f agent.Facts) ([]string, error) {
+// notices returns what a task will not see or use, and a person may think that it does. missing are variables of its agent
+// that it is not given.
+func (c *checkout) notices(ctx context.Context, s event.Spec, missing []string) ([]string, error) {
 	var out []string
 	if !strings.HasPrefix(s.Base, "@") {
-		text, err := at.uncommitted(ctx)
+		text, err := c.uncommitted(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -28,10 +28,10 @@ func (in *Intake) notices(ctx context.Context, at *checkout, dir string, s event
 			out = append(out, text)
 		}
 	}
-	for _, path := range passedOver(at.repo.Root, dir) {
+	for _, path := range c.passedOver {
 		out = append(out, fmt.Sprintf("%s is not used: only %s at the root of the checkout counts.", path, config.ProjectFile))
 	}
-	if missing := notHandedOn(f.Variables, in.fleet.Environ, s); len(missing) > 0 {
+	if len(missing) > 0 {
 		out = append(out, fmt.Sprintf("%s is set here and is not handed to the agent: name it in env_from of [agents.%s] if the agent needs it.",
 			strings.Join(missing, ", "), s.Agent))
 	}

@@ -18,6 +18,8 @@ type checkout struct {
 	config config.Config
 	bases  map[string]string // resolved bases, by what an order calls them
 	dirty  *git.Unsaved      // nil until it was looked for
+	// passedOver are the project files between the root and the directory of the orders. They do not count.
+	passedOver []string
 }
 
 // checkout returns the checkout around a directory; it is read once.
@@ -37,7 +39,7 @@ func (in *Intake) checkout(ctx context.Context, dir string) (*checkout, error) {
 	if err != nil {
 		return nil, err
 	}
-	in.checkouts[dir] = &checkout{repo: repo, config: cfg, bases: map[string]string{}}
+	in.checkouts[dir] = &checkout{repo: repo, config: cfg, bases: map[string]string{}, passedOver: passedOver(repo.Root, dir)}
 	return in.checkouts[dir], nil
 }
 

@@ -34,6 +34,7 @@ type Intake struct {
 	fleet     boot.Fleet
 	dir       string
 	checkouts map[string]*checkout // by directory
+	known     []known
 }
 
 // New returns an intake for a fleet. A relative directory of an order starts at dir, and an order without one is for
@@ -61,9 +62,6 @@ func (in *Intake) Task(ctx context.Context, o Order) (Task, error) {
 		return Task{}, err
 	}
 	s.Repo, s.GitDir = at.repo.Root, at.repo.Common
-	if err := checkCopies(s); err != nil {
-		return Task{}, err
-	}
 	if s.Base, err = at.base(ctx, s.Base, o.File != ""); err != nil {
 		return Task{}, err
 	}
@@ -72,10 +70,11 @@ func (in *Intake) Task(ctx context.Context, o Order) (Task, error) {
 		return Task{}, err
 	}
 	s.Traits = ad.Facts().Traits
-	if err := in.checkAgent(ctx, ad, s, o.Prompt); err != nil {
+	missing, err := in.ready(ctx, ad, s, o.Prompt)
+	if err != nil {
 		return Task{}, err
 	}
-	notices, err := in.notices(ctx, at, dir, s, ad.Facts())
+	notices, err := at.notices(ctx, s, missing)
 	return Task{Spec: s, Prompt: o.Prompt, AfterRefs: o.After, Notices: notices}, err
 }
 
