@@ -21,7 +21,7 @@ import (
 	"muster/internal/scarce"
 )
 
-// machine plugs the host into fleet.Machine.
+// machine plugs the host into fleet.Processes and fleet.Admission.
 type machine struct {
 	home   home.Dir
 	deaths *host.Deaths
@@ -30,7 +30,7 @@ type machine struct {
 
 	gateMu sync.Mutex
 	room   boot.Room
-	gate   string    // what Gate said
+	gate   string    // what Closed returned
 	gateAt time.Time // when
 }
 
@@ -58,7 +58,7 @@ func (m *machine) Serve(ctx context.Context) error {
 	}
 }
 
-// Identify implements fleet.Machine.
+// Identify implements fleet.Processes.
 func (m *machine) Identify(pid int) (event.ProcessRef, bool) {
 	p, err := host.Identify(pid)
 	if err != nil {
@@ -70,7 +70,7 @@ func (m *machine) Identify(pid int) (event.ProcessRef, bool) {
 // watchAgain is the pause after which a process is watched for which there was no descriptor.
 const watchAgain = 2 * time.Second
 
-// Watch implements fleet.Machine.
+// Watch implements fleet.Processes.
 func (m *machine) Watch(p event.ProcessRef, token any) {
 	err := m.deaths.Watch(host.Process(p), token)
 	if err == nil {
@@ -82,10 +82,10 @@ func (m *machine) Watch(p event.ProcessRef, token any) {
 	}
 }
 
-// Deaths implements fleet.Machine.
+// Deaths implements fleet.Processes.
 func (m *machine) Deaths() <-chan fleet.Death { return m.out }
 
-// End implements fleet.Machine: the agent's process with all its descendants, and everything that carries the
+// End implements fleet.Processes: the agent's process with all its descendants, and everything that carries the
 // mark of the task, which is the absolute path of its worktree and so no other fleet's.
 func (m *machine) End(ctx context.Context, t life.Task, grace time.Duration) error {
 	// Everything that an agent starts inherits the descriptor of its lock.
@@ -114,7 +114,7 @@ func (m *machine) End(ctx context.Context, t life.Task, grace time.Duration) err
 // jobGrace is the least time that the runner of a job has to end what it runs.
 const jobGrace = 2 * time.Second
 
-// EndJob implements fleet.Machine. The runner holds the lock of the task's job from before it waits for a slot; told to
+// EndJob implements fleet.Processes. The runner holds the lock of the task's job from before it waits for a slot; told to
 // end, it ends its step and leaves no result.
 func (m *machine) EndJob(ctx context.Context, id event.TaskID, runner event.ProcessRef, grace time.Duration) error {
 	e := host.Ending{Grace: max(grace, jobGrace)}
@@ -153,7 +153,7 @@ func (m *machine) group(id event.TaskID) string {
 	return dir
 }
 
-// Holder implements fleet.Machine.
+// Holder implements fleet.Processes.
 func (m *machine) Holder(id event.TaskID) (int, bool) {
 	held, err := lock.Held(m.home.AliveLock(id))
 	if err != nil || !held {
@@ -167,8 +167,8 @@ func (m *machine) Holder(id event.TaskID) (int, bool) {
 // and reading a dozen files of the kernel for each turn would take longer.
 const gateAge = time.Second
 
-// Gate implements fleet.Machine.
-func (m *machine) Gate() string {
+// Closed implements fleet.Admission.
+func (m *machine) Closed() string {
 	m.gateMu.Lock()
 	defer m.gateMu.Unlock()
 	if now := time.Now(); m.gateAt.IsZero() || now.Sub(m.gateAt) > gateAge {
@@ -177,7 +177,7 @@ func (m *machine) Gate() string {
 	return m.gate
 }
 
-// Signal implements fleet.Machine.
+// Signal implements fleet.Processes.
 func (m *machine) Signal(p event.ProcessRef, signal int) error {
 	return host.Process(p).Signal(syscall.Signal(signal))
 }

@@ -119,10 +119,11 @@ func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logge
 	}
 	beat := newHeartbeat(f.Home, f.Config.Fleet.DeadmanURL, bootID, logger)
 	began := f.Now() // its monotonic reading stands still while the host sleeps
+	trees := worktrees{home: f.Home, env: f.Saved, other: db.Task, opened: &sync.Map{}}
 	c := fleet.Config{
 		Home: f.Home, Log: log{store: db, writer: writer}, Terminal: term,
-		Works:    worktrees{home: f.Home, env: f.Saved, other: db.Task, opened: &sync.Map{}},
-		Launcher: ags, Channel: ags, Jobs: jobs{home: f.Home, agents: ags}, Records: recs, Machine: mach,
+		Worktrees: trees, Shipper: trees, Launcher: ags, Channel: ags, Jobs: jobs{home: f.Home, agents: ags}, Records: recs,
+		Processes: mach, Admission: []fleet.Admission{mach},
 		Server:    event.ServerChanged{PID: identity.PID, Started: identity.Started.UTC(), Version: identity.Version},
 		ServerWas: event.ServerChanged{PID: row.Server.PID, Started: row.Server.Started.UTC(), Version: row.Server.Version},
 		Mode:      mode(row), GateWas: row.Gate, Exe: o.Exe, Slots: f.Slots(), Version: boot.Version(), Boot: bootID, PID: os.Getpid(),

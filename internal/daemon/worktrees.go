@@ -19,7 +19,7 @@ import (
 	"muster/internal/life"
 )
 
-// worktrees plugs git into fleet.Works.
+// worktrees plugs git into fleet.Worktrees and fleet.Shipper.
 type worktrees struct {
 	home home.Dir
 	env  []string
@@ -57,7 +57,7 @@ func (w worktrees) open(ctx context.Context, t life.Task) (*git.Repo, error) {
 	return repo, nil
 }
 
-// Prepare implements fleet.Works.
+// Prepare implements fleet.Worktrees.
 func (w worktrees) Prepare(ctx context.Context, t life.Task) (event.WorktreeReady, error) {
 	repo, err := w.open(ctx, t)
 	if err != nil {
@@ -118,7 +118,7 @@ func (w worktrees) owner(t life.Task) string {
 	return fmt.Sprintf("%s %s", w.home, t.QueuedAt.UTC().Format(time.RFC3339Nano))
 }
 
-// Snapshot implements fleet.Works.
+// Snapshot implements fleet.Worktrees.
 func (w worktrees) Snapshot(ctx context.Context, t life.Task, round int) (fleet.Snapshot, error) {
 	repo, err := w.open(ctx, t)
 	if err != nil {
@@ -140,7 +140,7 @@ func (w worktrees) Snapshot(ctx context.Context, t life.Task, round int) (fleet.
 	return fleet.Snapshot{Commit: snap.Commit, Tree: snap.Tree, Changed: changed || len(found) > 0, Obstacle: found.Error()}, nil
 }
 
-// Baseline implements fleet.Works.
+// Baseline implements fleet.Worktrees.
 func (w worktrees) Baseline(ctx context.Context, t life.Task) error {
 	repo, err := w.open(ctx, t)
 	if err != nil {
@@ -171,7 +171,7 @@ func (w worktrees) rounds(t life.Task) string {
 	return fmt.Sprintf("refs/muster/round/%x/%s", fleet[:4], t.ID)
 }
 
-// Tree implements fleet.Works.
+// Tree implements fleet.Worktrees.
 func (w worktrees) Tree(ctx context.Context, t life.Task) (string, error) {
 	repo, err := w.open(ctx, t)
 	if err != nil {
@@ -180,7 +180,7 @@ func (w worktrees) Tree(ctx context.Context, t life.Task) (string, error) {
 	return repo.Tree(ctx, t.Worktree)
 }
 
-// Publish implements fleet.Works.
+// Publish implements fleet.Shipper.
 func (w worktrees) Publish(ctx context.Context, t life.Task, tree string) (event.WorkPublished, error) {
 	out := event.WorkPublished{Mode: t.Spec.Publish, Branch: t.Branch, Tree: tree}
 	if t.Spec.Publish == event.PublishNone {
@@ -202,7 +202,7 @@ func commitMessage(t life.Task) string {
 	return fmt.Sprintf("%s\n\nMuster-Task: %s", t.Spec.Name, t.ID)
 }
 
-// Keep implements fleet.Works.
+// Keep implements fleet.Worktrees.
 func (w worktrees) Keep(ctx context.Context, t life.Task) (string, error) {
 	repo, err := w.open(ctx, t)
 	if err != nil {
@@ -221,7 +221,7 @@ func (w worktrees) Keep(ctx context.Context, t life.Task) (string, error) {
 	return repo.Keep(ctx, t.Worktree, string(t.ID), published)
 }
 
-// Restore implements fleet.Works.
+// Restore implements fleet.Worktrees.
 func (w worktrees) Restore(ctx context.Context, t life.Task, ref string) error {
 	repo, err := w.open(ctx, t)
 	if err != nil {
@@ -230,7 +230,7 @@ func (w worktrees) Restore(ctx context.Context, t life.Task, ref string) error {
 	return repo.Restore(ctx, git.RestoreSpec{Path: w.home.Worktree(t.ID, t.Spec.Slug), Branch: t.Branch, Ref: ref})
 }
 
-// Remove implements fleet.Works. It is called when everything has been kept.
+// Remove implements fleet.Worktrees. It is called when everything has been kept.
 func (w worktrees) Remove(ctx context.Context, t life.Task) error {
 	repo, err := w.open(ctx, t)
 	if err != nil {
@@ -242,7 +242,7 @@ func (w worktrees) Remove(ctx context.Context, t life.Task) error {
 	return repo.DropRefs(ctx, w.rounds(t))
 }
 
-// SetAside implements fleet.Works.
+// SetAside implements fleet.Worktrees.
 func (w worktrees) SetAside(_ context.Context, t life.Task) (string, error) {
 	return git.SetAside(t.Worktree, w.home.SetAsideDir())
 }

@@ -30,11 +30,12 @@ func (at failpoints) around(what string, of ...any) (after func()) {
 func wrapped(c fleet.Config, at failpoints) fleet.Config {
 	c.Log = pointLog{c.Log, at}
 	c.Terminal = pointTerminal{c.Terminal, at}
-	c.Works = pointWorks{c.Works, at}
+	c.Worktrees = pointWorktrees{c.Worktrees, at}
+	c.Shipper = pointShipper{c.Shipper, at}
 	c.Launcher = pointLauncher{c.Launcher, at}
 	c.Channel = pointChannel{c.Channel, at}
 	c.Jobs = pointJobs{c.Jobs, at}
-	c.Machine = pointMachine{c.Machine, at}
+	c.Processes = pointProcesses{c.Processes, at}
 	return c
 }
 
@@ -128,44 +129,49 @@ func (t pointTerminal) Close(ctx context.Context, session string) error {
 	return t.Terminal.Close(ctx, session)
 }
 
-type pointWorks struct {
-	fleet.Works
+type pointWorktrees struct {
+	fleet.Worktrees
 	at failpoints
 }
 
-func (w pointWorks) Prepare(ctx context.Context, t life.Task) (event.WorktreeReady, error) {
+func (w pointWorktrees) Prepare(ctx context.Context, t life.Task) (event.WorktreeReady, error) {
 	defer w.at.around("git.prepare", t.ID)()
-	return w.Works.Prepare(ctx, t)
+	return w.Worktrees.Prepare(ctx, t)
 }
 
-func (w pointWorks) Snapshot(ctx context.Context, t life.Task, round int) (fleet.Snapshot, error) {
+func (w pointWorktrees) Snapshot(ctx context.Context, t life.Task, round int) (fleet.Snapshot, error) {
 	defer w.at.around("git.snapshot", t.ID, round)()
-	return w.Works.Snapshot(ctx, t, round)
+	return w.Worktrees.Snapshot(ctx, t, round)
 }
 
-func (w pointWorks) Tree(ctx context.Context, t life.Task) (string, error) {
+func (w pointWorktrees) Tree(ctx context.Context, t life.Task) (string, error) {
 	defer w.at.around("git.tree", t.ID, t.State, t.Rounds.Count)()
-	return w.Works.Tree(ctx, t)
+	return w.Worktrees.Tree(ctx, t)
 }
 
-func (w pointWorks) Publish(ctx context.Context, t life.Task, tree string) (event.WorkPublished, error) {
-	defer w.at.around("git.publish", t.ID)()
-	return w.Works.Publish(ctx, t, tree)
-}
-
-func (w pointWorks) Keep(ctx context.Context, t life.Task) (string, error) {
+func (w pointWorktrees) Keep(ctx context.Context, t life.Task) (string, error) {
 	defer w.at.around("git.keep", t.ID)()
-	return w.Works.Keep(ctx, t)
+	return w.Worktrees.Keep(ctx, t)
 }
 
-func (w pointWorks) Restore(ctx context.Context, t life.Task, ref string) error {
+func (w pointWorktrees) Restore(ctx context.Context, t life.Task, ref string) error {
 	defer w.at.around("git.restore", t.ID)()
-	return w.Works.Restore(ctx, t, ref)
+	return w.Worktrees.Restore(ctx, t, ref)
 }
 
-func (w pointWorks) Remove(ctx context.Context, t life.Task) error {
+func (w pointWorktrees) Remove(ctx context.Context, t life.Task) error {
 	defer w.at.around("git.remove", t.ID)()
-	return w.Works.Remove(ctx, t)
+	return w.Worktrees.Remove(ctx, t)
+}
+
+type pointShipper struct {
+	fleet.Shipper
+	at failpoints
+}
+
+func (s pointShipper) Publish(ctx context.Context, t life.Task, tree string) (event.WorkPublished, error) {
+	defer s.at.around("git.publish", t.ID)()
+	return s.Shipper.Publish(ctx, t, tree)
 }
 
 type pointLauncher struct {
@@ -223,17 +229,17 @@ func (j pointJobs) Note(ctx context.Context, job fleet.Job, value any) error {
 	return j.Jobs.Note(ctx, job, value)
 }
 
-type pointMachine struct {
-	fleet.Machine
+type pointProcesses struct {
+	fleet.Processes
 	at failpoints
 }
 
-func (m pointMachine) End(ctx context.Context, t life.Task, grace time.Duration) error {
-	defer m.at.around("end", t.ID, t.State)()
-	return m.Machine.End(ctx, t, grace)
+func (p pointProcesses) End(ctx context.Context, t life.Task, grace time.Duration) error {
+	defer p.at.around("end", t.ID, t.State)()
+	return p.Processes.End(ctx, t, grace)
 }
 
-func (m pointMachine) Signal(p event.ProcessRef, signal int) error {
-	defer m.at.around("signal", signal)()
-	return m.Machine.Signal(p, signal)
+func (p pointProcesses) Signal(of event.ProcessRef, signal int) error {
+	defer p.at.around("signal", signal)()
+	return p.Processes.Signal(of, signal)
 }

@@ -11,7 +11,7 @@ import (
 // nothing in the world itself; what has to be done goes through the workers like anything else. Requests that
 // came in while nobody listened are taken by the first turn.
 func (s *Supervisor) adopt(ctx context.Context) error {
-	panes, err := s.Terminal.Panes(ctx)
+	panes, err := s.cfg.Terminal.Panes(ctx)
 	if err != nil {
 		return err
 	}
@@ -21,7 +21,7 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 			byAgent[agentToken{task: p.Task, gen: p.Gen}] = p.ID
 		}
 	}
-	live, err := s.Log.Live(ctx)
+	live, err := s.cfg.Log.Live(ctx)
 	if err != nil {
 		return err
 	}
@@ -32,11 +32,11 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 		}
 		s.adoptTask(t, byAgent[agentToken{task: t.ID, gen: t.Gen}])
 	}
-	if s.Server != s.ServerWas {
-		s.prologue = append(s.prologue, s.Server)
+	if s.cfg.Server != s.cfg.ServerWas {
+		s.prologue = append(s.prologue, s.cfg.Server)
 	}
-	s.prologue = append(s.prologue, event.SupervisorStarted{PID: s.PID, Version: s.Version, Boot: s.Boot, Adopted: adopted})
-	s.prologue = append(s.prologue, s.Prologue...)
+	s.prologue = append(s.prologue, event.SupervisorStarted{PID: s.cfg.PID, Version: s.cfg.Version, Boot: s.cfg.Boot, Adopted: adopted})
+	s.prologue = append(s.prologue, s.cfg.Prologue...)
 	return nil
 }
 
@@ -44,7 +44,7 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 func (s *Supervisor) adoptTask(t life.Task, pane string) {
 	_, starting := t.Action(event.ActStart)
 	if t.Agent.Live || starting {
-		s.Records.Follow(t)
+		s.cfg.Records.Follow(t)
 	}
 	if t.Agent.Live {
 		tok := agentToken{task: t.ID, gen: t.Gen, pane: pane}
@@ -53,7 +53,7 @@ func (s *Supervisor) adoptTask(t life.Task, pane string) {
 			// that outlived it has no terminal any more and is no use to anybody.
 			s.jobs.add(job{of: event.OfTask(t.ID), death: &deathOf{gen: t.Gen}})
 		} else {
-			s.Machine.Watch(t.Agent.Process, tok)
+			s.cfg.Processes.Watch(t.Agent.Process, tok)
 		}
 	}
 	for _, a := range t.Open {

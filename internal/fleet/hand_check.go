@@ -18,18 +18,18 @@ const maxStarts = 3
 // runJob runs a job, or finds out where it stands. It returns the process to wait for while it runs; the
 // action is done again when that has ended, whoever supervises by then.
 func (s *Supervisor) runJob(ctx context.Context, j Job) (JobState, event.ProcessRef, error) {
-	state, err := s.Jobs.State(ctx, j)
+	state, err := s.cfg.Jobs.State(ctx, j)
 	switch {
 	case err != nil:
 		return state, event.ProcessRef{}, err
 	case state.Finished:
 		if err := s.lacked(state); err != nil {
 			err = fault.Wrap(fault.Failed, err, "%s of %s did not find what it needs", j.Name, j.Task.ID)
-			return state, event.ProcessRef{}, errors.Join(err, s.Jobs.Unready(ctx, j))
+			return state, event.ProcessRef{}, errors.Join(err, s.cfg.Jobs.Unready(ctx, j))
 		}
 		return state, event.ProcessRef{}, nil
 	case state.Running != 0:
-		if p, ok := s.Machine.Identify(state.Running); ok {
+		if p, ok := s.cfg.Processes.Identify(state.Running); ok {
 			return state, p, nil
 		}
 	case state.Starts >= maxStarts:
@@ -41,16 +41,16 @@ func (s *Supervisor) runJob(ctx context.Context, j Job) (JobState, event.Process
 	if !life.Wanted(j.Task, j.For) {
 		return state, event.ProcessRef{}, fmt.Errorf("%s was ended with the work of its task", j.Name)
 	}
-	spec, err := s.Jobs.Ready(ctx, j)
+	spec, err := s.cfg.Jobs.Ready(ctx, j)
 	if err != nil {
 		return state, event.ProcessRef{}, err
 	}
-	pane, err := s.Terminal.Open(ctx, Window{
+	pane, err := s.cfg.Terminal.Open(ctx, Window{
 		Session: home.Slugged(j.Task.ID, j.Task.Spec.Slug), Role: RoleCheck, Dir: j.Task.Worktree,
-		Argv: []string{s.Exe, "launch", spec}, Task: j.Task.ID, Gen: j.Task.Gen,
+		Argv: []string{s.cfg.Exe, "launch", spec}, Task: j.Task.ID, Gen: j.Task.Gen,
 	})
 	if scarce.Is(err) {
-		err = errors.Join(err, s.Jobs.Unready(ctx, j))
+		err = errors.Join(err, s.cfg.Jobs.Unready(ctx, j))
 	}
 	if err != nil {
 		return state, event.ProcessRef{}, err
@@ -65,7 +65,7 @@ func (s *Supervisor) lacked(state JobState) error {
 		return scarce.Lack(state.Error)
 	}
 	for _, r := range state.Results {
-		if err := scarce.In(r.Excerpt); err != nil && !r.Green() && s.Machine.Gate() != "" {
+		if err := scarce.In(r.Excerpt); err != nil && !r.Green() && s.closed() != "" {
 			return err
 		}
 	}
@@ -86,15 +86,15 @@ func (s *Supervisor) stillThere(ctx context.Context, id event.TaskID) (event.Pro
 func (s *Supervisor) check(ctx context.Context, t life.Task, id event.ActionID, args event.CheckArgs) result {
 	job := Job{Task: t, Name: fmt.Sprintf("round-%d-%s", args.Round, id), For: event.ActCheck, Steps: t.Spec.Checks}
 	var snap Snapshot
-	known, err := s.Jobs.Noted(ctx, job, &snap)
+	known, err := s.cfg.Jobs.Noted(ctx, job, &snap)
 	if err != nil {
 		return done(err)
 	}
 	if !known {
-		if snap, err = s.Works.Snapshot(ctx, t, args.Round); err != nil {
+		if snap, err = s.cfg.Worktrees.Snapshot(ctx, t, args.Round); err != nil {
 			return done(err)
 		}
-		if err := s.Jobs.Note(ctx, job, snap); err != nil {
+		if err := s.cfg.Jobs.Note(ctx, job, snap); err != nil {
 			return done(err)
 		}
 	}
@@ -119,7 +119,7 @@ func (s *Supervisor) check(ctx context.Context, t life.Task, id event.ActionID, 
 	case state.Error != "":
 		return failed(life.FailAgain, state.Error)
 	}
-	tree, err := s.Works.Tree(ctx, t)
+	tree, err := s.cfg.Worktrees.Tree(ctx, t)
 	if err != nil {
 		return done(err)
 	}
@@ -133,7 +133,7 @@ const obstacleCheck = "unfinished work"
 
 // publish puts the judged tree where it belongs.
 func (s *Supervisor) publish(ctx context.Context, t life.Task, args event.PublishArgs) result {
-	p, err := s.Works.Publish(ctx, t, args.Tree)
+	p, err := s.cfg.Shipper.Publish(ctx, t, args.Tree)
 	if err != nil {
 		return done(err)
 	}
@@ -145,7 +145,7 @@ func (s *Supervisor) keep(ctx context.Context, t life.Task) result {
 	if t.Worktree == "" {
 		return result{}
 	}
-	ref, err := s.Works.Keep(ctx, t)
+	ref, err := s.cfg.Worktrees.Keep(ctx, t)
 	if err != nil || ref == "" {
 		return done(err)
 	}
@@ -158,7 +158,7 @@ func (s *Supervisor) clean(ctx context.Context, t life.Task) result {
 	if r.failure != nil {
 		return r
 	}
-	if err := s.Works.Remove(ctx, t); err != nil {
+	if err := s.cfg.Worktrees.Remove(ctx, t); err != nil {
 		return done(err)
 	}
 	r.facts = append(r.facts, event.WorktreeRemoved{})
@@ -167,14 +167,14 @@ func (s *Supervisor) clean(ctx context.Context, t life.Task) result {
 
 // remove removes what a task left behind, but for its branch and its events.
 func (s *Supervisor) remove(ctx context.Context, t life.Task, args event.RemoveArgs) result {
-	if err := s.Machine.End(ctx, t, s.Launcher.EndPolicy(t).Grace); err != nil {
+	if err := s.cfg.Processes.End(ctx, t, s.cfg.Launcher.EndPolicy(t).Grace); err != nil {
 		return done(err)
 	}
 	r := result{}
 	if t.Worktree != "" {
 		if r = s.clean(ctx, t); r.failure != nil && args.Force && ctx.Err() == nil {
 			// The repository is gone, or something in the worktree can be neither read nor removed: no work is thrown away.
-			at, err := s.Works.SetAside(ctx, t)
+			at, err := s.cfg.Worktrees.SetAside(ctx, t)
 			if err != nil {
 				return done(err)
 			}
@@ -184,10 +184,10 @@ func (s *Supervisor) remove(ctx context.Context, t life.Task, args event.RemoveA
 			return r
 		}
 	}
-	if err := s.Terminal.Close(ctx, home.Slugged(t.ID, t.Spec.Slug)); err != nil {
+	if err := s.cfg.Terminal.Close(ctx, home.Slugged(t.ID, t.Spec.Slug)); err != nil {
 		return done(err)
 	}
-	if err := removeFiles(s.Home, t); err != nil {
+	if err := removeFiles(s.cfg.Home, t); err != nil {
 		return done(err)
 	}
 	r.facts = append(r.facts, event.TaskRemoved{})
@@ -195,8 +195,8 @@ func (s *Supervisor) remove(ctx context.Context, t life.Task, args event.RemoveA
 }
 
 func (s *Supervisor) restore(ctx context.Context, t life.Task, args event.RestoreArgs) result {
-	if err := s.Works.Restore(ctx, t, args.Ref); err != nil {
+	if err := s.cfg.Worktrees.Restore(ctx, t, args.Ref); err != nil {
 		return done(err)
 	}
-	return done(nil, event.WorktreeReady{Path: s.Home.Worktree(t.ID, t.Spec.Slug), Branch: t.Branch, Base: t.Base})
+	return done(nil, event.WorktreeReady{Path: s.cfg.Home.Worktree(t.ID, t.Spec.Slug), Branch: t.Branch, Base: t.Base})
 }

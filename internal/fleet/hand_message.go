@@ -21,7 +21,7 @@ const pasteSettle = 150 * time.Millisecond
 
 // deliver brings one message to a running agent by the best door its kind has.
 func (s *Supervisor) deliver(ctx context.Context, t life.Task, a event.Action, again bool) result {
-	text, err := s.Log.MessageText(ctx, t.ID, a.Message())
+	text, err := s.cfg.Log.MessageText(ctx, t.ID, a.Message())
 	if err != nil {
 		return done(err)
 	}
@@ -30,7 +30,7 @@ func (s *Supervisor) deliver(ctx context.Context, t life.Task, a event.Action, a
 		if pane, ok, err := s.pane(ctx, t.ID, t.Gen); err == nil && ok && !again {
 			_, _ = s.closeMenu(ctx, t, pane) // a menu holds mail back, too; where it can't be closed the message waits
 		}
-		return done(s.Channel.Post(ctx, t, m))
+		return done(s.cfg.Channel.Post(ctx, t, m))
 	}
 	if !again || planted("double a message") {
 		return s.paste(ctx, t, m)
@@ -78,11 +78,11 @@ const (
 
 // posture looks at a running agent right before a key is pressed; texts were pasted into it.
 func (s *Supervisor) posture(ctx context.Context, t life.Task, pane Pane, texts []string) (Posture, error) {
-	screen, err := s.Terminal.Styled(ctx, pane.ID)
+	screen, err := s.cfg.Terminal.Styled(ctx, pane.ID)
 	if err != nil {
 		return PostureUnknown, err
 	}
-	return s.Channel.Posture(ctx, t, screen, texts)
+	return s.cfg.Channel.Posture(ctx, t, screen, texts)
 }
 
 // awaitPosture looks until the posture is another one than from, at most for the patience, and returns the last one.
@@ -110,11 +110,11 @@ func (s *Supervisor) closeMenu(ctx context.Context, t life.Task, pane Pane) (Pos
 	if err != nil || posture != PostureDialog || t.Agent.Error != event.ErrorRateLimit || !t.Agent.Turn.Over() {
 		return posture, err
 	}
-	keys := s.Launcher.EndPolicy(t).InterruptKeys
+	keys := s.cfg.Launcher.EndPolicy(t).InterruptKeys
 	if len(keys) == 0 {
 		return posture, nil
 	}
-	if err := s.Terminal.Keys(ctx, pane.ID, keys...); err != nil {
+	if err := s.cfg.Terminal.Keys(ctx, pane.ID, keys...); err != nil {
 		return posture, err
 	}
 	return s.awaitPosture(ctx, t, pane, nil, menuPatience, PostureDialog)
@@ -155,13 +155,13 @@ func (s *Supervisor) paste(ctx context.Context, t life.Task, m Text) result {
 	if err != nil {
 		return failed(life.FailAgain, err.Error())
 	}
-	texts := s.Channel.Typed(t, m)
+	texts := s.cfg.Channel.Typed(t, m)
 	if putBack(t, posture) {
 		texts[0] = "\n\n" + texts[0]
 	} else if why := posture.shut(); why != "" {
 		return failed(life.FailAgain, why)
 	}
-	err = s.Terminal.Paste(ctx, pane.ID, texts...)
+	err = s.cfg.Terminal.Paste(ctx, pane.ID, texts...)
 	if errors.Is(err, ErrInMode) || errors.Is(err, ErrDead) || errors.Is(err, ErrNoPane) {
 		return failed(life.FailAgain, err.Error())
 	}
@@ -183,7 +183,7 @@ func (s *Supervisor) enter(ctx context.Context, t life.Task, pane Pane, texts []
 	for range 2 {
 		// An error of a look is no reason to leave the text there: without Enter it would be half sent.
 		_, _ = s.awaitPosture(ctx, t, pane, texts, showPatience, PostureReady, PostureStale, PostureDraft)
-		if err := s.Terminal.Keys(ctx, pane.ID, "Enter"); err != nil {
+		if err := s.cfg.Terminal.Keys(ctx, pane.ID, "Enter"); err != nil {
 			return failed(life.FailUnknown, "the text was typed, but Enter was not: "+err.Error())
 		}
 		if after, err := s.awaitPosture(ctx, t, pane, texts, enterPatience, PostureTyped); err != nil || after != PostureTyped {
@@ -196,7 +196,7 @@ func (s *Supervisor) enter(ctx context.Context, t life.Task, pane Pane, texts []
 // look finds out where a message is. For one that was typed and not taken, one further Enter follows: the text
 // is there, and Enter is no second sending of it. One that was to be typed and never was waits again.
 func (s *Supervisor) look(ctx context.Context, t life.Task, a event.Action) result {
-	trace, err := s.Channel.Confirm(ctx, t, t.Gen, a.Message())
+	trace, err := s.cfg.Channel.Confirm(ctx, t, t.Gen, a.Message())
 	if err != nil {
 		return done(err)
 	}
@@ -229,20 +229,20 @@ func (s *Supervisor) enterAgain(ctx context.Context, t life.Task, id event.Messa
 	case !ok || pane.Dead || pane.InMode || !t.Agent.Turn.Over() || t.Request != nil:
 		return result{}
 	}
-	text, err := s.Log.MessageText(ctx, t.ID, id)
+	text, err := s.cfg.Log.MessageText(ctx, t.ID, id)
 	if err != nil {
 		return done(err)
 	}
-	posture, err := s.posture(ctx, t, pane, s.Channel.Typed(t, Text{ID: id, Text: text}))
+	posture, err := s.posture(ctx, t, pane, s.cfg.Channel.Typed(t, Text{ID: id, Text: text}))
 	if err != nil || posture != PostureTyped && posture != PostureUnknown {
 		return done(err) // Enter would answer or send something else
 	}
-	return done(s.Terminal.Keys(ctx, pane.ID, "Enter"))
+	return done(s.cfg.Terminal.Keys(ctx, pane.ID, "Enter"))
 }
 
 // firstLook reports whether this is the first look at a message, and notes that it was.
 func (s *Supervisor) firstLook(t life.Task, id event.MessageID) bool {
-	mark := filepath.Join(s.Home.GenDir(t.ID, t.Gen), "looked."+string(id))
+	mark := filepath.Join(s.cfg.Home.GenDir(t.ID, t.Gen), "looked."+string(id))
 	f, err := os.OpenFile(mark, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return false

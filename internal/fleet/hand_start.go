@@ -33,13 +33,13 @@ func (s *Supervisor) start(ctx context.Context, t life.Task, a event.Action, arg
 	if err != nil {
 		return done(err)
 	}
-	spec, err := s.Launcher.Ready(ctx, order)
+	spec, err := s.cfg.Launcher.Ready(ctx, order)
 	if err != nil {
 		return done(err)
 	}
-	pane, err := s.Terminal.Open(ctx, Window{
+	pane, err := s.cfg.Terminal.Open(ctx, Window{
 		Session: home.Slugged(t.ID, t.Spec.Slug), Role: RoleAgent, Dir: t.Worktree,
-		Argv: []string{s.Exe, "launch", spec}, Task: t.ID, Gen: a.Gen,
+		Argv: []string{s.cfg.Exe, "launch", spec}, Task: t.ID, Gen: a.Gen,
 	})
 	if err != nil {
 		return done(err)
@@ -50,11 +50,11 @@ func (s *Supervisor) start(ctx context.Context, t life.Task, a event.Action, arg
 // endOlder ends what still runs of older generations: one whose end was not seen, or the tools that one has left
 // behind which was killed. Two must never work in one worktree.
 func (s *Supervisor) endOlder(ctx context.Context, t life.Task, gen int) error {
-	pid, held := s.Machine.Holder(t.ID)
+	pid, held := s.cfg.Processes.Holder(t.ID)
 	if gen == 1 && !held {
 		return nil
 	}
-	if err := s.Machine.End(ctx, t, s.Launcher.EndPolicy(t).Grace); err != nil {
+	if err := s.cfg.Processes.End(ctx, t, s.cfg.Launcher.EndPolicy(t).Grace); err != nil {
 		return fmt.Errorf("something of the task still runs (%d): %w", pid, err)
 	}
 	return nil
@@ -67,7 +67,7 @@ func (s *Supervisor) launchedIn(pane Pane, arrived []event.Payload) result {
 
 // processOf is the process of a pane. It may have ended already, unseen by tmux; whoever watches it is told at once.
 func (s *Supervisor) processOf(pane Pane) event.ProcessRef {
-	p, ok := s.Machine.Identify(pane.PID)
+	p, ok := s.cfg.Processes.Identify(pane.PID)
 	if !ok {
 		p = event.ProcessRef{PID: pane.PID}
 	}
@@ -76,7 +76,7 @@ func (s *Supervisor) processOf(pane Pane) event.ProcessRef {
 
 // order gathers what a generation needs: the prompt, and those messages that the one before did not get.
 func (s *Supervisor) order(ctx context.Context, t life.Task, a event.Action, args event.StartArgs) (Order, []event.Payload, error) {
-	prompt, err := s.Log.Prompt(ctx, t.ID)
+	prompt, err := s.cfg.Log.Prompt(ctx, t.ID)
 	if err != nil {
 		return Order{}, nil, err
 	}
@@ -84,7 +84,7 @@ func (s *Supervisor) order(ctx context.Context, t life.Task, a event.Action, arg
 	var arrived []event.Payload
 	for _, id := range args.Messages {
 		if a.Gen > 1 {
-			trace, err := s.Channel.Confirm(ctx, t, a.Gen-1, id)
+			trace, err := s.cfg.Channel.Confirm(ctx, t, a.Gen-1, id)
 			if err != nil { // a look that failed says nothing, and a message must not arrive twice
 				return Order{}, nil, err
 			}
@@ -93,7 +93,7 @@ func (s *Supervisor) order(ctx context.Context, t life.Task, a event.Action, arg
 				continue
 			}
 		}
-		text, err := s.Log.MessageText(ctx, t.ID, id)
+		text, err := s.cfg.Log.MessageText(ctx, t.ID, id)
 		if err != nil {
 			return Order{}, nil, err
 		}
@@ -109,7 +109,7 @@ func (s *Supervisor) pane(ctx context.Context, id event.TaskID, gen int) (Pane, 
 
 // find finds a pane in the terminal. A look that failed says nothing.
 func (s *Supervisor) find(ctx context.Context, is func(Pane) bool) (Pane, bool, error) {
-	panes, err := s.Terminal.Panes(ctx)
+	panes, err := s.cfg.Terminal.Panes(ctx)
 	if err != nil && !planted("trust a failed probe") {
 		return Pane{}, false, err
 	}
@@ -124,29 +124,29 @@ func (s *Supervisor) find(ctx context.Context, is func(Pane) bool) (Pane, bool, 
 func (s *Supervisor) findDeath(ctx context.Context, j job) result {
 	d := j.death
 	r := result{job: j, exited: &life.Exited{Gen: d.gen, Cause: event.CauseOwn, Exit: d.death.Exit, Signal: d.death.Signal, Known: d.death.Known}}
-	t, ok, err := s.Log.Task(ctx, j.of.Task)
+	t, ok, err := s.cfg.Log.Task(ctx, j.of.Task)
 	if err != nil || !ok {
-		s.Logger.Error("read task of an ended process", "task", j.of.Task, "err", err)
+		s.cfg.Logger.Error("read task of an ended process", "task", j.of.Task, "err", err)
 	}
 	if s.lost(ctx, d) {
 		r.exited.Cause = event.CauseLost
-		if err := s.Machine.End(ctx, t, 0); err != nil {
-			s.Logger.Warn("end what outlived its terminal", "task", j.of.Task, "err", err)
+		if err := s.cfg.Processes.End(ctx, t, 0); err != nil {
+			s.cfg.Logger.Warn("end what outlived its terminal", "task", j.of.Task, "err", err)
 		}
 	} else if !r.exited.Known && d.pane != "" {
-		exit, signal, known, err := s.Terminal.ExitStatus(ctx, d.pane)
+		exit, signal, known, err := s.cfg.Terminal.ExitStatus(ctx, d.pane)
 		if err == nil && known {
 			r.exited.Exit, r.exited.Signal, r.exited.Known = exit, signal, true
 		}
 	}
-	s.Records.Flush(ctx, j.of.Task, d.gen)
-	s.Records.Forget(j.of.Task, d.gen)
+	s.cfg.Records.Flush(ctx, j.of.Task, d.gen)
+	s.cfg.Records.Forget(j.of.Task, d.gen)
 	if r.exited.Exit == scarce.ExitStatus && r.exited.Known && !s.begun(j.of.Task, d.gen) {
 		r.exited.Cause, r.scarce = event.CauseLost, true
 	}
 	if ok {
-		if err := s.Launcher.Retire(ctx, t, d.gen); err != nil {
-			s.Logger.Warn("put the status file away", "task", j.of.Task, "err", err)
+		if err := s.cfg.Launcher.Retire(ctx, t, d.gen); err != nil {
+			s.cfg.Logger.Warn("put the status file away", "task", j.of.Task, "err", err)
 		}
 	}
 	return r
@@ -154,7 +154,7 @@ func (s *Supervisor) findDeath(ctx context.Context, j job) result {
 
 // begun reports whether a launch came as far as to become the agent: it says so first.
 func (s *Supervisor) begun(id event.TaskID, gen int) bool {
-	st, err := os.Stat(s.Home.StatusFile(id, gen))
+	st, err := os.Stat(s.cfg.Home.StatusFile(id, gen))
 	return err != nil && !errors.Is(err, fs.ErrNotExist) || err == nil && st.Size() > 0
 }
 
@@ -166,17 +166,17 @@ func (s *Supervisor) lost(ctx context.Context, d *deathOf) bool {
 	if d.pane == "" {
 		return true
 	}
-	_, _, _, err := s.Terminal.ExitStatus(ctx, d.pane)
-	_, alive := s.Machine.Identify(s.Server.PID)
+	_, _, _, err := s.cfg.Terminal.ExitStatus(ctx, d.pane)
+	_, alive := s.cfg.Processes.Identify(s.cfg.Server.PID)
 	return !alive || errors.Is(err, ErrNoWorld)
 }
 
 // end ends everything that the task started.
 func (s *Supervisor) end(ctx context.Context, t life.Task) result {
-	grace := s.Launcher.EndPolicy(t).Grace
+	grace := s.cfg.Launcher.EndPolicy(t).Grace
 	end := func() error {
 		runner, err := s.stillThere(ctx, t.ID) // a runner that has just begun holds no lock yet
-		return errors.Join(err, s.Machine.EndJob(ctx, t.ID, runner, grace), s.Machine.End(ctx, t, grace))
+		return errors.Join(err, s.cfg.Processes.EndJob(ctx, t.ID, runner, grace), s.cfg.Processes.End(ctx, t, grace))
 	}
 	err := end()
 	if err == nil {
@@ -195,21 +195,21 @@ func (s *Supervisor) end(ctx context.Context, t life.Task) result {
 // interrupt ends the agent's turn the way its kind understands. A key is never pressed into an open dialog,
 // where it would be an answer.
 func (s *Supervisor) interrupt(ctx context.Context, t life.Task) result {
-	m := s.Launcher.EndPolicy(t)
+	m := s.cfg.Launcher.EndPolicy(t)
 	switch {
 	case !t.Agent.Live:
 		return result{}
 	case len(m.InterruptKeys) == 0:
-		return done(s.Machine.Signal(t.Agent.Process, m.InterruptSignal))
+		return done(s.cfg.Processes.Signal(t.Agent.Process, m.InterruptSignal))
 	case t.Request != nil:
 		return failed(life.FailRefused, "the agent asks something, and a key would answer it; use `muster answer`")
 	}
-	return done(s.Terminal.Keys(ctx, t.Agent.Pane, m.InterruptKeys...))
+	return done(s.cfg.Terminal.Keys(ctx, t.Agent.Pane, m.InterruptKeys...))
 }
 
 // prepare makes the worktree ready: branch, copied files, setup.
 func (s *Supervisor) prepare(ctx context.Context, t life.Task) result {
-	ready, err := s.Works.Prepare(ctx, t)
+	ready, err := s.cfg.Worktrees.Prepare(ctx, t)
 	if err != nil {
 		return done(err)
 	}
@@ -248,11 +248,11 @@ func (s *Supervisor) setup(ctx context.Context, t life.Task) result {
 	}
 	if wrong == "" {
 		if t.Gen == 0 { // else there is work of an agent
-			err = s.Works.Baseline(ctx, t)
+			err = s.cfg.Worktrees.Baseline(ctx, t)
 		}
 		return done(err)
 	}
-	if err := s.Jobs.Unready(ctx, job); err != nil { // who retries the task wants it run again
+	if err := s.cfg.Jobs.Unready(ctx, job); err != nil { // who retries the task wants it run again
 		return done(err)
 	}
 	return failed(life.FailRefused, wrong)

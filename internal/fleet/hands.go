@@ -33,7 +33,7 @@ func (s *Supervisor) do(ctx context.Context, j job) result {
 		defer cancel()
 		return s.findDeath(ctx, j)
 	}
-	t, ok, err := s.Log.Task(ctx, j.of.Task)
+	t, ok, err := s.cfg.Log.Task(ctx, j.of.Task)
 	if err != nil || !ok { // that our own log cannot be read now is no fault of the task
 		return result{job: j, failure: again(fmt.Errorf("read task %s: %w", j.of.Task, err)), scarce: err != nil && canWait(j.action.Kind())}
 	}
@@ -43,10 +43,10 @@ func (s *Supervisor) do(ctx context.Context, j job) result {
 	r.job = j
 	r.scarce = r.scarce && canWait(j.action.Kind()) && !t.Stopping && !t.Shelved && !t.State.Final()
 	if r.wait.PID == 0 {
-		s.Point("act")
+		s.cfg.Point("act")
 	}
 	if r.failure != nil {
-		s.Logger.Warn("action failed", "task", j.of.Task, "action", j.action.Kind, "err", r.failure.Text)
+		s.cfg.Logger.Warn("action failed", "task", j.of.Task, "action", j.action.Kind, "err", r.failure.Text)
 	}
 	return r
 }
@@ -63,7 +63,7 @@ func (s *Supervisor) act(ctx context.Context, t life.Task, j job) result {
 	case event.ConfirmArgs:
 		return s.look(ctx, t, j.action)
 	case event.AnswerArgs:
-		return done(s.Channel.Answer(ctx, t, j.action.ID, args))
+		return done(s.cfg.Channel.Answer(ctx, t, j.action.ID, args))
 	case event.InterruptArgs:
 		return s.interrupt(ctx, t)
 	case event.ProbeArgs:
@@ -79,7 +79,7 @@ func (s *Supervisor) act(ctx context.Context, t life.Task, j job) result {
 	case event.KeepArgs:
 		return s.keep(ctx, t)
 	case event.CloseArgs:
-		return done(s.Terminal.Close(ctx, t.Session))
+		return done(s.cfg.Terminal.Close(ctx, t.Session))
 	case event.RemoveArgs:
 		return s.remove(ctx, t, args)
 	case event.RestoreArgs:

@@ -42,22 +42,22 @@ func (s *Supervisor) lookAtAll(all []life.Task, mono time.Duration) {
 	gone := map[agentToken]bool{}
 	for _, t := range all {
 		token := agentToken{task: t.ID, gen: t.Gen, pane: t.Agent.Pane}
-		ref, ok := s.Machine.Identify(t.Agent.Process.PID)
+		ref, ok := s.cfg.Processes.Identify(t.Agent.Process.PID)
 		switch alive := ok && ref == t.Agent.Process; {
 		case !alive && s.gone[token] && !s.jobs.has(event.OfTask(t.ID)):
 			// Its end was missed, or it would be recorded by now: it is asked for again.
-			s.Logger.Error("the end of an agent was not heard of", "task", t.ID, "gen", t.Gen)
-			s.Machine.Watch(t.Agent.Process, token)
+			s.cfg.Logger.Error("the end of an agent was not heard of", "task", t.ID, "gen", t.Gen)
+			s.cfg.Processes.Watch(t.Agent.Process, token)
 		case !alive:
 			gone[token] = true // most likely its end is on its way
 			p.Judged++
-		case !s.Records.Follows(t.ID, t.Gen):
-			s.Logger.Error("the records of a living agent were not followed", "task", t.ID, "gen", t.Gen)
-			s.Records.Follow(t)
+		case !s.cfg.Records.Follows(t.ID, t.Gen):
+			s.cfg.Logger.Error("the records of a living agent were not followed", "task", t.ID, "gen", t.Gen)
+			s.cfg.Records.Follow(t)
 		default:
 			p.Judged++
 		}
 	}
 	s.looked, s.gone = mono, gone
-	s.Pulse(p)
+	s.cfg.Pulse(p)
 }

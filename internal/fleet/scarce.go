@@ -50,7 +50,7 @@ func canWait(k event.ActionKind) bool {
 
 // putOff keeps a job that failed for want of something; false where it is to fail now.
 func (s *Supervisor) putOff(r result) bool {
-	now, j := s.Mono(), r.job
+	now, j := s.cfg.Mono(), r.job
 	if len(s.jobs.queues[j.of]) > 0 { // something was decided meanwhile that comes behind it
 		return false
 	}
@@ -83,7 +83,7 @@ func (c *scarcity) back(j job) {
 // startLater puts a start off that is decided while something is short; false if nothing is, or if it has to keep its place
 // behind other acts.
 func (s *Supervisor) startLater(id event.Subject, a event.Action) bool {
-	now := s.Mono()
+	now := s.cfg.Mono()
 	if a.Kind() != event.ActStart || now >= s.scarce.until || s.jobs.has(id) {
 		return false
 	}
@@ -116,9 +116,19 @@ func (s *Supervisor) takeUpOf(id event.Subject) {
 	})
 }
 
+// closed returns why a source of admission control keeps new work from starting; "" if none does.
+func (s *Supervisor) closed() string {
+	for _, a := range s.cfg.Admission {
+		if why := a.Closed(); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
 // gate says why nothing new should start.
 func (s *Supervisor) gate(now time.Duration) string {
-	if why := s.Machine.Gate(); why != "" {
+	if why := s.closed(); why != "" {
 		return why
 	}
 	if len(s.scarce.jobs)+s.scarce.tries > 0 || now < s.scarce.until {

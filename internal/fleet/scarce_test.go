@@ -10,11 +10,10 @@ import (
 
 // roomy is a machine that knows of no lack, and notes what is watched.
 type roomy struct {
-	Machine
+	Processes
 	watched []any
 }
 
-func (m *roomy) Gate() string                      { return "" }
 func (m *roomy) Watch(_ event.ProcessRef, tok any) { m.watched = append(m.watched, tok) }
 
 // A check that was put off is tried again: once it has begun the gate opens, however long it runs. Its age stays known, so
@@ -22,7 +21,7 @@ func (m *roomy) Watch(_ event.ProcessRef, tok any) { m.watched = append(m.watche
 func TestWhatIsPutOffKeepsItsAgeWhileItRuns(t *testing.T) {
 	t.Parallel()
 	m, now := &roomy{}, time.Hour
-	s := New(Config{Machine: m, Mono: func() time.Duration { return now }})
+	s := New(Config{Processes: m, Mono: func() time.Duration { return now }})
 	lacks := func(j job) result { return result{job: j, failure: again(errors.New("no room")), scarce: true} }
 	take := func() job {
 		t.Helper()

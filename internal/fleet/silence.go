@@ -75,7 +75,7 @@ func (d *decision) due(p Due) life.Due {
 // of, or this supervisor has not listened for as long.
 func (s *Supervisor) outdated(j job) bool {
 	probe, ok := j.action.Args.(event.ProbeArgs)
-	return ok && s.ears.quiet(j.of.Task, j.action.Gen, s.Mono()) < probe.Quiet
+	return ok && s.ears.quiet(j.of.Task, j.action.Gen, s.cfg.Mono()) < probe.Quiet
 }
 
 // screenLines is how much of a screen is kept as evidence, from its end.
@@ -84,16 +84,16 @@ const screenLines = 40
 // probe looks at a silent agent. What stands on its screen is kept beside the generation, for people: it goes into no
 // log, since it may show anything.
 func (s *Supervisor) probe(ctx context.Context, t life.Task, a event.Action) result {
-	tool, err := s.Records.OpenTool(ctx, t)
+	tool, err := s.cfg.Records.OpenTool(ctx, t)
 	if err != nil {
 		return done(err)
 	}
-	screen, err := s.Terminal.Screen(ctx, t.Agent.Pane)
+	screen, err := s.cfg.Terminal.Screen(ctx, t.Agent.Pane)
 	if err != nil {
 		return done(err)
 	}
 	lines := strings.Split(strings.TrimRight(screen, "\n "), "\n")
-	path := filepath.Join(s.Home.GenDir(t.ID, t.Gen), fmt.Sprintf("screen.%s.txt", a.ID))
+	path := filepath.Join(s.cfg.Home.GenDir(t.ID, t.Gen), fmt.Sprintf("screen.%s.txt", a.ID))
 	text := strings.Join(lines[max(0, len(lines)-screenLines):], "\n") + "\n"
 	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
 		return done(err)

@@ -15,16 +15,20 @@ import (
 
 // Config is all that a supervisor needs.
 type Config struct {
-	Home     home.Dir
-	Log      Log
-	Terminal Terminal
-	Works    Works
-	Launcher Launcher
-	Channel  Channel
-	Jobs     Jobs
-	Records  Records
-	Machine  Machine
-	Server   event.ServerChanged // the terminal server that runs now
+	Home      home.Dir
+	Log       Log
+	Terminal  Terminal
+	Worktrees Worktrees
+	Shipper   Shipper
+	Launcher  Launcher
+	Channel   Channel
+	Jobs      Jobs
+	Records   Records
+	Processes Processes
+	// Admission are the sources that may keep new work from starting, such as the machine's memory and disk. The reason of
+	// the first that is closed goes into the log.
+	Admission []Admission
+	Server    event.ServerChanged // the terminal server that runs now
 	// ServerWas is the one that the log knows; another one means that every pane of then is gone.
 	ServerWas event.ServerChanged
 	Exe       string // the program that panes run
@@ -53,7 +57,7 @@ type Config struct {
 
 // Supervisor looks after a fleet.
 type Supervisor struct {
-	Config
+	cfg     Config
 	jobs    *workers
 	pending []item // inputs that no transaction has taken yet
 	gateWas string
@@ -98,7 +102,7 @@ func New(c Config) *Supervisor {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Supervisor{Config: c, mode: c.Mode, gateWas: c.GateWas, looked: -1}
+	s := &Supervisor{cfg: c, mode: c.Mode, gateWas: c.GateWas, looked: -1}
 	s.jobs = newWorkers(max(4, 2*runtime.NumCPU()), s.do)
 	return s
 }
@@ -132,7 +136,7 @@ func (s *Supervisor) Serve(ctx context.Context) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer s.jobs.wait()
 	defer stop()
-	s.lastWall, s.lastMono = wall(s.Now()), s.Mono()
+	s.lastWall, s.lastMono = wall(s.cfg.Now()), s.cfg.Mono()
 	s.ears = newEars(s.lastMono)
 	if err := s.adopt(work); err != nil {
 		return fmt.Errorf("adopt the fleet: %w", err)
@@ -146,19 +150,19 @@ func (s *Supervisor) Serve(ctx context.Context) error {
 		}
 		next, err := s.turn(work)
 		if down, ok := err.(errDown); ok { //nolint:errorlint // made here, never wrapped
-			s.Logger.Info("supervisor goes down", "why", down.why)
+			s.cfg.Logger.Info("supervisor goes down", "why", down.why)
 			return nil
 		}
 		if err != nil {
-			s.Logger.Error("transaction failed, will be tried again", "err", err)
-			next = s.Now().Add(retryPause)
+			s.cfg.Logger.Error("transaction failed, will be tried again", "err", err)
+			next = s.cfg.Now().Add(retryPause)
 		}
 		if stopped {
 			return context.Cause(ctx)
 		}
-		pause := max(0, next.Sub(s.Now()))
+		pause := max(0, next.Sub(s.cfg.Now()))
 		if err == nil { // a look that is due is no reason to try a failed transaction again at once
-			pause = min(pause, s.nextLook(s.Mono()))
+			pause = min(pause, s.nextLook(s.cfg.Mono()))
 		}
 		timer.Reset(min(pause, lookPause))
 	}
@@ -166,20 +170,20 @@ func (s *Supervisor) Serve(ctx context.Context) error {
 
 // gather waits until something happens and takes all that has happened by then.
 func (s *Supervisor) gather(ctx context.Context, timer *time.Timer) (stopped bool, err error) {
-	batches := s.Records.Batches()
+	batches := s.cfg.Records.Batches()
 	if len(s.pending) > pendingLimit {
 		batches = nil // no transaction has worked for a while: the files keep what they say
 	}
 	select {
 	case <-ctx.Done():
 		return true, nil
-	case <-s.Lost:
+	case <-s.cfg.Lost:
 		return false, ErrNoWorld
 	case <-timer.C:
-	case <-s.Records.Wake():
+	case <-s.cfg.Records.Wake():
 	case b := <-batches:
 		s.takeBatch(b)
-	case d := <-s.Machine.Deaths():
+	case d := <-s.cfg.Processes.Deaths():
 		s.takeDeath(d)
 	case r := <-s.jobs.results:
 		s.takeResult(r)
@@ -189,11 +193,11 @@ func (s *Supervisor) gather(ctx context.Context, timer *time.Timer) (stopped boo
 		select {
 		case b := <-batches:
 			s.takeBatch(b)
-		case d := <-s.Machine.Deaths():
+		case d := <-s.cfg.Processes.Deaths():
 			s.takeDeath(d)
 		case r := <-s.jobs.results:
 			s.takeResult(r)
-		case <-s.Records.Wake():
+		case <-s.cfg.Records.Wake():
 		default:
 			return false, nil
 		}
@@ -207,7 +211,7 @@ func (s *Supervisor) push(id event.TaskID, in life.Input) {
 
 func (s *Supervisor) takeBatch(b Batch) {
 	if b.Grew {
-		s.ears.heard(b.Task, b.Gen, s.Mono())
+		s.ears.heard(b.Task, b.Gen, s.cfg.Mono())
 	}
 	for _, why := range b.Refused {
 		s.push(b.Task, life.Refused{Gen: b.Gen, Source: b.Source, Why: why})
@@ -247,20 +251,20 @@ func (s *Supervisor) takeResult(r result) {
 	s.jobs.done(r.job)
 	if r.wait.PID != 0 {
 		s.scarce.back(r.job) // it has begun: what it lacked is there, and how long it runs keeps nobody waiting
-		s.Machine.Watch(r.wait, jobToken{of: r.job.of, action: r.job.action, late: r.job.late})
+		s.cfg.Processes.Watch(r.wait, jobToken{of: r.job.of, action: r.job.action, late: r.job.late})
 		return
 	}
 	s.scarce.back(r.job)
 	switch {
 	case r.exited != nil:
 		if r.scarce {
-			s.scarce.found("a launch lacked something, see the screen of "+string(r.job.of.Task), s.Mono())
+			s.scarce.found("a launch lacked something, see the screen of "+string(r.job.of.Task), s.cfg.Mono())
 		}
 		s.ears.forget(r.job.of.Task)
 		s.push(r.job.of.Task, *r.exited)
 	case r.scarce && s.putOff(r):
 	default:
-		s.scarce.over(r, s.Mono())
+		s.scarce.over(r, s.cfg.Mono())
 		if s.outdated(r.job) {
 			r.facts, r.failure = nil, &life.Failure{Kind: life.FailAgain, Text: "the agent was heard of meanwhile, or another supervisor listened"}
 		}

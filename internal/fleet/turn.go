@@ -14,11 +14,11 @@ import (
 // turn is one transaction: what others asked for, what happened, which deadlines have passed; then what follows
 // for the fleet as a whole. The intents are committed with the events, and only then anything is done.
 func (s *Supervisor) turn(ctx context.Context) (next time.Time, err error) {
-	now, mono := s.Now(), s.Mono()
+	now, mono := s.cfg.Now(), s.cfg.Mono()
 	gap := s.gap(now, mono)
 	s.takeUp(mono)
 	d := &decision{s: s, now: now, mono: mono, gate: s.gate(mono)}
-	err = s.Log.Update(ctx, false, func(tx Tx) error {
+	err = s.cfg.Log.Update(ctx, false, func(tx Tx) error {
 		d.reset(tx)
 		return d.run(s.pending, gap)
 	})
@@ -29,22 +29,22 @@ func (s *Supervisor) turn(ctx context.Context) (next time.Time, err error) {
 		s.lastWall, s.lastMono = wall(now), mono
 	}
 	if s.prologue != nil {
-		s.Ready()
+		s.cfg.Ready()
 	}
 	s.pending, s.prologue = nil, nil
 	s.gateWas, s.mode, s.unsettled = d.gateWas, d.mode, d.unsettled
 	if len(d.actions) > 0 {
-		s.Point("intent")
+		s.cfg.Point("intent")
 	}
 	if d.finished {
-		s.Point("outcome")
+		s.cfg.Point("outcome")
 	}
 	for _, l := range d.launched {
 		s.ears.heard(l.token.task, l.token.gen, mono)
-		s.Machine.Watch(l.process, l.token)
+		s.cfg.Processes.Watch(l.process, l.token)
 	}
 	for _, t := range d.follow {
-		s.Records.Follow(t)
+		s.cfg.Records.Follow(t)
 	}
 	s.lookAtAll(d.watched, mono)
 	if d.asked {
@@ -271,7 +271,7 @@ func (d *decision) schedule() error {
 			d.unsettled = true
 			return nil
 		}
-		f, err := view(d.tx, life.Fleet{Slots: d.s.Slots, Gate: d.gate, GateWas: d.gateWas, Draining: d.mode != ""})
+		f, err := view(d.tx, life.Fleet{Slots: d.s.cfg.Slots, Gate: d.gate, GateWas: d.gateWas, Draining: d.mode != ""})
 		if err != nil {
 			return err
 		}

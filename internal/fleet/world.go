@@ -108,8 +108,8 @@ type Terminal interface {
 	Close(ctx context.Context, session string) error
 }
 
-// Works are the worktrees and branches.
-type Works interface {
+// Worktrees are the worktrees of tasks, and the private refs that keep what lies in them.
+type Worktrees interface {
 	Prepare(ctx context.Context, t life.Task) (event.WorktreeReady, error)
 	// Baseline notes the worktree as the agent finds it: what setup left there is no change of the agent's.
 	Baseline(ctx context.Context, t life.Task) error
@@ -117,8 +117,6 @@ type Works interface {
 	Snapshot(ctx context.Context, t life.Task, round int) (Snapshot, error)
 	// Tree is what a snapshot would hold now.
 	Tree(ctx context.Context, t life.Task) (string, error)
-	// Publish puts exactly the tree with the verdict where the task's publish mode says; ErrMoved if it is gone.
-	Publish(ctx context.Context, t life.Task, tree string) (event.WorkPublished, error)
 	// Keep keeps everything in the worktree under a ref; "" if its published commit holds all of it.
 	Keep(ctx context.Context, t life.Task) (ref string, err error)
 	Restore(ctx context.Context, t life.Task, ref string) error
@@ -127,6 +125,13 @@ type Works interface {
 	// SetAside moves the worktree's files to where they are in nobody's way, for when they can neither be kept nor removed.
 	// It returns where they are; "" if there are none.
 	SetAside(ctx context.Context, t life.Task) (string, error)
+}
+
+// Shipper brings work that passed its checks to where people take it up.
+type Shipper interface {
+	// Publish puts exactly the tree with the verdict where the task's publish mode says. It returns ErrMoved if the
+	// worktree holds another one by now.
+	Publish(ctx context.Context, t life.Task, tree string) (event.WorkPublished, error)
 }
 
 // ErrMoved says that the work is no longer what was judged.
@@ -278,8 +283,8 @@ type Death struct {
 	Known        bool
 }
 
-// Machine is the host.
-type Machine interface {
+// Processes are the processes of the machine.
+type Processes interface {
 	// Identify names the process beyond the reuse of its number; false if it is gone.
 	Identify(pid int) (event.ProcessRef, bool)
 	// Watch reports the end of the process, at once if it is gone.
@@ -292,7 +297,11 @@ type Machine interface {
 	EndJob(ctx context.Context, id event.TaskID, runner event.ProcessRef, grace time.Duration) error
 	// Holder is the process that holds the task's alive lock.
 	Holder(id event.TaskID) (pid int, held bool)
-	// Gate says why nothing new should start: memory, disk; "" if it may.
-	Gate() string
 	Signal(p event.ProcessRef, signal int) error
+}
+
+// Admission is one source of admission control: the machine, later an account or a budget.
+type Admission interface {
+	// Closed returns why nothing new may start now, in words for people; "" if it may.
+	Closed() string
 }

@@ -409,7 +409,7 @@ func (e *edges) EndPolicy(life.Task) fleet.EndPolicy {
 	return fleet.EndPolicy{InterruptKeys: []string{"Escape"}, Grace: time.Second}
 }
 
-// Identify implements fleet.Machine.
+// Identify implements fleet.Processes.
 func (e *edges) Identify(pid int) (ref event.ProcessRef, ok bool) {
 	e.w.mu.Lock()
 	defer e.w.mu.Unlock()
@@ -420,7 +420,7 @@ func (e *edges) Identify(pid int) (ref event.ProcessRef, ok bool) {
 	return event.ProcessRef{PID: p.pid, Start: p.start}, true
 }
 
-// Watch implements fleet.Machine.
+// Watch implements fleet.Processes.
 func (e *edges) Watch(ref event.ProcessRef, token any) {
 	e.w.mu.Lock()
 	defer e.w.mu.Unlock()
@@ -435,10 +435,10 @@ func (e *edges) Watch(ref event.ProcessRef, token any) {
 	e.w.tell(&proc{pid: ref.PID, who: fmt.Sprint("process ", ref.PID)}, x)
 }
 
-// Deaths implements fleet.Machine.
+// Deaths implements fleet.Processes.
 func (e *edges) Deaths() <-chan fleet.Death { return e.deaths }
 
-// End implements fleet.Machine.
+// End implements fleet.Processes.
 func (e *edges) End(ctx context.Context, t life.Task, _ time.Duration) error {
 	return e.act(ctx, "ending an agent", t.Spec.Name, func() error {
 		for _, p := range append([]*proc(nil), e.w.byTask[t.ID]...) {
@@ -453,7 +453,7 @@ func (e *edges) End(ctx context.Context, t life.Task, _ time.Duration) error {
 	})
 }
 
-// EndJob implements fleet.Machine.
+// EndJob implements fleet.Processes.
 func (e *edges) EndJob(ctx context.Context, id event.TaskID, _ event.ProcessRef, _ time.Duration) error {
 	return e.act(ctx, "ending a job", string(id), func() error {
 		for _, p := range append([]*proc(nil), e.w.byTask[id]...) {
@@ -467,7 +467,7 @@ func (e *edges) EndJob(ctx context.Context, id event.TaskID, _ event.ProcessRef,
 	})
 }
 
-// Holder implements fleet.Machine.
+// Holder implements fleet.Processes.
 func (e *edges) Holder(id event.TaskID) (pid int, held bool) {
 	e.w.mu.Lock()
 	defer e.w.mu.Unlock()
@@ -479,14 +479,14 @@ func (e *edges) Holder(id event.TaskID) (pid int, held bool) {
 	return 0, false
 }
 
-// Gate implements fleet.Machine.
-func (e *edges) Gate() string {
+// Closed implements fleet.Admission.
+func (e *edges) Closed() string {
 	e.w.mu.Lock()
 	defer e.w.mu.Unlock()
 	return e.w.gate
 }
 
-// Signal implements fleet.Machine.
+// Signal implements fleet.Processes.
 func (e *edges) Signal(ref event.ProcessRef, _ int) error {
 	e.w.mu.Lock()
 	defer e.w.mu.Unlock()

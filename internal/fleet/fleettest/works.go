@@ -9,7 +9,7 @@ import (
 	"muster/internal/life"
 )
 
-// Prepare implements fleet.Works.
+// Prepare implements fleet.Worktrees.
 func (e *edges) Prepare(ctx context.Context, t life.Task) (out event.WorktreeReady, err error) {
 	err = e.act(ctx, "making a worktree", t.Spec.Name, func() error {
 		out = event.WorktreeReady{Path: "/w/" + string(t.ID), Branch: "muster/" + string(t.ID), Base: "base"}
@@ -18,12 +18,12 @@ func (e *edges) Prepare(ctx context.Context, t life.Task) (out event.WorktreeRea
 	return out, err
 }
 
-// Baseline implements fleet.Works.
+// Baseline implements fleet.Worktrees.
 func (e *edges) Baseline(ctx context.Context, t life.Task) error {
 	return e.act(ctx, "noting what the agent finds", t.Spec.Name, func() error { return nil })
 }
 
-// Snapshot implements fleet.Works.
+// Snapshot implements fleet.Worktrees.
 func (e *edges) Snapshot(ctx context.Context, t life.Task, _ int) (s fleet.Snapshot, err error) {
 	err = e.act(ctx, "taking a snapshot", t.Spec.Name, func() error {
 		n := e.w.work(t.ID).tree
@@ -33,7 +33,7 @@ func (e *edges) Snapshot(ctx context.Context, t life.Task, _ int) (s fleet.Snaps
 	return s, err
 }
 
-// Tree implements fleet.Works.
+// Tree implements fleet.Worktrees.
 func (e *edges) Tree(ctx context.Context, t life.Task) (tree string, err error) {
 	err = e.act(ctx, "reading a tree", t.Spec.Name, func() error {
 		tree = fmt.Sprintf("tree%d", e.w.work(t.ID).tree)
@@ -42,7 +42,7 @@ func (e *edges) Tree(ctx context.Context, t life.Task) (tree string, err error) 
 	return tree, err
 }
 
-// Publish implements fleet.Works: a tree that lies there already is not published again.
+// Publish implements fleet.Shipper: a tree that lies there already is not published again.
 func (e *edges) Publish(ctx context.Context, t life.Task, tree string) (p event.WorkPublished, err error) {
 	err = e.act(ctx, "publishing", t.Spec.Name, func() error {
 		wk := e.w.work(t.ID)
@@ -68,7 +68,7 @@ func (e *edges) Publish(ctx context.Context, t life.Task, tree string) (p event.
 	return p, err
 }
 
-// Keep implements fleet.Works.
+// Keep implements fleet.Worktrees.
 func (e *edges) Keep(ctx context.Context, t life.Task) (ref string, err error) {
 	err = e.act(ctx, "keeping work", t.Spec.Name, func() error {
 		if p := t.Published; p == nil || p.Tree != fmt.Sprintf("tree%d", e.w.work(t.ID).tree) {
@@ -79,17 +79,17 @@ func (e *edges) Keep(ctx context.Context, t life.Task) (ref string, err error) {
 	return ref, err
 }
 
-// Restore implements fleet.Works.
+// Restore implements fleet.Worktrees.
 func (e *edges) Restore(ctx context.Context, t life.Task, _ string) error {
 	return e.act(ctx, "restoring work", t.Spec.Name, func() error { return nil })
 }
 
-// Remove implements fleet.Works.
+// Remove implements fleet.Worktrees.
 func (e *edges) Remove(ctx context.Context, t life.Task) error {
 	return e.act(ctx, "removing a worktree", t.Spec.Name, func() error { return nil })
 }
 
-// SetAside implements fleet.Works.
+// SetAside implements fleet.Worktrees.
 func (e *edges) SetAside(ctx context.Context, t life.Task) (at string, err error) {
 	err = e.act(ctx, "setting a worktree aside", t.Spec.Name, func() error {
 		at = "/kept/" + string(t.ID)

@@ -149,7 +149,8 @@ func (w *World) supervise(ctx context.Context) error {
 	}
 	began := time.Now()
 	s := fleet.New(fleet.Config{
-		Home: w.home, Log: memoryLog{edges: e, writer: writer}, Terminal: e, Works: e, Launcher: e, Channel: e, Jobs: jobEdges{e}, Records: e, Machine: e,
+		Home: w.home, Log: memoryLog{edges: e, writer: writer}, Terminal: e, Worktrees: e, Shipper: e,
+		Launcher: e, Channel: e, Jobs: jobEdges{e}, Records: e, Processes: e, Admission: []fleet.Admission{e},
 		Server:    event.ServerChanged{PID: server, Started: born},
 		ServerWas: event.ServerChanged{PID: row.Server.PID, Started: row.Server.Started},
 		Slots:     w.slots, Now: w.Now, Mono: func() time.Duration { return time.Since(began) },
