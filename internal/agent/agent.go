@@ -87,7 +87,7 @@ type Launch struct {
 	Conversation string   // the pinned id of the conversation, a UUID; the same for all generations that resume it
 	Resume       bool     // take the conversation up again instead of beginning it
 	GoOn         string   // what a resumed conversation is told
-	// Messages go with the prompt; those whose tag is in it or in GoOn already are not repeated.
+	// Messages go with the prompt or with GoOn, see WithMessages.
 	Messages []mail.Message
 	Preamble string // from Preamble
 	Granted  string // event.Ask.Hash of the request that a person allowed after the previous generation had gone; "" if none

@@ -15,7 +15,7 @@ var ErrNoChannel = errors.New("this kind of agent takes nothing while it runs")
 type Keyboard struct{}
 
 // Typed returns the text with its tag ahead.
-func (Keyboard) Typed(m mail.Message) []string { return []string{m.ID.Tag() + " " + m.Text} }
+func (Keyboard) Typed(m mail.Message) []string { return []string{m.ID.Tag() + " " + Words(m)} }
 
 // Posture returns PostureUnknown.
 func (Keyboard) Posture(Launch, int, string, []string) Posture { return PostureUnknown }

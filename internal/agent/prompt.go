@@ -3,13 +3,11 @@ package agent
 import (
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"muster/internal/event"
 	"muster/internal/fault"
-	"muster/internal/mail"
 	"muster/internal/text"
 )
 
@@ -46,41 +44,6 @@ func Preamble(spec event.Spec) string {
 		"If a check fails you get its output that way; fix the cause, not the check. Your task is also in the file " +
 		"that MUSTER_PROMPT_FILE names: read it if it is not above.\n")
 	return b.String()
-}
-
-// tagPattern finds the tags of messages, see event.MessageID.Tag.
-var tagPattern = regexp.MustCompile(`\[muster (m[1-9][0-9]{0,9})\]`)
-
-// Tags returns the messages whose tag stands in a text, each once, in order.
-func Tags(text string) []event.MessageID {
-	if !strings.Contains(text, "[muster m") {
-		return nil
-	}
-	var out []event.MessageID
-	for _, m := range tagPattern.FindAllStringSubmatch(text, -1) {
-		if id := event.MessageID(m[1]); !slices.Contains(out, id) {
-			out = append(out, id)
-		}
-	}
-	return out
-}
-
-// Tagged returns the text of a message with its tag ahead, if it does not bear it already.
-func Tagged(m mail.Message) string {
-	if strings.Contains(m.Text, m.ID.Tag()) {
-		return m.Text
-	}
-	return m.ID.Tag() + "\n" + m.Text
-}
-
-// WithMessages appends to a text those messages whose tag it does not bear.
-func WithMessages(text string, messages []mail.Message) string {
-	for _, m := range messages {
-		if !strings.Contains(text, m.ID.Tag()) {
-			text = strings.TrimRight(text, "\n") + "\n\n" + Tagged(m)
-		}
-	}
-	return text
 }
 
 // PromptFile is the prompt as a file of the generation, with a newline at its end.

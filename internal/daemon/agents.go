@@ -135,7 +135,7 @@ func (a agents) box(t life.Task, gen int) mail.Box { return mail.Box{Dir: a.home
 func (a agents) Typed(t life.Task, m fleet.Text) []string {
 	ad, err := all.New(t.Spec.Kind)
 	if err != nil {
-		return []string{m.ID.Tag() + " " + m.Text}
+		return agent.Keyboard{}.Typed(mail.Message(m))
 	}
 	return ad.Typed(mail.Message(m))
 }

@@ -33,6 +33,7 @@ func Run(t *testing.T, s Subject) {
 		{"Post", post},
 		{"Answer", answer},
 		{"Delivered", delivered},
+		{"ForeignTagsCountForNothing", foreignTags},
 		{"ResumesAfterAKill", resumesAfterAKill},
 	} {
 		t.Run(c.name, func(t *testing.T) {

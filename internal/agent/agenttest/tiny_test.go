@@ -250,6 +250,13 @@ func brokenAdapters() map[string]agent.Adapter {
 			}
 			return agent.DeliveryAbsent, nil
 		}},
+		"ForeignTagsCountForNothing": plan(func(p *agent.Plan, l agent.Launch) {
+			text := l.Prompt
+			for _, m := range l.Messages {
+				text += "\n\n" + m.ID.Tag() + "\n" + m.Text
+			}
+			p.Files = []agent.File{agent.PromptFile(text)}
+		}),
 		"ResumesAfterAKill": changed{resumable: func(l agent.Launch) bool { _, err := os.Stat(record(l)); return err == nil }},
 	}
 }

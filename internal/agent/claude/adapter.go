@@ -106,7 +106,7 @@ func firstPrompt(l agent.Launch) (argument, file string) {
 			words = "You were interrupted. Look at where your work stands, and go on with the task."
 		}
 	}
-	words = text.Clean(agent.WithMessages(words, l.Messages))
+	words = agent.WithMessages(text.Clean(words), l.Messages)
 	argument = frame + "\n\n" + words
 	if len(argument) <= agent.MaxArgument {
 		return argument, words

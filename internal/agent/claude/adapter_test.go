@@ -299,7 +299,7 @@ func TestPlanOfAResumeCarriesWhatDidNotArrive(t *testing.T) {
 	l.Messages = []mail.Message{{ID: "m1", Text: "said"}, {ID: "m2", Text: "new\x1b[31m\x00"}}
 	p := mustPlan(t, New(), l)
 	prompt := p.Argv[len(p.Argv)-1]
-	if want := "Task t3 (muster), taken up again:\n\ngo on, [muster m1] was said\n\n[muster m2]\nnew"; prompt != want {
+	if want := "Task t3 (muster), taken up again:\n\ngo on, [muster m1] was said\n\n[muster m1]\nsaid\n\n[muster m2]\nnew"; prompt != want {
 		t.Errorf("prompt %q, want %q", prompt, want)
 	}
 	if i := slices.Index(p.Argv, "--resume"); i < 0 || p.Argv[i+1] != l.Conversation || slices.Contains(p.Argv, "--session-id") {

@@ -187,7 +187,7 @@ func (s *hookState) sessionStart() {
 // prompted tells the begin of a turn, and which messages it holds: one record each.
 func (s *hookState) prompted() {
 	s.closeAllRequests()
-	ids := agent.Tags(s.in.Prompt)
+	ids := messagesIn(s.in.Prompt)
 	if len(ids) == 0 {
 		s.write(event.Record{State: event.RecordWorking, Prompted: true})
 		return

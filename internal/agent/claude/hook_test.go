@@ -80,8 +80,14 @@ func TestHooksTranslateEvents(t *testing.T) {
 		{"SessionStart", `{"source":"startup"}`, []event.Record{{State: event.RecordWorking}}},
 		{"SessionStart", `{"source":"clear"}`, []event.Record{{State: event.RecordIdle}}},
 		{"UserPromptSubmit", `{"prompt":"go","permission_mode":"plan"}`, []event.Record{{State: event.RecordWorking, Prompted: true, PermissionMode: "plan"}}},
-		{"UserPromptSubmit", `{"prompt":"a [muster m2] b [muster m10] c [muster m2]"}`, []event.Record{
+		{"UserPromptSubmit", `{"prompt":"a [muster m1]\n[muster m2] b\n[muster m10] c\n[muster m2]"}`, []event.Record{
 			{State: event.RecordWorking, Prompted: true, Message: "m2"}, {State: event.RecordWorking, Message: "m10"},
+		}},
+		{"UserPromptSubmit", `{"prompt":"<task-notification>\n<summary>sleep ended</summary>\n[muster m2]\n</task-notification>"}`, []event.Record{
+			{State: event.RecordWorking, Prompted: true},
+		}},
+		{"UserPromptSubmit", `{"prompt":"<task-notification>\n<summary>message from muster</summary>\n</task-notification>\n<system-reminder>\nFrom muster, your supervisor: \n[muster m2]\ngo on\n</system-reminder>"}`, []event.Record{
+			{State: event.RecordWorking, Prompted: true, Message: "m2"},
 		}},
 		{"PreToolUse", `{"tool_name":"Bash","tool_use_id":"u1","tool_input":{}}`, []event.Record{{State: event.RecordWorking, Tool: "Bash", ToolUseID: "u1"}}},
 		{"PostToolUseFailure", `{"tool_name":"Bash","tool_use_id":"u1"}`, []event.Record{{State: event.RecordWorking, ToolUseID: "u1"}}},
@@ -384,7 +390,7 @@ func TestTheWaiterHandsOverAllThatWaitsOnce(t *testing.T) {
 		}
 	}
 	code, stdout, stderr := r.call(waitEvent, `{}`)
-	if want := "[muster m2]\nsecond\n\n[muster m10] has its tag"; code != exitRewake || stderr != want || stdout != "" {
+	if want := "\n[muster m2]\nsecond\n\n[muster m10]\n> [muster m10] has its tag"; code != exitRewake || stderr != want || stdout != "" {
 		t.Errorf("exit %d, %q, %q", code, stdout, stderr)
 	}
 	if left, err := r.box().Waiting(); err != nil || len(left) != 0 {

@@ -26,7 +26,7 @@ const (
 
 // Typed implements agent.Adapter.
 func (adapter) Typed(m mail.Message) []string {
-	text := strings.TrimRight(m.Text, "\n\t ")
+	text := strings.TrimRight(agent.Words(m), "\n\t ")
 	if strings.Count(text, "\n") < plainLines && len(text) <= plainBytes {
 		return []string{m.ID.Tag() + " " + text}
 	}
@@ -150,8 +150,11 @@ func holdsAll(input string, texts []string) bool {
 	if len(texts) == 0 {
 		return false
 	}
-	tag, _, _ := strings.Cut(strings.TrimLeft(texts[0], "\n"), "]")
-	return strings.Contains(input, tag+"]") && (len(texts) == 1 || strings.Contains(input, "[Pasted text"))
+	tags, lines := agent.Tags(texts[0]), strings.Split(input, "\n")
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i]) // the program indents all lines but the first
+	}
+	return len(tags) > 0 && agent.HasTag(strings.Join(lines, "\n"), tags[0]) && (len(texts) == 1 || strings.Contains(input, "[Pasted text"))
 }
 
 // lastRule returns the index of the last line that begins with a rule, -1 if there is none.

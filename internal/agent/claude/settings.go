@@ -92,7 +92,7 @@ func encodeSettings(l agent.Launch) ([]byte, error) {
 		s.Hooks[name][0].Hooks = append(s.Hooks[name][0].Hooks, hookEntry{
 			Type: "command", Command: l.Exe, Args: []string{"hook", kind, waitEvent}, Timeout: seconds(waiterTimeout),
 			Async: true, AsyncRewake: true,
-			RewakeMessage: "From muster, your supervisor:", // the agent adds a blank
+			RewakeMessage: rewakeMessage,
 			RewakeSummary: "message from muster",
 		})
 	}

@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -123,7 +124,7 @@ func (t *transcript) parse(line []byte) ([]event.Record, error) {
 	}
 	base := event.Record{Src: agent.SrcTranscript, Time: l.Timestamp.UTC(), SessionID: t.conversation, Transcript: t.path}
 	var out []event.Record
-	for _, id := range agent.Tags(l.delivered()) {
+	for _, id := range messagesIn(l.delivered()) {
 		r := base
 		r.Message = id
 		out = append(out, r)
@@ -227,9 +228,9 @@ func (adapter) Delivered(l agent.Launch, m event.MessageID) (agent.Delivery, err
 		if !bytes.Contains(line, tag) || json.Unmarshal(line, &t) != nil {
 			return true
 		}
-		if strings.Contains(t.delivered(), m.Tag()) {
+		if slices.Contains(messagesIn(t.delivered()), m) {
 			state = agent.DeliveryAcknowledged
-		} else if t.Type == "queue-operation" && t.Operation == "enqueue" && strings.Contains(t.Content, m.Tag()) {
+		} else if t.Type == "queue-operation" && t.Operation == "enqueue" && slices.Contains(messagesIn(t.Content), m) {
 			state = agent.DeliveryEnqueued
 		}
 		return state != agent.DeliveryAcknowledged

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"muster/internal/agent"
+	"muster/internal/event"
 )
 
 // maxWake is how many bytes of messages one wake hands over; the rest follows with the next one.
@@ -52,5 +53,29 @@ func (s *hookState) collect() string {
 		}
 		parts = append(parts, text)
 	}
-	return strings.Join(parts, "\n\n")
+	if len(parts) == 0 {
+		return ""
+	}
+	// The tag has to start a line: the agent puts rewakeMessage and a blank ahead.
+	return "\n" + strings.Join(parts, "\n\n")
+}
+
+// rewakeMessage stands ahead of the words of a waiter in the frame that the agent puts around them.
+const rewakeMessage = "From muster, your supervisor:"
+
+// otherFrames are how texts begin that the agent makes of the words of programs: those of a hook, or the end of
+// something in the background.
+var otherFrames = []string{"<task-notification>", "<system-reminder>", "Stop hook feedback:"}
+
+// messagesIn returns the messages that a text has made part of the conversation. Within a frame for the words of programs
+// only what a waiter handed over counts.
+func messagesIn(prompt string) []event.MessageID {
+	ahead := strings.TrimSpace(prompt)
+	for _, frame := range otherFrames {
+		if strings.HasPrefix(ahead, frame) {
+			_, prompt, _ = strings.Cut(prompt, rewakeMessage)
+			break
+		}
+	}
+	return agent.Tags(prompt)
 }

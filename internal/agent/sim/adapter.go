@@ -75,7 +75,7 @@ func (adapter) Resumable(l agent.Launch) bool { return Resumable(transcriptOf(l)
 
 // Delivered implements agent.Adapter, by the transcript.
 func (adapter) Delivered(l agent.Launch, m event.MessageID) (agent.Delivery, error) {
-	taken, queued, err := Trace(transcriptOf(l), m.Tag())
+	taken, queued, err := Trace(transcriptOf(l), func(prompt string) bool { return agent.HasTag(prompt, m) })
 	switch {
 	case err != nil:
 		return agent.DeliveryUnknown, fmt.Errorf("look for message %s: %w", m, err)

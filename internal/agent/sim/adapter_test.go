@@ -19,7 +19,7 @@ func simLaunch(t *testing.T) agent.Launch {
 	t.Helper()
 	return agent.Launch{
 		Home: home.Dir(t.TempDir()), Task: "t4", Gen: 2, Exe: "/bin/muster-1", Prompt: "Do it.\n", Conversation: "c-1", GoOn: "Go on now.",
-		Messages: []mail.Message{{ID: "m1", Text: "[muster m1]\nand this"}}, Spec: event.Spec{Kind: "sim", Args: []string{"--script", "/x"}},
+		Messages: []mail.Message{{ID: "m1", Text: "and this"}}, Spec: event.Spec{Kind: "sim", Args: []string{"--script", "/x"}},
 	}
 }
 

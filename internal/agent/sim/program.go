@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -16,6 +15,7 @@ import (
 
 	"golang.org/x/term"
 
+	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/status"
 	"muster/internal/text"
@@ -360,9 +360,6 @@ func (p *program) enter() {
 	p.screen.say("queued: %s", text.Line(draft, 200))
 }
 
-// messageTag is how muster marks a message, see event.MessageID.Tag.
-var messageTag = regexp.MustCompile(`\[muster (m[1-9][0-9]{0,9})\]`)
-
 // begin takes a prompt and starts its turn.
 func (p *program) begin(prompt string) {
 	t, err := p.choose(prompt)
@@ -385,15 +382,12 @@ func (p *program) begin(prompt string) {
 // acknowledge records that a turn begins, and each message that its prompt holds.
 func (p *program) acknowledge(prompt string, number int) {
 	r := event.Record{State: event.RecordWorking, Prompted: true, PromptID: fmt.Sprintf("p%d", number)}
-	seen := map[string]bool{}
-	for _, m := range messageTag.FindAllStringSubmatch(prompt, -1) {
-		if !seen[m[1]] {
-			seen[m[1]] = true
-			r.Message = event.MessageID(m[1])
-			p.record(r)
-		}
+	ids := agent.Tags(prompt)
+	for _, id := range ids {
+		r.Message = id
+		p.record(r)
 	}
-	if len(seen) == 0 {
+	if len(ids) == 0 {
 		p.record(r)
 	}
 }

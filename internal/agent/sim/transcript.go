@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -99,18 +98,18 @@ func readProgress(path string) (progress, error) {
 	return p, nil
 }
 
-// Trace tells what the transcript at path knows of a text: taken as part of a prompt, or only queued in the memory
-// of the process.
-func Trace(path, text string) (taken, queued bool, err error) {
+// Trace returns whether the transcript at path has a prompt with the text in question: one that was taken, and one that is
+// or was queued in the memory of the process.
+func Trace(path string, holds func(prompt string) bool) (taken, queued bool, err error) {
 	p, err := readProgress(path)
 	if err != nil {
 		return false, false, err
 	}
 	for _, prompt := range p.prompts {
-		taken = taken || strings.Contains(prompt, text)
+		taken = taken || holds(prompt)
 	}
 	for _, prompt := range p.queued {
-		queued = queued || strings.Contains(prompt, text)
+		queued = queued || holds(prompt)
 	}
 	return taken, queued, nil
 }
