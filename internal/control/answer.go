@@ -13,19 +13,19 @@ import (
 	"muster/internal/text"
 )
 
-// Answer decides the open permission request or question of a task. It has a decision or a person's words.
+// Answer decides the open permission request or question of a task, with a decision or with a person's words.
 type Answer struct {
 	Task     event.TaskID
 	Decision event.Decision
 	Text     string // the words of a reply; with a denial, how to go on instead
-	// Words, if not empty, are what a person wrote. What is asked decides what they mean: "allow" or "yes" and "deny" or
-	// "no" decide a permission; a question is answered by the number of one of its options, or by any text.
+	// Words, if not empty, is what a person wrote. The open request determines its meaning: "allow" or "yes" and
+	// "deny" or "no" decide a permission; a question is answered by the number of one of its options, or by any text.
 	Words string
-	// Answers are the replies to the questions of the request, in their order. Each is a text, the number of an
-	// option, or several numbers with commas where several may be chosen. They take the place of Words.
+	// Answers are the replies to the questions of the request, in order. Each is a text, the number of an option, or
+	// several numbers separated by commas where several may be chosen. They replace Words.
 	Answers []string
-	// Request is the request that is meant, and Hash what was shown of it, event.Ask.Hash. Both are needed to allow
-	// something. Otherwise "" stands for the request that is open.
+	// Request is the id of the request, and Hash is event.Ask.Hash of what was shown. Both are required to allow
+	// something. Otherwise an empty Request means the open one.
 	Request string
 	Hash    string
 }
@@ -62,7 +62,7 @@ func (c Answer) request(tx *store.Tx) (out Outcome, err error) {
 	return Outcome{Task: t.ID, effect: answered(t)}, err
 }
 
-// answered is the effect of an answer: a parked task moves, and a waiting agent gets it, or cannot.
+// answered returns the effect of an answer: a parked task moves; a waiting agent's request is closed.
 func answered(t life.Task) effect {
 	if t.State != event.Waiting {
 		return takenUp("answer", t)
@@ -74,12 +74,12 @@ func answered(t life.Task) effect {
 	})
 }
 
-// read takes a person's words as what is asked wants them.
+// read interprets a person's words by what the request asks.
 func (c *Answer) read(r event.RequestOpened) error {
 	question := r.Reason == event.WaitQuestion
 	switch word := strings.ToLower(strings.TrimSpace(c.Words)); {
 	case len(c.Answers) > 0 && (c.Words != "" || !question):
-		return fault.New(fault.Usage, "answers to several questions go alone, and only with questions").
+		return fault.New(fault.Usage, "answers to single questions need a request with questions, and no text beside them").
 			WithHint("See what %s asks: muster show %s", c.Task, c.Task)
 	case len(c.Answers) > 0:
 		c.Decision = event.Reply
@@ -87,24 +87,24 @@ func (c *Answer) read(r event.RequestOpened) error {
 		return nil
 	case question:
 		if c.Text != "" {
-			return fault.New(fault.Usage, "a reason goes with deny only").WithHint("Leave it out.")
+			return fault.New(fault.Usage, "a reason is only possible with deny").WithHint("Leave it out.")
 		}
 		c.Decision, c.Text = event.Reply, c.Words
 	case word == "allow" || word == "yes":
 		if c.Text != "" {
-			return fault.New(fault.Usage, "a reason goes with deny only").WithHint("Leave it out.")
+			return fault.New(fault.Usage, "a reason is only possible with deny").WithHint("Leave it out.")
 		}
 		c.Decision = event.Allow
 	case word == "deny" || word == "no":
 		c.Decision = event.Deny
 	default:
 		return fault.New(fault.Usage, "%s asks for a permission, and %q is not an answer to that", c.Task, text.Line(c.Words, 40)).
-			WithHint("Answer allow or deny; a reason goes with deny.")
+			WithHint("Answer allow or deny; deny takes a reason.")
 	}
 	return nil
 }
 
-// fits refuses an answer to a request that is not open, or not as it was shown.
+// fits returns an error if the answer is for a request that is not open or that has changed since it was shown.
 func (c Answer) fits(t life.Task) error {
 	r := t.Request
 	switch {
@@ -112,7 +112,7 @@ func (c Answer) fits(t life.Task) error {
 		return fault.New(fault.Conflict, "request %s of %s is no longer open", c.Request, t.ID).
 			WithHint("See what it asks now: muster show %s", t.ID)
 	case r.Request == "" && t.State == event.Waiting:
-		return fault.New(fault.Conflict, "%s asks in its own terminal, where no answer can be given for you", t.ID).
+		return fault.New(fault.Conflict, "%s asks in its own terminal, and muster cannot answer there", t.ID).
 			WithHint("Answer it there: muster attach %s", t.ID)
 	case c.Decision != event.Allow || r.Reason != event.WaitPermission:
 		if c.Hash != "" && (r.Ask == nil || r.Ask.Hash != c.Hash) {
@@ -120,10 +120,10 @@ func (c Answer) fits(t life.Task) error {
 		}
 		return nil
 	case r.Ask == nil || r.Ask.Cut:
-		return fault.New(fault.Conflict, "the request of %s was not kept whole, so it cannot have been read and cannot be allowed here", t.ID).
+		return fault.New(fault.Conflict, "the request of %s was not stored completely, so nobody can have read it all and it cannot be allowed here", t.ID).
 			WithHint("Deny it: muster answer %s deny --reason TEXT. Or decide in its terminal: muster attach %s", t.ID, t.ID)
 	case c.Request == "" || c.Hash == "":
-		return fault.New(fault.Usage, "an answer that allows something names the request and the hash of what was shown").
+		return fault.New(fault.Usage, "to allow something, an answer needs the request and the hash of what was shown").
 			WithHint("Take both from: muster show %s --json", t.ID)
 	case !r.Shown(c.Hash):
 		return changed(t, r)
@@ -146,7 +146,7 @@ func (c Answer) decide(t life.Task) (words string, err error) {
 	switch {
 	case t.Request.Reason == event.WaitPermission && c.Decision == event.Reply:
 		return "", fault.New(fault.Conflict, "%s asks for a permission, which a text does not answer", t.ID).
-			WithHint("Allow or deny it; a text may go with a denial.")
+			WithHint("Allow or deny it; a denial may have a text.")
 	case t.Request.Reason == event.WaitQuestion && c.Decision == event.Allow:
 		return "", fault.New(fault.Conflict, "%s asks a question, which cannot be allowed", t.ID).
 			WithHint("Answer it with a text%s.", options(t.Request.Options))
@@ -170,11 +170,11 @@ func options(all []string) string {
 	return ": one of " + strings.Join(all, " | ")
 }
 
-// reply returns the words of a reply: of several questions, one line for each.
+// reply returns the text of a reply. Answers to several questions have one line each.
 func (c Answer) reply(t life.Task) (string, error) {
 	questions := t.Request.Questions()
 	if len(c.Answers) == 0 && len(questions) > 1 {
-		return c.Text, nil // one text for all of them
+		return c.Text, nil // one text answers all of them
 	}
 	answers := c.Answers
 	if len(answers) == 0 {
@@ -202,7 +202,7 @@ func (c Answer) reply(t life.Task) (string, error) {
 	return strings.Join(lines, "\n"), nil
 }
 
-// choose replaces numbers of options by their labels; anything else is taken as it is.
+// choose replaces numbers of options by their labels and returns any other answer unchanged.
 func choose(t life.Task, at int, q event.Question, answer string) (string, error) {
 	words := strings.Split(answer, ",")
 	if len(q.Options) == 0 || !q.Multi && len(words) > 1 {

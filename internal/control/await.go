@@ -13,22 +13,21 @@ import (
 const (
 	// takenUpLimit is how long the supervisor may take to act on a request for a parked task.
 	takenUpLimit = 10 * time.Second
-	// effectLimit is how long it may take for something that it has to do in the world.
+	// effectLimit is the same for a request that needs an action in the world.
 	effectLimit = 30 * time.Second
 )
 
-// effect is what a request leads to. The zero value is a request that takes effect some time later, such as at the
-// agent's next turn.
+// effect describes what a request leads to. The zero value is a request whose effect comes some time later, such as
+// at the agent's next turn.
 type effect struct {
 	what   string                 // the request, as a verb
 	limit  time.Duration          // how long it may take
 	action event.ActionKind       // a failure of this action is a failure of the request; "" for none
-	seen   func(event.Event) bool // reports whether this is the event that shows it
+	seen   func(event.Event) bool // reports whether an event shows the effect
 	late   func(id event.TaskID) string
 }
 
-// takenUp is the effect of a request on a task: one that was parked moves. For other tasks there is nothing to wait
-// for.
+// takenUp is the effect of a request on a parked task, which moves. For other tasks there is nothing to wait for.
 func takenUp(what string, t life.Task) effect {
 	if t.State != event.Parked {
 		return effect{}
@@ -43,7 +42,7 @@ func takenUp(what string, t life.Task) effect {
 	}
 }
 
-// effectOf is the effect of a request that the supervisor carries out by an action of its own.
+// effectOf is the effect of a request that the supervisor carries out by an action.
 func effectOf(action event.ActionKind, seen func(event.Event) bool) effect {
 	return effect{
 		what: string(action), limit: effectLimit, action: action, seen: seen,
@@ -53,9 +52,9 @@ func effectOf(action event.ActionKind, seen func(event.Event) bool) effect {
 	}
 }
 
-// Await waits until the request of an outcome has had its effect, and returns the task as it is then. It returns at
-// once if there is nothing to wait for, also because the fleet was told to be down. fault.Timeout: the supervisor has
-// not processed the request yet, and may still do so.
+// Await waits for the effect of an outcome's request and returns the task as it is then. It returns at once if there
+// is nothing to wait for or if the fleet was told to be down. fault.Timeout means that the supervisor has not
+// processed the request yet; it may still do so.
 func (c *Control) Await(ctx context.Context, out Outcome) (life.Task, error) {
 	if out.effect.seen != nil && !out.Down {
 		if err := c.await(ctx, out); err != nil {

@@ -9,7 +9,7 @@ import (
 	"muster/internal/store"
 )
 
-// Send queues a message to the agent of a task; a parked task comes back by it.
+// Send queues a message to the agent of a task. A message to a parked task starts it again.
 type Send struct {
 	Task event.TaskID
 	Text string
@@ -29,7 +29,7 @@ func (c Send) request(tx *store.Tx) (out Outcome, err error) {
 	if err := goesOn(t, "take a message"); err != nil {
 		return out, err
 	}
-	if t.State == event.Publishing { // its agent is ending, and none follows
+	if t.State == event.Publishing { // its agent is ending, and no other starts
 		return out, fault.New(fault.Conflict, "%s is being published: its agent has ended and cannot take a message", t.ID).
 			WithHint("Wait for its end with `muster wait %s`. %s", t.ID, again(t))
 	}
@@ -38,7 +38,7 @@ func (c Send) request(tx *store.Tx) (out Outcome, err error) {
 	return Outcome{Task: t.ID, Message: m, effect: takenUp("send", t)}, err
 }
 
-// goesOn refuses tasks that have ended or are about to.
+// goesOn returns an error for tasks that have ended or are being stopped.
 func goesOn(t life.Task, what string) error {
 	switch {
 	case t.State.Final():
@@ -73,7 +73,7 @@ func (c Interrupt) request(tx *store.Tx) (out Outcome, err error) {
 	return Outcome{Task: t.ID, effect: takenUp("interrupt", t)}, err
 }
 
-// Stop ends a task gracefully and keeps its work. Stopping twice is fine.
+// Stop ends a task gracefully and keeps its work. Stopping it a second time does nothing.
 type Stop struct{ Task event.TaskID }
 
 func (c Stop) do(ctx context.Context, of *Control) (Outcome, error) { return of.ask(ctx, c.request) }
@@ -94,7 +94,7 @@ func (c Stop) request(tx *store.Tx) (out Outcome, err error) {
 	return Outcome{Task: t.ID, effect: takenUp("stop", t)}, err
 }
 
-// Retry brings a parked task back.
+// Retry starts a parked task again.
 type Retry struct{ Task event.TaskID }
 
 func (c Retry) do(ctx context.Context, of *Control) (Outcome, error) { return of.ask(ctx, c.request) }
@@ -109,7 +109,7 @@ func (c Retry) request(tx *store.Tx) (out Outcome, err error) {
 	}
 	if t.State != event.Parked {
 		return out, fault.New(fault.Conflict, "%s is %s; only parked tasks are retried", t.ID, t.State).
-			WithHint("It goes on by itself; to tell it something: muster send %s TEXT", t.ID)
+			WithHint("It continues without help; to tell it something: muster send %s TEXT", t.ID)
 	}
 	_, err = tx.Append(t.ID, t.Gen, event.RetryRequested{})
 	return Outcome{Task: t.ID, effect: takenUp("retry", t)}, err

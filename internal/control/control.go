@@ -14,16 +14,16 @@ import (
 	"muster/internal/store"
 )
 
-// Control is a fleet as its front ends see it. All methods may be called from any goroutine.
+// Control gives a front end access to a fleet. All methods are safe for concurrent use.
 type Control struct {
 	caller boot.Caller
 	home   home.Dir
 
 	mu    sync.Mutex
-	store *store.Store // opened at first use: Upgrade must not touch a database that another version wrote
+	store *store.Store // opened at first use: Upgrade must not open a database that another version wrote
 }
 
-// Open opens the caller's fleet. It makes the state directory if there is none, and starts nothing.
+// Open opens the caller's fleet. It makes the state directory if that is missing, and starts nothing.
 func Open(caller boot.Caller) (*Control, error) {
 	h, _, err := home.Find(caller.Getenv)
 	if err != nil {
@@ -46,7 +46,7 @@ func (c *Control) open(ctx context.Context) (*store.Store, error) {
 	return c.store, nil
 }
 
-// Close ends all use of the fleet's files.
+// Close closes the fleet's files.
 func (c *Control) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,39 +58,39 @@ func (c *Control) Close() error {
 	return err
 }
 
-// Home is the state directory.
+// Home returns the state directory.
 func (c *Control) Home() home.Dir { return c.home }
 
-// fleet opens what starts and ends the fleet, and what describes its tmux server. It reads the user's configuration,
-// so that a mistake there does not keep anybody from reading the log.
+// fleet reads the user's configuration and returns what starts and ends the fleet. The log is opened without it, so
+// that a mistake in the configuration does not prevent reading the log.
 func (c *Control) fleet() (boot.Fleet, error) { return boot.Open(c.caller) }
 
-// Command is one of the types of this package that change something.
+// Command is implemented by the types of this package that change something.
 type Command interface {
-	// do checks what must hold, then does what is asked for or appends the request for it.
+	// do checks the preconditions, then carries out the command or appends the request for it.
 	do(ctx context.Context, c *Control) (Outcome, error)
 }
 
-// Outcome is what a command has made.
+// Outcome is the result of a command.
 type Outcome struct {
-	Task    event.TaskID    // the task it was about; of a dispatch the first
+	Task    event.TaskID    // the task of the command; the first one of a dispatch
 	Tasks   []event.TaskID  // all tasks of a dispatch, in order
 	Message event.MessageID // the message that Send has queued
 	Ref     string          // the kept work that Restore brings back
-	Seq     int64           // the newest event when a request was appended: Watch from here to see what comes of it
-	Down    bool            // the fleet was told to be down: the request is kept until the next Up
-	Up      boot.Started    // of Up
-	Upgrade boot.Upgraded   // of Upgrade
+	Seq     int64           // the newest event when the request was appended; Watch from here shows its effects
+	Down    bool            // the fleet was told to be down, and the request waits for the next Up
+	Up      boot.Started    // the result of Up
+	Upgrade boot.Upgraded   // the result of Upgrade
 
 	effect effect
 }
 
-// Do carries out a command. A request to the supervisor is durably in the log when Do returns, and a fleet that is not
-// up has been started for it unless it was told to be down; Await waits for the effect. fault.Conflict: something
-// that must hold does not, and nothing was changed.
+// Do carries out a command. When Do returns, a request to the supervisor is durably in the log, and the fleet has
+// been started for it unless it was told to be down; Await waits for the effect. fault.Conflict means that a
+// precondition does not hold; nothing was changed then.
 func (c *Control) Do(ctx context.Context, cmd Command) (Outcome, error) { return cmd.do(ctx, c) }
 
-// ask appends, in one transaction, what the supervisor is to act on, and makes sure that there is a supervisor.
+// ask appends a request to the supervisor in one transaction, and starts a supervisor if none runs.
 func (c *Control) ask(ctx context.Context, request func(*store.Tx) (Outcome, error)) (Outcome, error) {
 	f, err := c.fleet()
 	if err != nil {
@@ -121,13 +121,14 @@ func (c *Control) ask(ctx context.Context, request func(*store.Tx) (Outcome, err
 	return out, err
 }
 
-// wake tells the supervisor that there is something new. A failure of it is not a failure of the command, which is in
-// the log already: the supervisor looks there by itself, only later.
+// wake notifies the supervisor of a new event. Errors are ignored: the supervisor also reads the log from time to
+// time.
 func (c *Control) wake(seq int64) {
 	_ = os.WriteFile(c.home.Wake(), strconv.AppendInt(nil, seq, 10), 0o600)
 }
 
-// task finds the task of a command. Commands take ids only: what a name means changes while tasks come and go.
+// task returns the task of a command. Commands take ids only, because the meaning of a name changes as tasks come and
+// go.
 func task(tx *store.Tx, id event.TaskID) (life.Task, error) {
 	if !event.IsTaskID(string(id)) {
 		return life.Task{}, fault.New(fault.Usage, "%q is not the id of a task", id).
@@ -144,22 +145,22 @@ func noTask(id event.TaskID) error {
 	return fault.New(fault.NotFound, "there is no task %s", id).WithHint("`muster ls --all` lists every task.")
 }
 
-// present finds the task of a command that is not for removed tasks.
+// present returns the task of a command that does not apply to removed tasks.
 func present(tx *store.Tx, id event.TaskID) (life.Task, error) {
 	t, err := task(tx, id)
 	if err == nil && t.Removed {
 		err = fault.New(fault.NotFound, "%s was removed", id).
-			WithHint("`muster show %s` still tells what it was.", id)
+			WithHint("`muster show %s` still shows it.", id)
 	}
 	return t, err
 }
 
-// ended is the refusal of what only a task that goes on can take.
+// ended returns the error for a command that needs a task that has not ended.
 func ended(t life.Task, what string) error {
 	return fault.New(fault.Conflict, "%s is %s and cannot %s", t.ID, t.State, what).WithHint("%s", again(t))
 }
 
-// again is the command line by which the work of an ended task goes on.
+// again returns the command line that continues the work of an ended task.
 func again(t life.Task) string {
 	if t.Branch == "" {
 		return "Queue it again: muster dispatch PROMPT"

@@ -12,16 +12,16 @@ import (
 	"muster/internal/store"
 )
 
-// Diff asks what a task has changed since it began: in its worktree, with what is not committed or not even tracked;
-// once the worktree is gone, on its branch.
+// Diff asks what a task has changed since it began: in its worktree, including uncommitted and untracked files, or on
+// its branch if the worktree is gone.
 type Diff struct {
 	Ref     string    // named as in One
 	Stat    bool      // a line for each file instead of the changes
 	Colours bool      // with colours for a terminal
-	To      io.Writer // gets the text, as git writes it
+	To      io.Writer // receives git's output
 }
 
-// Changes says what a diff compares.
+// Changes names the two sides of a diff.
 type Changes struct {
 	Task   event.TaskID
 	Base   string // commit
@@ -45,10 +45,10 @@ func (q Diff) get(ctx context.Context, c *Control, db *store.Store) (Changes, er
 		repo.Diff(ctx, q.To, t.Base, target, git.DiffOptions{Stat: q.Stat, Color: q.Colours})
 }
 
-// newestWork is where the newest state of the work lies.
+// newestWork returns the worktree or branch that holds the newest state of the work.
 func newestWork(t life.Task) (string, error) {
 	if t.Base == "" {
-		return "", fault.New(fault.Conflict, "%s is %s: it has not begun to work", t.ID, t.State).WithHint("`muster show %s` tells what it waits for.", t.ID)
+		return "", fault.New(fault.Conflict, "%s is %s: it has not begun to work", t.ID, t.State).WithHint("`muster show %s` shows what it waits for.", t.ID)
 	}
 	if t.Worktree != "" {
 		if st, err := os.Stat(t.Worktree); err == nil && st.IsDir() {

@@ -37,11 +37,11 @@ func (d Dispatch) request(tx *store.Tx) (out Outcome, err error) {
 	return Outcome{Task: refs.ids[0], Tasks: refs.ids}, nil
 }
 
-// references resolves what tasks of one dispatch say of each other and of tasks that there are.
+// references resolves the references of a dispatch's tasks to each other and to existing tasks.
 type references struct {
 	tx  *store.Tx
 	all []intake.Task
-	// What was appended already: all ids, those of each name, and whether an id is among them.
+	// The tasks that were appended already: their ids in order, the ids of each name, and the set of ids.
 	ids   []event.TaskID
 	named map[string][]event.TaskID
 	mine  map[event.TaskID]bool
@@ -78,7 +78,7 @@ func (r *references) resolve(i int, n intake.Task) (p event.DispatchRequested, e
 	return p, nil
 }
 
-// at says which task of a dispatch an error is about, where there are many.
+// at adds the number and name of a task to an error, if the dispatch has several.
 func (r *references) at(i int, err error) error {
 	if len(r.all) == 1 {
 		return err
@@ -86,11 +86,11 @@ func (r *references) at(i int, err error) error {
 	return fault.Wrap(fault.CodeOf(err), err, "task %d (%s)", i+1, r.all[i].Spec.Name)
 }
 
-// find returns the id behind a reference of task i.
+// find returns the id of a task that task i refers to.
 func (r *references) find(i int, ref string) (event.TaskID, error) {
 	if event.IsTaskID(ref) {
 		_, ok, err := r.tx.Task(event.TaskID(ref))
-		if err == nil && (!ok || r.mine[event.TaskID(ref)]) { // an id of this dispatch is a guess
+		if err == nil && (!ok || r.mine[event.TaskID(ref)]) { // an id of this dispatch can only be guessed
 			err = noTask(event.TaskID(ref))
 		}
 		return event.TaskID(ref), err
@@ -105,11 +105,11 @@ func (r *references) find(i int, ref string) (event.TaskID, error) {
 	case r.all[i].Spec.Name == ref:
 		return "", fault.New(fault.Usage, "it refers to itself").WithHint("A task can only wait for others.")
 	case slices.ContainsFunc(r.all[i:], func(n intake.Task) bool { return n.Spec.Name == ref }):
-		return "", fault.New(fault.Usage, "it refers to %q, which does not stand before it", ref).
+		return "", fault.New(fault.Usage, "it refers to %q, which comes after it", ref).
 			WithHint("Put each task below those it refers to. Tasks that wait for each other in a circle have no such order.")
 	}
 	return "", fault.New(fault.NotFound, "there is no task %q", ref).
-		WithHint("Give an id such as t12, or the name of a task that stands earlier in the same file.")
+		WithHint("Give an id such as t12, or the name of a task that comes earlier in the same file.")
 }
 
 func idsAsRefs(ids []event.TaskID) []string {

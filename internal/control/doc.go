@@ -1,6 +1,6 @@
-// Package control is what every front end uses: Do a command, Get an answer, Watch the log.
+// Package control is the one interface of all front ends to a fleet: Do a command, Get the answer to a query, Watch the log.
 //
-// Owns: the commands and queries as data, what must hold before a command is taken, how a task is named by a person.
-// Never does: act on the world, need a running supervisor, print.
-// Start at: Control.Do; each command is a type of its own.
+// Owns: commands and queries as data, the preconditions of commands, how a person's reference to a task is resolved.
+// Never does: print, decide what an agent does next, change the log except by appending requests.
+// Start at: Control.Do and Get; each command and each query is a type of its own.
 package control

@@ -24,17 +24,17 @@ const (
 	LevelError   = "error"
 )
 
-// Finding is what was found about one thing that a fleet depends on.
+// Finding is the state of one thing that a fleet depends on.
 type Finding struct {
-	Check string `json:"check"` // what was looked at
+	Check string `json:"check"` // the thing that was checked
 	Level string `json:"level"` // one of the levels above
 	Text  string `json:"text"`
 	Hint  string `json:"hint,omitempty"` // the next step
 }
 
-// Diagnose looks at everything that a fleet depends on: programs, state directory, memory and disk, logout, and the
-// repository around dir with its agent. It needs no fleet and no readable log, so that it can say what is wrong with
-// them.
+// Diagnose checks everything that a fleet depends on: programs, state directory, memory and disk, logout, and the
+// repository around dir with its agent. It works without a fleet and without a readable log, to find what is wrong
+// with them.
 func Diagnose(ctx context.Context, caller boot.Caller, dir string) []Finding {
 	var out []Finding
 	add := func(check, good string, err error) {

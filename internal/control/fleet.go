@@ -8,13 +8,13 @@ import (
 	"muster/internal/fault"
 )
 
-// Down takes the fleet down. Do returns when it is down.
+// Down takes the fleet down. Do returns when the fleet is down.
 type Down struct {
 	Mode  event.DownMode // "" leaves agents as they are
-	Limit time.Duration  // how long that may take; 0 is a minute, or as long as it takes with event.DownDrain
+	Limit time.Duration  // how long it may take; 0 is a minute, or no limit with event.DownDrain
 }
 
-// downLimit is how long a fleet may take to be down that need not wait for tasks.
+// downLimit is how long a fleet may take to go down if it does not wait for tasks.
 const downLimit = time.Minute
 
 func (c Down) do(ctx context.Context, of *Control) (Outcome, error) {
@@ -48,17 +48,17 @@ func (c Down) do(ctx context.Context, of *Control) (Outcome, error) {
 	return Outcome{Seq: seq, Down: true}, err
 }
 
-// outside refuses what an agent must not do to the fleet that it works for: it would end the other tasks, replace their
+// outside returns an error if the caller is an agent of this fleet. An agent must not end other tasks, replace their
 // environment, or lose their work.
 func (c *Control) outside(what string) error {
 	if !c.caller.InAgentsShell(c.home) {
 		return nil
 	}
-	return fault.New(fault.Conflict, "%s is refused in an agent's shell: it is about the whole fleet, and %s is one of its tasks", what, c.caller.Getenv("MUSTER_TASK")).
-		WithHint("A person does that. An agent may queue, look at and talk to tasks; for a fleet of your own set MUSTER_HOME to another directory and unset MUSTER_TASK.")
+	return fault.New(fault.Conflict, "%s is refused in an agent's shell: it affects the whole fleet, and %s is one of its tasks", what, c.caller.Getenv("MUSTER_TASK")).
+		WithHint("Ask a person to do it. An agent may queue tasks, read them and send messages to them; for a fleet of your own set MUSTER_HOME to another directory and unset MUSTER_TASK.")
 }
 
-// Up brings the fleet up: tmux server, keeper and supervisor. A fleet that is up takes over the caller's environment.
+// Up brings the fleet up: tmux server, keeper and supervisor. A running fleet takes over the caller's environment.
 type Up struct{}
 
 func (Up) do(ctx context.Context, of *Control) (Outcome, error) {
@@ -77,7 +77,7 @@ func (Up) do(ctx context.Context, of *Control) (Outcome, error) {
 	return Outcome{Up: started, Seq: seq}, err
 }
 
-// newest is the sequence number of the newest event.
+// newest returns the sequence number of the newest event.
 func (c *Control) newest(ctx context.Context) (int64, error) {
 	db, err := c.open(ctx)
 	if err != nil {
@@ -86,7 +86,7 @@ func (c *Control) newest(ctx context.Context) (int64, error) {
 	return db.LastSeq(ctx)
 }
 
-// Upgrade has another program look after the fleet. Do returns when the outcome is known.
+// Upgrade replaces the program that runs the fleet. Do returns when the outcome is known.
 type Upgrade struct {
 	Program string // the absolute path of the new program
 }

@@ -18,7 +18,7 @@ import (
 // maxLog is the largest file that is read as a log, in bytes.
 const maxLog = 256 << 20
 
-// scrollback is how many lines before the visible screen a terminal's log has: all that the fleet's tmux keeps.
+// scrollback is the number of lines before the visible screen in a terminal's log: all that the fleet's tmux keeps.
 const scrollback = 50_000
 
 // Sources of a log.
@@ -29,13 +29,13 @@ const (
 	LogSupervisor = "supervisor" // the supervisor's own log
 )
 
-// Log asks for what there is to read of a task: the text of its agent's terminal as long as the session is kept,
-// otherwise the records of its newest generation.
+// Log asks for the log of a task: the text of its agent's terminal while its session exists, otherwise the records of
+// its newest generation.
 type Log struct {
 	Ref        string // named as in One
 	Supervisor bool   // the supervisor's log instead; Ref is ignored
 	Check      string // the output of this check instead, in the newest round or the one that runs
-	Round      int    // with Check: in this round
+	Round      int    // with Check: this round
 	Gen        int    // the records of this generation instead
 }
 
@@ -46,8 +46,8 @@ type TaskLog struct {
 	read   func(context.Context) (string, error)
 }
 
-// Read returns the text as it is now. It was written by agents and programs, and must be cleaned before a terminal
-// sees it. ErrNoScreen, fault.NotFound: it is gone.
+// Read returns the present text. Agents and programs wrote it, so it must be cleaned before a terminal shows it.
+// ErrNoScreen or fault.NotFound means that the text is gone.
 func (l TaskLog) Read(ctx context.Context) (string, error) { return l.read(ctx) }
 
 func (q Log) get(ctx context.Context, c *Control, db *store.Store) (TaskLog, error) {
@@ -78,7 +78,7 @@ func (q Log) get(ctx context.Context, c *Control, db *store.Store) (TaskLog, err
 	return c.records(t.ID, t.Gen), nil
 }
 
-// check is the output of a check: in the round that runs, or in one that was judged.
+// check returns the output of a check in the running round or in one that was judged.
 func (q Log) check(ctx context.Context, c *Control, db *store.Store) (TaskLog, error) {
 	judged, err := Checks{Ref: q.Ref}.get(ctx, c, db)
 	if err != nil {
@@ -96,7 +96,7 @@ func (q Log) check(ctx context.Context, c *Control, db *store.Store) (TaskLog, e
 	return fileLog(t.ID, LogCheck, r.Log), err
 }
 
-// records is what a generation reported.
+// records returns the log of what a generation reported.
 func (c *Control) records(id event.TaskID, gen int) TaskLog {
 	return TaskLog{Task: id, Source: LogRecords, read: func(context.Context) (string, error) {
 		data, err := regular.Read(c.home.StatusFile(id, gen), maxLog)
@@ -115,7 +115,7 @@ func fileLog(id event.TaskID, source, path string) TaskLog {
 	return TaskLog{Task: id, Source: source, read: func(context.Context) (string, error) {
 		data, err := regular.Read(path, maxLog)
 		if errors.Is(err, fs.ErrNotExist) {
-			return "", fault.Wrap(fault.NotFound, err, "there is no such log (any more)")
+			return "", fault.Wrap(fault.NotFound, err, "the log does not exist or was removed")
 		}
 		return string(data), err
 	}}
@@ -124,7 +124,7 @@ func fileLog(id event.TaskID, source, path string) TaskLog {
 // Checks asks for the rounds of checks of a task.
 type Checks struct {
 	Ref   string // named as in One
-	Round int    // only this one; 0 is all
+	Round int    // only this round; 0 is all
 }
 
 // TaskChecks are rounds of checks, oldest first.
@@ -146,7 +146,7 @@ func (q Checks) get(ctx context.Context, c *Control, db *store.Store) (TaskCheck
 	return TaskChecks{d}, nil
 }
 
-// only returns the rounds of a number; 0 is all.
+// only returns the rounds with number n; all of them if n is 0.
 func only(rounds []store.RoundRow, n int) (out []store.RoundRow) {
 	for _, r := range rounds {
 		if n == 0 || r.Round == n {
@@ -156,7 +156,7 @@ func only(rounds []store.RoundRow, n int) (out []store.RoundRow) {
 	return out
 }
 
-// Result returns the newest result of a check that has a log, in one round or in any (0).
+// Result returns the newest result with a log of a check, in one round or in all (0).
 func (c TaskChecks) Result(check string, round int) (event.CheckResult, error) {
 	var found event.CheckResult
 	for _, r := range only(c.Rounds, round) {

@@ -14,12 +14,12 @@ import (
 	"muster/internal/store"
 )
 
-// Query is one of the types of this package that ask something; R is the answer.
+// Query is implemented by the types of this package that ask something; R is the type of the answer.
 type Query[R any] interface {
 	get(ctx context.Context, c *Control, db *store.Store) (R, error)
 }
 
-// Get answers a query from the log. It changes nothing.
+// Get answers a query. It changes nothing.
 func Get[R any](ctx context.Context, c *Control, q Query[R]) (R, error) {
 	db, err := c.open(ctx)
 	if err != nil {
@@ -29,7 +29,7 @@ func Get[R any](ctx context.Context, c *Control, q Query[R]) (R, error) {
 	return q.get(ctx, c, db)
 }
 
-// Tasks asks for the list of tasks: live and lately ended ones, or all.
+// Tasks asks for the list of tasks: live and recently ended ones, or all.
 type Tasks struct {
 	All    bool
 	States []event.State
@@ -39,7 +39,7 @@ func (q Tasks) get(ctx context.Context, _ *Control, db *store.Store) ([]store.Su
 	return db.List(ctx, store.ListFilter{All: q.All, States: q.States})
 }
 
-// TasksJSON asks for the same as JSON, which costs no decoding.
+// TasksJSON asks for the same list as JSON and so avoids decoding.
 type TasksJSON struct {
 	All    bool
 	States []event.State
@@ -60,10 +60,10 @@ func (q One) get(ctx context.Context, _ *Control, db *store.Store) (life.Task, e
 	return db.Task(ctx, id)
 }
 
-// Detail asks for all that is known of a task, named as in One.
+// Detail asks for everything that is known about a task, named as in One.
 type Detail struct{ Ref string }
 
-// TaskDetail is all that is known of a task but its events.
+// TaskDetail is everything that is known about a task except its events.
 type TaskDetail struct {
 	Task     life.Task
 	Summary  store.Summary
@@ -94,9 +94,9 @@ func (q Detail) get(ctx context.Context, c *Control, db *store.Store) (d TaskDet
 // Events asks for events of the log up to the newest one, oldest first.
 type Events struct {
 	After int64        // only those with a greater sequence number
-	Task  string       // only of this task, named as in One; "" of any and of the fleet
-	Kinds []event.Kind // nil of any
-	Limit int          // 0 all
+	Task  string       // only of this task, named as in One; "" is all tasks and the fleet
+	Kinds []event.Kind // nil is all
+	Limit int          // 0 is no limit
 }
 
 func (q Events) get(ctx context.Context, c *Control, db *store.Store) (iter.Seq2[event.Event, error], error) {
@@ -111,13 +111,13 @@ func (q Events) get(ctx context.Context, c *Control, db *store.Store) (iter.Seq2
 	return db.Events(ctx, f), nil
 }
 
-// Health asks how the fleet as a whole is.
+// Health asks for the state of the fleet as a whole.
 type Health struct{}
 
-// FleetHealth is the fleet as a whole.
+// FleetHealth is the state of the fleet as a whole.
 type FleetHealth struct {
 	Fleet store.FleetRow
-	// Running tells that a supervisor holds its lock now: the kernel's word, where Fleet has the log's.
+	// Running reports whether a process holds the supervisor's lock now; Fleet is what the log says.
 	Running bool
 	Counts  map[event.State]int // tasks by state, removed ones left out
 	LastSeq int64
@@ -137,16 +137,17 @@ func (Health) get(ctx context.Context, c *Control, db *store.Store) (h FleetHeal
 	return h, err
 }
 
-// listed bounds how many tasks an ambiguous name lists.
+// listed is the number of tasks that are listed for an ambiguous name.
 const listed = 10
 
-// resolve finds the id behind what a person wrote. A word that looks like an id is an id, even if a name begins so.
+// resolve returns the id of the task that a person named. A word that looks like an id is an id, even if a task has
+// such a name.
 func resolve(ctx context.Context, db *store.Store, ref string) (event.TaskID, error) {
 	if event.IsTaskID(ref) {
 		return event.TaskID(ref), nil
 	}
 	if strings.TrimSpace(ref) == "" {
-		return "", fault.New(fault.Usage, "no task is named").WithHint("Give an id such as t12; `muster ls` shows them.")
+		return "", fault.New(fault.Usage, "the name of the task is empty").WithHint("Give an id such as t12; `muster ls` shows them.")
 	}
 	found, err := db.FindByName(ctx, ref)
 	if err != nil {
@@ -158,7 +159,7 @@ func resolve(ctx context.Context, db *store.Store, ref string) (event.TaskID, er
 			exact = append(exact, n)
 		}
 	}
-	if len(exact) > 0 { // the whole name of one beats the beginning of another
+	if len(exact) > 0 { // a complete name precedes the beginning of another
 		found = exact
 	}
 	switch len(found) {

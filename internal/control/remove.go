@@ -13,8 +13,8 @@ import (
 	"muster/internal/store"
 )
 
-// Remove removes what an ended or parked task has left behind. It is refused if that would lose work; with Force that
-// work is kept under a private ref first.
+// Remove removes what an ended or parked task left behind. It is refused if work would be lost; with Force that work
+// is kept under a private ref first.
 type Remove struct {
 	Task  event.TaskID
 	Force bool
@@ -32,12 +32,12 @@ func (c Remove) do(ctx context.Context, of *Control) (Outcome, error) {
 	return of.ask(ctx, c.request)
 }
 
-// losesNothing refuses the removal of what would lose work, and names both ways on. What keeps a task from being
-// removed at all is left to the request. The work of a published task is on its branch.
+// losesNothing returns an error if a removal would lose work; its hint has both ways to continue. The request checks
+// whether the task may be removed at all. The work of a published task is on its branch.
 func (c *Control) losesNothing(ctx context.Context, id event.TaskID) error {
 	t, err := Get(ctx, c, One{Ref: string(id)})
 	if err != nil || t.Worktree == "" || t.Removed || !removable(t) {
-		return nil //nolint:nilerr // the request says what is wrong
+		return nil //nolint:nilerr // the request reports what is wrong
 	}
 	repo, err := c.repository(ctx, t)
 	if err != nil {
@@ -48,8 +48,8 @@ func (c *Control) losesNothing(ctx context.Context, id event.TaskID) error {
 	if err != nil || !u.Any() {
 		return err
 	}
-	return fault.New(fault.Conflict, "%s holds work that is nowhere else: %s", t.ID, lost(u)).
-		WithHint("See it with `muster diff %s`; `muster rm %s --force` keeps it under a private ref and goes on.", t.ID, t.ID)
+	return fault.New(fault.Conflict, "%s has work that exists nowhere else: %s", t.ID, lost(u)).
+		WithHint("See it with `muster diff %s`; `muster rm %s --force` keeps it under a private ref and removes the rest.", t.ID, t.ID)
 }
 
 func lost(u git.Unsaved) string {
@@ -93,7 +93,7 @@ func (c Remove) request(tx *store.Tx) (out Outcome, err error) {
 	})}, err
 }
 
-// Restore brings kept work of a task back into its worktree, also after the task was removed.
+// Restore restores kept work of a task to its worktree, also after the task was removed.
 type Restore struct {
 	Task event.TaskID
 	Ref  string // which kept work; "" if there is only one
@@ -112,7 +112,7 @@ func (c Restore) request(tx *store.Tx) (out Outcome, err error) {
 		return out, fault.New(fault.NotFound, "%s has no kept work", t.ID).
 			WithHint("%s", whereWorkIs(t))
 	case ref == "" && len(t.Kept) > 1:
-		return out, fault.New(fault.Conflict, "%s has several kept works, the newest last:\n  %s", t.ID, strings.Join(t.Kept, "\n  ")).
+		return out, fault.New(fault.Conflict, "%s has more than one keep ref, the newest last:\n  %s", t.ID, strings.Join(t.Kept, "\n  ")).
 			WithHint("Name one: muster restore %s --ref %s", t.ID, t.Kept[len(t.Kept)-1])
 	case ref == "":
 		ref = t.Kept[0]

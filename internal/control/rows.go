@@ -8,7 +8,7 @@ import (
 // Summary is a task in a list. It and the rows below are named here, so that a front end needs no access to the database.
 type Summary = store.Summary
 
-// Deadline is when a task is looked at next.
+// Deadline is the time at which a task is looked at next.
 type Deadline = store.SummaryDeadline
 
 // Round is a round of checks.
@@ -20,7 +20,7 @@ type Attempt = store.AttemptRow
 // Message is a message to an agent.
 type Message = store.MessageRow
 
-// Request is what an agent waits to be told.
+// Request is an open request of an agent.
 type Request = store.SummaryRequest
 
 // Summarize returns the list entry of a task.

@@ -12,7 +12,7 @@ import (
 	"muster/internal/tmux"
 )
 
-// ErrNoScreen means that a task has no session in the fleet's terminal, not yet or not any more.
+// ErrNoScreen means that a task has no session on the fleet's tmux server, not yet or no longer.
 var ErrNoScreen = errors.New("its session is gone")
 
 // Screen asks for the text of an agent's terminal.
@@ -29,7 +29,7 @@ func (q Screen) get(ctx context.Context, c *Control, db *store.Store) (text stri
 	return c.screen(ctx, t.ID, q.History)
 }
 
-// screen captures the terminal of a task's agent. ErrNoScreen: there is none.
+// screen captures the terminal of a task's agent, or returns ErrNoScreen.
 func (c *Control) screen(ctx context.Context, id event.TaskID, history int) (text string, err error) {
 	f, err := c.fleet()
 	if err != nil {
@@ -45,14 +45,14 @@ func (c *Control) screen(ctx context.Context, id event.TaskID, history int) (tex
 	return text, err
 }
 
-// Attach asks for the command that shows a task's agent in its own terminal.
+// Attach asks for the command that shows a task's agent in the caller's terminal.
 type Attach struct {
 	Ref      string // named as in One
 	Checks   bool   // the window in which checks run, instead of the agent's
-	ReadOnly bool   // keys do nothing
+	ReadOnly bool   // keys are ignored
 }
 
-// Attachment is a command that attaches the terminal it runs in.
+// Attachment is the command that attaches the terminal in which it runs.
 type Attachment struct {
 	Task life.Task
 	Argv []string
@@ -84,7 +84,7 @@ func (q Attach) get(ctx context.Context, c *Control, db *store.Store) (a Attachm
 	return a, err
 }
 
-// pane calls fn with the newest pane of a task. It reports false if there is none, also because no server runs.
+// pane calls fn with the newest pane of a task. found is false if there is none, also if no server runs.
 func pane(ctx context.Context, s *tmux.Server, id event.TaskID, role string, fn func(*tmux.Client, tmux.Pane) error) (found bool, err error) {
 	client, err := s.Connect(ctx)
 	if errors.Is(err, tmux.ErrNoServer) || errors.Is(err, tmux.ErrNoHub) {
@@ -110,15 +110,15 @@ func pane(ctx context.Context, s *tmux.Server, id event.TaskID, role string, fn 
 	return true, fn(client, newest)
 }
 
-// noSession says why there is nothing to look at.
+// noSession returns the error that explains why a task has no session.
 func noSession(t life.Task, role string) error {
 	switch {
 	case role == fleet.RoleCheck:
-		return fault.New(fault.Conflict, "%s has no window of checks", t.ID).WithHint("See what they said: muster checks %s", t.ID)
+		return fault.New(fault.Conflict, "%s has no window of checks", t.ID).WithHint("See their results: muster checks %s", t.ID)
 	case t.Removed:
 		return fault.New(fault.Conflict, "%s was removed, and its session with it", t.ID)
 	case t.Gen == 0:
-		return fault.New(fault.Conflict, "%s is %s: it has no session yet", t.ID, t.State).WithHint("`muster show %s` tells what it waits for.", t.ID)
+		return fault.New(fault.Conflict, "%s is %s: it has no session yet", t.ID, t.State).WithHint("`muster show %s` shows what it waits for.", t.ID)
 	case t.State == event.Parked:
 		return fault.New(fault.Conflict, "the session of %s is gone", t.ID).WithHint("Bring its conversation back: muster retry %s", t.ID)
 	}

@@ -11,12 +11,12 @@ import (
 	"muster/internal/store"
 )
 
-// Status asks for all that says how the fleet is: its supervisor, its tmux server and its machine.
+// Status asks for the state of the fleet, its supervisor, its tmux server and its machine.
 type Status struct{}
 
 // FleetStatus is the answer to Status.
 type FleetStatus struct {
-	// Healthy is false if tasks are live and nobody looks after them: no supervisor runs, it has made no progress for
+	// Healthy is false if there are live tasks without supervision: no supervisor runs, it has made no progress for
 	// some minutes, or it did not judge every agent.
 	Healthy    bool                `json:"healthy"`
 	Home       string              `json:"home"`
@@ -42,12 +42,12 @@ type SupervisorStatus struct {
 	Version string    `json:"version,omitempty"`
 	Since   time.Time `json:"since,omitzero"`
 	Stopped string    `json:"stopped,omitempty"` // why the last one ended
-	// Progress is when it last looked at the whole fleet, and Idle how many seconds ago; time that the host slept is not
-	// counted.
+	// Progress is when it last looked at the whole fleet. Idle is the number of seconds since then, without the time
+	// that the host slept.
 	Progress time.Time `json:"progress,omitzero"`
 	Idle     int       `json:"progress_seconds,omitempty"`
-	Watched  int       `json:"watched"` // agents that there were then
-	Stuck    bool      `json:"stuck"`   // it runs, and makes no progress
+	Watched  int       `json:"watched"` // the number of agents at that time
+	Stuck    bool      `json:"stuck"`   // it runs but makes no progress
 }
 
 // TmuxStatus is the fleet's tmux server.
@@ -59,7 +59,8 @@ type TmuxStatus struct {
 	Socket  string    `json:"socket"`
 }
 
-// stuckAfter is how long a supervisor may make no progress; it looks at the whole fleet once a minute.
+// stuckAfter is the time without progress after which a supervisor is stuck; it looks at the whole fleet once a
+// minute.
 const stuckAfter = 3 * time.Minute
 
 func (Status) get(ctx context.Context, c *Control, db *store.Store) (FleetStatus, error) {
@@ -117,7 +118,7 @@ func (s *FleetStatus) count(tasks []store.Summary) {
 	}
 }
 
-// heartbeat adds what the supervisor's heartbeat says.
+// heartbeat adds the content of the supervisor's heartbeat.
 func (s *FleetStatus) heartbeat(b boot.Heartbeat) {
 	s.Judged = b.Judged
 	s.Supervisor.Watched, s.Supervisor.Progress, s.Supervisor.Idle = b.Watched, b.At, int(b.Age.Seconds())

@@ -11,18 +11,18 @@ import (
 	"muster/internal/store"
 )
 
-// tick is how often a watcher looks without being told to. The kernel tells when the write-ahead log is written, but
-// may drop that (queue overflow, no watches left, a network file system), and then two seconds are what a person
-// waits; a look costs one indexed query.
+// tick is how often a watcher reads the log without a notification. The kernel normally notifies of a write to the
+// write-ahead log, but may drop that (queue overflow, no watches left, a network file system). Two seconds are short
+// enough for a person; a read costs one indexed query.
 const tick = 2 * time.Second
 
-// looks are the pauses after a hint. It comes while the transaction is being written and before it can be read: a
-// commit that waits for the disk shows only with a later look.
+// looks returns the pauses between reads after a notification. It arrives while the transaction is being written; a
+// commit that waits for the disk is visible only to a later read.
 func looks() []time.Duration {
 	return []time.Duration{10 * time.Millisecond, 50 * time.Millisecond, 200 * time.Millisecond, 800 * time.Millisecond}
 }
 
-// Watch follows the log: all events after the sequence number from, then those that come, of one task or ("") of
+// Watch follows the log. It returns all events after the sequence number from, then new ones, of one task or ("") of
 // all. It ends when ctx does, or with an error.
 func (c *Control) Watch(ctx context.Context, from int64, task event.TaskID) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
@@ -50,15 +50,15 @@ func (c *Control) Watch(ctx context.Context, from int64, task event.TaskID) iter
 	}
 }
 
-// hinter says when to look into the log again.
+// hinter reports when to read the log again.
 type hinter struct {
 	events <-chan fsnotify.Event
 	errors <-chan error
-	left   []time.Duration // looks that the last hint is still worth
+	left   []time.Duration // pauses that remain of the last notification
 }
 
-// hints watches the write-ahead log. Our own open database keeps that file in place, and unlike the database file it
-// bears no locks, which the closing of a watch would drop on some systems. Without a watch there is still the tick.
+// hints watches the write-ahead log. Our own open database keeps that file in place. The database file itself has
+// locks, which closing a watch would drop on some systems. Without a watch, tick still applies.
 func hints(db *store.Store) (h *hinter, stop func()) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -71,7 +71,7 @@ func hints(db *store.Store) (h *hinter, stop func()) {
 	return &hinter{events: w.Events, errors: w.Errors}, stop
 }
 
-// wait returns when it is time to look; false when ctx has ended.
+// wait returns true when it is time to read, and false when ctx has ended.
 func (h *hinter) wait(ctx context.Context) bool {
 	pause := tick
 	if len(h.left) > 0 {
@@ -90,7 +90,7 @@ func (h *hinter) wait(ctx context.Context) bool {
 				h.events = nil
 				continue
 			}
-			// Many hints within a moment are one look; none of them puts a look off that is due soon.
+			// Several hints in quick succession cause one read, and none of them delays a read that is due soon.
 			if h.left = looks()[1:]; pause > looks()[0] {
 				pause = looks()[0]
 				timer.Reset(pause)

@@ -10,7 +10,7 @@ import (
 	"muster/internal/store"
 )
 
-// Why asks how a task came to where it is.
+// Why asks for the decisions that led to a task's state.
 type Why struct{ Ref string } // named as in One
 
 // History is the decisions about a task, oldest first.
@@ -19,16 +19,16 @@ type History struct {
 	Decisions []Decision
 }
 
-// Decision is one decision about a task: what was seen, the rule, what was done, what came of it.
+// Decision is one decision about a task: the facts, the rule, the actions and their results.
 type Decision struct {
 	Seq   int64
 	Time  time.Time
-	Facts []event.Event    // what was seen or requested since the decision before
-	Move  *event.TaskMoved // the rule and the states; nil if something was done within a state
+	Facts []event.Event    // facts and requests since the previous decision
+	Move  *event.TaskMoved // the rule and the states; nil if the state did not change
 	Acts  []Act
 }
 
-// Act is something that the supervisor did, and how it went.
+// Act is something that the supervisor did, and its result.
 type Act struct {
 	Action event.Action
 	Begun  time.Time
@@ -44,7 +44,7 @@ func (q Why) get(ctx context.Context, c *Control, db *store.Store) (h History, e
 	return h, err
 }
 
-// Decisions puts the events of one task together into decisions.
+// Decisions groups the events of one task by decision.
 func Decisions(events iter.Seq2[event.Event, error]) ([]Decision, error) {
 	var g gatherer
 	for e, err := range events {
@@ -56,8 +56,8 @@ func Decisions(events iter.Seq2[event.Event, error]) ([]Decision, error) {
 	return g.end(), nil
 }
 
-// gatherer puts the events of a task together into decisions. In the log the facts come before the decision, and the
-// acts after it.
+// gatherer groups the events of a task by decision. In the log the facts come before the decision and the actions
+// after it.
 type gatherer struct {
 	all   []Decision
 	facts []event.Event
@@ -77,19 +77,19 @@ func (g *gatherer) take(e event.Event) {
 	case event.ActionFinished:
 		g.finished(e, p)
 	case event.DeadlineSet, event.DeadlineCleared, event.UsageRecorded, event.SlotReleased, event.MessageMoved:
-		// These follow from what is told anyhow.
+		// These follow from other events that are shown.
 	default:
 		g.facts = append(g.facts, e)
 	}
 }
 
-// begin starts a decision with the facts that were seen since the one before.
+// begin starts a decision with the facts since the previous one.
 func (g *gatherer) begin(e event.Event) {
 	g.all = append(g.all, Decision{Seq: e.Seq, Time: e.Time, Facts: g.facts})
 	g.facts = nil
 }
 
-// finished records how an act went, which is also a fact for the decision that follows.
+// finished records the result of an act. It is also a fact for the next decision.
 func (g *gatherer) finished(e event.Event, p event.ActionFinished) {
 	for i := range g.all {
 		for j := range g.all[i].Acts {
@@ -101,7 +101,7 @@ func (g *gatherer) finished(e event.Event, p event.ActionFinished) {
 	g.facts = append(g.facts, e)
 }
 
-// end returns the decisions, and as the last one what was seen since.
+// end returns the decisions. If there were facts after the last one, they form a decision of their own.
 func (g *gatherer) end() []Decision {
 	if len(g.facts) > 0 {
 		last := g.facts[len(g.facts)-1]
