@@ -302,7 +302,6 @@ var opens = map[string]string{
 	"internal/spec/spec.go":           "creates a new file",
 	"internal/fleet/hand_message.go":  "creates a new file",
 	"internal/git/tree.go":            "creates a new file",
-	"internal/git/lock.go":            "opens for reading and writing, which no FIFO blocks",
 	"internal/status/append.go":       "has flags of its own, and refuses all but a regular file",
 	"internal/mail/bell.go":           "opens FIFOs, without blocking",
 	"internal/mail/box.go":            "syncs a directory",
@@ -332,6 +331,29 @@ func TestFilesThatAnAgentCanReplaceAreReadByRegularAlone(t *testing.T) {
 				switch name := selector(sel); name {
 				case "os.Open", "os.OpenFile", "os.ReadFile", "unix.Open", "syscall.Open", "ioutil.ReadFile":
 					t.Errorf("%s: %s; use the package regular, or say in opens why not", where(n), name)
+				}
+			}
+			return true
+		})
+	}
+}
+
+func TestFileLocksAreTakenByLockAlone(t *testing.T) {
+	t.Parallel()
+	for _, s := range sources(t) {
+		if s.room() == "lock" {
+			continue
+		}
+		for path, spec := range imports(s) {
+			if strings.HasSuffix(path, "/flock") {
+				t.Errorf("%s: imports %s; use lock", where(spec), path)
+			}
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			if sel, ok := n.(*ast.SelectorExpr); ok {
+				switch name := selector(sel); name {
+				case "unix.Flock", "syscall.Flock", "unix.FcntlFlock", "syscall.FcntlFlock", "unix.Lockf":
+					t.Errorf("%s: %s; use lock", where(n), name)
 				}
 			}
 			return true

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/gofrs/flock"
-
 	"muster/internal/fault"
 	"muster/internal/keeper"
+	"muster/internal/lock"
 	"muster/internal/run"
 	"muster/internal/store"
 	"muster/internal/tmux"
@@ -18,11 +17,10 @@ import (
 // StandIn holds the keeper's pane while the supervisor runs in a person's terminal, and ends with it, however that
 // ends: the kernel gives its lock free. The next `up` then finds a pane to put the keeper in.
 func (f Fleet) StandIn() error {
-	lock := flock.New(f.Home.FrontLock())
-	if err := lock.RLock(); err != nil {
+	if err := lock.AwaitFree(f.Home.FrontLock()); err != nil {
 		return fault.Wrap(fault.Failed, err, "wait for the supervisor in the foreground")
 	}
-	return lock.Unlock()
+	return nil
 }
 
 // Keep runs the supervisor again and again, and brings the whole fleet back when its tmux server is gone.

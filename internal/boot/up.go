@@ -13,8 +13,6 @@ import (
 	"muster/internal/keeper"
 	"muster/internal/lock"
 
-	"github.com/gofrs/flock"
-
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/host"
@@ -40,13 +38,13 @@ func (f Fleet) Up(ctx context.Context) (Started, error) {
 		return Started{}, err
 	}
 	_, warning := host.ReadLogind().Advice()
-	lock := flock.New(f.Home.StartLock())
 	limit, cancel := context.WithTimeout(ctx, StartLimit)
 	defer cancel()
-	if ok, err := lock.TryLockContext(limit, 20*time.Millisecond); err != nil || !ok {
+	starting, err := lock.Wait(limit, f.Home.StartLock())
+	if err != nil {
 		return Started{}, fault.Wrap(fault.Timeout, err, "wait for another `muster up`")
 	}
-	defer func() { _ = lock.Unlock() }()
+	defer lock.Release(starting)
 	db, err := store.Open(ctx, f.Home.DB(), store.Options{})
 	if err != nil {
 		return Started{}, err
@@ -274,13 +272,16 @@ func (f *Fleet) Foreground(ctx context.Context) (exe string, release func(), err
 	if exe, err = f.Program(); err != nil {
 		return "", nil, err
 	}
-	front := flock.New(f.Home.FrontLock())
-	if ok, err := front.TryLock(); err != nil || !ok {
-		return "", nil, fault.Wrap(fault.Conflict, err, "another supervisor looks after %s", f.Home).WithHint("`muster status` shows it.")
-	}
-	if _, err := f.Server().Start(ctx, f.hub("keep", "--stand-in")); err != nil {
-		_ = front.Unlock()
+	front, err := lock.TakeUnsigned(f.Home.FrontLock())
+	switch {
+	case errors.Is(err, lock.ErrHeld):
+		return "", nil, fault.New(fault.Conflict, "another supervisor looks after %s", f.Home).WithHint("`muster status` shows it.")
+	case err != nil:
 		return "", nil, err
 	}
-	return exe, func() { _ = front.Unlock() }, nil
+	if _, err := f.Server().Start(ctx, f.hub("keep", "--stand-in")); err != nil {
+		lock.Release(front)
+		return "", nil, err
+	}
+	return exe, func() { lock.Release(front) }, nil
 }

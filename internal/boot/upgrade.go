@@ -14,8 +14,6 @@ import (
 	"muster/internal/keeper"
 	"muster/internal/lock"
 
-	"github.com/gofrs/flock"
-
 	"muster/internal/fault"
 	"muster/internal/run"
 	"muster/internal/store"
@@ -44,11 +42,14 @@ type Upgraded struct {
 // Upgrade brings another program to the fleet. Until the keeper is asked, nothing of the fleet has changed; from then
 // on it does not need this process.
 func (f Fleet) Upgrade(ctx context.Context, binary string) (Upgraded, error) {
-	lock := flock.New(f.Home.UpgradeLock())
-	if ok, err := lock.TryLock(); err != nil || !ok {
-		return Upgraded{}, fault.Wrap(fault.Conflict, err, "another `muster upgrade` is under way").WithHint("Wait until it has ended.")
+	upgrading, err := lock.TakeUnsigned(f.Home.UpgradeLock())
+	switch {
+	case errors.Is(err, lock.ErrHeld):
+		return Upgraded{}, fault.New(fault.Conflict, "another `muster upgrade` is under way").WithHint("Wait until it has ended.")
+	case err != nil:
+		return Upgraded{}, err
 	}
-	defer func() { _ = lock.Unlock() }()
+	defer lock.Release(upgrading)
 	version, err := f.versionOf(ctx, binary)
 	if err != nil {
 		return Upgraded{}, err

@@ -3,9 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
-	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -13,6 +11,7 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/lock"
 	"muster/internal/store"
 )
 
@@ -140,14 +139,11 @@ func TestHealthTellsWhetherASupervisorRuns(t *testing.T) {
 	if d := cmp.Diff(want, h); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
-	lock, err := os.OpenFile(c.Home().Lock(), os.O_CREATE|os.O_RDWR, 0o600)
+	held, err := lock.Take(c.Home().Lock())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = lock.Close() }()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		t.Fatal(err)
-	}
+	defer lock.Release(held)
 	if h, err := Get(t.Context(), c, Health{}); err != nil || !h.Running {
 		t.Errorf("with its lock held: %+v, %v", h, err)
 	}

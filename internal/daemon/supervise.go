@@ -2,19 +2,19 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
 	"sync"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"muster/internal/boot"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/fleet"
 	"muster/internal/host"
+	"muster/internal/lock"
 	"muster/internal/status"
 	"muster/internal/store"
 )
@@ -41,15 +41,14 @@ type service interface {
 // to be down, ctx ends, or the tmux server is gone. fault.Conflict: another supervisor looks after the fleet.
 func Serve(ctx context.Context, o Options) error {
 	f := o.Fleet
-	lock := flock.New(f.Home.Lock())
-	ok, err := lock.TryLock()
-	if err != nil {
+	held, err := lock.TakeUnsigned(f.Home.Lock())
+	switch {
+	case errors.Is(err, lock.ErrHeld):
+		return fault.New(fault.Conflict, "another supervisor looks after %s", f.Home).WithHint("`muster status` shows it.")
+	case err != nil:
 		return fault.Wrap(fault.Failed, err, "take the supervisor's lock")
 	}
-	if !ok {
-		return fault.New(fault.Conflict, "another supervisor looks after %s", f.Home).WithHint("`muster status` shows it.")
-	}
-	defer func() { _ = lock.Unlock() }()
+	defer lock.Release(held)
 	logs, err := openLog(f.Home.Log(), logLimit)
 	if err != nil {
 		return err

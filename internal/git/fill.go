@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"muster/internal/fault"
+	"muster/internal/lock"
 )
 
 // A new worktree gets its files after the repository's lock is released, so that the next worktree can be made
@@ -54,7 +55,7 @@ func claimed(ctx context.Context, admin string) (*os.File, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Failed, err, "look at the worktree of %s", admin)
 	}
-	if err := flock(ctx, f); err != nil {
+	if err := lock.WaitFor(ctx, f); err != nil {
 		_ = f.Close()
 		return nil, err
 	}

@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"muster/internal/fault"
+	"muster/internal/lock"
+	"muster/internal/regular"
 )
 
 const (
 	lockName = "muster.lock"
 	// lockWait is longer than the timeout of any command that runs under the lock.
 	lockWait = writeTimeout + time.Minute
-	lockPoll = 5 * time.Millisecond
 )
 
 // locked runs fn under the repository's lock. Concurrent gits race on the configuration and on half-written
@@ -26,11 +27,6 @@ const (
 // and one that makes a new file would both hold the lock.
 func (r *Repo) locked(ctx context.Context, fn func(lock *os.File) error) error {
 	name := filepath.Join(r.Common, lockName)
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // a fixed name in the repository
-	if err != nil {
-		return fault.Wrap(fault.Failed, err, "lock the repository").WithHint("Make %s writable.", r.Common)
-	}
-	defer f.Close() //nolint:errcheck // nothing was written
 	ctx, cancel := context.WithTimeoutCause(ctx, lockWait, fault.New(fault.Timeout, "the lock %s was held for %s", name, lockWait).
 		WithHint("See who holds it: fuser -v %s", name))
 	defer cancel()
@@ -40,36 +36,18 @@ func (r *Repo) locked(ctx context.Context, fn func(lock *os.File) error) error {
 	case <-ctx.Done():
 		return fmt.Errorf("wait for the repository: %w", context.Cause(ctx))
 	}
-	if err := flock(ctx, f); err != nil {
-		return err
+	f, err := lock.Wait(ctx, name)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return fmt.Errorf("wait for the repository: %w", context.Cause(ctx))
+	case errors.Is(err, regular.ErrNotRegular), errors.Is(err, syscall.ELOOP):
+		return fault.Wrap(fault.Failed, err, "lock the repository").WithHint("Remove %s: it must be a regular file.", name)
+	case err != nil:
+		return fault.Wrap(fault.Failed, err, "lock the repository").WithHint("Make %s writable.", r.Common)
 	}
-	// Unlock explicitly: a copy of the descriptor in a grandchild must not prolong the lock.
-	defer syscall.Flock(int(f.Fd()), syscall.LOCK_UN) //nolint:errcheck // closing does the same
+	defer lock.Release(f) // and not only Close: a descriptor in a grandchild must not prolong the lock
 	return fn(f)
 }
-
-// flock waits for an exclusive lock on an open file.
-func flock(ctx context.Context, f *os.File) error {
-	tick := time.NewTicker(lockPoll)
-	defer tick.Stop()
-	for {
-		err := tryLock(f)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			return fmt.Errorf("lock %s: %w", f.Name(), err)
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("wait for the repository: %w", context.Cause(ctx))
-		case <-tick.C:
-		}
-	}
-}
-
-// tryLock takes the lock if it is free, and returns EWOULDBLOCK otherwise.
-func tryLock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
 
 // Age from which a lock file counts as left over, if an agent's git may hold it too. The lock of a branch is held for
 // milliseconds, that of an index as long as a large git add takes.

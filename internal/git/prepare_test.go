@@ -2,6 +2,7 @@ package git
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"muster/internal/fault"
+	"muster/internal/lock"
 )
 
 func TestPrepareTwiceIsOnce(t *testing.T) {
@@ -385,11 +387,9 @@ func TestPrepareFromManyProcessesAtOnce(t *testing.T) {
 func TestTheLockOutlivesItsHolder(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	f, err := os.OpenFile(filepath.Join(w.repo, ".git", lockName), os.O_RDWR|os.O_CREATE, 0o600)
+	path := filepath.Join(w.repo, ".git", lockName)
+	f, err := lock.Wait(t.Context(), path)
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := flock(t.Context(), f); err != nil {
 		t.Fatal(err)
 	}
 	child := exec.CommandContext(t.Context(), "cat")
@@ -409,19 +409,14 @@ func TestTheLockOutlivesItsHolder(t *testing.T) {
 		_, err := w.r.Prepare(t.Context(), w.spec("t1"))
 		done <- err
 	}()
-	g, err := os.OpenFile(filepath.Join(w.repo, ".git", lockName), os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer g.Close()
 	for range 20 {
 		select {
 		case err := <-done:
 			t.Fatalf("Prepare did not wait: %v", err)
 		default:
 		}
-		if tryLock(g) == nil {
-			t.Fatal("the lock was free")
+		if _, err := lock.Try(path); !errors.Is(err, lock.ErrHeld) {
+			t.Fatalf("the lock was free: %v", err)
 		}
 	}
 	if err := in.Close(); err != nil {

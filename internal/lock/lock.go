@@ -18,10 +18,10 @@ import (
 	"muster/internal/regular"
 )
 
-// ErrHeld says that what was to be started runs already.
+// ErrHeld is the error of a lock that another process holds: what was to be started runs already.
 var ErrHeld = errors.New("lock is held by a living process")
 
-// takeLimit is how long a lock is tried for: whoever asks with Held has it for some microseconds.
+// takeLimit is how long Take tries: a process that looks by Held has the lock for some microseconds.
 const (
 	takeLimit = 300 * time.Millisecond
 	takeStep  = 5 * time.Millisecond
@@ -53,8 +53,8 @@ func Held(lock string) (bool, error) {
 	return !ok, err
 }
 
-// Holder gives the process that took a lock, if it holds it still. A lock may be held with no holder: by what a
-// dead agent left behind.
+// Holder returns the process that took a lock, if that still holds it. A lock may be held and have no holder, if what a
+// dead agent left behind holds it.
 func Holder(lock string) (pid int, ok bool) {
 	if held, err := Held(lock); err != nil || !held {
 		return 0, false
@@ -79,30 +79,36 @@ func Holder(lock string) (pid int, ok bool) {
 	return p.PID, p.Alive()
 }
 
-// Take takes a lock for this process and writes who it is into the file; ErrHeld if somebody else has it. The
-// file is never removed. Closing it gives the lock back.
+// Take takes a lock for this process and writes into the file which process that is. It returns ErrHeld if another one
+// has it. The file is never removed. Closing it releases the lock.
 func Take(path string) (*os.File, error) {
+	f, err := TakeUnsigned(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := sign(f); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// TakeUnsigned is Take for a lock whose holder is not asked for. It writes nothing, and works on a full disk.
+func TakeUnsigned(path string) (*os.File, error) {
 	for deadline := time.Now().Add(takeLimit); ; {
 		f, err := Try(path)
-		if err == nil {
-			if err := sign(f); err != nil {
-				_ = f.Close()
-				return nil, err
-			}
-			return f, nil
-		}
 		if !errors.Is(err, ErrHeld) || time.Now().After(deadline) {
-			return nil, err
+			return f, err
 		}
 		<-time.After(takeStep)
 	}
 }
 
-// Try takes a lock if it is free this moment.
+// Try takes a lock if it is free this moment. It fails while another process only looks at the lock by Held.
 func Try(path string) (*os.File, error) {
-	f, err := regular.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := open(path)
 	if err != nil {
-		return nil, fmt.Errorf("open lock: %w", err)
+		return nil, err
 	}
 	ok, err := flock(f, unix.LOCK_EX)
 	if err == nil && !ok {
@@ -118,25 +124,99 @@ func Try(path string) (*os.File, error) {
 	return f, nil
 }
 
-// Wait takes a lock, and waits for it until ctx ends.
+// Wait takes a lock, and waits for it until ctx ends; the error is then the cause of that.
 func Wait(ctx context.Context, path string) (*os.File, error) {
-	step := time.NewTicker(takeStep)
-	defer step.Stop()
 	for {
-		f, err := Try(path)
-		if err == nil || !errors.Is(err, ErrHeld) {
-			return f, err
+		f, err := open(path)
+		if err != nil {
+			return nil, err
 		}
-		select {
-		case <-step.C:
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		if err = WaitFor(ctx, f); err == nil {
+			err = same(f, path)
+		}
+		if err == nil {
+			return f, nil
+		}
+		_ = f.Close()
+		if !errors.Is(err, ErrHeld) {
+			return nil, err
 		}
 	}
 }
 
-// same makes sure that the locked file is the one that others will find: a state directory that was removed and
-// made anew meanwhile would give two holders.
+// WaitFor takes the lock of an open file, and waits for it until ctx ends; the error is then the cause of that.
+func WaitFor(ctx context.Context, f *os.File) error {
+	step := time.NewTicker(takeStep)
+	defer step.Stop()
+	for {
+		if ok, err := flock(f, unix.LOCK_EX); ok || err != nil {
+			return err
+		}
+		select {
+		case <-step.C:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s: %w", f.Name(), context.Cause(ctx))
+		}
+	}
+}
+
+// Share takes a lock that any number of processes hold together. With first it returns ErrHeld if another one holds it.
+// Of two processes that call it at the same moment the second may go on without the lock, since it never waits.
+func Share(path string, first bool) (*os.File, error) {
+	f, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	if first {
+		if ok, err := flock(f, unix.LOCK_EX); err != nil || !ok {
+			_ = f.Close()
+			return nil, errors.Join(err, fault.Wrap(fault.Conflict, ErrHeld, "%s", path))
+		}
+	}
+	if _, err := flock(f, unix.LOCK_SH); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// AwaitFree blocks until no process holds a lock. It costs nothing while it waits, and only the death of this process
+// ends it earlier.
+func AwaitFree(path string) error {
+	f, err := open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // releases it
+	for {
+		if err = unix.Flock(int(f.Fd()), unix.LOCK_SH); !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("wait for %s: %w", path, err)
+	}
+	return nil
+}
+
+// Release releases a lock and closes its file. A duplicate of the descriptor in another process does not prolong the lock,
+// as it would after Close alone.
+func Release(f *os.File) {
+	_, _ = flock(f, unix.LOCK_UN) // closing does the same, but for duplicates
+	_ = f.Close()
+}
+
+// open opens the file of a lock, or makes it.
+func open(path string) (*os.File, error) {
+	f, err := regular.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open lock: %w", err)
+	}
+	return f, nil
+}
+
+// same makes sure that the locked file is the one that others will find: if the state directory was removed and made
+// again meanwhile, there would be two holders.
 func same(f *os.File, path string) error {
 	mine, err := f.Stat()
 	if err != nil {
@@ -164,7 +244,7 @@ func sign(f *os.File) error {
 	return nil
 }
 
-// flock changes a lock without waiting; false if somebody else's is in the way.
+// flock changes a lock without waiting. It returns false if another process's lock is in the way.
 func flock(f *os.File, how int) (bool, error) {
 	for {
 		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
@@ -179,7 +259,7 @@ func flock(f *os.File, how int) (bool, error) {
 	}
 }
 
-// Inherit hands a lock on over exec, under a descriptor that programs leave alone where the limits permit one.
+// Inherit hands a lock on over exec, under a descriptor that programs do not use if the limits permit one.
 func Inherit(f *os.File) error {
 	if _, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD, inheritedFrom); err == nil {
 		return nil // a duplicate is not closed on exec

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"muster/internal/lock"
 )
 
@@ -28,10 +30,14 @@ func TestHeld_DoesNotDisturbTake(t *testing.T) {
 			}
 		}
 	}()
-	for range 300 {
-		f, err := lock.Take(path)
+	for i := range 300 {
+		take := lock.Take
+		if i%2 == 0 {
+			take = lock.TakeUnsigned
+		}
+		f, err := take(path)
 		if err != nil {
-			t.Errorf("take: %v", err)
+			t.Errorf("take %d: %v", i, err)
 			break
 		}
 		_ = f.Close()
@@ -125,5 +131,115 @@ func TestSlot_EndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	if _, err := lock.Slot(ctx, paths, cancel); !errors.Is(err, context.Canceled) {
 		t.Errorf("Slot = %v", err)
+	}
+}
+
+func TestRelease_IsNotProlongedByADuplicate(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lock")
+	f, err := lock.TakeUnsigned(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied, err := unix.Dup(int(f.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(copied) //nolint:errcheck // a duplicate
+	lock.Release(f)
+	if held, err := lock.Held(path); held || err != nil {
+		t.Errorf("held = %v, %v", held, err)
+	}
+}
+
+func TestShare_FirstIsRefusedBesideAnother(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lock")
+	one, err := lock.Share(path, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lock.Share(path, true); !errors.Is(err, lock.ErrHeld) {
+		t.Errorf("a second first one: %v, want ErrHeld", err)
+	}
+	two, err := lock.Share(path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock.Release(one)
+	if _, err := lock.Share(path, true); !errors.Is(err, lock.ErrHeld) {
+		t.Errorf("beside the second one: %v, want ErrHeld", err)
+	}
+	lock.Release(two)
+	three, err := lock.Share(path, true)
+	if err != nil {
+		t.Fatalf("beside none: %v", err)
+	}
+	lock.Release(three)
+}
+
+func TestAwaitFree_ReturnsWhenTheHolderReleases(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lock")
+	f, err := lock.TakeUnsigned(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := make(chan error, 1)
+	go func() { free <- lock.AwaitFree(path) }()
+	select {
+	case err := <-free:
+		t.Fatalf("it returned while the lock was held: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	lock.Release(f)
+	if err := <-free; err != nil {
+		t.Error(err)
+	}
+	if held, err := lock.Held(path); held || err != nil {
+		t.Errorf("held = %v, %v", held, err)
+	}
+}
+
+func TestWait_TakesTheFileThatOthersWillFind(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lock")
+	old, err := lock.TakeUnsigned(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan *os.File, 1)
+	go func() {
+		f, err := lock.Wait(t.Context(), path)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- f
+	}()
+	<-time.After(20 * time.Millisecond) // it waits for the old file
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	lock.Release(old)
+	f := <-got
+	defer lock.Release(f)
+	if _, err := lock.Try(path); !errors.Is(err, lock.ErrHeld) {
+		t.Errorf("another one took it, too: %v", err)
+	}
+}
+
+func TestWait_ReturnsTheCauseOfItsEnd(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lock")
+	f, err := lock.TakeUnsigned(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Release(f)
+	cause := errors.New("told to stop")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	if _, err := lock.Wait(ctx, path); !errors.Is(err, cause) {
+		t.Errorf("Wait = %v, want %v", err, cause)
 	}
 }

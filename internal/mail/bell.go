@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"muster/internal/lock"
 	"muster/internal/regular"
 
 	"golang.org/x/sys/unix"
@@ -67,23 +68,19 @@ func openFIFO(path string, mode int) (int, error) {
 // ends it; so does the death of the process. Two waiters that overlap for a moment do no harm, since Take lets one
 // of them win.
 func (b Box) Waiter(newest bool) (release func(), err error) {
-	path := filepath.Join(b.Dir, "waiter.lock")
-	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	// Waiters share the lock, so that it shows whether any lives. To go on without it costs at worst a second waiter for this
+	// agent; to block could cost this one's life.
+	held, err := lock.Share(filepath.Join(b.Dir, "waiter.lock"), !newest)
+	if errors.Is(err, lock.ErrHeld) {
+		return nil, ErrReplaced
+	}
 	if err != nil {
-		return nil, fmt.Errorf("lock waiter: %w", &os.PathError{Op: "open", Path: path, Err: err})
+		return nil, fmt.Errorf("become waiter: %w", err)
 	}
 	release = sync.OnceFunc(func() {
 		_ = os.Remove(b.turn(os.Getpid())) // a left-over is removed by the next waiter
-		unix.Close(fd)                     //nolint:errcheck // the lock goes with the descriptor
+		_ = held.Close()                   // the lock goes with the descriptor
 	})
-	// Waiters hold the lock shared, so that it reports whether any lives.
-	if !newest && unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) != nil {
-		release()
-		return nil, ErrReplaced
-	}
-	// It fails only while another waiter is just at the line above. To go on without costs at worst a second
-	// waiter for this agent; to block could cost this one's life.
-	_ = unix.Flock(fd, unix.LOCK_SH|unix.LOCK_NB)
 	pid := os.Getpid()
 	if err := makeFIFO(b.turn(pid)); err != nil {
 		release()

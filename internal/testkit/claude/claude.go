@@ -7,10 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	"muster/internal/lock"
 	"muster/internal/run"
 )
 
@@ -91,11 +91,11 @@ func install(ctx context.Context, version string) (string, error) {
 	}
 	final := filepath.Join(base, "claude-"+version)
 	program := filepath.Join(final, "node_modules", ".bin", "claude")
-	unlock, err := lock(final + ".lock")
+	held, err := lock.Wait(ctx, final+".lock")
 	if err != nil {
 		return "", err
 	}
-	defer unlock()
+	defer lock.Release(held)
 	if _, err := os.Stat(program); err == nil {
 		return program, nil
 	}
@@ -118,18 +118,6 @@ func install(ctx context.Context, version string) (string, error) {
 		return "", fmt.Errorf("install: %w", err)
 	}
 	return program, nil
-}
-
-func lock(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644) //nolint:gosec // a lock in the user's cache
-	if err != nil {
-		return nil, fmt.Errorf("lock: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil { //nolint:gosec // a descriptor fits
-		_ = f.Close()
-		return nil, fmt.Errorf("lock: %w", err)
-	}
-	return func() { _ = f.Close() }, nil
 }
 
 // User is a user of Claude Code in a directory of the test's own, who has gone through its first dialogs.
