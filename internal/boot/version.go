@@ -43,7 +43,7 @@ func deposit(exe, version string, h home.Dir) (path string, made bool, err error
 	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		if err := copyProgram(exe, path); err != nil {
-			return "", false, fault.Wrap(fault.Failed, err, "copy the program to %s", path).WithHint("See that the disk has room.")
+			return "", false, fault.Wrap(fault.Failed, err, "copy the program to %s", path).WithHint("Check the free space of the disk.")
 		}
 		return path, true, nil
 	}

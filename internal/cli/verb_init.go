@@ -80,7 +80,7 @@ func writeNew(path, content string, force bool) error {
 	}
 	_, err = f.WriteString(content)
 	if err = errors.Join(err, f.Close()); err != nil {
-		return fault.Wrap(fault.Failed, err, "write %s", path).WithHint("See that the disk has room.")
+		return fault.Wrap(fault.Failed, err, "write %s", path).WithHint("Check the free space of the disk.")
 	}
 	return nil
 }

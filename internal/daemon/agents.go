@@ -19,14 +19,14 @@ import (
 	"muster/internal/mail"
 )
 
-// agents plugs the kinds of agents into fleet.Launcher and fleet.Channel.
+// agents implements fleet.Launcher and fleet.Channel with the adapters of package agent.
 type agents struct {
 	home      home.Dir
 	exe       string
 	maxChecks int
 }
 
-// launch describes a generation to its adapter.
+// launch returns the adapter of a task and the description of a generation for it.
 func (a agents) launch(t life.Task, gen int) (agent.Adapter, agent.Launch, error) {
 	ad, err := all.New(t.Spec.Kind)
 	if err != nil {
@@ -82,45 +82,45 @@ func (a agents) Ready(_ context.Context, o fleet.Order) (string, error) {
 	})
 }
 
-// goOn is what a resumed conversation is told; messages are added by the adapter.
+// goOn returns the prompt of a resumed conversation. The adapter adds waiting messages.
 func goOn(o fleet.Order) string {
 	switch o.Task.Agent.Why {
 	case event.WhyFeedback, event.WhyMessage:
 		return "Go on with your task."
 	case event.WhyAPI:
-		return "Your last turn ended by an error of the service. Go on where you stopped."
+		return "Your last turn ended by an error of the service. Continue where you stopped."
 	case event.WhyStall:
-		return "Nothing was heard of you for a long time, so you were started again in the same worktree. Look at what is there, then go on where you stopped; what hung before may hang again."
+		return "You were silent for a long time, so you were restarted in the same worktree. Look at its state, then continue where you stopped; what hung before may hang again."
 	case event.WhyFirst, event.WhyCrash, event.WhySilent, event.WhyLost, event.WhyRetry, event.WhyNudge:
 	}
 	return "You were interrupted and started again in the same worktree. Look at what is there, then go on where you stopped."
 }
 
-// writeFiles lays down what a generation finds at its start. Nothing of it is synced: it is read by a process that
-// is started afterwards, and the generation that a loss of power takes never comes back.
+// writeFiles writes the files that a generation reads at its start. They are not synced: after a power failure the
+// generation that would read them never comes back.
 func (a agents) writeFiles(dir string, l agent.Launch, files []agent.File) error {
 	seen := false
 	for _, f := range files {
 		seen = seen || f.Path == "prompt.md"
 		if !filepath.IsLocal(f.Path) {
-			return fault.New(fault.Failed, "an agent's file lies outside its directory: %q", f.Path)
+			return fault.New(fault.Failed, "an agent's file is outside its directory: %q", f.Path)
 		}
 		path := filepath.Join(dir, f.Path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return fault.Wrap(fault.Failed, err, "make directory for %s", f.Path)
 		}
 		if err := os.WriteFile(path, f.Data, f.Mode); err != nil {
-			return fault.Wrap(fault.Failed, err, "write %s", path).WithHint("See that the disk has room.")
+			return fault.Wrap(fault.Failed, err, "write %s", path).WithHint("Check the free space of the disk.")
 		}
 	}
 	if seen {
 		return nil
 	}
-	// Every kind finds its prompt in a file, too.
+	// Every kind of agent also gets its prompt in a file.
 	return os.WriteFile(filepath.Join(dir, "prompt.md"), []byte(l.Prompt), 0o600)
 }
 
-// slots are the lock files that all running checks share.
+// slots returns the lock files that all running checks share.
 func (a agents) slots() []string {
 	out := make([]string, a.maxChecks)
 	for i := range out {
@@ -185,7 +185,7 @@ func (a agents) Confirm(_ context.Context, t life.Task, gen int, id event.Messag
 	if d != agent.DeliveryAbsent || gen != t.Gen {
 		return fleet.TraceNone, nil
 	}
-	// Handed out, and the agent's own book does not know it: whoever took it died before it could say it.
+	// The message was handed out, but the agent's record lacks it: its reader died before it wrote the record.
 	err = a.box(t, gen).Return(id)
 	if errors.Is(err, mail.ErrNotWaiting) {
 		return fleet.TraceNone, nil
@@ -202,7 +202,7 @@ func (a agents) Answer(_ context.Context, t life.Task, _ event.ActionID, args ev
 	return ad.Answer(l, mail.Answer{Request: args.Request, Decision: string(args.Decision), Text: args.Text, Hash: args.Hash})
 }
 
-// Retire implements fleet.Launcher: the status file of an ended generation is put with its other files.
+// Retire implements fleet.Launcher. It moves the status file of an ended generation to its other files.
 func (a agents) Retire(_ context.Context, t life.Task, gen int) error {
 	err := os.Rename(a.home.StatusFile(t.ID, gen), filepath.Join(a.home.GenDir(t.ID, gen), "status.jsonl"))
 	if errors.Is(err, fs.ErrNotExist) {

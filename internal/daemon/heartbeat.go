@@ -17,13 +17,13 @@ import (
 	"muster/internal/host"
 )
 
-// heartbeat writes the heartbeat file and pings the dead-man address.
+// heartbeat writes the heartbeat file and pings the dead man's switch, a monitor that raises an alarm if pings stop.
 type heartbeat struct {
 	home     home.Dir
 	url      string // fleet.deadman_url; "" for none
 	boot     string // the id of this boot of the host
 	log      *slog.Logger
-	complete chan struct{} // capacity 1: every agent was judged
+	complete chan struct{} // capacity 1: a look at the fleet judged every agent
 }
 
 func newHeartbeat(h home.Dir, url, bootID string, log *slog.Logger) *heartbeat {
@@ -48,8 +48,8 @@ func (h *heartbeat) note(p fleet.Pulse) {
 	}
 }
 
-// Serve pings the dead-man address after each complete look until ctx ends. Of failures in a row only the first is
-// logged; the other side notices that no ping arrives.
+// Serve pings the address after each complete look until ctx ends. It logs only the first of consecutive failures;
+// the monitor notices that no ping arrives.
 func (h *heartbeat) Serve(ctx context.Context) error {
 	failed := false
 	for {
@@ -69,7 +69,7 @@ func (h *heartbeat) Serve(ctx context.Context) error {
 	}
 }
 
-// pingLimit is how long a ping may take.
+// pingLimit is the timeout of a ping.
 const pingLimit = 10 * time.Second
 
 func ping(ctx context.Context, to string) error {
@@ -89,7 +89,7 @@ func ping(ctx context.Context, to string) error {
 	defer resp.Body.Close() //nolint:errcheck // read only
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16))
 	if resp.StatusCode >= http.StatusBadRequest {
-		return fmt.Errorf("it answered %s", resp.Status)
+		return fmt.Errorf("the answer is %s", resp.Status)
 	}
 	return nil
 }

@@ -20,13 +20,13 @@ import (
 	"muster/internal/replace"
 )
 
-// excerptLimit is how much of a red check's output goes into the log and back to the agent, in bytes.
+// excerptLimit bounds the part of a red check's output that goes into the log and to the agent, in bytes.
 const excerptLimit = 4 << 10
 
-// maxNote is the largest file of the supervisor in a job's directory, in bytes.
+// maxNote bounds the supervisor's files in a job's directory, in bytes.
 const maxNote = 1 << 20
 
-// jobs plugs the runner of checks into fleet.Jobs.
+// jobs implements fleet.Jobs with the runner of checks.
 type jobs struct {
 	home   home.Dir
 	agents agents
@@ -50,7 +50,7 @@ func (j jobs) State(_ context.Context, job fleet.Job) (fleet.JobState, error) {
 	if data, err := regular.Read(filepath.Join(dir, "starts"), maxNote); err == nil {
 		state.Starts, _ = strconv.Atoi(string(data))
 	}
-	// The lock is the task's: it counts for this job only if this job was begun.
+	// The lock belongs to the task. It counts for this job only if this job was begun.
 	if held, err := lock.Held(j.home.CheckLock(job.Task.ID)); err == nil && held && state.Starts > 0 {
 		if pid, ok := lock.Holder(j.home.CheckLock(job.Task.ID)); ok {
 			state.Running, state.Waiting = pid, !check.Began(dir)
@@ -59,7 +59,7 @@ func (j jobs) State(_ context.Context, job fleet.Job) (fleet.JobState, error) {
 	return state, nil
 }
 
-// results turns what a job left behind into verdicts.
+// results returns the verdicts of a job's result.
 func results(res check.Result) ([]event.CheckResult, error) {
 	var out []event.CheckResult
 	for _, s := range res.Steps {
@@ -82,7 +82,7 @@ func results(res check.Result) ([]event.CheckResult, error) {
 func (j jobs) Ready(ctx context.Context, job fleet.Job) (string, error) {
 	dir := j.dir(job)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fault.Wrap(fault.Failed, err, "make the directory of %s", job.Name).WithHint("See that the disk has room.")
+		return "", fault.Wrap(fault.Failed, err, "make the directory of %s", job.Name).WithHint("Check the free space of the disk.")
 	}
 	if err := j.count(ctx, job, 1); err != nil {
 		return "", err
@@ -102,7 +102,7 @@ func (j jobs) Ready(ctx context.Context, job fleet.Job) (string, error) {
 	return path, check.Write(path, spec)
 }
 
-// Unready implements fleet.Jobs. The result goes first: with it the job would count as run.
+// Unready implements fleet.Jobs. It deletes the result first, because a job with a result counts as run.
 func (j jobs) Unready(ctx context.Context, job fleet.Job) error {
 	if err := check.ForgetResult(j.dir(job)); err != nil {
 		return err
@@ -110,7 +110,7 @@ func (j jobs) Unready(ctx context.Context, job fleet.Job) error {
 	return j.count(ctx, job, -1)
 }
 
-// count counts how often a job was begun.
+// count adds by to the number of times that a job was begun.
 func (j jobs) count(ctx context.Context, job fleet.Job, by int) error {
 	state, err := j.State(ctx, job)
 	if err != nil {
@@ -118,7 +118,7 @@ func (j jobs) count(ctx context.Context, job fleet.Job, by int) error {
 	}
 	starts := []byte(strconv.Itoa(max(0, state.Starts+by)))
 	if err := replace.File(filepath.Join(j.dir(job), "starts"), starts, 0o600); err != nil {
-		return fault.Wrap(fault.Failed, err, "count the start of %s", job.Name).WithHint("See that the disk has room.")
+		return fault.Wrap(fault.Failed, err, "count the start of %s", job.Name).WithHint("Check the free space of the disk.")
 	}
 	return nil
 }
@@ -130,10 +130,10 @@ func (j jobs) Note(_ context.Context, job fleet.Job, value any) error {
 		return err
 	}
 	if err := os.MkdirAll(j.dir(job), 0o700); err != nil {
-		return fault.Wrap(fault.Failed, err, "make the directory of %s", job.Name).WithHint("See that the disk has room.")
+		return fault.Wrap(fault.Failed, err, "make the directory of %s", job.Name).WithHint("Check the free space of the disk.")
 	}
 	if err := replace.File(filepath.Join(j.dir(job), "note.json"), data, 0o600); err != nil {
-		return fault.Wrap(fault.Failed, err, "note what %s judges", job.Name).WithHint("See that the disk has room.")
+		return fault.Wrap(fault.Failed, err, "note what %s judges", job.Name).WithHint("Check the free space of the disk.")
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 	"muster/internal/store"
 )
 
-// log plugs the store into fleet.Log.
+// log implements fleet.Log with the store.
 type log struct {
 	store  *store.Store
 	writer *store.Writer
@@ -44,7 +44,7 @@ func (l log) MessageText(ctx context.Context, id event.TaskID, m event.MessageID
 	return l.store.MessageText(ctx, id, m)
 }
 
-// logTx gives the store's transaction fleet's words.
+// logTx adapts the store's transaction to fleet.Tx.
 type logTx struct{ *store.Tx }
 
 // Due implements fleet.Tx.

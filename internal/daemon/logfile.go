@@ -10,11 +10,10 @@ import (
 	"muster/internal/regular"
 )
 
-// logLimit is how large the supervisor's log grows before it is put aside, in bytes; one old one is kept.
+// logLimit is the size in bytes at which the supervisor's log is rotated. One old file is kept.
 const logLimit = 10 << 20
 
-// logFile is the supervisor's log for people. It never takes more room than twice its limit, however long a supervisor
-// lives and whatever it says again and again.
+// logFile is the supervisor's log for people. It never takes more room than twice its limit.
 type logFile struct {
 	path  string
 	limit int64
@@ -24,7 +23,7 @@ type logFile struct {
 	size int64
 }
 
-// openLog opens the log, and puts an old one aside that is full.
+// openLog opens the log. A full one is rotated first.
 func openLog(path string, limit int64) (*logFile, error) {
 	l := &logFile{path: path, limit: limit}
 	if err := l.open(); err != nil {
@@ -33,7 +32,7 @@ func openLog(path string, limit int64) (*logFile, error) {
 	if l.size > l.limit {
 		if err := l.turn(); err != nil {
 			_ = l.Close()
-			return nil, fault.Wrap(fault.Failed, err, "put the old log aside").WithHint("Make %s writable.", path)
+			return nil, fault.Wrap(fault.Failed, err, "rotate the log").WithHint("Make %s writable.", path)
 		}
 	}
 	return l, nil
@@ -53,24 +52,24 @@ func (l *logFile) open() error {
 	return nil
 }
 
-// turn puts the file aside and begins a new one.
+// turn rotates the log: it renames the file and starts a new one.
 func (l *logFile) turn() error {
 	if err := os.Rename(l.path, l.path+".1"); err != nil {
 		return err
 	}
 	old := l.file
 	if err := l.open(); err != nil {
-		return err // what was put aside is written on
+		return err // the renamed file stays in use
 	}
 	return old.Close()
 }
 
-// Write appends. Where no new file can be begun, the old one goes on.
+// Write appends p. If the log cannot be rotated, it appends to the old file.
 func (l *logFile) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.size > l.limit {
-		l.size = 0 // a turn that fails is tried again after as much
+		l.size = 0 // a failed rotation is tried again after limit more bytes
 		_ = l.turn()
 	}
 	n, err := l.file.Write(p)
@@ -81,7 +80,7 @@ func (l *logFile) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close ends the log.
+// Close closes the file.
 func (l *logFile) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

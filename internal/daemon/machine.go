@@ -21,7 +21,7 @@ import (
 	"muster/internal/scarce"
 )
 
-// machine plugs the host into fleet.Processes and fleet.Admission.
+// machine implements fleet.Processes and fleet.Admission with package host.
 type machine struct {
 	home   home.Dir
 	deaths *host.Deaths
@@ -31,7 +31,7 @@ type machine struct {
 	gateMu sync.Mutex
 	room   boot.Room
 	gate   string    // what Closed returned
-	gateAt time.Time // when
+	gateAt time.Time // the time of the measurement
 }
 
 func newMachine(f boot.Fleet, log *slog.Logger) (*machine, error) {
@@ -42,7 +42,7 @@ func newMachine(f boot.Fleet, log *slog.Logger) (*machine, error) {
 	return &machine{home: f.Home, room: f.Room(), deaths: d, out: make(chan fleet.Death), log: log}, nil
 }
 
-// Serve hands deaths on until ctx ends.
+// Serve forwards deaths until ctx ends.
 func (m *machine) Serve(ctx context.Context) error {
 	for {
 		select {
@@ -67,7 +67,7 @@ func (m *machine) Identify(pid int) (event.ProcessRef, bool) {
 	return event.ProcessRef(p), true
 }
 
-// watchAgain is the pause after which a process is watched for which there was no descriptor.
+// watchAgain is the pause before another attempt to watch a process after a shortage of descriptors.
 const watchAgain = 2 * time.Second
 
 // Watch implements fleet.Processes.
@@ -77,7 +77,7 @@ func (m *machine) Watch(p event.ProcessRef, token any) {
 		return
 	}
 	m.log.Error("watch process", "pid", p.PID, "err", err)
-	if scarce.Is(err) { // unwatched, its end would never be known
+	if scarce.Is(err) { // the end of an unwatched process would not be noticed
 		time.AfterFunc(watchAgain, func() { m.Watch(p, token) })
 	}
 }
@@ -85,8 +85,8 @@ func (m *machine) Watch(p event.ProcessRef, token any) {
 // Deaths implements fleet.Processes.
 func (m *machine) Deaths() <-chan fleet.Death { return m.out }
 
-// End implements fleet.Processes: the agent's process with all its descendants, and everything that carries the
-// mark of the task, which is the absolute path of its worktree and so no other fleet's.
+// End implements fleet.Processes. It ends the agent's process with all its descendants, and every process with the
+// task's marker in its environment: the absolute path of its worktree, which is unique among all fleets.
 func (m *machine) End(ctx context.Context, t life.Task, grace time.Duration) error {
 	// Everything that an agent starts inherits the descriptor of its lock.
 	e := host.Ending{Grace: grace, Held: m.home.AliveLock(t.ID), Group: m.group(t.ID)}
@@ -111,18 +111,18 @@ func (m *machine) End(ctx context.Context, t life.Task, grace time.Duration) err
 	return nil
 }
 
-// jobGrace is the least time that the runner of a job has to end what it runs.
+// jobGrace is the minimum time that the runner of a job gets to end its children.
 const jobGrace = 2 * time.Second
 
-// EndJob implements fleet.Processes. The runner holds the lock of the task's job from before it waits for a slot; told to
-// end, it ends its step and leaves no result.
+// EndJob implements fleet.Processes. The runner holds the lock of the task's job from before it waits for a slot. On
+// SIGTERM it ends its step and leaves no result.
 func (m *machine) EndJob(ctx context.Context, id event.TaskID, runner event.ProcessRef, grace time.Duration) error {
 	e := host.Ending{Grace: max(grace, jobGrace)}
 	if runner.PID != 0 {
 		e.Procs = append(e.Procs, host.Process(runner))
 	}
 	path := m.home.CheckLock(id)
-	if held, err := lock.Held(path); err == nil && held { // without a lock no job was ever begun
+	if held, err := lock.Held(path); err == nil && held { // without a held lock no job runs
 		if pid, ok := lock.Holder(path); ok && pid != runner.PID {
 			if holder, err := host.Identify(pid); err == nil {
 				e.Procs = append(e.Procs, holder)
@@ -142,8 +142,8 @@ func (m *machine) EndJob(ctx context.Context, id event.TaskID, runner event.Proc
 	return nil
 }
 
-// group is the control group that a task's agents are in; "" if there is none. An agent can write the note, too: only a
-// group of this very name is believed.
+// group returns the control group of a task's agents; "" if there is none. An agent can write the note as well, so
+// only a group with the expected name is accepted.
 func (m *machine) group(id event.TaskID) string {
 	b, err := regular.Read(m.home.CgroupNote(id), 1<<12)
 	dir := string(b)
@@ -163,8 +163,8 @@ func (m *machine) Holder(id event.TaskID) (int, bool) {
 	return pid, true
 }
 
-// gateAge is how long a measurement of memory and disk is used. A turn of the supervisor takes less than a millisecond,
-// and reading a dozen files of the kernel for each turn would take longer.
+// gateAge is how long a measurement of memory and disk is used. A turn of the supervisor takes less than a
+// millisecond, and reading a dozen kernel files in each turn would take longer.
 const gateAge = time.Second
 
 // Closed implements fleet.Admission.

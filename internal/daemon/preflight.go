@@ -10,8 +10,8 @@ import (
 	"muster/internal/store"
 )
 
-// Preflight finds out on a copy of the database whether this program could supervise the fleet: it migrates the copy,
-// folds its log anew, and looks for what it does not know. The configuration has been read by then.
+// Preflight checks on a copy of the database whether this program could supervise the fleet. It migrates the copy,
+// folds its log again, and looks for what it does not know. The caller has read the configuration already.
 func Preflight(ctx context.Context, copied string) (boot.Understood, error) {
 	db, err := store.Open(ctx, copied, store.Options{Version: boot.Version()})
 	if err != nil {
@@ -34,7 +34,7 @@ func Preflight(ctx context.Context, copied string) (boot.Understood, error) {
 		return boot.Understood{}, err
 	}
 	if len(diff) > 0 {
-		return boot.Understood{}, fault.New(fault.Conflict, "version %s reads the log in another way than the version at work: %s", boot.Version(), diff[0]).
+		return boot.Understood{}, fault.New(fault.Conflict, "version %s reads the log differently from the running version: %s", boot.Version(), diff[0]).
 			WithHint("Use another version.")
 	}
 	for t, err := range db.Unfinished(ctx) {
@@ -43,7 +43,7 @@ func Preflight(ctx context.Context, copied string) (boot.Understood, error) {
 		}
 		out.Live++
 		if _, err := all.New(t.Spec.Kind); err != nil {
-			return boot.Understood{}, fault.Wrap(fault.Conflict, err, "version %s knows no agent such as that of %s", boot.Version(), t.ID)
+			return boot.Understood{}, fault.Wrap(fault.Conflict, err, "version %s does not know the kind of agent of %s", boot.Version(), t.ID)
 		}
 	}
 	return out, nil

@@ -16,7 +16,7 @@ import (
 	"muster/internal/store"
 )
 
-// records plugs status files into fleet.Records.
+// records implements fleet.Records with a status.Watcher.
 type records struct {
 	watcher *status.Watcher
 	agents  agents
@@ -39,7 +39,7 @@ func newRecords(w *status.Watcher, a agents, db *store.Store, log *slog.Logger) 
 	}
 }
 
-// Serve hands batches on until ctx ends.
+// Serve forwards batches until ctx ends.
 func (r *records) Serve(ctx context.Context) error {
 	for {
 		select {
@@ -88,8 +88,8 @@ func (r *records) batch(b status.Batch) fleet.Batch {
 	return out
 }
 
-// asked returns what a waiting agent asks, whole. A writer of records that puts down nothing else has said all in the
-// record's text.
+// asked returns the complete request of a waiting agent. If the writer of the record stored no request, the record's
+// text is all of it.
 func (r *records) asked(id event.TaskID, gen int, rec event.Record) *event.Ask {
 	box := mail.Box{Dir: r.agents.home.GenDir(id, gen)}
 	ask, err := box.Asked(rec.Request, rec.Tool)
@@ -98,18 +98,18 @@ func (r *records) asked(id event.TaskID, gen int, rec event.Record) *event.Ask {
 	case errors.Is(err, fs.ErrNotExist):
 		ask = event.NewAsk(rec.Tool, []byte(rec.Note))
 		ask.Cut = ask.Cut || utf8.RuneCountInString(rec.Note) >= status.MaxNote
-	default: // what the agent has put there cannot be shown
+	default: // the agent's file cannot be shown
 		r.log.Warn("read what an agent asks", "task", id, "request", rec.Request, "err", err)
 		ask.Cut = true
 	}
 	return &ask
 }
 
-// key is under which the offset of a file is kept.
+// key returns the key under which the offset of a file is stored.
 func key(s status.Source) string { return fmt.Sprintf("%s.%d.%s", s.Task, s.Gen, s.Name) }
 
-// Follow implements fleet.Records. Files of the agent's own are read from where their adapter says: what they
-// prove twice changes nothing.
+// Follow implements fleet.Records. The agent's own files are read from the place that their adapter names. Reading a
+// record twice changes nothing.
 func (r *records) Follow(t life.Task) {
 	src := status.Source{Task: t.ID, Gen: t.Gen, Name: "status", Path: r.agents.home.StatusFile(t.ID, t.Gen)}
 	src.From = r.offset(key(src))

@@ -19,32 +19,31 @@ import (
 	"muster/internal/store"
 )
 
-// Options say what a supervisor looks after, and how.
+// Options configures a supervisor.
 type Options struct {
 	Fleet boot.Fleet
 	Exe   string // the program that panes and hooks run
-	// Prologue is what the supervisor appends in its first transaction after an upgrade; Ready is called when that is
-	// committed.
+	// Prologue is appended in the supervisor's first transaction after an upgrade. Ready is called after that commit.
 	Prologue []event.Payload
 	Ready    func()
-	// Wrap replaces edges of the supervisor; tests put their failpoints there. nil leaves them.
+	// Wrap replaces edges of the supervisor, for the failpoints of tests. nil replaces none.
 	Wrap func(fleet.Config) fleet.Config
 }
 
-// service is something that runs beside the supervisor's loop for as long as that does.
+// service runs beside the supervisor's loop, as long as the loop does.
 type service interface {
-	// Serve returns when ctx ends; earlier only if it cannot go on.
+	// Serve returns when ctx ends, or earlier if it cannot continue.
 	Serve(ctx context.Context) error
 }
 
-// Serve is the supervisor's whole life: it takes the lock, adopts the fleet and looks after it until the fleet is told
-// to be down, ctx ends, or the tmux server is gone. fault.Conflict: another supervisor looks after the fleet.
+// Serve runs a supervisor: it takes the lock, adopts the fleet and supervises it until the fleet is told to be down,
+// ctx ends, or the tmux server is gone. fault.Conflict means that another supervisor runs.
 func Serve(ctx context.Context, o Options) error {
 	f := o.Fleet
 	held, err := lock.TakeUnsigned(f.Home.Lock())
 	switch {
 	case errors.Is(err, lock.ErrHeld):
-		return fault.New(fault.Conflict, "another supervisor looks after %s", f.Home).WithHint("`muster status` shows it.")
+		return fault.New(fault.Conflict, "another supervisor runs for %s", f.Home).WithHint("`muster status` shows it.")
 	case err != nil:
 		return fault.Wrap(fault.Failed, err, "take the supervisor's lock")
 	}
@@ -66,7 +65,7 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	// The services end after the loop has ended, and before this function returns.
+	// The services end after the loop and before this function returns.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -81,7 +80,7 @@ func Serve(ctx context.Context, o Options) error {
 	return fleet.New(c).Serve(ctx)
 }
 
-// connect opens the edges of a supervisor. The services are to run as long as it does.
+// connect opens the edges of a supervisor and returns the services that must run as long as it does.
 func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logger) (fleet.Config, map[string]service, error) {
 	var none fleet.Config
 	f := o.Fleet
@@ -117,7 +116,7 @@ func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logge
 		logger.Warn("read the boot id", "err", err)
 	}
 	beat := newHeartbeat(f.Home, f.Config.Fleet.DeadmanURL, bootID, logger)
-	began := f.Now() // its monotonic reading stands still while the host sleeps
+	began := f.Now() // its monotonic reading excludes the time that the host sleeps
 	trees := worktrees{home: f.Home, env: f.Saved, other: db.Task, opened: &sync.Map{}}
 	c := fleet.Config{
 		Home: f.Home, Log: log{store: db, writer: writer}, Terminal: term,
@@ -137,7 +136,7 @@ func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logge
 	}, nil
 }
 
-// mode is how the fleet was told to be down; "" if it was not.
+// mode returns how the fleet was told to be down; "" if it was not.
 func mode(row store.FleetRow) event.DownMode {
 	if !row.Down {
 		return ""

@@ -12,8 +12,8 @@ import (
 	"muster/internal/tmux"
 )
 
-// terminal plugs tmux into fleet.Terminal. It keeps the control client connected: a person may detach it, which
-// says nothing about the server.
+// terminal implements fleet.Terminal with tmux. It reconnects the control client: a person may detach it, which does
+// not mean that the server is gone.
 type terminal struct {
 	server *tmux.Server
 	log    *slog.Logger
@@ -31,8 +31,8 @@ func connectTerminal(ctx context.Context, server *tmux.Server, log *slog.Logger)
 	return &terminal{server: server, log: log, lost: make(chan struct{}), client: c}, nil
 }
 
-// Serve treats people who attach well, and connects again when the connection ends; it returns when ctx is
-// done or the server is gone.
+// Serve adjusts the windows when people attach and detach, and reconnects when the connection ends. It returns when
+// ctx ends or the server is gone.
 func (t *terminal) Serve(ctx context.Context) error {
 	for {
 		c := t.current()
@@ -61,7 +61,7 @@ func (t *terminal) Serve(ctx context.Context) error {
 	}
 }
 
-// listen follows one connection; false if ctx ended.
+// listen follows one connection until it ends. It returns false if ctx ended.
 func (t *terminal) listen(ctx context.Context, c *tmux.Client) bool {
 	for {
 		select {
@@ -149,7 +149,7 @@ func pane(p tmux.Pane) fleet.Pane {
 	}
 }
 
-// translate gives fleet's words for what tmux says.
+// translate returns fleet's error for an error of tmux.
 func translate(err error) error {
 	for from, to := range map[error]error{
 		tmux.ErrNoPane: fleet.ErrNoPane, tmux.ErrInMode: fleet.ErrInMode, tmux.ErrDeadPane: fleet.ErrDead,

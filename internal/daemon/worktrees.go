@@ -19,7 +19,7 @@ import (
 	"muster/internal/life"
 )
 
-// worktrees plugs git into fleet.Worktrees and fleet.Shipper.
+// worktrees implements fleet.Worktrees and fleet.Shipper with git.
 type worktrees struct {
 	home home.Dir
 	env  []string
@@ -28,21 +28,21 @@ type worktrees struct {
 	opened *sync.Map // *openedRepo by its git directory and the checkout
 }
 
-// openedRepo is the repository of one checkout, once it was found.
+// openedRepo caches the repository of one checkout after it was found.
 type openedRepo struct {
 	mu   sync.Mutex
 	repo *git.Repo
 }
 
-// open finds the repository of a task, also where the checkout that it was dispatched for is gone. One that was found is taken again as long as it is where it was: each act
-// would ask git the same otherwise. All acts share it, also those that look for it at the same time: only so do they
-// take turns with its lock instead of polling for it.
+// open returns the repository of a task, also if the checkout of its dispatch is gone. A repository is reused as long
+// as it is in its place, which saves git processes. All actions share one value, so that they queue for its lock in
+// this process instead of polling for it.
 func (w worktrees) open(ctx context.Context, t life.Task) (*git.Repo, error) {
 	where := git.Locator{GitDir: t.Spec.GitDir, Checkout: t.Spec.Repo, Worktree: t.Worktree}
 	found, _ := w.opened.LoadOrStore(where.GitDir+"\x00"+where.Checkout, &openedRepo{})
 	c, ok := found.(*openedRepo)
 	if !ok {
-		return nil, fmt.Errorf("no checkout but %T", found)
+		return nil, fmt.Errorf("unexpected %T in the cache", found)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -82,20 +82,20 @@ func (w worktrees) Prepare(ctx context.Context, t life.Task) (event.WorktreeRead
 	}
 	ready := event.WorktreeReady{Path: wt.Path, Branch: wt.Branch, Base: wt.Base, From: from}
 	if t.Base != "" {
-		ready.Base = t.Base // what it started from never moves: all that came since is the agent's work
+		ready.Base = t.Base // the base never moves: everything since then is the agent's work
 	}
 	return ready, nil
 }
 
-// base returns the revision that a task starts from. For another task that is the newest state of its work; from says
-// which that was.
+// base returns the revision that a task starts from. If that is the work of another task, it is the newest state of
+// that work, and from names where that state was found.
 func (w worktrees) base(ctx context.Context, repo *git.Repo, t life.Task) (base, from string, err error) {
 	id, ok := strings.CutPrefix(t.Spec.Base, "@")
 	switch {
 	case !ok:
 		return t.Spec.Base, "", nil
 	case t.Base != "":
-		return t.Base, "", nil // it began before; what the other task did since does not count
+		return t.Base, "", nil // it has begun already, and later work of the other task does not count
 	}
 	o, err := w.other(ctx, event.TaskID(id))
 	if err != nil {
@@ -112,8 +112,8 @@ func (w worktrees) base(ctx context.Context, repo *git.Repo, t life.Task) (base,
 	return repo.StartFrom(ctx, work, w.rounds(t)+"/from")
 }
 
-// owner tells a task from all others that ever had its id: where the state was lost, or comes from a backup, an id is
-// given a second time, and the branch of its first task is not this one's.
+// owner distinguishes a task from all others that ever had its id. After the loss of the state, or with a backup, an
+// id is given again, and the branch of the earlier task must not be used.
 func (w worktrees) owner(t life.Task) string {
 	return fmt.Sprintf("%s %s", w.home, t.QueuedAt.UTC().Format(time.RFC3339Nano))
 }
@@ -150,12 +150,12 @@ func (w worktrees) Baseline(ctx context.Context, t life.Task) error {
 	return err
 }
 
-// work is what git has to know of a task to judge its work.
+// work returns what git needs to judge the work of a task.
 func (w worktrees) work(ctx context.Context, t life.Task) git.WorkSpec {
 	work := git.WorkSpec{Worktree: t.Worktree, Branch: t.Branch, Base: t.Base, Baseline: w.rounds(t) + "/start"}
 	base := t.Spec.Base
 	if id, ok := strings.CutPrefix(base, "@"); ok {
-		o, _ := w.other(ctx, event.TaskID(id)) // of a task that is gone nothing was merged
+		o, _ := w.other(ctx, event.TaskID(id)) // nothing was merged from a task that is gone
 		base = o.Branch
 	}
 	if base != "" {
@@ -164,8 +164,8 @@ func (w worktrees) work(ctx context.Context, t life.Task) git.WorkSpec {
 	return work
 }
 
-// rounds is where the snapshots of a task's rounds lie: two fleets may share a repository and have tasks of the
-// same number.
+// rounds returns the prefix of the refs of a task's snapshots. It names the fleet, because two fleets may share a
+// repository and have tasks with the same id.
 func (w worktrees) rounds(t life.Task) string {
 	fleet := sha256.Sum256([]byte(w.home))
 	return fmt.Sprintf("refs/muster/round/%x/%s", fleet[:4], t.ID)
@@ -197,7 +197,7 @@ func (w worktrees) Publish(ctx context.Context, t life.Task, tree string) (event
 	return out, err
 }
 
-// commitMessage is the message of the commit that muster makes of what the agent left uncommitted.
+// commitMessage returns the message of the commit with the agent's uncommitted work.
 func commitMessage(t life.Task) string {
 	return fmt.Sprintf("%s\n\nMuster-Task: %s", t.Spec.Name, t.ID)
 }
@@ -209,7 +209,7 @@ func (w worktrees) Keep(ctx context.Context, t life.Task) (string, error) {
 		return "", err
 	}
 	if _, err := os.Stat(t.Worktree); errors.Is(err, fs.ErrNotExist) {
-		return "", nil // removed already, by us before a crash or by a person: there is nothing to be kept
+		return "", nil // removed already, before a crash or by a person: there is nothing to keep
 	}
 	if err := repo.Adopt(ctx, git.WorktreeSpec{Path: t.Worktree, Task: string(t.ID), Owner: w.owner(t)}); err != nil {
 		return "", err
@@ -230,7 +230,7 @@ func (w worktrees) Restore(ctx context.Context, t life.Task, ref string) error {
 	return repo.Restore(ctx, git.RestoreSpec{Path: w.home.Worktree(t.ID, t.Spec.Slug), Branch: t.Branch, Ref: ref})
 }
 
-// Remove implements fleet.Worktrees. It is called when everything has been kept.
+// Remove implements fleet.Worktrees. The caller has kept everything.
 func (w worktrees) Remove(ctx context.Context, t life.Task) error {
 	repo, err := w.open(ctx, t)
 	if err != nil {
