@@ -15,19 +15,20 @@ import (
 	"muster/internal/text"
 )
 
-// How Claude Code behaves was measured with version 2.1.197; what is undocumented there is covered by the tests
-// with the real program in this package.
+// The behaviour of Claude Code was measured with version 2.1.197. The tests of this package run the real program
+// where its behaviour is undocumented.
 
 const (
 	kind         = "claude"
 	settingsName = "settings.json" // in the generation's directory
-	// firstRecord is generous: twelve agents that started at once took ten seconds.
+	// firstRecord is the timeout for the first record of a launch: twelve agents that started at once took ten
+	// seconds.
 	firstRecord = 30 * time.Second
-	// retries keeps a failing model to about forty seconds of the agent's own retries. What lasts longer
-	// ends the turn, and the account rests under the fleet's rules, for all of its agents.
+	// retries limits the agent's own retries of a failing model to about forty seconds. A longer failure ends the
+	// turn, and the account rests by the fleet's rules, for all of its agents.
 	retries = "6"
-	// defaultMode is used where the user's arguments name no permission mode: edits within the worktree need no
-	// person, anything else asks.
+	// defaultMode is the permission mode if the user's arguments name none: edits in the worktree are allowed, and
+	// anything else asks.
 	defaultMode = "acceptEdits"
 )
 
@@ -86,24 +87,24 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 		{Path: sessionName, Data: []byte(session + "\n"), Mode: 0o600},
 		agent.PromptFile(file),
 	}
-	// Behind the two dashes no prompt is taken for an option, and no option with a list swallows it.
+	// After "--" a prompt cannot be taken for an option, and no option with a list takes the prompt.
 	argv = append(append(argv, args...), "--", argument)
 	return agent.Plan{
 		Argv: argv,
 		Env:  environ(l, session),
-		// What was allowed after its process had gone is allowed to the next one without being asked again.
+		// A request that was allowed after its process was gone is allowed once for the next process.
 		Files: append(files, grants(l)...),
 	}, nil
 }
 
-// firstPrompt gives the first prompt as an argument, and what stands in the prompt file. The framing line
-// keeps any text from being a local command: `exit` alone would quit, `/cost` would open a panel.
+// firstPrompt returns the first prompt as an argument, and the content of the prompt file. The first line keeps the
+// text from being a local command: `exit` alone would quit, `/cost` would open a panel.
 func firstPrompt(l agent.Launch) (argument, file string) {
 	frame, words := fmt.Sprintf("Task %s (muster):", l.Task), l.Prompt
 	if l.Resume {
 		frame, words = fmt.Sprintf("Task %s (muster), taken up again:", l.Task), l.GoOn
 		if strings.TrimSpace(words) == "" {
-			words = "You were interrupted. Look at where your work stands, and go on with the task."
+			words = "You were interrupted. Look at the state of your work, then continue with the task."
 		}
 	}
 	words = agent.WithMessages(text.Clean(words), l.Messages)
@@ -111,26 +112,26 @@ func firstPrompt(l agent.Launch) (argument, file string) {
 	if len(argument) <= agent.MaxArgument {
 		return argument, words
 	}
-	argument = fmt.Sprintf("%s\n\nThe text is too long to be given here: it has %d bytes and lies in the file %s. "+
+	argument = fmt.Sprintf("%s\n\nThe text is too long for this message: it has %d bytes and is in the file %s. "+
 		"Read that file first, all of it, and then do what it says.", frame, len(words), agent.PromptPath(l))
-	// What the file holds is delivered when the agent takes this prompt, so the tags must stand in it.
+	// Taking this prompt delivers the messages in the file, so the argument must have their tags.
 	for _, id := range agent.Tags(words) {
 		argument += "\n" + id.Tag() + " (in the file)"
 	}
 	return argument, words
 }
 
-// environ is what the environment needs besides what the launch has; a choice of the user stays.
+// environ returns the variables that the agent needs in addition to those of the launch. A choice of the user stays.
 func environ(l agent.Launch, session string) []string {
 	env := []string{"MUSTER_PROMPT_FILE=" + agent.PromptPath(l)}
 	for _, kv := range []string{
-		"DISABLE_AUTOUPDATER=1", // the version that was checked is the version that runs, all night
+		"DISABLE_AUTOUPDATER=1", // the version that was checked must stay the version that runs
 		"CLAUDE_CODE_MAX_RETRIES=" + retries,
-		// On the alternate screen, which newer versions use, nothing would be left to be read in the morning.
+		// Newer versions use the alternate screen, which keeps no history to read in the morning.
 		"CLAUDE_CODE_DISABLE_ALTERNATE_SCREEN=1",
-		// Enter in an empty input would send a suggested prompt; the variable wins over the settings.
+		// Enter in an empty input would send a suggested prompt. The variable overrides the settings.
 		"CLAUDE_CODE_ENABLE_PROMPT_SUGGESTION=false",
-		// Nobody is there to answer whether a long conversation shall be summarised before it is resumed.
+		// Otherwise a dialog asks whether to summarise a long conversation before it is resumed.
 		"CLAUDE_CODE_RESUME_THRESHOLD_MINUTES=100000000",
 		"CLAUDE_CODE_RESUME_TOKEN_THRESHOLD=1000000000",
 	} {
@@ -151,7 +152,7 @@ func environ(l agent.Launch, session string) []string {
 	return env
 }
 
-// findProgram is the program with the words that a wrapper may need; [agents.NAME] command replaces "claude".
+// findProgram returns the program with the arguments of a wrapper, if any. [agents.NAME] command replaces "claude".
 func findProgram(spec event.Spec, env []string) ([]string, error) {
 	words := slices.Clone(spec.Command)
 	if len(words) == 0 {
@@ -166,28 +167,28 @@ func findProgram(spec event.Spec, env []string) ([]string, error) {
 	return words, nil
 }
 
-// ownedArgs are arguments that a launch sets itself, or that would take its hooks or its screen away.
+// ownedArgs are arguments that a launch sets itself, or that would disable its hooks or its screen.
 var ownedArgs = map[string]string{
-	"--settings": "muster gives its own", "--session-id": "muster pins the conversation", "--resume": "muster resumes",
+	"--settings": "muster sets its own", "--session-id": "muster pins the conversation", "--resume": "muster resumes",
 	"-r": "muster resumes", "--continue": "muster resumes", "-c": "muster resumes", "--fork-session": "muster pins the conversation",
 	"--bare": "it switches hooks off", "--safe-mode": "it switches hooks off", "-p": "muster needs the interactive program",
 	"--print": "muster needs the interactive program", "--worktree": "muster makes the worktree", "-w": "muster makes the worktree",
 	"--tmux": "muster makes the session", "--": "muster puts the prompt behind it",
 }
 
-// checkArgs refuses arguments that break a launch.
+// checkArgs returns an error for arguments that break a launch.
 func checkArgs(args []string) error {
 	for _, a := range args {
 		name, _, _ := strings.Cut(a, "=")
 		if why, ok := ownedArgs[name]; ok {
-			return fault.New(fault.Usage, "args of agent %s hold %s: %s", kind, name, why).
+			return fault.New(fault.Usage, "args of agent %s have %s: %s", kind, name, why).
 				WithHint("Remove %s from args in muster.toml.", name)
 		}
 	}
 	return nil
 }
 
-// choosesMode reports whether the user's arguments decide about permissions.
+// choosesMode reports whether the user's arguments set the permission mode.
 func choosesMode(args []string) bool {
 	return slices.ContainsFunc(args, func(a string) bool {
 		name, _, _ := strings.Cut(a, "=")
@@ -195,8 +196,8 @@ func choosesMode(args []string) bool {
 	})
 }
 
-// mergePreamble takes the user's own --append-system-prompt out of the arguments and puts it behind ours: the
-// option counts once only.
+// mergePreamble removes the user's own --append-system-prompt from the arguments and appends its text to ours,
+// because the program uses only one of them.
 func mergePreamble(args []string, preamble string) (rest []string, merged string) {
 	const option = "--append-system-prompt"
 	merged = preamble

@@ -20,15 +20,16 @@ import (
 	"muster/internal/text"
 )
 
-// askedDir holds, in the generation's directory, one file for each open request, named after the use of the
-// tool that it is about. The agent gives no id to a permission request: this is how the end of the tool finds it.
+// askedDir is the directory of open requests in the generation's directory, one file for each. The agent gives a
+// permission request no id, so the file is named after the tool use. The end of the tool finds the request by that
+// name.
 const askedDir = "asked"
 
-// lookAgain is how often a hook that waits sees whether it is still wanted.
+// lookAgain is how often a waiting hook checks whether its request is still open.
 const lookAgain = time.Second
 
-// permission holds a permission request or a question open until it is answered through the mailbox. Without an
-// answer it ends silently, and the dialog stays for a person.
+// permission holds a permission request or a question open until it is answered through the mailbox. If no answer
+// comes, it ends without a decision, and the dialog stays open for a person.
 func (s *hookState) permission(ctx context.Context) {
 	questions := s.questions()
 	ask := event.NewAsk(s.in.ToolName, s.in.ToolInput).WithQuestions(questions)
@@ -42,7 +43,7 @@ func (s *hookState) permission(ctx context.Context) {
 	if len(questions) > 0 {
 		r.Reason, r.Note, r.Options = event.WaitQuestion, questionNote(questions), questionOptions(questions)
 	}
-	// Without this file there is nothing that could be shown, and so nothing that could be allowed.
+	// Without this file the request can be neither shown nor allowed.
 	_ = s.box().Ask(id, ask)
 	noted := s.openRequest(r)
 	s.write(r)
@@ -56,13 +57,13 @@ func (s *hookState) permission(ctx context.Context) {
 		s.replyPermission(ask, answer)
 	}
 	s.closeRequest()
-	// The agent goes on when this process ends, so nothing of it can be overtaken by this record.
+	// The agent continues when this process ends, so no later record can overtake this one.
 	done := s.tool(event.RecordWorking)
 	done.Request = id
 	s.goesOn(done)
 }
 
-// awaitAnswer waits for the answer, as long as the request is open and the agent lives.
+// awaitAnswer waits for the answer while the request is open and the agent lives.
 func (s *hookState) awaitAnswer(ctx context.Context, id string, noted bool) (mail.Answer, bool) {
 	limit := defaultWait
 	if n, err := strconv.Atoi(s.Getenv(envWait)); err == nil && n > 0 {
@@ -84,7 +85,7 @@ func (s *hookState) awaitAnswer(ctx context.Context, id string, noted bool) (mai
 	return mail.Answer{}, false
 }
 
-// questions returns the questions of the agent's tool for them; none for any other tool.
+// questions returns the questions of the AskUserQuestion tool; none for another tool.
 func (s *hookState) questions() []event.Question {
 	if s.in.ToolName != "AskUserQuestion" {
 		return nil
@@ -105,7 +106,7 @@ func (s *hookState) questions() []event.Question {
 	return out
 }
 
-// permissionNote says what the tool wants to do.
+// permissionNote describes what the tool wants to do.
 func permissionNote(in payload) string {
 	var f struct {
 		Command  string `json:"command"`
@@ -130,7 +131,7 @@ func questionNote(questions []event.Question) string {
 	return text.Line(strings.Join(all, " / "), noteLimit)
 }
 
-// questionOptions returns the answers that the only question offers; several questions are answered by lines.
+// questionOptions returns the options of a single question. Several questions are answered by lines of text.
 func questionOptions(questions []event.Question) []string {
 	if len(questions) != 1 {
 		return nil
@@ -142,12 +143,12 @@ func questionOptions(questions []event.Question) []string {
 	return labels
 }
 
-// replyPermission allows, or denies with a reason that lets the agent go on another way. Nothing is allowed but what
-// was shown whole to the person who allowed it: the answer has the hash of that.
+// replyPermission allows the request, or denies it with a reason that lets the agent try another way. It allows only
+// what was shown completely to the person: the answer must have the hash of the request.
 func (s *hookState) replyPermission(ask event.Ask, a mail.Answer) {
 	if a.Allows(ask.Hash) && !ask.Cut {
 		decision := map[string]any{"behavior": "allow"}
-		if s.in.ToolName == "ExitPlanMode" { // an answer to a plan without the plan is ignored
+		if s.in.ToolName == "ExitPlanMode" { // the agent ignores an answer to a plan that lacks the plan
 			decision["updatedInput"] = s.in.ToolInput
 		}
 		s.replyDecision(decision)
@@ -163,8 +164,8 @@ func (s *hookState) replyPermission(ask event.Ask, a mail.Answer) {
 	s.replyDecision(map[string]any{"behavior": "deny", "message": why})
 }
 
-// replyQuestion answers each question: by the lines of the text where there are as many, else by all of it. A
-// number means an option, and "allow" the first one, which the agent recommends.
+// replyQuestion answers each question with its line of the text if there are as many lines as questions, otherwise
+// with the whole text. A number selects an option, and "allow" selects the first, which the agent recommends.
 func (s *hookState) replyQuestion(questions []event.Question, a mail.Answer) {
 	if a.Decision == mail.Deny {
 		s.replyPermission(event.Ask{}, a)
@@ -195,20 +196,21 @@ func (s *hookState) replyDecision(decision map[string]any) {
 	s.reply(map[string]any{"hookSpecificOutput": map[string]any{"hookEventName": "PermissionRequest", "decision": decision}})
 }
 
-// askedFile is the file of the request about this use of a tool.
+// askedFile returns the path of the file for the request of this tool use.
 func (s *hookState) askedFile() string {
-	var input any // decoded and encoded again: the order of keys and the blanks do not count
+	var input any // encoded again, so that the order of keys and white space do not matter
 	_ = json.Unmarshal(s.in.ToolInput, &input)
 	canonical, _ := json.Marshal([]any{s.in.AgentID, s.in.ToolName, input})
 	sum := sha256.Sum256(canonical)
 	return filepath.Join(s.genDir, askedDir, hex.EncodeToString(sum[:16]))
 }
 
-// grantedDir holds, in the generation's directory, an empty file for a request that a person allowed when the
-// generation that had asked was gone. Its name is the hash of the request, so that nothing but exactly that is allowed.
+// grantedDir is the directory of grants in the generation's directory. A grant is an empty file for a request that a
+// person allowed after the asking generation was gone. Its name is the hash of the request, so it allows nothing
+// else.
 const grantedDir = "granted"
 
-// grants returns the file of the request that was granted.
+// grants returns the file for the granted request.
 func grants(l agent.Launch) []agent.File {
 	if !hashPattern.MatchString(l.Granted) {
 		return nil
@@ -216,29 +218,29 @@ func grants(l agent.Launch) []agent.File {
 	return []agent.File{{Path: filepath.Join(grantedDir, l.Granted), Mode: 0o600}}
 }
 
-// hashPattern matches a whole event.Ask.Hash. Tasks of older versions have something else in its place.
+// hashPattern matches a whole event.Ask.Hash. Tasks of older versions have another text in its place.
 var hashPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// granted takes the grant for a request, if there is one; it counts once.
+// granted reports whether there is a grant for a request, and removes it: a grant is used once.
 func (s *hookState) granted(ask event.Ask) bool {
 	return !ask.Cut && os.Remove(filepath.Join(s.genDir, grantedDir, ask.Hash)) == nil
 }
 
-// openRequest notes that a request is open; false where that can't be noted.
+// openRequest stores an open request. It reports whether that worked.
 func (s *hookState) openRequest(r event.Record) bool {
 	path := s.askedFile()
 	b, err := json.Marshal(r)
 	return err == nil && os.MkdirAll(filepath.Dir(path), 0o700) == nil && os.WriteFile(path, b, 0o600) == nil
 }
 
-// requestOpen reports whether nobody has closed the request of this use of a tool.
+// requestOpen reports whether the request of this tool use is still open.
 func (s *hookState) requestOpen() bool {
 	_, err := os.Stat(s.askedFile())
 	return err == nil
 }
 
-// otherRequest is a request that is open for another tool: what a parallel tool or a subagent does meanwhile
-// does not end that wait.
+// otherRequest returns a request that is open for another tool. The work of a parallel tool or a subagent does not
+// end that wait.
 func (s *hookState) otherRequest() (event.Record, bool) {
 	dir := filepath.Join(s.genDir, askedDir)
 	entries, err := os.ReadDir(dir)
@@ -262,10 +264,10 @@ func readRequest(path string) (r event.Record, ok bool) {
 	return r, err == nil && json.Unmarshal(b, &r) == nil
 }
 
-// closeAllRequests forgets every request: while a dialog is open the agent takes no prompt.
+// closeAllRequests removes every request. The agent takes no prompt while a dialog is open, so a prompt closes them.
 func (s *hookState) closeAllRequests() { _ = os.RemoveAll(filepath.Join(s.genDir, askedDir)) }
 
-// closeRequest forgets the request about this use of a tool, and gives its id; "" if there was none.
+// closeRequest removes the request of this tool use and returns its id; "" if there was none.
 func (s *hookState) closeRequest() string {
 	path := s.askedFile()
 	r, ok := readRequest(path)

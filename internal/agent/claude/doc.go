@@ -1,6 +1,6 @@
 // Package claude is the adapter for Claude Code.
 //
-// Owns: its arguments, settings, hooks, session file, transcripts, and how it is resumed.
-// Never does: write to the user's own configuration of Claude Code.
-// Start at: New; Plan starts a generation, Hook is the other end of the hooks that Plan registers.
+// Owns: its arguments, settings, hooks, session file and transcripts, and how a conversation is resumed.
+// Never does: write to the user's own configuration of Claude Code, decide about a task.
+// Start at: New; Plan describes a launch, and Hook handles the calls of the hooks that Plan registers.
 package claude

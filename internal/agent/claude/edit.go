@@ -18,9 +18,10 @@ import (
 )
 
 const (
-	// editCheckTimeout bounds one check after an edit, whatever its own limit: an agent waits for it.
+	// editCheckTimeout is the longest time for one check after an edit, whatever its own limit: the agent waits for
+	// it.
 	editCheckTimeout = 2 * time.Minute
-	// editOutput is how many bytes of a red check's output go back to the agent.
+	// editOutput is the number of bytes of a red check's output that the agent gets.
 	editOutput = 6 << 10
 )
 
@@ -33,8 +34,8 @@ func isEdit(tool string) bool {
 	return false
 }
 
-// checkEdit runs the checks that are marked for it after an edit, and gives what a red one says back to the
-// agent, in the same turn. A check that could not run is no verdict: the turn's end brings one.
+// checkEdit runs the checks that are marked for edits and returns the output of red ones to the agent in the same
+// turn. A check that could not run has no verdict; the round at the end of the turn judges it.
 func (s *hookState) checkEdit(ctx context.Context) {
 	if !s.editedProject() {
 		return
@@ -74,7 +75,7 @@ func (s *hookState) editedProject() bool {
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
 }
 
-// runCheck runs one check and returns what the agent has to know of it; "" if it is green or could not run.
+// runCheck runs one check and returns a text for the agent; "" if the check is green or could not run.
 func (s *hookState) runCheck(ctx context.Context, all mail.Checks, c event.Check) string {
 	limit := editCheckTimeout
 	if c.Timeout > 0 {
@@ -84,7 +85,7 @@ func (s *hookState) runCheck(ctx context.Context, all mail.Checks, c event.Check
 	if err != nil {
 		return ""
 	}
-	defer os.RemoveAll(out) //nolint:errcheck // the excerpt is all that is needed of it
+	defer os.RemoveAll(out) //nolint:errcheck // only the excerpt is needed
 	res, err := check.Do(ctx, check.Job{
 		Task: all.Env.Task, Gen: all.Env.Gen, Name: "edit", Dir: s.worktree, Env: checkEnv(os.Environ()), SlotPaths: all.Env.Slots,
 		Out: out, Steps: []check.Step{{Name: c.Name, Run: c.Run, Timeout: limit}},
@@ -93,7 +94,7 @@ func (s *hookState) runCheck(ctx context.Context, all mail.Checks, c event.Check
 		return ""
 	}
 	step := res.Steps[0]
-	said, _ := check.Excerpt(step, editOutput) // without its output the verdict is still worth knowing
+	said, _ := check.Excerpt(step, editOutput) // the verdict is useful without its output
 	if step.TimedOut {
 		return fmt.Sprintf("muster: the check %q (%s) did not end within %s after this edit; its end was:\n%s",
 			c.Name, text.Line(c.Run, noteLimit), limit, said)
@@ -102,7 +103,7 @@ func (s *hookState) runCheck(ctx context.Context, all mail.Checks, c event.Check
 		c.Name, text.Line(c.Run, noteLimit), text.Exit(step.Exit, step.Signal), said)
 }
 
-// checkEnv is the environment of a check: that of the agent, without the variables that it sets for its hooks.
+// checkEnv returns the environment of a check: the agent's, without the variables that the agent sets for its hooks.
 func checkEnv(env []string) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")

@@ -11,12 +11,12 @@ import (
 	"muster/internal/text"
 )
 
-// noteLimit is the length of a note in bytes.
+// noteLimit is the maximum length of a note in bytes.
 const noteLimit = 300
 
-// turnError translates the end of a turn by an error. The agent's own word covers several things: the text
-// decides. A usage limit whose end is known is "limited"; the zone of the text is the agent's, see parseReset. One that
-// names no end, and that does not end by itself, is a matter of billing.
+// turnError translates the end of a turn by an error. The agent's own kind covers several causes, so the text
+// decides. A usage limit with a known end is "limited"; a time zone in the text is the agent's, see parseReset. A
+// limit without an end, which does not end by itself, is a billing error.
 func turnError(kind, said, details string, now time.Time) event.Record {
 	r := event.Record{State: event.RecordError, Error: errorKind(kind, said, details), Note: text.Line(said, noteLimit)}
 	if r.Error != event.ErrorRateLimit || !isUsageLimit(said) {
@@ -32,7 +32,7 @@ func turnError(kind, said, details string, now time.Time) event.Record {
 	return r
 }
 
-// The words by which the agent says that a usage limit was met. Those of usageGone may name an end, too.
+// Phrases by which the agent reports a usage limit. Texts with one of usageGone may name an end, too.
 var (
 	usageLimits = []string{"You've hit your", "You've reached your"}
 	usageGone   = []string{
@@ -74,7 +74,7 @@ func errorKind(kind, text, details string) event.ErrorKind {
 	case has("unable to connect", "econnreset", "econnrefused", "timed out", "timeout", "fetch failed", "socket", "enotfound", "eai_again"):
 		return event.ErrorNetwork
 	case kind == "overloaded", kind == "server_error", has("overloaded", "api error: 5"):
-		return event.ErrorOverloaded // the other side's trouble, whatever its number: rest and try again
+		return event.ErrorOverloaded // any other 5xx: wait and try again
 	}
 	return event.ErrorOther
 }
@@ -82,15 +82,15 @@ func errorKind(kind, text, details string) event.ErrorKind {
 var resetPattern = regexp.MustCompile(`resets (?:at )?(?:([A-Z][a-z]{2})[a-z]* (\d{1,2})(?:,| at)? )?(\d{1,2})(?::(\d{2}))?(?: ?([ap]m))?(?: \(([A-Za-z0-9_+/-]+)\))?`)
 
 const (
-	// resetSlack is how long ago a reset without a date may lie and still be today's: the text names minutes, and
-	// an agent may be told of a limit again in the moment of its end.
+	// resetSlack is how long ago a reset time without a date may be and still mean today. The text names minutes, and
+	// an agent may report a limit again at the moment of its end.
 	resetSlack = 10 * time.Minute
-	// resetMargin is added, since the minute that is named is cut off and not rounded.
+	// resetMargin is added, because the minute in the text is truncated.
 	resetMargin = time.Minute
 )
 
-// parseReset finds the end of a usage limit in texts such as "resets 1:25pm (UTC)" and "resets Nov 24, 6:59pm
-// (Europe/Berlin)": the next such moment. Without a zone it is now's.
+// parseReset parses the end of a usage limit in texts such as "resets 1:25pm (UTC)" and "resets Nov 24, 6:59pm
+// (Europe/Berlin)". It returns the next such time. The default zone is that of now.
 func parseReset(text string, now time.Time) (time.Time, bool) {
 	m := resetPattern.FindStringSubmatch(text)
 	if m == nil {
@@ -130,7 +130,7 @@ func parseReset(text string, now time.Time) (time.Time, bool) {
 	return at.Add(resetMargin).UTC(), true
 }
 
-// hourOf reads an hour of the day, with am, pm or on the 24-hour clock.
+// hourOf parses an hour of the day, with am or pm or on the 24-hour clock.
 func hourOf(digits, half string) (int, bool) {
 	h, err := strconv.Atoi(digits)
 	switch {

@@ -16,7 +16,7 @@ import (
 	"muster/internal/text"
 )
 
-// The variables that a hook finds in its environment.
+// Variables in a hook's environment.
 const (
 	envHome     = "MUSTER_HOME"
 	envTask     = "MUSTER_TASK"
@@ -27,15 +27,15 @@ const (
 )
 
 const (
-	// waitEvent is our own word beside the agent's events: the waiter.
+	// waitEvent is muster's own event name: it runs the waiter.
 	waitEvent = "wait"
-	// maxPayload bounds what is read of one payload; tools hand whole files over.
+	// maxPayload bounds one payload, in bytes; a tool's payload may contain a whole file.
 	maxPayload = 64 << 20
-	// exitRewake is the status by which a waiter hands its words over, as the agent defines it.
+	// exitRewake is the exit status by which a waiter hands over its text, as the agent defines it.
 	exitRewake = 2
 )
 
-// payload is what the agent gives a hook, as far as it matters here.
+// payload is the part of a hook's payload that is used here.
 type payload struct {
 	Event          string          `json:"hook_event_name"`
 	SessionID      string          `json:"session_id"`
@@ -58,7 +58,7 @@ type payload struct {
 	} `json:"background_tasks"`
 }
 
-// hookState is one call of a hook with all that it needs.
+// hookState is one call of a hook.
 type hookState struct {
 	agent.HookCall
 	in       payload
@@ -70,7 +70,7 @@ type hookState struct {
 	file     string // status file
 }
 
-// Hook implements agent.Adapter. Whatever is missing or broken, it gives 0 and leaves the agent alone.
+// Hook implements agent.Adapter. It returns 0 whatever is missing or broken, so that the agent is never disturbed.
 func (adapter) Hook(ctx context.Context, h agent.HookCall) (code int) {
 	defer func() {
 		if recover() != nil {
@@ -87,7 +87,7 @@ func (adapter) Hook(ctx context.Context, h agent.HookCall) (code int) {
 	return s.handle(ctx)
 }
 
-// newHookState reads environment and payload; false where that is no call by an agent of this fleet.
+// newHookState reads the environment and the payload. It returns false if the caller is not an agent of this fleet.
 func newHookState(h agent.HookCall) (*hookState, bool) {
 	if h.Getenv == nil {
 		return nil, false
@@ -114,16 +114,16 @@ func newHookState(h agent.HookCall) (*hookState, bool) {
 	}
 	b, err := io.ReadAll(io.LimitReader(h.Stdin, maxPayload))
 	if err == nil {
-		_ = json.Unmarshal(b, &s.in) // a torn payload leaves fields empty: the event's name says enough
+		_ = json.Unmarshal(b, &s.in) // a truncated payload leaves fields empty; the event's name is enough
 	}
 	return s, true
 }
 
-// box is the mailbox of this generation.
+// box returns the mailbox of this generation.
 func (s *hookState) box() mail.Box { return mail.Box{Dir: s.genDir} }
 
-// write appends a record with what every record bears. A status file that can't be written is no reason to
-// stop an agent.
+// write appends a record with the fields that every record has. An error is ignored, because a status file that
+// cannot be written must not stop the agent.
 func (s *hookState) write(r event.Record) {
 	r.Time, r.Gen, r.Src = time.Now().UTC(), s.gen, agent.SrcHook
 	r.SessionID, r.PromptID = pinned(s.in.SessionID, s.Getenv(envAlias)), s.in.PromptID
@@ -156,13 +156,13 @@ func (s *hookState) handle(ctx context.Context) int {
 	return 0
 }
 
-// tool is a record of the tool that the payload speaks of.
+// tool returns a record about the tool of the payload.
 func (s *hookState) tool(state event.RecordState) event.Record {
 	return event.Record{State: state, Tool: s.in.ToolName, ToolUseID: s.in.ToolUseID}
 }
 
-// goesOn writes a record of work that goes on. While the agent waits for somebody in another place nothing is
-// said, but that wait is told again when the record ends a wait of its own.
+// goesOn writes a record of continued work. While another tool waits for a person it writes nothing, except that a
+// record that ends a wait of its own is followed by the other wait.
 func (s *hookState) goesOn(r event.Record) {
 	other, asks := s.otherRequest()
 	switch {
@@ -174,8 +174,8 @@ func (s *hookState) goesOn(r event.Record) {
 	}
 }
 
-// sessionStart tells that the hooks work. A session that was started by a launch has its prompt on the way;
-// one that a person cleared has none.
+// sessionStart reports that the hooks work. A launched session has its prompt on the way; one that a person cleared
+// has none.
 func (s *hookState) sessionStart() {
 	state := event.RecordWorking
 	if s.in.Source == "clear" {
@@ -184,7 +184,7 @@ func (s *hookState) sessionStart() {
 	s.write(event.Record{State: state})
 }
 
-// prompted tells the begin of a turn, and which messages it holds: one record each.
+// prompted reports the start of a turn with the messages in its prompt, one record each.
 func (s *hookState) prompted() {
 	s.closeAllRequests()
 	ids := messagesIn(s.in.Prompt)
@@ -197,7 +197,8 @@ func (s *hookState) prompted() {
 	}
 }
 
-// compacted ends what a person started by hand; within a turn the turn goes on.
+// compacted reports the end of a compaction. One that a person started leaves the agent idle; otherwise the turn
+// continues.
 func (s *hookState) compacted() {
 	state := event.RecordWorking
 	if s.in.Trigger == "manual" {
@@ -206,8 +207,8 @@ func (s *hookState) compacted() {
 	s.write(event.Record{State: state})
 }
 
-// stopped tells the end of a turn. What still runs in the background is told with it. Other Stop hooks run beside this
-// one, and each may send the agent on: the turn is over when the agent's own status file says so.
+// stopped reports the end of a turn, with the tasks that still run in the background. Other Stop hooks run at the
+// same time, and each may make the agent continue: the turn is over when the agent's own status file says so.
 func (s *hookState) stopped() {
 	if s.in.AgentID != "" {
 		s.write(event.Record{State: event.RecordWorking}) // a subagent's turn is not the agent's
@@ -227,8 +228,8 @@ func (s *hookState) stopped() {
 	s.write(r)
 }
 
-// levelFollows reports whether the fleet reads the status file of the agent that called: then that file says when the
-// agent is idle. A program that a wrapper started has another process id than the one that the fleet knows.
+// levelFollows reports whether the fleet reads the status file of the calling agent, which then says when the agent
+// is idle. A program that a wrapper started has another process id than the fleet knows.
 func (s *hookState) levelFollows() bool {
 	env := []string{"HOME=" + s.Getenv("HOME"), "CLAUDE_CONFIG_DIR=" + s.Getenv("CLAUDE_CONFIG_DIR")}
 	if _, ok := readSession(env, s.PPID); !ok {
@@ -238,8 +239,8 @@ func (s *hookState) levelFollows() bool {
 	return launched == 0 || launched == s.PPID
 }
 
-// ended notes the end of a session, as evidence: the kernel tells the end of the process. A session that a
-// person cleared or left for another goes on under a new id.
+// ended records the end of a session as evidence; the kernel reports the end of the process. A session that a person
+// cleared, or left for another, continues under a new id.
 func (s *hookState) ended() {
 	if s.in.Reason == "clear" || s.in.Reason == "resume" {
 		return
@@ -247,7 +248,7 @@ func (s *hookState) ended() {
 	s.write(event.Record{State: event.RecordExited, Note: "session ended: " + text.Line(s.in.Reason, noteLimit)})
 }
 
-// toolEnded tells the end of a tool, and after an edit runs the checks that want it.
+// toolEnded reports the end of a tool, and runs the checks for edits after an edit.
 func (s *hookState) toolEnded(ctx context.Context) {
 	r := event.Record{State: event.RecordWorking, ToolUseID: s.in.ToolUseID, Request: s.closeRequest()}
 	s.goesOn(r)
@@ -256,7 +257,7 @@ func (s *hookState) toolEnded(ctx context.Context) {
 	}
 }
 
-// reply gives the agent a decision, as JSON on standard output.
+// reply writes a decision for the agent as JSON to standard output.
 func (s *hookState) reply(v any) {
 	b, err := json.Marshal(v)
 	if err == nil {

@@ -18,13 +18,13 @@ import (
 	"muster/internal/text"
 )
 
-// oldestVersion is the oldest version that this adapter takes: the one that was measured.
+// oldestVersion is the oldest version that this adapter accepts: the measured one.
 var oldestVersion = [3]int{2, 1, 197}
 
 var versionPattern = regexp.MustCompile(`^(\d+)\.(\d+)\.(\d+)`)
 
-// Check implements agent.Adapter. Each thing that it looks for would open a dialog before the first hook, or silence
-// the hooks: the agent would stand there all night.
+// Check implements agent.Adapter. Each thing that it checks would open a dialog before the first hook, or disable the
+// hooks, and the agent would wait there all night.
 func (adapter) Check(ctx context.Context, p agent.Preflight) error {
 	env := agent.FullEnv(p)
 	var version [3]int
@@ -72,10 +72,10 @@ func checkVersion(ctx context.Context, p agent.Preflight, env []string) (version
 	return version, nil
 }
 
-// ownTrust is the version from which on a trusted directory does not cover a git repository below it.
+// ownTrust is the version from which a trusted directory does not cover a git repository below it.
 var ownTrust = [3]int{2, 1, 232}
 
-// checkRoot: the agent refuses to skip permissions as root, and ends at once.
+// checkRoot returns an error if the agent would refuse to skip permissions because it runs as root.
 func checkRoot(p agent.Preflight, env []string) error {
 	bypass := slices.Contains(p.Spec.Args, "--dangerously-skip-permissions") || slices.Contains(p.Spec.Args, "bypassPermissions") ||
 		slices.Contains(p.Spec.Args, "--permission-mode=bypassPermissions")
@@ -108,7 +108,8 @@ func checkOnboarding(p agent.Preflight, env []string) error {
 	return nil
 }
 
-// checkSettings: a settings file that is no JSON opens a dialog, and an administrator's may forbid hooks.
+// checkSettings returns an error for a settings file that would open a dialog because it is not JSON, and for an
+// administrator's settings that forbid hooks.
 func checkSettings(p agent.Preflight, env []string) error {
 	for _, path := range settingsLayers(env, p.Spec.Repo) {
 		if _, err := readLayer(path); err != nil {
@@ -119,13 +120,13 @@ func checkSettings(p agent.Preflight, env []string) error {
 	managed := managedSettings()
 	layer, err := readLayer(managed)
 	if err == nil && (layer.DisableAllHooks || layer.AllowManagedHooksOnly) {
-		return fault.New(fault.Conflict, "agent %s: %s forbids the hooks that muster works by", p.Spec.Agent, managed).
+		return fault.New(fault.Conflict, "agent %s: %s forbids the hooks that muster needs", p.Spec.Agent, managed).
 			WithHint("Ask the administrator to allow hooks, or use another agent.")
 	}
 	return nil
 }
 
-// managedSettings is the administrator's file, which overrides all others.
+// managedSettings returns the path of the administrator's settings, which override all others.
 func managedSettings() string {
 	if runtime.GOOS == "darwin" {
 		return "/Library/Application Support/ClaudeCode/managed-settings.json"
@@ -133,7 +134,7 @@ func managedSettings() string {
 	return "/etc/claude-code/managed-settings.json"
 }
 
-// checkTrust refuses a repository whose worktrees the agent would ask about.
+// checkTrust returns an error if the agent would ask whether it may trust the worktrees of the repository.
 func checkTrust(p agent.Preflight, env []string, version [3]int) error {
 	if p.Spec.Trust == "sandboxed" {
 		return nil
@@ -148,8 +149,8 @@ func checkTrust(p agent.Preflight, env []string, version [3]int) error {
 		return nil
 	}
 	hint := setupCommand(p, env)
-	// Where a directory above the repository is trusted, the agent does not ask there, and so stores nothing that
-	// would hold for a worktree elsewhere.
+	// If a directory above the repository is trusted, the agent does not ask there and stores no answer that would
+	// cover a worktree elsewhere.
 	if trusted(u, p.Spec.Repo, p.Spec.Repo, above) {
 		hint = "cd " + text.Quote(worktrees) + " && " + programWord(env)
 	}
@@ -157,7 +158,7 @@ func checkTrust(p agent.Preflight, env []string, version [3]int) error {
 		WithHint("Run, and answer Yes: %s   (or set trust = \"sandboxed\")", hint)
 }
 
-// setupCommand is the command by which a person sets the agent up for this repository.
+// setupCommand returns the command by which a person sets up the agent for this repository.
 func setupCommand(p agent.Preflight, env []string) string {
 	dir := p.Spec.Repo
 	if root, err := mainRoot(dir); err == nil {

@@ -16,22 +16,23 @@ import (
 	"muster/internal/regular"
 )
 
-// The agent makes a conversation's file some tenths of a second before it writes the prompt into it. Killed in
-// between, it leaves an id that can neither be resumed ("no conversation found") nor begun ("already in use"). The
-// pinned conversation then gets another id on the agent's side; records still bear the pinned one.
+// The agent makes a conversation's file some tenths of a second before it writes the prompt into it. If it is killed
+// in between, the id can neither be resumed ("no conversation found") nor started ("already in use"). The pinned
+// conversation then continues under another id of the agent; records still have the pinned id.
 
 const (
-	// sessionName is the file in the generation's directory that holds the agent's id of the conversation.
+	// sessionName is the file in the generation's directory with the agent's id of the conversation.
 	sessionName = "session"
-	// envAlias tells a hook under which id the pinned conversation runs, as AGENT'S=PINNED; unset if they are one.
+	// envAlias holds the agent's id and the pinned id of the conversation, as AGENT'S=PINNED; it is unset if they are
+	// equal.
 	envAlias = "MUSTER_CONVERSATION_ALIAS"
-	// maxSuccessors is how many ids are tried; each takes a kill within tenths of a second.
+	// maxSuccessors is the number of ids that are tried; each one is used up by a kill within tenths of a second.
 	maxSuccessors = 20
 )
 
 var uuidPattern = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// agentSession is the agent's id of a launch's conversation: the one that its plan chose, or would choose.
+// agentSession returns the agent's id of a launch's conversation: the one that its plan chose or would choose.
 func agentSession(l agent.Launch) string {
 	if b, err := regular.Read(filepath.Join(l.Home.GenDir(l.Task, l.Gen), sessionName), 1<<10); err == nil {
 		if id := strings.TrimSpace(string(b)); uuidPattern.MatchString(id) {
@@ -49,11 +50,11 @@ func agentSession(l agent.Launch) string {
 	return id
 }
 
-// successor is the n-th further id of a conversation, the same at each call.
+// successor returns the n-th further id of a conversation. It is the same at each call.
 func successor(conversation string, n int) string {
 	sum := sha256.Sum256([]byte(conversation + "#" + strconv.Itoa(n)))
 	b := sum[:16]
-	b[6] = b[6]&0x0f | 0x80 // version 8: made by a rule of our own
+	b[6] = b[6]&0x0f | 0x80 // version 8: custom
 	b[8] = b[8]&0x3f | 0x80
 	return formatUUID(b)
 }
@@ -62,7 +63,7 @@ func formatUUID(b []byte) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:16])
 }
 
-// pinned gives the pinned conversation for the agent's id of it; other ids stay.
+// pinned returns the pinned id if session is the agent's id of it, and session otherwise.
 func pinned(session, alias string) string {
 	if agents, ours, ok := strings.Cut(alias, "="); ok && session == agents {
 		return ours
@@ -70,7 +71,7 @@ func pinned(session, alias string) string {
 	return session
 }
 
-// holdsPrompt reports whether a transcript holds a prompt: only then the agent finds it again.
+// holdsPrompt reports whether a transcript has a prompt. Without one the agent cannot resume it.
 func holdsPrompt(path string) bool {
 	found := false
 	_ = eachLine(path, func(line []byte) bool {
@@ -84,10 +85,11 @@ func holdsPrompt(path string) bool {
 // Resumable implements agent.Adapter.
 func (adapter) Resumable(l agent.Launch) bool { return holdsPrompt(transcriptPath(l)) }
 
-// transcriptPath is where the agent keeps the launch's conversation.
+// transcriptPath returns the path of the transcript of the launch's conversation.
 func transcriptPath(l agent.Launch) string { return sessionPath(l, agentSession(l)) }
 
-// sessionPath is where the agent keeps a conversation. If it lies elsewhere already, there.
+// sessionPath returns the path of a conversation's transcript. If it exists in another project's directory, that is
+// used.
 func sessionPath(l agent.Launch, session string) string {
 	projects := filepath.Join(configDir(l.Env), "projects")
 	path := filepath.Join(projects, transcriptSlug(realPath(l.Worktree)), session+".jsonl")
@@ -100,10 +102,10 @@ func sessionPath(l agent.Launch, session string) string {
 	return path
 }
 
-// maxSlugUnits is where the agent cuts the name of a directory of transcripts.
+// maxSlugUnits is the length at which the agent truncates the name of a directory of transcripts.
 const maxSlugUnits = 200
 
-// transcriptSlug is the agent's name for a directory. It counts as JavaScript does, in UTF-16 units.
+// transcriptSlug returns the agent's name for a directory. Like JavaScript it counts UTF-16 units.
 func transcriptSlug(dir string) string {
 	units := utf16.Encode([]rune(dir))
 	out := make([]byte, len(units))

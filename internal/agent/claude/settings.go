@@ -13,20 +13,20 @@ import (
 )
 
 const (
-	// hookTimeout bounds a hook that only writes a record.
+	// hookTimeout is the limit of a hook that only writes a record.
 	hookTimeout = 20 * time.Second
-	// editTimeout bounds the checks after one edit, waiting for a slot included.
+	// editTimeout is the limit of all checks after one edit, including the wait for a slot.
 	editTimeout = 5 * time.Minute
-	// waiterTimeout is the longest that the agent lets a waiter live; the next turn arms another.
+	// waiterTimeout is the agent's longest limit for a waiter. The next turn starts another one.
 	waiterTimeout = 24 * time.Hour
-	// waitGrace is how long a hook outlasts the wait limit, so that the answer by default still gets through.
+	// waitGrace is how long a hook outlasts the wait limit, so that the default answer still arrives.
 	waitGrace = 30 * time.Second
-	// defaultWait is the wait limit of a spec that names none.
+	// defaultWait is the wait limit if the spec names none.
 	defaultWait = 15 * time.Minute
 )
 
-// registered are the hooks that a launch registers: only names that the measured version knows, since an
-// unknown one opens a dialog.
+// registered returns the hooks that a launch registers. The measured version knows all of them; an unknown name would
+// open a dialog.
 func registered() []string {
 	return []string{
 		"SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolUseFailure", "PermissionRequest",
@@ -34,9 +34,9 @@ func registered() []string {
 	}
 }
 
-// wakers are the hooks that arm a waiter. The begin of a turn is among them since the message that woke the
-// agent used its waiter up: without a new one nothing could get into a turn that a message began. The start of the
-// program is not: a message that waited then would be taken before the task's own prompt.
+// wakers returns the hooks that start a waiter. The start of a turn is one of them, because the message that woke the
+// agent ended its waiter: without another one no message could reach that turn. The start of the program is not: a
+// message that waits then would be taken before the task's own prompt.
 func wakers() []string {
 	return []string{"UserPromptSubmit", "Stop", "StopFailure"}
 }
@@ -44,7 +44,7 @@ func wakers() []string {
 type hookEntry struct {
 	Type          string   `json:"type"`
 	Command       string   `json:"command"`
-	Args          []string `json:"args"` // present: no shell in between, and our parent is the agent
+	Args          []string `json:"args"` // with args the agent uses no shell, so it is our parent process
 	Timeout       int      `json:"timeout"`
 	Async         bool     `json:"async,omitempty"`
 	AsyncRewake   bool     `json:"asyncRewake,omitempty"`
@@ -61,20 +61,21 @@ type permissionRules struct {
 }
 
 type settingsFile struct {
-	// DisableAllHooks is written out: the user's true would silence us, and ours overrides it.
+	// DisableAllHooks is written explicitly: the user's true would disable our hooks, and ours overrides it.
 	DisableAllHooks bool                   `json:"disableAllHooks"`
 	Hooks           map[string][]hookGroup `json:"hooks"`
 	Permissions     permissionRules        `json:"permissions"`
 	SkipDangerous   bool                   `json:"skipDangerousModePermissionPrompt"`
-	// AutoContinue is written out: after a usage limit muster wakes the agent, and a newer agent would wake itself as well.
+	// AutoContinue is written explicitly: muster wakes the agent after a usage limit, and a newer version would also
+	// wake itself.
 	AutoContinue bool `json:"autoContinueAtUsageLimit"`
-	// Suggestions are switched off: a suggested prompt stands in the input like a draft, and Enter sends it.
+	// Suggestions are disabled: a suggested prompt in the input looks like a draft, and Enter sends it.
 	Suggestions     bool     `json:"promptSuggestionEnabled"`
 	EnabledServers  []string `json:"enabledMcpjsonServers,omitempty"`
 	DisabledServers []string `json:"disabledMcpjsonServers,omitempty"`
 }
 
-// encodeSettings makes the settings of one generation.
+// encodeSettings returns the settings of one generation as JSON.
 func encodeSettings(l agent.Launch) ([]byte, error) {
 	s := settingsFile{
 		Hooks:         map[string][]hookGroup{},
@@ -122,8 +123,8 @@ func timeoutOf(name string, spec event.Spec) time.Duration {
 
 func seconds(d time.Duration) int { return int(d.Round(time.Second).Seconds()) }
 
-// allowRules are the permission rules that a first night needs: our own verbs for agents, the project's own
-// checks, and to read the prompt file and what checks have said.
+// allowRules returns the permission rules that every task needs: for muster's verbs for agents, for the project's own
+// checks, and for reading the prompt file and the output of checks.
 func allowRules(l agent.Launch) []string {
 	var allow []string
 	for _, verb := range []string{"check", "done", "ask", "note", "status"} {
@@ -134,7 +135,7 @@ func allowRules(l agent.Launch) []string {
 			allow = append(allow, "Bash("+c.Run+")")
 		}
 	}
-	// What lies outside the worktree and is named to the agent. A second slash makes a path an absolute one.
+	// Files outside the worktree that the agent is told of. A second slash makes the path absolute.
 	for _, path := range []string{
 		agent.PromptPath(l), filepath.Join(l.Home.TaskDir(l.Task), "jobs", "**"), filepath.Join(l.Home.GenDir(l.Task, l.Gen), "checks", "**"),
 	} {
@@ -143,14 +144,14 @@ func allowRules(l agent.Launch) []string {
 	return allow
 }
 
-// isSimple reports whether a command is one program with plain words: only that can stand in a permission rule
-// without meaning more than it says.
+// isSimple reports whether a command is one program with plain words. Only such a command can be a permission rule
+// that allows nothing more.
 func isSimple(command string) bool {
 	return command != "" && !strings.ContainsAny(command, ";&|<>$`()\\\"'*?{}[]!#~\n\r") && !strings.HasSuffix(command, ":")
 }
 
-// projectServers decides about the MCP servers of the project's own .mcp.json, each of which would open a
-// dialog at the start: those that the user has approved for this repository run, the others do not.
+// projectServers decides about the MCP servers of the project's .mcp.json, each of which would open a dialog at the
+// start. Servers that the user has approved for this repository are enabled, the others are disabled.
 func projectServers(l agent.Launch) (enabled, disabled []string) {
 	names := mcpNames(l.Worktree)
 	if len(names) == 0 {

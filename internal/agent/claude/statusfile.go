@@ -17,14 +17,14 @@ import (
 	"muster/internal/text"
 )
 
-// The names of the further files, for stored offsets.
+// Names of the agent's files, for stored offsets.
 const (
 	sessionSource    = "claude.session"
 	transcriptSource = "transcript"
 )
 
-// Sources implements Adapter: the agent's own status file of this process, which alone tells of a turn that a
-// person broke off, and the transcript, which alone proves that a message became part of a running turn.
+// Sources implements agent.Adapter. The agent's own status file of this process is the only source for a turn that a
+// person interrupted. The transcript is the only proof that a running turn received a message.
 func (c adapter) Sources(l agent.Launch, pid int) []status.Source {
 	path := transcriptPath(l)
 	sources := []status.Source{{
@@ -41,7 +41,7 @@ func (c adapter) Sources(l agent.Launch, pid int) []status.Source {
 	return sources
 }
 
-// readiedAt is when the files of the generation were written; zero where they were not.
+// readiedAt returns when the files of the generation were written; the zero time if they were not.
 func readiedAt(l agent.Launch) time.Time {
 	st, err := os.Stat(filepath.Join(l.Home.GenDir(l.Task, l.Gen), sessionName))
 	if err != nil {
@@ -56,7 +56,7 @@ type sessionParser struct {
 	hooks string // the status file in which our hooks write
 	alias string // see pinned
 	last  sessionFile
-	begun bool // a turn was seen
+	begun bool // a turn has begun
 }
 
 type sessionFile struct {
@@ -67,15 +67,15 @@ type sessionFile struct {
 	Since      int64  `json:"statusUpdatedAt"` // milliseconds
 }
 
-// parse gives a record for each change of the status. The record's time is when the status changed, so that a
-// reader can tell whether a hook has spoken since.
+// parse returns a record for each change of the status. The record's time is that of the change, so that a reader can
+// tell whether a hook reported later.
 func (p *sessionParser) parse(data []byte) ([]event.Record, error) {
 	var s sessionFile
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil, nil
 	}
 	if !json.Valid(data) {
-		return nil, nil // the agent rewrites it in place: a look into the middle of that is followed by another
+		return nil, nil // the agent is rewriting the file in place; another read follows
 	}
 	if err := json.Unmarshal(data, &s); err != nil {
 		return nil, fmt.Errorf("the agent's status file: %w", err)
@@ -113,10 +113,9 @@ func (p *sessionParser) parse(data []byte) ([]event.Record, error) {
 	return []event.Record{r}, nil
 }
 
-// speaks reports whether a level adds to what the hooks said. An agent is idle before it takes its first prompt,
-// too, and that ends no turn; a permission is told by the hook that holds it, and a level some tenths of a second
-// before or after it would be a second request, which nobody could answer; and the menu that a usage limit opens
-// asks nothing that the limit does not answer.
+// speaks reports whether a status adds to what the hooks reported. It ignores idle before the first prompt, which
+// ends no turn. It ignores a permission, which the hook holds: some tenths of a second earlier or later it would be a
+// second request that cannot be answered. It ignores the menu of a usage limit, which asks nothing else.
 func (p *sessionParser) speaks(r event.Record) bool {
 	if r.State != event.RecordIdle {
 		p.begun = true
@@ -136,10 +135,10 @@ func (p *sessionParser) speaks(r event.Record) bool {
 	return true
 }
 
-// hookTail is what the end of a status file says.
+// hookTail is the end of a status file.
 type hookTail struct {
-	last     event.Record // by a hook
-	work     bool         // hooks are called
+	last     event.Record // the last record of a hook
+	work     bool         // hooks have reported
 	prompted bool
 }
 
@@ -157,7 +156,7 @@ func lastHooks(path string) hookTail {
 	return t
 }
 
-// launchedPID returns the process that the launcher noted at the beginning of a status file; 0 if it noted none.
+// launchedPID returns the process that the launcher recorded at the start of a status file; 0 if there is none.
 func launchedPID(path string) int {
 	f, err := regular.Open(path)
 	if err != nil {
@@ -176,7 +175,7 @@ func launchedPID(path string) int {
 	return 0
 }
 
-// readTail reads at most the last limit bytes of a file, from the begin of a line; nil where it can't.
+// readTail reads at most the last limit bytes of a file, from the beginning of a line; nil after an error.
 func readTail(path string, limit int64) []byte {
 	f, err := regular.Follow(path)
 	if err != nil {

@@ -25,18 +25,18 @@ import (
 type transcript struct {
 	path         string
 	conversation string
-	since        time.Time // when this generation was made ready: an error before it was of another one
+	since        time.Time // when this generation was prepared; earlier errors belong to another one
 	primed       bool
 	counted      map[string]bool // message ids whose usage is in the sum
 	sum          event.Usage
-	subagents    map[string]int64 // transcripts of subagents: how far each was counted
+	subagents    map[string]int64 // transcripts of subagents: the offset up to which each was counted
 }
 
 func newTranscript(path, conversation string, since time.Time) *transcript {
 	return &transcript{path: path, conversation: conversation, since: since, counted: map[string]bool{}, subagents: map[string]int64{}}
 }
 
-// transcriptLine is what of a line matters here.
+// transcriptLine is the part of a line that is used here.
 type transcriptLine struct {
 	Type      string    `json:"type"`
 	UUID      string    `json:"uuid"`
@@ -46,7 +46,7 @@ type transcriptLine struct {
 	IsMeta    bool      `json:"isMeta"`
 	IsError   bool      `json:"isApiErrorMessage"`
 	Error     string    `json:"error"`
-	// Quota is what newer versions know of a usage limit that ended the turn.
+	// Quota is what newer versions record about a usage limit that ended the turn.
 	Quota struct {
 		Status   string `json:"status"`
 		ResetsAt int64  `json:"resetsAt"` // seconds
@@ -72,8 +72,8 @@ type transcriptUse struct {
 	CacheWrite int64 `json:"cache_creation_input_tokens"`
 }
 
-// texts are the words of a content: a string, or the texts of a list of blocks. Results of tools are left out:
-// a file that quotes a tag delivers nothing.
+// texts returns the text of a content: a string, or the texts of a list of blocks. Results of tools are left out: a
+// file that quotes a tag delivers nothing.
 func texts(raw json.RawMessage) string {
 	var s string
 	if json.Unmarshal(raw, &s) == nil {
@@ -95,8 +95,8 @@ func texts(raw json.RawMessage) string {
 	return strings.Join(all, "\n")
 }
 
-// delivered are the texts by which a line makes something part of the conversation: a prompt of its own, or one
-// that was taken in the middle of a turn.
+// delivered returns the text that a line makes part of the conversation: a prompt, or a message that was taken in the
+// middle of a turn.
 func (l transcriptLine) delivered() string {
 	switch {
 	case l.Type == "user":
@@ -107,12 +107,12 @@ func (l transcriptLine) delivered() string {
 	return ""
 }
 
-// quotaMargin is added to the end of a usage limit, for clocks that differ.
+// quotaMargin is added to the end of a usage limit, for differences between clocks.
 const quotaMargin = 5 * time.Second
 
-// parse gives records for acknowledged messages, for usage, and for the one error that no hook tells. Usage is
-// of the whole conversation, whichever generations and supervisors have come and gone: the first call reads
-// the file from its begin. Records that say nothing about the state have none.
+// parse returns records for acknowledged messages, for usage, and for the one error that no hook reports. Usage is
+// the sum over the whole conversation and all its generations, so the first call reads the file from its beginning.
+// Records about something else than the state have no state.
 func (t *transcript) parse(line []byte) ([]event.Record, error) {
 	if !t.primed {
 		t.primed = true
@@ -150,7 +150,7 @@ func (t *transcript) parse(line []byte) ([]event.Record, error) {
 	return out, nil
 }
 
-// count adds the usage of a line, once for each message: every block of a message repeats it.
+// count adds the usage of a line once for each message: every block of a message repeats it.
 func (t *transcript) count(l transcriptLine) {
 	u := l.Message.Usage
 	if u == nil || l.Message.ID == "" || l.IsError || t.counted[l.Message.ID] {
@@ -164,13 +164,13 @@ func (t *transcript) count(l transcriptLine) {
 	t.sum.Turns++
 }
 
-// prime counts what the file holds already.
+// prime counts what the file already contains.
 func (t *transcript) prime() {
 	t.countFile(t.path, 0)
 	t.countSubagents()
 }
 
-// countSubagents counts what subagents have used since the last time: their messages are not in the transcript.
+// countSubagents counts the new usage of subagents, whose messages are not in the transcript.
 func (t *transcript) countSubagents() {
 	dir := filepath.Join(strings.TrimSuffix(t.path, ".jsonl"), "subagents")
 	entries, err := os.ReadDir(dir)
@@ -186,7 +186,7 @@ func (t *transcript) countSubagents() {
 	}
 }
 
-// countFile counts the whole lines of a file from an offset on, and gives the offset behind them.
+// countFile counts the complete lines of a file from an offset and returns the offset after them.
 func (t *transcript) countFile(path string, from int64) int64 {
 	f, err := regular.Follow(path)
 	if err != nil {
@@ -210,10 +210,10 @@ func (t *transcript) countFile(path string, from int64) int64 {
 	}
 }
 
-// deliveryTail is how much of a transcript is searched for a message that was just sent.
+// deliveryTail is the size in bytes of the part of a transcript that is searched for a new message.
 const deliveryTail = 64 << 20
 
-// Delivered implements agent.Adapter. A message that was enqueued and not taken out again lies in the agent's memory.
+// Delivered implements agent.Adapter. A message that was enqueued and not dequeued is in the agent's memory.
 func (adapter) Delivered(l agent.Launch, m event.MessageID) (agent.Delivery, error) {
 	path := transcriptPath(l)
 	if _, err := os.Stat(path); err != nil {
@@ -241,12 +241,12 @@ func (adapter) Delivered(l agent.Launch, m event.MessageID) (agent.Delivery, err
 	return state, nil
 }
 
-// eachLine gives the lines of a file until yield says no. A line is valid within yield only.
+// eachLine calls yield with the lines of a file until yield returns false. A line is valid only within yield.
 func eachLine(path string, yield func(line []byte) bool) error {
 	return eachLineFrom(path, math.MaxInt64, yield)
 }
 
-// eachLineFrom is eachLine for the last so many bytes of a file, from the begin of a line. It holds one line at a time:
+// eachLineFrom is eachLine for the last bytes of a file, from the beginning of a line. It holds one line at a time:
 // transcripts of hundreds of megabytes are common.
 func eachLineFrom(path string, last int64, yield func(line []byte) bool) error {
 	f, err := regular.Follow(path)
@@ -274,13 +274,13 @@ func eachLineFrom(path string, last int64, yield func(line []byte) bool) error {
 	}
 }
 
-// lineReader reads lines without making a new slice for each.
+// lineReader reads lines into one buffer.
 type lineReader struct {
 	in  *bufio.Reader
 	buf []byte
 }
 
-// next gives a line with its end, which it lacks if there comes an error with it. It is valid until the next call.
+// next returns a line with its newline, which is missing if there is an error. The line is valid until the next call.
 func (r *lineReader) next() ([]byte, error) {
 	line, err := r.in.ReadSlice('\n')
 	if !errors.Is(err, bufio.ErrBufferFull) {

@@ -15,9 +15,9 @@ import (
 	"muster/internal/regular"
 )
 
-// This file reads the user's own set-up of the agent. Nothing here writes.
+// This file only reads the user's own set-up of the agent.
 
-// configDir is where the agent keeps its state.
+// configDir returns the directory of the agent's state.
 func configDir(env []string) string {
 	if d, ok := agent.GetEnv(env, "CLAUDE_CONFIG_DIR"); ok && d != "" {
 		return d
@@ -26,7 +26,7 @@ func configDir(env []string) string {
 	return filepath.Join(h, ".claude")
 }
 
-// userFile is the agent's global file: beside its directory, or within one that was chosen.
+// userFile returns the path of the agent's global file: beside its default directory, or inside of a chosen one.
 func userFile(env []string) string {
 	if d, ok := agent.GetEnv(env, "CLAUDE_CONFIG_DIR"); ok && d != "" {
 		return filepath.Join(d, ".claude.json")
@@ -35,7 +35,7 @@ func userFile(env []string) string {
 	return filepath.Join(h, ".claude.json")
 }
 
-// userConfig is what of the global file matters here.
+// userConfig is the part of the global file that is used here.
 type userConfig struct {
 	HasCompletedOnboarding bool `json:"hasCompletedOnboarding"`
 	CustomAPIKeyResponses  struct {
@@ -49,10 +49,10 @@ type projectConfig struct {
 	EnabledServers         []string `json:"enabledMcpjsonServers"`
 }
 
-// maxFile is the largest configuration file that is read, in bytes. The agent keeps its history in the global one.
+// maxFile bounds a configuration file, in bytes. The global one contains the agent's history.
 const maxFile = 64 << 20
 
-// readUser reads the global file; fs.ErrNotExist where there is none. The agent rewrites it by rename.
+// readUser reads the global file. It returns fs.ErrNotExist if there is none. The agent replaces the file by rename.
 func readUser(env []string) (userConfig, error) {
 	var u userConfig
 	b, err := regular.ReadFollow(userFile(env), maxFile)
@@ -65,7 +65,7 @@ func readUser(env []string) (userConfig, error) {
 	return u, nil
 }
 
-// settingsLayer is what of a settings file matters here.
+// settingsLayer is the part of a settings file that is used here.
 type settingsLayer struct {
 	DisableAllHooks       bool     `json:"disableAllHooks"`
 	AllowManagedHooksOnly bool     `json:"allowManagedHooksOnly"`
@@ -73,7 +73,7 @@ type settingsLayer struct {
 	EnabledServers        []string `json:"enabledMcpjsonServers"`
 }
 
-// readLayer reads a settings file; one that is not there or empty is the zero layer.
+// readLayer reads a settings file. A missing or empty one is the zero layer.
 func readLayer(path string) (settingsLayer, error) {
 	var l settingsLayer
 	b, err := regular.ReadFollow(path, maxFile)
@@ -87,10 +87,10 @@ func readLayer(path string) (settingsLayer, error) {
 	if err := json.Unmarshal(b, &l); errors.As(err, &syntax) {
 		return l, fmt.Errorf("read %s: %w", path, err)
 	}
-	return l, nil // a field of an unexpected type is the agent's business
+	return l, nil // a field of an unexpected type is left to the agent
 }
 
-// settingsLayers are the user's settings files, then the project's.
+// settingsLayers returns the paths of the user's settings file and then those of the project's.
 func settingsLayers(env []string, checkout string) []string {
 	return []string{
 		filepath.Join(configDir(env), "settings.json"),
@@ -99,8 +99,8 @@ func settingsLayers(env []string, checkout string) []string {
 	}
 }
 
-// trusted reports whether the agent will take a worktree without asking. It looks where the agent does: at the
-// root of the main repository, and, where above is set, at the worktree with all directories above it.
+// trusted reports whether the agent will accept a worktree without asking. Like the agent it checks the root of the
+// main repository and, if above is set, the worktree with all directories above it.
 func trusted(u userConfig, checkout, worktree string, above bool) bool {
 	if root, err := mainRoot(checkout); err == nil && u.Projects[root].HasTrustDialogAccepted {
 		return true
@@ -118,7 +118,7 @@ func trusted(u userConfig, checkout, worktree string, above bool) bool {
 	}
 }
 
-// mainRoot is the root of the main worktree of a checkout, which may be a linked worktree or a directory within.
+// mainRoot returns the root of the main worktree. checkout may be a linked worktree or a directory within.
 func mainRoot(checkout string) (string, error) {
 	dir := realPath(checkout)
 	for {
@@ -157,7 +157,7 @@ func under(dir, path string) string {
 	return filepath.Join(dir, path)
 }
 
-// realPath resolves links as far as the path exists.
+// realPath resolves symbolic links in the existing part of path.
 func realPath(path string) string {
 	if p, err := filepath.EvalSymlinks(path); err == nil {
 		return p
@@ -169,7 +169,7 @@ func realPath(path string) string {
 	return filepath.Join(realPath(filepath.Clean(dir)), base)
 }
 
-// mcpNames are the servers that a checkout's .mcp.json declares, sorted.
+// mcpNames returns the servers that a checkout's .mcp.json declares, sorted.
 func mcpNames(checkout string) []string {
 	var f struct {
 		Servers map[string]json.RawMessage `json:"mcpServers"`
@@ -186,8 +186,8 @@ type serverApproval struct {
 	names []string
 }
 
-// approvedServers is what the user has approved, in settings or by answering the agent's dialog. The project's
-// committed settings approve nothing: that would be the project approving itself.
+// approvedServers returns the servers that the user has approved, in settings or in the agent's dialog. The project's
+// committed settings are not read: the project would approve itself.
 func approvedServers(l agent.Launch) serverApproval {
 	var a serverApproval
 	for _, path := range []string{

@@ -9,14 +9,14 @@ import (
 	"muster/internal/event"
 )
 
-// maxWake is how many bytes of messages one wake hands over; the rest follows with the next one.
+// maxWake is the maximum size in bytes of the messages for one wake. The others follow with the next.
 const maxWake = 100 << 10
 
-// wait is the waiter: it blocks until a message waits, hands it over as the agent's next prompt, and ends. Of
-// several waiters the newest stays, and none outlives its agent.
+// wait is the waiter. It blocks until there is a message, hands it over as the agent's next prompt, and ends. If
+// there are several waiters, only the newest stays. A waiter does not outlive its agent.
 //
-// A message is taken from the inbox just before it is handed over. If this process is killed in between, it was
-// taken and never shows in the conversation: the supervisor looks, finds it absent, and returns it.
+// The message leaves the inbox just before it is handed over. If this process is killed in between, the message never
+// shows in the conversation; the supervisor finds that it is absent and returns it to the inbox.
 func (s *hookState) wait(ctx context.Context) int {
 	box := s.box()
 	release, err := box.Waiter(true)
@@ -35,7 +35,7 @@ func (s *hookState) wait(ctx context.Context) int {
 	}
 }
 
-// collect takes the messages that wait, oldest first, and gives their words; "" if there is none.
+// collect takes the waiting messages, oldest first, and returns their text; "" if there are none.
 func (s *hookState) collect() string {
 	waiting, err := s.box().Waiting()
 	if err != nil {
@@ -56,19 +56,19 @@ func (s *hookState) collect() string {
 	if len(parts) == 0 {
 		return ""
 	}
-	// The tag has to start a line: the agent puts rewakeMessage and a blank ahead.
+	// The tag must start a line: the agent writes rewakeMessage and a space before the text.
 	return "\n" + strings.Join(parts, "\n\n")
 }
 
-// rewakeMessage stands ahead of the words of a waiter in the frame that the agent puts around them.
+// rewakeMessage precedes the text of a waiter in the frame that the agent puts around it.
 const rewakeMessage = "From muster, your supervisor:"
 
-// otherFrames are how texts begin that the agent makes of the words of programs: those of a hook, or the end of
-// something in the background.
+// otherFrames are the beginnings of texts that the agent makes from the output of programs: of a hook, or of a
+// finished background task.
 var otherFrames = []string{"<task-notification>", "<system-reminder>", "Stop hook feedback:"}
 
-// messagesIn returns the messages that a text has made part of the conversation. Within a frame for the words of programs
-// only what a waiter handed over counts.
+// messagesIn returns the messages that a prompt made part of the conversation. In a frame for the output of programs
+// only the text of a waiter counts.
 func messagesIn(prompt string) []event.MessageID {
 	ahead := strings.TrimSpace(prompt)
 	for _, frame := range otherFrames {
