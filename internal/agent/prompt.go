@@ -23,7 +23,9 @@ func Preamble(spec event.Spec) string {
 	var b strings.Builder
 	b.WriteString("You work unattended, under muster, a supervisor: nobody sits at the keyboard. Your working directory is a " +
 		"git worktree of your own. You need not commit, push or open a pull request: when your turn ends, muster keeps your " +
-		"work, runs the project's checks on it and publishes what passes.\n\n")
+		"work, runs the project's checks on it and publishes what passes. Stay on the branch that is checked out. Do not use " +
+		"`git stash`: it is one stack for all worktrees of the repository, shared with other agents and a person. Commit " +
+		"instead, or `git diff HEAD > FILE` with a file outside the worktree.\n\n")
 	if len(spec.Checks) == 0 {
 		b.WriteString("This task has no checks.\n")
 	} else {

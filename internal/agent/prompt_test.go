@@ -10,7 +10,7 @@ import (
 func TestPreambleNamesChecksAndWaysToSpeak(t *testing.T) {
 	t.Parallel()
 	got := Preamble(event.Spec{Checks: []event.Check{{Name: "build", Run: "go build ./...", OnEdit: true}}})
-	for _, want := range []string{"build: go build ./...", "each of your edits", "muster check", "muster done", "muster ask", "muster note", "need not commit, push"} {
+	for _, want := range []string{"build: go build ./...", "each of your edits", "muster check", "muster done", "muster ask", "muster note", "need not commit, push", "Stay on the branch", "Do not use `git stash`"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in:\n%s", want, got)
 		}

@@ -17,6 +17,7 @@ import (
 	"muster/internal/git"
 	"muster/internal/home"
 	"muster/internal/life"
+	"muster/internal/text"
 )
 
 // worktrees implements fleet.Worktrees and fleet.Shipper with git.
@@ -228,6 +229,20 @@ func (w worktrees) Restore(ctx context.Context, t life.Task, ref string) error {
 		return err
 	}
 	return repo.Restore(ctx, git.RestoreSpec{Path: w.home.Worktree(t.ID, t.Spec.Slug), Branch: t.Branch, Ref: ref})
+}
+
+// WatchStash implements fleet.Worktrees.
+func (w worktrees) WatchStash(ctx context.Context, t life.Task) ([]event.StashKept, error) {
+	repo, err := w.open(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	gone, err := repo.WatchStash(ctx, w.rounds(t)+"/stash", "refs/muster/stash/"+string(t.ID))
+	var kept []event.StashKept
+	for _, e := range gone {
+		kept = append(kept, event.StashKept{Ref: e.Ref, Commit: e.Commit, Text: text.Line(e.Subject, 200)})
+	}
+	return kept, err
 }
 
 // Remove implements fleet.Worktrees. The caller has kept everything.

@@ -132,6 +132,7 @@ var kinds = map[Kind]func([]byte) (Payload, error){
 	"round.finished":     typed[RoundFinished],
 	"work.published":     typed[WorkPublished],
 	"work.kept":          typed[WorkKept],
+	"stash.kept":         typed[StashKept],
 	"usage.recorded":     typed[UsageRecorded],
 	"slot.released":      typed[SlotReleased],
 	"task.removed":       typed[TaskRemoved],

@@ -280,6 +280,14 @@ type WorkKept struct {
 	Ref string `json:"ref"`
 }
 
+// StashKept says that an entry of the repository's stash has vanished since the task's agent started, and under which ref it
+// was kept. All worktrees and the person share one stash: who took the entry is not known.
+type StashKept struct {
+	Ref    string `json:"ref"`
+	Commit string `json:"commit"`
+	Text   string `json:"text"` // the entry's first line
+}
+
 // UsageRecorded is the cumulative use of one conversation.
 type UsageRecorded struct {
 	Conversation string `json:"conversation"`

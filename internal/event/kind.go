@@ -58,6 +58,9 @@ func (WorkPublished) Kind() Kind { return "work.published" }
 func (WorkKept) Kind() Kind { return "work.kept" }
 
 // Kind implements Payload.
+func (StashKept) Kind() Kind { return "stash.kept" }
+
+// Kind implements Payload.
 func (UsageRecorded) Kind() Kind { return "usage.recorded" }
 
 // Kind implements Payload.

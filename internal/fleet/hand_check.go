@@ -145,11 +145,12 @@ func (s *Supervisor) keep(ctx context.Context, t life.Task) result {
 	if t.Worktree == "" {
 		return result{}
 	}
+	gone := s.watchStash(ctx, t)
 	ref, err := s.cfg.Worktrees.Keep(ctx, t)
 	if err != nil || ref == "" {
-		return done(err)
+		return done(err).with(gone)
 	}
-	return done(nil, event.WorkKept{Ref: ref})
+	return done(nil, event.WorkKept{Ref: ref}).with(gone)
 }
 
 // clean removes the worktree of published work. What is ignored by git goes with it; all else is kept first.

@@ -57,7 +57,8 @@ func (s *Supervisor) act(ctx context.Context, t life.Task, j job) result {
 	case event.PrepareArgs:
 		return s.prepare(ctx, t)
 	case event.StartArgs:
-		return s.start(ctx, t, j.action, args)
+		gone := s.watchStash(ctx, t)
+		return s.start(ctx, t, j.action, args).with(gone)
 	case event.DeliverArgs:
 		return s.deliver(ctx, t, j.action, j.again)
 	case event.ConfirmArgs:
@@ -71,7 +72,11 @@ func (s *Supervisor) act(ctx context.Context, t life.Task, j job) result {
 	case event.EndArgs:
 		return s.end(ctx, t)
 	case event.CheckArgs:
-		return s.check(ctx, t, j.action.ID, args)
+		r := s.check(ctx, t, j.action.ID, args)
+		if r.wait.PID != 0 {
+			return r
+		}
+		return r.with(s.watchStash(ctx, t))
 	case event.PublishArgs:
 		return s.publish(ctx, t, args)
 	case event.CleanArgs:
@@ -86,6 +91,31 @@ func (s *Supervisor) act(ctx context.Context, t life.Task, j job) result {
 		return s.restore(ctx, t, args)
 	}
 	return failed(life.FailRefused, "this version of muster knows no action "+string(j.action.Kind()))
+}
+
+// stashLimit bounds a look at the stash of a repository, which is no part of what an act is for.
+const stashLimit = 20 * time.Second
+
+// watchStash finds out which entries of the repository's stash have vanished since the last look for the task. A look that
+// fails is repeated with the next one.
+func (s *Supervisor) watchStash(ctx context.Context, t life.Task) []event.Payload {
+	ctx, cancel := context.WithTimeout(ctx, stashLimit)
+	defer cancel()
+	gone, err := s.cfg.Worktrees.WatchStash(ctx, t)
+	if err != nil {
+		s.cfg.Logger.Warn("look at the stash", "task", t.ID, "err", err)
+	}
+	var facts []event.Payload
+	for _, e := range gone {
+		facts = append(facts, e)
+	}
+	return facts
+}
+
+// with returns the result with further facts.
+func (r result) with(facts []event.Payload) result {
+	r.facts = append(r.facts, facts...)
+	return r
 }
 
 // done is the outcome of an act that finds nothing out.

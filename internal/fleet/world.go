@@ -120,6 +120,8 @@ type Worktrees interface {
 	// Keep keeps everything in the worktree under a ref; "" if its published commit holds all of it.
 	Keep(ctx context.Context, t life.Task) (ref string, err error)
 	Restore(ctx context.Context, t life.Task, ref string) error
+	// WatchStash returns which entries of the repository's stash have vanished since the last call for the task. They are kept.
+	WatchStash(ctx context.Context, t life.Task) ([]event.StashKept, error)
 	// Remove removes the worktree; what is not published is kept first.
 	Remove(ctx context.Context, t life.Task) error
 	// SetAside moves the worktree's files to where they are in nobody's way, for when they can neither be kept nor removed.

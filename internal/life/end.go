@@ -84,7 +84,7 @@ func (s *step) facts(a event.Action, in Finished) (round *event.RoundFinished, s
 			seen = &f
 		case event.MessageMoved:
 			s.messageFact(a, f)
-		case event.WorktreeReady, event.WorktreeRemoved, event.WorkPublished, event.WorkKept, event.TaskRemoved, event.UsageRecorded:
+		case event.WorktreeReady, event.WorktreeRemoved, event.WorkPublished, event.WorkKept, event.StashKept, event.TaskRemoved, event.UsageRecorded:
 			s.emitGen(a.Gen, f)
 		}
 	}

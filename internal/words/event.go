@@ -128,6 +128,8 @@ func workEvent(e event.Event) (string, bool) {
 		return "published: " + where, true
 	case event.WorkKept:
 		return "the work is kept under " + p.Ref, true
+	case event.StashKept:
+		return fmt.Sprintf("an entry of the shared stash vanished (%s); it is kept: git stash apply %s", FirstLine(p.Text), p.Ref), true
 	case event.TaskRemoved:
 		return "the task is removed; its branch and its events stay", true
 	}

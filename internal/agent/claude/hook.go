@@ -138,7 +138,9 @@ func (s *hookState) handle(ctx context.Context) int {
 		s.sessionStart()
 	case "UserPromptSubmit":
 		s.prompted()
-	case "PreToolUse", "SubagentStart", "SubagentStop", "PreCompact":
+	case "PreToolUse":
+		s.toolBegins()
+	case "SubagentStart", "SubagentStop", "PreCompact":
 		s.goesOn(s.tool(event.RecordWorking))
 	case "PostToolUse", "PostToolUseFailure":
 		s.toolEnded(ctx)
@@ -246,6 +248,21 @@ func (s *hookState) ended() {
 		return
 	}
 	s.write(event.Record{State: event.RecordExited, Note: "session ended: " + text.Line(s.in.Reason, noteLimit)})
+}
+
+// toolBegins tells the start of a tool, or refuses what would change something that is not the agent's alone.
+func (s *hookState) toolBegins() {
+	var in struct {
+		Command string `json:"command"`
+	}
+	if s.in.ToolName == "Bash" && json.Unmarshal(s.in.ToolInput, &in) == nil && agent.ChangesStash(in.Command) {
+		s.goesOn(event.Record{State: event.RecordWorking}) // no tool begins
+		s.reply(map[string]any{"hookSpecificOutput": map[string]string{
+			"hookEventName": "PreToolUse", "permissionDecision": "deny", "permissionDecisionReason": agent.StashRefusal,
+		}})
+		return
+	}
+	s.goesOn(s.tool(event.RecordWorking))
 }
 
 // toolEnded reports the end of a tool, and runs the checks for edits after an edit.

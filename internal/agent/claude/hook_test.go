@@ -438,3 +438,30 @@ func TestAnEditRunsTheChecksThatWantIt(t *testing.T) {
 		}
 	}
 }
+
+func TestAHookRefusesWhatChangesTheSharedStash(t *testing.T) {
+	t.Parallel()
+	r := newHookRig(t)
+	_, stdout, _ := r.call("PreToolUse", `{"tool_name":"Bash","tool_use_id":"u1","tool_input":{"command":"git stash && go test ./...; git stash pop"}}`)
+	var out struct {
+		Specific struct {
+			Event    string `json:"hookEventName"`
+			Decision string `json:"permissionDecision"`
+			Reason   string `json:"permissionDecisionReason"`
+		} `json:"hookSpecificOutput"`
+	}
+	if err := json.Unmarshal([]byte(stdout), &out); err != nil || out.Specific.Event != "PreToolUse" || out.Specific.Decision != "deny" ||
+		!strings.Contains(out.Specific.Reason, "git commit") || !strings.Contains(out.Specific.Reason, "git diff") {
+		t.Errorf("the reply is %q (%v), want a denial that names another way", stdout, err)
+	}
+	for _, command := range []string{"git stash list", "go test ./..."} {
+		if _, stdout, _ := r.call("PreToolUse", `{"tool_name":"Bash","tool_use_id":"u2","tool_input":{"command":"`+command+`"}}`); stdout != "" {
+			t.Errorf("%q is answered by %q", command, stdout)
+		}
+	}
+	for i, rec := range r.records() {
+		if rec.State != event.RecordWorking || (rec.ToolUseID == "") != (i == 0) {
+			t.Errorf("record %d is %+v, want a tool only where one begins", i, rec)
+		}
+	}
+}

@@ -84,6 +84,11 @@ func (e *edges) Restore(ctx context.Context, t life.Task, _ string) error {
 	return e.act(ctx, "restoring work", t.Spec.Name, func() error { return nil })
 }
 
+// WatchStash implements fleet.Worktrees.
+func (e *edges) WatchStash(ctx context.Context, t life.Task) ([]event.StashKept, error) {
+	return nil, e.act(ctx, "looking at the stash", t.Spec.Name, func() error { return nil })
+}
+
 // Remove implements fleet.Worktrees.
 func (e *edges) Remove(ctx context.Context, t life.Task) error {
 	return e.act(ctx, "removing a worktree", t.Spec.Name, func() error { return nil })

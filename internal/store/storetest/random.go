@@ -100,6 +100,7 @@ func taskPayload(r *rapid.T, now time.Time) event.Payload {
 		event.WorktreeRemoved{},
 		event.WorkPublished{Mode: event.PublishPR, Commit: "c", URL: text(r)},
 		event.WorkKept{Ref: fmt.Sprint(n)},
+		event.StashKept{Ref: fmt.Sprint(n), Commit: "c"},
 		event.TaskRemoved{},
 		event.UsageRecorded{Conversation: fmt.Sprint(n), Usage: event.Usage{InputTokens: 5, CostUSD: 0.1 * float64(n)}},
 		event.RoundFinished{Round: n, Results: []event.CheckResult{{Name: "t", Excerpt: text(r)}}},
