@@ -8,13 +8,13 @@ import (
 	"muster/internal/mail"
 )
 
-// ErrNoChannel is a message for an agent that takes none while it runs.
-var ErrNoChannel = errors.New("this kind of agent takes nothing while it runs")
+// ErrNoChannel is the error of Post for an agent that takes no messages while it runs.
+var ErrNoChannel = errors.New("this kind of agent takes no messages while it runs")
 
-// Keyboard is the part of Channel for agents that take any text as it is, and whose records alone say what they do.
+// Keyboard is the part of Channel for agents that accept any pasted text, and whose records alone show their state.
 type Keyboard struct{}
 
-// Typed returns the text with its tag ahead.
+// Typed returns the text with its tag before it.
 func (Keyboard) Typed(m mail.Message) []string { return []string{m.ID.Tag() + " " + Words(m)} }
 
 // Posture returns PostureUnknown.
@@ -28,7 +28,7 @@ func (Mailbox) Post(l Launch, m mail.Message) error {
 	box := l.Box()
 	taken, err := box.Taken()
 	if err != nil || slices.Contains(taken, m.ID) {
-		return err // a message that was taken has been handed over
+		return err // a taken message was handed over already
 	}
 	if err := box.Put(m); err != nil {
 		return err
@@ -36,16 +36,16 @@ func (Mailbox) Post(l Launch, m mail.Message) error {
 	return box.Ring()
 }
 
-// Answer puts the answer into the mailbox, where the hook that asked waits for it.
+// Answer puts the answer into the mailbox, where the asking hook waits for it.
 func (Mailbox) Answer(l Launch, a mail.Answer) error { return l.Box().Answer(a) }
 
-// NoChannel is the Channel of agents that take nothing while they run and keep no record of what they were told.
+// NoChannel is the Channel of agents that take no messages while they run and keep no record of what they got.
 type NoChannel struct{ Keyboard }
 
 // Post returns ErrNoChannel.
 func (NoChannel) Post(Launch, mail.Message) error { return ErrNoChannel }
 
-// Answer puts the answer into the mailbox: `muster ask` in the agent's shell waits for it there, whatever the kind.
+// Answer puts the answer into the mailbox, where `muster ask` in the agent's shell waits for it.
 func (NoChannel) Answer(l Launch, a mail.Answer) error { return l.Box().Answer(a) }
 
 // Delivered returns DeliveryUnknown.

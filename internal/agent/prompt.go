@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	// MaxArgument keeps clear of the kernel's 128 KiB for one argument.
+	// MaxArgument is the longest argument in bytes, below the kernel's limit of 128 KiB.
 	MaxArgument = 100 << 10
-	// PromptName is the prompt's file in the generation's directory.
+	// PromptName is the name of the prompt's file in the generation's directory.
 	PromptName = "prompt.md"
 )
 
-// Preamble is what every agent is told besides its task: what its checks are, and how to speak to muster.
+// Preamble returns what every agent is told besides its task: its checks, and how to use muster.
 func Preamble(spec event.Spec) string {
 	var b strings.Builder
 	b.WriteString("You work unattended, under muster, a supervisor: nobody sits at the keyboard. Your working directory is a " +
@@ -48,7 +48,7 @@ func Preamble(spec event.Spec) string {
 	return b.String()
 }
 
-// PromptFile is the prompt as a file of the generation, with a newline at its end.
+// PromptFile returns the prompt as a file of the generation that ends with a newline.
 func PromptFile(text string) File {
 	if !strings.HasSuffix(text, "\n") {
 		text += "\n"
@@ -56,16 +56,16 @@ func PromptFile(text string) File {
 	return File{Path: PromptName, Data: []byte(text), Mode: 0o600}
 }
 
-// PromptPath is where a launch's prompt file lies.
+// PromptPath returns the path of a launch's prompt file.
 func PromptPath(l Launch) string { return filepath.Join(l.Home.GenDir(l.Task, l.Gen), PromptName) }
 
-// SetEnv sets variables in a copy of an environment.
+// SetEnv returns a copy of an environment with a variable set.
 func SetEnv(env []string, name, value string) []string {
 	out := slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return strings.HasPrefix(kv, name+"=") })
 	return append(out, name+"="+value)
 }
 
-// GetEnv looks a variable up in an environment; the last one counts.
+// GetEnv returns the value of a variable in an environment. If it is set more than once, the last value counts.
 func GetEnv(env []string, name string) (string, bool) {
 	for _, kv := range slices.Backward(env) {
 		if v, ok := strings.CutPrefix(kv, name+"="); ok {
@@ -75,7 +75,7 @@ func GetEnv(env []string, name string) (string, bool) {
 	return "", false
 }
 
-// FullEnv returns the environment of a preflight with the spec's own on top.
+// FullEnv returns the environment of a preflight with the variables of the spec.
 func FullEnv(p Preflight) []string {
 	env := p.Env
 	for name, value := range p.Spec.Env {
@@ -84,7 +84,7 @@ func FullEnv(p Preflight) []string {
 	return env
 }
 
-// CheckEnvFrom refuses a spec that names variables which the fleet's environment lacks.
+// CheckEnvFrom returns an error if the fleet's environment lacks a variable that the spec names in env_from.
 func CheckEnvFrom(p Preflight) error {
 	for _, name := range p.Spec.EnvFrom {
 		if _, ok := GetEnv(p.Env, name); !ok {

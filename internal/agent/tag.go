@@ -10,13 +10,13 @@ import (
 	"muster/internal/text"
 )
 
-// A message is found again by its tag (event.MessageID.Tag). People, programs and agents may write such a tag as well: a
-// log that somebody quotes, or the output of a check. Therefore a tag counts at the start of a line only, and no line of
-// a foreign text starts with one once it is framed: Quote is applied wherever such a text becomes a part of a prompt.
+// A message is recognised by its tag (event.MessageID.Tag). People, programs and agents may write such a tag as well,
+// for example in a quoted log or in the output of a check. Therefore a tag counts only at the start of a line, and
+// Quote is applied to every foreign text that becomes part of a prompt, so that none of its lines starts with one.
 
 var (
 	tagLine = regexp.MustCompile(`(?m)^\[muster (m[1-9][0-9]{0,9})\]`)
-	// looksTagged also matches what an agent could make a tag of, such as one behind blanks.
+	// looksTagged also matches text that an agent could take for a tag, such as a tag after spaces.
 	looksTagged = regexp.MustCompile(`^\s*\[\s*muster\s`)
 )
 
@@ -37,8 +37,8 @@ func Tags(text string) []event.MessageID {
 // HasTag reports whether the tag of a message starts a line of a text.
 func HasTag(text string, id event.MessageID) bool { return slices.Contains(Tags(text), id) }
 
-// Quote returns a text with "> " ahead of each line that begins as a tag does. All other lines stay as they are. A text
-// that is cleaned before an agent gets it has to be cleaned before it is quoted.
+// Quote returns a text with "> " before each line that begins like a tag. All other lines stay as they are. A text
+// must be cleaned before it is quoted, if it is cleaned at all.
 func Quote(s string) string {
 	if !strings.Contains(text.Clean(s), "muster") {
 		return s
@@ -52,13 +52,14 @@ func Quote(s string) string {
 	return strings.Join(lines, "")
 }
 
-// Words returns the text of a message as an agent gets it behind the message's tag: cleaned, and without tags of its own.
+// Words returns the text of a message as an agent gets it after the message's tag: cleaned, and with its own tags
+// quoted.
 func Words(m mail.Message) string { return Quote(text.Paste(m.Text)) }
 
-// Tagged returns a message with its tag ahead, on a line of its own.
+// Tagged returns a message with its tag before it, on a line of its own.
 func Tagged(m mail.Message) string { return m.ID.Tag() + "\n" + Words(m) }
 
-// WithMessages returns a prompt that somebody wrote, with messages behind it.
+// WithMessages returns a person's prompt, quoted, followed by messages.
 func WithMessages(prompt string, messages []mail.Message) string {
 	prompt = Quote(prompt)
 	for _, m := range messages {

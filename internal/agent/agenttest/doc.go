@@ -1,4 +1,4 @@
-// Package agenttest is the conformance suite for adapters: what every kind of agent must do, whoever its vendor.
+// Package agenttest is the conformance suite for adapters: the requirements for every kind of agent.
 //
 // An adapter's own test describes the agent to the suite as a Subject and calls Run:
 //
@@ -6,15 +6,15 @@
 //		agenttest.Run(t, agenttest.Subject{
 //			Adapter: codex.New(),
 //			Launch:  newLaunch,     // a launch in directories of its own, with a program that exists
-//			Scenes:  scenes,        // calls of its hooks, and the states that they mean
-//			Book:    &agenttest.Book{…}, // how the agent writes its own record of a conversation
+//			Scenes:  scenes,        // calls of its hooks, and the states that they report
+//			Book:    &agenttest.Book{…}, // writes a conversation's record as the agent does
 //		})
 //	}
 //
-// A subject without hooks or without a record of its conversations leaves Scenes or Book out. The suite starts no
-// agent: what only the real program can prove is in the adapter's own tests.
+// A subject without hooks has no Scenes, and one without a record of its conversations has no Book. The suite starts
+// no agent: requirements that only the real program can show are tested by the adapter's own tests.
 //
-// Owns: what is demanded of an adapter, and the fuzzing of its hook and parsers.
-// Never does: know a vendor, start a process.
+// Owns: the requirements for an adapter, and the fuzzing of its hook and parsers.
+// Never does: name a vendor, start a process.
 // Start at: Run, Subject; docs/adapters.md.
 package agenttest

@@ -20,10 +20,10 @@ import (
 	"muster/internal/status"
 )
 
-// hookTime is how long one call of a hook may take in the suite; one that waits for an answer ends then.
+// hookTime is the limit of one hook call in the suite. It also ends a hook that waits for an answer.
 const hookTime = 50 * time.Millisecond
 
-// stage is one generation whose hooks are called.
+// stage is a generation whose hooks are called.
 type stage struct {
 	t      *testing.T
 	s      Subject
@@ -52,8 +52,8 @@ func newStage(t *testing.T, s Subject) *stage {
 	return st
 }
 
-// call calls the hook and checks what holds for every call: no panic, an exit status that the agent understands, and
-// no output but JSON.
+// call calls the hook and checks the requirements for every call: no panic, an exit status that the agent
+// understands, and only JSON as output.
 func (st *stage) call(c Call) {
 	st.t.Helper()
 	ctx, cancel := context.WithTimeout(st.t.Context(), hookTime)
@@ -83,7 +83,7 @@ func (st *stage) call(c Call) {
 	}
 }
 
-// records reads the status file; every line of it has to be valid and of this generation.
+// records reads the status file. Every line must be valid and belong to this generation.
 func (st *stage) records() []event.Record {
 	st.t.Helper()
 	b, err := os.ReadFile(st.env["MUSTER_STATUS_FILE"])
@@ -104,7 +104,8 @@ func (st *stage) records() []event.Record {
 	return out
 }
 
-// hook: a call from outside a fleet does nothing; one from within writes only to its own generation.
+// hook tests that a call from outside a fleet does nothing, and that a call from within writes only to its own
+// generation.
 func hook(t *testing.T, s Subject) {
 	st := newStage(t, s)
 	calls := slices.Concat(seeds(s), []Call{{"", ""}, {"SomethingNew", "{}"}, {"SomethingNew", "not JSON"}})
@@ -135,7 +136,7 @@ func hook(t *testing.T, s Subject) {
 	}
 }
 
-// hookTakesAnything: no payload, and no lack of one, makes a hook fail or panic.
+// hookTakesAnything tests that no payload, and no missing field, makes a hook fail or panic.
 func hookTakesAnything(t *testing.T, s Subject) {
 	st := newStage(t, s)
 	if code := s.Adapter.Hook(t.Context(), agent.HookCall{}); code != 0 {
@@ -150,7 +151,7 @@ func hookTakesAnything(t *testing.T, s Subject) {
 	st.records()
 }
 
-// seeds are the calls of all scenes.
+// seeds returns the calls of all scenes.
 func seeds(s Subject) []Call {
 	var out []Call
 	for _, scene := range s.Scenes {
@@ -159,10 +160,10 @@ func seeds(s Subject) []Call {
 	return out
 }
 
-// damage holds the bytes that mutate writes: those that JSON gives a meaning to, and some that it does not take.
+// damage lists the bytes that mutate writes: bytes with a meaning in JSON, and bytes that JSON does not allow.
 const damage = "\x00\x1b\x7f\xff{}[]\",:\\09a"
 
-// mutate damages a payload: cut, with bytes changed, or with a value of another type.
+// mutate damages a payload: it truncates it, changes bytes, or replaces a value by one of another type.
 func mutate(rnd *rand.Rand, payload string) string {
 	b := []byte(payload)
 	switch {
@@ -202,10 +203,10 @@ func FuzzHook(f *testing.F, s Subject) {
 	})
 }
 
-// scenes: what the hooks write means what the agent is doing.
+// scenes tests that the hooks report the agent's real state.
 func scenes(t *testing.T, s Subject) {
 	if s.Adapter.Facts().Traits.Door == event.DoorMailbox && len(s.Scenes) == 0 {
-		t.Error("an agent with a mailbox has hooks, and no scene of them is described")
+		t.Error("an agent with a mailbox has hooks, but the subject has no scenes")
 	}
 	for _, scene := range s.Scenes {
 		t.Run(scene.Name, func(t *testing.T) {
@@ -225,7 +226,7 @@ func scenes(t *testing.T, s Subject) {
 	}
 }
 
-// sources: the further files have stable names and absolute paths, and their parsers take anything.
+// sources tests that the further files have stable names and absolute paths, and that their parsers take any input.
 func sources(t *testing.T, s Subject) {
 	l := s.Launch(t)
 	seen := map[string]bool{}

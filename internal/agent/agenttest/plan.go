@@ -12,10 +12,10 @@ import (
 	"muster/internal/mail"
 )
 
-// reserved are the names in a generation's directory that are not an adapter's.
+// reserved lists the names in a generation's directory that an adapter must not use.
 var reserved = []string{"inbox", "answers", "bell", "waiter", "checks", "checks.json", "spec.json", "status.jsonl"}
 
-// contract are the variables that the launch brings. An adapter does not change them.
+// contract lists the variables that the launch sets. An adapter must not change them.
 var contract = []string{"MUSTER_HOME", "MUSTER_TASK", "MUSTER_GEN", "MUSTER_STATUS_FILE", "MUSTER_WORKTREE", "PATH", "HOME"}
 
 // maxArgument is the kernel's limit for one argument.
@@ -30,7 +30,7 @@ func mustPlan(t *testing.T, s Subject, l agent.Launch) agent.Plan {
 	return p
 }
 
-// planIsPure: the same launch has the same plan, and planning writes nothing.
+// planIsPure tests that a launch always has the same plan, and that planning writes nothing.
 func planIsPure(t *testing.T, s Subject) {
 	l := s.Launch(t)
 	l.Messages = []mail.Message{{ID: "m1", Text: "one"}}
@@ -46,8 +46,8 @@ func planIsPure(t *testing.T, s Subject) {
 	})
 }
 
-// planIsComplete: there is a program, the prompt and all messages are in the prompt file, and its files stay in the
-// generation's directory.
+// planIsComplete tests that there is a program, that the prompt file has the prompt and all messages, and that all
+// files are in the generation's directory.
 func planIsComplete(t *testing.T, s Subject) {
 	l := s.Launch(t)
 	l.Messages = []mail.Message{{ID: "m1", Text: "the first message"}, {ID: "m12", Text: "the second message"}}
@@ -88,7 +88,7 @@ func promptFile(p agent.Plan) (string, bool) {
 	return string(p.Files[i].Data), true
 }
 
-// planTakesAnyPrompt: whatever a person wrote, the plan can be executed and means the prompt and nothing else.
+// planTakesAnyPrompt tests that every prompt leads to a plan that can be executed and that changes no argument.
 func planTakesAnyPrompt(t *testing.T, s Subject) {
 	for name, prompt := range map[string]string{
 		"option":      "--help",
@@ -127,7 +127,7 @@ func planTakesAnyPrompt(t *testing.T, s Subject) {
 	}
 }
 
-// planEnvironment: the variables are well-formed, the launch's own stay, and a choice of the user stays.
+// planEnvironment tests that the variables are well-formed and override neither the launch's nor the user's.
 func planEnvironment(t *testing.T, s Subject) {
 	l := s.Launch(t)
 	p := mustPlan(t, s, l)
@@ -156,7 +156,7 @@ func planEnvironment(t *testing.T, s Subject) {
 	}
 }
 
-// planResumes: a resumed conversation is told to go on and does not get its prompt a second time.
+// planResumes tests that a resumed conversation is told to go on and does not get its prompt a second time.
 func planResumes(t *testing.T, s Subject) {
 	if !s.Adapter.Facts().Traits.Resumes {
 		if s.Adapter.Resumable(s.Launch(t)) {
@@ -178,7 +178,7 @@ func planResumes(t *testing.T, s Subject) {
 		t.Errorf("a resumed conversation is told %q, want the words to go on and the message, without the prompt", prompt)
 	}
 	if reflect.DeepEqual(first.Argv, p.Argv) {
-		t.Errorf("a resume starts as a beginning does: %q", p.Argv)
+		t.Errorf("a resume has the arguments of a first start: %q", p.Argv)
 	}
 	if !strings.Contains(strings.Join(p.Argv, " "), l.Conversation) {
 		t.Errorf("the arguments of a resume do not name the conversation %s: %q", l.Conversation, p.Argv)

@@ -12,7 +12,7 @@ import (
 	"muster/internal/fault"
 )
 
-// Run runs the suite. Each demand is a subtest, so that one that fails can be run alone.
+// Run runs the suite. Each requirement is a subtest, so that it can be run alone.
 func Run(t *testing.T, s Subject) {
 	t.Helper()
 	for _, c := range []struct {
@@ -43,7 +43,7 @@ func Run(t *testing.T, s Subject) {
 	}
 }
 
-// facts: what is fixed stays the same and is usable.
+// facts tests that the facts never change and are valid.
 func facts(t *testing.T, s Subject) {
 	f := s.Adapter.Facts()
 	if f.Kind == "" || strings.Trim(f.Kind, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
@@ -52,7 +52,7 @@ func facts(t *testing.T, s Subject) {
 	switch f.Traits.Door {
 	case event.DoorMailbox, event.DoorPaste, event.DoorRespawn:
 	default:
-		t.Errorf("Traits.Door is %q, which is not a door", f.Traits.Door)
+		t.Errorf("Traits.Door is %q, which is not a delivery channel", f.Traits.Door)
 	}
 	if (f.Traits.FirstRecord > 0) == f.Traits.ExitIsTurn {
 		t.Errorf("FirstRecord is %s and ExitIsTurn is %v: an agent either promises a first record or ends its turn by its exit",
@@ -69,7 +69,8 @@ func facts(t *testing.T, s Subject) {
 	}
 }
 
-// check: a launch that works passes, one that lacks a variable is refused with the next step, and nothing is changed.
+// check tests that a launch that works is accepted, that one that lacks a variable is refused with the next step, and
+// that Check changes nothing.
 func check(t *testing.T, s Subject) {
 	l := s.Launch(t)
 	p := agent.Preflight{Spec: l.Spec, Env: l.Env, Home: l.Home, Prompt: l.Prompt}
@@ -89,7 +90,7 @@ func check(t *testing.T, s Subject) {
 	}
 }
 
-// roots are the directories that a launch can reach.
+// roots returns the directories that a launch can reach.
 func roots(l agent.Launch) []string {
 	out := []string{string(l.Home), l.Worktree, l.Spec.Repo}
 	if home, ok := agent.GetEnv(l.Env, "HOME"); ok {
@@ -98,7 +99,7 @@ func roots(l agent.Launch) []string {
 	return out
 }
 
-// tree is every path below the roots with its size and time of change.
+// tree returns every path below the roots with its size and modification time.
 func tree(t *testing.T, l agent.Launch) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -108,7 +109,7 @@ func tree(t *testing.T, l agent.Launch) map[string]string {
 		}
 		_ = filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
 			if err != nil {
-				return nil //nolint:nilerr // what is gone is not there
+				return nil //nolint:nilerr // a file that is gone is skipped
 			}
 			if info, err := os.Lstat(path); err == nil {
 				out[path] = info.Mode().String() + info.ModTime().String()

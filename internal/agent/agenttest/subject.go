@@ -7,15 +7,15 @@ import (
 	"muster/internal/event"
 )
 
-// Subject is an adapter under test, with what the suite has to know of its agent.
+// Subject is an adapter under test and what the suite needs to know about its agent.
 type Subject struct {
 	Adapter agent.Adapter
 	// Launch returns the first generation of a task in new directories of t. Its spec passes Check, and its program
 	// can be found. It has a Prompt, a Conversation, a Preamble and no Messages.
 	Launch func(t *testing.T) agent.Launch
-	// Scenes are calls of the hooks and what they mean. They also seed the fuzzing of Hook.
+	// Scenes are calls of the hooks with their expected records. They also seed the fuzzing of Hook.
 	Scenes []Scene
-	// Exits are the exit statuses besides 0 by which a hook tells its agent something.
+	// Exits are the exit statuses other than 0 that mean something to the agent.
 	Exits []int
 	// Book writes the agent's own record of a conversation; nil if the kind keeps none.
 	Book *Book
@@ -25,16 +25,16 @@ type Subject struct {
 type Scene struct {
 	Name  string
 	Calls []Call
-	// Want are the states of the records that the calls write, in order. The last one is where the agent is.
+	// Want are the states of the records that the calls write, in order. The last one is the state of the agent.
 	Want []event.RecordState
 }
 
 // Call is one call of a hook.
 type Call struct{ Event, Payload string }
 
-// Book writes the record that an agent keeps of a conversation, as the agent itself does.
+// Book writes the record of a conversation as the agent itself does.
 type Book struct {
-	// Open writes what is there before the agent took its first prompt.
+	// Open writes what exists before the agent took its first prompt.
 	Open func(t *testing.T, l agent.Launch)
 	// Take writes that a prompt became part of the conversation.
 	Take func(t *testing.T, l agent.Launch, prompt string)

@@ -1,6 +1,6 @@
-// Package all lists the adapters that this program has.
+// Package all lists the adapters of this program.
 //
-// Owns: the list of kinds, and the way from a kind's name to its adapter.
-// Never does: anything that an adapter does.
+// Owns: the list of kinds, and the look-up of an adapter by its kind.
+// Never does: the work of an adapter.
 // Start at: New.
 package all

@@ -31,7 +31,8 @@ func (adapter) Facts() agent.Facts {
 	}
 }
 
-// Check implements Adapter: the program exists, for a relative path in the checkout that was dispatched.
+// Check implements agent.Adapter. The program must exist; a relative path is looked up in the checkout of the
+// dispatch.
 func (adapter) Check(_ context.Context, p agent.Preflight) error {
 	if len(p.Spec.Command) == 0 || p.Spec.Command[0] == "" {
 		return fault.New(fault.Usage, "agent %s: no command", p.Spec.Agent).
@@ -45,7 +46,7 @@ func (adapter) Check(_ context.Context, p agent.Preflight) error {
 	}
 	word := p.Spec.Command[0]
 	if strings.Contains(word, "{worktree}") || strings.Contains(word, "{task}") {
-		return nil // known at launch only
+		return nil // known only at launch
 	}
 	program := word
 	if strings.Contains(word, "/") && !filepath.IsAbs(word) {
@@ -58,8 +59,8 @@ func (adapter) Check(_ context.Context, p agent.Preflight) error {
 	return nil
 }
 
-// Plan implements agent.Adapter. Placeholders are replaced within the words of the command; the prompt file always
-// lies there, too, with prompt and messages.
+// Plan implements agent.Adapter. It replaces placeholders in the words of the command. The prompt file with prompt
+// and messages always exists, too.
 func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 	if len(l.Spec.Command) == 0 {
 		return agent.Plan{}, fault.New(fault.Usage, "agent %s: no command", l.Spec.Agent).
@@ -70,7 +71,7 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 	file := agent.PromptPath(l)
 	replace := strings.NewReplacer("{prompt}", argument, "{prompt_file}", file, "{worktree}", l.Worktree, "{task}", string(l.Task))
 	var argv []string
-	if err := fits(l.Spec, argument); err != nil { // feedback makes it longer than it was at dispatch
+	if err := fits(l.Spec, argument); err != nil { // messages make it longer than it was at dispatch
 		return agent.Plan{}, err
 	}
 	for _, word := range words(l.Spec) {
@@ -88,20 +89,20 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 	}, nil
 }
 
-// words are the command line before its placeholders are filled in.
+// words returns the command line with its placeholders.
 func words(spec event.Spec) []string { return slices.Concat(spec.Command, spec.Args) }
 
-// fits refuses a prompt that is longer than an argument may be where it has to be one.
+// fits returns an error if the prompt must be an argument and is too long for one.
 func fits(spec event.Spec, prompt string) error {
 	asArgument := func(word string) bool { return strings.Contains(word, "{prompt}") }
 	if len(prompt) <= agent.MaxArgument || !slices.ContainsFunc(words(spec), asArgument) {
 		return nil
 	}
-	return fault.New(fault.Usage, "agent %s: the prompt has %d bytes, and {prompt} takes at most %d", spec.Agent, len(prompt), agent.MaxArgument).
+	return fault.New(fault.Usage, "agent %s: the prompt has %d bytes, and the limit for {prompt} is %d", spec.Agent, len(prompt), agent.MaxArgument).
 		WithHint("Use {prompt_file} instead of {prompt} in its command.")
 }
 
-// commandPath finds the program: a relative path in the worktree, a bare word on the PATH.
+// commandPath returns the path of the program. A relative path is below the worktree, and a bare word is on the PATH.
 func commandPath(word string, l agent.Launch) (string, error) {
 	program := word
 	if strings.Contains(word, "/") && !filepath.IsAbs(word) {
@@ -115,11 +116,11 @@ func commandPath(word string, l agent.Launch) (string, error) {
 	return path, nil
 }
 
-// Sources implements Adapter: none.
+// Sources implements agent.Adapter. There are none.
 func (adapter) Sources(agent.Launch, int) []status.Source { return nil }
 
-// Hook implements Adapter: nothing was registered.
+// Hook implements agent.Adapter. Plan registers no hooks.
 func (adapter) Hook(context.Context, agent.HookCall) int { return 0 }
 
-// Resumable implements Adapter: never.
+// Resumable implements agent.Adapter. A command has no conversation to resume.
 func (adapter) Resumable(agent.Launch) bool { return false }

@@ -14,7 +14,7 @@ import (
 	"muster/internal/status"
 )
 
-// firstRecord is a thousand times what the program needs.
+// firstRecord is the timeout for the first record, a thousand times what the program needs.
 const firstRecord = 10 * time.Second
 
 // adapter embeds the mailbox for answers; messages are pasted.
@@ -33,13 +33,13 @@ func (adapter) Facts() agent.Facts {
 	}
 }
 
-// Check implements Adapter: the program is the one that asks.
+// Check implements agent.Adapter. The program is muster itself, so it exists.
 func (adapter) Check(_ context.Context, p agent.Preflight) error { return agent.CheckEnvFrom(p) }
 
-// Plan implements agent.Adapter. The preamble is left out: a script has no use for it.
+// Plan implements agent.Adapter. It leaves out the preamble, which a script does not use.
 func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 	if !filepath.IsAbs(l.Exe) {
-		return agent.Plan{}, fault.New(fault.Failed, "start sim: %q is no absolute path of muster", l.Exe)
+		return agent.Plan{}, fault.New(fault.Failed, "start sim: %q is not an absolute path of muster", l.Exe)
 	}
 	text := l.Prompt
 	if l.Resume {
@@ -59,21 +59,22 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 	}, nil
 }
 
-// stateDir is where the transcripts of a task's conversations lie: beside its generations, which come and go.
+// stateDir returns the directory of the transcripts of a task. It is beside the generations' directories, which are
+// removed.
 func stateDir(l agent.Launch) string { return filepath.Join(l.Home.TaskDir(l.Task), "sim") }
 
 func transcriptOf(l agent.Launch) string { return TranscriptPath(stateDir(l), l.Conversation) }
 
-// Sources implements Adapter: it writes its records itself.
+// Sources implements agent.Adapter. There are none, because sim writes its records itself.
 func (adapter) Sources(agent.Launch, int) []status.Source { return nil }
 
-// Hook implements Adapter: nothing was registered.
+// Hook implements agent.Adapter. Plan registers no hooks.
 func (adapter) Hook(context.Context, agent.HookCall) int { return 0 }
 
-// Resumable implements Adapter: the transcript holds a prompt.
+// Resumable implements agent.Adapter. A transcript with a prompt can be resumed.
 func (adapter) Resumable(l agent.Launch) bool { return Resumable(transcriptOf(l)) }
 
-// Delivered implements agent.Adapter, by the transcript.
+// Delivered implements agent.Adapter. It reads the transcript.
 func (adapter) Delivered(l agent.Launch, m event.MessageID) (agent.Delivery, error) {
 	taken, queued, err := Trace(transcriptOf(l), func(prompt string) bool { return agent.HasTag(prompt, m) })
 	switch {

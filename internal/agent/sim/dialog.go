@@ -6,13 +6,13 @@ import (
 	"muster/internal/mail"
 )
 
-// dialog is an open question, which an Enter answers with its first option, as in real agents.
+// dialog is an open question. As in real agents, Enter answers it with the first option.
 type dialog struct {
 	mu  sync.Mutex
 	ask chan mail.Answer // nil is none
 }
 
-// key answers the open question by Enter and drops anything else; false if none is open.
+// key answers the open question by Enter and drops any other key. It returns false if no question is open.
 func (d *dialog) key(k key) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

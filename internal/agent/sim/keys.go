@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// keyKind says what was typed.
+// keyKind is the kind of a typed key.
 type keyKind int
 
 const (
@@ -21,10 +21,10 @@ type key struct {
 	text string
 }
 
-// keyboard makes keys of the bytes that a terminal sends. It takes Enter as real agents do: within a paste, or
-// in one read with other text, it is a new line; only an Enter that comes alone submits.
+// keyboard parses the bytes that a terminal sends. It treats Enter as real agents do: in a paste, or in one read with
+// other text, it is a new line; an Enter that comes alone submits.
 type keyboard struct {
-	held    []byte // the begin of a sequence or character that is not complete yet
+	held    []byte // the beginning of an incomplete sequence or character
 	pasting bool
 }
 
@@ -34,7 +34,7 @@ const (
 	escape     = 0x1b
 )
 
-// read takes the bytes of one read.
+// read parses the bytes of one read.
 func (k *keyboard) read(chunk []byte) []key {
 	alone := !k.pasting && len(bytes.Trim(chunk, "\r\n")) == 0
 	data := append(k.held, chunk...)
@@ -104,14 +104,14 @@ func (k *keyboard) read(chunk []byte) []key {
 	return keys
 }
 
-// sequence measures the escape sequence at the begin of data.
+// sequence returns the length of the escape sequence at the beginning of data.
 func sequence(data []byte) (n int, complete bool) {
-	const most = 64 // longer ones are none
+	const most = 64 // anything longer is not a sequence
 	if len(data) < 2 {
 		return 0, false
 	}
 	if data[1] != '[' && data[1] != 'O' {
-		return 1, true // the Escape key; what follows stands for itself
+		return 1, true // the Escape key; the rest is separate input
 	}
 	for i := 2; i < len(data) && i < most; i++ {
 		if data[i] >= 0x40 && data[i] <= 0x7e {

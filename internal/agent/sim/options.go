@@ -13,24 +13,24 @@ import (
 	"muster/internal/home"
 )
 
-// options is what the program was told at its start.
+// options are the arguments and variables of the program.
 type options struct {
 	promptFile   string
 	prompt       string
 	conversation string
 	resume       bool
-	stateDir     string // where transcripts lie
-	script       string // path of a file that holds the script; "" is a block in the prompt
+	stateDir     string // directory of the transcripts
+	script       string // path of a file with the script; "" is a block in the prompt
 
 	task       string
 	gen        int
 	statusFile string // "" writes no records
-	genDir     string // where the mailbox lies; "" takes no answers but from the keyboard
+	genDir     string // directory of the mailbox; "" takes answers only from the keyboard
 	worktree   string // absolute
-	log        string // of begin and end lines; "" is none
+	log        string // file for begin and end lines; "" is none
 }
 
-// parse reads arguments and environment; it changes nothing.
+// parse reads arguments and environment. It changes nothing.
 func parse(args []string, getenv func(string) string) (options, error) {
 	o := options{
 		promptFile: getenv("MUSTER_PROMPT_FILE"), script: getenv("MUSTER_SIM_SCRIPT"), task: getenv("MUSTER_TASK"),
@@ -72,7 +72,7 @@ func parse(args []string, getenv func(string) string) (options, error) {
 	return o, nil
 }
 
-// transcript is the path of the conversation's transcript; "" keeps none.
+// transcript returns the path of the conversation's transcript; "" keeps none.
 func (o options) transcript() string {
 	if o.stateDir == "" {
 		return ""
@@ -80,7 +80,7 @@ func (o options) transcript() string {
 	return TranscriptPath(o.stateDir, o.conversation)
 }
 
-// firstPrompt is what the program was started with; "" is nothing, and it waits to be told.
+// firstPrompt returns the prompt of the start; "" is none, and the program waits for input.
 func (o options) firstPrompt() (string, error) {
 	if o.promptFile == "" {
 		return o.prompt, nil
@@ -92,7 +92,7 @@ func (o options) firstPrompt() (string, error) {
 	return string(data), nil
 }
 
-// givenScript is the text of the script that was given by file; "" if none was.
+// givenScript returns the script of the given file; "" if none was given.
 func (o options) givenScript() (string, error) {
 	if o.script == "" {
 		return "", nil

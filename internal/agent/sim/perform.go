@@ -19,7 +19,7 @@ import (
 	"muster/internal/text"
 )
 
-// perform does the steps of a turn, from one on, and tells how it ended.
+// perform executes the steps of a turn, beginning with from, and returns how the turn ended.
 func (p *program) perform(ctx context.Context, t turn, scriptErr error, number, from int) outcome {
 	if scriptErr != nil {
 		p.screen.say("! %v", scriptErr)
@@ -32,7 +32,7 @@ func (p *program) perform(ctx context.Context, t turn, scriptErr error, number, 
 			if p.progress.once[name] {
 				continue
 			}
-			// Written first: the step may not leave us the time for it.
+			// These lines are written before the step, because the step may kill the process.
 			p.note(line{Kind: lineOnce, Text: name})
 			p.note(line{Kind: lineStep, Turn: number, Step: i})
 		}
@@ -63,7 +63,7 @@ func (p *program) note(l line) {
 	}
 }
 
-// do does one step; over tells that the turn ends with it.
+// do executes one step. over is true if the step ends the turn.
 func (p *program) do(ctx context.Context, s step) (out outcome, over bool, err error) {
 	switch s.verb {
 	case "work":
@@ -96,7 +96,7 @@ func (p *program) do(ctx context.Context, s step) (out outcome, over bool, err e
 		p.opts.mark(s.name)
 	case "ignore-enter":
 		p.swallow.Store(s.n)
-	case "no-record", "slow-start": // seen before the turn began
+	case "no-record", "slow-start": // handled before the turn began
 	case "write", "append", "delete", "await-file":
 		return outcome{}, false, p.change(ctx, s)
 	case "run", "check", "fork":
@@ -107,7 +107,7 @@ func (p *program) do(ctx context.Context, s step) (out outcome, over bool, err e
 	return outcome{}, false, nil
 }
 
-// misbehave does what no agent should.
+// misbehave executes a step that a well-behaved agent would not.
 func (p *program) misbehave(ctx context.Context, s step) (out outcome, over bool, err error) {
 	switch s.verb {
 	case "fail":
@@ -132,12 +132,12 @@ func (p *program) misbehave(ctx context.Context, s step) (out outcome, over bool
 	case "stale":
 		p.record(event.Record{State: event.RecordDone, Gen: max(1, p.opts.gen-1), Note: "from the generation before"})
 	default:
-		err = fmt.Errorf("nobody does %q", s.verb)
+		err = fmt.Errorf("unknown step %q", s.verb)
 	}
 	return outcome{}, false, err
 }
 
-// pause waits, or until the turn is broken off.
+// pause waits for d, or until the turn is interrupted.
 func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
@@ -145,7 +145,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// tool tells of a tool in use, as long as it takes, and of its end.
+// tool reports a tool, waits as long as the tool takes, and reports its end.
 func (p *program) tool(ctx context.Context, s step) {
 	r := event.Record{State: event.RecordWorking, Tool: s.name, ToolUseID: mail.NewRequest()}
 	p.screen.say("[%s]", s.name)
@@ -156,7 +156,7 @@ func (p *program) tool(ctx context.Context, s step) {
 	}
 }
 
-// change does what concerns one file of the worktree; a path that leaves it is an error.
+// change executes a step on one file of the worktree. A path outside the worktree is an error.
 func (p *program) change(ctx context.Context, s step) error {
 	if s.verb == "await-file" {
 		for ctx.Err() == nil {
@@ -192,7 +192,7 @@ func (p *program) change(ctx context.Context, s step) error {
 	return errors.Join(err, f.Close())
 }
 
-// orphan starts sleepers whose parent ends at once. Its words: how many, setsid or -, clearenv or -.
+// orphan starts sleepers whose parent ends at once. Its arguments: the number, setsid or -, clearenv or -.
 const orphan = `
 sleeper=$(command -v sleep)
 prefix=
@@ -208,7 +208,7 @@ while [ "$i" -lt "$1" ]; do
 	i=$((i+1))
 done`
 
-// command runs a program in the worktree and shows what it said. That it failed is no end of the turn.
+// command runs a program in the worktree and shows its output. A failing program does not end the turn.
 func (p *program) command(ctx context.Context, s step) error {
 	argv := []string{"sh", "-c", s.text}
 	switch s.verb {
@@ -306,7 +306,7 @@ func (p *program) ask(ctx context.Context, s step) error {
 	return nil
 }
 
-// wholeOf returns what a request asks, as the hook of a real agent puts it down.
+// wholeOf returns the content of a request in the form that the hook of a real agent stores.
 func wholeOf(r event.Record, text string) event.Ask {
 	if r.Reason == event.WaitPermission {
 		input, _ := json.Marshal(map[string]string{"command": text}) // strings can be encoded
@@ -320,7 +320,7 @@ func wholeOf(r event.Record, text string) event.Ask {
 	return event.NewAsk("", input).WithQuestions([]event.Question{q})
 }
 
-// flood prints that many bytes to the terminal.
+// flood prints the given number of bytes to the terminal.
 func (p *program) flood(ctx context.Context, bytes int64) error {
 	chunk := []byte(strings.Repeat(strings.Repeat("flood ", 13)+"\r\n", 50))
 	for bytes > 0 && ctx.Err() == nil {
@@ -333,7 +333,7 @@ func (p *program) flood(ctx context.Context, bytes int64) error {
 	return nil
 }
 
-// garbage appends to the status file what no reader can understand, and a good record behind it.
+// garbage appends invalid lines to the status file, followed by a valid record.
 func (p *program) garbage() error {
 	if p.opts.statusFile == "" {
 		return nil

@@ -22,18 +22,18 @@ import (
 )
 
 const (
-	// between is the least time between two drawings that nobody's typing asked for.
+	// between is the minimum time between two draws that are not caused by typing.
 	between = 500 * time.Millisecond
-	// maxDraft is more than anybody types or pastes.
+	// maxDraft bounds the draft in bytes.
 	maxDraft = 4 << 20
-	// leave is how long a turn may take to notice that the program ends.
+	// leave is how long a turn may take to end when the program ends.
 	leave = 2 * time.Second
 )
 
-// errInterrupted is why a turn was broken off by Ctrl-C.
+// errInterrupted is the cause of a turn that Ctrl-C interrupted.
 var errInterrupted = errors.New("interrupted")
 
-// Main is `muster sim`: it gives the exit status. It stays until it is told to end, by its script or a signal.
+// Main runs `muster sim` and returns the exit status. It runs until its script or a signal ends it.
 func Main(args []string, stdin, stdout *os.File, getenv func(string) string) int {
 	o, err := parse(args, getenv)
 	if err != nil {
@@ -43,7 +43,7 @@ func Main(args []string, stdin, stdout *os.File, getenv func(string) string) int
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGWINCH, syscall.SIGCONT)
 	defer signal.Stop(signals)
-	// Before anything else, and to the end: these two lines are how tests see that two never run at once.
+	// The two lines enclose everything else: tests use them to see that two programs never run at the same time.
 	o.mark("begin")
 	defer o.mark("end")
 	p := &program{
@@ -67,7 +67,7 @@ func (o options) mark(words ...any) {
 		time.Now().UTC().Format(time.RFC3339Nano)))
 }
 
-// program is the loop's state. What a turn shares with the loop is atomic or has a lock of its own.
+// program is the loop's state. Data that a turn shares with the loop is atomic or has its own lock.
 type program struct {
 	opts    options
 	in      *os.File
@@ -79,15 +79,15 @@ type program struct {
 	keys    keyboard
 	draft   string
 	queue   []string
-	cancel  context.CancelCauseFunc // of the turn that runs; nil is none
+	cancel  context.CancelCauseFunc // cancels the running turn; nil if there is none
 	drawn   time.Time
-	// progress belongs to the loop while no turn runs, and to the turn while it does.
+	// progress belongs to the loop between turns, and to the turn while one runs.
 	progress progress
 
 	silent  atomic.Bool  // no records
 	hung    atomic.Bool  // no input
-	stone   atomic.Bool  // no polite end either
-	swallow atomic.Int64 // Enters that are lost
+	stone   atomic.Bool  // signals are ignored, too
+	swallow atomic.Int64 // number of Enters to ignore
 	dialog  dialog
 }
 
@@ -96,8 +96,8 @@ type outcome struct {
 	how        string // for the transcript and the screen
 	exits      bool
 	exit       int
-	silent     bool          // its own record said it already
-	background time.Duration // work that goes on; 0 is none
+	silent     bool          // its own record has reported the end
+	background time.Duration // duration of work in the background; 0 is none
 }
 
 func (p *program) run() (int, error) {
@@ -123,7 +123,7 @@ func (p *program) run() (int, error) {
 	return status, nil
 }
 
-// open reads what there is of the conversation and the script, and writes that it begins.
+// open reads the conversation so far and the script, and records that a process begins.
 func (p *program) open() error {
 	var err error
 	if p.opts.stateDir != "" {
@@ -146,13 +146,13 @@ func (p *program) open() error {
 	return nil
 }
 
-// write notes a line in the transcript and in what is known of it.
+// write appends a line to the transcript and to the progress.
 func (p *program) write(l line) error {
 	p.progress.fold(l)
 	return p.file.write(l)
 }
 
-// startSlowly waits as a slow program would, before its first record and before it reads any key.
+// startSlowly waits as a slow program would, before its first record and before it reads a key.
 func (p *program) startSlowly(prompt string) (exit int, ended bool) {
 	t, _ := p.choose(prompt)
 	p.silent.Store(t.has("no-record"))
@@ -173,7 +173,7 @@ func (p *program) startSlowly(prompt string) (exit int, ended bool) {
 	}
 }
 
-// rawMode takes the terminal over, if there is one, and gives the function that hands it back.
+// rawMode switches the terminal to raw mode, if there is one, and returns the function that restores it.
 func (p *program) rawMode() func() {
 	fd := int(p.in.Fd())
 	old, err := term.MakeRaw(fd)
@@ -187,7 +187,7 @@ func (p *program) rawMode() func() {
 	}
 }
 
-// firstRecord tells that the program is there.
+// firstRecord reports that the program has started.
 func (p *program) firstRecord(prompt string) {
 	state := event.RecordWorking // a prompt is on its way
 	if strings.TrimSpace(prompt) == "" {
@@ -196,7 +196,7 @@ func (p *program) firstRecord(prompt string) {
 	p.record(event.Record{State: state, Note: "started"})
 }
 
-// record appends a status record with what every record bears.
+// record appends a status record with the fields that every record has.
 func (p *program) record(r event.Record) {
 	if p.silent.Load() || p.opts.statusFile == "" {
 		return
@@ -210,7 +210,7 @@ func (p *program) record(r event.Record) {
 	}
 }
 
-// loop waits for whatever comes next; it has no timer while the program is idle.
+// loop handles input, signals and timers. It has no timer while the program is idle.
 func (p *program) loop() int {
 	input := p.read()
 	var draw, spin, background <-chan time.Time
@@ -263,7 +263,7 @@ func (p *program) draw() {
 	p.screen.draw()
 }
 
-// read hands on what comes from the terminal, one read at a time; the channel closes with the terminal.
+// read returns a channel of the reads from the terminal. It is closed with the terminal.
 func (p *program) read() <-chan []byte {
 	input := make(chan []byte)
 	go func() {
@@ -282,7 +282,7 @@ func (p *program) read() <-chan []byte {
 	return input
 }
 
-// signal handles one; ended tells that the program ends with that status.
+// signal handles one signal. ended is true if the program must exit with that status.
 func (p *program) signal(s os.Signal) (exit int, ended bool) {
 	switch s {
 	case syscall.SIGTERM, syscall.SIGHUP:
@@ -299,14 +299,14 @@ func (p *program) signal(s os.Signal) (exit int, ended bool) {
 	return 0, false
 }
 
-// interrupt breaks off the turn that runs; there is nothing to break off while idle.
+// interrupt interrupts the running turn, if there is one.
 func (p *program) interrupt() {
 	if p.cancel != nil && !p.hung.Load() {
 		p.cancel(errInterrupted)
 	}
 }
 
-// typed takes what one read brought.
+// typed handles the bytes of one read.
 func (p *program) typed(chunk []byte) {
 	if p.hung.Load() {
 		return
@@ -352,7 +352,7 @@ func (p *program) enter() {
 		p.begin(draft)
 		return
 	}
-	// A real agent keeps it in memory until the turn is over; only the transcript knows.
+	// A real agent keeps it in memory until the turn is over. Only the transcript records it.
 	if err := p.file.write(line{Kind: lineQueued, Text: draft}); err != nil {
 		p.screen.say("! %v", err)
 	}
@@ -360,7 +360,7 @@ func (p *program) enter() {
 	p.screen.say("queued: %s", text.Line(draft, 200))
 }
 
-// begin takes a prompt and starts its turn.
+// begin starts the turn of a prompt.
 func (p *program) begin(prompt string) {
 	t, err := p.choose(prompt)
 	number, from := p.progress.turns+1, 0
@@ -379,7 +379,7 @@ func (p *program) begin(prompt string) {
 	go func() { p.over <- p.perform(ctx, t, err, number, from) }()
 }
 
-// acknowledge records that a turn begins, and each message that its prompt holds.
+// acknowledge records the start of a turn and each message in its prompt.
 func (p *program) acknowledge(prompt string, number int) {
 	r := event.Record{State: event.RecordWorking, Prompted: true, PromptID: fmt.Sprintf("p%d", number)}
 	ids := agent.Tags(prompt)
@@ -392,7 +392,7 @@ func (p *program) acknowledge(prompt string, number int) {
 	}
 }
 
-// choose finds what a prompt's turn consists of. A turn that was broken off goes on as what it began.
+// choose returns the steps for a prompt. A turn that was interrupted continues with its own steps.
 func (p *program) choose(prompt string) (turn, error) {
 	number, source := p.progress.turns+1, prompt
 	if p.progress.open {
@@ -418,7 +418,7 @@ func (p *program) choose(prompt string) (turn, error) {
 	return unscripted(p.opts.task, source), nil
 }
 
-// turnOf is the turn with that number; the last one repeats.
+// turnOf returns the turn with that number; the last one repeats.
 func turnOf(script string, number int) (turn, error) {
 	turns, err := parseScript(script)
 	if err != nil {
@@ -427,8 +427,8 @@ func turnOf(script string, number int) (turn, error) {
 	return turns[min(number, len(turns))-1], nil
 }
 
-// turnOver records how the turn ended and goes on to what was queued meanwhile. The channel fires when work in the
-// background is over; nil if there is none.
+// turnOver records how the turn ended and starts the next queued prompt. The channel fires when the work in the
+// background is over; it is nil if there is none.
 func (p *program) turnOver(out outcome) <-chan time.Time {
 	p.cancel(nil)
 	p.cancel = nil
@@ -452,7 +452,7 @@ func (p *program) turnOver(out outcome) <-chan time.Time {
 	return nil
 }
 
-// endTurn tells a running turn that the program ends, and gives it a moment to put its children away.
+// endTurn cancels a running turn because the program ends, and waits a moment for it to end its children.
 func (p *program) endTurn() {
 	if p.cancel == nil {
 		return

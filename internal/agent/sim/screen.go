@@ -12,10 +12,10 @@ import (
 	"muster/internal/text"
 )
 
-// keptLines is how much of the log stays in memory; the screen shows its end.
+// keptLines is the number of log lines in memory; the screen shows the last ones.
 const keptLines = 200
 
-// screen draws the program on the normal screen of its terminal. It may be used by the loop and by a turn at once.
+// screen draws the program on the normal screen of its terminal. The loop and a turn may use it at the same time.
 type screen struct {
 	mu    sync.Mutex
 	out   *os.File
@@ -26,7 +26,7 @@ type screen struct {
 	beat  int // moves the spinner
 	log   []string
 	draft string
-	// dirty has room for one: something changed that is not drawn.
+	// dirty has capacity 1: it signals a change that is not drawn yet.
 	dirty chan struct{}
 }
 
@@ -34,7 +34,7 @@ func newScreen(out *os.File, title string) *screen {
 	return &screen{out: out, tty: term.IsTerminal(int(out.Fd())), title: title, dirty: make(chan struct{}, 1)}
 }
 
-// change alters what will be drawn next.
+// change modifies the content of the next draw.
 func (s *screen) change(f func(*screen)) {
 	s.mu.Lock()
 	f(s)
@@ -45,7 +45,7 @@ func (s *screen) change(f func(*screen)) {
 	}
 }
 
-// say adds lines to the log; without a terminal they are printed at once.
+// say appends lines to the log. Without a terminal they are printed at once.
 func (s *screen) say(format string, args ...any) {
 	text := strings.TrimRight(text.Clean(fmt.Sprintf(format, args...)), "\n")
 	s.change(func(s *screen) {
@@ -61,7 +61,7 @@ func (s *screen) say(format string, args ...any) {
 	})
 }
 
-// raw writes to the terminal past the drawing.
+// raw writes to the terminal directly.
 func (s *screen) raw(data []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,7 +69,7 @@ func (s *screen) raw(data []byte) error {
 	return err
 }
 
-// draw puts everything on the screen: header, state, the last of the log, the input box.
+// draw draws the whole screen: header, state, end of the log, input box.
 func (s *screen) draw() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,22 +11,22 @@ import (
 	"muster/internal/status"
 )
 
-// turn is what happens between a prompt and the end of its turn.
+// turn is the list of steps between a prompt and the end of its turn.
 type turn []step
 
 // step is one line of a script.
 type step struct {
 	verb string
-	once bool          // skipped if this conversation has come past it
+	once bool          // skipped if this conversation has executed it
 	name string        // of a tool, a file, a kind
 	text string        // note, content, command, question
 	opts []string      // of a question; flags of fork
-	wait time.Duration // of what takes time
+	wait time.Duration // duration
 	n    int64         // count, status, bytes
 	more []float64     // of usage
 }
 
-// verbs are the words a script is made of, with what follows them. The order is that of the documentation.
+// verbs returns the verbs of scripts with their arguments, in the order of the documentation.
 func verbs() []verb {
 	return []verb{
 		{"work", "DURATION [NOTE]", durationText},
@@ -66,7 +66,7 @@ type verb struct {
 	parse       func(s *step, rest string) error
 }
 
-// block takes the fenced block of language sim out of a text.
+// block returns the content of the fenced block with language sim in a text.
 func block(text string) (script string, ok bool) {
 	inside := false
 	var b strings.Builder
@@ -84,7 +84,7 @@ func block(text string) (script string, ok bool) {
 	return b.String(), inside
 }
 
-// parseScript reads a script: turns separated by lines of three dashes. Blank lines and # comments do not count.
+// parseScript parses a script: turns separated by lines of three dashes. Blank lines and # comments are ignored.
 func parseScript(text string) ([]turn, error) {
 	turns := []turn{{}}
 	number := 0
@@ -128,7 +128,7 @@ func parseStep(line string) (step, error) {
 	return s, nil
 }
 
-// word splits the first word off.
+// word splits off the first word.
 func word(s string) (first, rest string) {
 	first, rest, _ = strings.Cut(strings.TrimSpace(s), " ")
 	return first, strings.TrimSpace(rest)
@@ -136,7 +136,7 @@ func word(s string) (first, rest string) {
 
 func nothing(_ *step, rest string) error {
 	if rest != "" {
-		return fmt.Errorf("%q is too much", rest)
+		return fmt.Errorf("unexpected %q", rest)
 	}
 	return nil
 }
@@ -153,7 +153,7 @@ func onlyName(s *step, rest string) error {
 
 func needed(text string) error {
 	if text == "" {
-		return fmt.Errorf("something is missing")
+		return fmt.Errorf("an argument is missing")
 	}
 	return nil
 }
@@ -167,7 +167,7 @@ func durationText(s *step, rest string) error {
 func duration(s *step, text string) error {
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {
-		return fmt.Errorf("%q is no duration", text)
+		return fmt.Errorf("%q is not a duration", text)
 	}
 	s.wait = d
 	return nil
@@ -189,7 +189,7 @@ func nameText(s *step, rest string) error {
 func onlyCount(s *step, rest string) error {
 	n, err := strconv.ParseUint(rest, 10, 31)
 	if err != nil {
-		return fmt.Errorf("%q is no number", rest)
+		return fmt.Errorf("%q is not a number", rest)
 	}
 	s.n = int64(n)
 	return nil
@@ -200,7 +200,7 @@ func optional(flags ...string) func(*step, string) error {
 		s.opts = strings.Fields(rest)
 		for _, f := range s.opts {
 			if !slices.Contains(flags, f) {
-				return fmt.Errorf("%q is none of %s", f, strings.Join(flags, ", "))
+				return fmt.Errorf("%q is not one of %s", f, strings.Join(flags, ", "))
 			}
 		}
 		return nil
@@ -230,7 +230,7 @@ func size(s *step, rest string) error {
 	case "M", "MB", "MiB":
 		s.n <<= 20
 	default:
-		return fmt.Errorf("%q is no size", rest)
+		return fmt.Errorf("%q is not a size", rest)
 	}
 	return nil
 }
@@ -238,7 +238,7 @@ func size(s *step, rest string) error {
 func errorKind(s *step, rest string) error {
 	s.name = rest
 	if !slices.Contains(status.ErrorKinds(), event.ErrorKind(rest)) {
-		return fmt.Errorf("%q is no kind of error", rest)
+		return fmt.Errorf("%q is not a kind of error", rest)
 	}
 	return nil
 }
@@ -247,7 +247,7 @@ func usage(s *step, rest string) error {
 	for _, w := range strings.Fields(rest) {
 		n, err := strconv.ParseFloat(w, 64)
 		if err != nil || n < 0 || n > 1e15 {
-			return fmt.Errorf("%q is no number", w)
+			return fmt.Errorf("%q is not a number", w)
 		}
 		s.more = append(s.more, n)
 	}
@@ -278,12 +278,12 @@ func question(s *step, rest string) error {
 	return fmt.Errorf("%q is neither permission nor question", s.name)
 }
 
-// has reports whether a turn holds a verb.
+// has reports whether a turn has a step with the verb.
 func (t turn) has(verb string) bool {
 	return slices.ContainsFunc(t, func(s step) bool { return s.verb == verb })
 }
 
-// unscripted is the turn of a prompt without a script: a second of work, and the prompt's first line in a file.
+// unscripted returns the turn of a prompt without a script: a second of work, and the prompt's first line in a file.
 func unscripted(task, prompt string) turn {
 	first := ""
 	for line := range strings.Lines(prompt) {

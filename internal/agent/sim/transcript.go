@@ -14,11 +14,11 @@ import (
 
 // Kinds of lines in a transcript.
 const (
-	lineBegin  = "begin"  // a process began the conversation anew, or took it up again
+	lineBegin  = "begin"  // a process started or resumed the conversation
 	linePrompt = "prompt" // a prompt was taken
 	lineQueued = "queued" // a prompt was submitted while a turn was running, and waits in memory
 	lineStep   = "step"   // a step is done
-	lineOnce   = "once"   // a step that happens once was come past
+	lineOnce   = "once"   // a step that happens once was reached
 	lineEnd    = "end"    // the turn is over
 )
 
@@ -33,19 +33,19 @@ type line struct {
 	Text   string    `json:"text,omitempty"`   // the prompt; the name of a once; how the turn ended
 }
 
-// progress is how far a conversation has come.
+// progress is the state of a conversation.
 type progress struct {
 	first   string          // the first prompt
-	last    string          // the prompt of the last turn that was begun
+	last    string          // the prompt of the last turn
 	turns   int             // turns begun
 	open    bool            // the last of them is not over
 	done    int             // how many of its steps are done
-	once    map[string]bool // what happened that happens once
-	prompts []string        // all that was taken
-	queued  []string        // all that was queued
+	once    map[string]bool // the once steps that were reached
+	prompts []string        // all prompts that were taken
+	queued  []string        // all prompts that were queued
 }
 
-// fold adds a line.
+// fold applies a line.
 func (p *progress) fold(l line) {
 	switch l.Kind {
 	case lineBegin:
@@ -55,7 +55,7 @@ func (p *progress) fold(l line) {
 	case linePrompt:
 		p.prompts = append(p.prompts, l.Text)
 		if l.Turn == p.turns && p.open {
-			return // the turn goes on under the words of a resume
+			return // the prompt of a resume continues the open turn
 		}
 		if p.first == "" {
 			p.first = l.Text
@@ -72,12 +72,12 @@ func (p *progress) fold(l line) {
 	}
 }
 
-// TranscriptPath is where the transcript of a conversation lies below a state directory.
+// TranscriptPath returns the path of a conversation's transcript below a state directory.
 func TranscriptPath(stateDir, conversation string) string {
 	return filepath.Join(stateDir, conversation+".jsonl")
 }
 
-// readProgress folds a transcript. One that does not exist is empty; a torn or foreign line is passed over.
+// readProgress folds a transcript. A missing one is empty; a torn or unknown line is skipped.
 func readProgress(path string) (progress, error) {
 	p := progress{once: map[string]bool{}}
 	data, err := os.ReadFile(path) //nolint:gosec // its own file
@@ -98,7 +98,7 @@ func readProgress(path string) (progress, error) {
 	return p, nil
 }
 
-// Trace returns whether the transcript at path has a prompt with the text in question: one that was taken, and one that is
+// Trace reports whether the transcript at path has a prompt that holds accepts: one that was taken, and one that is
 // or was queued in the memory of the process.
 func Trace(path string, holds func(prompt string) bool) (taken, queued bool, err error) {
 	p, err := readProgress(path)
@@ -114,20 +114,20 @@ func Trace(path string, holds func(prompt string) bool) (taken, queued bool, err
 	return taken, queued, nil
 }
 
-// Resumable reports whether the transcript at path holds a prompt.
+// Resumable reports whether the transcript at path has a prompt.
 func Resumable(path string) bool {
 	p, err := readProgress(path)
 	return err == nil && p.turns > 0
 }
 
-// transcript is what a running conversation writes down. Its methods are used by one goroutine at a time: the
-// loop between turns, the turn while it runs; queued prompts are single appends from the loop.
+// transcript writes the record of a running conversation. One goroutine at a time uses it: the loop between turns,
+// and the turn while it runs. A queued prompt is a single append by the loop.
 type transcript struct {
 	path string
 	gen  int
 }
 
-// write appends a line, which is on disk before what it speaks of is taken as done.
+// write appends a line. It is on the disk before the recorded step counts as done.
 func (t transcript) write(l line) error {
 	if t.path == "" {
 		return nil
@@ -143,7 +143,7 @@ func (t transcript) write(l line) error {
 	return nil
 }
 
-// appendFile appends in one write, to a file that is made if it is not there.
+// appendFile appends data in one write and makes the file if it is missing.
 func appendFile(path string, data []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600) //nolint:gosec // named by the caller of the program
 	if err != nil {
