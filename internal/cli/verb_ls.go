@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
@@ -13,7 +14,8 @@ import (
 	"muster/internal/words"
 )
 
-const lsHelp = `List the tasks that are live and those that ended lately.
+const lsHelp = `List the tasks that are live and those that ended within a day. Of those that wait for their turn the first hundred
+are shown, and of those that ended the last hundred; --all and --json show all of them.
 
   muster ls
   muster ls --all --json | jq '.[] | select(.state == "parked") | .id'`
@@ -31,17 +33,46 @@ func newLsCommand(env Env) *cobra.Command {
 					}
 					return printRaw(env, raw)
 				}
-				tasks, err := control.Get(cmd.Context(), c, control.Tasks{All: all})
+				if all {
+					tasks, err := control.Get(cmd.Context(), c, control.Tasks{All: true})
+					if err != nil {
+						return err
+					}
+					return printTasks(env, tasks)
+				}
+				o, err := control.Get(cmd.Context(), c, control.Overview{Most: mostListed})
 				if err != nil {
 					return err
 				}
-				return printTasks(env, tasks)
+				if err := printTasks(env, o.Tasks); err != nil {
+					return err
+				}
+				return printLeftOut(env, o)
 			})
 		},
 	}, groupLook)
-	c.Flags().BoolVar(&all, "all", false, "also what ended long ago")
+	c.Flags().BoolVar(&all, "all", false, "every task, also what ended long ago")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+// mostListed is how many tasks a list shows by default of those that wait, and of those that have ended.
+const mostListed = 100
+
+// printLeftOut says how many tasks a list does not show.
+func printLeftOut(env Env, o control.TasksOverview) error {
+	var parts []string
+	if o.Waiting > 0 {
+		parts = append(parts, fmt.Sprintf("%d more wait for their turn", o.Waiting))
+	}
+	if o.Ended > 0 {
+		parts = append(parts, fmt.Sprintf("%d more ended within a day", o.Ended))
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(env.Stderr, "%s. `muster ls --all` lists every task.\n", strings.Join(parts, ", "))
+	return err
 }
 
 // printRaw prints JSON objects, as they lie in the store, as one array. They are laid out in one go: to encode each

@@ -39,6 +39,15 @@ func (q Tasks) get(ctx context.Context, _ *Control, db *store.Store) ([]store.Su
 	return db.List(ctx, store.ListFilter{All: q.All, States: q.States})
 }
 
+// Overview asks for the tasks of Tasks, but few of those that only wait for their turn or have ended.
+type Overview struct {
+	Most int // of those that wait, and of those that have ended
+}
+
+func (q Overview) get(ctx context.Context, _ *Control, db *store.Store) (TasksOverview, error) {
+	return db.Overview(ctx, q.Most)
+}
+
 // TasksJSON asks for the same list as JSON and so avoids decoding.
 type TasksJSON struct {
 	All    bool

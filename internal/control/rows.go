@@ -5,6 +5,9 @@ import (
 	"muster/internal/store"
 )
 
+// TasksOverview is the answer to Overview.
+type TasksOverview = store.Overview
+
 // Summary is a task in a list. It and the rows below are named here, so that a front end needs no access to the database.
 type Summary = store.Summary
 

@@ -72,13 +72,13 @@ func (Status) get(ctx context.Context, c *Control, db *store.Store) (FleetStatus
 	if err != nil {
 		return FleetStatus{}, err
 	}
-	tasks, err := Tasks{}.get(ctx, c, db)
+	used, err := db.Slots(ctx)
 	if err != nil {
 		return FleetStatus{}, err
 	}
 	row := of.Fleet.Supervisor
 	s := FleetStatus{
-		Home: string(f.Home), Down: f.ToldDown(), Gate: of.Fleet.Gate, Tasks: of.Counts, Slots: f.Slots(),
+		Home: string(f.Home), Down: f.ToldDown(), Gate: of.Fleet.Gate, Tasks: of.Counts, Slots: f.Slots(), SlotsUsed: used,
 		Supervisor: SupervisorStatus{Running: of.Running, PID: row.PID, Version: row.Version, Since: row.At, Stopped: row.Stopped},
 		RolledBack: of.Fleet.RolledBack,
 		Tmux:       TmuxStatus{Socket: f.Server().Socket()},
@@ -86,7 +86,7 @@ func (Status) get(ctx context.Context, c *Control, db *store.Store) (FleetStatus
 	if !of.Running {
 		s.Supervisor.PID, s.Supervisor.Since = 0, time.Time{}
 	}
-	s.count(tasks)
+	s.count(of.Counts)
 	s.Healthy = of.Running || s.Live == 0
 	if of.Running {
 		s.heartbeat(boot.ReadHeartbeat(f.Home, row.PID, row.At, f.Now()))
@@ -103,17 +103,14 @@ func (Status) get(ctx context.Context, c *Control, db *store.Store) (FleetStatus
 	return s, nil
 }
 
-// count adds the numbers of tasks.
-func (s *FleetStatus) count(tasks []store.Summary) {
-	for _, t := range tasks {
-		if t.Slot {
-			s.SlotsUsed++
+// count adds the numbers of tasks that are in certain states.
+func (s *FleetStatus) count(tasks map[event.State]int) {
+	for state, n := range tasks {
+		if !state.Final() && state != event.Parked {
+			s.Live += n
 		}
-		if !t.State.Final() && t.State != event.Parked {
-			s.Live++
-		}
-		if runs(t.State) {
-			s.Watched++
+		if runs(state) {
+			s.Watched += n
 		}
 	}
 }

@@ -116,6 +116,14 @@ func (b *diskBatch) Task(id event.TaskID) (life.Task, bool, error) {
 // liveTasks selects the tasks that need a supervisor.
 const liveTasks = "SELECT doc FROM tasks WHERE busy ORDER BY num"
 
+// The queries of a turn. Each walks over an index that holds just what is asked for.
+const (
+	lineQuery      = "SELECT doc FROM tasks WHERE rank IS NOT NULL AND (rank, num) > (?, ?) ORDER BY rank, num LIMIT ?"
+	unsettledQuery = "SELECT doc FROM tasks WHERE unsettled = 1 ORDER BY num LIMIT ?"
+	timedQuery     = "SELECT doc FROM tasks WHERE next_due > 0 AND next_due <= ? ORDER BY num"
+	nextDueQuery   = "SELECT ifnull(min(next_due), 0) FROM tasks WHERE next_due > 0"
+)
+
 func (s *Store) scanTask(rows *sql.Rows) (life.Task, error) {
 	var doc string
 	if err := rows.Scan(&doc); err != nil {
@@ -163,12 +171,11 @@ func (b *diskBatch) Line(after *life.Task, n int) ([]life.Task, error) {
 	if after != nil {
 		rank, num = -after.Spec.Priority, after.ID.Number()
 	}
-	return b.tasks("read the queue",
-		"SELECT doc FROM tasks WHERE rank IS NOT NULL AND (rank, num) > (?, ?) ORDER BY rank, num LIMIT ?", rank, num, n)
+	return b.tasks("read the queue", lineQuery, rank, num, n)
 }
 
 func (b *diskBatch) Unsettled(n int) ([]life.Task, error) {
-	return b.tasks("read the queue", "SELECT doc FROM tasks WHERE unsettled = 1 ORDER BY num LIMIT ?", n)
+	return b.tasks("read the queue", unsettledQuery, n)
 }
 
 func (b *diskBatch) Timed(until time.Time) ([]life.Task, error) {
@@ -176,12 +183,12 @@ func (b *diskBatch) Timed(until time.Time) ([]life.Task, error) {
 	if until.IsZero() {
 		limit = math.MaxInt64
 	}
-	return b.tasks("read deadlines", "SELECT doc FROM tasks WHERE next_due > 0 AND next_due <= ? ORDER BY num", limit)
+	return b.tasks("read deadlines", timedQuery, limit)
 }
 
 func (b *diskBatch) NextDue() (time.Time, error) {
 	var at int64
-	err := b.one("SELECT ifnull(min(next_due), 0) FROM tasks WHERE next_due > 0").Scan(&at)
+	err := b.one(nextDueQuery).Scan(&at)
 	return fromNanos(at), b.s.explain(err, "read deadlines")
 }
 
@@ -240,6 +247,9 @@ func (b *diskBatch) writeAll(c Changes) error {
 		}
 	}
 	if err := p.finish(b.ctx, c.Tasks, c.Accounts); err != nil {
+		return err
+	}
+	if err := p.count(b.ctx, c.Counts); err != nil {
 		return err
 	}
 	for source, o := range c.Offsets {

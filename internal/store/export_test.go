@@ -20,6 +20,11 @@ func LimitPages(ctx context.Context, s *Store) error {
 	return err
 }
 
+// QueueQueries returns the queries whose cost must not grow with the queue.
+func QueueQueries() []string {
+	return []string{liveTasks, lineQuery, unsettledQuery, timedQuery, nextDueQuery, overviewQuery, endedQuery, slotsQuery}
+}
+
 // Verify runs SQLite's integrity check; it returns nil if the file is whole.
 func (s *Store) Verify(ctx context.Context) error {
 	rows, err := s.readers.QueryContext(ctx, "PRAGMA integrity_check")

@@ -222,14 +222,14 @@ func TestRebuildNamesAndMendsWhatIsWrong(t *testing.T) {
 	dispatch(t, s, "b")
 	edit(t, path, `UPDATE tasks SET state = 'done' WHERE id = 't1'; DELETE FROM tasks WHERE id = 't2';
 		INSERT INTO attempts (task, gen, attempt, why, conversation, resume, started_at) VALUES ('t1', 7, 1, '', '', 0, 0);
-		UPDATE prompts SET text = 'other' WHERE task = 't2'`)
+		UPDATE counts SET n = 7 WHERE state = 'queued'`)
 	diff, err := s.Rebuild(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
 		"tasks t1: wrong or missing", "tasks t2: wrong or missing", "tasks t1: wrong or not in the log",
-		"prompts t2: wrong or missing", "prompts t2: wrong or not in the log", "attempts t1.7: wrong or not in the log",
+		"attempts t1.7: wrong or not in the log", "counts queued: wrong or missing", "counts queued: wrong or not in the log",
 	}
 	if d := cmp.Diff(want, diff); d != "" {
 		t.Errorf("(-want +got):\n%s", d)

@@ -3,6 +3,7 @@ package store_test
 import (
 	"compress/gzip"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -68,5 +69,24 @@ func TestDatabaseOfFormat1IsFoldedAgain(t *testing.T) {
 	}
 	if live, err := s.Live(t.Context()); err != nil || len(live) == 0 || live[len(live)-1].ID != "t2" {
 		t.Errorf("live tasks: %v, %v", live, err)
+	}
+}
+
+// TestDatabaseOfFormat3IsFoldedAgain opens a database that a program of format 3 wrote: prompts in a table of their own,
+// and no numbers of tasks.
+func TestDatabaseOfFormat3IsFoldedAgain(t *testing.T) {
+	t.Parallel()
+	s := openAt(t, unpack(t, "format-3.db.gz"), store.Options{})
+	want := map[event.State]int{event.Done: 1, event.Cancelled: 1, event.Parked: 1} // the failed one was removed
+	if got, err := s.Counts(t.Context()); err != nil || !maps.Equal(got, want) {
+		t.Errorf("counts are %v (%v), want %v", got, err, want)
+	}
+	for id, want := range map[event.TaskID]string{"t1": "first words", "t2": "second words", "t4": "fourth words"} {
+		if got, err := s.Prompt(t.Context(), id); err != nil || got != want {
+			t.Errorf("the prompt of %s is %q (%v), want %q", id, got, err, want)
+		}
+	}
+	if diff, err := s.Rebuild(t.Context()); err != nil || len(diff) > 0 {
+		t.Errorf("projections are not those of the log: %v %v", diff, err)
 	}
 }

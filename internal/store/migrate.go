@@ -30,6 +30,7 @@ func migrations() []migration {
 		{file: "0001_log.sql"},
 		{file: "0002_subjects.sql", rebuild: true},
 		{file: "0003_queue.sql", rebuild: true},
+		{file: "0004_counts.sql", rebuild: true},
 	}
 }
 

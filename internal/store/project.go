@@ -27,7 +27,6 @@ func (p *projector) project(ctx context.Context, e event.Event) error {
 				return err
 			}
 		}
-		return p.conn.exec(ctx, "INSERT INTO prompts VALUES (?, ?)", string(e.Task), d.Prompt)
 	case event.SendRequested:
 		return p.addMessage(ctx, e, d.Message, event.WhyMessage, d.Text)
 	case event.MessageQueued:
@@ -124,6 +123,33 @@ const settle = `UPDATE tasks SET unsettled =
 	OR NOT EXISTS (SELECT 1 FROM dependencies d JOIN tasks x ON x.num = d.on_num
 		WHERE d.num = tasks.num AND x.state <> 'done')
 	WHERE unsettled IS NOT NULL AND state <> 'queued' AND `
+
+// countedAs returns the state among whose tasks a task is counted: "" for none, and for a task that does not exist.
+func countedAs(t *life.Task) event.State {
+	if t == nil || t.Removed {
+		return ""
+	}
+	return t.State
+}
+
+// count changes how many tasks there are in each state by what is given.
+func (p *projector) count(ctx context.Context, by map[event.State]int) error {
+	for state, n := range by {
+		if state == "" || n == 0 {
+			continue
+		}
+		if err := p.conn.exec(ctx, "INSERT INTO counts VALUES (?, ?) ON CONFLICT (state) DO UPDATE SET n = n + excluded.n", string(state), n); err != nil {
+			return err
+		}
+		if n > 0 {
+			continue
+		}
+		if err := p.conn.exec(ctx, "DELETE FROM counts WHERE state = ? AND n = 0", string(state)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // writeTask writes the row of a task.
 func (p *projector) writeTask(ctx context.Context, t life.Task) error {

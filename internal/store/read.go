@@ -66,6 +66,80 @@ func (s *Store) ListJSON(ctx context.Context, f ListFilter) ([]json.RawMessage, 
 	})
 }
 
+// Overview is a list of tasks with few of those that need no look.
+type Overview struct {
+	Tasks []Summary // oldest first
+	// Waiting and Ended are how many tasks were left out: of those that wait for their turn, and of those that ended lately.
+	Waiting, Ended int
+}
+
+// overviewQuery selects what an Overview shows: each index that it walks holds just what is asked for.
+const overviewQuery = `SELECT summary FROM (
+		SELECT num, summary FROM tasks WHERE finished_at = 0 AND NOT waits AND NOT removed
+		UNION ALL
+		SELECT * FROM (SELECT num, summary FROM tasks WHERE waits AND NOT removed ORDER BY num LIMIT ?1)
+		UNION ALL
+		SELECT * FROM (SELECT num, summary FROM tasks WHERE finished_at > 0 AND finished_at > ?2 AND NOT removed ORDER BY finished_at DESC LIMIT ?1)
+	) ORDER BY num`
+
+// endedQuery counts the tasks that ended lately.
+const endedQuery = "SELECT count(*) FROM tasks WHERE finished_at > 0 AND finished_at > ? AND NOT removed"
+
+// slotsQuery selects the tasks that may have a slot.
+const slotsQuery = "SELECT summary FROM tasks WHERE busy AND NOT removed"
+
+// Overview returns the tasks that List shows by default, but at most n of those that only wait for their turn, which are
+// the oldest, and at most n of those that ended, which are the newest. It costs the same however many wait.
+func (s *Store) Overview(ctx context.Context, n int) (o Overview, err error) {
+	since := max(nanos(s.now().Add(-lately)), 0)
+	rows, err := s.readers.QueryContext(ctx, overviewQuery, n, since)
+	o.Tasks, err = collect(s, "list tasks", rows, err, scanSummary)
+	if err != nil {
+		return o, err
+	}
+	counts, err := s.Counts(ctx)
+	if err != nil {
+		return o, err
+	}
+	var ended int
+	err = s.readers.QueryRowContext(ctx, endedQuery, since).Scan(&ended)
+	if err != nil {
+		return o, s.explain(err, "count tasks")
+	}
+	waiting := counts[event.Queued] + counts[event.Blocked]
+	for _, t := range o.Tasks {
+		switch {
+		case t.State.Final():
+			ended--
+		case t.State == event.Queued || t.State == event.Blocked:
+			waiting--
+		}
+	}
+	o.Waiting, o.Ended = max(waiting, 0), max(ended, 0) // tasks may have come and gone between the queries
+	return o, nil
+}
+
+func scanSummary(rows *sql.Rows) (out Summary, err error) {
+	var doc []byte
+	if err := rows.Scan(&doc); err != nil {
+		return out, err
+	}
+	return out, json.Unmarshal(doc, &out)
+}
+
+// Slots returns how many tasks have a slot.
+func (s *Store) Slots(ctx context.Context) (int, error) {
+	rows, err := s.readers.QueryContext(ctx, slotsQuery)
+	all, err := collect(s, "count slots", rows, err, scanSummary)
+	n := 0
+	for _, t := range all {
+		if t.Slot {
+			n++
+		}
+	}
+	return n, err
+}
+
 func conditions(where []string) string {
 	if len(where) == 0 {
 		return ""
@@ -73,13 +147,13 @@ func conditions(where []string) string {
 	return " WHERE " + strings.Join(where, " AND ")
 }
 
-// Counts tells how many tasks there are in each state, removed ones left out.
+// Counts returns how many tasks there are in each state, removed ones left out.
 func (s *Store) Counts(ctx context.Context) (map[event.State]int, error) {
 	type count struct {
 		state event.State
 		n     int
 	}
-	rows, err := s.readers.QueryContext(ctx, "SELECT state, count(*) FROM tasks WHERE NOT removed GROUP BY state")
+	rows, err := s.readers.QueryContext(ctx, "SELECT state, n FROM counts")
 	all, err := collect(s, "count tasks", rows, err, func(rows *sql.Rows) (c count, err error) {
 		return c, rows.Scan(&c.state, &c.n)
 	})
@@ -150,19 +224,23 @@ func noTask(id event.TaskID) error {
 // FindByName returns the tasks whose names begin with prefix, oldest first; removed ones are left out.
 func (s *Store) FindByName(ctx context.Context, prefix string) ([]Named, error) {
 	rows, err := s.readers.QueryContext(ctx,
-		"SELECT id, name FROM tasks WHERE NOT removed AND substr(name, 1, length(?1)) = ?1 ORDER BY num", prefix)
+		"SELECT id, name FROM tasks WHERE NOT removed AND name >= ? AND name < ? ORDER BY num", prefix, prefix+"\xff") // which is in no text
 	return collect(s, "find tasks", rows, err, func(rows *sql.Rows) (n Named, err error) {
 		return n, rows.Scan(&n.ID, &n.Name)
 	})
 }
 
 // Prompt returns the prompt of a task. fault.NotFound if the task never was.
-func (s *Store) Prompt(ctx context.Context, id event.TaskID) (text string, err error) {
-	err = s.readers.QueryRowContext(ctx, "SELECT text FROM prompts WHERE task = ?", string(id)).Scan(&text)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", noTask(id)
+func (s *Store) Prompt(ctx context.Context, id event.TaskID) (string, error) {
+	for e, err := range s.Events(ctx, EventFilter{Task: id, Kinds: []event.Kind{event.DispatchRequested{}.Kind()}, Limit: 1}) {
+		if err != nil {
+			return "", err
+		}
+		if p, ok := e.Data.(event.DispatchRequested); ok {
+			return p.Prompt, nil
+		}
 	}
-	return text, s.explain(err, "read prompt")
+	return "", noTask(id)
 }
 
 // MessageText returns the text of one message. fault.NotFound if it never was.

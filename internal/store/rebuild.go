@@ -17,12 +17,12 @@ type projection struct{ table, key string }
 func projections() []projection {
 	return []projection{
 		{"tasks", "id"},
-		{"prompts", "task"},
 		{"messages", "task || ' ' || id"},
 		{"attempts", "task || '.' || gen"},
 		{"fleet", "id"},
 		{"accounts", "id"},
 		{"dependencies", "num || ' ' || on_num"},
+		{"counts", "state"},
 	}
 }
 
@@ -118,7 +118,14 @@ func refold(ctx context.Context, conn *writeConn) error {
 			break
 		}
 	}
-	return pr.finish(ctx, sortedTasks(tasks), slices.Collect(maps.Values(accounts)))
+	if err := pr.finish(ctx, sortedTasks(tasks), slices.Collect(maps.Values(accounts))); err != nil {
+		return err
+	}
+	counts := map[event.State]int{}
+	for _, t := range tasks {
+		counts[countedAs(&t)]++
+	}
+	return pr.count(ctx, counts)
 }
 
 // pageOf reads the next events within a transaction.

@@ -54,6 +54,7 @@ type Changes struct {
 	Events   []Record
 	Tasks    []life.Task // in the order of their ids
 	Accounts []life.Account
+	Counts   map[event.State]int // by how much the number of tasks in a state changes
 	Offsets  map[string]int64
 	Cursor   int64 // 0: leave it
 }
@@ -78,12 +79,13 @@ type Tx struct {
 	accounts map[event.AccountID]life.Account
 	stale    map[event.AccountID]bool // accounts folded and not written yet
 	foreign  []event.Event
-	births   bool                  // others have dispatched tasks
-	dirty    map[event.TaskID]bool // tasks folded and not written yet
-	events   []Record              // not written yet
-	offsets  map[string]int64      // not written yet
-	wrote    bool
-	err      error // writing failed, or a read that had no error to return: the transaction must not commit
+	births   bool // others have dispatched tasks
+	// dirty are the tasks folded and not written yet, with what each was counted as when it was written last.
+	dirty   map[event.TaskID]event.State
+	events  []Record         // not written yet
+	offsets map[string]int64 // not written yet
+	wrote   bool
+	err     error // writing failed, or a read that had no error to return: the transaction must not commit
 }
 
 // pageOfWrites is how many events a transaction holds before it writes them.
@@ -92,7 +94,7 @@ const pageOfWrites = 512
 func newTx(b Batch, now time.Time) *Tx {
 	return &Tx{
 		batch: b, head: b.Head(), now: now.Round(0).UTC(),
-		touched: map[event.TaskID]*life.Task{}, changed: map[event.TaskID]bool{}, dirty: map[event.TaskID]bool{}, stale: map[event.AccountID]bool{}, offsets: map[string]int64{},
+		touched: map[event.TaskID]*life.Task{}, changed: map[event.TaskID]bool{}, dirty: map[event.TaskID]event.State{}, stale: map[event.AccountID]bool{}, offsets: map[string]int64{},
 	}
 }
 
@@ -144,9 +146,11 @@ func (tx *Tx) flush() error {
 	if tx.err != nil || len(tx.events) == 0 && len(tx.offsets) == 0 {
 		return tx.err
 	}
-	c := Changes{Events: tx.events, Offsets: tx.offsets, Tasks: make([]life.Task, 0, len(tx.dirty))}
-	for id := range tx.dirty {
+	c := Changes{Events: tx.events, Offsets: tx.offsets, Tasks: make([]life.Task, 0, len(tx.dirty)), Counts: map[event.State]int{}}
+	for id, was := range tx.dirty {
 		c.Tasks = append(c.Tasks, *tx.touched[id])
+		c.Counts[was]--
+		c.Counts[countedAs(tx.touched[id])]++
 	}
 	slices.SortFunc(c.Tasks, func(a, b life.Task) int { return compareIDs(a.ID, b.ID) })
 	for id := range tx.stale {
@@ -189,7 +193,13 @@ func (tx *Tx) fold(e event.Event) error {
 	case !birth && !known:
 		return fmt.Errorf("append %s: there is no %s", e.Kind(), e.Task)
 	}
-	tx.dirty[e.Task], tx.changed[e.Task] = true, true
+	if _, there := tx.dirty[e.Task]; !there {
+		tx.dirty[e.Task] = ""
+		if known {
+			tx.dirty[e.Task] = countedAs(&t)
+		}
+	}
+	tx.changed[e.Task] = true
 	t = life.Apply(t, e)
 	tx.touched[e.Task] = &t
 	tx.head.LastTask = max(tx.head.LastTask, e.Task.Number())

@@ -139,8 +139,8 @@ func TestNoWayBackFromWhatNobodyKnows(t *testing.T) {
 	}
 	edit(t, path, "PRAGMA user_version = 900; ALTER TABLE offsets RENAME COLUMN offset TO place")
 	_, err = store.GoBack(t.Context(), path)
-	refuses(t, err, fault.Failed, "format 3", "newer version")
-	edit(t, path, "PRAGMA user_version = 3; ALTER TABLE offsets RENAME COLUMN place TO offset") // as it was, to the last table
+	refuses(t, err, fault.Failed, "format 4", "newer version")
+	edit(t, path, "PRAGMA user_version = 4; ALTER TABLE offsets RENAME COLUMN place TO offset") // as it was, to the last table
 	if s, err = store.Open(t.Context(), path, store.Options{}); err != nil {
 		t.Fatal(err)
 	}
