@@ -260,9 +260,12 @@ func TestClaudeErrorsOfTheModelEndTheTurnAsWhatTheyAre(t *testing.T) {
 			status int
 			want   event.ErrorKind
 		}{{401, event.ErrorAuth}, {429, event.ErrorRateLimit}, {400, event.ErrorInvalidRequest}} {
-			// Whatever of the script was left by retries is used up: the next calls fail this way.
+			// A version may retry a request in other forms before it gives up: every call fails this way until the
+			// turn has ended.
 			r.model.Clear()
-			r.model.Add(model.Error(c.status), model.Error(c.status), model.Error(c.status))
+			for range 20 {
+				r.model.Add(model.Error(c.status))
+			}
 			r.say(event.NewMessageID(i+1), "go on")
 			if got := failed(i + 2); got.Error != c.want {
 				t.Errorf("%d: %+v, want %s", c.status, got, c.want)

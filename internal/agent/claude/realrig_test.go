@@ -94,6 +94,10 @@ func newRig(t *testing.T, version, prompt string, spec event.Spec, script ...mod
 	if err := state.Create(); err != nil {
 		t.Fatal(err)
 	}
+	// The server survives its last session, as the fleet's own does: a new session could meet it while it exits.
+	if err := os.WriteFile(filepath.Join(dir, "tmux.conf"), []byte("set -s exit-empty off\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -181,7 +185,7 @@ func (r *rig) start() {
 
 func (r *rig) tmux(args ...string) string {
 	r.t.Helper()
-	cmd := exec.CommandContext(r.t.Context(), "tmux", append([]string{"-f", "/dev/null", "-S", r.socket}, args...)...)
+	cmd := exec.CommandContext(r.t.Context(), "tmux", append([]string{"-f", filepath.Join(filepath.Dir(r.socket), "tmux.conf"), "-S", r.socket}, args...)...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.user.Home, "LANG=C.UTF-8", "TERM=xterm-256color"}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -323,7 +327,7 @@ func (r *rig) pane() string { return "g" + strconv.Itoa(r.launch.Gen) }
 
 // posture is what the adapter says of the agent's input now.
 func (r *rig) posture(texts ...string) agent.Posture {
-	return r.adapter().Posture(r.launch, r.pid, r.tmux("capture-pane", "-p", "-t", r.pane()), texts)
+	return r.adapter().Posture(r.launch, r.pid, r.tmux("capture-pane", "-e", "-p", "-t", r.pane()), texts)
 }
 
 // paste pastes texts in one command of the server.
