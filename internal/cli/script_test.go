@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,17 +17,35 @@ import (
 
 	"muster/internal/home"
 	"muster/internal/host"
+	"muster/internal/testkit/program"
 	"muster/internal/tmux"
 )
 
-// TestMain makes this binary the program itself when it is called by a name that begins so: scripts call `muster`,
-// panes and hooks call copies of it such as muster-dev-0123abcd.
+// TestMain makes `muster` a word of scripts. What it runs is the program in programDir, the first directory in a script's
+// PATH.
 func TestMain(m *testing.M) {
-	if strings.HasPrefix(filepath.Base(os.Args[0]), "muster") {
-		os.Exit(Main(os.Args[1:]))
-	}
-	testscript.Main(m, map[string]func(){"muster": func() { os.Exit(Main(os.Args[1:])) }})
+	testscript.Main(tests{m}, map[string]func(){"muster": func() { panic("the program in programDir was not found") }})
 }
+
+// tests removes programDir when all tests have run.
+type tests struct{ *testing.M }
+
+func (t tests) Run() int {
+	status := t.M.Run()
+	if dir, err := programDir(); err == nil {
+		_ = os.RemoveAll(dir)
+	}
+	return status
+}
+
+// programDir is a directory with the one program that all scripts, panes and hooks call: muster as it is shipped.
+var programDir = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "muster-script-bin-")
+	if err != nil {
+		return "", err
+	}
+	return dir, program.Build(filepath.Join(dir, "muster"), "muster/cmd/muster")
+})
 
 // TestScript runs the scripts: each is the documentation of a verb, with a fleet of its own.
 func TestScript(t *testing.T) {
@@ -42,10 +61,14 @@ func TestScript(t *testing.T) {
 // setUpScript makes for a script a home with a git identity and a state directory, and ends its fleet when it is over.
 func setUpScript(env *testscript.Env) error {
 	state, userHome := filepath.Join(env.WorkDir, "state"), filepath.Join(env.WorkDir, "home")
+	bin, err := programDir()
+	if err != nil {
+		return err
+	}
 	for k, v := range map[string]string{
 		"MUSTER_HOME": state, "HOME": userHome, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C.UTF-8", "SHELL": "/bin/sh", "TZ": "UTC",
 		"TMUX": "", "MUSTER_TASK": "", "MUSTER_STATUS_FILE": "",
-		"GORACE": "atexit_sleep_ms=0", // else every call would rest for a second before it ends
+		"PATH": bin + string(os.PathListSeparator) + env.Getenv("PATH"),
 	} {
 		env.Setenv(k, v)
 	}

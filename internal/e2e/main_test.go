@@ -14,6 +14,7 @@ import (
 
 	"muster/internal/cli"
 	"muster/internal/fleet"
+	testprogram "muster/internal/testkit/program"
 )
 
 // The test binary plays muster wherever it is called by that name, as the copies in <state>/bin are.
@@ -24,7 +25,9 @@ func TestMain(m *testing.M) {
 	os.Exit(runAll(m))
 }
 
-// program is the one copy of the test binary that all fleets start from, under a name that makes it muster.
+// program is the one program that all fleets start from, under a name that makes it muster: a copy of the test binary.
+// Under the race detector it is built without it, since a fleet starts some program at every call of a tool; only its
+// supervisors become this test binary (see supervise).
 var program = sync.OnceValues(func() (string, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -35,12 +38,33 @@ var program = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "muster")
+	if raced {
+		return path, testprogram.BuildTest(path, "-X muster/internal/e2e.racer="+self)
+	}
 	data, err := os.ReadFile(self)
 	if err != nil {
 		return "", err
 	}
 	return path, os.WriteFile(path, data, 0o700)
 })
+
+// racer is the path of the test binary with the race detector, in a program that was built without it. The linker sets
+// it.
+var racer string
+
+// exeVar names the program that a supervisor under the race detector stands for.
+const exeVar = "MUSTER_E2E_EXE"
+
+// supervise makes this process one of the test binary with the race detector, if that runs the tests. The versions that
+// tests make stay what they are.
+func supervise(exe, home string) error {
+	if racer == "" || wordOf(exe) != "" {
+		return nil
+	}
+	others := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "GORACE=") })
+	// Without the first option a program rests for a second before it ends.
+	return syscall.Exec(racer, os.Args, append(others, exeVar+"="+exe, "GORACE=atexit_sleep_ms=0 log_path="+raceLog(home)))
+}
 
 func runAll(m *testing.M) int {
 	path, err := program()
@@ -77,16 +101,14 @@ func play(args []string) int {
 		verb = args[0]
 	}
 	home := env.Getenv("MUSTER_HOME")
-	if options := env.Getenv("GORACE"); raced && (options == "" || verb == "supervise" && !strings.Contains(options, "log_path")) {
-		// Without this every program of a fleet would rest for a second before it ends.
-		options = "GORACE=atexit_sleep_ms=0"
-		if verb == "supervise" {
-			options += " log_path=" + raceLog(home)
+	if exe := env.Getenv(exeVar); raced && exe != "" {
+		env.Exe = exe
+		env.Environ = slices.DeleteFunc(env.Environ, func(kv string) bool { return strings.HasPrefix(kv, exeVar+"=") })
+	} else if verb == "supervise" {
+		if err := supervise(env.Exe, home); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
 		}
-		others := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "GORACE=") })
-		err := syscall.Exec(env.Exe, os.Args, append(others, options))
-		fmt.Fprintln(os.Stderr, err)
-		return 1
 	}
 	switch verb {
 	case "keep":
