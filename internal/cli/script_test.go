@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,31 +20,22 @@ import (
 	"muster/internal/tmux"
 )
 
-// TestMain makes `muster` a word of scripts. What it runs is the program in programDir, the first directory in a script's
-// PATH.
+// TestMain makes `muster` a word of scripts. What it runs is the program muster, which stands first in a script's PATH.
 func TestMain(m *testing.M) {
-	testscript.Main(tests{m}, map[string]func(){"muster": func() { panic("the program in programDir was not found") }})
+	testscript.Main(tests{m}, map[string]func(){"muster": func() { panic("muster is not in PATH") }})
 }
 
-// tests removes programDir when all tests have run.
+// tests removes the program when all tests have run.
 type tests struct{ *testing.M }
 
 func (t tests) Run() int {
 	status := t.M.Run()
-	if dir, err := programDir(); err == nil {
-		_ = os.RemoveAll(dir)
-	}
+	muster.Remove()
 	return status
 }
 
-// programDir is a directory with the one program that all scripts, panes and hooks call: muster as it is shipped.
-var programDir = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "muster-script-bin-")
-	if err != nil {
-		return "", err
-	}
-	return dir, program.Build(filepath.Join(dir, "muster"), "muster/cmd/muster")
-})
+// muster is the one program that all scripts, panes and hooks call, as it is shipped.
+var muster = program.Temp{Name: "muster", Make: func(path string) error { return program.Build(path, "muster/cmd/muster") }}
 
 // TestScript runs the scripts: each is the documentation of a verb, with a fleet of its own.
 func TestScript(t *testing.T) {
@@ -61,14 +51,14 @@ func TestScript(t *testing.T) {
 // setUpScript makes for a script a home with a git identity and a state directory, and ends its fleet when it is over.
 func setUpScript(env *testscript.Env) error {
 	state, userHome := filepath.Join(env.WorkDir, "state"), filepath.Join(env.WorkDir, "home")
-	bin, err := programDir()
+	path, err := muster.Path()
 	if err != nil {
 		return err
 	}
 	for k, v := range map[string]string{
 		"MUSTER_HOME": state, "HOME": userHome, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C.UTF-8", "SHELL": "/bin/sh", "TZ": "UTC",
 		"TMUX": "", "MUSTER_TASK": "", "MUSTER_STATUS_FILE": "",
-		"PATH": bin + string(os.PathListSeparator) + env.Getenv("PATH"),
+		"PATH": filepath.Dir(path) + string(os.PathListSeparator) + env.Getenv("PATH"),
 	} {
 		env.Setenv(k, v)
 	}

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
@@ -25,28 +24,26 @@ func TestMain(m *testing.M) {
 	os.Exit(runAll(m))
 }
 
-// program is the one program that all fleets start from, under a name that makes it muster: a copy of the test binary.
-// Under the race detector it is built without it, since a fleet starts some program at every call of a tool; only its
-// supervisors become this test binary (see supervise).
-var program = sync.OnceValues(func() (string, error) {
+// musterProgram is the one program that all fleets start from, under a name that makes it muster: a copy of the test
+// binary. Under the race detector it is built without it, since a fleet starts some program at every call of a tool;
+// only its supervisors become this test binary (see supervise).
+var musterProgram = testprogram.Temp{Name: "muster", Make: func(path string) error {
 	self, err := os.Executable()
 	if err != nil {
-		return "", err
+		return err
 	}
-	dir, err := os.MkdirTemp("/tmp", "muster-e2e-bin-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "muster")
-	if raced {
-		return path, testprogram.BuildTest(path, "-X muster/internal/e2e.racer="+self)
+	if testprogram.Raced {
+		return testprogram.BuildTest(path, "-X muster/internal/e2e.racer="+self)
 	}
 	data, err := os.ReadFile(self)
 	if err != nil {
-		return "", err
+		return err
 	}
-	return path, os.WriteFile(path, data, 0o700)
-})
+	return os.WriteFile(path, data, 0o700)
+}}
+
+// program returns the path of musterProgram.
+func program() (string, error) { return musterProgram.Path() }
 
 // racer is the path of the test binary with the race detector, in a program that was built without it. The linker sets
 // it.
@@ -67,12 +64,7 @@ func supervise(exe, home string) error {
 }
 
 func runAll(m *testing.M) int {
-	path, err := program()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(filepath.Dir(path)) }()
+	defer musterProgram.Remove()
 	// Fleets mostly wait; atOnce bounds them, and not the number of cores.
 	flag.Parse()
 	if err := flag.Set("test.parallel", "16"); err != nil {
@@ -101,7 +93,7 @@ func play(args []string) int {
 		verb = args[0]
 	}
 	home := env.Getenv("MUSTER_HOME")
-	if exe := env.Getenv(exeVar); raced && exe != "" {
+	if exe := env.Getenv(exeVar); testprogram.Raced && exe != "" {
 		env.Exe = exe
 		env.Environ = slices.DeleteFunc(env.Environ, func(kv string) bool { return strings.HasPrefix(kv, exeVar+"=") })
 	} else if verb == "supervise" {

@@ -24,11 +24,24 @@ import (
 	"muster/internal/status"
 	testclaude "muster/internal/testkit/claude"
 	"muster/internal/testkit/model"
+	testprogram "muster/internal/testkit/program"
 )
 
 // patience is how long a test waits for the real program, whose start alone may take ten seconds where many
 // tests run at once.
 const patience = 90 * time.Second
+
+// program is what hooks and panes run: these tests, without the race detector, since an agent starts it at every call of a
+// tool.
+var program = testprogram.Temp{Name: "program", Make: func(path string) error { return testprogram.BuildTest(path, "") }}
+
+// exe returns the path of what hooks and panes run.
+func exe() (string, error) {
+	if testprogram.Raced {
+		return program.Path()
+	}
+	return os.Executable()
+}
 
 // TestMain lets this test binary be the program that hooks and panes run.
 func TestMain(m *testing.M) {
@@ -40,7 +53,9 @@ func TestMain(m *testing.M) {
 			os.Exit(execMain())
 		}
 	}
-	os.Exit(m.Run())
+	status := m.Run()
+	program.Remove()
+	os.Exit(status)
 }
 
 func hookMain() int {
@@ -98,7 +113,7 @@ func newRig(t *testing.T, version, prompt string, spec event.Spec, script ...mod
 	if err := os.WriteFile(filepath.Join(dir, "tmux.conf"), []byte("set -s exit-empty off\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	exe, err := os.Executable()
+	exe, err := exe()
 	if err != nil {
 		t.Fatal(err)
 	}

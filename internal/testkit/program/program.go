@@ -2,14 +2,44 @@
 //
 // Owns: how a test gets a program without the race detector, whose start costs six times the processor time.
 // Never does: run what it has built.
-// Start at: Build, BuildTest.
+// Start at: Temp, Build, BuildTest.
 package program
 
 import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"sync"
 )
+
+// Temp is a program in a temporary directory that all tests of a package share. It is made at its first use.
+type Temp struct {
+	Name string                  // of the file
+	Make func(path string) error // writes the file
+
+	once sync.Once
+	dir  string
+	err  error
+}
+
+// Path returns the path of the program.
+func (p *Temp) Path() (string, error) {
+	p.once.Do(func() {
+		// Not below $TMPDIR, which may be a long name: sockets lie beside some programs.
+		if p.dir, p.err = os.MkdirTemp("/tmp", "muster-bin-"); p.err == nil {
+			p.err = p.Make(filepath.Join(p.dir, p.Name))
+		}
+	})
+	return filepath.Join(p.dir, p.Name), p.err
+}
+
+// Remove removes the program, if it was made. TestMain calls it after the last test.
+func (p *Temp) Remove() {
+	if p.dir != "" {
+		_ = os.RemoveAll(p.dir)
+	}
+}
 
 // Build builds the main package at the import path pkg into the file out. The flags are those of `make build`, so that
 // both share the build cache.

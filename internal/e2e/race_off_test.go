@@ -1,6 +1,0 @@
-//go:build !race
-
-package e2e
-
-// raced reports whether the tests run under the race detector.
-const raced = false
