@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"io/fs"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -355,6 +356,29 @@ func TestFileLocksAreTakenByLockAlone(t *testing.T) {
 				case "unix.Flock", "syscall.Flock", "unix.FcntlFlock", "syscall.FcntlFlock", "unix.Lockf":
 					t.Errorf("%s: %s; use lock", where(n), name)
 				}
+			}
+			return true
+		})
+	}
+}
+
+// variable matches a string that names one of muster's own variables.
+var variable = regexp.MustCompile(`^MUSTER_[A-Z_]+=?$`)
+
+func TestVariablesOfMusterAreNamedByEnvironAlone(t *testing.T) {
+	t.Parallel()
+	for _, s := range sources(t) {
+		if s.room() == "environ" || isForTests(s) {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			lit, ok := n.(*ast.BasicLit)
+			if !ok || lit.Kind != token.STRING {
+				return true
+			}
+			text, _ := strconv.Unquote(lit.Value)
+			if ofSim := s.pkg == "agent/sim" && strings.HasPrefix(text, "MUSTER_SIM_"); variable.MatchString(text) && !ofSim {
+				t.Errorf("%s: %s; use the name in environ", where(n), lit.Value)
 			}
 			return true
 		})

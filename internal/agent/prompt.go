@@ -3,9 +3,9 @@ package agent
 import (
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 
+	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/text"
@@ -59,35 +59,13 @@ func PromptFile(text string) File {
 // PromptPath returns the path of a launch's prompt file.
 func PromptPath(l Launch) string { return filepath.Join(l.Home.GenDir(l.Task, l.Gen), PromptName) }
 
-// SetEnv returns a copy of an environment with a variable set.
-func SetEnv(env []string, name, value string) []string {
-	out := slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return strings.HasPrefix(kv, name+"=") })
-	return append(out, name+"="+value)
-}
-
-// GetEnv returns the value of a variable in an environment. If it is set more than once, the last value counts.
-func GetEnv(env []string, name string) (string, bool) {
-	for _, kv := range slices.Backward(env) {
-		if v, ok := strings.CutPrefix(kv, name+"="); ok {
-			return v, true
-		}
-	}
-	return "", false
-}
-
 // FullEnv returns the environment of a preflight with the variables of the spec.
-func FullEnv(p Preflight) []string {
-	env := p.Env
-	for name, value := range p.Spec.Env {
-		env = SetEnv(env, name, value)
-	}
-	return env
-}
+func FullEnv(p Preflight) []string { return environ.With(p.Env, p.Spec.Env) }
 
 // CheckEnvFrom returns an error if the fleet's environment lacks a variable that the spec names in env_from.
 func CheckEnvFrom(p Preflight) error {
 	for _, name := range p.Spec.EnvFrom {
-		if _, ok := GetEnv(p.Env, name); !ok {
+		if _, ok := environ.Lookup(p.Env, name); !ok {
 			return fault.New(fault.Conflict, "agent %s: env_from names %s, which the fleet's environment lacks", p.Spec.Agent, name).
 				WithHint("Run: export %s=… && muster up", name)
 		}

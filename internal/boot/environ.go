@@ -30,24 +30,21 @@ func Environ(h home.Dir, t life.Task, gen int) ([]string, error) {
 		vars[k] = v
 	}
 	gendir := h.GenDir(t.ID, gen)
-	vars["MUSTER_HOME"] = string(h)
-	vars["MUSTER_TASK"] = string(t.ID)
-	vars["MUSTER_GEN"] = fmt.Sprint(gen)
-	vars["MUSTER_STATUS_FILE"] = h.StatusFile(t.ID, gen)
-	vars["MUSTER_PROMPT_FILE"] = filepath.Join(gendir, "prompt.md")
-	vars["MUSTER_WORKTREE"] = t.Worktree
-	vars["MUSTER_WAIT"] = fmt.Sprint(int(t.Spec.WaitLimit.Seconds()))
+	vars[environ.Home] = string(h)
+	vars[environ.Task] = string(t.ID)
+	vars[environ.Gen] = fmt.Sprint(gen)
+	vars[environ.StatusFile] = h.StatusFile(t.ID, gen)
+	vars[environ.PromptFile] = filepath.Join(gendir, "prompt.md")
+	vars[environ.Worktree] = t.Worktree
+	vars[environ.Wait] = fmt.Sprint(int(t.Spec.WaitLimit.Seconds()))
 	if dir := tmuxDir(gendir); dir != "" && vars["TMUX_TMPDIR"] == "" {
 		vars["TMUX_TMPDIR"] = dir
 	}
-	path := h.PathDir()
-	for _, kv := range env {
-		if v, ok := strings.CutPrefix(kv, "PATH="); ok {
-			path += string(os.PathListSeparator) + v
-		}
+	vars["PATH"] = h.PathDir()
+	if v, ok := environ.Lookup(env, "PATH"); ok {
+		vars["PATH"] += string(os.PathListSeparator) + v
 	}
-	vars["PATH"] = path
-	return With(env, vars), nil
+	return environ.With(env, vars), nil
 }
 
 // maxTmuxDir is the longest TMUX_TMPDIR in bytes: a socket's path has at most 104 with its end on macOS, and tmux adds

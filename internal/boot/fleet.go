@@ -34,23 +34,15 @@ type Caller struct {
 	KeeperClock keeper.Clock // nil is the real clock; tests have less patience
 }
 
-// Getenv looks a variable up; "" if it is not set. The last one counts, as in a process.
-func (c Caller) Getenv(name string) string {
-	value := ""
-	for _, kv := range c.Environ {
-		if k, v, ok := strings.Cut(kv, "="); ok && k == name {
-			value = v
-		}
-	}
-	return value
-}
+// Getenv returns the value of a variable, "" if it is not set.
+func (c Caller) Getenv(name string) string { return environ.Get(c.Environ, name) }
 
 // InAgentsShell reports whether the caller is an agent of the fleet in h, or a program that such an agent started.
 func (c Caller) InAgentsShell(h home.Dir) bool {
-	if c.Getenv("MUSTER_TASK") == "" {
+	if c.Getenv(environ.Task) == "" {
 		return false
 	}
-	file := c.Getenv("MUSTER_STATUS_FILE")
+	file := c.Getenv(environ.StatusFile)
 	return file == "" || filepath.Dir(file) == h.StatusDir()
 }
 
@@ -157,32 +149,7 @@ func (f Fleet) MaxChecks() int {
 	return max(1, host.Cores()/2)
 }
 
-// With returns env with vars set in it.
-func With(env []string, vars map[string]string) []string {
-	var out []string
-	for _, kv := range env {
-		name, _, _ := strings.Cut(kv, "=")
-		if _, replaced := vars[name]; !replaced {
-			out = append(out, kv)
-		}
-	}
-	for k, v := range vars {
-		out = append(out, k+"="+v)
-	}
-	return out
-}
-
-// Overlay returns env with the NAME=VALUE pairs of more set in it.
-func Overlay(env, more []string) []string {
-	vars := map[string]string{}
-	for _, kv := range more {
-		name, value, _ := strings.Cut(kv, "=")
-		vars[name] = value
-	}
-	return With(env, vars)
-}
-
 // environ is the environment in which a program of this fleet is started.
 func (f Fleet) environ(env []string) []string {
-	return Overlay(env, []string{"MUSTER_HOME=" + string(f.Home)})
+	return environ.Overlay(env, environ.Home+"="+string(f.Home))
 }

@@ -147,7 +147,7 @@ func (f Fleet) start(ctx context.Context, db *store.Store, after int64) (int, er
 func (f Fleet) hub(args ...string) tmux.HubSpec {
 	return tmux.HubSpec{
 		Session: HubSession, Window: "supervisor", Dir: string(f.Home), Argv: append([]string{f.Home.Program()}, args...),
-		Env: []string{"MUSTER_HOME=" + string(f.Home)},
+		Env: []string{environ.Home + "=" + string(f.Home)},
 	}
 }
 

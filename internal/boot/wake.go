@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"muster/internal/environ"
 	"muster/internal/home"
 	"muster/internal/lock"
 )
@@ -17,7 +18,7 @@ const wakePause = 30 * time.Second
 // hooks of agents, which never start a keeper as their own child: that would end with the agent. Usually it costs one
 // look at a lock.
 func WakeKeeper(c Caller) {
-	h := home.Dir(c.Getenv("MUSTER_HOME"))
+	h := home.Dir(c.Getenv(environ.Home))
 	if !filepath.IsAbs(string(h)) {
 		return
 	}

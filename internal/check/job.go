@@ -25,7 +25,7 @@ type Job struct {
 	Gen  int          `json:"gen"`
 	Name string       `json:"name"` // for people
 	Dir  string       `json:"dir"`  // where the steps run, absolute
-	Env  []string     `json:"env"`  // the whole environment of the steps, but for MarkerVar, which is added
+	Env  []string     `json:"env"`  // the whole environment of the steps, but for environ.Job, which is added
 	// Lock is held by the runner alone, not by its steps: once it is free the runner is dead, and the next one ends
 	// what its steps left behind. "" takes none.
 	Lock  string `json:"lock,omitempty"`
@@ -54,9 +54,6 @@ const (
 	DefaultMaxLog      = 4 << 20
 	DefaultStepTimeout = 30 * time.Minute
 )
-
-// MarkerVar is the variable that marks what a job started; its value is the job's Out.
-const MarkerVar = "MUSTER_JOB"
 
 // StepResult is how one step went. It is green if Exit is 0 and TimedOut is false.
 type StepResult struct {

@@ -9,10 +9,10 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
+	"muster/internal/environ"
 	"muster/internal/fault"
 	"muster/internal/host"
 	"muster/internal/lock"
@@ -194,22 +194,15 @@ func (r *runner) step(ctx context.Context, s Step) (StepResult, error) {
 	return res, nil
 }
 
-// env is the environment of the steps: the job's, and the mark by which what they leave behind is found.
-func (r *runner) env() []string {
-	env := make([]string, 0, len(r.Env)+1)
-	for _, kv := range r.Env {
-		if !strings.HasPrefix(kv, MarkerVar+"=") { // a job within a job has a mark of its own
-			env = append(env, kv)
-		}
-	}
-	return append(env, MarkerVar+"="+r.Out)
-}
+// env returns the environment of the steps: the job's, and the variable by which what they leave behind is found. A job
+// within a job has a value of its own.
+func (r *runner) env() []string { return environ.Overlay(r.Env, environ.Job+"="+r.Out) }
 
 // sweep ends processes and whatever else carries the job's mark. It goes on when ctx has ended: that is
 // when it is needed.
 func (r *runner) sweep(ctx context.Context, procs []host.Process) {
 	left, err := host.End(context.WithoutCancel(ctx), host.Ending{
-		Procs: procs, Mark: [2]string{MarkerVar, r.Out}, Grace: stepGrace,
+		Procs: procs, Mark: [2]string{environ.Job, r.Out}, Grace: stepGrace,
 	})
 	if err != nil {
 		r.say("still running: %v: %v", left, err)

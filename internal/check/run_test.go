@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/lock"
@@ -77,7 +78,7 @@ func TestJobRunsAllStepsAndTellsHowEachWent(t *testing.T) {
 		Step{Name: "slow", Run: "echo begun; exec sleep 60", Timeout: 300 * time.Millisecond},
 		Step{Name: "last", Run: "cat; env"},
 	)
-	j.Env = append(j.Env, "A=b", MarkerVar+"=/outer")
+	j.Env = append(j.Env, "A=b", environ.Job+"=/outer")
 	r, pane := j.run(t)
 	type how struct {
 		exit, signal int
@@ -101,7 +102,7 @@ func TestJobRunsAllStepsAndTellsHowEachWent(t *testing.T) {
 		}
 		log := read(t, s.Log)
 		if s.Name == "last" {
-			for _, kv := range []string{"PATH=/usr/bin:/bin", "A=b", MarkerVar + "=" + j.Out} {
+			for _, kv := range []string{"PATH=/usr/bin:/bin", "A=b", environ.Job + "=" + j.Out} {
 				if !strings.Contains(log, kv+"\n") {
 					t.Errorf("environment %q lacks %s", log, kv)
 				}

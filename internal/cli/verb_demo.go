@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"muster/internal/boot"
+	"muster/internal/environ"
 	"muster/internal/text"
 
 	"github.com/spf13/cobra"
@@ -110,7 +111,7 @@ func demo(ctx context.Context, env Env, keep bool) (err error) {
 	if err != nil {
 		return fault.Wrap(fault.Failed, err, "make a temporary directory").WithHint("Set TMPDIR to a directory with room.")
 	}
-	env.Environ = boot.Overlay(env.Environ, []string{"MUSTER_HOME=" + filepath.Join(dir, "state")})
+	env.Environ = environ.Overlay(env.Environ, environ.Home+"="+filepath.Join(dir, "state"))
 	env.Dir = filepath.Join(dir, "repo")
 	d := demonstration{env: env, dir: dir, begun: env.Now(), keep: keep}
 	defer func() {

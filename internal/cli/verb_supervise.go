@@ -25,7 +25,7 @@ func newSuperviseCommand(env Env) *cobra.Command {
 				}
 				return printJSON(env.Stdout, said)
 			}
-			kept, ready := keeper.ReadHandoff(env.Getenv(keeper.HandoffVar))
+			kept, ready := keeper.ReadHandoff(env.Getenv)
 			return daemon.Serve(cmd.Context(), daemon.Options{
 				Fleet: f, Exe: env.Exe, Prologue: upgraded(kept), Ready: ready, Wrap: env.Wrap,
 			})

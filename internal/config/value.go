@@ -11,6 +11,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"muster/internal/environ"
 	"muster/internal/fault"
 )
 
@@ -337,8 +338,7 @@ func validVariable(name string) error {
 	if !ok {
 		return fault.New(fault.Usage, "names %q, which is no name of a variable", name)
 	}
-	own := []string{"MUSTER_HOME", "MUSTER_TASK", "MUSTER_GEN", "MUSTER_STATUS_FILE", "MUSTER_PROMPT_FILE", "MUSTER_WORKTREE"}
-	if slices.Contains(own, name) {
+	if environ.IsOwn(name) {
 		return fault.New(fault.Usage, "names %s, which muster sets itself", name).WithHint("Choose another name.")
 	}
 	return nil

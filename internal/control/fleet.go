@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
 )
@@ -54,7 +55,7 @@ func (c *Control) outside(what string) error {
 	if !c.caller.InAgentsShell(c.home) {
 		return nil
 	}
-	return fault.New(fault.Conflict, "%s is refused in an agent's shell: it affects the whole fleet, and %s is one of its tasks", what, c.caller.Getenv("MUSTER_TASK")).
+	return fault.New(fault.Conflict, "%s is refused in an agent's shell: it affects the whole fleet, and %s is one of its tasks", what, c.caller.Getenv(environ.Task)).
 		WithHint("Ask a person to do it. An agent may queue tasks, read them and send messages to them; for a fleet of your own set MUSTER_HOME to another directory and unset MUSTER_TASK.")
 }
 

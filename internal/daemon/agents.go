@@ -10,6 +10,7 @@ import (
 	"muster/internal/agent"
 	"muster/internal/agent/all"
 	"muster/internal/boot"
+	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/fleet"
@@ -76,7 +77,7 @@ func (a agents) Ready(_ context.Context, o fleet.Order) (string, error) {
 	}
 	spec := filepath.Join(box.Dir, "spec.json")
 	return spec, launch.Write(spec, launch.Spec{
-		Task: o.Task.ID, Gen: o.Gen, Argv: plan.Argv, Dir: o.Task.Worktree, Env: boot.Overlay(l.Env, plan.Env),
+		Task: o.Task.ID, Gen: o.Gen, Argv: plan.Argv, Dir: o.Task.Worktree, Env: environ.Overlay(l.Env, plan.Env...),
 		Cgroup: a.home.Cgroup(o.Task.ID), CgroupNote: a.home.CgroupNote(o.Task.ID),
 		Lock: a.home.AliveLock(o.Task.ID), StatusFile: a.home.StatusFile(o.Task.ID, o.Gen), Remove: true, Terminal: true,
 	})

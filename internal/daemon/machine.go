@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"muster/internal/boot"
+	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fleet"
 	"muster/internal/home"
@@ -91,7 +92,7 @@ func (m *machine) End(ctx context.Context, t life.Task, grace time.Duration) err
 	// Everything that an agent starts inherits the descriptor of its lock.
 	e := host.Ending{Grace: grace, Held: m.home.AliveLock(t.ID), Group: m.group(t.ID)}
 	if t.Worktree != "" {
-		e.Mark = [2]string{"MUSTER_WORKTREE", t.Worktree}
+		e.Mark = [2]string{environ.Worktree, t.Worktree}
 	}
 	if t.Agent.Process.PID != 0 {
 		e.Procs = append(e.Procs, host.Process(t.Agent.Process))

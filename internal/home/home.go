@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
 )
@@ -17,7 +18,7 @@ type Dir string
 // Find returns the state directory and the path of the user's configuration file (which need not exist):
 // $MUSTER_HOME holds both, else the XDG directories do. getenv is os.Getenv outside tests.
 func Find(getenv func(string) string) (dir Dir, userConfig string, err error) {
-	if h := getenv("MUSTER_HOME"); h != "" {
+	if h := getenv(environ.Home); h != "" {
 		if !filepath.IsAbs(h) {
 			return "", "", fault.New(fault.Usage, "MUSTER_HOME is not an absolute path: %q", h).
 				WithHint("Set it to an absolute path, or unset it to use ~/.local/state/muster.")

@@ -1,10 +1,10 @@
 package inside
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"strconv"
 	"time"
 
 	"muster/internal/config"
@@ -29,7 +29,7 @@ const defaultWait = 15 * time.Minute
 func (v Voice) Ask(ctx context.Context, q Question) (mail.Answer, error) {
 	limit := q.Limit
 	if limit == 0 {
-		limit = v.wait()
+		limit = cmp.Or(v.waitLimit, defaultWait)
 	}
 	box := v.box()
 	if err := box.Create(); err != nil {
@@ -70,13 +70,4 @@ func whole(q Question) event.Ask {
 	}
 	input, _ := json.Marshal(asked) // strings can be encoded
 	return event.NewAsk("", input).WithQuestions([]event.Question{asked})
-}
-
-// wait returns how long the task may wait for a person.
-func (v Voice) wait() time.Duration {
-	seconds, err := strconv.Atoi(v.caller.Getenv("MUSTER_WAIT"))
-	if err != nil || seconds < 1 {
-		return defaultWait
-	}
-	return time.Duration(seconds) * time.Second
 }

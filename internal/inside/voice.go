@@ -3,10 +3,9 @@ package inside
 import (
 	"errors"
 	"io/fs"
-	"path/filepath"
-	"strconv"
 	"time"
 
+	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/home"
@@ -28,23 +27,24 @@ type Voice struct {
 	task   event.TaskID
 	gen    int
 	status string // path of the status file
+	// waitLimit is how long the task may wait for a person; 0 if muster did not say.
+	waitLimit time.Duration
 }
 
 // Open reads muster's variables, which say for which generation the caller speaks. Outside an agent's shell it returns
 // a fault.Conflict that says so; what is the command that was tried, for the error's text.
 func Open(c Caller, what string) (Voice, error) {
-	v := Voice{caller: c, task: event.TaskID(c.Getenv("MUSTER_TASK")), status: c.Getenv("MUSTER_STATUS_FILE")}
+	v := Voice{caller: c, task: event.TaskID(c.Getenv(environ.Task)), status: c.Getenv(environ.StatusFile)}
 	if v.task == "" && v.status == "" {
 		return v, fault.New(fault.Conflict, "%s is for agents, in the shell that muster gave them", what).
 			WithHint("Nothing here says which task it speaks for: MUSTER_TASK is not set. `muster ls` lists the tasks.")
 	}
-	h := c.Getenv("MUSTER_HOME")
-	gen, err := strconv.Atoi(c.Getenv("MUSTER_GEN"))
-	if !event.IsTaskID(string(v.task)) || err != nil || gen < 1 || !filepath.IsAbs(h) || !filepath.IsAbs(v.status) {
+	me, ok := environ.ReadAgent(c.Getenv)
+	if !ok || me.StatusFile == "" {
 		return v, fault.New(fault.Conflict, "%s: the variables that muster gave this agent are damaged", what).
 			WithHint("Leave MUSTER_HOME, MUSTER_TASK, MUSTER_GEN and MUSTER_STATUS_FILE as they were.")
 	}
-	v.home, v.gen = home.Dir(h), gen
+	v.home, v.gen, v.waitLimit = home.Dir(me.Home), me.Gen, me.Wait
 	return v, nil
 }
 

@@ -115,5 +115,5 @@ func (in *Intake) launchEnv(s event.Spec) ([]string, error) {
 		return nil, fault.New(fault.Conflict, "agent %s needs %s, and the fleet's environment does not have it", s.Agent, strings.Join(missing, ", ")).
 			WithHint("Set it, then run `muster up`, which saves the environment again.")
 	}
-	return boot.With(env, s.Env), nil
+	return environ.With(env, s.Env), nil
 }

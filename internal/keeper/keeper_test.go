@@ -96,7 +96,7 @@ func playKeeper(dir string) int {
 func playSupervisor(dir string) int {
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
-	kept, ready := ReadHandoff(os.Getenv(HandoffVar))
+	kept, ready := ReadHandoff(os.Getenv)
 	note(dir, "kept", fmt.Sprintf("%s: %s > %s %s", filepath.Base(os.Args[0]), kept.From, kept.To, kept.Why))
 	note(dir, "pids", strconv.Itoa(os.Getpid()))
 	if signal.Ignored(syscall.SIGHUP) {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"muster/internal/environ"
 	"muster/internal/replace"
 )
 
@@ -54,7 +55,7 @@ func (k Keeper) env(s *upgradeState) []string {
 	if err != nil {
 		return k.Env // cannot be: they are words and a time
 	}
-	return append(k.Env[:len(k.Env):len(k.Env)], HandoffVar+"="+string(b))
+	return append(k.Env[:len(k.Env):len(k.Env)], environ.Handoff+"="+string(b))
 }
 
 // asked gives the request that waits to be taken up: one after the other.

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"muster/internal/environ"
 	"muster/internal/fault"
 	"muster/internal/host"
 	"muster/internal/lock"
@@ -49,9 +50,6 @@ type Upgrades struct {
 	RestoreState func(ctx context.Context) error // has the state be one that the program before can read
 }
 
-// HandoffVar is the variable in which a supervisor finds its Handoff.
-const HandoffVar = "MUSTER_KEPT"
-
 // Handoff is what the keeper tells a supervisor that it starts. From and To are names of programs, and "" but after an
 // upgrade; Why is why that was taken back.
 type Handoff struct {
@@ -61,10 +59,11 @@ type Handoff struct {
 	Since time.Time `json:"since,omitzero"` // when the supervisor before was told to end
 }
 
-// ReadHandoff takes apart what is in HandoffVar, and gives what tells the keeper that this supervisor is ready. Without a
-// keeper that does nothing. It is called once, before anything is started: no other program shall hold the keeper's
-// pipe.
-func ReadHandoff(value string) (kept Handoff, ready func()) {
+// ReadHandoff reads environ.Handoff. It returns that, and a function which tells the keeper that this supervisor is ready;
+// without a keeper the function does nothing. Call it once, and before any other program is started, which would
+// inherit the keeper's pipe.
+func ReadHandoff(getenv func(string) string) (kept Handoff, ready func()) {
+	value := getenv(environ.Handoff)
 	if value == "" || json.Unmarshal([]byte(value), &kept) != nil {
 		return Handoff{}, func() {}
 	}

@@ -223,7 +223,7 @@ func TestAFleetThatGoesDownInATrialKeepsItsProgram(t *testing.T) {
 func TestAWordOfNoKeeperIsNone(t *testing.T) {
 	t.Parallel()
 	for _, v := range []string{"", "{", "[]"} {
-		k, ready := ReadHandoff(v)
+		k, ready := ReadHandoff(func(string) string { return v })
 		ready()
 		if k != (Handoff{Since: time.Time{}}) {
 			t.Errorf("ReadHandoff(%q) = %+v", v, k)

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"muster/internal/environ"
 	"muster/internal/scarce"
 )
 
@@ -152,13 +153,7 @@ func LookPath(program string, env []string) (string, error) {
 	if strings.Contains(program, "/") {
 		return exec.LookPath(program)
 	}
-	path := ""
-	for _, kv := range env {
-		if v, ok := strings.CutPrefix(kv, "PATH="); ok {
-			path = v
-		}
-	}
-	for dir := range strings.SplitSeq(path, string(os.PathListSeparator)) {
+	for dir := range strings.SplitSeq(environ.Get(env, "PATH"), string(os.PathListSeparator)) {
 		if dir == "" {
 			continue // an empty element would mean the working directory, which an agent may write
 		}

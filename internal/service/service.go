@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"muster/internal/environ"
 	"muster/internal/fault"
 	"muster/internal/home"
 	"muster/internal/replace"
@@ -46,7 +47,7 @@ type Status struct {
 // Name is the unit's name. The fleet in the default place is plain muster; any other bears a piece of a hash of
 // its directory, so that two never share a unit.
 func (s Service) Name() string {
-	def := filepath.Join(s.getenv("HOME"), ".local", "state", "muster")
+	def := filepath.Join(environ.Get(s.Env, "HOME"), ".local", "state", "muster")
 	if string(s.Home) == def {
 		return "muster"
 	}
@@ -57,11 +58,11 @@ func (s Service) Name() string {
 // Path is where the unit's file lies.
 func (s Service) Path() string {
 	if s.Manager == Launchd {
-		return filepath.Join(s.getenv("HOME"), "Library", "LaunchAgents", s.label()+".plist")
+		return filepath.Join(environ.Get(s.Env, "HOME"), "Library", "LaunchAgents", s.label()+".plist")
 	}
-	conf := s.getenv("XDG_CONFIG_HOME")
+	conf := environ.Get(s.Env, "XDG_CONFIG_HOME")
 	if !filepath.IsAbs(conf) {
-		conf = filepath.Join(s.getenv("HOME"), ".config")
+		conf = filepath.Join(environ.Get(s.Env, "HOME"), ".config")
 	}
 	return filepath.Join(conf, "systemd", "user", s.Name()+".service")
 }
@@ -152,14 +153,4 @@ func (s Service) Look(ctx context.Context) (Status, error) {
 func (s Service) call(ctx context.Context, argv []string) error {
 	_, err := run.Do(ctx, run.Cmd{Argv: argv, Env: s.Env})
 	return err
-}
-
-func (s Service) getenv(name string) string {
-	value := ""
-	for _, kv := range s.Env {
-		if v, ok := strings.CutPrefix(kv, name+"="); ok {
-			value = v
-		}
-	}
-	return value
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"muster/internal/environ"
 	"muster/internal/fault"
 	"muster/internal/home"
 	"muster/internal/run"
@@ -82,7 +83,7 @@ func TestTheLaunchAgentIsWellFormed(t *testing.T) {
 func TestTwoFleetsHaveTwoUnits(t *testing.T) {
 	t.Parallel()
 	s := sample(t, Systemd)
-	s.Home = home.Dir(filepath.Join(s.getenv("HOME"), ".local/state/muster"))
+	s.Home = home.Dir(filepath.Join(environ.Get(s.Env, "HOME"), ".local/state/muster"))
 	if s.Name() != "muster" {
 		t.Errorf("the default fleet's unit is %q", s.Name())
 	}
@@ -111,7 +112,7 @@ func manager(t *testing.T, s *Service, exit string) func() string {
 	if err := os.WriteFile(filepath.Join(bin, "systemctl"), []byte(script), 0o700); err != nil { //nolint:gosec // a program
 		t.Fatal(err)
 	}
-	s.Env = []string{"HOME=" + s.getenv("HOME"), "PATH=" + bin + ":/usr/bin:/bin"}
+	s.Env = []string{"HOME=" + environ.Get(s.Env, "HOME"), "PATH=" + bin + ":/usr/bin:/bin"}
 	return func() string {
 		b, _ := os.ReadFile(log)
 		return string(b)
@@ -122,7 +123,7 @@ func TestInstallLookUninstall(t *testing.T) {
 	t.Setenv("PATH", os.Getenv("PATH")) // exec looks a bare name up in our own PATH, so this test runs alone
 	s := sample(t, Systemd)
 	told := manager(t, &s, "0")
-	t.Setenv("PATH", s.getenv("PATH"))
+	t.Setenv("PATH", environ.Get(s.Env, "PATH"))
 	ctx := context.Background()
 	st, err := s.Look(ctx)
 	if err != nil || st.Installed || st.Active != "inactive" {
@@ -160,7 +161,7 @@ func TestInstallLookUninstall(t *testing.T) {
 func TestAManagerThatDoesNotAnswerKeepsTheFileAndNamesTheCommand(t *testing.T) {
 	s := sample(t, Systemd)
 	manager(t, &s, "1")
-	t.Setenv("PATH", s.getenv("PATH"))
+	t.Setenv("PATH", environ.Get(s.Env, "PATH"))
 	err := s.Install(context.Background())
 	if !fault.Is(err, fault.Conflict) || !strings.Contains(fault.HintOf(err), "systemctl --user") {
 		t.Errorf("got %v, hint %q", err, fault.HintOf(err))

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"muster/internal/environ"
 )
 
 // unit is the systemd user unit. Its process only waits: it brings the fleet up and sleeps until the keeper is
@@ -28,7 +30,7 @@ RestartSec=5
 
 [Install]
 WantedBy=default.target
-`, specifier(string(s.Home)), quote("MUSTER_HOME="+string(s.Home)), quote(s.Program))
+`, specifier(string(s.Home)), quote(environ.Home+"="+string(s.Home)), quote(s.Program))
 }
 
 // quote makes one word of a unit file's command line (systemd.syntax(7)): in double quotes, with specifiers and

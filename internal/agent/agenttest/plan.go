@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"muster/internal/agent"
+	"muster/internal/environ"
 	"muster/internal/fault"
 	"muster/internal/mail"
 )
@@ -70,7 +71,7 @@ func planIsComplete(t *testing.T, s Subject) {
 	if !ok {
 		t.Fatalf("no file %s: the preamble and MUSTER_PROMPT_FILE name it", agent.PromptName)
 	}
-	if file, _ := agent.GetEnv(p.Env, "MUSTER_PROMPT_FILE"); file != agent.PromptPath(l) {
+	if file, _ := environ.Lookup(p.Env, "MUSTER_PROMPT_FILE"); file != agent.PromptPath(l) {
 		t.Errorf("MUSTER_PROMPT_FILE is %q, want %q", file, agent.PromptPath(l))
 	}
 	for _, want := range []string{l.Prompt, "[muster m1]", "the first message", "[muster m12]", "the second message"} {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"muster/internal/agent"
+	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
 )
@@ -93,7 +94,7 @@ func check(t *testing.T, s Subject) {
 // roots returns the directories that a launch can reach.
 func roots(l agent.Launch) []string {
 	out := []string{string(l.Home), l.Worktree, l.Spec.Repo}
-	if home, ok := agent.GetEnv(l.Env, "HOME"); ok {
+	if home, ok := environ.Lookup(l.Env, "HOME"); ok {
 		out = append(out, home)
 	}
 	return out

@@ -15,6 +15,7 @@ import (
 
 	"muster/internal/agent"
 	"muster/internal/agent/agenttest"
+	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/home"
@@ -114,7 +115,7 @@ func told(l agent.Launch) []string {
 }
 
 func record(l agent.Launch) string {
-	dir, _ := agent.GetEnv(l.Env, "HOME")
+	dir, _ := environ.Lookup(l.Env, "HOME")
 	return filepath.Join(dir, ".tiny", l.Conversation+".jsonl")
 }
 

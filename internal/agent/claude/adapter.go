@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"muster/internal/agent"
+	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/run"
@@ -91,7 +92,7 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 	argv = append(append(argv, args...), "--", argument)
 	return agent.Plan{
 		Argv: argv,
-		Env:  environ(l, session),
+		Env:  variables(l, session),
 		// A request that was allowed after its process was gone is allowed once for the next process.
 		Files: append(files, grants(l)...),
 	}, nil
@@ -121,9 +122,9 @@ func firstPrompt(l agent.Launch) (argument, file string) {
 	return argument, words
 }
 
-// environ returns the variables that the agent needs in addition to those of the launch. A choice of the user stays.
-func environ(l agent.Launch, session string) []string {
-	env := []string{"MUSTER_PROMPT_FILE=" + agent.PromptPath(l)}
+// variables returns the variables that the agent needs in addition to those of the launch. A choice of the user stays.
+func variables(l agent.Launch, session string) []string {
+	env := []string{environ.PromptFile + "=" + agent.PromptPath(l)}
 	for _, kv := range []string{
 		"DISABLE_AUTOUPDATER=1", // the version that was checked must stay the version that runs
 		"CLAUDE_CODE_MAX_RETRIES=" + retries,
@@ -136,18 +137,15 @@ func environ(l agent.Launch, session string) []string {
 		"CLAUDE_CODE_RESUME_TOKEN_THRESHOLD=1000000000",
 	} {
 		name, _, _ := strings.Cut(kv, "=")
-		if _, ok := agent.GetEnv(l.Env, name); !ok {
+		if _, ok := environ.Lookup(l.Env, name); !ok {
 			env = append(env, kv)
 		}
 	}
 	if session != l.Conversation {
-		env = append(env, envAlias+"="+session+"="+l.Conversation)
+		env = append(env, environ.Alias+"="+session+"="+l.Conversation)
 	}
 	if l.Spec.Trust == "sandboxed" {
 		env = append(env, "CLAUDE_CODE_SANDBOXED=1")
-	}
-	if l.Spec.WaitLimit > 0 {
-		env = append(env, fmt.Sprintf("%s=%d", envWait, int(l.Spec.WaitLimit.Seconds())))
 	}
 	return env
 }

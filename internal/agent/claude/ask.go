@@ -1,6 +1,7 @@
 package claude
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -65,11 +66,7 @@ func (s *hookState) permission(ctx context.Context) {
 
 // awaitAnswer waits for the answer while the request is open and the agent lives.
 func (s *hookState) awaitAnswer(ctx context.Context, id string, noted bool) (mail.Answer, bool) {
-	limit := defaultWait
-	if n, err := strconv.Atoi(s.Getenv(envWait)); err == nil && n > 0 {
-		limit = time.Duration(n) * time.Second
-	}
-	ctx, cancel := context.WithTimeout(ctx, limit+waitGrace)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.waitLimit, defaultWait)+waitGrace)
 	defer cancel()
 	for ctx.Err() == nil && (!noted || s.requestOpen()) {
 		slice, cancel := context.WithTimeout(ctx, lookAgain)

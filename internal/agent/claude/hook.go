@@ -4,26 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"path/filepath"
-	"strconv"
 	"time"
 
 	"muster/internal/agent"
+	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/home"
 	"muster/internal/mail"
 	"muster/internal/status"
 	"muster/internal/text"
-)
-
-// Variables in a hook's environment.
-const (
-	envHome     = "MUSTER_HOME"
-	envTask     = "MUSTER_TASK"
-	envGen      = "MUSTER_GEN"
-	envStatus   = "MUSTER_STATUS_FILE"
-	envWorktree = "MUSTER_WORKTREE"
-	envWait     = "MUSTER_WAIT" // seconds that a permission request or a question stays open
 )
 
 const (
@@ -68,6 +57,8 @@ type hookState struct {
 	genDir   string
 	worktree string
 	file     string // status file
+	// waitLimit is how long a request stays open.
+	waitLimit time.Duration
 }
 
 // Hook implements agent.Adapter. It returns 0 whatever is missing or broken, so that the agent is never disturbed.
@@ -98,16 +89,16 @@ func newHookState(h agent.HookCall) (*hookState, bool) {
 	if h.Stderr == nil {
 		h.Stderr = io.Discard
 	}
-	gen, err := strconv.Atoi(h.Getenv(envGen))
-	task := h.Getenv(envTask)
-	dir := h.Getenv(envHome)
-	if err != nil || !event.IsTaskID(task) || !filepath.IsAbs(dir) {
+	me, ok := environ.ReadAgent(h.Getenv)
+	if !ok {
 		return nil, false
 	}
-	s := &hookState{HookCall: h, task: event.TaskID(task), gen: gen, home: home.Dir(dir), worktree: h.Getenv(envWorktree)}
-	s.genDir = s.home.GenDir(s.task, gen)
-	if s.file = h.Getenv(envStatus); s.file == "" {
-		s.file = s.home.StatusFile(s.task, gen)
+	s := &hookState{
+		HookCall: h, task: me.Task, gen: me.Gen, home: home.Dir(me.Home), worktree: me.Worktree, file: me.StatusFile, waitLimit: me.Wait,
+	}
+	s.genDir = s.home.GenDir(s.task, s.gen)
+	if s.file == "" {
+		s.file = s.home.StatusFile(s.task, s.gen)
 	}
 	if h.Stdin == nil {
 		return s, true
@@ -126,7 +117,7 @@ func (s *hookState) box() mail.Box { return mail.Box{Dir: s.genDir} }
 // cannot be written must not stop the agent.
 func (s *hookState) write(r event.Record) {
 	r.Time, r.Gen, r.Src = time.Now().UTC(), s.gen, agent.SrcHook
-	r.SessionID, r.PromptID = pinned(s.in.SessionID, s.Getenv(envAlias)), s.in.PromptID
+	r.SessionID, r.PromptID = pinned(s.in.SessionID, s.Getenv(environ.Alias)), s.in.PromptID
 	r.Transcript, r.PermissionMode = s.in.Transcript, s.in.PermissionMode
 	_ = status.Append(s.file, r)
 }

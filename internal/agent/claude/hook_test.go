@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"muster/internal/agent"
+	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/home"
 	"muster/internal/mail"
@@ -36,7 +37,7 @@ func newHookRig(t *testing.T) *hookRig {
 		t.Fatal(err)
 	}
 	r.env = map[string]string{
-		envHome: string(r.home), envTask: "t1", envGen: "2", envStatus: r.home.StatusFile("t1", 2), envWorktree: t.TempDir(),
+		environ.Home: string(r.home), environ.Task: "t1", environ.Gen: "2", environ.StatusFile: r.home.StatusFile("t1", 2), environ.Worktree: t.TempDir(),
 	}
 	return r
 }
@@ -129,13 +130,13 @@ func TestAHookNeverFailsTheAgent(t *testing.T) {
 		"nothing at all": {},
 		"no environment": {Event: "Stop", Getenv: func(string) string { return "" }},
 		"a waiter without a mailbox": {Event: waitEvent, Getenv: func(name string) string {
-			return map[string]string{envHome: "/nonexistent", envTask: "t1", envGen: "1"}[name]
+			return map[string]string{environ.Home: "/nonexistent", environ.Task: "t1", environ.Gen: "1"}[name]
 		}},
 		"an unwritable status file": {Event: "Stop", Getenv: func(name string) string {
-			return map[string]string{envHome: "/nonexistent", envTask: "t1", envGen: "1"}[name]
+			return map[string]string{environ.Home: "/nonexistent", environ.Task: "t1", environ.Gen: "1"}[name]
 		}},
 		"a task that is no id": {Event: "Stop", Getenv: func(name string) string {
-			return map[string]string{envHome: "/tmp", envTask: "../x", envGen: "1"}[name]
+			return map[string]string{environ.Home: "/tmp", environ.Task: "../x", environ.Gen: "1"}[name]
 		}},
 		"a panic": {Event: "Stop", Getenv: func(string) string { panic("boom") }},
 	} {
@@ -404,7 +405,7 @@ func TestTheWaiterHandsOverAllThatWaitsOnce(t *testing.T) {
 func TestAnEditRunsTheChecksThatWantIt(t *testing.T) {
 	t.Parallel()
 	r := newHookRig(t)
-	worktree := r.env[envWorktree]
+	worktree := r.env[environ.Worktree]
 	checks := []event.Check{
 		{Name: "red", Run: "echo a.go:1:1: boom; exit 4", OnEdit: true},
 		{Name: "green", Run: "echo never seen", OnEdit: true},

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"muster/internal/agent"
+	"muster/internal/environ"
 	"muster/internal/fault"
 	"muster/internal/run"
 	"muster/internal/text"
@@ -51,7 +52,7 @@ func checkVersion(ctx context.Context, p agent.Preflight, env []string) (version
 		return version, err
 	}
 	res, err := run.Do(ctx, run.Cmd{
-		Argv: append(program, "--version"), Dir: p.Spec.Repo, Env: agent.SetEnv(env, "DISABLE_AUTOUPDATER", "1"), Timeout: 20 * time.Second,
+		Argv: append(program, "--version"), Dir: p.Spec.Repo, Env: environ.Overlay(env, "DISABLE_AUTOUPDATER=1"), Timeout: 20 * time.Second,
 	})
 	if err != nil {
 		return version, fault.Wrap(fault.Conflict, err, "agent %s does not start", p.Spec.Agent).
@@ -79,7 +80,7 @@ var ownTrust = [3]int{2, 1, 232}
 func checkRoot(p agent.Preflight, env []string) error {
 	bypass := slices.Contains(p.Spec.Args, "--dangerously-skip-permissions") || slices.Contains(p.Spec.Args, "bypassPermissions") ||
 		slices.Contains(p.Spec.Args, "--permission-mode=bypassPermissions")
-	if sandbox, _ := agent.GetEnv(env, "IS_SANDBOX"); os.Geteuid() != 0 || !bypass || sandbox == "1" {
+	if sandbox, _ := environ.Lookup(env, "IS_SANDBOX"); os.Geteuid() != 0 || !bypass || sandbox == "1" {
 		return nil
 	}
 	return fault.New(fault.Conflict, "agent %s: Claude Code does not bypass permissions as root", p.Spec.Agent).
@@ -96,7 +97,7 @@ func checkOnboarding(p agent.Preflight, env []string) error {
 		return fault.Wrap(fault.Conflict, err, "agent %s: the configuration of Claude Code can't be read", p.Spec.Agent).
 			WithHint("Run: %s", setupCommand(p, env))
 	}
-	key, ok := agent.GetEnv(env, "ANTHROPIC_API_KEY")
+	key, ok := environ.Lookup(env, "ANTHROPIC_API_KEY")
 	if !ok || key == "" {
 		return nil
 	}
@@ -168,7 +169,7 @@ func setupCommand(p agent.Preflight, env []string) string {
 }
 
 func programWord(env []string) string {
-	if d, ok := agent.GetEnv(env, "CLAUDE_CONFIG_DIR"); ok && d != "" {
+	if d, ok := environ.Lookup(env, "CLAUDE_CONFIG_DIR"); ok && d != "" {
 		return "CLAUDE_CONFIG_DIR=" + text.Quote(d) + " claude"
 	}
 	return "claude"

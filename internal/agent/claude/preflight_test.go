@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"muster/internal/agent"
+	"muster/internal/environ"
 	"muster/internal/fault"
 )
 
@@ -80,7 +81,7 @@ func TestClaudeCheckNamesTheOneThingToDo(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			home, _ := agent.GetEnv(l.Env, "HOME")
+			home, _ := environ.Lookup(l.Env, "HOME")
 			file := filepath.Join(home, ".claude.json")
 			if err := os.WriteFile(file, b, 0o600); err != nil {
 				t.Fatal(err)

@@ -23,9 +23,6 @@ import (
 const (
 	// sessionName is the file in the generation's directory with the agent's id of the conversation.
 	sessionName = "session"
-	// envAlias holds the agent's id and the pinned id of the conversation, as AGENT'S=PINNED; it is unset if they are
-	// equal.
-	envAlias = "MUSTER_CONVERSATION_ALIAS"
 	// maxSuccessors is the number of ids that are tried; each one is used up by a kill within tenths of a second.
 	maxSuccessors = 20
 )

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"muster/internal/agent"
+	"muster/internal/environ"
 	"muster/internal/regular"
 )
 
@@ -19,19 +20,19 @@ import (
 
 // configDir returns the directory of the agent's state.
 func configDir(env []string) string {
-	if d, ok := agent.GetEnv(env, "CLAUDE_CONFIG_DIR"); ok && d != "" {
+	if d, ok := environ.Lookup(env, "CLAUDE_CONFIG_DIR"); ok && d != "" {
 		return d
 	}
-	h, _ := agent.GetEnv(env, "HOME")
+	h, _ := environ.Lookup(env, "HOME")
 	return filepath.Join(h, ".claude")
 }
 
 // userFile returns the path of the agent's global file: beside its default directory, or inside of a chosen one.
 func userFile(env []string) string {
-	if d, ok := agent.GetEnv(env, "CLAUDE_CONFIG_DIR"); ok && d != "" {
+	if d, ok := environ.Lookup(env, "CLAUDE_CONFIG_DIR"); ok && d != "" {
 		return filepath.Join(d, ".claude.json")
 	}
-	h, _ := agent.GetEnv(env, "HOME")
+	h, _ := environ.Lookup(env, "HOME")
 	return filepath.Join(h, ".claude.json")
 }
 

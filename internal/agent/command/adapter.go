@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"muster/internal/agent"
+	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/run"
@@ -84,7 +85,7 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 	argv[0] = program
 	return agent.Plan{
 		Argv:  argv,
-		Env:   []string{"MUSTER_PROMPT_FILE=" + file},
+		Env:   []string{environ.PromptFile + "=" + file},
 		Files: []agent.File{agent.PromptFile(prompt)},
 	}, nil
 }

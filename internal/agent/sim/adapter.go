@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"muster/internal/agent"
+	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/status"
@@ -54,7 +55,7 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 	}
 	return agent.Plan{
 		Argv:  append(argv, l.Spec.Args...),
-		Env:   []string{"MUSTER_PROMPT_FILE=" + agent.PromptPath(l)},
+		Env:   []string{environ.PromptFile + "=" + agent.PromptPath(l)},
 		Files: []agent.File{agent.PromptFile(text)},
 	}, nil
 }

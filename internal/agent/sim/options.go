@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/home"
 )
@@ -33,10 +34,10 @@ type options struct {
 // parse reads arguments and environment. It changes nothing.
 func parse(args []string, getenv func(string) string) (options, error) {
 	o := options{
-		promptFile: getenv("MUSTER_PROMPT_FILE"), script: getenv("MUSTER_SIM_SCRIPT"), task: getenv("MUSTER_TASK"),
-		statusFile: getenv("MUSTER_STATUS_FILE"), worktree: getenv("MUSTER_WORKTREE"), log: getenv("MUSTER_SIM_LOG"),
+		promptFile: getenv(environ.PromptFile), script: getenv("MUSTER_SIM_SCRIPT"), task: getenv(environ.Task),
+		statusFile: getenv(environ.StatusFile), worktree: getenv(environ.Worktree), log: getenv("MUSTER_SIM_LOG"),
 	}
-	o.gen, _ = strconv.Atoi(getenv("MUSTER_GEN")) // absent outside muster: 0
+	o.gen, _ = strconv.Atoi(getenv(environ.Gen)) // absent outside muster: 0
 	f := flag.NewFlagSet("sim", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.StringVar(&o.promptFile, "prompt-file", o.promptFile, "")
@@ -66,7 +67,7 @@ func parse(args []string, getenv func(string) string) (options, error) {
 	if strings.ContainsAny(o.task, "/\n ") {
 		return options{}, errors.New("sim: bad MUSTER_TASK")
 	}
-	if h := getenv("MUSTER_HOME"); h != "" && o.gen > 0 {
+	if h := getenv(environ.Home); h != "" && o.gen > 0 {
 		o.genDir = home.Dir(h).GenDir(event.TaskID(o.task), o.gen)
 	}
 	return o, nil
