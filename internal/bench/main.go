@@ -50,6 +50,7 @@ func measurements() []measurement {
 		{"revive", "tmux server killed under 50 agents: all resumed", "none lost, none twice; time per agent reported", measureRevive},
 		{"upgrade", "`muster upgrade` under 100 agents: nobody supervises", "< 300 ms", measureUpgrade},
 		{"tasks", "2,000 `sim` tasks over 50 slots", "none lost or doubled, memory flat", measureTasks},
+		{"queue", "100,000 tasks queued: dispatch, turn, memory", "≤ 15 s, ≤ 1.3 × the turn with 100, verbs ≤ 30 ms, adopted ≤ 1 s, ≤ 150 MB", measureQueue},
 		{"size", "size of the static binary", "< 25 MB", measureSize},
 	}
 }

@@ -132,10 +132,16 @@ func (w *world) branches(ctx context.Context) (int, error) {
 }
 
 // resident is the memory of a process in KiB.
-func resident(pid int) int {
+func resident(pid int) int { return memory(pid, "VmRSS:") }
+
+// peak is the most memory that a process ever held, in KiB.
+func peak(pid int) int { return memory(pid, "VmHWM:") }
+
+// memory reads a line of a process's status, in KiB.
+func memory(pid int, name string) int {
 	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	for line := range strings.Lines(string(data)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, name); ok {
 			n, _ := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")))
 			return n
 		}
