@@ -1,11 +1,11 @@
-// Package boot brings a fleet up, takes it down, and has another version of the program take it over.
+// Package boot brings a fleet up, takes it down, and replaces the program that runs it.
 //
-// A fleet has a tmux server of its own. In that server's first pane runs the keeper, which starts the supervisor again
-// and again; the file "down" in the state directory tells the keeper, hooks and the service that the fleet is to stay
-// down. Panes and hooks run copies of the program that lie in the state directory, and the link "muster" there names
+// A fleet has its own tmux server. The keeper runs in the first pane of that server and restarts the supervisor
+// whenever it ends. The file "down" in the state directory tells the keeper, hooks and the service that the fleet
+// must stay down. Panes and hooks run copies of the program in the state directory. The link "muster" there points to
 // the copy that the fleet runs now.
 //
 // Owns: the down marker, the saved environment, the copies of the program, and the requests to the keeper.
-// Never does: supervise, or decide anything about a task.
+// Never does: supervise, decide about a task, act on a fleet that its caller does not name.
 // Start at: Fleet.Up.
 package boot

@@ -16,7 +16,7 @@ import (
 	"muster/internal/store"
 )
 
-// keeperEnd is how long a keeper may take to see that its server is gone.
+// keeperEnd is how long a keeper may take to notice that its server is gone.
 const keeperEnd = 10 * time.Second
 
 // Down tells the fleet to be down and waits until it is, at most until ctx ends.
@@ -29,7 +29,7 @@ func (f Fleet) Down(ctx context.Context, mode event.DownMode) error {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	supervised, err := f.Supervised() // before it is told to: it may be gone at once
+	supervised, err := f.Supervised() // before the request: afterwards it may be gone at once
 	if err != nil {
 		return err
 	}
@@ -42,9 +42,9 @@ func (f Fleet) Down(ctx context.Context, mode event.DownMode) error {
 	if err != nil {
 		return err
 	}
-	_ = os.WriteFile(f.Home.Wake(), nil, 0o600) // a hint: the supervisor looks into the log by itself, only later
+	_ = os.WriteFile(f.Home.Wake(), nil, 0o600) // only a hint: the supervisor reads the log later anyway
 	var alone error
-	if !supervised { // a conflict is a keeper that started one meanwhile, which is told by now, too
+	if !supervised { // a conflict means that a keeper has started one meanwhile, which reads the same request
 		if alone = f.downAlone(ctx, mode); fault.CodeOf(alone) != fault.Conflict {
 			return alone
 		}
@@ -58,10 +58,10 @@ func (f Fleet) Down(ctx context.Context, mode event.DownMode) error {
 	case err != nil:
 		return err
 	}
-	return fault.New(fault.Timeout, "the fleet is not down yet").WithHint("`muster status` tells what still runs; `muster down --kill` ends it.")
+	return fault.New(fault.Timeout, "the fleet is not down yet").WithHint("`muster status` shows what still runs; `muster down --kill` ends it.")
 }
 
-// awaitStop waits, as long as ctx lasts, until a supervisor reports after an event that it has stopped.
+// awaitStop waits until a supervisor reports after an event that it has stopped, or until ctx ends.
 func awaitStop(ctx context.Context, db *store.Store, after int64) (bool, error) {
 	tick := time.NewTicker(awaitPause)
 	defer tick.Stop()
@@ -86,14 +86,14 @@ func awaitStop(ctx context.Context, db *store.Store, after int64) (bool, error) 
 	}
 }
 
-// downAlone goes down where nobody supervises. If agents are to end, a supervisor runs as a child of this process for
-// as long as that takes.
+// downAlone takes a fleet without a supervisor down. If agents have to end, it runs a supervisor as a child process
+// until they have ended.
 func (f Fleet) downAlone(ctx context.Context, mode event.DownMode) error {
 	if mode == event.DownLeave {
 		return nil
 	}
 	if _, err := f.Server().Identity(ctx); err == nil {
-		exe, err := f.Program() // what the supervisor starts outlives this process, and maybe its program
+		exe, err := f.Program() // processes that the supervisor starts may outlive this program's file
 		if err != nil {
 			return err
 		}
@@ -104,12 +104,11 @@ func (f Fleet) downAlone(ctx context.Context, mode event.DownMode) error {
 	return f.endServer(ctx, mode)
 }
 
-// superviseOnce runs a supervisor until the fleet is down, as it was told. fault.Conflict: another one looks after the
-// fleet.
+// superviseOnce runs a supervisor until the fleet is down. fault.Conflict means that another supervisor runs.
 func (f Fleet) superviseOnce(ctx context.Context, exe string) error {
 	_, err := run.Do(ctx, run.Cmd{
 		Argv: []string{exe, "supervise"}, Dir: string(f.Home), Timeout: -1, Env: f.environ(f.Environ),
-		Stop: func(pid int) { // it ends in good order when it is asked to
+		Stop: func(pid int) { // it ends cleanly when it is asked to
 			p, err := host.Identify(pid)
 			if err != nil {
 				return
@@ -123,14 +122,14 @@ func (f Fleet) superviseOnce(ctx context.Context, exe string) error {
 		},
 	})
 	if e, ok := errors.AsType[*run.ExitError](err); ok && e.Exit == fault.ExitCode(fault.New(fault.Conflict, "")) {
-		return fault.Wrap(fault.Conflict, err, "another supervisor looks after %s", f.Home).WithHint("`muster status` shows it.")
+		return fault.Wrap(fault.Conflict, err, "another supervisor runs for %s", f.Home).WithHint("`muster status` shows it.")
 	}
 	return err
 }
 
-// awaitUnlocked waits until the supervisor, which has written its last event, has released its lock, so that nobody
-// who looks after Down finds it running. It waits for the keeper's lock, too: a keeper that reads the down marker only
-// after the next Up would start a second supervisor.
+// awaitUnlocked waits until the supervisor, which has written its last event, has released its lock, so that it does
+// not seem to run after Down. It also waits for the keeper's lock: a keeper that reads the down marker only after the
+// next Up would start a second supervisor.
 func (f Fleet) awaitUnlocked(ctx context.Context) error {
 	if err := awaitFree(ctx, f.Home.Lock()); err != nil {
 		return err
@@ -160,7 +159,7 @@ func awaitFree(ctx context.Context, path string) error {
 	}
 }
 
-// endServer ends the tmux server if agents were to end. Otherwise it stays, with agents or their last screens.
+// endServer ends the tmux server if the agents had to end. Otherwise it stays, with agents or their last screens.
 func (f Fleet) endServer(ctx context.Context, mode event.DownMode) error {
 	if mode != event.DownKill {
 		return nil
@@ -168,12 +167,12 @@ func (f Fleet) endServer(ctx context.Context, mode event.DownMode) error {
 	if err := f.Server().Kill(ctx); err != nil {
 		return err
 	}
-	// The keeper outlives its server for a moment, to see whether the fleet was told to be down. A caller that removes
-	// the state directory next must not remove that marker before the keeper has read it.
+	// The keeper outlives its server for a moment, to read the down marker. A caller that removes the state directory
+	// next must not remove the marker before that.
 	limit, cancel := context.WithTimeout(ctx, keeperEnd)
 	defer cancel()
 	if err := awaitFree(limit, f.Home.KeeperLock()); err != nil {
-		return fault.Wrap(fault.Timeout, err, "the keeper has not ended yet").WithHint("Say `muster down --kill` once more.")
+		return fault.Wrap(fault.Timeout, err, "the keeper has not ended yet").WithHint("Run `muster down --kill` again.")
 	}
 	return nil
 }

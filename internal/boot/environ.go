@@ -13,8 +13,8 @@ import (
 	"muster/internal/life"
 )
 
-// Environ returns the environment of an agent and its checks: the allow-list of what the fleet was started with, what
-// the task names, and muster's own variables (design section 11). The fleet's own program comes first on PATH.
+// Environ returns the environment of an agent and its checks: the allowed variables of the fleet's environment, the
+// variables that the task names, and muster's own. The directory of the fleet's program comes first on PATH.
 func Environ(h home.Dir, t life.Task, gen int) ([]string, error) {
 	saved, err := environ.Load(h.Env())
 	if err != nil {
@@ -23,7 +23,7 @@ func Environ(h home.Dir, t life.Task, gen int) ([]string, error) {
 	env, missing := environ.ForLaunch(saved, t.Spec.EnvFrom)
 	if len(missing) > 0 {
 		return nil, fault.New(fault.Conflict, "the fleet's environment has no %s", strings.Join(missing, ", ")).
-			WithHint("Set it and run `muster up`, which takes the environment anew.")
+			WithHint("Set it and run `muster up`, which saves the environment again.")
 	}
 	vars := map[string]string{}
 	for k, v := range t.Spec.Env {
@@ -47,12 +47,13 @@ func Environ(h home.Dir, t life.Task, gen int) ([]string, error) {
 	return environ.With(env, vars), nil
 }
 
-// maxTmuxDir is the longest TMUX_TMPDIR in bytes: a socket's path has at most 104 with its end on macOS, and tmux adds
-// the user's id and the name of the server.
+// maxTmuxDir is the maximum length of TMUX_TMPDIR in bytes. The path of a socket has at most 104 bytes on macOS, and
+// tmux appends the user's id and the name of the server.
 const maxTmuxDir = 70
 
-// tmuxDir makes and returns the directory of the tmux servers that an agent starts. On the user's own one such a server
-// would be shared with others, and would end with the task that happened to start it. It is "" if there can be none.
+// tmuxDir makes and returns the directory for tmux servers that an agent starts. In the user's own directory such a
+// server would be shared with others, and it would end with the task that started it. It returns "" if it cannot make
+// one.
 func tmuxDir(gendir string) string {
 	dir := filepath.Join(gendir, "tmux")
 	if len(dir) > maxTmuxDir || os.MkdirAll(dir, 0o700) != nil {

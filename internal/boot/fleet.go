@@ -21,17 +21,17 @@ import (
 	"muster/internal/tmux"
 )
 
-// HubSession is the session that the tmux server starts with. The keeper runs there, and so does the supervisor.
+// HubSession is the first session of the tmux server. The keeper and the supervisor run in it.
 const HubSession = "muster"
 
-// Caller is the process that acts on a fleet. The package reads the environment, the clock and the program from
-// nowhere else, so that two callers can live in one test.
+// Caller is the process that acts on a fleet. This package reads environment, clock and program only from it, so that
+// two callers can exist in one test.
 type Caller struct {
 	Environ     []string // NAME=VALUE
-	Exe         string   // the path of the program itself; "" for a caller that never starts a fleet
+	Exe         string   // path of this program; "" for a caller that never starts a fleet
 	Now         func() time.Time
-	Stderr      io.Writer    // where the keeper and the supervisor log for people
-	KeeperClock keeper.Clock // nil is the real clock; tests have less patience
+	Stderr      io.Writer    // receives the log lines of the keeper and the supervisor
+	KeeperClock keeper.Clock // nil is the real clock; tests use a faster one
 }
 
 // Getenv returns the value of a variable, "" if it is not set.
@@ -46,17 +46,16 @@ func (c Caller) InAgentsShell(h home.Dir) bool {
 	return file == "" || filepath.Dir(file) == h.StatusDir()
 }
 
-// Fleet is what belongs to one state directory, as one caller sees it.
+// Fleet is one state directory with its settings, as one caller sees it.
 type Fleet struct {
 	Caller
 	Home       home.Dir
-	UserConfig string        // the path of the user's configuration; the file need not exist
+	UserConfig string        // path of the user's configuration; the file may be missing
 	Config     config.Config // the user's configuration, without any project's
-	Saved      []string      // the environment that the fleet was started with
+	Saved      []string      // the environment with which the fleet was started
 }
 
-// Open reads what belongs to the caller's state directory, and makes that directory if it is not there. It starts
-// nothing.
+// Open reads the caller's state directory and makes it if it is missing. It starts nothing.
 func Open(c Caller) (Fleet, error) {
 	h, userConfig, err := home.Find(c.Getenv)
 	if err != nil {
@@ -71,17 +70,17 @@ func Open(c Caller) (Fleet, error) {
 	}
 	saved, err := environ.Load(h.Env())
 	if err != nil {
-		saved = c.Environ // the fleet was never up: `muster up` would save the caller's environment
+		saved = c.Environ // the fleet was never up, and `muster up` would save this environment
 	}
 	return Fleet{Caller: c, Home: h, UserConfig: userConfig, Config: cfg, Saved: saved}, nil
 }
 
 // InAgentsShell reports whether the caller is an agent of this fleet, or a program that such an agent started. Such a
-// caller must not change the fleet itself: it would replace the environment of all tasks by its own, or end them.
+// caller must not change the fleet: it would replace the environment of all tasks by its own, or end them.
 func (f Fleet) InAgentsShell() bool { return f.Caller.InAgentsShell(f.Home) }
 
-// NeedEnv remembers names of variables that an order takes from the environment that the fleet was started with, so
-// that the next Up saves them.
+// NeedEnv adds the variables that an order needs from the fleet's environment to the saved list, so that the next Up
+// saves them.
 func (f Fleet) NeedEnv(names []string) error {
 	known := f.envNames()
 	var news []string
@@ -99,16 +98,16 @@ func (f Fleet) NeedEnv(names []string) error {
 		err = errors.Join(err, file.Close())
 	}
 	if err != nil {
-		return fault.Wrap(fault.Failed, err, "remember what env_from names").WithHint("Make %s writable.", f.Home)
+		return fault.Wrap(fault.Failed, err, "save the names in env_from").WithHint("Make %s writable.", f.Home)
 	}
 	return nil
 }
 
-// maxEnvNames is how much of the list of names is read, in bytes.
+// maxEnvNames bounds the file with the list of names, in bytes.
 const maxEnvNames = 1 << 20
 
-// envNames are the variables that orders may take besides the allow-list: those of the user's configuration, and those
-// that orders have named so far.
+// envNames returns the variables that orders may use in addition to the allow-list: those of the user's configuration
+// and those that earlier orders named.
 func (f Fleet) envNames() []string {
 	var names []string
 	for _, a := range f.Config.Agents {
@@ -120,7 +119,8 @@ func (f Fleet) envNames() []string {
 	return names
 }
 
-// Server describes the fleet's tmux server. Its environment is reduced to the allow-list, since every pane inherits it.
+// Server returns the fleet's tmux server. Its environment is reduced to the allow-list, because every pane inherits
+// it.
 func (f Fleet) Server() *tmux.Server {
 	env, _ := environ.ForLaunch(f.Saved, nil)
 	scope, _ := host.ReadLogind().Advice()
@@ -129,7 +129,7 @@ func (f Fleet) Server() *tmux.Server {
 	})
 }
 
-// Slots is how many agents may run at once.
+// Slots returns the number of agents that may run at the same time.
 func (f Fleet) Slots() int {
 	if f.Config.Fleet.MaxAgents > 0 {
 		return f.Config.Fleet.MaxAgents
@@ -141,7 +141,7 @@ func (f Fleet) Slots() int {
 	return config.DefaultMaxAgents(mem.Total, host.Cores())
 }
 
-// MaxChecks is how many checks may run at once.
+// MaxChecks returns the number of checks that may run at the same time.
 func (f Fleet) MaxChecks() int {
 	if f.Config.Fleet.MaxChecks > 0 {
 		return f.Config.Fleet.MaxChecks
@@ -149,7 +149,7 @@ func (f Fleet) MaxChecks() int {
 	return max(1, host.Cores()/2)
 }
 
-// environ is the environment in which a program of this fleet is started.
+// environ returns the environment for a program of this fleet.
 func (f Fleet) environ(env []string) []string {
 	return environ.Overlay(env, environ.Home+"="+string(f.Home))
 }

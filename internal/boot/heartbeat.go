@@ -10,19 +10,19 @@ import (
 	"muster/internal/regular"
 )
 
-// Heartbeat is the file in which a supervisor says when it last looked at the whole fleet.
+// Heartbeat is the file in which a supervisor records its last look at the whole fleet.
 type Heartbeat struct {
 	Watched int           `json:"watched"` // tasks that have an agent
-	Judged  int           `json:"judged"`  // those whose process is known to be watched and whose records are read
+	Judged  int           `json:"judged"`  // those whose process is watched and whose records are read
 	PID     int           `json:"pid"`
 	At      time.Time     `json:"at"`
-	Boot    string        `json:"boot"` // Mono compares only within one boot
+	Boot    string        `json:"boot"` // Mono can be compared only within one boot
 	Mono    time.Duration `json:"mono"`
 
-	Age time.Duration `json:"-"` // set by ReadHeartbeat; time that the host slept is not counted
+	Age time.Duration `json:"-"` // set by ReadHeartbeat; excludes the time that the host slept
 }
 
-// Write replaces the file. It is not synced: after a crash of the host no supervisor runs, and no heartbeat is needed.
+// Write replaces the file. It is not synced: after a crash of the host no supervisor runs, so no heartbeat is needed.
 func (b Heartbeat) Write(h home.Dir) error {
 	data, err := json.Marshal(b)
 	if err != nil {
@@ -34,8 +34,8 @@ func (b Heartbeat) Write(h home.Dir) error {
 	return os.Rename(h.Pulse()+".new", h.Pulse())
 }
 
-// ReadHeartbeat reads the newest heartbeat of the supervisor with this process id, which started at began. If it has
-// written none, it has made no progress since it started.
+// ReadHeartbeat returns the newest heartbeat of the supervisor with this process id, which started at began. If there
+// is none, it has made no progress since it started.
 func ReadHeartbeat(h home.Dir, pid int, began, now time.Time) Heartbeat {
 	var b Heartbeat
 	data, err := regular.Read(h.Pulse(), 1<<16)

@@ -14,8 +14,8 @@ import (
 	"muster/internal/tmux"
 )
 
-// StandIn holds the keeper's pane while the supervisor runs in a person's terminal, and ends with it, however that
-// ends: the kernel gives its lock free. The next `up` then finds a pane to put the keeper in.
+// StandIn occupies the keeper's pane while the supervisor runs in a person's terminal. It returns when that
+// supervisor ends, because the kernel releases its lock. The next `up` then starts the keeper in the pane.
 func (f Fleet) StandIn() error {
 	if err := lock.AwaitFree(f.Home.FrontLock()); err != nil {
 		return fault.Wrap(fault.Failed, err, "wait for the supervisor in the foreground")
@@ -23,10 +23,12 @@ func (f Fleet) StandIn() error {
 	return nil
 }
 
-// Keep runs the supervisor again and again, and brings the whole fleet back when its tmux server is gone.
+// Keep runs the keeper: it restarts the supervisor whenever it ends, and brings the fleet back if its tmux server is
+// gone.
 func (f Fleet) Keep(ctx context.Context) error {
 	server := f.Server()
-	// Whose pane this is. Where socket and note were wiped, that server is called back, and not taken for gone.
+	// The parent is the server of this pane. If its socket and note were deleted, it is found by this id and not
+	// taken for gone.
 	_ = server.Remember(os.Getppid())
 	return keeper.Keeper{
 		Supervise: []string{f.Exe, "supervise"},
@@ -48,8 +50,8 @@ func (f Fleet) Keep(ctx context.Context) error {
 	}.Serve(ctx)
 }
 
-// revive does what `up` does. Where another program is the fleet's by now, that does it: this one may not know the
-// state any more.
+// revive brings the fleet up. If the fleet has another program by now, it runs that program, because this one may not
+// know the format of the state.
 func (f Fleet) revive(ctx context.Context) error {
 	if current, err := os.Readlink(f.Home.Program()); err == nil && current != f.Exe {
 		_, err := run.Do(ctx, run.Cmd{
@@ -59,12 +61,12 @@ func (f Fleet) revive(ctx context.Context) error {
 		return err
 	}
 	revived := f
-	revived.Environ = f.Saved // what the fleet was started with, not what a pane has
+	revived.Environ = f.Saved // the fleet's environment and not the pane's
 	_, err := revived.Up(ctx)
 	return err
 }
 
-// putBack makes the state readable for this program again, if a newer one has changed its format.
+// putBack converts the state to the format of this program if a newer program has changed it.
 func (f Fleet) putBack(ctx context.Context) error {
 	_, err := store.GoBack(ctx, f.Home.DB())
 	return err

@@ -18,8 +18,8 @@ import (
 	"muster/internal/store"
 )
 
-// Program gives the copy of the program that the fleet shall run: of this one, unless an upgrade has put another in
-// its place. Whoever was left with the old `muster` on the PATH does not take the fleet back with it.
+// Program returns the copy of the program that the fleet must run: the copy of this program, or the one that replaced
+// it in an upgrade. An old `muster` on the PATH does not undo the upgrade.
 func (f Fleet) Program() (string, error) {
 	current, err := f.successor()
 	if current != "" || err != nil {
@@ -28,7 +28,7 @@ func (f Fleet) Program() (string, error) {
 	return install(f.Exe, f.Home)
 }
 
-// successor is the program that an upgrade has put in the place of this one; "" for none.
+// successor returns the program that replaced this one in an upgrade; "" if there is none.
 func (f Fleet) successor() (string, error) {
 	all := superseded(f.Home)
 	if len(all) == 0 {
@@ -43,13 +43,13 @@ func (f Fleet) successor() (string, error) {
 		return "", nil //nolint:nilerr // no link, no successor
 	}
 	if _, err := os.Stat(current); err != nil {
-		return "", nil //nolint:nilerr // somebody removed it: better the old one than none
+		return "", nil //nolint:nilerr // it was removed, and the old one is better than none
 	}
 	return current, nil
 }
 
-// GiveWay becomes the successor of this program, if it has one: what starts a fleet without a person's asking may find
-// a state that only the successor knows.
+// GiveWay replaces this process by the successor of this program, if it has one. A fleet that starts without a
+// person, for example after a reboot, may have a state that only the successor can read.
 func (f Fleet) GiveWay(args ...string) error {
 	current, err := f.successor()
 	if err != nil || current == "" {
@@ -66,35 +66,35 @@ func superseded(h home.Dir) []string {
 	return strings.Fields(string(b))
 }
 
-// supersede makes a copy in BinDir the fleet's program, in the place of the one that was.
+// supersede makes a copy in BinDir the fleet's program and records the previous one as superseded.
 func supersede(h home.Dir, program string) error {
 	was, err := os.Readlink(h.Program())
 	if err == nil && was != program {
 		all := slices.DeleteFunc(superseded(h), func(s string) bool { return s == filepath.Base(was) || s == filepath.Base(program) })
 		text := strings.Join(append(all, filepath.Base(was)), "\n") + "\n"
 		if err := replace.File(h.Superseded(), []byte(text), 0o600); err != nil {
-			return fault.Wrap(fault.Failed, err, "note what the upgrade superseded")
+			return fault.Wrap(fault.Failed, err, "record the superseded program")
 		}
 	}
 	return link(program, h.Program())
 }
 
-// sweepAge is how old a copy is at least before it goes: one that was just made may be about to be used.
+// sweepAge is the minimum age of a copy that is removed: a new one may be about to be used.
 const sweepAge = time.Hour
 
 // mostNaming bounds the files of a generation that may name a program, in bytes; a prompt may be larger.
 const mostNaming = 1 << 20
 
-// Sweep removes the copies of the program that nothing uses any more: not the fleet, and no live generation, whose
-// agent was started by one and calls it at every hook. What is running needs its file no more. It is housekeeping:
-// what it cannot do it leaves for the next time.
+// Sweep removes the copies of the program that are not used any more: by the fleet, or by a live generation, whose
+// agent calls its copy at every hook. A running program does not need its file. Errors are ignored, because the next
+// call tries again.
 func (f Fleet) Sweep(ctx context.Context) {
 	current, err := os.Readlink(f.Home.Program())
 	if err != nil {
 		return
 	}
 	if _, err := os.Stat(f.Home.Upgrade()); err == nil {
-		return // it names another one, and the way back leads to this one
+		return // an upgrade is pending, and a rollback needs the old copy
 	}
 	db, err := store.Open(ctx, f.Home.DB(), store.Options{ReadOnly: true})
 	if err != nil {
@@ -120,7 +120,8 @@ func (f Fleet) Sweep(ctx context.Context) {
 	}
 }
 
-// smallFiles are the contents of the files below a directory that may name a program. What cannot be read names none.
+// smallFiles returns the contents of the files below a directory that may name a program. Unreadable files are
+// skipped.
 func smallFiles(dir string) (out [][]byte) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -129,10 +130,10 @@ func smallFiles(dir string) (out [][]byte) {
 	defer func() { _ = root.Close() }()
 	_ = fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
-			return nil //nolint:nilerr // it is gone, or nothing to read
+			return nil //nolint:nilerr // it is gone or is not a regular file
 		}
 		if info, err := d.Info(); err != nil || info.Size() > mostNaming {
-			return nil //nolint:nilerr // the same
+			return nil //nolint:nilerr // as above
 		}
 		if b, err := root.ReadFile(path); err == nil {
 			out = append(out, b)

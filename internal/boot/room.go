@@ -8,11 +8,11 @@ import (
 	"muster/internal/host"
 )
 
-// minFreeInodes is how many files must still fit on the disk before an agent is started: a small worktree, what a
-// generation writes about itself, and some room for those that run.
+// minFreeInodes is the minimum number of free inodes for the start of an agent: for a small worktree, for the files
+// of a generation, and for the agents that run.
 const minFreeInodes = 1000
 
-// shortage is what the machine is short of.
+// shortage is the resource that is exhausted.
 type shortage string
 
 const (
@@ -23,8 +23,8 @@ const (
 	shortWrite   shortage = "write"
 )
 
-// Room measures whether the machine has room for one more agent. It remembers what was short, so it is one value for
-// the life of a supervisor.
+// Room measures whether the machine has the resources for one more agent. It remembers the last shortage, so a
+// supervisor uses one value for its whole life.
 type Room struct {
 	home   home.Dir
 	limits config.Fleet
@@ -35,8 +35,8 @@ type Room struct {
 // Room returns the admission control of this fleet.
 func (f Fleet) Room() Room { return Room{home: f.Home, limits: f.Config.Fleet} }
 
-// Short returns why no agent should be started now; "" if there is room. While the same thing is short the text stays
-// as it was: each change of it is an event, and a number that moves all night would fill the log.
+// Short returns why no agent may start now; "" if there is room. The text stays the same during one shortage: each
+// change is an event, and a number that changes all night would fill the log.
 func (r *Room) Short() string {
 	if what, why := r.measure(); what != r.what {
 		r.what, r.why = what, why
@@ -44,7 +44,7 @@ func (r *Room) Short() string {
 	return r.why
 }
 
-// measure looks at memory and disk. What was short must be there again with a tenth to spare; otherwise the answer
+// measure measures memory and disk. A shortage ends only with a tenth more than the minimum; otherwise the answer
 // would change back and forth.
 func (r *Room) measure() (shortage, string) {
 	enough := func(of shortage, least uint64) uint64 {

@@ -20,19 +20,19 @@ import (
 	"muster/internal/tmux"
 )
 
-// StartLimit is how long a supervisor may take to be ready. Adopting 200 agents takes less than half a second, and a
-// machine may be busy.
+// StartLimit is how long a supervisor may take to become ready. Adopting 200 agents takes less than half a second on
+// an idle machine.
 const StartLimit = 20 * time.Second
 
-// Started is what Up found or made.
+// Started is the result of Up.
 type Started struct {
 	Already bool   `json:"already"` // the fleet was up
 	PID     int    `json:"pid"`     // of the supervisor
 	Warning string `json:"warning,omitempty"`
 }
 
-// Up makes sure that the fleet is looked after: environment and program are in place, and tmux server, keeper and
-// supervisor run. Several calls at once start one supervisor.
+// Up makes sure that the fleet is supervised: environment and program are in place, and tmux server, keeper and
+// supervisor run. Several calls at the same time start one supervisor.
 func (f Fleet) Up(ctx context.Context) (Started, error) {
 	if err := f.checkTmux(ctx); err != nil {
 		return Started{}, err
@@ -56,13 +56,13 @@ func (f Fleet) Up(ctx context.Context) (Started, error) {
 	if err := f.beUp(ctx, db); err != nil {
 		return Started{}, err
 	}
-	if row, err := db.Fleet(ctx); err == nil { // a server whose socket and note are gone must not stay beside a new one
+	if row, err := db.Fleet(ctx); err == nil { // a server that lost its socket and note must not stay beside a new one
 		if err := f.Server().Remember(row.Server.PID); err != nil {
 			return Started{}, err
 		}
 	}
-	// The log is read before the lock: a keeper that lives may start a supervisor this moment, and its event must not be
-	// missed.
+	// The log is read before the lock. A running keeper may start a supervisor at this moment, and its event must not
+	// be missed.
 	before, err := db.LastSeq(ctx)
 	if err != nil {
 		return Started{}, err
@@ -80,15 +80,15 @@ func (f Fleet) Up(ctx context.Context) (Started, error) {
 	return Started{PID: pid, Warning: warning}, err
 }
 
-// checkTmux returns an error if there is no tmux that will do.
+// checkTmux returns an error if there is no suitable tmux.
 func (f Fleet) checkTmux(ctx context.Context) error {
 	env, _ := environ.ForLaunch(f.Environ, nil)
 	_, err := tmux.Preflight(ctx, env)
 	return err
 }
 
-// saveEnv makes the caller's environment that of the fleet: what launches may take of it, for the orders that the log
-// and the configuration know of.
+// saveEnv makes the caller's environment the fleet's: the variables of the allow-list, and those that orders and the
+// configuration name.
 func (f *Fleet) saveEnv(ctx context.Context, db *store.Store) error {
 	if _, err := os.Stat(f.Home.EnvNames()); errors.Is(err, fs.ErrNotExist) {
 		if err := f.learnEnv(ctx, db); err != nil {
@@ -103,7 +103,7 @@ func (f *Fleet) saveEnv(ctx context.Context, db *store.Store) error {
 	return err
 }
 
-// learnEnv remembers what the tasks of an earlier version take from the environment.
+// learnEnv saves the names of the variables that the unfinished tasks of an earlier version use.
 func (f Fleet) learnEnv(ctx context.Context, db *store.Store) error {
 	var names []string
 	for t, err := range db.Unfinished(ctx) {
@@ -115,11 +115,11 @@ func (f Fleet) learnEnv(ctx context.Context, db *store.Store) error {
 	return f.NeedEnv(names)
 }
 
-// startAgain is the pause between two attempts to start the keeper. One that was just told to be down still lives for a
-// moment: it looks like a running keeper, but starts nothing any more.
+// startAgain is the pause between two attempts to start the keeper. A keeper that was just told to be down runs for a
+// moment longer, but starts nothing.
 const startAgain = 500 * time.Millisecond
 
-// start starts tmux server and keeper until a supervisor reports, after an event, that it is ready.
+// start starts tmux server and keeper, again and again, until a supervisor reports after an event that it is ready.
 func (f Fleet) start(ctx context.Context, db *store.Store, after int64) (int, error) {
 	for {
 		_, err := f.Server().Start(ctx, f.hub("keep"))
@@ -137,13 +137,13 @@ func (f Fleet) start(ctx context.Context, db *store.Store, after int64) (int, er
 			return 0, ctx.Err()
 		case ctx.Err() != nil:
 			return 0, fault.New(fault.Timeout, "the supervisor was not ready within %s", StartLimit).
-				WithHint("Look at %s, and at its pane: %s", f.Home.Log(), text.Command(f.Server().AttachArgv(HubSession, false)))
+				WithHint("See %s, and its pane: %s", f.Home.Log(), text.Command(f.Server().AttachArgv(HubSession, false)))
 		}
 	}
 }
 
-// hub is the tmux server's first pane, where the keeper runs. It uses the link to the fleet's program: tmux starts the
-// pane again with the command it was first started with, and after an upgrade that must be the new program.
+// hub describes the first pane of the tmux server, in which the keeper runs. It names the link to the fleet's
+// program, because tmux restarts a pane with its first command, and after an upgrade that must run the new program.
 func (f Fleet) hub(args ...string) tmux.HubSpec {
 	return tmux.HubSpec{
 		Session: HubSession, Window: "supervisor", Dir: string(f.Home), Argv: append([]string{f.Home.Program()}, args...),
@@ -151,7 +151,7 @@ func (f Fleet) hub(args ...string) tmux.HubSpec {
 	}
 }
 
-// beUp takes back what told the fleet to be down.
+// beUp cancels the request to be down.
 func (f Fleet) beUp(ctx context.Context, db *store.Store) error {
 	row, err := db.Fleet(ctx)
 	if err != nil {
@@ -167,7 +167,7 @@ func (f Fleet) beUp(ctx context.Context, db *store.Store) error {
 		}
 	}
 	if err := os.Remove(f.Home.Down()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fault.Wrap(fault.Failed, err, "remove the file that keeps the fleet down")
+		return fault.Wrap(fault.Failed, err, "remove the down marker")
 	}
 	return nil
 }
@@ -175,7 +175,7 @@ func (f Fleet) beUp(ctx context.Context, db *store.Store) error {
 // Supervised reports whether a supervisor holds its lock now.
 func (f Fleet) Supervised() (bool, error) { return lock.Held(f.Home.Lock()) }
 
-// supervised reports whether a supervisor holds its lock now, and its process id, which is 0 if it is unknown.
+// supervised reports whether a supervisor holds its lock now, and returns its process id; 0 if that is unknown.
 func (f Fleet) supervised(ctx context.Context, db *store.Store) (bool, int) {
 	held, err := f.Supervised()
 	if err != nil || !held {
@@ -188,17 +188,17 @@ func (f Fleet) supervised(ctx context.Context, db *store.Store) (bool, int) {
 	return true, row.Supervisor.PID
 }
 
-// awaitPause is the pause between two looks at a log or a lock that is about to change.
+// awaitPause is the pause between two reads of a log or a lock that is about to change.
 const awaitPause = 10 * time.Millisecond
 
-// awaitSupervisor waits, as long as ctx lasts, until a supervisor that was started after an event reports that it is
-// ready.
+// awaitSupervisor waits until a supervisor that was started after an event reports that it is ready, or until ctx
+// ends.
 func awaitSupervisor(ctx context.Context, db *store.Store, after int64) (pid int, ready bool, err error) {
 	tick := time.NewTicker(awaitPause)
 	defer tick.Stop()
 	for {
 		for e, err := range db.Events(ctx, store.EventFilter{After: after}) {
-			if ctx.Err() != nil { // a busy machine; the caller's limit is what counts
+			if ctx.Err() != nil { // the caller reports its own timeout
 				return 0, false, nil
 			}
 			if err != nil {
@@ -217,14 +217,14 @@ func awaitSupervisor(ctx context.Context, db *store.Store, after int64) (pid int
 	}
 }
 
-// ToldDown reports whether the fleet was told to be down. Until the next Up nothing that is requested happens.
+// ToldDown reports whether the fleet was told to be down. Requests wait until the next Up then.
 func (f Fleet) ToldDown() bool {
 	_, err := os.Stat(f.Home.Down())
 	return err == nil
 }
 
-// CanBeUp finds what would keep the fleet from starting, before anything is requested of it. It costs nothing if the
-// fleet is up, or is to be down.
+// CanBeUp returns an error if the fleet cannot start. It is called before a request is made. It is cheap if the fleet
+// is up or was told to be down.
 func (f Fleet) CanBeUp(ctx context.Context) error {
 	if f.Exe == "" || f.ToldDown() || f.InAgentsShell() {
 		return nil
@@ -235,9 +235,10 @@ func (f Fleet) CanBeUp(ctx context.Context) error {
 	return f.checkTmux(ctx)
 }
 
-// Ensure starts the fleet for a request that was just appended to its log, unless it was told to be down; then down is
-// true and the request is kept until the next Up. A caller without a program starts nothing. In an agent's shell at most
-// the keeper's pane is started again: a fleet that an agent's process starts would have its environment, and end with it.
+// Ensure starts the fleet for a request that was just appended to its log. If the fleet was told to be down, it
+// returns down = true, and the request waits for the next Up. A caller without a program starts nothing. In an
+// agent's shell it only restarts the keeper's pane: a fleet that an agent's process started would have its
+// environment and end with it.
 func (f Fleet) Ensure(ctx context.Context) (down bool, err error) {
 	if f.ToldDown() {
 		return true, nil
@@ -249,15 +250,15 @@ func (f Fleet) Ensure(ctx context.Context) (down bool, err error) {
 		return false, nil
 	}
 	if f.InAgentsShell() {
-		_ = f.Server().WakeHub(ctx) // a hint: the request is in the log, and a person's next verb starts the fleet
+		_ = f.Server().WakeHub(ctx) // errors are ignored: the request is in the log, and a person's next verb starts the fleet
 		return false, nil
 	}
 	_, err = f.Up(ctx)
 	return false, err
 }
 
-// Foreground prepares a supervisor in the calling process, whose agents live in the tmux server as ever and outlast
-// it. It returns the program that panes are to run, and release, which is called when the supervisor has ended.
+// Foreground prepares a supervisor in the calling process. Its agents live in the tmux server as usual and outlive
+// it. It returns the program for panes, and release, which must be called when the supervisor has ended.
 func (f *Fleet) Foreground(ctx context.Context) (exe string, release func(), err error) {
 	if err := f.checkTmux(ctx); err != nil {
 		return "", nil, err
@@ -275,7 +276,7 @@ func (f *Fleet) Foreground(ctx context.Context) (exe string, release func(), err
 	front, err := lock.TakeUnsigned(f.Home.FrontLock())
 	switch {
 	case errors.Is(err, lock.ErrHeld):
-		return "", nil, fault.New(fault.Conflict, "another supervisor looks after %s", f.Home).WithHint("`muster status` shows it.")
+		return "", nil, fault.New(fault.Conflict, "another supervisor runs for %s", f.Home).WithHint("`muster status` shows it.")
 	case err != nil:
 		return "", nil, err
 	}

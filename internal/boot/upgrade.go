@@ -20,27 +20,27 @@ import (
 )
 
 const (
-	versionLimit   = 10 * time.Second // for a program to say which version it is
+	versionLimit   = 10 * time.Second // for a program to print its version
 	preflightLimit = 5 * time.Minute  // for the copy of a long log
-	// upgradeLimit is for the keeper: it ends one supervisor, waits for another, and goes back in the worst case.
+	// upgradeLimit is the keeper's: it ends one supervisor, waits for another, and rolls back in the worst case.
 	upgradeLimit = time.Minute
 )
 
-// Upgraded says what became of an upgrade.
+// Upgraded is the outcome of an upgrade.
 type Upgraded struct {
-	Upgraded   bool   `json:"upgraded"`    // it looks after the fleet now
-	Already    bool   `json:"already"`     // it did before
-	Pending    bool   `json:"pending"`     // the fleet is not up; the next `up` begins with it
-	RolledBack bool   `json:"rolled_back"` // the version before is at work again
+	Upgraded   bool   `json:"upgraded"`    // the fleet runs the new program now
+	Already    bool   `json:"already"`     // the fleet had this program before
+	Pending    bool   `json:"pending"`     // the fleet is not up; the next `up` uses it
+	RolledBack bool   `json:"rolled_back"` // the previous version runs again
 	From       string `json:"from"`        // names of programs in the state directory's bin
 	To         string `json:"to"`
 	Version    string `json:"version"`
-	Why        string `json:"why,omitempty"`     // it was rolled back
-	AwayMS     int64  `json:"away_ms,omitempty"` // how long nobody looked after the fleet
+	Why        string `json:"why,omitempty"`     // the reason for a rollback
+	AwayMS     int64  `json:"away_ms,omitempty"` // how long no supervisor ran
 }
 
-// Upgrade brings another program to the fleet. Until the keeper is asked, nothing of the fleet has changed; from then
-// on it does not need this process.
+// Upgrade replaces the fleet's program. Until it asks the keeper, it changes nothing of the fleet; afterwards the
+// keeper needs this process no longer.
 func (f Fleet) Upgrade(ctx context.Context, binary string) (Upgraded, error) {
 	upgrading, err := lock.TakeUnsigned(f.Home.UpgradeLock())
 	switch {
@@ -58,14 +58,14 @@ func (f Fleet) Upgrade(ctx context.Context, binary string) (Upgraded, error) {
 	if err != nil {
 		return Upgraded{}, err
 	}
-	was, _ := os.Readlink(f.Home.Program()) // none: the fleet was never up
+	was, _ := os.Readlink(f.Home.Program()) // an error means that the fleet was never up
 	r := Upgraded{From: filepath.Base(was), To: filepath.Base(program), Version: version}
 	if was == "" {
 		r.From = ""
 	}
 	if program == was {
 		r.Already = true
-		return r, keeper.Drop(f.Home.Upgrade(), f.Home.KeeperLock()) // and it stays
+		return r, keeper.Drop(f.Home.Upgrade(), f.Home.KeeperLock()) // cancel an older request for another program
 	}
 	if err := f.tryOn(ctx, program); err != nil {
 		if made {
@@ -78,14 +78,14 @@ func (f Fleet) Upgrade(ctx context.Context, binary string) (Upgraded, error) {
 
 var goodVersion = regexp.MustCompile(`^[0-9A-Za-z.+_-]{1,100}$`)
 
-// versionOf asks a program which version of muster it is.
+// versionOf runs a program to ask for its version of muster.
 func (f Fleet) versionOf(ctx context.Context, binary string) (string, error) {
 	st, err := os.Stat(binary)
 	switch {
 	case err != nil:
 		return "", fault.Wrap(fault.NotFound, err, "no program %s", binary).WithHint("Name the new muster: muster upgrade BINARY")
 	case !st.Mode().IsRegular() || st.Mode().Perm()&0o111 == 0:
-		return "", fault.New(fault.Conflict, "%s is no program that can be run", binary).WithHint("Make it executable: chmod +x %s", binary)
+		return "", fault.New(fault.Conflict, "%s is not an executable file", binary).WithHint("Make it executable: chmod +x %s", binary)
 	}
 	res, err := run.Do(ctx, run.Cmd{Argv: []string{binary, "version", "--json"}, Env: f.Environ, Timeout: versionLimit})
 	var said struct {
@@ -96,7 +96,7 @@ func (f Fleet) versionOf(ctx context.Context, binary string) (string, error) {
 		err = json.Unmarshal(res.Stdout, &said)
 	}
 	if err == nil && (said.Go == "" || !goodVersion.MatchString(said.Version)) {
-		err = errors.New("it does not say which version it is")
+		err = errors.New("it does not print its version")
 	}
 	if err != nil {
 		return "", fault.Wrap(fault.Conflict, err, "%s is not a muster binary", binary).WithHint("Nothing was changed. Name another program.")
@@ -104,25 +104,25 @@ func (f Fleet) versionOf(ctx context.Context, binary string) (string, error) {
 	return said.Version, nil
 }
 
-// Understood is what a program prints that can take a fleet over. Another version reads it, so its fields keep their
-// names.
+// Understood is the output of a program that can take over a fleet. Another version parses it, so its fields keep
+// their names.
 type Understood struct {
 	Understood bool   `json:"understood"`
 	Version    string `json:"version"`
 	Events     int    `json:"events"`
-	Live       int    `json:"live"` // tasks to be looked after
+	Live       int    `json:"live"` // live tasks
 }
 
-// tryOn lets a program take a copy of the state over. It must not open the state itself: it may be the newer one, and
-// migrate it.
+// tryOn lets a program migrate and read a copy of the state. This process does not open the state itself, because it
+// may be the newer version and would migrate it.
 func (f Fleet) tryOn(ctx context.Context, program string) error {
-	old, _ := filepath.Glob(filepath.Join(string(f.Home), ".preflight-*")) // of one that was killed
+	old, _ := filepath.Glob(filepath.Join(string(f.Home), ".preflight-*")) // left over from a killed process
 	for _, dir := range old {
 		_ = os.RemoveAll(dir)
 	}
 	dir, err := os.MkdirTemp(string(f.Home), ".preflight-*")
 	if err != nil {
-		return fault.Wrap(fault.Failed, err, "make room for a copy of the state").WithHint("Make %s writable and see that its disk is not full.", f.Home)
+		return fault.Wrap(fault.Failed, err, "make a copy of the state").WithHint("Make %s writable and check the free space of its disk.", f.Home)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	copied := filepath.Join(dir, "muster.db")
@@ -138,7 +138,7 @@ func (f Fleet) tryOn(ctx context.Context, program string) error {
 	var said Understood
 	if err == nil {
 		if json.Unmarshal(res.Stdout, &said) != nil || !said.Understood {
-			err = errors.New("it does not say that it understands the state")
+			err = errors.New("it does not report that it understands the state")
 		}
 	} else if words := strings.TrimSpace(string(res.Stderr)); words != "" && ctx.Err() == nil {
 		err = errors.New(strings.TrimPrefix(words, "muster: "))
@@ -149,7 +149,7 @@ func (f Fleet) tryOn(ctx context.Context, program string) error {
 	return nil
 }
 
-// change has the keeper go over to a program, and waits for the outcome.
+// change asks the keeper to change to a program and waits for the outcome.
 func (f Fleet) change(ctx context.Context, program string, r Upgraded) (Upgraded, error) {
 	ask := keeper.Request{ID: fmt.Sprintf("%d.%d", f.Now().UnixNano(), os.Getpid()), From: r.From, Program: program}
 	waits, err := keeper.Ask(f.Home.Upgrade(), f.Home.KeeperLock(), ask)
@@ -162,9 +162,9 @@ func (f Fleet) change(ctx context.Context, program string, r Upgraded) (Upgraded
 			return r, err
 		}
 		if held {
-			// In a terminal, or about to be ended with its keeper.
-			err := fault.New(fault.Conflict, "a supervisor without a keeper looks after %s", f.Home).
-				WithHint("If it is in a terminal, end it there with Ctrl-C. Then say `muster upgrade` again.")
+			// It runs in a terminal, or it is about to end with its keeper.
+			err := fault.New(fault.Conflict, "a supervisor without a keeper runs for %s", f.Home).
+				WithHint("If it is in a terminal, end it there with Ctrl-C. Then run `muster upgrade` again.")
 			return r, errors.Join(err, keeper.Drop(f.Home.Upgrade(), f.Home.KeeperLock()))
 		}
 		r.Pending = true
@@ -185,8 +185,8 @@ func (f Fleet) change(ctx context.Context, program string, r Upgraded) (Upgraded
 			if ctx.Err() != nil {
 				return r, ctx.Err()
 			}
-			return r, fault.New(fault.Timeout, "the keeper has not said what became of the upgrade within %s", upgradeLimit).
-				WithHint("`muster status` tells which version is at work. The keeper goes on; if it is gone, `muster up` does.")
+			return r, fault.New(fault.Timeout, "the keeper has not reported the outcome of the upgrade within %s", upgradeLimit).
+				WithHint("`muster status` shows which version runs. The keeper continues; if it is gone, run `muster up`.")
 		case <-tick.C:
 		}
 	}

@@ -15,7 +15,7 @@ import (
 	"muster/internal/regular"
 )
 
-// Version is the version of this program, as the build says it.
+// Version returns the version of this program from its build information.
 func Version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
@@ -24,9 +24,9 @@ func Version() string {
 	return info.Main.Version
 }
 
-// install copies the program into the state directory under a name that says what it is, so that rebuilding or
-// upgrading it breaks nothing that runs: panes and hooks run the copy. The name ends in a piece of its content's
-// hash, since two builds may bear the same version. A copy that is there already is left alone.
+// install copies the program into the state directory. Panes and hooks run the copy, so that rebuilding or upgrading
+// the program breaks nothing that runs. The name of the copy ends in a part of its hash, because two builds may have
+// the same version. An existing copy is not replaced.
 func install(exe string, h home.Dir) (string, error) {
 	path, _, err := deposit(exe, Version(), h)
 	if err != nil {
@@ -35,7 +35,7 @@ func install(exe string, h home.Dir) (string, error) {
 	return path, link(path, h.Program())
 }
 
-// deposit is install without making the program the fleet's. It reports whether the copy is new.
+// deposit makes the copy without making it the fleet's program. It reports whether the copy is new.
 func deposit(exe, version string, h home.Dir) (path string, made bool, err error) {
 	path, err = copyPath(exe, version, h)
 	if err != nil {
@@ -50,7 +50,7 @@ func deposit(exe, version string, h home.Dir) (path string, made bool, err error
 	return path, false, nil
 }
 
-// copyPath is where a program's copy lies, or would lie.
+// copyPath returns the path of a program's copy.
 func copyPath(exe, version string, h home.Dir) (string, error) {
 	sum, err := hashFile(exe)
 	if err != nil {
@@ -72,8 +72,8 @@ func hashFile(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// copyProgram goes by a temporary name: whoever finds the final one finds all of it, and no program is ever
-// overwritten while it runs, which macOS answers by killing it.
+// copyProgram writes a temporary file and renames it, so that the final name always has the whole program. A running
+// program is never overwritten; macOS would kill it.
 func copyProgram(from, to string) error {
 	in, err := regular.Follow(from)
 	if err != nil {
@@ -92,7 +92,7 @@ func copyProgram(from, to string) error {
 	return os.Rename(tmp.Name(), to)
 }
 
-// link points a name at the program, whatever it pointed at before.
+// link points a name at the program and replaces any other link.
 func link(program, name string) error {
 	if old, err := os.Readlink(name); err == nil && old == program {
 		return nil

@@ -11,12 +11,12 @@ import (
 	"muster/internal/lock"
 )
 
-// wakePause is how often agents' hooks may ask for the keeper.
+// wakePause is the minimum time between two requests of agents' hooks for the keeper.
 const wakePause = 30 * time.Second
 
-// WakeKeeper asks tmux to start the keeper's pane again if no supervisor runs and the fleet is to be up. It is for the
-// hooks of agents, which never start a keeper as their own child: that would end with the agent. Usually it costs one
-// look at a lock.
+// WakeKeeper asks tmux to restart the keeper's pane if no supervisor runs and the fleet should be up. Hooks of agents
+// call it. They never start a keeper as their own child, because it would end with the agent. Usually the call only
+// tests a lock.
 func WakeKeeper(c Caller) {
 	h := home.Dir(c.Getenv(environ.Home))
 	if !filepath.IsAbs(string(h)) {
@@ -41,5 +41,5 @@ func WakeKeeper(c Caller) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	_ = f.Server().WakeHub(ctx) // a hint: the next verb starts one otherwise
+	_ = f.Server().WakeHub(ctx) // errors are ignored: the next verb starts one otherwise
 }

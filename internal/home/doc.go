@@ -1,6 +1,6 @@
-// Package home says where everything lies under the state directory.
+// Package home defines the layout of the state directory.
 //
-// Owns: the names of muster's own files and directories (design section 9), and how the directory is found.
-// Never does: read or write what lies there, but for creating the directories themselves.
+// Owns: the names of muster's own files and directories, and the search for the state directory.
+// Never does: read or write those files, except for creating the directories themselves.
 // Start at: Find, Dir.
 package home

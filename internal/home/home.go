@@ -15,8 +15,9 @@ import (
 // Dir is the absolute path of a state directory. One directory is one fleet.
 type Dir string
 
-// Find returns the state directory and the path of the user's configuration file (which need not exist):
-// $MUSTER_HOME holds both, else the XDG directories do. getenv is os.Getenv outside tests.
+// Find returns the state directory and the path of the user's configuration file, which may be missing. If
+// MUSTER_HOME is set, both are in that directory, otherwise in the XDG directories. getenv is os.Getenv outside
+// tests.
 func Find(getenv func(string) string) (dir Dir, userConfig string, err error) {
 	if h := getenv(environ.Home); h != "" {
 		if !filepath.IsAbs(h) {
@@ -36,8 +37,8 @@ func Find(getenv func(string) string) (dir Dir, userConfig string, err error) {
 	return canonical(filepath.Join(state, "muster")), filepath.Join(conf, "muster", "config.toml"), nil
 }
 
-// canonical returns a directory without symbolic links, also if its last parts do not exist yet. Processes are found by
-// the paths of their locks and worktrees, and a person may spell the same directory in two ways.
+// canonical resolves symbolic links in a directory whose last components may be missing. Processes are found by the
+// paths of their locks and worktrees, and a person may spell one directory in two ways.
 func canonical(dir string) Dir {
 	dir = filepath.Clean(dir)
 	rest := ""
@@ -53,7 +54,7 @@ func canonical(dir string) Dir {
 	}
 }
 
-// xdg resolves one of the XDG base directories; a relative value is ignored, as that specification asks.
+// xdg returns one of the XDG base directories. A relative value is ignored, as the XDG specification requires.
 func xdg(getenv func(string) string, name, below string) (string, error) {
 	if d := getenv(name); filepath.IsAbs(d) {
 		return d, nil
@@ -61,12 +62,12 @@ func xdg(getenv func(string) string, name, below string) (string, error) {
 	h := getenv("HOME")
 	if !filepath.IsAbs(h) {
 		return "", fault.New(fault.Conflict, "neither MUSTER_HOME nor HOME is set to an absolute path").
-			WithHint("Set MUSTER_HOME to the directory that shall hold muster's state.")
+			WithHint("Set MUSTER_HOME to the directory for muster's state.")
 	}
 	return filepath.Join(h, below), nil
 }
 
-// Create makes the directory and its fixed sub-directories, all 0700; existing ones are made private again.
+// Create makes the directory and its fixed subdirectories with mode 0700. It sets that mode on existing ones.
 func (d Dir) Create() error {
 	for _, p := range []string{string(d), d.StatusDir(), d.AttemptsDir(), d.WorktreesDir(), d.BinDir()} {
 		if err := os.MkdirAll(p, 0o700); err != nil {
@@ -75,49 +76,49 @@ func (d Dir) Create() error {
 		}
 	}
 	if st, err := os.Stat(string(d)); err == nil && st.Mode().Perm() == 0o700 {
-		return nil // it may be on a disk that can only be read, and looking needs no more
+		return nil // the disk may be mounted read-only, which is enough for queries
 	}
 	if err := os.Chmod(string(d), 0o700); err != nil { //nolint:gosec // a directory needs its x bit
 		return fault.Wrap(fault.Failed, err, "make state directory private").
-			WithHint("Make %s your own, and see that its disk is mounted for writing.", d)
+			WithHint("Become the owner of %s, and mount its disk for writing.", d)
 	}
 	return nil
 }
 
-// EnvNames lists the variables beyond the allow-list that orders have asked for by env_from.
+// EnvNames lists the variables that orders have named in env_from, in addition to the allow-list.
 func (d Dir) EnvNames() string { return d.join("env.names") }
 
 // DB is the SQLite database.
 func (d Dir) DB() string { return d.join("muster.db") }
 
-// Lock is the kernel-level lock of the one supervisor.
+// Lock is the kernel-level lock of the supervisor.
 func (d Dir) Lock() string { return d.join("lock") }
 
-// KeeperLock is the lock of the one keeper.
+// KeeperLock is the lock of the keeper.
 func (d Dir) KeeperLock() string { return d.join("keeper.lock") }
 
-// StartLock serialises those who start a tmux server or a keeper.
+// StartLock serialises the processes that start a tmux server or a keeper.
 func (d Dir) StartLock() string { return d.join("start.lock") }
 
 // FrontLock is held by a supervisor that runs in a person's terminal.
 func (d Dir) FrontLock() string { return d.join("front.lock") }
 
-// Upgrade asks the keeper for another program, until that has an outcome.
+// Upgrade is the request for another program. The keeper removes it when there is an outcome.
 func (d Dir) Upgrade() string { return d.join("upgrade") }
 
-// UpgradeOutcome tells what became of the newest upgrade.
+// UpgradeOutcome has the outcome of the newest upgrade.
 func (d Dir) UpgradeOutcome() string { return d.join("upgrade.outcome") }
 
-// UpgradeLock serialises those who upgrade.
+// UpgradeLock serialises upgrades.
 func (d Dir) UpgradeLock() string { return d.join("upgrade.lock") }
 
 // Down exists while the fleet was told to be down.
 func (d Dir) Down() string { return d.join("down") }
 
-// Env is the environment that `up` saw (0600), as NAME=VALUE lines separated by NUL.
+// Env is the environment of the last `up` (0600), as NAME=VALUE entries that end with NUL.
 func (d Dir) Env() string { return d.join("env") }
 
-// Socket is the tmux socket where its path is short enough.
+// Socket is the tmux socket, if its path is short enough.
 func (d Dir) Socket() string { return d.join("tmux.sock") }
 
 // TmuxConf is the generated tmux configuration.
@@ -126,16 +127,16 @@ func (d Dir) TmuxConf() string { return d.join("tmux.conf") }
 // BinDir holds the copies of the program that panes and hooks run.
 func (d Dir) BinDir() string { return d.join("bin") }
 
-// PathDir holds nothing but `muster`, a link to the fleet's program, for the PATH of agents.
+// PathDir contains only `muster`, a link to the fleet's program, for the PATH of agents.
 func (d Dir) PathDir() string { return filepath.Join(d.BinDir(), "path") }
 
-// Program is the link in PathDir: what it points at is the fleet's program.
+// Program is the link in PathDir to the fleet's program.
 func (d Dir) Program() string { return filepath.Join(d.PathDir(), "muster") }
 
-// Superseded names, one a line, the programs in BinDir that an upgrade has put others in the place of.
+// Superseded lists the programs in BinDir that an upgrade replaced, one per line.
 func (d Dir) Superseded() string { return filepath.Join(d.BinDir(), "superseded") }
 
-// Pulse says when the supervisor last looked at the whole fleet, and at how much of it.
+// Pulse is the supervisor's heartbeat.
 func (d Dir) Pulse() string { return d.join("pulse") }
 
 // Log is the supervisor's own log, for people.
@@ -144,7 +145,7 @@ func (d Dir) Log() string { return d.join("supervisor.log") }
 // StatusDir holds the status files of live generations, and the wake file.
 func (d Dir) StatusDir() string { return d.join("status") }
 
-// Wake is touched by whoever appended something that the supervisor should see.
+// Wake is touched by a process that appended something that the supervisor should read.
 func (d Dir) Wake() string { return filepath.Join(d.StatusDir(), "wake") }
 
 // StatusFile is the status file of one generation.
@@ -152,38 +153,38 @@ func (d Dir) StatusFile(t event.TaskID, gen int) string {
 	return filepath.Join(d.StatusDir(), fmt.Sprintf("%s.%d.jsonl", t, gen))
 }
 
-// AttemptsDir holds what belongs to tasks and their generations.
+// AttemptsDir holds the files of tasks and their generations.
 func (d Dir) AttemptsDir() string { return d.join("attempts") }
 
 // TaskDir holds the locks of a task.
 func (d Dir) TaskDir(t event.TaskID) string { return filepath.Join(d.AttemptsDir(), string(t)) }
 
-// AliveLock is held by the agent process of a task for as long as it lives.
+// AliveLock is held by the agent process of a task as long as it lives.
 func (d Dir) AliveLock(t event.TaskID) string { return filepath.Join(d.TaskDir(t), "alive") }
 
-// Cgroup is the name of the control group of a task's agents, which no other fleet on this machine has.
+// Cgroup is the name of the control group of a task's agents. It is unique among the fleets of the machine.
 func (d Dir) Cgroup(t event.TaskID) string {
 	sum := sha256.Sum256([]byte(d))
 	return fmt.Sprintf("muster-%x-%s", sum[:6], t)
 }
 
-// CgroupNote holds the path of the control group of a task's agents; missing where there is none.
+// CgroupNote has the path of the control group of a task's agents. It is missing if there is none.
 func (d Dir) CgroupNote(t event.TaskID) string { return filepath.Join(d.TaskDir(t), "cgroup") }
 
 // CheckLock is held by the running round of checks of a task.
 func (d Dir) CheckLock(t event.TaskID) string { return filepath.Join(d.TaskDir(t), "check") }
 
-// GenDir holds what one generation needs: spec, prompt, settings, mailbox, logs.
+// GenDir holds the files of one generation: spec, prompt, settings, mailbox, logs.
 func (d Dir) GenDir(t event.TaskID, gen int) string {
 	return filepath.Join(d.AttemptsDir(), fmt.Sprintf("%s.%d", t, gen))
 }
 
-// JobDir holds one job of a task, a round of checks or the setup: spec, logs, results.
+// JobDir holds the files of one job of a task, a round of checks or the setup: spec, logs, results.
 func (d Dir) JobDir(t event.TaskID, job string) string {
 	return filepath.Join(d.TaskDir(t), "jobs", job)
 }
 
-// CheckSlot is the lock file of one of the slots that running checks share.
+// CheckSlot is the lock file of one slot. Running checks share the slots.
 func (d Dir) CheckSlot(i int) string { return d.join(fmt.Sprintf("checkslot.%d", i)) }
 
 // WorktreesDir holds the worktrees.
@@ -207,11 +208,11 @@ func Slugged(t event.TaskID, slug string) string {
 
 func (d Dir) join(name string) string { return filepath.Join(string(d), name) }
 
-// maxSlug keeps session names, branches and paths readable and far from any limit.
+// maxSlug bounds a slug in bytes; it keeps session names, branches and paths readable.
 const maxSlug = 40
 
-// Slug makes of any text a word of [a-z0-9-] that is safe in a branch, a path, a tmux session name and a shell.
-// It may be empty.
+// Slug turns any text into a word of [a-z0-9-] that is safe in a branch, a path, a tmux session name and a shell. The
+// result may be empty.
 func Slug(text string) string {
 	var b strings.Builder
 	dash := false

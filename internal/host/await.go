@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Await returns when a process has ended, at once if it is gone, or with ctx's error. The kernel tells; waiting
-// costs nothing.
+// Await waits until a process has ended. It returns at once if the process is gone, and ctx's error if ctx ends
+// first. It does not poll.
 func Await(ctx context.Context, p Process) error {
 	d, err := NewDeaths()
 	if err != nil {

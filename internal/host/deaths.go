@@ -8,24 +8,23 @@ import (
 	"time"
 )
 
-// Death says that a watched process has ended.
+// Death reports that a watched process has ended.
 type Death struct {
 	Process Process
-	Token   any // what Watch was given
+	Token   any // the token of Watch
 	At      time.Time
-	// Known tells that Exit and Signal are the kernel's word. It is false where the process had ended before it
-	// was watched, and on systems that tell it to the parent only.
+	// Known is true if Exit and Signal are known. It is false if the process had ended before it was watched, and on
+	// systems that report the exit only to the parent.
 	Known  bool
 	Exit   int // exit status; -1 if ended by a signal
 	Signal int // 0 if it exited
 }
 
-// deathsBuffer is how many deaths may wait for a reader before Serve blocks; what waits beyond that waits in the
-// kernel and is not lost.
+// deathsBuffer is the capacity of C. If it is full, Serve blocks; further deaths wait in the kernel and are not lost.
 const deathsBuffer = 64
 
-// Deaths learns from the kernel when processes end. One goroutine, the one that runs Serve, watches them all.
-// All methods may be called from any goroutine, Watch also before Serve runs.
+// Deaths watches processes and reports when they end. The goroutine that runs Serve watches all of them. All methods
+// are safe for concurrent use; Watch may be called before Serve runs.
 type Deaths struct {
 	poll *poller
 	c    chan Death
@@ -48,7 +47,7 @@ type watch struct {
 	handle  int
 }
 
-// NewDeaths makes an empty watch. It holds descriptors until Close.
+// NewDeaths returns a watch without processes. It holds descriptors until Close.
 func NewDeaths() (*Deaths, error) {
 	p, err := newPoller()
 	if err != nil {
@@ -60,11 +59,11 @@ func NewDeaths() (*Deaths, error) {
 	}, nil
 }
 
-// C is where deaths arrive, each once. It is never closed.
+// C returns the channel of deaths. Each death arrives once. The channel is never closed.
 func (d *Deaths) C() <-chan Death { return d.c }
 
-// Watch reports the end of a process on C, with the token; at once if it has ended already. To watch a process
-// again replaces the token.
+// Watch reports the end of a process on C, with the token; at once if it has ended already. A second call for the
+// same process replaces the token.
 func (d *Deaths) Watch(p Process, token any) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -91,7 +90,7 @@ func (d *Deaths) Watch(p Process, token any) error {
 	return nil
 }
 
-// Forget ends the watch of a process. A death that was on its way may still arrive.
+// Forget ends the watch of a process. A death that was already reported may still arrive.
 func (d *Deaths) Forget(p Process) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -107,8 +106,8 @@ func (d *Deaths) Forget(p Process) {
 	d.pending = kept
 }
 
-// Serve sends deaths to C until ctx ends or Close is called. It may run again after it returned; nothing is lost
-// between. Only one may run at a time.
+// Serve sends deaths to C until ctx ends or Close is called. It may run again after it returned; deaths in between
+// are not lost. Only one call may run at a time.
 func (d *Deaths) Serve(ctx context.Context) error {
 	d.mu.Lock()
 	if d.closed || d.done != nil {
@@ -145,7 +144,7 @@ func (d *Deaths) Serve(ctx context.Context) error {
 	}
 }
 
-// Close ends Serve, waits for it and gives the descriptors back; any number of times.
+// Close ends Serve, waits for it and releases the descriptors. It may be called several times.
 func (d *Deaths) Close() {
 	d.mu.Lock()
 	if d.closed {
@@ -168,7 +167,7 @@ func (d *Deaths) Close() {
 	d.poll.close()
 }
 
-// wake makes a waiting Serve look again.
+// wake makes a waiting Serve check for deaths again.
 func (d *Deaths) wake() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -177,7 +176,7 @@ func (d *Deaths) wake() {
 	}
 }
 
-// collect turns what the poller reported into deaths to send.
+// collect turns the keys that the poller reported into deaths to send.
 func (d *Deaths) collect(keys []uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -193,7 +192,7 @@ func (d *Deaths) collect(keys []uint64) {
 	}
 }
 
-// send passes on what is pending; a death that ctx cut off is kept for the next Serve.
+// send sends pending deaths. A death that was not sent when ctx ended is kept for the next Serve.
 func (d *Deaths) send(ctx context.Context) error {
 	for {
 		d.mu.Lock()

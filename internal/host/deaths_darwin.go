@@ -10,7 +10,7 @@ import (
 // poller waits for any number of processes: a kqueue, with a user event to wake it.
 type poller struct {
 	kq   int
-	keys chan map[int]uint64 // pid to key; a channel of one as its lock
+	keys chan map[int]uint64 // pid to key; a channel with capacity 1 as its lock
 }
 
 // wakeIdent names the user event.
@@ -41,8 +41,8 @@ func (p *poller) change(ident, filter, flags int, fflags uint32) error {
 	return nil
 }
 
-// add watches a process; ErrGone if it has ended. The start time is compared after the watch stands: what
-// ends later is reported.
+// add watches a process; it returns ErrGone if the process has ended. The start time is compared after the watch is
+// set, so that a later end is reported.
 func (p *poller) add(proc Process, key uint64) (handle int, err error) {
 	if proc.PID <= 0 {
 		return 0, ErrGone
@@ -65,10 +65,10 @@ func (p *poller) remove(proc Process, _ int) {
 	keys := <-p.keys
 	delete(keys, proc.PID)
 	p.keys <- keys
-	_ = p.change(proc.PID, unix.EVFILT_PROC, unix.EV_DELETE, 0) // gone already after the event itself
+	_ = p.change(proc.PID, unix.EVFILT_PROC, unix.EV_DELETE, 0) // the event itself has removed it already
 }
 
-// wait blocks until a process ended or wake was called, and gives the keys of those that ended.
+// wait blocks until a process ended or wake was called, and returns the keys of the ended processes.
 func (p *poller) wait() ([]uint64, error) {
 	var events [128]unix.Kevent_t
 	n, err := unix.Kevent(p.kq, nil, events[:], nil)
@@ -93,5 +93,5 @@ func (p *poller) wake() { _ = p.change(wakeIdent, unix.EVFILT_USER, 0, unix.NOTE
 
 func (p *poller) close() { _ = unix.Close(p.kq) }
 
-// exit is not told to those who are not the parent.
+// exit returns nothing: the system reports an exit only to the parent.
 func (p *poller) exit(Process, int) (exit, signal int, known bool) { return 0, 0, false }

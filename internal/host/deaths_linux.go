@@ -35,7 +35,7 @@ func newPoller() (*poller, error) {
 	return p, nil
 }
 
-// ctl adds a descriptor under a key. The key, and not the descriptor, comes back: descriptors are used again.
+// ctl adds a descriptor under a key. Events report the key and not the descriptor, because descriptors are reused.
 func (p *poller) ctl(fd int, key uint64) error {
 	e := unix.EpollEvent{Events: unix.EPOLLIN}
 	e.Fd, e.Pad = int32(key&0xffffffff), int32(key>>32) //nolint:gosec // the two halves of a key
@@ -63,7 +63,7 @@ func (p *poller) remove(_ Process, handle int) {
 	_ = unix.Close(handle)
 }
 
-// wait blocks until a process ended or wake was called, and gives the keys of those that ended.
+// wait blocks until a process ended or wake was called, and returns the keys of the ended processes.
 func (p *poller) wait() ([]uint64, error) {
 	var events [128]unix.EpollEvent
 	n, err := unix.EpollWait(p.epoll, events[:], -1)
@@ -89,7 +89,7 @@ func (p *poller) wait() ([]uint64, error) {
 func (p *poller) wake() {
 	var one [8]byte
 	binary.NativeEndian.PutUint64(one[:], 1)
-	_, _ = unix.Write(p.event, one[:]) // full means that a wake is pending
+	_, _ = unix.Write(p.event, one[:]) // an error means that a wake is pending
 }
 
 func (p *poller) close() {
@@ -97,8 +97,8 @@ func (p *poller) close() {
 	_ = unix.Close(p.epoll)
 }
 
-// exit says how an ended process ended: from /proc while it is a zombie, from its pidfd once its parent took
-// notice (Linux 6.15).
+// exit returns how a process ended: from /proc while it is a zombie, and from its pidfd after its parent has waited
+// for it (Linux 6.15).
 func (p *poller) exit(proc Process, pidfd int) (exit, signal int, known bool) {
 	if s, err := readStat(proc.PID); err == nil && s.start == proc.Start && s.state == 'Z' && mayAsk(proc.PID, s.exit) {
 		return waitStatus(syscall.WaitStatus(s.exit)) //nolint:gosec // a wait status has 16 bits
@@ -110,8 +110,8 @@ func (p *poller) exit(proc Process, pidfd int) (exit, signal int, known bool) {
 	return 0, 0, false
 }
 
-// mayAsk reports whether a status read from /proc is the truth: the kernel shows 0 to those who may not know. The
-// link to the program is guarded by the same permission, and of a zombie it does not exist.
+// mayAsk reports whether an exit status in /proc is true: the kernel shows 0 to processes without permission. The
+// link to the program needs the same permission, and a zombie has no such link.
 func mayAsk(pid, status int) bool {
 	if status != 0 {
 		return true

@@ -10,11 +10,11 @@ import (
 // Disk is the room on a file system.
 type Disk struct {
 	Free, Total uint64 // bytes; Free is what an ordinary user may still write
-	FreeInodes  uint64 // math.MaxUint64 where the file system counts none
-	ReadOnly    bool   // it is mounted for reading only
+	FreeInodes  uint64 // math.MaxUint64 if the file system has no limit
+	ReadOnly    bool   // mounted read-only
 }
 
-// DiskAt tells the room on the file system that holds path, which must exist.
+// DiskAt returns the free space of the file system that holds path, which must exist.
 func DiskAt(path string) (Disk, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(path, &st); err != nil {

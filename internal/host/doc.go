@@ -1,6 +1,6 @@
-// Package host says what the machine knows: processes and their deaths, memory, disk, clocks, logind.
+// Package host reads the state of the machine: processes and their ends, memory, disk, clocks, logind.
 //
-// Owns: pid identity, the watch on deaths, the ending of everything a task left running, resource and sleep readings.
-// Never does: start a program, end a process whose start time differs from the one it was told, or guess.
+// Owns: the identity of processes, the watch for their end, ending everything that a task started, and readings of resources.
+// Never does: start a program, signal a process whose start time differs, guess.
 // Start at: Process, Deaths, End.
 package host

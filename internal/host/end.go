@@ -10,32 +10,33 @@ import (
 	"time"
 )
 
-// killLimit is how long End goes on after the grace has passed: what lives then cannot be ended by a signal,
-// such as a process that hangs in the kernel on a dead disk.
+// killLimit is how long End continues after the grace. A process that still lives then cannot be ended by a signal,
+// for example because it hangs in the kernel on a dead disk.
 const killLimit = 30 * time.Second
 
-// The pauses after which End looks for processes that were forked meanwhile.
+// Pauses between two searches of End for new processes.
 const (
 	firstLook = 20 * time.Millisecond
 	slowLook  = 500 * time.Millisecond
 )
 
-// errLeft means that End gave up.
+// errLeft is the cause of a timeout of End.
 var errLeft = errors.New("processes would not end")
 
-// Ending names what is to end.
+// Ending selects the processes to end.
 type Ending struct {
-	Procs []Process     // with all their descendants, also those noted by Tree before their parent ended
-	Mark  [2]string     // NAME and VALUE of the environment mark; empty for none. See Marked for what makes a good one
-	Held  string        // absolute path of a file that only what is to end has open for writing; "" for none. See Holders
-	Group string        // directory of a control group that holds only what is to end; "" for none. See JoinCgroup
+	Procs []Process     // with all their descendants, including those that Tree found before their parent ended
+	Mark  [2]string     // NAME and VALUE of the environment marker; empty for none. Marked explains which value is suitable
+	Held  string        // absolute path of a file that only the selected processes have open for writing; "" for none. See Holders
+	Group string        // directory of a control group that contains only selected processes; "" for none. See JoinCgroup
 	Grace time.Duration // from SIGTERM to SIGKILL; 0 kills at once
 }
 
-// End ends processes, their descendants, and all that carry the mark, hold the file or are in the group. It sends SIGTERM
-// (and SIGCONT, so that a stopped process can react), and SIGKILL after the grace. It repeats the search until it finds
-// none, so that processes forked meanwhile end too. It never signals itself, its ancestors, pid 1, or a process whose start
-// time differs. It returns the processes that are left: because ctx ended first, or they may not be signalled, or do not react.
+// End ends processes, their descendants, and all processes that have the marker, hold the file or are in the group.
+// It sends SIGTERM (and SIGCONT, so that a stopped process can react), and SIGKILL after the grace. It repeats the
+// search until it finds none, so that processes that were forked meanwhile end, too. It never signals itself, its
+// ancestors, pid 1, or a process whose start time differs. It returns the processes that are left, because ctx ended
+// first, or because they may not be signalled or do not react.
 func End(ctx context.Context, e Ending) (left []Process, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, e.Grace+killLimit, errLeft)
 	defer cancel()
@@ -74,7 +75,7 @@ type ending struct {
 	Ending
 	deaths *Deaths
 	signal syscall.Signal
-	known  map[Process]bool // all that were found
+	known  map[Process]bool // all processes that were found
 	living map[Process]bool // not yet reported dead
 	denied map[Process]bool // may not be signalled, because they changed their user
 	errs   []error
@@ -113,7 +114,7 @@ func (e *ending) run(ctx context.Context) error {
 	}
 }
 
-// look finds the processes to end and signals the new ones.
+// look searches for the processes and signals new ones.
 func (e *ending) look() error {
 	all, err := processes()
 	if err != nil {

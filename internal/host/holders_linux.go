@@ -35,7 +35,7 @@ func Holders(path string) ([]Process, error) {
 		if err != nil || !ownedBy(pid, uid) || !holds(pid, filepath.Base(path), file) {
 			continue
 		}
-		// Identified before and after: the descriptors that were read are this process's.
+		// The identity is read before and after: the descriptors belong to this process.
 		if again, err := Identify(pid); err == nil && again == p {
 			out = append(out, p)
 		}

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RaiseFiles raises our own limit of open files to n, or to what is permitted if that is less; it never lowers it.
-// Programs that we start inherit it.
+// RaiseFiles raises the limit of open files of this process to n, or to the permitted maximum if that is less. It
+// never lowers it. Child processes inherit the limit.
 func RaiseFiles(n uint64) error {
 	var lim unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {

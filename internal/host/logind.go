@@ -11,19 +11,19 @@ import (
 	"strings"
 )
 
-// Logind is what decides whether the processes of a user outlive their logout.
+// Logind has the settings that decide whether a user's processes outlive the logout.
 type Logind struct {
 	Present bool // the host was booted with systemd
 	Linger  bool // the user's own service manager outlives their logout
-	// KillUserProcesses tells that this user's processes are ended at their logout. Where no file says so and the
-	// compiled default is not to be seen either, it is true and Unsure is set: upstream's default is yes.
+	// KillUserProcesses is true if the user's processes are ended at logout. If no file sets it and the compiled
+	// default cannot be read, it is true and Unsure is set, because upstream's default is yes.
 	KillUserProcesses bool
 	Unsure            bool
 	Manager           bool // the user's own service manager runs now
 	User              string
 }
 
-// ReadLogind reads logind's files; it asks no service and never fails: what cannot be read counts as absent.
+// ReadLogind reads logind's files. It calls no service and never fails: an unreadable file counts as missing.
 func ReadLogind() Logind {
 	uid := strconv.Itoa(os.Geteuid())
 	name := uid
@@ -33,8 +33,8 @@ func ReadLogind() Logind {
 	return logindAt("/", name, uid)
 }
 
-// Advice says how the tmux server has to be started (design section 4): the argv to put before it, nil for none,
-// and what a person must be told, "" for nothing.
+// Advice returns the argv to put before the start of the tmux server (nil for none), and a warning for the user (""
+// for none).
 func (l Logind) Advice() (scope []string, warning string) {
 	switch {
 	case !l.Present:
@@ -79,14 +79,14 @@ func logindAt(root, name, uid string) Logind {
 	return l
 }
 
-// confDirs hold logind's configuration, the first being the strongest.
+// confDirs returns the directories of logind's configuration, in order of precedence.
 func confDirs() []string {
 	return []string{"etc/systemd", "run/systemd", "usr/local/lib/systemd", "usr/lib/systemd", "lib/systemd"}
 }
 
-// logindConf returns the effective values: the first main file, then the drop-ins in the order of their names, where
-// one name counts once. The main file that a distribution ships shows the compiled defaults as comments; they are
-// taken where nothing else is said.
+// logindConf returns the effective values: the first main file, then the drop-ins in the order of their names; of
+// drop-ins with one name only the first counts. The main file of a distribution has the compiled defaults as
+// comments; they are used for values that are not set.
 func logindConf(root string) map[string]string {
 	values := map[string]string{}
 	for _, dir := range slices.Backward(confDirs()) {
@@ -134,7 +134,7 @@ func readConf(b []byte, values map[string]string, commented bool) {
 	}
 }
 
-// isYes reads a boolean as systemd does.
+// isYes parses a boolean as systemd does.
 func isYes(s string) bool {
 	switch strings.ToLower(s) {
 	case "1", "yes", "y", "true", "t", "on":

@@ -11,7 +11,7 @@ const (
 	bootClock  = unix.CLOCK_MONOTONIC
 )
 
-// BootID names this boot of the host; it differs after each reboot.
+// BootID returns an id of this boot of the host. It changes with each reboot.
 func BootID() (string, error) {
 	id, err := unix.Sysctl("kern.bootsessionuuid")
 	if err != nil {
@@ -20,7 +20,7 @@ func BootID() (string, error) {
 	return id, nil
 }
 
-// mostFiles is how many open files the system permits a process whatever its hard limit says.
+// mostFiles returns the number of open files that the system permits, whatever the hard limit is.
 func mostFiles() uint64 {
 	n, err := unix.SysctlUint32("kern.maxfilesperproc")
 	if err != nil {
@@ -29,8 +29,8 @@ func mostFiles() uint64 {
 	return uint64(n)
 }
 
-// Mem reads the memory of the host. Available is an approximation: free, purgeable and file-backed pages; what the
-// compressor could still gain is not counted.
+// Mem returns the memory of the host. Available is an approximation: free, purgeable and file-backed pages, without
+// the gain of further compression.
 func Mem() (Memory, error) {
 	total, err := unix.SysctlUint64("hw.memsize")
 	if err != nil {

@@ -14,7 +14,7 @@ const (
 	bootClock  = unix.CLOCK_BOOTTIME
 )
 
-// BootID names this boot of the host; it differs after each reboot.
+// BootID returns an id of this boot of the host. It changes with each reboot.
 func BootID() (string, error) {
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -23,7 +23,7 @@ func BootID() (string, error) {
 	return strings.TrimSpace(string(b)), nil
 }
 
-// mostFiles is how many open files the system permits a process whatever its hard limit says.
-func mostFiles() uint64 { return math.MaxUint64 } // the hard limit is the word
+// mostFiles returns the number of open files that the system permits, whatever the hard limit is.
+func mostFiles() uint64 { return math.MaxUint64 } // only the hard limit counts
 
 func readOnly(st *unix.Statfs_t) bool { return st.Flags&unix.ST_RDONLY != 0 }

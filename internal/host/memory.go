@@ -2,11 +2,12 @@ package host
 
 import "runtime"
 
-// Memory is what can be used, in bytes.
+// Memory is an amount of memory in bytes.
 type Memory struct {
 	Total     uint64 // of the host, or of the tightest control group around us
 	Available uint64 // can be allocated without swapping
 }
 
-// Cores is how many processors we may keep busy: those of our affinity mask, fewer where a control group limits us.
+// Cores returns the number of processors that this process may use: those of its affinity mask, or fewer if a control
+// group limits it.
 func Cores() int { return runtime.GOMAXPROCS(0) }

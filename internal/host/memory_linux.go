@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// Mem reads the memory that is left to us: the host's, or less where a control group of version 1 or 2 limits us.
+// Mem returns the memory that is available to this process: the host's, or less if a control group (version 1 or 2)
+// limits it.
 func Mem() (Memory, error) { return memAt("/") }
 
 // memAt is Mem with all paths below root.
@@ -35,7 +36,7 @@ func memAt(root string) (Memory, error) {
 	return m, nil
 }
 
-// meminfo finds a value of /proc/meminfo, in bytes.
+// meminfo returns a value of /proc/meminfo, in bytes.
 func meminfo(b []byte, name string) uint64 {
 	for line := range bytes.Lines(b) {
 		if rest, ok := bytes.CutPrefix(line, []byte(name+":")); ok {
@@ -46,8 +47,8 @@ func meminfo(b []byte, name string) uint64 {
 	return 0
 }
 
-// groupMemory reads limit and use of one control group, of whichever version. Pages of files that can be dropped
-// do not count as used.
+// groupMemory returns limit and use of one control group of either version. Droppable file pages do not count as
+// used.
 func groupMemory(dir string) (limit, used uint64, ok bool) {
 	limitFile, usedFile, cache := "memory.max", "memory.current", "inactive_file "
 	if limit, ok = number(dir, limitFile); !ok {
@@ -70,7 +71,7 @@ func groupMemory(dir string) (limit, used uint64, ok bool) {
 	return limit, used, true
 }
 
-// number reads a file that holds one number; "max" and a missing file are none.
+// number reads a file with one number. It returns false for "max" and for a missing file.
 func number(dir, name string) (uint64, bool) {
 	b, err := os.ReadFile(filepath.Join(dir, name))
 	if err != nil {
@@ -104,7 +105,7 @@ func memoryGroups(root string) []string {
 		if mount.dir == "" {
 			continue
 		}
-		// A container sees its own group as the root of the mount, while the path may be the host's.
+		// In a container the mount's root is the own group, while the path may be the host's.
 		path, inside := strings.CutPrefix(f[2], strings.TrimSuffix(mount.root, "/"))
 		if !inside {
 			path = "/"
@@ -119,10 +120,10 @@ func memoryGroups(root string) []string {
 	return dirs
 }
 
-// groupMount is where a hierarchy of control groups is mounted, and which of its groups the mount shows as root.
+// groupMount is the mount point of a hierarchy of control groups, and the group that the mount shows as its root.
 type groupMount struct{ dir, root string }
 
-// groupMounts finds the hierarchy of version 2 and that of version 1 with the memory controller.
+// groupMounts returns the hierarchy of version 2 and the hierarchy of version 1 with the memory controller.
 func groupMounts(root string) (v2, v1 groupMount) {
 	f, err := os.Open(filepath.Join(root, "proc/self/mountinfo"))
 	if err != nil {

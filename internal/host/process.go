@@ -7,31 +7,30 @@ import (
 	"slices"
 )
 
-// ErrGone says that a process has ended, or that its pid belongs to another one by now.
+// ErrGone means that a process has ended or that its pid belongs to another process now.
 var ErrGone = errors.New("process is gone")
 
-// ErrUnsupported says that this operating system cannot tell.
+// ErrUnsupported means that this operating system does not provide the information.
 var ErrUnsupported = errors.New("not supported on this system")
 
-// Process is one process for ever: a pid alone is used again after a while, a pid with its start time is not, not even
-// after a reboot.
+// Process identifies a process permanently. A pid alone is reused after a while; a pid with its start time is not,
+// not even after a reboot.
 type Process struct {
 	PID   int    `json:"pid"`
-	Start uint64 `json:"start"` // Linux: clock ticks since boot, and which boot; macOS: microseconds since 1970. Compare, never compute.
+	Start uint64 `json:"start"` // Linux: clock ticks since boot, and which boot; macOS: microseconds since 1970. Only for comparison.
 }
 
 // String names the process for messages.
 func (p Process) String() string { return fmt.Sprintf("process %d", p.PID) }
 
-// entry is what one pass over all processes learns of each.
+// entry is one process in a listing of all processes.
 type entry struct {
 	Process
 	parent, group int
 }
 
-// Tree returns all descendants of the pids as they are now, by parent links, in one pass over the processes; the
-// pids themselves are not among them. A child whose parent ended before belongs to pid 1 and is not found: note
-// the tree before ending its root.
+// Tree returns the present descendants of the pids, without the pids themselves. It follows parent links. A child
+// whose parent ended earlier belongs to pid 1 and is not found, so call Tree before ending the root.
 func Tree(pids ...int) ([]Process, error) {
 	all, err := processes()
 	if err != nil {
@@ -40,7 +39,7 @@ func Tree(pids ...int) ([]Process, error) {
 	return descendants(all, pids), nil
 }
 
-// Group returns the processes that are in a process group now; zombies count.
+// Group returns the processes in a process group, including zombies.
 func Group(pgid int) ([]Process, error) {
 	all, err := processes()
 	if err != nil {
@@ -55,7 +54,7 @@ func Group(pgid int) ([]Process, error) {
 	return out, nil
 }
 
-// descendants follows parent links down from the roots, without them.
+// descendants returns the processes below the roots, by parent links.
 func descendants(all []entry, roots []int) []Process {
 	children := map[int][]Process{}
 	for _, e := range all {
@@ -80,7 +79,7 @@ func descendants(all []entry, roots []int) []Process {
 	return out
 }
 
-// untouchable are the pids that are never signalled: the first process, ourselves and whatever started us.
+// untouchable returns the pids that are never signalled: the first process, this process and its ancestors.
 func untouchable(all []entry) map[int]bool {
 	parent := map[int]int{}
 	for _, e := range all {

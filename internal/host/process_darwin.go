@@ -11,7 +11,7 @@ import (
 // zombie is SZOMB of <sys/proc.h>.
 const zombie = 5
 
-// Identify returns the process that has a pid now; ErrGone if none has. A zombie still has its pid.
+// Identify returns the process that has the pid now; ErrGone if there is none. A zombie still has its pid.
 func Identify(pid int) (Process, error) {
 	k, err := kinfo(pid)
 	if err != nil {
@@ -20,14 +20,14 @@ func Identify(pid int) (Process, error) {
 	return identity(k), nil
 }
 
-// Alive reports whether the very process still runs; a zombie does not.
+// Alive reports whether this process still runs. A zombie does not.
 func (p Process) Alive() bool {
 	k, err := kinfo(p.PID)
 	return err == nil && identity(k) == p && k.Proc.P_stat != zombie
 }
 
-// Signal sends a signal to the very process; ErrGone if it has ended. There is no descriptor for a process here:
-// between the comparison and the signal lie some microseconds.
+// Signal sends a signal to this process; ErrGone if it has ended. This system has no descriptors for processes, so
+// some microseconds pass between the comparison and the signal.
 func (p Process) Signal(sig syscall.Signal) error {
 	now, err := Identify(p.PID)
 	if err != nil {
@@ -64,7 +64,7 @@ func identity(k *unix.KinfoProc) Process {
 	return Process{PID: int(k.Proc.P_pid), Start: uint64(t.Sec)*1e6 + uint64(t.Usec)} //nolint:gosec // after 1970
 }
 
-// processes is one pass over everything that runs.
+// processes returns all processes.
 func processes() ([]entry, error) {
 	all, err := unix.SysctlKinfoProcSlice("kern.proc.all")
 	if err != nil {
@@ -80,23 +80,23 @@ func processes() ([]entry, error) {
 	return out, nil
 }
 
-// Marked cannot be told here: the environment of another process is not shown reliably.
+// Marked returns ErrUnsupported, because the environment of another process cannot be read reliably.
 func Marked(_, _ string) ([]Process, error) { return nil, ErrUnsupported }
 
-// Holders cannot be told here without the right to look into other processes.
+// Holders returns ErrUnsupported, because other processes cannot be inspected without special rights.
 func Holders(string) ([]Process, error) { return nil, ErrUnsupported }
 
-// OwnCgroup is "": there are no control groups here.
+// OwnCgroup returns "", because this system has no control groups.
 func OwnCgroup() string { return "" }
 
-// CgroupFor is "" for the same reason.
+// CgroupFor returns "", because this system has no control groups.
 func CgroupFor(string) string { return "" }
 
-// JoinCgroup does nothing here.
+// JoinCgroup does nothing on this system.
 func JoinCgroup(string) error { return nil }
 
-// Grouped finds nothing here.
+// Grouped returns no processes on this system.
 func Grouped(string) ([]Process, error) { return nil, nil }
 
-// LeaveCgroup does nothing here.
+// LeaveCgroup does nothing on this system.
 func LeaveCgroup(string) error { return nil }

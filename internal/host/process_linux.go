@@ -20,10 +20,10 @@ type stat struct {
 	state         byte
 	parent, group int
 	start         uint64
-	exit          int // wait status of a zombie; 0 also where the kernel does not let us see it
+	exit          int // wait status of a zombie; also 0 without permission to read it
 }
 
-// Fields of /proc/PID/stat, counted from 0 behind the closing parenthesis of the name.
+// Fields of /proc/PID/stat, counted from 0 after the closing parenthesis of the name.
 const (
 	fieldState  = 0
 	fieldParent = 1
@@ -32,7 +32,7 @@ const (
 	fieldExit   = 49
 )
 
-// Identify returns the process that has a pid now; ErrGone if none has. A zombie still has its pid.
+// Identify returns the process that has the pid now; ErrGone if there is none. A zombie still has its pid.
 func Identify(pid int) (Process, error) {
 	s, err := readStat(pid)
 	if err != nil {
@@ -41,7 +41,7 @@ func Identify(pid int) (Process, error) {
 	return Process{PID: pid, Start: s.start}, nil
 }
 
-// Alive reports whether the very process still runs; a zombie does not.
+// Alive reports whether this process still runs. A zombie does not.
 func (p Process) Alive() bool {
 	fd, err := p.open()
 	if err != nil {
@@ -51,7 +51,7 @@ func (p Process) Alive() bool {
 	return !readable(fd)
 }
 
-// Signal sends a signal to the very process, never to a later owner of its pid; ErrGone if it has ended.
+// Signal sends a signal to this process and never to a later one with its pid; ErrGone if it has ended.
 func (p Process) Signal(sig syscall.Signal) error {
 	fd, err := p.open()
 	if err != nil {
@@ -67,8 +67,8 @@ func (p Process) Signal(sig syscall.Signal) error {
 	return nil
 }
 
-// open returns a descriptor that stands for the very process. The start time is compared after the descriptor is
-// open: from then on it cannot come to mean another process.
+// open returns a descriptor of this process. The start time is compared after the descriptor is open, because then
+// the descriptor cannot refer to another process.
 func (p Process) open() (int, error) {
 	if p.PID <= 0 {
 		return -1, ErrGone
@@ -91,7 +91,7 @@ func (p Process) open() (int, error) {
 	return fd, nil
 }
 
-// readable reports whether a pidfd says that its process has ended.
+// readable reports whether the process of a pidfd has ended.
 func readable(fd int) bool {
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}} //nolint:gosec // descriptors are small
 	for {
@@ -123,15 +123,15 @@ func readStat(pid int) (stat, error) {
 	return s, nil
 }
 
-// bootShift leaves 300 years of clock ticks (100 a second) below the mark of the boot. Both together fit into 53 bits: a
-// number that programs read from JSON without loss.
+// bootShift leaves room for 300 years of clock ticks (100 per second) below the mark of the boot. Both together have
+// 53 bits, which JSON numbers hold without loss.
 const bootShift = 40
 
-// boot is the mark of this boot, once it is known.
+// boot is the mark of this boot, if it is known.
 var boot atomic.Pointer[uint64]
 
-// bootMark tells this boot from others: after a reboot the same pid may well have the same number of ticks. Where there is
-// no boot id to be had there is no mark; that it cannot be read just now is no such thing.
+// bootMark returns a mark that differs between boots: after a reboot the same pid may have the same number of ticks.
+// If the system has no boot id, the mark is 0; a temporary error is returned.
 func bootMark() (uint64, error) {
 	if known := boot.Load(); known != nil {
 		return *known, nil
@@ -154,7 +154,7 @@ func markOfBoot(id string) uint64 {
 	return uint64(h.Sum32() >> 20)
 }
 
-// parseStat takes a line of /proc/PID/stat apart. The name in it may hold spaces and parentheses.
+// parseStat parses a line of /proc/PID/stat. The name in it may contain spaces and parentheses.
 func parseStat(b []byte) (s stat, ok bool) {
 	end := bytes.LastIndexByte(b, ')')
 	if end < 0 {
@@ -176,7 +176,7 @@ func parseStat(b []byte) (s stat, ok bool) {
 	return s, ok && err == nil
 }
 
-// processes is one pass over everything that runs.
+// processes returns all processes.
 func processes() ([]entry, error) {
 	pids, err := pids()
 	if err != nil {
@@ -212,9 +212,9 @@ func pids() ([]int, error) {
 	return out, nil
 }
 
-// Marked returns the processes of our own user whose environment, as it was at their start, has NAME=VALUE. What
-// cannot be read is passed over, and a program that overwrote its environment is not found. The mark must be one
-// that no other fleet can have, such as an absolute path: whoever carries it may be ended for it.
+// Marked returns the processes of this user whose initial environment contains NAME=VALUE. Unreadable processes are
+// skipped, and a program that overwrote its environment is not found. The value must be unique to one fleet, such as
+// an absolute path, because every process that has it may be ended.
 func Marked(name, value string) ([]Process, error) {
 	pids, err := pids()
 	if err != nil {
@@ -224,13 +224,13 @@ func Marked(name, value string) ([]Process, error) {
 	var out []Process
 	for _, pid := range pids {
 		if !ownedBy(pid, uid) || !hasMark(pid, mark) {
-			continue // nearly all are passed over here, by one look
+			continue // nearly all processes are skipped here
 		}
 		p, err := Identify(pid)
 		if err != nil || !hasMark(pid, mark) {
 			continue
 		}
-		// Identified before and after: the environment that was read is this process's.
+		// The identity is read before and after: the environment belongs to this process.
 		if again, err := Identify(pid); err == nil && again == p {
 			out = append(out, p)
 		}

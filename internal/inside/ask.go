@@ -17,15 +17,15 @@ import (
 type Question struct {
 	Text    string
 	Options []string // answers to choose from
-	// Limit is how long the agent waits for the answer before it goes on without one. With 0 it waits as long as its
-	// task may wait, and the task is parked then.
+	// Limit is how long the agent waits for the answer before it continues without one. With 0 it waits as long as
+	// its task may wait, and then the task is parked.
 	Limit time.Duration
 }
 
-// defaultWait is how long an agent waits where its environment does not say so.
+// defaultWait is the wait limit if the agent's environment has none.
 const defaultWait = 15 * time.Minute
 
-// Ask asks a person and waits for the answer. When none comes in time it returns a fault.Timeout.
+// Ask asks a person and waits for the answer. It returns a fault.Timeout if none comes in time.
 func (v Voice) Ask(ctx context.Context, q Question) (mail.Answer, error) {
 	limit := q.Limit
 	if limit == 0 {
@@ -53,16 +53,16 @@ func (v Voice) Ask(ctx context.Context, q Question) (mail.Answer, error) {
 	case !errors.Is(err, mail.ErrNoAnswer):
 		return a, err
 	}
-	if q.Limit != 0 { // the agent goes on, so the question is over
+	if q.Limit != 0 { // the agent continues, so the question is closed
 		if _, err := v.Note("goes on without an answer"); err != nil {
 			return a, err
 		}
 	}
-	return a, fault.New(fault.Timeout, "nobody answered within %s", config.FormatDuration(limit)).
-		WithHint("Go on without an answer if you can, else end your turn.")
+	return a, fault.New(fault.Timeout, "there was no answer within %s", config.FormatDuration(limit)).
+		WithHint("Continue without an answer if you can, otherwise end your turn.")
 }
 
-// whole returns the question as a request is kept.
+// whole returns the question as it is stored for a request.
 func whole(q Question) event.Ask {
 	asked := event.Question{Text: q.Text}
 	for _, o := range q.Options {

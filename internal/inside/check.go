@@ -19,8 +19,9 @@ import (
 	"muster/internal/store"
 )
 
-// Check runs one check of the task, or all of them if name is "", as a round would: the same commands in the same
-// place with the same environment. Their output goes to show. The result of a task without checks is empty.
+// Check runs one check of the task, or all of them if name is "". It runs them as a round does: with the same
+// commands, in the same directory and with the same environment. Their output is written to show. The result of a
+// task without checks is empty.
 func (v Voice) Check(ctx context.Context, name string, show io.Writer) ([]check.StepResult, error) {
 	box := v.box()
 	all, err := box.ReadChecks()
@@ -70,7 +71,7 @@ func choose(checks []event.Check, name string) ([]check.Step, error) {
 	return steps, nil
 }
 
-// checkEnv returns the environment of a real round. Where the log cannot be read, as within a fence, it is the
+// checkEnv returns the environment of a round. If the log cannot be read, for example in a sandbox, it returns the
 // agent's own.
 func (v Voice) checkEnv(ctx context.Context) []string {
 	t, err := v.readTask(ctx)

@@ -1,7 +1,7 @@
-// Package inside is what an agent may say and ask from within its own shell: that it is done, a note, a question to a
-// person, and its checks. Verbs use it, and so may any other front end that runs beside an agent.
+// Package inside is what an agent can do from its own shell: report that it is done, report progress, ask a person,
+// and run its checks. Verbs use it, and so may other front ends that run beside an agent.
 //
-// Owns: the voice of one generation, known by muster's variables in its environment.
-// Never does: speak for another task, decide what a word of the agent means, print.
+// Owns: the access of one generation to muster, found by muster's variables in the environment.
+// Never does: act for another task, decide what a report of the agent leads to, print.
 // Start at: Open, Voice.
 package inside

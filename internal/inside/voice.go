@@ -13,14 +13,14 @@ import (
 	"muster/internal/status"
 )
 
-// Caller is the process that speaks: an agent, or a program that it started.
+// Caller is the calling process: an agent, or a program that it started.
 type Caller struct {
 	Environ []string // NAME=VALUE
 	Getenv  func(name string) string
 	Now     func() time.Time
 }
 
-// Voice speaks for one generation of a task.
+// Voice acts for one generation of a task.
 type Voice struct {
 	caller Caller
 	home   home.Dir
@@ -31,13 +31,13 @@ type Voice struct {
 	waitLimit time.Duration
 }
 
-// Open reads muster's variables, which say for which generation the caller speaks. Outside an agent's shell it returns
-// a fault.Conflict that says so; what is the command that was tried, for the error's text.
+// Open reads muster's variables, which name the caller's generation. Outside an agent's shell it returns a
+// fault.Conflict. what is the attempted command, for the error's text.
 func Open(c Caller, what string) (Voice, error) {
 	v := Voice{caller: c, task: event.TaskID(c.Getenv(environ.Task)), status: c.Getenv(environ.StatusFile)}
 	if v.task == "" && v.status == "" {
 		return v, fault.New(fault.Conflict, "%s is for agents, in the shell that muster gave them", what).
-			WithHint("Nothing here says which task it speaks for: MUSTER_TASK is not set. `muster ls` lists the tasks.")
+			WithHint("MUSTER_TASK is not set, so the task is unknown. `muster ls` lists the tasks.")
 	}
 	me, ok := environ.ReadAgent(c.Getenv)
 	if !ok || me.StatusFile == "" {
@@ -48,10 +48,10 @@ func Open(c Caller, what string) (Voice, error) {
 	return v, nil
 }
 
-// Task returns the task that the voice speaks for.
+// Task returns the task of the generation.
 func (v Voice) Task() event.TaskID { return v.task }
 
-// Done claims that the task is done. The checks run when the agent's turn has ended.
+// Done reports that the task is done. The checks run when the agent's turn has ended.
 func (v Voice) Done(note string) (event.Record, error) {
 	r := event.Record{State: event.RecordDone, Note: note}
 	return r, v.Report(r)
@@ -63,8 +63,8 @@ func (v Voice) Note(note string) (event.Record, error) {
 	return r, v.Report(r)
 }
 
-// Report validates a record and appends it to the status file; its generation, source and time are filled in. A run
-// that has ended has no status file any more: that is a fault.Conflict.
+// Report validates a record and appends it to the status file. It sets generation, source and time. A run that has
+// ended has no status file, which is a fault.Conflict.
 func (v Voice) Report(r event.Record) error {
 	r.Gen, r.Src, r.Time = v.gen, "cli", v.caller.Now().UTC()
 	if err := status.Validate(r); err != nil {
@@ -74,7 +74,7 @@ func (v Voice) Report(r event.Record) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return fault.Wrap(fault.Conflict, err, "this run of %s has ended; the record was not delivered", v.task)
 		}
-		return fault.Wrap(fault.Failed, err, "report to muster").WithHint("See that %s is writable.", v.status)
+		return fault.Wrap(fault.Failed, err, "report to muster").WithHint("Make %s writable.", v.status)
 	}
 	return nil
 }

@@ -24,8 +24,8 @@ type taskTable struct {
 	PromptFile string `toml:"prompt_file"`
 }
 
-// Read reads the orders of a tasks file. name is what errors call it, a relative prompt_file starts at dir, and what a
-// table leaves out comes from defaults.
+// Read parses the orders of a tasks file. name is the file's name in errors, dir is the directory of a relative
+// prompt_file, and defaults apply to options that a table does not set.
 func Read(data []byte, name, dir string, defaults Options) ([]Order, error) {
 	var doc struct {
 		Task []taskTable `toml:"task"`
@@ -56,7 +56,7 @@ func Read(data []byte, name, dir string, defaults Options) ([]Order, error) {
 func (t taskTable) text(dir string) (string, error) {
 	switch {
 	case t.Prompt != "" && t.PromptFile != "":
-		return "", fault.New(fault.Usage, "a task has prompt and prompt_file").WithHint("Leave one of them out.")
+		return "", fault.New(fault.Usage, "a task has both prompt and prompt_file").WithHint("Leave one of them out.")
 	case t.PromptFile == "":
 		return t.Prompt, nil
 	}
@@ -71,7 +71,7 @@ func (t taskTable) text(dir string) (string, error) {
 	return string(text), nil
 }
 
-// tableLines returns the lines on which the tables [[task]] begin, in their order. The document must be valid.
+// tableLines returns the line numbers of the tables [[task]], in order. The document must be valid.
 func tableLines(data []byte) []int {
 	var lines []int
 	line, counted := 1, 0 // Parser.Shape would count from the beginning each time
@@ -92,7 +92,7 @@ func tableLines(data []byte) []int {
 	return lines
 }
 
-// tomlFault says where a tasks file is wrong.
+// tomlFault returns the error for an invalid tasks file, with its position.
 func tomlFault(name string, err error) error {
 	keys := taskKeys()
 	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok && len(strict.Errors) > 0 {
@@ -115,7 +115,7 @@ func tomlFault(name string, err error) error {
 			WithHint("`muster dispatch --help` shows a whole file.")
 	}
 	return fault.New(fault.Usage, "%s:%d:%d: %s", name, row, col, strings.TrimPrefix(dec.Error(), "toml: ")).
-		WithHint("The file is TOML: strings are quoted, and tables stand in [[double brackets]].")
+		WithHint("The file is TOML: strings are quoted, and tables are in [[double brackets]].")
 }
 
 // taskKeys returns the keys that a [[task]] may have.
@@ -129,7 +129,7 @@ func taskKeys() []string {
 	return keys
 }
 
-// keyWants says in words what a value of a key of [[task]] looks like.
+// keyWants describes the value of a key of [[task]].
 func keyWants(key string) string {
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[taskTable]()) {
 		if f.Tag.Get("toml") != key {

@@ -10,30 +10,30 @@ import (
 	"muster/internal/event"
 )
 
-// known is an agent that was found able to start. A file of many tasks has few kinds of them, and to ask an adapter may
-// mean to run the agent's program.
+// known is an agent that can start. A file of many tasks names few of them, and asking an adapter may run the agent's
+// program.
 type known struct {
-	spec    event.Spec // without what differs between tasks of one kind
+	spec    event.Spec // without the fields that differ between tasks of one kind
 	prompt  int        // bytes of the longest prompt that was tried
-	missing []string   // variables that are set here and not handed on
+	missing []string   // variables that are set here and not passed on
 }
 
-// maxKnown bounds how many are remembered.
+// maxKnown bounds the number of remembered agents.
 const maxKnown = 64
 
-// kindOf returns a spec without the fields that say nothing of whether its agent could start.
+// kindOf returns a spec without the fields that do not matter for the start of its agent.
 func kindOf(s event.Spec) event.Spec {
 	s.Name, s.Slug, s.Summary, s.After = "", "", "", nil
 	s.Priority, s.Attempts, s.Respawns, s.Rounds = 0, 0, 0, 0
 	s.Timeout, s.WaitLimit, s.Keep, s.Silence, s.SilenceInTool = 0, 0, 0, 0, 0
 	if strings.HasPrefix(s.Base, "@") {
-		s.Base = "@" // whatever it will be, it is not there yet
+		s.Base = "@" // the base does not exist yet
 	}
 	return s
 }
 
-// ready checks that the files to be copied are there and that the agent could start, and returns the variables of the
-// agent that are set here and not handed on. Orders that differ in words and limits only are checked once.
+// ready checks that the files to copy exist and that the agent could start. It returns the variables of the agent
+// that are set here and not passed on. Orders that differ only in texts and limits are checked once.
 func (in *Intake) ready(ctx context.Context, ad agent.Adapter, s event.Spec, prompt string) ([]string, error) {
 	kind := kindOf(s)
 	i := slices.IndexFunc(in.known, func(k known) bool { return reflect.DeepEqual(k.spec, kind) })

@@ -15,8 +15,8 @@ import (
 	"muster/internal/words"
 )
 
-// notices returns what a task will not see or use, and a person may think that it does. missing are variables of its agent
-// that it is not given.
+// notices returns what a person may wrongly expect a task to see or use. missing are variables of its agent that it
+// does not get.
 func (c *checkout) notices(ctx context.Context, s event.Spec, missing []string) ([]string, error) {
 	var out []string
 	if !strings.HasPrefix(s.Base, "@") {
@@ -38,7 +38,7 @@ func (c *checkout) notices(ctx context.Context, s event.Spec, missing []string) 
 	return out, nil
 }
 
-// uncommitted says what the checkout has that its last commit does not have; "" for nothing. It is read once.
+// uncommitted describes what the checkout has and its last commit does not have; "" for nothing. It is read once.
 func (c *checkout) uncommitted(ctx context.Context) (string, error) {
 	if c.dirty == nil {
 		u, err := c.repo.Uncommitted(ctx)
@@ -64,7 +64,7 @@ func uncommittedText(u git.Unsaved, root string) string {
 	return fmt.Sprintf("%s has %s: tasks start from a commit and do not see them.", root, strings.Join(parts, " and "))
 }
 
-// passedOver returns the project files between a checkout's root and a directory in it. They do not count.
+// passedOver returns the project files between a checkout's root and a directory in it. They are ignored.
 func passedOver(root, dir string) []string {
 	real, err := filepath.EvalSymlinks(dir)
 	if err != nil {
@@ -81,7 +81,7 @@ func passedOver(root, dir string) []string {
 	return out
 }
 
-// notHandedOn returns those of an agent's variables that are set in an environment and that the task does not get.
+// notHandedOn returns the variables of an agent that are set in an environment and that the task does not get.
 func notHandedOn(variables, env []string, s event.Spec) []string {
 	given, _ := environ.ForLaunch(env, s.EnvFrom)
 	var out []string
@@ -97,7 +97,7 @@ func notHandedOn(variables, env []string, s event.Spec) []string {
 	return out
 }
 
-// matches reports whether a name is in a list, where a * at the end stands for anything.
+// matches reports whether a name is in a list. An entry that ends in * is a prefix.
 func matches(list []string, name string) bool {
 	return slices.ContainsFunc(list, func(want string) bool {
 		prefix, many := strings.CutSuffix(want, "*")

@@ -9,8 +9,8 @@ import (
 	"muster/internal/fault"
 )
 
-// Options are what an order may say besides its prompt. A field that is not set takes its value from the configuration.
-// The names are those of the flags of `muster dispatch` and of the keys of a tasks file.
+// Options are the options of an order. An option that is not set takes its value from the configuration. The names
+// are those of the flags of `muster dispatch` and of the keys of a tasks file.
 type Options struct {
 	Name     string   `toml:"name"`
 	Repo     string   `toml:"repo"`
@@ -31,15 +31,15 @@ type Options struct {
 	Keep     string   `toml:"keep"`
 }
 
-// Order is one task as it was asked for.
+// Order is one task as a person ordered it.
 type Order struct {
 	Options
 	Prompt string
-	File   string // the tasks file it stands in, for errors; "" for none
-	Line   int    // where its table begins
+	File   string // its tasks file, for errors; "" for none
+	Line   int    // the first line of its table
 }
 
-// At adds to an error where in a tasks file its cause is.
+// At adds the position in the tasks file to an error.
 func (o Order) At(err error) error {
 	switch {
 	case o.File == "":
@@ -50,7 +50,7 @@ func (o Order) At(err error) error {
 	return fault.Wrap(fault.CodeOf(err), err, "%s:%d", o.File, o.Line)
 }
 
-// with returns the options with those of t laid over them; lists are joined.
+// with returns the options with those of t applied; lists are joined.
 func (o Options) with(t Options) Options {
 	text := func(dst *string, src string) {
 		if src != "" {
@@ -81,7 +81,7 @@ func (o Options) with(t Options) Options {
 	return o
 }
 
-// ParseDuration reads the duration of a flag into a variable, which stays as it is if s is "".
+// ParseDuration parses the duration of a flag into a variable. An empty s leaves the variable as it is.
 func ParseDuration(flag, s string, into *time.Duration) error {
 	if s == "" {
 		return nil
@@ -94,7 +94,7 @@ func ParseDuration(flag, s string, into *time.Duration) error {
 	return nil
 }
 
-// splitPair splits what a flag has in the form NAME=VALUE; form is what errors call it.
+// splitPair splits a flag's value of the form NAME=VALUE. form is used in errors.
 func splitPair(flag, form, s string) (name, value string, err error) {
 	name, value, ok := strings.Cut(s, "=")
 	if !ok || strings.TrimSpace(name) == "" {

@@ -12,17 +12,17 @@ import (
 	"muster/internal/git"
 )
 
-// checkout is what all orders of one checkout have in common.
+// checkout is what all orders for one checkout share.
 type checkout struct {
 	repo   *git.Repo
 	config config.Config
-	bases  map[string]string // resolved bases, by what an order calls them
-	dirty  *git.Unsaved      // nil until it was looked for
-	// passedOver are the project files between the root and the directory of the orders. They do not count.
+	bases  map[string]string // resolved bases, by the name in an order
+	dirty  *git.Unsaved      // nil until it was read
+	// passedOver are the project files between the root and the directory of the orders. They are ignored.
 	passedOver []string
 }
 
-// checkout returns the checkout around a directory; it is read once.
+// checkout returns the checkout around a directory. It is read once.
 func (in *Intake) checkout(ctx context.Context, dir string) (*checkout, error) {
 	if c := in.checkouts[dir]; c != nil {
 		return c, nil
@@ -43,8 +43,8 @@ func (in *Intake) checkout(ctx context.Context, dir string) (*checkout, error) {
 	return in.checkouts[dir], nil
 }
 
-// base returns what the branch of a task starts from: a name, which is resolved again when the worktree is made, or
-// @task. In a file @ may stand before a name, which is resolved when the tasks have their ids.
+// base returns the start of a task's branch: a name, which is resolved again when the worktree is made, or @task. In
+// a tasks file @ may precede a name, which is resolved when the tasks have their ids.
 func (c *checkout) base(ctx context.Context, base string, inFile bool) (string, error) {
 	if id, ok := strings.CutPrefix(base, "@"); ok {
 		if !event.IsTaskID(id) && !inFile {
@@ -62,7 +62,7 @@ func (c *checkout) base(ctx context.Context, base string, inFile bool) (string, 
 	return found, err
 }
 
-// resolve checks that a base exists. Without one it returns the branch checked out, or the commit of a detached HEAD.
+// resolve checks that a base exists. Without a base it returns the current branch, or the commit of a detached HEAD.
 func (c *checkout) resolve(ctx context.Context, base string) (string, error) {
 	if base == "" {
 		branch, err := c.repo.CurrentBranch(ctx)
@@ -79,12 +79,12 @@ func (c *checkout) resolve(ctx context.Context, base string) (string, error) {
 	}
 	named, err := c.repo.Named(ctx, base)
 	if !named {
-		base = commit // HEAD~1 and the like: the worktree is made elsewhere and later
+		base = commit // HEAD~1 and the like mean something else in another checkout or later
 	}
 	return base, err
 }
 
-// checkCopies checks that the files that each worktree gets a copy of are there.
+// checkCopies checks that the files to copy into each worktree exist.
 func checkCopies(s event.Spec) error {
 	for _, name := range s.Copy {
 		if _, err := git.CopySource(s.Repo, name); fault.Is(err, fault.NotFound) {

@@ -16,14 +16,14 @@ import (
 	"muster/internal/words"
 )
 
-// The longest name and summary of a task, in bytes.
+// Maximum lengths of a task's name and summary, in bytes.
 const (
 	maxName     = 100
-	maxAutoName = 60 // of a name that is made from the prompt
+	maxAutoName = 60 // for a name that is made from the prompt
 	maxSummary  = 200
 )
 
-// spec lays an order over a configuration.
+// spec applies an order to a configuration.
 func spec(cfg config.Config, o Order) (event.Spec, error) {
 	name := cmp.Or(o.Agent, cfg.Task.Agent)
 	if o.Command != "" && o.Agent == "" {
@@ -48,7 +48,7 @@ func spec(cfg config.Config, o Order) (event.Spec, error) {
 	return s, o.apply(&s)
 }
 
-// apply lays the options over a spec.
+// apply applies the options to a spec.
 func (o Options) apply(s *event.Spec) error {
 	if o.Command != "" {
 		argv, err := shlex.Split(o.Command)
@@ -103,7 +103,7 @@ func (o Options) applyNumbers(s *event.Spec) error {
 	return nil
 }
 
-// checkPublish refuses the modes that this version cannot carry out, before any work is done for them.
+// checkPublish returns an error for a mode that this version does not support, before any work is done for it.
 func (o Options) checkPublish(p event.Publish) error {
 	from := "publish in " + config.ProjectFile
 	if o.Publish != "" {

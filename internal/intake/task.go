@@ -17,19 +17,19 @@ import (
 
 // Task is a frozen task, ready to be queued.
 type Task struct {
-	// Spec is complete but for what AfterRefs add to After. Its base may be @ and an id, or @ and the name of a task
-	// that stands earlier in the same dispatch.
+	// Spec is complete except for the additions of AfterRefs to After. Its base may be @ and an id, or @ and the name
+	// of a task that comes earlier in the same dispatch.
 	Spec   event.Spec
 	Prompt string
-	// AfterRefs are the tasks it comes after: ids, or names of tasks that stand earlier in the same dispatch, so that
-	// there can be no circle.
+	// AfterRefs are the tasks it waits for: ids, or names of tasks that come earlier in the same dispatch, so that
+	// there can be no cycle.
 	AfterRefs []string
-	// Notices are what the person who ordered it should know, each in a line: what the task will not see or use.
+	// Notices are hints for the person who ordered the task, one line each: what the task will not see or use.
 	Notices []string
 }
 
-// Intake turns orders into tasks. It remembers each checkout that it has read, so it serves one batch of orders and is
-// not kept. It is not safe for concurrent use.
+// Intake turns orders into tasks. It caches each checkout, so a value serves one batch of orders. It is not safe for
+// concurrent use.
 type Intake struct {
 	fleet     boot.Fleet
 	dir       string
@@ -37,14 +37,14 @@ type Intake struct {
 	known     []known
 }
 
-// New returns an intake for a fleet. A relative directory of an order starts at dir, and an order without one is for
-// the checkout around dir.
+// New returns an intake for a fleet. A relative directory of an order starts at dir, and an order without a directory
+// is for the checkout around dir.
 func New(f boot.Fleet, dir string) *Intake {
 	return &Intake{fleet: f, dir: dir, checkouts: map[string]*checkout{}}
 }
 
-// Task freezes an order. Whatever would stop the task at once is an error here, while the person who ordered it can
-// still be told.
+// Task freezes an order. Anything that would stop the task at once is an error here, while the person can still be
+// told.
 func (in *Intake) Task(ctx context.Context, o Order) (Task, error) {
 	dir := o.Repo
 	switch {
@@ -78,7 +78,7 @@ func (in *Intake) Task(ctx context.Context, o Order) (Task, error) {
 	return Task{Spec: s, Prompt: o.Prompt, AfterRefs: o.After, Notices: notices}, err
 }
 
-// CheckAgent returns why the agent that a configuration names for new tasks could not start in a repository.
+// CheckAgent returns an error if the agent for new tasks in a configuration could not start in a repository.
 func (in *Intake) CheckAgent(ctx context.Context, cfg config.Config, repo string) error {
 	s, err := spec(cfg, Order{Prompt: "doctor"})
 	if err != nil {
@@ -92,7 +92,7 @@ func (in *Intake) CheckAgent(ctx context.Context, cfg config.Config, repo string
 	return in.checkAgent(ctx, ad, s, "")
 }
 
-// checkAgent asks the agent's adapter whether a launch would work.
+// checkAgent returns the adapter's error if a launch would not work.
 func (in *Intake) checkAgent(ctx context.Context, ad agent.Adapter, s event.Spec, prompt string) error {
 	env, err := in.launchEnv(s)
 	if err != nil {
@@ -101,7 +101,7 @@ func (in *Intake) checkAgent(ctx context.Context, ad agent.Adapter, s event.Spec
 	return ad.Check(ctx, agent.Preflight{Spec: s, Env: env, Home: in.fleet.Home, Prompt: prompt})
 }
 
-// launchEnv returns the environment that the agent would get; variables that it needs and the fleet lacks are an error.
+// launchEnv returns the environment that the agent would get. Missing variables that it needs are an error.
 func (in *Intake) launchEnv(s event.Spec) ([]string, error) {
 	if err := in.fleet.NeedEnv(s.EnvFrom); err != nil {
 		return nil, err

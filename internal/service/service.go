@@ -20,8 +20,8 @@ import (
 // Service is the unit of one fleet under one service manager.
 type Service struct {
 	Home    home.Dir
-	Program string   // absolute path of muster; the one that a person installed, not a copy in the state directory
-	Env     []string // of the caller: HOME, PATH, and what reaches the service manager
+	Program string   // absolute path of the installed muster, not of a copy in the state directory
+	Env     []string // the caller's: HOME, PATH, and the variables that systemctl needs
 	Manager Manager
 }
 
@@ -34,18 +34,18 @@ const (
 	Launchd Manager = "launchd"
 )
 
-// Status is what is known of the service.
+// Status is the state of the service.
 type Status struct {
 	Manager   Manager `json:"manager"`
 	Name      string  `json:"name"`
 	Path      string  `json:"path"`
 	Installed bool    `json:"installed"`
-	Current   bool    `json:"current"` // the file says what this muster would write
-	Active    string  `json:"active"`  // the manager's word: active, inactive, failed; unknown if it does not answer
+	Current   bool    `json:"current"` // the file has the text that this muster would write
+	Active    string  `json:"active"`  // the manager's state: active, inactive, failed; unknown if it does not answer
 }
 
-// Name is the unit's name. The fleet in the default place is plain muster; any other bears a piece of a hash of
-// its directory, so that two never share a unit.
+// Name returns the unit's name. The fleet in the default directory is "muster". Any other has a part of the hash of
+// its directory in its name, so that two fleets never share a unit.
 func (s Service) Name() string {
 	def := filepath.Join(environ.Get(s.Env, "HOME"), ".local", "state", "muster")
 	if string(s.Home) == def {
@@ -55,7 +55,7 @@ func (s Service) Name() string {
 	return fmt.Sprintf("muster-%x", sum[:4])
 }
 
-// Path is where the unit's file lies.
+// Path returns the path of the unit's file.
 func (s Service) Path() string {
 	if s.Manager == Launchd {
 		return filepath.Join(environ.Get(s.Env, "HOME"), "Library", "LaunchAgents", s.label()+".plist")
@@ -67,11 +67,11 @@ func (s Service) Path() string {
 	return filepath.Join(conf, "systemd", "user", s.Name()+".service")
 }
 
-// Text is the unit's file.
+// Text returns the content of the unit's file.
 func (s Service) Text() (string, error) {
 	for what, path := range map[string]string{"state directory": string(s.Home), "program": s.Program} {
 		if !filepath.IsAbs(path) || strings.ContainsAny(path, "\x00\n\r") {
-			return "", fault.New(fault.Usage, "the %s %q cannot stand in a unit file", what, path).WithHint("Use an absolute path without line breaks.")
+			return "", fault.New(fault.Usage, "the %s %q cannot be written in a unit file", what, path).WithHint("Use an absolute path without line breaks.")
 		}
 	}
 	if s.Manager == Launchd {
@@ -80,8 +80,8 @@ func (s Service) Text() (string, error) {
 	return s.unit(), nil
 }
 
-// Install writes the unit and starts it. Saying it again brings the file up to date. If no service manager of
-// this user answers, the file stays and the error names the command that is left to do.
+// Install writes the unit and starts it. A second call updates the file. If the user's service manager does not
+// answer, the file stays, and the error names the remaining command.
 func (s Service) Install(ctx context.Context) error {
 	text, err := s.Text()
 	if err != nil {
@@ -94,26 +94,26 @@ func (s Service) Install(ctx context.Context) error {
 	if err := replace.File(path, []byte(text), 0o644); err != nil {
 		return fault.Wrap(fault.Failed, err, "write %s", path)
 	}
-	if s.Manager == Launchd { // it takes no second one of the same name; that there is none is fine
+	if s.Manager == Launchd { // it accepts no second one of the same name; an error means that there is none
 		_ = s.call(ctx, s.uninstallCommands()[0])
 	}
 	for _, argv := range s.installCommands() {
 		if err := s.call(ctx, argv); err != nil {
-			return fault.Wrap(fault.Conflict, err, "%s is written, but your %s does not take it", path, s.Manager).
+			return fault.Wrap(fault.Conflict, err, "%s is written, but your %s does not accept it", path, s.Manager).
 				WithHint("Once it runs for you: %s", strings.Join(argv, " "))
 		}
 	}
 	return nil
 }
 
-// Uninstall stops the unit and removes its file. Agents run on. A unit that is not there is fine.
+// Uninstall stops the unit and removes its file. Agents keep running. A missing unit is not an error.
 func (s Service) Uninstall(ctx context.Context) error {
 	path := s.Path()
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	for _, argv := range s.uninstallCommands() {
-		// A manager that does not answer runs nothing of ours, so the file may go.
+		// A manager that does not answer runs nothing of ours, so the file can be removed.
 		_ = s.call(ctx, argv)
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -125,7 +125,7 @@ func (s Service) Uninstall(ctx context.Context) error {
 	return nil
 }
 
-// Look tells what is installed.
+// Look returns the state of the service.
 func (s Service) Look(ctx context.Context) (Status, error) {
 	text, err := s.Text()
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"muster/internal/environ"
 )
 
-// unit is the systemd user unit. Its process only waits: it brings the fleet up and sleeps until the keeper is
-// gone. KillMode=process ends that process alone, so that stopping the service leaves tmux and the agents
-// running, whether or not they have a scope of their own.
+// unit returns the systemd user unit. Its process brings the fleet up and waits until the keeper is gone. With
+// KillMode=process only that process ends, so that tmux and the agents outlive a stop of the service, whether or not
+// they have a scope of their own.
 func (s Service) unit() string {
 	return fmt.Sprintf(`# Written by muster service install; uninstall removes it.
 [Unit]
@@ -33,13 +33,13 @@ WantedBy=default.target
 `, specifier(string(s.Home)), quote(environ.Home+"="+string(s.Home)), quote(s.Program))
 }
 
-// quote makes one word of a unit file's command line (systemd.syntax(7)): in double quotes, with specifiers and
-// the expansion of variables switched off.
+// quote returns one word of a unit file's command line (systemd.syntax(7)): in double quotes, with specifiers and
+// variables escaped.
 func quote(word string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `%`, `%%`, `$`, `$$`).Replace(word) + `"`
 }
 
-// specifier makes plain text of a unit file's value.
+// specifier escapes plain text for a unit file's value.
 func specifier(text string) string { return strings.ReplaceAll(text, "%", "%%") }
 
 func (s Service) installCommands() [][]string {
@@ -68,7 +68,7 @@ func (s Service) domain() string { return fmt.Sprintf("gui/%d", os.Getuid()) }
 
 func (s Service) label() string { return "org." + s.Name() }
 
-// plist is the launchd agent: the same process, restarted when it fails, its children left alone.
+// plist returns the launchd agent: the same process, restarted after a failure, with its children left alone.
 func (s Service) plist() string {
 	text := func(v string) string {
 		var b strings.Builder

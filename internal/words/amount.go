@@ -7,7 +7,7 @@ import (
 	"unicode"
 )
 
-// Ago returns how long before now t was, as Duration does; "-" for the zero time.
+// Ago returns how long before now t was, in the format of Duration; "-" for the zero time.
 func Ago(t, now time.Time) string {
 	if t.IsZero() {
 		return "-"
@@ -15,7 +15,7 @@ func Ago(t, now time.Time) string {
 	return Duration(now.Sub(t))
 }
 
-// Until returns how long after now t is: "in 3m", or "is over".
+// Until returns how long after now t is, as "in 3m", or "is over".
 func Until(t, now time.Time) string {
 	if t.Before(now) {
 		return "is over"
@@ -47,7 +47,7 @@ func Count(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
-// FirstLine returns the first line of a text that says something, without the marks of a heading.
+// FirstLine returns the first line of a text with any content, without heading marks.
 func FirstLine(s string) string {
 	for line := range strings.SplitSeq(s, "\n") {
 		if line = strings.TrimFunc(line, func(r rune) bool { return unicode.IsSpace(r) || r == '#' }); line != "" {

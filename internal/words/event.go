@@ -11,7 +11,7 @@ import (
 	"muster/internal/text"
 )
 
-// maxLine is how long a description may be, in bytes.
+// maxLine is the maximum length of a description in bytes.
 const maxLine = 400
 
 // Event describes an event in one line.
@@ -24,7 +24,7 @@ func Event(e event.Event) string {
 	return ""
 }
 
-// requestEvent describes what people asked for.
+// requestEvent describes a person's request.
 func requestEvent(e event.Event) (string, bool) {
 	switch p := e.Data.(type) {
 	case event.DispatchRequested:
@@ -62,7 +62,7 @@ func answer(p event.AnswerRequested) string {
 	return strings.TrimSpace(string(p.Decision) + " " + FirstLine(p.Text))
 }
 
-// agentEvent describes the agent and what was said to it.
+// agentEvent describes the agent and the messages to it.
 func agentEvent(e event.Event) (string, bool) {
 	switch p := e.Data.(type) {
 	case event.GenerationStarted:
@@ -108,14 +108,14 @@ func agentEvent(e event.Event) (string, bool) {
 	return "", false
 }
 
-// workEvent describes what became of the agent's work.
+// workEvent describes the agent's work.
 func workEvent(e event.Event) (string, bool) {
 	switch p := e.Data.(type) {
 	case event.WorktreeReady:
 		return fmt.Sprintf("worktree %s is ready on branch %s", p.Path, p.Branch), true
 	case event.WorktreeRemoved:
 		if p.SetAside != "" {
-			return "the worktree could not be kept in its repository; its files lie in " + p.SetAside, true
+			return "the worktree could not be kept in its repository; its files are in " + p.SetAside, true
 		}
 		return "the worktree is removed", true
 	case event.RoundFinished:

@@ -7,15 +7,15 @@ import (
 	"muster/internal/life"
 )
 
-// Step is a command by which a person takes a task on.
+// Step is a command by which a person continues a task.
 type Step struct {
 	Verb string       // the verb of muster: answer, retry, …
-	Task event.TaskID // the task it is about; "" for a verb that names none
-	Args []string     // what follows on the command line; words in capitals are for the person to fill in
-	When string       // what a person has to do first; "" for nothing
+	Task event.TaskID // the task in the command; "" for a verb without one
+	Args []string     // further arguments; the person replaces words in capitals
+	When string       // what the person has to do first; "" for nothing
 }
 
-// String returns the command line, followed by what has to be done first.
+// String returns the command line, followed by what the person has to do first.
 func (s Step) String() string {
 	line := []string{"muster", s.Verb}
 	if s.Task != "" {
@@ -28,8 +28,8 @@ func (s Step) String() string {
 	return text
 }
 
-// NextSteps returns the commands by which a person takes a task on from where it stands; none while it goes on by
-// itself.
+// NextSteps returns the commands by which a person continues a task from its present state. There are none while it
+// continues without help.
 func NextSteps(t life.Task) []Step {
 	switch {
 	case t.Removed:
@@ -51,7 +51,7 @@ func NextSteps(t life.Task) []Step {
 	return nil
 }
 
-// Continue returns the step that starts a new task from the work of one that is over.
+// Continue returns the step that starts a new task from the work of an ended one.
 func Continue(id event.TaskID) Step {
 	return Step{Verb: "dispatch", Args: []string{"--base", "@" + string(id), "PROMPT"}}
 }
@@ -67,7 +67,7 @@ func removedSteps(t life.Task) []Step {
 	return []Step{about(t.ID, "restore")}
 }
 
-// answerSteps returns how an open request is answered.
+// answerSteps returns the steps that answer an open request.
 func answerSteps(t life.Task) []Step {
 	id, r := t.ID, *t.Request
 	switch {
@@ -87,7 +87,7 @@ func answerSteps(t life.Task) []Step {
 	return []Step{about(id, "answer", "TEXT")}
 }
 
-// parkedSteps depend on why the task was parked.
+// parkedSteps returns the steps for a parked task. They depend on the reason.
 func parkedSteps(t life.Task) []Step {
 	retry := about(t.ID, "retry")
 	switch t.Reason {

@@ -9,7 +9,7 @@ import (
 	"muster/internal/event"
 )
 
-// Why says why a generation was started or a message was queued.
+// Why describes the reason for a generation or a message.
 func Why(w event.Why) string {
 	text, ok := map[event.Why]string{
 		event.WhyFirst: "the first", event.WhyCrash: "the one before crashed", event.WhySilent: "the one before never reported",
@@ -46,7 +46,7 @@ func Record(r event.Record) string {
 	return text
 }
 
-// Exit says how an agent's process ended.
+// Exit describes how an agent's process ended.
 func Exit(cause event.ExitCause, exit, signal int, known bool) string {
 	how := fmt.Sprintf("exited with status %d", exit)
 	switch {
@@ -133,7 +133,7 @@ func Result(c event.CheckResult) string {
 	return "passed"
 }
 
-// Usage describes tokens and costs.
+// Usage describes tokens and cost.
 func Usage(u event.Usage) string {
 	return fmt.Sprintf("%d tokens in, %d out, $%.2f", u.InputTokens, u.OutputTokens, u.CostUSD)
 }
