@@ -15,40 +15,40 @@ import (
 	"muster/internal/run"
 )
 
-// maxBacklog bounds what waits to be read by a server that is busy or stopped.
+// maxBacklog bounds the data that a busy or stopped server has not read, in bytes.
 const maxBacklog = 8 << 20
 
-// Client is the one control client of a fleet. It sees no output of panes, so that no agent ever waits for
-// us, and the kernel ends it with this process. Its methods may be called at the same time. When Done is
-// closed it is used up: Server.Connect makes the next.
+// Client is the control client of a fleet. It gets no output of panes, so that no agent ever waits for it, and the
+// kernel ends it with this process. Its methods are safe for concurrent use. After Done is closed it cannot be used;
+// Server.Connect returns another one.
 type Client struct {
 	child         *run.Child
 	identity      Identity
 	columns, rows int
-	dir           string // for the files that buffers are loaded from
+	dir           string // for the files from which buffers are loaded
 	buffers       atomic.Uint64
-	opening       chan struct{} // held by the one Open that adds to a session that exists
+	opening       chan struct{} // capacity 1: serialises Open for existing sessions
 
 	ready  chan struct{} // closed when attached
 	done   chan struct{}
 	events chan Event
-	wake   chan struct{} // something to write
+	wake   chan struct{} // signals that out is not empty
 	wg     sync.WaitGroup
 
 	mu       sync.Mutex
-	waiting  []*request // sent and not answered, oldest first
+	waiting  []*request // sent but not answered, oldest first
 	out      []byte     // not yet handed to tmux
-	own      SessionID  // the hub's
+	own      SessionID  // id of the hub session
 	refusal  string     // why the attach failed
 	ended    bool
 	closing  bool
 	endedErr error
 }
 
-// request is one control line on its way.
+// request is one control line that was sent or waits to be sent.
 type request struct {
 	command string
-	blocks  int // how many blocks answer it, unless one fails
+	blocks  int // number of blocks in its answer, unless one fails
 	got     [][]string
 	answer  chan answer // capacity 1: the caller may have stopped waiting
 }
@@ -58,8 +58,8 @@ type answer struct {
 	err    error
 }
 
-// Connect starts the control client and waits until it is attached to the hub session. ctx bounds the
-// connecting, not the life of the client. ErrNoServer or ErrNoHub if there is nothing to connect to.
+// Connect starts the control client and waits until it is attached to the hub session. ctx limits only the
+// connecting. It returns ErrNoServer or ErrNoHub if there is nothing to connect to.
 func (s *Server) Connect(ctx context.Context) (*Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
@@ -93,7 +93,7 @@ func (s *Server) Connect(ctx context.Context) (*Client, error) {
 		dir: socketDir(s), opening: make(chan struct{}, 1), ready: make(chan struct{}),
 		done: make(chan struct{}), events: make(chan Event, EventCapacity), wake: make(chan struct{}, 1),
 	}
-	c.buffers.Store(uint64(time.Now().UnixNano())) //nolint:gosec // only has to differ from client to client
+	c.buffers.Store(uint64(time.Now().UnixNano())) //nolint:gosec // it only has to differ between clients
 	removeLeftPastes(c.dir)
 	c.wg.Go(c.read)
 	c.wg.Go(c.write)
@@ -105,7 +105,7 @@ func (s *Server) Connect(ctx context.Context) (*Client, error) {
 	return c, nil
 }
 
-// awaitReady waits for the attach, and for one reply from the server that was described before.
+// awaitReady waits for the attach, and for a reply of the server that was described before.
 func (c *Client) awaitReady(ctx context.Context) error {
 	select {
 	case <-c.ready:
@@ -135,13 +135,14 @@ func (c *Client) awaitReady(ctx context.Context) error {
 	return err
 }
 
-// Identity is the server that this client speaks to.
+// Identity returns the identity of the connected server.
 func (c *Client) Identity() Identity { return c.identity }
 
-// Done is closed when the connection has ended, for whatever reason.
+// Done returns a channel that is closed when the connection has ended.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
-// Err is why the connection ended, ErrDisconnected with tmux's words; nil before Done and after our own Close.
+// Err returns the reason for the end of the connection: ErrDisconnected with tmux's message. It is nil before Done
+// and after Close.
 func (c *Client) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -155,7 +156,7 @@ func (c *Client) Err() error {
 // replaced by one Overflow. The channel is closed after the Exit event.
 func (c *Client) Events() <-chan Event { return c.events }
 
-// Close ends the connection and waits until nothing of it is left; any number of times. Agents notice nothing.
+// Close ends the connection and waits until it is closed. It may be called several times. It does not affect agents.
 func (c *Client) Close() {
 	c.mu.Lock()
 	c.closing = true
@@ -179,16 +180,16 @@ func isPlain(command string) bool {
 	return false
 }
 
-// Do sends one plain command, by its full name, with its words exactly as given, and returns the lines that it
-// prints. A *CommandError is tmux's refusal. When the deadline passes (ctx's, at most CallTimeout) it is not
-// known whether the command ran, and a late reply is thrown away. Calls are pipelined: many may be under way.
+// Do sends one plain command, by its full name and with its arguments unchanged, and returns the lines that it
+// prints. A *CommandError means that tmux refused it. After a timeout (ctx's, at most CallTimeout) it is unknown
+// whether the command ran, and a late reply is dropped. Calls are pipelined: several may run at the same time.
 func (c *Client) Do(ctx context.Context, args ...string) ([]string, error) {
 	if len(args) == 0 || !isPlain(args[0]) {
 		return nil, fault.New(fault.Usage, "not a plain tmux command: %q", args)
 	}
 	for _, a := range args {
 		if strings.ContainsRune(a, 0) {
-			return nil, fault.New(fault.Usage, "tmux %s: a word holds a NUL byte", args[0])
+			return nil, fault.New(fault.Usage, "tmux %s: an argument contains a NUL byte", args[0])
 		}
 	}
 	blocks, err := c.send(ctx, 1, args[0], line(args...))
@@ -226,7 +227,7 @@ func (c *Client) send(ctx context.Context, blocks int, command, text string) ([]
 	}
 }
 
-// enqueue adds a request and its line, both in the same order.
+// enqueue adds a request and its line to their queues, in the same order.
 func (c *Client) enqueue(r *request, text string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -245,7 +246,7 @@ func (c *Client) enqueue(r *request, text string) error {
 	return nil
 }
 
-// write hands lines to tmux; many that came together go in one write.
+// write writes queued lines to tmux. Lines that were queued together are one write.
 func (c *Client) write() {
 	var buf []byte
 	for {
@@ -258,10 +259,10 @@ func (c *Client) write() {
 		buf, c.out = c.out, buf[:0]
 		c.mu.Unlock()
 		if _, err := c.child.Stdin.Write(buf); err != nil {
-			return // tmux is gone; the reader notices it
+			return // tmux is gone, which the reader notices
 		}
 		if cap(buf) > 1<<20 {
-			buf = nil // do not keep the memory of one long prompt
+			buf = nil // release the memory of a long prompt
 		}
 	}
 }
@@ -301,7 +302,7 @@ func (c *Client) read() {
 	c.finish(reason)
 }
 
-// attached notes which session we are in; the first time it means that we are connected.
+// attached records the attached session. The first time it means that the client is connected.
 func (c *Client) attached(rest string) {
 	id, _, _ := strings.Cut(rest, " ")
 	c.mu.Lock()
@@ -313,8 +314,8 @@ func (c *Client) attached(rest string) {
 	}
 }
 
-// reply returns a block to the oldest question. It is false when there is none: from then on no answer could
-// be trusted to be the right one.
+// reply delivers a block to the oldest request. It returns false if there is none; later blocks could not be matched
+// then.
 func (c *Client) reply(b *block) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -370,7 +371,7 @@ func (c *Client) watch() {
 		late := time.NewTimer(time.Second)
 		defer late.Stop()
 		select {
-		case <-c.done: // all output was read
+		case <-c.done: // all output has been read
 		case <-late.C:
 		}
 	}

@@ -10,9 +10,9 @@ import (
 	"muster/internal/run"
 )
 
-// clientFor chooses the program to speak to the server with. After an upgrade the installed tmux may be of
-// another version than the running server; across some versions a client gets no answer, or ends the server.
-// Then the server's own program is used, which the kernel keeps although its file is gone.
+// clientFor returns the tmux program to use as a client. After an upgrade the installed tmux may have another version
+// than the running server. With some versions such a client gets no answer, or ends the server. Then the server's own
+// program is used, which the kernel keeps even if its file is gone.
 func (s *Server) clientFor(ctx context.Context, pid int) (string, error) {
 	installed, lookErr := run.LookPath("tmux", s.cfg.Env)
 	own := executable(pid)
@@ -28,7 +28,7 @@ func (s *Server) clientFor(ctx context.Context, pid int) (string, error) {
 	return choice, nil
 }
 
-// chooseClient decides between the installed program and the one the server runs; either may be "".
+// chooseClient chooses between the installed program and the server's own. Either may be "".
 func chooseClient(installed, own string, same func(a, b string) bool, version func(string) (Version, error)) string {
 	if installed == "" || own == "" {
 		return installed + own
@@ -38,24 +38,24 @@ func chooseClient(installed, own string, same func(a, b string) bool, version fu
 	}
 	mine, err := version(own)
 	if err != nil {
-		// The kernel does not let us run it (another user's, another file system view): all that is left.
+		// We may not run it (another user, another mount namespace), so only the installed one is left.
 		return installed
 	}
 	theirs, err := version(installed)
 	if err != nil {
-		return own // a broken installation must not cost a living server
+		return own // the installation is broken, but the server works
 	}
 	if mine == theirs {
-		return installed // a wrapper script, or the same release built again
+		return installed // a wrapper script, or another build of the same release
 	}
 	return own
 }
 
-// sameVersion refuses to connect where only a client of another version is to be had: it would get no
-// answer, or end the server.
+// sameVersion returns an error if only a client of another version is available, which would get no answer or end the
+// server.
 func (s *Server) sameVersion(ctx context.Context, client string, id Identity) error {
 	if executable(id.PID) != "" {
-		return nil // then it was chosen by version
+		return nil // clientFor has compared the versions
 	}
 	have, err := versionOf(ctx, client, s.cfg.Env)
 	if err != nil {
@@ -77,7 +77,7 @@ func sameFile(a, b string) bool {
 	return err == nil && os.SameFile(x, y)
 }
 
-// awaitEnd waits until the process is gone, a zombie, or another one with its id.
+// awaitEnd waits until the process is gone, a zombie, or replaced by another with its id.
 func awaitEnd(ctx context.Context, pid int, mark string, most time.Duration) bool {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
@@ -95,9 +95,9 @@ func awaitEnd(ctx context.Context, pid int, mark string, most time.Duration) boo
 	}
 }
 
-// killProcess ends exactly that process, whatever it does.
+// killProcess kills the process if it still has the mark.
 func killProcess(pid int, mark string) {
 	if now, alive := processStart(pid); alive && now == mark {
-		_ = syscall.Kill(pid, syscall.SIGKILL) // gone in between is what we want
+		_ = syscall.Kill(pid, syscall.SIGKILL) // an error means that it is gone
 	}
 }

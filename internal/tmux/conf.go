@@ -11,8 +11,8 @@ import (
 	"muster/internal/replace"
 )
 
-// confBase is what every server of ours reads. Each line was tried on 3.2a to 3.7c; -q makes an option that
-// a release lacks no error. There is no global window-size: up to 3.6 it ends the server at the next session.
+// confBase is the configuration of every server. Each line was tried with tmux 3.2a to 3.7c; -q ignores options that
+// a release lacks. There is no global window-size: up to 3.6 it ends the server at the next session.
 const confBase = `# Written by muster at each start; put your own lines into the file that its configuration names.
 set -s exit-empty off
 set -s exit-unattached off
@@ -43,7 +43,7 @@ set -g status-right-length 50
 set -g status-right ' agent goes on when you leave: #{prefix} d '
 `
 
-// confLast follows the user's lines: options that the fleet needs whatever the user has set.
+// confLast follows the user's lines and sets the options that the fleet needs.
 const confLast = `set -s exit-empty off
 set -s exit-unattached off
 set -g update-environment ''
@@ -54,7 +54,8 @@ set -wg remain-on-exit on
 set -wg automatic-rename off
 `
 
-// config is the text of the configuration and the proof that it was read: its hash, set by its last line.
+// config returns the text of the configuration, and its hash. The last line sets the hash, which proves that it was
+// read.
 func (s *Server) config(hub string) (text, proof string) {
 	var b strings.Builder
 	b.WriteString(confBase)
@@ -71,7 +72,7 @@ func (s *Server) config(hub string) (text, proof string) {
 	return b.String(), proof
 }
 
-// writeConfig puts the configuration where a starting server finds it; two writers leave one whole file.
+// writeConfig writes the configuration for a starting server. With concurrent writers one complete file remains.
 func (s *Server) writeConfig(text string) error {
 	if err := os.MkdirAll(filepath.Dir(s.cfg.ConfPath), 0o700); err != nil {
 		return fmt.Errorf("write tmux configuration: %w", err)
@@ -82,12 +83,12 @@ func (s *Server) writeConfig(text string) error {
 	return nil
 }
 
-// globLiteral keeps source-file from taking characters of a path as a pattern.
+// globLiteral escapes the pattern characters that source-file expands in a path.
 func globLiteral(path string) string {
 	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(path)
 }
 
-// terminal is what agents see as TERM: tmux's own entry where this machine has it.
+// terminal returns the TERM of agents: tmux's own entry if this machine has it.
 func terminal() string {
 	const own = "tmux-256color"
 	for _, dir := range []string{"/usr/share/terminfo", "/lib/terminfo", "/etc/terminfo", "/usr/local/share/terminfo", "/usr/share/lib/terminfo"} {

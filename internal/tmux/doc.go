@@ -1,6 +1,6 @@
 // Package tmux is the only caller of tmux: one private server per fleet, one control client to it.
 //
-// Owns: the server's start, configuration and end; sessions, windows and panes; text into panes and screens out of them.
-// Never does: decide what runs in a pane, read an agent's state off its screen, or touch another server.
-// Start at: Server.Start for the server, Server.Connect for the Client that everything else goes through.
+// Owns: the server's start, configuration and end; sessions, windows and panes; sending text to panes and reading screens.
+// Never does: decide what runs in a pane, derive an agent's state from its screen, touch another server.
+// Start at: Server.Start for the server, then Server.Connect for the Client that provides everything else.
 package tmux

@@ -2,28 +2,29 @@ package tmux
 
 import "strings"
 
-// EventKind says what an Event tells.
+// EventKind is the kind of an Event.
 type EventKind int
 
-// The kinds of events. All but Exit are hints: they say where to look, never what is true there.
+// The kinds of events. All but Exit are only hints: the receiver must query the present state.
 const (
-	// SessionsChanged: a session came, went or was renamed. List again.
+	// SessionsChanged means that a session was made, ended or renamed. List the sessions again.
 	SessionsChanged EventKind = iota + 1
-	// WindowClosed: Window is gone, with all its panes.
+	// WindowClosed means that Window is gone, with all its panes.
 	WindowClosed
-	// ModeChanged: Pane entered or left copy mode.
+	// ModeChanged means that Pane entered or left copy mode.
 	ModeChanged
-	// ClientAttached: the terminal Client now shows Session.
+	// ClientAttached means that the terminal Client now shows Session.
 	ClientAttached
-	// ClientDetached: the terminal Client is gone.
+	// ClientDetached means that the terminal Client is gone.
 	ClientDetached
-	// Overflow: Dropped events were lost because they were not read in time. The reader has to look at everything again.
+	// Overflow means that Dropped events were lost because they were not read in time. The reader must query
+	// everything again.
 	Overflow
-	// Exit: the connection has ended for Reason. It is the last event; the channel is closed after it.
+	// Exit means that the connection has ended for Reason. It is the last event before the channel is closed.
 	Exit
 )
 
-// String names the kind for logs.
+// String returns the name of the kind for logs.
 func (k EventKind) String() string {
 	switch k {
 	case SessionsChanged:
@@ -51,14 +52,14 @@ type Event struct {
 	Pane    PaneID
 	Client  string // the name of a person's terminal, "/dev/pts/3"
 	Session SessionID
-	Reason  string // tmux's words, or ours where it said nothing
+	Reason  string // tmux's message, or ours if it has none
 	Dropped int
 }
 
-// EventCapacity is how many events wait for a reader; more are folded into one Overflow.
+// EventCapacity is the number of events that wait for a reader. Further ones are replaced by one Overflow.
 const EventCapacity = 256
 
-// parseEvent reads a notification; ok is false for those that are not needed.
+// parseEvent parses a notification. ok is false for notifications that are not needed.
 func parseEvent(note string) (e Event, ok bool) {
 	word, rest, _ := strings.Cut(note, " ")
 	first, more, _ := strings.Cut(rest, " ")

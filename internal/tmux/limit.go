@@ -2,9 +2,9 @@ package tmux
 
 import "syscall"
 
-// raiseDescriptorLimit lets the server that we are about to start hold one descriptor per pane: where it
-// runs out, its clients hang. Setting it explicitly is what makes Go hand it on to children. The limit stays
-// modest, as every agent inherits it and some programs walk all of it.
+// raiseDescriptorLimit raises the limit of open files for the server that is about to start: it needs one descriptor
+// per pane, and without a free one its clients hang. Go passes the limit to children only if it was set explicitly.
+// The limit is moderate, because every agent inherits it and some programs iterate over all descriptors.
 func raiseDescriptorLimit() {
 	var have syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &have) != nil {

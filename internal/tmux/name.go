@@ -7,7 +7,7 @@ import (
 	"muster/internal/fault"
 )
 
-// PaneID is the id of a pane, "%3". Ids are never used twice while a server lives, and mean nothing on the next one.
+// PaneID is the id of a pane, "%3". A server never reuses an id, and an id is meaningless to another server.
 type PaneID string
 
 // WindowID is the id of a window, "@2".
@@ -16,8 +16,8 @@ type WindowID string
 // SessionID is the id of a session, "$1".
 type SessionID string
 
-// checkName refuses every name but [A-Za-z0-9_-]+: tmux expands names as formats, so that a session called
-// "#(cmd)" runs cmd, and a name with '.' or ':' is another one than was asked for.
+// checkName returns an error for every name but [A-Za-z0-9_-]+. tmux expands names as formats, so that a session
+// called "#(cmd)" runs cmd, and it changes names with '.' or ':'.
 func checkName(what, name string) error {
 	bad := func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-'
@@ -41,8 +41,8 @@ func isID(sigil byte, s string) bool {
 	return true
 }
 
-// Check returns ErrNoPane unless id is a pane id, so that nothing else is ever passed to -t: an empty or partial target
-// means some other pane to tmux.
+// Check returns ErrNoPane unless id is a pane id. It must be called before -t, because tmux reads an empty or partial
+// target as some other pane.
 func (id PaneID) Check() error {
 	if !isID('%', string(id)) {
 		return fmt.Errorf("pane id %q: %w", string(id), ErrNoPane)
@@ -50,8 +50,8 @@ func (id PaneID) Check() error {
 	return nil
 }
 
-// SessionTarget makes an exact target of a session id or name: a bare name would match by prefix. What is
-// neither is fault.Usage.
+// SessionTarget returns an exact target for a session id or name; tmux matches a bare name by prefix. Anything else
+// is a fault.Usage.
 func SessionTarget(s string) (string, error) {
 	if isID('$', s) {
 		return s, nil
@@ -62,8 +62,8 @@ func SessionTarget(s string) (string, error) {
 	return "=" + s, nil
 }
 
-// quote makes one word of the control line from any text without NUL: literal in single quotes, but for
-// line ends, which would end the command.
+// quote quotes text without NUL as one word of a control line: in single quotes, except for line ends, which would
+// end the command.
 func quote(s string) string {
 	if !strings.ContainsAny(s, "\n\r'") {
 		return "'" + s + "'"
@@ -82,11 +82,11 @@ func line(args ...string) string {
 	return b.String()
 }
 
-// literal keeps tmux from expanding a text where it takes a format, such as a directory called "a#(b)".
+// literal escapes text where tmux expects a format, such as a directory called "a#(b)".
 func literal(s string) string { return strings.ReplaceAll(s, "#", "##") }
 
-// program makes the words behind "--" from an argv. A single word would go through a shell: it gets one
-// that execs exactly that word.
+// program returns the arguments after "--" for an argv. tmux runs a single argument by a shell, so it becomes a shell
+// command that execs exactly that word.
 func program(argv []string) []string {
 	if len(argv) == 1 {
 		return []string{"exec '" + strings.ReplaceAll(argv[0], "'", `'\''`) + "'"}
@@ -94,7 +94,7 @@ func program(argv []string) []string {
 	return argv
 }
 
-// oneShotWords guards words for the command line of a client, where a trailing ';' separates commands.
+// oneShotWords escapes arguments for a client's command line, in which a trailing ';' separates commands.
 func oneShotWords(args []string) []string {
 	out := make([]string, len(args))
 	for i, a := range args {

@@ -12,23 +12,23 @@ import (
 	"muster/internal/fault"
 )
 
-// maxWord is the longest word that a program can be given: with a longer one it silently never starts.
+// maxWord is the longest argument of a program in bytes: with a longer one it silently never starts.
 const maxWord = 128 << 10
 
-// OpenSpec is a window of a task's session and what runs in it.
+// OpenSpec describes a window of a task's session and the program in it.
 type OpenSpec struct {
 	Session string   // name of the session, made if it is missing
-	Window  string   // which window of the task it is, and its name: "agent", "check"
-	Dir     string   // absolute; where the program starts
-	Argv    []string // the program; no shell comes between
-	Env     []string // NAME=VALUE for this process alone; everybody can read it, so nothing secret
-	Task    string   // the task's id; marks the pane
-	Gen     int      // the generation; marks the pane
+	Window  string   // name and purpose of the window: "agent", "check"
+	Dir     string   // absolute path of the program's working directory
+	Argv    []string // the program, started without a shell
+	Env     []string // NAME=VALUE for this process only; not for secrets, because other users can read it
+	Task    string   // the task's id, for the pane's marks
+	Gen     int      // the generation, for the pane's marks
 }
 
-// Open starts a program in a window of its own. The session and the window are made if they are missing; a
-// window whose program has ended is used again, its scrollback kept (its last screen is not). One that lives
-// is ErrDuplicate, given with the pane. The pane is marked with task, generation and window in the same breath.
+// Open starts a program in a window. It makes session and window if they are missing. It reuses a window whose
+// program has ended and keeps its scrollback, but not its last screen. If the program runs, Open returns the pane and
+// ErrDuplicate. The same tmux command marks the pane with task, generation and window.
 func (c *Client) Open(ctx context.Context, spec OpenSpec) (Pane, error) {
 	if err := spec.Check(); err != nil {
 		return Pane{}, err
@@ -66,8 +66,8 @@ func (c *Client) Open(ctx context.Context, spec OpenSpec) (Pane, error) {
 	return c.openWindow(ctx, spec)
 }
 
-// Check refuses, as fault.Usage, what tmux would take in another way than it was meant, or silently not do.
-// It looks at nothing but the words.
+// Check returns a fault.Usage for values that tmux would misread or silently ignore. It checks only the values
+// themselves.
 func (spec OpenSpec) Check() error {
 	if err := checkName("session", spec.Session); err != nil {
 		return err
@@ -80,7 +80,7 @@ func (spec OpenSpec) Check() error {
 	}
 	for _, a := range spec.Argv {
 		if len(a) >= maxWord || strings.ContainsRune(a, 0) {
-			return fault.New(fault.Usage, "an argument of %s is too long or holds a NUL byte (%d bytes)", spec.Argv[0], len(a))
+			return fault.New(fault.Usage, "an argument of %s is too long or contains a NUL byte (%d bytes)", spec.Argv[0], len(a))
 		}
 	}
 	for _, kv := range spec.Env {
@@ -95,7 +95,7 @@ func (spec OpenSpec) Check() error {
 	return nil
 }
 
-// checkDir makes sure that the directory is there: tmux would start the program elsewhere and not say so.
+// checkDir returns an error if the directory is missing: tmux would silently start the program elsewhere.
 func checkDir(dir string) error {
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return fault.New(fault.NotFound, "no directory to start a program in: %s", dir)
@@ -103,7 +103,7 @@ func checkDir(dir string) error {
 	return nil
 }
 
-// openSession makes the session; ErrDuplicate if it is there.
+// openSession makes the session; it returns ErrDuplicate if the session exists.
 func (c *Client) openSession(ctx context.Context, spec OpenSpec) (Pane, error) {
 	target := "=" + spec.Session + ":"
 	args := []string{
@@ -112,7 +112,7 @@ func (c *Client) openSession(ctx context.Context, spec OpenSpec) (Pane, error) {
 	}
 	commands := append([][]string{spec.start(args)}, spec.marks(target)...)
 	for _, kv := range spec.Env {
-		// new-session leaves its variables to every later window of the session.
+		// new-session sets its variables for all later windows of the session, too.
 		name, _, _ := strings.Cut(kv, "=")
 		commands = append(commands, []string{"set-environment", "-u", "-t", target, name})
 	}
@@ -130,7 +130,7 @@ func (c *Client) openWindow(ctx context.Context, spec OpenSpec) (Pane, error) {
 	return c.opened(ctx, spec, commands)
 }
 
-// respawn starts the program in the pane of one that has ended.
+// respawn starts the program in a pane whose program has ended.
 func (c *Client) respawn(ctx context.Context, p Pane, spec OpenSpec) (Pane, error) {
 	if _, _, known, err := c.ExitStatus(ctx, p.ID); err != nil {
 		return Pane{}, err
@@ -143,7 +143,7 @@ func (c *Client) respawn(ctx context.Context, p Pane, spec OpenSpec) (Pane, erro
 	return c.opened(ctx, spec, commands)
 }
 
-// opened sends the commands and finds the pane in what they print.
+// opened sends the commands and returns the pane that they print.
 func (c *Client) opened(ctx context.Context, spec OpenSpec, commands [][]string) (Pane, error) {
 	blocks, err := c.batch(ctx, commands...)
 	if err != nil {
@@ -155,10 +155,10 @@ func (c *Client) opened(ctx context.Context, spec OpenSpec, commands [][]string)
 			return p, nil
 		}
 	}
-	return Pane{}, fault.New(fault.Failed, "tmux opened window %s of %s and did not say which pane", spec.Window, spec.Session)
+	return Pane{}, fault.New(fault.Failed, "tmux opened window %s of %s but did not report its pane", spec.Window, spec.Session)
 }
 
-// start completes a command that starts the program.
+// start appends the arguments that start the program.
 func (spec OpenSpec) start(args []string) []string {
 	for _, kv := range spec.Env {
 		args = append(args, "-e", kv)
@@ -166,19 +166,19 @@ func (spec OpenSpec) start(args []string) []string {
 	return append(append(args, "--"), program(spec.Argv)...)
 }
 
-// marks are the commands that mark a pane, and keep its window at its size when people come and go.
+// marks returns the commands that mark a pane, and that keep the size of its window when people attach and detach.
 func (spec OpenSpec) marks(target string) [][]string {
 	return [][]string{
 		{"set-option", "-p", "-t", target, taskOption, encode(spec.Task)},
 		{"set-option", "-p", "-t", target, genOption, encode(strconv.Itoa(spec.Gen))},
 		{"set-option", "-p", "-t", target, roleOption, encode(spec.Window)},
-		{"set-option", "-p", "-t", target, pastedOption, ""}, // a pane that is used again was pasted into before
+		{"set-option", "-p", "-t", target, pastedOption, ""}, // a reused pane may have an old value
 		{"set-option", "-w", "-t", target, "window-size", "manual"},
 	}
 }
 
-// KillSession ends a session, given by id or exact name, and all its windows; a missing session is not an error.
-// Programs get a hang-up and may outlive it. Panes that a session group shares stay in the others.
+// KillSession ends a session, named by id or exact name, and all its windows. A missing session is not an error.
+// Programs get SIGHUP and may survive it. Panes that are shared by a session group stay in the other sessions.
 func (c *Client) KillSession(ctx context.Context, session string) error {
 	target, err := SessionTarget(session)
 	if err != nil {

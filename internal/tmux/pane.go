@@ -12,42 +12,43 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The options that mark our panes. They survive respawn, rename, move and swap, and end with the pane.
-// Values are hex, so that no byte of them can disturb a list.
+// Options that mark muster's panes. They survive respawn, rename, move and swap, and end with the pane. Values are
+// hex, so that no byte of them can break a list.
 const (
 	taskOption = "@muster_task"
 	genOption  = "@muster_gen"
 	roleOption = "@muster_window"
-	// pastedOption is set in the same command as a paste, so that a successor of a killed process knows of the paste.
+	// pastedOption is set in the same command as a paste, so that the successor of a killed process knows about the
+	// paste.
 	pastedOption = "@muster_pasted"
 )
 
-// pastedLength is how much of a pasted text is kept, in bytes.
+// pastedLength is the number of bytes of a pasted text that are stored.
 const pastedLength = 64
 
-// Pane is one pane as it was when it was looked at.
+// Pane is the state of a pane at one moment.
 type Pane struct {
 	ID          PaneID
 	Window      WindowID
 	Session     SessionID
-	SessionName string // of the session it is in now; a person may have moved it
+	SessionName string // name of its present session; a person may have moved the pane
 	WindowName  string
-	PID         int  // the process that was started in it, also when it is dead
+	PID         int  // the process that was started in it, even if it is dead
 	Dead        bool // its process ended, or closed its terminal
-	InMode      bool // a person scrolls in it
-	StatusKnown bool // Status or Signal is how the process ended
+	InMode      bool // a person uses copy mode in it
+	StatusKnown bool // Status and Signal are known
 	Status      int  // exit status
 	Signal      int  // the signal that ended it; 0 if it exited
-	Attached    int  // people's clients that show its session; ours is not counted
+	Attached    int  // number of people's clients that show its session, without ours
 	Columns     int  // size of its window
 	Rows        int
 	Task        string // @muster_task; "" for a pane that is not muster's
 	Gen         int    // @muster_gen
-	Role        string // @muster_window: which window of its task it is, whatever the window is called now
-	Pasted      string // how the text begins that was pasted last into its program, up to 64 bytes; "" if none was
+	Role        string // @muster_window: its purpose, whatever the present name of the window is
+	Pasted      string // up to 64 bytes of the text that was pasted last; "" if there is none
 }
 
-// A mark expands to its option's value if that is hex, and to nothing else: an agent can set options, too.
+// A mark expands to the value of its option only if that is hex, because an agent can set options, too.
 const (
 	taskMark = "#{?#{m:*[!0-9a-f]*,#{" + taskOption + "}},,#{" + taskOption + "}}"
 	genMark  = "#{?#{m:*[!0-9a-f]*,#{" + genOption + "}},,#{" + genOption + "}}"
@@ -56,7 +57,7 @@ const (
 	pastedMark = "#{?#{m:*[!0-9a-f]*,#{" + pastedOption + "}},,#{" + pastedOption + "}}"
 )
 
-// paneFormat is one line per pane. The names come last: only they may hold what we did not choose.
+// paneFormat prints one line per pane. The names come last, because only they may contain foreign characters.
 const paneFormat = "#{pane_id}\t#{window_id}\t#{session_id}\t#{pane_pid}\t" +
 	"#{pane_dead}\t#{pane_dead_status}\t#{pane_dead_signal}\t#{pane_in_mode}\t" +
 	"#{session_attached}\t#{window_width}\t#{window_height}\t" +
@@ -72,8 +73,8 @@ func decode(s string) string {
 	return string(b)
 }
 
-// parsePanes reads lines of paneFormat; own is the session with our own client in it. A pane that is in
-// several sessions of a group is given once. What is no such line is passed over.
+// parsePanes parses lines of paneFormat. own is the session of our own client. A pane in several sessions of a group
+// is returned once. Other lines are skipped.
 func parsePanes(lines []string, own SessionID) []Pane {
 	panes := make([]Pane, 0, len(lines))
 	at := make(map[PaneID]int, len(lines))
@@ -134,7 +135,7 @@ func number(s string) int {
 	return n
 }
 
-// Panes lists every pane of the server, a person's too, each once.
+// Panes returns every pane of the server once, including a person's.
 func (c *Client) Panes(ctx context.Context) ([]Pane, error) {
 	lines, err := c.Do(ctx, "list-panes", "-a", "-F", paneFormat)
 	if err != nil {
@@ -159,16 +160,16 @@ func (c *Client) Pane(ctx context.Context, id PaneID) (Pane, error) {
 	return panes[0], nil
 }
 
-// hub is the session that our client is in.
+// hub returns the session of this client.
 func (c *Client) hub() SessionID {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.own
 }
 
-// ExitStatus tells how the process of a pane ended: by its exit status, or by a signal. known is false
-// while it lives, and where tmux cannot tell (before 3.3 it keeps no signal). Servers up to 3.5 that write
-// utmp records miss deaths; they are reminded, which takes milliseconds, and on a machine with no time at all up to 2.5 s.
+// ExitStatus returns how the process of a pane ended: its exit status, or its signal. known is false while it runs,
+// and if tmux does not know (before 3.3 it keeps no signal). Servers up to 3.5 that write utmp records miss deaths;
+// ExitStatus makes them look again, which takes milliseconds, or up to 2.5 s on a busy machine.
 func (c *Client) ExitStatus(ctx context.Context, id PaneID) (code, signal int, known bool, err error) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -183,12 +184,12 @@ func (c *Client) ExitStatus(ctx context.Context, id PaneID) (code, signal int, k
 		}
 		_, alive := processStart(p.PID)
 		if alive && (!p.Dead || pause > 50) {
-			return 0, 0, false, nil // it lives, or closed its terminal and goes on without
+			return 0, 0, false, nil // it runs, maybe without its terminal
 		}
 		if pause == 0 {
 			break
 		}
-		// A server that missed the end of a child finds it at the next SIGCHLD, whichever process sends that.
+		// A server that missed the end of a child notices it at the next SIGCHLD, whichever process sends it.
 		_ = syscall.Kill(c.identity.PID, syscall.SIGCHLD)
 		timer.Reset(pause * time.Millisecond)
 		select {

@@ -9,7 +9,7 @@ import (
 // zombie is SZOMB of <sys/proc.h>.
 const zombie = 5
 
-// socketPeer is the process that listens at the other end of a connected socket.
+// socketPeer returns the process at the other end of a connected socket.
 func socketPeer(fd int) (int, error) {
 	pid, err := unix.GetsockoptInt(fd, unix.SOL_LOCAL, unix.LOCAL_PEERPID)
 	if err != nil {
@@ -18,7 +18,7 @@ func socketPeer(fd int) (int, error) {
 	return pid, nil
 }
 
-// processStart is a mark that no other process with this id has; alive is false for zombies, too.
+// processStart returns a mark that differs for every process with this id. alive is false for zombies, too.
 func processStart(pid int) (mark string, alive bool) {
 	k, err := unix.SysctlKinfoProc("kern.proc.pid", pid)
 	if err != nil || int(k.Proc.P_pid) != pid {
@@ -28,8 +28,7 @@ func processStart(pid int) (mark string, alive bool) {
 	return fmt.Sprintf("%d.%d", t.Sec, t.Usec), k.Proc.P_stat != zombie
 }
 
-// processWords are the words of a process's command line, each ended by a NUL byte, among what else the kernel shows
-// of it; nil if it is gone.
+// processWords returns the arguments of a process, each followed by a NUL byte, among other data; nil if it is gone.
 func processWords(pid int) []byte {
 	b, err := unix.SysctlRaw("kern.procargs2", pid)
 	if err != nil {
@@ -38,5 +37,6 @@ func processWords(pid int) []byte {
 	return b
 }
 
-// executable has no counterpart here: a server that was upgraded under us cannot be spoken to.
+// executable returns "": this system has no such path, so a server of an older version cannot be used after an
+// upgrade.
 func executable(int) string { return "" }

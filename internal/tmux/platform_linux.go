@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socketPeer is the process that listens at the other end of a connected socket.
+// socketPeer returns the process at the other end of a connected socket.
 func socketPeer(fd int) (int, error) {
 	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
@@ -17,13 +17,13 @@ func socketPeer(fd int) (int, error) {
 	return int(cred.Pid), nil
 }
 
-// processStart is a mark that no other process with this id has; alive is false for zombies, too.
+// processStart returns a mark that differs for every process with this id. alive is false for zombies, too.
 func processStart(pid int) (mark string, alive bool) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return "", false
 	}
-	// The name in brackets may hold anything: count fields from behind the last bracket.
+	// The name in parentheses may contain anything: count the fields after the last parenthesis.
 	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
 	if len(f) < 20 {
 		return "", false
@@ -32,7 +32,7 @@ func processStart(pid int) (mark string, alive bool) {
 	return string(f[19]), state != "Z" && state != "X"
 }
 
-// processWords are the words of a process's command line, each ended by a NUL byte; nil if it is gone.
+// processWords returns the arguments of a process, each followed by a NUL byte; nil if it is gone.
 func processWords(pid int) []byte {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if err != nil {
@@ -41,5 +41,5 @@ func processWords(pid int) []byte {
 	return b
 }
 
-// executable is a path that runs exactly the program of a living process, also when its file was replaced.
+// executable returns a path that runs the program of a running process, even if its file was replaced.
 func executable(pid int) string { return fmt.Sprintf("/proc/%d/exe", pid) }

@@ -19,7 +19,7 @@ import (
 // recreateLimit bounds how long a server may take to recreate its socket.
 const recreateLimit = 2 * time.Second
 
-// pidFile returns the path of the file that holds the pid of the server that ran last. It is needed when the socket is lost.
+// pidFile returns the path of the file with the pid of the last server. It is needed if the socket is lost.
 func (s *Server) pidFile() string { return filepath.Join(filepath.Dir(s.cfg.ConfPath), "tmux.pid") }
 
 // writePID writes the pid file.
@@ -28,13 +28,13 @@ func (s *Server) writePID(pid int) error {
 		return nil
 	}
 	if err := replace.File(s.pidFile(), []byte(strconv.Itoa(pid)), 0o600); err != nil {
-		return fmt.Errorf("note the process of tmux: %w", err)
+		return fmt.Errorf("record the process of tmux: %w", err)
 	}
 	return nil
 }
 
-// Remember writes the pid file if it is missing. The caller knows the server's pid from elsewhere, for the case that the
-// file was lost together with the socket.
+// Remember writes the pid file if it is missing. The caller has the server's pid from elsewhere, in case the file was
+// lost together with the socket.
 func (s *Server) Remember(pid int) error {
 	if pid <= 1 || s.lastPID() != 0 {
 		return nil
@@ -86,8 +86,8 @@ func (s *Server) recreateSocket(ctx context.Context) bool {
 	}
 }
 
-// serves reports whether words, a command line whose words end with NUL bytes, are those with which a server of this socket
-// is started. The command line of a client differs.
+// serves reports whether words, a command line with NUL after each argument, started a server for this socket. The
+// command line of a client differs.
 func (s *Server) serves(words []byte) bool {
 	where := "\x00-S\x00" + s.cfg.Socket + "\x00"
 	if name := s.socketName(); name != "" {

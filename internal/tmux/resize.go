@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Resize handles an event: when a person attaches or detaches it fits the windows by FitWindows. Call it with every
-// event; other events cost nothing.
+// Resize handles an event: if a person attached or detached, it calls FitWindows. Call it with every event; other
+// events cost nothing.
 func (c *Client) Resize(ctx context.Context, ev Event) error {
 	switch ev.Kind {
 	case ClientAttached, ClientDetached, Overflow:
@@ -18,14 +18,14 @@ func (c *Client) Resize(ctx context.Context, ev Event) error {
 	return nil
 }
 
-// windowFormat is what FitWindows reads of each window. Its last field is empty if no pane of the window is muster's; such
-// a window belongs to a person and keeps its size.
+// windowFormat is the format of the windows for FitWindows. Its last field is empty if no pane of the window is
+// muster's; such a window belongs to a person and keeps its size.
 const windowFormat = "#{session_id}\t#{session_attached}\t#{window_id}\t#{window_width}\t#{window_height}\t" +
 	"#{window-size}\t#{P:" + roleMark + "}"
 
-// FitWindows gives each window of muster the size it should have: that of the terminal of a person who looks at it, or
-// else the configured one, so that an agent does not draw for a screen that is gone. It counts the attached clients instead
-// of relying on events, so it also corrects what happened while this client was not connected. Call it once after Connect.
+// FitWindows sets the size of each window of muster: that of the terminal of a person who looks at it, otherwise the
+// configured one, so that an agent does not draw for a terminal that is gone. It counts the attached clients instead
+// of relying on events, so it also handles changes while this client was not connected. Call it once after Connect.
 func (c *Client) FitWindows(ctx context.Context) error {
 	lines, err := c.Do(ctx, "list-windows", "-a", "-F", windowFormat)
 	if err != nil {
@@ -39,7 +39,7 @@ func (c *Client) FitWindows(ctx context.Context) error {
 	return nil
 }
 
-// sizeChanges returns the tmux command for each window whose size has to change.
+// sizeChanges returns the tmux command for each window whose size must change.
 func sizeChanges(lines []string, own SessionID, columns, rows int) map[WindowID][]string {
 	type window struct {
 		people     int
@@ -78,8 +78,8 @@ func sizeChanges(lines []string, own SessionID, columns, rows int) map[WindowID]
 	return changes
 }
 
-// GuardHub makes tmux restart the hub's program when it dies with a status other than 0. Status 0 means that the fleet was
-// told to go down. Some servers miss deaths, so this is only a second line of defence; the next Server.Start is the third.
+// GuardHub makes tmux restart the hub's program if it ends with a status other than 0. Status 0 means that the fleet
+// was told to be down. Some servers miss deaths, so the next Server.Start checks the hub as well.
 func (c *Client) GuardHub(ctx context.Context) error {
 	panes, err := c.Panes(ctx)
 	if err != nil {

@@ -15,37 +15,37 @@ import (
 	"muster/internal/run"
 )
 
-// CallTimeout bounds every call of tmux that has no earlier deadline: a stopped server does not answer.
+// CallTimeout is the default timeout of every tmux command: a stopped server does not answer.
 const CallTimeout = 10 * time.Second
 
-// hubRole is the Role of the pane that the server was started with.
+// hubRole is the Role of the server's first pane.
 const hubRole = "hub"
 
-// Config says where the server lives and what it hands to its panes.
+// Config describes the server and the environment of its panes.
 type Config struct {
-	// Socket is the absolute path of the socket. Where it is too long for one (103 bytes), a -L name made
-	// from it is used instead.
+	// Socket is the absolute path of the socket. If it is too long for a socket (103 bytes), a -L name made from it
+	// is used instead.
 	Socket string
 	// ConfPath is where Start writes the generated configuration (0600).
 	ConfPath string
-	// UserConf is a file of the user that is sourced near the end of ours; it may be "" or missing.
+	// UserConf is a file of the user that is sourced near the end of the configuration; it may be "" or missing.
 	UserConf string
 	// Env is the whole environment of the server and so of every pane, NAME=VALUE.
 	Env []string
-	// Columns and Rows are the size of windows without a viewer; 0 means 120 and 40.
+	// Columns and Rows are the size of windows that no terminal shows; 0 means 120 and 40.
 	Columns, Rows int
-	// Scope is an argv that the server is started under, such as systemd-run --user --scope --quiet --.
+	// Scope is an argv under which the server is started, such as systemd-run --user --scope --quiet --.
 	Scope []string
 }
 
-// HubSpec is the session that the server starts with. It is where the control client lives, so that no
-// session of a task ever has a client of ours.
+// HubSpec describes the server's first session. The control client attaches to it, so that no session of a task has a
+// client of ours.
 type HubSpec struct {
 	Session string   // its name
 	Window  string   // the name of its first window; "" is that of the session
-	Dir     string   // where its program starts
+	Dir     string   // working directory of its program
 	Argv    []string // its program: the keeper
-	Env     []string // NAME=VALUE for it alone, nothing secret
+	Env     []string // NAME=VALUE for its program only; not for secrets
 }
 
 func (h HubSpec) check() error {
@@ -60,19 +60,18 @@ func (h HubSpec) check() error {
 type Identity struct {
 	PID     int
 	Started time.Time // to the second
-	Version string    // as the server says it, "3.3a"
+	Version string    // the server's version, "3.3a"
 }
 
-// Server is the private tmux server of one fleet. Its methods may be called at the same time, also by
-// several processes.
+// Server is the private tmux server of one fleet. Its methods are safe for concurrent use, also by several processes.
 type Server struct {
 	cfg Config
 
 	mu     sync.Mutex
-	client string // the program that last proved to be of the server's version
+	client string // the last program with the server's version
 }
 
-// New describes a server; it does no I/O.
+// New returns a server. It does no I/O.
 func New(cfg Config) *Server {
 	if cfg.Columns <= 0 {
 		cfg.Columns = 120
@@ -91,9 +90,9 @@ func New(cfg Config) *Server {
 	return &Server{cfg: cfg}
 }
 
-// Start makes sure that the server runs with our configuration and that its hub session runs hub.Argv: a
-// server that runs keeps its sessions, a hub whose program has ended is started again. Several may start at
-// once, in several processes: there is one server, and all of them succeed.
+// Start makes sure that the server runs with our configuration and that its hub session runs hub.Argv. A running
+// server keeps its sessions, and a hub whose program has ended is restarted. Concurrent calls, also in several
+// processes, all succeed and start one server.
 func (s *Server) Start(ctx context.Context, hub HubSpec) (Identity, error) {
 	if hub.Window == "" {
 		hub.Window = hub.Session
@@ -134,9 +133,9 @@ func (s *Server) Identity(ctx context.Context) (Identity, error) {
 	return d.Identity, err
 }
 
-// WakeHub starts the hub's program again if it has ended, just as it was started before. It is for those who
-// notice that nobody is at work and are no part of the fleet: two short calls and no configuration. A hub that
-// lives is left alone; ErrNoServer or ErrNoHub if there is nothing to wake, which Start repairs.
+// WakeHub restarts the hub's program with its first command if it has ended. Processes outside the fleet call it if
+// no supervisor runs; it takes two short commands and needs no configuration. A running hub stays as it is.
+// ErrNoServer or ErrNoHub means that there is nothing to restart; Start repairs that.
 func (s *Server) WakeHub(ctx context.Context) error {
 	out, err := s.oneShot(ctx, "list-panes", "-a", "-F", paneFormat)
 	if err != nil && !errors.Is(err, ErrNoTarget) {
@@ -150,16 +149,16 @@ func (s *Server) WakeHub(ctx context.Context) error {
 			_, err = s.oneShot(ctx, "respawn-pane", "-t", string(p.ID))
 		}
 		if errors.Is(err, ErrDuplicate) {
-			return nil // another was faster
+			return nil // another process has restarted it
 		}
 		return err
 	}
 	return fmt.Errorf("wake the hub: %w", ErrNoHub)
 }
 
-// Kill ends the server and everything in its panes that minds a hang-up. A server that does not end in two
-// seconds (it may not, with a deaf client in a flood: close our Client first) is killed. Killing none is no
-// error; the socket file is removed.
+// Kill ends the server and every program in its panes that does not ignore SIGHUP. A server that does not end within
+// two seconds is killed; close our Client first, because a client that does not read its output can keep the server
+// alive. A missing server is not an error. The socket file is removed.
 func (s *Server) Kill(ctx context.Context) error {
 	pid, err := s.peer(ctx)
 	if errors.Is(err, ErrNoServer) {
@@ -172,7 +171,7 @@ func (s *Server) Kill(ctx context.Context) error {
 	const grace = 2 * time.Second
 	began := time.Now()
 	asking, cancel := context.WithTimeout(ctx, grace)
-	_, _ = s.oneShot(asking, "kill-server") // how it answered does not matter, only that the process is gone
+	_, _ = s.oneShot(asking, "kill-server") // only the end of the process matters
 	cancel()
 	if !awaitEnd(ctx, pid, mark, max(grace-time.Since(began), 100*time.Millisecond)) {
 		if err := ctx.Err(); err != nil {
@@ -186,8 +185,8 @@ func (s *Server) Kill(ctx context.Context) error {
 	return s.removeStaleSocket(ctx)
 }
 
-// AttachArgv is the command that shows a session to a person, by absolute socket and exact name. It is to
-// be run without TMUX in the environment: tmux refuses to nest otherwise.
+// AttachArgv returns the command that shows a session to a person, by absolute socket and exact name. It must run
+// without TMUX in its environment: otherwise tmux refuses to nest.
 func (s *Server) AttachArgv(session string, readOnly bool) []string {
 	argv := []string{s.attachProgram(), "-S", s.Socket(), "attach-session"}
 	if readOnly {
@@ -196,7 +195,7 @@ func (s *Server) AttachArgv(session string, readOnly bool) []string {
 	return append(argv, "-t", "="+session)
 }
 
-// attachProgram is a client of the server's version where that is known.
+// attachProgram returns a client of the server's version, if that is known.
 func (s *Server) attachProgram() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -209,7 +208,7 @@ func (s *Server) attachProgram() string {
 	return "tmux"
 }
 
-// description is what describe reads from a server.
+// description is the state that describe reads from a server.
 type description struct {
 	Identity
 	proof, hub string
@@ -228,7 +227,7 @@ func (s *Server) describe(ctx context.Context) (description, error) {
 	return description{Identity: id, proof: f[3], hub: f[4]}, err
 }
 
-// parseIdentity reads pid, start time and version.
+// parseIdentity parses pid, start time and version.
 func parseIdentity(f []string) (Identity, error) {
 	pid, err := strconv.Atoi(f[0])
 	secs, err2 := strconv.ParseInt(f[1], 10, 64)
@@ -238,7 +237,7 @@ func parseIdentity(f []string) (Identity, error) {
 	return Identity{PID: pid, Started: time.Unix(secs, 0).UTC(), Version: f[2]}, nil
 }
 
-// launch starts the server. That another was faster is fine: it read the same file.
+// launch starts the server. If another process was faster, that server has read the same configuration.
 func (s *Server) launch(ctx context.Context, hub HubSpec) error {
 	if err := os.MkdirAll(filepath.Dir(s.cfg.Socket), 0o700); err != nil {
 		return fmt.Errorf("directory of the tmux socket: %w", err)
@@ -262,7 +261,7 @@ func (s *Server) launch(ctx context.Context, hub HubSpec) error {
 	return err
 }
 
-// newHub is the command line that makes the hub session and marks its pane.
+// newHub returns the command line that makes the hub session and marks its pane.
 func (s *Server) newHub(hub HubSpec) []string {
 	args := []string{
 		"new-session", "-d", "-s", hub.Session, "-n", hub.Window, "-c", literal(hub.Dir),
@@ -274,7 +273,7 @@ func (s *Server) newHub(hub HubSpec) []string {
 	return append(args, ";", "set-option", "-w", "-t", target, "window-size", "manual")
 }
 
-// hubProgram is the tail of the commands that start the hub's program.
+// hubProgram returns the end of the commands that start the hub's program.
 func hubProgram(hub HubSpec) []string {
 	var args []string
 	for _, kv := range hub.Env {
@@ -283,7 +282,7 @@ func hubProgram(hub HubSpec) []string {
 	return oneShotWords(append(append(args, "--"), program(hub.Argv)...))
 }
 
-// ensureHub makes the hub session, its pane, or its program again, whichever is missing.
+// ensureHub restores the hub session, its pane or its program, whichever is missing.
 func (s *Server) ensureHub(ctx context.Context, hub HubSpec) error {
 	target := "=" + hub.Session + ":"
 	out, err := s.oneShot(ctx, "list-panes", "-s", "-t", target, "-F", paneFormat)
@@ -307,7 +306,7 @@ func (s *Server) ensureHub(ctx context.Context, hub HubSpec) error {
 		args := []string{"respawn-pane", "-t", string(p.ID), "-c", literal(hub.Dir)}
 		_, err = s.oneShot(ctx, append(args, hubProgram(hub)...)...)
 		if errors.Is(err, ErrDuplicate) {
-			return nil // another start was faster
+			return nil // another process has restarted it
 		}
 		return err
 	}
@@ -322,7 +321,7 @@ func (s *Server) ensureHub(ctx context.Context, hub HubSpec) error {
 	return err
 }
 
-// reload has a running server read a configuration that is newer than it, or that it failed to read.
+// reload makes a running server read its configuration again, because it is newer or was not read completely.
 func (s *Server) reload(ctx context.Context, proof string) (description, error) {
 	_, err := s.oneShot(ctx, "source-file", globLiteral(s.cfg.ConfPath))
 	if err != nil {
@@ -336,7 +335,7 @@ func (s *Server) reload(ctx context.Context, proof string) (description, error) 
 	return d, err
 }
 
-// oneShot runs one client to its end and returns its output. The client is of the server's version.
+// oneShot runs one client and returns its output. The client has the server's version.
 func (s *Server) oneShot(ctx context.Context, args ...string) (string, error) {
 	pid, err := s.peer(ctx)
 	if err != nil {
@@ -350,14 +349,14 @@ func (s *Server) oneShot(ctx context.Context, args ...string) (string, error) {
 	res, err := run.Do(ctx, run.Cmd{Argv: argv, Dir: "/", Env: s.cfg.Env, Timeout: CallTimeout})
 	if err = asCommandError(args[0], err); err != nil {
 		if _, gone := s.peer(ctx); errors.Is(gone, ErrNoServer) {
-			return "", gone // it ended between the look and the call
+			return "", gone // it ended in the meantime
 		}
 		return "", err
 	}
 	return string(res.Stdout), nil
 }
 
-// asCommandError makes of a client's failure one that callers can branch on.
+// asCommandError converts the failure of a client to a *CommandError.
 func asCommandError(command string, err error) error {
 	if x, ok := errors.AsType[*run.ExitError](err); ok && x.Exit == 1 && x.Stderr != "" {
 		return &CommandError{Command: command, Message: x.Stderr}

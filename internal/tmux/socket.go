@@ -14,10 +14,10 @@ import (
 	"syscall"
 )
 
-// maxSocketPath is what fits into a socket address everywhere (macOS: 104 bytes with the closing NUL).
+// maxSocketPath is the longest path of a socket on all systems (macOS: 104 bytes with the final NUL).
 const maxSocketPath = 103
 
-// socketName is the -L name for a path that is too long for a socket; "" where the path itself will do.
+// socketName returns the -L name for a path that is too long for a socket; "" if the path can be used.
 func (s *Server) socketName() string {
 	if len(s.cfg.Socket) <= maxSocketPath {
 		return ""
@@ -26,7 +26,7 @@ func (s *Server) socketName() string {
 	return "muster-" + hex.EncodeToString(sum[:10])
 }
 
-// Socket is the absolute path of the socket in use: the configured one, or the one that tmux makes for -L.
+// Socket returns the absolute path of the socket in use: the configured one, or tmux's own for -L.
 func (s *Server) Socket() string {
 	name := s.socketName()
 	if name == "" {
@@ -39,8 +39,8 @@ func (s *Server) Socket() string {
 	return filepath.Join(tmp, "tmux-"+strconv.Itoa(os.Getuid()), name)
 }
 
-// peer asks the kernel which process listens on the socket: no client, no fork, and it works while the
-// server is stopped or speaks another version. ErrNoServer if none does.
+// peer returns the process that listens on the socket; ErrNoServer if there is none. It asks the kernel, so it needs
+// no client and works with a stopped server and with one of another version.
 func (s *Server) peer(ctx context.Context) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
@@ -68,7 +68,7 @@ func (s *Server) peer(ctx context.Context) (int, error) {
 	return pid, perr
 }
 
-// removeStaleSocket removes the file that a dead server left. A living server's is never touched.
+// removeStaleSocket removes the socket file of a dead server. It never touches that of a running server.
 func (s *Server) removeStaleSocket(ctx context.Context) error {
 	if _, err := s.peer(ctx); !errors.Is(err, ErrNoServer) {
 		return err

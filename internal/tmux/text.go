@@ -14,12 +14,12 @@ import (
 	"muster/internal/text"
 )
 
-// refusal is what the guards print instead of sending: whether the pane is dead.
+// refusal is printed instead of sending, followed by whether the pane is dead.
 const refusal = "refused "
 
-// guarded sends command to a pane only if it is alive and unless holds nothing against it, decided by the
-// server in the same breath: before 3.4 a paste into a dead pane ends the server. The last block tells; there are as
-// many as commands, and one more.
+// guarded sends commands to a pane only if it is alive and the format unless is false. The server decides in the same
+// command: before 3.4 a paste into a dead pane ends the server. The answer has one block more than there are
+// commands, and the last one shows whether they were sent.
 func guarded(id PaneID, unless string, commands ...[]string) string {
 	var send, refuse []string
 	for _, args := range commands {
@@ -30,7 +30,7 @@ func guarded(id PaneID, unless string, commands ...[]string) string {
 		strings.Join(refuse, " ; "), strings.Join(send, " ; "))
 }
 
-// refused reads the answer of a guard.
+// refused returns the error in the answer of guarded.
 func refused(id PaneID, blocks [][]string) error {
 	last := strings.Join(blocks[len(blocks)-1], "")
 	switch {
@@ -42,10 +42,10 @@ func refused(id PaneID, blocks [][]string) error {
 	return fmt.Errorf("pane %s: %w", id, ErrInMode)
 }
 
-// Paste puts texts into the pane's program, each as a bracketed paste of its own, cleaned, line feeds kept, all of them
-// in one command of the server. It presses no key after them. ErrDeadPane and ErrInMode mean that nothing was sent. A
-// nil error means that tmux took the texts, not that the program read them; Pane.Pasted then holds how the first one
-// begins. Programs that do not ask for bracketed paste see bare lines.
+// Paste pastes texts into the pane's program, each as a bracketed paste of its own, all in one command of the server.
+// Texts are cleaned and keep their line feeds. No key follows. ErrDeadPane and ErrInMode mean that nothing was sent.
+// A nil error means that tmux accepted the texts, not that the program read them; Pane.Pasted then has the beginning
+// of the first one. Programs without bracketed paste get plain lines.
 func (c *Client) Paste(ctx context.Context, id PaneID, texts ...string) error {
 	if err := id.Check(); err != nil {
 		return err
@@ -79,16 +79,16 @@ func (c *Client) Paste(ctx context.Context, id PaneID, texts ...string) error {
 	}
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
 		for _, name := range names {
-			_, _ = c.Do(ctx, "delete-buffer", "-b", name) // usually there is none: paste-buffer -d took it
+			_, _ = c.Do(ctx, "delete-buffer", "-b", name) // usually paste-buffer -d has deleted it
 		}
 	}
 	return err
 }
 
-// pastePrefix starts the names of the files that prompts pass through.
+// pastePrefix is the prefix of the names of the files with pasted texts.
 const pastePrefix = "paste-"
 
-// removeLeftPastes removes the prompts of processes that were killed in the middle of a paste.
+// removeLeftPastes removes the files of processes that were killed during a paste.
 func removeLeftPastes(dir string) {
 	files, err := filepath.Glob(filepath.Join(dir, pastePrefix+"m*_*"))
 	if err != nil {
@@ -98,19 +98,19 @@ func removeLeftPastes(dir string) {
 		name := strings.TrimPrefix(filepath.Base(f), pastePrefix+"m")
 		pid, err := strconv.Atoi(name[:strings.IndexByte(name, '_')])
 		if _, alive := processStart(pid); err == nil && !alive {
-			_ = os.Remove(f) // another process may remove it at the same time
+			_ = os.Remove(f) // another process may remove it, too
 		}
 	}
 }
 
-// bufferName is unlike every other of this process and of those before it that live.
+// bufferName returns a name that is unique among all running processes.
 func (c *Client) bufferName() string {
 	return "m" + strconv.Itoa(os.Getpid()) + "_" + strconv.FormatUint(c.buffers.Add(1), 10)
 }
 
-// Keys presses keys by name: Enter, Escape, Tab, BTab, BSpace, Space, Up, Down, Left, Right, Home, End,
-// PageUp, PageDown, F1 to F12, one printable ASCII character, and C- or M- before a character. Others are refused:
-// tmux types the name of a key that it does not know. ErrDeadPane and ErrInMode mean that nothing was sent.
+// Keys presses keys by name: Enter, Escape, Tab, BTab, BSpace, Space, Up, Down, Left, Right, Home, End, PageUp,
+// PageDown, F1 to F12, one printable ASCII character, and C- or M- before a character. Other names are refused,
+// because tmux types an unknown name as text. ErrDeadPane and ErrInMode mean that nothing was sent.
 func (c *Client) Keys(ctx context.Context, id PaneID, keys ...string) error {
 	if err := id.Check(); err != nil {
 		return err
@@ -118,7 +118,7 @@ func (c *Client) Keys(ctx context.Context, id PaneID, keys ...string) error {
 	if err := CheckKeys(keys); err != nil {
 		return err
 	}
-	// Keys, unlike a paste, reach every pane that a person tied together.
+	// Unlike a paste, keys reach all panes that a person has synchronized.
 	unless := "#{||:#{pane_in_mode},#{pane_synchronized}}"
 	blocks, err := c.send(ctx, 2, "send-keys",
 		guarded(id, unless, append([]string{"send-keys", "-t", string(id), "--"}, keys...)))
@@ -128,7 +128,7 @@ func (c *Client) Keys(ctx context.Context, id PaneID, keys ...string) error {
 	return refused(id, blocks)
 }
 
-// CheckKeys is fault.Usage where Keys would refuse.
+// CheckKeys returns a fault.Usage for keys that Keys refuses.
 func CheckKeys(keys []string) error {
 	if len(keys) == 0 {
 		return fault.New(fault.Usage, "no keys to press")
@@ -155,8 +155,8 @@ func isKey(k string) bool {
 	return len(k) == 1 && k[0] > ' ' && k[0] < 0x7f
 }
 
-// Capture returns the text of the visible screen and up to lines of scrollback before it, wrapped lines joined,
-// without trailing blanks. It works on dead panes. It is evidence of what an agent does, never proof.
+// Capture returns the text of the visible screen and up to lines of scrollback before it, with wrapped lines joined
+// and without trailing spaces. It works on dead panes. The text is evidence of what an agent does, but no proof.
 func (c *Client) Capture(ctx context.Context, id PaneID, lines int) (string, error) {
 	if lines > 0 {
 		return c.capture(ctx, id, "-S", "-"+strconv.Itoa(lines))
@@ -183,5 +183,5 @@ func (c *Client) capture(ctx context.Context, id PaneID, more ...string) (string
 	return strings.TrimRight(strings.Join(out, "\n"), "\n"), nil
 }
 
-// socketDir is where files for the server lie: private, and known to be writable.
+// socketDir returns the directory for the server's files. It is private and writable.
 func socketDir(s *Server) string { return filepath.Dir(s.Socket()) }

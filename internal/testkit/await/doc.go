@@ -1,4 +1,4 @@
-// Package await waits in tests for what nothing announces.
+// Package await polls in tests for conditions without a notification.
 //
 // Owns: polling in tests, with a time limit.
 // Never does: run outside tests.

@@ -14,14 +14,14 @@ import (
 	"muster/internal/run"
 )
 
-// The versions that tests run with. Each is named exactly: the plain name of the package silently brings an older
-// version where Node is older than the newest one asks for.
+// The versions that tests run with. Each is exact, because npm installs an older version under the plain package name
+// if Node is older than the newest version requires.
 const (
-	Pinned = "2.1.197" // the oldest version that muster accepts, the one that was measured first
+	Pinned = "2.1.197" // the oldest version that muster accepts
 	Newest = "2.1.332" // npm's newest when the tests were last revised
 )
 
-// Versions returns the versions that tests run with. $MUSTER_TEST_CLAUDE replaces them all by one program.
+// Versions returns the versions that tests run with. $MUSTER_TEST_CLAUDE replaces all of them by one program.
 func Versions() []string {
 	if os.Getenv("MUSTER_TEST_CLAUDE") != "" {
 		return []string{fromEnv}
@@ -29,11 +29,11 @@ func Versions() []string {
 	return []string{Pinned, Newest}
 }
 
-// fromEnv stands for the version of the program that $MUSTER_TEST_CLAUDE names.
+// fromEnv is the version name of the program in $MUSTER_TEST_CLAUDE.
 const fromEnv = "named by MUSTER_TEST_CLAUDE"
 
-// Each runs a test once for each of Versions, in parallel. The subtest bears the version's name, and the version
-// that the program itself reports is logged.
+// Each runs a test once for each of Versions, in parallel. The subtest has the version's name. The version that the
+// program itself reports is logged.
 func Each(t *testing.T, test func(t *testing.T, version string)) {
 	t.Helper()
 	t.Parallel()
@@ -46,11 +46,11 @@ func Each(t *testing.T, test func(t *testing.T, version string)) {
 	}
 }
 
-// Key is the API key of the user of a test. It is no real one.
+// Key is the API key of a test's user. It is not a real one.
 const Key = "test-key-that-is-not-real"
 
 // Path returns the program of a version: $MUSTER_TEST_CLAUDE, or the one on the PATH if it has that version, or one
-// that npm installs once into the user's cache directory. The test fails where none can be had.
+// that npm installs once into the user's cache directory. The test fails if there is none.
 func Path(t testing.TB, version string) string {
 	t.Helper()
 	if p := os.Getenv("MUSTER_TEST_CLAUDE"); p != "" {
@@ -78,8 +78,8 @@ func versionOf(ctx context.Context, program string) string {
 	return version
 }
 
-// install returns the program in the cache, installing it first if it is not there. A lock keeps test processes
-// from installing it twice; the last step is a rename, so that a broken installation is never found.
+// install returns the program in the cache and installs it first if it is missing. A lock serialises test processes.
+// The last step is a rename, so that a broken installation is never found.
 func install(ctx context.Context, version string) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -103,7 +103,7 @@ func install(ctx context.Context, version string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("install: %w", err)
 	}
-	defer os.RemoveAll(scratch) //nolint:errcheck // left-overs in a cache do no harm
+	defer os.RemoveAll(scratch) //nolint:errcheck // a left-over in the cache is harmless
 	_, err = run.Do(ctx, run.Cmd{
 		Argv: []string{"npm", "install", "--prefix", scratch, "--no-audit", "--no-fund", "@anthropic-ai/claude-code@" + version},
 		Dir:  scratch, Env: os.Environ(), Timeout: 5 * time.Minute,
@@ -120,14 +120,14 @@ func install(ctx context.Context, version string) (string, error) {
 	return program, nil
 }
 
-// User is a user of Claude Code in a directory of the test's own, who has gone through its first dialogs.
+// User is a user of Claude Code with a test's own directory, after the first dialogs.
 type User struct {
 	Home    string // $HOME
-	Config  string // where settings.json lies; $CLAUDE_CONFIG_DIR, but for a user of SetUp
-	Version string // of the program that the user has
+	Config  string // directory of settings.json; $CLAUDE_CONFIG_DIR, except for a user of SetUp
+	Version string // version of the user's program
 }
 
-// NewUser makes a user of a version who has finished the onboarding, approved Key and trusts these directories.
+// NewUser makes a user of a version who has finished the onboarding, approved Key and trusts the given directories.
 func NewUser(t testing.TB, version string, trusted ...string) User {
 	t.Helper()
 	home, err := filepath.EvalSymlinks(t.TempDir())
@@ -142,8 +142,8 @@ func NewUser(t testing.TB, version string, trusted ...string) User {
 	return u
 }
 
-// SetUp makes of a home directory that of a user who has finished the onboarding, approved Key and trusts these
-// directories, with the program's configuration where people have it: in ~/.claude.json and ~/.claude.
+// SetUp makes a user of a version in an existing home directory, with the configuration in the default place:
+// ~/.claude.json and ~/.claude. The user has finished the onboarding, approved Key and trusts the given directories.
 func SetUp(t testing.TB, version, home string, trusted ...string) User {
 	t.Helper()
 	u := User{Home: home, Config: filepath.Join(home, ".claude"), Version: version}
@@ -154,7 +154,7 @@ func SetUp(t testing.TB, version, home string, trusted ...string) User {
 	return u
 }
 
-// setUp is the program's own state after its first dialogs.
+// setUp returns the program's own state after its first dialogs.
 func setUp(t testing.TB, trusted []string) map[string]any {
 	t.Helper()
 	projects := map[string]any{}
@@ -188,8 +188,8 @@ func write(t testing.TB, path string, v any) {
 	}
 }
 
-// Env is the user's environment, with the model at this URL instead of the real one. PATH begins with the
-// program's directory.
+// Env returns the user's environment, with the model at the given URL instead of the real one. The program's
+// directory comes first on PATH.
 func (u User) Env(t testing.TB, modelURL string) []string {
 	t.Helper()
 	env := []string{
@@ -197,10 +197,10 @@ func (u User) Env(t testing.TB, modelURL string) []string {
 		"PATH=" + filepath.Dir(Path(t, u.Version)) + string(os.PathListSeparator) + os.Getenv("PATH"),
 		"ANTHROPIC_BASE_URL=" + modelURL, "ANTHROPIC_API_KEY=" + Key,
 		"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1", "DISABLE_AUTOUPDATER=1", "DISABLE_TELEMETRY=1",
-		// A test has its worktree where it likes, root may run it, and no proxy stands before loopback.
+		// Loopback must not go through a proxy.
 		"NO_PROXY=127.0.0.1,localhost",
 	}
-	if u.Config != filepath.Join(u.Home, ".claude") { // named, even the usual place means another layout
+	if u.Config != filepath.Join(u.Home, ".claude") { // if it is set, even the default directory has another layout
 		env = append(env, "CLAUDE_CONFIG_DIR="+u.Config)
 	}
 	return env

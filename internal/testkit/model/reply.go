@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Step answers one call of the agent's own turns.
+// Step answers one call of an agent's turn.
 type Step func(Request) Reply
 
-// Reply is what the model answers. Make one with the functions below.
+// Reply is the answer of the model. The functions below make one.
 type Reply struct {
 	blocks []map[string]any
 	status int           // an HTTP error instead of an answer
@@ -20,17 +20,17 @@ type Reply struct {
 	usage  Usage
 }
 
-// Usage is what a reply claims to have used, in tokens.
+// Usage is the usage that a reply reports, in tokens.
 type Usage struct {
 	Input, Output, CacheRead, CacheWrite int64
 }
 
-// Say is the reply with one text.
+// Say returns a reply with one text.
 func Say(text string) Reply {
 	return Reply{blocks: []map[string]any{{"type": "text", "text": text}}}
 }
 
-// Use is the reply that uses one tool; input is anything that marshals to the tool's input object.
+// Use returns a reply that uses one tool. input is marshalled to the tool's input object.
 func Use(tool string, input any) Reply { return Reply{}.AndUse(tool, input) }
 
 // AndUse adds the use of a tool to a reply.
@@ -39,7 +39,7 @@ func (r Reply) AndUse(tool string, input any) Reply {
 	return r
 }
 
-// Costing sets the usage that a reply claims.
+// Costing sets the usage that a reply reports.
 func (r Reply) Costing(u Usage) Reply {
 	r.usage = u
 	return r
@@ -62,27 +62,27 @@ func (r Reply) With(name, value string) Reply {
 	return r
 }
 
-// Fail is the reply with an HTTP error, in the protocol's form.
+// Fail returns a reply with an HTTP error in the protocol's form.
 func Fail(status int) Reply { return Reply{status: status} }
 
-// Text is the step that says something.
+// Text returns a step that replies with a text.
 func Text(text string) Step { return Always(Say(text)) }
 
-// ToolUse is the step that uses a tool.
+// ToolUse returns a step that uses a tool.
 func ToolUse(tool string, input any) Step { return Always(Use(tool, input)) }
 
-// Error is the step that fails with an HTTP status.
+// Error returns a step that fails with an HTTP status.
 func Error(status int) Step { return Always(Fail(status)) }
 
-// Hang is the step that accepts the call and never answers, until the agent or the server goes away.
+// Hang returns a step that accepts the call and never answers, until the agent or the server closes the connection.
 func Hang() Step { return Always(Reply{hang: true}) }
 
-// Delay is the step that takes its time.
+// Delay returns a step that replies after d.
 func Delay(d time.Duration, s Step) Step {
 	return func(r Request) Reply { return s(r).After(d) }
 }
 
-// Always is the step that gives this reply whatever was asked.
+// Always returns a step that gives the same reply to every request.
 func Always(r Reply) Step { return func(Request) Reply { return r } }
 
 // errorTypes are the protocol's names of its HTTP errors.

@@ -13,7 +13,7 @@ type Request struct {
 	System   string    // all system texts, joined by newlines
 	Messages []Message // the whole conversation, oldest first
 	Tools    []string  // names of the tools on offer
-	Helper   bool      // a side call of the agent (a title, a summary of a command): it takes no step of the script
+	Helper   bool      // a side call of the agent, such as one for a title; it uses no step of the script
 }
 
 // Message is one message of the conversation.
@@ -24,14 +24,14 @@ type Message struct {
 	ToolUses    []string // names of the tools used
 }
 
-// ToolResult is what a tool gave back.
+// ToolResult is the result of a tool.
 type ToolResult struct {
 	ID      string
 	Text    string
 	IsError bool
 }
 
-// Last is the newest message; the zero Message if there is none.
+// Last returns the newest message; the zero Message if there is none.
 func (r Request) Last() Message {
 	if len(r.Messages) == 0 {
 		return Message{}
@@ -64,7 +64,7 @@ func (m Message) Contains(s string) bool {
 	return false
 }
 
-// content is a string or a list of blocks, as the protocol allows both.
+// content is a string or a list of blocks. The protocol allows both.
 type content []block
 
 type block struct {
@@ -100,7 +100,8 @@ func (c content) text() string {
 	return strings.Join(parts, "\n")
 }
 
-// parseRequest reads the body of a call. A call without tools is a helper: the agent's own turns always offer some.
+// parseRequest parses the body of a call. A call without tools is a helper, because the agent's own turns always have
+// some.
 func parseRequest(path string, body []byte) (Request, error) {
 	var in struct {
 		Model    string  `json:"model"`

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Server is a scripted model. Its methods may be called from anywhere at any time.
+// Server is a scripted model. Its methods are safe for concurrent use.
 type Server struct {
 	URL string // http://127.0.0.1:PORT, for ANTHROPIC_BASE_URL
 
@@ -29,8 +29,8 @@ type Server struct {
 	serial   int
 }
 
-// New starts a server without a test around it; Close ends it. Once the script is used up, every call is
-// answered by the text "ok".
+// New starts a server outside of a test; Close ends it. After the end of the script, every call is answered by the
+// text "ok".
 func New(script ...Step) *Server {
 	s := &Server{steps: script, stop: make(chan struct{}), news: make(chan struct{})}
 	mux := http.NewServeMux()
@@ -53,7 +53,7 @@ func Start(t testing.TB, script ...Step) *Server {
 	return s
 }
 
-// Close ends the server and every call that hangs; any number of times.
+// Close ends the server and every hanging call. It may be called several times.
 func (s *Server) Close() {
 	s.once.Do(func() {
 		close(s.stop)
@@ -69,7 +69,7 @@ func (s *Server) Add(script ...Step) {
 	s.steps = append(s.steps, script...)
 }
 
-// Requests are the calls of the agent's own turns so far, oldest first; helper calls are left out.
+// Requests returns the calls of the agent's own turns so far, oldest first, without helper calls.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,29 +82,29 @@ func (s *Server) Requests() []Request {
 	return out
 }
 
-// All are all calls so far, helper calls too.
+// All returns all calls so far, including helper calls.
 func (s *Server) All() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]Request(nil), s.requests...)
 }
 
-// Clear drops what is left of the script.
+// Clear removes the rest of the script.
 func (s *Server) Clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.steps = nil
 }
 
-// Left is the number of steps of the script that were not used.
+// Left returns the number of unused steps of the script.
 func (s *Server) Left() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.steps)
 }
 
-// Seen counts how often a text stands in what was told to the model, by anyone but itself, in the longest
-// conversation so far: a prompt that was delivered twice counts twice.
+// Seen returns how often a text occurs in the longest conversation so far, in messages to the model. A prompt that
+// was delivered twice counts twice.
 func (s *Server) Seen(text string) int {
 	var longest Request
 	for _, r := range s.Requests() {
@@ -127,7 +127,7 @@ func (s *Server) Seen(text string) int {
 	return n
 }
 
-// Await waits until a call satisfies the condition and gives the first such call.
+// Await waits until a call satisfies the condition and returns the first such call.
 func (s *Server) Await(ctx context.Context, ok func(Request) bool) (Request, error) {
 	for {
 		s.mu.Lock()
@@ -154,7 +154,7 @@ func (s *Server) countTokens(w http.ResponseWriter, _ *http.Request) {
 func (s *Server) messages(w http.ResponseWriter, hr *http.Request) {
 	body, err := io.ReadAll(hr.Body)
 	if err != nil {
-		return // the agent went away in mid-sentence
+		return // the agent closed the connection
 	}
 	req, err := parseRequest(hr.URL.Path, body)
 	if err != nil {
@@ -183,7 +183,7 @@ func (s *Server) messages(w http.ResponseWriter, hr *http.Request) {
 	}
 }
 
-// take records the call and gives the step that answers it; nil where none is left or none is due.
+// take records the call and returns its step; nil if none is left or the call is a helper.
 func (s *Server) take(r Request) Step {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -198,7 +198,7 @@ func (s *Server) take(r Request) Step {
 	return step
 }
 
-// pause waits as long as the reply wants; false if nobody waits for it any more.
+// pause waits as long as the reply requires. It returns false if the caller is gone.
 func (s *Server) pause(ctx context.Context, r Reply) bool {
 	var late <-chan time.Time
 	if !r.hang {
@@ -218,7 +218,7 @@ func (s *Server) pause(ctx context.Context, r Reply) bool {
 	return false
 }
 
-// message makes the protocol's message object of a reply.
+// message returns the protocol's message object of a reply.
 func (s *Server) message(req Request, r Reply) map[string]any {
 	s.mu.Lock()
 	s.serial++

@@ -17,7 +17,7 @@ import (
 // limit is how long Eventually polls: these tests run beside many others.
 const limit = 20 * time.Second
 
-// Start starts a command in a process group of its own and kills the group when the test ends.
+// Start starts a command in its own process group and kills the group when the test ends.
 func Start(t *testing.T, cmd *exec.Cmd) host.Process {
 	t.Helper()
 	if cmd.SysProcAttr == nil {
@@ -40,7 +40,7 @@ func Start(t *testing.T, cmd *exec.Cmd) host.Process {
 	return p
 }
 
-// Finish runs a command to its end and returns its exit status and output.
+// Finish runs a command and returns its exit status and output.
 func Finish(t *testing.T, cmd *exec.Cmd) (status int, output string) {
 	t.Helper()
 	out, err := cmd.CombinedOutput()
@@ -67,12 +67,12 @@ func FirstLine(t *testing.T, r io.Reader) string {
 	t.Helper()
 	line, err := bufio.NewReader(r).ReadString('\n')
 	if err != nil {
-		t.Fatalf("said %q, then %v", line, err)
+		t.Fatalf("the output is %q, then %v", line, err)
 	}
 	return strings.TrimSpace(line)
 }
 
-// Identify returns the process whose pid is in s, also if it is gone already.
+// Identify returns the process whose pid is in s, even if it is gone.
 func Identify(t *testing.T, s string) host.Process {
 	t.Helper()
 	pid, err := strconv.Atoi(strings.TrimSpace(s))

@@ -1,6 +1,6 @@
 // Package program builds the programs that tests start.
 //
-// Owns: how a test gets a program without the race detector, whose start costs six times the processor time.
-// Never does: run what it has built.
+// Owns: building programs without the race detector, which makes their start six times as expensive.
+// Never does: run the programs.
 // Start at: Temp, Build, BuildTest.
 package program

@@ -8,9 +8,9 @@ import (
 	"sync"
 )
 
-// Temp is a program in a temporary directory that all tests of a package share. It is made at its first use.
+// Temp is a program in a temporary directory that all tests of a package share. It is built at its first use.
 type Temp struct {
-	Name string                  // of the file
+	Name string                  // name of the file
 	Make func(path string) error // writes the file
 
 	once sync.Once
@@ -21,7 +21,7 @@ type Temp struct {
 // Path returns the path of the program.
 func (p *Temp) Path() (string, error) {
 	p.once.Do(func() {
-		// Not below $TMPDIR, which may be a long name: sockets lie beside some programs.
+		// $TMPDIR may be too long for the sockets that are beside some programs.
 		if p.dir, p.err = os.MkdirTemp("/tmp", "muster-bin-"); p.err == nil {
 			p.err = p.Make(filepath.Join(p.dir, p.Name))
 		}
@@ -29,7 +29,7 @@ func (p *Temp) Path() (string, error) {
 	return filepath.Join(p.dir, p.Name), p.err
 }
 
-// Remove removes the program, if it was made. TestMain calls it after the last test.
+// Remove removes the program, if it was built. TestMain calls it after the last test.
 func (p *Temp) Remove() {
 	if p.dir != "" {
 		_ = os.RemoveAll(p.dir)
@@ -42,8 +42,7 @@ func Build(out, pkg string) error {
 	return run("build", "-trimpath", "-ldflags=-s -w", "-o", out, pkg)
 }
 
-// BuildTest builds the tests of the package in the working directory into the file out, with further flags of the
-// linker.
+// BuildTest builds the tests of the package in the working directory into the file out, with further linker flags.
 func BuildTest(out, linkerFlags string) error {
 	return run("test", "-c", "-trimpath", "-ldflags=-s -w "+linkerFlags, "-o", out, ".")
 }

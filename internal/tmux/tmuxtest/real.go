@@ -11,10 +11,10 @@ import (
 	"muster/internal/tmux"
 )
 
-// HubSession is the hub session of the servers made here.
+// HubSession is the name of the hub session of the test servers.
 const HubSession = "hub"
 
-// Hub is a hub that only waits, and ends its server if the test binary dies without cleaning up.
+// Hub returns a hub that only waits. It ends its server if the test binary dies without cleaning up.
 func Hub(dir string) tmux.HubSpec {
 	const wait = `while kill -0 "$0" 2>/dev/null; do sleep 2; done; exec tmux kill-server`
 	return tmux.HubSpec{
@@ -23,7 +23,7 @@ func Hub(dir string) tmux.HubSpec {
 	}
 }
 
-// Env is the clean environment of the servers made here.
+// Env returns the clean environment of the test servers.
 func Env(dir string) []string {
 	return []string{"HOME=" + dir, "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "SHELL=/bin/sh", "ENV="}
 }
