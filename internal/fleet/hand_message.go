@@ -32,7 +32,7 @@ func (s *Supervisor) deliver(ctx context.Context, t life.Task, a event.Action, a
 		}
 		return done(s.cfg.Channel.Post(ctx, t, m))
 	}
-	if !again || planted("double a message") {
+	if !again {
 		return s.paste(ctx, t, m)
 	}
 	r := result{}

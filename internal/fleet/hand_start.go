@@ -110,7 +110,7 @@ func (s *Supervisor) pane(ctx context.Context, id event.TaskID, gen int) (Pane, 
 // find finds a pane in the terminal. A look that failed says nothing.
 func (s *Supervisor) find(ctx context.Context, is func(Pane) bool) (Pane, bool, error) {
 	panes, err := s.cfg.Terminal.Panes(ctx)
-	if err != nil && !planted("trust a failed probe") {
+	if err != nil {
 		return Pane{}, false, err
 	}
 	if i := slices.IndexFunc(panes, is); i >= 0 {

@@ -153,9 +153,7 @@ func (s *step) move(r rule, reason event.Reason, detail string) bool {
 // act writes the intent of an action and hands it out.
 func (s *step) act(args event.Args) {
 	a := event.Action{ID: event.NewActionID(s.t.LastAction + 1), Gen: s.t.Gen, Args: args}
-	if a.Kind() != event.ActAnswer || !planted("drop an intent") {
-		s.emit(event.ActionIntended{Action: a})
-	}
+	s.emit(event.ActionIntended{Action: a})
 	s.actions = append(s.actions, a)
 }
 
@@ -166,9 +164,7 @@ func (s *step) open(kinds ...event.ActionKind) bool {
 }
 
 func (s *step) setDeadline(name event.DeadlineName, at time.Time, instant bool) {
-	if name != event.DeadlineWaiting || !planted("forget a deadline") {
-		s.emit(event.DeadlineSet{Name: name, At: at, Instant: instant})
-	}
+	s.emit(event.DeadlineSet{Name: name, At: at, Instant: instant})
 }
 
 func (s *step) clear(names ...event.DeadlineName) {

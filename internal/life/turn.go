@@ -92,7 +92,6 @@ func (s *step) failedAgain(r event.Record) {
 // refuse says why a record is not to be obeyed; "" if it is.
 func (s *step) refuse(in Reported) string {
 	switch {
-	case planted("ignore the generation"):
 	case in.Gen != s.t.Gen:
 		return fmt.Sprintf("it is of generation %d, and %d is the newest", in.Gen, s.t.Gen)
 	case in.Record.Gen != 0 && in.Record.Gen != in.Gen:
