@@ -104,8 +104,8 @@ func size(t *testing.T, path string) int64 {
 	return st.Size()
 }
 
-// TestTheRepositorysDiskIsFull when muster commits: nothing is half published, the task waits, and when there is room there
-// is one commit.
+// TestTheRepositorysDiskIsFull when muster commits: nothing is half published, the task waits without a slot while those of
+// another repository go on, and when there is room there is one commit.
 func TestTheRepositorysDiskIsFull(t *testing.T) {
 	t.Parallel()
 	for name, before := range map[string]string{
@@ -116,6 +116,8 @@ func TestTheRepositorysDiskIsFull(t *testing.T) {
 			f := newFleet(t)
 			f.ownDisk(f.repo, 16<<20)
 			f.initRepo()
+			other := f.root + "/other"
+			f.git("clone", "-q", f.repo, other)
 			judging, judged := f.root+"/judging", f.root+"/judged"
 			id := f.dispatch("write a.txt <<x\nmark here\nonce await-file go-on\ndone",
 				"--check", "slow=touch "+judging+"; while [ ! -e "+judged+" ]; do sleep 0.05; done")
@@ -129,7 +131,13 @@ func TestTheRepositorysDiskIsFull(t *testing.T) {
 			ballast := f.repo + "/.git/test-ballast"
 			fill(t, ballast)
 			release()
-			f.closed("the machine lacks something")
+			f.until(id, "is put off", func(t life.Task) bool {
+				return t.AwaitsRoom() && t.PutOff.Place == event.PlaceRepository
+			})
+			f.reaches(f.dispatch("write b.txt <<b\ndone", "--repo", other), event.Done)
+			if why := f.gate(); why != "" {
+				t.Errorf("nothing new starts: %s", why)
+			}
 			f.waits(id)
 			if got := f.task(id); got.Rounds.Count > 1 || got.Published != nil {
 				t.Errorf("%+v, published %+v", got.Rounds, got.Published)

@@ -278,3 +278,25 @@ type ActionFinished struct {
 	What  ActionKind `json:"kind"`
 	Error string     `json:"error,omitempty"`
 }
+
+// Place is where something is short that an action needs.
+type Place string
+
+// The places.
+const (
+	PlaceMachine    Place = "machine"
+	PlaceRepository Place = "repository" // the task's own: the disk that its repository lies on
+)
+
+// ActionPutOff says that an action failed for want of what a place lacks. It stays intended and is tried again.
+type ActionPutOff struct {
+	ID    ActionID   `json:"id"`
+	What  ActionKind `json:"what"`
+	Place Place      `json:"place"` // machine or repository
+	Why   string     `json:"why"`
+}
+
+// ActionBegun says that a put-off action has begun to work: the place has what it lacked.
+type ActionBegun struct {
+	ID ActionID `json:"id"`
+}

@@ -111,6 +111,8 @@ var kinds = map[Kind]func([]byte) (Payload, error){
 	"task.moved":         typed[TaskMoved],
 	"action.intended":    typed[ActionIntended],
 	"action.finished":    typed[ActionFinished],
+	"action.put_off":     typed[ActionPutOff],
+	"action.begun":       typed[ActionBegun],
 	"deadline.set":       typed[DeadlineSet],
 	"deadline.cleared":   typed[DeadlineCleared],
 	"worktree.ready":     typed[WorktreeReady],

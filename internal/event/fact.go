@@ -56,6 +56,8 @@ const (
 	DeadlineReview      DeadlineName = "review"       // work in review
 	DeadlineKeep        DeadlineName = "keep"         // the last screen of a finished task
 	DeadlineEnd         DeadlineName = "end"          // what still runs of a task that ends is ended again
+	DeadlineLack        DeadlineName = "lack"         // the pause before a put-off action is tried again
+	DeadlineLackEnd     DeadlineName = "lack_end"     // until then an action may be put off
 	DeadlineRest        DeadlineName = "rest"         // of an account: the reset of its usage limit
 )
 

@@ -10,6 +10,12 @@ func (ActionIntended) Kind() Kind { return "action.intended" }
 func (ActionFinished) Kind() Kind { return "action.finished" }
 
 // Kind implements Payload.
+func (ActionPutOff) Kind() Kind { return "action.put_off" }
+
+// Kind implements Payload.
+func (ActionBegun) Kind() Kind { return "action.begun" }
+
+// Kind implements Payload.
 func (DeadlineSet) Kind() Kind { return "deadline.set" }
 
 // Kind implements Payload.

@@ -57,6 +57,9 @@ func (s *Supervisor) adoptTask(t life.Task, pane string) {
 		}
 	}
 	for _, a := range t.Open {
+		if t.IsPutOff(a.ID) {
+			continue // its deadline stands in the log
+		}
 		s.jobs.add(job{of: event.OfTask(t.ID), action: a, again: true})
 	}
 }

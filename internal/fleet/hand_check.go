@@ -92,7 +92,7 @@ func (s *Supervisor) check(ctx context.Context, t life.Task, id event.ActionID, 
 	}
 	if !known {
 		if snap, err = s.cfg.Worktrees.Snapshot(ctx, t, args.Round); err != nil {
-			return done(err)
+			return doneIn(err)
 		}
 		if err := s.cfg.Jobs.Note(ctx, job, snap); err != nil {
 			return done(err)
@@ -121,7 +121,7 @@ func (s *Supervisor) check(ctx context.Context, t life.Task, id event.ActionID, 
 	}
 	tree, err := s.cfg.Worktrees.Tree(ctx, t)
 	if err != nil {
-		return done(err)
+		return doneIn(err)
 	}
 	round.Moved = tree != snap.Tree
 	round.Results = state.Results
@@ -135,7 +135,7 @@ const obstacleCheck = "unfinished work"
 func (s *Supervisor) publish(ctx context.Context, t life.Task, args event.PublishArgs) result {
 	p, err := s.cfg.Shipper.Publish(ctx, t, args.Tree)
 	if err != nil {
-		return done(err)
+		return doneIn(err)
 	}
 	return done(nil, p)
 }

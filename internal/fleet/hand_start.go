@@ -142,7 +142,8 @@ func (s *Supervisor) findDeath(ctx context.Context, j job) result {
 	s.cfg.Records.Flush(ctx, j.of.Task, d.gen)
 	s.cfg.Records.Forget(j.of.Task, d.gen)
 	if r.exited.Exit == scarce.ExitStatus && r.exited.Known && !s.begun(j.of.Task, d.gen) {
-		r.exited.Cause, r.scarce = event.CauseLost, true
+		r.exited.Cause = event.CauseLost
+		r.exited.Lack = "a launch lacked something, see the screen of " + string(j.of.Task)
 	}
 	if ok {
 		if err := s.cfg.Launcher.Retire(ctx, t, d.gen); err != nil {
@@ -211,7 +212,7 @@ func (s *Supervisor) interrupt(ctx context.Context, t life.Task) result {
 func (s *Supervisor) prepare(ctx context.Context, t life.Task) result {
 	ready, err := s.cfg.Worktrees.Prepare(ctx, t)
 	if err != nil {
-		return done(err)
+		return doneIn(err)
 	}
 	if strings.TrimSpace(t.Spec.Setup) == "" {
 		return done(nil, ready)
@@ -250,7 +251,7 @@ func (s *Supervisor) setup(ctx context.Context, t life.Task) result {
 		if t.Gen == 0 { // else there is work of an agent
 			err = s.cfg.Worktrees.Baseline(ctx, t)
 		}
-		return done(err)
+		return doneIn(err)
 	}
 	if err := s.cfg.Jobs.Unready(ctx, job); err != nil { // who retries the task wants it run again
 		return done(err)

@@ -9,7 +9,6 @@ import (
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/life"
-	"muster/internal/scarce"
 )
 
 // actLimit bounds any single act but those on a repository; checks and setup are jobs that nobody waits for here.
@@ -35,13 +34,16 @@ func (s *Supervisor) do(ctx context.Context, j job) result {
 	}
 	t, ok, err := s.cfg.Log.Task(ctx, j.of.Task)
 	if err != nil || !ok { // that our own log cannot be read now is no fault of the task
-		return result{job: j, failure: again(fmt.Errorf("read task %s: %w", j.of.Task, err)), scarce: err != nil && canWait(j.action.Kind())}
+		failure := again(fmt.Errorf("read task %s: %w", j.of.Task, err))
+		if err != nil {
+			failure.Lack = event.PlaceMachine
+		}
+		return result{job: j, failure: failure}
 	}
 	ctx, cancel := context.WithTimeout(ctx, limitOf(t, j.action.Kind()))
 	defer cancel()
 	r := s.act(ctx, t, j)
 	r.job = j
-	r.scarce = r.scarce && canWait(j.action.Kind()) && !t.Stopping && !t.Shelved && !t.State.Final()
 	if r.wait.PID == 0 {
 		s.cfg.Point("act")
 	}
@@ -121,7 +123,7 @@ func (r result) with(facts []event.Payload) result {
 // done is the outcome of an act that finds nothing out.
 func done(err error, facts ...event.Payload) result {
 	if err != nil {
-		return result{failure: failure(err), scarce: scarce.Is(err)}
+		return result{failure: failure(err)}
 	}
 	return result{facts: facts}
 }
@@ -137,6 +139,7 @@ func again(err error) *life.Failure {
 // failure says what can be done about an error: what a person must change is refused, all else may work later.
 func failure(err error) *life.Failure {
 	f := again(err)
+	f.Lack = lackOf(err)
 	if errors.Is(err, ErrMoved) {
 		f.Kind = life.FailMoved
 	}

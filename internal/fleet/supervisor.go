@@ -68,7 +68,6 @@ type Supervisor struct {
 	lastWall  time.Time
 	lastMono  time.Duration
 	ears      ears
-	scarce    scarcity
 	looked    time.Duration       // when the whole fleet was looked at, by Mono; negative before the first time
 	gone      map[agentToken]bool // agents whose process was gone then
 }
@@ -242,7 +241,7 @@ func (s *Supervisor) takeDeath(d Death) {
 	case agentToken:
 		s.jobs.add(job{of: event.OfTask(tok.task), death: &deathOf{gen: tok.gen, pane: tok.pane, death: d}})
 	case jobToken:
-		s.jobs.add(job{of: tok.of, action: tok.action, again: true, late: tok.late})
+		s.jobs.add(job{of: tok.of, action: tok.action, again: true})
 	}
 }
 
@@ -250,21 +249,15 @@ func (s *Supervisor) takeDeath(d Death) {
 func (s *Supervisor) takeResult(r result) {
 	s.jobs.done(r.job)
 	if r.wait.PID != 0 {
-		s.scarce.back(r.job) // it has begun: what it lacked is there, and how long it runs keeps nobody waiting
-		s.cfg.Processes.Watch(r.wait, jobToken{of: r.job.of, action: r.job.action, late: r.job.late})
+		s.push(r.job.of.Task, life.Begun{ID: r.job.action.ID})
+		s.cfg.Processes.Watch(r.wait, jobToken{of: r.job.of, action: r.job.action})
 		return
 	}
-	s.scarce.back(r.job)
 	switch {
 	case r.exited != nil:
-		if r.scarce {
-			s.scarce.found("a launch lacked something, see the screen of "+string(r.job.of.Task), s.cfg.Mono())
-		}
 		s.ears.forget(r.job.of.Task)
 		s.push(r.job.of.Task, *r.exited)
-	case r.scarce && s.putOff(r):
 	default:
-		s.scarce.over(r, s.cfg.Mono())
 		if s.outdated(r.job) {
 			r.facts, r.failure = nil, &life.Failure{Kind: life.FailAgain, Text: "the agent was heard of meanwhile, or another supervisor listened"}
 		}

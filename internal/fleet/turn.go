@@ -16,8 +16,7 @@ import (
 func (s *Supervisor) turn(ctx context.Context) (next time.Time, err error) {
 	now, mono := s.cfg.Now(), s.cfg.Mono()
 	gap := s.gap(now, mono)
-	s.takeUp(mono)
-	d := &decision{s: s, now: now, mono: mono, gate: s.gate(mono)}
+	d := &decision{s: s, now: now, mono: mono, gate: s.closed()}
 	err = s.cfg.Log.Update(ctx, false, func(tx Tx) error {
 		d.reset(tx)
 		return d.run(s.pending, gap)
@@ -47,14 +46,8 @@ func (s *Supervisor) turn(ctx context.Context) (next time.Time, err error) {
 		s.cfg.Records.Follow(t)
 	}
 	s.lookAtAll(d.watched, mono)
-	if d.asked {
-		s.takeUp(s.scarce.until)
-	}
 	for _, a := range d.actions {
-		s.takeUpOf(a.of)
-		if !s.startLater(a.of, a.action) {
-			s.jobs.add(job{of: a.of, action: a.action})
-		}
+		s.jobs.add(job{of: a.of, action: a.action})
 	}
 	s.jobs.run(ctx)
 	if d.down != "" {
@@ -93,8 +86,9 @@ type decision struct {
 	settled  int // tasks that the fleet's decisions concerned
 	// unsettled means that further decisions about the fleet are left to the next turn.
 	unsettled bool
-	wrote     bool // there are events
-	asked     bool // somebody asked for something
+	wrote     bool     // there are events
+	asked     bool     // somebody asked for something
+	roomy     []string // the places where something has worked, see life.Task.At
 	down      string
 	next      time.Time
 }
@@ -152,6 +146,9 @@ func (d *decision) run(pending []item, gap time.Duration) error {
 		if err := d.decide(due.Task, d.due(due)); err != nil {
 			return err
 		}
+	}
+	if err := d.hurry(); err != nil {
+		return err
 	}
 	if err := d.schedule(); err != nil {
 		return err
@@ -251,8 +248,20 @@ func (d *decision) note(e event.Event) {
 	switch p := e.Data.(type) {
 	case event.TaskMoved, event.SlotReleased, event.NextPlanned, event.DepsMet:
 		d.moved = true
+	case event.ActionPutOff:
+		d.moved = true
+	case event.DeadlineCleared:
+		d.moved = d.moved || p.Name == event.DeadlineLack
+	case event.ActionBegun:
+		d.moved = true
+		if t, ok, err := d.tx.Task(e.Task); err == nil && ok && t.PutOff != nil {
+			d.freed(t, t.PutOff.Place)
+		}
 	case event.ActionFinished:
 		d.moved, d.finished = true, true
+		if p.Error == "" {
+			d.worked(e.Task, p.What)
+		}
 	case event.AgentLaunched:
 		d.launched = append(d.launched, launchedAgent{process: p.Process, token: agentToken{task: e.Task, gen: e.Gen, pane: p.Pane}})
 		if t, ok, err := d.tx.Task(e.Task); err == nil && ok {
@@ -302,16 +311,25 @@ func (d *decision) schedule() error {
 // settledAtOnce is how many tasks the decisions about the fleet may concern in one turn.
 const settledAtOnce = 1000
 
-// view adds to f the tasks that life.Schedule needs: those with a slot, those whose dependencies may be settled, and as many
+// mostHeld is how many tasks of repositories that lack something are passed over in the line. It bounds a turn: behind so
+// many the line waits with them.
+const mostHeld = 2000
+
+// view adds to f the tasks that life.Schedule needs: those with a slot or with something put off, those whose dependencies may be settled, and as many
 // of the line as there are free slots. It costs as much as there runs, however much waits.
 func view(tx Tx, f life.Fleet) (life.Fleet, error) {
 	tasks := map[event.TaskID]life.Task{}
+	var short life.Shortages
+	free := f.Slots
 	for t := range tx.EachLive() {
-		if t.Slot {
+		short.Add(t)
+		if t.Slot || t.PutOff != nil {
 			tasks[t.ID] = *t
 		}
+		if t.Slot {
+			free--
+		}
 	}
-	free := f.Slots - len(tasks)
 	unsettled, err := tx.Unsettled(settledAtOnce)
 	if err != nil {
 		return f, err
@@ -327,8 +345,15 @@ func view(tx Tx, f life.Fleet) (life.Fleet, error) {
 			}
 		}
 	}
-	if free > 0 && f.Gate == "" && !f.Draining {
+	if free > 0 && f.Gate == "" && short.Machine == "" && !f.Draining {
+		held := 0
 		for t := range tx.Line() {
+			if short.Holds(t) {
+				if held++; held == mostHeld {
+					break
+				}
+				continue
+			}
 			tasks[t.ID] = *t
 			if free--; free == 0 {
 				break
@@ -351,9 +376,6 @@ func (d *decision) finish() error {
 	}
 	if d.gateWas != "" && d.next.After(d.now.Add(gatePause)) {
 		d.next = d.now.Add(gatePause)
-	}
-	if at := d.now.Add(d.s.scarce.until - d.mono); len(d.s.scarce.jobs) > 0 && d.next.After(at) {
-		d.next = at
 	}
 	if d.unsettled {
 		d.next = d.now

@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"sync"
-	"time"
 
 	"muster/internal/event"
 	"muster/internal/life"
@@ -19,16 +18,13 @@ type agentToken struct {
 type jobToken struct {
 	of     event.Subject
 	action event.Action
-	late   time.Duration // see job
 }
 
 // job is one piece of work for a worker: an action, or finding out how an agent ended.
 type job struct {
 	of     event.Subject
 	action event.Action
-	again  bool          // it may have been begun before
-	late   time.Duration // since when it is put off, by the monotonic clock; 0 if it is not
-	tried  bool          // it was put off, and counts among the tries that are under way
+	again  bool // it may have been begun before
 	death  *deathOf
 }
 
@@ -43,7 +39,6 @@ type result struct {
 	job     job
 	facts   []event.Payload
 	failure *life.Failure
-	scarce  bool             // it failed because the machine lacks something: no fault of the task
 	wait    event.ProcessRef // not finished: to be done again when this process has ended
 	exited  *life.Exited
 }

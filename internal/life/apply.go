@@ -133,6 +133,9 @@ func applyAgent(t Task, e event.Event) Task {
 		}
 	case event.AgentExited:
 		t.Agent.Live = false
+		if p.Cause == event.CauseOwn {
+			t.Lacks = 0
+		}
 		if t.Agent.Turn.unjudged() {
 			t.Agent.Turn = TurnEnded
 		} else {
@@ -155,6 +158,7 @@ func applyAgent(t Task, e event.Event) Task {
 func reported(t Task, r event.Record) Task {
 	a := t.Agent
 	a.Seen = true
+	t.Lacks = 0
 	if r.Time.After(a.ReportedAt) {
 		a.ReportedAt = r.Time
 	}
@@ -256,8 +260,22 @@ func applyBook(t Task, e event.Event) Task {
 		if start, ok := p.Action.Args.(event.StartArgs); ok {
 			t.Agent.Carries = start.Messages
 		}
+	case event.ActionPutOff:
+		t = putOff(t, p)
+	case event.ActionBegun:
+		if t.PutOff != nil && t.PutOff.Action == p.ID {
+			begun := *t.PutOff
+			begun.Begun = true
+			t.PutOff = &begun
+		}
 	case event.ActionFinished:
 		t.Open = without(t.Open, func(a event.Action) bool { return a.ID == p.ID })
+		if t.PutOff != nil && t.PutOff.Action == p.ID {
+			t.PutOff = nil
+		}
+		if p.Error == "" && (p.What == event.ActPrepare || p.What == event.ActCheck || p.What == event.ActPublish) {
+			t.Lacks = 0
+		}
 		switch {
 		case p.What == event.ActInterrupt && p.Error != "":
 			switch t.Agent.Turn {
@@ -292,6 +310,18 @@ func applyBook(t Task, e event.Event) Task {
 			}
 		}
 	}
+	return t
+}
+
+// putOff folds that an action is put off. The words stay as they are while one action waits: each change of them would be
+// an event of the fleet.
+func putOff(t Task, p event.ActionPutOff) Task {
+	why := p.Why
+	if was := t.PutOff; was != nil && was.Action == p.ID && was.Place == p.Place && !was.Begun {
+		why = was.Why
+	}
+	t.PutOff = &PutOff{Action: p.ID, Place: p.Place, Why: why}
+	t.Lacks++
 	return t
 }
 

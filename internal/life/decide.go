@@ -42,6 +42,10 @@ func (s *step) take(in Input) {
 		s.exited(in)
 	case Finished:
 		s.finished(in)
+	case Begun:
+		s.begun(in.ID)
+	case Roomy:
+		s.hurry()
 	case Due:
 		s.due(in)
 	case Slept:
@@ -57,6 +61,9 @@ func (s *step) take(in Input) {
 
 // heard takes requests of verbs and decisions for the fleet.
 func (s *step) heard(p event.Payload) {
+	if _, granted := p.(event.SlotGranted); !granted {
+		s.hurry()
+	}
 	switch p := p.(type) {
 	case event.SlotGranted:
 		s.slotGranted()
@@ -102,6 +109,7 @@ func (s *step) heard(p event.Payload) {
 // settle draws the consequences that depend on where the task stands and not on how it came there. Being
 // level-triggered, it cannot miss the one event that would have mattered.
 func (s *step) settle() {
+	s.dropUnwanted()
 	if s.t.State.Final() {
 		s.endJobs()
 		s.freeSlot()
@@ -186,14 +194,14 @@ func (s *step) freeSlot() {
 const farAway = 10 * 365 * 24 * time.Hour
 
 // clock lets the clock of the task's timeout stand still while its agent could not go on, and go on after that: while a
-// limit or a person is waited for, and while a round is under way, which may wait for its slot and whose commands have
+// limit, a person or room is waited for, and while a round is under way, which may wait for its slot and whose commands have
 // limits of their own.
 func (s *step) clock() {
 	d, set := s.t.Deadline(event.DeadlineTimeout)
 	if !set || s.t.State.Final() {
 		return
 	}
-	stands := s.in(event.Limited, event.Waiting, event.Checking)
+	stands := s.in(event.Limited, event.Waiting, event.Checking) || s.t.AwaitsRoom()
 	switch left := d.At.Sub(s.now); {
 	case stands && d.Left == 0:
 		s.emit(event.DeadlineSet{Name: d.Name, At: s.now.Add(farAway), Left: max(left, time.Second)})

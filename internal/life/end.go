@@ -17,10 +17,19 @@ func (s *step) finished(in Finished) {
 	if !ok {
 		return // done already, by this supervisor or the one before
 	}
+	if s.putOff(a, &in) {
+		return
+	}
+	if s.t.IsPutOff(a.ID) { // it was under way twice, and the other run came to its end
+		s.emit(event.SlotGranted{})
+	}
 	round, seen := s.facts(a, in)
 	errText := ""
 	if in.Failure != nil {
 		errText = in.Failure.Text
+	}
+	if p := s.t.PutOff; p != nil && p.Action == a.ID {
+		s.clear(event.DeadlineLack, event.DeadlineLackEnd)
 	}
 	s.emitGen(a.Gen, event.ActionFinished{ID: a.ID, What: a.Kind(), Error: errText})
 	if s.t.Stopping && a.Kind() != event.ActEnd && s.t.State != event.Publishing {
@@ -280,13 +289,18 @@ func (s *step) endJobs() {
 	}
 }
 
-// Wanted reports whether a job that an open action runs still has a purpose. Otherwise it is not begun again.
+// Wanted reports whether an open action still has a purpose. Otherwise it is not begun again.
 func Wanted(t Task, kind event.ActionKind) bool {
+	goesOn := !t.Stopping && !t.Shelved
 	switch kind {
 	case event.ActPrepare:
-		return t.State == event.Preparing && !t.Stopping && !t.Shelved
+		return t.State == event.Preparing && goesOn
+	case event.ActStart:
+		return t.State == event.Starting && goesOn
 	case event.ActCheck:
-		return t.State == event.Checking && !t.Stopping && !t.Shelved
+		return t.State == event.Checking && goesOn
+	case event.ActPublish:
+		return t.State == event.Publishing && goesOn
 	default:
 		return true
 	}
@@ -378,6 +392,11 @@ func (s *step) due(in Due) {
 		s.ackDue()
 	case event.DeadlineSilence, event.DeadlineSettle, event.DeadlineEnd:
 		// settle goes on: it listens again, or judges
+	case event.DeadlineLack: // it stands in line for a slot, with which it is tried again
+	case event.DeadlineLackEnd:
+		if s.t.AwaitsRoom() {
+			s.giveUp(FailRefused)
+		}
 	case event.DeadlineStall:
 		s.stage()
 	case event.DeadlineRest: // an account's

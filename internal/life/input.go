@@ -40,6 +40,8 @@ type Exited struct {
 	Cause        event.ExitCause
 	Exit, Signal int
 	Known        bool // the exit status is
+	// Lack says what a launch did not find that the machine may have again later; "" if that is not why it ended.
+	Lack string
 }
 
 // Finished is the outcome of an action: the facts that it found out or made true, or why it failed.
@@ -64,7 +66,15 @@ const (
 type Failure struct {
 	Kind FailureKind
 	Text string
+	// Lack is the place that lacks something now and may have it again later; "" if the action failed for another reason.
+	Lack event.Place
 }
+
+// Begun says that an action whose outcome may be hours away is under way.
+type Begun struct{ ID event.ActionID }
+
+// Roomy says that the place of the task's put-off action may have again what it lacked.
+type Roomy struct{}
 
 // Due says that a deadline has passed.
 type Due struct {
@@ -90,6 +100,8 @@ func (Refused) input()  {}
 func (Flooded) input()  {}
 func (Exited) input()   {}
 func (Finished) input() {}
+func (Begun) input()    {}
+func (Roomy) input()    {}
 func (Due) input()      {}
 func (Slept) input()    {}
 func (Shelve) input()   {}

@@ -105,6 +105,11 @@ func judgeOpen(t Task) string {
 		}
 		kinds[kind] = true
 	}
+	if p := t.PutOff; p != nil {
+		if _, open := openAction(t, p.Action); !open {
+			return "an action is put off that is not open"
+		}
+	}
 	sent := 0
 	for _, m := range t.Messages {
 		if m.State == event.MessageSending && !slices.Contains(t.Agent.Carries, m.ID) {
@@ -120,7 +125,7 @@ func judgeOpen(t Task) string {
 func judgeSlot(t Task) string {
 	switch t.State {
 	case event.Preparing, event.Starting, event.Working, event.Waiting, event.Stalled, event.Checking, event.Publishing:
-		if !t.Slot {
+		if !t.Slot && !t.AwaitsRoom() {
 			return "it runs without a slot"
 		}
 	case event.Limited:

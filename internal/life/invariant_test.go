@@ -31,7 +31,7 @@ func judgeStep(before Task, in Input, now time.Time, events []event.Event, actio
 	for _, wrong := range []func() string{
 		func() string { return judgeSameAgain(before, in, now, events, actions, after) },
 		func() string { return judgeFold(before, events) },
-		func() string { return judgeActions(events, actions) },
+		func() string { return judgeActions(before, events, actions) },
 		func() string { return Broken(after) },
 		func() string { return judgeRoundTrip(after) },
 	} {
@@ -71,12 +71,18 @@ func judgeFold(t Task, events []event.Event) string {
 }
 
 // judgeActions compares the intents that were written with the actions that were handed out.
-func judgeActions(events []event.Event, actions []event.Action) string {
+func judgeActions(before Task, events []event.Event, actions []event.Action) string {
 	var intended []event.Action
 	for _, e := range events {
-		if p, ok := e.Data.(event.ActionIntended); ok {
+		switch p := e.Data.(type) {
+		case event.ActionIntended:
 			intended = append(intended, p.Action)
+		case event.ActionPutOff: // it is handed out when its time has come
+			intended = without(intended, func(a event.Action) bool { return a.ID == p.ID })
 		}
+	}
+	if before.PutOff != nil { // its intent stands in the log already
+		actions = without(actions, func(a event.Action) bool { return a.ID == before.PutOff.Action })
 	}
 	return differs(intended, actions)
 }

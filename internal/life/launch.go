@@ -29,6 +29,8 @@ func restartPause(attempt int) time.Duration {
 func (s *step) slotGranted() {
 	ready := !s.t.Stopping && len(s.t.Open) == 0
 	switch {
+	case s.t.PutOff != nil:
+		s.tryAgain()
 	case s.t.State == event.Queued && ready && !s.t.Agent.Live:
 		s.move(ruleSlotGranted, "", "")
 		s.act(event.PrepareArgs{})

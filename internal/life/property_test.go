@@ -114,7 +114,10 @@ func (w *world) someOutcome(rt *rapid.T) {
 	a := pick(rt, w.task.Open, "action")
 	in := Finished{ID: a.ID}
 	if die(rt, 4, "fails") == 0 {
-		in.Failure = &Failure{Kind: pick(rt, []FailureKind{FailAgain, FailRefused, FailMoved, FailUnknown}, "how"), Text: "it failed"}
+		in.Failure = &Failure{
+			Kind: pick(rt, []FailureKind{FailAgain, FailRefused, FailMoved, FailUnknown}, "how"), Text: "it failed",
+			Lack: pick(rt, []event.Place{"", event.PlaceMachine, event.PlaceRepository}, "lack"),
+		}
 	}
 	if in.Failure == nil || rapid.Bool().Draw(rt, "facts all the same") {
 		in.Facts = someFacts(rt, a)
@@ -210,6 +213,7 @@ func (w *world) someRecord(rt *rapid.T, gen int) {
 
 func (w *world) someExit(rt *rapid.T, gen int) {
 	w.do(Exited{
+		Lack:   pick(rt, []string{"", "", "", "no room"}, "lack"),
 		Gen:    gen,
 		Cause:  pick(rt, []event.ExitCause{event.CauseOwn, event.CauseOwn, event.CauseEnded, event.CauseLost}, "cause"),
 		Exit:   pick(rt, []int{0, 0, 1}, "exit"),
@@ -236,7 +240,7 @@ func (w *world) someRequest(rt *rapid.T) {
 
 // someHostility is what a well-behaved world never does: late, doubled, foreign, out of turn.
 func (w *world) someHostility(rt *rapid.T) {
-	switch die(rt, 10, "hostility") {
+	switch die(rt, 11, "hostility") {
 	case 0:
 		w.do(Finished{ID: event.NewActionID(die(rt, w.task.LastAction+3, "id")), Facts: []event.Payload{
 			pick(rt, []event.Payload{
@@ -253,6 +257,8 @@ func (w *world) someHostility(rt *rapid.T) {
 			event.DeadlineTimeout, event.DeadlineFirstRecord, event.DeadlineRestart, event.DeadlineWaiting, event.DeadlineAPIRetry,
 			event.DeadlineAck, event.DeadlineSilence, event.DeadlineStall, event.DeadlineReview, event.DeadlineKeep, "strange",
 		}, "deadline")})
+	case 10:
+		w.do(pick(rt, []Input{Roomy{}, Begun{ID: event.NewActionID(die(rt, w.task.LastAction+3, "begun"))}}, "room"))
 	case 2:
 		w.someRecord(rt, w.task.Gen+pick(rt, []int{-1, 1}, "gen"))
 	case 3:

@@ -10,14 +10,15 @@ import (
 
 // Fleet is what decisions about many tasks depend on.
 type Fleet struct {
-	// Tasks are, in the order of their ids: all that hold a slot, those whose dependencies may be settled, and as many of
-	// the line (see CompareLine) as there are free slots. Further tasks that are not final make no difference.
+	// Tasks are, in the order of their ids: all that hold a slot or have put something off, those whose dependencies may
+	// be settled, and as many of the line (see CompareLine) as there are free slots, without those whose repository lacks
+	// something (see Shortages). Further tasks that are not final make no difference.
 	Tasks []Task
 	// States holds the state of every task that one of Tasks comes after.
 	States map[event.TaskID]event.State
 	// Slots is how many agents may run at once.
 	Slots int
-	// Gate says why nothing new may start now: memory, disk; "" if it may.
+	// Gate says why nothing new may start now, by the sources of admission control: memory, disk; "" if it may.
 	Gate string
 	// GateWas is what the log says of the gate.
 	GateWas string
@@ -33,13 +34,19 @@ func Schedule(f Fleet, now time.Time) []event.Event {
 	emit := func(id event.TaskID, p event.Payload) {
 		out = append(out, event.Event{Time: now, Subject: event.OfTask(id), Data: p})
 	}
-	if f.Gate != f.GateWas {
-		if f.Gate != "" {
-			emit("", event.GateClosed{Reason: f.Gate})
+	var short Shortages
+	for i := range f.Tasks {
+		short.Add(&f.Tasks[i])
+	}
+	gate := cmp.Or(f.Gate, short.Machine)
+	if gate != f.GateWas {
+		if gate != "" {
+			emit("", event.GateClosed{Reason: gate})
 		} else {
 			emit("", event.GateOpened{})
 		}
 	}
+	shut := f.Draining || gate != ""
 	free := f.Slots
 	var line []*Task
 	for i := range f.Tasks {
@@ -53,11 +60,12 @@ func Schedule(f Fleet, now time.Time) []event.Event {
 			}
 			continue // met just now: it stands in line from the next call on, which follows at once
 		}
-		if t.InLine() {
+		// What was put off is no new work: only by trying it again it turns out that there is room.
+		if t.InLine() && (t.AwaitsRoom() || !shut && !short.Holds(t)) {
 			line = append(line, t)
 		}
 	}
-	if f.Draining || f.Gate != "" || free <= 0 {
+	if free <= 0 {
 		return out
 	}
 	slices.SortFunc(line, CompareLine)

@@ -60,6 +60,8 @@ type Task struct {
 	Usage     []Usage              `json:"usage,omitempty"`
 
 	Open      []event.Action `json:"open,omitempty"`      // intended, not finished
+	PutOff    *PutOff        `json:"put_off,omitempty"`   // one of them that waits for what a place lacks
+	Lacks     int            `json:"lacks,omitempty"`     // how often in a row something was put off
 	Deadlines []Deadline     `json:"deadlines,omitempty"` // by name
 
 	LastAction  int `json:"last_action"`
@@ -211,6 +213,10 @@ func (t Task) Waits() bool {
 
 // NeedsSlot tells whether the task stands in the line for a slot.
 func (t Task) NeedsSlot() bool {
+	if t.AwaitsRoom() {
+		_, pause := t.Deadline(event.DeadlineLack)
+		return !pause
+	}
 	if t.Slot || len(t.Open) > 0 || t.Stopping {
 		return false
 	}

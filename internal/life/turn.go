@@ -339,7 +339,12 @@ func (s *step) exited(in Exited) {
 	if s.t.State == event.Limited || s.t.State == event.Checking && wasIdle {
 		return // it had nothing to do; if it has again, it will be started again
 	}
-	if in.Cause == event.CauseLost {
+	switch {
+	case in.Lack != "":
+		s.relaunch(event.WhyLost, in.Lack)
+		s.awaitStart(in.Lack)
+		return
+	case in.Cause == event.CauseLost:
 		s.relaunch(event.WhyLost, "its tmux server or the machine went away")
 		return
 	}

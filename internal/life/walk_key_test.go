@@ -18,6 +18,7 @@ func (p *place) key() []byte {
 		k.flags(t.Agent.Ends >= maxEnds)
 	}
 	p.keyOpen(&k)
+	k.flags(t.PutOff != nil, t.PutOff != nil && t.PutOff.Begun)
 	ends := (t.Stopping || t.Shelved) && t.State != event.Publishing // and no deadline changes that
 	for _, d := range t.Deadlines {
 		if (!ends || d.Name == event.DeadlineEnd) && d.Name != event.DeadlineSilence { // which stands wherever it means anything
@@ -32,7 +33,7 @@ func (p *place) key() []byte {
 		return k.b
 	}
 	k.flags(t.DepsMet, t.Request != nil)
-	k.nums(t.Gen, int(p.left.messages), int(p.left.questions), int(p.left.limits), int(p.left.silences))
+	k.nums(t.Gen, int(p.left.messages), int(p.left.questions), int(p.left.limits), int(p.left.silences), int(p.left.lacks))
 	p.keyAgent(&k, ends)
 	if t.Stopping && ends { // it will be cancelled, however many rounds or attempts are left
 		return k.b

@@ -10,7 +10,7 @@ import (
 
 // left is what may still come from outside, so that the walk ends: people write so many messages, the agent asks so
 // many questions, meets so many limits and is found silent so often. All else may come any number of times.
-type left struct{ messages, questions, limits, silences int8 }
+type left struct{ messages, questions, limits, silences, lacks int8 }
 
 // place is a state of the walk.
 type place struct {
@@ -45,6 +45,7 @@ type move struct {
 
 // take decides about an input and judges the step.
 func (p *place) take(in Input) string {
+	before := p.task
 	events, actions := Decide(p.task, in, p.now)
 	for _, e := range events {
 		if wrong := BrokenBy(p.task, e); wrong != "" {
@@ -55,7 +56,7 @@ func (p *place) take(in Input) string {
 		}
 		p.task = Apply(p.task, e)
 	}
-	return judgeActions(events, actions)
+	return judgeActions(before, events, actions)
 }
 
 // later lets some time pass.
@@ -98,7 +99,13 @@ func (p *place) moves(errands bool) []move {
 				all = all[1:]
 			}
 		}
+		if p.task.IsPutOff(a.ID) { // nothing is under way, unless it was begun twice
+			for i := range all {
+				all[i].sure = never
+			}
+		}
 		out = append(out, all...)
+		out = append(out, p.shortages(a)...)
 	}
 	for _, d := range p.task.Deadlines {
 		due := func(name string, in Due) {
@@ -156,6 +163,24 @@ func (p *place) idle() string {
 		}
 	}
 	return ""
+}
+
+// shortages are what an action may find lacking, and the end of that.
+func (p *place) shortages(a event.Action) (out []move) {
+	if p.task.IsPutOff(a.ID) {
+		return []move{input(string(a.Kind())+" may find room", never, func(*place) Input { return Roomy{} })}
+	}
+	if p.left.lacks > 0 && canWait(a.Kind()) {
+		m := input(string(a.Kind())+" lacks something", never, func(*place) Input {
+			return Finished{ID: a.ID, Failure: &Failure{Kind: FailAgain, Text: "no room", Lack: event.PlaceMachine}}
+		})
+		m.do = spend(m.do, left{lacks: 1})
+		out = append(out, m)
+	}
+	if p.task.PutOff != nil && p.task.PutOff.Action == a.ID {
+		out = append(out, input(string(a.Kind())+" has begun", never, func(*place) Input { return Begun{ID: a.ID} }))
+	}
+	return out
 }
 
 // schedules is what the line for slots may do.
@@ -261,6 +286,7 @@ func spend(do func(*place) string, cost left) func(*place) string {
 		p.left.questions -= cost.questions
 		p.left.limits -= cost.limits
 		p.left.silences -= cost.silences
+		p.left.lacks -= cost.lacks
 		return do(p)
 	}
 }
@@ -274,6 +300,17 @@ func (p *place) exits() []move {
 			return Exited{Gen: p.task.Gen, Cause: cause, Exit: status, Known: known}
 		})
 	}
+	if p.left.lacks > 0 {
+		m := input("exits for want of something", never, func(p *place) Input {
+			return Exited{Gen: p.task.Gen, Cause: event.CauseLost, Exit: 75, Known: true, Lack: "no room"}
+		})
+		m.do = spend(m.do, left{lacks: 1})
+		return append([]move{m}, p.ownExits(exit)...)
+	}
+	return p.ownExits(exit)
+}
+
+func (*place) ownExits(exit func(name string, cause event.ExitCause, status int, known bool) move) []move {
 	return []move{
 		exit("with 0", event.CauseOwn, 0, true), exit("with 1", event.CauseOwn, 1, true), exit("unseen", event.CauseOwn, 0, false),
 		exit("with its server", event.CauseLost, 0, false),

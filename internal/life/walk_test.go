@@ -48,6 +48,9 @@ type bounds struct {
 func (b bounds) String() string {
 	text := fmt.Sprintf("%d attempts, %d rounds, %d generations, %d messages, %d questions, %d limits, %d silences",
 		b.attempts, b.rounds, b.respawns+1, b.left.messages, b.left.questions, b.left.limits, b.left.silences)
+	if b.left.lacks > 0 {
+		text += fmt.Sprintf(", %d shortages", b.left.lacks)
+	}
 	if b.errands {
 		text += ", errands"
 	}
@@ -57,10 +60,10 @@ func (b bounds) String() string {
 // walks are what `make walk` goes; beside the other tests there is a short one only. What multiplies the states without
 // much to do with the rest has a walk of its own.
 var walks = []bounds{
-	{"short", left{}, 2, 1, 1, false, []string{"mailbox", "paste", "command", "review", "dependency"}},
-	{"silence", left{0, 0, 0, 2}, 2, 1, 1, false, []string{"mailbox", "paste", "command"}},
-	{"errands", left{1, 0, 0, 0}, 2, 1, 1, true, []string{"mailbox", "paste", "command"}},
-	{"far", left{2, 1, 1, 0}, 2, 2, 1, false, []string{"command", "mailbox", "paste"}},
+	{"short", left{lacks: 1}, 2, 1, 1, false, []string{"mailbox", "paste", "command", "review", "dependency"}},
+	{"silence", left{silences: 2}, 2, 1, 1, false, []string{"mailbox", "paste", "command"}},
+	{"errands", left{messages: 1}, 2, 1, 1, true, []string{"mailbox", "paste", "command"}},
+	{"far", left{messages: 2, questions: 1, limits: 1}, 2, 2, 1, false, []string{"command", "mailbox", "paste"}},
 }
 
 var kinds = map[string]func(*event.Spec){
@@ -139,7 +142,7 @@ func TestTheWalkKnowsTheWholeTask(t *testing.T) {
 	for _, c := range []struct {
 		of   any
 		want int
-	}{{Task{}, 40}, {Agent{}, 14}, {Message{}, 4}, {Rounds{}, 4}, {Deadline{}, 4}} {
+	}{{Task{}, 42}, {Agent{}, 14}, {Message{}, 4}, {Rounds{}, 4}, {Deadline{}, 4}} {
 		if n := reflect.TypeOf(c.of).NumField(); n != c.want {
 			t.Errorf("%T has %d fields, not %d: does anything depend on the new one? Then it belongs into place.key", c.of, n, c.want)
 		}

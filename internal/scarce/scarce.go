@@ -36,6 +36,11 @@ func Is(err error) bool {
 	return said
 }
 
+// OfDisk reports whether something failed because a disk is full or cannot be written, which says nothing of other disks.
+func OfDisk(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EROFS)
+}
+
 // In finds the first of those errors that the words of other programs tell of; nil if there is none. Words are no
 // proof: a project's tests may speak of a full disk while there is room.
 func In(words string) error {

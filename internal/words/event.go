@@ -152,6 +152,10 @@ func taskEvent(e event.Event) (string, bool) {
 			return fmt.Sprintf("%s: %s failed: %s", p.ID, p.What, p.Error), true
 		}
 		return fmt.Sprintf("%s: %s is done", p.ID, p.What), true
+	case event.ActionPutOff:
+		return fmt.Sprintf("%s: %s is put off, since the %s lacks something: %s", p.ID, p.What, p.Place, p.Why), true
+	case event.ActionBegun:
+		return fmt.Sprintf("%s: what was put off has begun", p.ID), true
 	case event.DeadlineSet:
 		return fmt.Sprintf("deadline %s: %s", p.Name, p.At.Local().Format(time.DateTime)), true
 	case event.DeadlineCleared:

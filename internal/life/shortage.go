@@ -1,0 +1,169 @@
+package life
+
+import (
+	"time"
+
+	"muster/internal/event"
+)
+
+// A shortage is what a place lacks for a while: room, descriptors, terminals, memory. An action that fails for it is put
+// off: it stays intended, gives its slot back and uses up no attempt. It is tried again with a slot when its pause is
+// over, when another action shows that the place has room again, or when a person asks for anything.
+
+const (
+	firstLackPause   = 5 * time.Second // before the first further try; doubled for each one
+	longestLackPause = 2 * time.Minute
+	// longestLack is how long one action may be put off. Then its task is parked.
+	longestLack = 12 * time.Hour
+)
+
+// PutOff is the open action that waits for what a place lacks.
+type PutOff struct {
+	Action event.ActionID `json:"action"`
+	Place  event.Place    `json:"place"`
+	Why    string         `json:"why"`
+	// Begun is set once a further try has begun to work. Its outcome may be hours away, but the shortage is over.
+	Begun bool `json:"begun,omitempty"`
+}
+
+// canWait reports whether an action may be carried out hours after it was decided on. Messages and key presses may not.
+func canWait(k event.ActionKind) bool {
+	switch k {
+	case event.ActPrepare, event.ActStart, event.ActCheck, event.ActPublish:
+		return true
+	default:
+		return false
+	}
+}
+
+// AwaitsRoom reports whether an action of the task is put off and not under way. Such a task holds no slot.
+func (t Task) AwaitsRoom() bool { return t.PutOff != nil && !t.Slot }
+
+// IsPutOff reports whether this action of the task is not to be carried out now.
+func (t Task) IsPutOff(id event.ActionID) bool { return t.AwaitsRoom() && t.PutOff.Action == id }
+
+// At names a place beyond the task: the machine, or the task's own repository.
+func (t Task) At(p event.Place) string {
+	if p != event.PlaceRepository {
+		return string(p)
+	}
+	if t.Spec.GitDir != "" {
+		return string(p) + " " + t.Spec.GitDir
+	}
+	return string(p) + " " + t.Spec.Repo
+}
+
+// putOff puts an action off that failed for a shortage. It reports false if the failure counts; in then says how.
+func (s *step) putOff(a event.Action, in *Finished) bool {
+	f := in.Failure
+	if f == nil || f.Lack == "" || !canWait(a.Kind()) || !Wanted(s.t, a.Kind()) {
+		return false
+	}
+	if s.t.IsPutOff(a.ID) {
+		return true
+	}
+	if _, left := s.t.Deadline(event.DeadlineLackEnd); s.t.PutOff != nil && !left {
+		in.Failure = &Failure{Kind: FailRefused, Text: f.Text}
+		return false
+	}
+	if a.Kind() == event.ActPrepare && s.t.Worktree == "" { // it may have come as far as that
+		s.facts(a, *in)
+	}
+	s.await(a, f.Lack, f.Text)
+	return true
+}
+
+// await notes that an action waits for what a place lacks.
+func (s *step) await(a event.Action, place event.Place, why string) {
+	if s.t.PutOff == nil {
+		s.setDeadline(event.DeadlineLackEnd, s.now.Add(longestLack), false)
+	}
+	s.emit(event.ActionPutOff{ID: a.ID, What: a.Kind(), Place: place, Why: why})
+	pause := min(firstLackPause<<min(max(0, s.t.Lacks-1), 10), longestLackPause)
+	s.setDeadline(event.DeadlineLack, s.now.Add(pause), false)
+	if s.t.Slot {
+		s.emit(event.SlotReleased{})
+	}
+}
+
+// awaitStart puts off a start that was decided on in this step: the launch before it found no room, and the next one
+// would find none either.
+func (s *step) awaitStart(why string) {
+	last := len(s.actions) - 1
+	if last >= 0 && s.actions[last].Kind() == event.ActStart {
+		start := s.actions[last]
+		s.actions = without(s.actions, func(a event.Action) bool { return a.ID == start.ID })
+		s.await(start, event.PlaceMachine, why)
+	}
+}
+
+// tryAgain carries the put-off action out once more, with a slot.
+func (s *step) tryAgain() {
+	if a, ok := openAction(s.t, s.t.PutOff.Action); ok {
+		s.clear(event.DeadlineLack)
+		s.actions = append(s.actions, a)
+	}
+}
+
+// begun notes that a put-off action has begun to work.
+func (s *step) begun(id event.ActionID) {
+	if p := s.t.PutOff; p != nil && p.Action == id && !p.Begun && s.t.Slot {
+		s.emit(event.ActionBegun{ID: id})
+	}
+}
+
+// hurry ends the pause of a put-off action: its place may have room again.
+func (s *step) hurry() {
+	if s.t.AwaitsRoom() {
+		s.clear(event.DeadlineLack)
+	}
+}
+
+// giveUp ends a put-off action as if it had failed for good. The task needs a slot for what follows, if only for a moment.
+func (s *step) giveUp(kind FailureKind) {
+	p := *s.t.PutOff
+	s.emit(event.SlotGranted{})
+	s.finished(Finished{ID: p.Action, Failure: &Failure{Kind: kind, Text: p.Why}})
+}
+
+// dropUnwanted gives up a put-off action that has no purpose any more: its task is stopped, taken down or ended.
+func (s *step) dropUnwanted() {
+	if !s.t.AwaitsRoom() {
+		return
+	}
+	if a, ok := openAction(s.t, s.t.PutOff.Action); ok && !Wanted(s.t, a.Kind()) {
+		s.giveUp(FailAgain)
+	}
+	if s.t.State == event.Limited && s.t.Slot {
+		s.emit(event.SlotReleased{}) // it rests, and nothing follows
+	}
+}
+
+// Shortages are the places that lack something, as the put-off actions of a fleet show.
+type Shortages struct {
+	// Machine says what the machine lacks, in words for people; "" if nothing. While it lacks something nothing new starts.
+	Machine string
+	places  map[string]bool
+}
+
+// Add notes what a task's put-off action shows. Tasks are added in the order of their ids.
+func (s *Shortages) Add(t *Task) {
+	switch p := t.PutOff; {
+	case p == nil || p.Begun:
+	case p.Place == event.PlaceMachine:
+		if s.Machine == "" {
+			s.Machine = "the machine lacks something, and what failed for it is tried again: " + p.Why
+		}
+	default:
+		if s.places == nil {
+			s.places = map[string]bool{}
+		}
+		s.places[t.At(p.Place)] = true
+	}
+}
+
+// Holds reports whether a task that waits for its worktree must not start yet: its repository lacks something. Other
+// tasks go on.
+func (s *Shortages) Holds(t *Task) bool {
+	return s.places != nil && t.State == event.Queued && s.places[t.At(event.PlaceRepository)]
+}

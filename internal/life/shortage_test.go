@@ -1,0 +1,266 @@
+package life
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"muster/internal/event"
+)
+
+// lack ends the open action of a kind for want of something.
+func (w *world) lack(kind event.ActionKind, place event.Place) {
+	w.t.Helper()
+	w.do(Finished{ID: w.open(kind).ID, Failure: &Failure{Kind: FailAgain, Text: "no room", Lack: place}})
+}
+
+// tries lets the pause of the put-off action pass and gives it a slot.
+func (w *world) tries() []event.Action {
+	w.t.Helper()
+	d, ok := w.task.Deadline(event.DeadlineLack)
+	if !ok {
+		w.t.Fatalf("nothing is put off: %s", asJSON(w.task))
+	}
+	w.now = d.At
+	w.do(Due{Name: d.Name})
+	before := len(w.actions)
+	w.granted()
+	return w.actions[before:]
+}
+
+// preparing grants the slot with which the worktree is made.
+func (w *world) preparing() *world {
+	w.t.Helper()
+	w.granted()
+	return w
+}
+
+// Each action that may wait is put off, holds no slot meanwhile, and uses up nothing.
+func TestShortagePutsAnActionOff(t *testing.T) {
+	t.Parallel()
+	for kind, begin := range map[event.ActionKind]func(*world){
+		event.ActPrepare: func(w *world) { w.preparing() },
+		event.ActStart:   func(w *world) { w.prepared() },
+		event.ActCheck:   func(w *world) { w.work().endTurn() },
+		event.ActPublish: func(w *world) { w.work().endTurn(); w.finish(event.ActCheck, green("x")) },
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			begin(w)
+			state, gen, attempt, rounds, id := w.task.State, w.task.Gen, w.task.Attempt, w.task.Rounds.Count, w.open(kind).ID
+			for range 5 {
+				w.lack(kind, event.PlaceRepository)
+				if !w.task.AwaitsRoom() || w.task.Slot || w.task.NeedsSlot() {
+					t.Fatalf("it does not wait without a slot: %s", asJSON(w.task))
+				}
+				if tried := w.tries(); len(tried) != 1 || tried[0].ID != id {
+					t.Fatalf("tried again: %v, want %s", tried, id)
+				}
+			}
+			w.want(state, "")
+			if w.task.Gen != gen || w.task.Attempt != attempt || w.task.Rounds.Count != rounds || w.task.Rounds.Voids != 0 {
+				t.Errorf("it used something up: %s", asJSON(w.task))
+			}
+		})
+	}
+}
+
+// The pause between two tries grows, up to a limit, and ends early when there may be room.
+func TestPutOffActionIsTriedAgainAtGrowingPauses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).preparing()
+	for _, want := range []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second, 2 * time.Minute, 2 * time.Minute} {
+		w.lack(event.ActPrepare, event.PlaceMachine)
+		if d, _ := w.task.Deadline(event.DeadlineLack); d.At.Sub(w.now) != want {
+			t.Errorf("the pause is %v, want %v", d.At.Sub(w.now), want)
+		}
+		w.tries()
+	}
+	w.lack(event.ActPrepare, event.PlaceMachine)
+	w.do(Roomy{})
+	w.granted()
+	w.finish(event.ActPrepare, readyFact())
+	w.want(event.Starting, "")
+}
+
+// A check that was put off is tried again. Once it has begun the shortage is over, however long it runs; the time for
+// which it may be put off counts on, and then a person is asked.
+func TestPutOffCheckKeepsItsAgeWhileItRuns(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work().endTurn()
+	gate := func() string {
+		for _, e := range Schedule(Fleet{Tasks: []Task{w.task}, Slots: 1}, w.now) {
+			if p, ok := e.Data.(event.GateClosed); ok {
+				return p.Reason
+			}
+		}
+		return ""
+	}
+	began := w.now
+	for range 3 {
+		w.lack(event.ActCheck, event.PlaceMachine)
+		if gate() == "" {
+			t.Error("the gate is open while it waits")
+		}
+		w.tries()
+		if gate() == "" {
+			t.Error("the gate is open before it has begun")
+		}
+		w.do(Begun{ID: w.open(event.ActCheck).ID})
+		if why := gate(); why != "" {
+			t.Errorf("the gate is closed while it runs: %s", why)
+		}
+		w.now = w.now.Add(time.Hour)
+	}
+	w.lack(event.ActCheck, event.PlaceMachine)
+	if d, ok := w.task.Deadline(event.DeadlineLackEnd); !ok || d.At.Sub(began) != longestLack {
+		t.Fatalf("it may be put off until %v", d)
+	}
+	w.now = began.Add(longestLack)
+	w.do(Due{Name: event.DeadlineLackEnd})
+	w.want(event.Parked, ReasonChecksBroken)
+	if gate() != "" {
+		t.Error("the gate is closed for a task that has ended")
+	}
+}
+
+// A try that is under way when the time is over is the last one.
+func TestPutOffActionHasItsLastTry(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).preparing()
+	w.lack(event.ActPrepare, event.PlaceRepository)
+	w.tries()
+	d, _ := w.task.Deadline(event.DeadlineLackEnd)
+	w.now = d.At
+	w.do(Due{Name: d.Name})
+	w.want(event.Preparing, "")
+	w.lack(event.ActPrepare, event.PlaceRepository)
+	w.want(event.Parked, ReasonPrepare)
+}
+
+// What is put off ends at once with its task.
+func TestPutOffActionEndsWithItsTask(t *testing.T) {
+	t.Parallel()
+	t.Run("stop", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t).work().endTurn()
+		w.lack(event.ActCheck, event.PlaceRepository)
+		w.write(event.StopRequested{})
+		w.wantOpen(event.ActEnd)
+	})
+	t.Run("down", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t).preparing()
+		w.lack(event.ActPrepare, event.PlaceMachine)
+		w.do(Shelve{})
+		w.want(event.Queued, "")
+		if w.task.Slot || len(w.task.Open) > 0 || w.task.PutOff != nil || len(w.task.Deadlines) > 0 {
+			t.Errorf("something is left: %s", asJSON(w.task))
+		}
+	})
+}
+
+// Launches that find no room burn generations only, at growing pauses, and shut the gate; when the task has failed for
+// good the gate opens.
+func TestLaunchesWithoutRoomShutTheGateUntilTheTaskHasFailed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(s *event.Spec) { s.Respawns = 3 }).prepared().launch()
+	gate := func() string {
+		var s Shortages
+		s.Add(&w.task)
+		return s.Machine
+	}
+	began := w.now
+	for !w.task.State.Final() {
+		w.do(Exited{Gen: w.task.Gen, Cause: event.CauseLost, Exit: 75, Known: true, Lack: "a launch lacked something"})
+		if w.task.State.Final() {
+			break
+		}
+		if gate() == "" {
+			t.Fatal("the gate is open while the next launch waits")
+		}
+		w.tries()
+		w.finish(event.ActStart, launchedFact(w.task.Gen))
+		if why := gate(); why != "" {
+			t.Fatalf("the gate is closed after a start that worked: %s", why)
+		}
+	}
+	w.want(event.Failed, ReasonRespawns)
+	if w.task.Attempt != 1 || w.now.Sub(began) < 35*time.Second {
+		t.Errorf("attempt %d after %v", w.task.Attempt, w.now.Sub(began))
+	}
+	if why := gate(); why != "" {
+		t.Errorf("the gate is closed for a task that has failed: %s", why)
+	}
+}
+
+// The task's own time stands still while it waits for room.
+func TestPutOffActionDoesNotUseUpTheTasksTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).prepared()
+	before, _ := w.task.Deadline(event.DeadlineTimeout)
+	left := before.At.Sub(w.now)
+	w.lack(event.ActStart, event.PlaceMachine)
+	w.now = w.now.Add(10 * time.Hour)
+	w.do(Roomy{})
+	w.granted()
+	if after, _ := w.task.Deadline(event.DeadlineTimeout); after.At.Sub(w.now) != left {
+		t.Errorf("%v are left of %v", after.At.Sub(w.now), left)
+	}
+}
+
+// A repository that lacks room holds back the tasks that need a worktree of it, and nobody else; the gate stays open.
+func TestShortageOfARepositoryHoldsItsOwnTasksOnly(t *testing.T) {
+	t.Parallel()
+	repo := func(path string) func(*Task) { return func(t *Task) { t.Spec.GitDir = path } }
+	putOff := func(place event.Place) func(*Task) {
+		return func(t *Task) {
+			*t = Apply(*t, event.Event{Subject: event.OfTask(t.ID), Data: event.ActionIntended{Action: event.Action{ID: "a1", Args: event.PrepareArgs{}}}})
+			*t = Apply(*t, event.Event{Subject: event.OfTask(t.ID), Data: event.ActionPutOff{ID: "a1", What: event.ActPrepare, Place: place, Why: "read-only"}})
+			*t = Apply(*t, event.Event{Subject: event.OfTask(t.ID), Data: event.DeadlineSet{Name: event.DeadlineLack, At: dawn.Add(time.Minute)}})
+		}
+	}
+	for _, c := range []struct {
+		name    string
+		place   event.Place
+		granted []event.TaskID
+		shut    bool
+	}{
+		{"repository", event.PlaceRepository, []event.TaskID{"t3", "t4"}, false},
+		{"machine", event.PlaceMachine, nil, true},
+	} {
+		f := crew{t: t}
+		f.fleet.Slots = 9
+		f.add(1, in(event.Preparing, false), repo("/full/.git"), putOff(c.place))
+		f.add(2, repo("/full/.git"))
+		f.add(3, repo("/fine/.git"))
+		f.add(4, resting, repo("/full/.git")) // its worktree is there
+		var granted []event.TaskID
+		shut := false
+		for _, e := range Schedule(f.fleet, dawn) {
+			switch e.Data.(type) {
+			case event.SlotGranted:
+				granted = append(granted, e.Task)
+			case event.GateClosed:
+				shut = true
+			}
+		}
+		if !slices.Equal(granted, c.granted) || shut != c.shut {
+			t.Errorf("%s: granted %v, the gate is shut: %t; want %v, %t", c.name, granted, shut, c.granted, c.shut)
+		}
+	}
+}
+
+// An action that was under way twice, as after a death that is told twice, may end well after it was put off.
+func TestPutOffActionMayHaveWorkedAllTheSame(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work().endTurn()
+	w.lack(event.ActCheck, event.PlaceMachine)
+	w.lack(event.ActCheck, event.PlaceMachine)
+	w.finish(event.ActCheck, red("x", "no"))
+	w.want(event.Working, "")
+	if !w.task.Slot || w.task.PutOff != nil {
+		t.Errorf("it works without a slot: %s", asJSON(w.task))
+	}
+}
