@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"muster/internal/agent"
 	"muster/internal/agent/all"
@@ -53,7 +54,7 @@ func (a agents) Ready(_ context.Context, o fleet.Order) (string, error) {
 	for _, m := range o.Messages {
 		l.Messages = append(l.Messages, mail.Message(m))
 	}
-	l.GoOn = goOn(o)
+	l.GoOn = life.GoOn(o.Task.Agent.Why)
 	l.Granted = o.Task.Granted
 	box := mail.Box{Dir: a.home.GenDir(o.Task.ID, o.Gen)}
 	if err := box.Create(); err != nil {
@@ -81,20 +82,6 @@ func (a agents) Ready(_ context.Context, o fleet.Order) (string, error) {
 		Cgroup: a.home.Cgroup(o.Task.ID), CgroupNote: a.home.CgroupNote(o.Task.ID),
 		Lock: a.home.AliveLock(o.Task.ID), StatusFile: a.home.StatusFile(o.Task.ID, o.Gen), Remove: true, Terminal: true,
 	})
-}
-
-// goOn returns the prompt of a resumed conversation. The adapter adds waiting messages.
-func goOn(o fleet.Order) string {
-	switch o.Task.Agent.Why {
-	case event.WhyFeedback, event.WhyMessage:
-		return "Go on with your task."
-	case event.WhyAPI:
-		return "Your last turn ended by an error of the service. Continue where you stopped."
-	case event.WhyStall:
-		return "You were silent for a long time, so you were restarted in the same worktree. Look at its state, then continue where you stopped; what hung before may hang again."
-	case event.WhyFirst, event.WhyCrash, event.WhySilent, event.WhyLost, event.WhyRetry, event.WhyNudge:
-	}
-	return "You were interrupted and started again in the same worktree. Look at what is there, then go on where you stopped."
 }
 
 // writeFiles writes the files that a generation reads at its start. They are not synced: after a power failure the
@@ -166,32 +153,33 @@ func (a agents) Confirm(_ context.Context, t life.Task, gen int, id event.Messag
 		return "", err
 	}
 	d, err := ad.Delivered(l, id)
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", err
-	case d == agent.DeliveryAcknowledged:
-		return fleet.TraceArrived, a.box(t, gen).Done(id)
-	case d == agent.DeliveryEnqueued && gen == t.Gen:
-		return fleet.TraceWaiting, nil
 	}
-	waiting, err := a.box(t, gen).Waiting()
+	box := a.box(t, gen)
+	waiting, err := box.Waiting()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	for _, m := range waiting {
-		if m.ID == id {
-			return fleet.TraceWaiting, a.box(t, gen).Ring()
+	sight := life.Sighting{
+		Acknowledged: d == agent.DeliveryAcknowledged, Enqueued: d == agent.DeliveryEnqueued, Absent: d == agent.DeliveryAbsent,
+		InMailbox: slices.ContainsFunc(waiting, func(m mail.Message) bool { return m.ID == id }), Newest: gen == t.Gen,
+	}
+	switch sight.Whereabouts() {
+	case life.Arrived:
+		return fleet.TraceArrived, box.Done(id)
+	case life.InAgent:
+		return fleet.TraceWaiting, nil
+	case life.InMailbox:
+		return fleet.TraceWaiting, box.Ring()
+	case life.Dropped:
+		if err = box.Return(id); errors.Is(err, mail.ErrNotWaiting) {
+			return fleet.TraceNone, nil
 		}
+		return fleet.TraceWaiting, errors.Join(err, box.Ring())
+	case life.Nowhere:
 	}
-	if d != agent.DeliveryAbsent || gen != t.Gen {
-		return fleet.TraceNone, nil
-	}
-	// The message was handed out, but the agent's record lacks it: its reader died before it wrote the record.
-	err = a.box(t, gen).Return(id)
-	if errors.Is(err, mail.ErrNotWaiting) {
-		return fleet.TraceNone, nil
-	}
-	return fleet.TraceWaiting, errors.Join(err, a.box(t, gen).Ring())
+	return fleet.TraceNone, nil
 }
 
 // Answer implements fleet.Channel.

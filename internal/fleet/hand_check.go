@@ -12,9 +12,6 @@ import (
 	"muster/internal/scarce"
 )
 
-// maxStarts is how often one job is begun before it counts as broken: it was killed each time.
-const maxStarts = 3
-
 // runJob runs a job, or finds out where it stands. It returns the process to wait for while it runs; the
 // action is done again when that has ended, whoever supervises by then.
 func (s *Supervisor) runJob(ctx context.Context, j Job) (JobState, event.ProcessRef, error) {
@@ -32,7 +29,7 @@ func (s *Supervisor) runJob(ctx context.Context, j Job) (JobState, event.Process
 		if p, ok := s.cfg.Processes.Identify(state.Running); ok {
 			return state, p, nil
 		}
-	case state.Starts >= maxStarts:
+	case life.StartsUsed(state.Starts):
 		return state, event.ProcessRef{}, fault.New(fault.Conflict, "%s was started %d times and never finished", j.Name, state.Starts)
 	}
 	if busy, err := s.stillThere(ctx, j.Task.ID); err != nil || busy.PID != 0 {

@@ -44,30 +44,23 @@ func (e ears) quiet(id event.TaskID, gen int, now time.Duration) time.Duration {
 	return now - e.began
 }
 
-// fewAgents is how many have to be listened to before the silence of most of them says something about all.
-const fewAgents = 4
-
 // due is a deadline that has passed, with what has to be known of it.
 func (d *decision) due(p Due) life.Due {
 	in := life.Due{Name: p.Name}
 	if p.Name != event.DeadlineSilence {
 		return in
 	}
-	all, silent := 0, 0
+	var all []life.Activity
 	for t := range d.tx.EachLive() {
-		if t.State != event.Working && t.State != event.Stalled || !life.Heeded(*t) {
-			continue
-		}
-		all++
 		quiet := d.s.ears.quiet(t.ID, t.Gen, d.mono)
-		if quiet >= t.Spec.Silence {
-			silent++
+		if a, ok := life.ActivityOf(*t, quiet); ok {
+			all = append(all, a)
 		}
 		if t.ID == p.Task {
 			in.Quiet = quiet
 		}
 	}
-	in.Most = all >= fewAgents && 2*silent > all
+	in.Most = life.MostAreSilent(all)
 	return in
 }
 

@@ -14,6 +14,12 @@ const settlePause = 5 * time.Second
 // maxVoids is how often in a row a verdict may be void, or the checks fail to run, before a person is asked.
 const maxVoids = 3
 
+// maxStarts is how often one job is begun before it counts as broken: it was killed each time.
+const maxStarts = 3
+
+// StartsUsed reports whether a job that was begun so often and never finished is not begun again.
+func StartsUsed(starts int) bool { return starts >= maxStarts }
+
 // feedbackLimit bounds the text of one feedback, in bytes: enough for the useful part of several failures, and
 // little beside an agent's context.
 const feedbackLimit = 12 << 10

@@ -255,3 +255,18 @@ func faultText(why event.Why) string {
 		return "the agent had to be started again"
 	}
 }
+
+// GoOn returns the prompt of a resumed conversation whose generation was started for a reason. The adapter adds waiting
+// messages.
+func GoOn(why event.Why) string {
+	switch why {
+	case event.WhyFeedback, event.WhyMessage:
+		return "Go on with your task."
+	case event.WhyAPI:
+		return "Your last turn ended by an error of the service. Continue where you stopped."
+	case event.WhyStall:
+		return "You were silent for a long time, so you were restarted in the same worktree. Look at its state, then continue where you stopped; what hung before may hang again."
+	case event.WhyFirst, event.WhyCrash, event.WhySilent, event.WhyLost, event.WhyRetry, event.WhyNudge:
+	}
+	return "You were interrupted and started again in the same worktree. Look at what is there, then go on where you stopped."
+}

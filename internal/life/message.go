@@ -158,3 +158,39 @@ func (s *step) ackCarried(evidence string) {
 		}
 	}
 }
+
+// Sighting is what a look for a message found.
+type Sighting struct {
+	Acknowledged bool // the agent's own records hold it in the conversation
+	Enqueued     bool // they hold it in the agent's queue
+	Absent       bool // they were read, and do not know it
+	InMailbox    bool
+	Newest       bool // the look was at the newest generation
+}
+
+// Whereabouts is where a message is.
+type Whereabouts string
+
+// The whereabouts.
+const (
+	Arrived   Whereabouts = "arrived"    // the agent has it
+	InAgent   Whereabouts = "in_agent"   // it waits in the agent's own queue
+	InMailbox Whereabouts = "in_mailbox" // it waits for the agent to fetch it
+	Dropped   Whereabouts = "dropped"    // it was handed out, and what took it died before the agent had it: it is posted again
+	Nowhere   Whereabouts = "nowhere"    // the look proved nothing
+)
+
+// Whereabouts judges a look. What an older generation had in its queue is gone with it.
+func (s Sighting) Whereabouts() Whereabouts {
+	switch {
+	case s.Acknowledged:
+		return Arrived
+	case s.Enqueued && s.Newest:
+		return InAgent
+	case s.InMailbox:
+		return InMailbox
+	case s.Absent && s.Newest:
+		return Dropped
+	}
+	return Nowhere
+}

@@ -296,3 +296,24 @@ func TestQuickCommandHasTakenItsFeedback(t *testing.T) {
 	w.says(event.RecordWorking) // before its start is known to have worked
 	w.launch().wantMessage("m1", event.MessageAcked).endTurn()
 }
+
+func TestSighting_SaysWhereAMessageIs(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		sight Sighting
+		want  Whereabouts
+	}{
+		{Sighting{Acknowledged: true, InMailbox: true}, Arrived},
+		{Sighting{Enqueued: true, Newest: true}, InAgent},
+		{Sighting{Enqueued: true}, Nowhere},
+		{Sighting{Enqueued: true, InMailbox: true}, InMailbox},
+		{Sighting{InMailbox: true, Absent: true, Newest: true}, InMailbox},
+		{Sighting{Absent: true, Newest: true}, Dropped},
+		{Sighting{Absent: true}, Nowhere},
+		{Sighting{Newest: true}, Nowhere},
+	} {
+		if got := c.sight.Whereabouts(); got != c.want {
+			t.Errorf("%+v is %s, want %s", c.sight, got, c.want)
+		}
+	}
+}

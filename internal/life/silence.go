@@ -33,6 +33,30 @@ func Heeded(t Task) bool {
 	return t.Spec.Silence > 0 && t.Agent.Live && (t.Spec.Traits.FirstRecord > 0 || t.Agent.Seen)
 }
 
+// Activity is how long nothing was heard of one agent, and how long that may be.
+type Activity struct{ Quiet, Limit time.Duration }
+
+// ActivityOf returns the activity of a task's agent; false if its silence means nothing now.
+func ActivityOf(t Task, quiet time.Duration) (Activity, bool) {
+	ok := (t.State == event.Working || t.State == event.Stalled) && Heeded(t)
+	return Activity{Quiet: quiet, Limit: t.Spec.Silence}, ok
+}
+
+// fewAgents is how many agents are needed before the silence of most of them says something about all.
+const fewAgents = 4
+
+// MostAreSilent reports whether more than half of the agents are silent. That says more about the machine or the network
+// than about any of them.
+func MostAreSilent(all []Activity) bool {
+	silent := 0
+	for _, a := range all {
+		if a.Quiet >= a.Limit {
+			silent++
+		}
+	}
+	return len(all) >= fewAgents && 2*silent > len(all)
+}
+
 // quiet takes the deadline by which something should have been heard, and tells whether it was moved.
 func (s *step) quiet(in Due) (moved bool) {
 	switch {

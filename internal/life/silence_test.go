@@ -258,3 +258,21 @@ func TestATurnThatIsOverWaitsForTheWordHowItEnded(t *testing.T) {
 		t.Error("a turn whose end was told is waited for")
 	}
 }
+
+func TestMostAreSilent_NeedsSeveralAgents(t *testing.T) {
+	t.Parallel()
+	silent, heard := Activity{Quiet: 10 * time.Minute, Limit: 10 * time.Minute}, Activity{Quiet: time.Minute, Limit: 10 * time.Minute}
+	for _, c := range []struct {
+		all  []Activity
+		want bool
+	}{
+		{nil, false},
+		{[]Activity{silent, silent, silent}, false},
+		{[]Activity{silent, silent, heard, heard}, false},
+		{[]Activity{silent, silent, silent, heard}, true},
+	} {
+		if got := MostAreSilent(c.all); got != c.want {
+			t.Errorf("%v: %t, want %t", c.all, got, c.want)
+		}
+	}
+}
