@@ -77,6 +77,21 @@ func TestAnAgentThatNeverReports(t *testing.T) {
 	}
 }
 
+// TestALaunchThatStandsAtADialogIsParkedWithItsWords, whatever the dialog: the next start would end there as well.
+func TestALaunchThatStandsAtADialogIsParkedWithItsWords(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	id := f.dispatch("no-record\nsay Allow external imports? 1. Yes 2. No\nmark here\nhang hard")
+	f.marks(id, "here")
+	got := f.reaches(id, event.Parked)
+	if got.Reason != life.ReasonDialog || !strings.Contains(got.Detail, "Allow external imports? 1. Yes 2. No") {
+		t.Errorf("%s: %s", got.Reason, got.Detail)
+	}
+	if got.Gen != 1 || len(f.begins(id)) != 1 {
+		t.Errorf("generation %d, begun %d times: it was started into the same screen again", got.Gen, len(f.begins(id)))
+	}
+}
+
 // TestWhatAnAgentForksEndsWithIt, and nothing else does: not a stranger's process of the same name, not a person's
 // own windows, not the person's own tmux server.
 func TestWhatAnAgentForksEndsWithIt(t *testing.T) {

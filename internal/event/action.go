@@ -92,7 +92,8 @@ type InterruptArgs struct{}
 
 // ProbeArgs looks at a silent agent: is a tool call open, and what does its screen show?
 type ProbeArgs struct {
-	Quiet time.Duration `json:"quiet,omitempty"` // how long nothing had been heard of the agent
+	Launch bool          `json:"launch,omitempty"` // it has not reported since its start: does its screen stand still, and at what words?
+	Quiet  time.Duration `json:"quiet,omitempty"`  // how long nothing had been heard of the agent
 }
 
 // EndArgs ends everything that the agent started.

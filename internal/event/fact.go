@@ -176,6 +176,7 @@ type AgentExited struct {
 type AgentProbed struct {
 	Tool     string `json:"tool,omitempty"`     // a tool call that is open
 	Evidence string `json:"evidence,omitempty"` // path of a file that holds the end of its screen
+	Screen   string `json:"screen,omitempty"`   // the first words of a screen that stood still after a start
 }
 
 // SilenceDoubted says that an agent was found silent together with most of the fleet, which says more about the

@@ -70,6 +70,9 @@ func (s *Supervisor) act(ctx context.Context, t life.Task, j job) result {
 	case event.InterruptArgs:
 		return s.interrupt(ctx, t)
 	case event.ProbeArgs:
+		if args.Launch {
+			return s.lookAfterStart(ctx, t, j.action)
+		}
 		return s.probe(ctx, t, j.action)
 	case event.EndArgs:
 		return s.end(ctx, t)

@@ -11,6 +11,7 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/life"
+	"muster/internal/text"
 )
 
 // ears remember when each agent was last heard of, by a clock that stands still while the host sleeps. They are not
@@ -85,11 +86,61 @@ func (s *Supervisor) probe(ctx context.Context, t life.Task, a event.Action) res
 	if err != nil {
 		return done(err)
 	}
-	lines := strings.Split(strings.TrimRight(screen, "\n "), "\n")
-	path := filepath.Join(s.cfg.Home.GenDir(t.ID, t.Gen), fmt.Sprintf("screen.%s.txt", a.ID))
-	text := strings.Join(lines[max(0, len(lines)-screenLines):], "\n") + "\n"
-	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+	path, err := s.keepScreen(t, a, screen)
+	if err != nil {
 		return done(err)
 	}
 	return done(nil, event.AgentProbed{Tool: tool, Evidence: path})
+}
+
+// keepScreen writes the end of a screen beside the generation and returns the file's path.
+func (s *Supervisor) keepScreen(t life.Task, a event.Action, screen string) (string, error) {
+	lines := strings.Split(strings.TrimRight(screen, "\n "), "\n")
+	path := filepath.Join(s.cfg.Home.GenDir(t.ID, t.Gen), fmt.Sprintf("screen.%s.txt", a.ID))
+	end := strings.Join(lines[max(0, len(lines)-screenLines):], "\n") + "\n"
+	return path, errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(end), 0o600))
+}
+
+const (
+	// standStill is how long a screen has to be the same to count as standing still.
+	standStill = 5 * time.Second
+	// screenWords is how much of a screen's words goes into the log, in bytes.
+	screenWords = 240
+)
+
+// lookAfterStart looks whether the screen of an agent that has not reported since its start stands still, and at what words.
+func (s *Supervisor) lookAfterStart(ctx context.Context, t life.Task, a event.Action) result {
+	before, err := s.cfg.Terminal.Screen(ctx, t.Agent.Pane)
+	if err != nil {
+		return done(err)
+	}
+	pause := time.NewTimer(standStill)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-ctx.Done():
+		return done(ctx.Err())
+	}
+	after, err := s.cfg.Terminal.Screen(ctx, t.Agent.Pane)
+	if err != nil {
+		return done(err)
+	}
+	seen := event.AgentProbed{}
+	if after == before {
+		seen.Screen = firstWords(after)
+	}
+	if seen.Evidence, err = s.keepScreen(t, a, after); err != nil {
+		return done(err)
+	}
+	return done(nil, seen)
+}
+
+// firstWords returns the first words of a screen, without the lines and blocks that frame them.
+func firstWords(screen string) string {
+	return text.Line(strings.Map(func(r rune) rune {
+		if r >= 0x2500 && r <= 0x259f { // box drawing and block elements
+			return ' '
+		}
+		return r
+	}, screen), screenWords)
 }

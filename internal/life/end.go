@@ -52,6 +52,10 @@ func (s *step) finished(in Finished) {
 			s.closeRequest("answered")
 		}
 	case event.ProbeArgs:
+		if args.Launch {
+			s.stuck(a.Gen, seen)
+			break
+		}
 		s.probed(a.Gen, args, seen, in.Failure)
 	case event.CheckArgs:
 		s.checked(round, in.Failure)
@@ -377,8 +381,12 @@ func (s *step) due(in Due) {
 		}
 		s.fail(ruleTimeout, ReasonTimeout, fmt.Sprintf("it ran for %s", s.t.Spec.Timeout))
 	case event.DeadlineFirstRecord:
-		if s.t.State == event.Starting {
-			s.relaunch(event.WhySilent, fmt.Sprintf("no first record within %s", s.t.Spec.Traits.FirstRecord))
+		switch {
+		case s.t.State != event.Starting:
+		case s.open(event.ActProbe): // of the generation before
+			s.setDeadline(event.DeadlineFirstRecord, s.now.Add(probePause), false)
+		default:
+			s.act(event.ProbeArgs{Launch: true})
 		}
 	case event.DeadlineRestart:
 		s.restart()

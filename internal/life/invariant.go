@@ -166,7 +166,7 @@ func judgeProgress(t Task) string {
 	case event.Preparing:
 		ok = doing(event.ActPrepare) || ends && len(t.Open) > 0
 	case event.Starting:
-		ok = doing(event.ActStart, event.ActEnd) || has(event.DeadlineRestart, event.DeadlineFirstRecord) && t.Next+t.Agent.Why != "" || ends && len(t.Open) > 0
+		ok = doing(event.ActStart, event.ActEnd, event.ActProbe) || has(event.DeadlineRestart, event.DeadlineFirstRecord) && t.Next+t.Agent.Why != "" || ends && len(t.Open) > 0
 	case event.Working:
 		_, heard := t.Deadline(event.DeadlineSilence)
 		ok = len(t.Open) > 0 || t.Agent.Live && !t.Stopping && (heard || !Heeded(t))

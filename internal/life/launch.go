@@ -182,6 +182,21 @@ func (s *step) launched(f *Failure) {
 	}
 }
 
+// stuck takes what a look showed at an agent that did not report after its start. A screen that stands still at some words
+// is most likely a dialog: the next start would end there as well, and only a person can answer it. A look that failed or
+// showed nothing is no verdict of its own.
+func (s *step) stuck(gen int, seen *event.AgentProbed) {
+	if s.t.State != event.Starting || gen != s.t.Gen || !s.t.Agent.Live || s.t.Agent.Seen {
+		return // it has reported meanwhile, or has ended
+	}
+	late := fmt.Sprintf("no first record within %s", s.t.Spec.Traits.FirstRecord)
+	if seen != nil && seen.Screen != "" {
+		s.park(ruleLaunchStuck, ReasonDialog, late+"; its screen stands still at: "+seen.Screen)
+		return
+	}
+	s.relaunch(event.WhySilent, late)
+}
+
 // launchFailed tries again a little later. Where a process may be there all the same (the agent has reported, or
 // nobody can tell) it is ended first.
 func (s *step) launchFailed(f Failure) {

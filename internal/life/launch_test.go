@@ -1,6 +1,7 @@
 package life
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ func TestNoFirstRecordIsAFaultAndThreeFail(t *testing.T) {
 	w := newWorld(t).prepare()
 	for attempt := 1; attempt <= 3; attempt++ {
 		w.wantGen(attempt, attempt).launch().advance(30 * time.Second)
+		w.finish(event.ActProbe, event.AgentProbed{})
 		w.wantOpen(event.ActEnd).finish(event.ActEnd)
 		w.advance(10 * time.Second)
 	}
@@ -21,10 +23,33 @@ func TestNoFirstRecordIsAFaultAndThreeFail(t *testing.T) {
 	}
 }
 
+func TestLaunchWhoseScreenStandsStillIsParkedAndNotStartedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).prepare().launch()
+	w.advance(30 * time.Second)
+	w.wantOpen(event.ActProbe).finish(event.ActProbe, event.AgentProbed{Screen: "Allow external imports? 1. Yes", Evidence: "/e"})
+	w.want(event.Parked, ReasonDialog).wantGen(1, 1).wantOpen(event.ActEnd).finish(event.ActEnd)
+	if !strings.Contains(w.task.Detail, "Allow external imports? 1. Yes") || w.task.Slot {
+		t.Errorf("slot %v, detail %q", w.task.Slot, w.task.Detail)
+	}
+	w.advance(time.Hour)
+	w.wantOpen().wantGen(1, 1)
+}
+
+func TestAgentThatReportsWhileItsScreenIsLookedAtGoesOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).prepare().launch()
+	w.advance(30 * time.Second)
+	w.prompted()
+	w.want(event.Working, "").finish(event.ActProbe, event.AgentProbed{Screen: "words"})
+	w.want(event.Working, "").wantGen(1, 1)
+}
+
 func TestRecordThatComesTooLateDoesNotSaveAGenerationThatIsBeingEnded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).prepare().launch()
 	w.advance(30 * time.Second)
+	w.finish(event.ActProbe, event.AgentProbed{})
 	w.prompted()
 	w.want(event.Starting, "").wantOpen(event.ActEnd).finish(event.ActEnd)
 	w.wantOpen(event.ActStart).wantGen(2, 2)

@@ -166,7 +166,7 @@ func someFacts(rt *rapid.T, a event.Action) []event.Payload {
 			return []event.Payload{event.AgentExited{Cause: event.CauseEnded, Known: true}}
 		}
 	case event.ActProbe:
-		return []event.Payload{event.AgentProbed{Tool: pick(rt, []string{"", "Bash"}, "tool"), Evidence: "/e"}}
+		return []event.Payload{event.AgentProbed{Tool: pick(rt, []string{"", "Bash"}, "tool"), Evidence: "/e", Screen: pick(rt, []string{"", "words"}, "screen")}}
 	case event.ActAnswer, event.ActInterrupt, event.ActClose:
 	}
 	return nil

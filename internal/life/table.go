@@ -34,6 +34,7 @@ const (
 	rulePrepareFailed  rule = "prepare.failed"
 	ruleLaunch         rule = "launch"
 	ruleLaunchFailed   rule = "launch.failed"
+	ruleLaunchStuck    rule = "launch.stuck"
 	ruleRelaunch       rule = "relaunch"
 	ruleFirstRecord    rule = "record.first"
 	ruleWentOn         rule = "agent.went_on"
@@ -76,6 +77,7 @@ var table = map[rule]Transition{
 	ruleSlotGranted:    {From: []event.State{event.Queued}, To: event.Preparing, When: "a slot is free and the task is the first in line that can start"},
 	rulePrepareFailed:  {From: []event.State{event.Preparing}, To: event.Parked, When: "its worktree could not be made ready"},
 	ruleLaunch:         {From: []event.State{event.Preparing}, To: event.Starting, When: "its worktree is ready"},
+	ruleLaunchStuck:    {From: []event.State{event.Starting}, To: event.Parked, When: "the agent did not report after its start, and its screen stands still, as at a dialog"},
 	ruleLaunchFailed:   {From: []event.State{event.Starting}, To: event.Parked, When: "its agent could not be started"},
 	ruleRelaunch:       {From: []event.State{event.Working, event.Waiting, event.Stalled, event.Limited, event.Checking}, To: event.Starting, When: "a further generation is started"},
 	ruleFirstRecord:    {From: []event.State{event.Starting}, To: event.Working, When: "the agent reported for the first time"},

@@ -39,6 +39,10 @@ var rows = []struct {
 		w.prepare()
 		w.wantOpen(event.ActStart).wantGen(1, 1)
 	}},
+	{name: "an agent that stands at a dialog after its start parks", rule: ruleLaunchStuck, to: event.Parked, reason: ReasonDialog, run: func(w *world) {
+		w.prepare().launch().advance(30 * time.Second)
+		w.finish(event.ActProbe, event.AgentProbed{Screen: "Trust this folder?"})
+	}},
 	{name: "an agent that a person must set right first parks at once", rule: ruleLaunchFailed, to: event.Parked, reason: ReasonLaunch, run: func(w *world) {
 		w.prepare()
 		w.fail(event.ActStart, FailRefused)

@@ -156,7 +156,7 @@ func TestRecordOfAnUnknownWordIsNoFirstRecord(t *testing.T) {
 	w := newWorld(t).prepare()
 	w.says("dancing")
 	w.launch().advance(30 * time.Second)
-	w.want(event.Starting, "").wantOpen(event.ActEnd)
+	w.want(event.Starting, "").wantOpen(event.ActProbe)
 }
 
 func TestClockThatIsAheadDoesNotShutOutWhatComesAfter(t *testing.T) {

@@ -93,7 +93,7 @@ func (p *place) moves(errands bool) []move {
 	var out []move
 	for _, a := range p.task.Open {
 		all := outcomes(p.task, a)
-		if a.Kind() == event.ActProbe {
+		if probe, ok := a.Args.(event.ProbeArgs); ok && !probe.Launch {
 			all[0].do = spend(all[0].do, left{silences: 1})
 			if p.left.silences <= 0 {
 				all = all[1:]
@@ -441,6 +441,12 @@ func outcomes(t Task, a event.Action) []move {
 		end("works", good, nil, event.WorktreeRemoved{}, event.TaskRemoved{})
 		fails(bad, FailAgain)
 	case event.ActProbe:
+		if a.Args.(event.ProbeArgs).Launch { //nolint:forcetypeassert // its kind says so
+			end("shows a screen that stands still", good, nil, event.AgentProbed{Screen: "words", Evidence: "/e"})
+			end("shows nothing", good, nil, event.AgentProbed{})
+			fails(bad, FailAgain)
+			break
+		}
 		end("shows nothing", good, nil, event.AgentProbed{Evidence: "/e"})
 		end("shows a tool", good, nil, event.AgentProbed{Tool: "Bash"})
 		fails(bad, FailAgain)

@@ -79,6 +79,9 @@ func agentEvent(e event.Event) (string, bool) {
 	case event.AgentExited:
 		return "the agent " + Exit(p.Cause, p.Exit, p.Signal, p.Known), true
 	case event.AgentProbed:
+		if p.Tool == "" && p.Screen != "" {
+			return fmt.Sprintf("the agent was probed after its start: its screen stands still at %q, and is kept in %s", p.Screen, p.Evidence), true
+		}
 		text := "no tool call is open"
 		if p.Tool != "" {
 			text = "its tool " + p.Tool + " has not ended"

@@ -93,7 +93,10 @@ func parkedSteps(t life.Task) []Step {
 	switch t.Reason {
 	case life.ReasonRounds, life.ReasonNoProgress, life.ReasonNoChange:
 		return []Step{about(t.ID, "checks"), about(t.ID, "send", "TEXT"), retry}
-	case life.ReasonSilent, life.ReasonDialog:
+	case life.ReasonDialog:
+		retry.When = "once what its screen asks is settled, by starting the agent yourself"
+		return []Step{about(t.ID, "attach"), retry}
+	case life.ReasonSilent:
 		return []Step{about(t.ID, "attach"), retry}
 	case life.ReasonFlood:
 		return []Step{about(t.ID, "logs"), retry}

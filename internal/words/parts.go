@@ -157,6 +157,9 @@ func Action(a event.Action) string {
 	case event.InterruptArgs:
 		return "interrupt the agent's turn"
 	case event.ProbeArgs:
+		if args.Launch {
+			return "look at the screen of the agent, which has not reported since its start"
+		}
 		return fmt.Sprintf("probe the agent, which has been silent for %s", Duration(args.Quiet))
 	case event.EndArgs:
 		return "end everything that the agent started"

@@ -253,7 +253,11 @@ func (p *program) loop() int {
 			p.draw()
 		case <-spin:
 			spin = nil
-			p.screen.change(func(s *screen) { s.beat++ })
+			p.screen.change(func(s *screen) {
+				if !p.hung.Load() { // what hangs stands still
+					s.beat++
+				}
+			})
 		}
 	}
 }

@@ -55,6 +55,9 @@ func (w *World) agent(p *proc, o fleet.Order) {
 		return
 	}
 	if mute {
+		if w.Luck.Fault("a dialog is open at the start", p.who, 500) {
+			w.with(p, func() { p.dialog = true })
+		}
 		<-p.end
 		return
 	}

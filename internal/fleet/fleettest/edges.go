@@ -390,7 +390,10 @@ func (e *edges) OpenTool(ctx context.Context, t life.Task) (tool string, err err
 // Screen implements fleet.Terminal.
 func (e *edges) Screen(ctx context.Context, id string) (text string, err error) {
 	err = e.act(ctx, "looking at a screen", e.whose(id), func() error {
-		text = "a screen"
+		text = fmt.Sprint("a screen at ", e.w.now().UnixNano())
+		if p := e.w.pane(id); p != nil && p.proc.dialog {
+			text = "a dialog"
+		}
 		return nil
 	})
 	return text, err

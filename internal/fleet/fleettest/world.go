@@ -255,6 +255,7 @@ type proc struct {
 	draft     []event.MessageID
 	asking    string
 	idle      bool
+	dialog    bool             // it stands at a dialog since its start
 	again     <-chan time.Time // when it goes on by itself; nil: never
 	watchers  []watcher
 }
