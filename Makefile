@@ -13,7 +13,7 @@ PACKAGES ?= 1
 FUZZTIME ?= 30s
 EVENTS  ?= 10000000
 
-.PHONY: help build install demo test quick check vet format lint tidy generated generate bench simulate planted walk chaos fuzz tools tmux node clean
+.PHONY: help build install demo test quick check vet format lint tidy generated generate bench simulate planted walk chaos night fuzz tools tmux node clean
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -86,6 +86,13 @@ chaos: tmux node ## the supervisor dies at every point of every scenario, then a
 	$(GO) test -c -o bin/chaos.test ./internal/e2e
 	cd internal/e2e && ../../bin/chaos.test -test.run '^TestDeathAtEveryPoint$$' -test.timeout 60m \
 		-chaos.deaths $(DEATHS) -chaos.seed $(SEED) -chaos.only '$(ONLY)' -chaos.plan '$(PLAN)'
+
+# Real Claude Code beside a scripted model, on three repositories that hurt.
+TASKS ?= 30
+
+night: tmux node ## a night of TASKS tasks, in which supervisor and tmux are killed twice and people commit
+	@.ci/need git-lfs git-lfs
+	$(GO) test -count=1 -v -timeout 60m -run '^TestANightOnThreeRepositories$$' ./internal/e2e -night.tasks $(TASKS)
 
 fuzz: ## each fuzz test for FUZZTIME
 	@set -e; for pkg in $$($(GO) list ./...); do \

@@ -113,7 +113,15 @@ func (in *Intake) launchEnv(s event.Spec) ([]string, error) {
 	env, missing := environ.ForLaunch(from, s.EnvFrom)
 	if len(missing) > 0 {
 		return nil, fault.New(fault.Conflict, "agent %s needs %s, and the fleet's environment does not have it", s.Agent, strings.Join(missing, ", ")).
-			WithHint("Set it, then run `muster up`, which saves the environment again.")
+			WithHint("%sRun `muster up`, which saves the environment of its caller for the fleet.", in.unset(missing))
 	}
 	return environ.With(env, s.Env), nil
+}
+
+// unset returns the first half of a hint: to set what the caller's environment lacks.
+func (in *Intake) unset(names []string) string {
+	if _, missing := environ.ForLaunch(in.fleet.Environ, names); len(missing) > 0 {
+		return "Set " + strings.Join(missing, ", ") + ". "
+	}
+	return "It is set here. "
 }

@@ -22,11 +22,12 @@ type Server struct {
 	stop chan struct{} // closed by Close: ends what hangs
 	once sync.Once
 
-	mu       sync.Mutex
-	steps    []Step
-	requests []Request
-	news     chan struct{} // closed and replaced at each request
-	serial   int
+	mu        sync.Mutex
+	steps     []Step
+	otherwise Step // answers where the script is used up
+	requests  []Request
+	news      chan struct{} // closed and replaced at each request
+	serial    int
 }
 
 // New starts a server outside of a test; Close ends it. After the end of the script, every call is answered by the
@@ -67,6 +68,13 @@ func (s *Server) Add(script ...Step) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.steps = append(s.steps, script...)
+}
+
+// Otherwise sets the step that answers every call once the script is used up, instead of the text "ok".
+func (s *Server) Otherwise(step Step) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.otherwise = step
 }
 
 // Requests returns the calls of the agent's own turns so far, oldest first, without helper calls.
@@ -190,8 +198,11 @@ func (s *Server) take(r Request) Step {
 	s.requests = append(s.requests, r)
 	close(s.news)
 	s.news = make(chan struct{})
-	if r.Helper || len(s.steps) == 0 {
+	if r.Helper {
 		return nil
+	}
+	if len(s.steps) == 0 {
+		return s.otherwise
 	}
 	step := s.steps[0]
 	s.steps = s.steps[1:]
