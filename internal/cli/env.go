@@ -15,29 +15,29 @@ import (
 	"muster/internal/keeper"
 )
 
-// Env is the world of one call: nothing in this package reads it from elsewhere, so that two calls can run in
+// Env is the environment of one call. This package reads nothing of it from elsewhere, so that two calls can run in
 // one test.
 type Env struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Environ        []string // NAME=VALUE
 	Dir            string   // working directory
-	Exe            string   // the program itself
+	Exe            string   // path of this program
 	Now            func() time.Time
-	// Wrap replaces edges of a supervisor; tests put their failpoints there. nil outside tests.
+	// Wrap replaces edges of a supervisor, for the failpoints of tests. It is nil outside tests.
 	Wrap func(fleet.Config) fleet.Config
-	// KeeperClock is the keeper's; tests have less patience. nil is the real one.
+	// KeeperClock is the keeper's clock; tests use a faster one. nil is the real clock.
 	KeeperClock keeper.Clock
 }
 
-// OSEnv is the world of this process.
+// OSEnv returns the environment of this process.
 func OSEnv() (Env, error) {
 	exe, err := os.Executable()
 	if err == nil {
 		exe, err = filepath.EvalSymlinks(exe)
 	}
 	if err != nil {
-		return Env{}, fault.Wrap(fault.Failed, err, "find the program itself")
+		return Env{}, fault.Wrap(fault.Failed, err, "find the path of this program")
 	}
 	env := Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
@@ -53,13 +53,14 @@ func OSEnv() (Env, error) {
 // errNoDir is the error of OSEnv if only the working directory is missing.
 var errNoDir = errors.New("no such directory")
 
-// Getenv looks a variable up.
+// Getenv returns the value of a variable; "" if it is not set.
 func (e Env) Getenv(name string) string {
 	v, _ := e.Lookup(name)
 	return v
 }
 
-// Lookup looks a variable up and reports whether it is set; the last one counts, as in a process.
+// Lookup returns the value of a variable and reports whether it is set. If it is set more than once, the last value
+// counts.
 func (e Env) Lookup(name string) (value string, ok bool) {
 	for _, kv := range e.Environ {
 		if len(kv) > len(name) && kv[len(name)] == '=' && kv[:len(name)] == name {
@@ -69,7 +70,7 @@ func (e Env) Lookup(name string) (value string, ok bool) {
 	return value, ok
 }
 
-// path makes the path of an argument absolute.
+// path returns the absolute path of an argument.
 func (e Env) path(p string) string {
 	if filepath.IsAbs(p) {
 		return p
@@ -77,10 +78,10 @@ func (e Env) path(p string) string {
 	return filepath.Join(e.Dir, p)
 }
 
-// home is the state directory and the path of the user's configuration.
+// home returns the state directory and the path of the user's configuration.
 func (e Env) home() (home.Dir, string, error) { return home.Find(e.Getenv) }
 
-// caller is this call to the packages that act on a fleet.
+// caller returns this call in the form that other packages use.
 func (e Env) caller() boot.Caller {
 	return boot.Caller{Environ: e.Environ, Exe: e.Exe, Now: e.Now, Stderr: e.Stderr, KeeperClock: e.KeeperClock}
 }

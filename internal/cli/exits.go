@@ -2,8 +2,8 @@ package cli
 
 import "strings"
 
-// exits says what the exit codes of each verb mean, one code on a line. The codes are those of package fault; a verb
-// lists the ones that it can end with. rootExits says what they mean in general.
+// exits maps each verb to the meaning of its exit codes, one code per line. The codes are those of package fault; a
+// verb lists the codes that it can return. rootExits has their general meaning.
 var exits = map[string]string{
 	"init": `0 muster.toml is written, or printed
 1 it could not be written
@@ -13,14 +13,14 @@ var exits = map[string]string{
 4 this machine or this program cannot run the fleet; nothing was started
 5 the supervisor was not ready in time`,
 	"down": `0 the fleet is down
-1 it could not be told to go down
+1 the request to go down failed
 2 --drain and --kill are given together
-5 something still ran when the time was over`,
+5 something still ran after the time limit`,
 	"upgrade": `0 the new program supervises, or will from the next start
 1 it failed and was rolled back
 3 there is no such file
 4 it was refused; nothing was changed
-5 the outcome did not come in time`,
+5 there was no outcome in time`,
 	"dispatch": `0 every task is queued
 1 the tasks are queued, but no supervisor could be started
 2 a flag, the tasks file, muster.toml or a prompt is wrong
@@ -29,7 +29,7 @@ var exits = map[string]string{
 	"ls": `0 the tasks are listed, also when there are none
 1 the log could not be read`,
 	"show": `0 the task is shown
-2 several tasks have names that begin so
+2 several tasks have names with this beginning
 3 there is no such task`,
 	"status": `0 everything that is live is watched
 1 tasks are live and no supervisor makes progress with them`,
@@ -38,17 +38,17 @@ var exits = map[string]string{
 4 this is not an agent's shell, or its run has ended`,
 	"wait": `0 all are done; with --any, one is
 1 one failed or was cancelled
-2 a flag is wrong, or several tasks have names that begin so
+2 a flag is wrong, or several tasks have names with this beginning
 3 there is no such task
 4 one is parked and waits for a person
-5 the time was over first
+5 the timeout was reached first
 130 interrupted; the tasks go on`,
 	"attach": `0 you left the terminal, or the command is printed
 3 there is no such task
 4 the task has no session to attach to
-5 the conversation did not come back in time`,
+5 the conversation was not resumed in time`,
 	"logs": `0 the log is printed
-2 a flag is wrong, or several tasks have names that begin so
+2 a flag is wrong, or several tasks have names with this beginning
 3 there is no such task, check, round or generation
 4 nothing has been logged yet
 130 -f was interrupted`,
@@ -62,8 +62,8 @@ var exits = map[string]string{
 2 --kind names an unknown kind
 3 there is no such task
 130 -f was interrupted`,
-	"why": `0 the story is told
-2 several tasks have names that begin so
+	"why": `0 the decisions are printed
+2 several tasks have names with this beginning
 3 there is no such task`,
 	"send": `0 the message is queued for the agent
 2 the text is empty or too long, or ID is not an id
@@ -71,7 +71,7 @@ var exits = map[string]string{
 4 the task is over or about to end
 5 the supervisor has not processed the message yet`,
 	"answer": `0 the answer is on its way to the agent
-2 the answer does not fit what is asked, or ID is not an id
+2 the answer does not fit the request, or ID is not an id
 3 there is no such task
 4 the task asks nothing, or is over
 5 the supervisor has not processed the answer yet`,
@@ -106,21 +106,21 @@ var exits = map[string]string{
 4 this is not an agent's shell
 5 a check took too long
 128 and above: a check was ended by a signal`,
-	"done": `0 it is noted; end your turn
+	"done": `0 it is recorded; end your turn
 2 the note is not text
 4 this is not an agent's shell, or its run has ended`,
-	"note": `0 it is noted
+	"note": `0 it is recorded
 2 the note is not text
 4 this is not an agent's shell, or its run has ended`,
 	"ask": `0 the answer is printed
 2 the question or a flag is wrong
 4 this is not an agent's shell, or its run has ended
-5 nobody answered in time; go on without an answer, or end your turn`,
+5 there was no answer in time; continue without one, or end your turn`,
 	"demo": `0 the story went as it should
 1 something failed
 4 tmux or git is missing
 5 it took too long
-130 interrupted; everything is removed all the same`,
+130 interrupted; everything is removed`,
 	"config": `2 there is no such verb`,
 	"config check": `0 the configuration is right
 2 a value is wrong; file, line and column are named`,
@@ -131,7 +131,7 @@ var exits = map[string]string{
 	"schema status":   `0 the schema is printed`,
 	"service":         `2 there is no such verb`,
 	"service install": "0 the service is installed and up to date\n1 the service manager refused it\n4 this machine has no service manager that muster knows",
-	"service uninstall": `0 the service is gone, or was not there
+	"service uninstall": `0 the service is removed, or was not installed
 1 the service manager refused
 4 this machine has no service manager that muster knows`,
 	"service status": `0 the status is printed, whatever it is
@@ -143,7 +143,7 @@ var exits = map[string]string{
 	"completion": `0 the script is printed` + "\n" + `2 muster has none for that shell`,
 }
 
-// rootExits are what the codes mean in general.
+// rootExits is the general meaning of the codes.
 const rootExits = `0 ok
 1 failed
 2 usage
@@ -152,7 +152,7 @@ const rootExits = `0 ok
 5 timed out
 130 interrupted`
 
-// exitHelp returns the part of a help that says what exit codes mean.
+// exitHelp returns the part of a help text with the exit codes.
 func exitHelp(codes string) string {
 	text := "Exit codes:\n"
 	for line := range strings.SplitSeq(codes, "\n") {

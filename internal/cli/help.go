@@ -15,11 +15,10 @@ import (
 	"muster/internal/fault"
 )
 
-// helpWidth is where help breaks its lines; a narrower terminal breaks them earlier.
+// helpWidth is the width of help texts in columns; they are narrower on a narrower terminal.
 const helpWidth = 80
 
-// dress sets what all verbs have in common: the layout of the help, and errors about arguments and flags that name the
-// next step.
+// dress sets what all verbs share: the layout of the help, and errors about arguments and flags with the next step.
 func dress(env Env, c *cobra.Command) {
 	c.SetHelpFunc(func(c *cobra.Command, _ []string) { _, _ = fmt.Fprint(env.Stdout, helpText(env, c)) })
 	c.SetFlagErrorFunc(flagFault)
@@ -36,7 +35,7 @@ func dress(env Env, c *cobra.Command) {
 	}
 }
 
-// helpText returns the help of a verb: what it does, examples, usage, flags, exit codes.
+// helpText returns the help of a verb: description, examples, usage, flags, exit codes.
 func helpText(env Env, c *cobra.Command) string {
 	width := helpWidth
 	if w := env.width(); w > 0 {
@@ -80,7 +79,7 @@ func listVerbs(b *strings.Builder, title string, all []*cobra.Command, group str
 	}
 }
 
-// reflow breaks paragraphs at a width; lines that are set in, such as examples, stay as they are.
+// reflow breaks paragraphs at a width. Indented lines, such as examples, stay as they are.
 func reflow(text string, width int) string {
 	var out, paragraph []string
 	flush := func() {
@@ -101,7 +100,7 @@ func reflow(text string, width int) string {
 	return strings.Join(out, "\n")
 }
 
-// argsFault says which word is one too many, or that one is missing.
+// argsFault returns the error for an unexpected or a missing argument.
 func argsFault(c *cobra.Command, check cobra.PositionalArgs, args []string) error {
 	if check == nil && c.HasSubCommands() && len(args) > 0 {
 		return unknownVerb(c, args[0])
@@ -126,7 +125,7 @@ func argsFault(c *cobra.Command, check cobra.PositionalArgs, args []string) erro
 	return said.WithHint("Usage: %s", c.UseLine())
 }
 
-// flagFault says what is wrong with a flag.
+// flagFault returns the error for a wrong flag.
 func flagFault(c *cobra.Command, err error) error {
 	hint := fmt.Sprintf("`%s --help` lists the flags.", c.CommandPath())
 	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
@@ -167,7 +166,7 @@ func unknownFlag(c *cobra.Command, e *pflag.NotExistError, hint string) error {
 	return fault.New(fault.Usage, "%s: there is no flag %s", verbPath(c), clean(name, 60)).WithHint("%s", hint)
 }
 
-// verbPath is a verb as errors call it: "config check".
+// verbPath returns the name of a verb in errors, such as "config check".
 func verbPath(c *cobra.Command) string {
 	return strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ")
 }

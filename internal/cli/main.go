@@ -18,7 +18,7 @@ import (
 	"muster/internal/text"
 )
 
-// Main runs one call of muster and returns its exit status. What agents start at every tool call goes first,
+// Main runs one call of muster and returns its exit status. Verbs that agents start at every tool call are handled
 // before anything is built that they do not need.
 func Main(args []string) int {
 	env, err := OSEnv()
@@ -29,13 +29,13 @@ func Main(args []string) int {
 	return Run(args, env)
 }
 
-// needsNoDir reports whether a verb works without a working directory. Agents delete the one that they are in, and the
-// hook must not fail then.
+// needsNoDir reports whether a verb works without a working directory. An agent may delete its own, and its hook must
+// not fail then.
 func needsNoDir(args []string) bool {
 	return len(args) > 0 && (args[0] == "hook" || args[0] == "launch")
 }
 
-// Run is Main in a given world.
+// Run is Main with the given environment.
 func Run(args []string, env Env) int {
 	if len(args) > 0 {
 		switch args[0] {
@@ -63,8 +63,7 @@ func Run(args []string, env Env) int {
 	return fault.ExitCode(err)
 }
 
-// printError prints what failed, on what, and the next step. Names of files and the output of programs are in the
-// messages, so they are cleaned.
+// printError prints the error and its hint. They contain names of files and output of programs, so they are cleaned.
 func printError(env Env, err error) {
 	if errors.Is(err, errQuiet) {
 		return
@@ -75,14 +74,14 @@ func printError(env Env, err error) {
 	}
 }
 
-// errQuiet was already reported; only the exit status is left.
+// errQuiet means that the error was already reported; only the exit status is left.
 var errQuiet = errors.New("said already")
 
 // quiet returns an error that only sets the exit status.
 func quiet(code fault.Code) error { return fault.Wrap(code, errQuiet, "") }
 
-// runHook is `muster hook KIND EVENT`: the other end of what an adapter registered with its agent. It never fails
-// the agent's tool call.
+// runHook runs `muster hook KIND EVENT`, which an adapter registered with its agent. It never makes the agent's tool
+// call fail.
 func runHook(args []string, env Env) int {
 	if len(args) < 2 {
 		return 0
@@ -98,7 +97,7 @@ func runHook(args []string, env Env) int {
 	return status
 }
 
-// runLaunch is `muster launch SPEC`: this process becomes the agent, or runs a job.
+// runLaunch runs `muster launch SPEC`: this process becomes the agent, or it runs a job.
 func runLaunch(args []string) int {
 	if len(args) != 1 {
 		fmt.Fprintln(os.Stderr, "usage: muster launch SPEC")

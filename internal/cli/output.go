@@ -26,7 +26,7 @@ func printJSON(w io.Writer, v any) error {
 	return nil
 }
 
-// say prints a line of result; nothing for "".
+// say prints a line of result, and nothing for "".
 func (e Env) say(line string) error {
 	if line == "" {
 		return nil
@@ -35,7 +35,7 @@ func (e Env) say(line string) error {
 	return err
 }
 
-// line prints one line, cut where the terminal ends.
+// line prints one line, cut at the terminal's width.
 func (e Env) line(text string) error {
 	if limit := e.width(); limit > 0 {
 		text = ansi.Truncate(text, limit, "…")
@@ -44,7 +44,7 @@ func (e Env) line(text string) error {
 	return err
 }
 
-// width is how many columns the reader has; 0 if nothing says so, and then nothing is cut.
+// width returns the number of columns of the terminal; 0 if it is unknown, and then nothing is cut.
 func (e Env) width() int {
 	f, ok := e.Stdout.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
@@ -57,14 +57,14 @@ func (e Env) width() int {
 	return w
 }
 
-// colour reports whether output may be coloured: on a terminal only, and never against NO_COLOR.
+// colour reports whether output may be coloured: only on a terminal, and never with NO_COLOR.
 func (e Env) colour() bool {
 	return e.width() > 0 && e.Getenv("NO_COLOR") == "" && e.Getenv("TERM") != "dumb"
 }
 
-// table prints rows under a head, in columns as wide as they need. Where the terminal is narrower the widest
-// columns give way, and what does not fit ends in an ellipsis. Cells may be coloured. What an agent wrote must be
-// cleaned before it becomes a cell.
+// table prints rows below a head, in columns as wide as necessary. On a narrower terminal the widest columns are
+// shortened, and cut text ends in an ellipsis. Cells may be coloured. Text of an agent must be cleaned before it
+// becomes a cell.
 func (e Env) table(head []string, rows [][]string) error {
 	const gap = 2
 	widths := make([]int, len(head))
@@ -99,7 +99,7 @@ func (e Env) table(head []string, rows [][]string) error {
 	return err
 }
 
-// fit takes from the widest columns, one after the other, until all fit into total; none becomes unreadable.
+// fit shortens the widest columns until all fit into total. Every column keeps a readable width.
 func fit(widths []int, total int) {
 	const least = 6
 	sum := 0
@@ -120,8 +120,8 @@ func fit(widths []int, total int) {
 	}
 }
 
-// clean makes text of an agent or a repository fit for one line of a terminal.
+// clean makes text of an agent or a repository safe for one line of a terminal.
 func clean(s string, most int) string { return text.Field(s, most) }
 
-// duration prints a duration of a setting.
+// duration formats a duration of a setting.
 func duration(d time.Duration) string { return config.FormatDuration(d) }

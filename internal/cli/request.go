@@ -10,25 +10,24 @@ import (
 	"muster/internal/fault"
 )
 
-// requested is what a verb asked for on behalf of a person: the JSON of all verbs that ask the supervisor for
-// something.
+// requested is the JSON of all verbs that send the supervisor a request of a person.
 type requested struct {
 	Task      event.TaskID    `json:"task"`
 	Requested string          `json:"requested"` // the verb
 	Message   event.MessageID `json:"message,omitempty"`
-	Seq       int64           `json:"seq"` // `muster events --after SEQ` shows what comes of it
+	Seq       int64           `json:"seq"` // `muster events --after SEQ` shows the effect
 }
 
-// taskID reads an argument of a verb that changes something. Only an exact id is accepted.
+// taskID parses the id of a task for a verb that changes something. Only an exact id is accepted.
 func taskID(word string) (event.TaskID, error) {
 	if !event.IsTaskID(word) {
 		return "", fault.New(fault.Usage, "%q is not the id of a task", word).
-			WithHint("Give an id such as t12; `muster ls` shows them. Names do for verbs that only read.")
+			WithHint("Give an id such as t12; `muster ls` shows them. Only verbs that read accept names.")
 	}
 	return event.TaskID(word), nil
 }
 
-// newRequestCommand is a verb that asks the supervisor for one thing on each task that is named.
+// newRequestCommand returns a verb that sends the supervisor one request for each named task.
 func newRequestCommand(env Env, c *cobra.Command, group string, command func(event.TaskID) control.Command) *cobra.Command {
 	c.Args = cobra.MinimumNArgs(1)
 	result[[]requested]{
@@ -41,8 +40,8 @@ func newRequestCommand(env Env, c *cobra.Command, group string, command func(eve
 	return verb(c, group)
 }
 
-// each does something for each of several tasks: an error of one is printed and does not stop the others. The exit
-// code is that of the first one.
+// each calls a function for each of several tasks. The error of one task is printed and does not stop the others. The
+// exit code is that of the first error.
 func each[R any](env Env, words []string, do func(event.TaskID) (R, error)) ([]R, error) {
 	all := []R{}
 	var failure error

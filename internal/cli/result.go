@@ -8,15 +8,15 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// result is a verb that computes something, then prints it for people or, with --json, as JSON.
+// result is a verb that computes a value, then prints it for people or, with --json, as JSON.
 type result[R any] struct {
 	get  func(ctx context.Context, args []string) (R, error)
-	show func(R) error                               // prints it for people; nil: there is nothing to say
-	view func(ctx context.Context, r R) (any, error) // what --json prints, if that is not R itself
-	json string                                      // what --json prints, for the help
+	show func(R) error                               // prints it for people; nil prints nothing
+	view func(ctx context.Context, r R) (any, error) // returns what --json prints, if that is not R itself
+	json string                                      // describes what --json prints, for the help
 }
 
-// addTo makes c that verb.
+// addTo turns c into that verb.
 func (r result[R]) addTo(env Env, c *cobra.Command) {
 	asJSON := jsonFlag(c, r.json)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
@@ -47,7 +47,7 @@ func (r result[R]) printJSON(ctx context.Context, env Env, v R) error {
 	return printJSON(env.Stdout, seen)
 }
 
-// jsonFlag adds --json to a verb; about says what it prints.
+// jsonFlag adds --json to a verb. about describes what it prints.
 func jsonFlag(c *cobra.Command, about string) *bool {
 	if about != "" {
 		about = ": " + about
@@ -55,8 +55,8 @@ func jsonFlag(c *cobra.Command, about string) *bool {
 	return c.Flags().Bool("json", false, "print JSON"+about)
 }
 
-// partial is an error beside which there is a result to print: some of several tasks failed, or the result itself is
-// a bad one.
+// partial is an error with a result that must still be printed: some of several tasks failed, or the result itself is
+// bad.
 type partial struct{ error }
 
 // Unwrap returns the error.

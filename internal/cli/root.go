@@ -13,7 +13,7 @@ import (
 	"muster/internal/control"
 )
 
-// The groups of the help.
+// Groups of verbs in the help.
 const (
 	groupRun   = "run"
 	groupLook  = "look"
@@ -32,7 +32,7 @@ failures back to it, and publishes what passes.
   muster dispatch "fix the bug"  queue a task; it starts when a slot is free
   muster ls                      what is going on`
 
-// newRoot builds the command tree.
+// newRoot returns the command tree.
 func newRoot(env Env) *cobra.Command {
 	root := &cobra.Command{
 		Use: "muster", Short: "See a fleet of coding agents through the night", Long: rootHelp,
@@ -71,7 +71,7 @@ func execute(ctx context.Context, args []string, env Env) error {
 	root := newRoot(env)
 	root.SetArgs(args)
 	if len(args) > 0 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd) {
-		return root.ExecuteContext(ctx) // a shell asks what could come next
+		return root.ExecuteContext(ctx) // a shell asks for completions
 	}
 	if cmd, rest, err := root.Find(args); err != nil || cmd == root && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
 		word := ""
@@ -83,13 +83,13 @@ func execute(ctx context.Context, args []string, env Env) error {
 	return root.ExecuteContext(ctx)
 }
 
-// verb puts a verb into its group of the help.
+// verb puts a verb into its group in the help.
 func verb(c *cobra.Command, group string) *cobra.Command {
 	c.GroupID = group
 	return c
 }
 
-// withControl opens the fleet for the length of one call.
+// withControl opens the fleet for one call.
 func withControl(env Env, fn func(*control.Control) error) error {
 	c, err := control.Open(env.caller())
 	if err != nil {
@@ -107,7 +107,7 @@ func get[R any](ctx context.Context, env Env, q control.Query[R]) (r R, err erro
 	return r, err
 }
 
-// do carries out one command, and waits until it has had its effect. done is the task as it is then.
+// do carries out one command and waits for its effect. done is the task after that.
 func do(ctx context.Context, env Env, cmd control.Command) (out control.Outcome, done life.Task, err error) {
 	err = withControl(env, func(c *control.Control) error {
 		if out, err = c.Do(ctx, cmd); err != nil || out.Task == "" {

@@ -11,20 +11,20 @@ import (
 	"muster/internal/words"
 )
 
-// shownHash is how much of a hash is shown, and how much of it a person has to give: 48 bits.
+// shownHash is the number of hash digits that are shown and that a person must give: 48 bits.
 const shownHash = 12
 
-// shownRequest is what an agent asks, whole: the request of `show --json`.
+// shownRequest is the complete request of an agent in `show --json`.
 type shownRequest struct {
 	control.Request
 	Input     string           `json:"input"` // of the tool, as JSON
 	Size      int              `json:"size"`  // of the whole input in bytes
 	Hash      string           `json:"hash"`  // of tool, newline and whole input; `answer --hash` takes it
-	Whole     bool             `json:"whole"` // false: it can only be denied
+	Whole     bool             `json:"whole"` // if false, it can only be denied
 	Questions []event.Question `json:"questions"`
 }
 
-// wholeRequest returns what `show --json` prints of the open request; nil if there is none.
+// wholeRequest returns the open request for `show --json`; nil if there is none.
 func wholeRequest(s *control.Request, r *event.RequestOpened) *shownRequest {
 	if s == nil || r == nil {
 		return nil
@@ -39,7 +39,7 @@ func wholeRequest(s *control.Request, r *event.RequestOpened) *shownRequest {
 	return out
 }
 
-// request prints all of an open request, with nothing in it hidden.
+// request prints all of an open request, with control characters shown.
 func (p *page) request(r event.RequestOpened) {
 	if r.Reason == event.WaitQuestion {
 		p.questions(r.Questions())
@@ -73,8 +73,8 @@ func (p *page) request(r event.RequestOpened) {
 // inputPart is one field of a tool's input.
 type inputPart struct{ name, text string }
 
-// inputParts returns the fields of an input in their order: texts as they are, other values as JSON. An input that is not
-// an object, or not whole, is one part without a name.
+// inputParts returns the fields of an input in order: texts unchanged, other values as JSON. An input that is
+// incomplete or not an object is one part without a name.
 func inputParts(input string) []inputPart {
 	d := json.NewDecoder(strings.NewReader(input))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
@@ -123,7 +123,7 @@ func (p *page) questions(questions []event.Question) {
 	}
 }
 
-// requestLine is a request in a line, without its options, which are listed below it.
+// requestLine returns a request in one line, without its options, which are listed below it.
 func requestLine(r event.RequestOpened) string {
 	r.Options = nil
 	return words.Request(r)

@@ -16,13 +16,13 @@ import (
 	"muster/internal/words"
 )
 
-const answerHelp = `Answer what a task asks; ` + "`muster show ID`" + ` shows all of that. A permission is allowed or denied, a
-question is answered by the number of one of its options or by a text. A task that was parked with
-its request comes back by the answer.
+const answerHelp = `Answer what a task asks; ` + "`muster show ID`" + ` shows the whole request. A permission is allowed or denied, a
+question is answered by the number of one of its options or by a text. An answer starts a task that
+was parked with its request again.
 
-Only what can be read whole can be allowed. On a terminal the request is shown once more and you are
-asked; otherwise the answer allows what it prints. With --hash, from ` + "`muster show`" + `, nothing is allowed
-that has changed since you read it. A request of more than 64 KiB can be denied only.
+Only a request that can be read completely can be allowed. On a terminal it is shown again and you are
+asked to confirm; otherwise the answer allows what it prints. With --hash, from ` + "`muster show`" + `, nothing is allowed
+that has changed since you read it. A request of more than 64 KiB can only be denied.
 
 If there are several questions, answer each with --question, by number or text; if several options
 may be chosen, give their numbers with commas.
@@ -40,11 +40,11 @@ type answerFlags struct {
 	questions             []string
 }
 
-// answered is what `muster answer` prints.
+// answered is the output of `muster answer`.
 type answered struct {
 	requested
-	Request string `json:"request"`        // the id of what was answered
-	Hash    string `json:"hash,omitempty"` // of what was allowed
+	Request string `json:"request"`        // id of the request
+	Hash    string `json:"hash,omitempty"` // of the allowed request
 	task    life.Task
 }
 
@@ -53,9 +53,9 @@ func newAnswerCommand(env Env) *cobra.Command {
 	c := verb(&cobra.Command{
 		Use: "answer ID allow|deny|TEXT", Short: "Answer what a task asks", Long: answerHelp, Args: cobra.MinimumNArgs(1),
 	}, groupTalk)
-	c.Flags().StringVar(&f.reason, "reason", "", "with deny: `TEXT` says why, so that the agent can go on another way")
+	c.Flags().StringVar(&f.reason, "reason", "", "with deny: `TEXT` is the reason, so that the agent can try another way")
 	c.Flags().StringVar(&f.request, "request", "", "answer only the request with this `ID`")
-	c.Flags().StringVar(&f.hash, "hash", "", "answer only if the request has this `HASH`, or one that begins so")
+	c.Flags().StringVar(&f.hash, "hash", "", "answer only if the request has this `HASH`, or one with this beginning")
 	c.Flags().StringArrayVar(&f.questions, "question", nil, "`N=ANSWER` to question N of several; give it once for each")
 	result[answered]{
 		get: func(ctx context.Context, args []string) (answered, error) {
@@ -78,7 +78,7 @@ func answerTask(ctx context.Context, env Env, id event.TaskID, words string, f a
 	a := control.Answer{Task: id, Words: words, Text: f.reason, Request: f.request, Hash: f.hash}
 	r := t.Request
 	if r == nil {
-		r = &event.RequestOpened{} // control refuses it
+		r = &event.RequestOpened{} // control returns the error
 	}
 	if a.Answers, err = readAnswers(id, words, f.questions, len(r.Questions())); err != nil {
 		return answered{}, err
@@ -103,7 +103,7 @@ func answerTask(ctx context.Context, env Env, id event.TaskID, words string, f a
 	return done, err
 }
 
-// confirmAllow shows a person at a terminal the whole request and asks.
+// confirmAllow shows the whole request to a person at a terminal and asks for confirmation.
 func confirmAllow(env Env, t life.Task) error {
 	if !isTerminal(env.Stdin) || !isTerminal(env.Stdout) {
 		return nil
@@ -132,7 +132,7 @@ func printAnswered(env Env, a answered) error {
 	return p.flush()
 }
 
-// readAnswers takes the answers to several questions: N=ANSWER each.
+// readAnswers parses the answers to several questions, N=ANSWER each.
 func readAnswers(id event.TaskID, text string, flags []string, asked int) ([]string, error) {
 	switch {
 	case len(flags) == 0 && text == "":
@@ -140,7 +140,7 @@ func readAnswers(id event.TaskID, text string, flags []string, asked int) ([]str
 	case len(flags) == 0:
 		return nil, nil
 	case text != "":
-		return nil, fault.New(fault.Usage, "--question takes the place of a text").WithHint("Leave one of them out.")
+		return nil, fault.New(fault.Usage, "--question cannot be combined with a text").WithHint("Leave one of them out.")
 	}
 	answers := make([]string, asked)
 	for _, f := range flags {

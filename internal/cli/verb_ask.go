@@ -11,7 +11,7 @@ import (
 	"muster/internal/mail"
 )
 
-const askHelp = `Ask a person, and print the answer as soon as it is there. Without an answer in time the exit code is 5;
+const askHelp = `Ask a person, and print the answer when it arrives. Without an answer in time the exit code is 5;
 with the built-in limit (MUSTER_WAIT seconds) the task is then parked until a person answers.
 
   muster ask "May I drop the column users.legacy?"
@@ -24,7 +24,7 @@ func newAskCommand(env Env) *cobra.Command {
 		Use: "ask TEXT", Short: "Ask a person and wait for the answer", Long: askHelp, Args: cobra.MinimumNArgs(1),
 	}, groupAgent)
 	c.Flags().StringArrayVar(&options, "option", nil, "`TEXT` is an answer to choose from; repeat it for more")
-	c.Flags().StringVar(&timeout, "timeout", "", "go on without an answer after `TIME`, such as 5m (default: MUSTER_WAIT seconds)")
+	c.Flags().StringVar(&timeout, "timeout", "", "continue without an answer after `TIME`, such as 5m (default: MUSTER_WAIT seconds)")
 	result[mail.Answer]{
 		json: "the answer",
 		get: func(ctx context.Context, args []string) (mail.Answer, error) {

@@ -17,15 +17,15 @@ import (
 	"muster/internal/run"
 )
 
-const attachHelp = `Look at a task's agent in its own terminal, and work with it if you like; the status line says how to
-leave. A task that is parked or over still shows its last screen, as long as its session is kept; to a
-parked one its conversation is brought back first if you want.
+const attachHelp = `Show a task's agent in its own terminal, and work with it if you like; the status line shows how to
+leave. A parked or ended task still shows its last screen as long as its session exists. You can have
+the conversation of a parked task resumed first.
 
   muster attach t3
   muster attach t3 --check
   $(muster attach t3 --print --read-only)`
 
-// backLimit is how long a conversation that is brought back may take to be there; it may have to wait for a slot.
+// backLimit is how long a resumed conversation may take to start; it may have to wait for a slot.
 const backLimit = time.Minute
 
 type attachOptions struct{ print, readOnly, check, json bool }
@@ -33,7 +33,7 @@ type attachOptions struct{ print, readOnly, check, json bool }
 func newAttachCommand(env Env) *cobra.Command {
 	var o attachOptions
 	c := verb(&cobra.Command{
-		Use: "attach ID", Short: "Look at an agent in its own terminal", Long: attachHelp, Args: cobra.ExactArgs(1),
+		Use: "attach ID", Short: "Show an agent in its own terminal", Long: attachHelp, Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return attach(cmd.Context(), env, o, args[0]) },
 	}, groupLook)
 	c.Flags().BoolVar(&o.print, "print", false, "print the tmux command instead of running it")
@@ -62,7 +62,7 @@ func attach(ctx context.Context, env Env, o attachOptions, ref string) error {
 	return replaceBy(env, a.Argv)
 }
 
-// replaceBy makes this process the terminal's client: nothing of ours stays between the person and the agent.
+// replaceBy turns this process into the terminal's tmux client, so that no process of muster remains in between.
 func replaceBy(env Env, argv []string) error {
 	path, err := run.LookPath(argv[0], env.Environ)
 	if err != nil {
@@ -70,7 +70,7 @@ func replaceBy(env Env, argv []string) error {
 	}
 	var vars []string
 	for _, kv := range env.Environ {
-		// Inside another tmux a client refuses to start: that one is not ours, and may hold it.
+		// Inside another tmux a client refuses to start. That tmux belongs to the user and may contain this one.
 		if !strings.HasPrefix(kv, "TMUX=") && !strings.HasPrefix(kv, "TMUX_PANE=") {
 			vars = append(vars, kv)
 		}
@@ -78,7 +78,7 @@ func replaceBy(env Env, argv []string) error {
 	return run.Replace(path, argv, vars)
 }
 
-// offerBack asks whether the conversation of a parked task is to be brought back, and waits until it is there.
+// offerBack asks whether to resume the conversation of a parked task, and waits until it has started.
 func offerBack(ctx context.Context, env Env, ref string) error {
 	t, err := get(ctx, env, control.One{Ref: ref})
 	if err != nil || t.State != event.Parked {
@@ -90,7 +90,7 @@ func offerBack(ctx context.Context, env Env, ref string) error {
 	}
 	answer, err := bufio.NewReader(env.Stdin).ReadString('\n')
 	if err != nil || !strings.HasPrefix(strings.ToLower(strings.TrimSpace(answer)), "y") {
-		return nil // Ctrl-D, too, is a no
+		return nil // Ctrl-D means no
 	}
 	out, _, err := do(ctx, env, control.Retry{Task: t.ID})
 	if err != nil {

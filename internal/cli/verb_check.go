@@ -10,7 +10,7 @@ import (
 	"muster/internal/fault"
 )
 
-const checkHelp = `Run the task's checks now: the same commands, in the same place, with the same environment as when the
+const checkHelp = `Run the task's checks now: the same commands, in the same directory, with the same environment as when the
 turn ends. The exit code is that of the first check that fails.
 
   muster check
@@ -41,13 +41,13 @@ func newCheckCommand(env Env) *cobra.Command {
 			if len(all) == 0 {
 				return env.say("This task has no checks.")
 			}
-			return nil // their output has said everything
+			return nil // their output was shown
 		},
 	}.addTo(env, c)
 	return c
 }
 
-// firstRed returns the exit status of the first check that failed, as an error.
+// firstRed returns an error with the exit status of the first check that failed.
 func firstRed(results []check.StepResult) error {
 	for _, r := range results {
 		switch {

@@ -17,10 +17,10 @@ import (
 	"muster/internal/words"
 )
 
-const checksHelp = `Show the rounds of checks of a task: what was judged, and the verdicts.
+const checksHelp = `Show the rounds of checks of a task: the judged commits, and the verdicts.
 
   muster checks t3
-  muster checks t3 --log test     all that the check "test" said at last
+  muster checks t3 --log test     the newest output of the check "test"
   muster checks t3 --log test --round 1`
 
 func newChecksCommand(env Env) *cobra.Command {
@@ -29,7 +29,7 @@ func newChecksCommand(env Env) *cobra.Command {
 	c := verb(&cobra.Command{
 		Use: "checks ID", Short: "Show the verdicts of a task's checks", Long: checksHelp, Args: cobra.ExactArgs(1),
 	}, groupLook)
-	c.Flags().StringVar(&log, "log", "", "print all that check `NAME` said")
+	c.Flags().StringVar(&log, "log", "", "print the output of check `NAME`")
 	c.Flags().IntVar(&round, "round", 0, "of round `N` (default: the newest)")
 	read := func(ctx context.Context, args []string) (control.TaskChecks, error) {
 		return get(ctx, env, control.Checks{Ref: args[0], Round: round})
@@ -114,11 +114,11 @@ func verdict(env Env, c event.CheckResult) string {
 	return "\x1b[31m" + text + "\x1b[0m"
 }
 
-// printLog prints a file of output for people.
+// printLog prints a file with output for people.
 func printLog(env Env, path string) error {
 	f, err := regular.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fault.Wrap(fault.NotFound, err, "the output is gone").WithHint("It goes when a task is removed.")
+		return fault.Wrap(fault.NotFound, err, "the output is gone").WithHint("It is deleted when a task is removed.")
 	}
 	if err != nil {
 		return fault.Wrap(fault.Failed, err, "read the output")

@@ -85,7 +85,7 @@ func newConfigCheckCommand(env Env) *cobra.Command {
 func newConfigShowCommand(env Env) *cobra.Command {
 	var origin bool
 	c := &cobra.Command{Use: "show", Short: "Show every value in force", Long: configShowHelp, Args: cobra.NoArgs}
-	c.Flags().BoolVar(&origin, "origin", false, "also say where each value comes from")
+	c.Flags().BoolVar(&origin, "origin", false, "also show where each value comes from")
 	result[[]config.Row]{
 		get: func(ctx context.Context, _ []string) ([]config.Row, error) {
 			cfg, _, _, err := loadConfig(ctx, env)

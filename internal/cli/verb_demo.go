@@ -175,7 +175,7 @@ func (d *demonstration) run(ctx context.Context) error {
 	start, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*boot.StartLimit)
 	defer cancel()
 	session := ""
-	for i, o := range orders { // one by one, as a person would
+	for i, o := range orders { // one at a time, as a person would
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -200,7 +200,7 @@ func (d *demonstration) run(ctx context.Context) error {
 	})
 }
 
-// follow tells what happens until every task has ended or is parked.
+// follow narrates the events until every task has ended or is parked.
 func (d *demonstration) follow(ctx context.Context, c *control.Control) error {
 	resting := map[event.TaskID]bool{}
 	for e, err := range c.Watch(ctx, 0, "") {
@@ -229,7 +229,7 @@ func (d *demonstration) follow(ctx context.Context, c *control.Control) error {
 	return fault.New(fault.Timeout, "the demonstration did not end within %s", demoLimit)
 }
 
-// killSupervisor does what an impatient person, or the kernel, would do. Once.
+// killSupervisor kills the supervisor once, as a person or the kernel might.
 func (d *demonstration) killSupervisor(ctx context.Context, c *control.Control) error {
 	if d.killed {
 		return nil
@@ -240,7 +240,7 @@ func (d *demonstration) killSupervisor(ctx context.Context, c *control.Control) 
 	}
 	p, err := host.Identify(h.Fleet.Supervisor.PID)
 	if err != nil {
-		return nil //nolint:nilerr // it has just ended by itself; there will be another task to work
+		return nil //nolint:nilerr // it has just ended; it is killed during another task
 	}
 	d.killed = true
 	d.tell("kill -9 %d: the supervisor is gone in the middle of it all", p.PID)
@@ -279,7 +279,7 @@ func (d *demonstration) narrate(e event.Event) {
 	}
 }
 
-// sum shows what a person finds in the morning.
+// sum shows what a person sees in the morning.
 func (d *demonstration) sum(ctx context.Context, c *control.Control, f boot.Fleet) error {
 	tasks, err := control.Get(ctx, c, control.Tasks{All: true})
 	if err != nil {
@@ -325,7 +325,7 @@ func counted(tasks []control.Summary) string {
 	return out
 }
 
-// cleanUp ends everything and leaves nothing behind.
+// cleanUp ends and removes everything.
 func (d *demonstration) cleanUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()

@@ -11,8 +11,8 @@ import (
 	"muster/internal/event"
 )
 
-const diffHelp = `Show what a task has changed since it began: all in its worktree, also what is not committed or not even
-tracked; once the worktree is gone, what is on its branch.
+const diffHelp = `Show what a task has changed since it began: everything in its worktree, including uncommitted and
+untracked files; if the worktree is gone, the changes on its branch.
 
   muster diff t3
   muster diff t3 --stat
@@ -20,7 +20,7 @@ tracked; once the worktree is gone, what is on its branch.
 
 type diffOptions struct{ stat, json bool }
 
-// changes is what `diff --json` prints.
+// changes is the output of `diff --json`.
 type changes struct {
 	Task   event.TaskID `json:"task"`
 	Base   string       `json:"base"`   // commit
@@ -50,7 +50,7 @@ func diff(ctx context.Context, env Env, o diffOptions, ref string) error {
 		}
 		return printJSON(env.Stdout, changes{Task: d.Task, Base: d.Base, Target: d.Target, Diff: text.String()})
 	}
-	if env.width() == 0 { // for a program such as git apply every byte counts
+	if env.width() == 0 { // a program such as git apply needs every byte
 		_, err := get(ctx, env, q)
 		return err
 	}

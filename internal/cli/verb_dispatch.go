@@ -24,9 +24,9 @@ const dispatchHelp = `Queue a task and print its id. The prompt is one argument,
   muster dispatch --command './agent.sh {prompt_file}' "tidy the docs"
   muster dispatch --file tasks.toml
 
-What the flags do not say comes from muster.toml of the checkout, and is frozen now: later edits do
-not touch a queued task. A file holds any number of tables, with the flags' names as keys (no_checks
-for --no-checks); after and base may name tasks that stand above. All of them are queued, or none:
+Options without a flag come from muster.toml of the checkout, and are frozen now: later edits do
+not change a queued task. A file has any number of tables, with the flags' names as keys (no_checks
+for --no-checks); after and base may name tasks above them. Either all of them are queued, or none:
 
   [[task]]
   name = "parser"
@@ -58,12 +58,12 @@ func addOrderFlags(f *pflag.FlagSet, o *intake.Options) {
 	f.StringVar(&o.Keep, "keep", "", "the finished session keeps its last screen for `TIME`, such as 24h")
 }
 
-// blankFlag finds a flag that was given without a value, as by an unset variable of a shell: to ignore it would do
-// something else than what was meant.
+// blankFlag returns an error for a flag that was given without a value, for example by an unset shell variable.
+// Ignoring it would not do what the user meant.
 func blankFlag(f *pflag.FlagSet) error {
 	var err error
 	f.Visit(func(f *pflag.Flag) {
-		text := strings.Trim(f.Value.String(), "[] \t\n") // a list prints its brackets
+		text := strings.Trim(f.Value.String(), "[] \t\n") // a list has brackets
 		if text == "" && f.Name != "name" && f.Value.Type() != "func" {
 			err = fault.New(fault.Usage, "--%s is empty", f.Name).WithHint("Give it a value, or leave it out.")
 		}
@@ -71,7 +71,7 @@ func blankFlag(f *pflag.FlagSet) error {
 	return err
 }
 
-// intFlag is a number whose absence is not zero.
+// intFlag is an optional number.
 func intFlag(f *pflag.FlagSet, p **int, name, usage string) {
 	f.Func(name, usage, func(s string) error {
 		var n int
@@ -121,13 +121,13 @@ func newDispatchCommand(env Env) *cobra.Command {
 	return c
 }
 
-// queued is a task that was queued, as `dispatch --json` prints it.
+// queued is a queued task in the output of `dispatch --json`.
 type queued struct {
 	control.Summary
 	Notices []string `json:"notices,omitempty"` // what the task will not see or use
 }
 
-// onePrompt refuses a prompt that a shell has split into words.
+// onePrompt returns an error for a prompt that the shell has split into words.
 func onePrompt(_ *cobra.Command, args []string) error {
 	if len(args) > 1 {
 		return fault.New(fault.Usage, "dispatch takes one prompt, and got %d words", len(args)).
@@ -136,10 +136,10 @@ func onePrompt(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// promptLimit is how much of standard input is read: control refuses less than that, and no more need be held.
+// promptLimit bounds what is read of standard input, in bytes. control refuses a prompt of this size.
 const promptLimit = 4 << 20
 
-// readOrders gathers what is asked for, from the arguments or from a file.
+// readOrders returns the orders of the arguments or of a file.
 func readOrders(env Env, o intake.Options, file string, args []string) ([]intake.Order, error) {
 	switch {
 	case file != "" && len(args) > 0:
@@ -200,7 +200,7 @@ func dispatch(ctx context.Context, env Env, orders []intake.Order) ([]queued, er
 	}
 	out, _, err := do(ctx, env, cmd)
 	if err != nil && len(out.Tasks) == 0 {
-		where := intake.Order{File: orders[0].File} // the error itself says which of many it is
+		where := intake.Order{File: orders[0].File} // the error itself names the task
 		if len(orders) == 1 {
 			where = orders[0]
 		}
@@ -223,7 +223,7 @@ func dispatch(ctx context.Context, env Env, orders []intake.Order) ([]queued, er
 	return all, err
 }
 
-// summarize fills in tasks as ls shows them.
+// summarize adds the entries of tasks as in ls.
 func summarize(ctx context.Context, env Env, all []queued) error {
 	return withControl(env, func(c *control.Control) error {
 		for i := range all {

@@ -14,7 +14,7 @@ import (
 	"muster/internal/fault"
 )
 
-const doctorHelp = `Look at everything that a night depends on, and say what to do about what is wrong: programs, state
+const doctorHelp = `Check everything that a night depends on, and show how to fix what is wrong: programs, state
 directory, memory and disk, logout, this repository and its agent.
 
   muster doctor
@@ -22,7 +22,7 @@ directory, memory and disk, logout, this repository and its agent.
 
 func newDoctorCommand(env Env) *cobra.Command {
 	c := verb(&cobra.Command{
-		Use: "doctor", Short: "Say what is wrong here, and what to do about it", Long: doctorHelp, Args: cobra.NoArgs,
+		Use: "doctor", Short: "Check this machine and repository, and show what to fix", Long: doctorHelp, Args: cobra.NoArgs,
 	}, groupSetup)
 	result[[]control.Finding]{
 		get: func(ctx context.Context, _ []string) ([]control.Finding, error) {

@@ -12,14 +12,14 @@ import (
 	"muster/internal/fault"
 )
 
-const downHelp = `Stop the supervisor. Agents are left running unless told otherwise. They are unattended until the
-next ` + "`muster up`" + `, which goes on with them as they are.
+const downHelp = `Stop the supervisor. Agents keep running unless a flag ends them. They are unattended until the
+next ` + "`muster up`" + `, which continues with them as they are.
 
-  muster down            agents run on
-  muster down --drain    nothing new starts; down when all that runs has ended
+  muster down            agents keep running
+  muster down --drain    nothing new starts; the fleet goes down after the last running task
   muster down --kill     agents are ended, too, and resumed at the next up`
 
-// downed is what `down --json` prints.
+// downed is the output of `down --json`.
 type downed struct {
 	Down bool           `json:"down"`
 	Mode event.DownMode `json:"mode"`
@@ -29,11 +29,11 @@ func newDownCommand(env Env) *cobra.Command {
 	var drain, kill bool
 	var limit time.Duration
 	c := verb(&cobra.Command{
-		Use: "down", Short: "Stop the supervisor, and on request the agents", Long: downHelp, Args: cobra.NoArgs,
+		Use: "down", Short: "Stop the supervisor, and optionally the agents", Long: downHelp, Args: cobra.NoArgs,
 	}, groupRun)
-	c.Flags().BoolVar(&drain, "drain", false, "wait until all that runs has ended")
+	c.Flags().BoolVar(&drain, "drain", false, "wait until every running task has ended")
 	c.Flags().BoolVar(&kill, "kill", false, "end the agents, too; they are resumed at the next up")
-	c.Flags().DurationVar(&limit, "timeout", 0, "wait no longer than `TIME` (default: 1m, with --drain without end)")
+	c.Flags().DurationVar(&limit, "timeout", 0, "wait no longer than `TIME` (default: 1m; no limit with --drain)")
 	result[downed]{
 		get: func(ctx context.Context, _ []string) (downed, error) {
 			mode := event.DownLeave

@@ -15,7 +15,7 @@ import (
 	"muster/internal/words"
 )
 
-const eventsHelp = `Print the log: all that ever happened, oldest first. With --json each event is one object on a line.
+const eventsHelp = `Print the log: every event, oldest first. With --json each event is one object on a line.
 
   muster events --task t3
   muster events -f --json --kind task.moved | jq -r '[.task, .data.to] | @tsv'`
@@ -31,12 +31,12 @@ type eventsOptions struct {
 func newEventsCommand(env Env) *cobra.Command {
 	var o eventsOptions
 	c := verb(&cobra.Command{
-		Use: "events", Short: "Print the log of all that happened", Long: eventsHelp, Args: cobra.NoArgs,
+		Use: "events", Short: "Print the log of all events", Long: eventsHelp, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withControl(env, func(c *control.Control) error { return events(cmd.Context(), env, c, o) })
 		},
 	}, groupLook)
-	c.Flags().BoolVarP(&o.follow, "follow", "f", false, "go on with what happens, until Ctrl-C")
+	c.Flags().BoolVarP(&o.follow, "follow", "f", false, "print new events until Ctrl-C")
 	c.Flags().StringVar(&o.task, "task", "", "only of the task `ID`")
 	c.Flags().Int64Var(&o.after, "after", 0, "only events after the sequence number `N`")
 	c.Flags().StringSliceVar(&o.kinds, "kind", nil, "only of this `KIND`, or these with commas, such as task.moved")
@@ -88,7 +88,7 @@ func events(ctx context.Context, env Env, c *control.Control, o eventsOptions) e
 	return ctx.Err()
 }
 
-// eventKinds refuses kinds that there are not: a filter with a slip would match nothing, and look like peace.
+// eventKinds returns an error for unknown kinds: a filter with a typing error would match nothing.
 func eventKinds(words []string) ([]event.Kind, error) {
 	known := event.Kinds()
 	var out []event.Kind

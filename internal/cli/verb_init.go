@@ -16,13 +16,13 @@ import (
 	"muster/internal/fault"
 )
 
-const initHelp = `Write muster.toml for this repository: the build and test commands that its files give away become
+const initHelp = `Write muster.toml for this repository: the build and test commands that its files suggest become
 its checks. Read it before the first night; every key is optional.
 
   muster init
   muster init --print     show it, write nothing`
 
-// written is what `init --json` prints.
+// written is the output of `init --json`.
 type written struct {
 	Path    string   `json:"path"`
 	Notes   []string `json:"notes"`
@@ -35,7 +35,7 @@ func newInitCommand(env Env) *cobra.Command {
 		Use: "init", Short: "Write muster.toml with the checks found in this repository", Long: initHelp, Args: cobra.NoArgs,
 	}, groupSetup)
 	c.Flags().BoolVar(&show, "print", false, "print it instead of writing it")
-	c.Flags().BoolVar(&force, "force", false, "replace a muster.toml that is there")
+	c.Flags().BoolVar(&force, "force", false, "replace an existing muster.toml")
 	result[written]{
 		get: func(ctx context.Context, _ []string) (written, error) {
 			root, err := intake.Root(ctx, env.Environ, env.Dir)
@@ -65,15 +65,15 @@ func newInitCommand(env Env) *cobra.Command {
 	return c
 }
 
-// writeNew writes a file that must not be there yet, unless force says that it may.
+// writeNew writes a file that must not exist yet, unless force is set.
 func writeNew(path, content string, force bool) error {
 	flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
 	if force {
 		flags = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
 	}
-	f, err := os.OpenFile(path, flags, 0o644) //nolint:gosec // a project's file, to be committed
+	f, err := os.OpenFile(path, flags, 0o644) //nolint:gosec // a file to be committed
 	if errors.Is(err, fs.ErrExist) {
-		return fault.New(fault.Conflict, "%s is there already", path).WithHint("Edit it, or replace it with `muster init --force`.")
+		return fault.New(fault.Conflict, "%s already exists", path).WithHint("Edit it, or replace it with `muster init --force`.")
 	}
 	if err != nil {
 		return fault.Wrap(fault.Failed, err, "write %s", path)

@@ -8,7 +8,7 @@ import (
 )
 
 const interruptHelp = `Interrupt the turn of a task's agent, as Escape or Ctrl-C in its terminal would. The agent stays
-and waits for your word; what it has done so far is not judged. Without a word it is told to go on once it has been
+and waits for your message; its work so far is not judged. Without a message it is told to go on after it has been
 silent for too long (task.silence).
 
   muster interrupt t3

@@ -19,14 +19,14 @@ import (
 	"muster/internal/words"
 )
 
-const logsHelp = `Print what there is to read of a task: the text of its agent's terminal with its history, as long as
-the session is kept, else what the agent reported. --check prints all that a check said.
+const logsHelp = `Print the log of a task: the text of its agent's terminal with its history, as long as
+the session exists, otherwise what the agent reported. --check prints the output of a check.
 
   muster logs t3 -f
   muster logs t3 --check test
   muster logs --supervisor -f          the supervisor's own log`
 
-// followStep is how often something that only grows is looked at while a person follows it.
+// followStep is the pause between two reads of a growing log that a person follows.
 const followStep = 500 * time.Millisecond
 
 type logsOptions struct {
@@ -38,7 +38,7 @@ type logsOptions struct {
 func newLogsCommand(env Env) *cobra.Command {
 	var o logsOptions
 	c := verb(&cobra.Command{
-		Use: "logs ID", Short: "Print what an agent or a check said", Long: logsHelp,
+		Use: "logs ID", Short: "Print the output of an agent or a check", Long: logsHelp,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if o.supervisor {
 				return cobra.NoArgs(cmd, args)
@@ -49,16 +49,16 @@ func newLogsCommand(env Env) *cobra.Command {
 			return logs(cmd.Context(), env, o, strings.Join(args, ""))
 		},
 	}, groupLook)
-	c.Flags().BoolVarP(&o.follow, "follow", "f", false, "go on with what is added, until Ctrl-C")
+	c.Flags().BoolVarP(&o.follow, "follow", "f", false, "print new output until Ctrl-C")
 	c.Flags().BoolVar(&o.supervisor, "supervisor", false, "the supervisor's own log")
-	c.Flags().StringVar(&o.check, "check", "", "all that check `NAME` said, in the newest round or the one that runs")
+	c.Flags().StringVar(&o.check, "check", "", "the output of check `NAME`, in the newest or running round")
 	c.Flags().IntVar(&o.round, "round", 0, "with --check: in round `N`")
 	c.Flags().IntVar(&o.gen, "gen", 0, "what generation `N` of the agent reported")
 	c.Flags().BoolVar(&o.json, "json", false, "print JSON: the source and its text")
 	return c
 }
 
-// logText is what `logs --json` prints.
+// logText is the output of `logs --json`.
 type logText struct {
 	Task   event.TaskID `json:"task,omitempty"`
 	Source string       `json:"source"` // terminal, check, records, supervisor
@@ -94,7 +94,7 @@ func readLog(ctx context.Context, l control.TaskLog) (string, error) {
 	return said, err
 }
 
-// recordLines puts status records into words, a line each.
+// recordLines describes status records, one per line.
 func recordLines(records string) string {
 	var b strings.Builder
 	for line := range strings.Lines(records) {
@@ -111,8 +111,8 @@ func recordLines(records string) string {
 	return b.String()
 }
 
-// follow prints a log, and then what is added to it. A full-screen agent redraws in place; what changed is then
-// printed from the first line that is new.
+// follow prints a log, and then what is added to it. A full-screen agent redraws in place; the output then continues
+// with the first line that differs.
 func follow(ctx context.Context, env Env, l control.TaskLog, on bool) error {
 	w := env.forPeople()
 	printed := ""
@@ -121,7 +121,7 @@ func follow(ctx context.Context, env Env, l control.TaskLog, on bool) error {
 	for {
 		text, err := readLog(ctx, l)
 		if errors.Is(err, control.ErrNoScreen) || on && fault.Is(err, fault.NotFound) {
-			return w.Close() // it went while it was followed
+			return w.Close() // the log ended while it was followed
 		}
 		if err != nil {
 			return err
@@ -152,8 +152,8 @@ func endLine(w *text.Writer, text string) error {
 	return w.Close()
 }
 
-// commonLines is where two texts begin to differ, in bytes: the begin of a line, or the end of the older text where
-// the newer one only goes on.
+// commonLines returns the offset at which two texts begin to differ: the beginning of a line, or the end of the older
+// text if the newer one continues it.
 func commonLines(old, text string) int {
 	if strings.HasPrefix(text, old) {
 		return len(old)

@@ -14,8 +14,8 @@ import (
 	"muster/internal/words"
 )
 
-const lsHelp = `List the tasks that are live and those that ended within a day. Of those that wait for their turn the first hundred
-are shown, and of those that ended the last hundred; --all and --json show all of them.
+const lsHelp = `List the live tasks and those that ended within the last day. The first hundred queued tasks and the
+last hundred ended tasks are shown; --all and --json show all of them.
 
   muster ls
   muster ls --all --json | jq '.[] | select(.state == "parked") | .id'`
@@ -51,15 +51,15 @@ func newLsCommand(env Env) *cobra.Command {
 			})
 		},
 	}, groupLook)
-	c.Flags().BoolVar(&all, "all", false, "every task, also what ended long ago")
+	c.Flags().BoolVar(&all, "all", false, "every task, including those that ended long ago")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }
 
-// mostListed is how many tasks a list shows by default of those that wait, and of those that have ended.
+// mostListed is the default maximum of listed tasks: of the queued ones, and of the ended ones.
 const mostListed = 100
 
-// printLeftOut says how many tasks a list does not show.
+// printLeftOut prints how many tasks a list does not show.
 func printLeftOut(env Env, o control.TasksOverview) error {
 	var parts []string
 	if o.Waiting > 0 {
@@ -75,8 +75,8 @@ func printLeftOut(env Env, o control.TasksOverview) error {
 	return err
 }
 
-// printRaw prints JSON objects, as they lie in the store, as one array. They are laid out in one go: to encode each
-// of a thousand first, and check it once more, would take longer than to read them.
+// printRaw prints JSON objects of the store as one array. They are formatted in one pass: encoding and checking each
+// of a thousand again would take longer than reading them.
 func printRaw(env Env, raw []json.RawMessage) error {
 	var joined, out bytes.Buffer
 	joined.WriteByte('[')
@@ -103,7 +103,7 @@ func printTasks(env Env, tasks []control.Summary) error {
 	width, nameWidth := env.width(), 32
 	roomy, cramped := width == 0 || width >= 100, width > 0 && width < 60
 	if !roomy {
-		nameWidth = 20 // what is to be said of a task is worth more
+		nameWidth = 20 // leaves more room for the description
 	}
 	pick := func(id, state, since, agent, rounds, name, about string) []string {
 		switch {
@@ -125,7 +125,7 @@ func printTasks(env Env, tasks []control.Summary) error {
 	return env.table(pick("ID", "STATE", "FOR", "AGENT", "ROUNDS", "NAME", ""), rows)
 }
 
-// about is the most useful thing to say of a task in one line.
+// about returns the most useful line about a task.
 func about(t control.Summary) string {
 	switch {
 	case t.Detail != "" && (t.State == event.Parked || t.State == event.Failed || t.State == event.Waiting || t.State == event.Limited):
@@ -138,7 +138,7 @@ func about(t control.Summary) string {
 	return t.Detail
 }
 
-// paint colours a state by what it asks of a person: red and yellow want one, green is well, the rest is under way.
+// paint colours a state by its urgency: red and yellow need a person, green is good, the others are in progress.
 func paint(env Env, s event.State) string {
 	if !env.colour() {
 		return string(s)

@@ -9,27 +9,27 @@ import (
 	"muster/internal/event"
 )
 
-const restoreHelp = `Bring the kept work of a task back into its worktree, as it was: branch, what was staged, and all that was
-not committed. Work is kept when a task is stopped or removed, and before anything else that would lose
-it. Where several states are kept, name one with --ref; without it they are listed.
+const restoreHelp = `Restore the kept work of a task to its worktree: branch, staged changes, and uncommitted
+files. Work is kept when a task is stopped or removed, and before anything else that would lose
+it. If several states are kept, name one with --ref; without it they are listed.
 
   muster restore t3
   muster restore t3 --ref refs/muster/keep/t3/2`
 
-// restored is what `restore --json` prints.
+// restored is the output of `restore --json`.
 type restored struct {
 	Task     event.TaskID `json:"task"`
 	Ref      string       `json:"ref"`
-	Restored bool         `json:"restored"` // false: it is asked for, and happens at the next up
+	Restored bool         `json:"restored"` // if false, the request waits for the next up
 	Worktree string       `json:"worktree"`
 }
 
 func newRestoreCommand(env Env) *cobra.Command {
 	var ref string
 	c := verb(&cobra.Command{
-		Use: "restore ID", Short: "Bring kept work back into its worktree", Long: restoreHelp, Args: cobra.ExactArgs(1),
+		Use: "restore ID", Short: "Restore kept work to its worktree", Long: restoreHelp, Args: cobra.ExactArgs(1),
 	}, groupEnd)
-	c.Flags().StringVar(&ref, "ref", "", "`REF` of the kept work, where there are several")
+	c.Flags().StringVar(&ref, "ref", "", "`REF` of the kept work, if there are several")
 	result[restored]{
 		get: func(ctx context.Context, args []string) (restored, error) {
 			id, err := taskID(args[0])

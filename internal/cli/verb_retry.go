@@ -7,14 +7,14 @@ import (
 	"muster/internal/event"
 )
 
-const retryHelp = `Bring parked tasks back: they stand in line for a slot again, and their agents go on where they stopped,
-with all rounds of checks before them again.
+const retryHelp = `Start parked tasks again: they are queued for a slot, and their agents continue where they stopped,
+with the full number of rounds of checks.
 
   muster retry t3
   muster retry $(muster ls --json | jq -r '.[] | select(.state == "parked").id')`
 
 func newRetryCommand(env Env) *cobra.Command {
 	return newRequestCommand(env, &cobra.Command{
-		Use: "retry ID…", Short: "Bring parked tasks back", Long: retryHelp,
+		Use: "retry ID…", Short: "Start parked tasks again", Long: retryHelp,
 	}, groupEnd, func(id event.TaskID) control.Command { return control.Retry{Task: id} })
 }

@@ -10,26 +10,26 @@ import (
 	"muster/internal/event"
 )
 
-const rmHelp = `Remove what an ended or parked task has left behind: worktree, session, files. Its branch and its events
-stay. Work that would be lost is refused; with --force it is kept under a private ref, and the command
-that brings it back is printed.
+const rmHelp = `Remove the rest of an ended or parked task: worktree, session, files. Its branch and its events
+stay. It refuses to lose work; with --force the work is kept under a private ref, and the command
+that restores it is printed.
 
   muster rm t3
   muster rm t3 --force && muster restore t3`
 
-// removed is what `rm --json` prints for each task.
+// removed is the output of `rm --json` for each task.
 type removed struct {
 	Task    event.TaskID `json:"task"`
-	Removed bool         `json:"removed"`             // false: it is asked for, and happens at the next up
+	Removed bool         `json:"removed"`             // if false, the request waits for the next up
 	Kept    []string     `json:"kept"`                // refs, oldest first
-	Restore string       `json:"restore"`             // the command that brings the newest back
-	Aside   string       `json:"set_aside,omitempty"` // where files lie that could neither be kept nor removed
+	Restore string       `json:"restore"`             // the command that restores the newest
+	Aside   string       `json:"set_aside,omitempty"` // directory of files that could neither be kept nor removed
 }
 
 func newRmCommand(env Env) *cobra.Command {
 	var force bool
 	c := verb(&cobra.Command{
-		Use: "rm ID…", Short: "Remove what tasks have left behind", Long: rmHelp, Args: cobra.MinimumNArgs(1),
+		Use: "rm ID…", Short: "Remove worktrees and sessions of ended tasks", Long: rmHelp, Args: cobra.MinimumNArgs(1),
 	}, groupEnd)
 	c.Flags().BoolVar(&force, "force", false, "remove unsaved work, too: it is kept under a private ref")
 	result[[]removed]{

@@ -9,7 +9,7 @@ import (
 )
 
 const schemaHelp = `Print the JSON schema of a status record: one line of the file that $MUSTER_STATUS_FILE names.
-Anything may write it; the shortest whole record is {"state":"working"}.
+Any program may write it; the shortest valid record is {"state":"working"}.
 
   muster schema status
   echo '{"state":"working","note":"tests"}' >> "$MUSTER_STATUS_FILE"`

@@ -11,18 +11,18 @@ import (
 	"muster/internal/fault"
 )
 
-const sendHelp = `Tell the agent of a task something. It gets the text as soon as its kind of agent can take it, and a
-parked task comes back by it. - reads the text from standard input.
+const sendHelp = `Send a message to the agent of a task. It gets the text as soon as it can take it. A message starts a
+parked task again. - reads the text from standard input.
 
   muster send t3 "use the helper in internal/auth, do not write another"
   muster send t3 - < review.md`
 
-// maxSendRead is more than control takes, so that what is too long is refused and never cut.
+// maxSendRead is more than control accepts, so that a long text is refused and never cut.
 const maxSendRead = 1 << 20
 
 func newSendCommand(env Env) *cobra.Command {
 	c := verb(&cobra.Command{
-		Use: "send ID TEXT|-", Short: "Tell the agent of a task something", Long: sendHelp, Args: cobra.MinimumNArgs(2),
+		Use: "send ID TEXT|-", Short: "Send a message to the agent of a task", Long: sendHelp, Args: cobra.MinimumNArgs(2),
 	}, groupTalk)
 	result[requested]{
 		get: func(ctx context.Context, args []string) (requested, error) {

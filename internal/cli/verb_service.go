@@ -12,31 +12,31 @@ import (
 	"muster/internal/service"
 )
 
-const serviceHelp = `Let this machine bring the fleet back by itself: after a reboot, and when tmux and the keeper were
-both killed. A systemd user unit, or a launchd agent on macOS. Stopping the service leaves agents
+const serviceHelp = `Make this machine restart the fleet: after a reboot, and after tmux and the keeper were
+both killed. It is a systemd user unit, or a launchd agent on macOS. Stopping the service leaves agents
 running. For a reboot without a login, systemd needs: loginctl enable-linger
 
   muster service install
   muster service status`
 
-const serviceInstallHelp = `Install and start the service of this fleet. Saying it again brings it up to date.
+const serviceInstallHelp = `Install and start the service of this fleet. Running it again updates the service.
 
   muster service install
   MUSTER_HOME=/srv/fleet muster service install     another fleet`
 
-const serviceUninstallHelp = `Stop the service and remove it. The fleet and its agents run on.
+const serviceUninstallHelp = `Stop the service and remove it. The fleet and its agents keep running.
 
   muster service uninstall
   muster service uninstall && muster down`
 
-const serviceStatusHelp = `Say whether the service is installed, up to date and active.
+const serviceStatusHelp = `Show whether the service is installed, up to date and active.
 
   muster service status
   muster service status --json`
 
 func newServiceCommand(env Env) *cobra.Command {
 	c := verb(&cobra.Command{
-		Use: "service", Short: "Bring the fleet back after a reboot (install, uninstall, status)", Long: serviceHelp,
+		Use: "service", Short: "Restart the fleet after a reboot (install, uninstall, status)", Long: serviceHelp,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}, groupSetup)
 	c.AddCommand(
@@ -60,7 +60,7 @@ func newServiceCommand(env Env) *cobra.Command {
 	return c
 }
 
-// serviceVerb is one of the sub-verbs; each answers with the service's status.
+// serviceVerb returns one of the sub-verbs. Each prints the service's status.
 func serviceVerb(env Env, name, about, help string, do func(context.Context, service.Service) (string, error)) *cobra.Command {
 	c := &cobra.Command{Use: name, Short: about, Long: help, Args: cobra.NoArgs}
 	said := ""
@@ -90,7 +90,7 @@ func theService(env Env) (service.Service, error) {
 		s.Manager = service.Launchd
 	} else if _, err := run.LookPath("systemctl", env.Environ); err != nil {
 		return s, fault.Wrap(fault.Conflict, err, "this machine has no systemd").
-			WithHint("Run `muster up` at start in your own way, such as @reboot in crontab.")
+			WithHint("Run `muster up` at start by other means, such as @reboot in crontab.")
 	}
 	return s, nil
 }

@@ -17,33 +17,33 @@ import (
 	"muster/internal/words"
 )
 
-const showHelp = `Show everything about a task: its state and the reason, what to do about it, its agent, its work, its
+const showHelp = `Show everything about a task: its state and the reason, what to do next, its agent, its work, its
 checks and its messages.
 
   muster show t3
   muster show t3 --json | jq .next`
 
-// shown is a task with all that belongs to it: what `show --json` prints. Its first fields are those of `ls`.
+// shown is a task with everything that belongs to it, as `show --json` prints it. Its first fields are those of `ls`.
 type shown struct {
 	control.Summary
-	Request       *shownRequest        `json:"request"` // more than ls has of it
+	Request       *shownRequest        `json:"request"` // more than in ls
 	Prompt        string               `json:"prompt"`
 	Kind          string               `json:"kind"`
 	Model         string               `json:"model"`
 	Publish       event.Publish        `json:"publish"`
 	Limits        limits               `json:"limits"`
-	Checks        []event.Check        `json:"checks"` // empty: its work is taken unchecked
+	Checks        []event.Check        `json:"checks"` // if empty, its work is accepted unchecked
 	Conversation  string               `json:"conversation"`
 	Generations   []control.Attempt    `json:"generations"`
 	CheckRounds   []control.Round      `json:"check_rounds"`
 	Messages      []control.Message    `json:"messages"`
 	Deadlines     []control.Deadline   `json:"deadlines"`
 	Kept          []string             `json:"kept"`        // refs, oldest first
-	Acting        []event.Action       `json:"acting"`      // what muster is doing for it now
-	BaseCommit    string               `json:"base_commit"` // what the base was when the task began; "" before
-	BaseFrom      string               `json:"base_from"`   // of a base such as @t3: worktree, branch, or a kept ref
+	Acting        []event.Action       `json:"acting"`      // what muster is doing for the task now
+	BaseCommit    string               `json:"base_commit"` // the base's commit at the start of the task; "" before that
+	BaseFrom      string               `json:"base_from"`   // for a base such as @t3: worktree, branch, or a kept ref
 	PublishedWork *event.WorkPublished `json:"published_work"`
-	Next          []string             `json:"next"` // commands that take it on
+	Next          []string             `json:"next"` // commands that continue the task
 }
 
 type limits struct {
@@ -87,7 +87,7 @@ func showOf(d control.TaskDetail) shown {
 	return s
 }
 
-// orEmpty returns an empty list for nil, so that scripts find [] and never null.
+// orEmpty returns an empty list for nil, so that scripts get [] and never null.
 func orEmpty[T any](list []T) []T {
 	if list == nil {
 		return []T{}
@@ -95,22 +95,22 @@ func orEmpty[T any](list []T) []T {
 	return list
 }
 
-// page collects what is shown of one task.
+// page collects the output for one task.
 type page struct {
 	env Env
 	now time.Time
 	b   strings.Builder
 }
 
-// fieldIndent is where the text of a field begins.
+// fieldIndent is the column at which the text of a field begins.
 const fieldIndent = 13
 
-// field adds a line with a label, and nothing for an empty text. Further lines of the text follow without label.
+// field adds a line with a label. It adds nothing for an empty text. Further lines of the text have no label.
 func (p *page) field(label, text string) {
 	for line := range strings.Lines(strings.TrimSpace(text)) {
 		line = clean(strings.TrimRight(line, "\n"), 1000)
 		if w := p.env.width() - fieldIndent; w > 20 {
-			line = ansi.Wordwrap(line, w, "") // paths and commands stay whole, to be copied
+			line = ansi.Wordwrap(line, w, "") // paths and commands are not broken, so that they can be copied
 		}
 		for part := range strings.SplitSeq(line, "\n") {
 			fmt.Fprintf(&p.b, "  %-10s %s\n", label, part)
@@ -142,7 +142,7 @@ func printDetail(env Env, d control.TaskDetail) error {
 	return nil
 }
 
-// state adds the state of the task, the reason, and what to do about it.
+// state adds the state of the task, the reason, and what to do next.
 func (p *page) state(d control.TaskDetail) {
 	t := d.Task
 	fmt.Fprintf(&p.b, "%s  %s  %s for %s\n", t.ID, clean(t.Spec.Name, 60), paint(p.env, t.State), words.Ago(t.ChangedAt, p.now))
@@ -167,7 +167,7 @@ func (p *page) state(d control.TaskDetail) {
 	}
 }
 
-// work adds what was asked for, which agent does it, and where the work is.
+// work adds the prompt, the agent, and the place of the work.
 func (p *page) work(d control.TaskDetail) {
 	t := d.Task
 	p.field("prompt", cmp.Or(t.Spec.Summary, words.FirstLine(d.Prompt)))
@@ -204,7 +204,7 @@ func (p *page) work(d control.TaskDetail) {
 	}
 }
 
-// nextLines returns the command lines by which a task goes on.
+// nextLines returns the command lines that continue a task.
 func nextLines(t life.Task) []string {
 	out := []string{}
 	for _, s := range words.NextSteps(t) {
@@ -213,7 +213,7 @@ func nextLines(t life.Task) []string {
 	return out
 }
 
-// baseText says which state of another task a base was.
+// baseText describes which state of another task a base was.
 func baseText(from string) string {
 	switch from {
 	case "":
@@ -253,7 +253,7 @@ func asStrings[T ~string](all []T) []string {
 	return out
 }
 
-// shortHash is a commit or tree as people read it.
+// shortHash returns the beginning of a commit or tree for people.
 func shortHash(h string) string { return h[:min(len(h), 9)] }
 
 func (p *page) generations(d control.TaskDetail) error {

@@ -16,8 +16,8 @@ import (
 	"muster/internal/words"
 )
 
-const statusHelp = `Show the fleet's health: how many agents are to be watched, and how many of them the supervisor judged when it last
-looked at all of them, which is once a minute. The exit code is 1 when tasks are live and nobody looks after them: no
+const statusHelp = `Show the fleet's health: how many agents need supervision, and how many of them the supervisor judged when it last
+looked at all of them, once a minute. The exit code is 1 if there are live tasks without supervision: no
 supervisor runs, it has made no progress for three minutes, or it did not judge every agent.
 
   muster status
@@ -41,7 +41,7 @@ func newStatusCommand(env Env) *cobra.Command {
 	return c
 }
 
-// stateOrder is how states are listed: as a task goes through them.
+// stateOrder is the order of the states in lists: the order in which a task goes through them.
 func stateOrder() []event.State {
 	return []event.State{
 		event.Queued, event.Blocked, event.Preparing, event.Starting, event.Working, event.Waiting, event.Stalled, event.Limited,
@@ -86,16 +86,16 @@ func supervisorText(h control.FleetStatus, now time.Time) string {
 	case h.Supervisor.Running:
 		return fmt.Sprintf("up for %s, version %s, process %d", words.Ago(h.Supervisor.Since, now), h.Supervisor.Version, h.Supervisor.PID)
 	case !h.Healthy:
-		return "NOT RUNNING, and nobody looks after " + words.Count(h.Live, "live task")
+		return "NOT RUNNING, with " + words.Count(h.Live, "live task") + " unattended"
 	case h.Down:
 		return "down, as it was told"
 	}
-	return "not running; there is nothing to look after"
+	return "not running; no task is live"
 }
 
 func gib(n uint64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }
 
-// watchText says how much of the fleet was looked at.
+// watchText describes how much of the fleet was judged.
 func watchText(h control.FleetStatus) string {
 	s := h.Supervisor
 	if s.Progress.IsZero() {
@@ -111,7 +111,7 @@ func watchText(h control.FleetStatus) string {
 	return text
 }
 
-// healthNext is the command by which a person mends a fleet that is not healthy.
+// healthNext returns the command that fixes a fleet that is not healthy.
 func healthNext(h control.FleetStatus) string {
 	switch {
 	case h.Healthy:

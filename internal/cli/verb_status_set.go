@@ -11,7 +11,7 @@ import (
 	"muster/internal/fault"
 )
 
-const statusSetHelp = `Say what the agent is doing: append a record to its status file, as any program may do by itself with
+const statusSetHelp = `Report what the agent is doing: append a record to its status file, as any program may do with
 echo '{"state":"working"}' >> "$MUSTER_STATUS_FILE". This verb checks it first.
 
   muster status set working --note "running the tests"
@@ -38,7 +38,7 @@ func (o *statusSetOptions) addFlags(f *pflag.FlagSet) {
 func newStatusSetCommand(env Env) *cobra.Command {
 	var o statusSetOptions
 	c := &cobra.Command{
-		Use: "set STATE", Short: "Say what the agent is doing (for agents, in their own shell)", Long: statusSetHelp, Args: cobra.ExactArgs(1),
+		Use: "set STATE", Short: "Report what the agent is doing (for agents, in their own shell)", Long: statusSetHelp, Args: cobra.ExactArgs(1),
 	}
 	o.addFlags(c.Flags())
 	result[event.Record]{

@@ -8,11 +8,11 @@ import (
 	"muster/internal/keeper"
 )
 
-// newSuperviseCommand is the hidden verb that the keeper runs.
+// newSuperviseCommand returns the hidden verb that the keeper runs.
 func newSuperviseCommand(env Env) *cobra.Command {
 	var preflight string
 	c := &cobra.Command{
-		Use: "supervise", Hidden: true, Args: cobra.NoArgs, Short: "Look after the fleet (the keeper runs this).",
+		Use: "supervise", Hidden: true, Args: cobra.NoArgs, Short: "Supervise the fleet (the keeper runs this).",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := openFleet(env)
 			if err != nil {
@@ -31,11 +31,11 @@ func newSuperviseCommand(env Env) *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&preflight, "preflight", "", "only say whether the database in `FILE`, a copy, is understood")
+	c.Flags().StringVar(&preflight, "preflight", "", "only report whether the database in `FILE`, a copy, is understood")
 	return c
 }
 
-// upgraded is what a supervisor says of the upgrade that it follows.
+// upgraded returns the first events of a supervisor that starts after an upgrade.
 func upgraded(k keeper.Handoff) []event.Payload {
 	switch {
 	case k.To == "":
@@ -46,7 +46,7 @@ func upgraded(k keeper.Handoff) []event.Payload {
 	return []event.Payload{event.SupervisorUpgraded{From: k.From, To: k.To, Since: k.Since}}
 }
 
-// newKeepCommand is the hidden verb that runs in the supervisor's pane.
+// newKeepCommand returns the hidden verb that runs in the supervisor's pane.
 func newKeepCommand(env Env) *cobra.Command {
 	var standIn bool
 	c := &cobra.Command{

@@ -12,19 +12,19 @@ import (
 	"muster/internal/daemon"
 )
 
-const upHelp = `Start the supervisor, in a pane of the fleet's own tmux server. It goes on when this terminal
-closes. Saying it again changes nothing, but for the environment: agents started from now on get
-the one of the last ` + "`muster up`" + `.
+const upHelp = `Start the supervisor, in a pane of the fleet's own tmux server. It keeps running when this terminal
+closes. Running it again only changes the environment: agents that start from now on get
+that of the last ` + "`muster up`" + `.
 
   muster up
-  MUSTER_HOME=/srv/fleet muster up     another fleet, in a directory of its own`
+  MUSTER_HOME=/srv/fleet muster up     another fleet, in its own directory`
 
 func newUpCommand(env Env) *cobra.Command {
 	var foreground bool
 	c := verb(&cobra.Command{
 		Use: "up", Short: "Start the supervisor (idempotent)", Long: upHelp, Args: cobra.NoArgs,
 	}, groupRun)
-	c.Flags().BoolVar(&foreground, "foreground", false, "run the supervisor here, until Ctrl-C (agents run on)")
+	c.Flags().BoolVar(&foreground, "foreground", false, "run the supervisor here, until Ctrl-C (agents keep running)")
 	result[boot.Started]{
 		get: func(ctx context.Context, _ []string) (boot.Started, error) {
 			out, _, err := do(ctx, env, control.Up{})
@@ -50,7 +50,7 @@ func newUpCommand(env Env) *cobra.Command {
 	return c
 }
 
-// superviseHere runs the supervisor in this process; agents live in the tmux server as ever and outlast it.
+// superviseHere runs the supervisor in this process. Its agents live in the tmux server as usual and outlive it.
 func superviseHere(ctx context.Context, env Env) error {
 	f, err := openFleet(env)
 	if err != nil {

@@ -13,16 +13,16 @@ import (
 	"muster/internal/text"
 )
 
-const upgradeHelp = `Have another version of muster look after the fleet: the program BINARY, or else the one that you
-call. Agents are not touched, and their hooks go on with the version that started them. It is first tried on a
-copy of the state, and where it does not get ready in time the version before is back by itself.
+const upgradeHelp = `Replace the program that runs the fleet: by the program BINARY, or otherwise by the one that you
+call. Agents are not touched, and their hooks keep the version that started them. It is first tried on a
+copy of the state. If it does not become ready in time, the previous version is restored automatically.
 
   muster upgrade ./muster-1.5
   ~/.local/bin/muster upgrade`
 
 func newUpgradeCommand(env Env) *cobra.Command {
 	c := verb(&cobra.Command{
-		Use: "upgrade [BINARY]", Short: "Have another version look after the fleet", Long: upgradeHelp, Args: cobra.MaximumNArgs(1),
+		Use: "upgrade [BINARY]", Short: "Replace the program that runs the fleet", Long: upgradeHelp, Args: cobra.MaximumNArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveDefault // files
 		},
@@ -44,17 +44,17 @@ func newUpgradeCommand(env Env) *cobra.Command {
 	return c
 }
 
-// rolledBack is the error of an upgrade that was rolled back.
+// rolledBack returns the error of an upgrade that was rolled back.
 func rolledBack(env Env, r boot.Upgraded) error {
 	f, err := openFleet(env)
 	if err != nil {
 		return err
 	}
 	return fault.New(fault.Failed, "rolled back to %s: %s did not become ready: %s%s", r.From, r.To, r.Why, unattended(r)).
-		WithHint("No agent was touched. Look at %s and at the supervisor's pane: %s", f.Home.Log(), text.Command(f.Server().AttachArgv(boot.HubSession, false)))
+		WithHint("No agent was touched. See %s and the supervisor's pane: %s", f.Home.Log(), text.Command(f.Server().AttachArgv(boot.HubSession, false)))
 }
 
-// upgradeText says what came of an upgrade; "" where an error says it.
+// upgradeText describes the outcome of an upgrade; "" if an error does.
 func upgradeText(r boot.Upgraded) string {
 	switch {
 	case r.Already:
@@ -64,10 +64,10 @@ func upgradeText(r boot.Upgraded) string {
 	case r.RolledBack:
 		return ""
 	}
-	return fmt.Sprintf("%s looks after the fleet, in place of %s%s.", r.To, r.From, unattended(r))
+	return fmt.Sprintf("%s runs the fleet now, instead of %s%s.", r.To, r.From, unattended(r))
 }
 
-// unattended says how long nothing supervised the fleet.
+// unattended describes how long no supervisor ran.
 func unattended(r boot.Upgraded) string {
 	if r.AwayMS == 0 {
 		return ""

@@ -33,8 +33,8 @@ func newWaitCommand(env Env) *cobra.Command {
 	c := verb(&cobra.Command{
 		Use: "wait ID…", Short: "Wait until tasks are over", Long: waitHelp, Args: cobra.MinimumNArgs(1),
 	}, groupLook)
-	c.Flags().StringVar(&o.timeout, "timeout", "", "wait no longer than `TIME`, such as 90s or 2h (default: without end)")
-	c.Flags().BoolVar(&o.any, "any", false, "until the first of them is over")
+	c.Flags().StringVar(&o.timeout, "timeout", "", "wait no longer than `TIME`, such as 90s or 2h (default: no limit)")
+	c.Flags().BoolVar(&o.any, "any", false, "until the first of them has ended")
 	result[[]waited]{
 		json: "the id and state of each",
 		get: func(ctx context.Context, args []string) (all []waited, err error) {
@@ -48,7 +48,7 @@ func newWaitCommand(env Env) *cobra.Command {
 	return c
 }
 
-// waited is what has become of one task.
+// waited is the result for one task.
 type waited struct {
 	Task   event.TaskID `json:"task"`
 	State  event.State  `json:"state"`
@@ -56,7 +56,7 @@ type waited struct {
 	Detail string       `json:"detail"`
 }
 
-// waiter holds the tasks that are waited for.
+// waiter holds the tasks to wait for.
 type waiter struct {
 	env   Env
 	any   bool
@@ -69,7 +69,7 @@ func wait(ctx context.Context, env Env, c *control.Control, o waitOptions, refs 
 	if err := intake.ParseDuration("timeout", o.timeout, &limit); err != nil {
 		return nil, err
 	}
-	h, err := control.Get(ctx, c, control.Health{}) // before the tasks are read, so that no event falls in between
+	h, err := control.Get(ctx, c, control.Health{}) // before the tasks are read, so that no event is missed
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (w *waiter) add(t life.Task) {
 	w.tasks[t.ID] = waited{Task: t.ID, State: t.State, Reason: t.Reason, Detail: t.Detail}
 }
 
-// over reports whether the wait is over.
+// over reports whether the wait has ended.
 func (w *waiter) over() bool {
 	left := len(w.order)
 	for _, t := range w.tasks {
@@ -164,7 +164,7 @@ func (w *waiter) unfinished() string {
 	return text[1:]
 }
 
-// verdict returns the worst of the ends.
+// verdict returns the worst result.
 func (w *waiter) verdict() error {
 	for _, id := range w.order {
 		if t := w.tasks[id]; t.State == event.Parked {
@@ -175,13 +175,13 @@ func (w *waiter) verdict() error {
 	for _, id := range w.order {
 		if t := w.tasks[id]; t.State.Final() && t.State != event.Done {
 			return fault.New(fault.Failed, "%s is %s (%s): %s", id, t.State, t.Reason, clean(words.FirstLine(t.Detail), 200)).
-				WithHint("`muster why %s` shows how that came about.", id)
+				WithHint("`muster why %s` shows the decisions that led there.", id)
 		}
 	}
 	return nil
 }
 
-// states returns what has become of each task.
+// states returns the result of each task.
 func (w *waiter) states() []waited {
 	all := []waited{}
 	for _, id := range w.order {

@@ -14,18 +14,18 @@ import (
 	"muster/internal/words"
 )
 
-const whyHelp = `Tell how a task came to where it is: each time muster did something about it, the facts that it saw, the
-rule by which it decided, what it did, and what came of that.
+const whyHelp = `Show the decisions that led to a task's state: for each of them the facts that muster saw, the
+rule by which it decided, its actions, and their results.
 
   muster why t3
   muster why t3 --json | jq '.[] | select(.rule == "round.red")'`
 
-// intervention is one decision: what was seen, the rule, what was done, what came of it.
+// intervention is one decision: the facts, the rule, the actions and their results.
 type intervention struct {
 	Seq    int64        `json:"seq"`
 	Time   time.Time    `json:"time"`
 	Facts  []fact       `json:"facts"`
-	Rule   string       `json:"rule"`    // "" where something was done within a state
+	Rule   string       `json:"rule"`    // "" if the state did not change
 	Means  string       `json:"meaning"` // the rule in plain words
 	From   event.State  `json:"from,omitempty"`
 	To     event.State  `json:"to,omitempty"`
@@ -34,7 +34,7 @@ type intervention struct {
 	Acts   []act        `json:"acts"`
 }
 
-// fact is something that was seen or asked for.
+// fact is something that was seen or requested.
 type fact struct {
 	Seq  int64      `json:"seq"`
 	Time time.Time  `json:"time"`
@@ -42,7 +42,7 @@ type fact struct {
 	Text string     `json:"text"`
 }
 
-// act is something that muster did, and how it went.
+// act is something that muster did, and its result.
 type act struct {
 	ID    event.ActionID   `json:"id"`
 	Kind  event.ActionKind `json:"kind"`
@@ -54,7 +54,7 @@ type act struct {
 
 func newWhyCommand(env Env) *cobra.Command {
 	c := verb(&cobra.Command{
-		Use: "why ID", Short: "Tell how a task came to where it is", Long: whyHelp, Args: cobra.ExactArgs(1),
+		Use: "why ID", Short: "Show the decisions that led to a task's state", Long: whyHelp, Args: cobra.ExactArgs(1),
 	}, groupLook)
 	result[control.History]{
 		json: "an array of decisions",
@@ -67,7 +67,7 @@ func newWhyCommand(env Env) *cobra.Command {
 	return c
 }
 
-// story puts the decisions about a task into words.
+// story describes the decisions about a task.
 func story(h control.History) []intervention {
 	all := []intervention{}
 	for _, d := range h.Decisions {
@@ -113,7 +113,7 @@ func printStory(env Env, t life.Task, all []intervention) error {
 	return p.flush()
 }
 
-// actEnd is how an act went.
+// actEnd describes the result of an act.
 func actEnd(a act) string {
 	switch {
 	case a.Ended == nil:

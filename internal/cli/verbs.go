@@ -2,7 +2,7 @@ package cli
 
 import "github.com/spf13/cobra"
 
-// verbs lists every verb, in the order of the help.
+// verbs returns all verbs, in the order of the help.
 func verbs(env Env) []*cobra.Command {
 	return []*cobra.Command{
 		newInitCommand(env), newUpCommand(env), newDownCommand(env), newUpgradeCommand(env), newDispatchCommand(env),

@@ -10,12 +10,12 @@ import (
 	"muster/internal/inside"
 )
 
-// voice is the voice of the agent in whose shell a verb was called.
+// voice returns the access to muster of the agent in whose shell a verb was called.
 func (e Env) voice(verb string) (inside.Voice, error) {
 	return inside.Open(inside.Caller{Environ: e.Environ, Getenv: e.Getenv, Now: e.Now}, "muster "+verb)
 }
 
-// newSayCommand is a verb by which an agent says one thing; reply is what it is told then.
+// newSayCommand returns a verb by which an agent reports one thing. reply is printed to the agent.
 func newSayCommand(env Env, c *cobra.Command, say func(inside.Voice, string) (event.Record, error), reply string) *cobra.Command {
 	result[event.Record]{
 		get: func(_ context.Context, args []string) (event.Record, error) {

@@ -279,7 +279,7 @@ func (c *Client) read() {
 		}
 		done, note := s.add(strings.TrimSuffix(l, "\n"))
 		if done != nil && !c.reply(done) {
-			reason = "tmux sent a reply that nobody asked for"
+			reason = "tmux sent an unexpected reply"
 			break
 		}
 		if note == "" {
