@@ -42,7 +42,10 @@ func (w *World) agent(p *proc, o fleet.Order) {
 		return
 	}
 	if w.Luck.Fault("a launch lacks something", p.who, 10) {
-		w.with(p, func() { w.kill(p, scarce.ExitStatus, 0) })
+		w.with(p, func() {
+			w.shortAt = time.Now()
+			w.kill(p, scarce.ExitStatus, 0)
+		})
 		return
 	}
 	mute := !command && w.Luck.Fault("the agent starts and is mute", p.who, 20)
@@ -67,6 +70,10 @@ func (w *World) agent(p *proc, o fleet.Order) {
 
 // rest waits for the next prompt; false if the process ends.
 func (w *World) rest(p *proc) bool {
+	var quits <-chan time.Time
+	if w.Luck.Fault("a person quits the agent", p.who, 10) {
+		quits = time.After(w.Luck.Span("quitting the agent", p.who, 10*time.Minute))
+	}
 	for {
 		var taken []event.MessageID
 		select {
@@ -74,6 +81,9 @@ func (w *World) rest(p *proc) bool {
 			return false
 		case <-p.interrupt:
 			continue
+		case <-quits:
+			w.with(p, func() { w.kill(p, 0, 0) })
+			return false
 		case <-p.again:
 			p.again = nil
 			return w.with(p, func() { w.says(p, event.Record{State: event.RecordWorking}) })

@@ -50,6 +50,51 @@ var bugs = []bug{
 			"listing panes fails": 100, "the supervisor dies after opening a window": 50,
 		},
 	},
+	{
+		name: "a shortage of one repository is everybody's", file: "life/shortage.go",
+		old: "\tcase p.Place == event.PlaceMachine:\n", new: "\tcase true:\n",
+		by: "the machine lacks nothing", odds: onlyRepositories(),
+	},
+	{
+		name: "stop leaves the setup running", file: "life/end.go",
+		old: "\tcase s.t.Agent.Live || s.open(event.ActStart, event.ActCheck, event.ActPrepare):\n\t\ts.endAll()\n",
+		new: "\tcase s.t.Agent.Live || s.open(event.ActStart, event.ActCheck):\n\t\ts.endAll()\n",
+		by:  "its job ran on", odds: map[string]int{"a job takes hours": 300},
+	},
+	{
+		name: "red is never asked again", file: "life/check.go",
+		old: "return !r.Moved && allGreen(r.Results) }", new: "return !r.Moved }",
+		by: "a red verdict was taken from the round before",
+	},
+	{
+		name: "a limit uses the time up", file: "life/decide.go",
+		old: "s.in(event.Limited, event.Waiting, event.Checking)", new: "s.in(event.Waiting, event.Checking)",
+		by: "its time is said to be over", odds: map[string]int{"the service fails": 300},
+	},
+	{
+		name: "a person's words go by the mailbox", file: "life/message.go",
+		old: "\tif m.Why == event.WhyNudge && t.Spec.Traits.Aside {\n", new: "\tif t.Spec.Traits.Aside {\n",
+		by: "framed as a notice",
+	},
+	{
+		name: "git has two minutes", file: "fleet/hands.go",
+		old: "return max(actLimit, t.Spec.Timeout)", new: "return actLimit",
+		by: "because git took its time",
+	},
+}
+
+// onlyRepositories are the odds of a world in which no act but those on repositories lacks anything.
+func onlyRepositories() map[string]int {
+	odds := map[string]int{"it is for what the machine lacks": 0, "a launch lacks something": 0}
+	for _, op := range []string{
+		"opening a window", "listing panes", "asking for a status", "pasting", "pressing Enter", "pressing Escape", "closing a session",
+		"making an agent ready", "looking at the input", "posting", "looking for a message", "answering", "looking for an open tool",
+		"looking at a screen", "putting files away", "ending an agent", "ending a job", "looking at a job", "making a job ready",
+		"taking a count back", "noting", "reading a note",
+	} {
+		odds[op+" lacks something"] = 0
+	}
+	return odds
 }
 
 // plan is a world in which the bug shows.

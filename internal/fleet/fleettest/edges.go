@@ -67,10 +67,18 @@ func unproved(op string) bool {
 // answer is lost, may do nothing and say that it worked, and the supervisor may die before it and after it. A dead one
 // changes nothing.
 func (e *edges) act(ctx context.Context, op, who string, fn func() error) error {
+	return e.actIn(ctx, "", op, who, fn)
+}
+
+// actIn is an act on a repository, which lies on a disk of its own; "" is any other act.
+func (e *edges) actIn(ctx context.Context, repo, op, who string, fn func() error) error {
 	w, l := e.w, e.w.Luck
 	before := l.Span("before "+op, who, 50*time.Millisecond)
 	if l.Fault(op+" is slow", who, 3) {
 		before += l.Span("slow "+op, who, 4*time.Minute)
+	}
+	if repo != "" && l.Fault(op+" takes long, since the repository is large", who, 2) {
+		before += l.Span("large "+op, who, 40*time.Minute)
 	}
 	if !e.pause(ctx, before) {
 		return e.gaveUp(ctx)
@@ -85,8 +93,13 @@ func (e *edges) act(ctx context.Context, op, who string, fn func() error) error 
 		err = ErrDead
 	case l.Fault(op+" fails", who, 10):
 		err = errFlaky
+	case repo != "" && w.fullAt[repo]:
+		err = errReadOnly
 	case l.Fault(op+" lacks something", who, 4):
 		err = errScarce
+		if repo == "" {
+			w.shortAt = time.Now()
+		}
 	case l.Fault(op+" is refused", who, 1):
 		err = fault.New(fault.Conflict, "%s is refused", op)
 	case unproved(op) && l.Fault(op+" does nothing and says that it worked", who, 5):
@@ -162,10 +175,17 @@ func (w *World) who(id event.TaskID) string {
 // runJob judges the tree as it is when the job begins.
 func (w *World) runJob(p *proc, j *jobState) {
 	l := w.Luck
-	if !p.lives(l.Span("a job", p.who, time.Minute)) {
+	long := l.Span("a job", p.who, time.Minute)
+	if l.Fault("a job takes hours", p.who, 10) {
+		long += l.Span("a long job", p.who, 5*time.Hour)
+	}
+	if !p.lives(long) {
 		return
 	}
 	w.with(p, func() {
+		if over, ok := w.judge.over[p.task]; ok && time.Since(over) > jobPatience {
+			w.breach("%s: its job ran on for %s after the task had ended", p.task, time.Since(over))
+		}
 		if l.Fault("the worktree changes under its checks", p.who, 10) {
 			w.work(p.task).tree++
 		}
@@ -175,12 +195,14 @@ func (w *World) runJob(p *proc, j *jobState) {
 		}
 		if l.Fault("a job cannot be run", p.who, 10) {
 			j.state.Finished, j.state.Error = true, "fork: resource temporarily unavailable"
-			j.state.Scarce = l.Fault("it is for what the machine lacks", p.who, 500)
+			if j.state.Scarce = l.Fault("it is for what the machine lacks", p.who, 500); j.state.Scarce {
+				w.shortAt = time.Now()
+			}
 			w.kill(p, 0, 0)
 			return
 		}
 		r := event.CheckResult{Name: "test", Run: "test"}
-		if l.Fault("the checks are red", p.who, 350) {
+		if l.Fault("the checks are red", p.who, 350) || w.outside && !j.setup {
 			r.Exit, r.Excerpt = 1, fmt.Sprintf("tree %d is red", j.tree)
 		} else if j.setup {
 			w.work(p.task).ready = true
@@ -326,6 +348,9 @@ func (e *edges) Post(ctx context.Context, t life.Task, m fleet.Text) error {
 		if wk.posted[key] {
 			return nil
 		}
+		if known, ok := e.w.judge.tasks[t.ID].Message(m.ID); ok && t.Spec.Traits.Aside && known.Why != event.WhyNudge {
+			e.w.breach("%s: message %s reaches its agent framed as a notice that is not the user's", t.ID, m.ID)
+		}
 		p := e.w.living(t.ID, t.Gen)
 		if p == nil {
 			return errFlaky
@@ -462,6 +487,9 @@ func (e *edges) EndJob(ctx context.Context, id event.TaskID, _ event.ProcessRef,
 		for _, p := range append([]*proc(nil), e.w.byTask[id]...) {
 			if p.agent {
 				continue
+			}
+			if e.w.Luck.Fault("a job survives its end", p.who, 50) {
+				return errFlaky
 			}
 			p.ended = true
 			e.w.kill(p, 143, 0)

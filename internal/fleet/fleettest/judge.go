@@ -3,6 +3,8 @@ package fleettest
 import (
 	"context"
 	"reflect"
+	"strings"
+	"time"
 
 	"muster/internal/event"
 	"muster/internal/life"
@@ -24,6 +26,59 @@ type judge struct {
 	fleetAt int   // events at the last look at the whole fleet
 
 	parked, waiting map[event.TaskID]bool
+	uses            map[event.TaskID]*use
+	over            map[event.TaskID]time.Time // when a task was told to stop, or ended
+}
+
+// use is how long an agent could have worked on its task since it was last made ready.
+type use struct {
+	sum    time.Duration
+	since  time.Time     // zero while it could not
+	jumped time.Duration // how far the clock had been set forward when it began
+}
+
+// jobPatience is how long a job may run on after its task has ended: longer than a fleet is ever down.
+const jobPatience = 3 * time.Hour
+
+// shortPatience is how long after the machine lacked something it may still be said to.
+const shortPatience = 3 * time.Hour
+
+// judgeMove looks at a change of state. The caller holds mu.
+func (w *World) judgeMove(id event.TaskID, p event.TaskMoved) {
+	j := &w.judge
+	if p.To.Final() || p.To == event.Parked {
+		if _, stopped := j.over[id]; !stopped {
+			j.over[id] = time.Now()
+		}
+	} else if p.From == event.Parked {
+		delete(j.over, id)
+	}
+	if p.Rule == "launch" {
+		j.uses[id] = &use{jumped: w.jumped}
+	}
+	u := j.uses[id]
+	if u == nil {
+		return
+	}
+	if !u.since.IsZero() {
+		u.sum += time.Since(u.since)
+		u.since = time.Time{}
+	}
+	switch p.To {
+	case event.Starting, event.Working, event.Stalled, event.Publishing:
+		u.since = time.Now()
+	default: // it could not
+	}
+	limit := j.tasks[id].Spec.Timeout
+	if at := u.sum + w.jumped - u.jumped; p.Rule == "timeout" && at < limit-time.Minute {
+		w.breach("%s: its time is said to be over, and its agent could have worked for %s of %s", id, at, limit)
+	}
+	switch p.Rule {
+	case "prepare.failed", "checks.broken", "publish.refused":
+		if strings.Contains(p.Detail, context.DeadlineExceeded.Error()) {
+			w.breach("%s: it is parked because git took its time: %s", id, p.Detail)
+		}
+	}
 }
 
 // judgeCommit looks at what a transaction has written. The caller holds mu.
@@ -65,6 +120,19 @@ func (w *World) judgeEvent(e event.Event) {
 	switch p := e.Data.(type) {
 	case event.TaskMoved:
 		j.moves[Move{p.Rule, p.From}]++
+		w.judgeMove(e.Task, p)
+	case event.StopRequested:
+		j.over[e.Task] = time.Now()
+	case event.RoundFinished:
+		for _, r := range p.Results {
+			if p.Reused && !r.Green() {
+				w.breach("%s: a red verdict was taken from the round before, and nobody looked again", e.Task)
+			}
+		}
+	case event.GateClosed:
+		if p.Reason != "memory" && time.Since(w.shortAt) > shortPatience {
+			w.breach("nothing new starts, and the machine lacks nothing: %s", p.Reason)
+		}
 	case event.AgentLaunched:
 		if j.tasks[e.Task].Spec.Setup != "" && !w.work(e.Task).ready {
 			w.breach("%s: its agent works where nothing was set up", e.Task)

@@ -76,6 +76,15 @@ func (w *World) disasters(end time.Duration) []deed {
 		then(at+l.Span("gate", key, time.Hour), "gate open", func() { w.set(func() { w.gate = "" }) })
 		return func() { w.set(func() { w.gate = "memory" }) }
 	})
+	again("a repository's disk full", 15*time.Hour, func(key string, at time.Duration) func() {
+		repo := repos[l.One("repository", key, len(repos))]
+		then(at+l.Span("repository full", key, 4*time.Hour), "a repository has room", func() { w.set(func() { w.fullAt[repo] = false }) })
+		return func() { w.set(func() { w.fullAt[repo] = true }) }
+	})
+	again("a service down", 10*time.Hour, func(key string, at time.Duration) func() {
+		then(at+l.Span("service down", key, 2*time.Hour), "the service is back", func() { w.set(func() { w.outside = false }) })
+		return func() { w.set(func() { w.outside = true }) }
+	})
 	again("down", 15*time.Hour, func(key string, at time.Duration) func() {
 		mode := []event.DownMode{event.DownKill, event.DownKill, event.DownDrain, event.DownLeave}[l.One("mode", key, 4)]
 		then(at+l.Span("down", key, time.Hour), "up again", func() { w.request("", func(life.Task) event.Payload { return event.UpRequested{} }) })
@@ -90,7 +99,12 @@ func (w *World) set(fn func()) {
 	w.mu.Unlock()
 }
 
-func (w *World) setClock(d time.Duration) { w.set(func() { w.skew += d }) }
+func (w *World) setClock(d time.Duration) {
+	w.set(func() {
+		w.skew += d
+		w.jumped += max(0, d)
+	})
+}
 
 // live does all deeds in their time, and meanwhile answers and retries now and then.
 func (w *World) live(ctx context.Context, deeds []deed) {
@@ -108,7 +122,7 @@ func (w *World) live(ctx context.Context, deeds []deed) {
 		d := deeds[0]
 		deeds = deeds[1:]
 		// What ends a disaster happens anyhow; dispatch and verbs are choices, too.
-		if d.key == "disk has room" || d.key == "gate open" || d.key == "up again" || w.Luck.fires(d.key) {
+		if slices.Contains(ends, d.key) || w.Luck.fires(d.key) {
 			d.do()
 		}
 	}
@@ -134,6 +148,12 @@ func (w *World) habits(n int) {
 		}
 	}
 }
+
+// ends are the deeds that end a disaster.
+var ends = []string{"disk has room", "gate open", "up again", "a repository has room", "the service is back"}
+
+// repos are the repositories of the tasks, each on a disk of its own.
+var repos = []string{"/r", "/s"}
 
 func upAgain(life.Task) event.Payload { return event.UpRequested{} }
 
@@ -269,9 +289,14 @@ func (w *World) spec(who string) event.Spec {
 		Traits:   event.Traits{Door: event.DoorMailbox, FirstRecord: 30 * time.Second, Resumes: true},
 		Priority: w.Luck.One("priority", who, 3),
 	}
+	if w.Luck.One("repository", who, 3) == 0 {
+		s.Repo = repos[1]
+	}
 	switch w.Luck.One("kind", who, 10) {
-	case 0, 1, 2:
+	case 0, 1:
 		s.Traits.Door = event.DoorPaste
+	case 2: // its version frames all that comes by the mailbox as no word of the user
+		s.Traits.Door, s.Traits.Aside = event.DoorPaste, true
 	case 3:
 		s.Traits = event.Traits{Door: event.DoorRespawn, ExitIsTurn: true}
 	}

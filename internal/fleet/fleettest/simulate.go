@@ -123,7 +123,7 @@ func (w *World) calm(ctx context.Context) {
 		return
 	}
 	w.Luck.Calm()
-	w.set(func() { w.full, w.gate = false, "" })
+	w.set(func() { w.full, w.gate, w.fullAt, w.outside = false, "", map[string]bool{}, false })
 	w.request("", upAgain)
 	patient := w.Luck.One("patience", "", 10) == 0 // waits until the last review has ended
 	limit := time.Now().Add(settleLimit)

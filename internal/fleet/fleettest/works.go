@@ -11,7 +11,7 @@ import (
 
 // Prepare implements fleet.Worktrees.
 func (e *edges) Prepare(ctx context.Context, t life.Task) (out event.WorktreeReady, err error) {
-	err = e.act(ctx, "making a worktree", t.Spec.Name, func() error {
+	err = e.actIn(ctx, t.Spec.Repo, "making a worktree", t.Spec.Name, func() error {
 		out = event.WorktreeReady{Path: "/w/" + string(t.ID), Branch: "muster/" + string(t.ID), Base: "base"}
 		return nil
 	})
@@ -20,12 +20,12 @@ func (e *edges) Prepare(ctx context.Context, t life.Task) (out event.WorktreeRea
 
 // Baseline implements fleet.Worktrees.
 func (e *edges) Baseline(ctx context.Context, t life.Task) error {
-	return e.act(ctx, "noting what the agent finds", t.Spec.Name, func() error { return nil })
+	return e.actIn(ctx, t.Spec.Repo, "noting what the agent finds", t.Spec.Name, func() error { return nil })
 }
 
 // Snapshot implements fleet.Worktrees.
 func (e *edges) Snapshot(ctx context.Context, t life.Task, _ int) (s fleet.Snapshot, err error) {
-	err = e.act(ctx, "taking a snapshot", t.Spec.Name, func() error {
+	err = e.actIn(ctx, t.Spec.Repo, "taking a snapshot", t.Spec.Name, func() error {
 		n := e.w.work(t.ID).tree
 		s = fleet.Snapshot{Commit: fmt.Sprintf("c%d", n), Tree: fmt.Sprintf("tree%d", n), Changed: n > 0}
 		return nil
@@ -35,7 +35,7 @@ func (e *edges) Snapshot(ctx context.Context, t life.Task, _ int) (s fleet.Snaps
 
 // Tree implements fleet.Worktrees.
 func (e *edges) Tree(ctx context.Context, t life.Task) (tree string, err error) {
-	err = e.act(ctx, "reading a tree", t.Spec.Name, func() error {
+	err = e.actIn(ctx, t.Spec.Repo, "reading a tree", t.Spec.Name, func() error {
 		tree = fmt.Sprintf("tree%d", e.w.work(t.ID).tree)
 		return nil
 	})
@@ -44,7 +44,7 @@ func (e *edges) Tree(ctx context.Context, t life.Task) (tree string, err error) 
 
 // Publish implements fleet.Shipper: a tree that lies there already is not published again.
 func (e *edges) Publish(ctx context.Context, t life.Task, tree string) (p event.WorkPublished, err error) {
-	err = e.act(ctx, "publishing", t.Spec.Name, func() error {
+	err = e.actIn(ctx, t.Spec.Repo, "publishing", t.Spec.Name, func() error {
 		wk := e.w.work(t.ID)
 		if e.w.Luck.Fault("the worktree changes before it is published", t.Spec.Name, 10) {
 			wk.tree++
@@ -70,7 +70,7 @@ func (e *edges) Publish(ctx context.Context, t life.Task, tree string) (p event.
 
 // Keep implements fleet.Worktrees.
 func (e *edges) Keep(ctx context.Context, t life.Task) (ref string, err error) {
-	err = e.act(ctx, "keeping work", t.Spec.Name, func() error {
+	err = e.actIn(ctx, t.Spec.Repo, "keeping work", t.Spec.Name, func() error {
 		if p := t.Published; p == nil || p.Tree != fmt.Sprintf("tree%d", e.w.work(t.ID).tree) {
 			ref = "refs/muster/keep/" + string(t.ID) + "/1"
 		}
@@ -81,7 +81,7 @@ func (e *edges) Keep(ctx context.Context, t life.Task) (ref string, err error) {
 
 // Restore implements fleet.Worktrees.
 func (e *edges) Restore(ctx context.Context, t life.Task, _ string) error {
-	return e.act(ctx, "restoring work", t.Spec.Name, func() error { return nil })
+	return e.actIn(ctx, t.Spec.Repo, "restoring work", t.Spec.Name, func() error { return nil })
 }
 
 // WatchStash implements fleet.Worktrees.
@@ -91,7 +91,7 @@ func (e *edges) WatchStash(ctx context.Context, t life.Task) ([]event.StashKept,
 
 // Remove implements fleet.Worktrees.
 func (e *edges) Remove(ctx context.Context, t life.Task) error {
-	return e.act(ctx, "removing a worktree", t.Spec.Name, func() error { return nil })
+	return e.actIn(ctx, t.Spec.Repo, "removing a worktree", t.Spec.Name, func() error { return nil })
 }
 
 // SetAside implements fleet.Worktrees.

@@ -36,7 +36,11 @@ type World struct {
 	born     time.Time
 	boot     int
 	gate     string
-	full     bool // no transaction is committed
+	full     bool            // no transaction is committed
+	fullAt   map[string]bool // repositories on whose disk nothing can be written
+	shortAt  time.Time       // when the machine itself last lacked something
+	outside  bool            // a service that the checks need is down
+	jumped   time.Duration   // how far the clock was set forward in all
 	pids     int
 	turns    int // transactions since turnedAt
 	turnedAt time.Time
@@ -91,6 +95,9 @@ var ErrDead = errors.New("this supervisor is dead")
 // errScarce is the failure of an act for want of what the machine may have again later.
 var errScarce = fmt.Errorf("write: %w", syscall.ENOSPC)
 
+// errReadOnly is the failure of an act on a repository whose disk cannot be written.
+var errReadOnly = fmt.Errorf("lock the repository: %w", syscall.EROFS)
+
 var errFlaky = errors.New("it did not work this time")
 
 // newWorld makes an empty world; dir takes the few files that a supervisor writes by itself.
@@ -99,10 +106,11 @@ func newWorld(luck *Luck, slots int, dir string) *World {
 		Luck: luck, home: home.Dir(dir), slots: slots,
 		procs: map[int]*proc{}, byTask: map[event.TaskID][]*proc{}, panes: map[event.TaskID][]*pane{}, begun: map[fileID]*proc{},
 		files: map[fileKey]*file{}, orders: map[fileID]fleet.Order{}, jobs: map[string]*jobState{},
-		works: map[event.TaskID]*work{}, names: map[event.TaskID]string{}, up: make(chan struct{}, 1),
+		fullAt: map[string]bool{}, works: map[event.TaskID]*work{}, names: map[event.TaskID]string{}, up: make(chan struct{}, 1),
 	}
 	w.judge.tasks = map[event.TaskID]life.Task{}
 	w.judge.moves = map[Move]int{}
+	w.judge.uses, w.judge.over = map[event.TaskID]*use{}, map[event.TaskID]time.Time{}
 	w.judge.parked, w.judge.waiting = map[event.TaskID]bool{}, map[event.TaskID]bool{}
 	w.Log = storetest.OpenMemory(w.Now)
 	w.newServer()
