@@ -18,6 +18,8 @@ type Heartbeat struct {
 	At      time.Time     `json:"at"`
 	Boot    string        `json:"boot"` // Mono can be compared only within one boot
 	Mono    time.Duration `json:"mono"`
+	// Polling is why the supervisor reads all status files every second, instead of when they change; "" if it does not.
+	Polling string `json:"polling,omitempty"`
 
 	Age time.Duration `json:"-"` // set by ReadHeartbeat; excludes the time that the host slept
 }

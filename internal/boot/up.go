@@ -3,20 +3,20 @@ package boot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"time"
 
-	"muster/internal/text"
-
 	"muster/internal/environ"
-	"muster/internal/keeper"
-	"muster/internal/lock"
-
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/host"
+	"muster/internal/keeper"
+	"muster/internal/lock"
+	"muster/internal/status"
 	"muster/internal/store"
+	"muster/internal/text"
 	"muster/internal/tmux"
 )
 
@@ -37,7 +37,8 @@ func (f Fleet) Up(ctx context.Context) (Started, error) {
 	if err := f.checkTmux(ctx); err != nil {
 		return Started{}, err
 	}
-	_, warning := host.ReadLogind().Advice()
+	_, logout := host.ReadLogind().Advice()
+	warning := f.warning(logout)
 	limit, cancel := context.WithTimeout(ctx, StartLimit)
 	defer cancel()
 	starting, err := lock.Wait(limit, f.Home.StartLock())
@@ -78,6 +79,19 @@ func (f Fleet) Up(ctx context.Context) (Started, error) {
 		f.Sweep(ctx)
 	}
 	return Started{PID: pid, Warning: warning}, err
+}
+
+// warning adds to what is to be said of logout that the kernel reports no changes of files, if so.
+func (f Fleet) warning(logout string) string {
+	err := status.CanWatch(f.Home.StatusDir())
+	if err == nil {
+		return logout
+	}
+	polled := fmt.Sprintf("%v: they are read every second. %s", err, fault.HintOf(err))
+	if logout == "" {
+		return polled
+	}
+	return logout + "\n" + polled
 }
 
 // checkTmux returns an error if there is no suitable tmux.

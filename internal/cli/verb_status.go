@@ -63,6 +63,9 @@ func printHealth(env Env, h control.FleetStatus) error {
 	if h.Supervisor.Running {
 		p.field("watch", watchText(h))
 	}
+	if why := h.Supervisor.Polling; why != "" {
+		p.field("files", "POLLED every second, "+clean(why, 300))
+	}
 	p.field("tmux", tmux)
 	p.field("gate", cmp.Or(h.Gate, "open: tasks may start"))
 	var counts []string

@@ -13,6 +13,7 @@ import (
 	"muster/internal/git"
 	"muster/internal/host"
 	"muster/internal/intake"
+	"muster/internal/status"
 	"muster/internal/tmux"
 	"muster/internal/words"
 )
@@ -86,7 +87,11 @@ func diagnoseMachine(f boot.Fleet) []Finding {
 	if short := admission.Short(); short != "" {
 		room = Finding{Check: "room", Level: LevelError, Text: short, Hint: "Free some, or lower the limit under [fleet] in config.toml."}
 	}
-	return []Finding{logout, room}
+	watch := Finding{Check: "watch", Level: LevelOK, Text: "the kernel reports changes of status files"}
+	if err := status.CanWatch(f.Home.StatusDir()); err != nil {
+		watch = Finding{Check: "watch", Level: LevelWarning, Text: err.Error() + ": they are read every second", Hint: fault.HintOf(err)}
+	}
+	return []Finding{logout, room, watch}
 }
 
 func diagnoseAgent(ctx context.Context, f boot.Fleet, repo *git.Repo, dir string) []Finding {

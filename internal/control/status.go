@@ -48,6 +48,8 @@ type SupervisorStatus struct {
 	Idle     int       `json:"progress_seconds,omitempty"`
 	Watched  int       `json:"watched"` // the number of agents at that time
 	Stuck    bool      `json:"stuck"`   // it runs but makes no progress
+	// Polling is why it reads all status files every second, instead of when they change; "" if it does not.
+	Polling string `json:"polling,omitempty"`
 }
 
 // TmuxStatus is the fleet's tmux server.
@@ -120,6 +122,7 @@ func (s *FleetStatus) heartbeat(b boot.Heartbeat) {
 	s.Judged = b.Judged
 	s.Supervisor.Watched, s.Supervisor.Progress, s.Supervisor.Idle = b.Watched, b.At, int(b.Age.Seconds())
 	s.Supervisor.Stuck = b.Age > stuckAfter
+	s.Supervisor.Polling = b.Polling
 	if s.Live > 0 && (s.Supervisor.Stuck || b.Judged < b.Watched) {
 		s.Healthy = false
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"sync"
 	"time"
 
 	"muster/internal/boot"
@@ -24,6 +25,10 @@ type heartbeat struct {
 	boot     string // the id of this boot of the host
 	log      *slog.Logger
 	complete chan struct{} // capacity 1: a look at the fleet judged every agent
+
+	mu      sync.Mutex
+	last    boot.Heartbeat // zero before the first look
+	polling string
 }
 
 func newHeartbeat(h home.Dir, url, bootID string, log *slog.Logger) *heartbeat {
@@ -33,12 +38,9 @@ func newHeartbeat(h home.Dir, url, bootID string, log *slog.Logger) *heartbeat {
 // note is fleet.Config.Pulse.
 func (h *heartbeat) note(p fleet.Pulse) {
 	now := host.Now()
-	err := boot.Heartbeat{
-		Watched: p.Watched, Judged: p.Judged, PID: os.Getpid(), At: now.Wall, Boot: h.boot, Mono: now.Mono,
-	}.Write(h.home)
-	if err != nil {
-		h.log.Error("write the heartbeat", "err", err)
-	}
+	h.write(func() {
+		h.last = boot.Heartbeat{Watched: p.Watched, Judged: p.Judged, PID: os.Getpid(), At: now.Wall, Boot: h.boot, Mono: now.Mono}
+	})
 	if p.Judged < p.Watched {
 		return
 	}
@@ -46,6 +48,34 @@ func (h *heartbeat) note(p fleet.Pulse) {
 	case h.complete <- struct{}{}:
 	default:
 	}
+}
+
+// write replaces the file after a change, unless nobody has looked at the fleet yet.
+func (h *heartbeat) write(change func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	change()
+	if h.last.PID == 0 {
+		return
+	}
+	h.last.Polling = h.polling
+	if err := h.last.Write(h.home); err != nil {
+		h.log.Error("write the heartbeat", "err", err)
+	}
+}
+
+// setPolling notes why status files are polled; "" if they are not.
+func (h *heartbeat) setPolling(why string) {
+	h.write(func() {
+		switch {
+		case why == h.polling:
+		case why == "":
+			h.log.Info("status files are watched again")
+		default:
+			h.log.Warn("status files are polled", "why", why)
+		}
+		h.polling = why
+	})
 }
 
 // Serve pings the address after each complete look until ctx ends. It logs only the first of consecutive failures;

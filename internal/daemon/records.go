@@ -23,12 +23,13 @@ type records struct {
 	offset  func(key string) int64
 	out     chan fleet.Batch
 	flush   chan chan struct{}
+	polling func(why string) // is told why files are polled, whenever that changes
 	log     *slog.Logger
 }
 
-func newRecords(w *status.Watcher, a agents, db *store.Store, log *slog.Logger) *records {
+func newRecords(w *status.Watcher, a agents, db *store.Store, polling func(why string), log *slog.Logger) *records {
 	return &records{
-		watcher: w, agents: a, out: make(chan fleet.Batch), flush: make(chan chan struct{}), log: log,
+		watcher: w, agents: a, out: make(chan fleet.Batch), flush: make(chan chan struct{}), polling: polling, log: log,
 		offset: func(key string) int64 {
 			o, err := db.Offset(context.Background(), key)
 			if err != nil {
@@ -45,6 +46,8 @@ func (r *records) Serve(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-r.watcher.Changed():
+			r.polling(r.watcher.Polling())
 		case b := <-r.watcher.Batches():
 			r.handOn(ctx, b)
 		case done := <-r.flush:

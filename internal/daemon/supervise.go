@@ -106,7 +106,6 @@ func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logge
 		return none, nil, err
 	}
 	ags := agents{home: f.Home, exe: o.Exe, maxChecks: f.MaxChecks()}
-	recs := newRecords(watcher, ags, db, logger)
 	row, err := db.Fleet(ctx)
 	if err != nil {
 		return none, nil, err
@@ -116,6 +115,7 @@ func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logge
 		logger.Warn("read the boot id", "err", err)
 	}
 	beat := newHeartbeat(f.Home, f.Config.Fleet.DeadmanURL, bootID, logger)
+	recs := newRecords(watcher, ags, db, beat.setPolling, logger)
 	began := f.Now() // its monotonic reading excludes the time that the host sleeps
 	trees := worktrees{home: f.Home, env: f.Saved, other: db.Task, opened: &sync.Map{}}
 	c := fleet.Config{

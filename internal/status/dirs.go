@@ -116,7 +116,7 @@ func (w *Watcher) placeStale() {
 			w.unused = w.unused[1:]
 			needed := len(w.byWatch[path]) > 0
 			w.mu.Unlock()
-			if !needed {
+			if !needed && w.fs != nil {
 				// An error means that the watch has ended with its directory.
 				_ = w.fs.Remove(path)
 				w.rewatchChildren(path)
@@ -131,6 +131,10 @@ func (w *Watcher) placeStale() {
 // place watches a directory, or its nearest ancestor if it does not exist. It checks again after each watch was added,
 // because what was created before caused no event.
 func (w *Watcher) place(d *dir) {
+	if w.fs == nil { // all files are read every second
+		w.placed(d)
+		return
+	}
 	real, ready := nearest(d.path)
 	for range 64 {
 		w.settle(d, real, ready)
@@ -180,7 +184,10 @@ func (w *Watcher) settle(d *dir, real string, ready bool) {
 func (w *Watcher) placed(d *dir) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	d.trouble = ""
+	if d.trouble != "" {
+		d.trouble = ""
+		signal(w.changed)
+	}
 	for _, f := range d.files {
 		w.enqueue(f)
 	}
@@ -201,14 +208,17 @@ func (w *Watcher) rewatchChildren(path string) {
 	}
 }
 
-// fail records why a directory can't be watched and queues its files, which report it. The next Rescan tries again.
+// fail records why a directory can't be watched and queues its files, which report it. Until it can, all files are read
+// every second.
 func (w *Watcher) fail(d *dir, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	d.trouble = "changes are not seen, its directory can't be watched: " + text.Field(err.Error(), 120)
+	d.trouble = "its directory can't be watched and is read every second: " + text.Field(err.Error(), 120)
 	if errors.Is(err, syscall.ENOSPC) {
 		d.trouble += " (raise fs.inotify.max_user_watches)"
 	}
+	signal(w.changed)
+	signal(w.troubled)
 	for _, f := range d.files {
 		w.enqueue(f)
 	}

@@ -3,24 +3,25 @@ package status
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"sync"
-	"syscall"
+	"time"
 
 	"github.com/fsnotify/fsnotify"
-	"golang.org/x/sync/errgroup"
 
 	"muster/internal/event"
 	"muster/internal/fault"
 )
 
 // Watcher follows the files of all generations with one inotify instance. Events only say which file to read; the files
-// are read from offsets. All methods may be called from any goroutine, also before Serve, and none waits for I/O.
+// are read from offsets. Where the kernel lacks inotify instances or watches, all files are read every second instead, and
+// watching is tried again. All methods may be called from any goroutine, also before Serve, and none waits for I/O.
 type Watcher struct {
 	batches chan Batch
 	wake    chan struct{}
 	poke    chan struct{} // capacity 1: the reader has something to do
+	// troubled and changed have capacity 1, too: a directory can't be watched, and Polling may have changed.
+	troubled, changed chan struct{}
 
 	mu      sync.Mutex
 	files   map[key]*file
@@ -30,10 +31,14 @@ type Watcher struct {
 	queue   []*file            // files to read, each once
 	stale   []*dir             // directories whose watch has to be renewed
 	unused  []string           // watched directories without users
+	blind   string             // why there is no inotify instance; "" if there is one
 
-	fs       *fsnotify.Watcher                     // the reader's, while Serve runs
+	fs       *fsnotify.Watcher                     // the reader's; nil while it polls
+	newWatch func() (*fsnotify.Watcher, error)     // fsnotify.NewBufferedWatcher but in tests
 	open     func(path string) (*openFile, error)  // openRegular but in tests
 	addWatch func(*fsnotify.Watcher, string) error // (*fsnotify.Watcher).Add but in tests
+
+	pollPause, retryPause time.Duration // the constants but in tests
 }
 
 // New returns a watcher of the status directory. Wake signals when the file wake is touched. Both paths are absolute and
@@ -46,12 +51,17 @@ func New(statusDir, wake string) (*Watcher, error) {
 		batches:  make(chan Batch, 16),
 		wake:     make(chan struct{}, 1),
 		poke:     make(chan struct{}, 1),
+		troubled: make(chan struct{}, 1),
+		changed:  make(chan struct{}, 1),
 		files:    map[key]*file{},
 		dirs:     map[string]*dir{},
 		index:    map[string][]*file{},
 		byWatch:  map[string][]*dir{},
 		open:     openRegular,
+		newWatch: func() (*fsnotify.Watcher, error) { return fsnotify.NewBufferedWatcher(256) },
 		addWatch: func(fs *fsnotify.Watcher, path string) error { return fs.Add(path) },
+
+		pollPause: pollPause, retryPause: retryPause,
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -67,28 +77,23 @@ func (w *Watcher) Batches() <-chan Batch { return w.batches }
 // without a touch.
 func (w *Watcher) Wake() <-chan struct{} { return w.wake }
 
-// Serve watches until ctx is done and returns its error, or an error that says why it can't watch. It may be called again
-// afterwards and then continues where it stopped.
+// Serve watches until ctx is done and returns its error. While the kernel reports no changes it polls, see Polling. It may
+// be called again afterwards and then continues where it stopped.
 func (w *Watcher) Serve(ctx context.Context) error {
-	fs, err := fsnotify.NewBufferedWatcher(256)
-	if err != nil {
-		err := fault.Wrap(fault.Failed, err, "watch status files")
-		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
-			return err.WithHint("Raise fs.inotify.max_user_instances (sysctl) or the limit of open files.")
+	for {
+		fs, err := w.newWatch()
+		if err == nil {
+			err = w.watch(ctx, fs)
+		} else {
+			err = lack(err)
 		}
-		return err
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := w.poll(ctx, err); err != nil {
+			return err
+		}
 	}
-	w.fs = fs
-	w.Rescan()
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return w.pump(ctx, fs) })
-	g.Go(func() error { return w.readAll(ctx) })
-	err = g.Wait()
-	w.forget()
-	if closeErr := fs.Close(); closeErr != nil && ctx.Err() == nil {
-		return fmt.Errorf("end watching: %w", closeErr)
-	}
-	return err
 }
 
 // Add follows one more file, from src.From on. It replaces a source with the same task, generation and name.
