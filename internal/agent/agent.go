@@ -73,6 +73,9 @@ type Preflight struct {
 	// Prompt is the prompt of the task; "" if it is not known yet, as for the doctor. Check may refuse a prompt only
 	// for its length: if a prompt is accepted, every shorter one is.
 	Prompt string
+	// Base returns files of the tree that a new worktree begins with: those at the paths and below them, by path. It is nil
+	// if that tree is not known, as for the doctor.
+	Base func(ctx context.Context, paths ...string) (map[string][]byte, error)
 }
 
 // Launch is a generation that is about to start or has started.

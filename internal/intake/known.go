@@ -34,7 +34,7 @@ func kindOf(s event.Spec) event.Spec {
 
 // ready checks that the files to copy exist and that the agent could start. It returns the variables of the agent
 // that are set here and not passed on. Orders that differ only in texts and limits are checked once.
-func (in *Intake) ready(ctx context.Context, ad agent.Adapter, s event.Spec, prompt string) ([]string, error) {
+func (in *Intake) ready(ctx context.Context, ad agent.Adapter, at *checkout, s event.Spec, prompt string) ([]string, error) {
 	kind := kindOf(s)
 	i := slices.IndexFunc(in.known, func(k known) bool { return reflect.DeepEqual(k.spec, kind) })
 	if i >= 0 && len(prompt) <= in.known[i].prompt {
@@ -43,7 +43,7 @@ func (in *Intake) ready(ctx context.Context, ad agent.Adapter, s event.Spec, pro
 	if err := checkCopies(s); err != nil {
 		return nil, err
 	}
-	if err := in.checkAgent(ctx, ad, s, prompt); err != nil {
+	if err := in.checkAgent(ctx, ad, s, prompt, at.files(s.Base)); err != nil {
 		return nil, err
 	}
 	if i >= 0 {

@@ -34,7 +34,7 @@ func TestIntakeAsksTheAdapterOnceForEachKindOfTask(t *testing.T) {
 	ad := &counting{}
 	ask := func(s event.Spec, prompt string) error {
 		t.Helper()
-		missing, err := in.ready(t.Context(), ad, s, prompt)
+		missing, err := in.ready(t.Context(), ad, &checkout{}, s, prompt)
 		if err == nil && strings.Join(missing, " ") != "TOOL_DIR" {
 			t.Errorf("missing variables are %v", missing)
 		}

@@ -43,6 +43,19 @@ func (in *Intake) checkout(ctx context.Context, dir string) (*checkout, error) {
 	return in.checkouts[dir], nil
 }
 
+// baseFiles returns files of the tree that a task's worktree begins with.
+type baseFiles func(ctx context.Context, paths ...string) (map[string][]byte, error)
+
+// files returns the reader of a base; nil if the base is another task's.
+func (c *checkout) files(base string) baseFiles {
+	if strings.HasPrefix(base, "@") {
+		return nil
+	}
+	return func(ctx context.Context, paths ...string) (map[string][]byte, error) {
+		return c.repo.Blobs(ctx, base, paths...)
+	}
+}
+
 // base returns the start of a task's branch: a name, which is resolved again when the worktree is made, or @task. In
 // a tasks file @ may precede a name, which is resolved when the tasks have their ids.
 func (c *checkout) base(ctx context.Context, base string, inFile bool) (string, error) {

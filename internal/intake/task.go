@@ -70,7 +70,7 @@ func (in *Intake) Task(ctx context.Context, o Order) (Task, error) {
 		return Task{}, err
 	}
 	s.Traits = ad.Facts().Traits
-	missing, err := in.ready(ctx, ad, s, o.Prompt)
+	missing, err := in.ready(ctx, ad, at, s, o.Prompt)
 	if err != nil {
 		return Task{}, err
 	}
@@ -89,16 +89,16 @@ func (in *Intake) CheckAgent(ctx context.Context, cfg config.Config, repo string
 	if err != nil {
 		return err
 	}
-	return in.checkAgent(ctx, ad, s, "")
+	return in.checkAgent(ctx, ad, s, "", nil)
 }
 
 // checkAgent returns the adapter's error if a launch would not work.
-func (in *Intake) checkAgent(ctx context.Context, ad agent.Adapter, s event.Spec, prompt string) error {
+func (in *Intake) checkAgent(ctx context.Context, ad agent.Adapter, s event.Spec, prompt string, base baseFiles) error {
 	env, err := in.launchEnv(s)
 	if err != nil {
 		return err
 	}
-	return ad.Check(ctx, agent.Preflight{Spec: s, Env: env, Home: in.fleet.Home, Prompt: prompt})
+	return ad.Check(ctx, agent.Preflight{Spec: s, Env: env, Home: in.fleet.Home, Prompt: prompt, Base: base})
 }
 
 // launchEnv returns the environment that the agent would get. Missing variables that it needs are an error.

@@ -36,7 +36,9 @@ func (adapter) Check(ctx context.Context, p agent.Preflight) error {
 		func() error { return checkRoot(p, env) },
 		func() error { return checkOnboarding(p, env) },
 		func() error { return checkSettings(p, env) },
+		func() error { return checkEvents(ctx, p, env, version) },
 		func() error { return checkTrust(p, env, version) },
+		func() error { return checkImports(ctx, p, env) },
 	} {
 		if err := check(); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package claude
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -69,6 +70,21 @@ func TestClaudeCheckNamesTheOneThingToDo(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "Fix "},
+		{"a hook event that the version does not know, the user's", func(t *testing.T, l *agent.Launch, _ map[string]any) {
+			home, _ := environ.Lookup(l.Env, "HOME")
+			put(t, filepath.Join(home, ".claude", "settings.json"), `{"hooks":{"Stop":[],"NoSuchEvent":[]}}`)
+		}, "Remove it from hooks there"},
+		{"a hook event of a later version", func(t *testing.T, l *agent.Launch, _ map[string]any) {
+			put(t, filepath.Join(l.Spec.Repo, ".claude", "settings.json"), `{"hooks":{"PreModelSwitch":[]}}`)
+		}, "claude update"},
+		{"the same with that version", func(t *testing.T, l *agent.Launch, _ map[string]any) {
+			program(t, filepath.Dir(l.Spec.Repo), "claude", "echo '2.1.332 (Claude Code)'")
+			put(t, filepath.Join(l.Spec.Repo, ".claude", "settings.json"), `{"hooks":{"PreModelSwitch":[]}}`)
+		}, ""},
+		{"an import from outside above the worktrees", func(t *testing.T, l *agent.Launch, _ map[string]any) {
+			put(t, filepath.Join(filepath.Dir(l.Spec.Repo), "outside.md"), "x")
+			put(t, filepath.Join(filepath.Dir(l.Spec.Repo), "CLAUDE.md"), "See @outside.md for more")
+		}, "remove the import"},
 		{"missing variable", func(_ *testing.T, l *agent.Launch, _ map[string]any) { l.Spec.EnvFrom = []string{"A_SECRET"} }, "A_SECRET"},
 		{"argument of ours", func(_ *testing.T, l *agent.Launch, _ map[string]any) { l.Spec.Args = []string{"--print"} }, "Remove --print"},
 	} {
@@ -98,6 +114,66 @@ func TestClaudeCheckNamesTheOneThingToDo(t *testing.T) {
 			}
 			if after, err := os.ReadFile(file); err != nil || string(after) != string(b) {
 				t.Errorf("the user's file changed: %s (%v)", after, err)
+			}
+		})
+	}
+}
+
+func put(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestClaudeCheckRefusesImportsFromOutside(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		base    map[string]string
+		entry   string // of the main repository, besides its trust
+		refused bool
+	}{
+		{"absolute", map[string]string{"CLAUDE.md": "# x\n\nSee @OUTSIDE for more\n"}, "", true},
+		{"at the start of a line, in the folder of rules", map[string]string{".claude/rules/a.md": "@OUTSIDE"}, "", true},
+		{"of the user's home", map[string]string{".claude/CLAUDE.md": "- @~/outside.md"}, "", true},
+		{"through a file of the project", map[string]string{"CLAUDE.md": "@docs/a.md", "docs/a.md": "@b.md", "docs/b.md": "see @OUTSIDE"}, "", true},
+		{"approved", map[string]string{"CLAUDE.md": "@OUTSIDE"}, "hasClaudeMdExternalIncludesApproved", false},
+		{"answered by no", map[string]string{"CLAUDE.md": "@OUTSIDE"}, "hasClaudeMdExternalIncludesWarningShown", false},
+		{"of a file that is not there", map[string]string{"CLAUDE.md": "@/nonexistent/x.md @~/none.md"}, "", false},
+		{"in code", map[string]string{"CLAUDE.md": "`@OUTSIDE`\n```\n@OUTSIDE\n```\n<!-- @OUTSIDE -->"}, "", false},
+		{"inside, in a circle", map[string]string{"CLAUDE.md": "@docs/a.md me@OUTSIDE", "docs/a.md": "@../CLAUDE.md"}, "", false},
+		{"nothing", nil, "", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLaunch(t)
+			home, _ := environ.Lookup(l.Env, "HOME")
+			outside := filepath.Join(home, "outside.md")
+			put(t, outside, "be nice")
+			entry := map[string]any{"hasTrustDialogAccepted": true, c.entry: true}
+			user, err := json.Marshal(map[string]any{"hasCompletedOnboarding": true, "projects": map[string]any{realPath(l.Spec.Repo): entry}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			put(t, filepath.Join(home, ".claude.json"), string(user))
+			base := func(_ context.Context, paths ...string) (map[string][]byte, error) {
+				out := map[string][]byte{}
+				for name, content := range c.base {
+					for _, p := range paths {
+						if name == p || strings.HasPrefix(name, p+"/") {
+							out[name] = []byte(strings.ReplaceAll(content, "OUTSIDE", outside))
+						}
+					}
+				}
+				return out, nil
+			}
+			err = New().Check(t.Context(), agent.Preflight{Spec: l.Spec, Env: l.Env, Home: l.Home, Base: base})
+			if refused := err != nil; refused != c.refused || refused && !strings.Contains(fault.HintOf(err), "Run, and answer: cd ") {
+				t.Errorf("Check: %v (%s), want refused %v", err, fault.HintOf(err), c.refused)
 			}
 		})
 	}

@@ -48,6 +48,8 @@ type userConfig struct {
 type projectConfig struct {
 	HasTrustDialogAccepted bool     `json:"hasTrustDialogAccepted"`
 	EnabledServers         []string `json:"enabledMcpjsonServers"`
+	ImportsApproved        bool     `json:"hasClaudeMdExternalIncludesApproved"`
+	ImportsShown           bool     `json:"hasClaudeMdExternalIncludesWarningShown"` // the question was answered, be it by no
 }
 
 // maxFile bounds a configuration file, in bytes. The global one contains the agent's history.

@@ -1,0 +1,69 @@
+package git
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+)
+
+const (
+	// maxBlobs and maxBlob bound what Blobs reads: files, and bytes of each.
+	maxBlobs = 200
+	maxBlob  = 1 << 20
+)
+
+// Blobs returns the contents of the files of a revision at these paths and below them, by path. Paths that do not exist and
+// files that are too large are left out. A symbolic link within the tree is followed once.
+func (r *Reader) Blobs(ctx context.Context, rev string, paths ...string) (map[string][]byte, error) {
+	found, links, err := r.blobs(ctx, rev, paths)
+	if err != nil || len(links) == 0 {
+		return found, err
+	}
+	for link, target := range links {
+		behind, _, err := r.blobs(ctx, rev, []string{target})
+		if err != nil {
+			return nil, err
+		}
+		if content, ok := behind[target]; ok {
+			found[link] = content
+		}
+	}
+	return found, nil
+}
+
+// blobs also returns the targets of symbolic links that stay within the tree.
+func (r *Reader) blobs(ctx context.Context, rev string, paths []string) (found map[string][]byte, links map[string]string, err error) {
+	if err := revision(rev); err != nil {
+		return nil, nil, err
+	}
+	args := []string{"--literal-pathspecs", "ls-tree", "-r", "-z", "-l", "--full-tree", rev, "--"}
+	out, err := r.git(ctx, call{args: append(args, paths...)})
+	if err != nil {
+		return nil, nil, fmt.Errorf("list the files of %s: %w", rev, err)
+	}
+	found, links = map[string][]byte{}, map[string]string{}
+	for _, entry := range fields(out) {
+		about, name, _ := strings.Cut(entry, "\t")
+		f := strings.Fields(about) // mode, type, hash, size
+		if len(f) != 4 || f[1] != "blob" || len(found)+len(links) >= maxBlobs {
+			continue
+		}
+		if size, err := strconv.Atoi(f[3]); err != nil || size > maxBlob {
+			continue
+		}
+		content, err := r.git(ctx, call{args: []string{"cat-file", "blob", f[2]}})
+		if err != nil {
+			return nil, nil, fmt.Errorf("read %s of %s: %w", name, rev, err)
+		}
+		if f[0] != modeLink {
+			found[name] = []byte(content)
+		} else if target := path.Join(path.Dir(name), content); !path.IsAbs(content) && !strings.HasPrefix(target, "../") {
+			links[name] = target
+		}
+	}
+	return found, links, nil
+}
+
+const modeLink = "120000" // a symbolic link
