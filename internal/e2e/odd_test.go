@@ -64,6 +64,19 @@ func TestCrashesCountAcrossTheSupervisorsDeath(t *testing.T) {
 	f.oneAtATime(t)
 }
 
+// TestAnAgentThatAPersonQuitsIsParked: it is not started again under the person's hands, and `retry` brings it back.
+func TestAnAgentThatAPersonQuitsIsParked(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	id := f.dispatch("once exit 0\nwrite work x", "--attempts", "1")
+	got := f.reaches(id, event.Parked)
+	if got.Reason != life.ReasonQuit || got.Gen != 1 || got.Attempt != 1 {
+		t.Errorf("%s: %s, generation %d, attempt %d", got.Reason, got.Detail, got.Gen, got.Attempt)
+	}
+	f.must("retry", string(id))
+	f.reaches(id, event.Done)
+}
+
 func TestAnAgentThatNeverReports(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)

@@ -46,6 +46,7 @@ const (
 	ruleSilenceEnded   rule = "silence.ended"
 	ruleStallEnd       rule = "stall.end"
 	ruleFlooded        rule = "records.flooded"
+	ruleQuit           rule = "agent.quit"
 	ruleAPIError       rule = "api.error"
 	ruleAPIRetry       rule = "api.retry"
 	ruleAPIEnd         rule = "api.end"
@@ -89,6 +90,7 @@ var table = map[rule]Transition{
 	ruleSilent:         {From: []event.State{event.Working}, To: event.Stalled, When: "the agent has been silent for too long"},
 	ruleSilenceEnded:   {From: []event.State{event.Stalled}, To: event.Working, When: "the agent reported again"},
 	ruleStallEnd:       {From: []event.State{event.Stalled}, To: event.Parked, When: "the agent stayed silent through every stage"},
+	ruleQuit:           {From: []event.State{event.Starting, event.Working, event.Waiting, event.Stalled, event.Checking}, To: event.Parked, When: "somebody quit the agent at its terminal"},
 	ruleFlooded:        {From: []event.State{event.Starting, event.Working, event.Waiting, event.Stalled, event.Checking}, To: event.Parked, When: "its status file grows without end"},
 	ruleAPIError:       {From: []event.State{event.Starting, event.Working, event.Waiting, event.Stalled, event.Checking}, To: event.Limited, When: "its turn ended by an error of the model's service"},
 	ruleAPIRetry:       {From: []event.State{event.Limited}, To: event.Working, When: "the pause after the error is over and a slot is free"},
@@ -137,6 +139,7 @@ const (
 	ReasonDialog       event.Reason = "dialog"
 	ReasonSilent       event.Reason = "silent"
 	ReasonFlood        event.Reason = "flood"
+	ReasonQuit         event.Reason = "quit"
 	ReasonAPI          event.Reason = "api_error"
 	ReasonAuth         event.Reason = "auth"
 	ReasonBilling      event.Reason = "billing"

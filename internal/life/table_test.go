@@ -164,6 +164,9 @@ var rows = []struct {
 		w.work().do(Shelve{})
 		w.finish(event.ActEnd)
 	}},
+	{name: "an agent that a person quits parks", rule: ruleQuit, to: event.Parked, reason: ReasonQuit, run: func(w *world) {
+		w.work().exit(event.CauseOwn, 0)
+	}},
 	{name: "records without end park", rule: ruleFlooded, to: event.Parked, reason: ReasonFlood, run: func(w *world) {
 		w.work().do(Flooded{Gen: 1, Text: "64 MiB"})
 		w.wantOpen(event.ActEnd).finish(event.ActEnd)

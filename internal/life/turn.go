@@ -348,6 +348,12 @@ func (s *step) exited(in Exited) {
 		s.relaunch(event.WhyLost, "its tmux server or the machine went away")
 		return
 	}
+	if in.Known && in.Exit == 0 && in.Signal == 0 && s.t.Spec.Traits.Resumes {
+		// An agent that works in turns does not end by itself. It was quit (/exit, Ctrl-D), and started again it would take
+		// the terminal from the person who did so, and an attempt from the task.
+		s.park(ruleQuit, ReasonQuit, exitText(in)+", as when somebody quits it")
+		return
+	}
 	s.relaunch(event.WhyCrash, exitText(in))
 }
 

@@ -96,7 +96,7 @@ func parkedSteps(t life.Task) []Step {
 	case life.ReasonDialog:
 		retry.When = "once what its screen asks is settled, by starting the agent yourself"
 		return []Step{about(t.ID, "attach"), retry}
-	case life.ReasonSilent:
+	case life.ReasonSilent, life.ReasonQuit:
 		return []Step{about(t.ID, "attach"), retry}
 	case life.ReasonFlood:
 		return []Step{about(t.ID, "logs"), retry}

@@ -24,7 +24,7 @@ func TestClaudeStopsAtWhatCheckRefuses(t *testing.T) {
 			approved   bool // in the entry of the main repository
 			dialog     string
 		}{
-			{"an unknown hook event", ".claude/settings.json", func(string) string { return `{"hooks":{"NoSuchEvent":[]}}` }, false, "Settings Warning"},
+			{"an unknown hook event", ".claude/settings.json", func(string) string { return `{"hooks":{"NoSuchEvent":[]}}` }, false, "NoSuchEvent"},
 			{"an import from outside", "CLAUDE.md", func(outside string) string { return "See @" + outside + " for more\n" }, false, "imports"},
 			{"an approved import", "CLAUDE.md", func(outside string) string { return "See @" + outside + " for more\n" }, true, ""},
 		} {

@@ -151,11 +151,14 @@ func (w *World) turn(p *proc, t life.Task) bool {
 		w.with(p, func() { w.says(p, event.Record{State: event.RecordDone}) })
 	}
 	crash := l.Fault("the agent crashes", p.who, 50)
+	quit := !t.Spec.Traits.ExitIsTurn && l.Fault("a person quits the agent", p.who, 10)
 	return w.with(p, func() {
 		switch {
 		case crash:
 			w.late(p)
 			w.kill(p, 1, 0)
+		case quit:
+			w.kill(p, 0, 0)
 		case t.Spec.Traits.ExitIsTurn:
 			w.kill(p, 0, 0)
 		case l.Fault("the service fails", p.who, 50):
