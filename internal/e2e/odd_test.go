@@ -64,6 +64,21 @@ func TestCrashesCountAcrossTheSupervisorsDeath(t *testing.T) {
 	f.oneAtATime(t)
 }
 
+// TestACommandThatReportsIdleAndGoesOnRunningGetsItsFeedback, by a new process: what runs takes no words.
+func TestACommandThatReportsIdleAndGoesOnRunningGetsItsFeedback(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.write(f.root+"/agent.sh", `if grep -q 'failed' "$MUSTER_PROMPT_FILE"; then echo good > a.txt; else echo bad > a.txt; fi
+echo '{"state":"idle"}' >> "$MUSTER_STATUS_FILE"
+sleep 3600
+`)
+	id := f.dispatchPrompt("make it good", "--command", "sh "+f.root+"/agent.sh", "--check", "good=grep -q good a.txt")
+	got := f.reaches(id, event.Done)
+	if got.Gen != 2 || got.Attempt != 1 {
+		t.Errorf("generation %d, attempt %d, want the second generation of the first attempt", got.Gen, got.Attempt)
+	}
+}
+
 // TestAnAgentThatAPersonQuitsIsParked: it is not started again under the person's hands, and `retry` brings it back.
 func TestAnAgentThatAPersonQuitsIsParked(t *testing.T) {
 	t.Parallel()

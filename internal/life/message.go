@@ -45,11 +45,21 @@ func (s *step) drain() {
 		s.setDeadline(event.DeadlineAck, s.now.Add(ackWait), false)
 		return
 	}
+	if s.needsRestart(m) { // it may be about to exit, which is how most of its kind end a turn
+		s.setDeadline(event.DeadlineAck, s.now.Add(settlePause), false)
+		return
+	}
 	if !s.doorOpen(m) {
 		return
 	}
 	s.emit(event.MessageMoved{Message: m.ID, To: event.MessageSending})
 	s.act(event.DeliverArgs{Message: m.ID})
+}
+
+// needsRestart reports whether a message can reach the running agent only by ending it: it takes messages at its start
+// alone, has ended its turn, and goes on running.
+func (s *step) needsRestart(m Message) bool {
+	return s.t.Door(m) == event.DoorRespawn && s.t.State == event.Working && s.t.Agent.Live && s.t.Agent.Turn.Over() && s.t.Request == nil
 }
 
 // newestFeedback is the id of the last feedback; "" if there was none.
@@ -107,6 +117,10 @@ func (s *step) delivered(a event.Action, f *Failure) {
 // ackDue looks where a message is, or tries the door again.
 func (s *step) ackDue() {
 	m, ok := s.firstOpen()
+	if ok && m.State == event.MessageWaiting && len(s.t.Open) == 0 && s.needsRestart(m) {
+		s.relaunch(m.Why, "it ended its turn and goes on running, and it takes messages at its start only")
+		return
+	}
 	if ok && m.State == event.MessageSending && s.t.Agent.Live && !s.open(event.ActConfirm, event.ActDeliver) {
 		s.act(event.ConfirmArgs{Message: m.ID})
 	}

@@ -317,3 +317,29 @@ func TestSighting_SaysWhereAMessageIs(t *testing.T) {
 		}
 	}
 }
+
+func TestIdleCommandThatGoesOnRunningIsStartedAgainWithItsFeedback(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, traits(command)).prepare().launch()
+	w.says(event.RecordWorking)
+	w.says(event.RecordIdle)
+	w.finish(event.ActCheck, red("x", "no"))
+	w.wantMessage("m1", event.MessageWaiting).wantOpen()
+	w.advance(settlePause)
+	w.wantOpen(event.ActEnd).finish(event.ActEnd)
+	if a := argsOf[event.StartArgs](w); !slices.Equal(a.Messages, []event.MessageID{"m1"}) {
+		t.Errorf("the next generation is started with %v, want m1", a.Messages)
+	}
+	w.wantGen(2, 1)
+}
+
+func TestIdleCommandThatExitsByItselfIsNotEnded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, traits(command)).prepare().launch()
+	w.says(event.RecordIdle)
+	w.finish(event.ActCheck, red("x", "no"))
+	w.exit(event.CauseOwn, 0)
+	w.wantOpen(event.ActStart).wantGen(2, 1)
+	w.advance(settlePause)
+	w.wantOpen(event.ActStart).wantGen(2, 1)
+}
