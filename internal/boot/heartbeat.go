@@ -14,6 +14,7 @@ import (
 type Heartbeat struct {
 	Watched int           `json:"watched"` // tasks that have an agent
 	Judged  int           `json:"judged"`  // those whose process is watched and whose records are read
+	Hung    int           `json:"hung"`    // acts that were given up and have not come back
 	PID     int           `json:"pid"`
 	At      time.Time     `json:"at"`
 	Boot    string        `json:"boot"` // Mono can be compared only within one boot

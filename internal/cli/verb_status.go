@@ -105,6 +105,9 @@ func watchText(h control.FleetStatus) string {
 		return "the supervisor has not looked at the fleet yet"
 	}
 	text := fmt.Sprintf("%d watched, %d judged %s ago", s.Watched, h.Judged, time.Duration(s.Idle)*time.Second)
+	if h.Hung > 0 {
+		text += fmt.Sprintf(", %d acts HANG", h.Hung)
+	}
 	switch {
 	case s.Stuck:
 		text += ": NO PROGRESS since then"

@@ -29,6 +29,7 @@ type FleetStatus struct {
 	Live       int                 `json:"live"`    // neither ended nor parked
 	Watched    int                 `json:"watched"` // agents' processes that need a supervisor
 	Judged     int                 `json:"judged"`  // agents that the supervisor judged at its last look, of Supervisor.Watched
+	Hung       int                 `json:"hung"`    // acts of the supervisor that were given up and have not come back
 	Slots      int                 `json:"slots"`
 	SlotsUsed  int                 `json:"slots_used"`
 	MemoryFree uint64              `json:"memory_free"` // bytes
@@ -119,11 +120,11 @@ func (s *FleetStatus) count(tasks map[event.State]int) {
 
 // heartbeat adds the content of the supervisor's heartbeat.
 func (s *FleetStatus) heartbeat(b boot.Heartbeat) {
-	s.Judged = b.Judged
+	s.Judged, s.Hung = b.Judged, b.Hung
 	s.Supervisor.Watched, s.Supervisor.Progress, s.Supervisor.Idle = b.Watched, b.At, int(b.Age.Seconds())
 	s.Supervisor.Stuck = b.Age > stuckAfter
 	s.Supervisor.Polling = b.Polling
-	if s.Live > 0 && (s.Supervisor.Stuck || b.Judged < b.Watched) {
+	if s.Hung > 0 || s.Live > 0 && (s.Supervisor.Stuck || b.Judged < b.Watched) {
 		s.Healthy = false
 	}
 }

@@ -39,9 +39,11 @@ func newHeartbeat(h home.Dir, url, bootID string, log *slog.Logger) *heartbeat {
 func (h *heartbeat) note(p fleet.Pulse) {
 	now := host.Now()
 	h.write(func() {
-		h.last = boot.Heartbeat{Watched: p.Watched, Judged: p.Judged, PID: os.Getpid(), At: now.Wall, Boot: h.boot, Mono: now.Mono}
+		h.last = boot.Heartbeat{
+			Watched: p.Watched, Judged: p.Judged, Hung: p.Hung, PID: os.Getpid(), At: now.Wall, Boot: h.boot, Mono: now.Mono,
+		}
 	})
-	if p.Judged < p.Watched {
+	if p.Judged < p.Watched || p.Hung > 0 {
 		return
 	}
 	select {

@@ -40,7 +40,11 @@ func (s *Supervisor) do(ctx context.Context, j job) result {
 		}
 		return result{job: j, failure: failure}
 	}
-	ctx, cancel := context.WithTimeout(ctx, limitOf(t, j.action.Kind()))
+	limit := limitOf(t, j.action.Kind())
+	if j.run != nil {
+		j.run.limit.Store(int64(limit))
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	r := s.act(ctx, t, j)
 	r.job = j

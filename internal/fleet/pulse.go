@@ -11,6 +11,7 @@ import (
 type Pulse struct {
 	Watched int `json:"watched"` // tasks that have an agent
 	Judged  int `json:"judged"`  // those of which it is known that their process is watched and their records are read
+	Hung    int `json:"hung"`    // acts that were given up and have not come back
 }
 
 // nextLook is how long it is until the whole fleet is to be looked at.
@@ -38,7 +39,7 @@ func (s *Supervisor) lookAtAll(all []life.Task, mono time.Duration) {
 	if all == nil {
 		return
 	}
-	p := Pulse{Watched: len(all)}
+	p := Pulse{Watched: len(all), Hung: s.jobs.lost}
 	gone := map[agentToken]bool{}
 	for _, t := range all {
 		token := agentToken{task: t.ID, gen: t.Gen, pane: t.Agent.Pane}

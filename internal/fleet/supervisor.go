@@ -147,6 +147,7 @@ func (s *Supervisor) Serve(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		s.giveUpLost()
 		next, err := s.turn(work)
 		if down, ok := err.(errDown); ok { //nolint:errorlint // made here, never wrapped
 			s.cfg.Logger.Info("supervisor goes down", "why", down.why)
@@ -247,7 +248,10 @@ func (s *Supervisor) takeDeath(d Death) {
 
 // takeResult takes what a worker brings.
 func (s *Supervisor) takeResult(r result) {
-	s.jobs.done(r.job)
+	if !s.jobs.done(r.job) {
+		s.cfg.Logger.Warn("an act that was given up has come back", "task", r.job.of.Task, "action", r.job.action.Kind())
+		return
+	}
 	if r.wait.PID != 0 {
 		s.push(r.job.of.Task, life.Begun{ID: r.job.action.ID})
 		s.cfg.Processes.Watch(r.wait, jobToken{of: r.job.of, action: r.job.action})
@@ -262,6 +266,22 @@ func (s *Supervisor) takeResult(r result) {
 			r.facts, r.failure = nil, &life.Failure{Kind: life.FailAgain, Text: "the agent was heard of meanwhile, or another supervisor listened"}
 		}
 		s.push(r.job.of.Task, life.Finished{ID: r.job.action.ID, Facts: r.facts, Failure: r.failure})
+	}
+}
+
+// giveUpLost gives up the acts that have not come back within their limits: what they read or call hangs. Each counts as
+// refused, so that a person looks at its task; the slot and the worker are free.
+func (s *Supervisor) giveUpLost() {
+	for _, j := range s.jobs.giveUp(s.cfg.Mono()) {
+		s.cfg.Logger.Error("an act has not come back and is given up", "task", j.of.Task, "action", j.action.Kind())
+		if j.death != nil {
+			s.ears.forget(j.of.Task)
+			s.push(j.of.Task, life.Exited{Gen: j.death.gen, Cause: event.CauseOwn, Exit: j.death.death.Exit, Signal: j.death.death.Signal, Known: j.death.death.Known})
+			continue
+		}
+		s.push(j.of.Task, life.Finished{ID: j.action.ID, Failure: &life.Failure{Kind: life.FailRefused, Text: fmt.Sprintf(
+			"%s has not come back within its limit and was given up: something that it reads or calls hangs, such as a file system or a program. "+
+				"Look at the worktree and the repository, then: muster retry %s", j.action.Kind(), j.of.Task)}})
 	}
 }
 

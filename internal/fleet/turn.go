@@ -49,7 +49,7 @@ func (s *Supervisor) turn(ctx context.Context) (next time.Time, err error) {
 	for _, a := range d.actions {
 		s.jobs.add(job{of: a.of, action: a.action})
 	}
-	s.jobs.run(ctx)
+	s.jobs.run(ctx, mono)
 	if d.down != "" {
 		return next, errDown{why: d.down}
 	}

@@ -2,10 +2,15 @@ package fleet
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"muster/internal/event"
+	"muster/internal/life"
 )
 
 // While many tasks wait for their worktrees, what is there already is looked after first; within one task nothing is
@@ -23,7 +28,7 @@ func TestWorktreesComeLast(t *testing.T) {
 	w.add(job{of: event.OfTask("t3"), action: event.Action{Args: event.EndArgs{}}})
 	w.add(job{of: event.OfTask("t4"), action: event.Action{Args: event.DeliverArgs{}}})
 	started := false
-	for w.run(t.Context()); !w.idle(); w.run(t.Context()) {
+	for w.run(t.Context(), 0); !w.idle(); w.run(t.Context(), 0) {
 		r := <-w.results
 		w.done(r.job)
 		if r.job.of.Task == "t1" && !started {
@@ -35,4 +40,62 @@ func TestWorktreesComeLast(t *testing.T) {
 	if !slices.Equal(order, want) {
 		t.Fatalf("%v, not %v", order, want)
 	}
+}
+
+// An act that never comes back is given up after its limit: its task gets an outcome, its worker and its place in the line
+// are free, and it counts as hung until it comes back after all.
+func TestWorkers_GiveUpWhatDoesNotComeBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		mono := func() time.Duration { return time.Since(began) }
+		s := New(Config{Mono: mono})
+		hangs := make(chan struct{})
+		s.jobs = newWorkers(1, func(_ context.Context, j job) result {
+			if j.action.Kind() == event.ActPrepare {
+				<-hangs // and heeds no context
+			}
+			return result{job: j}
+		})
+		of := event.OfTask
+		s.jobs.add(job{of: of("t1"), action: event.Action{ID: "a1", Args: event.PrepareArgs{}}})
+		s.jobs.run(t.Context(), mono())
+		s.jobs.add(job{of: of("t1"), action: event.Action{ID: "a2", Args: event.EndArgs{}}})
+		s.jobs.add(job{of: of("t2"), action: event.Action{ID: "a1", Args: event.CloseArgs{}}})
+
+		time.Sleep(actLimit)
+		if s.jobs.run(t.Context(), mono()); s.jobs.busy[of("t2")] != nil {
+			t.Error("a second job was begun while one worker is busy within its limit")
+		}
+		time.Sleep(time.Second)
+		if s.jobs.run(t.Context(), mono()); s.jobs.busy[of("t2")] == nil {
+			t.Error("a job that takes long keeps another task waiting")
+		}
+		s.takeResult(<-s.jobs.results)
+		if s.giveUpLost(); len(s.pending) != 1 {
+			t.Fatalf("%d outcomes before the grace is over, want that of t2", len(s.pending))
+		}
+
+		time.Sleep(lostGrace)
+		s.giveUpLost()
+		in, ok := s.pending[len(s.pending)-1].in.(life.Finished)
+		if !ok || in.ID != "a1" || in.Failure == nil || in.Failure.Kind != life.FailRefused || !strings.Contains(in.Failure.Text, "prepare") {
+			t.Fatalf("its outcome is %s", fmt.Sprint(s.pending))
+		}
+		if s.jobs.lost != 1 {
+			t.Errorf("%d acts hang, want 1", s.jobs.lost)
+		}
+		s.jobs.run(t.Context(), mono())
+		r := <-s.jobs.results
+		if s.takeResult(r); r.job.action.ID != "a2" {
+			t.Errorf("%s came after it, want a2", r.job.action.ID)
+		}
+
+		close(hangs)
+		n := len(s.pending)
+		s.takeResult(<-s.jobs.results)
+		if len(s.pending) != n || s.jobs.lost != 0 {
+			t.Errorf("what came back late is an outcome, or %d acts still hang", s.jobs.lost)
+		}
+	})
 }

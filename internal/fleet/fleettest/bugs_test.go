@@ -81,6 +81,11 @@ var bugs = []bug{
 		old: "return max(actLimit, t.Spec.Timeout)", new: "return actLimit",
 		by: "because git took its time",
 	},
+	{
+		name: "what hangs is waited for", file: "fleet/workers.go",
+		old: "\t\tif over > lostGrace {\n", new: "\t\tif over > lostGrace && false {\n",
+		by: "is not at rest", odds: map[string]int{"making a worktree never returns": 50},
+	},
 }
 
 // onlyRepositories are the odds of a world in which no act but those on repositories lacks anything.

@@ -83,6 +83,10 @@ func (e *edges) actIn(ctx context.Context, repo, op, who string, fn func() error
 	if !e.pause(ctx, before) {
 		return e.gaveUp(ctx)
 	}
+	if repo != "" && l.Fault(op+" never returns", who, 2) {
+		<-e.ctx.Done() // whatever its caller wants
+		return ErrDead
+	}
 	lost, err := false, error(nil)
 	w.mu.Lock()
 	switch {
