@@ -16,7 +16,7 @@ const downHelp = `Stop the supervisor. Agents keep running unless a flag ends th
 next ` + "`muster up`" + `, which continues with them as they are.
 
   muster down            agents keep running
-  muster down --drain    nothing new starts; the fleet goes down after the last running task
+  muster down --drain    nothing new starts; down after the last running task
   muster down --kill     agents are ended, too, and resumed at the next up`
 
 // downed is the output of `down --json`.
