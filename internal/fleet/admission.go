@@ -8,7 +8,7 @@ import (
 	"muster/internal/scarce"
 )
 
-// closed returns why a source of admission control keeps new work from starting; "" if none does.
+// closed returns the reason of the first source of admission control that is closed; "" if none is.
 func (s *Supervisor) closed() string {
 	for _, a := range s.cfg.Admission {
 		if why := a.Closed(); why != "" {
@@ -18,7 +18,7 @@ func (s *Supervisor) closed() string {
 	return ""
 }
 
-// lackOf returns what an error of the machine's own edges says is short; "" if nothing.
+// lackOf returns the place of a shortage that an error of the machine reports; "" if it reports none.
 func lackOf(err error) event.Place {
 	if scarce.Is(err) {
 		return event.PlaceMachine
@@ -26,8 +26,8 @@ func lackOf(err error) event.Place {
 	return ""
 }
 
-// doneIn is done for an act on a task's repository. A disk that is full or cannot be written is the repository's own;
-// what else is short the whole machine lacks.
+// doneIn is done for an action on a task's repository. A full or read-only disk is a shortage of the repository; any
+// other shortage is one of the whole machine.
 func doneIn(err error, facts ...event.Payload) result {
 	r := done(err, facts...)
 	if r.failure != nil && scarce.OfDisk(err) {
@@ -36,7 +36,7 @@ func doneIn(err error, facts ...event.Payload) result {
 	return r
 }
 
-// worked notes that an action of a task has worked or begun to, and so that its place lacks nothing now.
+// worked records that an action has worked or begun to work, so that its place has no shortage now.
 func (d *decision) worked(id event.TaskID, kind event.ActionKind) {
 	t, ok, err := d.tx.Task(id)
 	if err != nil || !ok {
@@ -55,8 +55,8 @@ func (d *decision) freed(t life.Task, kind event.Place) {
 	d.roomy = append(d.roomy, t.At(kind))
 }
 
-// hurry lets what was put off be tried again at once where that makes sense: anywhere if a person asked for something,
-// else where something has just worked.
+// hurry retries postponed actions at once where that may help: everywhere if a person requested something, otherwise
+// at the places where an action has just worked.
 func (d *decision) hurry() error {
 	if !d.asked && len(d.roomy) == 0 {
 		return nil

@@ -7,9 +7,8 @@ import (
 	"muster/internal/life"
 )
 
-// adopt takes up the fleet where it stands: what the log intends is compared with what runs. It changes
-// nothing in the world itself; what has to be done goes through the workers like anything else. Requests that
-// came in while nobody listened are taken by the first turn.
+// adopt compares the intents in the log with what runs. It changes nothing in the world itself: open actions go
+// through the workers. The first turn handles requests that were made while no supervisor ran.
 func (s *Supervisor) adopt(ctx context.Context) error {
 	panes, err := s.cfg.Terminal.Panes(ctx)
 	if err != nil {
@@ -40,7 +39,7 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 	return nil
 }
 
-// adoptTask watches the process of a task, and does again what was intended and has no outcome yet.
+// adoptTask watches the process of a task, and repeats its open actions.
 func (s *Supervisor) adoptTask(t life.Task, pane string) {
 	_, starting := t.Action(event.ActStart)
 	if t.Agent.Live || starting {
@@ -49,8 +48,7 @@ func (s *Supervisor) adoptTask(t life.Task, pane string) {
 	if t.Agent.Live {
 		tok := agentToken{task: t.ID, gen: t.Gen, pane: pane}
 		if pane == "" {
-			// Its server is gone, maybe since before the last supervisor began, which did not come to say so. A process
-			// that outlived it has no terminal any more and is no use to anybody.
+			// The tmux server died unnoticed. A process that survived it has no terminal and is ended.
 			s.jobs.add(job{of: event.OfTask(t.ID), death: &deathOf{gen: t.Gen}})
 		} else {
 			s.cfg.Processes.Watch(t.Agent.Process, tok)
@@ -58,7 +56,7 @@ func (s *Supervisor) adoptTask(t life.Task, pane string) {
 	}
 	for _, a := range t.Open {
 		if t.IsPutOff(a.ID) {
-			continue // its deadline stands in the log
+			continue // its deadline is in the log
 		}
 		s.jobs.add(job{of: event.OfTask(t.ID), action: a, again: true})
 	}

@@ -12,8 +12,8 @@ import (
 	"muster/internal/scarce"
 )
 
-// runJob runs a job, or finds out where it stands. It returns the process to wait for while it runs; the
-// action is done again when that has ended, whoever supervises by then.
+// runJob starts a job, or finds its state. It returns the process to wait for while the job runs. The action is
+// repeated when that process has ended, by whichever supervisor runs then.
 func (s *Supervisor) runJob(ctx context.Context, j Job) (JobState, event.ProcessRef, error) {
 	state, err := s.cfg.Jobs.State(ctx, j)
 	switch {
@@ -55,8 +55,8 @@ func (s *Supervisor) runJob(ctx context.Context, j Job) (JobState, event.Process
 	return state, s.processOf(pane), nil
 }
 
-// lacked is what the machine lacked when a job ran; nil if nothing. The words of the project's own commands count only
-// while the gate is closed, too.
+// lacked returns the shortage under which a job ran; nil if there was none. The output of the project's own commands
+// counts only while admission is closed, too.
 func (s *Supervisor) lacked(state JobState) error {
 	if state.Scarce {
 		return scarce.Lack(state.Error)
@@ -69,8 +69,8 @@ func (s *Supervisor) lacked(state JobState) error {
 	return nil
 }
 
-// stillThere gives the process in the task's check window that has not ended yet: a job before this one leaves its
-// result a moment before it goes, and one that was started by a supervisor that died may not have begun.
+// stillThere returns the process in the task's check window that has not ended. An earlier job leaves its result a
+// moment before it ends, and a job that a dead supervisor started may not have begun.
 func (s *Supervisor) stillThere(ctx context.Context, id event.TaskID) (event.ProcessRef, error) {
 	pane, ok, err := s.find(ctx, func(p Pane) bool { return p.Task == id && p.Role == RoleCheck && !p.Dead })
 	if err != nil || !ok {
@@ -79,7 +79,8 @@ func (s *Supervisor) stillThere(ctx context.Context, id event.TaskID) (event.Pro
 	return s.processOf(pane), nil
 }
 
-// check judges the worktree: a snapshot, the project's commands, and whether the tree stood still meanwhile.
+// check judges the worktree: it takes a snapshot, runs the project's commands, and checks that the tree did not
+// change.
 func (s *Supervisor) check(ctx context.Context, t life.Task, id event.ActionID, args event.CheckArgs) result {
 	job := Job{Task: t, Name: fmt.Sprintf("round-%d-%s", args.Round, id), For: event.ActCheck, Steps: t.Spec.Checks}
 	var snap Snapshot
@@ -96,7 +97,7 @@ func (s *Supervisor) check(ctx context.Context, t life.Task, id event.ActionID, 
 		}
 	}
 	round := event.RoundFinished{Round: args.Round, Commit: snap.Commit, Tree: snap.Tree, Changed: snap.Changed}
-	if snap.Obstacle != "" { // no command of the project's sees that
+	if snap.Obstacle != "" { // no command of the project checks that
 		round.Results = []event.CheckResult{{Name: obstacleCheck, Run: "muster", Exit: 1, Excerpt: snap.Obstacle}}
 		return done(nil, round)
 	}
@@ -125,10 +126,10 @@ func (s *Supervisor) check(ctx context.Context, t life.Task, id event.ActionID, 
 	return done(nil, round)
 }
 
-// obstacleCheck is the name under which a round says that the work can't be published as it is.
+// obstacleCheck is the name of the check that fails if the work can't be published as it is.
 const obstacleCheck = "unfinished work"
 
-// publish puts the judged tree where it belongs.
+// publish publishes the judged tree.
 func (s *Supervisor) publish(ctx context.Context, t life.Task, args event.PublishArgs) result {
 	p, err := s.cfg.Shipper.Publish(ctx, t, args.Tree)
 	if err != nil {
@@ -137,7 +138,7 @@ func (s *Supervisor) publish(ctx context.Context, t life.Task, args event.Publis
 	return done(nil, p)
 }
 
-// keep keeps everything in the worktree that is not published under a private ref.
+// keep keeps everything in the worktree that is not published, under a private ref.
 func (s *Supervisor) keep(ctx context.Context, t life.Task) result {
 	if t.Worktree == "" {
 		return result{}
@@ -150,7 +151,7 @@ func (s *Supervisor) keep(ctx context.Context, t life.Task) result {
 	return done(nil, event.WorkKept{Ref: ref}).with(gone)
 }
 
-// clean removes the worktree of published work. What is ignored by git goes with it; all else is kept first.
+// clean removes the worktree of published work. Files that git ignores are removed; everything else is kept first.
 func (s *Supervisor) clean(ctx context.Context, t life.Task) result {
 	r := s.keep(ctx, t)
 	if r.failure != nil {
@@ -163,7 +164,7 @@ func (s *Supervisor) clean(ctx context.Context, t life.Task) result {
 	return r
 }
 
-// remove removes what a task left behind, but for its branch and its events.
+// remove removes everything of a task except its branch and its events.
 func (s *Supervisor) remove(ctx context.Context, t life.Task, args event.RemoveArgs) result {
 	if err := s.cfg.Processes.End(ctx, t, s.cfg.Launcher.EndPolicy(t).Grace); err != nil {
 		return done(err)

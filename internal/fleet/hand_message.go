@@ -15,11 +15,11 @@ import (
 	"muster/internal/life"
 )
 
-// pasteSettle is the pause between a paste and its Enter. Without it Enter arrives in the same read and becomes
-// part of the text; from 0.15 s on none was lost in 80 of 80 (measured with Claude Code in tmux 3.3a).
+// pasteSettle is the pause between a paste and its Enter. Without it Enter arrives in the same read and becomes part
+// of the text. With 0.15 s none was lost in 80 of 80 attempts (measured with Claude Code in tmux 3.3a).
 const pasteSettle = 150 * time.Millisecond
 
-// deliver brings one message to a running agent by the best door its kind has.
+// deliver delivers one message to a running agent by the delivery channel of its kind.
 func (s *Supervisor) deliver(ctx context.Context, t life.Task, a event.Action, again bool) result {
 	text, err := s.cfg.Log.MessageText(ctx, t.ID, a.Message())
 	if err != nil {
@@ -28,7 +28,7 @@ func (s *Supervisor) deliver(ctx context.Context, t life.Task, a event.Action, a
 	m := Text{ID: a.Message(), Text: text}
 	if doorOf(t, m.ID) == event.DoorMailbox {
 		if pane, ok, err := s.pane(ctx, t.ID, t.Gen); err == nil && ok && !again {
-			_, _ = s.closeMenu(ctx, t, pane) // a menu holds mail back, too; where it can't be closed the message waits
+			_, _ = s.closeMenu(ctx, t, pane) // a menu holds back mail, too; if it can't be closed the message waits
 		}
 		return done(s.cfg.Channel.Post(ctx, t, m))
 	}
@@ -43,40 +43,40 @@ func (s *Supervisor) deliver(ctx context.Context, t life.Task, a event.Action, a
 	case !typed:
 		return s.paste(ctx, t, m)
 	default:
-		r = s.look(ctx, t, a) // never send blindly
+		r = s.look(ctx, t, a) // confirm first: a message must not be sent twice
 	}
 	if r.failure != nil && r.failure.Kind == life.FailAgain {
-		return result{} // a look that failed says nothing: it counts as sent, and is looked for again
+		return result{} // the check failed: the message counts as sent and is confirmed later
 	}
 	return r
 }
 
-// typed reports whether a message was typed into the agent's pane before, and whether there is one to tell. Its intent alone
-// does not tell, and what was not typed can be, without fear of doing it twice.
+// typed reports whether a message was typed into the agent's pane before. known is false if there is no pane. The
+// intent alone does not show it. A message that was not typed can be typed without doing it twice.
 func (s *Supervisor) typed(ctx context.Context, t life.Task, id event.MessageID) (typed, known bool, err error) {
 	pane, ok, err := s.pane(ctx, t.ID, t.Gen)
 	return ok && strings.HasPrefix(strings.TrimLeft(pane.Pasted, "\n"), id.Tag()), ok, err
 }
 
-// doorOf returns the way by which a message of a task gets in.
+// doorOf returns the delivery channel of a message.
 func doorOf(t life.Task, id event.MessageID) event.Door {
 	m, _ := t.Message(id)
 	return t.Door(m)
 }
 
 const (
-	// postureStep is how often an agent's posture is looked at while it should change.
+	// postureStep is the pause between two checks of an agent's posture.
 	postureStep = 50 * time.Millisecond
 	// menuPatience is how long a menu may take to close after its key.
 	menuPatience = 5 * time.Second
-	// showPatience is how long a paste may take until all of it stands in the agent's input: a busy machine needs seconds
-	// for a long one, and an Enter before that sends a part of it.
+	// showPatience is how long a paste may take to appear in the agent's input completely. A busy machine needs
+	// seconds for a long one, and an earlier Enter would send a part of it.
 	showPatience = 10 * time.Second
-	// enterPatience is how long the agent may take to take its input after Enter, before Enter counts as lost.
+	// enterPatience is how long the agent may take to accept its input after Enter, before Enter counts as lost.
 	enterPatience = 3 * time.Second
 )
 
-// posture looks at a running agent right before a key is pressed; texts were pasted into it.
+// posture returns the posture of a running agent right before a key is pressed. texts were pasted into it.
 func (s *Supervisor) posture(ctx context.Context, t life.Task, pane Pane, texts []string) (Posture, error) {
 	screen, err := s.cfg.Terminal.Styled(ctx, pane.ID)
 	if err != nil {
@@ -85,7 +85,7 @@ func (s *Supervisor) posture(ctx context.Context, t life.Task, pane Pane, texts 
 	return s.cfg.Channel.Posture(ctx, t, screen, texts)
 }
 
-// awaitPosture looks until the posture is another one than from, at most for the patience, and returns the last one.
+// awaitPosture waits until the posture differs from all of from, at most for patience, and returns the last one.
 func (s *Supervisor) awaitPosture(ctx context.Context, t life.Task, pane Pane, texts []string, patience time.Duration, from ...Posture) (Posture, error) {
 	tick := time.NewTicker(postureStep)
 	defer tick.Stop()
@@ -102,9 +102,9 @@ func (s *Supervisor) awaitPosture(ctx context.Context, t life.Task, pane Pane, t
 	}
 }
 
-// closeMenu closes the menu that a usage limit may have opened, which holds the keyboard until somebody closes it, and
-// returns the posture afterwards. The key is pressed only while the menu is open, and nothing is typed before it is
-// closed: pressed together with a message, the key would break off the turn that the message begins.
+// closeMenu closes the menu that a usage limit may have opened, which takes all keys, and returns the posture
+// afterwards. The key is pressed only while the menu is open, and nothing is typed before it is closed: pressed
+// together with a message, the key would interrupt the turn that the message starts.
 func (s *Supervisor) closeMenu(ctx context.Context, t life.Task, pane Pane) (Posture, error) {
 	posture, err := s.posture(ctx, t, pane, nil)
 	if err != nil || posture != PostureDialog || t.Agent.Error != event.ErrorRateLimit || !t.Agent.Turn.Over() {
@@ -120,13 +120,13 @@ func (s *Supervisor) closeMenu(ctx context.Context, t life.Task, pane Pane) (Pos
 	return s.awaitPosture(ctx, t, pane, nil, menuPatience, PostureDialog)
 }
 
-// putBack reports whether what stands in the agent's input is a prompt that an interrupt has put back there, having taken
-// it out of the conversation. It is told again together with the next message.
+// putBack reports whether the text in the agent's input is a prompt that an interrupt put back there and removed from
+// the conversation. It is sent again together with the next message.
 func putBack(t life.Task, posture Posture) bool {
 	return posture == PostureStale || posture == PostureDraft && (t.Agent.Turn == life.TurnInterrupted || t.Stage == event.StageInterrupt)
 }
 
-// shut says why nothing is typed into an agent in a posture; "" if it may be.
+// shut returns why nothing may be typed into an agent with this posture; "" if it may.
 func (p Posture) shut() string {
 	switch p {
 	case PostureBusy:
@@ -134,13 +134,13 @@ func (p Posture) shut() string {
 	case PostureDialog:
 		return "the agent has a dialog open"
 	case PostureDraft, PostureStale, PostureTyped:
-		return "something that was not sent stands in the agent's input"
+		return "the agent's input has text that was not sent"
 	case PostureUnknown, PostureReady:
 	}
 	return ""
 }
 
-// paste types a message into a pane that is proven to hold the right, idle agent.
+// paste types a message into a pane that is verified to have the right, idle agent.
 func (s *Supervisor) paste(ctx context.Context, t life.Task, m Text) result {
 	pane, ok, err := s.pane(ctx, t.ID, t.Gen)
 	switch {
@@ -171,8 +171,8 @@ func (s *Supervisor) paste(ctx context.Context, t life.Task, m Text) result {
 	return s.enter(ctx, t, pane, texts)
 }
 
-// enter sends what was pasted: it presses Enter when all of it stands in the agent's input, and once more if it still
-// stands there afterwards. A kind whose input can't be looked at gets one Enter after a pause.
+// enter sends the pasted texts. It presses Enter when the agent's input has all of them, and once more if they are
+// still there afterwards. If the input can't be read, it presses Enter once after a pause.
 func (s *Supervisor) enter(ctx context.Context, t life.Task, pane Pane, texts []string) result {
 	pause := time.NewTimer(pasteSettle)
 	defer pause.Stop()
@@ -181,7 +181,7 @@ func (s *Supervisor) enter(ctx context.Context, t life.Task, pane Pane, texts []
 	case <-ctx.Done():
 	}
 	for range 2 {
-		// An error of a look is no reason to leave the text there: without Enter it would be half sent.
+		// Press Enter even after an error: otherwise the text would stay there half sent.
 		_, _ = s.awaitPosture(ctx, t, pane, texts, showPatience, PostureReady, PostureStale, PostureDraft)
 		if err := s.cfg.Terminal.Keys(ctx, pane.ID, "Enter"); err != nil {
 			return failed(life.FailUnknown, "the text was typed, but Enter was not: "+err.Error())
@@ -193,8 +193,8 @@ func (s *Supervisor) enter(ctx context.Context, t life.Task, pane Pane, texts []
 	return result{}
 }
 
-// look finds out where a message is. For one that was typed and not taken, one further Enter follows: the text
-// is there, and Enter is no second sending of it. One that was to be typed and never was waits again.
+// look confirms the delivery of a message. A message that was typed and not accepted gets another Enter, which does
+// not send it twice because its text is still there. A message that was never typed waits again.
 func (s *Supervisor) look(ctx context.Context, t life.Task, a event.Action) result {
 	trace, err := s.cfg.Channel.Confirm(ctx, t, t.Gen, a.Message())
 	if err != nil {
@@ -220,7 +220,7 @@ func (s *Supervisor) look(ctx context.Context, t life.Task, a event.Action) resu
 	return failed(life.FailUnknown, "no sign of it in the conversation")
 }
 
-// enterAgain presses Enter for a message that was pasted and not taken, if it stands in the agent's input.
+// enterAgain presses Enter for a message that was pasted and not accepted, if it is in the agent's input.
 func (s *Supervisor) enterAgain(ctx context.Context, t life.Task, id event.MessageID) result {
 	pane, ok, err := s.pane(ctx, t.ID, t.Gen)
 	switch {
@@ -235,12 +235,12 @@ func (s *Supervisor) enterAgain(ctx context.Context, t life.Task, id event.Messa
 	}
 	posture, err := s.posture(ctx, t, pane, s.cfg.Channel.Typed(t, Text{ID: id, Text: text}))
 	if err != nil || posture != PostureTyped && posture != PostureUnknown {
-		return done(err) // Enter would answer or send something else
+		return done(err) // Enter would answer a dialog or send another text
 	}
 	return done(s.cfg.Terminal.Keys(ctx, pane.ID, "Enter"))
 }
 
-// firstLook reports whether this is the first look at a message, and notes that it was.
+// firstLook reports whether this is the first check for a message, and records that.
 func (s *Supervisor) firstLook(t life.Task, id event.MessageID) bool {
 	mark := filepath.Join(s.cfg.Home.GenDir(t.ID, t.Gen), "looked."+string(id))
 	f, err := os.OpenFile(mark, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)

@@ -16,7 +16,7 @@ import (
 	"muster/internal/scarce"
 )
 
-// start brings one agent process of a generation to life, or finds that it is there already.
+// start starts the agent process of a generation, or finds that it runs already.
 func (s *Supervisor) start(ctx context.Context, t life.Task, a event.Action, args event.StartArgs) result {
 	if a.Gen != t.Gen {
 		return failed(life.FailAgain, "a newer generation exists")
@@ -47,8 +47,8 @@ func (s *Supervisor) start(ctx context.Context, t life.Task, a event.Action, arg
 	return s.launchedIn(pane, arrived)
 }
 
-// endOlder ends what still runs of older generations: one whose end was not seen, or the tools that one has left
-// behind which was killed. Two must never work in one worktree.
+// endOlder ends the processes of older generations: an agent whose end was not noticed, or tools that a killed agent
+// left behind. Two agents must never work in one worktree.
 func (s *Supervisor) endOlder(ctx context.Context, t life.Task, gen int) error {
 	pid, held := s.cfg.Processes.Holder(t.ID)
 	if gen == 1 && !held {
@@ -65,7 +65,7 @@ func (s *Supervisor) launchedIn(pane Pane, arrived []event.Payload) result {
 	return done(nil, append(arrived, event.AgentLaunched{Process: s.processOf(pane), Pane: pane.ID, Session: pane.Session})...)
 }
 
-// processOf is the process of a pane. It may have ended already, unseen by tmux; whoever watches it is told at once.
+// processOf returns the process of a pane. It may have ended without tmux noticing; Watch reports that at once.
 func (s *Supervisor) processOf(pane Pane) event.ProcessRef {
 	p, ok := s.cfg.Processes.Identify(pane.PID)
 	if !ok {
@@ -74,7 +74,7 @@ func (s *Supervisor) processOf(pane Pane) event.ProcessRef {
 	return p
 }
 
-// order gathers what a generation needs: the prompt, and those messages that the one before did not get.
+// order collects the data of a generation: the prompt, and the messages that the previous one did not get.
 func (s *Supervisor) order(ctx context.Context, t life.Task, a event.Action, args event.StartArgs) (Order, []event.Payload, error) {
 	prompt, err := s.cfg.Log.Prompt(ctx, t.ID)
 	if err != nil {
@@ -85,7 +85,7 @@ func (s *Supervisor) order(ctx context.Context, t life.Task, a event.Action, arg
 	for _, id := range args.Messages {
 		if a.Gen > 1 {
 			trace, err := s.cfg.Channel.Confirm(ctx, t, a.Gen-1, id)
-			if err != nil { // a look that failed says nothing, and a message must not arrive twice
+			if err != nil { // the check failed, and a message must not arrive twice
 				return Order{}, nil, err
 			}
 			if trace == TraceArrived {
@@ -102,12 +102,12 @@ func (s *Supervisor) order(ctx context.Context, t life.Task, a event.Action, arg
 	return o, arrived, nil
 }
 
-// pane finds the agent's pane of a generation in the terminal.
+// pane returns the agent's pane of a generation.
 func (s *Supervisor) pane(ctx context.Context, id event.TaskID, gen int) (Pane, bool, error) {
 	return s.find(ctx, func(p Pane) bool { return p.Task == id && p.Gen == gen && p.Role == RoleAgent })
 }
 
-// find finds a pane in the terminal. A look that failed says nothing.
+// find returns a pane of the terminal. An error means that nothing is known.
 func (s *Supervisor) find(ctx context.Context, is func(Pane) bool) (Pane, bool, error) {
 	panes, err := s.cfg.Terminal.Panes(ctx)
 	if err != nil {
@@ -119,8 +119,8 @@ func (s *Supervisor) find(ctx context.Context, is func(Pane) bool) (Pane, bool, 
 	return Pane{}, false, nil
 }
 
-// findDeath finds out how an agent's process ended, and takes its last words first: what it wrote before it
-// ended was said while it lived.
+// findDeath returns how an agent's process ended. It reads the agent's last records first, because they were written
+// before the end.
 func (s *Supervisor) findDeath(ctx context.Context, j job) result {
 	d := j.death
 	r := result{job: j, exited: &life.Exited{Gen: d.gen, Cause: event.CauseOwn, Exit: d.death.Exit, Signal: d.death.Signal, Known: d.death.Known}}
@@ -153,16 +153,15 @@ func (s *Supervisor) findDeath(ctx context.Context, j job) result {
 	return r
 }
 
-// begun reports whether a launch came as far as to become the agent: it says so first.
+// begun reports whether a launch became the agent, which writes a record first.
 func (s *Supervisor) begun(id event.TaskID, gen int) bool {
 	st, err := os.Stat(s.cfg.Home.StatusFile(id, gen))
 	return err != nil && !errors.Is(err, fs.ErrNotExist) || err == nil && st.Size() > 0
 }
 
-// lost reports whether the process went down with its terminal: the server is another one than it was started
-// in, or is gone. One that is merely slow to answer has lost nobody. One that goes down hangs up on its panes a moment
-// before the kernel calls it gone, but by then it answers nobody any more. Where there is no pane at all, nobody can say
-// that it was the fault of the agent.
+// lost reports whether the process ended together with its terminal: its server was replaced or is gone. A slow
+// server has lost nothing. A server that ends hangs up on its panes a moment before its process is gone, but it
+// answers nothing then. Without a pane, the end cannot be blamed on the agent.
 func (s *Supervisor) lost(ctx context.Context, d *deathOf) bool {
 	if d.pane == "" {
 		return true
@@ -176,7 +175,7 @@ func (s *Supervisor) lost(ctx context.Context, d *deathOf) bool {
 func (s *Supervisor) end(ctx context.Context, t life.Task) result {
 	grace := s.cfg.Launcher.EndPolicy(t).Grace
 	end := func() error {
-		runner, err := s.stillThere(ctx, t.ID) // a runner that has just begun holds no lock yet
+		runner, err := s.stillThere(ctx, t.ID) // a runner that has just started holds no lock yet
 		return errors.Join(err, s.cfg.Processes.EndJob(ctx, t.ID, runner, grace), s.cfg.Processes.End(ctx, t, grace))
 	}
 	err := end()
@@ -193,8 +192,8 @@ func (s *Supervisor) end(ctx context.Context, t life.Task) result {
 	return done(end())
 }
 
-// interrupt ends the agent's turn the way its kind understands. A key is never pressed into an open dialog,
-// where it would be an answer.
+// interrupt ends the agent's turn in the way of its kind. It never presses a key while a dialog is open, because the
+// key would answer it.
 func (s *Supervisor) interrupt(ctx context.Context, t life.Task) result {
 	m := s.cfg.Launcher.EndPolicy(t)
 	switch {
@@ -208,7 +207,7 @@ func (s *Supervisor) interrupt(ctx context.Context, t life.Task) result {
 	return done(s.cfg.Terminal.Keys(ctx, t.Agent.Pane, m.InterruptKeys...))
 }
 
-// prepare makes the worktree ready: branch, copied files, setup.
+// prepare makes the worktree: branch, copied files, setup.
 func (s *Supervisor) prepare(ctx context.Context, t life.Task) result {
 	ready, err := s.cfg.Worktrees.Prepare(ctx, t)
 	if err != nil {
@@ -219,7 +218,7 @@ func (s *Supervisor) prepare(ctx context.Context, t life.Task) result {
 	}
 	t.Worktree, t.Branch, t.Base = ready.Path, ready.Branch, ready.Base
 	r := s.setup(ctx, t)
-	if r.wait.PID == 0 { // the worktree is there whatever became of the setup, and must be removed with the task
+	if r.wait.PID == 0 { // the worktree exists even if the setup failed, and must be removed with the task
 		r.facts = append(r.facts, ready)
 	}
 	return r
@@ -248,12 +247,12 @@ func (s *Supervisor) setup(ctx context.Context, t life.Task) result {
 		}
 	}
 	if wrong == "" {
-		if t.Gen == 0 { // else there is work of an agent
+		if t.Gen == 0 { // otherwise the worktree has work of an agent
 			err = s.cfg.Worktrees.Baseline(ctx, t)
 		}
 		return doneIn(err)
 	}
-	if err := s.cfg.Jobs.Unready(ctx, job); err != nil { // who retries the task wants it run again
+	if err := s.cfg.Jobs.Unready(ctx, job); err != nil { // a retry of the task must run it again
 		return done(err)
 	}
 	return failed(life.FailRefused, wrong)

@@ -12,11 +12,11 @@ import (
 
 // Log is the event log with its projections.
 type Log interface {
-	// Update runs fn in one write transaction; all that fn appends is committed, or nothing.
+	// Update runs fn in one write transaction: either all of its events are committed, or none.
 	Update(ctx context.Context, durable bool, fn func(Tx) error) error
-	// Live are the committed states of the tasks that a supervisor has to look after.
+	// Live returns the committed states of the tasks that need a supervisor.
 	Live(ctx context.Context) ([]life.Task, error)
-	// Task is the committed state of a task.
+	// Task returns the committed state of a task.
 	Task(ctx context.Context, id event.TaskID) (life.Task, bool, error)
 	Prompt(ctx context.Context, id event.TaskID) (string, error)
 	MessageText(ctx context.Context, id event.TaskID, m event.MessageID) (string, error)
@@ -24,18 +24,19 @@ type Log interface {
 
 // Tx is one transaction of the log.
 type Tx interface {
-	// Foreign returns the events of other processes since the last Update, already folded, but for dispatched tasks.
+	// Foreign returns the events of other processes since the last Update, already folded, except for dispatched
+	// tasks.
 	Foreign() []event.Event
 	// Births reports whether other processes dispatched tasks since the last Update.
 	Births() bool
 	AppendTo(of event.Subject, gen int, p event.Payload) (event.Event, error)
 	Task(id event.TaskID) (life.Task, bool, error)
-	// Account is the fold of an account; its zero value, but for the id, if nothing has happened to it.
+	// Account returns the fold of an account. Its zero value, with the id, is returned if it has no events.
 	Account(id event.AccountID) (life.Account, bool, error)
-	// EachLive iterates over the tasks that a supervisor has to look after, in the order of their ids. Tasks that only wait
-	// for their turn or for a deadline are left out. A task is valid until the next one.
+	// EachLive iterates over the tasks that need a supervisor, in the order of their ids. Tasks that only wait for a
+	// slot or for a deadline are left out. A task is valid until the next one.
 	EachLive() iter.Seq[*life.Task]
-	// Line iterates over the tasks that wait for a slot, the first to start first.
+	// Line iterates over the tasks that wait for a slot, in the order of their start.
 	Line() iter.Seq[*life.Task]
 	// Unsettled returns up to n tasks whose dependencies may be settled.
 	Unsettled(n int) ([]life.Task, error)
@@ -43,7 +44,7 @@ type Tx interface {
 	Timed() []event.TaskID
 	Due(now time.Time) []Due
 	NextDue() (time.Time, bool)
-	// SetOffset notes how far a tailed file was read: in the transaction that took its records.
+	// SetOffset records how far a file was read, in the transaction that takes its records.
 	SetOffset(source string, offset int64)
 }
 
@@ -53,7 +54,7 @@ type Due struct {
 	Name event.DeadlineName
 }
 
-// Pane is one of our panes in the terminal multiplexer.
+// Pane is one of muster's panes in the terminal multiplexer.
 type Pane struct {
 	ID      string
 	PID     int
@@ -63,10 +64,10 @@ type Pane struct {
 	Task    event.TaskID
 	Gen     int
 	Role    string // RoleAgent or RoleCheck
-	Pasted  string // how the text begins that was pasted last; "" if none was. It changes in the same breath
+	Pasted  string // the beginning of the text that was pasted last; "" if there is none. The paste itself sets it
 }
 
-// The windows of a task's session.
+// Windows of a task's session.
 const (
 	RoleAgent = "agent"
 	RoleCheck = "check"
@@ -82,7 +83,7 @@ type Window struct {
 	Gen     int
 }
 
-// What a terminal says of a pane that cannot be used.
+// Errors of a terminal about a pane that cannot be used.
 var (
 	ErrNoPane  = errors.New("the pane is gone")
 	ErrInMode  = errors.New("the pane is in copy mode")
@@ -90,149 +91,150 @@ var (
 	ErrNoWorld = errors.New("the terminal server does not answer")
 )
 
-// Terminal is the multiplexer that agents live in.
+// Terminal is the multiplexer in which agents run.
 type Terminal interface {
-	// Open starts a program in the window of a session; an ended program of that window is replaced.
+	// Open starts a program in a window of a session. It replaces a program of that window that has ended.
 	Open(ctx context.Context, w Window) (Pane, error)
 	Panes(ctx context.Context) ([]Pane, error)
 	ExitStatus(ctx context.Context, pane string) (exit, signal int, known bool, err error)
-	// Screen is what stands on the pane now: evidence for people, never a verdict.
+	// Screen returns the text on the pane. It is evidence for people, never a verdict.
 	Screen(ctx context.Context, pane string) (string, error)
-	// Styled is the same with the escape sequences of colours and attributes: they tell what a program shows in an empty
-	// input from what was typed into it.
+	// Styled returns the same text with the escape sequences of colours and attributes, which distinguish a hint in
+	// an empty input from typed text.
 	Styled(ctx context.Context, pane string) (string, error)
-	// Paste puts texts into the pane's program, each as a paste of its own, all in one breath.
+	// Paste pastes texts into the pane's program, each as a paste of its own, all at once.
 	Paste(ctx context.Context, pane string, texts ...string) error
 	Keys(ctx context.Context, pane string, keys ...string) error
-	// Close ends a session; a session that is gone is fine.
+	// Close ends a session. A missing session is not an error.
 	Close(ctx context.Context, session string) error
 }
 
-// Worktrees are the worktrees of tasks, and the private refs that keep what lies in them.
+// Worktrees provides the worktrees of tasks, and the private refs that keep their content.
 type Worktrees interface {
 	Prepare(ctx context.Context, t life.Task) (event.WorktreeReady, error)
-	// Baseline notes the worktree as the agent finds it: what setup left there is no change of the agent's.
+	// Baseline records the worktree as the agent finds it: changes by the setup are not the agent's.
 	Baseline(ctx context.Context, t life.Task) error
-	// Snapshot keeps everything that is not ignored under a private ref.
+	// Snapshot records everything that is not ignored under a private ref.
 	Snapshot(ctx context.Context, t life.Task, round int) (Snapshot, error)
-	// Tree is what a snapshot would hold now.
+	// Tree returns the tree that a snapshot would have now.
 	Tree(ctx context.Context, t life.Task) (string, error)
-	// Keep keeps everything in the worktree under a ref; "" if its published commit holds all of it.
+	// Keep keeps everything in the worktree under a ref. It returns "" if the published commit holds all of it.
 	Keep(ctx context.Context, t life.Task) (ref string, err error)
 	Restore(ctx context.Context, t life.Task, ref string) error
-	// WatchStash returns which entries of the repository's stash have vanished since the last call for the task. They are kept.
+	// WatchStash keeps and returns the entries of the repository's stash that vanished since the last call for the
+	// task.
 	WatchStash(ctx context.Context, t life.Task) ([]event.StashKept, error)
-	// Remove removes the worktree; what is not published is kept first.
+	// Remove removes the worktree. Unpublished work is kept first.
 	Remove(ctx context.Context, t life.Task) error
-	// SetAside moves the worktree's files to where they are in nobody's way, for when they can neither be kept nor removed.
-	// It returns where they are; "" if there are none.
+	// SetAside moves the worktree's files to another directory, if they can neither be kept nor removed. It returns
+	// where they are; "" if there are none.
 	SetAside(ctx context.Context, t life.Task) (string, error)
 }
 
-// Shipper brings work that passed its checks to where people take it up.
+// Shipper publishes work that passed its checks.
 type Shipper interface {
-	// Publish puts exactly the tree with the verdict where the task's publish mode says. It returns ErrMoved if the
-	// worktree holds another one by now.
+	// Publish publishes exactly the judged tree in the task's publish mode. It returns ErrMoved if the worktree has
+	// another tree now.
 	Publish(ctx context.Context, t life.Task, tree string) (event.WorkPublished, error)
 }
 
-// ErrMoved says that the work is no longer what was judged.
+// ErrMoved means that the work differs from what was judged.
 var ErrMoved = errors.New("the work changed after its verdict")
 
 // Snapshot is the state of a worktree.
 type Snapshot struct {
 	Commit, Tree string
-	Changed      bool   // there is a change of the agent's own
+	Changed      bool   // the agent changed something
 	Obstacle     string // why it can't be published as it is, and what the agent can do; "" if it can
 }
 
-// Order is one generation to be made ready.
+// Order describes a generation to prepare.
 type Order struct {
 	Task     life.Task
 	Gen      int
 	Prompt   string
 	Messages []Text
-	Action   event.ActionID // that starts it
-	Resume   bool           // the conversation is taken up again
+	Action   event.ActionID // the action that starts it
+	Resume   bool           // resume the conversation
 }
 
-// Text is a message with its words.
+// Text is a message with its text.
 type Text struct {
 	ID   event.MessageID
 	Text string
 }
 
-// Trace is where a message was found.
+// Trace is the place where a message was found.
 type Trace string
 
-// The traces.
+// The values of Trace.
 const (
 	TraceArrived Trace = "arrived" // the agent has it
-	TraceWaiting Trace = "waiting" // it lies in the mailbox, or in the agent's own queue
-	TraceNone    Trace = "none"    // no sign of it
+	TraceWaiting Trace = "waiting" // it is in the mailbox, or in the agent's own queue
+	TraceNone    Trace = "none"    // it was not found
 )
 
-// EndPolicy is how the turn and the process of a kind of agent are ended.
+// EndPolicy describes how to end the turn and the process of a kind of agent.
 type EndPolicy struct {
 	InterruptKeys   []string      // pressed in its pane
 	InterruptSignal int           // sent to its process if there are no keys
-	Grace           time.Duration // between the polite signal and the last one
+	Grace           time.Duration // from the first signal to SIGKILL
 }
 
-// Launcher prepares the generations of agents and puts them away.
+// Launcher prepares the generations of agents and cleans up after them.
 type Launcher interface {
-	// Ready writes all that the generation needs and returns the path of its launch spec.
+	// Ready writes the files of the generation and returns the path of its launch spec.
 	Ready(ctx context.Context, o Order) (spec string, err error)
 	// Retire is called when the generation's end is recorded.
 	Retire(ctx context.Context, t life.Task, gen int) error
 	EndPolicy(t life.Task) EndPolicy
 }
 
-// Posture is whether an agent takes what is typed.
+// Posture is whether an agent accepts keyboard input.
 type Posture string
 
 // The postures.
 const (
-	PostureUnknown Posture = ""       // its records alone say what it does
-	PostureReady   Posture = "ready"  // it waits for input, and nothing stands in it
-	PostureBusy    Posture = "busy"   // a turn runs, or something holds the keyboard
+	PostureUnknown Posture = ""       // only its records show its state
+	PostureReady   Posture = "ready"  // it waits for input, and its input is empty
+	PostureBusy    Posture = "busy"   // a turn runs, or something else takes the keys
 	PostureDialog  Posture = "dialog" // a dialog is open: Enter would answer it
-	PostureTyped   Posture = "typed"  // what was pasted stands in its input, all of it: Enter sends it
-	PostureStale   Posture = "stale"  // an earlier text of muster's own stands in its input, put back there by an interrupt
-	PostureDraft   Posture = "draft"  // something else that was not sent stands in its input
+	PostureTyped   Posture = "typed"  // its input has all of the pasted texts, and Enter sends them
+	PostureStale   Posture = "stale"  // its input has an earlier text of muster, which an interrupt put back
+	PostureDraft   Posture = "draft"  // its input has another text that was not sent
 )
 
-// Channel is how words reach a running agent.
+// Channel delivers messages and answers to running agents.
 type Channel interface {
-	// Typed returns the texts that are pasted one after another to type a message; the first begins with its tag.
+	// Typed returns the texts to paste one after another for a message. The first begins with its tag.
 	Typed(t life.Task, m Text) []string
-	// Posture says whether the running agent takes what is typed at this moment. screen is what stands on its pane, and
+	// Posture returns whether the running agent accepts keyboard input now. screen is the content of its pane, and
 	// texts were pasted into it.
 	Posture(ctx context.Context, t life.Task, screen string, texts []string) (Posture, error)
-	// Post hands a message to the newest generation; posting it again changes nothing.
+	// Post hands a message to the newest generation. A second call changes nothing.
 	Post(ctx context.Context, t life.Task, m Text) error
-	// Confirm looks for a message that was posted to a generation.
+	// Confirm searches for a message that was posted to a generation.
 	Confirm(ctx context.Context, t life.Task, gen int, m event.MessageID) (Trace, error)
 	Answer(ctx context.Context, t life.Task, id event.ActionID, args event.AnswerArgs) error
 }
 
-// Job is a list of commands to be run in a worktree, outlasting the supervisor.
+// Job is a list of commands to run in a worktree. It may outlive the supervisor.
 type Job struct {
 	Task  life.Task
 	Name  string
-	For   event.ActionKind // the action that it is a part of
+	For   event.ActionKind // the action that it belongs to
 	Steps []event.Check
 }
 
-// JobState is where a job stands.
+// JobState is the state of a job.
 type JobState struct {
 	Finished bool
 	Running  int  // pid of the process that runs it, 0 if none does
-	Waiting  bool // that process waits for a check slot: it uses nothing of the machine yet
+	Waiting  bool // that process waits for a check slot and uses no resources yet
 	Starts   int  // how often it was begun
 	Results  []event.CheckResult
-	Error    string // why not all could be run; then nothing is known of the work
-	Scarce   bool   // it was for something that the machine lacked
+	Error    string // why not all commands could run; the work has no verdict then
+	Scarce   bool   // the reason was a shortage
 }
 
 // Jobs runs checks and the setup.
@@ -240,39 +242,39 @@ type Jobs interface {
 	State(ctx context.Context, j Job) (JobState, error)
 	// Ready writes the job's spec, counts the start and returns the spec's path.
 	Ready(ctx context.Context, j Job) (spec string, err error)
-	// Unready forgets the last start and its result: the machine lacked something.
+	// Unready deletes the last start and its result, because of a shortage.
 	Unready(ctx context.Context, j Job) error
-	// Note keeps a small value beside the job, and Noted gives it back: what was found out before it began.
+	// Note stores a small value for the job, and Noted returns it.
 	Note(ctx context.Context, j Job, value any) error
 	Noted(ctx context.Context, j Job, value any) (bool, error)
 }
 
-// Batch is what a watched file had to say.
+// Batch is new content of a watched file.
 type Batch struct {
 	Task    event.TaskID
 	Gen     int
-	Source  string // the name of the file for people and for fencing
-	Key     string // under which its offset is kept
+	Source  string // name of the file
+	Key     string // key of its offset
 	Offset  int64
 	Records []event.Record
-	Asks    map[string]*event.Ask // what waiting agents ask, whole, by request
+	Asks    map[string]*event.Ask // complete requests of waiting agents, by id
 	Refused []string
-	Grew    bool // the file did, be it by what says nothing of the agent's state
-	// Size is how large the file is, if it is one of status records; 0 for those that agents keep for themselves.
+	Grew    bool // the file grew, even if only by lines without a state
+	// Size is the size of a file of status records in bytes; 0 for the agents' own files.
 	Size int64
 }
 
-// Records are the status files, and the further files that agents write about themselves.
+// Records provides the status files, and the files that agents write about themselves.
 type Records interface {
-	// Follow watches the files of the task's newest generation, from the offsets that the log knows.
+	// Follow watches the files of the task's newest generation, from the offsets in the log.
 	Follow(t life.Task)
-	// Flush returns when all that the files of a generation hold now has been taken from Batches.
+	// Flush returns after the present content of a generation's files was taken from Batches.
 	Flush(ctx context.Context, id event.TaskID, gen int)
-	// Forget stops watching them.
+	// Forget stops watching the files of a generation.
 	Forget(id event.TaskID, gen int)
 	// Follows reports whether the files of a generation are watched.
 	Follows(id event.TaskID, gen int) bool
-	// OpenTool returns the tool call that the newest generation says has begun and not ended, or "".
+	// OpenTool returns the tool call of the newest generation that has begun and not ended; "" if there is none.
 	OpenTool(ctx context.Context, t life.Task) (string, error)
 	Batches() <-chan Batch
 	Wake() <-chan struct{}
@@ -285,25 +287,25 @@ type Death struct {
 	Known        bool
 }
 
-// Processes are the processes of the machine.
+// Processes provides the processes of the machine.
 type Processes interface {
-	// Identify names the process beyond the reuse of its number; false if it is gone.
+	// Identify returns an identity of the process that is never reused; false if it is gone.
 	Identify(pid int) (event.ProcessRef, bool)
 	// Watch reports the end of the process, at once if it is gone.
 	Watch(p event.ProcessRef, token any)
 	Deaths() <-chan Death
-	// End ends everything that a task started, politely first, and reports whether something is left.
+	// End ends everything that a task started, with SIGTERM first. It returns an error if something is left.
 	End(ctx context.Context, t life.Task, grace time.Duration) error
-	// EndJob ends the job of a task, be it that it waits for a slot, with all that it runs. It leaves no result. runner is
-	// the process in the task's check window; zero if there is none.
+	// EndJob ends the job of a task with all its processes, even if it waits for a slot. It leaves no result. runner
+	// is the process in the task's check window; zero if there is none.
 	EndJob(ctx context.Context, id event.TaskID, runner event.ProcessRef, grace time.Duration) error
-	// Holder is the process that holds the task's alive lock.
+	// Holder returns the process that holds the task's alive lock.
 	Holder(id event.TaskID) (pid int, held bool)
 	Signal(p event.ProcessRef, signal int) error
 }
 
-// Admission is one source of admission control: the machine, later an account or a budget.
+// Admission is one source of admission control, such as the machine's memory and disk.
 type Admission interface {
-	// Closed returns why nothing new may start now, in words for people; "" if it may.
+	// Closed returns why nothing new may start now, as a text for people; "" if it may.
 	Closed() string
 }
