@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"muster/internal/testkit/await"
+	"muster/internal/testkit/files"
 	"muster/internal/testkit/proc"
 
 	"golang.org/x/sys/unix"
@@ -40,7 +42,7 @@ func terminal(t *testing.T) (master, slave *os.File) {
 func underTerminal(t *testing.T, j *job) (wait func() error, master *os.File) {
 	t.Helper()
 	master, slave := terminal(t)
-	cmd := program("run", j.write(t))
+	cmd := proc.Role("run", j.write(t))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	proc.Start(t, cmd)
@@ -52,15 +54,15 @@ func TestJobOutlivesTheDeathOfItsPane(t *testing.T) {
 	t.Parallel()
 	j := newJob(t, Step{Name: "long", Run: `echo $$ > pid; while [ ! -e go ]; do sleep 0.02; done; echo late`}, Step{Name: "next", Run: "echo more"})
 	wait, master := underTerminal(t, j)
-	proc.Eventually(t, "the step runs", func() bool { return read(t, filepath.Join(j.Dir, "pid")) != "" })
+	await.Until(t, "the step runs", func() bool { return files.Read(t, filepath.Join(j.Dir, "pid")) != "" })
 	if err := master.Close(); err != nil { // what the kernel does when the tmux server is killed
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(j.Dir, "go"), "")
+	files.Write(t, filepath.Join(j.Dir, "go"), "")
 	if err := wait(); err != nil {
 		t.Fatalf("the runner ended with %v", err)
 	}
-	if r := j.result(t); len(r.Steps) != 2 || read(t, r.Steps[0].Log) != "late\n" || r.Steps[1].Exit != 0 {
+	if r := j.result(t); len(r.Steps) != 2 || files.Read(t, r.Steps[0].Log) != "late\n" || r.Steps[1].Exit != 0 {
 		t.Errorf("result %+v", r)
 	}
 }
@@ -84,9 +86,9 @@ func TestAResultWaitsForRoom(t *testing.T) {
 	j := newJob(t, Step{Name: "one", Run: `head -c 200000 /dev/zero > "$0.big"; touch filled; exit 1`})
 	proc.SmallDisk(t, j.Out)
 	j.Steps[0].Run = strings.Replace(j.Steps[0].Run, "$0", j.Out+"/x", 1)
-	cmd := program("run", j.write(t))
+	cmd := proc.Role("run", j.write(t))
 	p := proc.Start(t, cmd)
-	proc.Eventually(t, "the disk is full", func() bool { return exists(filepath.Join(j.Dir, "filled")) })
+	await.Until(t, "the disk is full", func() bool { return files.Exists(filepath.Join(j.Dir, "filled")) })
 	if err := os.Remove(j.Out + "/x.big"); err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,10 @@ import (
 	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/fault/faulttest"
 	"muster/internal/lock"
+	"muster/internal/testkit/await"
+	"muster/internal/testkit/files"
 	"muster/internal/testkit/proc"
 )
 
@@ -100,7 +103,7 @@ func TestJobRunsAllStepsAndTellsHowEachWent(t *testing.T) {
 		if got := (how{s.Exit, s.Signal, s.TimedOut, want[i].log}); got != want[i] {
 			t.Errorf("%s: %+v, want %+v", s.Name, got, want[i])
 		}
-		log := read(t, s.Log)
+		log := files.Read(t, s.Log)
 		if s.Name == "last" {
 			for _, kv := range []string{"PATH=/usr/bin:/bin", "A=b", environ.Job + "=" + j.Out} {
 				if !strings.Contains(log, kv+"\n") {
@@ -123,7 +126,7 @@ func TestJobRunsAllStepsAndTellsHowEachWent(t *testing.T) {
 			t.Errorf("%s has no file of its own: %v", s.Name, err)
 		}
 	}
-	if read(t, j.Wake) == "" {
+	if files.Read(t, j.Wake) == "" {
 		t.Error("the wake file was not touched")
 	}
 	// Done is done.
@@ -131,8 +134,8 @@ func TestJobRunsAllStepsAndTellsHowEachWent(t *testing.T) {
 		t.Fatal(err)
 	}
 	var again bytes.Buffer
-	if err := Run(t.Context(), j.write(t), &again); err != nil || again.Len() > 0 || read(t, j.Wake) == "" {
-		t.Errorf("second run: %v, pane %q, wake %q", err, again.String(), read(t, j.Wake))
+	if err := Run(t.Context(), j.write(t), &again); err != nil || again.Len() > 0 || files.Read(t, j.Wake) == "" {
+		t.Errorf("second run: %v, pane %q, wake %q", err, again.String(), files.Read(t, j.Wake))
 	}
 }
 
@@ -141,7 +144,7 @@ func TestJobKeepsBothEndsOfALongLog(t *testing.T) {
 	j := newJob(t, Step{Name: "noisy", Run: `echo FIRST; i=0; while [ $i -lt 3000 ]; do echo "line $i of noise"; i=$((i+1)); done; echo LAST`})
 	j.MaxLog = 8 << 10
 	r, pane := j.run(t)
-	log := read(t, r.Steps[0].Log)
+	log := files.Read(t, r.Steps[0].Log)
 	if !strings.HasPrefix(log, "FIRST\nline 0 ") || !strings.HasSuffix(log, "line 2999 of noise\nLAST\n") {
 		t.Errorf("log begins %.40q and ends %.40q", log, log[len(log)-40:])
 	}
@@ -175,7 +178,7 @@ func TestStepLogLosesNothingButTheMiddle(t *testing.T) {
 			if total > 128 {
 				want = fmt.Sprintf("%s\n[... %d bytes left out ...]\n%s", want[:64], total-128, want[total-64:])
 			}
-			if got := read(t, path); got != want || int(n) != total || cut != (total > 128) || err != nil {
+			if got := files.Read(t, path); got != want || int(n) != total || cut != (total > 128) || err != nil {
 				t.Fatalf("%d bytes in chunks of %d: %d, %v, %v\n got %q\nwant %q", total, chunk, n, cut, err, got, want)
 			}
 		}
@@ -196,7 +199,7 @@ func TestJobEndsWhatAStepLeavesBehind(t *testing.T) {
 	if len(r.Steps) != 3 || r.Steps[0].Exit != 0 || !r.Steps[1].TimedOut {
 		t.Fatalf("result %+v", r)
 	}
-	pids := strings.Fields(read(t, filepath.Join(j.Dir, "pids")))
+	pids := strings.Fields(files.Read(t, filepath.Join(j.Dir, "pids")))
 	if len(pids) != 3 {
 		t.Fatalf("pids %q", pids)
 	}
@@ -213,7 +216,7 @@ func TestJobEndsWhatAStepLeavesBehind(t *testing.T) {
 func TestJobOutlivesItsTerminal(t *testing.T) {
 	t.Parallel()
 	j := newJob(t, Step{Name: "long", Run: `echo $$ > pid; while [ ! -e go ]; do sleep 0.02; done; echo late; yes | head -c 100000`}, Step{Name: "next", Run: "echo more"})
-	cmd := program("run", j.write(t))
+	cmd := proc.Role("run", j.write(t))
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -221,19 +224,19 @@ func TestJobOutlivesItsTerminal(t *testing.T) {
 	cmd.Stdout, cmd.Stderr = w, w
 	p := proc.Start(t, cmd)
 	_ = w.Close()
-	proc.Eventually(t, "the step runs", func() bool { return read(t, filepath.Join(j.Dir, "pid")) != "" })
+	await.Until(t, "the step runs", func() bool { return files.Read(t, filepath.Join(j.Dir, "pid")) != "" })
 	_ = r.Close() // whoever read is gone: every write fails from now on
 	for range 3 {
 		if err := p.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
 	}
-	write(t, filepath.Join(j.Dir, "go"), "")
+	files.Write(t, filepath.Join(j.Dir, "go"), "")
 	if err := cmd.Wait(); err != nil {
 		t.Fatalf("the runner ended with %v", err)
 	}
 	res := j.result(t)
-	if len(res.Steps) != 2 || res.Steps[0].Exit != 0 || res.Steps[0].LogBytes != 100005 || read(t, res.Steps[1].Log) != "more\n" {
+	if len(res.Steps) != 2 || res.Steps[0].Exit != 0 || res.Steps[0].LogBytes != 100005 || files.Read(t, res.Steps[1].Log) != "more\n" {
 		t.Errorf("result %+v", res)
 	}
 }
@@ -241,7 +244,7 @@ func TestJobOutlivesItsTerminal(t *testing.T) {
 func TestJobIsNotHeldUpByATerminalThatTakesNothing(t *testing.T) {
 	t.Parallel()
 	j := newJob(t, Step{Name: "noisy", Run: `yes | head -c 1000000`, Timeout: 20 * time.Second})
-	cmd := program("run", j.write(t))
+	cmd := proc.Role("run", j.write(t))
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -261,13 +264,13 @@ func TestJobIsNotHeldUpByATerminalThatTakesNothing(t *testing.T) {
 func TestKilledJobHasNoResultAndRunsAgain(t *testing.T) {
 	t.Parallel()
 	j := newJob(t, Step{Name: "one", Run: `echo $$ >> pids; [ -e again ] || sleep 60`})
-	cmd := program("run", j.write(t))
+	cmd := proc.Role("run", j.write(t))
 	p := proc.Start(t, cmd)
 	pids := filepath.Join(j.Dir, "pids")
-	proc.Eventually(t, "the step runs", func() bool { return read(t, pids) != "" })
-	orphan := proc.Identify(t, read(t, pids))
+	await.Until(t, "the step runs", func() bool { return files.Read(t, pids) != "" })
+	orphan := proc.Identify(t, files.Read(t, pids))
 
-	code, said := proc.Finish(t, program("run", j.write(t)))
+	code, said := proc.Finish(t, proc.Role("run", j.write(t)))
 	if code != fault.ExitCode(fault.Wrap(fault.Conflict, lock.ErrHeld, "")) || !strings.Contains(said, "round 1") {
 		t.Errorf("second runner beside the first: exit %d, said %q", code, said)
 	}
@@ -278,8 +281,8 @@ func TestKilledJobHasNoResultAndRunsAgain(t *testing.T) {
 	if _, ok, err := ReadResult(j.Out); ok || err != nil {
 		t.Errorf("a result of a killed job: %v, %v", ok, err)
 	}
-	write(t, filepath.Join(j.Dir, "again"), "")
-	if code, said := proc.Finish(t, program("run", j.write(t))); code != 0 {
+	files.Write(t, filepath.Join(j.Dir, "again"), "")
+	if code, said := proc.Finish(t, proc.Role("run", j.write(t))); code != 0 {
 		t.Fatalf("again: exit %d, said %q", code, said)
 	}
 	if r := j.result(t); len(r.Steps) != 1 || r.Steps[0].Exit != 0 {
@@ -310,7 +313,7 @@ func TestJobThatIsCancelledHasNoResult(t *testing.T) {
 	if _, ok, err := ReadResult(j.Out); ok || err != nil {
 		t.Errorf("result: %v, %v", ok, err)
 	}
-	if p := proc.Identify(t, read(t, filepath.Join(j.Dir, "pid"))); p.Alive() {
+	if p := proc.Identify(t, files.Read(t, filepath.Join(j.Dir, "pid"))); p.Alive() {
 		t.Error("the step lives")
 	}
 }
@@ -325,7 +328,7 @@ func TestNeverMoreStepsAtOnceThanSlots(t *testing.T) {
 	for range 6 {
 		j := newJob(t, Step{Name: "one", Run: `echo + >> "$LOG"; sleep 0.3; echo - >> "$LOG"`})
 		j.SlotPaths, j.Env = slots, append(j.Env, "LOG="+log)
-		cmd := program("run", j.write(t))
+		cmd := proc.Role("run", j.write(t))
 		proc.Start(t, cmd)
 		cmds, jobs = append(cmds, cmd), append(jobs, j)
 	}
@@ -338,7 +341,7 @@ func TestNeverMoreStepsAtOnceThanSlots(t *testing.T) {
 		}
 	}
 	now, most := 0, 0
-	for _, c := range strings.Fields(read(t, log)) {
+	for _, c := range strings.Fields(files.Read(t, log)) {
 		if c == "+" {
 			now++
 		} else {
@@ -356,7 +359,7 @@ func TestJobThatCannotRunSaysSo(t *testing.T) {
 	j := newJob(t, Step{Name: "one", Run: "true"})
 	j.Dir += "/gone"
 	err := Run(t.Context(), j.write(t), io.Discard)
-	wantCode(t, err, fault.NotFound, "/gone")
+	faulttest.Want(t, err, fault.NotFound, "/gone")
 	if r := j.result(t); !strings.Contains(r.Error, "/gone") || len(r.Steps) != 0 {
 		t.Errorf("result %+v", r)
 	}
@@ -370,16 +373,16 @@ func TestJobThatCannotRunSaysSo(t *testing.T) {
 		}
 	}
 	twice := newJob(t, Step{Name: "a", Run: "x"}, Step{Name: "a", Run: "y"})
-	wantCode(t, Write(twice.path, twice.Job), fault.Usage, "twice")
+	faulttest.Want(t, Write(twice.path, twice.Job), fault.Usage, "twice")
 }
 
 func TestRun_SIGTERMEndsTheStepAndLeavesNoResult(t *testing.T) {
 	t.Parallel()
 	j := newJob(t, Step{Name: "one", Run: `setsid sleep 60 & echo $! > left; echo $$ > pid; exec sleep 60`}, Step{Name: "two", Run: "touch ran"})
-	cmd := program("run", j.write(t))
+	cmd := proc.Role("run", j.write(t))
 	p := proc.Start(t, cmd)
-	proc.Eventually(t, "the step runs", func() bool { return read(t, filepath.Join(j.Dir, "pid")) != "" })
-	step, left := proc.Identify(t, read(t, filepath.Join(j.Dir, "pid"))), proc.Identify(t, read(t, filepath.Join(j.Dir, "left")))
+	await.Until(t, "the step runs", func() bool { return files.Read(t, filepath.Join(j.Dir, "pid")) != "" })
+	step, left := proc.Identify(t, files.Read(t, filepath.Join(j.Dir, "pid"))), proc.Identify(t, files.Read(t, filepath.Join(j.Dir, "left")))
 	if !Began(j.Out) {
 		t.Error("a job that runs is said to wait")
 	}
@@ -390,8 +393,8 @@ func TestRun_SIGTERMEndsTheStepAndLeavesNoResult(t *testing.T) {
 	if step.Alive() || left.Alive() {
 		t.Errorf("alive: the step %v, what it started %v", step.Alive(), left.Alive())
 	}
-	if _, ok, err := ReadResult(j.Out); ok || err != nil || exists(filepath.Join(j.Dir, "ran")) {
-		t.Errorf("result %v (%v); the next step ran: %v", ok, err, exists(filepath.Join(j.Dir, "ran")))
+	if _, ok, err := ReadResult(j.Out); ok || err != nil || files.Exists(filepath.Join(j.Dir, "ran")) {
+		t.Errorf("result %v (%v); the next step ran: %v", ok, err, files.Exists(filepath.Join(j.Dir, "ran")))
 	}
 	if held, err := lock.Held(j.Lock); held || err != nil {
 		t.Errorf("the lock is held: %v, %v", held, err)
@@ -407,7 +410,7 @@ func TestRun_SIGTERMEndsWaitingForASlot(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer slot.Close() //nolint:errcheck // releases it
-	cmd := program("run", j.write(t))
+	cmd := proc.Role("run", j.write(t))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -420,16 +423,16 @@ func TestRun_SIGTERMEndsWaitingForASlot(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	if _, ok, err := ReadResult(j.Out); ok || err != nil || exists(filepath.Join(j.Dir, "ran")) {
-		t.Errorf("result %v (%v); the step ran: %v", ok, err, exists(filepath.Join(j.Dir, "ran")))
+	if _, ok, err := ReadResult(j.Out); ok || err != nil || files.Exists(filepath.Join(j.Dir, "ran")) {
+		t.Errorf("result %v (%v); the step ran: %v", ok, err, files.Exists(filepath.Join(j.Dir, "ran")))
 	}
 }
 
 func TestRun_RemovesItsSpecFile(t *testing.T) {
 	t.Parallel()
 	j := newJob(t, Step{Name: "one", Run: "[ ! -e ../job.json ]"})
-	if r, _ := j.run(t); r.Steps[0].Exit != 0 || exists(j.path) {
-		t.Errorf("the spec file, which holds secrets, is there: while the step runs %v, at the end %v", r.Steps[0].Exit != 0, exists(j.path))
+	if r, _ := j.run(t); r.Steps[0].Exit != 0 || files.Exists(j.path) {
+		t.Errorf("the spec file, which holds secrets, is there: while the step runs %v, at the end %v", r.Steps[0].Exit != 0, files.Exists(j.path))
 	}
 }
 
@@ -438,7 +441,7 @@ func TestResult_NamesNoLogButItsOwn(t *testing.T) {
 	j := newJob(t, Step{Name: "one", Run: "echo mine; exit 1"})
 	r, _ := j.run(t)
 	path := filepath.Join(j.Out, "result.json")
-	write(t, path, strings.Replace(read(t, path), r.Steps[0].Log, "/etc/passwd", 1))
+	files.Write(t, path, strings.Replace(files.Read(t, path), r.Steps[0].Log, "/etc/passwd", 1))
 	if got := j.result(t).Steps[0].Log; got != r.Steps[0].Log {
 		t.Errorf("the log is %s", got)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"muster/internal/fault"
+	"muster/internal/fault/faulttest"
 )
 
 // contextWithin ends once a file appears.
@@ -100,7 +101,7 @@ func TestCopyRefusesToLeaveItsRoots(t *testing.T) {
 		secret: fault.Usage, "": fault.Usage, ".": fault.Usage, "dir": fault.Usage, ".git/config": fault.Usage, "x/../../secret": fault.Usage,
 		"a.txt/x": fault.NotFound, "sub/.GIT/config": fault.Usage, "missing": fault.NotFound, "dir/missing": fault.NotFound,
 	} {
-		wantCode(t, w.r.Copy(t.Context(), wt.Path, []string{name}), code, strconv.Quote(name))
+		faulttest.Want(t, w.r.Copy(t.Context(), wt.Path, []string{name}), code, strconv.Quote(name))
 	}
 	if got := w.read(w.dir, "outside/f"); got != "o\n" {
 		t.Errorf("outside was written: %q", got)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"muster/internal/run"
+	"muster/internal/text"
 )
 
 // Timeouts of git commands. None of them has a terminal.
@@ -135,7 +136,7 @@ type Error struct {
 func (e *Error) Error() string {
 	said := strings.TrimSpace(e.Stderr)
 	if said == "" {
-		said = fmt.Sprintf("exit status %d", e.Exit)
+		said = text.Exit(e.Exit, 0)
 	}
 	return "git " + e.Args[0] + ": " + strings.ReplaceAll(said, "\n", "; ")
 }

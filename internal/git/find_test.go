@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"muster/internal/fault"
+	"muster/internal/fault/faulttest"
 )
 
 func (w *world) find(l Locator) *Repo {
@@ -67,7 +68,7 @@ func TestSharedConfigurationMadeBare(t *testing.T) {
 	w.write(wt.Path, "new", "n\n")
 	w.git(w.repo, "config", "core.bare", "true")
 	_, err := Open(t.Context(), w.repo, Env(w.env))
-	wantCode(t, err, fault.Conflict, "config core.bare false")
+	faulttest.Want(t, err, fault.Conflict, "config core.bare false")
 	w.r = w.find(Locator{GitDir: filepath.Join(w.repo, ".git"), Checkout: w.repo})
 	w.prepare("t2")
 	ref := w.keep(wt.Path, "t1")
@@ -98,7 +99,7 @@ func TestFindSaysThatARepositoryIsGone(t *testing.T) {
 		if !errors.Is(err, ErrNoRepository) {
 			t.Errorf("Find = %v", err)
 		}
-		wantCode(t, err, fault.NotFound, w.repo, "muster rm --force")
+		faulttest.Want(t, err, fault.NotFound, w.repo, "muster rm --force")
 	}
 	aside := filepath.Join(w.dir, "state", "kept")
 	for _, want := range []string{"t1-x", "t1-x-2"} {

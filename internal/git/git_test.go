@@ -13,8 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"muster/internal/fault"
 )
 
 // TestMain lets the test binary be one more process that prepares worktrees.
@@ -258,17 +256,4 @@ func (w *world) state(dir string) string {
 	b.WriteString(w.git(dir, "--no-optional-locks", "status", "--porcelain=v2", "-z", "-uall", "--branch"))
 	b.WriteString(w.git(dir, "ls-files", "-s", "-z"))
 	return b.String()
-}
-
-func wantCode(t testing.TB, err error, code fault.Code, texts ...string) {
-	t.Helper()
-	if !fault.Is(err, code) {
-		t.Fatalf("error = %v (%s), want code %s", err, fault.CodeOf(err), code)
-	}
-	all := err.Error() + "\n" + fault.HintOf(err)
-	for _, text := range texts {
-		if !strings.Contains(all, text) {
-			t.Errorf("error %q does not name %q", all, text)
-		}
-	}
 }

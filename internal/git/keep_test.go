@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"muster/internal/fault"
+	"muster/internal/fault/faulttest"
 )
 
 // mess makes every kind of change a worktree can hold.
@@ -80,7 +81,7 @@ func TestSnapshotLeavesTheWorktreeAsItIs(t *testing.T) {
 		t.Errorf("commit by %q", who)
 	}
 	_, err = w.r.Snapshot(t.Context(), wt.Path, "refs/heads/main", "")
-	wantCode(t, err, fault.Usage)
+	faulttest.Want(t, err, fault.Usage)
 }
 
 // An index flag must not hide work: agents set them to quieten git status.
@@ -215,7 +216,7 @@ func TestKeepRemoveRestoreIsTheSameByteForByte(t *testing.T) {
 		if after := w.state(wt.Path); after != before {
 			t.Errorf("Keep changed the worktree:\n%q\n%q", before, after)
 		}
-		wantCode(t, w.r.RemoveWorktree(ctx, wt.Path, false), fault.Conflict, wt.Path)
+		faulttest.Want(t, w.r.RemoveWorktree(ctx, wt.Path, false), fault.Conflict, wt.Path)
 		if err := w.r.RemoveWorktree(ctx, wt.Path, true); err != nil {
 			t.Fatal(err)
 		}
@@ -233,7 +234,7 @@ func TestKeepRemoveRestoreIsTheSameByteForByte(t *testing.T) {
 			}
 		}
 		w.write(wt.Path, "further", "f\n")
-		wantCode(t, w.r.Restore(ctx, spec), fault.Conflict, wt.Path)
+		faulttest.Want(t, w.r.Restore(ctx, spec), fault.Conflict, wt.Path)
 	}
 }
 
@@ -292,11 +293,11 @@ func TestKeepNumbersAndRecognises(t *testing.T) {
 		t.Errorf("DropRefs took those of another task: %+v, %v", refs, err)
 	}
 	for _, bad := range []string{"refs/heads/muster", "refs/muster/../heads", "", "refs/muster"} {
-		wantCode(t, w.r.DropRefs(ctx, bad), fault.Usage)
+		faulttest.Want(t, w.r.DropRefs(ctx, bad), fault.Usage)
 	}
 	for _, bad := range []string{"", "../x", "a/b", "a b"} {
 		_, err := w.r.Keep(ctx, wt.Path, bad, "")
-		wantCode(t, err, fault.Usage)
+		faulttest.Want(t, err, fault.Usage)
 	}
 }
 
@@ -382,7 +383,7 @@ func TestNestedRepositoriesAreKept(t *testing.T) {
 	}
 	w.git(at("empty"), "init", "-q")
 
-	wantCode(t, w.r.RemoveWorktree(ctx, wt.Path, false), fault.Conflict)
+	faulttest.Want(t, w.r.RemoveWorktree(ctx, wt.Path, false), fault.Conflict)
 	before := w.state(wt.Path)
 	ref := w.keep(wt.Path, "t1")
 	if after := w.state(wt.Path); after != before {
@@ -473,10 +474,10 @@ func TestAnotherRepositoryAroundIsNotTouched(t *testing.T) {
 		func() error { _, err := w.r.Tree(t.Context(), dir); return err }(),
 		w.r.RemoveWorktree(t.Context(), dir, true),
 	} {
-		wantCode(t, err, fault.Conflict, "lost")
+		faulttest.Want(t, err, fault.Conflict, "lost")
 	}
 	_, err := w.r.Tree(t.Context(), filepath.Join(w.under, "none"))
-	wantCode(t, err, fault.NotFound, "none")
+	faulttest.Want(t, err, fault.NotFound, "none")
 }
 
 func TestOnlyAForgottenDirectoryOfThisTaskIsAdopted(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"muster/internal/fault"
+	"muster/internal/fault/faulttest"
 )
 
 func (w *world) land(wt Worktree, tree string) (string, error) {
@@ -95,7 +96,7 @@ func TestLandRefusesWhatMoved(t *testing.T) {
 		t.Errorf("something was changed:\n%q\n%q", before, after)
 	}
 	_, err := w.land(wt, "main")
-	wantCode(t, err, fault.Usage)
+	faulttest.Want(t, err, fault.Usage)
 }
 
 func TestLandRefusesAnotherBranch(t *testing.T) {
@@ -166,7 +167,7 @@ func TestLandRefusesForeignHistory(t *testing.T) {
 	w.git(wt.Path, "branch", "-q", "-M", "fresh", wt.Branch)
 	w.write(wt.Path, "new", "n")
 	_, err := w.land(wt, w.tree(wt.Path))
-	wantCode(t, err, fault.Conflict, "no history in common")
+	faulttest.Want(t, err, fault.Conflict, "no history in common")
 }
 
 func TestLandSaysWhoHoldsTheIndex(t *testing.T) {
@@ -178,7 +179,7 @@ func TestLandSaysWhoHoldsTheIndex(t *testing.T) {
 	w.write(filepath.Dir(lock), "index.lock", "")
 	tree := w.tree(wt.Path)
 	_, err := w.land(wt, tree)
-	wantCode(t, err, fault.Failed, lock)
+	faulttest.Want(t, err, fault.Failed, lock)
 	if err := os.Remove(lock); err != nil {
 		t.Fatal(err)
 	}

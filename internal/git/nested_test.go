@@ -228,52 +228,33 @@ func TestKeepTakesWhatAPublishedTreeDoesNotShow(t *testing.T) {
 			nil, // it is in the tree, and so it is published
 		},
 	} {
-		for _, ignore := range []bool{false, true} {
-			if ignore && !strings.Contains(name, "submodule") {
-				continue
+		eachWay(t, name, c.work, func(t *testing.T, w *world, wt Worktree) {
+			tree := w.tree(wt.Path) // published before submodules were looked at
+			published := strings.TrimSpace(w.git(wt.Path, "commit-tree", tree, "-p", "HEAD", "-m", "published"))
+			w.git(wt.Path, "update-ref", "HEAD", published)
+			w.git(wt.Path, "reset", "-q")
+			ref, err := w.r.Keep(t.Context(), wt.Path, "t1", published)
+			if err != nil || (ref == "") != (c.show == nil) {
+				t.Fatalf("Keep = %q, %v; want one: %v", ref, err, c.show != nil)
 			}
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				w := newWorld(t)
-				var wt Worktree
-				sub := ""
-				switch {
-				case !strings.Contains(name, "submodule"):
-					wt = w.prepare("t1")
-				case ignore:
-					wt, sub = w.submodule("ignore")
-				default:
-					wt, sub = w.submodule()
+			if err := w.r.RemoveWorktree(t.Context(), wt.Path, true); err != nil {
+				t.Fatal(err)
+			}
+			w.wantWhole()
+			for path, want := range c.show {
+				found := false
+				for _, parent := range strings.Fields(w.git(w.repo, "log", "-1", "--format=%P", ref)) {
+					got, err := w.tryGit(w.repo, "show", parent+":"+path)
+					found = found || err == nil && got == want
 				}
-				w.write(wt.Path, "work", "w\n")
-				c.work(w, wt, sub)
-				tree := w.tree(wt.Path) // published before submodules were looked at
-				published := strings.TrimSpace(w.git(wt.Path, "commit-tree", tree, "-p", "HEAD", "-m", "published"))
-				w.git(wt.Path, "update-ref", "HEAD", published)
-				w.git(wt.Path, "reset", "-q")
-				ref, err := w.r.Keep(t.Context(), wt.Path, "t1", published)
-				if err != nil || (ref == "") != (c.show == nil) {
-					t.Fatalf("Keep = %q, %v; want one: %v", ref, err, c.show != nil)
+				if !found {
+					t.Errorf("no parent of the kept commit has %s = %q", path, want)
 				}
-				if err := w.r.RemoveWorktree(t.Context(), wt.Path, true); err != nil {
-					t.Fatal(err)
-				}
-				w.wantWhole()
-				for path, want := range c.show {
-					found := false
-					for _, parent := range strings.Fields(w.git(w.repo, "log", "-1", "--format=%P", ref)) {
-						got, err := w.tryGit(w.repo, "show", parent+":"+path)
-						found = found || err == nil && got == want
-					}
-					if !found {
-						t.Errorf("no parent of the kept commit has %s = %q", path, want)
-					}
-				}
-				if got := w.git(w.repo, "worktree", "list", "--porcelain"); strings.Contains(got, wt.Path) {
-					t.Errorf("still registered: %s", got)
-				}
-			})
-		}
+			}
+			if got := w.git(w.repo, "worktree", "list", "--porcelain"); strings.Contains(got, wt.Path) {
+				t.Errorf("still registered: %s", got)
+			}
+		})
 	}
 }
 
@@ -338,5 +319,27 @@ func TestTheRepairOfAHistoryThatIsNotWhole(t *testing.T) {
 	}
 	if got := w.head("refs/muster/keep/t2/1^{tree}"); got != tree {
 		t.Errorf("the kept files are %s", got)
+	}
+}
+
+// eachWay runs a test on a worktree in which work was done. If the name speaks of a submodule, the worktree has one: once
+// an ordinary one, and once one whose changes git is told to ignore.
+func eachWay(t *testing.T, name string, work func(*world, Worktree, string), test func(*testing.T, *world, Worktree)) {
+	ways := map[string]func(w *world) (Worktree, string){"": func(w *world) (Worktree, string) { return w.prepare("t1"), "" }}
+	if strings.Contains(name, "submodule") {
+		ways = map[string]func(w *world) (Worktree, string){
+			"":           func(w *world) (Worktree, string) { return w.submodule() },
+			" (ignored)": func(w *world) (Worktree, string) { return w.submodule("ignore") },
+		}
+	}
+	for way, prepare := range ways {
+		t.Run(name+way, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			wt, sub := prepare(w)
+			w.write(wt.Path, "work", "w\n")
+			work(w, wt, sub)
+			test(t, w, wt)
+		})
 	}
 }

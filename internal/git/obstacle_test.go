@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"muster/internal/fault"
+	"muster/internal/fault/faulttest"
 )
 
 func (w *world) snapshot(wt Worktree, ref string) Snapshot {
@@ -269,55 +270,36 @@ func TestObstaclesAreNamedAndNotLanded(t *testing.T) {
 			[]string{"secret.cfg"},
 		},
 	} {
-		for _, ignore := range []bool{false, true} {
-			if ignore && !strings.Contains(name, "submodule") {
-				continue
+		eachWay(t, name, c.work, func(t *testing.T, w *world, wt Worktree) {
+			before := w.state(wt.Path)
+			found := w.obstacles(wt)
+			if (len(found) > 0) != (c.want != nil) {
+				t.Fatalf("obstacles: %v", found)
 			}
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				w := newWorld(t)
-				var wt Worktree
-				sub := ""
-				switch {
-				case !strings.Contains(name, "submodule"):
-					wt = w.prepare("t1")
-				case ignore:
-					wt, sub = w.submodule("ignore")
-				default:
-					wt, sub = w.submodule()
+			for _, text := range c.want {
+				if !strings.Contains(found.Error(), text) {
+					t.Errorf("%q does not name %q", found.Error(), text)
 				}
-				w.write(wt.Path, "work", "w\n")
-				c.work(w, wt, sub)
-				before := w.state(wt.Path)
-				found := w.obstacles(wt)
-				if (len(found) > 0) != (c.want != nil) {
-					t.Fatalf("obstacles: %v", found)
+			}
+			tip := w.head(wt.Branch)
+			_, err := w.land(wt, w.tree(wt.Path))
+			if c.want == nil {
+				if err != nil {
+					t.Error(err)
 				}
-				for _, text := range c.want {
-					if !strings.Contains(found.Error(), text) {
-						t.Errorf("%q does not name %q", found.Error(), text)
-					}
-				}
-				tip := w.head(wt.Branch)
-				_, err := w.land(wt, w.tree(wt.Path))
-				if c.want == nil {
-					if err != nil {
-						t.Error(err)
-					}
-					return
-				}
-				var refused Obstacles
-				if !errors.As(err, &refused) && !errors.Is(err, ErrBranch) {
-					t.Errorf("Land = %v", err)
-				}
-				if after := w.state(wt.Path); after != before || w.head(wt.Branch) != tip {
-					t.Errorf("something was changed:\n%q\n%q", before, after)
-				}
-				if refused != nil {
-					wantCode(t, err, fault.Conflict)
-				}
-			})
-		}
+				return
+			}
+			var refused Obstacles
+			if !errors.As(err, &refused) && !errors.Is(err, ErrBranch) {
+				t.Errorf("Land = %v", err)
+			}
+			if after := w.state(wt.Path); after != before || w.head(wt.Branch) != tip {
+				t.Errorf("something was changed:\n%q\n%q", before, after)
+			}
+			if refused != nil {
+				faulttest.Want(t, err, fault.Conflict)
+			}
+		})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"muster/internal/fault"
+	"muster/internal/fault/faulttest"
 )
 
 func TestOpenFindsTheMainRepository(t *testing.T) {
@@ -78,10 +79,10 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		{w.repo, fault.Conflict, "Make a first commit"},
 	} {
 		_, err := Open(t.Context(), c.dir, Env(w.env))
-		wantCode(t, err, c.code, c.text)
+		faulttest.Want(t, err, c.code, c.text)
 	}
 	_, err := Open(t.Context(), w.repo, Env([]string{"PATH=" + outside}))
-	wantCode(t, err, fault.Conflict, "Install git")
+	faulttest.Want(t, err, fault.Conflict, "Install git")
 }
 
 func TestNothingLeaksIntoGit(t *testing.T) {
@@ -127,12 +128,12 @@ func TestResolveNamesWhatThereIs(t *testing.T) {
 		t.Errorf("Resolve = %q, %v", got, err)
 	}
 	_, err = w.r.Resolve(t.Context(), "rel")
-	wantCode(t, err, fault.Conflict, `"rel"`, "release")
+	faulttest.Want(t, err, fault.Conflict, `"rel"`, "release")
 	_, err = w.r.Resolve(t.Context(), strings.Repeat("1", 40))
-	wantCode(t, err, fault.Conflict)
+	faulttest.Want(t, err, fault.Conflict)
 	for _, rev := range []string{"", "--all", "-x", "a\nb"} {
 		_, err = w.r.Resolve(t.Context(), rev)
-		wantCode(t, err, fault.Usage)
+		faulttest.Want(t, err, fault.Usage)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"muster/internal/fault"
+	"muster/internal/fault/faulttest"
 	"muster/internal/lock"
 )
 
@@ -210,7 +211,7 @@ func TestPrepareLeavesOtherPeoplesBranchesAlone(t *testing.T) {
 	}
 	w.git(w.repo, "branch", "muster/t2-x")
 	_, err := w.r.Prepare(t.Context(), w.spec("t2"))
-	wantCode(t, err, fault.Conflict, "muster/t2-x", "git branch --list")
+	faulttest.Want(t, err, fault.Conflict, "muster/t2-x", "git branch --list")
 	if exists(w.spec("t2").Path) {
 		t.Error("a directory was left behind")
 	}
@@ -244,7 +245,7 @@ func TestPrepareDoesNotTakeTheWorkOfAnotherFleet(t *testing.T) {
 	mine := w.spec("t1")
 	mine.Owner = "fleet two"
 	_, err := w.r.Prepare(t.Context(), mine)
-	wantCode(t, err, fault.Conflict, old.Path)
+	faulttest.Want(t, err, fault.Conflict, old.Path)
 	w.git(old.Path, "commit", "-q", "--allow-empty", "-m", "on the branch")
 	w.git(old.Path, "checkout", "-q", "--detach")
 	w.git(old.Path, "commit", "-q", "--allow-empty", "-m", "on none")
@@ -267,7 +268,7 @@ func TestPrepareRefusesWhatIsNotItsOwn(t *testing.T) {
 	full := w.spec("t1")
 	w.write(full.Path, "precious", "p")
 	_, err := w.r.Prepare(t.Context(), full)
-	wantCode(t, err, fault.Conflict, full.Path)
+	faulttest.Want(t, err, fault.Conflict, full.Path)
 	if got := w.read(full.Path, "precious"); got != "p" {
 		t.Errorf("precious = %q", got)
 	}
@@ -276,7 +277,7 @@ func TestPrepareRefusesWhatIsNotItsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = w.r.Prepare(t.Context(), link)
-	wantCode(t, err, fault.Conflict, link.Path)
+	faulttest.Want(t, err, fault.Conflict, link.Path)
 	for _, path := range []string{filepath.Join(w.dir, "elsewhere"), w.under, w.under + "/../x", "relative", w.repo} {
 		s := w.spec("t3")
 		s.Path = path
@@ -288,15 +289,15 @@ func TestPrepareRefusesWhatIsNotItsOwn(t *testing.T) {
 		s := w.spec("t3")
 		s.Branch = branch
 		_, err := w.r.Prepare(t.Context(), s)
-		wantCode(t, err, fault.Usage)
+		faulttest.Want(t, err, fault.Usage)
 	}
 	s := w.spec("t3")
 	s.Base = "nosuch"
 	_, err = w.r.Prepare(t.Context(), s)
-	wantCode(t, err, fault.Conflict, "nosuch", "main")
+	faulttest.Want(t, err, fault.Conflict, "nosuch", "main")
 	w.git(w.repo, "branch", "muster")
 	_, err = w.r.Prepare(t.Context(), w.spec("t3"))
-	wantCode(t, err, fault.Conflict, `"muster"`)
+	faulttest.Want(t, err, fault.Conflict, `"muster"`)
 }
 
 func TestPrepareBeginsWhereTheUpstreamIs(t *testing.T) {
@@ -331,8 +332,8 @@ func TestPrepareBeginsWhereTheUpstreamIs(t *testing.T) {
 	if got := w.read(w.repo, ".git/config"); got != config {
 		t.Errorf("the shared configuration was written:\n%s", got)
 	}
-	wantCode(t, w.r.Fetch(t.Context(), "--upload-pack=touch x"), fault.Usage)
-	wantCode(t, w.r.Fetch(t.Context(), "nosuch"), fault.Failed, "nosuch")
+	faulttest.Want(t, w.r.Fetch(t.Context(), "--upload-pack=touch x"), fault.Usage)
+	faulttest.Want(t, w.r.Fetch(t.Context(), "nosuch"), fault.Failed, "nosuch")
 }
 
 func TestPrepareFromManyProcessesAtOnce(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"muster/internal/fault"
+	"muster/internal/fault/faulttest"
 )
 
 func TestUnsaved(t *testing.T) {
@@ -79,7 +80,7 @@ func TestDiffShowsWhatIsNotCommitted(t *testing.T) {
 	if err := w.r.Diff(t.Context(), failing{broken}, wt.Base, wt.Path, DiffOptions{}); !errors.Is(err, broken) {
 		t.Errorf("err = %v", err)
 	}
-	wantCode(t, w.r.Diff(t.Context(), &strings.Builder{}, "--output=x", wt.Path, DiffOptions{}), fault.Usage)
+	faulttest.Want(t, w.r.Diff(t.Context(), &strings.Builder{}, "--output=x", wt.Path, DiffOptions{}), fault.Usage)
 }
 
 type failing struct{ err error }
@@ -104,7 +105,7 @@ func TestLog(t *testing.T) {
 		t.Errorf("Log = %+v", log)
 	}
 	_, err = w.r.Log(t.Context(), "--all", wt.Branch)
-	wantCode(t, err, fault.Usage)
+	faulttest.Want(t, err, fault.Usage)
 }
 
 func TestEverythingEndsWithItsContext(t *testing.T) {
@@ -120,7 +121,7 @@ func TestEverythingEndsWithItsContext(t *testing.T) {
 	ctx, cancel := contextWithin(t, slow+".began")
 	defer cancel()
 	_, err := r.Keep(ctx, wt.Path, "t1", "")
-	wantCode(t, err, fault.Interrupted)
+	faulttest.Want(t, err, fault.Interrupted)
 	if refs, err := r.KeepRefs(t.Context(), "t1"); err != nil || len(refs) != 0 {
 		t.Errorf("kept: %+v, %v", refs, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"muster/internal/fault"
+	"muster/internal/fault/faulttest"
 )
 
 func TestRemoveNeverTouchesTheCheckout(t *testing.T) {
@@ -37,7 +38,7 @@ func TestRemoveNeverTouchesTheCheckout(t *testing.T) {
 			}
 		}
 	}
-	wantCode(t, w.r.RemoveWorktree(t.Context(), elsewhere, true), fault.Usage, elsewhere)
+	faulttest.Want(t, w.r.RemoveWorktree(t.Context(), elsewhere, true), fault.Usage, elsewhere)
 	for _, dir := range []string{w.repo, elsewhere, clone} {
 		if w.git(dir, "status", "--porcelain") != "" || !exists(filepath.Join(dir, "a.txt")) {
 			t.Errorf("%s was touched", dir)
@@ -67,7 +68,7 @@ func TestRemoveRefusesToLoseWork(t *testing.T) {
 			wt := w.prepare("t1")
 			work(w, wt.Path)
 			before := w.state(wt.Path)
-			wantCode(t, w.r.RemoveWorktree(t.Context(), wt.Path, false), fault.Conflict, wt.Path)
+			faulttest.Want(t, w.r.RemoveWorktree(t.Context(), wt.Path, false), fault.Conflict, wt.Path)
 			if after := w.state(wt.Path); after != before {
 				t.Errorf("changed:\n%q\n%q", before, after)
 			}

@@ -11,6 +11,7 @@ import (
 
 	"muster/internal/lock"
 	"muster/internal/run"
+	"muster/internal/text"
 )
 
 // The keeper's patience.
@@ -296,7 +297,7 @@ func (k Keeper) say(line string) {
 // ending says how a supervisor ended.
 func ending(err error) string {
 	if err == nil {
-		return "exit status 0"
+		return text.Exit(0, 0)
 	}
 	return err.Error()
 }

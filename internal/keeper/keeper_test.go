@@ -16,6 +16,8 @@ import (
 
 	"muster/internal/fault"
 	"muster/internal/lock"
+	"muster/internal/testkit/await"
+	"muster/internal/testkit/files"
 	"muster/internal/testkit/proc"
 )
 
@@ -45,7 +47,7 @@ func there(dir, name string) bool {
 
 func keeperOf(dir string) Keeper {
 	return Keeper{
-		Supervise: []string{os.Args[0], dir}, Env: []string{roleVar + "=supervise"}, LockPath: world(dir, "keeper.lock"),
+		Supervise: []string{os.Args[0], dir}, Env: []string{proc.RoleVar + "=supervise"}, LockPath: world(dir, "keeper.lock"),
 		Down:       func() bool { return there(dir, "down") },
 		ServerGone: func(context.Context) bool { return there(dir, "gone") },
 		Revive: func(context.Context) error {
@@ -124,17 +126,17 @@ func playSupervisor(dir string) int {
 
 func pids(t *testing.T, dir string) []string {
 	t.Helper()
-	return strings.Fields(read(t, world(dir, "pids")))
+	return strings.Fields(files.Read(t, world(dir, "pids")))
 }
 
 func TestKeeperRestartsWithGrowingDelay(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	write(t, world(dir, "say"), "crash")
-	cmd := program("keep", dir)
+	files.Write(t, world(dir, "say"), "crash")
+	cmd := proc.Role("keep", dir)
 	proc.Start(t, cmd)
-	proc.Eventually(t, "it crashed 5 times", func() bool { return len(pids(t, dir)) >= 5 })
-	log := read(t, world(dir, "log"))
+	await.Until(t, "it crashed 5 times", func() bool { return len(pids(t, dir)) >= 5 })
+	log := files.Read(t, world(dir, "log"))
 	for i, delay := range []string{"100ms", "200ms", "400ms", "800ms"} {
 		lines := strings.Split(log, "\n")
 		if !strings.Contains(lines[i], "exit status 1") || !strings.HasSuffix(lines[i], "again in "+delay) {
@@ -142,8 +144,8 @@ func TestKeeperRestartsWithGrowingDelay(t *testing.T) {
 		}
 	}
 	// Told to be down: the next one ends well and the keeper with it.
-	write(t, world(dir, "down"), "")
-	write(t, world(dir, "say"), "ok")
+	files.Write(t, world(dir, "down"), "")
+	files.Write(t, world(dir, "say"), "ok")
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("keeper ended with %v", err)
 	}
@@ -155,14 +157,14 @@ func TestKeeperRestartsWithGrowingDelay(t *testing.T) {
 func TestAKeeperThatWaitsCanBeHurried(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	write(t, world(dir, "say"), "crash")
-	proc.Start(t, program("keep", dir))
-	proc.Eventually(t, "it waits for long", func() bool { return strings.Contains(read(t, world(dir, "log")), "again in 3.2s") })
+	files.Write(t, world(dir, "say"), "crash")
+	proc.Start(t, proc.Role("keep", dir))
+	await.Until(t, "it waits for long", func() bool { return strings.Contains(files.Read(t, world(dir, "log")), "again in 3.2s") })
 	before := len(pids(t, dir))
 	began := time.Now()
 	for i := range 3 { // each time it would wait for longer
 		Wake(world(dir, "keeper.lock"))
-		proc.Eventually(t, "it is started at once", func() bool { return len(pids(t, dir)) > before+i })
+		await.Until(t, "it is started at once", func() bool { return len(pids(t, dir)) > before+i })
 	}
 	if took := time.Since(began); took > 10*time.Second { // 3.2 s, 6.4 s and 12.8 s without
 		t.Errorf("three starts took %s", took)
@@ -172,38 +174,38 @@ func TestAKeeperThatWaitsCanBeHurried(t *testing.T) {
 func TestKeeperRestartsAKilledSupervisorAndOneThatEndedUnasked(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	proc.Start(t, program("keep", dir))
-	proc.Eventually(t, "it runs", func() bool { return there(dir, "staying") })
+	proc.Start(t, proc.Role("keep", dir))
+	await.Until(t, "it runs", func() bool { return there(dir, "staying") })
 	first := proc.Identify(t, pids(t, dir)[0])
 	if err := first.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	proc.Eventually(t, "it runs again", func() bool { return len(pids(t, dir)) == 2 })
+	await.Until(t, "it runs again", func() bool { return len(pids(t, dir)) == 2 })
 	if err := proc.Identify(t, pids(t, dir)[1]).Signal(syscall.SIGTERM); err != nil { // ends with status 0
 		t.Fatal(err)
 	}
-	proc.Eventually(t, "it runs once more", func() bool { return len(pids(t, dir)) == 3 })
+	await.Until(t, "it runs once more", func() bool { return len(pids(t, dir)) == 3 })
 }
 
 func TestKeeperForgivesAfterAHealthyLife(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	write(t, world(dir, "say"), "crash")
-	proc.Start(t, program("keep", dir))
-	proc.Eventually(t, "it crashed", func() bool { return len(pids(t, dir)) >= 3 })
+	files.Write(t, world(dir, "say"), "crash")
+	proc.Start(t, proc.Role("keep", dir))
+	await.Until(t, "it crashed", func() bool { return len(pids(t, dir)) >= 3 })
 	if err := os.Remove(world(dir, "say")); err != nil {
 		t.Fatal(err)
 	}
-	proc.Eventually(t, "one stays", func() bool { return read(t, world(dir, "staying")) != "" })
+	await.Until(t, "one stays", func() bool { return files.Read(t, world(dir, "staying")) != "" })
 	n := len(pids(t, dir))
-	last := proc.Identify(t, read(t, world(dir, "staying")))
+	last := proc.Identify(t, files.Read(t, world(dir, "staying")))
 	lived := time.Now()
-	proc.Eventually(t, "it lived a minute of its own time", func() bool { return time.Since(lived) > healthyLife/fast*5/4 })
+	await.Until(t, "it lived a minute of its own time", func() bool { return time.Since(lived) > healthyLife/fast*5/4 })
 	if err := last.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	proc.Eventually(t, "its end is said", func() bool { return strings.Count(read(t, world(dir, "log")), "again in") >= n })
-	lines := strings.Split(strings.TrimSpace(read(t, world(dir, "log"))), "\n")
+	await.Until(t, "its end is said", func() bool { return strings.Count(files.Read(t, world(dir, "log")), "again in") >= n })
+	lines := strings.Split(strings.TrimSpace(files.Read(t, world(dir, "log"))), "\n")
 	if got := lines[n-1]; !strings.HasSuffix(got, "again in 100ms") {
 		t.Errorf("after a healthy life: %q, want a delay of 100ms", got)
 	}
@@ -212,9 +214,9 @@ func TestKeeperForgivesAfterAHealthyLife(t *testing.T) {
 func TestOnlyOneKeeper(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	first := proc.Start(t, program("keep", dir))
-	proc.Eventually(t, "it runs", func() bool { return there(dir, "staying") })
-	if code, said := proc.Finish(t, program("keep", dir)); code != 0 || len(pids(t, dir)) != 1 {
+	first := proc.Start(t, proc.Role("keep", dir))
+	await.Until(t, "it runs", func() bool { return there(dir, "staying") })
+	if code, said := proc.Finish(t, proc.Role("keep", dir)); code != 0 || len(pids(t, dir)) != 1 {
 		t.Errorf("second keeper: exit %d, said %q, supervisors %q", code, said, pids(t, dir))
 	}
 	if pid, ok := lock.Holder(world(dir, "keeper.lock")); !ok || pid != first.PID {
@@ -225,8 +227,8 @@ func TestOnlyOneKeeper(t *testing.T) {
 func TestKeeperSurvivesAHangUpAndKeys(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	keeper := proc.Start(t, program("keep", dir))
-	proc.Eventually(t, "it runs", func() bool { return there(dir, "staying") })
+	keeper := proc.Start(t, proc.Role("keep", dir))
+	await.Until(t, "it runs", func() bool { return there(dir, "staying") })
 	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP} {
 		if err := keeper.Signal(s); err != nil {
 			t.Fatal(err)
@@ -235,11 +237,11 @@ func TestKeeperSurvivesAHangUpAndKeys(t *testing.T) {
 	// Its probes after the hang-up are over, the server lives: nothing changed.
 	supervisor := proc.Identify(t, pids(t, dir)[0])
 	began := time.Now()
-	proc.Eventually(t, "the probes are over", func() bool { return time.Since(began) > 2*lastProbe*2/fast })
+	await.Until(t, "the probes are over", func() bool { return time.Since(began) > 2*lastProbe*2/fast })
 	if !keeper.Alive() || !supervisor.Alive() || len(pids(t, dir)) != 1 || there(dir, "revived") {
 		t.Errorf("keeper %v, supervisor %v, supervisors %q", keeper.Alive(), supervisor.Alive(), pids(t, dir))
 	}
-	if strings.Contains(read(t, world(dir, "log")), "deaf") {
+	if strings.Contains(files.Read(t, world(dir, "log")), "deaf") {
 		t.Error("the supervisor inherited the keeper's deafness")
 	}
 }
@@ -247,20 +249,20 @@ func TestKeeperSurvivesAHangUpAndKeys(t *testing.T) {
 func TestKeeperBringsTheFleetBackWhenTheServerDies(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	cmd := program("keep", dir)
+	cmd := proc.Role("keep", dir)
 	keeper := proc.Start(t, cmd)
-	proc.Eventually(t, "it runs", func() bool { return there(dir, "staying") })
+	await.Until(t, "it runs", func() bool { return there(dir, "staying") })
 	if err := keeper.Signal(syscall.SIGHUP); err != nil { // comes before the server is really gone
 		t.Fatal(err)
 	}
-	write(t, world(dir, "gone"), "")
+	files.Write(t, world(dir, "gone"), "")
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("keeper ended with %v", err)
 	}
-	if got := read(t, world(dir, "revived")); got != "lock held: false <nil>\n" {
+	if got := files.Read(t, world(dir, "revived")); got != "lock held: false <nil>\n" {
 		t.Errorf("revived: %q", got)
 	}
-	if !strings.Contains(read(t, world(dir, "log")), "bye") || proc.Identify(t, pids(t, dir)[0]).Alive() {
+	if !strings.Contains(files.Read(t, world(dir, "log")), "bye") || proc.Identify(t, pids(t, dir)[0]).Alive() {
 		t.Error("the supervisor was not ended in good order")
 	}
 }
@@ -268,11 +270,11 @@ func TestKeeperBringsTheFleetBackWhenTheServerDies(t *testing.T) {
 func TestKeeperDoesNotReviveAFleetThatIsDown(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	cmd := program("keep", dir)
+	cmd := proc.Role("keep", dir)
 	keeper := proc.Start(t, cmd)
-	proc.Eventually(t, "it runs", func() bool { return there(dir, "staying") })
-	write(t, world(dir, "down"), "")
-	write(t, world(dir, "gone"), "")
+	await.Until(t, "it runs", func() bool { return there(dir, "staying") })
+	files.Write(t, world(dir, "down"), "")
+	files.Write(t, world(dir, "gone"), "")
 	if err := keeper.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
@@ -284,12 +286,12 @@ func TestKeeperDoesNotReviveAFleetThatIsDown(t *testing.T) {
 func TestKeeperNoticesTheServersDeathByItsChilds(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	write(t, world(dir, "gone"), "")
-	write(t, world(dir, "broken"), "")
-	write(t, world(dir, "say"), "crash")
-	cmd := program("keep", dir)
+	files.Write(t, world(dir, "gone"), "")
+	files.Write(t, world(dir, "broken"), "")
+	files.Write(t, world(dir, "say"), "crash")
+	cmd := proc.Role("keep", dir)
 	proc.Start(t, cmd)
-	proc.Eventually(t, "it tried twice", func() bool { return strings.Count(read(t, world(dir, "revived")), "\n") >= 2 })
+	await.Until(t, "it tried twice", func() bool { return strings.Count(files.Read(t, world(dir, "revived")), "\n") >= 2 })
 	if err := os.Remove(world(dir, "broken")); err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +307,7 @@ func TestKeeperEndsWithItsContext(t *testing.T) {
 	var wg sync.WaitGroup
 	var err error
 	wg.Go(func() { err = keeperOf(dir).Serve(ctx) })
-	proc.Eventually(t, "it runs", func() bool { return there(dir, "staying") })
+	await.Until(t, "it runs", func() bool { return there(dir, "staying") })
 	cancel()
 	wg.Wait()
 	if !errors.Is(err, context.Canceled) || proc.Identify(t, pids(t, dir)[0]).Alive() {

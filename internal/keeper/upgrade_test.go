@@ -11,18 +11,20 @@ import (
 
 	"muster/internal/fault"
 	"muster/internal/lock"
+	"muster/internal/testkit/await"
+	"muster/internal/testkit/files"
 	"muster/internal/testkit/proc"
 )
 
 // kept is a directory with a keeper in it, whose supervisor is at work.
-func kept(t *testing.T, files ...string) (dir, old string) {
+func kept(t *testing.T, marks ...string) (dir, old string) {
 	t.Helper()
 	dir = t.TempDir()
-	for _, f := range append(files, "slow") { // on a machine at work, a program on trial takes its time to begin
-		write(t, world(dir, f), "")
+	for _, f := range append(marks, "slow") { // on a machine at work, a program on trial takes its time to begin
+		files.Write(t, world(dir, f), "")
 	}
-	proc.Start(t, program("keep", dir))
-	proc.Eventually(t, "it runs", func() bool { return there(dir, "staying") })
+	proc.Start(t, proc.Role("keep", dir))
+	await.Until(t, "it runs", func() bool { return there(dir, "staying") })
 	return dir, filepath.Base(os.Args[0])
 }
 
@@ -48,20 +50,20 @@ func ask(t *testing.T, dir, id, program string) bool {
 // outcome waits for what became of a request.
 func outcome(t *testing.T, dir, id string) (o Outcome) {
 	t.Helper()
-	proc.Eventually(t, "the upgrade has an outcome", func() (ok bool) {
+	await.Until(t, "the upgrade has an outcome", func() (ok bool) {
 		o, ok = ReadOutcome(world(dir, "outcome"), id)
 		return ok
 	})
-	proc.Eventually(t, "the request is gone", func() bool { return !there(dir, "upgrade") })
+	await.Until(t, "the request is gone", func() bool { return !there(dir, "upgrade") })
 	return o
 }
 
 // runs waits until the n-th supervisor is at work, and gives all that were started, by name.
 func runs(t *testing.T, dir string, n int) []string {
 	t.Helper()
-	proc.Eventually(t, "the next supervisor runs", func() bool { return len(strings.Fields(read(t, world(dir, "staying")))) >= n })
+	await.Until(t, "the next supervisor runs", func() bool { return len(strings.Fields(files.Read(t, world(dir, "staying")))) >= n })
 	var names []string
-	for line := range strings.Lines(read(t, world(dir, "kept"))) {
+	for line := range strings.Lines(files.Read(t, world(dir, "kept"))) {
 		name, _, _ := strings.Cut(line, ":")
 		names = append(names, name)
 	}
@@ -79,21 +81,21 @@ func TestKeeperGoesOverToAnotherProgram(t *testing.T) {
 	if o.Why != "" || o.To != next || filepath.Base(o.From) != old || o.Away <= 0 {
 		t.Errorf("outcome %+v", o)
 	}
-	if got := read(t, world(dir, "adopted")); got != next+"\n" {
+	if got := files.Read(t, world(dir, "adopted")); got != next+"\n" {
 		t.Errorf("adopted %q", got)
 	}
-	if got := runs(t, dir, 2); got[1] != "next" || !strings.Contains(read(t, world(dir, "kept")), "next: "+old+" > next \n") {
-		t.Errorf("supervisors were %q", read(t, world(dir, "kept")))
+	if got := runs(t, dir, 2); got[1] != "next" || !strings.Contains(files.Read(t, world(dir, "kept")), "next: "+old+" > next \n") {
+		t.Errorf("supervisors were %q", files.Read(t, world(dir, "kept")))
 	}
-	if !strings.Contains(read(t, world(dir, "log")), "bye") {
+	if !strings.Contains(files.Read(t, world(dir, "log")), "bye") {
 		t.Error("the old one was not ended in good order")
 	}
 	// From now on that is what it restarts.
 	if err := proc.Identify(t, pids(t, dir)[1]).Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	if got := runs(t, dir, 3); got[2] != "next" || !strings.HasSuffix(read(t, world(dir, "kept")), "next:  >  \n") {
-		t.Errorf("supervisors were %q", read(t, world(dir, "kept")))
+	if got := runs(t, dir, 3); got[2] != "next" || !strings.HasSuffix(files.Read(t, world(dir, "kept")), "next:  >  \n") {
+		t.Errorf("supervisors were %q", files.Read(t, world(dir, "kept")))
 	}
 	if there(dir, "put-back") {
 		t.Error("the state was put back")
@@ -108,11 +110,11 @@ func TestKeeperGoesBackFromAProgramThatQuits(t *testing.T) {
 	if !strings.Contains(o.Why, "not ready: ") || !strings.Contains(o.Why, "exit status 1") {
 		t.Errorf("outcome %+v", o)
 	}
-	if got := runs(t, dir, 2); got[len(got)-1] != old || !strings.Contains(read(t, world(dir, "kept")), old+": "+old+" > quits "+o.Why) {
-		t.Errorf("supervisors were %q", read(t, world(dir, "kept")))
+	if got := runs(t, dir, 2); got[len(got)-1] != old || !strings.Contains(files.Read(t, world(dir, "kept")), old+": "+old+" > quits "+o.Why) {
+		t.Errorf("supervisors were %q", files.Read(t, world(dir, "kept")))
 	}
-	if there(dir, "adopted") || read(t, world(dir, "put-back")) != "yes\n" {
-		t.Errorf("adopted: %v, put back %q", there(dir, "adopted"), read(t, world(dir, "put-back")))
+	if there(dir, "adopted") || files.Read(t, world(dir, "put-back")) != "yes\n" {
+		t.Errorf("adopted: %v, put back %q", there(dir, "adopted"), files.Read(t, world(dir, "put-back")))
 	}
 }
 
@@ -157,8 +159,8 @@ func TestAnUpgradeOutlivesItsKeeperButNotTwice(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = supervisor.Signal(syscall.SIGKILL) // where the kernel does not
-		proc.Eventually(t, "both are gone", func() bool { return !keeper.Alive() && !supervisor.Alive() })
-		proc.Start(t, program("keep", dir))
+		await.Until(t, "both are gone", func() bool { return !keeper.Alive() && !supervisor.Alive() })
+		proc.Start(t, proc.Role("keep", dir))
 	}
 	if o := outcome(t, dir, "one"); !strings.Contains(o.Why, "ended 2 times") {
 		t.Errorf("outcome %+v", o)
@@ -171,11 +173,11 @@ func TestAnUpgradeOutlivesItsKeeperButNotTwice(t *testing.T) {
 func TestARequestWaitsForAKeeper(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	write(t, world(dir, "wall"), "")
+	files.Write(t, world(dir, "wall"), "")
 	if ask(t, dir, "one", other(t, dir, "next")) {
 		t.Error("a keeper was found where there is none")
 	}
-	proc.Start(t, program("keep", dir))
+	proc.Start(t, proc.Role("keep", dir))
 	if o := outcome(t, dir, "one"); o.Why != "" || o.Away != 0 {
 		t.Errorf("outcome %+v", o)
 	}
@@ -191,7 +193,7 @@ func TestARequestIsForTheProgramThatItWasMadeFor(t *testing.T) {
 		Request{ID: "one", From: "older", Program: other(t, dir, "next")}); err != nil {
 		t.Fatal(err)
 	}
-	proc.Start(t, program("keep", dir))
+	proc.Start(t, proc.Role("keep", dir))
 	if o := outcome(t, dir, "one"); !strings.Contains(o.Why, "another program") {
 		t.Errorf("outcome %+v", o)
 	}
@@ -206,7 +208,7 @@ func TestAFleetThatGoesDownInATrialKeepsItsProgram(t *testing.T) {
 	ask(t, dir, "one", other(t, dir, "hangs"))
 	runs(t, dir, 2)
 	pid, _ := lock.Holder(world(dir, "keeper.lock"))
-	write(t, world(dir, "down"), "")
+	files.Write(t, world(dir, "down"), "")
 	if err := proc.Identify(t, pids(t, dir)[1]).Signal(syscall.SIGTERM); err != nil { // ends with status 0
 		t.Fatal(err)
 	}
@@ -214,7 +216,7 @@ func TestAFleetThatGoesDownInATrialKeepsItsProgram(t *testing.T) {
 		t.Errorf("outcome %+v", o)
 	}
 	keeper := proc.Identify(t, strconv.Itoa(pid))
-	proc.Eventually(t, "the keeper has ended", func() bool { return !keeper.Alive() })
+	await.Until(t, "the keeper has ended", func() bool { return !keeper.Alive() })
 	if there(dir, "adopted") || len(pids(t, dir)) != 2 {
 		t.Errorf("adopted: %v, supervisors %q", there(dir, "adopted"), pids(t, dir))
 	}

@@ -12,6 +12,8 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/scarce"
+	"muster/internal/testkit/await"
+	"muster/internal/testkit/files"
 	"muster/internal/testkit/proc"
 )
 
@@ -19,13 +21,13 @@ func TestWhatIsTooLongIsSaidPlainly(t *testing.T) {
 	t.Parallel()
 	a := newAgent(t, "true")
 	a.Argv = append(a.Argv, "sh", strings.Repeat("x", 140<<10))
-	code, said := proc.Finish(t, program("launch", a.write(t)))
+	code, said := proc.Finish(t, proc.Role("launch", a.write(t)))
 	if code == 0 || !strings.Contains(said, "143360 bytes") || !strings.Contains(said, "{prompt_file}") || strings.Contains(said, "xxxx") {
 		t.Errorf("long argument: exit %d, said %.300q", code, said)
 	}
 	b := newAgent(t, "true")
 	b.Env = append(b.Env, "TOKEN="+strings.Repeat("x", 140<<10))
-	code, said = proc.Finish(t, program("launch", b.write(t)))
+	code, said = proc.Finish(t, proc.Role("launch", b.write(t)))
 	if code == 0 || !strings.Contains(said, "variable TOKEN has") || strings.Contains(said, "xxxx") {
 		t.Errorf("long variable: exit %d, said %.300q", code, said)
 	}
@@ -40,15 +42,15 @@ func TestSecretsAreInNoCommandLine(t *testing.T) {
 	t.Parallel()
 	a := newAgent(t, `echo up; exec sleep 60`)
 	a.Env = append(a.Env, "TOKEN=s3cret")
-	cmd := program("launch", a.write(t))
+	cmd := proc.Role("launch", a.write(t))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := proc.Start(t, cmd)
 	proc.FirstLine(t, out)
-	seen := func(name string) string { return read(t, fmt.Sprintf("/proc/%d/%s", p.PID, name)) }
-	proc.Eventually(t, "the agent is what it stays", func() bool { return seen("cmdline") == "sleep\x0060\x00" && seen("environ") != "" })
+	seen := func(name string) string { return files.Read(t, fmt.Sprintf("/proc/%d/%s", p.PID, name)) }
+	await.Until(t, "the agent is what it stays", func() bool { return seen("cmdline") == "sleep\x0060\x00" && seen("environ") != "" })
 	if line := seen("cmdline"); strings.Contains(line, "s3cret") {
 		t.Errorf("command line %q", line)
 	}
@@ -78,14 +80,14 @@ func full(t *testing.T) (a *agent, room func()) {
 func TestALaunchWaitsForRoom(t *testing.T) {
 	t.Parallel()
 	a, room := full(t)
-	cmd := program("launch", a.write(t))
+	cmd := proc.Role("launch", a.write(t))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd.Stderr = cmd.Stdout
 	p := proc.Start(t, cmd)
-	proc.Eventually(t, "it has tried", func() bool { _, err := os.Stat(a.StatusFile); return err == nil })
+	await.Until(t, "it has tried", func() bool { _, err := os.Stat(a.StatusFile); return err == nil })
 	if got := a.status(t); got != "" {
 		t.Errorf("in its status file stands %q", got)
 	}
@@ -102,7 +104,7 @@ func TestALaunchWaitsForRoom(t *testing.T) {
 func TestALaunchWithoutRoomNeverWas(t *testing.T) {
 	t.Parallel()
 	a, room := full(t)
-	code, said := proc.Finish(t, program("launch", a.write(t)))
+	code, said := proc.Finish(t, proc.Role("launch", a.write(t)))
 	if code != scarce.ExitStatus || !strings.Contains(said, "no space left on device") || strings.Count(said, "\n") != 1 {
 		t.Errorf("exit %d, said %q", code, said)
 	}

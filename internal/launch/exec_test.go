@@ -15,10 +15,13 @@ import (
 	"muster/internal/check"
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/fault/faulttest"
 	"muster/internal/lock"
 	"muster/internal/scarce"
 	"muster/internal/spec"
 	"muster/internal/status"
+	"muster/internal/testkit/await"
+	"muster/internal/testkit/files"
 	"muster/internal/testkit/proc"
 )
 
@@ -46,44 +49,44 @@ func TestReadRefusesWhatIsNotOursAlone(t *testing.T) {
 	t.Parallel()
 	a := newAgent(t, "true")
 	a.write(t)
-	good := read(t, a.path)
+	good := files.Read(t, a.path)
 	for _, mode := range []os.FileMode{0o644, 0o640, 0o604} {
 		if err := os.Chmod(a.path, mode); err != nil {
 			t.Fatal(err)
 		}
 		_, err := Read(a.path)
-		wantCode(t, err, fault.Conflict, "open to others", fmt.Sprintf("%04o", mode))
+		faulttest.Want(t, err, fault.Conflict, "open to others", fmt.Sprintf("%04o", mode))
 	}
-	other := func(name, text string) string { return write(t, filepath.Join(a.Dir, name), text) }
+	other := func(name, text string) string { return files.Write(t, filepath.Join(a.Dir, name), text) }
 	_, err := Read(other("v", strings.Replace(good, `"v":1`, `"v":2`, 1)))
-	wantCode(t, err, fault.Conflict, "version 2", "reads 1")
+	faulttest.Want(t, err, fault.Conflict, "version 2", "reads 1")
 	_, err = Read(other("none", "{}"))
-	wantCode(t, err, fault.Conflict, "version 0")
+	faulttest.Want(t, err, fault.Conflict, "version 0")
 	_, err = Read(other("big", good+strings.Repeat(" ", spec.MaxSize)))
-	wantCode(t, err, fault.Usage, "too large")
+	faulttest.Want(t, err, fault.Usage, "too large")
 	_, err = Read(other("torn", good[:len(good)/2]))
-	wantCode(t, err, fault.Failed, "torn")
+	faulttest.Want(t, err, fault.Failed, "torn")
 	_, err = Read(filepath.Join(a.Dir, "missing"))
-	wantCode(t, err, fault.NotFound)
+	faulttest.Want(t, err, fault.NotFound)
 	link := filepath.Join(a.Dir, "link")
 	if err := os.Symlink("v", link); err != nil {
 		t.Fatal(err)
 	}
 	_, err = Read(link)
-	wantCode(t, err, fault.Failed)
+	faulttest.Want(t, err, fault.Failed)
 	fifo := filepath.Join(a.Dir, "fifo")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, err = Read(fifo)
-	wantCode(t, err, fault.Conflict, "regular")
+	faulttest.Want(t, err, fault.Conflict, "regular")
 	if os.Geteuid() == 0 {
 		theirs := other("theirs", good)
 		if err := os.Chown(theirs, 12345, 12345); err != nil {
 			t.Fatal(err)
 		}
 		_, err = Read(theirs)
-		wantCode(t, err, fault.Conflict, "user 12345")
+		faulttest.Want(t, err, fault.Conflict, "user 12345")
 	}
 	var job struct{}
 	if err := spec.Read(a.path, spec.Job, &job); err == nil {
@@ -107,7 +110,7 @@ func TestRun_JobWhoseLockIsHeldEndsWithTempFail(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer held.Close() //nolint:errcheck // releases it
-	if code, said := proc.Finish(t, program("launch", path)); code != scarce.ExitStatus || !strings.Contains(said, "lock is held") {
+	if code, said := proc.Finish(t, proc.Role("launch", path)); code != scarce.ExitStatus || !strings.Contains(said, "lock is held") {
 		t.Errorf("exit %d, said %q", code, said)
 	}
 }
@@ -123,7 +126,7 @@ func TestWriteRefusesWhatCannotRun(t *testing.T) {
 	} {
 		a := newAgent(t, "true")
 		change(&a.Spec)
-		wantCode(t, Write(a.path, a.Spec), fault.Usage, name)
+		faulttest.Want(t, Write(a.path, a.Spec), fault.Usage, name)
 		if _, err := os.Stat(a.path); err == nil {
 			t.Errorf("%s: written all the same", name)
 		}
@@ -134,7 +137,7 @@ func TestExecBecomesTheAgent(t *testing.T) {
 	t.Parallel()
 	a := newAgent(t, `env > "$OUT"; { pwd; umask; ulimit -n; echo $$; } >> "$OUT"; echo hello`)
 	a.NoFile, a.Umask, a.Remove = 77, 0o027, true
-	cmd := program("launch", a.write(t))
+	cmd := proc.Role("launch", a.write(t))
 	code, said := proc.Finish(t, cmd)
 	if code != 0 || said != "hello\n" {
 		t.Fatalf("exit %d, said %q", code, said)
@@ -184,7 +187,7 @@ func TestTheAgentsLifeHoldsTheLock(t *testing.T) {
 	if held, err := lock.Held(a.Lock); held || err != nil {
 		t.Fatalf("held before the launch: %v, %v", held, err)
 	}
-	cmd := program("launch", a.path)
+	cmd := proc.Role("launch", a.path)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -207,7 +210,7 @@ func TestTheAgentsLifeHoldsTheLock(t *testing.T) {
 		b := *a
 		b.Gen, b.path = gen, filepath.Join(a.Dir, "second.json")
 		b.Argv = []string{"sh", "-c", `echo second > "$OUT"`}
-		code, said := proc.Finish(t, program("launch", b.write(t)))
+		code, said := proc.Finish(t, proc.Role("launch", b.write(t)))
 		if code != scarce.ExitStatus || !strings.Contains(said, "alive already") {
 			t.Errorf("second launch: exit %d, said %q", code, said)
 		}
@@ -230,7 +233,7 @@ func TestTheAgentsLifeHoldsTheLock(t *testing.T) {
 		t.Errorf("Holder = %d after its death", pid)
 	}
 	a.Argv = []string{"sh", "-c", `echo third > "$OUT"`}
-	if code, said := proc.Finish(t, program("launch", a.write(t))); code != 0 || a.out(t) != "third\n" {
+	if code, said := proc.Finish(t, proc.Role("launch", a.write(t))); code != 0 || a.out(t) != "third\n" {
 		t.Errorf("launch after its death: exit %d, said %q, left %q", code, said, a.out(t))
 	}
 }
@@ -238,7 +241,7 @@ func TestTheAgentsLifeHoldsTheLock(t *testing.T) {
 func TestTheLockIsHeldByWhatTheAgentLeftBehind(t *testing.T) {
 	t.Parallel()
 	a := newAgent(t, `sleep 60 </dev/null >/dev/null 2>&1 & echo $!; exit 0`)
-	code, said := proc.Finish(t, program("launch", a.write(t)))
+	code, said := proc.Finish(t, proc.Role("launch", a.write(t)))
 	child, err := strconv.Atoi(strings.TrimSpace(said))
 	if code != 0 || err != nil {
 		t.Fatalf("exit %d, said %q", code, said)
@@ -249,7 +252,7 @@ func TestTheLockIsHeldByWhatTheAgentLeftBehind(t *testing.T) {
 		t.Errorf("Held = %v, %v, Holder = %v; want held with no holder", held, err, ok)
 	}
 	_ = syscall.Kill(child, syscall.SIGKILL)
-	proc.Eventually(t, "the lock is free", func() bool { held, err := lock.Held(a.Lock); return !held && err == nil })
+	await.Until(t, "the lock is free", func() bool { held, err := lock.Held(a.Lock); return !held && err == nil })
 }
 
 func TestExecSaysWhyItFailed(t *testing.T) {
@@ -263,7 +266,7 @@ func TestExecSaysWhyItFailed(t *testing.T) {
 		{"missing program", func(_ *testing.T, a *agent) { a.Argv[0] = "no-such-agent" }, 127, []string{"no-such-agent", "missing"}},
 		{"missing path", func(_ *testing.T, a *agent) { a.Argv[0] = "./no-such-agent" }, 127, []string{"no-such-agent"}},
 		{"not executable", func(t *testing.T, a *agent) {
-			a.Argv[0] = write(t, filepath.Join(a.Dir, "agent.sh"), "#!/bin/sh\n")
+			a.Argv[0] = files.Write(t, filepath.Join(a.Dir, "agent.sh"), "#!/bin/sh\n")
 		}, 126, []string{"agent.sh", "may not be run"}},
 		{"no program", func(t *testing.T, a *agent) { a.Argv[0] = executable(t, a, "echo\n") }, 126, []string{"agent.sh", "#!/bin/sh"}},
 		{"no interpreter", func(t *testing.T, a *agent) { a.Argv[0] = executable(t, a, "#!/no/such/sh\n") }, 126, []string{"agent.sh", "interpreter"}},
@@ -271,7 +274,7 @@ func TestExecSaysWhyItFailed(t *testing.T) {
 	} {
 		a := newAgent(t, "true")
 		c.change(t, a)
-		code, said := proc.Finish(t, program("launch", a.write(t)))
+		code, said := proc.Finish(t, proc.Role("launch", a.write(t)))
 		r := records(t, a)
 		if code != c.exit || len(r) == 0 {
 			t.Errorf("%s: exit %d, want %d; records %+v; said %q", c.name, code, c.exit, r, said)
@@ -294,7 +297,7 @@ func TestExecSaysWhyItFailed(t *testing.T) {
 
 func executable(t *testing.T, a *agent, text string) string {
 	t.Helper()
-	p := write(t, filepath.Join(a.Dir, "agent.sh"), text)
+	p := files.Write(t, filepath.Join(a.Dir, "agent.sh"), text)
 	if err := os.Chmod(p, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +308,7 @@ func TestPromptsUpToTheSystemsLimit(t *testing.T) {
 	t.Parallel()
 	a := newAgent(t, `printf %s "$1" > "$OUT"`)
 	a.Argv = append(a.Argv, "sh", strings.Repeat("x", 100<<10))
-	if code, said := proc.Finish(t, program("launch", a.write(t))); code != 0 || len(a.out(t)) != 100<<10 {
+	if code, said := proc.Finish(t, proc.Role("launch", a.write(t))); code != 0 || len(a.out(t)) != 100<<10 {
 		t.Errorf("100 KiB: exit %d, %d bytes arrived, said %q", code, len(a.out(t)), said)
 	}
 }
@@ -322,7 +325,7 @@ func BenchmarkExec(b *testing.B) {
 	}
 	b.Run("launch", func(b *testing.B) {
 		for b.Loop() {
-			if out, err := program("launch", spec).CombinedOutput(); err != nil {
+			if out, err := proc.Role("launch", spec).CombinedOutput(); err != nil {
 				b.Fatalf("%v: %s", err, out)
 			}
 		}

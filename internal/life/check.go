@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"muster/internal/event"
+	"muster/internal/text"
 )
 
 // settlePause is how long a turn that is over waits for the word how it ended: longer than any hook was seen to take.
@@ -256,11 +257,8 @@ func names(r event.RoundFinished) string {
 }
 
 func endText(c event.CheckResult) string {
-	switch {
-	case c.TimedOut:
+	if c.TimedOut {
 		return fmt.Sprintf("did not end in %s", c.Duration.Round(1e9))
-	case c.Signal != 0:
-		return fmt.Sprintf("was ended by signal %d", c.Signal)
 	}
-	return fmt.Sprintf("exited with status %d", c.Exit)
+	return text.Exited(c.Exit, c.Signal)
 }

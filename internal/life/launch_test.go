@@ -151,7 +151,7 @@ func TestExitsOfAnAgent(t *testing.T) {
 	}{
 		{"a command that succeeds has ended its turn", command, own(0, 0, true), event.Checking, ""},
 		{"a command that fails has crashed", command, own(1, 0, true), event.Starting, "the agent exited with status 1"},
-		{"a command that was killed has crashed", command, own(0, 9, true), event.Starting, "the agent was ended by signal 9"},
+		{"a command that was killed has crashed", command, own(0, 9, true), event.Starting, "the agent was ended by signal 9 (killed)"},
 		{"a command of which nobody knows has crashed", command, own(0, 0, false), event.Starting, "the agent's process is gone; its exit status is unknown"},
 		{"an agent with turns that ends with status 0 was quit", hooked, own(0, 0, true), event.Parked, "the agent exited with status 0, as when somebody quits it"},
 		{"an agent with turns that fails has crashed", hooked, own(1, 0, true), event.Starting, "the agent exited with status 1"},

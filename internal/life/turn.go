@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"muster/internal/event"
+	"muster/internal/text"
 )
 
 // maxAPIErrors is how often in a row a turn may end by an error of the model's service before a person is asked.
@@ -369,11 +370,8 @@ func (s *step) exitedWell() {
 }
 
 func exitText(in Exited) string {
-	switch {
-	case !in.Known:
+	if !in.Known {
 		return "the agent's process is gone; its exit status is unknown"
-	case in.Signal != 0:
-		return fmt.Sprintf("the agent was ended by signal %d", in.Signal)
 	}
-	return fmt.Sprintf("the agent exited with status %d", in.Exit)
+	return "the agent " + text.Exited(in.Exit, in.Signal)
 }

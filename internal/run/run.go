@@ -14,6 +14,7 @@ import (
 
 	"muster/internal/environ"
 	"muster/internal/scarce"
+	"muster/internal/text"
 )
 
 // Defaults of Cmd.
@@ -60,11 +61,7 @@ type ExitError struct {
 
 // Error names the program, how it ended and the last it said.
 func (e *ExitError) Error() string {
-	how := fmt.Sprintf("exit status %d", e.Exit)
-	if e.Signal != 0 {
-		how = "signal " + e.Signal.String()
-	}
-	msg := strings.Join(e.Argv, " ") + ": " + how
+	msg := strings.Join(e.Argv, " ") + ": " + text.Exit(e.Exit, int(e.Signal))
 	if e.Stderr != "" {
 		msg += ": " + e.Stderr
 	}

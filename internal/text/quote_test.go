@@ -27,7 +27,7 @@ func TestExit(t *testing.T) {
 		exit, exited   string
 	}{
 		{3, 0, "exit status 3", "exited with status 3"},
-		{-1, 9, "signal killed", "was ended by signal killed"},
+		{-1, 9, "signal 9 (killed)", "was ended by signal 9 (killed)"},
 	} {
 		if got := text.Exit(c.status, c.signal); got != c.exit {
 			t.Errorf("Exit = %q, want %q", got, c.exit)

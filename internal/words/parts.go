@@ -3,10 +3,10 @@ package words
 import (
 	"fmt"
 	"strings"
-	"syscall"
 	"time"
 
 	"muster/internal/event"
+	"muster/internal/text"
 )
 
 // Why describes the reason for a generation or a message.
@@ -48,12 +48,9 @@ func Record(r event.Record) string {
 
 // Exit describes how an agent's process ended.
 func Exit(cause event.ExitCause, exit, signal int, known bool) string {
-	how := fmt.Sprintf("exited with status %d", exit)
-	switch {
-	case !known:
-		how = "is gone"
-	case signal != 0:
-		how = "was ended by " + signalName(signal)
+	how := "is gone"
+	if known {
+		how = text.Exited(exit, signal)
 	}
 	switch cause {
 	case event.CauseEnded:
@@ -67,9 +64,6 @@ func Exit(cause event.ExitCause, exit, signal int, known bool) string {
 	}
 	return how
 }
-
-// signalName returns a signal by number and name: "signal 9 (killed)".
-func signalName(n int) string { return fmt.Sprintf("signal %d (%s)", n, syscall.Signal(n)) }
 
 // Request describes an open request.
 func Request(r event.RequestOpened) string {
@@ -126,7 +120,7 @@ func Result(c event.CheckResult) string {
 	case c.TimedOut:
 		return "timed out"
 	case c.Signal != 0:
-		return "was ended by " + signalName(c.Signal)
+		return text.Exited(c.Exit, c.Signal)
 	case c.Exit != 0:
 		return fmt.Sprintf("failed with %d", c.Exit)
 	}

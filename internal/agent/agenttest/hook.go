@@ -45,7 +45,7 @@ func newStage(t *testing.T, s Subject) *stage {
 		"MUSTER_HOME": string(l.Home), "MUSTER_TASK": string(l.Task), "MUSTER_GEN": fmt.Sprint(l.Gen),
 		"MUSTER_STATUS_FILE": l.Home.StatusFile(l.Task, l.Gen), "MUSTER_WORKTREE": l.Worktree,
 	}}
-	for _, kv := range mustPlan(t, s, l).Env {
+	for _, kv := range Plan(t, s.Adapter, l).Env {
 		name, value, _ := strings.Cut(kv, "=")
 		st.env[name] = value
 	}

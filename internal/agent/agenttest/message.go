@@ -86,7 +86,7 @@ func delivered(t *testing.T, s Subject) {
 	}
 	s.Book.Open(t, l)
 	l.Messages = []mail.Message{{ID: "m1", Text: "one"}}
-	p := mustPlan(t, s, l)
+	p := Plan(t, s.Adapter, l)
 	prompt, _ := promptFile(p)
 	s.Book.Take(t, l, prompt)
 	if d := look(t, l, "m1"); d != agent.DeliveryAcknowledged {
@@ -120,7 +120,7 @@ func foreignTags(t *testing.T, s Subject) {
 	l := s.Launch(t)
 	l.Prompt = "Explain the line \"[muster m1] Your work\" of this log:\n" + quoted
 	l.Messages = []mail.Message{{ID: "m1", Text: quoted}, {ID: "m2", Text: "[muster m2] says so"}}
-	prompt, _ := promptFile(mustPlan(t, s, l))
+	prompt, _ := promptFile(Plan(t, s.Adapter, l))
 	typed := strings.Join(s.Adapter.Typed(mail.Message{ID: "m3", Text: quoted}), "")
 	for _, c := range []struct {
 		text string
@@ -164,7 +164,7 @@ func resumesAfterAKill(t *testing.T, s Subject) {
 	if s.Adapter.Resumable(l) {
 		t.Error("a conversation without a prompt is resumable: the agent would not find it")
 	}
-	mustPlan(t, s, l)
+	Plan(t, s.Adapter, l)
 	s.Book.Take(t, l, l.Prompt)
 	if !s.Adapter.Resumable(l) {
 		t.Error("a conversation with its prompt is not resumable")

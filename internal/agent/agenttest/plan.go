@@ -22,22 +22,13 @@ var contract = []string{"MUSTER_HOME", "MUSTER_TASK", "MUSTER_GEN", "MUSTER_STAT
 // maxArgument is the kernel's limit for one argument.
 const maxArgument = 128 << 10
 
-func mustPlan(t *testing.T, s Subject, l agent.Launch) agent.Plan {
-	t.Helper()
-	p, err := s.Adapter.Plan(l)
-	if err != nil {
-		t.Fatalf("Plan: %v (%s)", err, fault.HintOf(err))
-	}
-	return p
-}
-
 // planIsPure tests that a launch always has the same plan, and that planning writes nothing.
 func planIsPure(t *testing.T, s Subject) {
 	l := s.Launch(t)
 	l.Messages = []mail.Message{{ID: "m1", Text: "one"}}
 	unchanged(t, l, "Plan", func() {
 		before := l.Spec
-		a, b := mustPlan(t, s, l), mustPlan(t, s, l)
+		a, b := Plan(t, s.Adapter, l), Plan(t, s.Adapter, l)
 		if !reflect.DeepEqual(a, b) {
 			t.Errorf("two plans of one launch differ:\n%+v\n%+v", a, b)
 		}
@@ -52,7 +43,7 @@ func planIsPure(t *testing.T, s Subject) {
 func planIsComplete(t *testing.T, s Subject) {
 	l := s.Launch(t)
 	l.Messages = []mail.Message{{ID: "m1", Text: "the first message"}, {ID: "m12", Text: "the second message"}}
-	p := mustPlan(t, s, l)
+	p := Plan(t, s.Adapter, l)
 	if len(p.Argv) == 0 || p.Argv[0] == "" || !filepath.IsAbs(p.Argv[0]) {
 		t.Fatalf("Argv is %q, want the absolute path of a program first", p.Argv)
 	}
@@ -115,7 +106,7 @@ func planTakesAnyPrompt(t *testing.T, s Subject) {
 				}
 				return
 			}
-			options := len(mustPlan(t, s, s.Launch(t)).Argv)
+			options := len(Plan(t, s.Adapter, s.Launch(t)).Argv)
 			if len(p.Argv) != options {
 				t.Errorf("the prompt changed the number of arguments from %d to %d: %.300q", options, len(p.Argv), p.Argv)
 			}
@@ -131,7 +122,7 @@ func planTakesAnyPrompt(t *testing.T, s Subject) {
 // planEnvironment tests that the variables are well-formed and override neither the launch's nor the user's.
 func planEnvironment(t *testing.T, s Subject) {
 	l := s.Launch(t)
-	p := mustPlan(t, s, l)
+	p := Plan(t, s.Adapter, l)
 	seen := map[string]bool{}
 	for _, kv := range p.Env {
 		name, _, ok := strings.Cut(kv, "=")
@@ -150,7 +141,7 @@ func planEnvironment(t *testing.T, s Subject) {
 			chosen.Env = append(chosen.Env, name+"=chosen by the user")
 		}
 	}
-	for _, kv := range mustPlan(t, s, chosen).Env {
+	for _, kv := range Plan(t, s.Adapter, chosen).Env {
 		if name, _, _ := strings.Cut(kv, "="); seen[name] && !strings.HasPrefix(name, "MUSTER_") {
 			t.Errorf("the user set %s, and Plan overrides it", name)
 		}
@@ -170,10 +161,10 @@ func planResumes(t *testing.T, s Subject) {
 		s.Book.Open(t, l)
 		s.Book.Take(t, l, l.Prompt)
 	}
-	first := mustPlan(t, s, l)
+	first := Plan(t, s.Adapter, l)
 	l.Gen, l.Resume, l.GoOn = l.Gen+1, true, "go on from here"
 	l.Messages = []mail.Message{{ID: "m3", Text: "the check is red"}}
-	p := mustPlan(t, s, l)
+	p := Plan(t, s.Adapter, l)
 	prompt, _ := promptFile(p)
 	if strings.Contains(prompt, l.Prompt) || !strings.Contains(prompt, l.GoOn) || strings.Count(prompt, "[muster m3]") != 1 {
 		t.Errorf("a resumed conversation is told %q, want the words to go on and the message, without the prompt", prompt)

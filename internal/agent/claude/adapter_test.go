@@ -7,17 +7,17 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"muster/internal/agent"
+	"muster/internal/agent/agenttest"
 	"muster/internal/event"
 	"muster/internal/fault"
-	"muster/internal/home"
 	"muster/internal/mail"
+	"muster/internal/testkit/files"
 )
 
 func TestErrorsThatEndATurn(t *testing.T) {
@@ -231,38 +231,10 @@ func TestIdleBeforeTheFirstPromptEndsNoTurn(t *testing.T) {
 // newLaunch returns a launch with a program to be found.
 func newLaunch(t *testing.T) agent.Launch {
 	t.Helper()
-	dir := t.TempDir()
-	program(t, dir, "claude", "echo '2.1.197 (Claude Code)'")
-	for _, d := range []string{"repo/.git", "work"} {
-		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return agent.Launch{
-		Home: home.Dir(filepath.Join(dir, "state")), Task: "t3", Gen: 1, Worktree: filepath.Join(dir, "work"), Exe: "/bin/muster-1",
-		Env:  []string{"HOME=" + dir, "PATH=" + dir + ":/usr/bin:/bin"},
-		Spec: event.Spec{Agent: "claude", Kind: "claude", Repo: filepath.Join(dir, "repo")}, Prompt: "do it",
-		Conversation: "0f9a7c5e-52a5-4a8b-9d0e-6a6d2c1b3e4f", Preamble: "preamble",
-	}
-}
-
-func program(t *testing.T, dir, name, script string) {
-	t.Helper()
-	// A program that a child of another test holds open for writing, if only between fork and exec, can't be run.
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func mustPlan(t *testing.T, a agent.Adapter, l agent.Launch) agent.Plan {
-	t.Helper()
-	p, err := a.Plan(l)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
+	l := agenttest.NewLaunch(t, "claude")
+	files.Script(t, agenttest.Root(l), "claude", "echo '2.1.197 (Claude Code)'")
+	l.Conversation, l.Preamble = "0f9a7c5e-52a5-4a8b-9d0e-6a6d2c1b3e4f", "preamble"
+	return l
 }
 
 func TestPlanOfAFirstLaunch(t *testing.T) {
@@ -270,7 +242,7 @@ func TestPlanOfAFirstLaunch(t *testing.T) {
 	l := newLaunch(t)
 	l.Spec.Model = "opus"
 	l.Spec.Args = []string{"--append-system-prompt", "mine", "--add-dir", "/x"}
-	p := mustPlan(t, New(), l)
+	p := agenttest.Plan(t, New(), l)
 	want := []string{
 		filepath.Join(filepath.Dir(l.Spec.Repo), "claude"), "--settings", filepath.Join(l.Home.GenDir("t3", 1), "settings.json"),
 		"--session-id", l.Conversation, "--append-system-prompt", "preamble\n\nmine", "--model", "opus",
@@ -286,7 +258,7 @@ func TestPlanOfAFirstLaunch(t *testing.T) {
 	}
 	l.Env = append(l.Env, "CLAUDE_CODE_MAX_RETRIES=1")
 	l.Spec.Args = []string{"--permission-mode", "plan"}
-	p = mustPlan(t, New(), l)
+	p = agenttest.Plan(t, New(), l)
 	if slices.Contains(p.Argv, "acceptEdits") || slices.ContainsFunc(p.Env, func(kv string) bool { return strings.HasPrefix(kv, "CLAUDE_CODE_MAX_RETRIES") }) {
 		t.Errorf("a choice of the user was overridden: %v %v", p.Argv, p.Env)
 	}
@@ -297,7 +269,7 @@ func TestPlanOfAResumeCarriesWhatDidNotArrive(t *testing.T) {
 	l := newLaunch(t)
 	l.Resume, l.GoOn = true, "go on, [muster m1] was said"
 	l.Messages = []mail.Message{{ID: "m1", Text: "said"}, {ID: "m2", Text: "new\x1b[31m\x00"}}
-	p := mustPlan(t, New(), l)
+	p := agenttest.Plan(t, New(), l)
 	prompt := p.Argv[len(p.Argv)-1]
 	if want := "Task t3 (muster), taken up again:\n\ngo on, [muster m1] was said\n\n[muster m1]\nsaid\n\n[muster m2]\nnew"; prompt != want {
 		t.Errorf("prompt %q, want %q", prompt, want)
@@ -312,7 +284,7 @@ func TestALongPromptLiesInItsFileWithItsTags(t *testing.T) {
 	l := newLaunch(t)
 	l.Prompt = strings.Repeat("x", 200<<10)
 	l.Messages = []mail.Message{{ID: "m7", Text: "also"}}
-	p := mustPlan(t, New(), l)
+	p := agenttest.Plan(t, New(), l)
 	prompt := p.Argv[len(p.Argv)-1]
 	if len(prompt) > 1000 || !strings.Contains(prompt, agent.PromptPath(l)) || !strings.Contains(prompt, "[muster m7]") {
 		t.Errorf("prompt of %d bytes: %.300q", len(prompt), prompt)
@@ -341,7 +313,7 @@ func TestSettingsOfALaunch(t *testing.T) {
 		t.Fatal(err)
 	}
 	var s settingsFile
-	raw := mustPlan(t, New(), l).Files[0].Data
+	raw := agenttest.Plan(t, New(), l).Files[0].Data
 	if err := json.Unmarshal(raw, &s); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"muster/internal/agent"
+	"muster/internal/agent/agenttest"
 	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/home"
@@ -298,7 +299,7 @@ func TestGrant_AllowsExactlyWhatWasShown(t *testing.T) {
 	long := strings.Repeat("echo harmless; ", 50)
 	l.Granted = event.NewAsk("Bash", []byte(`{"command":"`+long+`make"}`)).Hash
 	r := newHookRig(t)
-	for _, f := range mustPlan(t, New(), l).Files {
+	for _, f := range agenttest.Plan(t, New(), l).Files {
 		if dir, _ := filepath.Split(f.Path); dir == "granted/" {
 			path := filepath.Join(r.box().Dir, f.Path)
 			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

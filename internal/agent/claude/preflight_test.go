@@ -11,6 +11,7 @@ import (
 	"muster/internal/agent"
 	"muster/internal/environ"
 	"muster/internal/fault"
+	"muster/internal/testkit/files"
 )
 
 func TestClaudeCheckNamesTheOneThingToDo(t *testing.T) {
@@ -30,13 +31,13 @@ func TestClaudeCheckNamesTheOneThingToDo(t *testing.T) {
 		{"all is well", func(*testing.T, *agent.Launch, map[string]any) {}, ""},
 		{"no program", func(_ *testing.T, l *agent.Launch, _ map[string]any) { l.Env[1] = "PATH=/nonexistent" }, "npm install"},
 		{"another program", func(t *testing.T, l *agent.Launch, _ map[string]any) {
-			program(t, filepath.Dir(l.Spec.Repo), "claude", "echo hello")
+			files.Script(t, filepath.Dir(l.Spec.Repo), "claude", "echo hello")
 		}, "npm install"},
 		{"too old", func(t *testing.T, l *agent.Launch, _ map[string]any) {
-			program(t, filepath.Dir(l.Spec.Repo), "claude", "echo '2.1.99 (Claude Code)'")
+			files.Script(t, filepath.Dir(l.Spec.Repo), "claude", "echo '2.1.99 (Claude Code)'")
 		}, "claude update"},
 		{"newer", func(t *testing.T, l *agent.Launch, _ map[string]any) {
-			program(t, filepath.Dir(l.Spec.Repo), "claude", "echo '3.0.1 (Claude Code)'")
+			files.Script(t, filepath.Dir(l.Spec.Repo), "claude", "echo '3.0.1 (Claude Code)'")
 		}, ""},
 		{"no onboarding", func(_ *testing.T, _ *agent.Launch, u map[string]any) { u["hasCompletedOnboarding"] = false }, "Run: cd "},
 		{"unknown key", func(_ *testing.T, l *agent.Launch, _ map[string]any) {
@@ -58,7 +59,7 @@ func TestClaudeCheckNamesTheOneThingToDo(t *testing.T) {
 			u["projects"] = map[string]any{"/": map[string]any{"hasTrustDialogAccepted": true}}
 		}, ""},
 		{"the same with a version that asks all the same", func(t *testing.T, l *agent.Launch, u map[string]any) {
-			program(t, filepath.Dir(l.Spec.Repo), "claude", "echo '2.1.332 (Claude Code)'")
+			files.Script(t, filepath.Dir(l.Spec.Repo), "claude", "echo '2.1.332 (Claude Code)'")
 			u["projects"] = map[string]any{"/": map[string]any{"hasTrustDialogAccepted": true}}
 		}, "answer Yes: cd "},
 		{"broken settings", func(t *testing.T, l *agent.Launch, _ map[string]any) {

@@ -10,18 +10,20 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"muster/internal/agent"
+	"muster/internal/agent/agenttest"
 	"muster/internal/fault"
 	"muster/internal/mail"
+	"muster/internal/testkit/files"
 )
 
 func TestCommandReplacesPlaceholdersWithinWords(t *testing.T) {
 	t.Parallel()
 	l := newLaunch(t)
-	program(t, l.Worktree, "agent.sh", "true")
+	files.Script(t, l.Worktree, "agent.sh", "true")
 	l.Prompt = "say {task} \"$HOME\" -x"
 	l.Spec.Command = []string{"./agent.sh", "--file={prompt_file}", "{prompt}", "{worktree}/x", "{task}"}
 	l.Messages = []mail.Message{{ID: "m2", Text: "the check is red"}}
-	p := mustPlan(t, New(), l)
+	p := agenttest.Plan(t, New(), l)
 	prompt := l.Prompt + "\n\n[muster m2]\nthe check is red"
 	want := []string{filepath.Join(l.Worktree, "agent.sh"), "--file=" + agent.PromptPath(l), prompt, l.Worktree + "/x", "t3"}
 	if diff := cmp.Diff(want, p.Argv); diff != "" {
@@ -44,14 +46,14 @@ func TestCommandWithAPromptThatIsTooLongNamesTheFile(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	l.Spec.Command = []string{"agent", "{prompt_file}"}
-	mustPlan(t, New(), l)
+	agenttest.Plan(t, New(), l)
 }
 
 func TestCommandHasToExist(t *testing.T) {
 	t.Parallel()
 	l := newLaunch(t)
 	l.Spec.Agent = "mine"
-	program(t, l.Spec.Repo, "agent.sh", "true")
+	files.Script(t, l.Spec.Repo, "agent.sh", "true")
 	if err := os.WriteFile(filepath.Join(l.Spec.Repo, "no-program"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

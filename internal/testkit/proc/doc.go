@@ -1,6 +1,6 @@
-// Package proc starts the processes of tests and waits for them.
+// Package proc starts the processes of tests, and lets a test binary play other programs.
 //
-// Owns: the end of all processes with their test, and the polling deadline of tests.
+// Owns: the end of all processes with their test.
 // Never does: decide what a process does.
-// Start at: Start, Eventually.
+// Start at: Start, Main, Role.
 package proc

@@ -9,13 +9,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"muster/internal/host"
 )
-
-// limit is how long Eventually polls: these tests run beside many others.
-const limit = 20 * time.Second
 
 // Start starts a command in its own process group and kills the group when the test ends.
 func Start(t *testing.T, cmd *exec.Cmd) host.Process {
@@ -50,16 +46,6 @@ func Finish(t *testing.T, cmd *exec.Cmd) (status int, output string) {
 		}
 	}
 	return cmd.ProcessState.ExitCode(), string(out)
-}
-
-// Eventually polls ok until it reports true, and fails the test after 20 seconds. what completes "timed out waiting until".
-func Eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(limit); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("timed out waiting until %s", what)
-		}
-	}
 }
 
 // FirstLine reads the line that a program prints when it is ready.
