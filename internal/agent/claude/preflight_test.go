@@ -79,7 +79,7 @@ func TestClaudeCheckNamesTheOneThingToDo(t *testing.T) {
 			put(t, filepath.Join(l.Spec.Repo, ".claude", "settings.json"), `{"hooks":{"PreModelSwitch":[]}}`)
 		}, "claude update"},
 		{"the same with that version", func(t *testing.T, l *agent.Launch, _ map[string]any) {
-			program(t, filepath.Dir(l.Spec.Repo), "claude", "echo '2.1.332 (Claude Code)'")
+			files.Script(t, filepath.Dir(l.Spec.Repo), "claude", "echo '2.1.332 (Claude Code)'")
 			put(t, filepath.Join(l.Spec.Repo, ".claude", "settings.json"), `{"hooks":{"PreModelSwitch":[]}}`)
 		}, ""},
 		{"an import from outside above the worktrees", func(t *testing.T, l *agent.Launch, _ map[string]any) {
