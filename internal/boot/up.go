@@ -43,7 +43,8 @@ func (f Fleet) Up(ctx context.Context) (Started, error) {
 	defer cancel()
 	starting, err := lock.Wait(limit, f.Home.StartLock())
 	if err != nil {
-		return Started{}, fault.Wrap(fault.Timeout, err, "wait for another `muster up`")
+		return Started{}, fault.Wrap(fault.Timeout, err, "wait for another `muster up`").
+			WithHint("See that %s can be written, and that no `muster up` hangs, then try again.", f.Home)
 	}
 	defer lock.Release(starting)
 	db, err := store.Open(ctx, f.Home.DB(), store.Options{})

@@ -17,8 +17,8 @@ import (
 )
 
 const statusHelp = `Show the fleet's health: how many agents need supervision, and how many of them the supervisor judged when it last
-looked at all of them, once a minute. The exit code is 1 if there are live tasks without supervision: no
-supervisor runs, it has made no progress for three minutes, or it did not judge every agent.
+looked at all of them, once a minute. The exit code is 1 if an act of the supervisor hangs, or if there are live tasks
+without supervision: no supervisor runs, it has made no progress for three minutes, or it did not judge every agent.
 
   muster status
   muster status --json | jq .supervisor.running`
