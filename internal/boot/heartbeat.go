@@ -2,12 +2,12 @@ package boot
 
 import (
 	"encoding/json"
-	"os"
 	"time"
 
 	"muster/internal/home"
 	"muster/internal/host"
 	"muster/internal/regular"
+	"muster/internal/replace"
 )
 
 // Heartbeat is the file in which a supervisor records its last look at the whole fleet.
@@ -31,10 +31,7 @@ func (b Heartbeat) Write(h home.Dir) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(h.Pulse()+".new", data, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(h.Pulse()+".new", h.Pulse())
+	return replace.Quick(h.Pulse(), data)
 }
 
 // ReadHeartbeat returns the newest heartbeat of the supervisor with this process id, which started at began. If there

@@ -10,9 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
-
 	"muster/internal/fault"
+	"muster/internal/replace"
 )
 
 // git has one directory per linked worktree (gitrepository-layout(5)). It holds HEAD, the index, the file gitdir with
@@ -125,8 +124,7 @@ func (r *Repo) remember(rec record) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return fault.Wrap(fault.Failed, err, "remember %s", rec.Path)
 	}
-	tmp := name + ".tmp" // we hold the lock
-	if err := errors.Join(os.WriteFile(tmp, b, 0o600), os.Rename(tmp, name)); err != nil {
+	if err := replace.Quick(name, b); err != nil {
 		return fault.Wrap(fault.Failed, err, "remember %s", rec.Path)
 	}
 	return nil
@@ -134,15 +132,7 @@ func (r *Repo) remember(rec record) error {
 
 // writeFile replaces a small file atomically and durably.
 func writeFile(name, content string) error {
-	f, err := renameio.NewPendingFile(name, renameio.WithPermissions(0o600), renameio.WithTempDir(filepath.Dir(name)))
-	if err != nil {
-		return fault.Wrap(fault.Failed, err, "write %s", name)
-	}
-	defer f.Cleanup() //nolint:errcheck // nothing left after success
-	if _, err := f.WriteString(content); err != nil {
-		return fault.Wrap(fault.Failed, err, "write %s", name)
-	}
-	if err := f.CloseAtomicallyReplace(); err != nil {
+	if err := replace.Durable(name, []byte(content)); err != nil {
 		return fault.Wrap(fault.Failed, err, "write %s", name)
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 
 	"muster/internal/fault"
 	"muster/internal/regular"
+	"muster/internal/replace"
 )
 
 var (
@@ -138,7 +139,7 @@ func writeJSON(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(path, append(raw, '\n'), durable)
+	return replace.Durable(path, append(raw, '\n'))
 }
 
 func readJSON(path string, v any) error {

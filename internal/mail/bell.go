@@ -13,6 +13,7 @@ import (
 
 	"muster/internal/lock"
 	"muster/internal/regular"
+	"muster/internal/replace"
 
 	"golang.org/x/sys/unix"
 )
@@ -86,7 +87,7 @@ func (b Box) Waiter(newest bool) (release func(), err error) {
 		release()
 		return nil, fmt.Errorf("become waiter: %w", err)
 	}
-	if err := replaceFile(b.token(), []byte(strconv.Itoa(pid)), transient); err != nil {
+	if err := replace.Quick(b.token(), []byte(strconv.Itoa(pid))); err != nil {
 		release()
 		return nil, fmt.Errorf("become waiter: %w", err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/regular"
+	"muster/internal/replace"
 )
 
 // ErrNotWaiting is a message that is not there to be taken or returned: another process was faster, or it was
@@ -82,7 +83,7 @@ func (b Box) Put(m Message) error {
 			return nil
 		}
 	}
-	if err := replaceFile(waiting, []byte(m.Text), durable); err != nil {
+	if err := replace.Durable(waiting, []byte(m.Text)); err != nil {
 		return fmt.Errorf("put message %s: %w", m.ID, err)
 	}
 	return nil
@@ -201,53 +202,3 @@ func (b Box) list(suffix string) ([]event.MessageID, error) {
 
 // maxFile is the largest file of a mailbox that is read, in bytes.
 const maxFile = 64 << 20
-
-// persistence says what a file must outlive.
-type persistence bool
-
-const (
-	durable   persistence = true  // a crash of the machine
-	transient persistence = false // the processes that use it
-)
-
-// replaceFile writes a file so that a reader finds all of it or nothing.
-func replaceFile(path string, data []byte, keep persistence) (err error) {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".new-*") // 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()           //nolint:errcheck // the first error counts
-			os.Remove(f.Name()) //nolint:errcheck // a left-over is ignored by all readers
-		}
-	}()
-	if _, err = f.Write(data); err != nil {
-		return err
-	}
-	if keep == durable {
-		if err = f.Sync(); err != nil {
-			return err
-		}
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	if keep == durable {
-		return syncDir(dir)
-	}
-	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // our own directory
-	if err != nil {
-		return err
-	}
-	defer d.Close() //nolint:errcheck // only read
-	return d.Sync()
-}

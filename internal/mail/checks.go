@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"muster/internal/event"
+	"muster/internal/replace"
 )
 
 // CheckEnv is what a check needs beside its command when it runs in the agent's own shell or hook.
@@ -29,7 +30,7 @@ func (b Box) checks() string { return filepath.Join(b.Dir, "checks.json") }
 func (b Box) WriteChecks(checks []event.Check, env CheckEnv) error {
 	raw, err := json.Marshal(Checks{Checks: checks, Env: env})
 	if err == nil { // a generation that a loss of power takes never comes back
-		err = replaceFile(b.checks(), append(raw, '\n'), transient)
+		err = replace.Quick(b.checks(), append(raw, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("write checks: %w", err)

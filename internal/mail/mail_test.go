@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"muster/internal/event"
+	"muster/internal/replace"
 )
 
 const (
@@ -308,7 +309,7 @@ func TestNoMessageIsMissed(t *testing.T) {
 		done <- nil
 	}()
 	for i := range n {
-		must(t, replaceFile(filepath.Join(b.inbox(), "m"+strconv.Itoa(i+1)+".msg"), []byte("x"), transient))
+		must(t, replace.Quick(filepath.Join(b.inbox(), "m"+strconv.Itoa(i+1)+".msg"), []byte("x")))
 		must(t, b.Ring())
 	}
 	if err := <-done; err != nil {
@@ -503,7 +504,7 @@ func BenchmarkPutToListen(b *testing.B) {
 
 func BenchmarkRingToListen(b *testing.B) {
 	benchmarkListen(b, func(box Box) error {
-		return replaceFile(filepath.Join(box.inbox(), "m1.msg"), []byte("text"), transient)
+		return replace.Quick(filepath.Join(box.inbox(), "m1.msg"), []byte("text"))
 	})
 }
 

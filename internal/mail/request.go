@@ -11,6 +11,7 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/regular"
+	"muster/internal/replace"
 )
 
 // maxRequest is the largest file of a request: an input of 64 KiB of which every byte needs six to be written.
@@ -32,7 +33,7 @@ func (b Box) Ask(id string, a event.Ask) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("ask %s: %w", id, err)
 	}
-	if err := replaceFile(path+".ask", raw.Bytes(), transient); err != nil {
+	if err := replace.Quick(path+".ask", raw.Bytes()); err != nil {
 		return fmt.Errorf("ask %s: %w", id, err)
 	}
 	return nil

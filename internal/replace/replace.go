@@ -2,13 +2,59 @@ package replace
 
 import (
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/google/renameio/v2"
 )
 
-// File writes a file anew and syncs it before it takes its place. A new file has the mode, less the umask; one that is
-// there keeps its own. The directory must exist. Errors are those of the system, as errors.Is sees them.
+// File writes a new file and syncs it before it takes the place of the old one. If there was none it has the mode, less the
+// umask; otherwise it has the mode of the old one. The directory must exist. Errors are those of the system, as errors.Is sees them.
 func File(path string, data []byte, mode fs.FileMode) error {
 	return renameio.WriteFile(path, data, mode, renameio.WithTempDir(filepath.Dir(path)))
+}
+
+// Durable writes a file that only its owner can read. It survives a crash of the machine from the moment that Durable
+// returns.
+func Durable(path string, data []byte) error { return write(path, data, true) }
+
+// Quick is Durable without syncing: a crash of the machine may lose or tear the file.
+func Quick(path string, data []byte) error { return write(path, data, false) }
+
+func write(path string, data []byte, sync bool) (err error) {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, ".new-*") // 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()
+			_ = os.Remove(f.Name()) // readers ignore one that is left over
+		}
+	}()
+	if _, err = f.Write(data); err != nil {
+		return err
+	}
+	if sync {
+		if err = f.Sync(); err != nil {
+			return err
+		}
+	}
+	if err = f.Close(); err != nil {
+		return err
+	}
+	if err = os.Rename(f.Name(), path); err != nil || !sync {
+		return err
+	}
+	return syncDir(dir)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir) //nolint:gosec // the caller's directory
+	if err != nil {
+		return err
+	}
+	defer d.Close() //nolint:errcheck // only read
+	return d.Sync()
 }

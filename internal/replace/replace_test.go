@@ -35,3 +35,33 @@ func TestAFileIsReplacedBesideItself(t *testing.T) {
 		t.Errorf("without a directory: %v", err)
 	}
 }
+
+func TestAWriterThatFailsLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	for name, write := range map[string]func(string, []byte) error{"Durable": replace.Durable, "Quick": replace.Quick} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "a")
+		for _, text := range []string{"one", "two"} {
+			if err := write(path, []byte(text)); err != nil {
+				t.Fatal(err)
+			}
+			got, err := os.ReadFile(path)
+			if err != nil || string(got) != text {
+				t.Errorf("%s: it holds %q (%v), want %q", name, got, err, text)
+			}
+		}
+		if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o600 {
+			t.Errorf("%s: mode %v (%v)", name, st.Mode(), err)
+		}
+		taken := filepath.Join(dir, "taken")
+		if err := os.Mkdir(taken, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := write(taken, nil); err == nil {
+			t.Errorf("%s replaced a directory", name)
+		}
+		if all, err := os.ReadDir(dir); err != nil || len(all) != 2 {
+			t.Errorf("%s: the directory holds %v (%v), want the file and the directory", name, all, err)
+		}
+	}
+}
