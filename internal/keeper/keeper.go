@@ -14,33 +14,33 @@ import (
 	"muster/internal/text"
 )
 
-// The keeper's patience.
+// Delays and limits.
 const (
-	firstDelay   = 100 * time.Millisecond // one that was killed once is back at once
+	firstDelay   = 100 * time.Millisecond // after one death the supervisor is back at once
 	longestDelay = time.Minute
-	healthyLife  = time.Minute      // a supervisor that lived this long begins with the first delay again
+	healthyLife  = time.Minute      // after a life of this length the delay starts again at the first
 	stopLimit    = 10 * time.Second // from SIGTERM to SIGKILL
 	firstProbe   = 100 * time.Millisecond
-	lastProbe    = 6 * time.Second // a server that lives this long after a hang-up lives
+	lastProbe    = 6 * time.Second // a server that lives this long after a hang-up has survived
 	reviveTries  = 10
-	reviveDelay  = time.Second // the first; what killed a server is not gone in no time
+	reviveDelay  = time.Second // the first; what killed the server may still be there
 )
 
-// Keeper keeps the supervisor running. It is the first process of the supervisor's pane and alone survives the
-// death of the tmux server, which hangs up on all others.
+// Keeper keeps the supervisor running. It is the first process of the supervisor's pane. It alone survives the death of the
+// tmux server, which sends SIGHUP to all its panes.
 type Keeper struct {
 	Supervise  []string                        // argv of the supervisor; its first word changes with an upgrade
 	Env        []string                        // its whole environment
 	LockPath   string                          // held while the keeper lives
 	Down       func() bool                     // the fleet was told to be down
-	ServerGone func(ctx context.Context) bool  // the tmux server is proven gone; a failed look is no proof
-	Revive     func(ctx context.Context) error // does what `muster up` does; the lock is free by then
-	Upgrades   Upgrades                        // how another program comes to supervise
-	Log        func(string)                    // a line for people; nil for none
+	ServerGone func(ctx context.Context) bool  // the tmux server is proven gone; a failed look does not prove it
+	Revive     func(ctx context.Context) error // does what `muster up` does; the lock is released before
+	Upgrades   Upgrades                        // how another program becomes the supervisor
+	Log        func(string)                    // prints a line for people; may be nil
 	Clock      Clock                           // nil is the real one
 }
 
-// Clock is what Keeper needs of time.
+// Clock is the time that a Keeper uses.
 type Clock interface {
 	Now() time.Time
 	// Timer fires once after d; stop frees it.
@@ -57,16 +57,16 @@ func (wallClock) Timer(d time.Duration) (<-chan time.Time, func()) {
 	return t.C, func() { t.Stop() }
 }
 
-// keeperEvent is what a keeper waits for.
+// keeperEvent is an event that a keeper waits for.
 type keeperEvent int
 
 const (
 	eventTimer      keeperEvent = iota // the delay is over
 	eventChildEnded                    // the supervisor ended
-	eventServerGone                    // a hang-up was followed by proof that the server is gone
+	eventServerGone                    // after a SIGHUP the server was proven gone
 	eventCancelled                     // ctx ended
-	eventReady                         // the supervisor is at work
-	eventUpgrade                       // another program is asked for
+	eventReady                         // the supervisor is ready
+	eventUpgrade                       // a request for another program, or a wake-up
 )
 
 // Serve runs the supervisor and starts it again whenever it ends, with a growing delay, until the fleet was told
@@ -79,8 +79,8 @@ func (k Keeper) Serve(ctx context.Context) error {
 	if k.Clock == nil {
 		k.Clock = wallClock{}
 	}
-	// Caught, not ignored: what is ignored would be ignored in the supervisor too. And before the lock tells anybody
-	// whom to signal.
+	// Caught and not ignored, because the supervisor would inherit ignored signals. Before the lock is taken, because its
+	// holder gets signals.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, sigUpgrade)
 	defer signal.Stop(signals)
@@ -92,7 +92,7 @@ func (k Keeper) Serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("keep: %w", err)
 	}
-	defer held.Close() //nolint:errcheck // may be closed already
+	defer held.Close() //nolint:errcheck // may already be closed
 	switch why, err := k.keep(ctx, signals); {
 	case err != nil:
 		return err
@@ -104,7 +104,7 @@ func (k Keeper) Serve(ctx context.Context) error {
 	return nil
 }
 
-// keep restarts the supervisor until there is a reason to stop.
+// keep restarts the supervisor until there is a reason to end, which it returns.
 func (k Keeper) keep(ctx context.Context, signals <-chan os.Signal) (keeperEvent, error) {
 	s := &upgradeState{program: k.Supervise[0]}
 	delay := firstDelay
@@ -148,13 +148,13 @@ func (k Keeper) keep(ctx context.Context, signals <-chan os.Signal) (keeperEvent
 	}
 }
 
-// supervise runs the supervisor once. The error is how it ended.
+// supervise runs the supervisor once. The error says how it ended.
 func (k Keeper) supervise(ctx context.Context, signals <-chan os.Signal, s *upgradeState) (keeperEvent, error) {
 	if ctx.Err() != nil {
 		return eventCancelled, nil
 	}
 	argv := append([]string{s.program}, k.Supervise[1:]...)
-	// Not ctx: it would kill at once, and the supervisor shall end by SIGTERM.
+	// Not ctx, which would kill it at once: the supervisor is ended by SIGTERM.
 	child, err := run.Start(context.WithoutCancel(ctx), run.Spec{Argv: argv, Env: k.env(s), Word: true})
 	if err != nil {
 		return eventChildEnded, err
@@ -181,7 +181,7 @@ func (k Keeper) supervise(ctx context.Context, signals <-chan os.Signal, s *upgr
 		case eventChildEnded:
 			return what, child.Err()
 		case eventTimer:
-			child.Close() // it had its time
+			child.Close() // its time is over
 			return what, errLate
 		case eventCancelled, eventServerGone:
 			k.stop(child, stopLimit)
@@ -190,7 +190,7 @@ func (k Keeper) supervise(ctx context.Context, signals <-chan os.Signal, s *upgr
 	}
 }
 
-// stop ends the supervisor, by force if it takes too long: it can be killed at any time.
+// stop ends the supervisor by SIGTERM, and after the limit by SIGKILL, which is always safe.
 func (k Keeper) stop(child *run.Child, limit time.Duration) {
 	_ = child.Signal(syscall.SIGTERM)
 	timer, stop := k.Clock.Timer(limit)
@@ -202,15 +202,15 @@ func (k Keeper) stop(child *run.Child, limit time.Duration) {
 	child.Close()
 }
 
-// watched is what a keeper listens to beside its signals; nil channels say nothing.
+// watched holds the channels that a keeper waits for besides its signals; nil channels never fire.
 type watched struct {
 	done  <-chan struct{}  // the supervisor ended
 	word  <-chan string    // it is ready
 	timer <-chan time.Time // a delay, or a limit, is over
 }
 
-// await waits for the first keeperEvent. After a hang-up it looks for the server until that is proven gone, or has
-// lived long enough to tell that only our terminal went away.
+// await waits for the first keeperEvent. After a SIGHUP it probes the server until that is proven gone, or until it has lived
+// long enough to show that only this terminal was closed.
 func (k Keeper) await(ctx context.Context, signals <-chan os.Signal, w watched) keeperEvent {
 	var probe <-chan time.Time
 	stopProbe := func() {}
@@ -224,11 +224,11 @@ func (k Keeper) await(ctx context.Context, signals <-chan os.Signal, w watched) 
 			if said {
 				return eventReady
 			}
-			w.word = nil // it ends, or will never say
+			w.word = nil // it ended, or will never report
 			continue
 		case <-w.done:
 			select {
-			case _, said := <-w.word: // what it said comes first
+			case _, said := <-w.word: // its message comes first
 				if said {
 					return eventReady
 				}
@@ -259,7 +259,7 @@ func (k Keeper) await(ctx context.Context, signals <-chan os.Signal, w watched) 
 	}
 }
 
-// revive brings the fleet back after the death of its server; a few times, since what killed the server may
+// revive brings the fleet back after the death of its server. It tries several times, because what killed the server may
 // still be there.
 func (k Keeper) revive(ctx context.Context, signals <-chan os.Signal) error {
 	for try, delay := 1, reviveDelay; ; try, delay = try+1, min(2*delay, longestDelay) {
@@ -294,7 +294,7 @@ func (k Keeper) say(line string) {
 	}
 }
 
-// ending says how a supervisor ended.
+// ending returns in words how a supervisor ended.
 func ending(err error) string {
 	if err == nil {
 		return text.Exit(0, 0)

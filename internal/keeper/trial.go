@@ -14,19 +14,19 @@ import (
 
 const (
 	trialLimit = 15 * time.Second // for a program on trial to be ready
-	// relieveLimit is for the supervisor that makes room for another program, from SIGTERM to SIGKILL: nobody looks
-	// after the fleet meanwhile, and it can be killed at any time.
+	// relieveLimit is the time from SIGTERM to SIGKILL for a supervisor that makes room for another program. It is short,
+	// because the fleet is unattended meanwhile and a supervisor can be killed at any time.
 	relieveLimit = 2 * time.Second
-	mostTries    = 2 // of one request: a keeper that was killed in the middle is no proof against a program
+	mostTries    = 2 // of one request: that a keeper was killed once does not prove that the program is bad
 )
 
-// How a supervisor ended that did not do so by itself, or not because it failed.
+// Why a trial ended, if the program itself did not fail.
 var (
 	errLate = errors.New("nothing was heard of it in time")
 	errDown = errors.New("the fleet was told to be down")
 )
 
-// upgradeState is which program supervises, and what a keeper has to remember while that changes.
+// upgradeState holds which program supervises, and what the keeper remembers while that changes.
 type upgradeState struct {
 	program string    // the supervisor's
 	trial   *Request  // program is on trial because of this
@@ -36,7 +36,7 @@ type upgradeState struct {
 	since   time.Time // when a supervisor was told to make room; zero if there was none
 }
 
-// kept is what the next supervisor is told.
+// kept returns what the next supervisor is told.
 func (s *upgradeState) kept() Handoff {
 	switch {
 	case s.trial != nil:
@@ -49,16 +49,16 @@ func (s *upgradeState) kept() Handoff {
 
 func name(program string) string { return filepath.Base(program) }
 
-// env is the environment of the next supervisor.
+// env returns the environment of the next supervisor.
 func (k Keeper) env(s *upgradeState) []string {
 	b, err := json.Marshal(s.kept())
 	if err != nil {
-		return k.Env // cannot be: they are words and a time
+		return k.Env // impossible: strings and a time can be encoded
 	}
 	return append(k.Env[:len(k.Env):len(k.Env)], environ.Handoff+"="+string(b))
 }
 
-// asked gives the request that waits to be taken up: one after the other.
+// asked returns the request that waits to be taken up. There is none while another one is under way.
 func (k Keeper) asked(s *upgradeState) (Request, bool) {
 	if s.trial != nil || s.undone != nil {
 		return Request{}, false
@@ -67,8 +67,8 @@ func (k Keeper) asked(s *upgradeState) (Request, bool) {
 	return r, ok && r.ID != s.settled
 }
 
-// takeUp puts a program on trial if that was asked for. A request stays until it has an outcome: if this keeper is
-// killed, the next one finds it.
+// takeUp puts a program on trial if a request asks for it. The request stays until it has an outcome, so that the next keeper
+// finds it if this one is killed.
 func (k Keeper) takeUp(s *upgradeState) {
 	r, ok := k.asked(s)
 	if !ok {
@@ -99,7 +99,7 @@ func (k Keeper) takeUp(s *upgradeState) {
 	s.trial, s.before, s.program = &r, s.program, r.Program
 }
 
-// ready takes the supervisor's word that it is at work.
+// ready handles the supervisor's message that it is ready.
 func (k Keeper) ready(s *upgradeState) {
 	away := time.Duration(0)
 	if !s.since.IsZero() {
@@ -117,8 +117,8 @@ func (k Keeper) ready(s *upgradeState) {
 	s.since = time.Time{}
 }
 
-// fallBack goes back to the program before, if the one that has just ended was on trial. It reports whether it did: the
-// other one is started at once then.
+// fallBack goes back to the program before if the one that has just ended was on trial. It reports whether it did so; the
+// caller then starts that program at once.
 func (k Keeper) fallBack(ctx context.Context, s *upgradeState, why error) bool {
 	if s.trial == nil {
 		return false
@@ -135,7 +135,7 @@ func (k Keeper) fallBack(ctx context.Context, s *upgradeState, why error) bool {
 	return true
 }
 
-// forget lets nobody wait any longer for an outcome when the program before did not get ready, either.
+// forget settles a failed trial when the program before did not become ready either, so that the verb stops waiting.
 func (k Keeper) forget(s *upgradeState, why error) {
 	if s.undone == nil {
 		return
@@ -145,7 +145,7 @@ func (k Keeper) forget(s *upgradeState, why error) {
 	s.undone, s.since = nil, time.Time{}
 }
 
-// giveUp is for a fleet that is told to be down: there will be no supervisor to wait for.
+// giveUp settles a trial when the fleet was told to be down and no supervisor follows.
 func (k Keeper) giveUp(ctx context.Context, s *upgradeState) {
 	k.fallBack(ctx, s, errDown)
 	if s.undone != nil {
@@ -153,7 +153,7 @@ func (k Keeper) giveUp(ctx context.Context, s *upgradeState) {
 	}
 }
 
-// settle writes what became of a request, and takes that away last.
+// settle writes the outcome of a request, and removes the request last.
 func (k Keeper) settle(s *upgradeState, out Outcome) {
 	if out.Why == "" && k.Upgrades.Adopt != nil {
 		if err := k.Upgrades.Adopt(out.To); err != nil {

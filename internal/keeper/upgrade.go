@@ -19,39 +19,39 @@ import (
 	"muster/internal/run"
 )
 
-// sigUpgrade is the signal that tells a keeper to look for an Request.
+// sigUpgrade is the signal that tells a keeper to look for a Request.
 const sigUpgrade = syscall.SIGUSR1
 
 // Request asks the keeper to go on with another program.
 type Request struct {
 	ID      string `json:"id"`      // names its outcome
-	From    string `json:"from"`    // name of the program in whose place it shall be; "" for any
+	From    string `json:"from"`    // name of the program that it replaces; "" for any
 	Program string `json:"program"` // absolute path of the program
-	Tries   int    `json:"tries"`   // how often a keeper took it up; it may be killed in the middle
+	Tries   int    `json:"tries"`   // how often a keeper took it up; a keeper may be killed in between
 }
 
-// Outcome is what became of an Request.
+// Outcome is the result of a Request.
 type Outcome struct {
 	ID   string `json:"id"`
 	From string `json:"from"` // path of the program before
 	To   string `json:"to"`   // path of the program that was asked for
-	// Why the program before is back; "" if the other one is at work.
+	// Why says why the program before is back; "" if the new one supervises.
 	Why string `json:"why,omitempty"`
-	// Away is how long there was no supervisor: from the word to the old one to end until one was ready. 0 if there
-	// was none before.
+	// Away is how long there was no supervisor: from the signal that ended the old one until one was ready. It is 0 if
+	// there was none before.
 	Away time.Duration `json:"away"`
 }
 
-// Upgrades is what a keeper needs to come to another program, and back. The zero value never does.
+// Upgrades is what a keeper needs for upgrades. The zero value permits none.
 type Upgrades struct {
 	Request      string                          // path of the file that holds the request, until it has an outcome
 	Outcome      string                          // path of the file that holds the newest outcome
 	Adopt        func(program string) error      // the program is the fleet's from now on
-	RestoreState func(ctx context.Context) error // has the state be one that the program before can read
+	RestoreState func(ctx context.Context) error // makes the state readable for the program before
 }
 
-// Handoff is what the keeper tells a supervisor that it starts. From and To are names of programs, and "" but after an
-// upgrade; Why is why that was taken back.
+// Handoff is what the keeper tells a supervisor that it starts. From and To are names of programs; they are ""
+// unless an upgrade has just happened. Why says why it was rolled back.
 type Handoff struct {
 	From  string    `json:"from,omitempty"`
 	To    string    `json:"to,omitempty"`
@@ -75,8 +75,8 @@ func ReadHandoff(getenv func(string) string) (kept Handoff, ready func()) {
 	}
 }
 
-// Ask leaves a request and calls the keeper that holds a lock. It reports whether there is one; else the request
-// waits for the next, in the place of one that waited. fault.Conflict: a keeper has another in hand.
+// Ask stores a request and signals the keeper that holds a lock. It reports whether there is one; otherwise the request waits
+// for the next keeper and replaces an earlier one. fault.Conflict: a keeper is working on another request.
 func Ask(path, keeperLock string, r Request) (called bool, err error) {
 	_, kept := lock.Holder(keeperLock)
 	if other, ok := readRequest(path); ok && kept {
@@ -86,24 +86,24 @@ func Ask(path, keeperLock string, r Request) (called bool, err error) {
 	if err := replace.JSON(path, r); err != nil {
 		return false, fault.Wrap(fault.Failed, err, "ask for the upgrade")
 	}
-	// One that has come just now may have looked too early: it is told again. One that has died leaves it to the next.
+	// Signal again: a keeper that has just started may have looked before the file existed. If it died, the next one finds it.
 	return Wake(keeperLock) || kept, nil
 }
 
-// Wake calls the keeper that holds a lock, and reports whether there is one. It looks for a request, and starts the
-// supervisor now: after several crashes it may be waiting for up to a minute.
+// Wake signals the keeper that holds a lock, and reports whether there is one. The keeper looks for a request and starts the
+// supervisor at once; after several crashes it may be waiting for up to a minute.
 func Wake(keeperLock string) (kept bool) {
 	keeper, kept := lock.Holder(keeperLock)
 	if !kept {
 		return false
 	}
 	if p, err := host.Identify(keeper); err == nil {
-		_ = p.Signal(sigUpgrade) // one that died this moment needs no hurry
+		_ = p.Signal(sigUpgrade) // it may have died
 	}
 	return true
 }
 
-// Drop takes a request back, unless a keeper has it in hand.
+// Drop removes a request, unless a keeper is working on it.
 func Drop(path, keeperLock string) error {
 	if _, kept := lock.Holder(keeperLock); kept {
 		return nil
@@ -111,7 +111,7 @@ func Drop(path, keeperLock string) error {
 	return removeFile(path)
 }
 
-// ReadOutcome gives the outcome of a request, if there is one yet.
+// ReadOutcome returns the outcome of a request, if there is one yet.
 func ReadOutcome(path, id string) (Outcome, bool) {
 	var o Outcome
 	b, err := regular.Read(path, 1<<20)
@@ -130,7 +130,7 @@ func readRequest(path string) (Request, bool) {
 	return r, true
 }
 
-// removeFile removes a file that need not be there.
+// removeFile removes a file if it exists.
 func removeFile(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove %s: %w", path, err)

@@ -25,20 +25,20 @@ import (
 	"muster/internal/text"
 )
 
-// maxArg is the most that Linux takes of one argument or variable, in bytes with its end (MAX_ARG_STRLEN).
+// maxArg is the largest size of one argument or variable on Linux, in bytes with the final NUL (MAX_ARG_STRLEN).
 const maxArg = 128 << 10
 
-// The exit statuses that a shell has for the same, so that a person who looks at the pane knows them.
+// The exit statuses that a shell uses for the same failures.
 const (
 	exitNotFound    = 127
 	exitCannotStart = 126
 )
 
-// How long a launch waits for what the machine lacks: less than any kind's limit for its first record, so that it is
-// known why there is none.
+// patience is how long a launch waits for what the machine lacks. It is shorter than the limit for the first record of any
+// kind, so that the reason for a missing record is known.
 const patience = 5 * time.Second
 
-// startError is a program that the system would not start, with the exit status that a shell gives for it.
+// startError is the error of a program that the system did not start, with the exit status that a shell uses for it.
 type startError struct {
 	error
 	status int
@@ -46,8 +46,8 @@ type startError struct {
 
 func (e startError) Unwrap() error { return e.error }
 
-// Run does what a spec file says (hidden verb `muster launch FILE`): it becomes the agent, or runs the job. What
-// went wrong is printed to stderr already; ExitStatus gives the exit status for it.
+// Run carries out a spec file (hidden verb `muster launch FILE`): it becomes the agent, or runs the job. An error was
+// already printed to stderr; ExitStatus returns the exit status for it.
 func Run(ctx context.Context, specPath string, stdout io.Writer) error {
 	var kind spec.Kind
 	soon, cancel := context.WithTimeout(ctx, patience)
@@ -70,10 +70,9 @@ func Run(ctx context.Context, specPath string, stdout io.Writer) error {
 	return Exec(specPath)
 }
 
-// Exec makes this process the agent of a spec file (see Run). It returns only if that
-// failed; the reason is then printed to stderr and, unless another launch holds the lock, appended to the status file
-// as an exited record. The exit status that goes with the error is ExitStatus. For what the machine lacks it waits a
-// moment; where that does not help it ends without a record, as if it had never begun.
+// Exec makes this process the agent of a spec file (see Run). It returns only if that failed. The reason is then printed to
+// stderr and, unless another launch holds the lock, appended to the status file as an exited record. If the machine lacks
+// something, Exec retries for some seconds and then returns without a record, as if it had never started.
 func Exec(specPath string) error {
 	l := launching{path: specPath}
 	defer func() { _ = l.lock.Close() }() // and until then it is not collected
@@ -87,8 +86,8 @@ func Exec(specPath string) error {
 	return err
 }
 
-// ExitStatus is the exit status for an error of this package: scarce.ExitStatus, what a shell says of a program that it
-// cannot start, or what the error's code says.
+// ExitStatus returns the exit status for an error of this package: scarce.ExitStatus, that of a shell for a program which
+// cannot be started, or that of the error's code.
 func ExitStatus(err error) int {
 	if errors.Is(err, lock.ErrHeld) || scarce.Is(err) {
 		return scarce.ExitStatus
@@ -99,7 +98,7 @@ func ExitStatus(err error) int {
 	return fault.ExitCode(err)
 }
 
-// complain prints why a pane stays empty.
+// complain prints why the agent did not start.
 func complain(err error) {
 	fmt.Fprintf(os.Stderr, "muster launch: %s\n", text.Terminal(err.Error(), false))
 	if hint := fault.HintOf(err); hint != "" {
@@ -107,7 +106,7 @@ func complain(err error) {
 	}
 }
 
-// launching is what tries of one launch have in common.
+// launching is the state that the tries of one launch share.
 type launching struct {
 	path string
 	spec *Spec    // nil: not read yet
@@ -126,7 +125,7 @@ func (l *launching) try() error {
 	if l.lock == nil && l.spec.Lock != "" {
 		held, err := l.spec.hold()
 		if errors.Is(err, lock.ErrHeld) {
-			// No record: the status file may be that of the one who runs.
+			// No record: the status file may be that of the agent that runs.
 			return fault.Wrap(fault.Conflict, err, "%s is alive already, not started again", l.spec.Task)
 		}
 		if err != nil {
@@ -137,7 +136,7 @@ func (l *launching) try() error {
 	return l.spec.become(l.path)
 }
 
-// hold takes the lock for as long as this process lives, and whatever it becomes.
+// hold takes the lock for the life of this process, also after it became the agent.
 func (s Spec) hold() (*os.File, error) {
 	held, err := lock.Take(s.Lock)
 	if err != nil {
@@ -149,7 +148,7 @@ func (s Spec) hold() (*os.File, error) {
 	return held, nil
 }
 
-// become sets the process up and replaces it.
+// become sets up the process and replaces it by the agent.
 func (s Spec) become(specPath string) error {
 	if err := s.fits(); err != nil {
 		return err
@@ -169,15 +168,15 @@ func (s Spec) become(specPath string) error {
 		return err
 	}
 	if s.Remove {
-		if err := os.Remove(specPath); err != nil && !errors.Is(err, fs.ErrNotExist) { // gone by the try before
+		if err := os.Remove(specPath); err != nil && !errors.Is(err, fs.ErrNotExist) { // the try before removed it
 			return fmt.Errorf("remove launch spec: %w", err)
 		}
 	}
 	return s.cannotStart(run.Replace(path, s.Argv, s.environ()))
 }
 
-// group enters a control group, and leaves its path for whoever ends what is in it. Where that cannot be done the agent
-// runs without: marks and locks find nearly all of what it starts.
+// group enters a control group and stores its path for the supervisor, which ends what is in it. This is best effort: without a
+// group, environment variables and lock holders still find nearly all that the agent starts.
 func (s Spec) group() {
 	if s.Cgroup == "" {
 		return
@@ -186,15 +185,15 @@ func (s Spec) group() {
 	if dir == "" {
 		return
 	}
-	// The path first: a group without a note would never be looked into. It need not outlast the machine, nor does a group.
+	// The path first, because a group without a note would never be found. It is not synced: no group outlasts the machine.
 	if err := os.WriteFile(s.CgroupNote, []byte(dir), 0o600); err != nil {
 		return
 	}
 	_ = host.JoinCgroup(dir)
 }
 
-// environ is the environment of the agent. What kind of terminal it has only its pane knows; that it is one of
-// tmux stays out, since a tmux that the agent calls would then work on the fleet's own server.
+// environ returns the environment of the agent. Only its pane knows the kind of the terminal. TMUX is left out, because a
+// tmux that the agent calls would otherwise use the fleet's own server.
 func (s Spec) environ() []string {
 	if !s.Terminal {
 		return s.Env
@@ -208,10 +207,10 @@ func (s Spec) environ() []string {
 	return env
 }
 
-// fits refuses what the kernel would refuse with a word that says nothing.
+// fits rejects arguments and variables of maxArg bytes and more, for which execve would only report E2BIG.
 func (s Spec) fits() error {
 	if runtime.GOOS != "linux" {
-		return nil // no limit but that of the sum, which exec tells
+		return nil // only the sum is limited, and exec reports that
 	}
 	for i, a := range s.Argv {
 		if len(a) >= maxArg {
@@ -253,7 +252,7 @@ func (s Spec) limit() error {
 	return nil
 }
 
-// cannotStart says in plain words why a program that was found does not start.
+// cannotStart returns the error of a program that was found and did not start.
 func (s Spec) cannotStart(err error) error {
 	cause := startError{err, exitCannotStart}
 	switch {
@@ -268,7 +267,7 @@ func (s Spec) cannotStart(err error) error {
 	return fault.Wrap(fault.Conflict, cause, "%s cannot be started", s.Argv[0])
 }
 
-// notFound says which program is missing.
+// notFound returns the error of a program that was not found or may not be run.
 func (s Spec) notFound(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return fault.Wrap(fault.Conflict, startError{err, exitCannotStart}, "program %s may not be run", s.Argv[0]).

@@ -9,32 +9,32 @@ import (
 	"muster/internal/spec"
 )
 
-// Spec is an agent process that a pane shall become. Its file holds secrets: it is 0600, and nothing of it
-// stands in an argv but what Argv itself says.
+// Spec describes the agent process that a pane becomes. Its file may hold secrets: its mode is 0600, and only Argv appears on
+// a command line.
 type Spec struct {
 	V    int          `json:"v"` // set by Write
 	Task event.TaskID `json:"task"`
 	Gen  int          `json:"gen"`
 	Argv []string     `json:"argv"` // the first is looked up on the PATH of Env, unless it holds a slash
 	Dir  string       `json:"dir"`  // absolute
-	Env  []string     `json:"env"`  // the whole environment, NAME=VALUE; nothing is added
-	// Lock is held exclusively from before the launched record until the agent and all that inherited it have
-	// ended. "" takes none.
+	Env  []string     `json:"env"`  // the whole environment, NAME=VALUE; but for Terminal
+	// Lock is locked from before the launched record until the agent and all that inherited the lock have ended. "" takes
+	// no lock.
 	Lock string `json:"lock,omitempty"`
-	// Cgroup is the name of the control group to be made for the agent, where such may be made, and CgroupNote the file
-	// that its path is written to, for whoever has to end what is in it. "" makes none.
+	// Cgroup is the name of the control group to make for the agent, if the system permits one. CgroupNote is the file that
+	// its path is written to, for the supervisor, which ends what is in it. "" makes no group.
 	Cgroup     string `json:"cgroup,omitempty"`
 	CgroupNote string `json:"cgroup_note,omitempty"`
 	StatusFile string `json:"status_file"`
 	NoFile     uint64 `json:"no_file,omitempty"` // open files, as far as the hard limit permits; 0 leaves the limit as it is
-	Umask      int    `json:"umask,omitempty"`   // 0 leaves it as it is
+	Umask      int    `json:"umask,omitempty"`   // 0 keeps it
 	// Terminal adds TERM and COLORTERM as the pane has them.
 	Terminal bool `json:"terminal,omitempty"`
-	// Remove takes the spec file away right before the exec, so that its secrets do not stay on disk.
+	// Remove removes the spec file right before the exec, so that its secrets do not stay on disk.
 	Remove bool `json:"remove,omitempty"`
 }
 
-// specFile is how a Spec is written: its words may hold any bytes, which JSON alone would mangle.
+// specFile is the format of a Spec. Its strings may hold any bytes, which plain JSON strings cannot.
 type specFile struct {
 	Kind spec.Kind `json:"kind"`
 	Spec

@@ -17,9 +17,9 @@ import (
 )
 
 var (
-	// ErrNoAnswer is a request that was not answered in time.
+	// ErrNoAnswer is the error of a request that was not answered in time.
 	ErrNoAnswer = errors.New("no answer came")
-	// ErrAnswered is a request that was answered otherwise before; the first answer stays.
+	// ErrAnswered is the error of a request that already has another answer; the first answer stays.
 	ErrAnswered = errors.New("the request has another answer already")
 )
 
@@ -30,7 +30,7 @@ const (
 	Text  = "text" // the answer to a question
 )
 
-// Answer is what a rule or a person decided about one request of the agent.
+// Answer is the decision of a rule or a person about one request of the agent.
 type Answer struct {
 	Request  string    `json:"request"`
 	Decision string    `json:"decision"`       // Allow, Deny or Text
@@ -42,11 +42,11 @@ type Answer struct {
 // Allows reports whether the answer allows exactly the request with this hash.
 func (a Answer) Allows(hash string) bool { return a.Decision == Allow && hash != "" && a.Hash == hash }
 
-// NewRequest makes the id of a request, as no other has it.
+// NewRequest returns a new and unique id of a request.
 func NewRequest() string { return "q" + strings.ToLower(rand.Text()[:16]) }
 
-// Answer gives the answer to a request, durably, and wakes whoever awaits it. The first answer stays: the same one
-// again is no error, another is ErrAnswered. One that comes too late harms nothing.
+// Answer stores the answer to a request durably and wakes the processes that await it. The first answer stays: storing the
+// same one again succeeds, and a different one returns ErrAnswered. A late answer does no harm.
 func (b Box) Answer(a Answer) error {
 	path, err := b.answerPath(a.Request)
 	if err != nil {
@@ -75,18 +75,18 @@ func (b Box) Answer(a Answer) error {
 	return nil
 }
 
-// Await blocks until the request is answered. When ctx is done first, its error and ErrNoAnswer are given.
+// Await blocks until the request is answered. If ctx is done first, the error is both ctx's error and ErrNoAnswer.
 func (b Box) Await(ctx context.Context, request string) (Answer, error) {
 	return b.AwaitWhile(ctx, request, 0)
 }
 
-// AwaitWhile is Await that ends with ErrParentGone when the process parent dies; 0 watches none.
+// AwaitWhile is Await, but returns ErrParentGone when the process parent dies; 0 watches no process.
 func (b Box) AwaitWhile(ctx context.Context, request string, parent int) (Answer, error) {
 	path, err := b.answerPath(request)
 	if err != nil {
 		return Answer{}, err
 	}
-	// A pipe and not inotify, of which a user has few instances and a fleet many open requests. It is left there:
+	// A pipe, because a user has few inotify instances and a fleet has many open requests. The pipe stays, because
 	// another process may await the same answer.
 	if err := makeFIFO(path + ".bell"); err != nil {
 		return Answer{}, fmt.Errorf("await answer: %w", err)
@@ -104,10 +104,10 @@ func (b Box) AwaitWhile(ctx context.Context, request string, parent int) (Answer
 		err = wait(ctx, parent, p.r)
 		// The ring stays in the pipe for others who await the same answer.
 		if a, late := readAnswer(path); late == nil {
-			return a, nil // also if it came in the moment of the end
+			return a, nil // even if it came just when ctx ended
 		}
 		if err == nil {
-			p.drain() // no answer rang
+			p.drain() // the ring was not for an answer
 			continue
 		}
 		if ctx.Err() != nil {
@@ -117,8 +117,8 @@ func (b Box) AwaitWhile(ctx context.Context, request string, parent int) (Answer
 	}
 }
 
-// answerPath is the path of a request's files without suffix. The id comes from a hook's caller and must not
-// lead elsewhere.
+// answerPath returns the path of a request's files without suffix. The id comes from the caller of a hook and must not
+// lead out of the directory.
 func (b Box) answerPath(request string) (string, error) {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 	if request == "" || len(request) > 80 || strings.Trim(request, letters) != "" {

@@ -19,14 +19,14 @@ import (
 )
 
 var (
-	// ErrReplaced ends a waiter: a newer one serves this agent now.
+	// ErrReplaced is returned to a waiter when a newer one serves the agent.
 	ErrReplaced = errors.New("another waiter serves this agent")
-	// ErrParentGone ends a waiter: the agent that started it is dead.
+	// ErrParentGone is returned to a waiter when the agent that started it is dead.
 	ErrParentGone = errors.New("the parent process is gone")
 )
 
-// Ring wakes whoever listens. It never blocks; that nobody listens is no error, since a listener looks into the
-// inbox before it sleeps.
+// Ring wakes the listener. It never blocks. It returns nil if there is no listener, because a listener reads the inbox
+// before it sleeps.
 func (b Box) Ring() error {
 	if err := ring(b.bell()); err != nil {
 		return fmt.Errorf("ring: %w", err)
@@ -37,7 +37,7 @@ func (b Box) Ring() error {
 func ring(path string) error {
 	f, err := openFIFO(path, unix.O_WRONLY)
 	if errors.Is(err, unix.ENXIO) {
-		return nil // nobody has it open for reading
+		return nil // there is no listener
 	}
 	if err != nil {
 		return err
@@ -45,7 +45,7 @@ func ring(path string) error {
 	defer unix.Close(f) //nolint:errcheck // the byte is in it or not
 	_, err = unix.Write(f, []byte{'!'})
 	if err == nil || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EPIPE) {
-		return nil // a full bell rings, too; and a listener may go at any moment
+		return nil // a full pipe wakes the listener, too, and a listener may end at any moment
 	}
 	return &os.PathError{Op: "write", Path: path, Err: err}
 }
@@ -64,13 +64,13 @@ func openFIFO(path string, mode int) (int, error) {
 	return fd, nil
 }
 
-// Waiter makes this process the one that waits for mail. With newest it takes over: an older waiter is woken
-// and its Listen gives ErrReplaced. Without, a living older waiter wins and ErrReplaced is returned here. release
-// ends it; so does the death of the process. Two waiters that overlap for a moment do no harm, since Take lets one
-// of them win.
+// Waiter makes this process the one that waits for mail. If newest is set it takes over: an older waiter is woken and its
+// Listen returns ErrReplaced. Otherwise a living older waiter stays, and Waiter returns ErrReplaced. The process is no
+// longer the waiter after release or its death. Two waiters that overlap for a moment do no harm, because only one of them
+// can Take a message.
 func (b Box) Waiter(newest bool) (release func(), err error) {
-	// Waiters share the lock, so that it shows whether any lives. To go on without it costs at worst a second waiter for this
-	// agent; to block could cost this one's life.
+	// Waiters share the lock, which shows whether any of them lives. Without it there may be a second waiter for this agent;
+	// blocking here could leave the agent without any.
 	held, err := lock.Share(filepath.Join(b.Dir, "waiter.lock"), !newest)
 	if errors.Is(err, lock.ErrHeld) {
 		return nil, ErrReplaced
@@ -95,8 +95,8 @@ func (b Box) Waiter(newest bool) (release func(), err error) {
 	return release, nil
 }
 
-// tellOthers wakes all other waiters, each by a pipe of its own: one common bell would be emptied by the first to
-// wake, and the others would sleep on.
+// tellOthers wakes all other waiters, each by its own pipe: a common pipe would be emptied by the first one that wakes,
+// and the others would not wake.
 func (b Box) tellOthers(pid int) {
 	pipes, _ := filepath.Glob(b.turnPrefix() + "*") // its only error is a bad pattern
 	for _, path := range pipes {
@@ -105,18 +105,18 @@ func (b Box) tellOthers(pid int) {
 			continue
 		}
 		if isGone(other) {
-			_ = os.Remove(path) // left by a killed one; a process that gets this id again makes it anew
+			_ = os.Remove(path) // left by a killed waiter; a process that gets this id again makes a new one
 			continue
 		}
-		_ = ring(path) // it may be gone by now, and looks at the token itself before it sleeps
+		_ = ring(path) // it may have ended, and it reads the token before it sleeps
 	}
 }
 
-// turn is the pipe by which the waiter with this process id learns that it was replaced.
+// turn returns the path of the pipe that tells the waiter with this process id that it was replaced.
 func (b Box) turn(pid int) string { return b.turnPrefix() + strconv.Itoa(pid) }
 func (b Box) turnPrefix() string  { return filepath.Join(b.Dir, "waiter.turn.") }
 
-// token names the process that became waiter last.
+// token returns the path of the file that names the newest waiter.
 func (b Box) token() string { return filepath.Join(b.Dir, "waiter") }
 
 // isReplaced reports whether another process became waiter after this one.
@@ -125,13 +125,13 @@ func (b Box) isReplaced() bool {
 	return err == nil && strings.TrimSpace(string(raw)) != strconv.Itoa(os.Getpid())
 }
 
-// Listen blocks until the bell rings, a message waits, or ctx is done, whose error it then gives. It may return
-// without a message there: look, and listen again. A message put at any moment is not missed. It is for the
-// process that called Waiter; where another one did so later it gives ErrReplaced.
+// Listen blocks until the bell rings, a message waits, or ctx is done; then it returns ctx's error. It may return although
+// no message waits, so the caller looks and listens again. No message is missed, whenever it was put. Only the process that
+// called Waiter may call Listen; if another one called Waiter later, Listen returns ErrReplaced.
 func (b Box) Listen(ctx context.Context) error { return b.ListenWhile(ctx, 0) }
 
-// ListenWhile is Listen that ends with ErrParentGone when the process parent dies; 0 watches none. A parent of 1
-// is dead: the caller was handed over to init.
+// ListenWhile is Listen, but returns ErrParentGone when the process parent dies; 0 watches no process. A parent of 1 counts
+// as dead, because the caller was handed over to init.
 func (b Box) ListenWhile(ctx context.Context, parent int) error {
 	p, err := openPipe(b.bell())
 	if err != nil {
@@ -145,9 +145,9 @@ func (b Box) ListenWhile(ctx context.Context, parent int) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	if parent == 1 || parent > 0 && isGone(parent) {
-		return ErrParentGone // before a message is given to the dead
+		return ErrParentGone // before a message is taken for a dead agent
 	}
-	// The bell is open: from here on a ring is kept. What came before shows in what we look at now.
+	// The bell is open, so later rings are kept. What came earlier shows in the files that are read now.
 	if b.isReplaced() {
 		return ErrReplaced
 	}
@@ -155,7 +155,7 @@ func (b Box) ListenWhile(ctx context.Context, parent int) error {
 		return err
 	}
 	err = wait(ctx, parent, p.r, turn.r)
-	// The ring may be meant for the one that replaced us, so it is left in the bell for it.
+	// The ring may be meant for the waiter that replaced us, so it stays in the bell.
 	if b.isReplaced() {
 		return ErrReplaced
 	}
@@ -164,13 +164,13 @@ func (b Box) ListenWhile(ctx context.Context, parent int) error {
 	}
 	p.drain()
 	if b.isReplaced() {
-		_ = b.Ring() // we took its ring; without a bell it can't listen either
+		_ = b.Ring() // we took its ring; if this fails there is no bell to listen to
 		return ErrReplaced
 	}
 	return nil
 }
 
-// pipe is a named pipe held open on both ends, so that what is written to it stays and no end of file comes.
+// pipe is a named pipe that is open at both ends, so that what is written stays and no end of file is read.
 type pipe struct{ r, w int }
 
 func openPipe(path string) (pipe, error) {
@@ -191,7 +191,7 @@ func (p pipe) close() {
 	unix.Close(p.w) //nolint:errcheck // nothing to lose
 }
 
-// drain takes all rings that are in the pipe.
+// drain reads all rings from the pipe.
 func (p pipe) drain() {
 	var buf [512]byte
 	for {

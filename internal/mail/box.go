@@ -17,7 +17,7 @@ import (
 	"muster/internal/replace"
 )
 
-// ErrNotWaiting is a message that is not there to be taken or returned: another process was faster, or it was
+// ErrNotWaiting is the error of a message that cannot be taken or returned: another process was faster, or it was
 // acknowledged.
 var ErrNotWaiting = errors.New("message is not waiting")
 
@@ -30,7 +30,7 @@ type Box struct {
 // Message is a text for the agent.
 type Message struct {
 	ID   event.MessageID
-	Text string // byte for byte what the agent shall get
+	Text string // byte for byte what the agent gets
 }
 
 const (
@@ -55,7 +55,7 @@ func (b Box) Create() error {
 	return nil
 }
 
-// makeFIFO makes a named pipe, or accepts one that is there.
+// makeFIFO makes a named pipe, or accepts an existing one.
 func makeFIFO(path string) error {
 	err := unix.Mkfifo(path, 0o600)
 	if err == nil {
@@ -70,14 +70,14 @@ func makeFIFO(path string) error {
 	return &os.PathError{Op: "mkfifo", Path: path, Err: err}
 }
 
-// Put lays a message into the inbox, durably. Putting one again that waits or was taken changes nothing; one that
-// is Done would be delivered again, which is for the caller to prevent. Ring afterwards.
+// Put stores a message in the inbox durably. It changes nothing if the message waits or was taken. The caller must not put a
+// message that is Done, because it would be delivered again. Call Ring afterwards.
 func (b Box) Put(m Message) error {
 	waiting, taken, err := b.names(m.ID)
 	if err != nil {
 		return err
 	}
-	// In this order, since a hook may take it meanwhile.
+	// In this order, because a hook may take it in between.
 	for _, path := range []string{waiting, taken} {
 		if _, err := os.Lstat(path); err == nil {
 			return nil
@@ -89,7 +89,7 @@ func (b Box) Put(m Message) error {
 	return nil
 }
 
-// Waiting gives the messages that nobody took yet, in the order of their ids.
+// Waiting returns the messages that were not taken yet, in the order of their ids.
 func (b Box) Waiting() ([]Message, error) {
 	ids, err := b.list(waitingSuffix)
 	if err != nil {
@@ -99,7 +99,7 @@ func (b Box) Waiting() ([]Message, error) {
 	for _, id := range ids {
 		text, err := regular.Read(filepath.Join(b.inbox(), string(id)+waitingSuffix), maxFile)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // taken since
+			continue // taken in the meantime
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read message %s: %w", id, err)
@@ -109,8 +109,8 @@ func (b Box) Waiting() ([]Message, error) {
 	return messages, nil
 }
 
-// Take marks a message as handed to the agent, just before it is. Of several processes that try, one succeeds;
-// the others get ErrNotWaiting and must not hand it over.
+// Take marks a message as handed to the agent, just before that happens. Of several processes one succeeds; the others get
+// ErrNotWaiting and must not hand the message over.
 func (b Box) Take(id event.MessageID) error {
 	waiting, taken, err := b.names(id)
 	if err != nil {
@@ -119,7 +119,7 @@ func (b Box) Take(id event.MessageID) error {
 	return move("take", id, waiting, taken)
 }
 
-// Taken gives the ids of messages that were handed over and not acknowledged yet, in order.
+// Taken returns the ids of messages that were handed over and not acknowledged yet, in order.
 func (b Box) Taken() ([]event.MessageID, error) { return b.list(takenSuffix) }
 
 // Done removes an acknowledged message, taken or not. It may be repeated.
@@ -137,8 +137,8 @@ func (b Box) Done(id event.MessageID) error {
 	return nil
 }
 
-// Return lets a taken message wait again: it is proven that the agent did not get it. Repeating it changes
-// nothing; ErrNotWaiting means that the message is not there at all.
+// Return makes a taken message wait again, when it is proven that the agent did not get it. Repeating it changes nothing;
+// ErrNotWaiting means that there is no such message.
 func (b Box) Return(id event.MessageID) error {
 	waiting, taken, err := b.names(id)
 	if err != nil {
@@ -164,7 +164,7 @@ func move(what string, id event.MessageID, from, to string) error {
 	return nil
 }
 
-// names gives the paths of a message while it waits and after it was taken.
+// names returns the paths of a message while it waits and after it was taken.
 func (b Box) names(id event.MessageID) (waiting, taken string, err error) {
 	if number(string(id)) == 0 {
 		return "", "", fmt.Errorf("%q is not the id of a message", string(id))
@@ -173,7 +173,7 @@ func (b Box) names(id event.MessageID) (waiting, taken string, err error) {
 	return path + waitingSuffix, path + takenSuffix, nil
 }
 
-// number is the number within a message id, 0 if it is none.
+// number returns the number within a message id, or 0 if it is not a message id.
 func number(id string) int {
 	digits, ok := strings.CutPrefix(id, "m")
 	if !ok || digits == "" || len(digits) > 11 || digits[0] == '0' || strings.Trim(digits, "0123456789") != "" {
@@ -183,7 +183,7 @@ func number(id string) int {
 	return n
 }
 
-// list gives the ids of the inbox' files with a suffix, in order. Other files there are not ours and ignored.
+// list returns the ids of the files with a suffix in the inbox, in order. It ignores all other files.
 func (b Box) list(suffix string) ([]event.MessageID, error) {
 	entries, err := os.ReadDir(b.inbox())
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"muster/internal/replace"
 )
 
-// CheckEnv is what a check needs beside its command when it runs in the agent's own shell or hook.
+// CheckEnv is what a check needs besides its command when it runs in the agent's own shell or hook.
 type CheckEnv struct {
 	Task     event.TaskID `json:"task"`
 	Gen      int          `json:"gen"`
@@ -26,10 +26,10 @@ type Checks struct {
 
 func (b Box) checks() string { return filepath.Join(b.Dir, "checks.json") }
 
-// WriteChecks lays down the checks for `muster check` and for hooks, in place of earlier ones.
+// WriteChecks stores the checks for `muster check` and for hooks, and replaces earlier ones.
 func (b Box) WriteChecks(checks []event.Check, env CheckEnv) error {
 	raw, err := json.Marshal(Checks{Checks: checks, Env: env})
-	if err == nil { // a generation that a loss of power takes never comes back
+	if err == nil { // not synced: no generation survives a loss of power
 		err = replace.Quick(b.checks(), append(raw, '\n'))
 	}
 	if err != nil {
@@ -38,7 +38,7 @@ func (b Box) WriteChecks(checks []event.Check, env CheckEnv) error {
 	return nil
 }
 
-// ReadChecks reads what WriteChecks wrote; the error is fs.ErrNotExist where it was not called.
+// ReadChecks reads what WriteChecks wrote; the error is fs.ErrNotExist if it was not called.
 func (b Box) ReadChecks() (Checks, error) {
 	var c Checks
 	if err := readJSON(b.checks(), &c); err != nil {

@@ -14,11 +14,11 @@ import (
 	"muster/internal/replace"
 )
 
-// maxRequest is the largest file of a request: an input of 64 KiB of which every byte needs six to be written.
+// maxRequest is the largest file of a request, in bytes: an input of 64 KiB may need six bytes for each.
 const maxRequest = 1 << 20
 
-// Ask puts down what a request asks, whole. It is written before the status record that says that the agent waits, and
-// read by Asked when that record is.
+// Ask stores the whole of what a request asks. It is written before the status record which says that the agent waits;
+// Asked reads it when that record is read.
 func (b Box) Ask(id string, a event.Ask) error {
 	path, err := b.answerPath(id)
 	if err != nil {
@@ -39,8 +39,8 @@ func (b Box) Ask(id string, a event.Ask) error {
 	return nil
 }
 
-// Asked returns what a request of a tool asks. The file is the agent's: what does not fit is cut, and what does not
-// agree with its hash counts as cut. The error is fs.ErrNotExist if nothing was put down.
+// Asked returns what a request of a tool asks. The agent can write the file: what is too long is cut, and what does
+// not agree with its hash counts as cut. The error is fs.ErrNotExist if nothing was stored.
 func (b Box) Asked(id, tool string) (event.Ask, error) {
 	path, err := b.answerPath(id)
 	if err != nil {

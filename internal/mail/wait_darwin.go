@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// waitAny blocks in kevent(2) until one of the descriptors can be read (-1 never can) or the parent is gone; a
-// parent of 0 is none.
+// waitAny blocks in kevent(2) until one of the descriptors can be read (-1 never can) or the parent is gone;
+// 0 watches no parent.
 func waitAny(fds []int, parent int) (gone bool, err error) {
 	kq, err := unix.Kqueue()
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// waitAny blocks in poll(2) until one of the descriptors can be read (-1 never can) or the parent is gone; a parent
-// of 0 is none.
+// waitAny blocks in poll(2) until one of the descriptors can be read (-1 never can) or the parent is gone; 0
+// watches no parent.
 func waitAny(fds []int, parent int) (gone bool, err error) {
 	polled := make([]unix.PollFd, 0, len(fds)+1)
 	for _, fd := range fds {
@@ -23,7 +23,7 @@ func waitAny(fds []int, parent int) (gone bool, err error) {
 		case errors.Is(err, unix.ESRCH):
 			return true, nil
 		default:
-			pidfd, timeout = -1, 2000 // ms; no pidfd on this kernel: look now and then
+			pidfd, timeout = -1, 2000 // ms; this kernel has no pidfd: poll
 		}
 	}
 	polled = append(polled, unix.PollFd{Fd: int32(pidfd), Events: unix.POLLIN}) //nolint:gosec // descriptors are small
