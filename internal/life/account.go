@@ -6,13 +6,13 @@ import (
 	"muster/internal/event"
 )
 
-// Account is all that is known of an account: the fold of its events. Usage limits belong to it and not to the tasks
-// that meet them.
+// Account is the state of an account: the fold of its events. A usage limit belongs to the account and not to the
+// tasks that meet it.
 type Account struct {
 	ID event.AccountID `json:"id"`
-	// Since is when the present rest began; zero while it does not rest.
+	// Since is when the present rest began. It is zero while the account does not rest.
 	Since     time.Time    `json:"since,omitzero"`
-	By        event.TaskID `json:"by,omitempty"` // whose agent said so first
+	By        event.TaskID `json:"by,omitempty"` // the task whose agent reported it first
 	Deadlines []Deadline   `json:"deadlines,omitempty"`
 }
 
@@ -24,7 +24,7 @@ type AccountLimited struct {
 
 func (AccountLimited) input() {}
 
-// LimitOf reports whether an event of a task says that its account's limit is reached, and until when.
+// LimitOf reports whether an event of a task means that its account's limit is reached, and until when.
 func LimitOf(e event.Event) (AccountLimited, bool) {
 	d, ok := e.Data.(event.DeadlineSet)
 	if !ok || d.Name != event.DeadlineAPIRetry || !d.Instant {
@@ -33,11 +33,11 @@ func LimitOf(e event.Event) (AccountLimited, bool) {
 	return AccountLimited{Task: e.Task, Until: d.At}, true
 }
 
-// Account is the account that the agent of the task uses.
+// Account returns the account that the agent of the task uses.
 func (t Task) Account() event.AccountID { return event.AccountID(t.Spec.Agent) }
 
-// DecideAccount is the whole judgement about one account, as Decide is about one task. An account rests until the
-// latest reset that any of its agents has reported, and wakes by its own deadline. It takes no action so far.
+// DecideAccount makes every decision about one account, as Decide does for a task. An account rests until the latest
+// reset that any of its agents has reported, and wakes by its own deadline. It has no actions so far.
 func DecideAccount(a Account, in Input, now time.Time) []event.Event {
 	var out []event.Event
 	emit := func(p event.Payload) {

@@ -7,21 +7,21 @@ import (
 	"muster/internal/event"
 )
 
-// keptMessages bounds the settled messages that a task remembers; the log keeps all.
+// keptMessages bounds the settled messages that a task remembers; the log has all of them.
 const keptMessages = 50
 
-// SourceExit is the source of the record that an exit stands for, where an exit ends the turn.
+// SourceExit is the source of the record for an exit that ends a turn.
 const SourceExit = "exit"
 
-// SourceStatusFile is the source of records that tell a state and not what led to it: an agent that is idle by its own
-// status file has ended its turn well or by an error, or a person broke it off.
+// SourceStatusFile is the source of records about a state without its cause: if the agent's status file says idle,
+// the turn may have ended well or by an error, or a person may have interrupted it.
 const SourceStatusFile = "statusfile"
 
-// SourceTranscript is the source of records that are data of the agent's own transcript.
+// SourceTranscript is the source of records from the agent's own transcript.
 const SourceTranscript = "transcript"
 
-// Apply folds an event into a task. It decides nothing: what an event means was settled when it was written, so
-// that old logs fold the same way whatever the rules have become. An event it does not know changes nothing.
+// Apply folds an event into a task. It decides nothing: the meaning of an event was decided when it was written, so
+// that old logs fold the same way after a change of the rules. An unknown event changes nothing.
 func Apply(t Task, e event.Event) Task {
 	switch p := e.Data.(type) {
 	case event.DispatchRequested:
@@ -40,7 +40,7 @@ func Apply(t Task, e event.Event) Task {
 		t.Stopping = !t.State.Final()
 	case event.WorktreeReady:
 		t.Worktree, t.Branch, t.Base, t.BaseFrom = p.Path, p.Branch, p.Base, cmp.Or(p.From, t.BaseFrom)
-		t.Removed = false // what was brought back can be removed again
+		t.Removed = false // restored work can be removed again
 	case event.WorktreeRemoved:
 		t.Worktree, t.SetAside = "", p.SetAside
 	case event.WorkPublished:
@@ -99,14 +99,14 @@ func moved(t Task, e event.Event, p event.TaskMoved) Task {
 		t.FinishedAt = e.Time
 		t.Stopping, t.Shelved, t.Request = false, false, nil
 	case p.To == event.Parked || p.To == event.InReview:
-		t.Shelved = false // nothing is left to be taken down
+		t.Shelved = false // there is nothing left to shut down
 		t.Rounds.Voids = 0
 	case p.To == event.Working:
 		t.Rounds.Voids = 0
 		if p.From == event.Stalled {
 			t.Stage, t.Doubted = "", false
 		}
-	case p.From == event.Parked: // a person brought it back, whatever became of what it came after: a fresh allowance
+	case p.From == event.Parked: // a person retried it: it gets a new allowance, whatever the state of its dependencies
 		t.Rounds.Spent, t.APIErrors, t.Agent.Launches = 0, 0, 0
 		t.Stage, t.Doubted = "", false
 		t.DepsMet = true
@@ -114,7 +114,7 @@ func moved(t Task, e event.Event, p event.TaskMoved) Task {
 	return t
 }
 
-// applyAgent folds what happened to the agent's process and its turns.
+// applyAgent folds events of the agent's process and its turns.
 func applyAgent(t Task, e event.Event) Task {
 	switch p := e.Data.(type) {
 	case event.GenerationStarted:
@@ -129,7 +129,7 @@ func applyAgent(t Task, e event.Event) Task {
 		t.Agent.Launches = 0
 		t.Session = p.Session
 		if t.Agent.Turn == "" && t.Spec.Traits.FirstRecord == 0 {
-			t.Agent.Turn = TurnBusy // a kind that promises no records works from its launch on
+			t.Agent.Turn = TurnBusy // a kind without records counts as working from its launch on
 		}
 	case event.AgentExited:
 		t.Agent.Live = false
@@ -154,7 +154,7 @@ func applyAgent(t Task, e event.Event) Task {
 	return t
 }
 
-// reported folds a status record that was obeyed.
+// reported folds a status record that was accepted.
 func reported(t Task, r event.Record) Task {
 	a := t.Agent
 	a.Seen = true
@@ -195,7 +195,7 @@ func reported(t Task, r event.Record) Task {
 		}
 		t.APIErrors++
 	case event.RecordWaiting:
-		if r.Reason != event.WaitDialog { // who asks is in the middle of a turn; a dialog may stand before any
+		if r.Reason != event.WaitDialog { // a question comes in the middle of a turn; a dialog may open before the first turn
 			a.Error = ""
 			if a.Turn != TurnInterrupted && a.Turn != TurnInterrupting {
 				a.Turn = TurnBusy
@@ -209,8 +209,7 @@ func reported(t Task, r event.Record) Task {
 	return t
 }
 
-// idle returns the turn after a record which says that the agent is ready. An agent that is ready before it was ever
-// busy has ended no turn.
+// idle returns the turn after a record that the agent is ready. An agent that was never busy has ended no turn.
 func idle(t Turn, r event.Record) Turn {
 	switch {
 	case r.Background && t == TurnInterrupting:
@@ -239,8 +238,8 @@ func idle(t Turn, r event.Record) Turn {
 	return t
 }
 
-// interrupted returns the turn after a person asked to break it off. There is nothing to break off in a turn that is
-// over; one that was broken off before is judged then.
+// interrupted returns the turn after a person interrupted it. A turn that is over cannot be interrupted; one that was
+// interrupted before is judged now.
 func interrupted(a Agent) Turn {
 	switch {
 	case a.Live && a.Turn == TurnBusy:
@@ -251,7 +250,7 @@ func interrupted(a Agent) Turn {
 	return a.Turn
 }
 
-// applyBook folds the book-keeping: actions, deadlines, messages.
+// applyBook folds events about actions, deadlines and messages.
 func applyBook(t Task, e event.Event) Task {
 	switch p := e.Data.(type) {
 	case event.ActionIntended:
@@ -313,8 +312,8 @@ func applyBook(t Task, e event.Event) Task {
 	return t
 }
 
-// putOff folds that an action is put off. The words stay as they are while one action waits: each change of them would be
-// an event of the fleet.
+// putOff folds that an action was postponed. The text stays the same while one action waits, because each change of
+// it would be an event of the fleet.
 func putOff(t Task, p event.ActionPutOff) Task {
 	why := p.Why
 	if was := t.PutOff; was != nil && was.Action == p.ID && was.Place == p.Place && !was.Begun {
@@ -380,7 +379,7 @@ func withoutDeadline(all []Deadline, name event.DeadlineName) []Deadline {
 	return without(all, func(d Deadline) bool { return d.Name == name })
 }
 
-// without is a copy of a list without some of it; nil when nothing is left, as in a task that never had any.
+// without returns a copy of a list without some elements; nil if none are left, as in a task that never had any.
 func without[T any](all []T, gone func(T) bool) []T {
 	left := slices.DeleteFunc(slices.Clone(all), gone)
 	if len(left) == 0 {

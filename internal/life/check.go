@@ -9,31 +9,32 @@ import (
 	"muster/internal/text"
 )
 
-// settlePause is how long a turn that is over waits for the word how it ended: longer than any hook was seen to take.
+// settlePause is how long a finished turn waits for the report how it ended. It is longer than any observed hook.
 const settlePause = 5 * time.Second
 
-// maxVoids is how often in a row a verdict may be void, or the checks fail to run, before a person is asked.
+// maxVoids is how often in a row a verdict may be void, or checks may fail to run, before a person is asked.
 const maxVoids = 3
 
-// maxStarts is how often one job is begun before it counts as broken: it was killed each time.
+// maxStarts is how often a job is started before it counts as broken, because it was killed each time.
 const maxStarts = 3
 
-// StartsUsed reports whether a job that was begun so often and never finished is not begun again.
+// StartsUsed reports whether a job that was started this often and never finished is not started again.
 func StartsUsed(starts int) bool { return starts >= maxStarts }
 
-// feedbackLimit bounds the text of one feedback, in bytes: enough for the useful part of several failures, and
-// little beside an agent's context.
+// feedbackLimit bounds the text of one feedback, in bytes: enough for the useful part of several failures, and small
+// compared with an agent's context.
 const feedbackLimit = 12 << 10
 
-// judge begins a round of checks when the agent has ended a turn and nothing waits to be told to it. A turn that a
-// person broke off is not judged: half-done work that happens to pass must not be published before they have spoken.
+// judge starts a round of checks if the agent has ended a turn and no message waits for it. A turn that a person
+// interrupted is not judged: unfinished work that happens to pass must not be published before the person has
+// decided.
 func (s *step) judge() {
 	if s.t.State != event.Working || len(s.t.Open) > 0 || s.messageWaits() {
 		return
 	}
 	switch s.t.Agent.Turn {
 	case TurnEnded:
-	case TurnUnexplained: // the hook that says how it ended is slower than the agent's own file, on a busy machine by a second
+	case TurnUnexplained: // the hook that reports how it ended is slower than the agent's own file, by up to a second
 		if _, set := s.t.Deadline(event.DeadlineSettle); !set {
 			s.setDeadline(event.DeadlineSettle, s.now.Add(settlePause), false)
 		}
@@ -54,11 +55,11 @@ func (s *step) check() {
 	s.act(args)
 }
 
-// reusable reports whether the verdict of a round may stand for the same tree again. A red one may not: what made it red
-// may lie outside the tree, such as a service, the network, the time, or a flaky test.
+// reusable reports whether a verdict also holds for a later round on the same tree. A red one does not: its cause may
+// be outside the tree, such as a service, the network, the time, or a flaky test.
 func reusable(r event.RoundFinished) bool { return !r.Moved && allGreen(r.Results) }
 
-// Reuse returns the verdict that a round on a tree need not compute again; false if it has to.
+// Reuse returns the verdict of the last round if a round on this tree can use it; false if the checks must run.
 func Reuse(t Task, args event.CheckArgs, tree string, changed bool) ([]event.CheckResult, bool) {
 	last := t.Rounds.Last
 	if last == nil || !reusable(*last) || args.Known != tree || last.Tree != tree || last.Changed != changed {
@@ -67,7 +68,7 @@ func Reuse(t Task, args event.CheckArgs, tree string, changed bool) ([]event.Che
 	return last.Results, true
 }
 
-// checked takes the outcome of a round.
+// checked handles the outcome of a round.
 func (s *step) checked(round *event.RoundFinished, f *Failure) {
 	if s.t.State != event.Checking || s.t.Shelved {
 		return
@@ -106,7 +107,7 @@ func (s *step) checked(round *event.RoundFinished, f *Failure) {
 	}
 }
 
-// checksFailed reacts to checks that could not be run at all.
+// checksFailed handles checks that could not run.
 func (s *step) checksFailed(f *Failure) {
 	text := "the round left no result"
 	if f != nil {
@@ -120,7 +121,7 @@ func (s *step) checksFailed(f *Failure) {
 	s.check()
 }
 
-// red gives a failed round back to the agent, unless that would lead nowhere.
+// red gives the failures of a round to the agent, unless another round would be useless.
 func (s *step) red(round event.RoundFinished, last *event.RoundFinished) {
 	switch {
 	case last != nil && last.Tree == round.Tree && fingerprint(*last) == fingerprint(round):
@@ -132,7 +133,7 @@ func (s *step) red(round event.RoundFinished, last *event.RoundFinished) {
 	}
 }
 
-// unchanged reacts to a turn that ended without a change: it is said once, then a person is asked.
+// unchanged handles a turn that ended without a change: the agent is told once, then a person is asked.
 func (s *step) unchanged(last *event.RoundFinished) {
 	if last != nil && !last.Changed {
 		s.park(ruleNoChange, ReasonNoChange, "the agent ended its turn again, and nothing was changed since the base")
@@ -151,7 +152,7 @@ func (s *step) feedback(text, detail string) {
 	s.move(ruleRoundRed, "", detail)
 }
 
-// usedUp says that the last one of an allowance is spent.
+// usedUp describes that an allowance is used up.
 func usedUp(n int, what string) string {
 	if n == 1 {
 		return "its only " + what + " is used"
@@ -173,7 +174,7 @@ func allGreen(results []event.CheckResult) bool {
 	return true
 }
 
-// fingerprint is what two rounds have in common if they failed in the same way.
+// fingerprint returns a text that is equal for two rounds with the same failures.
 func fingerprint(r event.RoundFinished) string {
 	var b strings.Builder
 	for _, c := range r.Results {
@@ -184,7 +185,7 @@ func fingerprint(r event.RoundFinished) string {
 	return b.String()
 }
 
-// verdictText is a round in a few words.
+// verdictText describes a round in a few words.
 func verdictText(r event.RoundFinished) string {
 	switch {
 	case len(r.Results) == 0:
@@ -207,8 +208,8 @@ func verdictText(r event.RoundFinished) string {
 	return fmt.Sprintf("all %d checks passed", len(r.Results))
 }
 
-// feedbackText is what the agent is told about a red round: each failing command, how it ended, and the
-// useful part of what it said.
+// feedbackText returns the message to the agent about a red round: each failing command, how it ended, and the useful
+// part of its output.
 func feedbackText(r event.RoundFinished) string {
 	var b strings.Builder
 	b.WriteString("Your work does not pass its checks yet.\n")
@@ -231,7 +232,7 @@ func feedbackText(r event.RoundFinished) string {
 	return b.String()
 }
 
-// redText is what the agent is told about a round that it has to do something about; "" if there is nothing.
+// redText returns the message to the agent about a round that requires more work; "" if it requires none.
 func redText(r event.RoundFinished) string {
 	switch {
 	case r.Moved:

@@ -7,10 +7,9 @@ import (
 	"muster/internal/event"
 )
 
-// Decide is the whole judgement about one task: given what it is and what happened, which events follow and
-// what is to be done. now is the caller's clock. The events hold the intent of each action; the caller writes
-// them before it acts. An input that no longer fits (a late outcome, a record of an older generation) is kept
-// as evidence or ignored; none can do harm.
+// Decide makes every decision about one task. From the task, the input and the caller's clock now, it returns events
+// and actions. The events contain the intent of each action, and the caller writes them before it acts. An input that
+// is outdated (a late outcome, a record of an older generation) is kept as evidence or ignored.
 func Decide(t Task, in Input, now time.Time) ([]event.Event, []event.Action) {
 	s := &step{t: t, now: now}
 	s.take(in)
@@ -18,7 +17,7 @@ func Decide(t Task, in Input, now time.Time) ([]event.Event, []event.Action) {
 	return s.events, s.actions
 }
 
-// step is one decision under way: each event is folded at once, so that what follows sees it.
+// step is one decision in progress. Each event is folded at once, so that later code sees it.
 type step struct {
 	t       Task
 	now     time.Time
@@ -59,7 +58,7 @@ func (s *step) take(in Input) {
 	}
 }
 
-// heard takes requests of verbs and decisions for the fleet.
+// heard handles requests of verbs and decisions about the fleet.
 func (s *step) heard(p event.Payload) {
 	if _, granted := p.(event.SlotGranted); !granted {
 		s.hurry()
@@ -99,15 +98,15 @@ func (s *step) heard(p event.Payload) {
 			s.act(event.RemoveArgs(p))
 		}
 	case event.RestoreRequested:
-		quiet := s.t.State.Final() || s.in(event.Queued, event.Blocked, event.Parked) // nothing works in the worktree
+		quiet := s.t.State.Final() || s.in(event.Queued, event.Blocked, event.Parked) // no agent works in the worktree
 		if quiet && !s.t.Agent.Live && !s.open(event.ActRestore) {
 			s.act(event.RestoreArgs(p))
 		}
 	}
 }
 
-// settle draws the consequences that depend on where the task stands and not on how it came there. Being
-// level-triggered, it cannot miss the one event that would have mattered.
+// settle handles everything that depends on the present state and not on the event that led to it. It is
+// level-triggered, so a lost event cannot leave a task behind.
 func (s *step) settle() {
 	s.dropUnwanted()
 	if s.t.State.Final() {
@@ -134,11 +133,11 @@ func (s *step) settle() {
 	case event.Queued, event.Blocked, event.Parked, event.InReview:
 		s.endJobs()
 		s.freeSlot()
-	default: // something is under way, and its outcome goes on
+	default: // an action is open, and its outcome continues the task
 	}
 }
 
-// emit writes an event and folds it.
+// emit adds an event and folds it.
 func (s *step) emit(p event.Payload) { s.emitGen(s.t.Gen, p) }
 
 func (s *step) emitGen(gen int, p event.Payload) {
@@ -147,8 +146,8 @@ func (s *step) emitGen(gen int, p event.Payload) {
 	s.t = Apply(s.t, e)
 }
 
-// move changes the state by a row of the table. A row that does not fit changes nothing: the caller's
-// condition and the table disagree, which the property tests would show.
+// move changes the state by a row of the table. If the row does not fit, it changes nothing: then the caller's
+// condition and the table disagree, which the property tests would find.
 func (s *step) move(r rule, reason event.Reason, detail string) bool {
 	tr := table[r]
 	if !slices.Contains(tr.From, s.t.State) {
@@ -158,7 +157,7 @@ func (s *step) move(r rule, reason event.Reason, detail string) bool {
 	return true
 }
 
-// act writes the intent of an action and hands it out.
+// act adds the intent of an action and returns the action to the caller of Decide.
 func (s *step) act(args event.Args) {
 	a := event.Action{ID: event.NewActionID(s.t.LastAction + 1), Gen: s.t.Gen, Args: args}
 	s.emit(event.ActionIntended{Action: a})
@@ -183,19 +182,19 @@ func (s *step) clear(names ...event.DeadlineName) {
 	}
 }
 
-// freeSlot gives the slot back as soon as nothing of the task runs any more.
+// freeSlot releases the slot when nothing of the task runs.
 func (s *step) freeSlot() {
 	if s.t.Slot && !s.t.Agent.Live && !s.open(event.ActStart, event.ActEnd, event.ActPrepare, event.ActCheck, event.ActPublish) {
 		s.emit(event.SlotReleased{})
 	}
 }
 
-// farAway is the time of a deadline whose clock stands still.
+// farAway is the distance of a deadline whose clock is stopped.
 const farAway = 10 * 365 * 24 * time.Hour
 
-// clock lets the clock of the task's timeout stand still while its agent could not go on, and go on after that: while a
-// limit, a person or room is waited for, and while a round is under way, which may wait for its slot and whose commands have
-// limits of their own.
+// clock stops the clock of the task's timeout while its agent cannot continue, and restarts it after that: while the
+// task waits for a limit, for a person or for a resource, and during a round, which may wait for its slot and whose
+// commands have limits of their own.
 func (s *step) clock() {
 	d, set := s.t.Deadline(event.DeadlineTimeout)
 	if !set || s.t.State.Final() {
@@ -210,7 +209,7 @@ func (s *step) clock() {
 	}
 }
 
-// slept moves the durations by the time that nobody could have used.
+// slept moves durations by the time that the host slept.
 func (s *step) slept(gap time.Duration) {
 	for _, d := range s.t.Deadlines {
 		if !d.Instant && d.Left == 0 {

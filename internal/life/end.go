@@ -8,19 +8,19 @@ import (
 	"muster/internal/event"
 )
 
-// reviewLimit is how long work may wait for its review.
+// reviewLimit is the longest time that work may wait for its review.
 const reviewLimit = 14 * 24 * time.Hour
 
-// finished takes the outcome of an action: first its facts, then what follows from them.
+// finished handles the outcome of an action: first its facts, then the consequences.
 func (s *step) finished(in Finished) {
 	a, ok := openAction(s.t, in.ID)
 	if !ok {
-		return // done already, by this supervisor or the one before
+		return // handled already, by this supervisor or an earlier one
 	}
 	if s.putOff(a, &in) {
 		return
 	}
-	if s.t.IsPutOff(a.ID) { // it was under way twice, and the other run came to its end
+	if s.t.IsPutOff(a.ID) { // it ran twice, and the other run has finished
 		s.emit(event.SlotGranted{})
 	}
 	round, seen := s.facts(a, in)
@@ -34,9 +34,9 @@ func (s *step) finished(in Finished) {
 	s.emitGen(a.Gen, event.ActionFinished{ID: a.ID, What: a.Kind(), Error: errText})
 	if s.t.Stopping && a.Kind() != event.ActEnd && s.t.State != event.Publishing {
 		if a.Kind() == event.ActStart {
-			s.endAgent() // whatever came of it
+			s.endAgent() // whatever the outcome
 		}
-		return // settle goes on
+		return // settle continues
 	}
 	switch args := a.Args.(type) {
 	case event.PrepareArgs:
@@ -70,12 +70,12 @@ func (s *step) finished(in Finished) {
 			s.move(ruleStopped, ReasonStopped, "removed")
 		}
 	case event.InterruptArgs, event.KeepArgs, event.CloseArgs, event.RestoreArgs:
-		// the facts say it all
+		// the facts are enough
 	}
 }
 
-// facts writes what an action found out or made true: these kinds and no others, since what follows from them is
-// decided here. Nor is a round written here: whether it counts is a decision.
+// facts adds the facts of an action's outcome. Only these kinds are accepted, because consequences are decided here.
+// A round is returned and not added, because a decision determines whether it counts.
 func (s *step) facts(a event.Action, in Finished) (round *event.RoundFinished, seen *event.AgentProbed) {
 	for _, f := range in.Facts {
 		switch f := f.(type) {
@@ -104,14 +104,14 @@ func (s *step) facts(a event.Action, in Finished) (round *event.RoundFinished, s
 	return round, seen
 }
 
-// messageFact is what a look at the world proved about a message.
+// messageFact handles proof about the place of a message.
 func (s *step) messageFact(a event.Action, f event.MessageMoved) {
 	m, ok := s.t.Message(f.Message)
 	if !ok || !m.open() {
 		return
 	}
 	if f.To != event.MessageAcked && m.State == event.MessageSending && m.Gen > a.Gen {
-		return // a later generation has it: only that it had arrived before still means something
+		return // a later generation has it, so only an earlier arrival still counts
 	}
 	if f.To == event.MessageWaiting && m.Gen == s.t.Gen && slices.Contains(s.t.Agent.Carries, m.ID) {
 		return // it went with the first prompt, so sending it again could double it
@@ -131,13 +131,13 @@ func openAction(t Task, id event.ActionID) (event.Action, bool) {
 	return event.Action{}, false
 }
 
-// published goes from published work to the end of the agent.
+// published continues from published work to the end of the agent.
 func (s *step) published(f *Failure) {
 	if s.t.State != event.Publishing {
 		return
 	}
 	switch {
-	case f != nil && f.Kind == FailMoved && s.t.Rounds.Spent < s.t.Spec.Rounds+maxVoids: // each green round is spent, too
+	case f != nil && f.Kind == FailMoved && s.t.Rounds.Spent < s.t.Spec.Rounds+maxVoids: // each green round counts, too
 		s.emit(event.RoundFinished{Round: s.t.Rounds.Count, Void: f.Text})
 		s.move(ruleTreeMoved, "", f.Text)
 		s.check()
@@ -153,17 +153,17 @@ func (s *step) published(f *Failure) {
 	}
 }
 
-// endAgent ends everything that the agent started; what follows is in ended.
+// endAgent ends everything that the agent started. ended continues after that.
 func (s *step) endAgent() {
 	if !s.open(event.ActEnd) {
 		s.act(event.EndArgs{})
 	}
 }
 
-// maxEnds is how often muster tries to end an agent before it goes on without.
+// maxEnds is how often muster tries to end an agent before it continues without.
 const maxEnds = 3
 
-// ended goes on when nothing of the agent runs any more.
+// ended continues after the end of the agent's processes.
 func (s *step) ended(f *Failure) {
 	if f != nil && s.t.Agent.Ends < maxEnds {
 		s.endAgent()
@@ -176,15 +176,15 @@ func (s *step) ended(f *Failure) {
 	case s.t.State.Final() || s.t.State == event.Parked || s.t.State == event.InReview:
 		s.freeSlot()
 	case s.t.State == event.Publishing && s.open(event.ActPublish):
-		// published goes on from here
+		// published continues
 	case s.t.State == event.Publishing && f == nil && s.t.Spec.Publish != event.PublishNone:
 		s.act(event.CleanArgs{})
 	case s.t.State == event.Publishing:
 		s.finish()
 	case s.t.Stopping:
-		// settle goes on
+		// settle continues
 	case s.t.Shelved:
-		if !s.open(event.ActCheck, event.ActPrepare) { // else settle goes on when its job has ended, too
+		if !s.open(event.ActCheck, event.ActPrepare) { // otherwise settle continues after the end of its job
 			s.shelved()
 		}
 	case s.t.State == event.Starting && s.t.Next != "":
@@ -194,13 +194,13 @@ func (s *step) ended(f *Failure) {
 	}
 }
 
-// finish ends a task well.
+// finish ends a task successfully.
 func (s *step) finish() {
 	if !s.move(rulePublished, "", s.doneText()) {
 		return
 	}
 	s.clearAll()
-	if s.t.Spec.Publish != event.PublishNone { // what went nowhere stays as it is until it is removed
+	if s.t.Spec.Publish != event.PublishNone { // unpublished work stays until the task is removed
 		s.setDeadline(event.DeadlineKeep, s.now.Add(s.t.Spec.Keep), false)
 	}
 	s.freeSlot()
@@ -213,7 +213,7 @@ func (s *step) doneText() string {
 	return ""
 }
 
-// park stops here until a person comes: the process ends, its conversation, worktree and last screen stay.
+// park stops the task until a person acts. Its process ends; its conversation, worktree and last screen stay.
 func (s *step) park(r rule, reason event.Reason, detail string) {
 	if !s.move(r, reason, detail) {
 		return
@@ -221,7 +221,7 @@ func (s *step) park(r rule, reason event.Reason, detail string) {
 	s.wrapUp()
 }
 
-// fail ends a task for good; its work stays where it is.
+// fail ends a task for good. Its work stays.
 func (s *step) fail(r rule, reason event.Reason, detail string) {
 	if !s.move(r, reason, detail) {
 		return
@@ -229,10 +229,10 @@ func (s *step) fail(r rule, reason event.Reason, detail string) {
 	s.wrapUp()
 }
 
-// wrapUp ends what still runs of a task that goes no further, be it what an agent that is gone has left behind.
+// wrapUp ends what still runs of a task that does not continue, including processes that a dead agent left behind.
 func (s *step) wrapUp() {
 	s.clearAll()
-	if s.t.Gen > 0 && !s.open(event.ActStart) && !s.justDone(event.ActEnd) { // a start under way has its end first
+	if s.t.Gen > 0 && !s.open(event.ActStart) && !s.justDone(event.ActEnd) { // an open start must finish first
 		s.endAgent()
 	}
 	s.freeSlot()
@@ -244,11 +244,11 @@ func (s *step) clearAll() {
 	}
 }
 
-// stop ends a task that a person stopped: first everything that runs, then its work is kept, then it is over.
-// It is called whenever something changes until then.
+// stop ends a task that a person stopped: it ends everything that runs, then keeps the work, then changes the state.
+// It is called after every change until then.
 func (s *step) stop() {
 	switch {
-	case s.open(event.ActEnd) || s.t.State == event.Publishing: // what passed is not stopped half-way
+	case s.open(event.ActEnd) || s.t.State == event.Publishing: // publishing is not stopped half-way
 	case s.t.Agent.Live || s.open(event.ActStart, event.ActCheck, event.ActPrepare):
 		s.endAll()
 	case len(s.t.Open) > 0:
@@ -261,11 +261,11 @@ func (s *step) stop() {
 	}
 }
 
-// endPause is the pause before what still runs of a task is ended again.
+// endPause is the pause before the rest of a task is ended again.
 const endPause = 15 * time.Second
 
-// endAll ends everything that runs of a task: its agent, its round, its setup. The outcome of a job that was ended comes
-// a moment later; until then it is not ended again, which would be a loop. A start under way has its end first.
+// endAll ends everything that runs of a task: its agent, its round, its setup. The outcome of an ended job arrives a
+// moment later; until then it is not ended again, which would be a loop. An open start must finish first.
 func (s *step) endAll() {
 	_, pause := s.t.Deadline(event.DeadlineEnd)
 	switch {
@@ -277,13 +277,13 @@ func (s *step) endAll() {
 	}
 }
 
-// endedAll reports whether all that ran of a task was ended, and the outcome of its job has come.
+// endedAll reports whether everything of a task was ended and its job has reported its outcome.
 func (s *step) endedAll() bool {
 	_, tried := s.t.Deadline(event.DeadlineEnd)
 	return tried && !s.t.Agent.Live && !s.open(event.ActCheck, event.ActPrepare)
 }
 
-// endJobs ends the job of a task that has gone no further, such as a round that was begun a moment before.
+// endJobs ends the job of a task that has ended, such as a round that was started a moment earlier.
 func (s *step) endJobs() {
 	switch {
 	case !s.open(event.ActCheck, event.ActPrepare):
@@ -293,7 +293,7 @@ func (s *step) endJobs() {
 	}
 }
 
-// Wanted reports whether an open action still has a purpose. Otherwise it is not begun again.
+// Wanted reports whether an open action still has a purpose. If not, it is not started again.
 func Wanted(t Task, kind event.ActionKind) bool {
 	goesOn := !t.Stopping && !t.Shelved
 	switch kind {
@@ -310,7 +310,7 @@ func Wanted(t Task, kind event.ActionKind) bool {
 	}
 }
 
-// justDone tells whether the outcome of such an action is what this step is about.
+// justDone reports whether this step handles the outcome of such an action.
 func (s *step) justDone(kind event.ActionKind) bool {
 	for _, e := range s.events {
 		if f, ok := e.Data.(event.ActionFinished); ok && f.What == kind {
@@ -320,15 +320,15 @@ func (s *step) justDone(kind event.ActionKind) bool {
 	return false
 }
 
-// shelve takes the agent down with the fleet; it is resumed at the next up.
+// shelve ends the agent together with the fleet. It is resumed at the next up.
 func (s *step) shelve() {
 	if s.in(running...) && !s.t.Shelved && !s.t.Stopping {
 		s.emit(event.Shelved{On: true})
 	}
 }
 
-// takeDown goes on with shelving. It is called whenever something changes until then. What passed is not
-// stopped half-way; a start under way has its end first.
+// takeDown continues shelving. It is called after every change until it is complete. Publishing is not stopped
+// half-way, and an open start must finish first.
 func (s *step) takeDown() {
 	switch {
 	case !s.in(running...) || s.t.State == event.Publishing || s.open(event.ActStart, event.ActEnd):
@@ -339,7 +339,7 @@ func (s *step) takeDown() {
 	}
 }
 
-// shelved puts the task in line again. A plan that was made already stays: what counted as an attempt still does.
+// shelved queues the task again. A plan for the next generation stays, so that a counted attempt still counts.
 func (s *step) shelved() {
 	s.emit(event.Shelved{On: false})
 	if s.t.Request != nil {
@@ -355,27 +355,27 @@ func (s *step) shelved() {
 	}
 }
 
-// due takes a deadline that has passed. It is gone, whatever follows.
+// due handles a deadline that has passed, and removes it.
 func (s *step) due(in Due) {
 	name := in.Name
 	d, ok := s.t.Deadline(name)
 	if !ok || d.At.After(s.now) {
 		return
 	}
-	if d.Left > 0 { // its clock stands still: it is never due, however far the machine's clock has been set
+	if d.Left > 0 { // its clock is stopped, so it is never due, however far the machine's clock was set
 		s.emit(event.DeadlineSet{Name: name, At: s.now.Add(farAway), Left: d.Left})
 		return
 	}
 	if name == event.DeadlineSilence && !s.t.Stopping && !s.t.Shelved && s.quiet(in) {
-		return // it was moved, which is the rule: an agent that is well costs one event
+		return // usually it is moved: an agent without problems costs one event
 	}
 	s.clear(name)
 	if s.t.Stopping || s.t.Shelved && s.t.State != event.Publishing {
-		return // it ends anyhow
+		return // it is ending anyway
 	}
 	switch name {
 	case event.DeadlineTimeout:
-		if s.t.State == event.Publishing { // what passed is not thrown away for being late, but it may come back
+		if s.t.State == event.Publishing { // work that passed is not discarded because it is late, but it may be sent back
 			s.setDeadline(event.DeadlineTimeout, s.now.Add(time.Minute), false)
 			return
 		}
@@ -383,7 +383,7 @@ func (s *step) due(in Due) {
 	case event.DeadlineFirstRecord:
 		switch {
 		case s.t.State != event.Starting:
-		case s.open(event.ActProbe): // of the generation before
+		case s.open(event.ActProbe): // of the previous generation
 			s.setDeadline(event.DeadlineFirstRecord, s.now.Add(probePause), false)
 		default:
 			s.act(event.ProbeArgs{Launch: true})
@@ -399,15 +399,15 @@ func (s *step) due(in Due) {
 	case event.DeadlineAck:
 		s.ackDue()
 	case event.DeadlineSilence, event.DeadlineSettle, event.DeadlineEnd:
-		// settle goes on: it listens again, or judges
-	case event.DeadlineLack: // it stands in line for a slot, with which it is tried again
+		// settle continues: it sets the deadline again, or judges
+	case event.DeadlineLack: // it is queued for a slot, and then tried again
 	case event.DeadlineLackEnd:
 		if s.t.AwaitsRoom() {
 			s.giveUp(FailRefused)
 		}
 	case event.DeadlineStall:
 		s.stage()
-	case event.DeadlineRest: // an account's
+	case event.DeadlineRest: // belongs to an account
 	case event.DeadlineReview:
 		s.park(ruleReviewEnd, ReasonReview, "")
 	case event.DeadlineKeep:
@@ -417,7 +417,7 @@ func (s *step) due(in Due) {
 	}
 }
 
-// expire parks a task whose request nobody answered; the request stays, so that `answer` brings it back.
+// expire parks a task whose request was not answered. The request stays, so that `answer` continues the task.
 func (s *step) expire() {
 	if s.t.State != event.Waiting || s.t.Request == nil {
 		return

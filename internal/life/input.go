@@ -6,19 +6,19 @@ import (
 	"muster/internal/event"
 )
 
-// Input is something that happened, as the hands of the fleet found it out.
+// Input is something that happened.
 type Input interface{ input() }
 
-// Heard is an event that somebody else wrote and that is folded already: a request of a verb, or a decision
-// for the whole fleet. It now wants its consequences.
+// Heard is an event that another writer appended and that is folded already: a request of a verb, or a decision about
+// the fleet. Decide handles its consequences.
 type Heard struct{ Payload event.Payload }
 
 // Reported is a status record of a generation.
 type Reported struct {
 	Gen    int
-	Source string // the file it stood in
+	Source string // the file that contains it
 	Record event.Record
-	Ask    *event.Ask // what a waiting agent asks, whole
+	Ask    *event.Ask // the complete request of a waiting agent
 }
 
 // Refused is a piece of a status file that could not be read as records.
@@ -28,19 +28,20 @@ type Refused struct {
 	Why    string
 }
 
-// Flooded says that a generation's status file grows without end; Text says how far it has come.
+// Flooded means that a generation's status file grows without end. Text has its size.
 type Flooded struct {
 	Gen  int
 	Text string
 }
 
-// Exited says that the process of a generation is gone.
+// Exited means that the process of a generation is gone.
 type Exited struct {
 	Gen          int
 	Cause        event.ExitCause
 	Exit, Signal int
-	Known        bool // the exit status is
-	// Lack says what a launch did not find that the machine may have again later; "" if that is not why it ended.
+	Known        bool // Exit and Signal are known
+	// Lack names the resource that a launch did not get and that may be available later; "" if it ended for another
+	// reason.
 	Lack string
 }
 
@@ -51,44 +52,44 @@ type Finished struct {
 	Failure *Failure
 }
 
-// FailureKind says what can be done about a failed action.
+// FailureKind is the category of a failed action by what can be done about it.
 type FailureKind string
 
 // The kinds of failure.
 const (
-	FailAgain   FailureKind = "again"   // it may work a little later
+	FailAgain   FailureKind = "again"   // a later attempt may work
 	FailRefused FailureKind = "refused" // a person must change something first
-	FailMoved   FailureKind = "moved"   // the work changed under it
-	FailUnknown FailureKind = "unknown" // nobody can tell whether it happened
+	FailMoved   FailureKind = "moved"   // the work changed meanwhile
+	FailUnknown FailureKind = "unknown" // it is unknown whether it happened
 )
 
-// Failure is why an action did not do what it should, in words for people.
+// Failure is the reason why an action failed, with a text for people.
 type Failure struct {
 	Kind FailureKind
 	Text string
-	// Lack is the place that lacks something now and may have it again later; "" if the action failed for another reason.
+	// Lack is the place with a shortage that may end later; "" if the action failed for another reason.
 	Lack event.Place
 }
 
-// Begun says that an action whose outcome may be hours away is under way.
+// Begun means that an action whose outcome may take hours has started.
 type Begun struct{ ID event.ActionID }
 
-// Roomy says that the place of the task's put-off action may have again what it lacked.
+// Roomy means that the shortage at the place of the task's postponed action may be over.
 type Roomy struct{}
 
-// Due says that a deadline has passed.
+// Due means that a deadline has passed.
 type Due struct {
 	Name event.DeadlineName
-	// With DeadlineSilence: how long nothing was heard of the agent by the supervisor's own clock, which stands still
-	// while the host sleeps, and whether most of the fleet's agents are silent.
+	// With DeadlineSilence, Quiet is the agent's idle time by a clock that excludes the sleep of the host, and Most
+	// reports whether most of the fleet's agents are silent.
 	Quiet time.Duration
 	Most  bool
 }
 
-// Slept says that the host was suspended for so long: durations move, instants do not.
+// Slept means that the host was suspended for Gap: durations move, instants do not.
 type Slept struct{ Gap time.Duration }
 
-// Shelve takes the agent down with the fleet.
+// Shelve ends the agent together with the fleet, to be resumed later.
 type Shelve struct{}
 
 // Reviewed is the end of a review.

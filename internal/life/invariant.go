@@ -7,8 +7,8 @@ import (
 	"muster/internal/event"
 )
 
-// Broken says what is wrong with a task as a decision left it; "" if nothing is. It is what must hold of every task
-// whenever the supervisor has committed: the simulation, the exhaustive walk and the property tests ask it of each.
+// Broken returns which invariant a task violates; "" if none. The invariants hold whenever the supervisor has
+// committed. The simulation, the exhaustive walk and the property tests check them.
 func Broken(t Task) string {
 	for _, judge := range []func(Task) string{judgeCaps, judgeOpen, judgeSlot, judgeProgress, judgeReason, judgeRequest} {
 		if text := judge(t); text != "" {
@@ -18,9 +18,9 @@ func Broken(t Task) string {
 	return ""
 }
 
-// BrokenBy says what is wrong with an event that comes next in the life of a task; "" if nothing is: moves match the
-// table, no second process is started, no message is sent again that was settled, nothing is published without a
-// green verdict, and an agent that was replaced is not obeyed.
+// BrokenBy returns which invariant the next event of a task violates; "" if none: moves match the table, no second
+// process is started, no settled message is sent again, nothing is published without a green verdict, and a replaced
+// agent has no effect.
 func BrokenBy(t Task, e event.Event) string {
 	switch p := e.Data.(type) {
 	case event.TaskMoved:
@@ -59,7 +59,7 @@ func BrokenBy(t Task, e event.Event) string {
 	return ""
 }
 
-// brokenIntent judges what is going to be done.
+// brokenIntent checks an intended action.
 func brokenIntent(t Task, a event.Action) string {
 	switch args := a.Args.(type) {
 	case event.StartArgs:
@@ -143,14 +143,14 @@ func judgeSlot(t Task) string {
 	return ""
 }
 
-// endsWithoutSlot tells whether the agent of a task that rested without a slot is being ended.
+// endsWithoutSlot reports whether the agent of a task that rested without a slot is being ended.
 func endsWithoutSlot(t Task) bool {
 	_, ending := t.Action(event.ActEnd)
 	_, starting := t.Action(event.ActStart)
 	return ending || starting
 }
 
-// judgeProgress says what a task waits for in vain.
+// judgeProgress returns what a task would wait for without end.
 func judgeProgress(t Task) string {
 	has := func(names ...event.DeadlineName) bool {
 		return slices.ContainsFunc(t.Deadlines, func(d Deadline) bool { return slices.Contains(names, d.Name) })

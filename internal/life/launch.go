@@ -8,11 +8,11 @@ import (
 	"muster/internal/event"
 )
 
-// maxLaunches is how often in a row the supervisor itself may fail to start an agent before a person is asked.
+// maxLaunches is how often in a row the supervisor may fail to start an agent before a person is asked.
 const maxLaunches = 3
 
-// restartPause grows with each attempt, so that an agent that ends at once cannot spin: none before the
-// second attempt, which mostly succeeds, then 10 s, 1 min, and 5 min from then on.
+// restartPause returns the pause before an attempt. It grows, so that an agent that ends at once cannot restart in a
+// loop: none before the second attempt, which mostly succeeds, then 10 s, 1 min, and 5 min.
 func restartPause(attempt int) time.Duration {
 	switch attempt {
 	case 0, 1, 2:
@@ -25,7 +25,7 @@ func restartPause(attempt int) time.Duration {
 	return 5 * time.Minute
 }
 
-// slotGranted begins what the task stood in line for.
+// slotGranted starts what the task waited for.
 func (s *step) slotGranted() {
 	ready := !s.t.Stopping && len(s.t.Open) == 0
 	switch {
@@ -37,20 +37,20 @@ func (s *step) slotGranted() {
 	case s.t.State == event.Limited && ready:
 		s.wake()
 	case s.t.State == event.Limited:
-		s.emit(event.SlotReleased{}) // it stands in line again when what is under way has ended
-	case s.in(running...): // it has one
+		s.emit(event.SlotReleased{}) // it is queued again when its open action has ended
+	case s.in(running...): // it has a slot already
 	default: // stopped or parked in the meantime
 		s.freeSlot()
 	}
 }
 
-// prepared goes from a worktree to an agent in it.
+// prepared continues from a worktree to the start of an agent.
 func (s *step) prepared(f *Failure) {
 	if s.t.State != event.Preparing {
 		return
 	}
 	if s.t.Shelved {
-		return // settle goes on
+		return // settle continues
 	}
 	if f != nil {
 		s.park(rulePrepareFailed, ReasonPrepare, f.Text)
@@ -65,7 +65,7 @@ func (s *step) prepared(f *Failure) {
 	s.launch(why)
 }
 
-// relaunch ends what is left of the running generation and starts another one.
+// relaunch ends the running generation and starts another one.
 func (s *step) relaunch(why event.Why, detail string) {
 	if !s.startAgain(why, detail) {
 		return
@@ -78,15 +78,15 @@ func (s *step) relaunch(why event.Why, detail string) {
 	s.launch(why)
 }
 
-// revive starts a working task's agent again that is gone, though nothing is left to be told to it and it has ended no
-// turn to be judged: what waited for it had arrived after all, and only a late record said so.
+// revive restarts the agent of a working task if it is gone, no message waits for it, and no finished turn waits to
+// be judged. This happens if a late record shows that a waiting message had arrived.
 func (s *step) revive() {
 	if s.t.State == event.Working && !s.t.Agent.Live && !s.t.Agent.Turn.unjudged() && len(s.t.Open) == 0 && !s.messageWaits() {
 		s.relaunch(event.WhyLost, "the agent is gone, and its turn has not ended")
 	}
 }
 
-// startAgain goes back to starting and forgets what the generation before was waited for.
+// startAgain returns to starting and forgets what the previous generation waited for.
 func (s *step) startAgain(why event.Why, detail string) bool {
 	if !s.in(event.Starting) && !s.move(ruleRelaunch, event.Reason(why), detail) {
 		return false
@@ -98,8 +98,8 @@ func (s *step) startAgain(why event.Why, detail string) bool {
 	return true
 }
 
-// launch starts a generation now, or after its pause, or finds that the caps are reached. The task is starting,
-// and no process of it is alive.
+// launch starts a generation now or after its pause, unless the caps are reached. The task is starting and has no
+// live process.
 func (s *step) launch(why event.Why) {
 	attempt := s.attempt(why)
 	switch pause := restartPause(attempt); {
@@ -112,8 +112,8 @@ func (s *step) launch(why event.Why) {
 	}
 }
 
-// attempt is the number of the attempt that a generation for this reason belongs to. A launch that failed before
-// its agent lived costs none.
+// attempt returns the number of the attempt for a generation with this reason. A launch that failed before its agent
+// lived uses none.
 func (s *step) attempt(why event.Why) int {
 	if why.Fault() && s.t.Agent.Launches == 0 {
 		return max(1, s.t.Attempt) + 1
@@ -121,7 +121,7 @@ func (s *step) attempt(why event.Why) int {
 	return max(1, s.t.Attempt)
 }
 
-// used fails the task if one more generation would pass its caps.
+// used fails the task if another generation would exceed its caps.
 func (s *step) used(why event.Why, attempt int) bool {
 	switch {
 	case attempt > max(1, s.t.Spec.Attempts):
@@ -134,9 +134,8 @@ func (s *step) used(why event.Why, attempt int) bool {
 	return true
 }
 
-// begin starts a generation: every message that has not arrived yet goes with its first prompt. A kind that cannot
-// take up a conversation knows only what its prompt says: there everything goes that a person has told it, and
-// the newest feedback.
+// begin starts a generation. Every message that has not arrived goes with its first prompt. A kind that cannot resume
+// a conversation knows only its prompt, so it gets everything that a person has told it, and the newest feedback.
 func (s *step) begin(why event.Why, attempt int) {
 	gen := s.t.Gen + 1
 	conversation := s.t.Conversation
@@ -159,7 +158,7 @@ func (s *step) begin(why event.Why, attempt int) {
 	s.act(event.StartArgs{Conversation: conversation, Resume: resume, Messages: carried})
 }
 
-// launched takes the outcome of a start.
+// launched handles the outcome of a start.
 func (s *step) launched(f *Failure) {
 	if f != nil {
 		s.launchFailed(*f)
@@ -170,7 +169,7 @@ func (s *step) launched(f *Failure) {
 		return
 	}
 	if !s.in(event.Starting, event.Working, event.Waiting, event.Limited) {
-		s.endAgent() // the task was ended while its agent was being started
+		s.endAgent() // the task ended during the start of its agent
 		return
 	}
 	switch promised := s.t.Spec.Traits.FirstRecord; {
@@ -182,9 +181,9 @@ func (s *step) launched(f *Failure) {
 	}
 }
 
-// stuck takes what a look showed at an agent that did not report after its start. A screen that stands still at some words
-// is most likely a dialog: the next start would end there as well, and only a person can answer it. A look that failed or
-// showed nothing is no verdict of its own.
+// stuck handles a look at an agent that did not report after its start. An unchanging screen with text is most likely
+// a dialog: another start would end there as well, and only a person can answer it. A look that failed or showed
+// nothing is no verdict.
 func (s *step) stuck(gen int, seen *event.AgentProbed) {
 	if s.t.State != event.Starting || gen != s.t.Gen || !s.t.Agent.Live || s.t.Agent.Seen {
 		return // it has reported meanwhile, or has ended
@@ -197,11 +196,11 @@ func (s *step) stuck(gen int, seen *event.AgentProbed) {
 	s.relaunch(event.WhySilent, late)
 }
 
-// launchFailed tries again a little later. Where a process may be there all the same (the agent has reported, or
-// nobody can tell) it is ended first.
+// launchFailed tries again a little later. If a process may exist (the agent has reported, or it is unknown), it is
+// ended first.
 func (s *step) launchFailed(f Failure) {
 	if s.t.Shelved {
-		return // settle goes on
+		return // settle continues
 	}
 	if s.t.Agent.Live || f.Kind == FailUnknown || s.t.State != event.Starting {
 		s.endAgent()
@@ -220,17 +219,17 @@ func (s *step) launchFailed(f Failure) {
 	s.setDeadline(event.DeadlineRestart, s.now.Add(time.Duration(s.t.Agent.Launches)*5*time.Second), false)
 }
 
-// restart begins the generation whose pause is over.
+// restart starts the generation whose pause is over.
 func (s *step) restart() {
 	if s.t.State != event.Starting || s.t.Next == "" || s.open(event.ActEnd, event.ActStart) {
-		return // what is under way goes on from there
+		return // the open action continues it
 	}
 	if attempt := s.attempt(s.t.Next); !s.used(s.t.Next, attempt) {
 		s.begin(s.t.Next, attempt)
 	}
 }
 
-// back puts a parked task in line again.
+// back queues a parked task again.
 func (s *step) back(why event.Why) {
 	if s.t.Request != nil {
 		s.emit(event.RequestClosed{Request: s.t.Request.Request, How: "gone"})
@@ -240,7 +239,7 @@ func (s *step) back(why event.Why) {
 	s.move(ruleReturned, event.Reason(why), "")
 }
 
-// tellVerdict queues what the agent was never told, because the task was parked for it.
+// tellVerdict queues the feedback that the agent did not get because the task was parked.
 func (s *step) tellVerdict() {
 	if last := s.t.Rounds.Last; last != nil && (s.t.Reason == ReasonRounds || s.t.Reason == ReasonNoProgress) {
 		if text := redText(*last); text != "" {
@@ -249,8 +248,8 @@ func (s *step) tellVerdict() {
 	}
 }
 
-// conversationID derives a UUID (version 8: made by our own rule, RFC 9562) from what is unique to the task, so
-// that the id is known, and written, before the agent's first turn, and is the same whoever computes it.
+// conversationID derives a UUID (version 8, RFC 9562) from properties that are unique to the task. The id is
+// therefore known and written before the agent's first turn, and always the same.
 func conversationID(t Task) string {
 	h := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%s", t.ID, t.QueuedAt.UnixNano(), t.Spec.Repo))
 	h[6] = h[6]&0x0f | 0x80

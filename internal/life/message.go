@@ -8,16 +8,16 @@ import (
 )
 
 const (
-	// ackWait is how long a message may be under way before muster looks where it is. A message to a busy agent
-	// arrives only when its tool has ended, so looking is all that follows.
+	// ackWait is how long a message may be in transit before its delivery is confirmed. A busy agent receives a
+	// message only when its tool has ended, so confirming is the only reaction.
 	ackWait = time.Minute
-	// redeliverPause is how long a message waits that found the door shut (copy mode, an open dialog, a draft).
+	// redeliverPause is how long a message waits if it cannot be typed (copy mode, an open dialog, a draft).
 	redeliverPause = 5 * time.Second
 )
 
 func (s *step) nextMessage() event.MessageID { return event.NewMessageID(s.t.LastMessage + 1) }
 
-// firstOpen is the oldest message that still has to arrive.
+// firstOpen returns the oldest message that has not arrived.
 func (s *step) firstOpen() (Message, bool) {
 	for _, m := range s.t.Messages {
 		if m.open() {
@@ -27,15 +27,15 @@ func (s *step) firstOpen() (Message, bool) {
 	return Message{}, false
 }
 
-// drain sends the oldest waiting message if the agent's door is open. One message at a time is under way, so
-// that concurrent senders are serialised.
+// drain sends the oldest waiting message if the agent can take it. Only one message is in transit at a time, so that
+// concurrent senders are serialised.
 func (s *step) drain() {
 	m, ok := s.firstOpen()
 	if !ok || len(s.t.Open) > 0 {
 		return
 	}
 	if !s.t.Agent.Live && s.t.State == event.Working {
-		s.relaunch(m.Why, "") // its first prompt carries all that has not arrived
+		s.relaunch(m.Why, "") // its first prompt has all messages that have not arrived
 		return
 	}
 	if _, pause := s.t.Deadline(event.DeadlineAck); pause || !s.t.Agent.Live {
@@ -56,13 +56,13 @@ func (s *step) drain() {
 	s.act(event.DeliverArgs{Message: m.ID})
 }
 
-// needsRestart reports whether a message can reach the running agent only by ending it: it takes messages at its start
-// alone, has ended its turn, and goes on running.
+// needsRestart reports whether a message can reach the running agent only by ending it: the agent takes messages only
+// at its start, has ended its turn, and keeps running.
 func (s *step) needsRestart(m Message) bool {
 	return s.t.Door(m) == event.DoorRespawn && s.t.State == event.Working && s.t.Agent.Live && s.t.Agent.Turn.Over() && s.t.Request == nil
 }
 
-// newestFeedback is the id of the last feedback; "" if there was none.
+// newestFeedback returns the id of the last feedback; "" if there is none.
 func newestFeedback(all []Message) event.MessageID {
 	for _, m := range slices.Backward(all) {
 		if m.Why == event.WhyFeedback {
@@ -72,7 +72,7 @@ func newestFeedback(all []Message) event.MessageID {
 	return ""
 }
 
-// Door returns the way by which a message gets into the task's agent.
+// Door returns the delivery channel of a message to the task's agent.
 func (t Task) Door(m Message) event.Door {
 	if m.Why == event.WhyNudge && t.Spec.Traits.Aside {
 		return event.DoorMailbox
@@ -80,8 +80,8 @@ func (t Task) Door(m Message) event.Door {
 	return t.Spec.Traits.Door
 }
 
-// doorOpen reports whether a message can get into the running agent now. Work in the background is no turn: the agent
-// takes what is typed.
+// doorOpen reports whether the running agent can take a message now. Background work is not a turn: the agent accepts
+// input.
 func (s *step) doorOpen(m Message) bool {
 	switch s.t.Door(m) {
 	case event.DoorMailbox:
@@ -93,8 +93,8 @@ func (s *step) doorOpen(m Message) bool {
 	return false
 }
 
-// delivered takes the outcome of sending a message: sent is not arrived. What became of it in an older generation no
-// longer counts: it goes with the newest one's first prompt.
+// delivered handles the outcome of sending a message. A sent message has not arrived yet. An outcome for an older
+// generation does not count, because the message goes with the newest generation's first prompt.
 func (s *step) delivered(a event.Action, f *Failure) {
 	id := a.Message()
 	m, ok := s.t.Message(id)
@@ -114,7 +114,7 @@ func (s *step) delivered(a event.Action, f *Failure) {
 	}
 }
 
-// ackDue looks where a message is, or tries the door again.
+// ackDue confirms the delivery of a message, or tries to send it again.
 func (s *step) ackDue() {
 	m, ok := s.firstOpen()
 	if ok && m.State == event.MessageWaiting && len(s.t.Open) == 0 && s.needsRestart(m) {
@@ -126,8 +126,7 @@ func (s *step) ackDue() {
 	}
 }
 
-// looked takes the outcome of a look: the facts moved the message if they proved something; else it is still
-// under way.
+// looked handles the outcome of a confirmation. If the facts proved nothing, the message is still in transit.
 func (s *step) looked(a event.Action, f *Failure) {
 	id := a.Message()
 	m, ok := s.t.Message(id)
@@ -141,30 +140,30 @@ func (s *step) looked(a event.Action, f *Failure) {
 	s.watchMessage(ackWait)
 }
 
-// watchMessage looks at the message under way again after a while. Where the agent's generation is over for the task
-// nobody waits: what has not arrived goes with the next first prompt.
+// watchMessage sets the deadline for the next confirmation. It sets none for a task without a generation: a message
+// that has not arrived goes with the next first prompt.
 func (s *step) watchMessage(pause time.Duration) {
 	if s.in(running...) {
 		s.setDeadline(event.DeadlineAck, s.now.Add(pause), false)
 	}
 }
 
-// ack notes that a message arrived.
+// ack records that a message arrived.
 func (s *step) ack(id event.MessageID, evidence string) {
 	m, ok := s.t.Message(id)
 	if !ok || m.State == event.MessageAcked || m.State == event.MessageFailed {
 		return
 	}
-	if m.Gen == 0 { // never sent: somebody's words name its tag
+	if m.Gen == 0 { // it was never sent: another text contains its tag
 		return
 	}
 	s.emit(event.MessageMoved{Message: id, To: event.MessageAcked, Evidence: evidence})
-	if m.open() { // else another one may be under way
+	if m.open() { // otherwise another one may be in transit
 		s.clear(event.DeadlineAck)
 	}
 }
 
-// ackCarried notes that the first prompt of a generation arrived, with all messages that it carried.
+// ackCarried records that the first prompt of a generation arrived, with all of its messages.
 func (s *step) ackCarried(evidence string) {
 	for _, id := range s.t.Agent.Carries {
 		if m, ok := s.t.Message(id); ok && m.State == event.MessageSending && m.Gen == s.t.Gen {
@@ -173,28 +172,28 @@ func (s *step) ackCarried(evidence string) {
 	}
 }
 
-// Sighting is what a look for a message found.
+// Sighting is the result of a search for a message.
 type Sighting struct {
-	Acknowledged bool // the agent's own records hold it in the conversation
-	Enqueued     bool // they hold it in the agent's queue
-	Absent       bool // they were read, and do not know it
+	Acknowledged bool // the agent's own records have it in the conversation
+	Enqueued     bool // they have it in the agent's queue
+	Absent       bool // they were read and do not have it
 	InMailbox    bool
-	Newest       bool // the look was at the newest generation
+	Newest       bool // the search was for the newest generation
 }
 
-// Whereabouts is where a message is.
+// Whereabouts is the place of a message.
 type Whereabouts string
 
-// The whereabouts.
+// The values of Whereabouts.
 const (
 	Arrived   Whereabouts = "arrived"    // the agent has it
 	InAgent   Whereabouts = "in_agent"   // it waits in the agent's own queue
 	InMailbox Whereabouts = "in_mailbox" // it waits for the agent to fetch it
-	Dropped   Whereabouts = "dropped"    // it was handed out, and what took it died before the agent had it: it is posted again
-	Nowhere   Whereabouts = "nowhere"    // the look proved nothing
+	Dropped   Whereabouts = "dropped"    // its taker died before the agent got it; it is posted again
+	Nowhere   Whereabouts = "nowhere"    // the search proved nothing
 )
 
-// Whereabouts judges a look. What an older generation had in its queue is gone with it.
+// Whereabouts judges a Sighting. A message in the queue of an older generation is lost with that generation.
 func (s Sighting) Whereabouts() Whereabouts {
 	switch {
 	case s.Acknowledged:

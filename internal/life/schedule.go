@@ -8,27 +8,28 @@ import (
 	"muster/internal/event"
 )
 
-// Fleet is what decisions about many tasks depend on.
+// Fleet is the input of decisions about many tasks.
 type Fleet struct {
 	// Tasks are, in the order of their ids: all that hold a slot or have put something off, those whose dependencies may
 	// be settled, and as many of the line (see CompareLine) as there are free slots, without those whose repository lacks
 	// something (see Shortages). Further tasks that are not final make no difference.
 	Tasks []Task
-	// States holds the state of every task that one of Tasks comes after.
+	// States holds the state of every task that one of Tasks depends on.
 	States map[event.TaskID]event.State
-	// Slots is how many agents may run at once.
+	// Slots is the number of agents that may run at the same time.
 	Slots int
-	// Gate says why nothing new may start now, by the sources of admission control: memory, disk; "" if it may.
+	// Gate is the reason of admission control why nothing new may start now, such as memory or disk; "" if tasks may
+	// start.
 	Gate string
-	// GateWas is what the log says of the gate.
+	// GateWas is the reason in the log.
 	GateWas string
-	// Draining tells that the fleet goes down: nothing new starts.
+	// Draining means that the fleet goes down: nothing new starts.
 	Draining bool
 }
 
-// Schedule decides for the fleet as a whole: whose dependencies are met, and who gets a free slot. It looks at
-// how things are, not at what has changed, so that calling it too often does no harm and a lost wake-up is
-// made good by the next. The head of the line that can't start never blocks those behind it.
+// Schedule makes the decisions about the fleet: whose dependencies are met, and which tasks get a free slot. It
+// depends on the present state and not on what changed, so it may be called too often, and a lost wake-up is
+// corrected by the next call. A task that can't start never blocks those behind it.
 func Schedule(f Fleet, now time.Time) []event.Event {
 	var out []event.Event
 	emit := func(id event.TaskID, p event.Payload) {
@@ -50,7 +51,7 @@ func Schedule(f Fleet, now time.Time) []event.Event {
 	free := f.Slots
 	var line []*Task
 	for i := range f.Tasks {
-		t := &f.Tasks[i] // a task is large, and there may be thousands
+		t := &f.Tasks[i] // avoid copies: a task is large, and there may be thousands
 		if t.Slot {
 			free--
 		}
@@ -60,7 +61,7 @@ func Schedule(f Fleet, now time.Time) []event.Event {
 			}
 			continue // met just now: it stands in line from the next call on, which follows at once
 		}
-		// What was put off is no new work: only by trying it again it turns out that there is room.
+		// A postponed action is not new work: only another try shows whether the shortage is over.
 		if t.InLine() && (t.AwaitsRoom() || !shut && !short.Holds(t)) {
 			line = append(line, t)
 		}
@@ -80,7 +81,7 @@ func CompareLine(a, b *Task) int {
 	return cmp.Or(cmp.Compare(b.Spec.Priority, a.Spec.Priority), cmp.Compare(a.ID.Number(), b.ID.Number()))
 }
 
-// InLine reports whether the task waits for a slot and nothing else.
+// InLine reports whether the task waits only for a slot.
 func (t Task) InLine() bool { return t.DepsMet && t.NeedsSlot() && !t.Removed }
 
 // AwaitsOthers reports whether the task's dependencies are not settled yet.
@@ -88,12 +89,12 @@ func (t Task) AwaitsOthers() bool {
 	return !t.DepsMet && !t.State.Final() && t.State != event.Parked && !t.Removed
 }
 
-// Settled reports whether Schedule would say something about the dependencies of a task that awaits others.
+// Settled reports whether Schedule would decide about the dependencies of a task that awaits others.
 func Settled(t Task, states map[event.TaskID]event.State) bool {
 	return t.AwaitsOthers() && dependencies(t, states) != nil
 }
 
-// dependencies says what has become of what a task comes after; nil while that is open.
+// dependencies returns the event about a task's dependencies; nil while one of them is open.
 func dependencies(t Task, states map[event.TaskID]event.State) event.Payload {
 	met := true
 	for _, id := range t.Spec.After {
@@ -125,7 +126,7 @@ func list(ids []event.TaskID) string {
 	return out
 }
 
-// stateText is a dependency's state in words; the state of a task that nobody knows is "".
+// stateText describes the state of a dependency. The state of an unknown task is "".
 func stateText(s event.State) string {
 	if s == "" {
 		return "not there"

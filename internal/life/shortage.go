@@ -6,27 +6,27 @@ import (
 	"muster/internal/event"
 )
 
-// A shortage is what a place lacks for a while: room, descriptors, terminals, memory. An action that fails for it is put
-// off: it stays intended, gives its slot back and uses up no attempt. It is tried again with a slot when its pause is
-// over, when another action shows that the place has room again, or when a person asks for anything.
+// A shortage is a temporary lack of a resource at a place: disk space, descriptors, terminals, memory. An action that
+// fails for it is postponed: it stays intended, releases its slot and uses no attempt. It is tried again with a slot
+// when its pause is over, when another action shows that the shortage has ended, or when a person requests something.
 
 const (
-	firstLackPause   = 5 * time.Second // before the first further try; doubled for each one
+	firstLackPause   = 5 * time.Second // before the first retry; it doubles with each one
 	longestLackPause = 2 * time.Minute
-	// longestLack is how long one action may be put off. Then its task is parked.
+	// longestLack is how long one action may be postponed. Then its task is parked.
 	longestLack = 12 * time.Hour
 )
 
-// PutOff is the open action that waits for what a place lacks.
+// PutOff is the open action that waits for the end of a shortage.
 type PutOff struct {
 	Action event.ActionID `json:"action"`
 	Place  event.Place    `json:"place"`
 	Why    string         `json:"why"`
-	// Begun is set once a further try has begun to work. Its outcome may be hours away, but the shortage is over.
+	// Begun is set when a retry has started to work. Its outcome may take hours, but the shortage is over.
 	Begun bool `json:"begun,omitempty"`
 }
 
-// canWait reports whether an action may be carried out hours after it was decided on. Messages and key presses may not.
+// canWait reports whether an action may run hours after its decision. Messages and key presses may not.
 func canWait(k event.ActionKind) bool {
 	switch k {
 	case event.ActPrepare, event.ActStart, event.ActCheck, event.ActPublish:
@@ -36,13 +36,13 @@ func canWait(k event.ActionKind) bool {
 	}
 }
 
-// AwaitsRoom reports whether an action of the task is put off and not under way. Such a task holds no slot.
+// AwaitsRoom reports whether an action of the task is postponed and not running. Such a task holds no slot.
 func (t Task) AwaitsRoom() bool { return t.PutOff != nil && !t.Slot }
 
-// IsPutOff reports whether this action of the task is not to be carried out now.
+// IsPutOff reports whether this action of the task must not run now.
 func (t Task) IsPutOff(id event.ActionID) bool { return t.AwaitsRoom() && t.PutOff.Action == id }
 
-// At names a place beyond the task: the machine, or the task's own repository.
+// At returns a name of a place that is the same for all tasks: the machine, or the task's own repository.
 func (t Task) At(p event.Place) string {
 	if p != event.PlaceRepository {
 		return string(p)
@@ -53,7 +53,7 @@ func (t Task) At(p event.Place) string {
 	return string(p) + " " + t.Spec.Repo
 }
 
-// putOff puts an action off that failed for a shortage. It reports false if the failure counts; in then says how.
+// putOff postpones an action that failed for a shortage. It returns false if the failure counts; in then has it.
 func (s *step) putOff(a event.Action, in *Finished) bool {
 	f := in.Failure
 	if f == nil || f.Lack == "" || !canWait(a.Kind()) || !Wanted(s.t, a.Kind()) {
@@ -73,7 +73,7 @@ func (s *step) putOff(a event.Action, in *Finished) bool {
 	return true
 }
 
-// await notes that an action waits for what a place lacks.
+// await records that an action waits for the end of a shortage.
 func (s *step) await(a event.Action, place event.Place, why string) {
 	if s.t.PutOff == nil {
 		s.setDeadline(event.DeadlineLackEnd, s.now.Add(longestLack), false)
@@ -86,8 +86,8 @@ func (s *step) await(a event.Action, place event.Place, why string) {
 	}
 }
 
-// awaitStart puts off a start that was decided on in this step: the launch before it found no room, and the next one
-// would find none either.
+// awaitStart postpones a start that was decided in this step: the previous launch failed for a shortage, and the next
+// one would, too.
 func (s *step) awaitStart(why string) {
 	last := len(s.actions) - 1
 	if last >= 0 && s.actions[last].Kind() == event.ActStart {
@@ -97,7 +97,7 @@ func (s *step) awaitStart(why string) {
 	}
 }
 
-// tryAgain carries the put-off action out once more, with a slot.
+// tryAgain runs the postponed action again, with a slot.
 func (s *step) tryAgain() {
 	if a, ok := openAction(s.t, s.t.PutOff.Action); ok {
 		s.clear(event.DeadlineLack)
@@ -105,28 +105,29 @@ func (s *step) tryAgain() {
 	}
 }
 
-// begun notes that a put-off action has begun to work.
+// begun records that a postponed action has started to work.
 func (s *step) begun(id event.ActionID) {
 	if p := s.t.PutOff; p != nil && p.Action == id && !p.Begun && s.t.Slot {
 		s.emit(event.ActionBegun{ID: id})
 	}
 }
 
-// hurry ends the pause of a put-off action: its place may have room again.
+// hurry ends the pause of a postponed action, because its shortage may be over.
 func (s *step) hurry() {
 	if s.t.AwaitsRoom() {
 		s.clear(event.DeadlineLack)
 	}
 }
 
-// giveUp ends a put-off action as if it had failed for good. The task needs a slot for what follows, if only for a moment.
+// giveUp ends a postponed action as if it had failed for good. The task needs a slot for the consequences, if only
+// for a moment.
 func (s *step) giveUp(kind FailureKind) {
 	p := *s.t.PutOff
 	s.emit(event.SlotGranted{})
 	s.finished(Finished{ID: p.Action, Failure: &Failure{Kind: kind, Text: p.Why}})
 }
 
-// dropUnwanted gives up a put-off action that has no purpose any more: its task is stopped, taken down or ended.
+// dropUnwanted ends a postponed action without a purpose: its task was stopped, shut down or has ended.
 func (s *step) dropUnwanted() {
 	if !s.t.AwaitsRoom() {
 		return
@@ -139,14 +140,14 @@ func (s *step) dropUnwanted() {
 	}
 }
 
-// Shortages are the places that lack something, as the put-off actions of a fleet show.
+// Shortages are the places with a shortage, by the postponed actions of a fleet.
 type Shortages struct {
-	// Machine says what the machine lacks, in words for people; "" if nothing. While it lacks something nothing new starts.
+	// Machine describes the shortage of the machine, for people; "" if there is none. During it nothing new starts.
 	Machine string
 	places  map[string]bool
 }
 
-// Add notes what a task's put-off action shows. Tasks are added in the order of their ids.
+// Add adds the shortage of a task's postponed action. Tasks are added in the order of their ids.
 func (s *Shortages) Add(t *Task) {
 	switch p := t.PutOff; {
 	case p == nil || p.Begun:
@@ -162,8 +163,8 @@ func (s *Shortages) Add(t *Task) {
 	}
 }
 
-// Holds reports whether a task that waits for its worktree must not start yet: its repository lacks something. Other
-// tasks go on.
+// Holds reports whether a task that waits for its worktree must not start yet, because of a shortage at its
+// repository. Other tasks continue.
 func (s *Shortages) Holds(t *Task) bool {
 	return s.places != nil && t.State == event.Queued && s.places[t.At(event.PlaceRepository)]
 }

@@ -9,7 +9,7 @@ import (
 // rule names a row of the table.
 type rule string
 
-// Transition is a row: by this rule a task may go from these states to that one.
+// Transition is a row: by this rule a task may move from these states to that one.
 type Transition struct {
 	Rule string
 	From []event.State
@@ -22,7 +22,7 @@ var running = []event.State{
 	event.Preparing, event.Starting, event.Working, event.Waiting, event.Stalled, event.Limited, event.Checking, event.Publishing,
 }
 
-// unfinished are all states but the final ones.
+// unfinished lists all states that are not final.
 var unfinished = append([]event.State{event.Queued, event.Blocked, event.InReview, event.Parked}, running...)
 
 // The rules. Each constant is used in one place of this package.
@@ -70,7 +70,7 @@ const (
 	ruleStopped        rule = "stopped"
 )
 
-// table holds every transition that a task can make.
+// table has every transition of a task.
 var table = map[rule]Transition{
 	ruleDepsWait:       {From: []event.State{event.Queued}, To: event.Blocked, When: "a task that it comes after is not done yet"},
 	ruleDepsMet:        {From: []event.State{event.Blocked}, To: event.Queued, When: "everything that it comes after is done"},
@@ -115,7 +115,7 @@ var table = map[rule]Transition{
 	ruleStopped:        {From: unfinished, To: event.Cancelled, When: "a person stopped it"},
 }
 
-// Rules lists the table, sorted by name.
+// Rules returns the table, sorted by name.
 func Rules() []Transition {
 	out := make([]Transition, 0, len(table))
 	for name, tr := range table {
@@ -126,10 +126,10 @@ func Rules() []Transition {
 	return out
 }
 
-// RuleText is what a rule of the log means, in plain words; "" for a rule of another version.
+// RuleText describes a rule of the log; "" for a rule of another version.
 func RuleText(name string) string { return table[rule(name)].When }
 
-// Reasons that scripts see with a parked or failed task.
+// Reasons of parked and failed tasks, for scripts.
 const (
 	ReasonDependency   event.Reason = "dependency_failed"
 	ReasonPrepare      event.Reason = "prepare_failed"

@@ -7,15 +7,15 @@ import (
 	"muster/internal/event"
 )
 
-// Task is all that is known of a task: the fold of its events. It is a value; Apply never changes one in place.
+// Task is the state of a task: the fold of its events. It is a value; Apply never changes one in place.
 type Task struct {
 	ID    event.TaskID `json:"id"`
 	Spec  event.Spec   `json:"spec"`
 	State event.State  `json:"state"`
-	// Reason and Detail say why it is in this state: for scripts, and for people.
+	// Reason and Detail explain the state: for scripts, and for people.
 	Reason event.Reason `json:"reason,omitempty"`
 	Detail string       `json:"detail,omitempty"`
-	Note   string       `json:"note,omitempty"` // the agent's last word about itself
+	Note   string       `json:"note,omitempty"` // the agent's last report about itself
 
 	QueuedAt   time.Time `json:"queued_at"`
 	StartedAt  time.Time `json:"started_at,omitzero"` // the first generation's
@@ -24,8 +24,8 @@ type Task struct {
 
 	Slot     bool `json:"slot,omitempty"`     // holds one of the fleet's slots
 	DepsMet  bool `json:"deps_met,omitempty"` // or has none
-	Stopping bool `json:"stopping,omitempty"` // `stop` was asked for
-	Shelved  bool `json:"shelved,omitempty"`  // the fleet goes down and takes its agent along
+	Stopping bool `json:"stopping,omitempty"` // `stop` was requested
+	Shelved  bool `json:"shelved,omitempty"`  // the fleet goes down and ends its agent
 	Removed  bool `json:"removed,omitempty"`
 
 	Branch   string `json:"branch,omitempty"`
@@ -38,49 +38,50 @@ type Task struct {
 	Attempt      int    `json:"attempt"` // 1 for the first generation
 	Conversation string `json:"conversation,omitempty"`
 	Agent        Agent  `json:"agent"`
-	// Next is why a further generation waits for a slot or for the end of a pause; "" if none does.
+	// Next is the reason of a further generation that waits for a slot or for the end of a pause; "" if there is
+	// none.
 	Next      event.Why `json:"next,omitempty"`
 	APIErrors int       `json:"api_errors,omitempty"` // in a row
 
 	Request  *event.RequestOpened `json:"request,omitempty"`
 	Messages []Message            `json:"messages,omitempty"`
-	// Granted is the hash of the newest permission request that a person allowed when the process that asked was gone.
+	// Granted is the hash of the newest permission request that a person allowed after the asking process was gone.
 	// The next generation may do exactly that without asking again.
 	Granted string `json:"granted,omitempty"`
 	Rounds  Rounds `json:"rounds"`
 
-	// Stage is the newest stage of the reaction to an agent's silence; "" if it was heard of since, or ended a turn.
+	// Stage is the newest stage of the reaction to an agent's silence; "" if it has reported since, or ended a turn.
 	Stage event.Stage `json:"stage,omitempty"`
-	// Doubted tells that its silence was put down to the whole fleet's once.
+	// Doubted is true if its silence was once attributed to the whole fleet.
 	Doubted bool `json:"doubted,omitempty"`
 
 	Published *event.WorkPublished `json:"published,omitempty"`
 	Kept      []string             `json:"kept,omitempty"`      // refs, oldest first
-	SetAside  string               `json:"set_aside,omitempty"` // where files lie that could neither be kept nor removed
+	SetAside  string               `json:"set_aside,omitempty"` // directory of files that could neither be kept nor removed
 	Usage     []Usage              `json:"usage,omitempty"`
 
 	Open      []event.Action `json:"open,omitempty"`      // intended, not finished
-	PutOff    *PutOff        `json:"put_off,omitempty"`   // one of them that waits for what a place lacks
-	Lacks     int            `json:"lacks,omitempty"`     // how often in a row something was put off
+	PutOff    *PutOff        `json:"put_off,omitempty"`   // one of them that waits for the end of a shortage
+	Lacks     int            `json:"lacks,omitempty"`     // consecutive postponements
 	Deadlines []Deadline     `json:"deadlines,omitempty"` // by name
 
 	LastAction  int `json:"last_action"`
 	LastMessage int `json:"last_message"`
 }
 
-// Agent is the newest generation's process, as far as it was reported.
+// Agent is the newest generation's process, as far as it is known.
 type Agent struct {
 	Live       bool             `json:"live,omitempty"`     // launched and not known to be gone
 	Process    event.ProcessRef `json:"process,omitzero"`   // zero before it was launched
 	Pane       string           `json:"pane,omitempty"`     // tmux pane id
-	Seen       bool             `json:"seen,omitempty"`     // a record of it came
-	Turn       Turn             `json:"turn,omitempty"`     // as it says
-	Claimed    bool             `json:"claimed,omitempty"`  // it says that the task is done
-	ReportedAt time.Time        `json:"reported,omitzero"`  // time of the newest obeyed record
+	Seen       bool             `json:"seen,omitempty"`     // it has written a record
+	Turn       Turn             `json:"turn,omitempty"`     // as it reports
+	Claimed    bool             `json:"claimed,omitempty"`  // it reports that the task is done
+	ReportedAt time.Time        `json:"reported,omitzero"`  // time of the newest accepted record
 	Error      event.ErrorKind  `json:"error,omitempty"`    // how its last turn ended
 	Why        event.Why        `json:"why,omitempty"`      // why this generation was started
-	Carries    []MessageID      `json:"carries,omitempty"`  // messages that its first prompt holds
-	Resumed    bool             `json:"resumed,omitempty"`  // its conversation was taken up again
+	Carries    []MessageID      `json:"carries,omitempty"`  // messages in its first prompt
+	Resumed    bool             `json:"resumed,omitempty"`  // its conversation was resumed
 	Mode       string           `json:"mode,omitempty"`     // effective permission mode
 	Launches   int              `json:"launches,omitempty"` // launch failures in a row
 	Ends       int              `json:"ends,omitempty"`     // failures in a row to end it
@@ -89,19 +90,20 @@ type Agent struct {
 // MessageID is event.MessageID.
 type MessageID = event.MessageID
 
-// Turn is where an agent's turn stands, as its records tell; "" before the first one.
+// Turn is the state of an agent's turn by its records; "" before the first one.
 type Turn string
 
 // The turns. Those from TurnIdle on are over.
 const (
 	TurnBusy         Turn = "busy"
-	TurnBackground   Turn = "background"   // over, but work goes on
-	TurnInterrupting Turn = "interrupting" // busy, and a person asked to break it off
-	TurnIdle         Turn = "idle"         // ready, and nothing is left to be judged
+	TurnBackground   Turn = "background"   // over, but work continues in the background
+	TurnInterrupting Turn = "interrupting" // busy, and a person interrupts it
+	TurnIdle         Turn = "idle"         // ready, and nothing waits to be judged
 	TurnEnded        Turn = "ended"        // over, and no round has judged it
-	// TurnUnexplained is an ended turn of which only the agent's own status file tells, which does not say how it ended.
+	// TurnUnexplained is an ended turn that is known only from the agent's own status file, which does not report how
+	// it ended.
 	TurnUnexplained Turn = "ended_unexplained"
-	// TurnInterrupted is one that a person broke off. It is not judged until they have spoken.
+	// TurnInterrupted is a turn that a person interrupted. It is not judged until the person acts.
 	TurnInterrupted Turn = "interrupted"
 )
 
@@ -115,32 +117,32 @@ func (t Turn) Over() bool {
 	return false
 }
 
-// unjudged reports whether a turn has ended that no round has judged.
+// unjudged reports whether a turn has ended and was not judged.
 func (t Turn) unjudged() bool { return t == TurnEnded || t == TurnUnexplained || t == TurnInterrupted }
 
-// Message is a text under way to the agent; the text itself lies in the store.
+// Message is a message to the agent. Its text is in the store.
 type Message struct {
 	ID    event.MessageID    `json:"id"`
 	State event.MessageState `json:"state"`
 	Why   event.Why          `json:"why"`
-	Gen   int                `json:"gen,omitempty"` // to which it was sent
+	Gen   int                `json:"gen,omitempty"` // the generation to which it was sent
 }
 
-// open tells whether the message still has to arrive.
+// open reports whether the message has not arrived yet.
 func (m Message) open() bool {
 	return m.State == event.MessageWaiting || m.State == event.MessageSending
 }
 
-// Rounds is where the checks stand.
+// Rounds is the state of the checks.
 type Rounds struct {
 	Count int `json:"count"` // rounds that judged something
-	Spent int `json:"spent"` // of them, since a person last brought the task back
+	Spent int `json:"spent"` // of them, since a person last retried the task
 	Voids int `json:"voids,omitempty"`
 	// Last is the newest round that was not void.
 	Last *event.RoundFinished `json:"last,omitempty"`
 }
 
-// Usage is what one conversation has used.
+// Usage is the usage of one conversation.
 type Usage struct {
 	Conversation string      `json:"conversation"`
 	Usage        event.Usage `json:"usage"`
@@ -151,7 +153,7 @@ type Deadline struct {
 	Name    event.DeadlineName `json:"name"`
 	At      time.Time          `json:"at"`
 	Instant bool               `json:"instant,omitempty"`
-	Left    time.Duration      `json:"left,omitempty"` // its clock stands still, and so much is left
+	Left    time.Duration      `json:"left,omitempty"` // its clock is stopped with this much left; 0 if it runs
 }
 
 // TotalUsage is the sum over all conversations.
@@ -168,7 +170,7 @@ func (t Task) TotalUsage() event.Usage {
 	return sum
 }
 
-// Deadline finds a deadline by name.
+// Deadline returns a deadline by name.
 func (t Task) Deadline(name event.DeadlineName) (Deadline, bool) {
 	return deadline(t.Deadlines, name)
 }
@@ -181,7 +183,7 @@ func deadline(all []Deadline, name event.DeadlineName) (Deadline, bool) {
 	return all[i], true
 }
 
-// Action finds an open action by kind.
+// Action returns an open action by kind.
 func (t Task) Action(kind event.ActionKind) (event.Action, bool) {
 	i := slices.IndexFunc(t.Open, func(a event.Action) bool { return a.Kind() == kind })
 	if i < 0 {
@@ -190,7 +192,7 @@ func (t Task) Action(kind event.ActionKind) (event.Action, bool) {
 	return t.Open[i], true
 }
 
-// Message finds a message by id.
+// Message returns a message by id.
 func (t Task) Message(id event.MessageID) (Message, bool) {
 	i := slices.IndexFunc(t.Messages, func(m Message) bool { return m.ID == id })
 	if i < 0 {
@@ -199,19 +201,19 @@ func (t Task) Message(id event.MessageID) (Message, bool) {
 	return t.Messages[i], true
 }
 
-// Busy tells whether the task needs a supervisor now: it runs, something is being done, or a deadline stands.
+// Busy reports whether the task needs a supervisor now: it runs, has an open action, or has a deadline.
 func (t Task) Busy() bool {
 	return !t.State.Final() && t.State != event.Parked || len(t.Open) > 0 || len(t.Deadlines) > 0
 }
 
-// Waits reports whether the task only waits for its turn: nothing of it runs, is intended or has a deadline. A supervisor
-// need not look at it before a slot is free or one of its dependencies has ended.
+// Waits reports whether the task only waits for a slot or for other tasks: nothing of it runs, is intended or has a
+// deadline. A supervisor need not look at it before a slot is free or a dependency has ended.
 func (t Task) Waits() bool {
 	return (t.State == event.Queued || t.State == event.Blocked) && !t.Slot && !t.Stopping && !t.Shelved && !t.Agent.Live &&
 		len(t.Open) == 0 && len(t.Deadlines) == 0
 }
 
-// NeedsSlot tells whether the task stands in the line for a slot.
+// NeedsSlot reports whether the task waits for a slot.
 func (t Task) NeedsSlot() bool {
 	if t.AwaitsRoom() {
 		_, pause := t.Deadline(event.DeadlineLack)

@@ -12,15 +12,15 @@ import (
 // maxAPIErrors is how often in a row a turn may end by an error of the model's service before a person is asked.
 const maxAPIErrors = 5
 
-// sameTurn is how far apart two records may be that speak of the end of the same turn.
+// sameTurn is the maximum distance of two records about the end of the same turn.
 const sameTurn = 5 * time.Second
 
-// apiPause is the pause after the n-th API error in a row: 1 min, doubling, 15 min at most.
+// apiPause returns the pause after the n-th API error in a row: 1 min, doubling up to 15 min.
 func apiPause(n int) time.Duration {
 	return min(time.Minute<<max(0, min(n-1, 4)), 15*time.Minute)
 }
 
-// reported takes a status record: fences it, notes what it proves, then follows it.
+// reported handles a status record: it checks that the record is valid, records what it proves, then acts on it.
 func (s *step) reported(in Reported) {
 	r := in.Record
 	if why := s.refuse(in); why != "" {
@@ -28,7 +28,7 @@ func (s *step) reported(in Reported) {
 		return
 	}
 	if r.Time.IsZero() || r.Time.After(s.now) {
-		r.Time = s.now // a writer's clock that is ahead must not shut out the records after it
+		r.Time = s.now // a record from a clock that is ahead must not make later records stale
 	}
 	s.proved(r)
 	if !obeyed(&r) || s.stale(r) {
@@ -37,10 +37,10 @@ func (s *step) reported(in Reported) {
 	if !s.in(event.Starting, event.Working, event.Waiting, event.Stalled, event.Limited, event.Checking, event.Publishing) {
 		return
 	}
-	if !s.t.Agent.Live && !s.open(event.ActStart) { // a quick agent reports before its start is known to have worked
+	if !s.t.Agent.Live && !s.open(event.ActStart) { // a quick agent reports before the outcome of its start is known
 		return
 	}
-	if s.open(event.ActEnd) { // it is being ended; what it still says changes nothing
+	if s.open(event.ActEnd) { // it is being ended, so its records change nothing
 		return
 	}
 	if failed(r) && s.in(event.Limited, event.Publishing) {
@@ -53,7 +53,7 @@ func (s *step) reported(in Reported) {
 	s.follow(r, in.Ask)
 }
 
-// obeyed tells whether a record speaks of the agent's turn, and fills in what a terse one leaves out.
+// obeyed reports whether a record is about the agent's turn, and adds what a short one leaves out.
 func obeyed(r *event.Record) bool {
 	switch r.State {
 	case event.RecordWorking, event.RecordIdle, event.RecordDone, event.RecordLimited:
@@ -73,24 +73,24 @@ func obeyed(r *event.Record) bool {
 	return false
 }
 
-// failed tells whether a record says that the turn ended by an error.
+// failed reports whether a record says that the turn ended by an error.
 func failed(r event.Record) bool {
 	return r.State == event.RecordError || r.State == event.RecordLimited
 }
 
-// failedAgain takes a second word about an error that is known, or one that comes too late to matter: it counts
-// no second time, but it may be the one that knows when the limit ends.
+// failedAgain handles a second record about a known error, or a late one. It does not count again, but it may have
+// the end of the limit.
 func (s *step) failedAgain(r event.Record) {
 	if s.t.State != event.Limited || s.t.Next != "" || !r.Until.After(s.now) {
 		return
 	}
-	// The end that a hook reads out of words is less exact than the figure of a transcript, whichever comes first.
+	// The end of a limit from a transcript is more exact than the end that a hook reads from a text.
 	if d, ok := s.t.Deadline(event.DeadlineAPIRetry); !ok || !d.Instant || r.Src == SourceTranscript {
 		s.setDeadline(event.DeadlineAPIRetry, r.Until, true)
 	}
 }
 
-// refuse says why a record is not to be obeyed; "" if it is.
+// refuse returns why a record is not accepted; "" if it is.
 func (s *step) refuse(in Reported) string {
 	switch {
 	case in.Gen != s.t.Gen:
@@ -103,9 +103,9 @@ func (s *step) refuse(in Reported) string {
 	return ""
 }
 
-// stale tells whether something newer was obeyed already. If that lies in the future the clock has been set
-// back, and nothing is held against anybody. That a turn is over and that it ended by an error are said by two
-// sources, neither of which waits for the other.
+// stale reports whether a newer record was accepted already. If that one lies in the future, the clock was set back,
+// and nothing is stale. An error within sameTurn of the end of a turn belongs to that turn, because hook and status
+// file report independently.
 func (s *step) stale(r event.Record) bool {
 	at := s.t.Agent.ReportedAt
 	if failed(r) && s.t.Agent.Turn.Over() && at.Sub(r.Time) < sameTurn {
@@ -114,7 +114,7 @@ func (s *step) stale(r event.Record) bool {
 	return r.Time.Before(at) && !at.After(s.now)
 }
 
-// proved notes what a record proves whatever its state: messages that arrived, and usage.
+// proved records what a record proves in any state: messages that arrived, and usage.
 func (s *step) proved(r event.Record) {
 	if r.Message != "" {
 		s.ack(r.Message, r.Src)
@@ -133,8 +133,8 @@ func (s *step) proved(r event.Record) {
 	}
 }
 
-// news tells whether obeying the record changes anything. What changes nothing is not written: a log that
-// repeated every heartbeat would grow with time and not with what happens.
+// news reports whether accepting the record changes anything. A record without a change is not logged, so that the
+// log grows with events and not with time.
 func (s *step) news(r event.Record) bool {
 	a, after := s.t.Agent, reported(s.t, r)
 	b := after.Agent
@@ -147,7 +147,7 @@ func (s *step) newRequest(r event.Record) bool {
 	return s.t.Request == nil || r.Request != "" && r.Request != s.t.Request.Request
 }
 
-// follow draws the consequences of a record that is obeyed.
+// follow handles the consequences of an accepted record.
 func (s *step) follow(r event.Record, ask *event.Ask) {
 	switch r.State {
 	case event.RecordWorking, event.RecordIdle, event.RecordDone:
@@ -166,7 +166,7 @@ func (s *step) follow(r event.Record, ask *event.Ask) {
 	}
 }
 
-// alive notes that the agent reports.
+// alive records that the agent reports.
 func (s *step) alive() {
 	switch s.t.State {
 	case event.Starting:
@@ -179,7 +179,7 @@ func (s *step) alive() {
 	}
 }
 
-// wentOn notes that a limited agent works again by itself: it has no slot, but it runs, and the line must know.
+// wentOn records that a limited agent works again without help. It runs without a slot, so it gets one.
 func (s *step) wentOn() {
 	if s.t.State != event.Limited {
 		return
@@ -208,7 +208,7 @@ func (s *step) asked(r event.Record, ask *event.Ask) {
 	s.setDeadline(event.DeadlineWaiting, s.now.Add(s.t.Spec.WaitLimit), false)
 }
 
-// closeRequest ends the open request; the task works again.
+// closeRequest closes the open request, and the task works again.
 func (s *step) closeRequest(how string) {
 	if s.t.Request == nil {
 		return
@@ -218,8 +218,8 @@ func (s *step) closeRequest(how string) {
 	s.move(ruleRequestClosed, "", "")
 }
 
-// answered takes a person's answer: to the hook that holds the request, or, when no process waits for it any
-// more, as a message to the conversation that is brought back.
+// answered handles a person's answer. It goes to the hook that holds the request, or, if no process waits for it any
+// more, as a message to the resumed conversation.
 func (s *step) answered(p event.AnswerRequested) {
 	req := s.t.Request
 	if req == nil || p.Request != req.Request || p.Decision == event.Allow && !req.Shown(p.Hash) {
@@ -239,8 +239,8 @@ func (s *step) answered(p event.AnswerRequested) {
 	s.back(event.WhyMessage)
 }
 
-// answering tells whether a request's answer is under way. That of the request before may be, too: an agent that has it
-// asks on before anybody could note that it was given.
+// answering reports whether the answer to a request is open. The answer to an earlier request may be open, too: the
+// agent may ask again before that outcome is recorded.
 func (s *step) answering(request string) bool {
 	return slices.ContainsFunc(s.t.Open, func(a event.Action) bool {
 		answer, ok := a.Args.(event.AnswerArgs)
@@ -248,7 +248,7 @@ func (s *step) answering(request string) bool {
 	})
 }
 
-// answerText tells a conversation that was parked with a request what a person decided.
+// answerText returns the message about a person's decision to a conversation that was parked with a request.
 func answerText(req event.RequestOpened, p event.AnswerRequested) string {
 	about := req.Text
 	if about == "" {
@@ -264,7 +264,7 @@ func answerText(req event.RequestOpened, p event.AnswerRequested) string {
 	return "You asked: " + about + "\nThe answer: " + p.Text
 }
 
-// apiError reacts to a turn that ended by an error of the model's service.
+// apiError handles a turn that ended by an error of the model's service.
 func (s *step) apiError(r event.Record) {
 	s.clear(event.DeadlineFirstRecord, event.DeadlineStall, event.DeadlineWaiting)
 	if s.t.Request != nil {
@@ -289,7 +289,7 @@ func (s *step) apiError(r event.Record) {
 	}
 }
 
-// lasting gives the reason to park for errors that a retry would only repeat.
+// lasting returns the reason to park for errors that a retry would only repeat.
 func lasting(k event.ErrorKind) event.Reason {
 	switch k {
 	case event.ErrorAuth:
@@ -305,7 +305,7 @@ func lasting(k event.ErrorKind) event.Reason {
 	}
 }
 
-// wake goes on after an API error, with a slot.
+// wake continues after an API error, with a slot.
 func (s *step) wake() {
 	if !s.t.Agent.Live {
 		s.relaunch(event.WhyAPI, "")
