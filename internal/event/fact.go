@@ -50,6 +50,7 @@ const (
 	DeadlineWaiting     DeadlineName = "waiting"      // an open permission request or question
 	DeadlineAPIRetry    DeadlineName = "api_retry"    // the pause after an API error
 	DeadlineAck         DeadlineName = "ack"          // a message under way
+	DeadlineShut        DeadlineName = "shut"         // until then a message waits at an input that somebody else uses
 	DeadlineSilence     DeadlineName = "silence"      // when to ask whether a working agent has been heard of
 	DeadlineStall       DeadlineName = "stall"        // the next stage of the reaction to silence
 	DeadlineSettle      DeadlineName = "settle"       // why a turn ended that is known to be over

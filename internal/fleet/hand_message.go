@@ -149,7 +149,7 @@ func (s *Supervisor) paste(ctx context.Context, t life.Task, m Text) result {
 	case !ok || pane.Dead || pane.PID != t.Agent.Process.PID:
 		return failed(life.FailAgain, "the agent's pane is gone")
 	case pane.InMode:
-		return failed(life.FailAgain, "the agent's pane is in copy mode")
+		return failed(life.FailShut, "the agent's pane is in copy mode")
 	}
 	posture, err := s.closeMenu(ctx, t, pane)
 	if err != nil {
@@ -159,10 +159,16 @@ func (s *Supervisor) paste(ctx context.Context, t life.Task, m Text) result {
 	if putBack(t, posture) {
 		texts[0] = "\n\n" + texts[0]
 	} else if why := posture.shut(); why != "" {
-		return failed(life.FailAgain, why)
+		if posture == PostureBusy {
+			return failed(life.FailAgain, why)
+		}
+		return failed(life.FailShut, why)
 	}
 	err = s.cfg.Terminal.Paste(ctx, pane.ID, texts...)
-	if errors.Is(err, ErrInMode) || errors.Is(err, ErrDead) || errors.Is(err, ErrNoPane) {
+	if errors.Is(err, ErrInMode) {
+		return failed(life.FailShut, err.Error())
+	}
+	if errors.Is(err, ErrDead) || errors.Is(err, ErrNoPane) {
 		return failed(life.FailAgain, err.Error())
 	}
 	if err != nil {

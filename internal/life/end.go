@@ -398,6 +398,8 @@ func (s *step) due(in Due) {
 		}
 	case event.DeadlineAck:
 		s.ackDue()
+	case event.DeadlineShut:
+		s.shutDue()
 	case event.DeadlineSilence, event.DeadlineSettle, event.DeadlineEnd:
 		// settle continues: it sets the deadline again, or judges
 	case event.DeadlineLack: // it is queued for a slot, and then tried again

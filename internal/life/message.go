@@ -1,6 +1,7 @@
 package life
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -103,7 +104,11 @@ func (s *step) delivered(a event.Action, f *Failure) {
 	}
 	switch {
 	case f == nil:
+		s.clear(event.DeadlineShut)
 		s.watchMessage(ackWait)
+	case f.Kind == FailShut:
+		s.emit(event.MessageMoved{Message: id, To: event.MessageWaiting, Evidence: f.Text})
+		s.watchMessage(s.shut())
 	case f.Kind == FailAgain:
 		s.emit(event.MessageMoved{Message: id, To: event.MessageWaiting, Evidence: f.Text})
 		s.watchMessage(redeliverPause)
@@ -111,6 +116,40 @@ func (s *step) delivered(a event.Action, f *Failure) {
 		s.emit(event.MessageMoved{Message: id, To: event.MessageFailed, Evidence: f.Text})
 	default:
 		s.emit(event.MessageMoved{Message: id, To: event.MessageUnknown, Evidence: f.Text})
+	}
+}
+
+const (
+	// shutLimit is how long a message waits at an agent's input that is in use. Somebody who is at work there is done by
+	// then, or can be: what they left there (a draft, copy mode, an open panel) must not hold up the night.
+	shutLimit = 15 * time.Minute
+	// maxRedeliverPause bounds the pause before the input is tried again.
+	maxRedeliverPause = time.Minute
+)
+
+// shut notes that an input is in use and returns the pause until the next try, which grows with the time that it was.
+func (s *step) shut() time.Duration {
+	d, set := s.t.Deadline(event.DeadlineShut)
+	if !set {
+		if s.in(running...) && s.t.Spec.Traits.Resumes {
+			s.setDeadline(event.DeadlineShut, s.now.Add(shutLimit), false)
+		}
+		return redeliverPause
+	}
+	been := shutLimit - d.At.Sub(s.now)
+	return min(max(redeliverPause, been/4), maxRedeliverPause)
+}
+
+// shutDue starts the agent again whose input stayed in use: its conversation is resumed with the message as prompt.
+func (s *step) shutDue() {
+	m, ok := s.firstOpen()
+	switch {
+	case !ok || m.State == event.MessageAcked || s.t.State != event.Working || !s.t.Agent.Live || !s.t.Agent.Turn.Over():
+		// it has got through, or the agent is at work and is tried again after its turn
+	case m.State == event.MessageSending || len(s.t.Open) > 0:
+		s.setDeadline(event.DeadlineShut, s.now.Add(redeliverPause), false)
+	default:
+		s.relaunch(m.Why, fmt.Sprintf("%s could not be typed for %s: the agent's input was in use", m.ID, shutLimit))
 	}
 }
 

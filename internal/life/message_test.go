@@ -343,3 +343,44 @@ func TestIdleCommandThatExitsByItselfIsNotEnded(t *testing.T) {
 	w.advance(settlePause)
 	w.wantOpen(event.ActStart).wantGen(2, 1)
 }
+
+func TestInputThatStaysInUseIsLeftAfterAWhile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, traits(pasted)).prepare().launch()
+	w.prompted()
+	w.says(event.RecordIdle)
+	w.finish(event.ActCheck, red("x", "no"))
+	began, tries := w.now, 0
+	for w.task.Gen == 1 && w.now.Sub(began) < time.Hour {
+		if _, open := w.task.Action(event.ActDeliver); open {
+			tries++
+			w.fail(event.ActDeliver, FailShut)
+		} else if _, open := w.task.Action(event.ActEnd); open {
+			w.finish(event.ActEnd)
+		} else {
+			w.advance(time.Second)
+		}
+	}
+	if took := w.now.Sub(began); took < shutLimit || took > shutLimit+maxRedeliverPause || tries > 40 {
+		t.Errorf("the agent was started again after %s and %d tries, want about %s", took, tries, shutLimit)
+	}
+	w.wantOpen(event.ActStart).wantGen(2, 1)
+	if a := argsOf[event.StartArgs](w); !a.Resume || !slices.Equal(a.Messages, []event.MessageID{"m1"}) {
+		t.Errorf("started by %+v, want m1 in the same conversation", a)
+	}
+}
+
+func TestInputThatIsFreeAgainGetsTheMessage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, traits(pasted)).prepare().launch()
+	w.prompted()
+	w.says(event.RecordIdle)
+	w.finish(event.ActCheck, red("x", "no"))
+	w.fail(event.ActDeliver, FailShut)
+	w.wantMessage("m1", event.MessageWaiting).advance(redeliverPause)
+	w.finish(event.ActDeliver)
+	w.report(event.Record{State: event.RecordWorking, Prompted: true, Message: "m1"})
+	w.wantMessage("m1", event.MessageAcked)
+	w.advance(shutLimit)
+	w.want(event.Working, w.task.Reason).wantGen(1, 1)
+}

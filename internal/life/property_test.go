@@ -115,7 +115,7 @@ func (w *world) someOutcome(rt *rapid.T) {
 	in := Finished{ID: a.ID}
 	if die(rt, 4, "fails") == 0 {
 		in.Failure = &Failure{
-			Kind: pick(rt, []FailureKind{FailAgain, FailRefused, FailMoved, FailUnknown}, "how"), Text: "it failed",
+			Kind: pick(rt, []FailureKind{FailAgain, FailShut, FailRefused, FailMoved, FailUnknown}, "how"), Text: "it failed",
 			Lack: pick(rt, []event.Place{"", event.PlaceMachine, event.PlaceRepository}, "lack"),
 		}
 	}
@@ -255,7 +255,7 @@ func (w *world) someHostility(rt *rapid.T) {
 	case 1:
 		w.do(Due{Name: pick(rt, []event.DeadlineName{
 			event.DeadlineTimeout, event.DeadlineFirstRecord, event.DeadlineRestart, event.DeadlineWaiting, event.DeadlineAPIRetry,
-			event.DeadlineAck, event.DeadlineSilence, event.DeadlineStall, event.DeadlineReview, event.DeadlineKeep, "strange",
+			event.DeadlineAck, event.DeadlineShut, event.DeadlineSilence, event.DeadlineStall, event.DeadlineReview, event.DeadlineKeep, "strange",
 		}, "deadline")})
 	case 10:
 		w.do(pick(rt, []Input{Roomy{}, Begun{ID: event.NewActionID(die(rt, w.task.LastAction+3, "begun"))}}, "room"))

@@ -395,6 +395,7 @@ func outcomes(t Task, a event.Action) []move {
 		end("fails, and the agent is there", never, &Failure{Kind: FailAgain, Text: "it failed"}, launchedFact(a.Gen))
 		end("works, and no agent is there", never, nil)
 	case event.ActDeliver:
+		fails(bad, FailShut)
 		end("works", good, nil)
 		end("works, and it arrived", good, nil, arrived)
 		fails(bad, FailAgain, FailRefused, FailUnknown)
