@@ -125,8 +125,16 @@ func (f Fleet) Server() *tmux.Server {
 	env, _ := environ.ForLaunch(f.Saved, nil)
 	scope, _ := host.ReadLogind().Advice()
 	return tmux.New(tmux.Config{
-		Socket: f.Home.Socket(), ConfPath: f.Home.TmuxConf(), UserConf: f.Config.Fleet.TmuxConf, Env: env, Scope: scope,
+		Socket: f.Home.Socket(), ConfPath: f.Home.TmuxConf(), UserConf: f.Config.Fleet.TmuxConf, Env: env, Scope: scope, ScopeEnv: scopeEnv(env),
 	})
+}
+
+// scopeEnv returns what the start of a scope needs and an environment lacks.
+func scopeEnv(env []string) []string {
+	if dir, ok := environ.Lookup(env, "XDG_RUNTIME_DIR"); ok && dir != "" {
+		return nil
+	}
+	return []string{"XDG_RUNTIME_DIR=" + host.RuntimeDir()}
 }
 
 // Slots returns the number of agents that may run at the same time.

@@ -75,7 +75,10 @@ func (f Fleet) Up(ctx context.Context) (Started, error) {
 	if _, err := f.Program(); err != nil {
 		return Started{}, err
 	}
-	pid, err := f.start(limit, db, before)
+	pid, unscoped, err := f.start(limit, db, before)
+	if unscoped != nil {
+		warning = "agents may end at logout: their tmux server could not be started in a scope of the user's service manager: " + unscoped.Error()
+	}
 	if err == nil {
 		f.Sweep(ctx)
 	}
@@ -134,12 +137,17 @@ func (f Fleet) learnEnv(ctx context.Context, db *store.Store) error {
 // moment longer, but starts nothing.
 const startAgain = 500 * time.Millisecond
 
-// start starts tmux server and keeper, again and again, until a supervisor reports after an event that it is ready.
-func (f Fleet) start(ctx context.Context, db *store.Store, after int64) (int, error) {
+// start starts tmux server and keeper, again and again, until a supervisor reports after an event that it is ready. It
+// returns its pid, and why the server runs outside of the scope that it should have; nil if it does not.
+func (f Fleet) start(ctx context.Context, db *store.Store, after int64) (pid int, unscoped, err error) {
 	for {
-		_, err := f.Server().Start(ctx, f.hub("keep"))
+		server := f.Server()
+		_, err := server.Start(ctx, f.hub("keep"))
 		if err != nil && ctx.Err() == nil {
-			return 0, err
+			return 0, nil, err
+		}
+		if err := server.Unscoped(); err != nil {
+			unscoped = err
 		}
 		keeper.Wake(f.Home.KeeperLock())
 		step, cancel := context.WithTimeout(ctx, startAgain)
@@ -147,11 +155,11 @@ func (f Fleet) start(ctx context.Context, db *store.Store, after int64) (int, er
 		cancel()
 		switch {
 		case err != nil || ready:
-			return pid, err
+			return pid, unscoped, err
 		case errors.Is(ctx.Err(), context.Canceled):
-			return 0, ctx.Err()
+			return 0, unscoped, ctx.Err()
 		case ctx.Err() != nil:
-			return 0, fault.New(fault.Timeout, "the supervisor was not ready within %s", StartLimit).
+			return 0, unscoped, fault.New(fault.Timeout, "the supervisor was not ready within %s", StartLimit).
 				WithHint("See %s, and its pane: %s", f.Home.Log(), text.Command(f.Server().AttachArgv(HubSession, false)))
 		}
 	}

@@ -55,6 +55,10 @@ func (l Logind) Advice() (scope []string, warning string) {
 	return nil, what + "; to keep agents running, run: loginctl enable-linger " + l.User
 }
 
+// RuntimeDir returns the directory of this user's service manager, which login shells have in XDG_RUNTIME_DIR. Programs that
+// were started by su, sudo or cron lack the variable, and systemd-run does not find the manager without it.
+func RuntimeDir() string { return filepath.Join("/run/user", strconv.Itoa(os.Geteuid())) }
+
 // logindAt is ReadLogind with all paths below root.
 func logindAt(root, name, uid string) Logind {
 	l := Logind{

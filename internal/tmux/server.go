@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,6 +37,8 @@ type Config struct {
 	Columns, Rows int
 	// Scope is an argv under which the server is started, such as systemd-run --user --scope --quiet --.
 	Scope []string
+	// ScopeEnv is what Scope needs in addition to Env, NAME=VALUE.
+	ScopeEnv []string
 }
 
 // HubSpec describes the server's first session. The control client attaches to it, so that no session of a task has a
@@ -65,6 +68,7 @@ type Identity struct {
 
 // Server is the private tmux server of one fleet. Its methods are safe for concurrent use, also by several processes.
 type Server struct {
+	unscoped error // of the last start under a scope
 	cfg Config
 
 	mu     sync.Mutex
@@ -250,16 +254,27 @@ func (s *Server) launch(ctx context.Context, hub HubSpec) error {
 	if name := s.socketName(); name != "" {
 		where = []string{"-L", name}
 	}
-	argv := append(append([]string{}, s.cfg.Scope...), path, "-u")
-	argv = append(append(argv, where...), "-f", s.cfg.ConfPath)
-	argv = append(argv, s.newHub(hub)...)
+	argv := append([]string{path, "-u"}, where...)
+	argv = append(append(argv, "-f", s.cfg.ConfPath), s.newHub(hub)...)
 	raiseDescriptorLimit()
-	_, err = run.Do(ctx, run.Cmd{Argv: argv, Dir: "/", Env: s.cfg.Env, Timeout: 3 * CallTimeout})
-	if err = asCommandError("new-session", err); errors.Is(err, ErrDuplicate) {
-		return nil
+	start := func(scope, env []string) error {
+		_, err := run.Do(ctx, run.Cmd{Argv: slices.Concat(scope, argv), Dir: "/", Env: slices.Concat(s.cfg.Env, env), Timeout: 3 * CallTimeout})
+		if err = asCommandError("new-session", err); errors.Is(err, ErrDuplicate) {
+			return nil
+		}
+		return err
 	}
-	return err
+	if len(s.cfg.Scope) > 0 {
+		// A server that may end at logout is better than none: where no scope can be made, it starts without one.
+		if s.unscoped = start(s.cfg.Scope, s.cfg.ScopeEnv); s.unscoped == nil {
+			return nil
+		}
+	}
+	return start(nil, nil)
 }
+
+// Unscoped returns why the server that Start has started runs outside of Config.Scope; nil if it does not.
+func (s *Server) Unscoped() error { return s.unscoped }
 
 // newHub returns the command line that makes the hub session and marks its pane.
 func (s *Server) newHub(hub HubSpec) []string {

@@ -455,3 +455,17 @@ func TestTheServerStartsUnderItsScope(t *testing.T) {
 		t.Errorf("not started under the scope: %s", got)
 	}
 }
+
+func TestAServerWhoseScopeFailsStartsWithoutIt(t *testing.T) {
+	t.Parallel()
+	s, dir := tmuxtest.NewServer(t, func(cfg *tmux.Config) {
+		cfg.Scope = []string{"sh", "-c", "echo Failed to connect to bus: $BUS >&2; exit 1"}
+		cfg.ScopeEnv = []string{"BUS=no medium found"}
+	})
+	if _, err := s.Start(t.Context(), tmuxtest.Hub(dir)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Unscoped(); err == nil || !strings.Contains(err.Error(), "no medium found") {
+		t.Errorf("Unscoped = %v, want the words of the scope's program, with its environment", err)
+	}
+}
