@@ -69,7 +69,7 @@ type Identity struct {
 // Server is the private tmux server of one fleet. Its methods are safe for concurrent use, also by several processes.
 type Server struct {
 	unscoped error // of the last start under a scope
-	cfg Config
+	cfg      Config
 
 	mu     sync.Mutex
 	client string // the last program with the server's version
