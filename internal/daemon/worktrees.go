@@ -88,6 +88,12 @@ func (w worktrees) Prepare(ctx context.Context, t life.Task) (event.WorktreeRead
 	return ready, nil
 }
 
+// There implements fleet.Worktrees.
+func (w worktrees) There(t life.Task) bool {
+	_, err := os.Lstat(w.home.Worktree(t.ID, t.Spec.Slug))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 // base returns the revision that a task starts from. If that is the work of another task, it is the newest state of
 // that work, and from names where that state was found.
 func (w worktrees) base(ctx context.Context, repo *git.Repo, t life.Task) (base, from string, err error) {

@@ -209,6 +209,11 @@ func (s *Supervisor) interrupt(ctx context.Context, t life.Task) result {
 
 // prepare makes the worktree: branch, copied files, setup.
 func (s *Supervisor) prepare(ctx context.Context, t life.Task) result {
+	if t.Gen > 0 && !s.cfg.Worktrees.There(t) { // a person removed it, and what setup had left went with it
+		if err := s.cfg.Jobs.Unready(ctx, setupJob(t)); err != nil {
+			return done(err)
+		}
+	}
 	ready, err := s.cfg.Worktrees.Prepare(ctx, t)
 	if err != nil {
 		return doneIn(err)
@@ -224,12 +229,17 @@ func (s *Supervisor) prepare(ctx context.Context, t life.Task) result {
 	return r
 }
 
-// setup runs the project's setup in a new worktree.
-func (s *Supervisor) setup(ctx context.Context, t life.Task) result {
-	job := Job{
+// setupJob is the project's setup as a job.
+func setupJob(t life.Task) Job {
+	return Job{
 		Task: t, Name: "setup", For: event.ActPrepare,
 		Steps: []event.Check{{Name: "setup", Run: t.Spec.Setup, Timeout: t.Spec.Timeout}},
 	}
+}
+
+// setup runs the project's setup in a new worktree.
+func (s *Supervisor) setup(ctx context.Context, t life.Task) result {
+	job := setupJob(t)
 	state, wait, err := s.runJob(ctx, job)
 	switch {
 	case err != nil:

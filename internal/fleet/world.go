@@ -112,6 +112,8 @@ type Terminal interface {
 // Worktrees provides the worktrees of tasks, and the private refs that keep their content.
 type Worktrees interface {
 	Prepare(ctx context.Context, t life.Task) (event.WorktreeReady, error)
+	// There reports whether the directory of the task's worktree exists.
+	There(t life.Task) bool
 	// Baseline records the worktree as the agent finds it: changes by the setup are not the agent's.
 	Baseline(ctx context.Context, t life.Task) error
 	// Snapshot records everything that is not ignored under a private ref.

@@ -18,6 +18,9 @@ func (e *edges) Prepare(ctx context.Context, t life.Task) (out event.WorktreeRea
 	return out, err
 }
 
+// There implements fleet.Worktrees.
+func (e *edges) There(life.Task) bool { return true }
+
 // Baseline implements fleet.Worktrees.
 func (e *edges) Baseline(ctx context.Context, t life.Task) error {
 	return e.actIn(ctx, t.Spec.Repo, "noting what the agent finds", t.Spec.Name, func() error { return nil })
