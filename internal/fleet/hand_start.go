@@ -262,8 +262,20 @@ func (s *Supervisor) setup(ctx context.Context, t life.Task) result {
 		}
 		return doneIn(err)
 	}
+	// It is run once more before a person is asked: what it needs of the network may be away for a moment only.
+	var again bool
+	if _, err := s.cfg.Jobs.Noted(ctx, job, &again); err != nil {
+		return done(err)
+	}
+	again = !again && state.Error == ""
+	if err := s.cfg.Jobs.Note(ctx, job, again); err != nil {
+		return done(err)
+	}
 	if err := s.cfg.Jobs.Unready(ctx, job); err != nil { // a retry of the task must run it again
 		return done(err)
+	}
+	if again {
+		return s.setup(ctx, t)
 	}
 	return failed(life.FailRefused, wrong)
 }
