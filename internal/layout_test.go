@@ -303,6 +303,7 @@ var opens = map[string]string{
 	"internal/spec/spec.go":           "creates a new file",
 	"internal/fleet/hand_message.go":  "creates a new file",
 	"internal/git/tree.go":            "creates a new file",
+	"internal/run/idle_linux.go":      "of the kernel",
 	"internal/status/append.go":       "has flags of its own, and refuses all but a regular file",
 	"internal/mail/bell.go":           "opens FIFOs, without blocking",
 	"internal/replace/":               "creates new files, and syncs a directory",

@@ -14,8 +14,8 @@ import (
 // actLimit bounds any single act but those on a repository; checks and setup are jobs that nobody waits for here.
 const actLimit = 2 * time.Minute
 
-// limitOf returns how long an act may take. A checkout with filters or a snapshot of a large repository takes what it
-// takes: each call of git has a limit of its own, and the task's time bounds them all.
+// limitOf returns how long an act may take. A checkout with filters or a snapshot of a large repository takes as
+// long as it makes progress: the task's time bounds it, and git is ended when it makes none.
 func limitOf(t life.Task, k event.ActionKind) time.Duration {
 	switch k {
 	case event.ActPrepare, event.ActCheck, event.ActPublish, event.ActClean, event.ActKeep, event.ActRemove, event.ActRestore:

@@ -1,25 +1,30 @@
 package git
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"muster/internal/fault"
 	"muster/internal/run"
 	"muster/internal/text"
 )
 
 // Timeouts of git commands. None of them has a terminal.
 const (
-	readTimeout  = 30 * time.Second
-	writeTimeout = 5 * time.Minute // a checkout or a snapshot of a very large repository
+	readTimeout = 30 * time.Second
+	// idleLimit is how long a long call may make no progress. It has no other limit but that of its context: a checkout or a
+	// snapshot of a very large repository, with filters that fetch what they need, takes its time.
+	idleLimit    = 10 * time.Minute
 	fetchTimeout = 2 * time.Minute
 	// maxListing bounds the listing of a worktree, in bytes: about a million files.
 	maxListing = 256 << 20
@@ -101,6 +106,7 @@ type call struct {
 	stdout  io.Writer // nil returns the output
 	env     []string  // in addition
 	timeout time.Duration
+	long    bool     // it may take as long as it makes progress
 	lock    *os.File // the repository's lock, inherited by git, so that it stays held while git outlives us
 }
 
@@ -157,12 +163,45 @@ func exited(err error, status int) bool {
 	return ok && e.Exit == status
 }
 
+// withoutIndex are the subcommands of ours that read no index.
+var withoutIndex = []string{"rev-parse", "symbolic-ref", "merge-base", "reflog", "rev-list"}
+
+// odd returns the first of the files that a subcommand of git reads in a worktree or in its git directory which is no
+// regular file; "" if there is none. git would wait for a FIFO without end.
+func (p *place) odd(subcommand string) string {
+	names := []string{"HEAD", "commondir", "gitdir", "config.worktree", "MERGE_HEAD"}
+	if p.index == "" && !slices.Contains(withoutIndex, subcommand) {
+		names = append(names, "index")
+	}
+	for _, name := range names {
+		if path := filepath.Join(p.gitDir, name); isOdd(path) {
+			return path
+		}
+	}
+	for _, name := range []string{".gitignore", ".gitattributes", ".gitmodules"} {
+		if path := filepath.Join(p.workTree, name); isOdd(path) {
+			return path
+		}
+	}
+	return ""
+}
+
+// isOdd reports whether a path leads to what is neither a regular file nor a directory.
+func isOdd(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && !st.Mode().IsRegular() && !st.IsDir()
+}
+
 // git runs git and returns its output. On failure the output so far is returned with the *Error.
 func (r *Reader) git(ctx context.Context, c call) (string, error) {
 	env := slices.Concat(r.env, c.env)
 	dir := r.Common
 	switch {
 	case c.in != nil:
+		if path := c.in.odd(c.args[0]); path != "" {
+			return "", fault.New(fault.Failed, "git %s: %s is no regular file, and git would wait for it without end", c.args[0], path).
+				WithHint("Remove it: rm %s", text.Quote(path))
+		}
 		env, dir = append(env, c.in.env()...), c.in.workTree
 	case c.dir != "":
 		dir = c.dir
@@ -179,7 +218,10 @@ func (r *Reader) git(ctx context.Context, c call) (string, error) {
 	if c.stdin != "" { // otherwise it is /dev/null, which needs no pipe
 		cmd.Stdin = strings.NewReader(c.stdin)
 	}
-	if cmd.Timeout == 0 {
+	switch {
+	case c.long:
+		cmd.Timeout, cmd.Idle = -1, cmp.Or(r.idle, idleLimit)
+	case cmd.Timeout == 0:
 		cmd.Timeout = readTimeout
 	}
 	if c.lock != nil {

@@ -68,7 +68,7 @@ func (p *preparing) fill(ctx context.Context) error {
 	admin := filepath.Dir(p.claim.Name())
 	at := p.r.placeOf(admin, p.spec.Path)
 	args := []string{"read-tree", "--reset", "-u", "HEAD"}
-	_, err := p.r.git(ctx, call{in: at, args: args, lock: p.claim, timeout: writeTimeout})
+	_, err := p.r.git(ctx, call{in: at, args: args, lock: p.claim, long: true})
 	if err == nil {
 		err = os.Remove(p.claim.Name())
 	}
@@ -124,7 +124,7 @@ func (p *preparing) refill(ctx context.Context, admin string) error {
 		}
 	}
 	args := []string{"checkout-index", "-a", "-f", "-q", "-u"}
-	if _, err := p.r.git(ctx, call{in: at, args: args, lock: p.lock, timeout: writeTimeout}); err != nil {
+	if _, err := p.r.git(ctx, call{in: at, args: args, lock: p.lock, long: true}); err != nil {
 		return fault.Wrap(fault.Failed, err, "fill the worktree %s", p.spec.Path)
 	}
 	return nil

@@ -113,6 +113,11 @@ func (r *Repo) Land(ctx context.Context, spec LandSpec) (string, error) {
 // syncIndex resets the worktree's index to its HEAD, as after a commit of everything. With finish it also ends a
 // merge.
 func (r *Repo) syncIndex(ctx context.Context, lock *os.File, c checkout, finish bool) error {
+	if index := filepath.Join(c.gitDir, "index"); isOdd(index) { // it holds nothing, and git writes a new one
+		if err := os.Remove(index); err != nil {
+			return err
+		}
+	}
 	_, err := r.git(ctx, call{in: &c.place, args: []string{"diff-index", "--cached", "--quiet", "--ignore-submodules=none", "HEAD", "--"}})
 	if err == nil && !finish {
 		return nil
@@ -120,7 +125,7 @@ func (r *Repo) syncIndex(ctx context.Context, lock *os.File, c checkout, finish 
 	if err != nil && !exited(err, 1) {
 		return fmt.Errorf("read the index of %s: %w", c.workTree, err)
 	}
-	reset := call{in: &c.place, args: []string{"reset", "--mixed", "-q"}, lock: lock, timeout: writeTimeout}
+	reset := call{in: &c.place, args: []string{"reset", "--mixed", "-q"}, lock: lock, long: true}
 	if err := r.change(ctx, reset, false); err != nil {
 		return fault.Wrap(fault.Failed, err, "the branch has its commit, but the index of %s is out of date", c.workTree).
 			WithHint("If no git runs there, remove %s and try again.", filepath.Join(c.gitDir, "index.lock"))

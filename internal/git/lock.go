@@ -17,8 +17,8 @@ import (
 
 const (
 	lockName = "muster.lock"
-	// lockWait is longer than the timeout of any command that runs under the lock.
-	lockWait = writeTimeout + time.Minute
+	// lockWait is longer than idleLimit: what holds the lock ends, or makes progress.
+	lockWait = time.Hour
 )
 
 // locked runs fn under the repository's lock. Concurrent gits race on the configuration and on half-written

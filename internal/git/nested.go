@@ -270,13 +270,13 @@ func (r *Reader) takeHistory(ctx context.Context, s *scanned, path string) ([]st
 	env := append(slices.Clone(s.env),
 		"GIT_OBJECT_DIRECTORY="+trial, "GIT_ALTERNATE_OBJECT_DIRECTORIES="+quoteAlternate(filepath.Join(r.Common, "objects")))
 	args := append([]string{"fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", c.common}, tips...)
-	if _, err := r.git(ctx, call{args: args, env: env, timeout: writeTimeout}); err != nil {
+	if _, err := r.git(ctx, call{args: args, env: env, long: true}); err != nil {
 		return nil, err
 	}
 	if err := r.whole(ctx, env, tips...); err != nil {
 		return nil, err
 	}
-	_, err = r.git(ctx, call{args: args, env: s.env, timeout: writeTimeout})
+	_, err = r.git(ctx, call{args: args, env: s.env, long: true})
 	return tips, err
 }
 
@@ -284,7 +284,7 @@ func (r *Reader) takeHistory(ctx context.Context, s *scanned, path string) ([]st
 func (r *Reader) whole(ctx context.Context, env []string, commits ...string) error {
 	args := append([]string{"rev-list", "--objects", "--quiet", "--missing=allow-promisor"}, commits...)
 	args = append(args, "--not", "--branches", "--tags", "--remotes")
-	if _, err := r.git(ctx, call{args: args, env: env, timeout: writeTimeout}); err != nil {
+	if _, err := r.git(ctx, call{args: args, env: env, long: true}); err != nil {
 		return fmt.Errorf("%w: %w", errNotWhole, err)
 	}
 	return nil
@@ -361,7 +361,7 @@ func (r *Reader) keepGitDir(ctx context.Context, s *scanned, dir string) (string
 	at := place{gitDir: s.at.gitDir, workTree: gitDir, common: s.at.common, index: filepath.Join(s.tmp, "git-directory")}
 	defer os.Remove(at.index) //nolint:errcheck // goes with the directory
 	hashes, err := r.git(ctx, call{
-		in: &at, env: s.env, timeout: writeTimeout, stdin: strings.Join(paths, "\n") + "\n",
+		in: &at, env: s.env, long: true, stdin: strings.Join(paths, "\n") + "\n",
 		args: []string{"hash-object", "-w", "--no-filters", "--stdin-paths"},
 	})
 	if err != nil {
@@ -375,11 +375,11 @@ func (r *Reader) keepGitDir(ctx context.Context, s *scanned, dir string) (string
 	for i, path := range paths {
 		entries += "100644 " + names[i] + "\t" + path + "\x00"
 	}
-	info := call{in: &at, env: s.env, stdin: entries, args: []string{"update-index", "-z", "--index-info"}, timeout: writeTimeout}
+	info := call{in: &at, env: s.env, stdin: entries, args: []string{"update-index", "-z", "--index-info"}, long: true}
 	if _, err := r.git(ctx, info); err != nil {
 		return "", err
 	}
-	tree, err := r.line(ctx, call{in: &at, env: s.env, args: []string{"write-tree"}, timeout: writeTimeout})
+	tree, err := r.line(ctx, call{in: &at, env: s.env, args: []string{"write-tree"}, long: true})
 	if err != nil {
 		return "", err
 	}

@@ -151,7 +151,7 @@ func (r *Reader) conflictMarkers(ctx context.Context, c checkout, tree string) (
 	if from == "" {
 		return nil, nil
 	}
-	out, err := r.git(ctx, call{args: []string{"diff-tree", "--check", "-r", from, tree}, timeout: writeTimeout})
+	out, err := r.git(ctx, call{args: []string{"diff-tree", "--check", "-r", from, tree}, long: true})
 	if err != nil && !exited(err, 2) {
 		return nil, err
 	}
@@ -266,7 +266,7 @@ func (r *Reader) copiedObstacles(ctx context.Context, c checkout, from string, c
 		}
 	}
 	if c.head != "" {
-		out, err := r.git(ctx, call{args: []string{"rev-list", "--objects", c.head, "^" + from}, timeout: writeTimeout})
+		out, err := r.git(ctx, call{args: []string{"rev-list", "--objects", c.head, "^" + from}, long: true})
 		if err != nil {
 			return nil, err
 		}
@@ -335,7 +335,7 @@ const (
 
 // rawDiff lists the paths in which two revisions or trees differ.
 func (r *Reader) rawDiff(ctx context.Context, from, to string) ([]change, error) {
-	out, err := r.git(ctx, call{args: []string{"diff-tree", "-r", "-z", "--no-renames", "--ignore-submodules=none", "--end-of-options", from, to}, timeout: writeTimeout})
+	out, err := r.git(ctx, call{args: []string{"diff-tree", "-r", "-z", "--no-renames", "--ignore-submodules=none", "--end-of-options", from, to}, long: true})
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"muster/internal/fault"
 )
@@ -19,7 +20,8 @@ type Reader struct {
 	rootDir string // git directory of the checkout that was opened: Common, or that of a linked worktree; "" is Common
 	program string
 	env     []string
-	under   string // all worktrees must be below this directory; "" is anywhere
+	under   string        // all worktrees must be below this directory; "" is anywhere
+	idle    time.Duration // idleLimit but in tests
 }
 
 // Repo changes one repository. A lock file in the repository serialises everything that moves refs or worktrees, also

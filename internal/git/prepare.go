@@ -269,7 +269,7 @@ func taken(refs map[string]string, branch string) bool {
 // add runs git worktree add.
 func (p *preparing) add(ctx context.Context, args ...string) error {
 	args = append([]string{"worktree", "add", "-q"}, args...)
-	err := p.r.change(ctx, call{args: args, lock: p.lock, timeout: writeTimeout}, true)
+	err := p.r.change(ctx, call{args: args, lock: p.lock, long: true}, true)
 	switch {
 	case err == nil:
 		return nil

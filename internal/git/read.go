@@ -156,7 +156,7 @@ func (r *Reader) Unsaved(ctx context.Context, worktree, branch, base string, pub
 // uncommitted counts what is not in HEAD. Files that Copy brought are not work and do not count.
 func (r *Reader) uncommitted(ctx context.Context, c checkout) (Unsaved, error) {
 	var u Unsaved
-	out, err := r.git(ctx, call{in: &c.place, timeout: writeTimeout, args: []string{
+	out, err := r.git(ctx, call{in: &c.place, long: true, args: []string{
 		"status", "--porcelain=v2", "-z", "--untracked-files=all", "--ignore-submodules=none", "--no-renames",
 	}})
 	if err != nil {
@@ -212,7 +212,7 @@ func (r *Reader) Diff(ctx context.Context, w io.Writer, base, target string, o D
 	} else {
 		args = append(args, "-p", "--binary", "--full-index")
 	}
-	if _, err := r.git(ctx, call{args: append(args, from, to, "--"), stdout: w, timeout: writeTimeout}); err != nil {
+	if _, err := r.git(ctx, call{args: append(args, from, to, "--"), stdout: w, long: true}); err != nil {
 		return fmt.Errorf("show changes: %w", err)
 	}
 	return nil

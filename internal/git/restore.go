@@ -116,7 +116,7 @@ func (r *Repo) restore(ctx context.Context, lock *os.File, spec RestoreSpec, kep
 	} {
 		// update-index ends with 1 if files differ, which is expected here. A sparse checkout is restored whole,
 		// since an agent's files outside of it count, too.
-		if _, err := r.git(ctx, call{in: at, args: args, env: wholeEnv(), lock: lock, timeout: writeTimeout}); err != nil &&
+		if _, err := r.git(ctx, call{in: at, args: args, env: wholeEnv(), lock: lock, long: true}); err != nil &&
 			(args[0] != "update-index" || !exited(err, 1)) {
 			return fault.Wrap(fault.Failed, err, "restore %s", spec.Path)
 		}
@@ -175,7 +175,7 @@ func (r *Repo) layDown(ctx context.Context, at *place, path, commit string) erro
 		return fault.Wrap(fault.Failed, err, "restore %s", path)
 	}
 	in := &place{gitDir: at.gitDir, workTree: path, common: at.common, index: filepath.Join(at.gitDir, "muster-restore-index")}
-	_, err := r.git(ctx, call{in: in, args: []string{"read-tree", "--reset", "-u", commit}, env: wholeEnv(), timeout: writeTimeout})
+	_, err := r.git(ctx, call{in: in, args: []string{"read-tree", "--reset", "-u", commit}, env: wholeEnv(), long: true})
 	_ = os.Remove(in.index) // goes with the worktree at the latest
 	if err != nil {
 		return fault.Wrap(fault.Failed, err, "restore %s", path)

@@ -337,7 +337,7 @@ func (s *scanned) addTracked(ctx context.Context) error {
 
 // git runs git on the temporary index, with a list of paths as input.
 func (s *scanned) git(ctx context.Context, paths []string, args ...string) (string, error) {
-	c := call{in: &s.at, args: args, env: s.env, timeout: writeTimeout}
+	c := call{in: &s.at, args: args, env: s.env, long: true}
 	if paths != nil {
 		c.stdin = strings.Join(paths, "\x00") + "\x00"
 	}

@@ -28,15 +28,18 @@ const (
 
 // Cmd is one call of a program that ends by itself.
 type Cmd struct {
-	Argv      []string      // program and arguments; never a shell line
-	Dir       string        // working directory; "" is the caller's
-	Env       []string      // the whole environment, NAME=VALUE; nil is an empty one
-	Stdin     io.Reader     // nil is /dev/null
-	Stdout    io.Writer     // nil collects into Result.Stdout
-	Stderr    io.Writer     // nil collects into Result.Stderr
-	Timeout   time.Duration // 0 is DefaultTimeout; negative is none but the context's
-	MaxOutput int           // bytes kept of each stream; 0 is DefaultMaxOutput
-	Files     []*os.File    // further open files of the program, from descriptor 3 on, such as a lock it shall share
+	Argv    []string      // program and arguments; never a shell line
+	Dir     string        // working directory; "" is the caller's
+	Env     []string      // the whole environment, NAME=VALUE; nil is an empty one
+	Stdin   io.Reader     // nil is /dev/null
+	Stdout  io.Writer     // nil collects into Result.Stdout
+	Stderr  io.Writer     // nil collects into Result.Stderr
+	Timeout time.Duration // 0 is DefaultTimeout; negative is none but the context's
+	// Idle ends the program when no process of its group has used CPU time, read or written anything for so long; 0 never.
+	// Only Linux shows that.
+	Idle      time.Duration
+	MaxOutput int        // bytes kept of each stream; 0 is DefaultMaxOutput
+	Files     []*os.File // further open files of the program, from descriptor 3 on, such as a lock it shall share
 	// Started is told the process, which leads its process group, once it runs; nil for nobody.
 	Started func(pid int)
 	// Stop ends the program when it is cut off, and returns when that is done or given up; nil is a SIGKILL to its
@@ -72,7 +75,8 @@ func (e *ExitError) Error() string {
 func (e *ExitError) Is(target error) bool { return scarce.Says(e.Stderr, target) }
 
 // Do runs a program to its end. The error is an *ExitError if it ran and failed, satisfies
-// errors.Is(err, exec.ErrNotFound) if there is no such program, and context.DeadlineExceeded if it was cut off.
+// errors.Is(err, exec.ErrNotFound) if there is no such program, and context.DeadlineExceeded if it was cut off, also for
+// want of progress.
 // The whole process group is ended with it.
 func Do(ctx context.Context, c Cmd) (Result, error) {
 	timeout := c.Timeout
@@ -88,6 +92,8 @@ func Do(ctx context.Context, c Cmd) (Result, error) {
 	if limit == 0 {
 		limit = DefaultMaxOutput
 	}
+	ctx, cut := context.WithCancelCause(ctx)
+	defer cut(nil)
 	stdout, stderr := &capped{limit: limit}, &capped{limit: limit}
 	cmd := command(ctx, c.Argv, c.Dir, c.Env)
 	cmd.Stdin, cmd.ExtraFiles = c.Stdin, c.Files
@@ -106,14 +112,17 @@ func Do(ctx context.Context, c Cmd) (Result, error) {
 		if c.Started != nil {
 			c.Started(cmd.Process.Pid)
 		}
-		err = cmd.Wait()
+		err = wait(ctx, cmd, c.Idle, cut)
 	}
 	res := Result{Stdout: stdout.buf.Bytes(), Stderr: stderr.buf.Bytes(), Truncated: stdout.cut || stderr.cut}
 	if cmd.ProcessState != nil {
 		res.Exit = cmd.ProcessState.ExitCode()
 	}
-	if ctx.Err() != nil && err != nil {
-		return res, fmt.Errorf("%s: %w", strings.Join(c.Argv, " "), ctx.Err())
+	if cause := context.Cause(ctx); cause != nil && err != nil {
+		if _, idle := cause.(idleError); !idle { //nolint:errorlint // it is never wrapped
+			cause = ctx.Err()
+		}
+		return res, fmt.Errorf("%s: %w", strings.Join(c.Argv, " "), cause)
 	}
 	if errors.Is(err, exec.ErrWaitDelay) {
 		err = nil // the program itself ended well; only its pipe was held by a grandchild
@@ -129,6 +138,23 @@ func Do(ctx context.Context, c Cmd) (Result, error) {
 		return res, fmt.Errorf("run %s: %w", c.Argv[0], err)
 	}
 	return res, nil
+}
+
+// wait waits for a program that was started, and ends it if it makes no progress for a time.
+func wait(ctx context.Context, cmd *exec.Cmd, idle time.Duration, end context.CancelCauseFunc) error {
+	if idle <= 0 {
+		return cmd.Wait()
+	}
+	watching, stop := context.WithCancel(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		watchIdle(watching, cmd.Process.Pid, idle, end)
+	}()
+	err := cmd.Wait()
+	stop()
+	<-watched
+	return err
 }
 
 // command builds the exec.Cmd: own process group, ended as a group, bounded wait for pipes.
