@@ -159,7 +159,7 @@ func TestAPackageImportsOnlyWhatStandsAboveIt(t *testing.T) {
 func TestOnlyRunStartsProcesses(t *testing.T) {
 	t.Parallel()
 	for _, s := range sources(t) {
-		if s.room() == "run" || s.pkg == "testkit/proc" || s.pkg == "testkit/program" { // they start the processes of tests
+		if s.room() == "run" || s.pkg == "testkit/proc" { // proc starts the processes of tests
 			continue
 		}
 		if spec, ok := imports(s)["os/exec"]; ok {

@@ -69,9 +69,9 @@ func (h *heartbeat) write(change func()) {
 // setPolling notes why status files are polled; "" if they are not.
 func (h *heartbeat) setPolling(why string) {
 	h.write(func() {
-		switch {
-		case why == h.polling:
-		case why == "":
+		switch why {
+		case h.polling:
+		case "":
 			h.log.Info("status files are watched again")
 		default:
 			h.log.Warn("status files are polled", "why", why)

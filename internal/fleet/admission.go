@@ -28,8 +28,8 @@ func lackOf(err error) event.Place {
 
 // doneIn is done for an action on a task's repository. A full or read-only disk is a shortage of the repository; any
 // other shortage is one of the whole machine.
-func doneIn(err error, facts ...event.Payload) result {
-	r := done(err, facts...)
+func doneIn(err error) result {
+	r := done(err)
 	if r.failure != nil && scarce.OfDisk(err) {
 		r.failure.Lack = event.PlaceRepository
 	}

@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // bug is a mutation of the production code that the simulation must find. The code itself knows nothing of it: the file
@@ -100,11 +99,6 @@ func onlyRepositories() map[string]int {
 		odds[op+" lacks something"] = 0
 	}
 	return odds
-}
-
-// plan is a world in which the bug shows.
-func (b bug) plan(seed uint64) Plan {
-	return Plan{Seed: seed, Tasks: 60, Slots: 6, Every: 5 * time.Minute, Faults: 100, Odds: b.odds}
 }
 
 // plant returns the path of the file and its text with the bug in it.

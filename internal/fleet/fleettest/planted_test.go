@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // mostSeeds is how many worlds are played until a bug must have shown.
@@ -19,6 +20,11 @@ var (
 	plantedBug = flag.String("planted.bug", "", "the bug that is built into this program")
 	onlyBug    = flag.String("planted.only", "", "plant this bug only")
 )
+
+// plan is a world in which the bug shows.
+func (b bug) plan(seed uint64) Plan {
+	return Plan{Seed: seed, Tasks: 60, Slots: 6, Every: 5 * time.Minute, Faults: 100, Odds: b.odds}
+}
 
 // TestPlantedBugsAreFound builds this test once more for each bug, with the bug in the production code, and expects that
 // the simulation finds it, and nothing in the same world without it.

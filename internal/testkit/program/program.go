@@ -1,11 +1,14 @@
 package program
 
 import (
+	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
+	"time"
+
+	"muster/internal/run"
 )
 
 // Temp is a program in a temporary directory that all tests of a package share. It is built at its first use.
@@ -39,19 +42,21 @@ func (p *Temp) Remove() {
 // Build builds the main package at the import path pkg into the file out. The flags are those of `make build`, so that
 // both share the build cache.
 func Build(out, pkg string) error {
-	return run("build", "-trimpath", "-ldflags=-s -w", "-o", out, pkg)
+	return build("build", "-trimpath", "-ldflags=-s -w", "-o", out, pkg)
 }
 
 // BuildTest builds the tests of the package in the working directory into the file out, with further linker flags.
 func BuildTest(out, linkerFlags string) error {
-	return run("test", "-c", "-trimpath", "-ldflags=-s -w "+linkerFlags, "-o", out, ".")
+	return build("test", "-c", "-trimpath", "-ldflags=-s -w "+linkerFlags, "-o", out, ".")
 }
 
-func run(args ...string) error {
-	cmd := exec.Command("go", args...) //nolint:noctx // before any test runs there is no context
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if b, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go %v: %w\n%s", args, err, b)
+// build calls the go command. It has as long as a package's tests may take: a cold cache takes minutes.
+func build(args ...string) error {
+	_, err := run.Do(context.Background(), run.Cmd{
+		Argv: append([]string{"go"}, args...), Env: append(os.Environ(), "CGO_ENABLED=0"), Timeout: 10 * time.Minute,
+	})
+	if err != nil {
+		return fmt.Errorf("build a program for tests: %w", err)
 	}
 	return nil
 }
