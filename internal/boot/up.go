@@ -24,6 +24,9 @@ import (
 // an idle machine.
 const StartLimit = 20 * time.Second
 
+// queueLimit is how long Up waits for other calls of Up. Where many come at the same time, each waits for those before it.
+const queueLimit = 3 * StartLimit
+
 // Started is the result of Up.
 type Started struct {
 	Already bool   `json:"already"` // the fleet was up
@@ -39,14 +42,16 @@ func (f Fleet) Up(ctx context.Context) (Started, error) {
 	}
 	_, logout := host.ReadLogind().Advice()
 	warning := f.warning(logout)
-	limit, cancel := context.WithTimeout(ctx, StartLimit)
-	defer cancel()
-	starting, err := lock.Wait(limit, f.Home.StartLock())
+	queue, leave := context.WithTimeout(ctx, queueLimit)
+	defer leave()
+	starting, err := lock.Wait(queue, f.Home.StartLock())
 	if err != nil {
 		return Started{}, fault.Wrap(fault.Timeout, err, "wait for another `muster up`").
 			WithHint("See that %s can be written, and that no `muster up` hangs, then try again.", f.Home)
 	}
 	defer lock.Release(starting)
+	limit, cancel := context.WithTimeout(ctx, StartLimit)
+	defer cancel()
 	db, err := store.Open(ctx, f.Home.DB(), store.Options{})
 	if err != nil {
 		return Started{}, err
