@@ -31,7 +31,7 @@ func (b Heartbeat) Write(h home.Dir) error {
 	if err != nil {
 		return err
 	}
-	return replace.Quick(h.Pulse(), data)
+	return replace.Sole(h.Pulse(), data)
 }
 
 // ReadHeartbeat returns the newest heartbeat of the supervisor with this process id, which started at began. If there

@@ -2,5 +2,5 @@
 //
 // Owns: where the new file is made: beside the old one, so that nothing of it gets into TMPDIR.
 // Never does: know what is written, or what a failure means.
-// Start at: File, Durable, Quick.
+// Start at: File, Durable, Quick, Sole.
 package replace

@@ -21,6 +21,15 @@ func Durable(path string, data []byte) error { return write(path, data, true) }
 // Quick is Durable without syncing: a crash of the machine may lose or tear the file.
 func Quick(path string, data []byte) error { return write(path, data, false) }
 
+// Sole is Quick for a file that only one process writes. A write that is cut off leaves path+".new", which the next one
+// replaces, so that a process which dies again and again leaves one file.
+func Sole(path string, data []byte) error {
+	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
 func write(path string, data []byte, sync bool) (err error) {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, ".new-*") // 0600

@@ -65,3 +65,21 @@ func TestAWriterThatFailsLeavesNothingBehind(t *testing.T) {
 		}
 	}
 }
+
+func TestSoleReplacesWhatAWriterThatDiedHasLeft(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a")
+	if err := os.WriteFile(path+".new", []byte("half of a longer te"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := replace.Sole(path, []byte("one")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != "one" {
+		t.Errorf("it holds %q (%v)", got, err)
+	}
+	if all, err := os.ReadDir(dir); err != nil || len(all) != 1 {
+		t.Errorf("the directory holds %v (%v), want the file alone", all, err)
+	}
+}
