@@ -130,7 +130,7 @@ func (w *walk) play(t *testing.T, r chaosRun) {
 }
 
 // TestDeathAtEveryPoint kills the supervisor where world and record can differ. The short form, without flags, does
-// it at every point of some scenarios and at some points of all.
+// it at every point of one scenario and at some points of all.
 func TestDeathAtEveryPoint(t *testing.T) {
 	t.Parallel()
 	if *chaosDeaths > 0 {
@@ -147,7 +147,7 @@ func TestDeathAtEveryPoint(t *testing.T) {
 			w.cover()
 			t.Logf("%d points in %d plans", len(w.places), len(w.todo))
 			if !s.all {
-				every := max(1, len(w.todo)/3)
+				every := max(1, len(w.todo)/cmp.Or(s.plans, 3))
 				w.todo = slices.DeleteFunc(w.todo, func(r chaosRun) bool { return len(r.plan) < atMost/2 })
 				w.todo = slices.Collect(thinned(w.todo, every))
 			}

@@ -16,13 +16,15 @@ type scenario struct {
 	name string
 	// begin makes a fleet that is not up; play then does it all, and gives the tasks when they have come to their ends.
 	begin func(t *testing.T) (f *Fleet, play func() []event.TaskID)
-	// all says that the short form, too, dies at every point; full that only the full form plays it.
-	all, full bool
+	// plans is how many plans the short form plays, 3 if it is 0; with all it dies at every point there, too.
+	plans int
+	all   bool
+	full  bool // only the full form plays it
 }
 
 func scenarios() []scenario {
 	return []scenario{
-		{name: "two-rounds", begin: scripted(twoRounds), all: true},
+		{name: "two-rounds", begin: scripted(twoRounds), plans: 10},
 		{name: "cancel", begin: scripted(cancelled), all: true},
 		{name: "crash", begin: scripted(crashed)},
 		{name: "permission", begin: scripted(permitted)},
