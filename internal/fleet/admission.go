@@ -47,7 +47,7 @@ func (d *decision) worked(id event.TaskID, kind event.ActionKind) {
 		d.freed(t, event.PlaceMachine)
 	case event.ActPrepare, event.ActCheck, event.ActPublish:
 		d.freed(t, event.PlaceRepository)
-	default: // it says nothing about room
+	default: // it shows nothing about room
 	}
 }
 

@@ -172,7 +172,8 @@ func (s *Supervisor) remove(ctx context.Context, t life.Task, args event.RemoveA
 	r := result{}
 	if t.Worktree != "" {
 		if r = s.clean(ctx, t); r.failure != nil && args.Force && ctx.Err() == nil {
-			// The repository is gone, or something in the worktree can be neither read nor removed: no work is thrown away.
+			// The repository is gone, or something in the worktree can be neither read nor removed. No work is
+			// deleted.
 			at, err := s.cfg.Worktrees.SetAside(ctx, t)
 			if err != nil {
 				return done(err)

@@ -11,11 +11,12 @@ import (
 	"muster/internal/life"
 )
 
-// actLimit bounds any single act but those on a repository; checks and setup are jobs that nobody waits for here.
+// actLimit is the time limit of every action except those on a repository. Checks and setup run as jobs, and a worker
+// does not wait for them.
 const actLimit = 2 * time.Minute
 
-// limitOf returns how long an act may take. A checkout with filters or a snapshot of a large repository takes as
-// long as it makes progress: the task's time bounds it, and git is ended when it makes none.
+// limitOf returns how long an action may take. A checkout with filters or a snapshot of a large repository may take
+// as long as the task itself: git is ended earlier if it makes no progress.
 func limitOf(t life.Task, k event.ActionKind) time.Duration {
 	switch k {
 	case event.ActPrepare, event.ActCheck, event.ActPublish, event.ActClean, event.ActKeep, event.ActRemove, event.ActRestore:
@@ -33,7 +34,7 @@ func (s *Supervisor) do(ctx context.Context, j job) result {
 		return s.findDeath(ctx, j)
 	}
 	t, ok, err := s.cfg.Log.Task(ctx, j.of.Task)
-	if err != nil || !ok { // that our own log cannot be read now is no fault of the task
+	if err != nil || !ok { // our own log can't be read now, which is not the task's fault
 		failure := again(fmt.Errorf("read task %s: %w", j.of.Task, err))
 		if err != nil {
 			failure.Lack = event.PlaceMachine
@@ -57,7 +58,7 @@ func (s *Supervisor) do(ctx context.Context, j job) result {
 	return r
 }
 
-// act is the table of all actions.
+// act calls the method of an action.
 func (s *Supervisor) act(ctx context.Context, t life.Task, j job) result {
 	switch args := j.action.Args.(type) {
 	case event.PrepareArgs:
@@ -102,11 +103,11 @@ func (s *Supervisor) act(ctx context.Context, t life.Task, j job) result {
 	return failed(life.FailRefused, "this version of muster knows no action "+string(j.action.Kind()))
 }
 
-// stashLimit bounds a look at the stash of a repository, which is no part of what an act is for.
+// stashLimit is the time limit of WatchStash, which is only a side task of an action.
 const stashLimit = 20 * time.Second
 
-// watchStash finds out which entries of the repository's stash have vanished since the last look for the task. A look that
-// fails is repeated with the next one.
+// watchStash returns the entries of the repository's stash that vanished since the last call for the task. A call
+// that fails is repeated with the next action.
 func (s *Supervisor) watchStash(ctx context.Context, t life.Task) []event.Payload {
 	ctx, cancel := context.WithTimeout(ctx, stashLimit)
 	defer cancel()
@@ -121,13 +122,13 @@ func (s *Supervisor) watchStash(ctx context.Context, t life.Task) []event.Payloa
 	return facts
 }
 
-// with returns the result with further facts.
+// with returns the result with more facts.
 func (r result) with(facts []event.Payload) result {
 	r.facts = append(r.facts, facts...)
 	return r
 }
 
-// done is the outcome of an act that finds nothing out.
+// done returns the result of an action that has an error or the facts.
 func done(err error, facts ...event.Payload) result {
 	if err != nil {
 		return result{failure: failure(err)}
@@ -143,7 +144,8 @@ func again(err error) *life.Failure {
 	return &life.Failure{Kind: life.FailAgain, Text: err.Error()}
 }
 
-// failure says what can be done about an error: what a person must change is refused, all else may work later.
+// failure returns an error as a failure. An error that a person must fix is refused; any other may not occur again
+// later.
 func failure(err error) *life.Failure {
 	f := again(err)
 	f.Lack = lackOf(err)

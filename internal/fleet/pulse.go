@@ -7,14 +7,14 @@ import (
 	"muster/internal/life"
 )
 
-// Pulse is what came of a look at the whole fleet.
+// Pulse is the result of a check of the whole fleet.
 type Pulse struct {
 	Watched int `json:"watched"` // tasks that have an agent
-	Judged  int `json:"judged"`  // those of which it is known that their process is watched and their records are read
-	Hung    int `json:"hung"`    // acts that were given up and have not come back
+	Judged  int `json:"judged"`  // tasks whose process is watched and whose records are followed
+	Hung    int `json:"hung"`    // actions that were given up and have not returned
 }
 
-// nextLook is how long it is until the whole fleet is to be looked at.
+// nextLook returns the time until the next check of the whole fleet.
 func (s *Supervisor) nextLook(mono time.Duration) time.Duration {
 	if s.looked < 0 {
 		return 0
@@ -22,7 +22,7 @@ func (s *Supervisor) nextLook(mono time.Duration) time.Duration {
 	return max(0, s.looked+lookPause-mono)
 }
 
-// withAgent are the tasks that have an agent, as this turn leaves them.
+// withAgent returns the tasks that have an agent after this turn.
 func (d *decision) withAgent() []life.Task {
 	all := []life.Task{}
 	for t := range d.tx.EachLive() {
@@ -33,8 +33,8 @@ func (d *decision) withAgent() []life.Task {
 	return all
 }
 
-// lookAtAll looks at all agents, whatever was or was not heard of them: what an event should have brought, and did not, is
-// found here. It proves that the supervisor itself goes on, too. nil is no look.
+// lookAtAll checks all agents, even if nothing happened. It finds what a lost notification should have reported, and
+// it proves that the supervisor itself makes progress. It does nothing if all is nil.
 func (s *Supervisor) lookAtAll(all []life.Task, mono time.Duration) {
 	if all == nil {
 		return
@@ -46,11 +46,11 @@ func (s *Supervisor) lookAtAll(all []life.Task, mono time.Duration) {
 		ref, ok := s.cfg.Processes.Identify(t.Agent.Process.PID)
 		switch alive := ok && ref == t.Agent.Process; {
 		case !alive && s.gone[token] && !s.jobs.has(event.OfTask(t.ID)):
-			// Its end was missed, or it would be recorded by now: it is asked for again.
+			// The notification of its end was lost, or the end would be recorded by now. Ask for it again.
 			s.cfg.Logger.Error("the end of an agent was not heard of", "task", t.ID, "gen", t.Gen)
 			s.cfg.Processes.Watch(t.Agent.Process, token)
 		case !alive:
-			gone[token] = true // most likely its end is on its way
+			gone[token] = true // most likely the notification of its end is on its way
 			p.Judged++
 		case !s.cfg.Records.Follows(t.ID, t.Gen):
 			s.cfg.Logger.Error("the records of a living agent were not followed", "task", t.ID, "gen", t.Gen)

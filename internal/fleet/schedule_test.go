@@ -19,8 +19,8 @@ type storeTx struct{ *store.Tx }
 // Due implements Tx.
 func (storeTx) Due(time.Time) []Due { panic("not needed") }
 
-// TestSchedule_ReadsTheQueueByItsHead plays random fleets. The tasks that view reads must lead to the same decisions as all
-// tasks together.
+// TestSchedule_ReadsTheQueueByItsHead plays random fleets. The tasks that view reads must lead to the same decisions
+// as all tasks together.
 func TestSchedule_ReadsTheQueueByItsHead(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
@@ -63,7 +63,7 @@ func dispatchSome(t *testing.T, r *rapid.T, s *store.Store, last int) int {
 	return n
 }
 
-// playTurn lets some tasks end and then schedules until nothing follows.
+// playTurn ends some tasks and then schedules until there are no more decisions.
 func playTurn(r *rapid.T, tx *store.Tx, last, slots int) error {
 	for t := range tx.EachLive() {
 		if rapid.Bool().Draw(r, "it goes on") {

@@ -14,8 +14,8 @@ import (
 	"muster/internal/text"
 )
 
-// ears remember when each agent was last heard of, by a clock that stands still while the host sleeps. They are not
-// durable: a supervisor that has just come holds nobody's past silence against them.
+// ears records when each agent was last active, by a clock that stops while the host is suspended. It is in memory
+// only: a new supervisor measures silence from its own start.
 type ears struct {
 	began time.Duration
 	last  map[event.TaskID]sound
@@ -28,7 +28,7 @@ type sound struct {
 
 func newEars(now time.Duration) ears { return ears{began: now, last: map[event.TaskID]sound{}} }
 
-// heard notes that something was heard of a generation; older ones are not listened to.
+// heard records activity of a generation. Activity of an older generation is ignored.
 func (e ears) heard(id event.TaskID, gen int, now time.Duration) {
 	if was, ok := e.last[id]; !ok || gen >= was.gen {
 		e.last[id] = sound{gen: gen, at: now}
@@ -37,7 +37,7 @@ func (e ears) heard(id event.TaskID, gen int, now time.Duration) {
 
 func (e ears) forget(id event.TaskID) { delete(e.last, id) }
 
-// quiet is how long nothing was heard of a generation.
+// quiet returns how long a generation has had no activity.
 func (e ears) quiet(id event.TaskID, gen int, now time.Duration) time.Duration {
 	if s, ok := e.last[id]; ok && s.gen == gen {
 		return now - s.at
@@ -45,7 +45,7 @@ func (e ears) quiet(id event.TaskID, gen int, now time.Duration) time.Duration {
 	return now - e.began
 }
 
-// due is a deadline that has passed, with what has to be known of it.
+// due returns a deadline that has passed, as an input for life.
 func (d *decision) due(p Due) life.Due {
 	in := life.Due{Name: p.Name}
 	if p.Name != event.DeadlineSilence {
@@ -65,18 +65,18 @@ func (d *decision) due(p Due) life.Due {
 	return in
 }
 
-// outdated reports whether a look at a silent agent no longer means anything: since it was decided on, the agent was heard
-// of, or this supervisor has not listened for as long.
+// outdated reports whether a probe of a silent agent means nothing any more, because the agent has been active since
+// or because this supervisor has not watched it long enough.
 func (s *Supervisor) outdated(j job) bool {
 	probe, ok := j.action.Args.(event.ProbeArgs)
 	return ok && s.ears.quiet(j.of.Task, j.action.Gen, s.cfg.Mono()) < probe.Quiet
 }
 
-// screenLines is how much of a screen is kept as evidence, from its end.
+// screenLines is how many of a screen's last lines are kept as evidence.
 const screenLines = 40
 
-// probe looks at a silent agent. What stands on its screen is kept beside the generation, for people: it goes into no
-// log, since it may show anything.
+// probe checks a silent agent. The text on its screen is stored beside the generation for people. It is not written
+// to the log, since it may contain secrets.
 func (s *Supervisor) probe(ctx context.Context, t life.Task, a event.Action) result {
 	tool, err := s.cfg.Records.OpenTool(ctx, t)
 	if err != nil {
@@ -102,13 +102,14 @@ func (s *Supervisor) keepScreen(t life.Task, a event.Action, screen string) (str
 }
 
 const (
-	// standStill is how long a screen has to be the same to count as standing still.
+	// standStill is how long a screen must not change to count as unchanged.
 	standStill = 5 * time.Second
-	// screenWords is how much of a screen's words goes into the log, in bytes.
+	// screenWords is the largest size of a screen's text in the log, in bytes.
 	screenWords = 240
 )
 
-// lookAfterStart looks whether the screen of an agent that has not reported since its start stands still, and at what words.
+// lookAfterStart finds out whether the screen of an agent that has not reported since its start is unchanged, and its
+// text.
 func (s *Supervisor) lookAfterStart(ctx context.Context, t life.Task, a event.Action) result {
 	before, err := s.cfg.Terminal.Screen(ctx, t.Agent.Pane)
 	if err != nil {
@@ -135,7 +136,7 @@ func (s *Supervisor) lookAfterStart(ctx context.Context, t life.Task, a event.Ac
 	return done(nil, seen)
 }
 
-// firstWords returns the first words of a screen, without the lines and blocks that frame them.
+// firstWords returns the first words of a screen, without the lines and blocks of its frames.
 func firstWords(screen string) string {
 	return text.Line(strings.Map(func(r rune) rune {
 		if r >= 0x2500 && r <= 0x259f { // box drawing and block elements

@@ -13,7 +13,7 @@ import (
 	"muster/internal/life"
 )
 
-// Config is all that a supervisor needs.
+// Config is everything that a supervisor needs.
 type Config struct {
 	Home      home.Dir
 	Log       Log
@@ -25,11 +25,11 @@ type Config struct {
 	Jobs      Jobs
 	Records   Records
 	Processes Processes
-	// Admission are the sources that may keep new work from starting, such as the machine's memory and disk. The reason of
-	// the first that is closed goes into the log.
+	// Admission lists the sources of admission control, such as the machine's memory and disk. The reason of the first
+	// one that is closed is written to the log.
 	Admission []Admission
 	Server    event.ServerChanged // the terminal server that runs now
-	// ServerWas is the one that the log knows; another one means that every pane of then is gone.
+	// ServerWas is the server in the log. If it is another one, all panes of that server are gone.
 	ServerWas event.ServerChanged
 	Exe       string // the program that panes run
 	Slots     int    // agents that may run at once
@@ -37,50 +37,50 @@ type Config struct {
 	Boot      string // the machine's boot id
 	PID       int
 	Now       func() time.Time
-	// Mono is a clock that nobody sets and that stands still while the host sleeps; Go's own if nil.
+	// Mono is a monotonic clock that stops while the host is suspended. nil is Go's own.
 	Mono    func() time.Duration
 	Logger  *slog.Logger
-	Mode    event.DownMode // what the log says of the fleet: "" is up
-	GateWas string         // and of its gate
-	// Prologue is what the first transaction says beside that a supervisor has started.
+	Mode    event.DownMode // the mode of the fleet in the log; "" is up
+	GateWas string         // the reason in the log why admission is closed; "" if it is open
+	// Prologue lists further events for the first transaction.
 	Prologue []event.Payload
-	// Ready is called once, when the first transaction is committed: the fleet is adopted and looked after.
+	// Ready is called once, when the first transaction is committed. The fleet is adopted then.
 	Ready func()
-	// Pulse is told of each look at the whole fleet: at the first turn, and then once a minute.
+	// Pulse is called after each check of the whole fleet: at the first turn, and then once a minute.
 	Pulse func(Pulse)
-	// Lost is closed when the terminal's connection is gone.
+	// Lost is closed when the connection to the terminal is lost.
 	Lost <-chan struct{}
-	// Point is called at each point where the world and the record can differ: "intent", "act", "outcome".
-	// Tests die there.
+	// Point is called at each failpoint: where the world and the record can differ, that is "intent", "act" and
+	// "outcome". Tests kill the supervisor there.
 	Point func(name string)
 }
 
-// Supervisor looks after a fleet.
+// Supervisor runs a fleet.
 type Supervisor struct {
 	cfg     Config
 	jobs    *workers
-	pending []item // inputs that no transaction has taken yet
+	pending []item // inputs that are not committed yet
 	gateWas string
-	// unsettled means that the last turn left decisions about the fleet to the next.
+	// unsettled means that the last turn left decisions about the fleet to the next one.
 	unsettled bool
 	mode      event.DownMode  // "" while the fleet is up
-	prologue  []event.Payload // what the first turn says of this supervisor
+	prologue  []event.Payload // further events for the first turn
 	lastWall  time.Time
 	lastMono  time.Duration
 	ears      ears
-	looked    time.Duration       // when the whole fleet was looked at, by Mono; negative before the first time
-	gone      map[agentToken]bool // agents whose process was gone then
+	looked    time.Duration       // when the whole fleet was last checked, by Mono; negative before the first check
+	gone      map[agentToken]bool // agents whose process was gone at that check
 }
 
-// item is an input on its way to a task.
+// item is an input for a task.
 type item struct {
 	task   event.TaskID
 	in     life.Input
-	key    string // the offset that goes with it
+	key    string // the key of the offset that is stored with it
 	offset int64
 }
 
-// New makes a supervisor; it touches nothing yet.
+// New returns a supervisor. It has no side effects.
 func New(c Config) *Supervisor {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -106,32 +106,33 @@ func New(c Config) *Supervisor {
 	return s
 }
 
-// retryPause is the pause after a transaction that failed: a full disk empties, a lock is released.
+// retryPause is the pause after a transaction that failed, for example because the disk was full or the database
+// locked.
 const retryPause = 2 * time.Second
 
-// gatePause is how often a closed gate is looked at again.
+// gatePause is how often admission is checked again while it is closed.
 const gatePause = 15 * time.Second
 
-// lookPause is the longest pause between two turns. A timer stands still while the host sleeps: what was due at a
-// time of day would else be late by as long as the lid was closed.
+// lookPause is the longest pause between two turns. A timer does not run while the host is suspended, so with a
+// longer pause a deadline could be late by the whole time of the suspension.
 const lookPause = time.Minute
 
-// floodLimit is how large a status file may grow: some hundred thousand records, more than a week of an agent's hooks.
-// Beyond it something writes in a loop, and would fill the disk for all.
+// floodLimit is how large a status file may grow: some hundred thousand records, more than the hooks of an agent
+// write in a week. A larger file is written by something in a loop that would fill the disk.
 const floodLimit = 64 << 20
 
-// pendingLimit is how many inputs may wait for a transaction before no more records are taken.
+// pendingLimit is how many inputs may wait for a transaction before no more records are read.
 const pendingLimit = 10_000
 
-// errDown ends the loop in good order.
+// errDown makes Serve return nil: the fleet was told to go down.
 type errDown struct{ why string }
 
 func (e errDown) Error() string { return "down: " + e.why }
 
-// Serve adopts what runs and looks after the fleet until ctx ends (agents run on), the fleet is told to be
-// down, or the terminal is gone. A nil error means that it should not be started again.
+// Serve adopts what runs and supervises the fleet until ctx ends (agents keep running), the fleet is told to go down,
+// or the terminal is lost. A nil error means that the supervisor must not be restarted.
 func (s *Supervisor) Serve(ctx context.Context) error {
-	// Workers outlive ctx by their own deadlines: an act that has begun gets its outcome recorded.
+	// Workers outlive ctx until their own time limits, so that the outcome of an action that has begun is recorded.
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer s.jobs.wait()
 	defer stop()
@@ -161,18 +162,18 @@ func (s *Supervisor) Serve(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		pause := max(0, next.Sub(s.cfg.Now()))
-		if err == nil { // a look that is due is no reason to try a failed transaction again at once
+		if err == nil { // a check that is due must not retry a failed transaction at once
 			pause = min(pause, s.nextLook(s.cfg.Mono()))
 		}
 		timer.Reset(min(pause, lookPause))
 	}
 }
 
-// gather waits until something happens and takes all that has happened by then.
+// gather waits until something happens and takes everything that has happened by then.
 func (s *Supervisor) gather(ctx context.Context, timer *time.Timer) (stopped bool, err error) {
 	batches := s.cfg.Records.Batches()
 	if len(s.pending) > pendingLimit {
-		batches = nil // no transaction has worked for a while: the files keep what they say
+		batches = nil // no transaction has worked for a while; the records stay in their files
 	}
 	select {
 	case <-ctx.Done():
@@ -188,7 +189,8 @@ func (s *Supervisor) gather(ctx context.Context, timer *time.Timer) (stopped boo
 	case r := <-s.jobs.results:
 		s.takeResult(r)
 	}
-	// What has piled up goes into the same transaction; the bound keeps a flood from starving the rest.
+	// Everything that has arrived goes into the same transaction. The bound keeps a flood of it from delaying the
+	// rest.
 	for range 512 {
 		select {
 		case b := <-batches:
@@ -229,14 +231,14 @@ func (s *Supervisor) takeBatch(b Batch) {
 	s.pending = append(s.pending, item{task: b.Task, key: b.Key, offset: b.Offset})
 }
 
-// superseded reports whether the record behind it says all that a record says, but for the words of its note: an agent
-// that chatters faster than anybody reads must not fill the log with it.
+// superseded reports whether the next record says the same, except for the text of its note. An agent that writes
+// notes very quickly must not fill the log.
 func superseded(r, next event.Record) bool {
 	r.Time, r.Note = next.Time, next.Note
 	return r.State == event.RecordWorking && reflect.DeepEqual(r, next)
 }
 
-// takeDeath takes the end of a process: an agent's, or that of a job which an action waits for.
+// takeDeath takes the end of a process: of an agent, or of a job that an action waits for.
 func (s *Supervisor) takeDeath(d Death) {
 	switch tok := d.Token.(type) {
 	case agentToken:
@@ -246,7 +248,7 @@ func (s *Supervisor) takeDeath(d Death) {
 	}
 }
 
-// takeResult takes what a worker brings.
+// takeResult takes the result of a worker.
 func (s *Supervisor) takeResult(r result) {
 	if !s.jobs.done(r.job) {
 		s.cfg.Logger.Warn("an act that was given up has come back", "task", r.job.of.Task, "action", r.job.action.Kind())
@@ -269,8 +271,8 @@ func (s *Supervisor) takeResult(r result) {
 	}
 }
 
-// giveUpLost gives up the acts that have not come back within their limits: what they read or call hangs. Each counts as
-// refused, so that a person looks at its task; the slot and the worker are free.
+// giveUpLost gives up the actions that have not returned within their limits, because something that they read or
+// call hangs. Each counts as refused, so that a person looks at its task. Its slot and its worker become free.
 func (s *Supervisor) giveUpLost() {
 	for _, j := range s.jobs.giveUp(s.cfg.Mono()) {
 		s.cfg.Logger.Error("an act has not come back and is given up", "task", j.of.Task, "action", j.action.Kind())

@@ -11,8 +11,8 @@ import (
 	"muster/internal/life"
 )
 
-// turn is one transaction: what others asked for, what happened, which deadlines have passed; then what follows
-// for the fleet as a whole. The intents are committed with the events, and only then anything is done.
+// turn is one transaction: it takes the requests, what happened, and the deadlines that have passed, and then decides
+// about the fleet as a whole. The intents are committed with the events. Actions start only after the commit.
 func (s *Supervisor) turn(ctx context.Context) (next time.Time, err error) {
 	now, mono := s.cfg.Now(), s.cfg.Mono()
 	gap := s.gap(now, mono)
@@ -56,8 +56,8 @@ func (s *Supervisor) turn(ctx context.Context) (next time.Time, err error) {
 	return d.next, nil
 }
 
-// gap is how far the wall clock has run away from the monotonic one since the last turn: the host slept, or
-// the clock was set. Small differences are the clock being disciplined.
+// gap returns how far the wall clock has moved against the monotonic clock since the last turn, because the host was
+// suspended or the clock was set. Small differences are normal corrections of the clock and are ignored.
 func (s *Supervisor) gap(now time.Time, mono time.Duration) time.Duration {
 	const noise = 5 * time.Second
 	gap := wall(now).Sub(s.lastWall) - (mono - s.lastMono)
@@ -68,7 +68,7 @@ func (s *Supervisor) gap(now time.Time, mono time.Duration) time.Duration {
 	return 0
 }
 
-// decision is what one transaction decides. The transaction may be run again, so all of it starts anew in reset.
+// decision is what one transaction decides. The transaction may be run again, so reset clears everything.
 type decision struct {
 	s        *Supervisor
 	tx       Tx
@@ -80,15 +80,15 @@ type decision struct {
 	actions  []subjectAction
 	launched []launchedAgent
 	follow   []life.Task
-	watched  []life.Task // where this turn looks at the whole fleet: all that have an agent
-	moved    bool        // something changed that the line for slots depends on
+	watched  []life.Task // all tasks that have an agent, if this turn checks the whole fleet
+	moved    bool        // something changed that affects the queue for slots
 	finished bool
-	settled  int // tasks that the fleet's decisions concerned
+	settled  int // number of decisions about the fleet in this turn
 	// unsettled means that further decisions about the fleet are left to the next turn.
 	unsettled bool
-	wrote     bool     // there are events
-	asked     bool     // somebody asked for something
-	roomy     []string // the places where something has worked, see life.Task.At
+	wrote     bool     // the turn has events
+	asked     bool     // a person requested something
+	roomy     []string // the places where an action has worked, see life.Task.At
 	down      string
 	next      time.Time
 }
@@ -153,7 +153,7 @@ func (d *decision) run(pending []item, gap time.Duration) error {
 	if err := d.schedule(); err != nil {
 		return err
 	}
-	if d.wrote { // what changed nothing may be read again: it will change nothing then, either
+	if d.wrote { // records that changed nothing may be read again, since they will change nothing then either
 		for key, offset := range offsets {
 			d.tx.SetOffset(key, offset)
 		}
@@ -203,7 +203,7 @@ func (d *decision) liveIDs() (ids []event.TaskID) {
 	return ids
 }
 
-// decide asks life about one task and writes what it says.
+// decide calls life for one task and writes its events.
 func (d *decision) decide(id event.TaskID, in life.Input) error {
 	t, ok, err := d.tx.Task(id)
 	if err != nil || !ok {
@@ -228,7 +228,7 @@ func (d *decision) decide(id event.TaskID, in life.Input) error {
 	return nil
 }
 
-// account asks life about one account and writes what it says.
+// account calls life for one account and writes its events.
 func (d *decision) account(id event.AccountID, in life.Input) error {
 	a, _, err := d.tx.Account(id)
 	if err != nil {
@@ -243,7 +243,7 @@ func (d *decision) account(id event.AccountID, in life.Input) error {
 	return nil
 }
 
-// note keeps what has to be done about an event once it is committed.
+// note records what must be done about an event after the commit.
 func (d *decision) note(e event.Event) {
 	switch p := e.Data.(type) {
 	case event.TaskMoved, event.SlotReleased, event.NextPlanned, event.DepsMet:
@@ -270,7 +270,7 @@ func (d *decision) note(e event.Event) {
 	}
 }
 
-// schedule runs the decisions about the fleet until nothing follows any more.
+// schedule makes the decisions about the fleet until there are no more.
 func (d *decision) schedule() error {
 	if !d.moved && d.gate == d.gateWas {
 		return nil
@@ -308,15 +308,16 @@ func (d *decision) schedule() error {
 	return nil
 }
 
-// settledAtOnce is how many tasks the decisions about the fleet may concern in one turn.
+// settledAtOnce is how many decisions about the fleet one turn may make.
 const settledAtOnce = 1000
 
-// mostHeld is how many tasks of repositories that lack something are passed over in the line. It bounds a turn: behind so
-// many the line waits with them.
+// mostHeld is how many tasks of repositories with a shortage are skipped in the queue. It bounds a turn: after so
+// many, the rest of the queue waits.
 const mostHeld = 2000
 
-// view adds to f the tasks that life.Schedule needs: those with a slot or with something put off, those whose dependencies may be settled, and as many
-// of the line as there are free slots. It costs as much as there runs, however much waits.
+// view adds to f the tasks that life.Schedule needs: those with a slot or with a postponed action, those whose
+// dependencies may be settled, and as many of the queue as there are free slots. Its cost depends on the number of
+// running tasks, not on that of waiting ones.
 func view(tx Tx, f life.Fleet) (life.Fleet, error) {
 	tasks := map[event.TaskID]life.Task{}
 	var short life.Shortages
@@ -398,7 +399,7 @@ func (d *decision) finish() error {
 		return nil
 	}
 	if len(d.actions) > 0 || !d.s.jobs.idle() {
-		d.down = "" // first what was decided
+		d.down = "" // the decided actions come first
 		return nil
 	}
 	_, err := d.tx.AppendTo(event.Subject{}, 0, event.SupervisorStopped{Why: d.down})

@@ -11,7 +11,7 @@ import (
 	"muster/internal/life"
 )
 
-// agentToken and jobToken say whose process it was that ended.
+// agentToken and jobToken identify a watched process when its end is reported.
 type agentToken struct {
 	task event.TaskID
 	gen  int
@@ -23,25 +23,25 @@ type jobToken struct {
 	action event.Action
 }
 
-// job is one piece of work for a worker: an action, or finding out how an agent ended.
+// job is work for a worker: an action, or finding out how an agent ended.
 type job struct {
 	of     event.Subject
 	action event.Action
-	again  bool // it may have been begun before
+	again  bool // the action may have been started before
 	death  *deathOf
-	run    *running // by the worker that has it
+	run    *running // set while a worker runs it
 }
 
-// running is a job that a worker has.
+// running is a job that a worker runs.
 type running struct {
 	job    job
 	since  time.Duration // by the monotonic clock
-	limit  atomic.Int64  // nanoseconds that the job may take; the worker may extend it
+	limit  atomic.Int64  // time limit in nanoseconds; the worker may extend it
 	cancel context.CancelFunc
 	lost   bool // it was given up
 }
 
-// lostGrace is how much longer than its limit a job may take until it is given up. Its context has ended by then.
+// lostGrace is how much longer than its limit a job may take before it is given up. Its context has ended by then.
 const lostGrace = time.Minute
 
 // exitGrace is how long a supervisor that ends waits for its workers.
@@ -53,26 +53,26 @@ type deathOf struct {
 	death Death
 }
 
-// result is what a worker brings back.
+// result is the result of a job.
 type result struct {
 	job     job
 	facts   []event.Payload
 	failure *life.Failure
-	wait    event.ProcessRef // not finished: to be done again when this process has ended
+	wait    event.ProcessRef // the action is repeated when this process has ended; zero if it is finished
 	exited  *life.Exited
 }
 
-// workers carries jobs out, a bounded number at once and, so that acts on one subject never race, one at a time
-// for each. All but the work itself happens in the supervisor's loop, so nothing here needs a lock.
+// workers runs a bounded number of jobs at once, and only one at a time for each subject, so that actions on it never
+// race. Everything except the work itself happens in the supervisor's loop, so no lock is needed.
 type workers struct {
 	most    int
 	work    func(context.Context, job) result
 	results chan result
-	ready   []event.Subject // those with something to do and nothing under way
-	later   []event.Subject // of these, the ones that wait for a worktree
+	ready   []event.Subject // subjects that have a job and run none
+	later   []event.Subject // the same for those whose next job makes a worktree
 	queues  map[event.Subject][]job
 	busy    map[event.Subject]*running
-	lost    int // jobs that were given up and have not come back
+	lost    int // jobs that were given up and have not returned
 }
 
 func newWorkers(most int, work func(context.Context, job) result) *workers {
@@ -82,7 +82,7 @@ func newWorkers(most int, work func(context.Context, job) result) *workers {
 	}
 }
 
-// add puts a job at the end of its task's line.
+// add puts a job at the end of its subject's queue.
 func (w *workers) add(j job) {
 	w.queues[j.of] = append(w.queues[j.of], j)
 	if len(w.queues[j.of]) == 1 && w.busy[j.of] == nil {
@@ -90,8 +90,8 @@ func (w *workers) add(j job) {
 	}
 }
 
-// line puts a task into line for its first job. Worktrees of one repository are made one after the other: while many
-// tasks wait for theirs, an agent whose worktree is ready starts, and one that runs is looked after.
+// line marks a subject as ready for its first job. Worktrees of one repository are made one after the other, so these
+// subjects have a second queue and do not delay the others.
 func (w *workers) line(id event.Subject) {
 	if j := w.queues[id][0]; j.death == nil && j.action.Kind() == event.ActPrepare {
 		w.later = append(w.later, id)
@@ -100,7 +100,7 @@ func (w *workers) line(id event.Subject) {
 	}
 }
 
-// next takes a task out of the line.
+// next takes the next subject that is ready.
 func (w *workers) next() event.Subject {
 	from := &w.ready
 	if len(*from) == 0 {
@@ -111,7 +111,7 @@ func (w *workers) next() event.Subject {
 	return id
 }
 
-// run starts what can be started.
+// run starts as many jobs as the bound permits.
 func (w *workers) run(ctx context.Context, now time.Duration) {
 	for len(w.ready)+len(w.later) > 0 && w.quick(now) < w.most {
 		id := w.next()
@@ -130,8 +130,8 @@ func (w *workers) run(ctx context.Context, now time.Duration) {
 	}
 }
 
-// quick is how many jobs count against the bound. One that takes longer than most acts may hangs, or works on a large
-// repository; neither keeps others from starting.
+// quick returns how many jobs count against the bound. A job that takes longer than most actions may is not counted:
+// it hangs or works on a large repository, and must not keep others from starting.
 func (w *workers) quick(now time.Duration) (n int) {
 	for _, r := range w.busy {
 		if now-r.since <= actLimit {
@@ -141,7 +141,7 @@ func (w *workers) quick(now time.Duration) (n int) {
 	return n
 }
 
-// done notes that a job has come back. It reports false for one that was given up.
+// done records that a job has returned. It returns false if the job was given up.
 func (w *workers) done(j job) bool {
 	if j.run != nil && j.run.lost {
 		w.lost--
@@ -160,8 +160,8 @@ func (w *workers) free(id event.Subject) {
 	}
 }
 
-// giveUp gives up the jobs that have not come back long after their limit, and returns them. What waits behind a job to
-// end its task does not wait for a limit of hours: the job is told to end after the limit of most acts.
+// giveUp returns the jobs that have not returned long after their limit, and gives them up. A job with a limit of
+// hours is cancelled after actLimit if an action to end its task waits behind it.
 func (w *workers) giveUp(now time.Duration) (lost []job) {
 	for id, r := range w.busy {
 		limit := time.Duration(r.limit.Load())
@@ -183,14 +183,14 @@ func (w *workers) giveUp(now time.Duration) (lost []job) {
 	return lost
 }
 
-// has reports whether there is anything to do for a task.
+// has reports whether a subject has a job that runs or waits.
 func (w *workers) has(id event.Subject) bool { return w.busy[id] != nil || len(w.queues[id]) > 0 }
 
-// idle reports whether nothing is under way.
+// idle reports whether no job runs or waits.
 func (w *workers) idle() bool { return len(w.busy) == 0 && len(w.ready)+len(w.later) == 0 }
 
-// wait returns when no worker runs, or none but those that hang. Results that nobody took are dropped, as a crash would
-// drop them.
+// wait returns when all workers have ended, or after exitGrace if some hang. Their results are dropped, as in a
+// crash.
 func (w *workers) wait() {
 	enough := time.NewTimer(exitGrace)
 	defer enough.Stop()

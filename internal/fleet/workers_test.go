@@ -13,8 +13,7 @@ import (
 	"muster/internal/life"
 )
 
-// While many tasks wait for their worktrees, what is there already is looked after first; within one task nothing is
-// overtaken.
+// Jobs that make worktrees run after all others. The jobs of one task keep their order.
 func TestWorktreesComeLast(t *testing.T) {
 	t.Parallel()
 	var order []event.TaskID
@@ -42,8 +41,8 @@ func TestWorktreesComeLast(t *testing.T) {
 	}
 }
 
-// An act that never comes back is given up after its limit: its task gets an outcome, its worker and its place in the line
-// are free, and it counts as hung until it comes back after all.
+// A job that never returns is given up after its limit: its task gets an outcome, its worker and its place in the
+// queue become free, and it counts as hung until it returns.
 func TestWorkers_GiveUpWhatDoesNotComeBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -53,7 +52,7 @@ func TestWorkers_GiveUpWhatDoesNotComeBack(t *testing.T) {
 		hangs := make(chan struct{})
 		s.jobs = newWorkers(1, func(_ context.Context, j job) result {
 			if j.action.Kind() == event.ActPrepare {
-				<-hangs // and heeds no context
+				<-hangs // it ignores its context
 			}
 			return result{job: j}
 		})

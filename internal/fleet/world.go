@@ -233,7 +233,7 @@ type JobState struct {
 	Finished bool
 	Running  int  // pid of the process that runs it, 0 if none does
 	Waiting  bool // that process waits for a check slot and uses no resources yet
-	Starts   int  // how often it was begun
+	Starts   int  // how often it was started
 	Results  []event.CheckResult
 	Error    string // why not all commands could run; the work has no verdict then
 	Scarce   bool   // the reason was a shortage
