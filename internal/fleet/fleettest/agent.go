@@ -12,7 +12,7 @@ import (
 	"muster/internal/scarce"
 )
 
-// with runs fn while the world stands still, unless the process is gone; false then.
+// with runs fn under the world's mutex. It returns false, and does not run fn, if the process is gone.
 func (w *World) with(p *proc, fn func()) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -23,7 +23,7 @@ func (w *World) with(p *proc, fn func()) bool {
 	return true
 }
 
-// lives waits; false if the process is ended meanwhile.
+// lives waits. It returns false if the process ends meanwhile.
 func (p *proc) lives(d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -68,7 +68,7 @@ func (w *World) agent(p *proc, o fleet.Order) {
 	}
 }
 
-// rest waits for the next prompt; false if the process ends.
+// rest waits for the next prompt. It returns false if the process ends.
 func (w *World) rest(p *proc) bool {
 	var quits <-chan time.Time
 	if w.Luck.Fault("a person quits the agent", p.who, 10) {
@@ -111,7 +111,7 @@ func (w *World) rest(p *proc) bool {
 	}
 }
 
-// hear notes that an agent took a message. The caller holds mu.
+// hear records that an agent received a message. The caller holds mu.
 func (w *World) hear(p *proc, id event.MessageID) {
 	heard := w.work(p.task).heard
 	if heard[id]++; heard[id] > 1 {
@@ -119,13 +119,13 @@ func (w *World) hear(p *proc, id event.MessageID) {
 	}
 }
 
-// turn is one turn of an agent; false if it ended with the process.
+// turn is one turn of an agent. It returns false if it ended with the process.
 func (w *World) turn(p *proc, t life.Task) bool {
 	l := w.Luck
 	long := time.NewTimer(l.Span("a turn", p.who, 3*time.Minute))
 	defer long.Stop()
 	if !t.Spec.Traits.ExitIsTurn && l.Fault("the agent hangs", p.who, 20) {
-		long.Stop() // what hangs may hear an interrupt, or not
+		long.Stop() // an agent that hangs may or may not react to an interrupt
 		if l.Fault("the agent hears nothing any more", p.who, 500) {
 			<-p.end
 			return false
@@ -186,7 +186,7 @@ func (w *World) serviceError(p *proc) event.Record {
 	return event.Record{State: event.RecordError, Error: event.ErrorOverloaded}
 }
 
-// ask holds a request until it is answered: through muster, or by somebody who sits at the terminal.
+// ask holds a request until it is answered, through muster or by a person at the terminal.
 func (w *World) ask(p *proc) bool {
 	id := ""
 	ok := w.with(p, func() {
@@ -222,7 +222,7 @@ func (w *World) ask(p *proc) bool {
 	return false
 }
 
-// late is a hook of an agent that is gone which writes all the same, into the file that is the newest then. The caller holds mu.
+// late lets a hook of a dead agent write to the newest status file. The caller holds mu.
 func (w *World) late(p *proc) {
 	if !w.Luck.Fault("a hook of a dead agent writes", p.who, 300) {
 		return
@@ -239,7 +239,7 @@ func (w *World) late(p *proc) {
 
 var tag = regexp.MustCompile(`\[muster (m\d+)\]`)
 
-// typed takes text into the draft of an agent's input. The caller holds mu.
+// typed adds text to the draft in an agent's input. The caller holds mu.
 func (p *proc) typed(text string) {
 	for _, m := range tag.FindAllStringSubmatch(text, -1) {
 		p.draft = append(p.draft, event.MessageID(m[1]))

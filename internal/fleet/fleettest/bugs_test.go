@@ -7,14 +7,14 @@ import (
 	"testing"
 )
 
-// bug is a mutation of the production code that the simulation must find. The code itself knows nothing of it: the file
-// is replaced while the test is built.
+// bug is a mutation of the production code that the simulation must find. The production code does not contain it:
+// the file is replaced while the test is built.
 type bug struct {
 	name string
 	file string // relative to internal
 	old  string // occurs in the file once
 	new  string
-	by   string         // part of what the simulation says when it finds the bug
+	by   string         // part of the simulation's message when it finds the bug
 	odds map[string]int // see Plan
 }
 
@@ -87,7 +87,7 @@ var bugs = []bug{
 	},
 }
 
-// onlyRepositories are the odds of a world in which no act but those on repositories lacks anything.
+// onlyRepositories returns the odds of a world in which only actions on repositories meet a shortage.
 func onlyRepositories() map[string]int {
 	odds := map[string]int{"it is for what the machine lacks": 0, "a launch lacks something": 0}
 	for _, op := range []string{
@@ -118,7 +118,7 @@ func (b bug) plant(t *testing.T) (path, text string) {
 	return path, strings.Replace(string(code), b.old, b.new, 1)
 }
 
-// A change of the code must not silently take away the place of a planted bug.
+// A change of the code must not silently remove the place of a planted bug.
 func TestEveryBugCanBePlanted(t *testing.T) {
 	t.Parallel()
 	for _, b := range bugs {

@@ -12,7 +12,7 @@ import (
 	"muster/internal/life"
 )
 
-// edges is the world as one supervisor sees and touches it.
+// edges is the world as one supervisor sees and changes it.
 type edges struct {
 	w       *World
 	batches chan fleet.Batch
@@ -26,7 +26,7 @@ type edges struct {
 
 func (e *edges) dead() bool { return e.w.alive != e || e.ctx.Err() != nil }
 
-// die is SIGKILL.
+// die kills the supervisor, as SIGKILL does.
 func (e *edges) die() {
 	e.w.mu.Lock()
 	defer e.w.mu.Unlock()
@@ -40,7 +40,7 @@ func (e *edges) dieLocked() {
 	e.cancel()
 }
 
-// pause waits; false if the supervisor dies meanwhile or no longer waits.
+// pause waits. It returns false if the supervisor dies or ctx ends meanwhile.
 func (e *edges) pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -53,8 +53,8 @@ func (e *edges) pause(ctx context.Context, d time.Duration) bool {
 	return false
 }
 
-// unproved reports whether an act may say that it worked when it did not: nobody but the agent could tell. What others
-// look at again by themselves (processes, worktrees, the log) does not lie.
+// unproved reports whether an action may succeed without having an effect, because only the agent could notice that.
+// Actions whose effect the supervisor checks itself (on processes, worktrees and the log) never do that.
 func unproved(op string) bool {
 	switch op {
 	case "pasting", "pressing Escape", "posting", "answering", "putting files away":
@@ -63,14 +63,14 @@ func unproved(op string) bool {
 	return false
 }
 
-// act is an act of a supervisor upon the world. It takes its time, may fail, may be refused for good, may work while its
-// answer is lost, may do nothing and say that it worked, and the supervisor may die before it and after it. A dead one
-// changes nothing.
+// act carries out an action of a supervisor on the world. It takes time. It may fail, be refused for good, work
+// although it returns an error, or return no error although it did nothing, and the supervisor may die before or
+// after it. A dead supervisor changes nothing.
 func (e *edges) act(ctx context.Context, op, who string, fn func() error) error {
 	return e.actIn(ctx, "", op, who, fn)
 }
 
-// actIn is an act on a repository, which lies on a disk of its own; "" is any other act.
+// actIn is act for an action on a repository, each of which is on a disk of its own. repo is "" for any other action.
 func (e *edges) actIn(ctx context.Context, repo, op, who string, fn func() error) error {
 	w, l := e.w, e.w.Luck
 	before := l.Span("before "+op, who, 50*time.Millisecond)
@@ -84,7 +84,7 @@ func (e *edges) actIn(ctx context.Context, repo, op, who string, fn func() error
 		return e.gaveUp(ctx)
 	}
 	if repo != "" && l.Fault(op+" never returns", who, 2) {
-		<-e.ctx.Done() // whatever its caller wants
+		<-e.ctx.Done() // it ignores the caller's ctx
 		return ErrDead
 	}
 	lost, err := false, error(nil)
@@ -159,7 +159,7 @@ func (e *edges) Open(ctx context.Context, win fleet.Window) (out fleet.Pane, err
 			return nil
 		}
 		o := w.orders[fileID{win.Task, win.Gen}]
-		if o.Task.Spec.Traits.ExitIsTurn { // its prompt lies in a file that it was given
+		if o.Task.Spec.Traits.ExitIsTurn { // its prompt is in a file that it was given
 			for _, m := range o.Messages {
 				w.hear(p, m.ID)
 			}
@@ -176,7 +176,7 @@ func (w *World) who(id event.TaskID) string {
 	return w.names[id]
 }
 
-// runJob judges the tree as it is when the job begins.
+// runJob judges the tree that the worktree has when the job starts.
 func (w *World) runJob(p *proc, j *jobState) {
 	l := w.Luck
 	long := l.Span("a job", p.who, time.Minute)
@@ -245,7 +245,7 @@ func (w *World) pane(id string) *pane {
 	return nil
 }
 
-// whose is the task of a pane.
+// whose returns the name of the task that a pane belongs to.
 func (e *edges) whose(id string) string {
 	e.w.mu.Lock()
 	defer e.w.mu.Unlock()
@@ -331,7 +331,7 @@ func (*edges) Typed(_ life.Task, m fleet.Text) []string {
 	return []string{m.ID.Tag() + " ", m.Text}
 }
 
-// Posture implements fleet.Channel: what a lost Enter left stands in the input.
+// Posture implements fleet.Channel. Text whose Enter was lost is still in the input.
 func (e *edges) Posture(ctx context.Context, t life.Task, _ string, texts []string) (posture fleet.Posture, err error) {
 	err = e.act(ctx, "looking at the input", t.Spec.Name, func() error {
 		if p := e.w.living(t.ID, t.Gen); p != nil && len(p.draft) > 0 {
@@ -345,7 +345,7 @@ func (e *edges) Posture(ctx context.Context, t life.Task, _ string, texts []stri
 	return posture, err
 }
 
-// Post implements fleet.Channel: what was posted before is not posted again.
+// Post implements fleet.Channel. A message that was posted before is not posted again.
 func (e *edges) Post(ctx context.Context, t life.Task, m fleet.Text) error {
 	return e.act(ctx, "posting", t.Spec.Name, func() error {
 		wk, key := e.w.work(t.ID), fmt.Sprintf("%d.%s", t.Gen, m.ID)
@@ -368,7 +368,7 @@ func (e *edges) Post(ctx context.Context, t life.Task, m fleet.Text) error {
 	})
 }
 
-// living finds the living agent of a generation. The caller holds mu.
+// living returns the living agent of a generation, or nil. The caller holds mu.
 func (w *World) living(id event.TaskID, gen int) *proc {
 	for _, p := range w.byTask[id] {
 		if p.agent && p.gen == gen {

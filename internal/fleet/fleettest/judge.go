@@ -11,39 +11,40 @@ import (
 	"muster/internal/scarce"
 )
 
-// Move is one way to go through the table of life: a rule, and the state that it was followed in.
+// Move is one transition of the state machine in life: a rule, and the state in which it was applied.
 type Move struct {
 	Rule string
 	From event.State
 }
 
-// judge follows the log by its own fold, and holds it against what must be true and against the world.
+// judge folds the log itself and compares the result with the invariants and with the world.
 type judge struct {
 	tasks   map[event.TaskID]life.Task
 	moves   map[Move]int
 	events  int
 	seq     int64 // the newest event that was judged
-	fleetAt int   // events at the last look at the whole fleet
+	fleetAt int   // number of events at the last check of the whole fleet
 
 	parked, waiting map[event.TaskID]bool
 	uses            map[event.TaskID]*use
 	over            map[event.TaskID]time.Time // when a task was told to stop, or ended
 }
 
-// use is how long an agent could have worked on its task since it was last made ready.
+// use is how long an agent could have worked on its task since its last launch.
 type use struct {
 	sum    time.Duration
-	since  time.Time     // zero while it could not
-	jumped time.Duration // how far the clock had been set forward when it began
+	since  time.Time     // zero while it could not work
+	jumped time.Duration // how far the clock had been set forward at the launch
 }
 
-// jobPatience is how long a job may run on after its task has ended: longer than a fleet is ever down.
+// jobPatience is how long a job may keep running after its task has ended. It is longer than any downtime of the
+// fleet.
 const jobPatience = 3 * time.Hour
 
-// shortPatience is how long after the machine lacked something it may still be said to.
+// shortPatience is how long the log may report a shortage after the machine had one.
 const shortPatience = 3 * time.Hour
 
-// judgeMove looks at a change of state. The caller holds mu.
+// judgeMove checks a change of state. The caller holds mu.
 func (w *World) judgeMove(id event.TaskID, p event.TaskMoved) {
 	j := &w.judge
 	if p.To.Final() || p.To == event.Parked {
@@ -67,7 +68,7 @@ func (w *World) judgeMove(id event.TaskID, p event.TaskMoved) {
 	switch p.To {
 	case event.Starting, event.Working, event.Stalled, event.Publishing:
 		u.since = time.Now()
-	default: // it could not
+	default: // it could not work
 	}
 	limit := j.tasks[id].Spec.Timeout
 	if at := u.sum + w.jumped - u.jumped; p.Rule == "timeout" && at < limit-time.Minute {
@@ -81,7 +82,7 @@ func (w *World) judgeMove(id event.TaskID, p event.TaskMoved) {
 	}
 }
 
-// judgeCommit looks at what a transaction has written. The caller holds mu.
+// judgeCommit checks the events of a transaction. The caller holds mu.
 func (w *World) judgeCommit(events []event.Event) {
 	j := &w.judge
 	touched := map[event.TaskID]bool{}
@@ -114,7 +115,7 @@ func mark(m map[event.TaskID]bool, id event.TaskID, on bool) {
 	}
 }
 
-// judgeEvent looks at one event. The caller holds mu.
+// judgeEvent checks one event. The caller holds mu.
 func (w *World) judgeEvent(e event.Event) {
 	j := &w.judge
 	switch p := e.Data.(type) {
@@ -155,8 +156,8 @@ func (w *World) judgeEvent(e event.Event) {
 	j.tasks[e.Task] = life.Apply(j.tasks[e.Task], e)
 }
 
-// judgeFleet looks at the fleet as a whole: the log folds to what the store says, slots are not overdrawn, and
-// whatever runs is known. The caller holds mu.
+// judgeFleet checks the fleet as a whole: the fold of the log equals the tasks in the store, at most twice as many
+// slots are taken as there are, and the log knows every generation that runs. The caller holds mu.
 func (w *World) judgeFleet() {
 	ctx := context.Background()
 	slots := 0
@@ -168,12 +169,12 @@ func (w *World) judgeFleet() {
 			slots++
 		}
 		if was, err := w.Log.Task(ctx, id); err != nil || !reflect.DeepEqual(t, was) {
-			if seen, err := w.Log.Task(ctx, id); err != nil || seen.State != t.State { // a request may just have come
+			if seen, err := w.Log.Task(ctx, id); err != nil || seen.State != t.State { // a request may be new
 				w.breach("%s: the log folds to %s, the store says %s (%v)", id, t.State, seen.State, err)
 			}
 		}
 	}
-	if slots > 2*w.slots { // agents that go on by themselves take slots that there are not; new ones never do
+	if slots > 2*w.slots { // agents that go on by themselves may take more slots than there are; new ones never do
 		w.breach("%d of %d slots are taken", slots, w.slots)
 	}
 	for id, all := range w.byTask {
@@ -186,8 +187,8 @@ func (w *World) judgeFleet() {
 	}
 }
 
-// judgeRest looks at a fleet in which nothing is left to be done: nothing holds what it does not need, nothing runs
-// that belongs to nobody, and every message has an end. The caller holds mu.
+// judgeRest checks a fleet that has nothing left to do: no task holds a slot that it does not need, no process of a
+// task runs, and every message is settled. The caller holds mu.
 func (w *World) judgeRest() {
 	w.judgeFleet()
 	for id, t := range w.judge.tasks {
@@ -206,14 +207,14 @@ func (w *World) judgeRest() {
 	}
 }
 
-// intended checks that an act stands in the log before it is done. The caller holds mu.
+// intended checks that the log has the intent of an action before it is carried out. The caller holds mu.
 func (w *World) intended(id event.TaskID, kind event.ActionKind, action event.ActionID) {
 	if open, ok := w.judge.tasks[id].Action(kind); !ok || open.ID != action {
 		w.breach("%s: %s %s is done, and the log does not intend it", id, kind, action)
 	}
 }
 
-// resting reports whether a task needs a person to go on, or nothing at all.
+// resting reports whether a task has ended or waits for a person.
 func resting(t life.Task) bool {
 	return (t.State.Final() || t.State == event.Parked || t.State == event.Blocked || t.State == event.InReview) && len(t.Open) == 0 && !t.Agent.Live
 }

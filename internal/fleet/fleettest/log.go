@@ -14,7 +14,7 @@ import (
 
 var errFull = errors.New("no space left on device")
 
-// memoryLog is the store as a supervisor sees it; a dead one writes nothing.
+// memoryLog is the store as one supervisor sees it. A dead supervisor can't write.
 type memoryLog struct {
 	*edges
 	writer *store.Writer
@@ -57,10 +57,10 @@ func (l memoryLog) Update(ctx context.Context, durable bool, fn func(fleet.Tx) e
 	return nil
 }
 
-// mostTurns is how many transactions a supervisor may need at one instant: time goes on while anything is done.
+// mostTurns is how many transactions a supervisor may make at one instant of virtual time.
 const mostTurns = 1000
 
-// turned finds a supervisor that goes round and round, in which time would stand still for ever.
+// turned detects a supervisor that loops without waiting, so that virtual time would never advance.
 func (l memoryLog) turned() {
 	w := l.w
 	w.mu.Lock()
@@ -96,7 +96,7 @@ func (l memoryLog) MessageText(ctx context.Context, id event.TaskID, m event.Mes
 	return l.w.Log.MessageText(ctx, id, m)
 }
 
-// judgeLog judges what was written since the last time.
+// judgeLog checks the events since the last call.
 func (w *World) judgeLog(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -9,15 +9,14 @@ import (
 	"time"
 )
 
-// Luck decides all that is left to chance. Each choice is drawn from the seed and its own name and from nothing else,
-// so that what else happens, or in which order, does not change it: a run can be played again, and with some of its
-// choices taken away.
+// Luck makes all random choices. Each choice depends only on the seed and on its own name, not on other events or
+// their order. A run can therefore be repeated, also with some of its choices left out.
 type Luck struct {
 	seed  uint64
 	scale int // percent of the faults' own chances; 0 is a world without faults
 	odds  map[string]int
-	only  map[string]bool // the choices that may go against the plan; nil: all
-	often int             // of a thousand sorts of faults, how many are frequent in this world
+	only  map[string]bool // the faults that may occur; nil is all
+	often int             // of a thousand kinds of faults, how many are frequent in this world
 
 	mu     sync.Mutex
 	counts map[string]int
@@ -25,7 +24,7 @@ type Luck struct {
 	fired  []string
 }
 
-// frequent is the chance of a fault that is frequent in a world, of a thousand.
+// frequent is the chance of a fault that is frequent in a world, in permille.
 const frequent = 150
 
 func newLuck(p Plan) *Luck {
@@ -39,7 +38,7 @@ func newLuck(p Plan) *Luck {
 	return l
 }
 
-// draw gives a number for a name.
+// draw returns a random number for a name.
 func (l *Luck) draw(key string) uint64 {
 	h := fnv.New64a()
 	_, _ = io.WriteString(h, key)
@@ -51,7 +50,7 @@ func (l *Luck) draw(key string) uint64 {
 	return x ^ x>>31
 }
 
-// next names the next choice of a sort.
+// next returns the name of the next choice of a kind.
 func (l *Luck) next(what, who string) string {
 	key := what + " " + who
 	l.mu.Lock()
@@ -61,7 +60,7 @@ func (l *Luck) next(what, who string) string {
 	return key + "#" + strconv.Itoa(n)
 }
 
-// Fault reports whether something goes against the plan this time, which it does so many times of a thousand.
+// Fault reports whether something goes wrong this time. Its chance is given in permille.
 func (l *Luck) Fault(what, who string, permille int) bool {
 	key := l.next(what, who)
 	if odds, other := l.odds[what]; other {
@@ -72,7 +71,7 @@ func (l *Luck) Fault(what, who string, permille int) bool {
 	return l.draw(key)%100_000 < uint64(permille*l.scale) && l.fires(key) //nolint:gosec // small and positive
 }
 
-// fires reports whether a choice that was drawn may be made, and notes it.
+// fires reports whether a fault that was drawn may occur, and records it.
 func (l *Luck) fires(key string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -83,24 +82,24 @@ func (l *Luck) fires(key string) bool {
 	return true
 }
 
-// Span is a duration up to most, never twice the same: no two things happen at the same instant by chance.
+// Span returns a random duration up to most. Two of them are almost never equal, so that no two events coincide.
 func (l *Luck) Span(what, who string, most time.Duration) time.Duration {
 	return time.Duration(l.draw(l.next("for "+what, who))%uint64(most)) + time.Microsecond //nolint:gosec // positive
 }
 
-// One of so many.
+// One returns a random number below n.
 func (l *Luck) One(what, who string, n int) int {
 	return int(l.draw(l.next("which "+what, who)) % uint64(n)) //nolint:gosec // small and positive
 }
 
-// Calm lets nothing go wrong any more.
+// Calm ends all faults.
 func (l *Luck) Calm() {
 	l.mu.Lock()
 	l.calm = true
 	l.mu.Unlock()
 }
 
-// Fired lists what went against the plan.
+// Fired returns the names of all faults that occurred.
 func (l *Luck) Fired() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

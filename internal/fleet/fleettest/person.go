@@ -11,14 +11,14 @@ import (
 	"muster/internal/store"
 )
 
-// deed is something that is done to the fleet from outside, at its time.
+// deed is something that happens to the fleet from outside at a given time.
 type deed struct {
 	at  time.Duration
 	key string
 	do  func()
 }
 
-// plan is all that happens in so many tasks, one every so often.
+// plan returns everything that happens while so many tasks are dispatched, one per interval on average.
 func (w *World) plan(tasks int, every time.Duration) []deed {
 	l := w.Luck
 	var all []deed
@@ -42,7 +42,7 @@ func (w *World) plan(tasks int, every time.Duration) []deed {
 	return all
 }
 
-// disasters are what befalls the whole machine.
+// disasters returns the events that hit the whole machine.
 func (w *World) disasters(end time.Duration) []deed {
 	l := w.Luck
 	var all []deed
@@ -106,7 +106,7 @@ func (w *World) setClock(d time.Duration) {
 	})
 }
 
-// live does all deeds in their time, and meanwhile answers and retries now and then.
+// live carries out all deeds at their times. Between them it sometimes answers requests and retries tasks.
 func (w *World) live(ctx context.Context, deeds []deed) {
 	began, habits := time.Now(), 0
 	for len(deeds) > 0 && ctx.Err() == nil {
@@ -121,14 +121,14 @@ func (w *World) live(ctx context.Context, deeds []deed) {
 		time.Sleep(time.Until(next))
 		d := deeds[0]
 		deeds = deeds[1:]
-		// What ends a disaster happens anyhow; dispatch and verbs are choices, too.
+		// The end of a disaster always happens. A dispatch and a verb are choices of Luck, too.
 		if slices.Contains(ends, d.key) || w.Luck.fires(d.key) {
 			d.do()
 		}
 	}
 }
 
-// habits answers what is asked, and takes up what was parked.
+// habits answers open requests and retries parked tasks.
 func (w *World) habits(n int) {
 	w.mu.Lock()
 	waiting, parked := sortedIDs(w.judge.waiting), sortedIDs(w.judge.parked)
@@ -149,17 +149,17 @@ func (w *World) habits(n int) {
 	}
 }
 
-// ends are the deeds that end a disaster.
+// ends lists the deeds that end a disaster.
 var ends = []string{"disk has room", "gate open", "up again", "a repository has room", "the service is back"}
 
-// repos are the repositories of the tasks, each on a disk of its own.
+// repos lists the repositories of the tasks, each on a disk of its own.
 var repos = []string{"/r", "/s"}
 
 func upAgain(life.Task) event.Payload { return event.UpRequested{} }
 
 type verb struct {
 	name string
-	make func(life.Task) event.Payload // nil where the verb would refuse
+	make func(life.Task) event.Payload // returns nil where the verb would refuse
 }
 
 var verbs = []verb{
@@ -225,7 +225,7 @@ func (w *World) verb(id event.TaskID, v verb) {
 	})
 }
 
-// request is a verb: it appends its request, and wakes the supervisor or starts one.
+// request acts as a verb: it appends its request, and wakes the supervisor or starts one.
 func (w *World) request(id event.TaskID, make func(life.Task) event.Payload) {
 	err := w.Log.Request(context.Background(), func(tx *store.Tx) error {
 		t := life.Task{}
@@ -258,7 +258,7 @@ func (w *World) wake() {
 	poke(w.up)
 }
 
-// dispatch queues a task; some come after others.
+// dispatch queues a task. Some tasks depend on others.
 func (w *World) dispatch(who string, before []event.TaskID) event.TaskID {
 	spec := w.spec(who)
 	if n := len(before); n > 0 && w.Luck.One("after", who, 10) == 0 {
@@ -295,7 +295,7 @@ func (w *World) spec(who string) event.Spec {
 	switch w.Luck.One("kind", who, 10) {
 	case 0, 1:
 		s.Traits.Door = event.DoorPaste
-	case 2: // its version frames all that comes by the mailbox as no word of the user
+	case 2: // its version marks all mail as not written by the user
 		s.Traits.Door, s.Traits.Aside = event.DoorPaste, true
 	case 3:
 		s.Traits = event.Traits{Door: event.DoorRespawn, ExitIsTurn: true}

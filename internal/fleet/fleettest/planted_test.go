@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// mostSeeds is how many worlds are played until a bug must have shown.
+// mostSeeds is how many worlds are played at most to find a bug.
 const mostSeeds = 200
 
 var (
@@ -21,13 +21,13 @@ var (
 	onlyBug    = flag.String("planted.only", "", "plant this bug only")
 )
 
-// plan is a world in which the bug shows.
+// plan returns a world in which the bug shows.
 func (b bug) plan(seed uint64) Plan {
 	return Plan{Seed: seed, Tasks: 60, Slots: 6, Every: 5 * time.Minute, Faults: 100, Odds: b.odds}
 }
 
-// TestPlantedBugsAreFound builds this test once more for each bug, with the bug in the production code, and expects that
-// the simulation finds it, and nothing in the same world without it.
+// TestPlantedBugsAreFound builds this test once more for each bug, with the bug in the production code. The
+// simulation must find the bug, and must find nothing in the same world without it.
 func TestPlantedBugsAreFound(t *testing.T) {
 	if *plantedBug != "" {
 		return // this program has a bug, and runs TestFindPlantedBug
@@ -79,10 +79,10 @@ func TestPlantedBugsAreFound(t *testing.T) {
 
 var foundFile = flag.String("planted.found", "", "where to write by which world the bug was found")
 
-// TestFindPlantedBug is run in a program that has a bug.
+// TestFindPlantedBug runs in a program that has a bug.
 func TestFindPlantedBug(t *testing.T) {
 	if *plantedBug == "" {
-		return // only the programs that TestPlantedBugsAreFound builds have one
+		return // only the programs that TestPlantedBugsAreFound builds have a bug
 	}
 	for _, b := range bugs {
 		if b.name != *plantedBug {

@@ -10,7 +10,7 @@ import (
 	"muster/internal/life"
 )
 
-// fileKey names a file that an agent, or something of it, appends to.
+// fileKey names a file that an agent or one of its hooks appends to.
 type fileKey struct {
 	task   event.TaskID
 	gen    int
@@ -19,13 +19,13 @@ type fileKey struct {
 
 func (k fileKey) String() string { return fmt.Sprintf("%s.%d.%s", k.task, k.gen, k.source) }
 
-// sources are the files of each generation: what its hooks say, and what it writes about itself.
+// sources lists the files of each generation: the status file of its hooks and its transcript.
 var sources = []string{"status", "transcript"}
 
 type file struct {
 	records []event.Record
 	tail    *tail
-	size    int64 // in bytes, where it counts
+	size    int64 // in bytes, if it matters
 }
 
 // tail follows a file for one supervisor.
@@ -33,10 +33,10 @@ type tail struct {
 	key   fileKey
 	who   string
 	file  *file
-	at    int           // taken from Batches
+	at    int           // number of records taken from Batches
 	more  chan struct{} // something was appended
-	hurry chan struct{} // somebody waits
-	stop  chan struct{} // forgotten
+	hurry chan struct{} // a caller of Flush waits
+	stop  chan struct{} // the file is no longer followed
 	taken []waiter
 }
 
@@ -45,7 +45,7 @@ type waiter struct {
 	done  chan struct{}
 }
 
-// says writes a record of an agent; it may be lost, come twice, or be told by both of its sources. The caller holds mu.
+// says writes a record of an agent. It may be lost, be written twice, or come from both sources. The caller holds mu.
 func (w *World) says(p *proc, r event.Record) {
 	l := w.Luck
 	r.Gen, r.Time = p.gen, w.now()
@@ -60,7 +60,7 @@ func (w *World) says(p *proc, r event.Record) {
 	if l.Fault("a writer has the wrong time", p.who, 10) {
 		r.Time = r.Time.Add(l.Span("a wrong time", p.who, 2*time.Hour) - time.Hour)
 	}
-	if l.Fault("a hook is slow", p.who, 10) { // what is written after it overtakes it
+	if l.Fault("a hook is slow", p.who, 10) { // later records overtake this one
 		pause := l.Span("a slow hook", p.who, 30*time.Second)
 		w.wg.Go(func() {
 			time.Sleep(pause)
@@ -113,7 +113,7 @@ func (e *edges) Follow(t life.Task) {
 	}
 }
 
-// pump hands out what a file holds, in its order, now and then late.
+// pump sends the records of a file in order, sometimes late.
 func (e *edges) pump(t *tail) {
 	w := e.w
 	for {
@@ -171,7 +171,7 @@ func (e *edges) pump(t *tail) {
 	}
 }
 
-// free tells those who wait that all they wait for was taken. The caller holds mu.
+// free wakes the callers of Flush if everything that they wait for was taken. The caller holds mu.
 func (t *tail) free() {
 	left := t.taken[:0]
 	for _, x := range t.taken {

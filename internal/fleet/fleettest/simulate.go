@@ -15,28 +15,29 @@ type Plan struct {
 	Slots  int
 	Every  time.Duration  // between two tasks, on average
 	Faults int            // percent of the faults' own chances
-	Odds   map[string]int // of single faults, in permille, other than their own
-	Often  int            // of a thousand sorts of faults, how many are frequent: such as seldom come together then do
-	Only   []string       // of what goes against the plan, and of what is asked for, only this happens; nil: all
-	Dir    string         // for the few files that a supervisor writes by itself
+	Odds   map[string]int // of single faults in permille, instead of their own
+	Often  int            // of a thousand kinds of faults, how many are frequent, so that rare ones occur together
+	Only   []string       // only these faults and requests occur; nil: all
+	Dir    string         // for the few files that a supervisor writes itself
 }
 
-// Report is what became of it.
+// Report is the result of a simulation.
 type Report struct {
 	Events  int
 	Virtual time.Duration
-	Broken  []string            // the invariants that did not hold, in order
-	Fired   []string            // what went against the plan, and what was asked for, in order
-	Story   []string            // what the log says of the task that was wrong first
-	Suspect string              // and its name
+	Broken  []string            // the invariants that were violated, in order
+	Fired   []string            // the faults and requests that occurred, in order
+	Story   []string            // the log of the first task that violated an invariant
+	Suspect string              // the name of that task
 	Moves   map[Move]int        // how often each was made
-	States  map[event.State]int // in which tasks ended
+	States  map[event.State]int // how many tasks ended in each state
 }
 
-// settleLimit is how long a fleet may take to come to rest once nothing goes wrong any more: longer than any deadline.
+// settleLimit is how long a fleet may take to come to rest after the faults have ended. It is longer than any
+// deadline.
 const settleLimit = 20 * 24 * time.Hour
 
-// Run plays a plan; it must be called in a bubble of testing/synctest, and returns at the first thing that is wrong.
+// Run plays a plan and stops at the first violation. It must be called in a bubble of testing/synctest.
 func Run(p Plan) Report {
 	began := time.Now()
 	w := newWorld(newLuck(p), p.Slots, p.Dir)
@@ -51,7 +52,7 @@ func Run(p Plan) Report {
 		w.calm(ctx)
 	}()
 	watched := make(chan struct{})
-	go func() { // the first thing that is wrong ends it
+	go func() { // the first violation ends the run
 		defer close(watched)
 		for ctx.Err() == nil {
 			if time.Sleep(time.Minute); w.isBroken() {
@@ -87,7 +88,8 @@ func (w *World) isBroken() bool {
 	return len(w.broken) > 0
 }
 
-// keep is the keeper: it starts a supervisor again when one has died, and after a while or on demand when the fleet went down.
+// keep is the keeper: it restarts a supervisor that has died. If the fleet went down, it restarts it after a while or
+// on demand.
 func (w *World) keep(ctx context.Context) {
 	for ctx.Err() == nil {
 		life, end := context.WithCancel(ctx)
@@ -99,13 +101,13 @@ func (w *World) keep(ctx context.Context) {
 		err := w.supervise(life)
 		end()
 		switch {
-		case err == nil: // down in good order
+		case err == nil: // the fleet went down as it was told
 			select {
 			case <-w.up:
 			case <-ctx.Done():
 			}
 		case !errors.Is(err, context.Canceled) && !errors.Is(err, ErrDead) && ctx.Err() == nil:
-			fallthrough // it could not adopt, or its terminal is gone
+			fallthrough // it could not adopt the fleet, or its terminal is lost
 		default:
 			t := time.NewTimer(time.Second + w.Luck.Span("a restart", "", 5*time.Second))
 			select {
@@ -117,7 +119,7 @@ func (w *World) keep(ctx context.Context) {
 	}
 }
 
-// calm lets a fleet come to rest in a world without faults, and judges it then.
+// calm ends the faults, waits until the fleet has come to rest, and then checks it.
 func (w *World) calm(ctx context.Context) {
 	if ctx.Err() != nil {
 		return

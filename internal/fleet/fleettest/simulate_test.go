@@ -26,7 +26,8 @@ var (
 	shrink = flag.Duration("simulate.shrink", 30*time.Second, "how long to look for a shorter script of a failure")
 )
 
-// big is a world of some days; one in fifty is one of weeks. In every other one some faults are frequent.
+// big returns a world of some days, or in one case of fifty of some weeks. In half of the worlds some faults are
+// frequent.
 func big(seed uint64) Plan {
 	p := Plan{Seed: seed, Tasks: *tasks, Slots: 8, Every: 6 * time.Minute, Faults: 100}
 	if seed%50 == 0 {
@@ -63,7 +64,7 @@ type totals struct {
 
 var sum = totals{moves: map[Move]int{}, states: map[event.State]int{}}
 
-// TestSimulate plays whole fleets in virtual time, with faults at every edge, until so many events have been written.
+// TestSimulate plays whole fleets in virtual time, with faults in all edges, until enough events have been written.
 func TestSimulate(t *testing.T) {
 	began := time.Now()
 	sum.next = *seed
@@ -124,8 +125,8 @@ func (s *totals) fail(script string) {
 	s.failed = append(s.failed, script)
 }
 
-// coverage says which rules were followed how often, how often each state was entered, which moves of the table were
-// never made, and where tasks ended.
+// coverage returns how often each rule was applied and each state was entered, which moves were never made, and in
+// which states tasks ended.
 func (s *totals) coverage() string {
 	var b strings.Builder
 	var never []string
@@ -170,12 +171,12 @@ func counts(of map[event.State]int) string {
 // named finds the task in the name of a choice.
 var named = regexp.MustCompile(` (k\d+)\b`)
 
-// shorten looks for a short script that breaks something: the fewest choices, by taking away first whole tasks, then
-// single choices, in halves, quarters and so on as long as it still breaks.
+// shorten searches for a short list of choices that still violates an invariant. It leaves out whole tasks first and
+// then single choices, in halves, quarters and so on.
 func shorten(t *testing.T, p Plan, r Report) string {
 	t.Helper()
 	s := shortening{t: t, plan: p, best: r, end: time.Now().Add(*shrink)}
-	about := func(own bool) []string { // what concerns the task itself, with or without the whole machine
+	about := func(own bool) []string { // choices about the task, with or without those about the whole machine
 		return slices.DeleteFunc(slices.Clone(r.Fired), func(key string) bool {
 			who := named.FindStringSubmatch(key)
 			return who == nil && own || who != nil && who[1] != r.Suspect
@@ -197,7 +198,7 @@ func shorten(t *testing.T, p Plan, r Report) string {
 		strings.Join(best.Story[max(0, len(best.Story)-80):], "\n  "))
 }
 
-// shortening is the search for a short script.
+// shortening is the search for a short list of choices.
 type shortening struct {
 	t     *testing.T
 	plan  Plan
@@ -206,7 +207,7 @@ type shortening struct {
 	tries int
 }
 
-// breaks plays with some choices only, and keeps what came of it if that breaks something.
+// breaks plays with some choices only. It reports whether that violates an invariant, and then stores the result.
 func (s *shortening) breaks(only []string) bool {
 	s.tries++
 	p := s.plan
@@ -219,7 +220,7 @@ func (s *shortening) breaks(only []string) bool {
 	return true
 }
 
-// cut takes groups of choices away.
+// cut leaves out groups of choices.
 func (s *shortening) cut(group func(key string) string) {
 	groups := func() (out []string) {
 		for _, key := range s.best.Fired {
@@ -254,7 +255,7 @@ func TestUndisturbedFleetEndsWell(t *testing.T) {
 	}
 }
 
-// Faults that seldom come together, and broke something when they did, come together here all the time.
+// Faults that are rare, and caused a violation when they occurred together, are all frequent here.
 func TestFaultsThatComeTogether(t *testing.T) {
 	t.Parallel()
 	for name, odds := range map[string]map[string]int{

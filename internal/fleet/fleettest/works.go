@@ -45,7 +45,7 @@ func (e *edges) Tree(ctx context.Context, t life.Task) (tree string, err error) 
 	return tree, err
 }
 
-// Publish implements fleet.Shipper: a tree that lies there already is not published again.
+// Publish implements fleet.Shipper. A tree that is published already is not published again.
 func (e *edges) Publish(ctx context.Context, t life.Task, tree string) (p event.WorkPublished, err error) {
 	err = e.actIn(ctx, t.Spec.Repo, "publishing", t.Spec.Name, func() error {
 		wk := e.w.work(t.ID)
@@ -106,10 +106,10 @@ func (e *edges) SetAside(ctx context.Context, t life.Task) (at string, err error
 	return at, err
 }
 
-// jobEdges is apart because Ready shares its name with that of agents.
+// jobEdges is a separate type because Jobs and Launcher both have a method Ready.
 type jobEdges struct{ *edges }
 
-// job finds a job. The caller holds mu.
+// job returns the state of a job. The caller holds mu.
 func (e jobEdges) job(j fleet.Job) *jobState {
 	key := string(j.Task.ID) + "/" + j.Name
 	if e.w.jobs[key] == nil {
@@ -164,7 +164,7 @@ func (e jobEdges) Noted(ctx context.Context, j fleet.Job, into any) (ok bool, er
 	err = e.act(ctx, "reading a note", j.Task.Spec.Name, func() error {
 		var snap fleet.Snapshot
 		if snap, ok = e.job(j).note.(fleet.Snapshot); ok {
-			*into.(*fleet.Snapshot) = snap //nolint:forcetypeassert // the only thing that is noted
+			*into.(*fleet.Snapshot) = snap //nolint:forcetypeassert // the only value that is stored
 		}
 		return nil
 	})

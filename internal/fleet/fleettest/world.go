@@ -19,8 +19,8 @@ import (
 	"muster/internal/store/storetest"
 )
 
-// World is everything outside of the supervisor. It outlives supervisors: killing one leaves all else standing.
-// It lives in a bubble of testing/synctest.
+// World is everything outside the supervisor. It outlives supervisors: killing one changes nothing else. It lives in
+// a bubble of testing/synctest.
 type World struct {
 	Log  *storetest.Memory
 	Luck *Luck
@@ -31,16 +31,16 @@ type World struct {
 
 	mu       sync.Mutex
 	skew     time.Duration // how far the wall clock has been moved
-	alive    *edges        // the living supervisor's; what an older one does has no effect
+	alive    *edges        // the living supervisor's; those of older ones have no effect
 	server   *proc
 	born     time.Time
 	boot     int
 	gate     string
-	full     bool            // no transaction is committed
-	fullAt   map[string]bool // repositories on whose disk nothing can be written
-	shortAt  time.Time       // when the machine itself last lacked something
+	full     bool            // commits fail
+	fullAt   map[string]bool // repositories whose disk cannot be written
+	shortAt  time.Time       // when the machine itself last had a shortage
 	outside  bool            // a service that the checks need is down
-	jumped   time.Duration   // how far the clock was set forward in all
+	jumped   time.Duration   // how far the clock was set forward in total
 	pids     int
 	turns    int // transactions since turnedAt
 	turnedAt time.Time
@@ -54,10 +54,10 @@ type World struct {
 	works    map[event.TaskID]*work
 	names    map[event.TaskID]string
 	judge    judge
-	up       chan struct{} // someone wants a supervisor
+	up       chan struct{} // a supervisor is wanted
 	broken   []string
 
-	suspect event.TaskID // the first one that something is wrong with
+	suspect event.TaskID // the first task that violated an invariant
 }
 
 type fileID struct {
@@ -65,7 +65,7 @@ type fileID struct {
 	gen  int
 }
 
-// work is what lies in a worktree and what was told to the agents in it.
+// work is the content of a worktree and the messages to its agents.
 type work struct {
 	tree      int // 0 is the base
 	green     map[int]bool
@@ -89,18 +89,18 @@ type jobState struct {
 	setup   bool
 }
 
-// ErrDead is what a killed supervisor sees of the world.
+// ErrDead is the error of every call by a killed supervisor.
 var ErrDead = errors.New("this supervisor is dead")
 
-// errScarce is the failure of an act for want of what the machine may have again later.
+// errScarce is the error of an action that meets a shortage of the machine.
 var errScarce = fmt.Errorf("write: %w", syscall.ENOSPC)
 
-// errReadOnly is the failure of an act on a repository whose disk cannot be written.
+// errReadOnly is the error of an action on a repository whose disk cannot be written.
 var errReadOnly = fmt.Errorf("lock the repository: %w", syscall.EROFS)
 
 var errFlaky = errors.New("it did not work this time")
 
-// newWorld makes an empty world; dir takes the few files that a supervisor writes by itself.
+// newWorld returns an empty world. dir is for the few files that a supervisor writes itself.
 func newWorld(luck *Luck, slots int, dir string) *World {
 	w := &World{
 		Luck: luck, home: home.Dir(dir), slots: slots,
@@ -117,7 +117,7 @@ func newWorld(luck *Luck, slots int, dir string) *World {
 	return w
 }
 
-// Now is the wall clock of this world.
+// Now returns the wall clock of this world.
 func (w *World) Now() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -133,8 +133,8 @@ func (w *World) work(id event.TaskID) *work {
 	return w.works[id]
 }
 
-// supervise runs a supervisor in this world until ctx ends it like SIGKILL does: what it has under way has happened
-// or not, and what it would do afterwards does not happen.
+// supervise runs a supervisor in this world until ctx ends it, as SIGKILL does: actions under way may or may not have
+// happened, and nothing happens afterwards.
 func (w *World) supervise(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -172,7 +172,7 @@ func (w *World) supervise(ctx context.Context) error {
 	return s.Serve(ctx)
 }
 
-// bury ends all that a supervisor could still do.
+// bury stops everything that a dead supervisor could still do.
 func (w *World) bury(e *edges) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -182,7 +182,7 @@ func (w *World) bury(e *edges) {
 	e.cancel()
 }
 
-// killServer ends the terminal server, and all that runs in it but what ignores that.
+// killServer ends the terminal server and all processes in it, except those that ignore its end.
 func (w *World) killServer(reboot bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -199,7 +199,7 @@ func (w *World) killServer(reboot bool) {
 	w.newServer()
 	if w.alive != nil {
 		close(w.alive.lost)
-		w.alive.lost = make(chan struct{}) // the one that it knows is closed
+		w.alive.lost = make(chan struct{}) // the supervisor's own is closed
 		if reboot {
 			w.alive.cancel()
 			w.alive = nil
@@ -215,7 +215,7 @@ func (w *World) newServer() {
 	w.server = w.spawn("", 0, false)
 }
 
-// breach notes that something does not hold; a text that begins with a task speaks of it. The caller holds mu.
+// breach records a violation of an invariant. A text that begins with a task is about that task. The caller holds mu.
 func (w *World) breach(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if id := event.TaskID(taskWord.FindString(text)); id != "" {
@@ -229,7 +229,7 @@ func (w *World) breach(format string, args ...any) {
 
 var taskWord = regexp.MustCompile(`^t\d+`)
 
-// story is what the log says of a task, newest last.
+// story returns the log of a task, newest last.
 func (w *World) story(id event.TaskID) (out []string) {
 	for e, err := range w.Log.Events(context.Background(), store.EventFilter{Task: id}) {
 		if err != nil {
@@ -263,8 +263,8 @@ type proc struct {
 	draft     []event.MessageID
 	asking    string
 	idle      bool
-	dialog    bool             // it stands at a dialog since its start
-	again     <-chan time.Time // when it goes on by itself; nil: never
+	dialog    bool             // a dialog has been open since its start
+	again     <-chan time.Time // when it continues by itself; nil: never
 	watchers  []watcher
 }
 
@@ -273,7 +273,7 @@ type watcher struct {
 	e     *edges
 }
 
-// spawn makes a process. The caller holds mu.
+// spawn starts a process. The caller holds mu.
 func (w *World) spawn(task event.TaskID, gen int, agent bool) *proc {
 	w.pids++
 	p := &proc{
@@ -301,7 +301,7 @@ func (w *World) spawn(task event.TaskID, gen int, agent bool) *proc {
 	return p
 }
 
-// kill ends a process; exit or signal are what its parent sees. The caller holds mu.
+// kill ends a process. exit or signal is its exit status. The caller holds mu.
 func (w *World) kill(p *proc, exit, signal int) {
 	if p.gone {
 		return
@@ -319,7 +319,8 @@ func (w *World) kill(p *proc, exit, signal int) {
 	p.watchers = nil
 }
 
-// tell reports a death, at once or late, once or twice, to the supervisor that asked. The caller holds mu.
+// tell reports a death to the supervisor that watches the process, at once or late, once or twice. The caller holds
+// mu.
 func (w *World) tell(p *proc, x watcher) {
 	times := 1
 	if w.Luck.Fault("a death is told twice", p.who, 20) {
@@ -343,7 +344,7 @@ func (w *World) tell(p *proc, x watcher) {
 	}
 }
 
-// endAll ends every process, as a power cut does, and waits until nothing moves any more.
+// endAll ends every process, as a power failure does, and waits until nothing runs any more.
 func (w *World) endAll() {
 	w.mu.Lock()
 	if w.alive != nil {
