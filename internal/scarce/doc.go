@@ -1,6 +1,7 @@
-// Package scarce tells what fails because the machine lacks something from what fails for another reason.
+// Package scarce recognises failures whose cause is a shortage of the machine.
 //
-// Owns: the list of the system's errors that pass by themselves, in numbers and in other programs' words.
-// Never does: anything about them; the fleet puts off what failed so, and costs no task an attempt for it.
+// Owns: the list of errors of the system that mean a temporary shortage, as numbers and as texts in the output of
+// other programs.
+// Never does: handle them. The fleet postpones an action that failed so, and counts no attempt.
 // Start at: Is.
 package scarce

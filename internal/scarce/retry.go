@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// The pauses between two attempts of Retry.
+// Pauses between two attempts of Retry.
 const (
 	firstPause   = 200 * time.Millisecond
 	longestPause = 10 * time.Second

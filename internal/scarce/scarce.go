@@ -6,26 +6,26 @@ import (
 	"syscall"
 )
 
-// scarcities are the system's errors which say that the machine lacks something now: room, inodes, terminals (all three
-// are ENOSPC), descriptors, memory, processes, or a disk that may be written.
+// scarcities returns the errors of the system that mean a shortage: of space, inodes or terminals (all three are
+// ENOSPC), file descriptors, memory, processes, or a writable disk.
 func scarcities() []syscall.Errno {
 	return []syscall.Errno{
 		syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EAGAIN, syscall.EROFS,
 	}
 }
 
-// ExitStatus is how a program of ours ends for which the machine lacked something, or that found what it was to start
-// running: EX_TEMPFAIL of sysexits.h.
+// ExitStatus is the exit status of a muster process that met a shortage, or whose work another process does already.
+// It is EX_TEMPFAIL of sysexits.h.
 const ExitStatus = 75
 
-// Lack is a shortage that is known in another program's words alone.
+// Lack is a shortage that is known only from the output of another program.
 type Lack string
 
 // Error implements error.
 func (l Lack) Error() string { return string(l) }
 
-// Is reports whether something failed because the machine lacks something that may be there again later: no fault of
-// the task that it was done for.
+// Is reports whether something failed because of a shortage of the machine that may end later. Such a failure is not
+// the task's fault.
 func Is(err error) bool {
 	for _, e := range scarcities() {
 		if errors.Is(err, e) {
@@ -36,13 +36,13 @@ func Is(err error) bool {
 	return said
 }
 
-// OfDisk reports whether something failed because a disk is full or cannot be written, which says nothing of other disks.
+// OfDisk reports whether something failed because a disk is full or cannot be written. Other disks may be fine.
 func OfDisk(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EROFS)
 }
 
-// In finds the first of those errors that the words of other programs tell of; nil if there is none. Words are no
-// proof: a project's tests may speak of a full disk while there is room.
+// In returns the first of the shortages that the output of a program names; nil if it names none. It is weak
+// evidence: a project's tests may print such a text while there is no shortage.
 func In(words string) error {
 	for _, e := range scarcities() {
 		if Says(words, e) {
@@ -52,10 +52,10 @@ func In(words string) error {
 	return nil
 }
 
-// Says reports whether another program gave one of those errors, which reaches us in its words alone. EAGAIN is none of
-// them: its words are said of much else.
+// Says reports whether the output of a program names the shortage e. EAGAIN is excluded, because its text has many
+// other causes.
 func Says(words string, e error) bool {
-	if e, ok := e.(syscall.Errno); ok && e != syscall.EAGAIN { //nolint:errorlint // a target, as errors.Is gives it
+	if e, ok := e.(syscall.Errno); ok && e != syscall.EAGAIN { //nolint:errorlint // a target, as errors.Is passes it
 		for _, s := range scarcities() {
 			if s == e {
 				return strings.Contains(strings.ToLower(words), strings.ToLower(e.Error()))
