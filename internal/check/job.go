@@ -17,25 +17,25 @@ import (
 	"muster/internal/text"
 )
 
-// Job is a round of checks, or the setup of a worktree: commands of the project that run one after the other under
-// a process of ours, which leaves the results as files. Its file is 0600 like a Spec's.
+// Job is a round of checks, or the setup of a worktree: commands of the project that run one after the other under a
+// process of muster, which writes the results to files. The file of a Job has mode 0600 like that of a Spec.
 type Job struct {
 	V    int          `json:"v"` // set by Write
 	Task event.TaskID `json:"task"`
 	Gen  int          `json:"gen"`
 	Name string       `json:"name"` // for people
 	Dir  string       `json:"dir"`  // where the steps run, absolute
-	Env  []string     `json:"env"`  // the whole environment of the steps, but for environ.Job, which is added
-	// Lock is held by the runner alone, not by its steps: once it is free the runner is dead, and the next one ends
-	// what its steps left behind. "" takes none.
+	Env  []string     `json:"env"`  // the whole environment of the steps, except for environ.Job, which is added
+	// Lock is held by the runner alone and not by its steps. If it is free, the runner is dead, and the next one ends
+	// the processes that its steps left behind. "" means no lock.
 	Lock  string `json:"lock,omitempty"`
 	Steps []Step `json:"steps"`
-	// SlotPaths are lock files of which one is held while the steps run; none for no limit.
+	// SlotPaths are lock files of which one is held while the steps run. Without any there is no limit.
 	SlotPaths []string `json:"slot_paths,omitempty"`
-	// Out is the directory, absolute and of this job alone, for <step>.log and <step>.step.json as they come and
-	// for the result at the end.
+	// Out is an absolute directory for this job alone. It gets <step>.log and <step>.step.json of each step, and the
+	// result at the end.
 	Out string `json:"out"`
-	// Wake is a file that is written to after the result is there; "" for none.
+	// Wake is a file that is written to when the result exists; "" for none.
 	Wake string `json:"wake,omitempty"`
 	// MaxLog is how many bytes of each step's output are kept: the first half while it runs, the last half at its
 	// end. 0 is DefaultMaxLog.
@@ -45,7 +45,7 @@ type Job struct {
 // Step is one command of a job.
 type Step struct {
 	Name    string        `json:"name"`
-	Run     string        `json:"run"`     // given to sh -c
+	Run     string        `json:"run"`     // passed to sh -c
 	Timeout time.Duration `json:"timeout"` // 0 is DefaultStepTimeout
 }
 
@@ -55,36 +55,36 @@ const (
 	DefaultStepTimeout = 30 * time.Minute
 )
 
-// StepResult is how one step went. It is green if Exit is 0 and TimedOut is false.
+// StepResult is the result of one step. It is green if Exit is 0 and TimedOut is false.
 type StepResult struct {
 	Name      string    `json:"name"`
 	Run       string    `json:"run"`
 	Exit      int       `json:"exit"`             // exit status; -1 if ended by a signal
-	Signal    int       `json:"signal,omitempty"` // 0 if it exited, or was cut off
+	Signal    int       `json:"signal,omitempty"` // 0 if it exited or timed out
 	TimedOut  bool      `json:"timed_out,omitempty"`
 	Started   time.Time `json:"started"`
 	Ended     time.Time `json:"ended"`
 	Log       string    `json:"log"`       // absolute path of the kept output
-	LogBytes  int64     `json:"log_bytes"` // all that it printed
+	LogBytes  int64     `json:"log_bytes"` // size of its whole output
 	Truncated bool      `json:"truncated,omitempty"`
 }
 
 // Green reports whether the step passed.
 func (s StepResult) Green() bool { return s.Exit == 0 && !s.TimedOut }
 
-// Result is how a job went: all its steps, also those after a red one.
+// Result is the result of a job. It has all steps, including those after a red one.
 type Result struct {
 	V       int          `json:"v"`
 	Steps   []StepResult `json:"steps"`
-	Started time.Time    `json:"started"` // once it had its slot
+	Started time.Time    `json:"started"` // when it had its slot
 	Ended   time.Time    `json:"ended"`
-	// Error says why not all steps could be run; then nothing is known of the work.
+	// Error is the reason why not all steps could run. The result then says nothing about the work.
 	Error string `json:"error,omitempty"`
-	// Scarce says that it was for something that the machine lacked.
+	// Scarce reports whether the reason was a shortage of the machine.
 	Scarce bool `json:"scarce,omitempty"`
 }
 
-// resultFile is the result's name in Out; a step's own file ends in .step.json and cannot be it.
+// resultFile is the name of the result in Out. It cannot collide with the file of a step, which ends in .step.json.
 const resultFile = "result.json"
 
 // maxResult is the largest result file in bytes.
@@ -96,14 +96,14 @@ const beganFile = "began"
 // maxStepName is the longest name of a step, in bytes.
 const maxStepName = 64
 
-// isStepName reports whether a step's name is one for a file. (A regular expression of this package would be compiled by
-// every hook and launch.)
+// isStepName reports whether a step's name can be used as a file name. It uses no regular expression, because that
+// would be compiled in every hook and launch.
 func isStepName(name string) bool {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 	return name != "" && len(name) <= maxStepName && strings.Trim(name, letters) == "" && name != "." && name != ".."
 }
 
-// Write writes a job's spec file and refuses a job that cannot run as it is.
+// Write writes a job's spec file. It rejects a job that cannot run.
 func Write(path string, j Job) error {
 	j.V = spec.Version
 	if err := j.check(); err != nil {
@@ -123,7 +123,7 @@ func readJob(path string) (Job, error) {
 	return j, j.check()
 }
 
-// ReadResult reads the result of a job from its Out; false while there is none. A job that was killed never has one.
+// ReadResult reads the result of a job from its Out; false if there is none yet. A job that was killed never has one.
 func ReadResult(outDir string) (Result, bool, error) {
 	b, err := regular.Read(filepath.Join(outDir, resultFile), maxResult)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -140,12 +140,12 @@ func ReadResult(outDir string) (Result, bool, error) {
 		if !isStepName(step.Name) {
 			return Result{}, false, fmt.Errorf("read job result of %s: %q is not the name of a check", outDir, step.Name)
 		}
-		r.Steps[i].Log = filepath.Join(outDir, step.Name+".log") // whatever an agent wrote there
+		r.Steps[i].Log = filepath.Join(outDir, step.Name+".log") // an agent may have written another path
 	}
 	return r, true, nil
 }
 
-// Began reports whether the job with this Out has got its slot. Until then it waits, and uses nothing of the machine.
+// Began reports whether the job with this Out has its slot. Until then it waits and uses no resources.
 func Began(outDir string) bool {
 	_, err := os.Lstat(filepath.Join(outDir, beganFile))
 	return err == nil
@@ -163,7 +163,7 @@ func Excerpt(s StepResult, limit int) (string, error) {
 	return text.Excerpt(b, limit), nil
 }
 
-// ForgetResult removes the result of a job, so that it can be run again; none is fine.
+// ForgetResult removes the result of a job, so that it can be run again. A missing result is not an error.
 func ForgetResult(outDir string) error {
 	if err := os.Remove(filepath.Join(outDir, resultFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("forget job result: %w", err)
@@ -171,7 +171,7 @@ func ForgetResult(outDir string) error {
 	return nil
 }
 
-// jobFile is how a Job is written, see specFile.
+// jobFile is the form in which a Job is written, see specFile.
 type jobFile struct {
 	Kind spec.Kind `json:"kind"`
 	Job

@@ -8,26 +8,26 @@ import (
 	"time"
 )
 
-// How long output waits for a terminal that takes none (its tmux server is stopped or stuck), and how long it is
-// then left alone.
+// How long a write waits for a terminal that accepts nothing, because its tmux server is stopped or stuck, and how
+// long nothing is written to it after that.
 const (
 	paneWait = 2 * time.Second
 	paneRest = 5 * time.Second
 )
 
-// pane shows output to people and never holds up or fails whoever writes: what a dead or stuck terminal does not
-// take is dropped.
+// pane shows output to people. It never blocks or fails its writer: what a dead or stuck terminal does not accept is
+// dropped.
 type pane struct {
 	w   io.Writer
-	own *os.File // opened by us so that writes can have a deadline; nil if w is written to as it is
+	own *os.File // opened by newPane, so that writes can have a deadline; nil if w is used as it is
 
-	mu   sync.Mutex // held over a write, so that lines stay whole; the wait for it is bounded by paneWait
+	mu   sync.Mutex // held during a write, so that lines stay whole; paneWait bounds the wait for it
 	dead bool
 	rest time.Time
 }
 
-// newPane takes any writer. A terminal or pipe is opened a second time: to change the mode of the one we were given
-// would change it for everybody who has it.
+// newPane takes any writer. A terminal or pipe is opened a second time, because changing the mode of the given one
+// would change it for every process that has it.
 func newPane(w io.Writer) *pane {
 	p := &pane{w: w}
 	f, ok := w.(*os.File)
@@ -52,7 +52,7 @@ func (p *pane) Write(b []byte) (int, error) {
 		return len(b), nil
 	}
 	if p.own != nil {
-		_ = p.own.SetWriteDeadline(now.Add(paneWait)) // a device that knows no deadline does not block
+		_ = p.own.SetWriteDeadline(now.Add(paneWait)) // a device without deadlines does not block
 	}
 	_, err := p.w.Write(b)
 	switch {

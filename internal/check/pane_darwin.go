@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reopen opens the controlling terminal once more, for writing without blocking; nothing else can be.
+// reopen opens the controlling terminal again, for non-blocking writes. Nothing else can be reopened.
 func reopen(f *os.File) (*os.File, error) {
 	if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TIOCGETA); err != nil {
 		return nil, errors.New("not a terminal")

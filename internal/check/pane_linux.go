@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reopen opens what a descriptor stands for once more, for writing without blocking.
+// reopen opens the file of a descriptor again, for non-blocking writes.
 func reopen(f *os.File) (*os.File, error) {
 	conn, err := f.SyscallConn()
 	if err != nil {

@@ -70,7 +70,7 @@ func TestJobOutlivesTheDeathOfItsPane(t *testing.T) {
 func TestJobIsNotHeldUpByAStoppedServer(t *testing.T) {
 	t.Parallel()
 	j := newJob(t, Step{Name: "noisy", Run: `yes | head -c 1000000`, Timeout: 20 * time.Second})
-	wait, _ := underTerminal(t, j) // nobody reads the other side
+	wait, _ := underTerminal(t, j) // the other side is not read
 	if err := wait(); err != nil {
 		t.Fatalf("the runner ended with %v", err)
 	}
@@ -79,8 +79,8 @@ func TestJobIsNotHeldUpByAStoppedServer(t *testing.T) {
 	}
 }
 
-// TestAResultWaitsForRoom: what was found out is not lost because the work has filled the disk, and as the words of the work
-// are lost, it says that.
+// TestAResultWaitsForRoom: a result is not lost because the work has filled the disk. If the log of a step is lost,
+// the result says so.
 func TestAResultWaitsForRoom(t *testing.T) {
 	t.Parallel()
 	j := newJob(t, Step{Name: "one", Run: `head -c 200000 /dev/zero > "$0.big"; touch filled; exit 1`})

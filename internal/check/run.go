@@ -24,17 +24,17 @@ import (
 	"muster/internal/text"
 )
 
-// stepGrace is how long a step, or what it left behind, may take from SIGTERM on.
+// stepGrace is how long a step, or a process that it left behind, may take to end after SIGTERM.
 const stepGrace = 5 * time.Second
 
-// Run runs the job of a spec file, shows its output on stdout and leaves the result under Job.Out, where it appears by
-// rename at the very end. The spec file, which holds secrets, is removed as soon as it was read. A job that has its
-// result is not run again. lock.ErrHeld: the job's lock is another's.
+// Run runs the job of a spec file, shows its output on stdout and writes the result to Job.Out, where it appears by
+// rename at the very end. The spec file contains secrets and is removed as soon as it was read. A job that has a
+// result is not run again. The error is lock.ErrHeld if another process holds the job's lock.
 //
-// Run survives SIGHUP and the death of stdout. SIGTERM, SIGINT and the end of ctx end the step under way and everything
-// that it started; there is no result then, and the error is that of the context.
+// Run survives SIGHUP and the death of stdout. SIGTERM, SIGINT and the end of ctx end the current step and everything
+// that it started. There is no result then, and the error is that of the context.
 func Run(ctx context.Context, specPath string, stdout io.Writer) error {
-	// Caught and dropped, not ignored: what is ignored would be ignored in the steps too.
+	// The signal is caught and dropped. If it were ignored, the steps would inherit that.
 	dropped := make(chan os.Signal, 1)
 	signal.Notify(dropped, syscall.SIGHUP, syscall.SIGPIPE)
 	defer signal.Stop(dropped)
@@ -62,12 +62,12 @@ func Run(ctx context.Context, specPath string, stdout io.Writer) error {
 	defer pane.close()
 	res, err := j.run(ctx, pane)
 	if ctx.Err() != nil {
-		return ctx.Err() // what ran is not the whole
+		return ctx.Err() // not all steps ran
 	}
 	if err != nil {
 		res.Error, res.Scarce = err.Error(), scarce.Is(err)
 	}
-	// The result must not be lost because the work itself has filled the disk.
+	// The result must not be lost because the work has filled the disk.
 	if err := scarce.Retry(ctx, func() error {
 		return replace.JSON(filepath.Join(j.Out, resultFile), res)
 	}); err != nil {
@@ -76,8 +76,8 @@ func Run(ctx context.Context, specPath string, stdout io.Writer) error {
 	return errors.Join(err, removeFile(specPath), j.wake()) // a second runner may have got a spec of its own meanwhile
 }
 
-// Do runs a job in this process and returns its result, of which no file is left. It takes no lock but a slot. If ctx
-// ends, so does the step under way, and the error is that of the context.
+// Do runs a job in this process and returns its result, without writing it to a file. It takes no lock except a slot.
+// If ctx ends, the current step ends too, and the error is that of the context.
 func Do(ctx context.Context, j Job, stdout io.Writer) (Result, error) {
 	if err := j.check(); err != nil {
 		return Result{}, err
@@ -124,7 +124,7 @@ func (r *runner) run(ctx context.Context) (Result, error) {
 	if err := removeFile(r.beganPath()); err != nil {
 		return res, err
 	}
-	r.sweep(ctx, nil) // what a killed run of this job left behind
+	r.sweep(ctx, nil) // processes that a killed run of this job left behind
 	slot, err := lock.Slot(ctx, r.SlotPaths, func() { r.say("waiting for one of %d check slots", len(r.SlotPaths)) })
 	if err != nil {
 		return res, err
@@ -150,7 +150,7 @@ func (r *runner) run(ctx context.Context) (Result, error) {
 	return res, nil
 }
 
-// step runs one step to its end and ends what it leaves behind. The error is never the step's own.
+// step runs one step to its end and then ends the processes that it leaves behind. The error is never the step's own.
 func (r *runner) step(ctx context.Context, s Step) (StepResult, error) {
 	log, err := newStepLog(r.logPath(s.Name), r.MaxLog, r.pane)
 	if err != nil {
@@ -189,17 +189,17 @@ func (r *runner) step(ctx context.Context, s Step) (StepResult, error) {
 	}
 	r.say("%s: %s", s.Name, res)
 	if red := res.Exit != 0 || res.TimedOut; red && scarce.Is(logErr) {
-		return res, logErr // where we found no room, neither may the step have done
+		return res, logErr // the step may have met the same shortage
 	}
 	return res, nil
 }
 
-// env returns the environment of the steps: the job's, and the variable by which what they leave behind is found. A job
-// within a job has a value of its own.
+// env returns the environment of the steps: the job's, and the variable that marks every process of the job. A job
+// within a job has its own value.
 func (r *runner) env() []string { return environ.Overlay(r.Env, environ.Job+"="+r.Out) }
 
-// sweep ends processes and whatever else carries the job's mark. It goes on when ctx has ended: that is
-// when it is needed.
+// sweep ends processes, and all other processes with the job's marker. It also works after ctx has ended, because it
+// is needed then.
 func (r *runner) sweep(ctx context.Context, procs []host.Process) {
 	left, err := host.End(context.WithoutCancel(ctx), host.Ending{
 		Procs: procs, Mark: [2]string{environ.Job, r.Out}, Grace: stepGrace,
@@ -209,12 +209,12 @@ func (r *runner) sweep(ctx context.Context, procs []host.Process) {
 	}
 }
 
-// members gives the process group of a step, and its descendants while it lives.
+// members returns the processes in the process group of a step, and its descendants if it lives.
 func members(leader int, living bool) []host.Process {
 	if leader <= 0 {
 		return nil
 	}
-	procs, _ := host.Group(leader) // without it there is still the mark
+	procs, _ := host.Group(leader) // without it there is still the marker
 	if living {
 		tree, _ := host.Tree(leader)
 		procs = append(procs, tree...)
@@ -222,12 +222,12 @@ func members(leader int, living bool) []host.Process {
 	return procs
 }
 
-// say prints a line of our own to the pane.
+// say prints a line of muster to the pane.
 func (r *runner) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(r.pane, "[muster] "+format+"\n", args...)
 }
 
-// String says how a step went.
+// String describes the result of a step.
 func (s StepResult) String() string {
 	took := s.Ended.Sub(s.Started).Round(10 * time.Millisecond)
 	switch {
@@ -241,7 +241,7 @@ func (s StepResult) String() string {
 	return fmt.Sprintf("%s after %v", text.Exit(s.Exit, s.Signal), took)
 }
 
-// begin notes that the job has its slot.
+// begin records that the job has its slot.
 func (j Job) begin() error {
 	f, err := regular.Create(j.beganPath())
 	if err != nil {

@@ -52,7 +52,7 @@ func (j *job) write(t *testing.T) string {
 	return j.path
 }
 
-// run runs the job in this process and gives its result and what its pane showed.
+// run runs the job in this process and returns its result and what its pane showed.
 func (j *job) run(t *testing.T) (Result, string) {
 	t.Helper()
 	var pane bytes.Buffer
@@ -129,7 +129,7 @@ func TestJobRunsAllStepsAndTellsHowEachWent(t *testing.T) {
 	if files.Read(t, j.Wake) == "" {
 		t.Error("the wake file was not touched")
 	}
-	// Done is done.
+	// A job that has a result is not run again.
 	if err := os.Remove(j.Wake); err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func TestStepLogLosesNothingButTheMiddle(t *testing.T) {
 func TestJobEndsWhatAStepLeavesBehind(t *testing.T) {
 	t.Parallel()
 	j := newJob(t,
-		// One in the step's group with a cleared environment, one that holds the output open.
+		// One process in the step's group has a cleared environment, and one holds the output open.
 		Step{Name: "daemons", Run: `env -i sleep 61 >/dev/null 2>&1 & echo $! >> pids; sleep 62 & echo $! >> pids; exit 0`},
 		Step{Name: "slow", Run: `sleep 63 & echo $! >> pids; wait`, Timeout: 200 * time.Millisecond},
 		Step{Name: "after", Run: "true"},
@@ -225,7 +225,7 @@ func TestJobOutlivesItsTerminal(t *testing.T) {
 	p := proc.Start(t, cmd)
 	_ = w.Close()
 	await.Until(t, "the step runs", func() bool { return files.Read(t, filepath.Join(j.Dir, "pid")) != "" })
-	_ = r.Close() // whoever read is gone: every write fails from now on
+	_ = r.Close() // the reader is gone: every write fails from now on
 	for range 3 {
 		if err := p.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
@@ -249,7 +249,7 @@ func TestJobIsNotHeldUpByATerminalThatTakesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close() //nolint:errcheck // never read: the pipe fills up
+	defer r.Close() //nolint:errcheck // never read, so the pipe fills up
 	cmd.Stdout, cmd.Stderr = w, nil
 	proc.Start(t, cmd)
 	_ = w.Close()

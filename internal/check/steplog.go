@@ -11,23 +11,23 @@ import (
 	"muster/internal/regular"
 )
 
-// stepLog writes the output of a step to its log and to the pane. Both ends of a long output are kept: the head is
-// in the file at once, so that it can be followed, the tail stands in memory until the end.
+// stepLog writes the output of a step to its log and to the pane. It keeps both ends of a long output: the head is
+// written to the file at once, so that it can be followed, and the tail stays in memory until the end.
 type stepLog struct {
 	mu     sync.Mutex
 	file   *os.File
 	pane   io.Writer
-	head   int64 // bytes that may still go to the file at once
-	most   int   // of the tail
+	head   int64 // bytes that may still be written to the file at once
+	most   int   // size of the tail
 	tail   []byte
-	oldest int // where the tail begins, once it has gone round
+	oldest int // the beginning of the tail, when the ring is full
 	total  int64
-	lost   int64 // what stands neither in head nor in tail
-	err    error // the first; the step goes on without its log
+	lost   int64 // bytes that are neither in head nor in tail
+	err    error // the first one; the step continues without its log
 	closed bool
 }
 
-// newStepLog begins a log anew; max is the size of head and tail together.
+// newStepLog starts a new log. most is the size of head and tail together.
 func newStepLog(path string, most int64, pane io.Writer) (*stepLog, error) {
 	f, err := regular.Create(path)
 	if err != nil {
@@ -37,7 +37,7 @@ func newStepLog(path string, most int64, pane io.Writer) (*stepLog, error) {
 	return &stepLog{file: f, pane: pane, head: half, most: int(half)}, nil
 }
 
-// Write never fails: a full disk or a dead terminal is no fault of the step.
+// Write never fails, because a full disk or a dead terminal is not the step's fault.
 func (l *stepLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -55,7 +55,7 @@ func (l *stepLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// remember puts bytes into the ring.
+// remember adds bytes to the ring.
 func (l *stepLog) remember(p []byte) {
 	if over := len(p) - l.most; over > 0 {
 		l.lost += int64(over)
@@ -73,7 +73,7 @@ func (l *stepLog) remember(p []byte) {
 	}
 }
 
-// close writes the tail and tells how much there was, and whether any of it is missing from the log.
+// close writes the tail. It returns the size of the whole output, and whether any of it is missing from the log.
 func (l *stepLog) close() (total int64, truncated bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
