@@ -1,6 +1,6 @@
 // Package run is the only place where muster starts other programs.
 //
 // Owns: os/exec; deadlines, process groups, capped output, the error that a failed program becomes.
-// Never does: put a shell between, or hand on its own environment unasked.
+// Never does: use a shell, or pass on its own environment by itself.
 // Start at: Do for a program that ends, Start for one that stays, Replace for exec.
 package run

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// idleError is the end of a program that made no progress. It counts as a deadline that has passed.
+// idleError is the cause of death of a program that made no progress. It counts as a deadline that has passed.
 type idleError struct{ limit time.Duration }
 
 func (e idleError) Error() string {
@@ -15,8 +15,9 @@ func (e idleError) Error() string {
 
 func (idleError) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// watchIdle calls end once a process group has made no progress for a time. It returns when ctx is done, or where the system
-// does not tell what processes do. Most programs end before the first look, which reads the table of processes.
+// watchIdle calls end when a process group has made no progress for the time limit. It returns when ctx is done, or
+// if the system does not show what processes do. Most programs end before the first look, which reads the table of
+// processes.
 func watchIdle(ctx context.Context, group int, limit time.Duration, end context.CancelCauseFunc) {
 	var was uint64
 	tick := time.NewTicker(min(max(limit/10, 10*time.Millisecond), 30*time.Second))

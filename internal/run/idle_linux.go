@@ -23,12 +23,12 @@ func activity(group int) (n uint64, known bool) {
 			continue
 		}
 		n += pid << 20
-		for _, ticks := range f[11:15] { // of itself and of the children that it has waited for
+		for _, ticks := range f[11:15] { // of the process itself and of the children that it has waited for
 			n += number(ticks)
 		}
 		io, err := os.ReadFile(fmt.Sprintf("/proc/%s/io", e.Name()))
 		if err != nil {
-			continue // a set-user-id program does not show it; its time counts
+			continue // unreadable for a set-user-id program; its CPU time still counts
 		}
 		for line := range bytes.Lines(io) {
 			if name, value, ok := bytes.Cut(line, []byte(": ")); ok && (string(name) == "rchar" || string(name) == "wchar") {
@@ -39,13 +39,13 @@ func activity(group int) (n uint64, known bool) {
 	return n, true
 }
 
-// statFields returns /proc/PID/stat from the state on: index 2 is the process group.
+// statFields returns the fields of /proc/PID/stat from the state on. Index 2 is the process group.
 func statFields(pid string) [][]byte {
 	data, err := os.ReadFile("/proc/" + pid + "/stat")
 	if err != nil {
 		return nil
 	}
-	i := bytes.LastIndexByte(data, ')') // ends the name, which may hold anything
+	i := bytes.LastIndexByte(data, ')') // the end of the name, which may contain anything
 	if i < 0 {
 		return nil
 	}

@@ -20,8 +20,8 @@ func TestDo_EndsAProgramThatMakesNoProgress(t *testing.T) {
 	}
 }
 
-// TestDo_LetsAProgramThatMakesProgressGoOn runs one that takes longer than it may be idle. Its progress is that of its
-// children.
+// TestDo_LetsAProgramThatMakesProgressGoOn runs a program that takes longer than its idle limit. Only its children
+// make progress.
 func TestDo_LetsAProgramThatMakesProgressGoOn(t *testing.T) {
 	t.Parallel()
 	script := "i=0; while [ $i -lt 30 ]; do i=$((i+1)); sleep 0.1; done"

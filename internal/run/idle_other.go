@@ -2,5 +2,5 @@
 
 package run
 
-// activity is not known here.
+// activity is unknown on this system.
 func activity(int) (n uint64, known bool) { return 0, false }

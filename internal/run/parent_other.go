@@ -4,5 +4,5 @@ package run
 
 import "syscall"
 
-// endWithParent has no counterpart here: the child ends when its standard input closes.
+// endWithParent does nothing on this system: the child ends when its standard input closes.
 func endWithParent(*syscall.SysProcAttr) {}

@@ -21,48 +21,49 @@ import (
 const (
 	DefaultTimeout   = 30 * time.Second
 	DefaultMaxOutput = 16 << 20
-	// pipeGrace is how long output may lag behind the end of the program: a grandchild that keeps the pipe
-	// open, such as a tmux server, must not hold us (measured: 5.4 s without, 0.6 s with).
+	// pipeGrace is how long output may continue after the end of the program. A grandchild that keeps the pipe open,
+	// such as a tmux server, must not delay Do (measured: 5.4 s without this limit, 0.6 s with it).
 	pipeGrace = 500 * time.Millisecond
 )
 
 // Cmd is one call of a program that ends by itself.
 type Cmd struct {
 	Argv    []string      // program and arguments; never a shell line
-	Dir     string        // working directory; "" is the caller's
-	Env     []string      // the whole environment, NAME=VALUE; nil is an empty one
+	Dir     string        // working directory; "" means the caller's
+	Env     []string      // the whole environment, NAME=VALUE; nil means an empty one
 	Stdin   io.Reader     // nil is /dev/null
 	Stdout  io.Writer     // nil collects into Result.Stdout
 	Stderr  io.Writer     // nil collects into Result.Stderr
-	Timeout time.Duration // 0 is DefaultTimeout; negative is none but the context's
-	// Idle ends the program when no process of its group has used CPU time, read or written anything for so long; 0 never.
-	// Only Linux shows that.
+	Timeout time.Duration // 0 means DefaultTimeout; negative means only the context's
+	// Idle ends the program when no process of its group has used CPU time, read or written anything for this long. 0
+	// means no limit. It works on Linux only.
 	Idle      time.Duration
-	MaxOutput int        // bytes kept of each stream; 0 is DefaultMaxOutput
-	Files     []*os.File // further open files of the program, from descriptor 3 on, such as a lock it shall share
-	// Started is told the process, which leads its process group, once it runs; nil for nobody.
+	MaxOutput int        // bytes kept of each stream; 0 means DefaultMaxOutput
+	Files     []*os.File // more open files of the program, from descriptor 3 on, such as a lock that it inherits
+	// Started is called with the process id when the program runs. The process leads its process group. It may be
+	// nil.
 	Started func(pid int)
-	// Stop ends the program when it is cut off, and returns when that is done or given up; nil is a SIGKILL to its
-	// process group. It is called from another goroutine.
+	// Stop ends a program that is cut off, and returns when it has ended or Stop has given up. nil means a SIGKILL to
+	// its process group. It is called from another goroutine.
 	Stop func(pid int)
 }
 
-// Result is what a program that ran left behind.
+// Result is the result of a program that ran.
 type Result struct {
 	Stdout, Stderr []byte
 	Exit           int  // exit status; -1 if it was ended by a signal
 	Truncated      bool // some output was dropped
 }
 
-// ExitError is a program that ran and failed.
+// ExitError is the error of a program that ran and failed.
 type ExitError struct {
 	Argv   []string
 	Exit   int            // -1 if ended by a signal
 	Signal syscall.Signal // 0 if it exited
-	Stderr string         // its tail
+	Stderr string         // the end of it
 }
 
-// Error names the program, how it ended and the last it said.
+// Error has the program's name, how it ended and the end of its stderr.
 func (e *ExitError) Error() string {
 	msg := strings.Join(e.Argv, " ") + ": " + text.Exit(e.Exit, int(e.Signal))
 	if e.Stderr != "" {
@@ -71,13 +72,12 @@ func (e *ExitError) Error() string {
 	return msg
 }
 
-// Is reports whether the program failed for want of something that the machine lacks, by what it said.
+// Is reports whether the program's stderr says that it failed because of the shortage target.
 func (e *ExitError) Is(target error) bool { return scarce.Says(e.Stderr, target) }
 
-// Do runs a program to its end. The error is an *ExitError if it ran and failed, satisfies
-// errors.Is(err, exec.ErrNotFound) if there is no such program, and context.DeadlineExceeded if it was cut off, also for
-// want of progress.
-// The whole process group is ended with it.
+// Do runs a program to its end. The error is an *ExitError if it ran and failed. It satisfies errors.Is(err,
+// exec.ErrNotFound) if there is no such program, and context.DeadlineExceeded if the program was cut off, also if it
+// made no progress. The whole process group ends with the program.
 func Do(ctx context.Context, c Cmd) (Result, error) {
 	timeout := c.Timeout
 	if timeout == 0 {
@@ -125,7 +125,7 @@ func Do(ctx context.Context, c Cmd) (Result, error) {
 		return res, fmt.Errorf("%s: %w", strings.Join(c.Argv, " "), cause)
 	}
 	if errors.Is(err, exec.ErrWaitDelay) {
-		err = nil // the program itself ended well; only its pipe was held by a grandchild
+		err = nil // the program itself succeeded; only a grandchild held its pipe
 	}
 	if x, ok := errors.AsType[*exec.ExitError](err); ok {
 		e := &ExitError{Argv: c.Argv, Exit: x.ExitCode(), Stderr: tail(res.Stderr)}
@@ -140,7 +140,7 @@ func Do(ctx context.Context, c Cmd) (Result, error) {
 	return res, nil
 }
 
-// wait waits for a program that was started, and ends it if it makes no progress for a time.
+// wait waits for a program that was started, and ends it if it makes no progress for the time limit.
 func wait(ctx context.Context, cmd *exec.Cmd, idle time.Duration, end context.CancelCauseFunc) error {
 	if idle <= 0 {
 		return cmd.Wait()
@@ -157,7 +157,7 @@ func wait(ctx context.Context, cmd *exec.Cmd, idle time.Duration, end context.Ca
 	return err
 }
 
-// command builds the exec.Cmd: own process group, ended as a group, bounded wait for pipes.
+// command builds the exec.Cmd: a process group of its own, which is ended as a whole, and a bounded wait for pipes.
 func command(ctx context.Context, argv []string, dir string, env []string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir = dir
@@ -171,14 +171,14 @@ func command(ctx context.Context, argv []string, dir string, env []string) *exec
 	return cmd
 }
 
-// LookPath finds a program on the PATH of an environment; exec.ErrNotFound otherwise.
+// LookPath finds a program on the PATH of an environment. The error is exec.ErrNotFound if there is none.
 func LookPath(program string, env []string) (string, error) {
 	if strings.Contains(program, "/") {
 		return exec.LookPath(program)
 	}
 	for dir := range strings.SplitSeq(environ.Get(env, "PATH"), string(os.PathListSeparator)) {
 		if dir == "" {
-			continue // an empty element would mean the working directory, which an agent may write
+			continue // an empty element means the working directory, which an agent may write to
 		}
 		if p, err := exec.LookPath(dir + "/" + program); err == nil {
 			return p, nil
@@ -187,12 +187,12 @@ func LookPath(program string, env []string) (string, error) {
 	return "", &exec.Error{Name: program, Err: exec.ErrNotFound}
 }
 
-// Replace makes this process the other program: it only returns if that failed.
+// Replace executes another program in this process. It only returns if that fails.
 func Replace(path string, argv, env []string) error {
 	return fmt.Errorf("exec %s: %w", path, syscall.Exec(path, argv, env)) //nolint:gosec // starting programs is what run is for
 }
 
-// capped keeps the first limit bytes and drops the rest, never failing its writer.
+// capped keeps the first limit bytes and drops the rest. Its writes never fail.
 type capped struct {
 	buf   bytes.Buffer
 	limit int
@@ -208,7 +208,7 @@ func (w *capped) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// tail is the last of what a program said, on one line, short enough for an error.
+// tail returns the end of a program's output on one line that is short enough for an error.
 func tail(b []byte) string {
 	s := strings.TrimSpace(string(b))
 	const most = 500

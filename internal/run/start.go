@@ -13,38 +13,38 @@ import (
 	"time"
 )
 
-// Child is a program that stays until it is told to end.
+// Child is a program that runs until it is told to end.
 type Child struct {
 	Stdin  io.WriteCloser
 	Stdout io.ReadCloser
 	cmd    *exec.Cmd
-	word   chan string // what it says through Word; nil without
+	word   chan string // the line for Word; nil without Spec.Word
 	done   chan struct{}
 	err    error
 	once   sync.Once
 }
 
-// Spec is how a Child starts.
+// Spec describes how to start a Child.
 type Spec struct {
 	Argv []string
 	Dir  string
 	Env  []string
 	// Pipes connects Stdin and Stdout to the caller; otherwise the child inherits the caller's.
 	Pipes bool
-	// Word gives the child a pipe as descriptor WordFD, for one line; see Child.Word.
+	// Word adds a pipe as descriptor WordFD, for one line from the child. See Child.Word.
 	Word bool
 	// SameGroup leaves the child in the caller's process group, so that a terminal's signals reach it.
 	SameGroup bool
 }
 
-// WordFD is the descriptor that a child with Spec.Word writes its line to.
+// WordFD is the descriptor to which a child with Spec.Word writes its line.
 const WordFD = 3
 
 // mostWord bounds the line, in bytes.
 const mostWord = 4096
 
-// Start starts a program that stays. On Linux it is ended by the kernel when this process dies, whatever
-// the way: a left-over control client of tmux freezes agents. It ends with ctx, too.
+// Start starts a program that keeps running. It ends with ctx. On Linux the kernel also ends it when this process
+// dies in any way, because a left-over control client of tmux freezes agents.
 func Start(ctx context.Context, s Spec) (*Child, error) {
 	cmd := command(ctx, s.Argv, s.Dir, s.Env)
 	c := &Child{cmd: cmd, done: make(chan struct{})}
@@ -85,7 +85,7 @@ func Start(ctx context.Context, s Spec) (*Child, error) {
 			return
 		}
 		if s.Pipes {
-			// Wait closes the pipes, so the process's end is awaited without it first.
+			// cmd.Wait closes the pipes, so wait for the process itself first.
 			_, _ = cmd.Process.Wait()
 			c.err = nil
 		} else {
@@ -100,8 +100,8 @@ func Start(ctx context.Context, s Spec) (*Child, error) {
 	return c, nil
 }
 
-// listen reads the child's word, if it may have one. The function it returns is called once the child has ended; by
-// then, what it said has been read.
+// listen reads the child's line, if it may write one. The returned function is called after the child has ended, and
+// returns when the line has been read.
 func (c *Child) listen(theirs, ours *os.File, runs bool) (heard func()) {
 	if ours == nil {
 		return func() {}
@@ -122,28 +122,29 @@ func (c *Child) listen(theirs, ours *os.File, runs bool) (heard func()) {
 		close(c.word)
 	}()
 	return func() {
-		_ = ours.SetReadDeadline(time.Now().Add(pipeGrace)) // something that it started may hold its end
+		_ = ours.SetReadDeadline(time.Now().Add(pipeGrace)) // a process that it started may keep the pipe open
 		<-read
 	}
 }
 
-// Word gives the line that a child with Spec.Word wrote; it is closed after that, and when the child said nothing and
-// cannot any more. What a child said before it ended can be had before Done is closed. nil without Spec.Word.
+// Word returns a channel for the line that a child with Spec.Word writes. It is closed after the line, and if the
+// child can write none any more. A line that the child wrote before its end is available before Done is closed.
+// Without Spec.Word it is nil.
 func (c *Child) Word() <-chan string { return c.word }
 
-// PID is the child's process id.
+// PID returns the child's process id.
 func (c *Child) PID() int { return c.cmd.Process.Pid }
 
-// Done is closed when the child has ended.
+// Done returns a channel that is closed when the child has ended.
 func (c *Child) Done() <-chan struct{} { return c.done }
 
-// Err is how the child ended; only after Done.
+// Err returns how the child ended. It is valid only after Done is closed.
 func (c *Child) Err() error { return c.err }
 
 // Signal sends a signal to the child.
 func (c *Child) Signal(s os.Signal) error { return c.cmd.Process.Signal(s) }
 
-// Close ends the child and waits for it; any number of times.
+// Close ends the child and waits for it. It may be called more than once.
 func (c *Child) Close() {
 	c.once.Do(func() {
 		if c.Stdin != nil {
