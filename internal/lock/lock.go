@@ -18,21 +18,21 @@ import (
 	"muster/internal/regular"
 )
 
-// ErrHeld is the error of a lock that another process holds: what was to be started runs already.
+// ErrHeld is the error of a lock that another process holds.
 var ErrHeld = errors.New("lock is held by a living process")
 
-// takeLimit is how long Take tries: a process that looks by Held has the lock for some microseconds.
+// takeLimit is how long Take retries. A process that calls Held holds the lock for some microseconds.
 const (
 	takeLimit = 300 * time.Millisecond
 	takeStep  = 5 * time.Millisecond
 )
 
-// inheritedFrom is the lowest descriptor under which a lock is handed on by exec. Scripts use 3 to 9 and 200 to
-// 255 for themselves, and would close it.
+// inheritedFrom is the lowest descriptor of a lock that is inherited over exec. Scripts use the descriptors 3 to 9
+// and 200 to 255 themselves and would close it.
 const inheritedFrom = 400
 
-// Held reports whether anything holds a lock: the agent, or whatever it left behind. It does not disturb a holder,
-// and no launch fails because of it. A lock file that does not exist is not held.
+// Held reports whether any process holds a lock: the agent, or a process that it left behind. It does not disturb the
+// holder, and no launch fails because of it. A lock file that does not exist is not held.
 func Held(lock string) (bool, error) {
 	f, err := regular.Open(lock)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -47,14 +47,14 @@ func Held(lock string) (bool, error) {
 		return false, err
 	}
 	if ok {
-		// Not left to Close: a child that is being forked may have the descriptor for a moment.
+		// Unlock explicitly. A concurrently forked child may still hold a copy of the descriptor.
 		_, err = flock(f, unix.LOCK_UN)
 	}
 	return !ok, err
 }
 
-// Holder returns the process that took a lock, if that still holds it. A lock may be held and have no holder, if what a
-// dead agent left behind holds it.
+// Holder returns the process that took a lock, if it still holds it. A lock may be held without a holder, if a
+// process that a dead agent left behind holds it.
 func Holder(lock string) (pid int, ok bool) {
 	if held, err := Held(lock); err != nil || !held {
 		return 0, false
@@ -79,8 +79,8 @@ func Holder(lock string) (pid int, ok bool) {
 	return p.PID, p.Alive()
 }
 
-// Take takes a lock for this process and writes into the file which process that is. It returns ErrHeld if another one
-// has it. The file is never removed. Closing it releases the lock.
+// Take takes a lock for this process and writes the process's identity into the file. It returns ErrHeld if another
+// process has the lock. The file is never removed. Closing it releases the lock.
 func Take(path string) (*os.File, error) {
 	f, err := TakeUnsigned(path)
 	if err != nil {
@@ -93,7 +93,7 @@ func Take(path string) (*os.File, error) {
 	return f, nil
 }
 
-// TakeUnsigned is Take for a lock whose holder is not asked for. It writes nothing, and works on a full disk.
+// TakeUnsigned is Take for a lock whose holder does not matter. It writes nothing, so it works on a full disk.
 func TakeUnsigned(path string) (*os.File, error) {
 	for deadline := time.Now().Add(takeLimit); ; {
 		f, err := Try(path)
@@ -104,7 +104,7 @@ func TakeUnsigned(path string) (*os.File, error) {
 	}
 }
 
-// Try takes a lock if it is free this moment. It fails while another process only looks at the lock by Held.
+// Try takes a lock if it is free now. It also fails while another process tests the lock with Held.
 func Try(path string) (*os.File, error) {
 	f, err := open(path)
 	if err != nil {
@@ -124,7 +124,7 @@ func Try(path string) (*os.File, error) {
 	return f, nil
 }
 
-// Wait takes a lock, and waits for it until ctx ends; the error is then the cause of that.
+// Wait takes a lock, and waits for it until ctx ends. The error is then the cause of ctx.
 func Wait(ctx context.Context, path string) (*os.File, error) {
 	for {
 		f, err := open(path)
@@ -144,7 +144,7 @@ func Wait(ctx context.Context, path string) (*os.File, error) {
 	}
 }
 
-// WaitFor takes the lock of an open file, and waits for it until ctx ends; the error is then the cause of that.
+// WaitFor takes the lock of an open file, and waits for it until ctx ends. The error is then the cause of ctx.
 func WaitFor(ctx context.Context, f *os.File) error {
 	step := time.NewTicker(takeStep)
 	defer step.Stop()
@@ -160,8 +160,9 @@ func WaitFor(ctx context.Context, f *os.File) error {
 	}
 }
 
-// Share takes a lock that any number of processes hold together. With first it returns ErrHeld if another one holds it.
-// Of two processes that call it at the same moment the second may go on without the lock, since it never waits.
+// Share takes a lock that any number of processes hold together. With first it returns ErrHeld if another process
+// holds it. If two processes call it at the same moment, the second may continue without the lock, since Share never
+// waits.
 func Share(path string, first bool) (*os.File, error) {
 	f, err := open(path)
 	if err != nil {
@@ -180,8 +181,7 @@ func Share(path string, first bool) (*os.File, error) {
 	return f, nil
 }
 
-// AwaitFree blocks until no process holds a lock. It costs nothing while it waits, and only the death of this process
-// ends it earlier.
+// AwaitFree blocks until no process holds a lock. It uses no CPU time while it waits, and cannot be interrupted.
 func AwaitFree(path string) error {
 	f, err := open(path)
 	if err != nil {
@@ -199,14 +199,14 @@ func AwaitFree(path string) error {
 	return nil
 }
 
-// Release releases a lock and closes its file. A duplicate of the descriptor in another process does not prolong the lock,
-// as it would after Close alone.
+// Release releases a lock and closes its file. With Close alone, a duplicate of the descriptor in another process
+// would keep the lock.
 func Release(f *os.File) {
-	_, _ = flock(f, unix.LOCK_UN) // closing does the same, but for duplicates
+	_, _ = flock(f, unix.LOCK_UN) // closing does the same if there are no duplicates
 	_ = f.Close()
 }
 
-// open opens the file of a lock, or makes it.
+// open opens the file of a lock, or creates it.
 func open(path string) (*os.File, error) {
 	f, err := regular.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -215,8 +215,8 @@ func open(path string) (*os.File, error) {
 	return f, nil
 }
 
-// same makes sure that the locked file is the one that others will find: if the state directory was removed and made
-// again meanwhile, there would be two holders.
+// same checks that the locked file is the one that others find at the path. If the state directory was removed and
+// created again meanwhile, there would be two holders.
 func same(f *os.File, path string) error {
 	mine, err := f.Stat()
 	if err != nil {
@@ -229,7 +229,7 @@ func same(f *os.File, path string) error {
 	return nil
 }
 
-// sign writes pid and start time into a lock that we hold.
+// sign writes pid and start time into a lock that this process holds.
 func sign(f *os.File) error {
 	me, err := host.Identify(os.Getpid())
 	if err != nil {
@@ -244,7 +244,7 @@ func sign(f *os.File) error {
 	return nil
 }
 
-// flock changes a lock without waiting. It returns false if another process's lock is in the way.
+// flock changes a lock without waiting. It returns false if a lock of another process prevents it.
 func flock(f *os.File, how int) (bool, error) {
 	for {
 		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
@@ -259,7 +259,7 @@ func flock(f *os.File, how int) (bool, error) {
 	}
 }
 
-// Inherit hands a lock on over exec, under a descriptor that programs do not use if the limits permit one.
+// Inherit keeps a lock over exec, under a descriptor that programs do not use if the limits permit one.
 func Inherit(f *os.File) error {
 	if _, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD, inheritedFrom); err == nil {
 		return nil // a duplicate is not closed on exec

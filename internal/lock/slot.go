@@ -13,16 +13,17 @@ import (
 )
 
 const (
-	slotStep = 100 * time.Millisecond // between two attempts of one that waits
-	// silent is how long a ticket counts after its owner last touched it: a stopped process must not hold up the others.
+	slotStep = 100 * time.Millisecond // between two attempts of a waiting process
+	// silent is how long a ticket counts after its owner last touched it. A stopped process must not block the
+	// others.
 	silent = 5 * time.Second
 	// queueSuffix is added to the first slot's path to get the directory of the tickets.
 	queueSuffix = ".queue"
 )
 
-// Slot takes one of several locks, whichever comes free first. Callers with the same paths are served in the order in
-// which they came; one that ended or is stopped is passed over. waiting is called once if the caller has to wait. The
-// kernel frees the slot when the returned file is closed. Without paths Slot returns nil at once.
+// Slot takes one of several locks, whichever is free first. Callers with the same paths are served in the order in
+// which they came. A caller that has ended or is stopped is skipped. waiting is called once if the caller has to
+// wait. The kernel frees the slot when the returned file is closed. Without paths Slot returns nil at once.
 func Slot(ctx context.Context, paths []string, waiting func()) (*os.File, error) {
 	if len(paths) == 0 {
 		return nil, nil
@@ -59,14 +60,14 @@ func Slot(ctx context.Context, paths []string, waiting func()) (*os.File, error)
 	}
 }
 
-// queue is a line of processes. Each has a ticket, a file whose name is its number and which it keeps locked.
+// queue is a queue of processes. Each has a ticket, a file whose name is its number and which it keeps locked.
 type queue struct {
 	dir    string
 	number int
 	ticket *os.File
 }
 
-// enter draws the next ticket.
+// enter creates the next ticket.
 func (q *queue) enter(ctx context.Context) error {
 	if err := os.MkdirAll(q.dir, 0o700); err != nil {
 		return fmt.Errorf("queue for a slot: %w", err)
@@ -85,7 +86,8 @@ func (q *queue) enter(ctx context.Context) error {
 	}
 	for q.ticket == nil {
 		q.number++
-		// ErrHeld: another one took the new file for that of a dead process, and removed it before it was locked.
+		// ErrHeld means that another process took the new file for that of a dead process, and removed it before it
+		// was locked.
 		if q.ticket, err = Try(q.path(q.number)); err != nil && (!errors.Is(err, ErrHeld) || ctx.Err() != nil) {
 			return fmt.Errorf("queue for a slot: %w", err)
 		}
@@ -94,7 +96,7 @@ func (q *queue) enter(ctx context.Context) error {
 	return nil
 }
 
-// leave gives the ticket back.
+// leave removes the ticket.
 func (q *queue) leave() {
 	_ = os.Remove(q.path(q.number))
 	_ = q.ticket.Close()
@@ -106,7 +108,7 @@ func (q *queue) touch() {
 	_ = os.Chtimes(q.path(q.number), now, now)
 }
 
-// isFirst reports whether no earlier ticket counts any more. It removes the tickets of dead processes.
+// isFirst reports whether no earlier ticket counts. It removes the tickets of dead processes.
 func (q *queue) isFirst() (bool, error) {
 	numbers, err := q.numbers()
 	if err != nil {
