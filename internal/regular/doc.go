@@ -1,6 +1,6 @@
-// Package regular opens and reads files that an agent or another program can replace by anything.
+// Package regular opens and reads files that an agent or another program may replace with anything.
 //
-// Owns: that only a regular file is opened, that opening never blocks, and that no more than a limit is read.
-// Never does: trust what a file says.
+// Owns: opening only regular files, never blocking on open, and reading no more than a limit.
+// Never does: trust the content of a file.
 // Start at: Read, Open.
 package regular
