@@ -1,6 +1,7 @@
-// Package replace puts a new file in the place of an old one, so that a reader finds one of them, whole.
+// Package replace replaces a file by a new one, so that a reader finds either the old or the new one, and never a
+// part.
 //
-// Owns: where the new file is made: beside the old one, so that nothing of it gets into TMPDIR.
+// Owns: the temporary file, which is made in the same directory, so that its content never gets into TMPDIR.
 // Never does: know what is written, or what a failure means.
 // Start at: File, Durable, Quick, Sole.
 package replace

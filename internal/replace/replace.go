@@ -8,17 +8,17 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// File writes a new file and syncs it before it takes the place of the old one. If there was none it has the mode, less the
-// umask; otherwise it has the mode of the old one. The directory must exist. Errors are those of the system, as errors.Is sees them.
+// File writes a new file and syncs it before it replaces the old one. Its mode is that of the old file, or mode less
+// the umask if there was none. The directory must exist. Errors work with errors.Is.
 func File(path string, data []byte, mode fs.FileMode) error {
 	return renameio.WriteFile(path, data, mode, renameio.WithTempDir(filepath.Dir(path)))
 }
 
-// Durable writes a file that only its owner can read. It survives a crash of the machine from the moment that Durable
-// returns.
+// Durable writes a file that only its owner can read. After Durable returns, the file survives a crash of the
+// machine.
 func Durable(path string, data []byte) error { return write(path, data, true) }
 
-// Quick is Durable without syncing: a crash of the machine may lose or tear the file.
+// Quick is Durable without syncing. A crash of the machine may lose or damage the file.
 func Quick(path string, data []byte) error { return write(path, data, false) }
 
 // Sole is Quick for a file that only one process writes. A write that is cut off leaves path+".new", which the next one
@@ -39,7 +39,7 @@ func write(path string, data []byte, sync bool) (err error) {
 	defer func() {
 		if err != nil {
 			_ = f.Close()
-			_ = os.Remove(f.Name()) // readers ignore one that is left over
+			_ = os.Remove(f.Name()) // readers ignore a file that is left over
 		}
 	}()
 	if _, err = f.Write(data); err != nil {

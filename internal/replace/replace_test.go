@@ -12,7 +12,7 @@ import (
 
 func TestAFileIsReplacedBesideItself(t *testing.T) {
 	elsewhere := t.TempDir()
-	t.Setenv("TMPDIR", filepath.Join(elsewhere, "gone")) // nothing may be made there
+	t.Setenv("TMPDIR", filepath.Join(elsewhere, "gone")) // nothing may be created there
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a")
 	for _, text := range []string{"one", "two"} {
