@@ -45,7 +45,7 @@ type Task struct {
 
 // Workspace is what a new worktree needs.
 type Workspace struct {
-	Setup string   // given to sh -c in the new worktree; "" is none
+	Setup string   // run by sh -c in the new worktree; "" is none
 	Copy  []string // files of the checkout, relative and clean
 }
 
@@ -69,7 +69,7 @@ type Fleet struct {
 	MinFreeDisk   int64         // bytes; below it no agent is started
 	Wait          time.Duration // default of Task.WaitLimit
 	TmuxConf      string        // absolute path of a file that the tmux server sources; "" is none
-	DeadmanURL    string        // gets a GET after each complete look at the fleet; "" is none
+	DeadmanURL    string        // gets a GET after each complete check of the fleet; "" is none
 }
 
 // Default returns the configuration without any file.
@@ -97,8 +97,8 @@ const originDefault = "default"
 // defaultCheckTimeout is the time limit of a check that sets none.
 const defaultCheckTimeout = 10 * time.Minute
 
-// Agent returns the agent of that name, from the files or built in. The error for an unknown name is a fault.Usage that
-// lists the known ones.
+// Agent returns the agent of that name, from the files or built in. The error for an unknown name is a fault.Usage
+// that lists the known names.
 func (c Config) Agent(name string) (Agent, error) {
 	if a, ok := c.Agents[name]; ok {
 		return a, nil

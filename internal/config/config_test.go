@@ -16,7 +16,7 @@ import (
 	"muster/internal/fault"
 )
 
-// contract is the example of the design, word for word, with the remaining keys added.
+// contract is the example of the design, with the remaining keys added.
 const contract = `
 [task]
 agent = "claude"
@@ -47,7 +47,7 @@ kind = "command"
 command = ["./agent.sh", "{prompt_file}"]
 `
 
-// parseProject lays the text of a project's file over the defaults.
+// parseProject reads the text of a project's file over the defaults.
 func parseProject(name string, data []byte) (Config, error) {
 	d := newDraft(Default())
 	if err := d.lay(name, projectScope, data); err != nil {

@@ -11,7 +11,7 @@ import (
 	"muster/internal/fault"
 )
 
-// scope is whose file it is; some tables are allowed in only one of them.
+// scope is the owner of a file. Some tables are allowed in only one of the files.
 type scope int
 
 const (
@@ -24,7 +24,7 @@ type draft struct {
 	Config
 	keys   []key
 	agents map[string]*Agent
-	setBy  map[string]string // path of what was set to file:line:col, for complaints found later
+	setBy  map[string]string // path of a value to its position, file:line:col, for complaints found later
 }
 
 func newDraft(c Config) *draft {
@@ -74,7 +74,7 @@ func (d *draft) config() Config {
 	return c
 }
 
-// complaint is one thing wrong in a file.
+// complaint is one error in a file.
 type complaint struct {
 	where, what, hint string
 	last              bool // the rest of the file is not read

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// unknown returns the complaint about a key or table that does not exist; its hint names the nearest that does.
+// unknown returns the complaint about a key or table that does not exist. Its hint names the nearest one that does.
 func unknown(e entry) *complaint {
 	last := e.path[len(e.path)-1]
 	parent := e.path[:len(e.path)-1]

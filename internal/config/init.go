@@ -11,8 +11,8 @@ import (
 	"muster/internal/regular"
 )
 
-// Init looks at the project in dir and writes a muster.toml for it: the content, and notes for people on what was
-// found. Nothing is written to disk, and every proposal is a line that its owner can read.
+// Init examines the project in dir and proposes a muster.toml for it: the content, and notes for people on what was
+// found. It writes nothing to disk. Every proposal is a line that the project's owner can read.
 func Init(dir string) (content string, notes []string) {
 	p := proposal{dir: dir}
 	p.goModule()
@@ -26,7 +26,7 @@ func Init(dir string) (content string, notes []string) {
 	return p.render(), p.notes
 }
 
-// proposal is what Init knows so far.
+// proposal is the file as far as Init has proposed it.
 type proposal struct {
 	dir    string
 	checks []proposedCheck
@@ -43,7 +43,7 @@ func (p *proposal) note(format string, args ...any) {
 	p.notes = append(p.notes, fmt.Sprintf(format, args...))
 }
 
-// add proposes a check; where two languages have one of the same name, the later gets its language behind it.
+// add proposes a check. If two languages propose the same name, the later one gets its language as a suffix.
 func (p *proposal) add(language, name, run string, onEdit bool) {
 	taken := func(n string) bool {
 		return slices.ContainsFunc(p.checks, func(c proposedCheck) bool { return c.name == n })
@@ -56,7 +56,7 @@ func (p *proposal) add(language, name, run string, onEdit bool) {
 	p.checks = append(p.checks, proposedCheck{name, run, onEdit})
 }
 
-// file gives the text of a file of the project; ok is false if there is none that can be read.
+// file returns the text of a file of the project. ok is false if there is none that can be read.
 func (p *proposal) file(name string) (text string, ok bool) {
 	path := filepath.Join(p.dir, name)
 	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || info.Size() > maxFile {
@@ -88,7 +88,7 @@ func (p *proposal) goModule() {
 	p.add("go", "vet", "go vet ./...", false)
 }
 
-// packageJSON is what we read of a package.json.
+// packageJSON is the part of a package.json that Init reads.
 type packageJSON struct {
 	Scripts         map[string]string `json:"scripts"`
 	Dependencies    map[string]string `json:"dependencies"`
@@ -185,7 +185,8 @@ func (p *proposal) python() {
 	p.note("pyproject.toml: %s", strings.Join(found, ", "))
 }
 
-// makefile proposes the targets whose names no language has proposed: a Makefile often only wraps these.
+// makefile proposes the targets whose names no language has proposed, because a Makefile often only wraps the
+// commands of a language.
 func (p *proposal) makefile() {
 	text, ok := p.file("Makefile")
 	if !ok {

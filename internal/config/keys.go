@@ -13,7 +13,7 @@ type kind string
 
 const (
 	kindText     kind = "string"
-	kindWord     kind = "word"     // one of a closed set of strings
+	kindWord     kind = "word"     // one of a fixed set of strings
 	kindName     kind = "name"     // a string of letters, digits, _ . -
 	kindCount    kind = "integer"  // within min and max
 	kindDuration kind = "duration" // a string such as "90s", "3h", "2d"
@@ -28,7 +28,7 @@ const (
 	kindFile     kind = "file" // an absolute path, or one that begins with ~/
 )
 
-// key is one row of the table behind decoding, strictness, the reference, the schema and Show.
+// key is one row of the table for decoding, strict errors, the reference, the schema and Show.
 type key struct {
 	path     string // dotted; NAME and VAR stand for any name
 	kind     kind
@@ -41,8 +41,8 @@ type key struct {
 // open reports whether the path contains a name of the user's choice.
 func (k key) open() bool { return strings.Contains(k.path, "NAME") }
 
-// field returns a pointer to the field of a key within d, for the check or agent called name where the path has a NAME.
-// A field is found by its name, without regard to case: task.wait_limit is Task.WaitLimit.
+// field returns a pointer to the field of a key within d. If the path has a NAME, it is the field of the check or
+// agent called name. A field is found by its name, ignoring case: task.wait_limit is Task.WaitLimit.
 func (d *draft) field(k key, name string) any {
 	parts := strings.Split(k.path, ".")
 	field := strings.ReplaceAll(parts[len(parts)-1], "_", "")
@@ -75,7 +75,7 @@ func member(in any, name string) any {
 	return v.Interface()
 }
 
-// mostCount bounds counts: far more than is ever needed, and small enough to be a number of processes.
+// mostCount bounds counts. It is far more than is ever needed, and small enough to be a number of processes.
 const mostCount = 10000
 
 // keys returns the table of all keys, in the order of the reference.
@@ -133,7 +133,7 @@ func publishWords() []string {
 	return words
 }
 
-// tables are the paths that are tables and not values, with what they are for.
+// tables lists the paths that are tables and not values, with their purposes.
 func tables() []section {
 	return []section{
 		{"task", "Defaults of a task; flags of `muster dispatch` override them."},

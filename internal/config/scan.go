@@ -17,7 +17,7 @@ import (
 // maxFile bounds a configuration file, in bytes. The TOML decoder takes time by the square of the keys.
 const maxFile = 64 << 10
 
-// maxDepth is one more than the longest path of a known key, so that a deeper key is found to be unknown.
+// maxDepth is one more than the longest path of a known key, so that a deeper key is reported as unknown.
 const maxDepth = 5
 
 // entry is one key or table of a file.
@@ -51,7 +51,8 @@ func scan(file string, data []byte) ([]entry, error) {
 	for p.NextExpression() {
 		s.expression(p.Expression())
 	}
-	// The decoder also validates the document (unique keys, tables defined once) and gives the position of its errors.
+	// The decoder also validates the document (unique keys, tables defined once) and returns the position of its
+	// errors.
 	values := map[string]any{}
 	if err := toml.Unmarshal(data, &values); err != nil {
 		return nil, grammar(file, err)
@@ -104,7 +105,7 @@ func (s *scanner) keyValue(table []string, n *unstable.Node) {
 	}
 	s.entries = append(s.entries, entry{path: path, at: at, table: true})
 	if len(path) >= maxDepth {
-		return // unknown, and the document may be nested ten thousand deep
+		return // it is unknown, and the document may be nested ten thousand levels deep
 	}
 	for it := v.Children(); it.Next(); {
 		s.keyValue(path, it.Node())
@@ -157,7 +158,7 @@ func newLines(data []byte) lines {
 func (l lines) at(offset int) position {
 	offset = max(0, min(offset, len(l.data)))
 	line := sort.SearchInts(l.starts, offset+1)
-	const most = 4096 // beyond it bytes are counted, which is cheaper for one long line of many keys
+	const most = 4096 // after it bytes are counted, which is cheaper for one long line of many keys
 	start := l.starts[line-1]
 	col := offset - start
 	if col <= most {

@@ -26,7 +26,7 @@ func Schema() ([]byte, error) {
 		}
 		last := parts[len(parts)-1]
 		switch last {
-		case "NAME": // the short form of a check; its table is added by object
+		case "NAME": // the short form of a check; object adds its table
 			at.AdditionalProperties = &jsonschema.Schema{AnyOf: []*jsonschema.Schema{k.schema(), table()}}
 			at.PropertyNames = &jsonschema.Schema{Pattern: namePattern}
 		case "VAR":

@@ -27,7 +27,7 @@ func (c Config) Show() []Row {
 		case k.path == "checks.NAME":
 			// the short form of checks.NAME.run
 		case strings.HasPrefix(k.path, "checks."):
-			// see below: check by check, in the order in which they run
+			// each check is listed below, in the order in which they run
 		case strings.HasSuffix(k.path, ".VAR"):
 			for _, name := range sortedKeys(d.agents) {
 				for _, v := range sortedKeys(d.agents[name].Env) {

@@ -344,8 +344,8 @@ func validVariable(name string) error {
 	return nil
 }
 
-// LooksSecret reports whether the name of a variable is that of a secret: one of its parts ends with KEY, TOKEN, SECRET,
-// PASSWORD or the like, and its last part is not that of a file or a number.
+// LooksSecret reports whether the name of a variable is that of a secret: one of its parts ends with KEY, TOKEN,
+// SECRET, PASSWORD or the like, and its last part is not that of a file or a number.
 func LooksSecret(name string) bool {
 	parts := strings.Split(strings.ToUpper(name), "_")
 	if slices.Contains([]string{"FILE", "PATH", "DIR", "TTL", "MS"}, parts[len(parts)-1]) {
