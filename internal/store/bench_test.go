@@ -8,7 +8,7 @@ import (
 	"muster/internal/store"
 )
 
-// filled makes a log with many live tasks.
+// filled returns a log with many live tasks.
 func filled(b *testing.B, n int) *store.Store {
 	b.Helper()
 	s := openAt(b, newPath(b), store.Options{})
@@ -68,7 +68,7 @@ func BenchmarkListThousand(b *testing.B) {
 	}
 }
 
-// BenchmarkOpenAndListThousand is what `muster ls --json` costs beside the start of its process.
+// BenchmarkOpenAndListThousand measures `muster ls --json` without the start of its process.
 func BenchmarkOpenAndListThousand(b *testing.B) {
 	path := filled(b, 1000).Path()
 	for b.Loop() {

@@ -19,20 +19,20 @@ import (
 )
 
 const (
-	// busyTimeout is how long SQLite itself waits for a lock before it says so.
+	// busyTimeout is how long SQLite itself waits for a lock before it returns an error.
 	busyTimeout = 10 * time.Second
-	// patience is how long we try in all. Fifty processes at once need seconds; longer than this, somebody holds
-	// the lock and does not run.
+	// patience is how long we retry in total. Fifty processes at once need seconds. If it takes longer than this, a
+	// process holds the lock and does not run.
 	patience = 60 * time.Second
-	// retryPause separates tries where SQLite gave up at once, as it does where waiting could be a deadlock.
+	// retryPause is the pause between tries if SQLite fails at once, as it does where waiting could be a deadlock.
 	retryPause = 20 * time.Millisecond
-	// walLimit is what the write-ahead log is cut to after a checkpoint, in bytes.
+	// walLimit is the size to which the write-ahead log is truncated after a checkpoint, in bytes.
 	walLimit = 16 << 20
 	// readConns bounds the connections for reading.
 	readConns = 4
 )
 
-// connect makes the two pools; it touches no file yet.
+// connect creates the two pools. It does not open a file yet.
 func (s *Store) connect() (err error) {
 	mode := "rw"
 	if s.opts.ReadOnly {
@@ -53,7 +53,7 @@ func (s *Store) connect() (err error) {
 	return nil
 }
 
-// dsn makes the driver's name of a database.
+// dsn returns the driver's name of a database.
 func dsn(path, mode string, pragmas ...string) string {
 	q := url.Values{"mode": {mode}}
 	q.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()))
@@ -64,20 +64,20 @@ func dsn(path, mode string, pragmas ...string) string {
 	return u.String()
 }
 
-// create makes the file. SQLite makes it with the permissions of a private file that stands beside it for that
-// moment, so that it is never readable for others; we never open the database file ourselves, because closing it
-// would drop the locks that this process has on it.
+// create creates the file. SQLite gives it the permissions of a temporary private file, so that it is never readable
+// for others. This process never opens the database file itself, because closing it would drop the locks that the
+// process has on it.
 func (s *Store) create(ctx context.Context) error {
 	pattern, err := os.CreateTemp(filepath.Dir(s.path), ".mode-*")
 	if err != nil {
 		return fault.Wrap(fault.Failed, err, "create database").
 			WithHint("Make %s writable and see that its disk is not full.", filepath.Dir(s.path))
 	}
-	defer func() { _ = os.Remove(pattern.Name()) }() // an empty file at worst stays behind
+	defer func() { _ = os.Remove(pattern.Name()) }() // at worst an empty file remains
 	if err := pattern.Close(); err != nil {
 		return fmt.Errorf("create database: %w", err)
 	}
-	// auto_vacuum has to be settled before the first page is written, which turning the write-ahead log on does.
+	// auto_vacuum must be set before the first page is written, and enabling the write-ahead log writes one.
 	db, err := sql.Open("sqlite", dsn(s.path, "rwc", "auto_vacuum(incremental)")+"&modeof="+uriValue(pattern.Name()))
 	if err != nil {
 		return fmt.Errorf("create database: %w", err)
@@ -85,17 +85,17 @@ func (s *Store) create(ctx context.Context) error {
 	return errors.Join(s.useWAL(ctx, db), db.Close())
 }
 
-// uriValue escapes a value for SQLite, to which a plus is no space.
+// uriValue escapes a value for SQLite, which does not read a plus as a space.
 func uriValue(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 // writeConn is the one connection that writes, with its statements.
 type writeConn struct {
 	*sql.Conn
 	stmts map[string]*sql.Stmt
-	full  bool // synchronous=FULL, which is what a connection begins with
+	full  bool // synchronous=FULL, which is the default of a connection
 }
 
-// stmt prepares a statement once.
+// stmt returns a prepared statement and prepares it once.
 func (c *writeConn) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
 	if st, ok := c.stmts[query]; ok {
 		return st, nil
@@ -117,7 +117,7 @@ func (c *writeConn) exec(ctx context.Context, query string, args ...any) error {
 	return err
 }
 
-// sync sets how commits are written: through to the disk, or as far as the kernel.
+// sync sets whether commits are synced to the disk.
 func (c *writeConn) sync(ctx context.Context, full bool) error {
 	if c.full == full {
 		return nil
@@ -153,7 +153,7 @@ func (s *Store) writeConn(ctx context.Context) (*writeConn, error) {
 	return s.conn, nil
 }
 
-// dropConn closes the writing connection; the next transaction makes a new one. The caller holds s.mu.
+// dropConn closes the writing connection. The next transaction makes a new one. The caller holds s.mu.
 func (s *Store) dropConn() error {
 	c := s.conn
 	if c == nil {
@@ -164,14 +164,14 @@ func (s *Store) dropConn() error {
 	for _, st := range c.stmts {
 		err = errors.Join(err, st.Close())
 	}
-	// Given back to its pool it would keep a transaction that is open.
+	// If the connection went back to the pool, it would keep an open transaction.
 	if bad := c.Raw(func(any) error { return driver.ErrBadConn }); !errors.Is(bad, driver.ErrBadConn) {
 		err = errors.Join(err, bad)
 	}
 	return err
 }
 
-// retry tries again while the database is locked, for as long as patience lasts.
+// retry repeats try while the database is locked, up to patience.
 func retry(ctx context.Context, try func() error) error {
 	deadline := time.Now().Add(patience)
 	for {
@@ -189,7 +189,7 @@ func retry(ctx context.Context, try func() error) error {
 	}
 }
 
-// resultCode is SQLite's primary result code; 0 for an error of another origin.
+// resultCode returns SQLite's primary result code; 0 for any other error.
 func resultCode(err error) int {
 	e, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
@@ -203,7 +203,7 @@ func locked(err error) bool {
 	return c == codes.SQLITE_BUSY || c == codes.SQLITE_LOCKED
 }
 
-// explain makes an error that a person can act on of one of SQLite's. It is the only place that knows their codes.
+// explain turns an error of SQLite into one that a person can act on. Only this function knows SQLite's codes.
 func (s *Store) explain(err error, doing string) error {
 	if err == nil {
 		return nil

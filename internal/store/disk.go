@@ -16,7 +16,7 @@ import (
 // payloadVersion is the version of every payload so far.
 const payloadVersion = 1
 
-// lock begins a write transaction, waiting for other writers.
+// lock begins a write transaction, and waits for other writers.
 func (s *Store) lock(ctx context.Context, conn *writeConn) error {
 	err := retry(ctx, func() error {
 		_, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE")
@@ -29,7 +29,7 @@ func (s *Store) lock(ctx context.Context, conn *writeConn) error {
 type diskBatch struct {
 	s    *Store
 	conn *writeConn
-	ctx  context.Context //nolint:containedctx // of this transaction; never cancelled, it is short and ends whole
+	ctx  context.Context //nolint:containedctx // of this transaction; never cancelled, so that it completes
 	at   Head
 }
 
@@ -37,7 +37,7 @@ type diskBatch struct {
 func (s *Store) begin(ctx context.Context, durable bool) (Batch, error) {
 	b, err := s.beginOnDisk(ctx, durable)
 	if err != nil {
-		return nil, err // and not a nil *diskBatch
+		return nil, err // not a nil *diskBatch
 	}
 	return b, nil
 }
@@ -73,11 +73,11 @@ func (s *Store) beginLocked(ctx context.Context, durable bool) (*diskBatch, erro
 	case err != nil:
 		err = s.explain(err, "read database")
 	case version != format():
-		// A newer program has migrated the file under us: what we would write, it could not trust.
+		// A newer program has migrated the file in the meantime, and could not trust what this one writes.
 		err = s.tooNew(b.ctx, version)
 	}
 	if err != nil {
-		_ = b.finish("ROLLBACK") // the first error is the one that says why
+		_ = b.finish("ROLLBACK") // the first error has the cause
 		return nil, err
 	}
 	return b, nil
@@ -116,7 +116,7 @@ func (b *diskBatch) Task(id event.TaskID) (life.Task, bool, error) {
 // liveTasks selects the tasks that need a supervisor.
 const liveTasks = "SELECT doc FROM tasks WHERE busy ORDER BY num"
 
-// The queries of a turn. Each walks over an index that holds just what is asked for.
+// The queries of a turn. Each uses an index that holds only the selected tasks.
 const (
 	lineQuery      = "SELECT doc FROM tasks WHERE rank IS NOT NULL AND (rank, num) > (?, ?) ORDER BY rank, num LIMIT ?"
 	unsettledQuery = "SELECT doc FROM tasks WHERE unsettled = 1 ORDER BY num LIMIT ?"
@@ -212,21 +212,21 @@ func (b *diskBatch) Offset(source string) (o int64, err error) {
 
 func (b *diskBatch) Commit() error { return b.end("COMMIT") }
 
-// Rollback ends the transaction. It fails where SQLite has rolled back already, as it does on a full disk.
+// Rollback ends the transaction. Its error is ignored: SQLite may have rolled back already, as it does on a full
+// disk.
 func (b *diskBatch) Rollback() { _ = b.end("ROLLBACK") }
 
-// end ends the transaction by a statement and lets the next one begin.
+// end ends the transaction by a statement and unlocks the store for the next one.
 func (b *diskBatch) end(statement string) error {
 	defer b.s.mu.Unlock()
 	return b.finish(statement)
 }
 
-// finish ends the transaction by a statement. Where that fails the connection is given up, and SQLite rolls back
-// what a connection leaves.
+// finish ends the transaction by a statement. If that fails, it closes the connection, and SQLite then rolls back.
 func (b *diskBatch) finish(statement string) error {
 	err := b.conn.exec(b.ctx, statement)
 	if err != nil {
-		_ = b.s.dropConn() // the first error is the one that says why
+		_ = b.s.dropConn() // the first error has the cause
 	}
 	return b.s.explain(err, "end transaction")
 }
@@ -263,18 +263,18 @@ func (b *diskBatch) writeAll(c Changes) error {
 	return b.conn.exec(b.ctx, "INSERT OR REPLACE INTO meta VALUES ('cursor', ?)", c.Cursor)
 }
 
-// nanos is how a time is written: nanoseconds since 1970, 0 for the zero time.
+// nanos returns the stored form of a time: nanoseconds since 1970, 0 for the zero time.
 func nanos(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
-	if t.Year() > 2200 { // beyond it the number would wrap around, and "far away" would be long ago
+	if t.Year() > 2200 { // a later time would overflow and become one in the past
 		return math.MaxInt64
 	}
 	return t.UnixNano()
 }
 
-// fromNanos reads it back, in UTC.
+// fromNanos converts it back, in UTC.
 func fromNanos(n int64) time.Time {
 	if n == 0 {
 		return time.Time{}

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// LimitPages forbids the file to grow, which SQLite reports as it reports a full disk.
+// LimitPages prevents the file from growing. SQLite reports that as it reports a full disk.
 func LimitPages(ctx context.Context, s *Store) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -24,7 +24,7 @@ import (
 
 var updateTestdata = flag.Bool("update", false, "write testdata anew; a released version is never written again")
 
-// edit changes a database behind the store's back.
+// edit changes a database without the store.
 func edit(t *testing.T, path, statement string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", path)
@@ -49,7 +49,7 @@ func dispatch(t testing.TB, s *store.Store, name string) (id event.TaskID) {
 	return id
 }
 
-// refuses checks that an error has its code and says what a person needs.
+// refuses checks that an error has its code and the texts that a person needs.
 func refuses(t *testing.T, err error, code fault.Code, says ...string) {
 	t.Helper()
 	if !fault.Is(err, code) || fault.HintOf(err) == "" {
@@ -75,7 +75,7 @@ func TestFileOfANewerVersionIsLeftAlone(t *testing.T) {
 	edit(t, path, "PRAGMA user_version = 900; UPDATE meta SET value = 'v9.1' WHERE key = 'migrated_by'")
 	_, err = store.Open(t.Context(), path, store.Options{})
 	refuses(t, err, fault.Conflict, path, "900", "v9.1")
-	// Who had it open already must not write into it either.
+	// A writer that already had it open must not write to it either.
 	refuses(t, w.Update(t.Context(), false, func(*store.Tx) error { return nil }), fault.Conflict, "v9.1")
 	refuses(t, s.Request(t.Context(), func(*store.Tx) error { return nil }), fault.Conflict, "v9.1")
 }
@@ -168,7 +168,7 @@ func TestFullDiskLosesNothing(t *testing.T) {
 	}
 	fill()
 	refuses(t, s.Request(t.Context(), big), fault.Failed, path, "full")
-	fill() // the connection was given up
+	fill() // the connection was closed
 	refuses(t, w.Update(t.Context(), true, big), fault.Failed, "full")
 	if seq, err := s.LastSeq(t.Context()); err != nil || seq != 1 {
 		t.Errorf("last event %d (%v), want 1", seq, err)
@@ -303,7 +303,7 @@ func writeNewest(t *testing.T, path string) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Close(); err != nil { // the last one to close folds the write-ahead log into the file
+	if err := s.Close(); err != nil { // the last Close copies the write-ahead log into the file
 		t.Fatal(err)
 	}
 }
@@ -324,7 +324,7 @@ func copyFile(t *testing.T, from, to string) {
 	}
 }
 
-// TestFileAndMemoryAgree returns both the same random history and compares all that they tell.
+// TestFileAndMemoryAgree writes the same random history to both logs and compares everything that they return.
 func TestFileAndMemoryAgree(t *testing.T) {
 	t.Parallel()
 	clock := storetest.NewClock()
@@ -359,7 +359,7 @@ func TestFileAndMemoryAgree(t *testing.T) {
 	})
 }
 
-// everything reads all read models of a log.
+// everything returns all read models of a log.
 func everything(t *testing.T, l storetest.Log) (out []any) {
 	t.Helper()
 	ctx := t.Context()

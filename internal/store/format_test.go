@@ -36,9 +36,9 @@ func unpack(t *testing.T, name string) string {
 	return path
 }
 
-// TestDatabaseOfFormat1IsFoldedAgain opens a database that the last program of format 1 wrote: a task in the middle of
-// its life, whose agent has ended a turn that nobody has explained, with an open action and a deadline, and a long
-// history of another one.
+// TestDatabaseOfFormat1IsFoldedAgain opens a database that the last program of format 1 wrote. It has an unfinished
+// task with an open action and a deadline, whose agent has ended a turn without a report how, and another task with a
+// long history.
 func TestDatabaseOfFormat1IsFoldedAgain(t *testing.T) {
 	t.Parallel()
 	s := openAt(t, unpack(t, "format-1.db.gz"), store.Options{})
@@ -72,8 +72,8 @@ func TestDatabaseOfFormat1IsFoldedAgain(t *testing.T) {
 	}
 }
 
-// TestDatabaseOfFormat3IsFoldedAgain opens a database that a program of format 3 wrote: prompts in a table of their own,
-// and no numbers of tasks.
+// TestDatabaseOfFormat3IsFoldedAgain opens a database that a program of format 3 wrote. It has a separate table for
+// prompts, and no numbers of tasks.
 func TestDatabaseOfFormat3IsFoldedAgain(t *testing.T) {
 	t.Parallel()
 	s := openAt(t, unpack(t, "format-3.db.gz"), store.Options{})

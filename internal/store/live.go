@@ -9,7 +9,7 @@ import (
 	"muster/internal/life"
 )
 
-// liveSet holds the tasks that a supervisor has to look after.
+// liveSet holds the live tasks, see IsLive.
 type liveSet struct {
 	tasks map[event.TaskID]*life.Task
 	order []*life.Task // the same, oldest first
@@ -53,8 +53,8 @@ func (s *liveSet) drop(id event.TaskID) {
 	}
 }
 
-// IsLive reports whether a supervisor has to look after a task. A removed one is live until every intended action has its
-// outcome. Tasks that only wait for their turn or for a deadline are not live.
+// IsLive reports whether a task needs a supervisor. A removed task is live until every intended action has its
+// outcome. A task that only waits for a slot or for a deadline is not live.
 func IsLive(t life.Task) bool {
 	if t.Removed {
 		return len(t.Open) > 0
@@ -62,7 +62,7 @@ func IsLive(t life.Task) bool {
 	return len(t.Open) > 0 || t.Slot || t.Agent.Live || !t.State.Final() && t.State != event.Parked && !t.Waits()
 }
 
-// DueAt returns the earliest deadline of a task; zero if it has none that counts.
+// DueAt returns the earliest deadline of a task; zero if it has none, or if it is removed and has no open action.
 func DueAt(t life.Task) time.Time {
 	if d, ok := nextDeadline(t); ok && (!t.Removed || len(t.Open) > 0) {
 		return d.At

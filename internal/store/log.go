@@ -9,21 +9,21 @@ import (
 	"muster/internal/event"
 )
 
-// page is how many events are read at a time: no read stays open while its reader does something else, because an
-// open read keeps the write-ahead log from being cut.
+// page is how many events are read at a time. No read stays open while its reader does something else, because an
+// open read prevents the truncation of the write-ahead log.
 const page = 256
 
-// EventFilter says which events a reader wants.
+// EventFilter selects events.
 type EventFilter struct {
 	After int64        // only events with a greater sequence number
-	Task  event.TaskID // only of this task; "" of any and of the fleet
-	Kinds []event.Kind // only of these kinds; nil of any
-	Limit int          // at most so many; 0 all
+	Task  event.TaskID // only of this task; "" means of all tasks and of the fleet
+	Kinds []event.Kind // only of these kinds; nil means all
+	Limit int          // at most this many; 0 means all
 }
 
 const eventColumns = "SELECT seq, time, task, subject, gen, kind, data FROM events"
 
-// Events walks over the log, oldest first. It ends at the newest event there is, or with an error.
+// Events iterates over the log, oldest first. It ends at the newest event, or with an error.
 func (s *Store) Events(ctx context.Context, f EventFilter) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
 		left := f.Limit
@@ -81,13 +81,13 @@ func scanEvent(rows *sql.Rows) (e event.Event, err error) {
 	return e, err
 }
 
-// LastSeq is the sequence number of the newest event, 0 for an empty log.
+// LastSeq returns the sequence number of the newest event; 0 for an empty log.
 func (s *Store) LastSeq(ctx context.Context) (seq int64, err error) {
 	err = s.readers.QueryRowContext(ctx, "SELECT ifnull(max(seq), 0) FROM events").Scan(&seq)
 	return seq, s.explain(err, "read log")
 }
 
-// Rounds returns all rounds of checks of a task, oldest first, void ones among them.
+// Rounds returns all rounds of checks of a task, oldest first, including void ones.
 func (s *Store) Rounds(ctx context.Context, id event.TaskID) (out []RoundRow, _ error) {
 	for e, err := range s.Events(ctx, EventFilter{Task: id, Kinds: []event.Kind{event.RoundFinished{}.Kind()}}) {
 		if err != nil {

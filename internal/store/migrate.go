@@ -16,15 +16,15 @@ const applicationID = 0x6d757374
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-// migration is one step of the file's format. A released one is never edited.
+// migration is one step of the file's format. A released step is never changed.
 type migration struct {
 	file string
-	// rebuild folds all projections again: for steps that change their tables, and for steps without any SQL that
+	// rebuild folds all projections again. It is for steps that change their tables, and for steps without SQL that
 	// mark a change of life.Task, Summary or Apply.
 	rebuild bool
 }
 
-// migrations lists the steps; the format's number is how many were taken.
+// migrations lists the steps. The number of a format is the number of its steps.
 func migrations() []migration {
 	return []migration{
 		{file: "0001_log.sql"},
@@ -34,7 +34,7 @@ func migrations() []migration {
 	}
 }
 
-// format is the number of the format that this program writes.
+// format returns the number of the format that this program writes.
 func format() int { return len(migrations()) }
 
 // checkFormat compares the file's format with the program's, and migrates an older one.
@@ -65,19 +65,19 @@ func (s *Store) notOurs() error {
 		WithHint("Point MUSTER_HOME to a directory of muster's own.")
 }
 
-// tooNew says which version of muster a file of a newer format needs.
+// tooNew returns an error that names the version of muster that a file of a newer format needs.
 func (s *Store) tooNew(ctx context.Context, version int) error {
 	var by string
 	err := s.readers.QueryRowContext(ctx, "SELECT value FROM meta WHERE key = 'migrated_by'").Scan(&by)
 	if err != nil {
-		by = "a newer version" // meta may look different there; the number says enough
+		by = "a newer version" // meta may have another form there; the number is enough
 	}
 	return fault.New(fault.Conflict, "the database %s has format %d of muster %s, and this program knows formats up to %d",
 		s.path, version, by, format()).
 		WithHint("Use muster %s or newer.", by)
 }
 
-// migrate takes all missing steps. Any number of processes may do so at the same time.
+// migrate takes all missing steps. Any number of processes may call it at the same time.
 func (s *Store) migrate(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,7 +94,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	return nil
 }
 
-// useWAL turns the write-ahead log on, which the file remembers.
+// useWAL enables the write-ahead log, which is a property of the file.
 func (s *Store) useWAL(ctx context.Context, conn queryer) error {
 	var mode string
 	err := retry(ctx, func() error {

@@ -12,16 +12,16 @@ import (
 	"muster/internal/store"
 )
 
-// fullMonth writes all of a month; without it a twentieth is written, and what that takes is counted twenty times.
+// fullMonth writes a whole month. Without it a twentieth is written, and its size is multiplied by twenty.
 var fullMonth = flag.Bool("store.month", false, "write the whole of a simulated month")
 
 const (
 	monthTasks = 20 * 30   // twenty a night
-	monthLimit = 100 << 20 // bytes, of database and write-ahead log together: what docs/reliability.md promises
+	monthLimit = 100 << 20 // bytes, of database and write-ahead log together, as in docs/reliability.md
 )
 
-// TestAMonthOfNightsFitsOnTheDisk: twenty tasks a night, each with seventy uses of tools, three rounds, and all that
-// muster notes of them; nothing of the log is ever removed.
+// TestAMonthOfNightsFitsOnTheDisk writes twenty tasks a night, each with seventy uses of tools, three rounds and all
+// other events of a task. Nothing of the log is ever removed.
 func TestAMonthOfNightsFitsOnTheDisk(t *testing.T) {
 	t.Parallel()
 	path := newPath(t)
@@ -61,7 +61,7 @@ func TestAMonthOfNightsFitsOnTheDisk(t *testing.T) {
 	whole(t, s)
 }
 
-// playTask writes the events of one task as a supervisor does: a few to a transaction.
+// playTask writes the events of one task as a supervisor does, a few per transaction.
 func playTask(t *testing.T, s *store.Store, w *store.Writer, number int) {
 	t.Helper()
 	id := dispatchAs(t, s, fmt.Sprintf("Make part %d of the parser faster", number), strings.Repeat("Do it well, and run the tests. ", 60))
@@ -96,7 +96,7 @@ func dispatchAs(t *testing.T, s *store.Store, name, prompt string) (id event.Tas
 	return id
 }
 
-// taskEvents are what is noted of a task that is done in its third round, by transaction.
+// taskEvents returns the events of a task that is done in its third round, by transaction.
 func taskEvents(id event.TaskID) (batches [][]event.Payload) {
 	add := func(p ...event.Payload) { batches = append(batches, p) }
 	action := 0

@@ -60,8 +60,8 @@ func TestOverviewShowsFewOfThoseThatWaitOrHaveEnded(t *testing.T) {
 	}
 }
 
-// TestQueriesOfAQueueWalkTheIndexesMadeForThem fails where SQLite would read tasks that are not asked for: a scan of the
-// table, or of an index that holds all tasks.
+// TestQueriesOfAQueueWalkTheIndexesMadeForThem fails if SQLite would read tasks that are not selected, by a scan of
+// the table or of an index that holds all tasks.
 func TestQueriesOfAQueueWalkTheIndexesMadeForThem(t *testing.T) {
 	t.Parallel()
 	path := newPath(t)

@@ -20,7 +20,7 @@ import (
 	"muster/internal/store"
 )
 
-// The test binary is also the other processes of these tests: what it does then stands in roleEnv.
+// The test binary is also the other processes of these tests. roleEnv has their role.
 const (
 	roleEnv = "MUSTER_STORE_TEST_ROLE"
 	pathEnv = "MUSTER_STORE_TEST_PATH"
@@ -105,7 +105,7 @@ func superviseForEver(ctx context.Context, path string) error {
 	}
 }
 
-// other makes this binary another process.
+// other runs this binary as another process.
 func other(t *testing.T, role, path string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
@@ -115,7 +115,7 @@ func other(t *testing.T, role, path string) *exec.Cmd {
 
 func TestFiftyProcessesAtOnceLoseNothing(t *testing.T) {
 	t.Parallel()
-	path := newPath(t) // that does not exist yet: they also race for making it
+	path := newPath(t) // it does not exist yet, so the processes also race to create it
 	const processes, each = 50, 20
 	var mu sync.Mutex
 	var given []string
@@ -156,14 +156,14 @@ func lines(out []byte) func(yield func(string) bool) {
 		for len(out) > 0 {
 			i := slices.Index(out, '\n')
 			if i < 0 || !yield(string(out[:i])) {
-				return // a torn last line is of a process that was killed while it wrote
+				return // the last line is incomplete, because the process was killed while it wrote
 			}
 			out = out[i+1:]
 		}
 	}
 }
 
-// whole checks the file and that its projections are what the log says.
+// whole checks the file, and that its projections are the fold of the log.
 func whole(t *testing.T, s *store.Store) {
 	t.Helper()
 	if err := s.Verify(t.Context()); err != nil {
@@ -191,7 +191,7 @@ func TestKilledWhileItCommits(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// The first line says that it commits now; then it is killed at any moment.
+		// After the first line the process commits, and can be killed at any moment.
 		buf := make([]byte, 1<<16)
 		n, err := pipe.Read(buf)
 		if err != nil {

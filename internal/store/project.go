@@ -10,15 +10,15 @@ import (
 	"muster/internal/life"
 )
 
-// projector writes the projections of events within a transaction: each event once, in order, and the tasks that
-// they folded into at the end.
+// projector writes the projections of events within a transaction: each event once, in order, and the resulting tasks
+// at the end.
 type projector struct {
 	conn  *writeConn
-	fleet *FleetRow // loaded and to be written; nil while untouched
+	fleet *FleetRow // read and to be written; nil if unchanged
 }
 
-// project writes what an event says beyond its task's fold. storetest.Memory has the same rules as pure functions, and the
-// tests compare the two.
+// project writes the part of an event that is not in its task's fold. storetest.Memory has the same rules as pure
+// functions, and the tests compare the two.
 func (p *projector) project(ctx context.Context, e event.Event) error {
 	switch d := e.Data.(type) {
 	case event.DispatchRequested:
@@ -57,7 +57,7 @@ func (p *projector) addMessage(ctx context.Context, e event.Event, id event.Mess
 		string(e.Task), messageNumber(id), string(id), string(why), nanos(e.Time), string(event.MessageWaiting), nanos(e.Time), text)
 }
 
-// messageNumber is the number within a message's id.
+// messageNumber returns the number within a message's id.
 func messageNumber(id event.MessageID) int {
 	if len(id) == 0 || id[0] != 'm' {
 		return 0
@@ -77,14 +77,14 @@ func (p *projector) foldFleet(ctx context.Context, e event.Event) error {
 	return nil
 }
 
-// finish writes the tasks and the fleet as they are after all events.
+// finish writes the tasks, the accounts and the fleet after all events.
 func (p *projector) finish(ctx context.Context, tasks []life.Task, accounts []life.Account) error {
 	for _, t := range tasks {
 		if err := p.writeTask(ctx, t); err != nil {
 			return err
 		}
 	}
-	for _, t := range tasks { // when all of them are there
+	for _, t := range tasks { // after all of their rows are written
 		var err error
 		if t.AwaitsOthers() && t.State != event.Queued {
 			err = p.conn.exec(ctx, settle+"num = ?", t.ID.Number())
@@ -115,8 +115,8 @@ func (p *projector) finish(ctx context.Context, tasks []life.Task, accounts []li
 	return p.conn.exec(ctx, "INSERT OR REPLACE INTO fleet VALUES (1, ?)", string(doc))
 }
 
-// settle computes again whether the dependencies of tasks may be settled: one of them failed or is unknown, or all are
-// done. A task that is still queued has not been judged yet, and always may be.
+// settle recomputes whether the dependencies of tasks may be settled: one of them failed or is unknown, or all are
+// done. A task in state queued was never judged, so it always may be.
 const settle = `UPDATE tasks SET unsettled =
 	EXISTS (SELECT 1 FROM dependencies d LEFT JOIN tasks x ON x.num = d.on_num
 		WHERE d.num = tasks.num AND (x.num IS NULL OR x.state IN ('failed', 'cancelled')))
@@ -124,7 +124,8 @@ const settle = `UPDATE tasks SET unsettled =
 		WHERE d.num = tasks.num AND x.state <> 'done')
 	WHERE unsettled IS NOT NULL AND state <> 'queued' AND `
 
-// countedAs returns the state among whose tasks a task is counted: "" for none, and for a task that does not exist.
+// countedAs returns the state under which a task is counted; "" if it is not counted, because it is removed or does
+// not exist.
 func countedAs(t *life.Task) event.State {
 	if t == nil || t.Removed {
 		return ""
@@ -132,7 +133,7 @@ func countedAs(t *life.Task) event.State {
 	return t.State
 }
 
-// count changes how many tasks there are in each state by what is given.
+// count adds by to the numbers of tasks in each state.
 func (p *projector) count(ctx context.Context, by map[event.State]int) error {
 	for state, n := range by {
 		if state == "" || n == 0 {
@@ -174,7 +175,7 @@ func (p *projector) writeTask(ctx context.Context, t life.Task) error {
 		t.Removed, nanos(t.FinishedAt), nanos(DueAt(t)), summary, doc)
 }
 
-// queryer is what reads: a pool, or the connection of a transaction.
+// queryer reads: a pool, or the connection of a transaction.
 type queryer interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }

@@ -17,17 +17,18 @@ import (
 // lately is how long a list shows a task that has ended.
 const lately = 24 * time.Hour
 
-// ListFilter says which tasks a list shows.
+// ListFilter selects the tasks of a list.
 type ListFilter struct {
-	// All shows every task that ever was, also removed ones; else those that are live or ended within 24 hours.
+	// All shows all tasks, including removed ones. Otherwise the list has those that are live or ended within 24
+	// hours.
 	All bool
-	// States shows only tasks in one of them; nil shows any.
+	// States shows only tasks in one of these states; nil shows all.
 	States []event.State
-	// Now is what "within 24 hours" is measured from; zero takes the store's clock.
+	// Now is the end of the 24 hours; zero means the store's clock.
 	Now time.Time
 }
 
-// List returns the tasks that a filter lets through, oldest first.
+// List returns the selected tasks, oldest first.
 func (s *Store) List(ctx context.Context, f ListFilter) ([]Summary, error) {
 	all, err := s.ListJSON(ctx, f)
 	if err != nil {
@@ -42,7 +43,7 @@ func (s *Store) List(ctx context.Context, f ListFilter) ([]Summary, error) {
 	return out, nil
 }
 
-// ListJSON returns the same as JSON of Summary, as it lies in the file.
+// ListJSON returns the same tasks as JSON of Summary, as they are stored.
 func (s *Store) ListJSON(ctx context.Context, f ListFilter) ([]json.RawMessage, error) {
 	var where []string
 	var args []any
@@ -60,20 +61,21 @@ func (s *Store) ListJSON(ctx context.Context, f ListFilter) ([]json.RawMessage, 
 			args = append(args, string(st))
 		}
 	}
-	rows, err := s.readers.QueryContext(ctx, "SELECT summary FROM tasks"+conditions(where)+" ORDER BY num", args...) //nolint:gosec // the conditions are our own words; values are arguments
+	rows, err := s.readers.QueryContext(ctx, "SELECT summary FROM tasks"+conditions(where)+" ORDER BY num", args...) //nolint:gosec // the conditions are constants; values are arguments
 	return collect(s, "list tasks", rows, err, func(rows *sql.Rows) (doc json.RawMessage, err error) {
 		return doc, rows.Scan((*[]byte)(&doc))
 	})
 }
 
-// Overview is a list of tasks with few of those that need no look.
+// Overview is a list with only some of the tasks that need no attention.
 type Overview struct {
 	Tasks []Summary // oldest first
-	// Waiting and Ended are how many tasks were left out: of those that wait for their turn, and of those that ended lately.
+	// Waiting and Ended are the numbers of omitted tasks: of those that wait for a slot or a dependency, and of those
+	// that ended lately.
 	Waiting, Ended int
 }
 
-// overviewQuery selects what an Overview shows: each index that it walks holds just what is asked for.
+// overviewQuery selects the tasks of an Overview. Each index that it uses holds only the selected tasks.
 const overviewQuery = `SELECT summary FROM (
 		SELECT num, summary FROM tasks WHERE finished_at = 0 AND NOT waits AND NOT removed
 		UNION ALL
@@ -88,8 +90,8 @@ const endedQuery = "SELECT count(*) FROM tasks WHERE finished_at > 0 AND finishe
 // slotsQuery selects the tasks that may have a slot.
 const slotsQuery = "SELECT summary FROM tasks WHERE busy AND NOT removed"
 
-// Overview returns the tasks that List shows by default, but at most n of those that only wait for their turn, which are
-// the oldest, and at most n of those that ended, which are the newest. It costs the same however many wait.
+// Overview returns the tasks that List shows by default, but at most the n oldest of those that only wait, and at
+// most the n newest of those that have ended. Its cost does not depend on how many wait.
 func (s *Store) Overview(ctx context.Context, n int) (o Overview, err error) {
 	since := max(nanos(s.now().Add(-lately)), 0)
 	rows, err := s.readers.QueryContext(ctx, overviewQuery, n, since)
@@ -115,7 +117,7 @@ func (s *Store) Overview(ctx context.Context, n int) (o Overview, err error) {
 			waiting--
 		}
 	}
-	o.Waiting, o.Ended = max(waiting, 0), max(ended, 0) // tasks may have come and gone between the queries
+	o.Waiting, o.Ended = max(waiting, 0), max(ended, 0) // tasks may have changed between the queries
 	return o, nil
 }
 
@@ -147,7 +149,7 @@ func conditions(where []string) string {
 	return " WHERE " + strings.Join(where, " AND ")
 }
 
-// Counts returns how many tasks there are in each state, removed ones left out.
+// Counts returns how many tasks there are in each state, without removed ones.
 func (s *Store) Counts(ctx context.Context) (map[event.State]int, error) {
 	type count struct {
 		state event.State
@@ -164,8 +166,8 @@ func (s *Store) Counts(ctx context.Context) (map[event.State]int, error) {
 	return out, err
 }
 
-// Live returns the tasks that a supervisor has to look after, oldest first: what a new one adopts. Tasks that only wait for
-// their turn or for a deadline are left out.
+// Live returns the tasks that need a supervisor, oldest first. A new supervisor adopts them. Tasks that only wait for
+// a slot or for a deadline are left out.
 func (s *Store) Live(ctx context.Context) ([]life.Task, error) {
 	rows, err := s.readers.QueryContext(ctx, liveTasks)
 	return collect(s, "read live tasks", rows, err, s.scanTask)
@@ -195,7 +197,7 @@ func (s *Store) Unfinished(ctx context.Context) iter.Seq2[life.Task, error] {
 	}
 }
 
-// Offset gives how far a file was read, in bytes; 0 if it never was.
+// Offset returns how far a file was read, in bytes; 0 if it never was.
 func (s *Store) Offset(ctx context.Context, source string) (o int64, err error) {
 	err = s.readers.QueryRowContext(ctx, "SELECT offset FROM offsets WHERE source = ?", source).Scan(&o)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -204,7 +206,7 @@ func (s *Store) Offset(ctx context.Context, source string) (o int64, err error) 
 	return o, s.explain(err, "read offset")
 }
 
-// Task returns a task, also a removed one. fault.NotFound if it never was.
+// Task returns a task, which may be removed. The error is a fault.NotFound if it never existed.
 func (s *Store) Task(ctx context.Context, id event.TaskID) (life.Task, error) {
 	var doc string
 	err := s.readers.QueryRowContext(ctx, "SELECT doc FROM tasks WHERE num = ?", id.Number()).Scan(&doc)
@@ -221,16 +223,16 @@ func noTask(id event.TaskID) error {
 	return fault.New(fault.NotFound, "there is no task %s", id).WithHint("`muster ls --all` lists every task.")
 }
 
-// FindByName returns the tasks whose names begin with prefix, oldest first; removed ones are left out.
+// FindByName returns the tasks whose names begin with prefix, oldest first, without removed ones.
 func (s *Store) FindByName(ctx context.Context, prefix string) ([]Named, error) {
 	rows, err := s.readers.QueryContext(ctx,
-		"SELECT id, name FROM tasks WHERE NOT removed AND name >= ? AND name < ? ORDER BY num", prefix, prefix+"\xff") // which is in no text
+		"SELECT id, name FROM tasks WHERE NOT removed AND name >= ? AND name < ? ORDER BY num", prefix, prefix+"\xff") // no text contains it
 	return collect(s, "find tasks", rows, err, func(rows *sql.Rows) (n Named, err error) {
 		return n, rows.Scan(&n.ID, &n.Name)
 	})
 }
 
-// Prompt returns the prompt of a task. fault.NotFound if the task never was.
+// Prompt returns the prompt of a task. The error is a fault.NotFound if the task never existed.
 func (s *Store) Prompt(ctx context.Context, id event.TaskID) (string, error) {
 	for e, err := range s.Events(ctx, EventFilter{Task: id, Kinds: []event.Kind{event.DispatchRequested{}.Kind()}, Limit: 1}) {
 		if err != nil {
@@ -243,7 +245,7 @@ func (s *Store) Prompt(ctx context.Context, id event.TaskID) (string, error) {
 	return "", noTask(id)
 }
 
-// MessageText returns the text of one message. fault.NotFound if it never was.
+// MessageText returns the text of one message. The error is a fault.NotFound if it never existed.
 func (s *Store) MessageText(ctx context.Context, id event.TaskID, m event.MessageID) (text string, err error) {
 	err = s.readers.QueryRowContext(ctx, "SELECT text FROM messages WHERE task = ? AND num = ? AND id = ?",
 		string(id), messageNumber(m), string(m)).Scan(&text)
@@ -282,7 +284,7 @@ func (s *Store) Attempts(ctx context.Context, id event.TaskID) ([]AttemptRow, er
 	})
 }
 
-// Fleet returns what the log says of the fleet as a whole.
+// Fleet returns the state of the fleet as a whole.
 func (s *Store) Fleet(ctx context.Context) (FleetRow, error) {
 	f, err := readFleet(ctx, s.readers)
 	return f, s.explain(err, "read fleet")

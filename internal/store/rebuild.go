@@ -11,7 +11,7 @@ import (
 	"muster/internal/life"
 )
 
-// projection names a table that is folded from the log, and the columns that name its rows.
+// projection names a table that is folded from the log, and the columns of its key.
 type projection struct{ table, key string }
 
 func projections() []projection {
@@ -26,13 +26,13 @@ func projections() []projection {
 	}
 }
 
-// maxDiff bounds how many differences of one table Rebuild names.
+// maxDiff bounds how many differences of one table Rebuild returns.
 const maxDiff = 20
 
-// Rebuild folds all projections again from the log and replaces them. It returns what differed before, one line a
-// row; nothing if they were what the log says. Nobody can write while it runs.
+// Rebuild folds all projections again from the log and replaces them. It returns the differences to the old ones, one
+// line for each row; nothing if they were correct. No process can write while it runs.
 func (s *Store) Rebuild(ctx context.Context) (diff []string, err error) {
-	b, err := s.beginOnDisk(ctx, false) // lost with the power, it is done again
+	b, err := s.beginOnDisk(ctx, false) // if a power failure loses it, it can be repeated
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func rebuild(ctx context.Context, conn *writeConn) (diff []string, err error) {
 	return diff, nil
 }
 
-// compare names the rows that are not the same in a projection and in what it was.
+// compare returns the rows of a projection that differ from its old content.
 func (p projection) compare(ctx context.Context, conn *writeConn) (lines []string, err error) {
 	for _, c := range [][3]string{{"main." + p.table, "temp.was_" + p.table, "wrong or missing"}, {"temp.was_" + p.table, "main." + p.table, "wrong or not in the log"}} {
 		query := fmt.Sprintf("SELECT %s FROM (SELECT * FROM %s EXCEPT SELECT * FROM %s) LIMIT %d", p.key, c[0], c[1], maxDiff)
@@ -128,7 +128,7 @@ func refold(ctx context.Context, conn *writeConn) error {
 	return pr.count(ctx, counts)
 }
 
-// pageOf reads the next events within a transaction.
+// pageOf returns the next events within a transaction.
 func pageOf(ctx context.Context, conn *writeConn, after int64) (out []event.Event, err error) {
 	rows, err := conn.QueryContext(ctx, eventColumns+" WHERE seq > ? ORDER BY seq LIMIT ?", after, page)
 	if err != nil {

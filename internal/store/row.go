@@ -20,7 +20,7 @@ type AttemptRow struct {
 	Session      string          `json:"session,omitempty"`
 	ExitedAt     time.Time       `json:"exited_at,omitzero"` // zero: it is not known to be gone
 	Cause        event.ExitCause `json:"cause,omitempty"`
-	Exit         *int            `json:"exit"` // nil while it runs and where nobody could tell
+	Exit         *int            `json:"exit"` // nil while it runs, or if it is unknown
 	Signal       int             `json:"signal,omitempty"`
 }
 
@@ -29,14 +29,14 @@ type MessageRow struct {
 	ID        event.MessageID    `json:"id"`
 	State     event.MessageState `json:"state"`
 	Why       event.Why          `json:"why"`
-	Gen       int                `json:"gen,omitempty"` // the generation it was sent to
+	Gen       int                `json:"gen,omitempty"` // the generation to which it was sent
 	At        time.Time          `json:"at"`            // when it was queued
 	ChangedAt time.Time          `json:"changed_at"`
-	Evidence  string             `json:"evidence,omitempty"` // by what its state is known
+	Evidence  string             `json:"evidence,omitempty"` // how its state is known
 	Text      string             `json:"text"`
 }
 
-// RoundRow is one round of checks and when its verdict came.
+// RoundRow is one round of checks and the time of its verdict.
 type RoundRow struct {
 	Seq  int64     `json:"seq"`
 	Time time.Time `json:"time"`
@@ -44,26 +44,26 @@ type RoundRow struct {
 	event.RoundFinished
 }
 
-// FleetRow is what the log says of the fleet as a whole.
+// FleetRow is the state of the fleet as a whole.
 type FleetRow struct {
-	// Down tells that the fleet was told to be down, and Mode how.
+	// Down reports whether the fleet was told to go down, and Mode is how.
 	Down bool           `json:"down"`
 	Mode event.DownMode `json:"mode,omitempty"`
-	// Gate is why nothing new starts; "" if tasks may start.
+	// Gate is the reason why nothing new starts; "" if tasks may start.
 	Gate       string        `json:"gate,omitempty"`
 	Supervisor SupervisorRow `json:"supervisor,omitzero"`
 	Server     ServerRow     `json:"server,omitzero"`
-	RolledBack RolledBackRow `json:"rolled_back,omitzero"` // the newest upgrade, if it was
-	SleptAt    time.Time     `json:"slept_at,omitzero"`    // when the newest sleep of the machine was noticed
+	RolledBack RolledBackRow `json:"rolled_back,omitzero"` // the newest upgrade, if it was rolled back
+	SleptAt    time.Time     `json:"slept_at,omitzero"`    // when the newest suspend of the machine was noticed
 }
 
-// SupervisorRow is the newest supervisor. Whether it lives is for its lock to say.
+// SupervisorRow is the newest supervisor. Its lock shows whether it lives.
 type SupervisorRow struct {
 	PID       int       `json:"pid"`
 	Version   string    `json:"version"`
 	Boot      string    `json:"boot"`
 	At        time.Time `json:"at"`
-	StoppedAt time.Time `json:"stopped_at,omitzero"` // zero: it did not end in good order (yet)
+	StoppedAt time.Time `json:"stopped_at,omitzero"` // zero: it has not ended, or it crashed
 	Stopped   string    `json:"stopped,omitempty"`   // why it ended
 }
 

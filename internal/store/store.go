@@ -13,14 +13,14 @@ import (
 	"muster/internal/fault"
 )
 
-// Options say how a log is opened. The zero value is for production.
+// Options describes how to open a log. The zero value is for production.
 type Options struct {
-	// Now is the clock that gives events their time; time.Now if nil.
+	// Now is the clock for the times of events; nil means time.Now.
 	Now func() time.Time
-	// ReadOnly refuses every write, and a file that is not there.
+	// ReadOnly rejects every write, and a file that does not exist.
 	ReadOnly bool
-	// Version is this program's version; the file remembers which one last changed its format, so that an older
-	// program can say which it would need. "" takes the version that the program was built as.
+	// Version is this program's version. The file stores the version that last changed its format, so that an older
+	// program can report which one it needs. "" means the version that the program was built as.
 	Version string
 }
 
@@ -32,20 +32,21 @@ func (o Options) clock() func() time.Time {
 }
 
 // Store is the event log in its SQLite file, with its projections. Any number of processes may have it open. All
-// methods may be called from any goroutine; writes take turns, reads see what was committed when they began.
+// methods may be called from any goroutine. Writes are serialised, and a read sees what was committed when it began.
 type Store struct {
 	path    string
 	now     func() time.Time
 	opts    Options
 	readers *sql.DB
-	writers *sql.DB // of one connection, made when it is first needed
+	writers *sql.DB // with one connection, made when it is first needed
 
-	mu   sync.Mutex // held for the whole of a write transaction
+	mu   sync.Mutex // held during a whole write transaction
 	conn *writeConn
 }
 
-// Open opens the log at path and brings its format up to date. A missing file is made, private to its owner; its
-// directory must exist. fault.Conflict: the file is of a newer muster, or none of muster's.
+// Open opens the log at path and migrates it to this program's format. A missing file is created, private to its
+// owner. Its directory must exist. The error is a fault.Conflict if a newer muster wrote the file, or if it is not a
+// file of muster.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -74,7 +75,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// Close ends all use of the file. Closing twice is harmless.
+// Close closes the file. It may be called twice.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,16 +88,16 @@ func (s *Store) Close() error {
 	return err
 }
 
-// Path is the file.
+// Path returns the path of the file.
 func (s *Store) Path() string { return s.path }
 
-// Request runs fn in a transaction of a verb: what it appends survives a loss of power from the moment that Request
-// returns. After an error nothing has happened.
+// Request runs fn in a transaction of a verb. After Request returns, the events survive a power failure. If it
+// returns an error, nothing was written.
 func (s *Store) Request(ctx context.Context, fn func(*Tx) error) error {
 	return Request(ctx, s.begin, s.now, fn)
 }
 
-// NewWriter makes the supervisor's way into the log.
+// NewWriter returns the supervisor's access to the log.
 func (s *Store) NewWriter(ctx context.Context) (*Writer, error) {
 	if s.opts.ReadOnly {
 		return nil, s.readOnly()
@@ -111,7 +112,7 @@ func (s *Store) readOnly() error {
 	return fault.New(fault.Conflict, "the database %s was opened for reading only", s.path)
 }
 
-// Request is Store.Request over any log.
+// Request is Store.Request for any log.
 func Request(ctx context.Context, begin Begin, now func() time.Time, fn func(*Tx) error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -8,26 +8,26 @@ import (
 	"muster/internal/life"
 )
 
-// Summary is a task in a list: one object of `muster ls --json`, a contract with scripts. A time that has not come
-// is null, a text that there is not is "".
+// Summary is a task in a list: one object of `muster ls --json`, whose format is a contract. A time that has not come
+// is null, and a missing text is "".
 type Summary struct {
 	ID         event.TaskID     `json:"id"`
 	Name       string           `json:"name"`
 	State      event.State      `json:"state"`
 	Reason     event.Reason     `json:"reason"` // why it is in this state, for scripts
 	Detail     string           `json:"detail"` // the same for people
-	Note       string           `json:"note"`   // the agent's last word about itself
+	Note       string           `json:"note"`   // the agent's last report about itself
 	Summary    string           `json:"summary"`
 	Agent      string           `json:"agent"`
 	Repo       string           `json:"repo"`
-	Base       string           `json:"base"`        // as it was asked for
-	BaseCommit string           `json:"base_commit"` // what that was when the worktree was made
+	Base       string           `json:"base"`        // as it was requested
+	BaseCommit string           `json:"base_commit"` // the commit of Base when the worktree was made
 	Branch     string           `json:"branch"`
 	Worktree   string           `json:"worktree"`
 	Session    string           `json:"session"` // the tmux session's name
 	Attempt    int              `json:"attempt"`
 	Gen        int              `json:"gen"`
-	Rounds     int              `json:"rounds"` // that judged something
+	Rounds     int              `json:"rounds"` // those with a verdict
 	Priority   int              `json:"priority"`
 	After      []event.TaskID   `json:"after"`
 	Slot       bool             `json:"slot"`
@@ -45,20 +45,20 @@ type Summary struct {
 	Removed      bool   `json:"removed,omitempty"`
 }
 
-// SummaryUsage is what all conversations of a task have used so far.
+// SummaryUsage is the usage of all conversations of a task so far.
 type SummaryUsage struct {
 	InputTokens  int64   `json:"input_tokens"`
 	OutputTokens int64   `json:"output_tokens"`
 	CostUSD      float64 `json:"cost_usd"`
 }
 
-// SummaryDeadline is the next point in time at which a task is looked at.
+// SummaryDeadline is the next deadline of a task.
 type SummaryDeadline struct {
 	Name event.DeadlineName `json:"name"`
 	At   time.Time          `json:"at"`
 }
 
-// SummaryRequest is what an agent waits to be told.
+// SummaryRequest is an open request of an agent.
 type SummaryRequest struct {
 	ID      string           `json:"id"`
 	Reason  event.WaitReason `json:"reason"`
@@ -67,7 +67,7 @@ type SummaryRequest struct {
 	Options []string         `json:"options"`
 }
 
-// Summarize makes the list entry of a task.
+// Summarize returns the list entry of a task.
 func Summarize(t life.Task) Summary {
 	u := t.TotalUsage()
 	s := Summary{
@@ -99,7 +99,7 @@ func Summarize(t life.Task) Summary {
 	return s
 }
 
-// nextDeadline is the earliest deadline of a task.
+// nextDeadline returns the earliest deadline of a task.
 func nextDeadline(t life.Task) (next life.Deadline, ok bool) {
 	for _, d := range t.Deadlines {
 		if !ok || d.At.Before(next.At) {
@@ -117,7 +117,7 @@ func timeOrNull(t time.Time) *time.Time {
 	return &t
 }
 
-// encodeTask makes the two JSON columns of a task.
+// encodeTask returns the two JSON columns of a task.
 func encodeTask(t life.Task) (doc, summary string, err error) {
 	d, err := json.Marshal(t)
 	if err != nil {

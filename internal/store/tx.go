@@ -13,20 +13,20 @@ import (
 	"muster/internal/life"
 )
 
-// Begin opens the one write transaction that a log has at a time; it waits for the others. A durable one survives a loss of
-// power from the moment it is committed.
+// Begin opens the one write transaction that a log has at a time, and waits for others. A durable transaction
+// survives a power failure after its commit.
 type Begin func(ctx context.Context, durable bool) (Batch, error)
 
-// Batch is an open write transaction of a log: what a Tx is built on. Its reads see what it has written. It ends by exactly
+// Batch is an open write transaction of a log, which a Tx uses. Its reads see its own writes. It ends with exactly
 // one call of Commit or Rollback.
 type Batch interface {
 	Head() Head
 	Task(id event.TaskID) (life.Task, bool, error)
-	// Live returns the tasks that a supervisor has to look after, oldest first.
+	// Live returns the tasks that need a supervisor, oldest first.
 	Live() ([]life.Task, error)
 	Accounts() ([]life.Account, error)
-	// Line returns up to n tasks that wait for a slot, in the order of life.CompareLine, beginning after the task `after`,
-	// if it is not nil.
+	// Line returns up to n tasks that wait for a slot, in the order of life.CompareLine. If after is not nil, it
+	// begins after that task.
 	Line(after *life.Task, n int) ([]life.Task, error)
 	// Unsettled returns up to n tasks whose dependencies may be settled, oldest first.
 	Unsettled(n int) ([]life.Task, error)
@@ -34,7 +34,7 @@ type Batch interface {
 	Timed(until time.Time) ([]life.Task, error)
 	// NextDue returns the earliest deadline of all tasks; zero if there is none.
 	NextDue() (time.Time, error)
-	// After returns the events after seq without those that dispatch a task, and whether there are such.
+	// After returns the events after seq without those that dispatch a task, and whether there are such events.
 	After(seq int64) (events []event.Event, births bool, err error)
 	Offset(source string) (int64, error)
 	Write(c Changes) error
@@ -42,50 +42,50 @@ type Batch interface {
 	Rollback()
 }
 
-// Head is where a log stands when a transaction begins.
+// Head is the state of a log when a transaction begins.
 type Head struct {
 	Seq      int64 // of the newest event
 	LastTask int   // the highest number of a task
 	Cursor   int64 // the newest event that the supervisor has folded and committed
 }
 
-// Changes are what a transaction writes at a time.
+// Changes are the changes that a transaction writes at once.
 type Changes struct {
 	Events   []Record
 	Tasks    []life.Task // in the order of their ids
 	Accounts []life.Account
 	Counts   map[event.State]int // by how much the number of tasks in a state changes
 	Offsets  map[string]int64
-	Cursor   int64 // 0: leave it
+	Cursor   int64 // 0 leaves it unchanged
 }
 
-// Record is an event beside its encoded payload.
+// Record is an event with its encoded payload.
 type Record struct {
 	event.Event
 	Data []byte
 }
 
-// Tx is one transaction over the log: what is appended is folded at once, and all of it is kept or nothing. A Tx is
-// valid only within the function that it was given to, and for one goroutine. Tasks that it hands out are values to
-// read; their slices are shared, so nothing in them may be changed in place.
+// Tx is one transaction over the log. An appended event is folded at once, and either all events are committed or
+// none. A Tx is valid only within the function that it is passed to, and for one goroutine. The tasks that it returns
+// share their slices, so nothing in them may be changed in place.
 type Tx struct {
 	batch   Batch
 	now     time.Time
 	head    Head
-	base    *liveSet                    // live tasks as they were; nil until needed
+	base    *liveSet                    // live tasks when the transaction began; nil until needed
 	touched map[event.TaskID]*life.Task // tasks read or folded in this transaction
 	changed map[event.TaskID]bool       // tasks folded in this transaction
-	// accounts are few, so all of them are read when the first is needed, and kept by the supervisor's Writer.
+	// accounts has all accounts once one of them is needed, since they are few. The supervisor's Writer keeps them.
 	accounts map[event.AccountID]life.Account
 	stale    map[event.AccountID]bool // accounts folded and not written yet
 	foreign  []event.Event
-	births   bool // others have dispatched tasks
-	// dirty are the tasks folded and not written yet, with what each was counted as when it was written last.
+	births   bool // other processes have dispatched tasks
+	// dirty has the tasks folded and not written yet, with the state under which each is counted in the log.
 	dirty   map[event.TaskID]event.State
 	events  []Record         // not written yet
 	offsets map[string]int64 // not written yet
 	wrote   bool
-	err     error // writing failed, or a read that had no error to return: the transaction must not commit
+	err     error // a write failed, or a read without an error result: the transaction must not commit
 }
 
 // pageOfWrites is how many events a transaction holds before it writes them.
@@ -98,18 +98,19 @@ func newTx(b Batch, now time.Time) *Tx {
 	}
 }
 
-// Now is the time of the transaction: every event that it appends bears it.
+// Now returns the time of the transaction, which is the time of every event that it appends.
 func (tx *Tx) Now() time.Time { return tx.now }
 
-// Seq is the sequence number of the newest event, those of this transaction included.
+// Seq returns the sequence number of the newest event, including those of this transaction.
 func (tx *Tx) Seq() int64 { return tx.head.Seq }
 
-// Foreign returns the events that others appended since the supervisor's last Update, oldest first; they are already
-// folded. A new supervisor finds here what came while there was none. Dispatched tasks are left out, see Births. Only a
-// Writer's transaction has any.
+// Foreign returns the events that other processes appended since the supervisor's last Update, oldest first. They are
+// already folded. For a new supervisor they include those from the time without one. Events that dispatch a task are
+// left out, see Births. Only a transaction of a Writer has any.
 func (tx *Tx) Foreign() []event.Event { return tx.foreign }
 
-// Births reports whether others dispatched tasks since the supervisor's last Update. Line and Unsettled return them.
+// Births reports whether other processes dispatched tasks since the supervisor's last Update. Line and Unsettled
+// return the tasks.
 func (tx *Tx) Births() bool { return tx.births }
 
 // Append writes an event of a task, or of the fleet if task is "". It is AppendTo for these two.
@@ -117,15 +118,16 @@ func (tx *Tx) Append(task event.TaskID, gen int, p event.Payload) (event.Event, 
 	return tx.AppendTo(event.OfTask(task), gen, p)
 }
 
-// AppendTo writes an event and folds it into its subject. The event it returns is what a reader of the log will see: its
-// payload has been through JSON. The task must exist, unless p is a DispatchRequested, whose task must not.
-// After an error of the event nothing has been appended, and the transaction may go on; it can't after one of the disk.
+// AppendTo writes an event and folds it into its subject. It returns the event as a reader of the log will see it,
+// with its payload encoded to JSON and decoded. The task must exist, unless p is a DispatchRequested, whose task must
+// not exist. After an error about the event nothing has been appended, and the transaction may continue. It may not
+// continue after an error of the disk.
 func (tx *Tx) AppendTo(of event.Subject, gen int, p event.Payload) (event.Event, error) {
 	data, err := json.Marshal(p)
 	if err != nil {
 		return event.Event{}, fmt.Errorf("encode %s: %w", p.Kind(), err)
 	}
-	// What is folded now must be what a rebuild will fold from the log, so the payload goes the same way.
+	// The fold must be the same now as in a rebuild from the log, so the payload is decoded from its JSON.
 	if p, err = event.Decode(p.Kind(), data); err != nil {
 		return event.Event{}, err
 	}
@@ -141,7 +143,7 @@ func (tx *Tx) AppendTo(of event.Subject, gen int, p event.Payload) (event.Event,
 	return e, tx.flush()
 }
 
-// flush writes what was appended so far, so that the indexes of the place know it. The transaction stays open.
+// flush writes the appended events, so that queries see them. The transaction stays open.
 func (tx *Tx) flush() error {
 	if tx.err != nil || len(tx.events) == 0 && len(tx.offsets) == 0 {
 		return tx.err
@@ -206,7 +208,7 @@ func (tx *Tx) fold(e event.Event) error {
 	return nil
 }
 
-// Task returns the current fold of a task, also of a removed one.
+// Task returns the current fold of a task, which may be removed.
 func (tx *Tx) Task(id event.TaskID) (life.Task, bool, error) {
 	if t, ok := tx.touched[id]; ok {
 		return *t, true, nil
@@ -223,9 +225,9 @@ func (tx *Tx) Task(id event.TaskID) (life.Task, bool, error) {
 	return t, ok, err
 }
 
-// Live returns the tasks that a supervisor has to look after, oldest first: those that run, and those that something is
-// intended for. Tasks that only wait for their turn or for a deadline are left out; see Line, Unsettled and Due. If they
-// can't be read it returns none, and the transaction fails in the end.
+// Live returns the tasks that need a supervisor, oldest first: those that run, and those with an open action. Tasks
+// that only wait for a slot or for a deadline are left out; see Line, Unsettled and Due. If the tasks can't be read,
+// it returns none, and the transaction fails at its end.
 func (tx *Tx) Live() []life.Task {
 	n := len(tx.touched)
 	if tx.base != nil {
@@ -241,7 +243,7 @@ func (tx *Tx) Live() []life.Task {
 // EachLive iterates over the tasks of Live without copying them. A task is valid until the next one.
 func (tx *Tx) EachLive() iter.Seq[*life.Task] { return tx.eachLive() }
 
-// eachLive walks over the live tasks, oldest first.
+// eachLive iterates over the live tasks, oldest first.
 func (tx *Tx) eachLive() iter.Seq[*life.Task] {
 	return func(yield func(*life.Task) bool) {
 		if tx.base == nil {
@@ -283,7 +285,7 @@ func (tx *Tx) candidates() []*life.Task {
 	return all
 }
 
-// foldAccount folds an event into its account. An account needs no birth: it is there once something happened to it.
+// foldAccount folds an event into its account. An account exists from its first event on.
 func (tx *Tx) foldAccount(e event.Event) error {
 	if _, _, err := tx.Account(e.Account); err != nil {
 		return err
@@ -293,7 +295,7 @@ func (tx *Tx) foldAccount(e event.Event) error {
 	return nil
 }
 
-// Account returns the current fold of an account; false for one to which nothing has happened.
+// Account returns the current fold of an account; false if it has no events.
 func (tx *Tx) Account(id event.AccountID) (life.Account, bool, error) {
 	if err := tx.loadAccounts(); err != nil {
 		return life.Account{}, false, err
@@ -320,13 +322,14 @@ func (tx *Tx) loadAccounts() error {
 	return nil
 }
 
-// NewTaskID allots the id of a task that is about to be dispatched. Ids of tasks that were are never given again.
+// NewTaskID returns a new id for a task to be dispatched. An id is never used twice.
 func (tx *Tx) NewTaskID() event.TaskID {
 	tx.head.LastTask++
 	return event.NewTaskID(tx.head.LastTask)
 }
 
-// Line iterates over the tasks that wait for a slot, in the order of life.CompareLine. Nothing may be appended meanwhile.
+// Line iterates over the tasks that wait for a slot, in the order of life.CompareLine. Nothing may be appended during
+// the iteration.
 func (tx *Tx) Line() iter.Seq[*life.Task] {
 	return func(yield func(*life.Task) bool) {
 		if tx.flush() != nil {
@@ -352,8 +355,9 @@ func (tx *Tx) Line() iter.Seq[*life.Task] {
 	}
 }
 
-// Unsettled returns up to n tasks whose dependencies may be settled, oldest first: those just dispatched, and those that
-// come after a task which has ended. Once life.Schedule has judged them they are not returned again until another one ends.
+// Unsettled returns up to n tasks whose dependencies may be settled, oldest first: tasks that were just dispatched,
+// and tasks of which a dependency has ended. After life.Schedule has judged them, they are not returned until another
+// dependency ends.
 func (tx *Tx) Unsettled(n int) ([]life.Task, error) {
 	if err := tx.flush(); err != nil {
 		return nil, err
@@ -361,8 +365,8 @@ func (tx *Tx) Unsettled(n int) ([]life.Task, error) {
 	return tx.batch.Unsettled(n)
 }
 
-// Due returns all deadlines that have come at now, of whatever subject, the earliest first. If they can't be read it returns none, and the
-// transaction fails in the end.
+// Due returns all deadlines of all subjects that have passed at now, the earliest first. If they can't be read, it
+// returns none, and the transaction fails at its end.
 func (tx *Tx) Due(now time.Time) []DueRow {
 	var out []DueRow
 	take := func(of event.Subject, all []life.Deadline) {
@@ -393,7 +397,7 @@ func (tx *Tx) Timed() (ids []event.TaskID) {
 	return ids
 }
 
-// timed returns the tasks with a deadline not after until, or with any if until is zero, oldest first.
+// timed returns the tasks with a deadline not after until, or with any deadline if until is zero, oldest first.
 func (tx *Tx) timed(until time.Time) []life.Task {
 	all, err := []life.Task(nil), tx.flush()
 	if err == nil {
@@ -427,11 +431,10 @@ func (tx *Tx) NextDue() (at time.Time, ok bool) {
 	return at, !at.IsZero()
 }
 
-// SetOffset remembers how far a tailed file was read, in bytes, together with what was read from it.
+// SetOffset stores how far a followed file was read, in bytes, together with the events from it.
 func (tx *Tx) SetOffset(source string, offset int64) { tx.offsets[source] = max(offset, 0) }
 
-// Offset is how far a file was read; 0 for one that was never seen. Where it cannot be read the transaction fails in
-// the end.
+// Offset returns how far a file was read; 0 if it never was. If it can't be read, the transaction fails at its end.
 func (tx *Tx) Offset(source string) int64 {
 	if o, ok := tx.offsets[source]; ok {
 		return o
@@ -443,13 +446,13 @@ func (tx *Tx) Offset(source string) int64 {
 	return o
 }
 
-// runTx runs fn in a transaction and ends it: by commit if anything was written, else by rollback, which costs nothing. The
-// supervisor's transactions also write the cursor. tried reports whether it came to a commit; after an error it is then not
-// known whether the commit happened.
+// runTx runs fn in a transaction. It commits if anything was written and rolls back otherwise, which is cheap. A
+// transaction of the supervisor also writes the cursor. tried reports whether a commit was tried. After an error it
+// is then unknown whether the commit happened.
 func runTx(tx *Tx, fn func(*Tx) error, supervisor bool) (tried bool, err error) {
 	ended := false
 	defer func() {
-		if !ended { // also when fn panics
+		if !ended { // also if fn panics
 			tx.batch.Rollback()
 		}
 	}()

@@ -11,8 +11,8 @@ import (
 	"muster/internal/fault"
 )
 
-// Copy writes the database at path, as it is at one moment, to a new file. Whoever uses it is not disturbed, and its
-// format does not matter: this program need not know it.
+// Copy writes a consistent copy of the database at path to a new file. It does not disturb other processes that use
+// the database. The format does not matter: this program need not know it.
 func Copy(ctx context.Context, path, to string) (err error) {
 	s, err := openAsIs(path)
 	if err != nil {
@@ -32,7 +32,7 @@ func Copy(ctx context.Context, path, to string) (err error) {
 	return s.explain(err, "copy database")
 }
 
-// openAsIs opens a file that is there, whatever its format.
+// openAsIs opens an existing file of any format.
 func openAsIs(path string) (*Store, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -42,13 +42,13 @@ func openAsIs(path string) (*Store, error) {
 	return s, s.connect()
 }
 
-// carried are the tables that are no projections, in every format: what a newer one holds in them is kept on the way
-// back.
+// carried lists the tables that are not projections, in every format. Their content is kept on the way back from a
+// newer format.
 func carried() []string { return []string{"events", "offsets"} }
 
-// GoBack brings a database that a newer muster has migrated back to this program's format: nothing of the log is lost,
-// the projections are folded again from it. It changes nothing, and says so by false, if the format is not newer. It is
-// for the way back from an upgrade only; what a newer program does with the file at the same time, fails.
+// GoBack converts a database that a newer muster has migrated back to this program's format. Nothing of the log is
+// lost, and the projections are folded again from it. If the format is not newer, it changes nothing and returns
+// false. It is only for a downgrade after a failed upgrade: writes of a newer program at the same time fail.
 func GoBack(ctx context.Context, path string) (done bool, err error) {
 	s, err := openAsIs(path)
 	if err != nil {
@@ -84,7 +84,7 @@ func GoBack(ctx context.Context, path string) (done bool, err error) {
 	return done, nil
 }
 
-// goBack makes all tables again, within the open transaction.
+// goBack creates all tables again, within the open transaction.
 func (s *Store) goBack(ctx context.Context, conn *writeConn) error {
 	var script strings.Builder
 	for _, t := range carried() {
@@ -119,7 +119,7 @@ func (s *Store) goBack(ctx context.Context, conn *writeConn) error {
 	return err
 }
 
-// dropAll drops all tables and views, and what hangs on them.
+// dropAll drops all tables and views, with their indexes and triggers.
 func dropAll(ctx context.Context, conn *writeConn) (err error) {
 	rows, err := conn.QueryContext(ctx,
 		"SELECT type, name FROM main.sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")

@@ -11,7 +11,7 @@ import (
 	"muster/internal/store"
 )
 
-// logOf is the whole log as people see it.
+// logOf returns the whole log as people see it.
 func logOf(t *testing.T, s *store.Store) (out []event.Event) {
 	t.Helper()
 	for e, err := range s.Events(t.Context(), store.EventFilter{}) {
@@ -37,7 +37,7 @@ func TestACopyIsTheWholeDatabaseAtOneMoment(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := logOf(t, s)
-	dispatch(t, s, "three") // who uses it goes on
+	dispatch(t, s, "three") // other processes may continue to use it
 	c, err := store.Open(t.Context(), to, store.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +51,8 @@ func TestACopyIsTheWholeDatabaseAtOneMoment(t *testing.T) {
 	}
 }
 
-// TestTheWayBackFromANewerFormat: a newer program has changed tables, added some, and written; then it failed.
+// TestTheWayBackFromANewerFormat: a newer program has changed tables, added some, and written to them. Then it
+// failed.
 func TestTheWayBackFromANewerFormat(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "muster.db")
@@ -64,7 +65,7 @@ func TestTheWayBackFromANewerFormat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Update(t.Context(), false, func(tx *store.Tx) error { // the supervisor has seen the first
+	if err := w.Update(t.Context(), false, func(tx *store.Tx) error { // the supervisor has seen the first event
 		tx.SetOffset("f", 17)
 		_, err := tx.Append("", 0, event.SupervisorStarted{PID: 3})
 		return err
@@ -118,7 +119,7 @@ func TestTheWayBackFromANewerFormat(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if len(foreign) != 1 || foreign[0] != "stop.requested" || !births { // what was obeyed once is not obeyed again
+	if len(foreign) != 1 || foreign[0] != "stop.requested" || !births { // no request is handled twice
 		t.Errorf("unseen events are %v (births %v), want the second dispatch and the stop", foreign, births)
 	}
 	if o, err := s.Offset(t.Context(), "f"); o != 17 || err != nil {
@@ -140,7 +141,7 @@ func TestNoWayBackFromWhatNobodyKnows(t *testing.T) {
 	edit(t, path, "PRAGMA user_version = 900; ALTER TABLE offsets RENAME COLUMN offset TO place")
 	_, err = store.GoBack(t.Context(), path)
 	refuses(t, err, fault.Failed, "format 4", "newer version")
-	edit(t, path, "PRAGMA user_version = 4; ALTER TABLE offsets RENAME COLUMN place TO offset") // as it was, to the last table
+	edit(t, path, "PRAGMA user_version = 4; ALTER TABLE offsets RENAME COLUMN place TO offset") // the original name
 	if s, err = store.Open(t.Context(), path, store.Options{}); err != nil {
 		t.Fatal(err)
 	}

@@ -10,28 +10,29 @@ import (
 	"muster/internal/life"
 )
 
-// Writer is the supervisor's access to the log. It keeps the folded live tasks in memory, so that a transaction costs
-// what it changes and not what there is. There is one supervisor, and so one Writer; it may be shared by goroutines,
-// whose updates take turns. Should there be two for a moment, each sees the other's events as foreign.
+// Writer is the supervisor's access to the log. It keeps the folded live tasks in memory, so that the cost of a
+// transaction depends on its changes and not on the size of the log. There is one supervisor, and so one Writer.
+// Goroutines may share it; their updates are serialised. If there are two for a moment, each sees the other's events
+// as foreign.
 type Writer struct {
 	begin Begin
 	now   func() time.Time
 
 	mu     sync.Mutex
 	cursor int64 // the newest event that this writer has seen
-	known  bool  // cursor holds
+	known  bool  // cursor is valid
 	live   *liveSet
-	// accounts are all there are; nil when they have to be read again.
+	// accounts has all accounts; nil if they must be read again.
 	accounts map[event.AccountID]life.Account
 }
 
-// NewWriter returns a Writer of any log; Store.NewWriter is the one for a file.
+// NewWriter returns a Writer for any log. Store.NewWriter is the one for a file.
 func NewWriter(begin Begin, now func() time.Time) *Writer { return &Writer{begin: begin, now: now} }
 
-// Update runs fn in a transaction. Events of others are folded before and are there as tx.Foreign. durable makes the
-// commit survive a loss of power, which is for acts that leave the machine; what is not durable survives any death
-// of a process. If fn appends nothing, nothing is written. After an error nothing of it has happened, foreign events
-// come again, and the memory is loaded again.
+// Update runs fn in a transaction. Events of other processes are folded before, and tx.Foreign returns them. A
+// durable commit survives a power failure; it is for actions with effects outside this machine. A commit that is not
+// durable survives the death of any process. If fn appends nothing, nothing is written. After an error nothing was
+// written, foreign events come again, and the memory is loaded again.
 func (w *Writer) Update(ctx context.Context, durable bool, fn func(*Tx) error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -45,7 +46,7 @@ func (w *Writer) Update(ctx context.Context, durable bool, fn func(*Tx) error) e
 	tx := newTx(b, w.now())
 	done := false
 	defer func() {
-		if !done { // on an error, and when fn panics
+		if !done { // on an error, and if fn panics
 			w.live, w.accounts = nil, nil
 		}
 	}()
@@ -56,7 +57,7 @@ func (w *Writer) Update(ctx context.Context, durable bool, fn func(*Tx) error) e
 		return fn(tx)
 	}, true)
 	if err != nil {
-		if tried { // and whether it happened after all only the log can say
+		if tried { // only the log shows whether it happened
 			w.known = false
 		}
 		return err
@@ -66,7 +67,7 @@ func (w *Writer) Update(ctx context.Context, durable bool, fn func(*Tx) error) e
 	return nil
 }
 
-// catchUp brings the memory to the head of the log.
+// catchUp brings the memory up to date with the log.
 func (w *Writer) catchUp(tx *Tx) error {
 	if !w.known {
 		w.cursor, w.known = tx.head.Cursor, true
@@ -83,7 +84,7 @@ func (w *Writer) catchUp(tx *Tx) error {
 		if err != nil {
 			return err
 		}
-		w.live = newLiveSet(all) // foreign events are already in there
+		w.live = newLiveSet(all) // it already includes the foreign events
 	} else if err := w.reload(tx); err != nil {
 		return err
 	}
@@ -94,7 +95,8 @@ func (w *Writer) catchUp(tx *Tx) error {
 	return nil
 }
 
-// reload reads the tasks again that others have folded events into. A task just dispatched waits and is not live.
+// reload reads the tasks again that have events of other processes. A task that was just dispatched waits and is not
+// live.
 func (w *Writer) reload(tx *Tx) error {
 	ids := map[event.TaskID]bool{}
 	for _, e := range tx.foreign {
@@ -116,7 +118,7 @@ func (w *Writer) reload(tx *Tx) error {
 	return nil
 }
 
-// keep takes over what a committed transaction has folded.
+// keep stores what a committed transaction has folded.
 func (w *Writer) keep(tx *Tx) {
 	w.cursor, w.accounts = tx.head.Seq, tx.accounts
 	for id := range tx.changed {
