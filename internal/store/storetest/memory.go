@@ -18,12 +18,12 @@ import (
 	"muster/internal/store"
 )
 
-// Memory is a log without a file that behaves as Store does. A new Writer stands for the next supervisor.
+// Memory is a log without a file that behaves as Store does. A new Writer is that of the next supervisor.
 type Memory struct {
 	now   func() time.Time
-	write sync.Mutex // held for the whole of a write transaction
+	write sync.Mutex // held during a whole write transaction
 
-	mu      sync.RWMutex // guards what follows; held only while it is read or replaced
+	mu      sync.RWMutex // guards what follows; held only while that is read or replaced
 	log     []event.Event
 	byTask  map[event.TaskID][]int // positions of its events in the log
 	last    int                    // the highest number of a task
@@ -59,7 +59,7 @@ func (m *Memory) NewWriter(ctx context.Context) (*store.Writer, error) {
 	return store.NewWriter(m.begin, m.now), nil
 }
 
-// memoryBatch is the open write transaction of a Memory; its changes are taken over by commit.
+// memoryBatch is the open write transaction of a Memory. Commit stores its changes.
 type memoryBatch struct {
 	m     *Memory
 	at    store.Head
@@ -224,7 +224,7 @@ func (m *Memory) put(t life.Task) {
 
 func (b *memoryBatch) Rollback() { b.m.write.Unlock() }
 
-// snapshot returns the tasks as they are now.
+// snapshot returns all tasks in their present state.
 func (m *Memory) snapshot() map[event.TaskID]life.Task {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -495,13 +495,13 @@ func foldMessage(all []store.MessageRow, e event.Event) []store.MessageRow {
 	return all
 }
 
-// matches reports whether the filter lets an event through, its limit aside.
+// matches reports whether a filter selects an event, apart from its limit.
 func matches(f store.EventFilter, e event.Event) bool {
 	return e.Seq > f.After && (f.Task == "" || e.Task == f.Task) &&
 		(len(f.Kinds) == 0 || slices.Contains(f.Kinds, e.Kind()))
 }
 
-// sameTask reports whether two folds are the same to a reader.
+// sameTask reports whether two folds are equal as JSON.
 func sameTask(a, b life.Task) bool {
 	x, errA := json.Marshal(a)
 	y, errB := json.Marshal(b)
@@ -513,7 +513,7 @@ func sortedTasks(m map[event.TaskID]life.Task) []life.Task {
 	return slices.SortedFunc(maps.Values(m), func(a, b life.Task) int { return a.ID.Number() - b.ID.Number() })
 }
 
-// number is the number within a message's id.
+// number returns the number within a message's id.
 func number(id event.MessageID) int {
 	n, _ := strconv.Atoi(strings.TrimPrefix(string(id), "m"))
 	return n

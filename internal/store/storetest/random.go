@@ -12,10 +12,10 @@ import (
 	"muster/internal/store"
 )
 
-// giveUp is the error by which a random transaction ends without a trace.
+// giveUp is the text of the error that ends a random transaction, so that nothing is written.
 const giveUp = "given up"
 
-// RandomEvents appends a few random events to random tasks; sometimes it gives up in the end.
+// RandomEvents appends a few random events to random tasks. Sometimes it returns an error at its end.
 func RandomEvents(r *rapid.T, tx *store.Tx) error {
 	for range rapid.IntRange(0, 8).Draw(r, "events") {
 		if tx.Seq() == 0 || rapid.IntRange(0, 9).Draw(r, "birth") == 0 {
@@ -54,7 +54,7 @@ func RandomEvents(r *rapid.T, tx *store.Tx) error {
 	return nil
 }
 
-// everyTask returns all tasks that ever were, oldest first.
+// everyTask returns all tasks that ever existed, oldest first.
 func everyTask(tx *store.Tx) (all []life.Task) {
 	for n := 1; ; n++ {
 		t, ok, err := tx.Task(event.NewTaskID(n))

@@ -139,7 +139,7 @@ func events(t *testing.T, b *bench) {
 			break
 		}
 	}
-	b.dispatch(t, "c") // a reader that left does not stand in the way
+	b.dispatch(t, "c") // a reader that has stopped does not block a writer
 }
 
 func histories(t *testing.T, b *bench) {
@@ -199,7 +199,7 @@ type found struct {
 	Next            time.Time
 }
 
-// indexed finds it as a supervisor does.
+// indexed finds it with the queries of a supervisor.
 func indexed(tx *store.Tx, until time.Time) (f found) {
 	for _, t := range tx.Live() {
 		f.Live = append(f.Live, t.ID)
@@ -221,7 +221,7 @@ func indexed(tx *store.Tx, until time.Time) (f found) {
 	return f
 }
 
-// searched finds it by a look at every task.
+// searched finds it by examining every task.
 func searched(tx *store.Tx, until time.Time) (f found) {
 	all := everyTask(tx)
 	states := map[event.TaskID]event.State{}

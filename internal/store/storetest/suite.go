@@ -18,7 +18,7 @@ import (
 	"muster/internal/store"
 )
 
-// Log is what store.Store and Memory have in common.
+// Log is the set of methods that store.Store and Memory have in common.
 type Log interface {
 	Request(ctx context.Context, fn func(*store.Tx) error) error
 	NewWriter(ctx context.Context) (*store.Writer, error)
@@ -41,30 +41,30 @@ type Log interface {
 	Close() error
 }
 
-// Clock is a clock that tests move by hand.
+// Clock is a clock that tests set.
 type Clock struct {
 	mu sync.Mutex
 	at time.Time
 }
 
-// NewClock makes a clock that stands at six in the morning.
+// NewClock returns a clock at six in the morning.
 func NewClock() *Clock { return &Clock{at: time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC)} }
 
-// Now is the time.
+// Now returns the time.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.at
 }
 
-// Advance moves it.
+// Advance moves the clock.
 func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.at = c.at.Add(d)
 }
 
-// Run runs the suite; open makes an empty log on the given clock.
+// Run runs the suite. open returns an empty log on the given clock.
 func Run(t *testing.T, open func(t *testing.T, now func() time.Time) Log) {
 	for name, test := range map[string]func(*testing.T, *bench){
 		"dispatched tasks are found":         dispatched,
@@ -125,7 +125,7 @@ func update(t *testing.T, w *store.Writer, fn func(*store.Tx) error) {
 	}
 }
 
-// dispatch queues a task by a verb.
+// dispatch queues a task, as a verb does.
 func (b *bench) dispatch(t *testing.T, name string) (id event.TaskID) {
 	t.Helper()
 	b.request(t, func(tx *store.Tx) error {
@@ -136,7 +136,7 @@ func (b *bench) dispatch(t *testing.T, name string) (id event.TaskID) {
 	return id
 }
 
-// add appends events of one task by a verb.
+// add appends events of one task, as a verb does.
 func (b *bench) add(t *testing.T, id event.TaskID, gen int, all ...event.Payload) {
 	t.Helper()
 	b.request(t, func(tx *store.Tx) error { return appendAll(tx, id, gen, all...) })
@@ -237,7 +237,7 @@ func refused(t *testing.T, b *bench) {
 		if appendAll(tx, "t7", 0, event.StopRequested{}) == nil {
 			t.Error("an event of an unknown task was taken")
 		}
-		return appendAll(tx, id, 0, event.StopRequested{}) // a refusal does not spoil the transaction
+		return appendAll(tx, id, 0, event.StopRequested{}) // a rejected event does not end the transaction
 	})
 	if got := must(b.LastSeq(t.Context()))(t); got != before+1 {
 		t.Errorf("the log went from %d to %d, want one more", before, got)

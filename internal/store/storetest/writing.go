@@ -43,7 +43,7 @@ func foreign(t *testing.T, b *bench) {
 		same(t, "third", len(tx.Foreign()), 0)
 		return nil
 	})
-	// What was seen without an answer stays seen for the next supervisor, too.
+	// Events that a transaction saw without an answer are not foreign to the next supervisor either.
 	update(t, b.writer(t), func(tx *store.Tx) error {
 		same(t, "successor", len(tx.Foreign()), 0)
 		return nil
@@ -75,7 +75,7 @@ func foreignAgain(t *testing.T, b *bench) {
 func missed(t *testing.T, b *bench) {
 	id := b.dispatch(t, "a")
 	update(t, b.writer(t), func(tx *store.Tx) error { return appendAll(tx, id, 0, event.TaskMoved{To: event.Parked}) })
-	b.add(t, id, 0, event.RetryRequested{}) // leaves no trace in the task: only as an event it can be obeyed
+	b.add(t, id, 0, event.RetryRequested{}) // it changes nothing in the task, so only the event can be handled
 	update(t, b.writer(t), func(tx *store.Tx) error {
 		same(t, "foreign", kinds(tx.Foreign()), []event.Kind{"retry.requested"})
 		return nil
@@ -97,7 +97,7 @@ func twoWriters(t *testing.T, b *bench) {
 			return err
 		}
 	}
-	for range 3 { // seq 2, 5, 8 by one; 3, 6, 9 by a verb; 4, 7, 10 by two
+	for range 3 { // one writes seq 2, 5, 8; a verb 3, 6, 9; two 4, 7, 10
 		update(t, one, look(one))
 		b.add(t, id, 0, event.StopRequested{})
 		update(t, two, look(two))
@@ -172,7 +172,7 @@ func deadlines(t *testing.T, b *bench) {
 }
 
 func live(t *testing.T, b *bench) {
-	for range 12 { // t10 sorts before t2 as a word
+	for range 12 { // t10 is before t2 in alphabetical order
 		b.dispatch(t, "x")
 	}
 	for i := range 12 {
@@ -205,7 +205,7 @@ func live(t *testing.T, b *bench) {
 	}
 	same(t, "to a reader", read, want)
 	b.request(t, func(tx *store.Tx) error { same(t, "by a verb", liveIDs(tx), want); return nil })
-	// A final task comes back to life by an open action, and goes by its end.
+	// An open action makes a final task live again until it ends.
 	update(t, w, func(tx *store.Tx) error {
 		return appendAll(tx, "t3", 0, event.ActionIntended{Action: event.Action{ID: "a1", Args: event.RemoveArgs{}}})
 	})
