@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// age is how long ago a process was started; the kernel keeps it in hundredths of a second.
+// age returns how long ago a process was started. The kernel stores the start in hundredths of a second.
 func age(pid int) (time.Duration, error) {
 	f := stat(pid)
 	if len(f) < 20 {

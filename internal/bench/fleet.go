@@ -27,9 +27,9 @@ type world struct {
 	env  []string
 }
 
-// newWorld makes a fleet that is not up yet. Whoever calls it calls close.
+// newWorld returns a fleet that is not up yet. The caller must call close.
 func (b *bench) newWorld(ctx context.Context, slots int) (*world, error) {
-	dir, err := os.MkdirTemp(b.dir, "f") // a short path: a socket lies in it
+	dir, err := os.MkdirTemp(b.dir, "f") // a short path, because it contains a socket
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (w *world) close() error {
 	return errors.Join(downErr, os.RemoveAll(w.dir))
 }
 
-// processes are all that name the fleet's directory in their command line or environment.
+// processes returns the processes that have the fleet's directory in their command line or environment.
 func (w *world) processes() []int {
 	var out []int
 	for _, p := range pids() {
@@ -90,7 +90,7 @@ func (w *world) processes() []int {
 	return out
 }
 
-// pids are all processes.
+// pids returns the ids of all processes.
 func pids() []int {
 	entries, _ := os.ReadDir("/proc")
 	var out []int
@@ -102,7 +102,7 @@ func pids() []int {
 	return out
 }
 
-// sh runs a shell script; its arguments begin with $0.
+// sh runs a shell script. Its arguments begin with $0.
 func (w *world) sh(ctx context.Context, script string, args ...string) error {
 	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-ec", script}, args...)...)
 	cmd.Dir, cmd.Env = w.dir, w.env
@@ -140,7 +140,7 @@ func (w *world) script(name, text string) (string, error) {
 	return path, os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o700) //nolint:gosec // it is a program
 }
 
-// asleep makes a world whose fleet has n agents that sleep. The caller closes it, unless there is an error.
+// asleep returns a world whose fleet has n agents that sleep. The caller must close it if there is no error.
 func (b *bench) asleep(ctx context.Context, n int) (*world, error) {
 	w, err := b.newWorld(ctx, n)
 	if err != nil {
@@ -204,7 +204,7 @@ func (w *world) quiet(ctx context.Context) error {
 	return nil
 }
 
-// supervisor is the process that the log knows.
+// supervisor returns the process id of the supervisor in the log.
 func (w *world) supervisor(ctx context.Context) (int, error) {
 	s, err := store.Open(ctx, w.home.DB(), store.Options{ReadOnly: true})
 	if err != nil {

@@ -22,15 +22,15 @@ import (
 	"muster/internal/tmux"
 )
 
-// The floors of the two latencies are processes of their own, as the supervisor is one. They do the least that can
-// be called the same: learn it from the kernel, find out what it is, and commit one row.
+// The floors of the two latencies are separate processes, as the supervisor is one. They do the least that is
+// comparable: get the notification from the kernel, find out what happened, and commit one row.
 const (
 	roleVariable = "MUSTER_BENCH_ROLE"
 	roleStatus   = "status" // a line in a file
 	roleDeath    = "death"  // the end of a process in a pane
 )
 
-// playRole is the other side of startFloor.
+// playRole runs the process that startFloor starts.
 func playRole(role string) error {
 	dir := os.Args[1]
 	switch role {
@@ -42,7 +42,7 @@ func playRole(role string) error {
 	return fmt.Errorf("no such role: %q", role)
 }
 
-// floorDB is a database with one table, set up as the product's own.
+// floorDB returns a database with one table, with the same settings as that of muster.
 func floorDB(dir string) (*sql.DB, error) {
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "floor.db")+"?_pragma=busy_timeout(5000)&_pragma=synchronous(NORMAL)")
 	if err != nil {
@@ -74,7 +74,7 @@ func statusFloor(dir string) error {
 	if err := fs.Add(dir); err != nil {
 		return err
 	}
-	f, err := os.Open(path) //nolint:gosec // our own
+	f, err := os.Open(path) //nolint:gosec // a file of the benchmark
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func statusFloor(dir string) error {
 	return nil
 }
 
-// deathFloor starts panes that sleep, prints their processes and commits a row for the end of each.
+// deathFloor starts panes that sleep, prints their processes, and commits a row for the end of each.
 func deathFloor(ctx context.Context, dir string) error {
 	db, err := floorDB(dir)
 	if err != nil {
@@ -125,7 +125,7 @@ func deathFloor(ctx context.Context, dir string) error {
 		return err
 	}
 	go func() {
-		for range client.Events() { // nobody is interested
+		for range client.Events() { // the events are not needed
 			continue
 		}
 	}()
@@ -163,10 +163,10 @@ func deathFloor(ctx context.Context, dir string) error {
 	return nil
 }
 
-// floor is a running process of one of the roles, and a view of its database.
+// floor is a running process of one of the roles, and its database.
 type floor struct {
 	cmd  *exec.Cmd
-	said []string // what it printed before it was ready
+	said []string // its output before it was ready
 	db   *sql.DB
 	last *sql.Stmt
 	wal  walWatch
@@ -207,7 +207,7 @@ func startFloor(ctx context.Context, role, dir string, args ...string) (*floor, 
 	return f, err
 }
 
-// awaitRow returns when there is one row more.
+// awaitRow returns when the database has one more row.
 func (f *floor) awaitRow(ctx context.Context) error {
 	for end := time.Now().Add(patience); time.Now().Before(end) && ctx.Err() == nil; f.wal.wait() {
 		var seq int64

@@ -14,8 +14,8 @@ import (
 	"muster/internal/event"
 )
 
-// measureIdle takes the CPU time of all processes of muster (keeper, supervisor, tmux and one waiter for each agent)
-// while 100 agents have nothing to do, as the kernel's scheduler accounts for it.
+// measureIdle measures the CPU time of all processes of muster (keeper, supervisor, tmux and one waiter for each
+// agent) while 100 agents have nothing to do, as the kernel's scheduler counts it.
 func measureIdle(ctx context.Context, b *bench) (r result, err error) {
 	const n = 100
 	w, err := b.newWorld(ctx, n)
@@ -23,7 +23,7 @@ func measureIdle(ctx context.Context, b *bench) (r result, err error) {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
-	// The waiter is the one that an agent with hooks starts for itself: it blocks on its mailbox's bell.
+	// The waiter is the process that an agent with hooks starts itself. It blocks on the bell of its mailbox.
 	program, err := w.script("agent", "muster hook claude wait </dev/null & exec sleep 1000")
 	if err != nil {
 		return r, err
@@ -32,7 +32,7 @@ func measureIdle(ctx context.Context, b *bench) (r result, err error) {
 		return r, err
 	}
 	span := time.Duration(b.pick(60, 10)) * time.Second
-	rest(ctx, 3*time.Second) // what was started a moment ago is not idle yet
+	rest(ctx, 3*time.Second) // a process that was just started is not idle yet
 	before := w.accounts()
 	rest(ctx, span)
 	after := w.accounts()
@@ -73,11 +73,11 @@ func rest(ctx context.Context, d time.Duration) {
 	}
 }
 
-// account is what the kernel knows of one process.
+// account has the kernel's figures about one process.
 type account struct {
 	what   string
 	cpu    time.Duration
-	reaped string // page faults of children that ended: changes whenever one was started
+	reaped string // page faults of children that ended; it changes if one was started
 }
 
 func (w *world) accounts() map[int]account {
@@ -101,7 +101,7 @@ func (w *world) accounts() map[int]account {
 		}
 		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 		for _, t := range threads {
-			data, err := os.ReadFile(t) //nolint:gosec // of the kernel
+			data, err := os.ReadFile(t) //nolint:gosec // a file of the kernel
 			if err != nil {
 				continue
 			}
@@ -117,7 +117,7 @@ func (w *world) accounts() map[int]account {
 	return out
 }
 
-// stat is /proc/PID/stat from the state on: its index 0 is field 3.
+// stat returns the fields of /proc/PID/stat from the state on. Index 0 is field 3.
 func stat(pid int) []string {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -126,8 +126,8 @@ func stat(pid int) []string {
 	return strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
 }
 
-// measureAdopt kills the supervisor and measures its successor from the start of the process to the moment where the
-// log says that the fleet is taken up.
+// measureAdopt kills the supervisor and measures the time from the start of its successor until the log says that the
+// fleet is adopted.
 func measureAdopt(ctx context.Context, b *bench) (r result, err error) {
 	n := b.pick(200, 50)
 	w, err := b.asleep(ctx, n)

@@ -13,10 +13,10 @@ import (
 	"muster/internal/event"
 )
 
-// pause lets everything come to rest between two samples of a latency.
+// pause is the pause between two samples of a latency, in which all work ends.
 const pause = 15 * time.Millisecond
 
-// latencies are samples of the product and its floor, taken in turns, so that the noise of the machine is in both.
+// latencies are samples of muster and its floor, measured alternately, so that the noise of the machine is in both.
 type latencies struct{ product, floor samples }
 
 func (l latencies) result(expected string) result {
@@ -29,7 +29,7 @@ func (l latencies) result(expected string) result {
 	}
 }
 
-// measureStatus writes records that change a task's state, among 20 agents, and waits until it can be read.
+// measureStatus writes records that change a task's state, among 20 agents, and waits until the change can be read.
 func measureStatus(ctx context.Context, b *bench) (r result, err error) {
 	w, err := b.asleep(ctx, 20)
 	if err != nil {
@@ -87,7 +87,7 @@ func measureStatus(ctx context.Context, b *bench) (r result, err error) {
 }
 
 func appendLine(path, line string) error {
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // our own
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // a file of the benchmark
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func appendLine(path, line string) error {
 	return errors.Join(err, f.Close())
 }
 
-// measureDeath kills agents one by one and waits until each end can be read with its signal.
+// measureDeath kills agents one by one and waits until each end can be read, with its signal.
 func measureDeath(ctx context.Context, b *bench) (r result, err error) {
 	n := b.pick(200, 40)
 	w, err := b.asleep(ctx, n)
@@ -160,7 +160,7 @@ func measureDeath(ctx context.Context, b *bench) (r result, err error) {
 	return l.result("about 20 ms"), nil
 }
 
-// rest waits until all that follows an agent's death is done.
+// rest waits until all consequences of an agent's death have ended.
 func (w *world) rest(ctx context.Context, log *eventLog, id event.TaskID) error {
 	_, err := log.await(ctx, func(e event.Event) bool {
 		m, ok := e.Data.(event.TaskMoved)

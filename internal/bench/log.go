@@ -11,11 +11,11 @@ import (
 	"muster/internal/store"
 )
 
-// patience is how long anything may take that is waited for.
+// patience is how long to wait for anything.
 const patience = 3 * time.Minute
 
-// walWatch tells when a database may have grown: it was written, or a moment has passed, since the kernel tells of
-// the write before the commit can be read.
+// walWatch waits until a database may have grown: until it is written, or for a moment, because the kernel reports a
+// write before the commit can be read.
 type walWatch struct{ fs *fsnotify.Watcher }
 
 func watchWAL(db string) (walWatch, error) {
@@ -35,7 +35,7 @@ func (w walWatch) wait() {
 	}
 }
 
-// eventLog follows the log of a fleet from another process, as soon as it can be read.
+// eventLog follows the log of a fleet from another process.
 type eventLog struct {
 	store *store.Store
 	wal   walWatch
@@ -43,13 +43,13 @@ type eventLog struct {
 	queue []event.Event
 }
 
-// log follows from the first event on; skip goes to the last.
+// log returns a log that starts at the first event. skip moves it to the last.
 func (w *world) log(ctx context.Context) (*eventLog, error) {
 	s, err := store.Open(ctx, w.home.DB(), store.Options{ReadOnly: true})
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.LastSeq(ctx); err != nil { // the file is there from the first look on
+	if _, err := s.LastSeq(ctx); err != nil { // creates the file, so that it can be watched
 		return nil, errors.Join(err, s.Close())
 	}
 	wal, err := watchWAL(w.home.DB())
@@ -64,7 +64,7 @@ func (l *eventLog) close() {
 	_ = l.store.Close()
 }
 
-// skip forgets what there is so far.
+// skip skips all present events.
 func (l *eventLog) skip(ctx context.Context) error {
 	var err error
 	l.seq, err = l.store.LastSeq(ctx)
@@ -99,7 +99,7 @@ func (l *eventLog) next(ctx context.Context) (event.Event, error) {
 	return e, nil
 }
 
-// await returns the first event that is wanted.
+// await returns the first event for which wanted is true.
 func (l *eventLog) await(ctx context.Context, wanted func(event.Event) bool) (event.Event, error) {
 	for {
 		e, err := l.next(ctx)

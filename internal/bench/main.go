@@ -16,18 +16,18 @@ import (
 	"text/tabwriter"
 )
 
-// bench is one run with all that its measurements share.
+// bench is one run with everything that its measurements share.
 type bench struct {
 	dir   string // private, removed at the end
-	bin   string // the program, static, as it is shipped
+	bin   string // the static program, as it is shipped
 	empty string // a Go program that does nothing, built in the same run
 	quick bool
 }
 
-// result is what one measurement found.
+// result is the result of one measurement.
 type result struct {
 	measured, floor string
-	ratio           float64 // measured to floor; 0 where there is no floor
+	ratio           float64 // measured to floor; 0 if there is no floor
 	met             bool
 	notes           []string
 }
@@ -72,7 +72,7 @@ func main() {
 	exit(err)
 }
 
-// exit ends the program: 1 for an error.
+// exit ends the program, with status 1 if there is an error.
 func exit(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -81,7 +81,7 @@ func exit(err error) {
 	os.Exit(0)
 }
 
-// measureAll takes the rows one by one and prints the table.
+// measureAll makes the selected measurements one by one and prints the table.
 func measureAll(ctx context.Context, pattern *regexp.Regexp, quick bool) (err error) {
 	dir, err := os.MkdirTemp("", "mb")
 	if err != nil {
@@ -135,7 +135,7 @@ func (m measurement) row(r result) []string {
 	return []string{m.figure, r.measured, floor, ratio, m.target, verdict}
 }
 
-// printTable prints a table of Markdown that is one for the eye, too.
+// printTable prints a table in Markdown with aligned columns.
 func printTable(rows [][]string) {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
 	line := func(cells []string) { _, _ = fmt.Fprintln(w, "| "+strings.Join(cells, "\t| ")+"\t|") }
@@ -147,7 +147,7 @@ func printTable(rows [][]string) {
 	_ = w.Flush()
 }
 
-// build makes the program as it is shipped, and the empty one.
+// build builds the program as it is shipped, and the empty one.
 func (b *bench) build(ctx context.Context) error {
 	mod, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "muster").Output()
 	if err != nil {
@@ -169,7 +169,7 @@ func (b *bench) build(ctx context.Context) error {
 	return nil
 }
 
-// pick returns the full number, or the one for a quick run.
+// pick returns the full number, or the smaller one for a quick run.
 func (b *bench) pick(full, quick int) int {
 	if b.quick {
 		return quick

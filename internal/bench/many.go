@@ -13,7 +13,7 @@ import (
 	"muster/internal/event"
 )
 
-// many is one run of many short tasks while it is watched.
+// many is one run of many short tasks, and what was observed of it.
 type many struct {
 	done, failed int
 	starts       map[event.TaskID]int
@@ -21,7 +21,7 @@ type many struct {
 	memory       []int // resident memory of the supervisor in KiB, after each tenth of the tasks
 }
 
-// measureTasks sends many tasks of the scripted agent through a fleet of 50 slots and counts what comes out.
+// measureTasks runs many tasks of the scripted agent through a fleet of 50 slots and counts the results.
 func measureTasks(ctx context.Context, b *bench) (r result, err error) {
 	n := b.pick(2000, 200)
 	w, err := b.newWorld(ctx, 50)
@@ -69,7 +69,7 @@ func mebibytes(kib []int) string {
 	return strings.Join(out, " ")
 }
 
-// watch follows the log until every task has come to rest.
+// watch follows the log until every task has ended or is parked.
 func (m *many) watch(ctx context.Context, w *world, n int) error {
 	log, err := w.log(ctx)
 	if err != nil {
@@ -106,13 +106,13 @@ func (m *many) watch(ctx context.Context, w *world, n int) error {
 	return nil
 }
 
-// doubled counts agents that were started more than once, by the log and by what they wrote themselves.
+// doubled counts agents that were started more than once, by the log and by the agents' own output.
 func (m *many) doubled(begun string, n int) (int, error) {
 	twice := 0
 	for _, k := range m.starts {
 		twice += k - 1
 	}
-	data, err := os.ReadFile(begun) //nolint:gosec // our own
+	data, err := os.ReadFile(begun) //nolint:gosec // a file of the benchmark
 	if err != nil {
 		return 0, err
 	}
@@ -120,24 +120,24 @@ func (m *many) doubled(begun string, n int) (int, error) {
 	return max(twice, own-n), nil
 }
 
-// branches counts the branches that hold the result.
+// branches counts the branches with results.
 func (w *world) branches(ctx context.Context) (int, error) {
 	out := filepath.Join(w.dir, "branches")
 	err := w.sh(ctx, `git -C "$0" for-each-ref --format='%(refname)' refs/heads/muster > "$1"`, w.repo, out)
 	if err != nil {
 		return 0, err
 	}
-	data, err := os.ReadFile(out) //nolint:gosec // our own
+	data, err := os.ReadFile(out) //nolint:gosec // a file of the benchmark
 	return strings.Count(string(data), "\n"), err
 }
 
-// resident is the memory of a process in KiB.
+// resident returns the memory of a process in KiB.
 func resident(pid int) int { return memory(pid, "VmRSS:") }
 
-// peak is the most memory that a process ever held, in KiB.
+// peak returns the largest memory that a process ever had, in KiB.
 func peak(pid int) int { return memory(pid, "VmHWM:") }
 
-// memory reads a line of a process's status, in KiB.
+// memory returns a value of a process's status in KiB.
 func memory(pid int, name string) int {
 	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	for line := range strings.Lines(string(data)) {

@@ -10,7 +10,7 @@ import (
 	"muster/internal/event"
 )
 
-// What a queue of 100,000 tasks may cost.
+// Targets for a queue of 100,000 tasks.
 const (
 	dispatchTarget = 15 * time.Second
 	turnTarget     = 1.3 // of the turn with 100 tasks queued
@@ -19,26 +19,26 @@ const (
 	memoryTarget   = 150 << 10 // KiB
 )
 
-// queue is a fleet with one agent at work and n tasks that wait for its slot.
+// queue is a fleet with one working agent and n tasks that wait for its slot.
 type queue struct {
 	n        int
 	w        *world
 	log      *eventLog
 	dispatch time.Duration
-	turn     samples            // from a line in the status file to the state that can be read
+	turn     samples            // from a line in the status file until the state can be read
 	cpu      time.Duration      // of the supervisor, for all these turns
 	verbs    map[string]samples // by their command line
 	adopt    samples            // from the start of a supervisor until it has adopted everything
-	memory   int                // the most that a supervisor ever held, in KiB
+	memory   int                // the largest memory of any supervisor, in KiB
 }
 
-// queueVerbs are the verbs that are measured: t1 is over, and t2 works.
+// queueVerbs returns the verbs that are measured. t1 has ended, and t2 works.
 func queueVerbs() [][]string {
 	return [][]string{{"ls"}, {"status"}, {"wait", "t1"}, {"show", "t2"}, {"__complete", "show", ""}}
 }
 
-// measureQueue compares fleets that have 100, 1,000, 10,000 and 100,000 tasks queued. They are up together and are measured
-// in turns, so that the noise of the machine is in all of them.
+// measureQueue compares fleets with 100, 1,000, 10,000 and 100,000 queued tasks. They are up at the same time and are
+// measured alternately, so that the noise of the machine is in all of them.
 func measureQueue(ctx context.Context, b *bench) (r result, err error) {
 	var all []*queue
 	defer func() {
@@ -79,7 +79,7 @@ func measureQueue(ctx context.Context, b *bench) (r result, err error) {
 	return queueResult(all), nil
 }
 
-// begin makes the fleet. The tasks are queued while it is up.
+// begin creates the fleet. The tasks are queued while it is up.
 func (q *queue) begin(ctx context.Context, b *bench) (err error) {
 	if q.w, err = b.newWorld(ctx, 1); err != nil {
 		return err
@@ -117,7 +117,7 @@ func (q *queue) begin(ctx context.Context, b *bench) (err error) {
 	return q.w.quiet(ctx)
 }
 
-// supervisorTime is the CPU time that the supervisor has used. Other work on the machine does not change it much.
+// supervisorTime returns the CPU time of the supervisor. Other work on the machine has little influence on it.
 func (w *world) supervisorTime() (d time.Duration) {
 	for _, a := range w.accounts() {
 		if a.what == "supervisor" {
@@ -134,7 +134,7 @@ func (q *queue) close() error {
 	return q.w.close()
 }
 
-// sampleTurn takes the time from a line of the agent that changes its task's state to the state that can be read.
+// sampleTurn measures the time from a line of the agent that changes its task's state until the state can be read.
 func (q *queue) sampleTurn(ctx context.Context, i int) error {
 	if err := q.log.skip(ctx); err != nil {
 		return err
@@ -156,7 +156,7 @@ func (q *queue) sampleTurn(ctx context.Context, i int) error {
 	return err
 }
 
-// sampleAdoption ends the supervisor and takes the time that the next one needs until it has adopted the fleet.
+// sampleAdoption ends the supervisor and measures how long the next one needs to adopt the fleet.
 func (q *queue) sampleAdoption(ctx context.Context) error {
 	if err := q.log.skip(ctx); err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 	"muster/internal/store"
 )
 
-// measureRevive kills the tmux server under a fleet at work and waits until all agents work again, each in its
+// measureRevive kills the tmux server under a working fleet and waits until all agents work again, each in its own
 // conversation. The floor is a shell loop that only opens as many sessions in a new server.
 func measureRevive(ctx context.Context, b *bench) (r result, err error) {
 	n := b.pick(50, 10)
@@ -68,7 +68,7 @@ func measureRevive(ctx context.Context, b *bench) (r result, err error) {
 	}, nil
 }
 
-// awaitWork returns when n tasks have an agent at work of a generation or a later one.
+// awaitWork returns when n tasks have a working agent of generation gen or later.
 func (l *eventLog) awaitWork(ctx context.Context, gen, n int) error {
 	at := map[event.TaskID]bool{}
 	for len(at) < n {
@@ -83,7 +83,7 @@ func (l *eventLog) awaitWork(ctx context.Context, gen, n int) error {
 	return nil
 }
 
-// server is the process of the fleet's tmux server.
+// server returns the process id of the fleet's tmux server.
 func (w *world) server() (pid int, err error) {
 	data, err := os.ReadFile(filepath.Join(string(w.home), "tmux.pid"))
 	if err != nil {
@@ -93,8 +93,8 @@ func (w *world) server() (pid int, err error) {
 	return pid, err
 }
 
-// revived counts the attempts that the death of the server has cost, and the agents that began more often than twice
-// or in another conversation, by what they wrote themselves.
+// revived counts the attempts that the death of the server used, and the agents that began more than twice or in
+// another conversation, by their own output.
 func (w *world) revived(ctx context.Context, begun string, n int) (counted, wrong int, err error) {
 	s, err := store.Open(ctx, w.home.DB(), store.Options{ReadOnly: true})
 	if err != nil {
@@ -109,7 +109,7 @@ func (w *world) revived(ctx context.Context, begun string, n int) (counted, wron
 			counted++
 		}
 	}
-	data, err := os.ReadFile(begun) //nolint:gosec // our own
+	data, err := os.ReadFile(begun) //nolint:gosec // a file of the benchmark
 	if err != nil {
 		return 0, 0, err
 	}

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// samples are measurements of the same.
+// samples are measurements of one thing.
 type samples []time.Duration
 
-// quantile returns the value that a share q of all does not exceed.
+// quantile returns the value that the share q of the samples does not exceed.
 func (s samples) quantile(q float64) time.Duration {
 	sorted := slices.Sorted(slices.Values(s))
 	i := int(q*float64(len(sorted))+0.9999) - 1

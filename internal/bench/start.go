@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// measureStart takes 50 tasks from the moment they are queued until 50 agents run. The floor is what a person would
-// write: a shell loop of plain git and tmux.
+// measureStart measures the time from the moment when 50 tasks are queued until 50 agents run. The floor is what a
+// person would write: a shell loop of plain git and tmux.
 func measureStart(ctx context.Context, b *bench) (r result, err error) {
 	const n = 50
 	var measured, floor samples
@@ -26,7 +26,7 @@ func measureStart(ctx context.Context, b *bench) (r result, err error) {
 		}
 		measured = append(measured, d)
 	}
-	// A pair runs within seconds, and the machine changes over minutes: the median of their ratios is what holds.
+	// A pair takes seconds, and the machine changes over minutes, so the result is the median of the pairs' ratios.
 	pairs := make([]float64, len(floor))
 	for i := range floor {
 		pairs[i] = ratio(measured[i], floor[i])
@@ -39,7 +39,7 @@ func measureStart(ctx context.Context, b *bench) (r result, err error) {
 	}, nil
 }
 
-// agentScript leaves a file when it runs; then it does nothing.
+// agentScript creates a file when it runs. Then it does nothing.
 func (w *world) agentScript() (program, out string, err error) {
 	out = filepath.Join(w.dir, "out")
 	if err := os.Mkdir(out, 0o700); err != nil {
@@ -94,8 +94,9 @@ func loopStart(ctx context.Context, b *bench, n int) (time.Duration, error) {
 		tmux -S "$0" new-session -d -s "s$i" -c "$4/w$i" "$1"`)
 }
 
-// loop runs a step n times, as $i, in a shell, and takes the time until n agents run. The step finds the socket of a
-// server of its own in $0, the agent in $1, the repository in $3 and a directory in $4. What comes before is not timed.
+// loop runs a step n times in a shell, with the number in $i, and returns the time until n agents run. The step finds
+// the socket of its own server in $0, the agent in $1, the repository in $3 and a directory in $4. The script before
+// is not timed.
 func loop(ctx context.Context, b *bench, n int, before, step string) (d time.Duration, err error) {
 	w, err := b.newWorld(ctx, n)
 	if err != nil {

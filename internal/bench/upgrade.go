@@ -12,8 +12,8 @@ import (
 	"muster/internal/event"
 )
 
-// measureUpgrade has two versions of the program relieve each other over a fleet at work. The figure is the worst: how
-// long nobody looked after the agents, from the word to the old supervisor to end until the new one was ready.
+// measureUpgrade lets two versions of the program replace each other over a working fleet. The figure is the longest
+// time without a supervisor: from the signal to the old one until the new one was ready.
 func measureUpgrade(ctx context.Context, b *bench) (r result, err error) {
 	n := b.pick(100, 20)
 	w, err := b.asleep(ctx, n)

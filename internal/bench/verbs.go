@@ -10,18 +10,18 @@ import (
 	"muster/internal/event"
 )
 
-// payload is what the agent hands over before a tool call.
+// payload is the input of the hook before a tool call.
 const payload = `{"session_id":"0b9f0c3e-6d6e-4f0e-8f57-0f2f3c6f2a10","transcript_path":"/nowhere/t.jsonl","cwd":"/nowhere",` +
 	`"permission_mode":"acceptEdits","hook_event_name":"PreToolUse","tool_name":"Bash",` +
 	`"tool_input":{"command":"go test ./...","description":"Run the tests"},"tool_use_id":"toolu_01"}`
 
-// measureHook takes the process that an agent starts before each of its tool calls.
+// measureHook measures the process that an agent starts before each of its tool calls.
 func measureHook(ctx context.Context, b *bench) (result, error) {
 	w, err := b.newWorld(ctx, 1)
 	if err != nil {
 		return result{}, err
 	}
-	defer func() { _ = os.RemoveAll(w.dir) }() // it was never up
+	defer func() { _ = os.RemoveAll(w.dir) }() // the fleet was never up
 	file := w.home.StatusFile("t1", 1)
 	env := append(w.env, "MUSTER_TASK=t1", "MUSTER_GEN=1", "MUSTER_STATUS_FILE="+file, "MUSTER_WORKTREE="+w.repo)
 	if err := os.MkdirAll(w.home.GenDir("t1", 1), 0o700); err != nil {
@@ -69,14 +69,14 @@ func splitLines(data []byte) (out [][]byte) {
 	return out
 }
 
-// measureLs takes the verb that scripts call all the time.
+// measureLs measures the verb that scripts call most often.
 func measureLs(ctx context.Context, b *bench) (r result, err error) {
 	const n = 1000
 	w, err := b.newWorld(ctx, 1)
 	if err != nil {
 		return r, err
 	}
-	defer func() { _ = os.RemoveAll(w.dir) }() // it is down all the time
+	defer func() { _ = os.RemoveAll(w.dir) }() // the fleet is never up
 	if err := os.WriteFile(w.home.Down(), nil, 0o600); err != nil {
 		return r, err
 	}
