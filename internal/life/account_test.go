@@ -7,7 +7,7 @@ import (
 	"muster/internal/event"
 )
 
-// account lives one account's life: each input is decided and its events are folded.
+// account is the life of one account: each input is decided and its events are folded.
 type account struct {
 	t     *testing.T
 	fold  Account
@@ -60,7 +60,7 @@ func TestAccountRestsUntilTheLatestReset(t *testing.T) {
 	a.now = late
 	a.do(Due{Name: event.DeadlineRest}).rests(time.Time{})
 	a.do(Due{Name: event.DeadlineRest}).rests(time.Time{})
-	a.do(AccountLimited{Task: "t1", Until: early}).rests(time.Time{}) // it is over
+	a.do(AccountLimited{Task: "t1", Until: early}).rests(time.Time{}) // the limit has ended
 }
 
 func TestTaskLimitedWithAResetRestsItsAccount(t *testing.T) {

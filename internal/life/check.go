@@ -121,7 +121,7 @@ func (s *step) checksFailed(f *Failure) {
 	s.check()
 }
 
-// red gives the failures of a round to the agent, unless another round would be useless.
+// red sends the failures of a round to the agent, unless another round would be useless.
 func (s *step) red(round event.RoundFinished, last *event.RoundFinished) {
 	switch {
 	case last != nil && last.Tree == round.Tree && fingerprint(*last) == fingerprint(round):

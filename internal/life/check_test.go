@@ -28,7 +28,7 @@ func TestNothingChangedIsDoneOnlyWhereNothingIsPublished(t *testing.T) {
 	w.want(event.Publishing, "").finish(event.ActPublish)
 	w.finish(event.ActEnd)
 	w.want(event.Done, "").advance(48 * time.Hour)
-	w.wantOpen() // everything of it stays until it is removed
+	w.wantOpen() // everything stays until the task is removed
 
 	w = newWorld(t).work().endTurn()
 	w.finish(event.ActCheck, nothing)
@@ -67,7 +67,7 @@ func TestAgentThatWorksOnDuringChecksAndDiesIsStartedAgain(t *testing.T) {
 		w.says(event.RecordWorking)
 		w.exit(cause, 1)
 		w.want(event.Starting, w.task.Reason).wantGen(2, attempt)
-		w.finish(event.ActCheck, green("x")) // of half a turn
+		w.finish(event.ActCheck, green("x")) // the verdict is about half a turn
 		w.want(event.Starting, w.task.Reason).wantOpen(event.ActStart)
 	}
 }
@@ -109,7 +109,8 @@ func TestGreenVerdictIsReusedForTheSameTree(t *testing.T) {
 	}
 }
 
-// What made a check red may lie outside the tree: it is asked again before anybody says that there is no progress.
+// The cause of a red check may be outside the tree, so the checks run again before the task is parked for no
+// progress.
 func TestRedVerdictIsAskedAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).work().endTurn()
@@ -190,7 +191,7 @@ func TestWorktreeIsNotCleanedBeforeItsWorkIsPublished(t *testing.T) {
 	w.wantOpen(event.ActPublish).finish(event.ActPublish, publishedFact())
 	w.wantOpen(event.ActEnd).finish(event.ActEnd)
 	w.wantOpen(event.ActClean).fail(event.ActClean, FailAgain)
-	w.want(event.Done, "") // a worktree that could not go does no harm
+	w.want(event.Done, "") // a worktree that could not be removed does no harm
 	if w.task.Worktree == "" || w.task.Published == nil {
 		t.Errorf("task %s", asJSON(w.task))
 	}

@@ -81,7 +81,7 @@ func (s *step) heard(p event.Payload) {
 	case event.AnswerRequested:
 		s.answered(p)
 	case event.StopRequested:
-		// Also where no agent lives any more: what it started may.
+		// The agent may be dead, but what it started may live.
 		if s.t.Gen > 0 && s.t.Stopping && s.t.State != event.Publishing && !s.open(event.ActStart) {
 			s.endAgent()
 		}

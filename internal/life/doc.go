@@ -1,4 +1,5 @@
-// Package life is the pure machine: what a task, an account and the fleet are, and what follows from what happened.
+// Package life is the pure state machine of tasks, accounts and the fleet: it decides what follows from what
+// happened.
 //
 // Owns: every decision, the table of rules, the fold of the log.
 // Never does: read a clock, touch a file, start a goroutine; decide in Apply.
@@ -8,7 +9,7 @@
 //
 // An aggregate (Task, Account) is the fold of its events. Decide takes the fold, an Input (a record of the agent, the
 // outcome of an action, a passed deadline, a request of a person) and the caller's time, and returns events and
-// actions. Apply folds one event and decides nothing, so old logs fold the same way whatever the rules have become.
+// actions. Apply folds one event and decides nothing, so old logs fold the same way even if the rules have changed.
 // The supervisor commits the events, which hold the intent of every action, before it acts. An outcome comes back as
 // Finished:
 //
@@ -18,8 +19,8 @@
 //	                              ▲                                     │
 //	                              └──── Finished, Reported, Exited, Due ┘
 //
-// Each event is folded while Decide runs, and at its end settle draws all that follows from where the task stands and
-// not from how it came there. So no single lost wake-up can leave a task behind.
+// Each event is folded while Decide runs. At its end settle decides what follows from the present state of the task
+// and not from the event that led to it. So no single lost wake-up can leave a task behind.
 //
 // # Generation, attempt, respawn
 //
@@ -34,9 +35,9 @@
 //
 // # Deadlines
 //
-// Whatever a subject waits for has a named deadline in its fold, not a timer. Instants (the reset of a limit) stay where
-// they are when the host sleeps; durations move. The deadline of the task's time also stands still while the agent
-// could not go on.
+// Everything that a subject waits for has a named deadline in its fold, not a timer. Instants (the reset of a limit)
+// stay where they are when the host sleeps; durations move. The clock of the task's timeout is stopped while the
+// agent cannot continue.
 //
 // # Subjects
 //

@@ -53,7 +53,7 @@ func TestTheRulesPageIsFresh(t *testing.T) {
 	}
 }
 
-// states names the states of a rule; those of all that may go on are one word.
+// states lists the states of a rule. All states that are not final are one text.
 func states(from []event.State) string {
 	if len(from) == 12 {
 		return "any that is not final"

@@ -7,7 +7,7 @@ import (
 	"muster/internal/event"
 )
 
-// stages are all places where a task can stand when something unexpected comes.
+// stages lists all situations of a task in which something unexpected may happen.
 var stages = []struct {
 	name  string
 	state event.State
@@ -42,7 +42,7 @@ func (w *world) crash() *world {
 	return w
 }
 
-// calm finishes whatever is open, well, until nothing is.
+// calm finishes all open actions successfully until none is open.
 func (w *world) calm() *world {
 	w.t.Helper()
 	for range 20 {
@@ -90,7 +90,7 @@ func TestStopCancelsAndKeepsTheWorkWhereverATaskStands(t *testing.T) {
 		w.write(event.StopRequested{})
 		w.calm()
 		if from == event.Publishing {
-			w.want(event.Done, "") // what passed is not stopped half-way
+			w.want(event.Done, "") // publishing is not stopped half-way
 			return
 		}
 		w.want(event.Cancelled, ReasonStopped)
@@ -160,7 +160,7 @@ func TestShelvedTaskIsResumedInItsConversation(t *testing.T) {
 		}
 		w.granted()
 		w.calm()
-		w.advance(15 * time.Second) // a pause that stood still has to pass
+		w.advance(15 * time.Second) // a pause that was stopped must end first
 		if w.task.Gen != gen+1 {
 			t.Fatalf("generation %d, want %d", w.task.Gen, gen+1)
 		}
@@ -206,7 +206,7 @@ func TestTimeFailsATaskWhereverItsAgentStands(t *testing.T) {
 			w.advance(4 * time.Hour)
 			w.want(event.Publishing, "").calm().want(event.Done, "")
 			return
-		case event.Limited, event.Waiting, event.Checking: // its agent can do nothing there
+		case event.Limited, event.Waiting, event.Checking: // the agent can do nothing in these states
 			d, _ := w.task.Deadline(event.DeadlineTimeout)
 			if d.Left <= 0 || d.Left > w.task.Spec.Timeout {
 				t.Errorf("its clock does not stand still: %+v", d)
@@ -245,7 +245,7 @@ func TestATaskThatIsLateWhenItComesBackFromPublishingFails(t *testing.T) {
 	w.want(event.Failed, ReasonTimeout)
 }
 
-// A deadline that stands still and whose time has come all the same must not be due for ever: the supervisor would spin.
+// A deadline whose clock is stopped must not stay due when its time has come. Otherwise the supervisor would loop.
 func TestDeadlineThatStandsStillMovesWhenTheClockIsSetFarAhead(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).work().endTurn()
@@ -272,8 +272,8 @@ func TestTimeThatATaskCouldNotUseDoesNotCount(t *testing.T) {
 	}
 }
 
-// TestStopEndsARoundOnceAndWaits is about a job whose end takes a moment: its outcome comes after that of the act that
-// ends it.
+// TestStopEndsARoundOnceAndWaits: the end of a job takes a moment, so the outcome of the round comes after that of
+// the action that ends it.
 func TestStopEndsARoundOnceAndWaits(t *testing.T) {
 	t.Parallel()
 	for name, stop := range map[string]func(w *world){
@@ -306,15 +306,15 @@ func TestStopEndsARoundOnceAndWaits(t *testing.T) {
 	}
 }
 
-// TestDownKillWaitsForTheRoundThatItEnds: a task that stood in line again while its round runs on would have nobody who
-// ends that.
+// TestDownKillWaitsForTheRoundThatItEnds: if the task were queued while its round still runs, nothing would end the
+// round.
 func TestDownKillWaitsForTheRoundThatItEnds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).work().endTurn()
 	w.do(Shelve{})
 	w.finish(event.ActEnd)
 	w.want(event.Checking, "").wantOpen(event.ActCheck)
-	w.advance(2 * endPause) // it had not begun when the first end came
+	w.advance(2 * endPause) // it had not started at the first end
 	w.finish(event.ActEnd)
 	w.fail(event.ActCheck, FailAgain)
 	w.want(event.Queued, "").wantOpen()

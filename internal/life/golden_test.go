@@ -12,9 +12,9 @@ import (
 	"muster/internal/event"
 )
 
-// oldLog is the history of one task, written once and never again: two rounds, an answered question, an error of
-// the service, a crash and a resumed conversation, a message, and an event of a version to come. It stands for
-// the logs on people's disks. Where this test fails, Apply has to be put right and not the log.
+// oldLog is the history of one task, and is never changed: two rounds, an answered question, an error of the service,
+// a crash and a resumed conversation, a message, and an event of a future version. It represents the logs on users'
+// disks. If this test fails, Apply must be fixed and not the log.
 const (
 	oldLog  = "testdata/log-v1.jsonl"
 	oldTask = "testdata/task-v1.json"
@@ -82,7 +82,8 @@ func TestOldLogIsWrittenAsItWasRead(t *testing.T) {
 	}
 }
 
-// What a rule means, and what it would decide today, has no part in the fold: only what was decided then.
+// The fold depends only on what was decided when the event was written. It depends neither on the meaning of a rule
+// nor on what the rule would decide today.
 func TestFoldDoesNotDependOnRules(t *testing.T) {
 	t.Parallel()
 	log := readLog(t)

@@ -18,7 +18,7 @@ func asJSON(v any) string {
 	return string(b)
 }
 
-// differs compares; the quick way first, since it is done for each of very many steps.
+// differs compares two values. It tries the fast way first, because it is called for very many steps.
 func differs[T any](want, got T) string {
 	if reflect.DeepEqual(want, got) {
 		return ""
@@ -26,7 +26,7 @@ func differs[T any](want, got T) string {
 	return cmp.Diff(want, got)
 }
 
-// judgeStep says what is wrong with a decision; "" if nothing is.
+// judgeStep returns what is wrong with a decision; "" if nothing is.
 func judgeStep(before Task, in Input, now time.Time, events []event.Event, actions []event.Action, after Task) string {
 	for _, wrong := range []func() string{
 		func() string { return judgeSameAgain(before, in, now, events, actions, after) },
@@ -42,7 +42,8 @@ func judgeStep(before Task, in Input, now time.Time, events []event.Event, actio
 	return ""
 }
 
-// judgeSameAgain decides once more: the same input has the same outcome, and what the step believed is what a fold of its events gives.
+// judgeSameAgain decides again: the same input must have the same outcome, and the step's own task must be the fold
+// of its events.
 func judgeSameAgain(before Task, in Input, now time.Time, events []event.Event, actions []event.Action, after Task) string {
 	s := &step{t: before, now: now}
 	s.take(in)
@@ -59,7 +60,7 @@ func judgeSameAgain(before Task, in Input, now time.Time, events []event.Event, 
 	return ""
 }
 
-// judgeFold follows the events one by one.
+// judgeFold checks the events one by one.
 func judgeFold(t Task, events []event.Event) string {
 	for _, e := range events {
 		if text := BrokenBy(t, e); text != "" {
@@ -70,18 +71,18 @@ func judgeFold(t Task, events []event.Event) string {
 	return ""
 }
 
-// judgeActions compares the intents that were written with the actions that were handed out.
+// judgeActions compares the intents in the events with the returned actions.
 func judgeActions(before Task, events []event.Event, actions []event.Action) string {
 	var intended []event.Action
 	for _, e := range events {
 		switch p := e.Data.(type) {
 		case event.ActionIntended:
 			intended = append(intended, p.Action)
-		case event.ActionPutOff: // it is handed out when its time has come
+		case event.ActionPutOff: // it is returned when its pause has ended
 			intended = without(intended, func(a event.Action) bool { return a.ID == p.ID })
 		}
 	}
-	if before.PutOff != nil { // its intent stands in the log already
+	if before.PutOff != nil { // its intent is in the log already
 		actions = without(actions, func(a event.Action) bool { return a.ID == before.PutOff.Action })
 	}
 	return differs(intended, actions)

@@ -183,7 +183,7 @@ func (s *step) launched(f *Failure) {
 
 // stuck handles a look at an agent that did not report after its start. An unchanging screen with text is most likely
 // a dialog: another start would end there as well, and only a person can answer it. A look that failed or showed
-// nothing is no verdict.
+// nothing has no effect.
 func (s *step) stuck(gen int, seen *event.AgentProbed) {
 	if s.t.State != event.Starting || gen != s.t.Gen || !s.t.Agent.Live || s.t.Agent.Seen {
 		return // it has reported meanwhile, or has ended

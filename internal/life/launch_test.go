@@ -88,7 +88,7 @@ func TestStartsThatFailCostNoAttemptAndTheThirdParks(t *testing.T) {
 	}
 	w.want(event.Parked, ReasonLaunch).calm()
 	w.write(event.RetryRequested{})
-	w.prepare().fail(event.ActStart, FailAgain) // a fresh allowance
+	w.prepare().fail(event.ActStart, FailAgain) // a new allowance
 	w.want(event.Starting, "").advance(5 * time.Second)
 	w.launch().prompted()
 	w.want(event.Working, "").wantGen(6, 2)
@@ -124,7 +124,7 @@ func TestStartThatFailsAfterItsAgentReported(t *testing.T) {
 		if w.task.State != event.Starting || w.task.Request != nil {
 			t.Errorf("%s: task is %s, request %v", name, w.task.State, w.task.Request)
 		}
-		w.wantOpen(event.ActEnd).finish(event.ActEnd) // whatever has reported
+		w.wantOpen(event.ActEnd).finish(event.ActEnd) // the process that has reported
 		w.advance(5 * time.Second)
 		w.wantOpen(event.ActStart).wantGen(2, 1)
 	}
@@ -186,7 +186,7 @@ func TestCommandThatClaimsNothingAndSucceeds(t *testing.T) {
 	}
 	w = newWorld(t, traits(command)).prepare().launch()
 	w.errs(event.ErrorOther)
-	w.exit(event.CauseOwn, 0) // its own retries helped
+	w.exit(event.CauseOwn, 0) // the agent's own retries helped
 	w.want(event.Checking, "")
 }
 
@@ -226,7 +226,7 @@ func TestSlotForATaskThatHasNoUseForItGoesBack(t *testing.T) {
 		switch from {
 		case event.Queued:
 			w.want(event.Preparing, "")
-		case event.Limited: // a pause cut short does no harm
+		case event.Limited: // ending a pause early does no harm
 			if w.task.State == event.Limited {
 				t.Error("it holds a slot and rests")
 			}

@@ -120,14 +120,14 @@ func (s *step) delivered(a event.Action, f *Failure) {
 }
 
 const (
-	// shutLimit is how long a message waits at an agent's input that is in use. Somebody who is at work there is done by
-	// then, or can be: what they left there (a draft, copy mode, an open panel) must not hold up the night.
+	// shutLimit is how long a message waits at an agent's input that is in use. A person who works there is done by
+	// then. What the person left there (a draft, copy mode, an open panel) must not block the task longer.
 	shutLimit = 15 * time.Minute
 	// maxRedeliverPause bounds the pause before the input is tried again.
 	maxRedeliverPause = time.Minute
 )
 
-// shut notes that an input is in use and returns the pause until the next try, which grows with the time that it was.
+// shut records that an input is in use. It returns the pause until the next try, which grows with the time of use.
 func (s *step) shut() time.Duration {
 	d, set := s.t.Deadline(event.DeadlineShut)
 	if !set {
@@ -140,12 +140,12 @@ func (s *step) shut() time.Duration {
 	return min(max(redeliverPause, been/4), maxRedeliverPause)
 }
 
-// shutDue starts the agent again whose input stayed in use: its conversation is resumed with the message as prompt.
+// shutDue restarts an agent whose input stayed in use. Its conversation is resumed with the message as prompt.
 func (s *step) shutDue() {
 	m, ok := s.firstOpen()
 	switch {
 	case !ok || m.State == event.MessageAcked || s.t.State != event.Working || !s.t.Agent.Live || !s.t.Agent.Turn.Over():
-		// it has got through, or the agent is at work and is tried again after its turn
+		// it was delivered, or the agent works and delivery is tried again after its turn
 	case m.State == event.MessageSending || len(s.t.Open) > 0:
 		s.setDeadline(event.DeadlineShut, s.now.Add(redeliverPause), false)
 	default:

@@ -9,7 +9,7 @@ import (
 	"muster/internal/event"
 )
 
-// tell sends a message of a person and gives its id.
+// tell sends a message of a person and returns its id.
 func (w *world) tell() event.MessageID {
 	w.t.Helper()
 	id := event.NewMessageID(w.task.LastMessage + 1)
@@ -88,7 +88,7 @@ func TestSentIsNotArrived(t *testing.T) {
 	id := w.tell()
 	w.finish(event.ActDeliver)
 	w.says(event.RecordIdle)
-	w.want(event.Working, "").wantMessage(id, event.MessageSending) // nothing is judged before it is known
+	w.want(event.Working, "").wantMessage(id, event.MessageSending) // nothing is judged before the delivery is known
 	for range 3 {
 		w.advance(ackWait)
 		w.finish(event.ActConfirm)
@@ -110,7 +110,7 @@ func TestUnknownMessageIsNotSentAgain(t *testing.T) {
 	if n := w.count(event.ActDeliver); n != 1 {
 		t.Errorf("delivered %d times, want once", n)
 	}
-	w.report(event.Record{State: event.RecordWorking, Message: id}) // it shows late that it had arrived
+	w.report(event.Record{State: event.RecordWorking, Message: id}) // it shows late that the message had arrived
 	w.wantMessage(id, event.MessageAcked)
 }
 
@@ -168,7 +168,7 @@ func TestPasteWaitsForAnIdleAgent(t *testing.T) {
 	w.wantOpen() // a key would answer the dialog
 	w.says(event.RecordIdle)
 	w.want(event.Working, "").wantOpen(event.ActDeliver)
-	w.fail(event.ActDeliver, FailAgain) // copy mode, or a draft
+	w.fail(event.ActDeliver, FailAgain) // the pane was in copy mode, or had a draft
 	w.wantOpen().wantMessage(id, event.MessageWaiting).advance(redeliverPause)
 	w.wantOpen(event.ActDeliver)
 	w.take().endTurn()
@@ -235,7 +235,7 @@ func TestAPastedMessageWaitsForTheEndOfTheTurnAndANudgeDoesNot(t *testing.T) {
 	id := w.tell()
 	w.wantMessage(id, event.MessageWaiting)
 	w.report(event.Record{State: event.RecordWorking, Background: true, Src: "statusfile"})
-	w.wantMessage(id, event.MessageSending) // its turn is over, whatever still runs behind it
+	w.wantMessage(id, event.MessageSending) // its turn is over, even if something runs in the background
 }
 
 func TestSettledMessagesAreForgottenAndOpenOnesAreNot(t *testing.T) {
@@ -276,7 +276,7 @@ func TestCommandThatCrashesIsToldAllOfItAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, traits(command)).prepare().launch()
 	told := w.tell()
-	w.wantOpen().exit(event.CauseOwn, 0) // nothing gets in while it runs
+	w.wantOpen().exit(event.CauseOwn, 0) // no message can reach it while it runs
 	w.wantGen(2, 1).launch().endTurn().finish(event.ActCheck, red("x", "boom"))
 	feedback := w.last(event.ActStart).Args.(event.StartArgs).Messages
 	w.launch().crash()
@@ -293,7 +293,7 @@ func TestQuickCommandHasTakenItsFeedback(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, traits(command)).prepare().launch()
 	w.endTurn().finish(event.ActCheck, red("x", "boom"))
-	w.says(event.RecordWorking) // before its start is known to have worked
+	w.says(event.RecordWorking) // before the outcome of its start
 	w.launch().wantMessage("m1", event.MessageAcked).endTurn()
 }
 

@@ -10,8 +10,8 @@ import (
 	"muster/internal/event"
 )
 
-// TestWhateverHappens throws likely and hostile inputs at a task, each step of which is judged, and then leaves it
-// to a dull world in which nothing but time and the outcomes of its own actions comes: it has to come to rest.
+// TestWhateverHappens gives likely and hostile inputs to a task and checks each step. After that only time passes and
+// the task's own actions end. The task must then come to rest.
 func TestWhateverHappens(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
@@ -24,8 +24,8 @@ func TestWhateverHappens(t *testing.T) {
 	})
 }
 
-// die is a number below n, each as likely as any other: rapid's own favour what is small, and a random walk that
-// does the same thing again and again gets nowhere.
+// die returns a number below n. All are equally likely, unlike in rapid's own generators, which prefer small numbers,
+// so that a random walk would often repeat itself.
 func die(rt *rapid.T, n int, label string) int {
 	return rapid.Custom(func(rt *rapid.T) int {
 		v := 0
@@ -41,7 +41,7 @@ func die(rt *rapid.T, n int, label string) int {
 
 func pick[T any](rt *rapid.T, from []T, label string) T { return from[die(rt, len(from), label)] }
 
-// scenes are where a random walk begins, so that it also sees what lies far from the beginning.
+// scenes are the starts of a random walk, so that it also reaches states far from the beginning.
 var scenes = []func(*world){
 	func(*world) {},
 	func(w *world) { w.prepared() },
@@ -73,7 +73,7 @@ func drawSpec(rt *rapid.T, s *event.Spec) {
 	}
 }
 
-// something happens: mostly what could, sometimes what never should.
+// something makes a random step: mostly a possible one, sometimes an impossible one.
 func (w *world) something(rt *rapid.T) {
 	w.now = w.now.Add(pick(rt, []time.Duration{0, time.Second, time.Minute, -time.Minute, time.Hour}, "pause"))
 	switch die(rt, 16, "what") {
@@ -99,7 +99,7 @@ func (w *world) something(rt *rapid.T) {
 	}
 }
 
-// someSlot is what Schedule would do with a free slot.
+// someSlot does what Schedule would do with a free slot.
 func (w *world) someSlot() {
 	for _, e := range Schedule(Fleet{Tasks: []Task{w.task}, States: map[event.TaskID]event.State{"t9": event.Done}, Slots: 1}, w.now) {
 		w.fold(e)
@@ -238,7 +238,8 @@ func (w *world) someRequest(rt *rapid.T) {
 	}, "request"))
 }
 
-// someHostility is what a well-behaved world never does: late, doubled, foreign, out of turn.
+// someHostility makes a step that never happens in a correct world: a late, duplicated or foreign input, or one out
+// of order.
 func (w *world) someHostility(rt *rapid.T) {
 	switch die(rt, 11, "hostility") {
 	case 0:
@@ -288,8 +289,8 @@ func (w *world) someHostility(rt *rapid.T) {
 	}
 }
 
-// dull goes on without anybody: actions end somehow, time passes, slots are free. However the task stands, it
-// must come to rest.
+// dull continues without inputs from outside: actions end in some way, time passes, and slots are free. From every
+// state the task must come to rest.
 func (w *world) dull(rt *rapid.T) {
 	const enough = 20_000
 	luck := die(rt, 3, "luck")

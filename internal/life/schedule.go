@@ -10,9 +10,9 @@ import (
 
 // Fleet is the input of decisions about many tasks.
 type Fleet struct {
-	// Tasks are, in the order of their ids: all that hold a slot or have put something off, those whose dependencies may
-	// be settled, and as many of the line (see CompareLine) as there are free slots, without those whose repository lacks
-	// something (see Shortages). Further tasks that are not final make no difference.
+	// Tasks lists in the order of their ids: all tasks that hold a slot or have a postponed action, those whose
+	// dependencies may be settled, and as many of the queue (see CompareLine) as there are free slots, without those
+	// whose repository has a shortage (see Shortages). Further tasks that are not final make no difference.
 	Tasks []Task
 	// States holds the state of every task that one of Tasks depends on.
 	States map[event.TaskID]event.State
@@ -59,7 +59,7 @@ func Schedule(f Fleet, now time.Time) []event.Event {
 			if p := dependencies(*t, f.States); p != nil {
 				emit(t.ID, p)
 			}
-			continue // met just now: it stands in line from the next call on, which follows at once
+			continue // it was met just now, so it is in the queue from the next call on, which follows at once
 		}
 		// A postponed action is not new work: only another try shows whether the shortage is over.
 		if t.InLine() && (t.AwaitsRoom() || !shut && !short.Holds(t)) {

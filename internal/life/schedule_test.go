@@ -11,7 +11,7 @@ import (
 	"muster/internal/event"
 )
 
-// crew is a fleet whose events are carried out: folded, then given to Decide.
+// crew is a fleet whose events are folded and passed to Decide.
 type crew struct {
 	t     failer
 	fleet Fleet
@@ -38,7 +38,7 @@ func in(state event.State, slot bool) func(*Task) {
 // resting is a limited task whose pause is over.
 func resting(t *Task) { t.State, t.Next = event.Limited, event.WhyAPI }
 
-// run decides once, carries it out, and gives the events.
+// run makes one decision, carries it out, and returns its events.
 func (c *crew) run() []event.Event {
 	c.t.Helper()
 	events := Schedule(c.fleet, dawn)
@@ -61,7 +61,7 @@ func (c *crew) run() []event.Event {
 	return events
 }
 
-// rest decides until nothing follows any more.
+// rest decides until there are no more events.
 func (c *crew) rest() {
 	c.t.Helper()
 	for range 3*len(c.fleet.Tasks) + 3 {
@@ -169,7 +169,7 @@ func TestAChainFallsLinkByLink(t *testing.T) {
 	c.fleet.States["t2"] = event.Parked
 	c.rest()
 	if d := gocmp.Diff(map[event.TaskID]event.State{"t2": event.Parked, "t3": event.Blocked}, c.states()); d != "" {
-		t.Fatal(d) // what is parked may still be done
+		t.Fatal(d) // a parked task may still be done
 	}
 	c.fleet.States["t2"] = event.Cancelled
 	c.rest()
@@ -227,7 +227,7 @@ func TestScheduleIsFairWhateverTheFleet(t *testing.T) {
 	})
 }
 
-// fair judges one decision.
+// fair checks one decision.
 func (c *crew) fair(rt *rapid.T) {
 	before := c.fleet
 	before.Tasks = slices.Clone(c.fleet.Tasks)
@@ -250,7 +250,7 @@ func (c *crew) fair(rt *rapid.T) {
 			line = append(line, t)
 		}
 	}
-	slices.SortStableFunc(line, func(a, b Task) int { return cmp.Compare(b.Spec.Priority, a.Spec.Priority) }) // ids ascend already
+	slices.SortStableFunc(line, func(a, b Task) int { return cmp.Compare(b.Spec.Priority, a.Spec.Priority) }) // ids are in ascending order already
 	free := max(0, before.Slots-used(before.Tasks))
 	if before.Draining || before.Gate != "" {
 		free = 0

@@ -8,13 +8,13 @@ import (
 	"muster/internal/event"
 )
 
-// lack ends the open action of a kind for want of something.
+// lack ends the open action of a kind with a shortage.
 func (w *world) lack(kind event.ActionKind, place event.Place) {
 	w.t.Helper()
 	w.do(Finished{ID: w.open(kind).ID, Failure: &Failure{Kind: FailAgain, Text: "no room", Lack: place}})
 }
 
-// tries lets the pause of the put-off action pass and gives it a slot.
+// tries ends the pause of the postponed action and gives it a slot.
 func (w *world) tries() []event.Action {
 	w.t.Helper()
 	d, ok := w.task.Deadline(event.DeadlineLack)
@@ -28,14 +28,14 @@ func (w *world) tries() []event.Action {
 	return w.actions[before:]
 }
 
-// preparing grants the slot with which the worktree is made.
+// preparing grants the slot for making the worktree.
 func (w *world) preparing() *world {
 	w.t.Helper()
 	w.granted()
 	return w
 }
 
-// Each action that may wait is put off, holds no slot meanwhile, and uses up nothing.
+// Each action that may wait is postponed, holds no slot meanwhile, and uses no allowance.
 func TestShortagePutsAnActionOff(t *testing.T) {
 	t.Parallel()
 	for kind, begin := range map[event.ActionKind]func(*world){
@@ -66,7 +66,7 @@ func TestShortagePutsAnActionOff(t *testing.T) {
 	}
 }
 
-// The pause between two tries grows, up to a limit, and ends early when there may be room.
+// The pause between two tries grows, up to a limit. It ends early when the shortage may be over.
 func TestPutOffActionIsTriedAgainAtGrowingPauses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).preparing()
@@ -84,8 +84,8 @@ func TestPutOffActionIsTriedAgainAtGrowingPauses(t *testing.T) {
 	w.want(event.Starting, "")
 }
 
-// A check that was put off is tried again. Once it has begun the shortage is over, however long it runs; the time for
-// which it may be put off counts on, and then a person is asked.
+// A postponed check is tried again. When it has started to work, the shortage is over, even if it runs long. The
+// limit for postponing still counts from the first shortage, and then a person is asked.
 func TestPutOffCheckKeepsItsAgeWhileItRuns(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).work().endTurn()
@@ -125,7 +125,7 @@ func TestPutOffCheckKeepsItsAgeWhileItRuns(t *testing.T) {
 	}
 }
 
-// A try that is under way when the time is over is the last one.
+// A try that runs when the limit is reached is the last one.
 func TestPutOffActionHasItsLastTry(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).preparing()
@@ -139,7 +139,7 @@ func TestPutOffActionHasItsLastTry(t *testing.T) {
 	w.want(event.Parked, ReasonPrepare)
 }
 
-// What is put off ends at once with its task.
+// A postponed action ends at once with its task.
 func TestPutOffActionEndsWithItsTask(t *testing.T) {
 	t.Parallel()
 	t.Run("stop", func(t *testing.T) {
@@ -161,8 +161,8 @@ func TestPutOffActionEndsWithItsTask(t *testing.T) {
 	})
 }
 
-// Launches that find no room burn generations only, at growing pauses, and shut the gate; when the task has failed for
-// good the gate opens.
+// Launches that meet a shortage only use generations, at growing pauses, and close admission. Admission opens again
+// when the task has failed for good.
 func TestLaunchesWithoutRoomShutTheGateUntilTheTaskHasFailed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(s *event.Spec) { s.Respawns = 3 }).prepared().launch()
@@ -195,7 +195,7 @@ func TestLaunchesWithoutRoomShutTheGateUntilTheTaskHasFailed(t *testing.T) {
 	}
 }
 
-// The task's own time stands still while it waits for room.
+// The task's clock is stopped while it waits for the end of a shortage.
 func TestPutOffActionDoesNotUseUpTheTasksTime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).prepared()
@@ -210,7 +210,7 @@ func TestPutOffActionDoesNotUseUpTheTasksTime(t *testing.T) {
 	}
 }
 
-// A repository that lacks room holds back the tasks that need a worktree of it, and nobody else; the gate stays open.
+// A shortage at a repository holds back only the tasks that need a worktree of it. Admission stays open.
 func TestShortageOfARepositoryHoldsItsOwnTasksOnly(t *testing.T) {
 	t.Parallel()
 	repo := func(path string) func(*Task) { return func(t *Task) { t.Spec.GitDir = path } }
@@ -235,7 +235,7 @@ func TestShortageOfARepositoryHoldsItsOwnTasksOnly(t *testing.T) {
 		f.add(1, in(event.Preparing, false), repo("/full/.git"), putOff(c.place))
 		f.add(2, repo("/full/.git"))
 		f.add(3, repo("/fine/.git"))
-		f.add(4, resting, repo("/full/.git")) // its worktree is there
+		f.add(4, resting, repo("/full/.git")) // it has a worktree already
 		var granted []event.TaskID
 		shut := false
 		for _, e := range Schedule(f.fleet, dawn) {
@@ -252,7 +252,7 @@ func TestShortageOfARepositoryHoldsItsOwnTasksOnly(t *testing.T) {
 	}
 }
 
-// An action that was under way twice, as after a death that is told twice, may end well after it was put off.
+// An action that ran twice, for example after a death that was reported twice, may succeed after it was postponed.
 func TestPutOffActionMayHaveWorkedAllTheSame(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).work().endTurn()

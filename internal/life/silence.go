@@ -7,7 +7,7 @@ import (
 	"muster/internal/event"
 )
 
-// probePause is the pause after a failed look at a silent agent, which says nothing about the agent.
+// probePause is the pause after a probe of a silent agent that failed.
 const probePause = time.Minute
 
 // stagesInSilence is the number of stages in the length of the first silence: with the default of 10 minutes, each

@@ -9,7 +9,7 @@ import (
 	"muster/internal/event"
 )
 
-// stages are the stages that were taken, in their order.
+// stages returns the stages that were taken, in order.
 func (w *world) stages() []event.Stage {
 	var out []event.Stage
 	for _, e := range w.log {
@@ -78,7 +78,7 @@ func TestTheNextLookIsDueWhenTheSilenceWouldBeFull(t *testing.T) {
 func TestAToolMayTakeItsTime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).work()
-	for quiet := 10 * time.Minute; quiet < time.Hour; quiet += 10 * time.Minute { // a build of 40 minutes is no stall
+	for quiet := 10 * time.Minute; quiet < time.Hour; quiet += 10 * time.Minute { // a build of 40 min is not a stall
 		w.quiet = quiet
 		w.advance(10 * time.Minute)
 		w.wantOpen(event.ActProbe).finish(event.ActProbe, event.AgentProbed{Tool: "Bash"})
@@ -101,7 +101,7 @@ func TestALookThatFailsIsNoVerdict(t *testing.T) {
 	w.fail(event.ActProbe, FailAgain)
 	w.want(event.Working, "").wantStages()
 	w.advance(time.Minute)
-	w.wantOpen(event.ActProbe).finish(event.ActProbe) // without a word about what was seen
+	w.wantOpen(event.ActProbe).finish(event.ActProbe) // without a report of what was seen
 	w.want(event.Working, "").wantStages()
 }
 
@@ -235,24 +235,24 @@ func TestATurnThatIsOverWaitsForTheWordHowItEnded(t *testing.T) {
 	w := newWorld(t).work()
 	w.report(bare)
 	w.want(event.Working, "").wantOpen()
-	w.report(event.Record{State: event.RecordIdle, Src: "hook"}) // it ended well
+	w.report(event.Record{State: event.RecordIdle, Src: "hook"}) // its turn ended well
 	w.want(event.Checking, "")
 
 	w = newWorld(t).work()
 	w.report(bare)
-	w.report(bare) // told again is no other word
+	w.report(bare) // a repetition has no new information
 	w.want(event.Working, "")
 	w.errs(event.ErrorOverloaded)
 	w.want(event.Limited, event.Reason(event.ErrorOverloaded))
 
 	w = newWorld(t).work()
 	w.report(bare)
-	w.advance(settlePause) // nobody says how: a person broke it off
+	w.advance(settlePause) // no source reports how: a person interrupted it
 	w.want(event.Checking, "")
 
 	w = newWorld(t).work()
 	w.report(event.Record{State: event.RecordIdle, Src: "hook"})
-	w.want(event.Checking, "").report(bare) // after the word it says nothing new
+	w.want(event.Checking, "").report(bare) // after that report it has no new information
 	w.want(event.Checking, "")
 	if w.task.Agent.Turn != TurnEnded {
 		t.Error("a turn whose end was told is waited for")

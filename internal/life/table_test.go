@@ -8,7 +8,7 @@ import (
 	"muster/internal/event"
 )
 
-// rows has a case for each row of the table; the rule that it speaks of has to be the last move of the task.
+// rows has a case for each row of the table. The rule of the case must be the last move of the task.
 var rows = []struct {
 	name   string
 	rule   rule
@@ -83,7 +83,7 @@ var rows = []struct {
 	}},
 	{name: "an agent that stays silent parks", rule: ruleStallEnd, to: event.Parked, reason: ReasonSilent, run: func(w *world) {
 		w.work().silence()
-		w.advance(4 * time.Minute) // told, interrupted
+		w.advance(4 * time.Minute) // nudged, then interrupted
 		w.finish(event.ActInterrupt)
 		w.finish(event.ActEnd)
 		w.finish(event.ActStart, launchedFact(2))
@@ -204,7 +204,7 @@ var rows = []struct {
 
 func afterT9(s *event.Spec) { s.After = []event.TaskID{"t9"} }
 
-// schedule runs the fleet's decision about dependencies; no slot is free.
+// schedule makes the fleet's decision about dependencies. No slot is free.
 func (w *world) schedule(dependency event.State) {
 	w.t.Helper()
 	for _, e := range Schedule(Fleet{Tasks: []Task{w.task}, States: map[event.TaskID]event.State{"t9": dependency}}, w.now) {
@@ -213,7 +213,7 @@ func (w *world) schedule(dependency event.State) {
 	}
 }
 
-// silence goes to a stalled agent.
+// silence continues to a stalled agent.
 func (w *world) silence() *world {
 	w.t.Helper()
 	w.quiet = 10 * time.Minute
@@ -222,7 +222,7 @@ func (w *world) silence() *world {
 	return w
 }
 
-// review goes to work in review, its agent gone.
+// review continues to work in review, after the end of its agent.
 func (w *world) review() *world {
 	w.t.Helper()
 	w.work().endTurn().finish(event.ActCheck, green("x"))

@@ -103,7 +103,7 @@ func (s *step) refuse(in Reported) string {
 	return ""
 }
 
-// stale reports whether a newer record was accepted already. If that one lies in the future, the clock was set back,
+// stale reports whether a newer record was accepted already. If that one is in the future, the clock was set back,
 // and nothing is stale. An error within sameTurn of the end of a turn belongs to that turn, because hook and status
 // file report independently.
 func (s *step) stale(r event.Record) bool {
@@ -175,7 +175,7 @@ func (s *step) alive() {
 	case event.Stalled:
 		s.clear(event.DeadlineStall)
 		s.move(ruleSilenceEnded, "", "")
-	default: // nobody doubted it
+	default: // it did not count as silent
 	}
 }
 
@@ -319,7 +319,7 @@ func (s *step) wake() {
 	}
 }
 
-// exited takes the end of the agent's process.
+// exited handles the end of the agent's process.
 func (s *step) exited(in Exited) {
 	if in.Gen != s.t.Gen || !s.t.Agent.Live {
 		return
@@ -331,14 +331,14 @@ func (s *step) exited(in Exited) {
 	wasIdle := s.t.Agent.Turn.Over()
 	s.emit(event.AgentExited{Cause: in.Cause, Exit: in.Exit, Signal: in.Signal, Known: in.Known})
 	if asked || s.t.Stopping || s.t.Shelved || s.in(event.Parked, event.Publishing, event.InReview) {
-		return // the end of the action goes on from here
+		return // the outcome of the action continues from here
 	}
 	if s.t.Spec.Traits.ExitIsTurn && in.Cause == event.CauseOwn && in.Known && in.Exit == 0 && in.Signal == 0 {
 		s.exitedWell()
 		return
 	}
 	if s.t.State == event.Limited || s.t.State == event.Checking && wasIdle {
-		return // it had nothing to do; if it has again, it will be started again
+		return // it had nothing to do, and is started again when it has
 	}
 	switch {
 	case in.Lack != "":
@@ -350,15 +350,15 @@ func (s *step) exited(in Exited) {
 		return
 	}
 	if in.Known && in.Exit == 0 && in.Signal == 0 && s.t.Spec.Traits.Resumes {
-		// An agent that works in turns does not end by itself. It was quit (/exit, Ctrl-D), and started again it would take
-		// the terminal from the person who did so, and an attempt from the task.
+		// An agent that works in turns does not end by itself: a person quit it (/exit, Ctrl-D). A restart would take
+		// the terminal from that person, and an attempt from the task.
 		s.park(ruleQuit, ReasonQuit, exitText(in)+", as when somebody quits it")
 		return
 	}
 	s.relaunch(event.WhyCrash, exitText(in))
 }
 
-// exitedWell is an exit that ends the turn and claims that the task is done.
+// exitedWell handles an exit that ends the turn and claims that the task is done.
 func (s *step) exitedWell() {
 	s.emit(event.AgentReported{Record: event.Record{State: event.RecordDone, Src: SourceExit, Time: s.now}})
 	s.emit(event.AgentReported{Record: event.Record{State: event.RecordIdle, Src: SourceExit, Time: s.now}})

@@ -22,8 +22,8 @@ func TestAnswerTwiceIsOneAnswer(t *testing.T) {
 	w.wantOpen().want(event.Working, "")
 }
 
-// TestAnswerWhileTheOneBeforeHasNoOutcome: the agent has the first answer and asks on before anybody could note that it was
-// given, as after a crash.
+// TestAnswerWhileTheOneBeforeHasNoOutcome: the agent has the first answer and asks again before the outcome of the
+// first answer was recorded, as after a crash.
 func TestAnswerWhileTheOneBeforeHasNoOutcome(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).work()
@@ -82,7 +82,7 @@ func TestAgentThatGoesOnByItselfWasAnsweredInItsPane(t *testing.T) {
 func TestRequestSeenByTwoSourcesIsOne(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).work()
-	w.asks("") // the status file is first, and knows no id
+	w.asks("") // the status file is first, and has no id
 	w.asks("r1")
 	w.asks("")
 	if w.task.Request.Request != "r1" {
@@ -95,7 +95,7 @@ func TestRequestSeenByTwoSourcesIsOne(t *testing.T) {
 func TestWorkAfterAnAnswerIsNotTheEndOfTheTurn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).work().endTurn()
-	w.asks("r1") // in the turn that a person has begun in the pane
+	w.asks("r1") // in a turn that a person started in the pane
 	w.want(event.Waiting, ReasonPermission).finish(event.ActCheck, green("x"))
 	w.want(event.Waiting, ReasonPermission)
 	w.write(event.AnswerRequested{Request: "r1", Decision: event.Allow})
@@ -201,7 +201,7 @@ func TestErrorBesideTheEndOfItsTurn(t *testing.T) {
 		w.want(event.Working, "").wantOpen(event.ActDeliver)
 	}
 	first := newWorld(t).work()
-	first.says(event.RecordIdle) // from a status file that is quicker than the hook
+	first.says(event.RecordIdle) // from a status file that is faster than the hook
 	first.errs(event.ErrorOverloaded)
 	rest(first)
 
@@ -253,7 +253,7 @@ func TestPauseAfterErrorsGrowsAndTheSixthParks(t *testing.T) {
 	w.write(event.RetryRequested{})
 	w.prepare().launch().prompted()
 	w.errs(event.ErrorNetwork)
-	w.want(event.Limited, event.Reason(event.ErrorNetwork)) // a fresh allowance
+	w.want(event.Limited, event.Reason(event.ErrorNetwork)) // a new allowance
 }
 
 func TestErrorsThatLastParkAtOnce(t *testing.T) {
@@ -296,7 +296,7 @@ func TestAgentThatWentOnRestsAgainForItsFullPause(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).work()
 	w.errs(event.ErrorOverloaded)
-	w.advance(time.Minute) // in line now
+	w.advance(time.Minute) // it is in the queue now
 	w.prompted()
 	w.want(event.Working, "")
 	w.errs(event.ErrorOverloaded)
@@ -321,7 +321,7 @@ func TestBackgroundWorkIsWork(t *testing.T) {
 	w := newWorld(t).work()
 	w.report(event.Record{State: event.RecordIdle, Background: true})
 	w.want(event.Working, "").wantOpen()
-	w.says(event.RecordDone) // a claim, no more
+	w.says(event.RecordDone) // only a claim
 	w.want(event.Working, "").endTurn()
 }
 
@@ -364,10 +364,10 @@ func TestATurnIsOverWhenAllStopHooksAre(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).work()
 	w.report(event.Record{State: event.RecordWorking, Stopping: true, Note: "all done", Src: "hook"})
-	w.want(event.Working, "") // another hook may send the agent on
+	w.want(event.Working, "") // another hook may continue the turn
 	w.report(event.Record{State: event.RecordWorking, Stopping: true, Note: "now it is", Src: "hook"})
 	w.report(event.Record{State: event.RecordIdle, Stopping: true, Src: SourceStatusFile})
-	w.want(event.Checking, "").wantOpen(event.ActCheck) // at once: how the turn ended is known
+	w.want(event.Checking, "").wantOpen(event.ActCheck) // at once, because it is known how the turn ended
 }
 
 func TestTheFigureOfATranscriptWinsOverTheWordsOfAHook(t *testing.T) {

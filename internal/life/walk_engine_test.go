@@ -13,24 +13,25 @@ import (
 	"muster/internal/event"
 )
 
-// walk explores to closure, breadth first. Of a state it keeps 128 bits of its key, from where it was first reached and
-// by which move: the place itself is found again by going that way, most of which neighbours have in common.
+// walk explores all states, breadth first. For each state it stores 128 bits of its key, and the state and the move
+// by which it was first reached. It finds the place again by repeating the moves, most of which neighbours have in
+// common.
 type walk struct {
 	t       *testing.T
 	start   place
 	errands bool
 	seeds   [2]maphash.Seed
 	number  map[[2]uint64]int32 // of each state
-	parent  []int32             // by which it was first reached; -1: the start
+	parent  []int32             // the state from which it was first reached; -1 for the start
 	by      []uint16            // and by which move
 	rests   []bool
 	edges   [both][][2]int32 // of good and of bad outcomes: from, to
 	steps   int
 	layers  int
 	rows    map[row]bool
-	told    int // ten millions of steps that were told of
+	told    int // progress that was printed, in tens of millions of steps
 
-	twins map[int32]place // places kept, to be compared with others of the same key; nil: none
+	twins map[int32]place // some places, to be compared with others that have the same key; nil: none
 }
 
 func newWalk(t *testing.T, start place, errands bool) *walk {
@@ -55,21 +56,21 @@ type found struct {
 	by    uint16
 	sure  sure
 	rests bool
-	place *place // kept only where twins are compared
+	place *place // set only if twins are compared
 }
 
-// chunk is what workers take and bring back: some states of a layer, and all that follows from each.
+// chunk is the work of a worker: some states of a layer, and the moves from each.
 type chunk struct {
 	from  int32
 	found [][]found
 	rows  map[row]bool
-	wrong string // what is wrong with the newest one
+	wrong string // what is wrong with the last move; "" if nothing is
 }
 
 const chunkSize = 256
 
-// run explores layer after layer. Workers explore a layer's chunks; what they find is numbered here, in the order of
-// the layer, so that a walk is the same each time and the first way to a state is a shortest one.
+// run explores layer after layer. Workers explore the chunks of a layer. Their results are numbered here in the order
+// of the layer, so that every walk is the same and the first way to a state is a shortest one.
 func (w *walk) run() {
 	w.reach(found{key: w.id(&w.start), rests: w.start.rests()}, -1)
 	for from := 0; from < len(w.parent); w.layers++ {
@@ -85,7 +86,7 @@ func (w *walk) layer(from, to int) {
 		chunks[i] = make(chan chunk, 1)
 	}
 	workers := runtime.GOMAXPROCS(0)
-	ahead := make(chan struct{}, 4*workers) // bounds what waits to be numbered
+	ahead := make(chan struct{}, 4*workers) // bounds the chunks that wait to be numbered
 	parent, by := w.parent[:to], w.by[:to]
 	var next atomic.Int32
 	for range min(workers, len(chunks)) {
@@ -110,7 +111,7 @@ func (w *walk) layer(from, to int) {
 	}
 }
 
-// take numbers what a worker has found.
+// take numbers the states in a worker's result.
 func (w *walk) take(c chunk) {
 	for i, all := range c.found {
 		from := c.from + int32(i) //nolint:gosec // far below
@@ -134,7 +135,7 @@ func (w *walk) take(c chunk) {
 	}
 }
 
-// reach gives the number of a state.
+// reach returns the number of a state.
 func (w *walk) reach(f found, from int32) int32 {
 	if n, ok := w.number[f.key]; ok {
 		if twin, kept := w.twins[n]; kept {
@@ -151,13 +152,13 @@ func (w *walk) reach(f found, from int32) int32 {
 	return n
 }
 
-// cursor goes to states by the way on which they were first reached.
+// cursor goes to a state by the way on which it was first reached.
 type cursor struct {
 	w      *walk
 	parent []int32
 	by     []uint16
-	path   []int32 // the states on the way to the newest one
-	places []place // and the places there
+	path   []int32 // the states on the way to the last one
+	places []place // and their places
 	there  place
 }
 
@@ -165,7 +166,7 @@ func newCursor(w *walk, parent []int32, by []uint16) *cursor {
 	return &cursor{w: w, parent: parent, by: by, path: []int32{0}, places: []place{w.start}}
 }
 
-// goTo gives the place of a state; it is valid until the next call.
+// goTo returns the place of a state. It is valid until the next call.
 func (c *cursor) goTo(n int32) *place {
 	var way []int32
 	have := len(c.path)
@@ -187,7 +188,7 @@ func (c *cursor) goTo(n int32) *place {
 	return &c.places[len(c.places)-1]
 }
 
-// explore makes all moves from some states, and judges each.
+// explore makes all moves from some states, and checks each.
 func (c *cursor) explore(from, to int) chunk {
 	out := chunk{from: int32(from), rows: map[row]bool{}} //nolint:gosec // far below
 	for n := out.from; int(n) < to; n++ {
@@ -219,7 +220,7 @@ func (c *cursor) explore(from, to int) chunk {
 	return out
 }
 
-// script is the shortest way to a state, in words.
+// script returns the shortest way to a state, in words.
 func (c *cursor) script(n int32, last string) string {
 	c.goTo(n)
 	var b strings.Builder
@@ -231,7 +232,7 @@ func (c *cursor) script(n int32, last string) string {
 	return b.String()
 }
 
-// stuck finds the first state without a way to rest by such moves; -1 if there is none.
+// stuck returns the first state from which such moves lead to no rest; -1 if there is none.
 func (w *walk) stuck(by sure) int32 {
 	ends := slices.Clone(w.rests)
 	for more := true; more; {
@@ -245,17 +246,17 @@ func (w *walk) stuck(by sure) int32 {
 	return int32(slices.Index(ends, false)) //nolint:gosec // far below
 }
 
-// compare checks that two places with the same key are one: the same moves lead to the same places.
+// compare checks that two places with the same key are equivalent: the same moves lead to the same places.
 func (w *walk) compare(a, b place) {
 	ways := func(p place) (out []string) {
 		for _, m := range p.moves(w.errands) {
 			at := p
 			m.do(&at)
 			to := string(at.key())
-			if to == string(p.key()) { // what leads nowhere may be there or not
+			if to == string(p.key()) { // a move that changes nothing may be missing in one place
 				continue
 			}
-			if !p.task.State.Final() && !p.task.Stopping { // where its end alone matters, so does where its moves lead, and not which there are
+			if !p.task.State.Final() && !p.task.Stopping { // in a final or stopping task only the results of the moves must be the same
 				to = strings.TrimRight(m.name, "0123456789") + ": " + to
 			}
 			out = append(out, to)

@@ -6,26 +6,26 @@ import (
 	"muster/internal/event"
 )
 
-// key is what two places have in common that nothing tells apart. What is left out is a time, a counter or a text
-// that life writes and never reads, or what plays no part any more in this state. TestTwinsAreTwins checks that, and
-// TestTheWalkKnowsTheWholeTask fails when a field is added.
+// key returns what all equivalent places have in common. It leaves out times, counters and texts that life writes and
+// never reads, and everything that has no effect in this state. TestTwinsAreTwins checks that.
+// TestTheWalkKnowsTheWholeTask fails if a field is added.
 func (p *place) key() []byte {
 	t := &p.task
 	k := keyWriter{b: make([]byte, 0, 200)}
 	k.words(string(t.State))
 	k.flags(t.Slot, t.Agent.Live, t.Removed, t.Worktree != "", t.Stopping, t.Shelved)
-	if _, ending := t.Action(event.ActEnd); !ending { // else see outcomes: all tries are one
+	if _, ending := t.Action(event.ActEnd); !ending { // otherwise all tries have the same effect, see outcomes
 		k.flags(t.Agent.Ends >= maxEnds)
 	}
 	p.keyOpen(&k)
 	k.flags(t.PutOff != nil, t.PutOff != nil && t.PutOff.Begun)
 	ends := (t.Stopping || t.Shelved) && t.State != event.Publishing // and no deadline changes that
 	for _, d := range t.Deadlines {
-		if (!ends || d.Name == event.DeadlineEnd) && d.Name != event.DeadlineSilence { // which stands wherever it means anything
+		if (!ends || d.Name == event.DeadlineEnd) && d.Name != event.DeadlineSilence { // it is set wherever it matters
 			k.words(string(d.Name))
 		}
 	}
-	if t.State.Final() { // nothing but its leavings matters
+	if t.State.Final() { // only what it left behind matters
 		return k.b
 	}
 	_, publishes := t.Action(event.ActPublish)
@@ -43,7 +43,7 @@ func (p *place) key() []byte {
 	if l := t.Rounds.Last; l != nil {
 		k.flags(l.Changed, l.Moved, allGreen(l.Results))
 	}
-	if t.State == event.Parked { // whoever comes back begins with a fresh allowance
+	if t.State == event.Parked { // a retried task starts with a new allowance
 		k.flags(t.Reason == ReasonRounds, t.Reason == ReasonNoProgress)
 	} else {
 		k.nums(t.APIErrors, t.Rounds.Spent, t.Agent.Launches)
@@ -57,7 +57,7 @@ func (p *place) key() []byte {
 	return k.b
 }
 
-// keyAgent writes what matters of the agent that there is: nothing where the next generation begins with a clean sheet.
+// keyAgent writes the relevant state of the agent; nothing if the next generation starts from a clean state.
 func (p *place) keyAgent(k *keyWriter, ends bool) {
 	t := &p.task
 	if slices.Contains([]event.State{event.Queued, event.Blocked, event.Preparing, event.Parked, event.InReview}, t.State) ||
@@ -65,7 +65,7 @@ func (p *place) keyAgent(k *keyWriter, ends bool) {
 		return
 	}
 	k.words(string(t.Agent.Turn))
-	if _, starts := t.Action(event.ActStart); starts { // else nobody asks any more why it was started
+	if _, starts := t.Action(event.ActStart); starts { // otherwise the reason of the start has no effect any more
 		k.words(class(t.Agent.Why))
 	}
 	if !t.Shelved || !ends {
@@ -73,7 +73,7 @@ func (p *place) keyAgent(k *keyWriter, ends bool) {
 	}
 }
 
-// keyMessages writes what is under way.
+// keyMessages writes the messages that have not arrived.
 func (p *place) keyMessages(k *keyWriter) {
 	t := &p.task
 	for _, m := range t.Messages {
@@ -84,7 +84,7 @@ func (p *place) keyMessages(k *keyWriter) {
 	}
 }
 
-// keyOpen writes the open actions; their order does not matter, since there is one of a kind at most.
+// keyOpen writes the open actions. Their order does not matter, because there is at most one of each kind.
 func (p *place) keyOpen(k *keyWriter) {
 	var open []string
 	for _, o := range p.task.Open {
@@ -101,7 +101,7 @@ func (p *place) keyOpen(k *keyWriter) {
 	k.words(open...)
 }
 
-// class is all that is decided by the reason of a generation.
+// class returns the part of a generation's reason on which decisions depend.
 func class(w event.Why) string {
 	switch {
 	case w.Fault():

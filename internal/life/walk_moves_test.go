@@ -8,8 +8,8 @@ import (
 	"muster/internal/event"
 )
 
-// left is what may still come from outside, so that the walk ends: people write so many messages, the agent asks so
-// many questions, meets so many limits and is found silent so often. All else may come any number of times.
+// left is what may still happen from outside, so that the walk ends: the numbers of messages by people, of questions
+// and limits of the agent, of silences, and of shortages. Everything else may happen any number of times.
 type left struct{ messages, questions, limits, silences, lacks int8 }
 
 // place is a state of the walk.
@@ -17,22 +17,22 @@ type place struct {
 	task Task
 	now  time.Time
 	left left
-	rows map[row]bool // of the table, that were followed; shared by all places of a worker
+	rows map[row]bool // rows of the table that were used; shared by all places of a worker
 }
 
-// row is one way through the table: a rule, and the state that it was followed in.
+// row is one transition: a rule, and the state in which it was applied.
 type row struct {
 	rule string
 	from event.State
 }
 
-// step kinds: by whom the walk is carried on.
+// sure describes what a move depends on.
 type sure uint8
 
 const (
 	never sure = iota // may never come
-	good              // will come, if all goes well
-	bad               // will come, if nothing goes well
+	good              // will come, if everything works
+	bad               // will come, if nothing works
 	both
 )
 
@@ -43,7 +43,7 @@ type move struct {
 	do   func(*place) (wrong string)
 }
 
-// take decides about an input and judges the step.
+// take makes a decision about an input and checks it.
 func (p *place) take(in Input) string {
 	before := p.task
 	events, actions := Decide(p.task, in, p.now)
@@ -69,7 +69,8 @@ func input(name string, by sure, in func(p *place) Input) move {
 	}}
 }
 
-// write is a request: folded by the verb, heard by the supervisor. Several pile up while there is none.
+// write is a request: the verb folds it, then the supervisor handles it. Requests accumulate while there is no
+// supervisor.
 func write(name string, payloads ...func(*place) event.Payload) move {
 	return move{name, never, func(p *place) string {
 		p.later()
@@ -99,7 +100,7 @@ func (p *place) moves(errands bool) []move {
 				all = all[1:]
 			}
 		}
-		if p.task.IsPutOff(a.ID) { // nothing is under way, unless it was begun twice
+		if p.task.IsPutOff(a.ID) { // it does not run, unless it was started twice
 			for i := range all {
 				all[i].sure = never
 			}
@@ -140,12 +141,12 @@ func (p *place) moves(errands bool) []move {
 	return append(out, move{nothing, never, (*place).idle})
 }
 
-// nothing is the name of all that must change nothing.
+// nothing is the name of the move with all inputs that must change nothing.
 const nothing = "nothing"
 
-// idle lets all happen that must change nothing: a deadline that does not stand, the outcome of an action that has one
-// already, a line that is no record, the word of a predecessor, and a host that sleeps, which moves times only. So does
-// the death of a supervisor: the next one takes the task from the log as it is.
+// idle makes all inputs that must change nothing: a deadline that is not set, the outcome of an action that has one
+// already, a line that is not a record, a record of an older generation, and a suspend of the host, which only moves
+// times. The death of a supervisor changes nothing either: the next one takes the task from the log as it is.
 func (p *place) idle() string {
 	ins := []Input{
 		Due{Name: "strange"},
@@ -165,7 +166,7 @@ func (p *place) idle() string {
 	return ""
 }
 
-// shortages are what an action may find lacking, and the end of that.
+// shortages returns the shortages of an action, and their end.
 func (p *place) shortages(a event.Action) (out []move) {
 	if p.task.IsPutOff(a.ID) {
 		return []move{input(string(a.Kind())+" may find room", never, func(*place) Input { return Roomy{} })}
@@ -183,7 +184,7 @@ func (p *place) shortages(a event.Action) (out []move) {
 	return out
 }
 
-// schedules is what the line for slots may do.
+// schedules returns what Schedule may decide about the task.
 func (p *place) schedules() []move {
 	var out []move
 	for _, dep := range []event.State{event.Done, event.Working, event.Failed} {
@@ -279,7 +280,7 @@ func (p *place) records() []move {
 	return out
 }
 
-// spend lets something happen that may happen only so often.
+// spend returns do with its cost, for a move that may happen only a limited number of times.
 func spend(do func(*place) string, cost left) func(*place) string {
 	return func(p *place) string {
 		p.left.messages -= cost.messages
@@ -358,7 +359,7 @@ func (p *place) verbs(errands bool) []move {
 	if !errands {
 		return out
 	}
-	for _, v := range all { // two, while nobody listens
+	for _, v := range all { // two requests while there is no supervisor
 		for _, u := range all {
 			if v.cost.messages+u.cost.messages > p.left.messages {
 				continue
@@ -371,7 +372,7 @@ func (p *place) verbs(errands bool) []move {
 	return out
 }
 
-// outcomes are all ways in which an action can end.
+// outcomes returns all ways in which an action can end.
 func outcomes(t Task, a event.Action) []move {
 	var out []move
 	end := func(name string, by sure, f *Failure, facts ...event.Payload) {
@@ -442,7 +443,7 @@ func outcomes(t Task, a event.Action) []move {
 		end("works", good, nil, event.WorktreeRemoved{}, event.TaskRemoved{})
 		fails(bad, FailAgain)
 	case event.ActProbe:
-		if a.Args.(event.ProbeArgs).Launch { //nolint:forcetypeassert // its kind says so
+		if a.Args.(event.ProbeArgs).Launch { //nolint:forcetypeassert // as its kind implies
 			end("shows a screen that stands still", good, nil, event.AgentProbed{Screen: "words", Evidence: "/e"})
 			end("shows nothing", good, nil, event.AgentProbed{})
 			fails(bad, FailAgain)
@@ -458,7 +459,7 @@ func outcomes(t Task, a event.Action) []move {
 	return out
 }
 
-// rounds are the verdicts that a round can have, in a fixed order.
+// rounds iterates over the possible verdicts of a round, in a fixed order.
 func rounds(t Task) func(yield func(string, event.RoundFinished) bool) {
 	tree := "x"
 	if t.Rounds.Last != nil && t.Rounds.Last.Tree == tree {

@@ -12,16 +12,17 @@ import (
 	"muster/internal/event"
 )
 
-// The walk is a proof by exhaustion. It begins with a task that was just dispatched and lets happen to it, in every
-// order, whatever can happen: records, exits, outcomes of every kind, deadlines in any order, requests of people,
-// slots, silence, a fleet that goes down. Two tasks that differ in absolute times and in counters that nothing is
-// decided by are one state. A supervisor may die at each step: life has no memory beside the task, so a death changes
-// nothing; what it leads to is that outcomes come again or otherwise than they were, which they do here anyhow, and that
-// requests pile up, which the walk with errands has, too. Each state is judged by Broken and each event by BrokenBy, and
-// from each state there must be a way to rest (parked or final, with nothing under way) that needs nothing but deadlines,
-// slots and the outcomes of actions: once with outcomes that are all good, once with none that is.
+// The walk is a proof by exhaustion. It starts with a task that was just dispatched. In every order it makes
+// everything happen that can happen: records, exits, outcomes of every kind, deadlines in any order, requests of
+// people, slots, silence, and a fleet that goes down. Two tasks are one state if they differ only in absolute times
+// and in counters on which no decision depends. A supervisor may die at each step. Because life has no memory except
+// the task, a death itself changes nothing. Its consequences are that outcomes are repeated or differ, which happens
+// here anyway, and that requests accumulate, which the walk with errands has, too. Broken checks each state and
+// BrokenBy each event. From each state there must be a way to rest (parked or final, with no open action) that needs
+// only deadlines, slots and the outcomes of actions: once if all outcomes are good, and once if none is.
 //
-// The bounds are in walks: all else, such as records, exits, failures and retries by people, comes any number of times.
+// The bounds are in walks. Everything else, such as records, exits, failures and retries by people, happens any
+// number of times.
 var walkFull = flag.Bool("walk.full", false, "walk with all bounds, which takes minutes")
 
 func walkSpec(change ...func(*event.Spec)) place {
@@ -36,12 +37,12 @@ func walkSpec(change ...func(*event.Spec)) place {
 	}
 }
 
-// bounds of a walk; respawns bound the generations, so that there are respawns+1 of them at most.
+// bounds are the bounds of a walk. There are at most respawns+1 generations.
 type bounds struct {
 	name                       string
 	left                       left
 	attempts, rounds, respawns int
-	errands                    bool // interrupt, rm, restore, and two requests that pile up while there is no supervisor
+	errands                    bool // interrupt, rm, restore, and two requests without a supervisor
 	kinds                      []string
 }
 
@@ -57,8 +58,8 @@ func (b bounds) String() string {
 	return text
 }
 
-// walks are what `make walk` goes; beside the other tests there is a short one only. What multiplies the states without
-// much to do with the rest has a walk of its own.
+// walks lists the walks of `make walk`. Only a short one runs with the other tests. Features that multiply the number
+// of states, and are mostly independent of the others, have walks of their own.
 var walks = []bounds{
 	{"short", left{lacks: 1}, 2, 1, 1, false, []string{"mailbox", "paste", "command", "review", "dependency"}},
 	{"silence", left{silences: 2}, 2, 1, 1, false, []string{"mailbox", "paste", "command"}},
@@ -78,7 +79,7 @@ func TestWalk(t *testing.T) {
 	for _, b := range walks {
 		for _, kind := range b.kinds {
 			if !*walkFull && (b.name != "short" || kind != "review") {
-				continue // make walk goes all of them
+				continue // make walk runs all of them
 			}
 			t.Run(b.name+" "+kind, func(t *testing.T) { states += goWalk(t, b, kind, rows) })
 		}
@@ -97,7 +98,7 @@ func TestWalk(t *testing.T) {
 	fmt.Printf("walk: %d states, %s\n", states, time.Since(began).Round(time.Millisecond))
 }
 
-// goWalk goes one walk, notes which rows of the table it followed, and tells how many states there are.
+// goWalk makes one walk, records which rows of the table it used, and returns the number of states.
 func goWalk(t *testing.T, b bounds, kind string, rows map[row]bool) int {
 	t.Helper()
 	start := walkSpec(kinds[kind])
@@ -118,7 +119,7 @@ func goWalk(t *testing.T, b bounds, kind string, rows map[row]bool) int {
 	return len(w.parent)
 }
 
-// TestTwinsAreTwins compares, in a short walk, places that count as one.
+// TestTwinsAreTwins compares places with the same key in a short walk.
 func TestTwinsAreTwins(t *testing.T) {
 	t.Parallel()
 	for name, tr := range map[string]event.Traits{"mailbox": hooked, "paste": pasted, "command": command} {

@@ -10,27 +10,26 @@ import (
 	"muster/internal/event"
 )
 
-// failer is what *testing.T and *rapid.T have in common.
+// failer has the common methods of *testing.T and *rapid.T.
 type failer interface {
 	Helper()
 	Fatalf(format string, args ...any)
 }
 
-// world is one task, a clock, and everything that was decided so far. Each step is checked against all that must
-// always be true of a task.
+// world is one task, a clock, and all decisions so far. After each step it checks the invariants of a task.
 type world struct {
 	t       failer
 	task    Task
 	now     time.Time
 	log     []event.Event
 	actions []event.Action
-	quiet   time.Duration // what whoever listens says when DeadlineSilence passes; 0 is an agent that was just heard of
-	most    bool          // and of the others
+	quiet   time.Duration // idle time of the agent when DeadlineSilence passes; 0 means that it was just active
+	most    bool          // whether most other agents are silent, too
 }
 
 var dawn = time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC)
 
-// The kinds of agent that the tests speak of.
+// The kinds of agent in the tests.
 var (
 	hooked  = event.Traits{Door: event.DoorMailbox, FirstRecord: 30 * time.Second, Resumes: true}
 	pasted  = event.Traits{Door: event.DoorPaste, FirstRecord: 10 * time.Second, Resumes: true}
@@ -70,7 +69,7 @@ func (w *world) fold(e event.Event) {
 	w.task = Apply(w.task, e)
 }
 
-// do lets something happen, and gives the actions that follow.
+// do makes a decision about an input, and returns the actions.
 func (w *world) do(in Input) []event.Action {
 	w.t.Helper()
 	before := w.task
@@ -89,7 +88,7 @@ func (w *world) do(in Input) []event.Action {
 	return actions
 }
 
-// write is an event of somebody else: folded first, then its consequences are asked for.
+// write appends an event of another process: it is folded first, and then Decide handles its consequences.
 func (w *world) write(p event.Payload) {
 	w.t.Helper()
 	w.fold(event.Event{Time: w.now, Subject: event.OfTask(w.task.ID), Data: p})
@@ -113,14 +112,14 @@ func (w *world) open(kind event.ActionKind) event.Action {
 	return a
 }
 
-// argsOf returns the arguments of the open action that has such.
+// argsOf returns the arguments of the open action of their kind.
 func argsOf[A event.Args](w *world) A {
 	w.t.Helper()
 	var a A
 	return w.open(a.Action()).Args.(A)
 }
 
-// finish ends the open action of a kind well.
+// finish ends the open action of a kind successfully.
 func (w *world) finish(kind event.ActionKind, facts ...event.Payload) {
 	w.t.Helper()
 	w.do(Finished{ID: w.open(kind).ID, Facts: facts})
@@ -131,7 +130,7 @@ func (w *world) fail(kind event.ActionKind, how FailureKind) {
 	w.do(Finished{ID: w.open(kind).ID, Failure: &Failure{Kind: how, Text: string(kind) + " went wrong"}})
 }
 
-// report is a record of the newest generation, a second after whatever came before.
+// report takes a record of the newest generation, one second after the previous input.
 func (w *world) report(r event.Record) {
 	w.t.Helper()
 	w.now = w.now.Add(time.Second)
@@ -159,7 +158,7 @@ func (w *world) exit(cause event.ExitCause, status int) {
 	w.do(Exited{Gen: w.task.Gen, Cause: cause, Exit: status, Known: true})
 }
 
-// advance lets time pass; each deadline within it comes due at its own time.
+// advance lets time pass. Each deadline in it is due at its own time.
 func (w *world) advance(d time.Duration) {
 	w.t.Helper()
 	end := w.now.Add(d)
@@ -206,7 +205,7 @@ func publishedFact() event.Payload {
 	return event.WorkPublished{Mode: event.PublishBranch, Branch: "muster/t1-fix", Commit: "c9", Tree: "x"}
 }
 
-// prepare goes to the start of an agent.
+// prepare continues to the start of an agent.
 func (w *world) prepare() *world {
 	w.t.Helper()
 	w.granted()
@@ -214,7 +213,7 @@ func (w *world) prepare() *world {
 	return w
 }
 
-// prepared does so from wherever a new task stands.
+// prepared does the same, also for a task with dependencies.
 func (w *world) prepared() *world {
 	w.t.Helper()
 	if !w.task.DepsMet {
@@ -230,14 +229,14 @@ func (w *world) finishIf(kind event.ActionKind, facts ...event.Payload) {
 	}
 }
 
-// launch goes to an agent that was launched.
+// launch continues to an agent that was launched.
 func (w *world) launch() *world {
 	w.t.Helper()
 	w.finish(event.ActStart, launchedFact(w.task.Gen))
 	return w
 }
 
-// work goes to an agent in the middle of its turn.
+// work continues to an agent in the middle of its turn.
 func (w *world) work() *world {
 	w.t.Helper()
 	w.prepared().launch()
@@ -250,7 +249,7 @@ func (w *world) prompted() {
 	w.report(event.Record{State: event.RecordWorking, Prompted: true})
 }
 
-// endTurn goes to the checks.
+// endTurn continues to the checks.
 func (w *world) endTurn() *world {
 	w.t.Helper()
 	if w.task.Spec.Traits.ExitIsTurn {
@@ -261,7 +260,7 @@ func (w *world) endTurn() *world {
 	return w.want(event.Checking, "")
 }
 
-// take lets the agent take the feedback that waits for it, and work on.
+// take makes the agent take the waiting feedback and work on.
 func (w *world) take() *world {
 	w.t.Helper()
 	if w.task.Spec.Traits.ExitIsTurn {
@@ -273,7 +272,7 @@ func (w *world) take() *world {
 	return w
 }
 
-// park goes to a parked task whose agent is gone: its checks were red once too often.
+// park continues to a parked task without an agent, whose checks were red too often.
 func (w *world) park() *world {
 	w.t.Helper()
 	w.work().endTurn()
@@ -323,7 +322,7 @@ func (w *world) wantGen(gen, attempt int) *world {
 	return w
 }
 
-// last is the newest action of a kind that was decided.
+// last returns the last action of a kind that was decided.
 func (w *world) last(kind event.ActionKind) event.Action {
 	w.t.Helper()
 	for _, a := range slices.Backward(w.actions) {
@@ -345,7 +344,7 @@ func (w *world) count(kind event.ActionKind) int {
 	return n
 }
 
-// text is what muster said in a message.
+// text returns the text of a message by muster.
 func (w *world) text(id event.MessageID) string {
 	w.t.Helper()
 	for _, e := range w.log {
