@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// ActionKind names what the supervisor does to the world. The strings are a contract.
+// ActionKind names a kind of action of the supervisor. The strings are a contract.
 type ActionKind string
 
-// The actions. Each looks at the world first and may be done any number of times.
+// The actions. Each examines the world first and may be repeated any number of times.
 const (
 	ActPrepare   ActionKind = "prepare"
 	ActStart     ActionKind = "start"
@@ -29,18 +29,18 @@ const (
 	ActRestore   ActionKind = "restore"
 )
 
-// Args are the arguments of an action. Each kind has one type of its own.
+// Args are the arguments of an action. Each kind has its own type.
 type Args interface{ Action() ActionKind }
 
-// Action is something to do, complete enough to be done again after a crash. In the log it is one flat object: id,
-// kind and gen, then the fields of its arguments. Programs of every version read that shape.
+// Action is something to do, complete enough to be repeated after a crash. In the log it is one flat object: id, kind
+// and gen, then the fields of its arguments. Programs of every version read that form.
 type Action struct {
 	ID   ActionID
-	Gen  int // the generation it belongs to
+	Gen  int // the generation to which it belongs
 	Args Args
 }
 
-// Kind is the kind of the arguments; "" for the zero Action.
+// Kind returns the kind of the arguments; "" for the zero Action.
 func (a Action) Kind() ActionKind {
 	if a.Args == nil {
 		return ""
@@ -48,7 +48,7 @@ func (a Action) Kind() ActionKind {
 	return a.Args.Action()
 }
 
-// Message is the message that the action delivers or confirms; "" if it does neither.
+// Message returns the message that the action delivers or confirms; "" if it does neither.
 func (a Action) Message() MessageID {
 	switch args := a.Args.(type) {
 	case DeliverArgs:
@@ -129,7 +129,8 @@ type RestoreArgs struct {
 	Ref string `json:"ref,omitempty"`
 }
 
-// UnknownArgs are those of a kind that this version does not know: kept as they are, never carried out.
+// UnknownArgs are the arguments of a kind that this version does not know. They are kept unchanged and never carried
+// out.
 type UnknownArgs struct {
 	Name ActionKind
 	Raw  json.RawMessage // the whole action
@@ -183,7 +184,7 @@ func (RestoreArgs) Action() ActionKind { return ActRestore }
 // Action implements Args.
 func (a UnknownArgs) Action() ActionKind { return a.Name }
 
-// actions is the table of all actions: how the arguments of each kind are read.
+// actions is the table of all actions, with the function that decodes the arguments of each kind.
 var actions = map[ActionKind]func([]byte) (Args, error){
 	"prepare":   argsOf[PrepareArgs],
 	"start":     argsOf[StartArgs],
@@ -202,14 +203,14 @@ var actions = map[ActionKind]func([]byte) (Args, error){
 	"restore":   argsOf[RestoreArgs],
 }
 
-// argsOf reads arguments of one type. Fields of the object that belong to no argument are ignored.
+// argsOf decodes arguments of one type. It ignores fields of the object that are not arguments.
 func argsOf[A Args](data []byte) (Args, error) {
 	var a A
 	err := json.Unmarshal(data, &a)
 	return a, err
 }
 
-// ActionKinds returns all kinds of actions that this version knows, in no order.
+// ActionKinds returns all kinds of actions that this version knows, in any order.
 func ActionKinds() []ActionKind {
 	out := make([]ActionKind, 0, len(actions))
 	for k := range actions {
@@ -218,14 +219,14 @@ func ActionKinds() []ActionKind {
 	return out
 }
 
-// actionHead is what the log says of every action.
+// actionHead has the fields of every action in the log.
 type actionHead struct {
 	ID   ActionID   `json:"id"`
 	Kind ActionKind `json:"kind"`
 	Gen  int        `json:"gen,omitempty"`
 }
 
-// MarshalJSON writes the flat object.
+// MarshalJSON encodes the flat object.
 func (a Action) MarshalJSON() ([]byte, error) {
 	if u, ok := a.Args.(UnknownArgs); ok {
 		return u.Raw, nil
@@ -244,7 +245,7 @@ func (a Action) MarshalJSON() ([]byte, error) {
 	return append(append(head[:len(head)-1], ','), args[1:]...), nil
 }
 
-// UnmarshalJSON reads the flat object. A kind that this version does not know gets UnknownArgs.
+// UnmarshalJSON decodes the flat object. A kind that this version does not know gets UnknownArgs.
 func (a *Action) UnmarshalJSON(b []byte) error {
 	var head actionHead
 	if err := json.Unmarshal(b, &head); err != nil {
@@ -280,13 +281,13 @@ type ActionFinished struct {
 	Error string     `json:"error,omitempty"`
 }
 
-// Place is where something is short that an action needs.
+// Place is a place where an action may meet a shortage.
 type Place string
 
 // The places.
 const (
 	PlaceMachine    Place = "machine"
-	PlaceRepository Place = "repository" // the task's own: the disk that its repository lies on
+	PlaceRepository Place = "repository" // the disk of the task's own repository
 )
 
 // ActionPutOff says that an action failed for want of what a place lacks. It stays intended and is tried again.

@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// oldActions holds each kind of action as programs before 2026-11 wrote it, when one struct held the arguments of all
-// kinds. Such lines lie in people's logs, so this table only grows.
+// oldActions has each kind of action as programs before 2026-11 wrote it, when one struct had the arguments of all
+// kinds. Users' logs have such lines, so entries are only added to this table.
 var oldActions = map[string]Action{
 	`{"id":"a1","kind":"prepare"}`: {ID: "a1", Args: PrepareArgs{}},
 	`{"id":"a2","kind":"start","gen":2,"conversation":"c1","resume":true,"messages":["m1","m2"]}`: {

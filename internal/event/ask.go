@@ -12,31 +12,31 @@ import (
 // MaxInput is how many bytes of a request's input are kept.
 const MaxInput = 64 << 10
 
-// Limits of the questions of one request. What is beyond them makes the request one that is not whole.
+// Limits of the questions of one request. A request beyond them is marked as cut.
 const (
 	maxQuestions = 10
 	maxOptions   = 20
 	maxWords     = 4 << 10
 )
 
-// Ask is what an agent asks, whole: the input of the tool that needs a permission, or questions.
+// Ask is the whole request of an agent: the input of the tool that needs a permission, or questions.
 type Ask struct {
-	// Input is the tool's input as JSON with sorted keys, the first 64 KiB of it.
+	// Input is the tool's input as JSON with sorted keys, of which the first 64 KiB are kept.
 	Input string `json:"input,omitempty"`
 	// Size is the length of the whole input in bytes.
 	Size int `json:"size,omitempty"`
 	// Hash is the SHA-256 of the tool's name, a newline and the whole input, in hexadecimal.
 	Hash string `json:"hash,omitempty"`
-	// Cut says that Input or Questions are not whole. Such a request can only be denied.
+	// Cut reports whether a part of Input or Questions is missing. Such a request can only be denied.
 	Cut bool `json:"cut,omitempty"`
-	// Questions are what is asked, for a question.
+	// Questions are the questions of a request that is a question.
 	Questions []Question `json:"questions,omitempty"`
 }
 
 // Question is one of the questions of a request.
 type Question struct {
 	Text    string   `json:"text"`
-	Header  string   `json:"header,omitempty"` // a title of a word or two
+	Header  string   `json:"header,omitempty"` // a title of one or two words
 	Options []Option `json:"options,omitempty"`
 	Multi   bool     `json:"multi,omitempty"` // several options may be chosen
 }
@@ -48,12 +48,12 @@ type Option struct {
 }
 
 // NewAsk returns the request of a tool with its input. Two inputs with the same meaning have the same hash: the order
-// of keys and white space do not count. An input that is not JSON is taken as it is.
+// of keys and white space make no difference. An input that is not JSON is taken unchanged.
 func NewAsk(tool string, input []byte) Ask {
 	whole := canonical(input)
 	a := Ask{Input: whole, Size: len(whole), Hash: hashOf(tool, whole)}
 	if !utf8.ValidString(whole) || strings.ContainsRune(whole, utf8.RuneError) {
-		a.Cut = true // a log cannot keep these bytes, and what is shown for them is not what they are
+		a.Cut = true // the log cannot store these bytes, so the text that is shown differs from them
 		a.Input = strings.ToValidUTF8(whole, "\uFFFD")
 	}
 	if len(a.Input) > MaxInput {
@@ -63,7 +63,7 @@ func NewAsk(tool string, input []byte) Ask {
 	return a
 }
 
-// WithQuestions returns the request with its questions, of which at most ten are kept.
+// WithQuestions returns the request with its questions, of which it keeps at most ten.
 func (a Ask) WithQuestions(questions []Question) Ask {
 	if len(questions) > maxQuestions {
 		questions, a.Cut = questions[:maxQuestions], true
@@ -95,8 +95,8 @@ func cut(s *string) bool {
 	return true
 }
 
-// Checked returns the request as it may be kept if somebody else wrote it: within its limits, and with Cut set if the
-// hash is not that of the input.
+// Checked returns the request in the form in which it may be stored if another program wrote it: within its limits,
+// and with Cut set if the hash is not that of the input.
 func (a Ask) Checked(tool string) Ask {
 	b := a.WithQuestions(a.Questions)
 	if len(b.Input) > MaxInput {
@@ -106,7 +106,7 @@ func (a Ask) Checked(tool string) Ask {
 		b.Cut = true
 	}
 	if raw, err := hex.DecodeString(b.Hash); err != nil || len(raw) != sha256.Size {
-		b.Hash = "" // nothing can be compared with it
+		b.Hash = "" // it cannot be compared
 	}
 	return b
 }
@@ -116,7 +116,7 @@ func hashOf(tool, input string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// canonical returns JSON with sorted keys and without white space; what is not JSON stays.
+// canonical returns JSON with sorted keys and without white space. It returns other text unchanged.
 func canonical(input []byte) string {
 	d := json.NewDecoder(bytes.NewReader(input))
 	d.UseNumber() // a large number must not be rounded
@@ -133,8 +133,8 @@ func canonical(input []byte) string {
 	return strings.TrimSuffix(out.String(), "\n")
 }
 
-// Shown reports whether a hash is that of the whole request: only then it can be allowed. Requests in logs of older
-// versions have nothing to compare, and their answers no hash.
+// Shown reports whether a hash is that of the whole request, which is required to allow it. Requests in logs of older
+// versions have no hash to compare, and neither have their answers.
 func (r RequestOpened) Shown(hash string) bool {
 	if r.Ask == nil {
 		return hash == ""
@@ -142,7 +142,7 @@ func (r RequestOpened) Shown(hash string) bool {
 	return !r.Ask.Cut && r.Ask.Hash != "" && r.Ask.Hash == hash
 }
 
-// Questions returns what a question asks; at least one question.
+// Questions returns the questions of a request. There is at least one.
 func (r RequestOpened) Questions() []Question {
 	if r.Ask != nil && len(r.Ask.Questions) > 0 {
 		return r.Ask.Questions

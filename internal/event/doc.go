@@ -1,6 +1,6 @@
-// Package event holds the words of the log: ids, kinds, payloads and their versions, and the status record.
+// Package event defines the vocabulary of the log: ids, kinds, payloads and their versions, and the status record.
 //
-// Owns: every word that is written to the event log or to a status file.
+// Owns: every name that is written to the event log or to a status file.
 // Never does: decide, read a clock, touch a file.
 // Start at: Event, and the table of kinds beside it.
 package event

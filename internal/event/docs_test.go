@@ -37,8 +37,8 @@ The ` + "`action`" + ` of ` + "`action.intended`" + ` is one object: ` + "`id, k
 |---|---|---|
 `
 
-// TestTheEventsPageIsFresh compares the page with what the source says of every kind: its writer is the comment
-// above it in the table, its meaning and fields are the comments of its payload.
+// TestTheEventsPageIsFresh compares the page with the source. The writer of a kind is the comment above it in the
+// table. Its meaning and its fields are the comments of its payload.
 func TestTheEventsPageIsFresh(t *testing.T) {
 	t.Parallel()
 	src := parseSource(t)
@@ -90,7 +90,7 @@ func comparePage(t *testing.T, name, want string) {
 	}
 }
 
-// meaning is a comment without the name that Go wants in front.
+// meaning returns a comment without the name at its beginning.
 func meaning(name, doc string) string {
 	rest := strings.TrimPrefix(doc, name+" ")
 	for _, verb := range []string{"is ", "says that ", "says "} {
@@ -192,7 +192,7 @@ func (s *source) addType(gen *ast.GenDecl, spec *ast.TypeSpec) {
 	s.types[spec.Name.Name] = p
 }
 
-// addKinds reads the table; a comment of its own line begins a group.
+// addKinds reads the table. A comment on a line of its own starts a group.
 func (s *source) addKinds(t *testing.T, f *ast.File, table *ast.CompositeLit) {
 	t.Helper()
 	for _, e := range table.Elts {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Kind is the name of an event, past tense. Kinds are never renamed: old logs are read for ever.
+// Kind is the name of an event, in the past tense. Kinds are never renamed, because old logs must stay readable.
 type Kind string
 
 // Payload is the typed data of an event. Each kind has one payload type and one writer.
@@ -17,25 +17,25 @@ type Event struct {
 	Seq  int64
 	Time time.Time
 	Subject
-	Gen  int // the generation it speaks of; 0 where none
+	Gen  int // the generation that it is about; 0 if there is none
 	Data Payload
 }
 
-// Kind is the kind of the payload.
+// Kind returns the kind of the payload.
 func (e Event) Kind() Kind { return e.Data.Kind() }
 
-// wire is the JSON shape of an event: what `muster events --json` prints.
+// wire is the JSON form of an event, which `muster events --json` prints.
 type wire struct {
 	Seq     int64           `json:"seq"`
 	Time    time.Time       `json:"time"`
 	Task    TaskID          `json:"task,omitempty"`
-	Subject string          `json:"subject,omitempty"` // where it is neither a task nor the fleet
+	Subject string          `json:"subject,omitempty"` // set if it is neither a task nor the fleet
 	Gen     int             `json:"gen,omitempty"`
 	Kind    Kind            `json:"kind"`
 	Data    json.RawMessage `json:"data"`
 }
 
-// MarshalJSON writes the documented shape.
+// MarshalJSON encodes the documented form.
 func (e Event) MarshalJSON() ([]byte, error) {
 	data, err := json.Marshal(e.Data)
 	if err != nil {
@@ -44,8 +44,8 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	return json.Marshal(wire{Seq: e.Seq, Time: e.Time.UTC(), Task: e.Task, Subject: e.Other(), Gen: e.Gen, Kind: e.Kind(), Data: data})
 }
 
-// UnmarshalJSON reads the documented shape. A kind that this version does not know becomes Unknown, so that a
-// log written by a newer muster can be read.
+// UnmarshalJSON decodes the documented form. A kind that this version does not know becomes Unknown, so that the log
+// of a newer muster can be read.
 func (e *Event) UnmarshalJSON(b []byte) error {
 	var w wire
 	if err := json.Unmarshal(b, &w); err != nil {
@@ -62,7 +62,7 @@ func (e *Event) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Decode makes the typed payload of a kind from its JSON.
+// Decode decodes the typed payload of a kind from its JSON.
 func Decode(kind Kind, data []byte) (Payload, error) {
 	decode, ok := kinds[kind]
 	if !ok {
@@ -75,26 +75,26 @@ func Decode(kind Kind, data []byte) (Payload, error) {
 	return p, nil
 }
 
-// Unknown is the payload of a kind that this version does not know: kept as it is, never obeyed.
+// Unknown is the payload of a kind that this version does not know. It is kept unchanged and never handled.
 type Unknown struct {
 	Name Kind
 	Raw  json.RawMessage
 }
 
-// Kind is the unknown kind.
+// Kind returns the unknown kind.
 func (u Unknown) Kind() Kind { return u.Name }
 
-// MarshalJSON gives the payload back as it was.
+// MarshalJSON returns the payload unchanged.
 func (u Unknown) MarshalJSON() ([]byte, error) { return u.Raw, nil }
 
-// typed decodes into one payload type.
+// typed decodes a payload of one type.
 func typed[P Payload](data []byte) (Payload, error) {
 	var p P
 	err := json.Unmarshal(data, &p)
 	return p, err
 }
 
-// kinds is the table of all events, the index of muster's behaviour: who writes it, and what it says.
+// kinds is the table of all events, with their writers and the types of their payloads.
 var kinds = map[Kind]func([]byte) (Payload, error){
 	// Written by verbs.
 	"dispatch.requested":  typed[DispatchRequested],
@@ -157,7 +157,7 @@ var kinds = map[Kind]func([]byte) (Payload, error){
 	"host.slept":          typed[HostSlept],
 }
 
-// Kinds lists all kinds that this version knows.
+// Kinds returns all kinds that this version knows.
 func Kinds() []Kind {
 	out := make([]Kind, 0, len(kinds))
 	for k := range kinds {

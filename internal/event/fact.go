@@ -24,10 +24,10 @@ const (
 	Cancelled  State = "cancelled"
 )
 
-// Final tells whether a task in this state has ended for good.
+// Final reports whether a task in this state has ended for good.
 func (s State) Final() bool { return s == Done || s == Failed || s == Cancelled }
 
-// Reason is the machine-readable part of why a task is where it is.
+// Reason is the machine-readable reason of a task's state.
 type Reason string
 
 // TaskMoved is a change of state: the outcome of a rule, so that old logs fold the same way for ever.
@@ -39,26 +39,26 @@ type TaskMoved struct {
 	Detail string `json:"detail,omitempty"` // why, for people
 }
 
-// DeadlineName names what a task waits for.
+// DeadlineName names a deadline of a task.
 type DeadlineName string
 
 // The deadlines.
 const (
-	DeadlineTimeout     DeadlineName = "timeout"      // the task as a whole
+	DeadlineTimeout     DeadlineName = "timeout"      // of the whole task
 	DeadlineFirstRecord DeadlineName = "first_record" // of a new generation
-	DeadlineRestart     DeadlineName = "restart"      // the pause before the next attempt
-	DeadlineWaiting     DeadlineName = "waiting"      // an open permission request or question
-	DeadlineAPIRetry    DeadlineName = "api_retry"    // the pause after an API error
-	DeadlineAck         DeadlineName = "ack"          // a message under way
-	DeadlineShut        DeadlineName = "shut"         // until then a message waits at an input that somebody else uses
-	DeadlineSilence     DeadlineName = "silence"      // when to ask whether a working agent has been heard of
-	DeadlineStall       DeadlineName = "stall"        // the next stage of the reaction to silence
-	DeadlineSettle      DeadlineName = "settle"       // why a turn ended that is known to be over
-	DeadlineReview      DeadlineName = "review"       // work in review
-	DeadlineKeep        DeadlineName = "keep"         // the last screen of a finished task
-	DeadlineEnd         DeadlineName = "end"          // what still runs of a task that ends is ended again
-	DeadlineLack        DeadlineName = "lack"         // the pause before a put-off action is tried again
-	DeadlineLackEnd     DeadlineName = "lack_end"     // until then an action may be put off
+	DeadlineRestart     DeadlineName = "restart"      // the end of the pause before the next attempt
+	DeadlineWaiting     DeadlineName = "waiting"      // of an open permission request or question
+	DeadlineAPIRetry    DeadlineName = "api_retry"    // the end of the pause after an API error
+	DeadlineAck         DeadlineName = "ack"          // for confirming a message in transit
+	DeadlineShut        DeadlineName = "shut"         // how long a message waits at an input that is in use
+	DeadlineSilence     DeadlineName = "silence"      // when to check the idle time of a working agent
+	DeadlineStall       DeadlineName = "stall"        // of the next stage of the reaction to silence
+	DeadlineSettle      DeadlineName = "settle"       // for the report how a turn ended that is known to be over
+	DeadlineReview      DeadlineName = "review"       // of work in review
+	DeadlineKeep        DeadlineName = "keep"         // how long the last screen of a finished task stays
+	DeadlineEnd         DeadlineName = "end"          // when to end again what still runs of a task that ends
+	DeadlineLack        DeadlineName = "lack"         // the end of the pause before a postponed action is tried again
+	DeadlineLackEnd     DeadlineName = "lack_end"     // how long an action may be postponed
 	DeadlineRest        DeadlineName = "rest"         // of an account: the reset of its usage limit
 )
 
@@ -105,10 +105,10 @@ const (
 	WhyLost     Why = "lost" // the tmux server died, or the machine restarted
 	WhyRetry    Why = "retry"
 	WhyAPI      Why = "api_error"
-	WhyNudge    Why = "nudge" // of a message only: a silent agent is asked to go on
+	WhyNudge    Why = "nudge" // only of a message: it asks a silent agent to continue
 )
 
-// Fault tells whether the generation before ended by the agent's own fault.
+// Fault reports whether the previous generation ended by the agent's own fault.
 func (w Why) Fault() bool { return w == WhyCrash || w == WhySilent || w == WhyStall }
 
 // GenerationStarted begins a generation; the event's Gen is the new one.
@@ -130,10 +130,10 @@ type Shelved struct {
 	On bool `json:"on"`
 }
 
-// ProcessRef names a process on this machine beyond the reuse of its number.
+// ProcessRef identifies a process on this machine, even if its number is reused.
 type ProcessRef struct {
 	PID   int    `json:"pid"`
-	Start uint64 `json:"start"` // start time in the kernel's own units
+	Start uint64 `json:"start"` // start time in the kernel's units
 }
 
 // AgentLaunched says that the agent's process is there.
@@ -155,12 +155,12 @@ type RecordRefused struct {
 	Record *Record `json:"record,omitempty"`
 }
 
-// ExitCause says who ended an agent's process.
+// ExitCause is how an agent's process was ended.
 type ExitCause string
 
 // The causes of an exit.
 const (
-	CauseOwn   ExitCause = "own"   // it ended by itself, or somebody outside muster killed it
+	CauseOwn   ExitCause = "own"   // it ended by itself, or was killed from outside muster
 	CauseEnded ExitCause = "ended" // muster ended it
 	CauseLost  ExitCause = "lost"  // its tmux server died, or the machine restarted
 )
@@ -189,11 +189,11 @@ type SilenceDoubted struct {
 // Stage is a stage of the reaction to silence. Each is taken once.
 type Stage string
 
-// The stages, in their order; after the last one the task is parked.
+// The stages, in order. After the last one the task is parked.
 const (
 	StageNudge     Stage = "nudge"     // a message that asks the agent to go on
-	StageInterrupt Stage = "interrupt" // its turn is broken off
-	StageRestart   Stage = "restart"   // a new generation takes the conversation up
+	StageInterrupt Stage = "interrupt" // its turn is interrupted
+	StageRestart   Stage = "restart"   // a new generation continues the conversation
 )
 
 // StallStaged says which stage is taken now.
@@ -217,7 +217,7 @@ type RequestClosed struct {
 	How     string `json:"how"` // answered, by the agent, expired, gone
 }
 
-// MessageState is where a message stands.
+// MessageState is the state of a message.
 type MessageState string
 
 // The states of a message.
@@ -251,11 +251,11 @@ type CheckResult struct {
 	Signal   int           `json:"signal,omitempty"`
 	TimedOut bool          `json:"timed_out,omitempty"`
 	Duration time.Duration `json:"duration"`
-	Excerpt  string        `json:"excerpt,omitempty"` // the useful part of a red check's output
-	Log      string        `json:"log,omitempty"`     // the whole of it
+	Excerpt  string        `json:"excerpt,omitempty"` // the useful part of a failed check's output
+	Log      string        `json:"log,omitempty"`     // the file with the whole output
 }
 
-// Green tells whether the check passed.
+// Green reports whether the check passed.
 func (r CheckResult) Green() bool { return r.Exit == 0 && r.Signal == 0 && !r.TimedOut }
 
 // RoundFinished is one pass of checks: what was judged, and the verdicts.

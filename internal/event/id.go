@@ -6,28 +6,28 @@ import (
 	"strings"
 )
 
-// TaskID names a task for ever: "t" and a number that grows, such as t12.
+// TaskID identifies a task: "t" and a number that is never reused, such as t12.
 type TaskID string
 
-// MessageID names a message within its task: "m" and a number that grows, such as m3.
+// MessageID identifies a message of a task: "m" and a growing number, such as m3.
 type MessageID string
 
-// ActionID names an action within its task: "a" and a number that grows.
+// ActionID identifies an action of a task: "a" and a growing number.
 type ActionID string
 
-// NewTaskID makes the id with number n.
+// NewTaskID returns the id with number n.
 func NewTaskID(n int) TaskID { return TaskID("t" + strconv.Itoa(n)) }
 
-// NewMessageID makes the id with number n.
+// NewMessageID returns the id with number n.
 func NewMessageID(n int) MessageID { return MessageID("m" + strconv.Itoa(n)) }
 
-// NewActionID makes the id with number n.
+// NewActionID returns the id with number n.
 func NewActionID(n int) ActionID { return ActionID("a" + strconv.Itoa(n)) }
 
-// IsTaskID tells whether a word has the shape of a task id; such a word is never taken for a name.
+// IsTaskID reports whether a word has the form of a task id. Such a word is never taken for a name.
 func IsTaskID(s string) bool { return isID(s, 't') }
 
-// Number is the number within the id; 0 if it is not one.
+// Number returns the number within the id; 0 if it is not an id.
 func (id TaskID) Number() int {
 	if !IsTaskID(string(id)) {
 		return 0
@@ -43,5 +43,5 @@ func isID(s string, letter byte) bool {
 	return strings.Trim(s[1:], "0123456789") == ""
 }
 
-// Tag is the text by which a message is found again in what an agent reports.
+// Tag returns the text that identifies a message in what an agent reports.
 func (id MessageID) Tag() string { return fmt.Sprintf("[muster %s]", id) }

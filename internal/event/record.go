@@ -5,7 +5,7 @@ import "time"
 // RecordVersion is the version that muster writes into status records.
 const RecordVersion = 1
 
-// RecordState is what a status record says of an agent.
+// RecordState is the state of an agent in a status record.
 type RecordState string
 
 // The states of a status record (design section 5).
@@ -16,12 +16,12 @@ const (
 	RecordDone    RecordState = "done"    // claims that the task is done
 	RecordError   RecordState = "error"   // the turn ended by an error, with Error
 	RecordLimited RecordState = "limited" // with Until
-	// Launched and exited are only evidence when they stand in a file: the kernel or tmux confirms them.
+	// Launched and exited records in a file are only evidence. The kernel or tmux confirms them.
 	RecordLaunched RecordState = "launched"
 	RecordExited   RecordState = "exited"
 )
 
-// WaitReason says what a waiting agent waits for.
+// WaitReason is what a waiting agent waits for.
 type WaitReason string
 
 // The reasons of a waiting record.
@@ -46,7 +46,7 @@ const (
 	ErrorOther          ErrorKind = "other"
 )
 
-// Usage counts what a conversation has used so far; it is cumulative, never a difference.
+// Usage is the cumulative usage of a conversation, never a difference.
 type Usage struct {
 	InputTokens      int64   `json:"input_tokens"`
 	OutputTokens     int64   `json:"output_tokens"`

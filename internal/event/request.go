@@ -19,7 +19,7 @@ type Decision string
 const (
 	Allow Decision = "allow"
 	Deny  Decision = "deny"
-	Reply Decision = "text" // a question's answer, in words
+	Reply Decision = "text" // the answer to a question, as text
 )
 
 // AnswerRequested answers the open request of a task.
@@ -49,14 +49,14 @@ type RestoreRequested struct {
 	Ref string `json:"ref"`
 }
 
-// DownMode says what becomes of running tasks when the fleet goes down.
+// DownMode is what happens to running tasks when the fleet goes down.
 type DownMode string
 
 // The modes of down.
 const (
-	DownLeave DownMode = "leave" // agents run on, nobody looks after them
-	DownDrain DownMode = "drain" // nothing new starts; down when all that runs has ended
-	DownKill  DownMode = "kill"  // agents are ended, too, and resumed at the next up
+	DownLeave DownMode = "leave" // agents keep running without a supervisor
+	DownDrain DownMode = "drain" // nothing new starts; the fleet is down when everything has ended
+	DownKill  DownMode = "kill"  // agents are ended, and resumed at the next up
 )
 
 // DownRequested tells the fleet to be down.

@@ -2,7 +2,7 @@ package event
 
 import "time"
 
-// Publish says what happens to work that passed its checks.
+// Publish is what happens to work that passed its checks.
 type Publish string
 
 // The publish modes. Push, pull request and merge come with a forge.
@@ -14,42 +14,42 @@ const (
 	PublishMerge  Publish = "merge"
 )
 
-// Door is how a message gets into an agent that runs.
+// Door is the delivery channel of messages to a running agent.
 type Door string
 
 // The doors, from best to worst (design section 6).
 const (
-	DoorMailbox Door = "mailbox" // the agent's own hooks take it from the inbox, without a keystroke, at any time
-	DoorPaste   Door = "paste"   // bracketed paste and Enter, only while the agent says it is idle
-	DoorRespawn Door = "respawn" // nothing gets in: a new generation is started with the message in its prompt
+	DoorMailbox Door = "mailbox" // the agent's own hooks take it from the inbox, without a key press, at any time
+	DoorPaste   Door = "paste"   // bracketed paste and Enter, only while the agent reports that it is idle
+	DoorRespawn Door = "respawn" // not while it runs: a new generation is started with the message in its prompt
 )
 
-// Traits is what the life of a task depends on in its kind of agent; frozen at dispatch.
+// Traits are the capabilities of the kind of agent on which the life of a task depends. They are frozen at dispatch.
 type Traits struct {
 	Door Door `json:"door"`
-	// FirstRecord is how long a launch may take to its first record; 0 for a kind that promises none, which
+	// FirstRecord is how long a launch may take until its first record. It is 0 for a kind that promises none, which
 	// counts as working from its launch on.
 	FirstRecord time.Duration `json:"first_record,omitempty"`
-	// Aside reports that the supervisor's own words (a nudge) get in in the middle of a turn, through the agent's hooks,
-	// though its Door is another one. What gets in that way does not count as a user's words.
+	// Aside reports whether messages of the supervisor (a nudge) can be delivered during a turn through the agent's
+	// hooks, although its Door is another one. Such a message does not count as the user's.
 	Aside bool `json:"aside,omitempty"`
-	// Resumes tells that a conversation can be taken up again by its id.
+	// Resumes reports whether a conversation can be resumed by its id.
 	Resumes bool `json:"resumes,omitempty"`
-	// ExitIsTurn tells that an exit with status 0 ends the turn and claims done; otherwise any exit that
-	// muster did not ask for is the agent's fault.
+	// ExitIsTurn reports whether an exit with status 0 ends the turn and claims that the task is done. Otherwise any
+	// exit that muster did not request is the agent's fault.
 	ExitIsTurn bool `json:"exit_is_turn,omitempty"`
 }
 
 // Check is a command of the project that judges an agent's work.
 type Check struct {
 	Name    string        `json:"name"`
-	Run     string        `json:"run"` // given to sh -c in the worktree
+	Run     string        `json:"run"` // run by sh -c in the worktree
 	Timeout time.Duration `json:"timeout"`
 	OnEdit  bool          `json:"on_edit,omitempty"` // also right after each edit, within the agent's turn
 }
 
-// Spec is a task as it was dispatched: everything that is frozen then. The prompt is kept beside it, since it
-// may be large and is read once a generation.
+// Spec is a task as it was dispatched, with everything that is frozen then. The prompt is stored separately, because
+// it may be large and is read once per generation.
 type Spec struct {
 	Name    string `json:"name"`
 	Slug    string `json:"slug"`
@@ -59,28 +59,28 @@ type Spec struct {
 	GitDir    string            `json:"git_dir,omitempty"`
 	Base      string            `json:"base"`  // branch, commit, or @task
 	Agent     string            `json:"agent"` // the name in the configuration
-	Kind      string            `json:"kind"`  // the adapter: claude, command, sim
+	Kind      string            `json:"kind"`  // the adapter: claude, command or sim
 	Command   []string          `json:"command,omitempty"`
 	Args      []string          `json:"args,omitempty"`
 	Model     string            `json:"model,omitempty"`
 	Env       map[string]string `json:"env,omitempty"`
-	EnvFrom   []string          `json:"env_from,omitempty"` // names only; their values never enter the log
-	Trust     string            `json:"trust,omitempty"`    // "" inherits the user's; "sandboxed"
+	EnvFrom   []string          `json:"env_from,omitempty"` // only names; their values are never written to the log
+	Trust     string            `json:"trust,omitempty"`    // "" means as the user's own set-up; or "sandboxed"
 	Traits    Traits            `json:"traits"`
 	Publish   Publish           `json:"publish"`
 	Checks    []Check           `json:"checks,omitempty"`
-	Setup     string            `json:"setup,omitempty"` // given to sh -c in the new worktree
-	Copy      []string          `json:"copy,omitempty"`  // files of the checkout that a worktree needs, relative
+	Setup     string            `json:"setup,omitempty"` // run by sh -c in the new worktree
+	Copy      []string          `json:"copy,omitempty"`  // files of the checkout for the worktree, as relative paths
 	After     []TaskID          `json:"after,omitempty"`
-	Priority  int               `json:"priority,omitempty"` // higher goes first
+	Priority  int               `json:"priority,omitempty"` // higher starts first
 	Attempts  int               `json:"attempts"`
 	Respawns  int               `json:"respawns"`
 	Rounds    int               `json:"rounds"`
 	Timeout   time.Duration     `json:"timeout"`
 	WaitLimit time.Duration     `json:"wait_limit"` // how long a permission request or a question stays open
 	Keep      time.Duration     `json:"keep"`       // how long a finished session keeps its last screen
-	// Silence is how long a working agent may say nothing before it is looked at, and SilenceInTool how long while a
-	// tool call is open. 0, as in tasks of before there was such a thing, looks never.
+	// Silence is how long a working agent may be silent before it is probed, and SilenceInTool is the same while a
+	// tool call is open. 0 means never, as in tasks of older versions.
 	Silence       time.Duration `json:"silence,omitempty"`
 	SilenceInTool time.Duration `json:"silence_in_tool,omitempty"`
 }

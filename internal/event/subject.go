@@ -2,33 +2,33 @@ package event
 
 import "strings"
 
-// AccountID names an account of a model's service, as the configuration does.
+// AccountID names an account of a model's service, as in the configuration.
 type AccountID string
 
-// QueueID names a merge queue: one for each base branch of a repository.
+// QueueID names a merge queue. There is one for each base branch of a repository.
 type QueueID string
 
-// Subject is what an event, an action, a deadline or a piece of work belongs to. At most one of its fields is set; the
-// zero Subject is the fleet as a whole. It can be compared, so it is the key wherever work is kept by subject.
+// Subject is what an event, an action, a deadline or a job belongs to. At most one of its fields is set. The zero
+// Subject is the fleet as a whole. It is comparable, so it is the key of maps by subject.
 type Subject struct {
 	Task    TaskID
 	Account AccountID
 	Queue   QueueID
 }
 
-// OfTask returns the subject of a task; of the fleet for "".
+// OfTask returns the subject of a task, or that of the fleet for "".
 func OfTask(id TaskID) Subject { return Subject{Task: id} }
 
 // OfAccount returns the subject of an account.
 func OfAccount(id AccountID) Subject { return Subject{Account: id} }
 
-// The keys of subjects that are no tasks begin with these words, which no task's id can.
+// The keys of subjects that are not tasks begin with these words, which the id of a task cannot.
 const (
 	accountKey = "account:"
 	queueKey   = "queue:"
 )
 
-// Key returns the subject as one word, as the log keeps it: "" for the fleet, t12, account:claude, queue:main.
+// Key returns the subject as one word, as it is in the log: "" for the fleet, t12, account:claude, queue:main.
 func (s Subject) Key() string {
 	switch {
 	case s.Account != "":
@@ -39,7 +39,7 @@ func (s Subject) Key() string {
 	return string(s.Task)
 }
 
-// ParseSubject reads what Key returned.
+// ParseSubject parses the result of Key.
 func ParseSubject(key string) Subject {
 	if id, ok := strings.CutPrefix(key, accountKey); ok {
 		return Subject{Account: AccountID(id)}
@@ -50,7 +50,7 @@ func ParseSubject(key string) Subject {
 	return Subject{Task: TaskID(key)}
 }
 
-// Other returns the key of a subject that is neither a task nor the fleet; "" for those two.
+// Other returns the key of a subject that is neither a task nor the fleet; "" for these two.
 func (s Subject) Other() string {
 	if s.Account != "" || s.Queue != "" {
 		return s.Key()
