@@ -87,7 +87,8 @@ func TestAdoptAnAgentThatExitedMeanwhile(t *testing.T) {
 	f.oneAtATime(t)
 }
 
-// TestAdoptACommandThatEndedMeanwhile: an exit that ends the turn is no crash, whoever was looking.
+// TestAdoptACommandThatEndedMeanwhile checks that an exit which ends the turn is not a crash, even if no supervisor
+// saw it.
 func TestAdoptACommandThatEndedMeanwhile(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)

@@ -9,7 +9,7 @@ import (
 	"muster/internal/testkit/model"
 )
 
-// asks waits until the task waits for an answer to another request than the last one.
+// asks waits until the task has an open request that differs from the last one.
 func (r *claudeRig) asks(id event.TaskID, last *event.RequestOpened) *event.RequestOpened {
 	r.t.Helper()
 	var t life.Task
@@ -62,7 +62,8 @@ func TestClaudeAsksAndIsAnsweredWithoutAKey(t *testing.T) {
 		t.Errorf("%d answers were carried, want 3", n)
 	}
 
-	// Nobody answers in time: the process goes, the request stays, and the answer brings the conversation back.
+	// The request is not answered in time: the process ends, the request stays open, and the answer resumes the
+	// conversation.
 	r.configure("publish = \"none\"\nwait_limit = \"12s\"", "")
 	r.model.Add(useBash("python3 -c 'print(5*5)'"), useBash("python3 -c 'print(5*5)'"), model.Text("Fine again."))
 	id = r.queue("park", "Ask me, too.")
@@ -76,7 +77,7 @@ func TestClaudeAsksAndIsAnsweredWithoutAKey(t *testing.T) {
 	if !again.Contains("Ask me, too.") || !again.Contains("Your request was allowed") || !again.Contains("[muster m1]") {
 		t.Errorf("the conversation was not taken up with the answer: %+v", again.Messages)
 	}
-	// What was allowed is allowed now, without asking again: nobody may be there.
+	// An action that was allowed is not asked for again, since a person may not be present.
 	if got := r.asked(7).Last(); !got.Contains("25") {
 		t.Errorf("what was allowed did not run: %+v", got)
 	}

@@ -12,7 +12,7 @@ import (
 
 func TestClaudeAndItsCheckDoNotNoticeThatTheSupervisorIsKilled(t *testing.T) {
 	t.Parallel()
-	// The check notes that it began, and outlasts the supervisor.
+	// The check records that it began, and outlives the supervisor.
 	r := newClaudeRig(t, `
 [checks]
 test = "echo begun >> \"$TMPDIR/begun\"; sleep 3; go test ./..."

@@ -26,7 +26,7 @@ func TestClaudeRestsAfterAnErrorOfTheServiceAndIsParkedWithoutALogin(t *testing.
 	}
 	r.model.Clear()
 	r.model.Add(model.Error(403), model.Error(403), model.Error(403))
-	parked := r.becomes(id, event.Parked) // a minute later, it has gone on by itself
+	parked := r.becomes(id, event.Parked) // a minute later it has continued by itself
 	if parked.Reason != life.ReasonAuth {
 		t.Errorf("parked for %q (%s), want %q", parked.Reason, parked.Detail, life.ReasonAuth)
 	}
@@ -72,7 +72,7 @@ func TestDispatchRefusesWhatWouldStopClaudeAtOnce(t *testing.T) {
 	if n := len(r.events("")); n != 0 {
 		t.Errorf("%d events were written for tasks that were refused", n)
 	}
-	// Trust can be given up by choice, and then nobody is asked.
+	// The user can give up the trust dialog by configuration, and then it is not shown.
 	r.env = whole
 	r.write(config, stranger)
 	r.configure("publish = \"none\"", "trust = \"sandboxed\"")

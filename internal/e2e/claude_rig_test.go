@@ -19,23 +19,23 @@ import (
 	"muster/internal/testkit/model"
 )
 
-// patienceClaude is how long a test waits for one thing that Claude Code does. Its start alone took ten seconds
-// where many ran at once.
+// patienceClaude is how long a test waits for one thing that Claude Code does. Its start alone took ten seconds where
+// many ran at once.
 const patienceClaude = 100 * time.Second
 
 // twoClaudes bounds how many run at once: each wants a core of its own.
 var twoClaudes = make(chan struct{}, 2)
 
-// claudeRig is a fleet whose user has set up Claude Code, which speaks to a scripted model. All that stands between
-// them is the real thing.
+// claudeRig is a fleet whose user has set up Claude Code with a scripted model. Everything between the fleet and the
+// model is real.
 type claudeRig struct {
 	*Fleet
 	user  claude.User
 	model *model.Server
 }
 
-// newClaudeRig makes it all, with npm's newest Claude Code. config are further lines of [task], and tables, of
-// muster.toml; files are those of the repository.
+// newClaudeRig makes a claudeRig with npm's newest Claude Code. config holds further lines of [task], and tables, for
+// muster.toml; files are the files of the repository.
 func newClaudeRig(t *testing.T, config string, files map[string]string) *claudeRig {
 	t.Helper()
 	return newClaudeRigOf(t, claude.Newest, config, files)
@@ -49,7 +49,7 @@ func newClaudeRigOf(t *testing.T, version, config string, files map[string]strin
 	t.Cleanup(func() { <-twoClaudes })
 	r := &claudeRig{Fleet: newFleet(t), model: model.Start(t)}
 	t.Cleanup(r.tell)
-	// Claude leaves files in its user's home; what muster may leave there is seen in the fleet's own.
+	// Claude leaves files in its user's home. What muster leaves is checked in the fleet's own home.
 	for _, d := range []string{"user", "usertmp"} {
 		if err := os.Mkdir(filepath.Join(r.root, d), 0o700); err != nil {
 			t.Fatal(err)
@@ -98,7 +98,7 @@ func goEnv(t *testing.T, name string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// setVar sets a variable of the user's environment; "" takes it away.
+// setVar sets a variable of the user's environment; an empty value removes it.
 func (r *claudeRig) setVar(name, value string) {
 	r.env = slices.DeleteFunc(slices.Clone(r.env), func(kv string) bool { return strings.HasPrefix(kv, name+"=") })
 	if value != "" {
@@ -120,7 +120,7 @@ func (r *claudeRig) queue(name, prompt string) event.TaskID {
 	return id
 }
 
-// await polls until the condition holds, as long as Claude may take.
+// await polls until the condition holds, for at most the time that Claude may take.
 func (r *claudeRig) await(what string, ok func() bool) {
 	r.t.Helper()
 	for deadline := time.Now().Add(patienceClaude); !ok(); time.Sleep(50 * time.Millisecond) {
@@ -130,8 +130,8 @@ func (r *claudeRig) await(what string, ok func() bool) {
 	}
 }
 
-// becomes waits until the task is in one of these states and gives it. One that ends otherwise is waited for no
-// longer.
+// becomes waits until the task is in one of these states and returns the task. It stops waiting for a task that ends
+// in another state.
 func (r *claudeRig) becomes(id event.TaskID, want ...event.State) life.Task {
 	r.t.Helper()
 	var t life.Task
@@ -145,7 +145,7 @@ func (r *claudeRig) becomes(id event.TaskID, want ...event.State) life.Task {
 	return t
 }
 
-// asked waits until the model was asked for the n-th time, and gives that call.
+// asked waits until the model was asked for the n-th time, and returns that call.
 func (r *claudeRig) asked(n int) model.Request {
 	r.t.Helper()
 	r.await(fmt.Sprintf("the model is called %d times", n), func() bool { return len(r.model.Requests()) >= n })
@@ -162,18 +162,18 @@ func (r *claudeRig) once(texts ...string) {
 	}
 }
 
-// workFile is the path of a file where a task of this name will work.
+// workFile returns the path of a file in the worktree that a task of this name will have.
 func (r *claudeRig) workFile(id event.TaskID, name, file string) string {
 	return filepath.Join(home.Dir(r.home).Worktree(id, home.Slug(name)), file)
 }
 
-// such are the events of one kind of a task that satisfy a condition.
+// such counts the events of one kind of a task that satisfy a condition.
 func such[P event.Payload](r *claudeRig, id event.TaskID, ok func(P) bool) int {
 	r.t.Helper()
 	return len(slices.DeleteFunc(payloads[P](r.Fleet, id), func(p P) bool { return !ok(p) }))
 }
 
-// digest is what a file holds, in short.
+// digest returns a short digest of a file's content.
 func (r *claudeRig) digest(path string) string {
 	r.t.Helper()
 	b, err := os.ReadFile(path)
@@ -189,7 +189,7 @@ func linesOf(path string) int {
 	return strings.Count(string(b), "\n")
 }
 
-// tell shows, when a test has failed, what stood on the screens and what the model was asked.
+// tell logs the screens and the calls of the model when a test has failed.
 func (r *claudeRig) tell() {
 	if !r.t.Failed() {
 		return

@@ -9,8 +9,8 @@ import (
 	"muster/internal/testkit/model"
 )
 
-// TestClaudeThatHangsIsInterruptedAndGoesOn lets the model never answer. Claude Code shows nothing of that: its turn
-// neither ends nor fails, which took whole nights elsewhere.
+// TestClaudeThatHangsIsInterruptedAndGoesOn makes the model never answer. Claude Code does not show that: its turn
+// neither ends nor fails. Such turns have blocked other programs for whole nights.
 func TestClaudeThatHangsIsInterruptedAndGoesOn(t *testing.T) {
 	claude.Each(t, func(t *testing.T, version string) {
 		r := newClaudeRigOf(t, version, "publish = \"none\"\nsilence = \"10s\"\n", map[string]string{"a.txt": "a\n"})
@@ -24,7 +24,8 @@ func TestClaudeThatHangsIsInterruptedAndGoesOn(t *testing.T) {
 		if stages := r.stages(id); !slices.Equal(stages, []event.Stage{event.StageNudge, event.StageInterrupt}) {
 			t.Errorf("stages %v", stages)
 		}
-		// Its interrupt takes a prompt without an answer back out of the conversation; what it is told says where it stands.
+		// The interrupt removes a prompt without an answer from the conversation. The message that follows says where
+		// the task is.
 		r.once("[muster m1]")
 		if last := r.model.Requests()[1]; !last.Contains("the file that MUSTER_PROMPT_FILE names") {
 			t.Errorf("it was told %+v", last.Last())

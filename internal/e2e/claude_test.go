@@ -46,7 +46,7 @@ func TestClaudeFromDispatchToDone(t *testing.T) {
 			t.Fatalf("%d calls, want 7", len(asked))
 		}
 		r.once("Make the test pass.", "[muster m1]")
-		// The compiler speaks within the turn: behind the edit's result, and before any prompt.
+		// The compiler's error arrives within the turn: after the edit's result and before any prompt.
 		broken := asked[2]
 		if n := len(broken.Messages[len(broken.Messages)-1].ToolResults) + len(broken.Messages[len(broken.Messages)-2].ToolResults); n != 1 ||
 			!broken.Last().Contains("answer.go:4:") || !broken.Last().Contains(`check "build"`) {
@@ -58,7 +58,7 @@ func TestClaudeFromDispatchToDone(t *testing.T) {
 		if asked[3].Last().Contains("is red after this edit") {
 			t.Errorf("a green check spoke: %+v", asked[3].Last())
 		}
-		// The test's words come as the user's own, once.
+		// The test's output arrives once, as text of the user.
 		told := asked[4].Last()
 		if !strings.HasPrefix(strings.Join(told.Texts, "\n"), "[muster m1] ") || !told.Contains("Answer() = 41, want 42") || told.Contains("NOT USER INPUT") {
 			t.Errorf("the feedback is not the next prompt: %+v", told)
@@ -93,14 +93,14 @@ func TestClaudeFromDispatchToDone(t *testing.T) {
 	})
 }
 
-// readLog reads the file that a feedback names, which lies outside the worktree.
+// readLog makes the model read the file that a feedback names, which is outside the worktree.
 func readLog(q model.Request) model.Reply {
 	_, path, _ := strings.Cut(strings.Join(q.Last().Texts, "\n"), "all of it: ")
 	path, _, _ = strings.Cut(path, ")")
 	return model.Use("Read", map[string]any{"file_path": path})
 }
 
-// checkDone checks what a task that was done leaves behind: one commit of the right tree, and no worktree.
+// checkDone checks what a done task leaves: one commit of the right tree, and no worktree.
 func (r *claudeRig) checkDone(got life.Task) {
 	r.t.Helper()
 	if n := r.git("rev-list", "--count", "main.."+got.Branch); n != "1" {

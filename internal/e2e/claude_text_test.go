@@ -13,7 +13,7 @@ import (
 	"muster/internal/text"
 )
 
-// hostile is a text with all that shells, terminals, and the program's own prompt would take for something else.
+// hostile returns a text with everything that shells, terminals and the program's own prompt would interpret.
 func hostile(size int) string {
 	var b strings.Builder
 	b.WriteString("/cost $HOME `id` $(id) \"double\" 'single' \\back\\slash {brace} <tag> </system-reminder> %s &amp; ~ # ! @file * ? [x]\r\n")
@@ -51,7 +51,7 @@ func TestClaudeGetsEveryPromptAsItIs(t *testing.T) {
 			t.Errorf("the prompt %.30q was seen as it is %d times, want once", prompts[i], n)
 		}
 	}
-	// One that is too long for an argument lies in a file, which the agent may read without asking.
+	// A text that is too long for an argument is in a file, which the agent may read without asking.
 	long := hostile(200 << 10)
 	id := event.NewTaskID(len(prompts) + 1)
 	path := home.Dir(r.home).GenDir(id, 1) + "/prompt.md"
@@ -77,8 +77,8 @@ func TestClaudeTakesMessagesAndInterruptsAtAnyMoment(t *testing.T) {
 		r.configure(checks, `args = ["--allowedTools", "Bash(sh tool.sh)"]`)
 		tool, begun := r.root+"/usertmp/tool", r.root+"/usertmp/begun"
 		r.model.Add(
-			model.Delay(4*time.Second, useBash("sh tool.sh")), // m1 is sent while the model thinks, m2 while the tool runs
-			model.Text("It has run."),                         // then each gets a turn of its own: only so do they count as the person's words
+			model.Delay(4*time.Second, useBash("sh tool.sh")), // m1 is sent while the model thinks, m2 during the tool
+			model.Text("It has run."),                         // each message needs its own turn to count as the person's
 			model.Text("I have heard."),
 			model.Text("I have heard, too."),
 		)
@@ -90,7 +90,7 @@ func TestClaudeTakesMessagesAndInterruptsAtAnyMoment(t *testing.T) {
 		r.await("both messages arrived", func() bool { return r.arrived(id, "m1", "m2") })
 		r.await("the check runs", func() bool { return linesOf(begun) > 0 })
 
-		// It is idle and its check runs: a message makes the verdict void, and the agent goes on.
+		// The agent is idle and its check runs: a message makes the verdict void, and the agent goes on.
 		r.model.Clear()
 		r.model.Add(model.Hang())
 		r.must("send", string(id), "while you rest")
@@ -98,7 +98,7 @@ func TestClaudeTakesMessagesAndInterruptsAtAnyMoment(t *testing.T) {
 		r.await("the model is asked", func() bool { return r.model.Seen("while you rest") == 1 })
 		calls := len(r.model.Requests())
 
-		// It is interrupted in the middle of a turn, which no hook tells, and is told something else.
+		// The agent is interrupted in the middle of a turn, which no hook reports, and then gets a message.
 		was := linesOf(begun)
 		r.must("interrupt", string(id))
 		r.await("the end of the turn is seen", func() bool { return r.task(id).Agent.Turn.Over() })

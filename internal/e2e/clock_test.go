@@ -6,10 +6,12 @@ import (
 	"time"
 )
 
-// A supervisor of a test reads from skewFile how far its clock is ahead: minutes of waiting take no time.
+// skewFile is the file from which a test's supervisor reads how far its clock is ahead, so that minutes of waiting
+// take no time.
 func skewFile(home string) string { return filepath.Join(home, "test-clock") }
 
-// skewed is Env.Now. Wall and monotonic clock move together, as if so much time had passed while nothing happened.
+// skewed is Env.Now. The wall clock and the monotonic clock move together, as if that much time had passed without an
+// event.
 func skewed(home string) func() time.Time {
 	return func() time.Time {
 		data, _ := os.ReadFile(skewFile(home))
@@ -18,14 +20,14 @@ func skewed(home string) func() time.Time {
 	}
 }
 
-// later sets the supervisor's clock ahead, once for a fleet, and has it look.
+// later sets the supervisor's clock ahead, once for a fleet, and makes the supervisor look.
 func (f *Fleet) later(d time.Duration) {
 	f.t.Helper()
 	f.write(skewFile(f.home), d.String())
 	f.wake()
 }
 
-// wake does what every verb does when it has asked for something.
+// wake does what every verb does after it has appended a request.
 func (f *Fleet) wake() {
 	f.t.Helper()
 	if err := os.Chtimes(f.home+"/status/wake", time.Time{}, time.Now()); err != nil {

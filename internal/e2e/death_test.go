@@ -10,7 +10,7 @@ import (
 	"muster/internal/event"
 )
 
-// ending is what becomes of a task, as far as it must not depend on when anybody died.
+// ending is the outcome of a task, without the parts that may depend on when a process died.
 type ending struct {
 	State        event.State
 	Reason       event.Reason
@@ -18,12 +18,12 @@ type ending struct {
 	Rounds       int
 	Commits      []string       // on its branch, by subject
 	Changes      string         // against the main branch, by content
-	Delivered    map[string]int // by message: how often the conversation got it
+	Delivered    map[string]int // by message: number of times that the conversation got it
 	Messages     map[event.MessageID]event.MessageState
 	Kept         int
 }
 
-// ended gathers the ending of a task before it is removed.
+// ended returns the ending of a task before the task is removed.
 func (f *Fleet) ended(id event.TaskID) ending {
 	t := f.task(id)
 	e := ending{
@@ -42,7 +42,7 @@ func (f *Fleet) ended(id event.TaskID) ending {
 	return e
 }
 
-// strangers finds branches that are of none of the tasks.
+// strangers fails the test for branches that belong to none of the tasks.
 func (f *Fleet) strangers(ids []event.TaskID) {
 	var own []string
 	for _, id := range ids {
@@ -55,15 +55,15 @@ func (f *Fleet) strangers(ids []event.TaskID) {
 	}
 }
 
-// played is what came of a scenario under a plan.
+// played is the result of a scenario under a plan.
 type played struct {
 	endings []ending
-	points  []string // that were come past, in their order
+	points  []string // the points that were passed, in order
 	deaths  int
-	missed  []place // of the plan
+	missed  []place // places of the plan that were not reached
 }
 
-// playOnce plays a scenario in a fleet of its own, up to its end and its removal.
+// playOnce plays a scenario in its own fleet, up to the scenario's end and the fleet's removal.
 func playOnce(t *testing.T, s scenario, plan []place) (p played) {
 	t.Helper()
 	f, play := s.begin(t)
@@ -89,7 +89,7 @@ func playOnce(t *testing.T, s scenario, plan []place) (p played) {
 	return p
 }
 
-// against compares what came of a plan with what comes undisturbed.
+// against compares the result of a plan with that of an undisturbed run.
 func (p played) against(t *testing.T, undisturbed played, plan []place) {
 	t.Helper()
 	if diff := cmp.Diff(undisturbed.endings, p.endings); diff != "" {

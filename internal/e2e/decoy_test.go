@@ -10,7 +10,7 @@ import (
 	"muster/internal/event"
 )
 
-// decoy starts a process that looks like an agent: the same program, the same command line, but not of the fleet.
+// decoy starts a process that looks like an agent: the same program and the same command line, but outside the fleet.
 func (f *Fleet) decoy(agent int) int {
 	f.t.Helper()
 	dir := f.root + "/decoy"
@@ -33,7 +33,7 @@ func (f *Fleet) decoy(agent int) int {
 	cmd := exec.Command(path)
 	cmd.Args, cmd.Dir = argv, dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
-	in, err := cmd.StdinPipe() // open as long as the process lives, as a terminal is
+	in, err := cmd.StdinPipe() // open as long as the process lives, like a terminal
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func (f *Fleet) decoy(agent int) int {
 	return cmd.Process.Pid
 }
 
-// ownServer is a person's own tmux server, the one that a plain `tmux` means for everybody in the fleet's environment.
+// ownServer starts a person's own tmux server, the one that a plain `tmux` uses in the fleet's environment.
 func (f *Fleet) ownServer(sessions ...string) (server func() string) {
 	f.t.Helper()
 	dir := f.root + "/own"
@@ -82,9 +82,9 @@ func (f *Fleet) ownServer(sessions ...string) (server func() string) {
 	}
 }
 
-// TestOnlyWhatIsOurs is ended by stop, rm and `down --kill`: not a process that looks like an agent, and not the
-// person's own tmux server with sessions of the same names. A window that a person opened in the session of a task is
-// closed with it.
+// TestOnlyWhatIsOurs checks what stop, rm and `down --kill` end. They do not end a process that looks like an agent,
+// nor the person's own tmux server with sessions of the same names. A window that a person opened in the session of a
+// task is closed with the session.
 func TestOnlyWhatIsOurs(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -93,7 +93,7 @@ func TestOnlyWhatIsOurs(t *testing.T) {
 	decoys := []int{f.decoy(pids[0]), f.decoy(pids[1])}
 	names := strings.Fields(f.tmux("list-sessions", "-F", "#{session_name}"))
 	var own func() string
-	f.unattended(func() { own = f.ownServer(names...) }) // the supervisor, too, is started where it is the default one
+	f.unattended(func() { own = f.ownServer(names...) }) // the supervisor also starts where this is the default server
 	before := own()
 	if strings.Count(before, "\n")+1 != len(names) || len(names) < 3 {
 		t.Fatalf("sessions %v, a person's own:\n%s", names, before)

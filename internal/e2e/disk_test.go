@@ -14,8 +14,8 @@ import (
 // diskSize has room for the program and a little more.
 const diskSize = 160 << 20
 
-// TestTheDiskIsFull: what cannot be written is refused in plain words, agents that run go on, and when there is room
-// again everything goes on without help.
+// TestTheDiskIsFull checks that a verb which cannot write says so in plain words, that running agents go on, and that
+// everything goes on without help once there is room again.
 func TestTheDiskIsFull(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -31,7 +31,7 @@ func TestTheDiskIsFull(t *testing.T) {
 		t.Errorf("dispatch on a full disk: exit %d, %q\n%s", refused.exit, refused.out, refused.err)
 	}
 	t.Logf("it says: %s", refused.err)
-	for _, name := range []string{"PreToolUse", "Stop"} { // there is no room for what it has to say
+	for _, name := range []string{"PreToolUse", "Stop"} { // there is no room for its record
 		hook := f.command("hook", "claude")
 		hook.Env = append(hook.Env, "MUSTER_TASK="+string(ids[0]), "MUSTER_GEN=1", "MUSTER_STATUS_FILE="+f.home+"/status/"+string(ids[0])+".1.jsonl")
 		hook.Stdin = strings.NewReader(`{"hook_event_name":"` + name + `","tool_name":"Bash","session_id":"x"}`)
@@ -39,7 +39,7 @@ func TestTheDiskIsFull(t *testing.T) {
 			t.Errorf("a hook failed its agent: %v\n%s", err, out)
 		}
 	}
-	f.kill(victim) // the supervisor cannot even note it
+	f.kill(victim) // the supervisor cannot even record it
 	if !runs(pids[0], "sim") {
 		t.Error("the agent is gone")
 	}
@@ -51,8 +51,8 @@ func TestTheDiskIsFull(t *testing.T) {
 	f.undisturbed(ids, pids)
 }
 
-// TestACheckThatFindsNoRoomIsNobodysFault: no round is used up, the agent is told nothing, and when there is room the check
-// is run again.
+// TestACheckThatFindsNoRoomIsNobodysFault checks that a check which failed for lack of room uses up no round, that the
+// agent is told nothing, and that the check runs again once there is room.
 func TestACheckThatFindsNoRoomIsNobodysFault(t *testing.T) {
 	t.Parallel()
 	const tooMuch = "dd if=/dev/zero of=big bs=1M count=24"
@@ -70,7 +70,7 @@ func TestACheckThatFindsNoRoomIsNobodysFault(t *testing.T) {
 			f.marks(id, "here")
 			ballast := f.home + "/test-ballast"
 			fill(t, ballast)
-			if err := os.Truncate(ballast, size(t, ballast)-8<<20); err != nil { // room for what muster writes, and no more
+			if err := os.Truncate(ballast, size(t, ballast)-8<<20); err != nil { // room for what muster writes only
 				t.Fatal(err)
 			}
 			f.closed("min_free_disk")
@@ -91,7 +91,7 @@ func TestACheckThatFindsNoRoomIsNobodysFault(t *testing.T) {
 	}
 }
 
-// size is the size of a file, 0 where there is none.
+// size returns the size of a file, or 0 if it does not exist.
 func size(t *testing.T, path string) int64 {
 	t.Helper()
 	st, err := os.Stat(path)
@@ -104,8 +104,8 @@ func size(t *testing.T, path string) int64 {
 	return st.Size()
 }
 
-// TestTheRepositorysDiskIsFull when muster commits: nothing is half published, the task waits without a slot while those of
-// another repository go on, and when there is room there is one commit.
+// TestTheRepositorysDiskIsFull fills the disk when muster commits. Nothing is half published, the task waits without a
+// slot while tasks of another repository go on, and once there is room there is one commit.
 func TestTheRepositorysDiskIsFull(t *testing.T) {
 	t.Parallel()
 	for name, before := range map[string]string{
@@ -156,7 +156,8 @@ func TestTheRepositorysDiskIsFull(t *testing.T) {
 	}
 }
 
-// ownDisk puts an empty disk of that many bytes over a directory. Where that is not allowed the test is skipped.
+// ownDisk mounts an empty file system of that many bytes over a directory. It skips the test if mounting is not
+// allowed.
 func (f *Fleet) ownDisk(dir string, bytes int) {
 	f.t.Helper()
 	if err := mountSmall(dir, bytes); err != nil {
@@ -173,8 +174,9 @@ func (f *Fleet) unmountAtEnd(dir string) {
 	})
 }
 
-// smallDisk puts the state directory onto a disk of its own; full fills it and dispatches, room makes room again.
-// Where that is not allowed, full dispatches under a limit of the size of files, which is as far as a test can go.
+// smallDisk puts the state directory on its own disk. full fills the disk and dispatches; room makes room again. If
+// mounting is not allowed, full dispatches under a limit on file sizes, which is the closest that an unprivileged test
+// can get.
 func (f *Fleet) smallDisk() (full func() ran, room func()) {
 	f.t.Helper()
 	config, err := os.ReadFile(f.home + "/config.toml")
@@ -199,7 +201,7 @@ func (f *Fleet) smallDisk() (full func() ran, room func()) {
 	ballast := f.home + "/test-ballast"
 	return func() ran {
 			f.t.Helper()
-			f.closeControl() // what it holds open would be written to
+			f.closeControl() // its open files would be written to
 			fill(f.t, ballast)
 			return f.run(dispatch...)
 		}, func() {
@@ -209,7 +211,7 @@ func (f *Fleet) smallDisk() (full func() ran, room func()) {
 		}
 }
 
-// fill writes a file until there is no room for one byte more.
+// fill writes a file until the disk has no free byte left.
 func fill(t *testing.T, path string) {
 	t.Helper()
 	file, err := os.Create(path)

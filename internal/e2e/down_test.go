@@ -68,7 +68,7 @@ func TestDownDrainWaits(t *testing.T) {
 	f.reaches(late, event.Done)
 }
 
-// TestDownWithoutASupervisor ends what runs though nobody looks after it.
+// TestDownWithoutASupervisor checks that `down` ends what runs even if no supervisor runs.
 func TestDownWithoutASupervisor(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -83,7 +83,8 @@ func TestDownWithoutASupervisor(t *testing.T) {
 	f.resumed(ids)
 }
 
-// TestDownAsTheKeeperStartsASupervisor: `down` finds none, and there is one when it wants to be it.
+// TestDownAsTheKeeperStartsASupervisor checks `down` when it finds no supervisor, and one starts before it can take
+// the lock.
 func TestDownAsTheKeeperStartsASupervisor(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)

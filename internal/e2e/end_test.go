@@ -9,14 +9,15 @@ import (
 	"muster/internal/event"
 )
 
-// runs reports whether a process of the fleet has an argument that ends so.
+// runs reports whether a process of the fleet has an argument with this suffix.
 func (f *Fleet) runs(arg string) bool {
 	return slices.ContainsFunc(f.processes(), func(p process) bool {
 		return slices.ContainsFunc(p.argv, func(a string) bool { return strings.HasSuffix(a, arg) })
 	})
 }
 
-// TestEveryEndEndsEveryJob: a round that runs, one that waits for its slot, a setup that waits for it, and one that runs.
+// TestEveryEndEndsEveryJob covers a running check, a check that waits for its slot, a setup that waits for its slot,
+// and a running setup.
 func TestEveryEndEndsEveryJob(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)

@@ -12,8 +12,8 @@ import (
 )
 
 // failpoints is called at each place where the world and the log can differ: before and after every transaction that
-// intends or concludes something, and every call of an edge that looks at the world or changes it. A name says what is
-// done to what, such as before/tmux.open/t1.2/agent; the same name again means that the same thing is done again.
+// records an intent or an outcome, and every call of an edge that reads or changes the world. A name says what is done
+// to what, such as before/tmux.open/t1.2/agent. The same name again means that the same thing is done again.
 type failpoints func(name string)
 
 // around reports the failpoint before something, and returns the function that reports the one after it.
@@ -44,7 +44,7 @@ type pointLog struct {
 	at failpoints
 }
 
-// Update implements fleet.Log: what a transaction says of actions names its failpoints.
+// Update implements fleet.Log. The actions of a transaction name its failpoints.
 func (l pointLog) Update(ctx context.Context, durable bool, fn func(fleet.Tx) error) error {
 	var said []string
 	err := l.Log.Update(ctx, durable, func(tx fleet.Tx) error {

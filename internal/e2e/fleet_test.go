@@ -28,26 +28,26 @@ var atOnce = make(chan struct{}, 4)
 // patience is how long a test waits for what should take a second or two, on a machine that is busy.
 const patience = 60 * time.Second
 
-// Fleet is one fleet with a world of its own: state directory, home directory, repository.
+// Fleet is one fleet with its own state directory, home directory and repository.
 type Fleet struct {
 	t      *testing.T
-	root   string // holds all of it
+	root   string // parent of all its directories
 	home   string // the state directory
 	repo   string
-	simLog string // where the agents say when they begin and end
+	simLog string // the log in which agents record their begin and end
 	env    []string
-	ctl    *control.Control // only for looking and asking; never for proofs
-	undo   []func()         // done when everything has ended, before the files go
-	over   bool             // finish has been
+	ctl    *control.Control // only for queries and requests; never for proofs
+	undo   []func()         // run when everything has ended, before the files are removed
+	over   bool             // finish has been called
 }
 
-// newFleet makes a fleet that is not up. When the test ends, it is ended by muster's own means, and the world must
-// be as it was.
+// newFleet makes a fleet that is not up. When the test ends, the fleet is ended by muster's own commands, and nothing
+// of it may be left.
 func newFleet(t *testing.T) *Fleet {
 	t.Helper()
 	atOnce <- struct{}{}
 	t.Cleanup(func() { <-atOnce })
-	root, err := os.MkdirTemp("/tmp", "m-e2e-") // short: a socket lies below it
+	root, err := os.MkdirTemp("/tmp", "m-e2e-") // short, because the path of a socket is below it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func newFleet(t *testing.T) *Fleet {
 	return f
 }
 
-// initRepo makes the fleet's repository in the empty directory that is there for it.
+// initRepo makes the fleet's repository in its existing empty directory.
 func (f *Fleet) initRepo() {
 	f.t.Helper()
 	f.git("init", "-q", "-b", "main")
@@ -98,13 +98,13 @@ func (f *Fleet) git(args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// ran is what a call of muster came to.
+// ran is the result of a call of muster.
 type ran struct {
 	out, err string
 	exit     int
 }
 
-// command is a call of muster in the fleet's repository.
+// command returns a call of muster in the fleet's repository.
 func (f *Fleet) command(args ...string) *exec.Cmd {
 	path, err := program()
 	if err != nil {
@@ -112,11 +112,11 @@ func (f *Fleet) command(args ...string) *exec.Cmd {
 	}
 	cmd := exec.Command(path, args...)
 	cmd.Dir, cmd.Env = f.repo, f.env
-	cmd.WaitDelay = time.Second // a server that was started holds no pipe of ours, or this tells
+	cmd.WaitDelay = time.Second // fails the test's call if a started server keeps a pipe of ours
 	return cmd
 }
 
-// run calls muster; only that it could not be called ends the test.
+// run calls muster. It fails the test only if the call could not start.
 func (f *Fleet) run(args ...string) ran {
 	f.t.Helper()
 	var out, errs bytes.Buffer
@@ -131,7 +131,7 @@ func (f *Fleet) run(args ...string) ran {
 	return ran{out: strings.TrimSpace(out.String()), err: errs.String(), exit: cmd.ProcessState.ExitCode()}
 }
 
-// must calls muster, which must not fail.
+// must calls muster and fails the test if the call fails.
 func (f *Fleet) must(args ...string) string {
 	f.t.Helper()
 	r := f.run(args...)
@@ -141,7 +141,7 @@ func (f *Fleet) must(args ...string) string {
 	return r.out
 }
 
-// up makes the fleet be up.
+// up brings the fleet up.
 func (f *Fleet) up() {
 	f.t.Helper()
 	f.must("up")
@@ -163,7 +163,7 @@ func (f *Fleet) dispatchPrompt(prompt string, flags ...string) event.TaskID {
 	return id
 }
 
-// caller is this process as a front end of the fleet. Without a program it never starts anything.
+// caller returns this process as a front end of the fleet. Without a program it never starts anything.
 func (f *Fleet) caller(program string) boot.Caller {
 	return boot.Caller{Environ: f.env, Exe: program, Now: time.Now, Stderr: io.Discard}
 }
@@ -181,7 +181,7 @@ func (f *Fleet) control() *control.Control {
 	return f.ctl
 }
 
-// closeControl lets go of the log.
+// closeControl closes the log.
 func (f *Fleet) closeControl() {
 	if f.ctl != nil {
 		_ = f.ctl.Close()
@@ -189,7 +189,7 @@ func (f *Fleet) closeControl() {
 	}
 }
 
-// task is what the log says of a task.
+// task returns the state of a task according to the log.
 func (f *Fleet) task(id event.TaskID) life.Task {
 	f.t.Helper()
 	t, err := control.Get(context.Background(), f.control(), control.One{Ref: string(id)})
@@ -199,7 +199,7 @@ func (f *Fleet) task(id event.TaskID) life.Task {
 	return t
 }
 
-// do asks for something as a verb does.
+// do requests a command as a verb does.
 func (f *Fleet) do(c control.Command) {
 	f.t.Helper()
 	if _, err := f.control().Do(context.Background(), c); err != nil {
@@ -207,7 +207,7 @@ func (f *Fleet) do(c control.Command) {
 	}
 }
 
-// eventually waits until something holds.
+// eventually waits until a condition holds.
 func (f *Fleet) eventually(what string, ok func() bool) {
 	f.t.Helper()
 	for deadline := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
@@ -217,7 +217,7 @@ func (f *Fleet) eventually(what string, ok func() bool) {
 	}
 }
 
-// until waits until a task is as it should be.
+// until waits until a condition on a task holds.
 func (f *Fleet) until(id event.TaskID, what string, ok func(life.Task) bool) life.Task {
 	f.t.Helper()
 	var t life.Task
@@ -228,7 +228,7 @@ func (f *Fleet) until(id event.TaskID, what string, ok func(life.Task) bool) lif
 	return t
 }
 
-// reaches waits until a task is in one of the states; a final one that is not wanted ends the test at once.
+// reaches waits until a task is in one of the states. Another final state fails the test at once.
 func (f *Fleet) reaches(id event.TaskID, states ...event.State) life.Task {
 	f.t.Helper()
 	return f.until(id, fmt.Sprintf("is %v", states), func(t life.Task) bool {
@@ -242,7 +242,7 @@ func (f *Fleet) reaches(id event.TaskID, states ...event.State) life.Task {
 	})
 }
 
-// marks waits until the agent of a task came past a `mark`.
+// marks waits until the agent of a task has passed a `mark`.
 func (f *Fleet) marks(id event.TaskID, word string) {
 	f.t.Helper()
 	f.eventually(string(id)+" marks "+word, func() bool { return f.marked(id, word) })
@@ -254,7 +254,7 @@ func (f *Fleet) release(id event.TaskID, name string) {
 	f.write(filepath.Join(f.task(id).Worktree, name), "")
 }
 
-// events are all events of a task.
+// events returns all events of a task.
 func (f *Fleet) events(id event.TaskID) []event.Event {
 	f.t.Helper()
 	seq, err := control.Get(context.Background(), f.control(), control.Events{Task: string(id)})
@@ -271,7 +271,7 @@ func (f *Fleet) events(id event.TaskID) []event.Event {
 	return out
 }
 
-// payloads are the events of one kind of a task.
+// payloads returns the events of one kind of a task.
 func payloads[P event.Payload](f *Fleet, id event.TaskID) []P {
 	f.t.Helper()
 	var out []P
@@ -283,7 +283,7 @@ func payloads[P event.Payload](f *Fleet, id event.TaskID) []P {
 	return out
 }
 
-// only is the one process of the fleet that plays a verb.
+// only returns the one process of the fleet that runs a verb.
 func (f *Fleet) only(verb string) int {
 	f.t.Helper()
 	pid := 0
@@ -297,7 +297,7 @@ func (f *Fleet) only(verb string) int {
 	return pid
 }
 
-// playing are the processes of the fleet that are `muster VERB`.
+// playing returns the processes of the fleet that are `muster VERB`.
 func (f *Fleet) playing(verb string) []int {
 	var out []int
 	for _, p := range f.processes() {
@@ -308,7 +308,7 @@ func (f *Fleet) playing(verb string) []int {
 	return out
 }
 
-// kill ends a process as the kernel would in want of memory, and waits until it is gone.
+// kill kills a process as the kernel's OOM killer would, and waits until it is gone.
 func (f *Fleet) kill(pid int) {
 	f.t.Helper()
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
@@ -317,7 +317,7 @@ func (f *Fleet) kill(pid int) {
 	f.eventually(fmt.Sprintf("%d is gone", pid), func() bool { return !alive(pid) })
 }
 
-// tmux calls tmux at the fleet's server.
+// tmux runs a tmux command on the fleet's server.
 func (f *Fleet) tmux(args ...string) string {
 	f.t.Helper()
 	out, err := f.tryTmux(args...)
@@ -334,7 +334,7 @@ func (f *Fleet) tryTmux(args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// server is the process of the fleet's tmux server.
+// server returns the process of the fleet's tmux server.
 func (f *Fleet) server() int {
 	f.t.Helper()
 	pid := 0
@@ -349,7 +349,7 @@ func (f *Fleet) server() int {
 	return pid
 }
 
-// dump tells what a person would look at first.
+// dump logs what a person would look at first.
 func (f *Fleet) dump() {
 	f.t.Logf("muster ls --all:\n%s", f.run("ls", "--all").out)
 	if c, err := control.Open(f.caller("")); err == nil {

@@ -12,8 +12,8 @@ import (
 	"muster/internal/host"
 )
 
-// TestWhatClosesEverythingEndsWithItsTask starts, from an agent, what leaves its session, clears its environment and
-// closes every descriptor, the lock's too: only the task's control group tells of it.
+// TestWhatClosesEverythingEndsWithItsTask starts, from an agent, a process that leaves its session, clears its
+// environment and closes every descriptor, including that of the lock. Only the task's control group identifies it.
 func TestWhatClosesEverythingEndsWithItsTask(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -35,7 +35,7 @@ echo x > a.txt
 	if err != nil {
 		t.Fatal(err)
 	}
-	if host.OwnCgroup() == "" { // what is promised without a group is said in docs/reliability.md
+	if host.OwnCgroup() == "" { // docs/reliability.md says what is promised without a group
 		if runs(pid, "sleep") {
 			f.kill(pid)
 		}
@@ -47,7 +47,7 @@ echo x > a.txt
 	}
 }
 
-// groupsLeft finds control groups of the fleet's tasks.
+// groupsLeft fails the test for control groups of the fleet's tasks.
 func (f *Fleet) groupsLeft() {
 	own := host.OwnCgroup()
 	if own == "" {

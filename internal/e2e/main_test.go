@@ -16,7 +16,7 @@ import (
 	testprogram "muster/internal/testkit/program"
 )
 
-// The test binary plays muster wherever it is called by that name, as the copies in <state>/bin are.
+// TestMain runs muster when the test binary is called by that name, as the copies in <state>/bin are.
 func TestMain(m *testing.M) {
 	if strings.HasPrefix(filepath.Base(os.Args[0]), "muster") {
 		os.Exit(play(os.Args[1:]))
@@ -24,9 +24,9 @@ func TestMain(m *testing.M) {
 	os.Exit(runAll(m))
 }
 
-// musterProgram is the one program that all fleets start from, under a name that makes it muster: a copy of the test
-// binary. Under the race detector it is built without it, since a fleet starts some program at every call of a tool;
-// only its supervisors become this test binary (see supervise).
+// musterProgram is the one program that all fleets start from: a copy of the test binary under a name that makes it
+// muster. If the tests run under the race detector, the program is built without it, because a fleet starts some
+// program at every call of a tool. Only its supervisors become this test binary (see supervise).
 var musterProgram = testprogram.Temp{Name: "muster", Make: func(path string) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -49,39 +49,39 @@ func program() (string, error) { return musterProgram.Path() }
 // it.
 var racer string
 
-// exeVar names the program that a supervisor under the race detector stands for.
+// exeVar names the program that a supervisor under the race detector replaces.
 const exeVar = "MUSTER_E2E_EXE"
 
-// supervise makes this process one of the test binary with the race detector, if that runs the tests. The versions that
-// tests make stay what they are, and so do supervisors that have a plan to die: hundreds of them start.
+// supervise replaces this process by the test binary with the race detector, if that binary runs the tests. It does
+// not replace the versions that tests make, nor supervisors with a plan to die, of which hundreds start.
 func supervise(exe, home string) error {
 	if _, err := os.Stat(planFile(home)); racer == "" || wordOf(exe) != "" || err == nil {
 		return nil
 	}
 	others := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "GORACE=") })
-	// Without the first option a program rests for a second before it ends.
+	// Without the first option a program sleeps for a second before it exits.
 	return syscall.Exec(racer, os.Args, append(others, exeVar+"="+exe, "GORACE=atexit_sleep_ms=0 log_path="+raceLog(home)))
 }
 
 func runAll(m *testing.M) int {
 	defer musterProgram.Remove()
-	// Fleets mostly wait; atOnce bounds them, and not the number of cores.
+	// Fleets mostly wait, so atOnce bounds them, not the number of cores.
 	flag.Parse()
 	if err := flag.Set("test.parallel", "16"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	status := m.Run()
-	if *chaosDeaths > 0 { // the last line of all
+	if *chaosDeaths > 0 { // the last line of the output
 		fmt.Println(chaosSummary)
 	}
 	return status
 }
 
-// raceLog is where the race detector of a fleet's supervisor writes; the harness fails the test for any.
+// raceLog is where the race detector of a fleet's supervisor writes. The harness fails the test for any report.
 func raceLog(home string) string { return filepath.Join(home, "race") }
 
-// play is one call of muster.
+// play runs one call of muster.
 func play(args []string) int {
 	env, err := cli.OSEnv()
 	if err != nil {
@@ -125,8 +125,8 @@ func play(args []string) int {
 	return cli.Run(args, env)
 }
 
-// watchTwin looks, when a scripted agent begins, whether an earlier one of its task still lives: the kernel's word,
-// beside the intervals in the log.
+// watchTwin checks, when a scripted agent begins, whether an earlier agent of its task is still alive. It asks the
+// kernel, in addition to the intervals in the log.
 func watchTwin(log, task string) {
 	for _, l := range readSimLog(log) {
 		if l.word != "begin" || l.task != task || l.pid == os.Getpid() || !runs(l.pid, "sim") {

@@ -9,7 +9,7 @@ import (
 	"muster/internal/event"
 )
 
-// together calls muster n times at once and gives what each came to.
+// together calls muster n times at once and returns the results.
 func (f *Fleet) together(n int, args ...string) []ran {
 	f.t.Helper()
 	out := make([]ran, n)

@@ -25,7 +25,7 @@ var (
 	nightSetup = flag.Duration("night.setup", time.Minute, "how long the setup of the monorepo takes")
 )
 
-// nightRepo is one repository of the night and the person who works in it.
+// nightRepo is one repository of the night, with the person who works in it.
 type nightRepo struct {
 	name    string
 	dir     string
@@ -38,14 +38,14 @@ type nightTask struct {
 	name  string
 	turns [][]string // the second turn follows the first feedback, and so on
 	want  event.State
-	// reasons are what a parked task may name.
+	// reasons are the allowed reasons of a parked task.
 	reasons []event.Reason
-	// published looks at a fresh clone of the branch of a task that is done.
+	// published checks a fresh clone of the branch of a done task.
 	published func(clone string) error
 	id        event.TaskID
 }
 
-// goodbye is what the person's Stop hook wants to read before any turn of the third repository ends.
+// goodbye is the text that the person's Stop hook requires before any turn of the third repository ends.
 const goodbye = "Say goodbye before you stop."
 
 // TestANightOnThreeRepositories runs tasks of the newest Claude Code on a repository with a submodule and LFS, on a
@@ -110,7 +110,8 @@ func TestANightOnThreeRepositories(t *testing.T) {
 	}
 }
 
-// brain is the model of the night. A prompt names the commands of each turn; what was fed back so far tells the turn.
+// brain is the model of the night. A prompt names the commands of each turn. The feedback so far tells which turn it
+// is.
 func brain(q model.Request) model.Reply {
 	last := strings.Join(q.Last().Texts, "\n")
 	if strings.Contains(last, goodbye) {
@@ -118,7 +119,7 @@ func brain(q model.Request) model.Reply {
 	}
 	var turns [][]string
 	heard := map[string]bool{} // the tags of messages
-	done := 0                  // commands since the newest of them
+	done := 0                  // commands since the newest of these messages
 	for _, m := range q.Messages {
 		for _, text := range m.Texts {
 			if m.Role != "user" {
@@ -213,7 +214,7 @@ func (r *claudeRig) newRepo(dir string, files map[string]string) {
 	r.gitIn(dir, "commit", "-q", "-m", "first")
 }
 
-// toml is the muster.toml of a repository: every task's check wants that no line of work says bad.
+// toml returns the muster.toml of a repository. Every task's check requires that no line of the work says bad.
 func (r *claudeRig) toml(setup string) string {
 	return "[task]\nagent = \"claude\"\nrounds = 3\n[workspace]\nsetup = \"" + setup + `"
 [checks]
@@ -227,7 +228,7 @@ NO_PROXY = "127.0.0.1,localhost"
 `
 }
 
-// media is the repository with a submodule and a file in LFS. Its origin takes the submodule's commits.
+// media makes the repository with a submodule and a file in LFS. Its origin accepts the submodule's commits.
 func (r *claudeRig) media() *nightRepo {
 	lib := r.root + "/lib"
 	r.newRepo(lib, map[string]string{"lib.txt": "one\n"})
@@ -258,13 +259,13 @@ func mediaTask(p *nightRepo, i int) *nightTask {
 			}
 			return err
 		}
-	case 2: // an edit in the submodule that no commit has
+	case 2: // an edit in the submodule that is not committed
 		n.turns = [][]string{{good, "echo two >> lib/lib.txt"}}
 		n.want = event.Parked
-	case 3: // a commit of the submodule that its origin has not
+	case 3: // a commit of the submodule that its origin does not have
 		n.turns = [][]string{{good, "cd lib && echo two >> lib.txt && git commit -qam two"}}
 		n.want = event.Parked
-	case 4: // one that it has
+	case 4: // a commit that its origin has
 		n.turns = [][]string{{good, "cd lib && echo two >> lib.txt && git commit -qam two && git push -q origin HEAD:refs/heads/" + n.name}}
 		n.published = func(clone string) error {
 			b, err := os.ReadFile(filepath.Join(clone, "lib", "lib.txt"))
@@ -277,7 +278,7 @@ func mediaTask(p *nightRepo, i int) *nightTask {
 	return n
 }
 
-// mono is the monorepo of which the person has checked out two packages of three.
+// mono makes the monorepo of which the person has checked out two of three packages.
 func (r *claudeRig) mono() *nightRepo {
 	p := &nightRepo{name: "mono", dir: r.root + "/mono"}
 	files := map[string]string{
@@ -302,23 +303,23 @@ func monoTask(p *nightRepo, i int) *nightTask {
 	bad, good := "echo bad > packages/a/"+n.name, "echo good > packages/a/"+n.name
 	n.turns = [][]string{{bad}, {good}}
 	switch i % 5 {
-	case 1: // it never mends its work
+	case 1: // it never fixes its work
 		n.turns = [][]string{{bad}}
 		n.want, n.reasons = event.Parked, []event.Reason{life.ReasonNoProgress}
 	case 2: // it changes nothing
 		n.turns = [][]string{{"ls packages"}}
 		n.want = event.Parked
-	case 3: // it commits on its own
+	case 3: // it commits by itself
 		n.turns = [][]string{{good, "git add -A && git commit -qm own"}}
 	}
 	n.published = func(clone string) error {
-		_, err := os.Stat(filepath.Join(clone, "packages", "c", "99.txt")) // what was not checked out is still there
+		_, err := os.Stat(filepath.Join(clone, "packages", "c", "99.txt")) // a file that was not checked out still exists
 		return err
 	}
 	return n
 }
 
-// signed is the repository with a commit hook, signed commits, and a Stop hook of the person that blocks once.
+// signed makes the repository with a commit hook, signed commits, and a Stop hook of the person that blocks once.
 func (r *claudeRig) signed() *nightRepo {
 	p := &nightRepo{name: "signed", dir: r.root + "/signed"}
 	if err := os.Mkdir(p.dir, 0o700); err != nil {
@@ -351,7 +352,7 @@ func signedTask(p *nightRepo, i int) *nightTask {
 	switch i % 5 {
 	case 1: // several turns
 		n.turns = [][]string{{"echo bad > " + work}, {"echo still bad > " + work}, {"echo good > " + work}}
-	case 2: // it commits, so that the hook and the signature are its own
+	case 2: // it commits, so the hook and the signature run for its own commit
 		n.turns = [][]string{{"echo good > " + work, "git add -A && git commit -qm own"}}
 	case 3: // it leaves a merge with conflicts
 		n.turns = [][]string{{
@@ -364,7 +365,7 @@ func signedTask(p *nightRepo, i int) *nightTask {
 	return n
 }
 
-// work is the person at work: a commit in the checkout, with the hooks and the signature that the person's Git has.
+// work makes a commit in the checkout as the person does, with the hooks and the signature of the person's Git.
 func (p *nightRepo) work(r *claudeRig) {
 	subject := fmt.Sprintf("person %d", len(p.commits)+1)
 	r.write(filepath.Join(p.dir, "person.txt"), subject+"\n")
@@ -373,7 +374,7 @@ func (p *nightRepo) work(r *claudeRig) {
 	p.commits = append(p.commits, subject)
 }
 
-// unharmed proves that the person's checkout is as the person left it.
+// unharmed proves that the person's checkout is unchanged.
 func (p *nightRepo) unharmed(r *claudeRig) {
 	r.t.Helper()
 	subjects := strings.Split(r.gitIn(p.dir, "log", "--reverse", "--format=%s", "main"), "\n")
@@ -391,7 +392,7 @@ func (p *nightRepo) unharmed(r *claudeRig) {
 	}
 }
 
-// judge looks how a task has ended, and for a done one at what was published, in a fresh clone.
+// judge checks how a task ended. For a done task it also checks the published branch in a fresh clone.
 func (r *claudeRig) judge(n *nightTask) {
 	r.t.Helper()
 	got := r.task(n.id)
@@ -413,7 +414,7 @@ func (r *claudeRig) judge(n *nightTask) {
 	}
 	check := exec.Command("sh", "check.sh") //nolint:noctx // it ends by itself
 	check.Dir, check.Env = clone, r.env
-	if n.repo.name == "mono" { // the check of a whole checkout is another one
+	if n.repo.name == "mono" { // the check of a whole checkout is a different one
 		check = exec.Command("sh", "-c", "! grep -rq bad packages") //nolint:noctx // it ends by itself
 		check.Dir, check.Env = clone, r.env
 	}
@@ -427,7 +428,7 @@ func (r *claudeRig) judge(n *nightTask) {
 	}
 }
 
-// keptWork proves that a parked task has its worktree still, with its work in it, and has published nothing.
+// keptWork proves that a parked task still has its worktree with its work, and has published nothing.
 func (r *claudeRig) keptWork(n *nightTask, got life.Task) {
 	r.t.Helper()
 	if _, err := os.Stat(got.Worktree); err != nil {

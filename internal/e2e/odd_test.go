@@ -13,7 +13,8 @@ import (
 	"muster/internal/life"
 )
 
-// TestAnAgentThatCrashesAgainAndAgain is started again with a growing pause, and given up when its attempts are used.
+// TestAnAgentThatCrashesAgainAndAgain checks that such an agent is restarted with growing pauses, and given up when
+// its attempts are used up.
 func TestAnAgentThatCrashesAgainAndAgain(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -33,8 +34,8 @@ func TestAnAgentThatCrashesAgainAndAgain(t *testing.T) {
 	f.oneAtATime(t)
 }
 
-// TestCrashesCountAcrossTheSupervisorsDeath: neither the cap of attempts nor the pause before the next one is a memory
-// of one process.
+// TestCrashesCountAcrossTheSupervisorsDeath checks that the cap of attempts and the pause before the next attempt
+// survive the supervisor.
 func TestCrashesCountAcrossTheSupervisorsDeath(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -64,7 +65,8 @@ func TestCrashesCountAcrossTheSupervisorsDeath(t *testing.T) {
 	f.oneAtATime(t)
 }
 
-// TestACommandThatReportsIdleAndGoesOnRunningGetsItsFeedback, by a new process: what runs takes no words.
+// TestACommandThatReportsIdleAndGoesOnRunningGetsItsFeedback checks that the feedback goes to a new process, because a
+// running command takes no messages.
 func TestACommandThatReportsIdleAndGoesOnRunningGetsItsFeedback(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -79,7 +81,8 @@ sleep 3600
 	}
 }
 
-// TestAnAgentThatAPersonQuitsIsParked: it is not started again under the person's hands, and `retry` brings it back.
+// TestAnAgentThatAPersonQuitsIsParked checks that the agent is not restarted while the person uses its terminal, and
+// that `retry` resumes it.
 func TestAnAgentThatAPersonQuitsIsParked(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -105,7 +108,8 @@ func TestAnAgentThatNeverReports(t *testing.T) {
 	}
 }
 
-// TestALaunchThatStandsAtADialogIsParkedWithItsWords, whatever the dialog: the next start would end there as well.
+// TestALaunchThatStandsAtADialogIsParkedWithItsWords uses a dialog that muster does not know. The next start would end
+// at it as well.
 func TestALaunchThatStandsAtADialogIsParkedWithItsWords(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -120,8 +124,8 @@ func TestALaunchThatStandsAtADialogIsParkedWithItsWords(t *testing.T) {
 	}
 }
 
-// TestWhatAnAgentForksEndsWithIt, and nothing else does: not a stranger's process of the same name, not a person's
-// own windows, not the person's own tmux server.
+// TestWhatAnAgentForksEndsWithIt checks also that nothing else ends: not an unrelated process of the same name, not a
+// person's own windows, and not the person's own tmux server.
 func TestWhatAnAgentForksEndsWithIt(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -178,8 +182,8 @@ func TestWhatAnAgentForksEndsWithIt(t *testing.T) {
 	}
 }
 
-// TestWhatACrashLeavesBehindEndsFirst: a daemon of an agent that crashed holds its lock, and the next process of the
-// task starts nevertheless, when the daemon is gone.
+// TestWhatACrashLeavesBehindEndsFirst lets a daemon of a crashed agent hold the agent's lock. The next process of the
+// task starts anyway, after the daemon is gone.
 func TestWhatACrashLeavesBehindEndsFirst(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -199,7 +203,8 @@ func TestWhatACrashLeavesBehindEndsFirst(t *testing.T) {
 	f.oneAtATime(t)
 }
 
-// TestAFloodOfRecords: an agent that writes faster than anybody reads neither starves others nor fills the log.
+// TestAFloodOfRecords checks that an agent which writes faster than the supervisor reads neither starves others nor
+// fills the log.
 func TestAFloodOfRecords(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -244,7 +249,8 @@ func TestRecordsThatCannotBeObeyed(t *testing.T) {
 	f.reaches(id, event.Done)
 }
 
-// TestAnEnterThatIsLost: the text lies in the agent's prompt, and one further Enter sends it; it is never typed again.
+// TestAnEnterThatIsLost leaves the text in the agent's prompt. One further Enter sends it; the text is never typed
+// again.
 func TestAnEnterThatIsLost(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -301,10 +307,10 @@ func TestAnAgentThatHangsIsStopped(t *testing.T) {
 	}
 }
 
-// TestAPersonInTheTerminal does what people do there. None of it confuses the fleet.
+// TestAPersonInTheTerminal does what people do in a terminal. None of it may confuse the fleet.
 func TestAPersonInTheTerminal(t *testing.T) {
 	t.Parallel()
-	// Two turns: the message comes behind the first.
+	// The script has two turns. The message is delivered after the first.
 	const script = "append a.txt one\nmark here\nawait-file go-on\n---\nappend a.txt two\ndone"
 	session := func(f *Fleet, id event.TaskID) string { return "=" + f.task(id).Session }
 	for name, act := range map[string]func(f *Fleet, id event.TaskID){
@@ -381,7 +387,7 @@ func TestAQuestionThatNobodyAnswers(t *testing.T) {
 		t.Errorf("%d agents run", n)
 	}
 	f.must("answer", string(id), "right")
-	got = f.reaches(id, event.Parked, event.Done) // it may be seen before it is taken back
+	got = f.reaches(id, event.Parked, event.Done) // it may be seen before it is withdrawn
 	got = f.until(id, "is done", func(t life.Task) bool { return t.State == event.Done })
 	if got.Gen != 2 || got.Attempt != 1 {
 		t.Errorf("generation %d, attempt %d", got.Gen, got.Attempt)

@@ -12,13 +12,13 @@ import (
 	"muster/internal/event"
 )
 
-// withVar sets a variable of what the fleet is started with.
+// withVar sets a variable in the environment that the fleet is started with.
 func (f *Fleet) withVar(name, value string) {
 	f.env = append(slices.DeleteFunc(slices.Clone(f.env), func(kv string) bool { return strings.HasPrefix(kv, name+"=") }), name+"="+value)
 }
 
-// TestSecretsReachTheAgentAlone: what env_from names is in the agent's environment, and in no command line, no event,
-// no log and no file but the two that are for their owner alone and say so.
+// TestSecretsReachTheAgentAlone checks that a value named by env_from is in the agent's environment, and in no command
+// line, event, log or file other than the two private files that are documented to hold it.
 func TestSecretsReachTheAgentAlone(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -26,7 +26,7 @@ func TestSecretsReachTheAgentAlone(t *testing.T) {
 	f.withVar("MY_TOKEN", secret)
 	f.withVar("OTHER_TOKEN", other)
 	f.withVar("CLAUDE_CONFIG_DIR", f.root+"/elsewhere")
-	f.withVar("TMUX_TMPDIR", f.root+"/of-the-user") // an agent has one of its own
+	f.withVar("TMUX_TMPDIR", f.root+"/of-the-user") // an agent has its own
 	f.write(f.repo+"/muster.toml", "[agents.sim]\nenv_from = [\"MY_TOKEN\"]\n")
 	f.git("add", "muster.toml")
 	f.git("commit", "-q", "-m", "configured")
@@ -62,7 +62,7 @@ func TestSecretsReachTheAgentAlone(t *testing.T) {
 	f.nowhere(secret, other)
 }
 
-// nowhere looks for secrets in all files of the state directory.
+// nowhere fails the test for secrets in any file of the state directory.
 func (f *Fleet) nowhere(secrets ...string) {
 	f.t.Helper()
 	err := filepath.WalkDir(f.home, func(path string, d fs.DirEntry, err error) error {
@@ -79,7 +79,8 @@ func (f *Fleet) nowhere(secrets ...string) {
 			return err
 		}
 		for _, s := range secrets {
-			// The environment of the last `up`, and what a job is begun with, as long as its task is there.
+			// The private files are the environment of the last `up`, and the spec of a job as long as its task
+			// exists.
 			private := info.Mode().Perm() == 0o600 && (name == "env" || s == secrets[0] && filepath.Base(name) == "spec.json")
 			if bytes.Contains(data, []byte(s)) && !private {
 				f.t.Errorf("%s (%v) holds a secret", name, info.Mode())
@@ -92,7 +93,7 @@ func (f *Fleet) nowhere(secrets ...string) {
 	}
 }
 
-// TestAnEmptyEnvironment: a service manager, cron or ssh starts us with next to nothing.
+// TestAnEmptyEnvironment starts muster with a nearly empty environment, as a service manager, cron or ssh does.
 func TestAnEmptyEnvironment(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)

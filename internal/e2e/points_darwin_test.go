@@ -1,5 +1,5 @@
 package e2e
 
-// watchFiles does nothing: this system does not ask before it does something for a process. Deaths in the middle of an
-// act come by delays alone.
+// watchFiles does nothing, because this system cannot ask this process before it executes a system call. Deaths within
+// a step come only from delays.
 func watchFiles(func(string)) {}

@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watchFiles makes a point of each fsync and each rename that this process is about to do: the kernel asks us before
-// it does them. Programs that it starts are left alone. Nothing in production knows of it, so nothing can be forgotten
-// there.
+// watchFiles makes a point of each fsync and each rename of this process: the kernel asks this process before it
+// executes them. Programs that it starts are not affected. Production code does not know of it, so no call site can be
+// forgotten.
 func watchFiles(point func(string)) {
 	calls := []uint32{unix.SYS_FSYNC, unix.SYS_FDATASYNC, unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2}
 	listener, err := askFor(calls)
@@ -57,12 +57,13 @@ type answer struct {
 	flags uint32
 }
 
-// name says which file it is about, as it is called in every fleet that plays the same.
+// name returns the name of the file that the call is about. The name is the same in every fleet that plays the same
+// scenario.
 func (n notification) name(memory *os.File) string {
 	what, path := "fsync", ""
 	switch n.call {
 	case unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2:
-		what, path = "rename", readWord(memory, int64(n.args[3])) //nolint:gosec // an address of ours
+		what, path = "rename", readWord(memory, int64(n.args[3])) //nolint:gosec // an address of this process
 	default:
 		path, _ = os.Readlink(fmt.Sprintf("/proc/self/fd/%d", n.args[0]))
 	}
@@ -70,16 +71,16 @@ func (n notification) name(memory *os.File) string {
 		path = rel
 	}
 	dir, base := filepath.Split(hash.ReplaceAllString(path, "#"))
-	if strings.HasPrefix(base, ".") { // a file on its way to its name
+	if strings.HasPrefix(base, ".") { // a temporary file that will be renamed
 		base = strings.TrimRight(base, "0123456789")
 	}
 	return what + "/" + dir + base
 }
 
-// hash is what a path makes of a name, and the id of a request.
+// hash matches the hash in a path and the id of a request.
 var hash = regexp.MustCompile(`[0-9a-f]{12,}|\bq[a-z2-7]{16}\b`)
 
-// readWord reads a word of this process' memory, where a thread holds still that waits for our answer.
+// readWord reads a string from this process' memory. The thread that waits for the answer keeps the memory unchanged.
 func readWord(memory *os.File, at int64) string {
 	var b [unix.PathMax]byte
 	n, _ := memory.ReadAt(b[:256], at)
@@ -87,8 +88,8 @@ func readWord(memory *os.File, at int64) string {
 	return string(word)
 }
 
-// askFor has the kernel ask before it does some system calls for the program itself, whose text lies low: what it
-// starts is loaded elsewhere.
+// askFor makes the kernel ask before it executes some system calls of this program itself, whose text is at low
+// addresses. The programs that it starts are loaded elsewhere.
 func askFor(calls []uint32) (listener uintptr, err error) {
 	const (
 		load, equal, above, give = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, unix.BPF_JMP | unix.BPF_JGT | unix.BPF_K, unix.BPF_RET | unix.BPF_K

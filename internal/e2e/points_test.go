@@ -11,18 +11,17 @@ import (
 	"time"
 )
 
-// The harness writes into planFile where supervisors have to die, and they note in pointsFile, over restarts, each
-// point that they come past, and each death.
+// planFile is where the harness writes at which points supervisors have to die. In pointsFile the supervisors record,
+// across restarts, each point that they pass and each death.
 func planFile(home string) string   { return filepath.Join(home, "test-die") }
 func pointsFile(home string) string { return filepath.Join(home, "test-points") }
 
-// noted begins the line of a death; the number of its place in the plan follows.
+// noted is the first word of the line of a death. The index of its place in the plan follows.
 const noted = "DIED "
 
-// place is where a supervisor has to die, as it stands in a plan between commas: NAME:N is the N-th time that any
-// supervisor of the fleet comes past the point, +N the N-th point of any name that the supervisor comes past which
-// follows the death before. With ~DURATION behind it the death comes so much later, in the middle of whatever it is
-// at by then.
+// place is where a supervisor has to die. Places of a plan are separated by commas. NAME:N is the N-th time that any
+// supervisor of the fleet passes the point. +N is the N-th point of any name that the supervisor after the previous
+// death passes. A suffix ~DURATION delays the death by that time, into the middle of the work that follows.
 type place struct {
 	name  string
 	n     int
@@ -40,7 +39,7 @@ func (p place) String() string {
 	return text
 }
 
-// planOf reads a plan; "none" has no places.
+// planOf parses a plan; "none" has no places.
 func planOf(text string) (plan []place, err error) {
 	text = strings.TrimSpace(text)
 	if text == "none" || text == "" {
@@ -81,7 +80,7 @@ func planText(plan []place) string {
 	return strings.Join(words, ",")
 }
 
-// walked is what pointsFile tells: all points in their order, and which places of the plan were deaths.
+// walked is the content of pointsFile: all points in order, and which places of the plan were deaths.
 type walked struct {
 	points []string
 	died   map[int]bool
@@ -102,17 +101,17 @@ func readWalked(home string) walked {
 	return w
 }
 
-// mortal is a supervisor that counts the points and dies where the plan says.
+// mortal counts the points of a supervisor and kills it where the plan says.
 type mortal struct {
 	mu     sync.Mutex
 	plan   []place
 	died   map[int]bool
 	counts map[string]int
-	here   int // points that this process came past
+	here   int // number of points that this process has passed
 	log    *os.File
 }
 
-// dying is the failpoint function of a fleet with a plan; nil if there is none.
+// dying returns the failpoint function of a fleet with a plan, or nil if there is no plan.
 func dying(home string) func(string) {
 	text, err := os.ReadFile(planFile(home))
 	if err != nil {
@@ -133,7 +132,7 @@ func dying(home string) func(string) {
 }
 
 func (m *mortal) point(name string) {
-	m.mu.Lock() // acts are done by several workers
+	m.mu.Lock() // several workers execute steps
 	defer m.mu.Unlock()
 	m.counts[name]++
 	m.here++
@@ -147,7 +146,7 @@ func (m *mortal) point(name string) {
 	}
 }
 
-// die kills this process as the kernel would in want of memory, now or in the middle of what follows.
+// die kills this process as the kernel's OOM killer would, now or in the middle of the work that follows.
 func (m *mortal) die(i int, later time.Duration) {
 	kill := func() {
 		m.note(noted + strconv.Itoa(i))
@@ -166,15 +165,16 @@ func (m *mortal) note(line string) {
 	}
 }
 
-// forgivingClock lets a keeper take each life for a healthy one, so that many deaths in a row cost no patience.
+// forgivingClock makes a keeper take each run of a supervisor for a healthy one, so that many deaths in a row cause no
+// delays.
 type forgivingClock struct{}
 
 var aeons = time.Now()
 
-// Now implements keeper.Clock: a millisecond is a minute.
+// Now implements keeper.Clock. A millisecond counts as a minute.
 func (forgivingClock) Now() time.Time { return aeons.Add(time.Since(aeons) * 60_000) }
 
-// Timer implements keeper.Clock: delays are what they are.
+// Timer implements keeper.Clock. It does not change delays.
 func (forgivingClock) Timer(d time.Duration) (<-chan time.Time, func()) {
 	t := time.NewTimer(d)
 	return t.C, func() { t.Stop() }

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// allProcesses reads the kernel's list. What ends meanwhile, and zombies, are left out.
+// allProcesses reads the kernel's list. It omits zombies and processes that end meanwhile.
 func allProcesses() []process {
 	entries, _ := os.ReadDir("/proc")
 	var out []process

@@ -16,23 +16,23 @@ import (
 	"muster/internal/life"
 )
 
-// process is one that runs on this machine.
+// process is a process on this machine.
 type process struct {
 	pid  int
 	argv []string
-	text string // argv, environment, program and working directory: whatever may name a fleet
+	text string // argv, environment, program and working directory: everything that may name a fleet
 }
 
-// processes are all that belong to the fleet in any way: every path of it begins with its root, and nobody else's
-// does.
+// processes returns all processes that belong to the fleet in any way. Every path of the fleet begins with its root,
+// and no other path does.
 func (f *Fleet) processes() []process {
 	return slices.DeleteFunc(allProcesses(), func(p process) bool {
 		return p.pid == os.Getpid() || !strings.Contains(p.text, f.root)
 	})
 }
 
-// end ends the fleet by muster's own means, and proves that nothing is left. Whatever the test has done to it, this
-// has to work.
+// end ends the fleet by muster's own commands, and proves that nothing is left. It has to work whatever the test did
+// to the fleet.
 func (f *Fleet) end() {
 	defer f.wipe()
 	defer func() {
@@ -50,7 +50,7 @@ func (f *Fleet) end() {
 func (f *Fleet) finish() {
 	f.t.Helper()
 	if _, err := os.Stat(f.home + "/muster.db"); err != nil || f.over {
-		return // it never began, or was finished by the test
+		return // it never began, or the test has finished it
 	}
 	f.over = true
 	f.up()
@@ -61,7 +61,7 @@ func (f *Fleet) finish() {
 	for _, s := range tasks {
 		if !s.Removed && !s.State.Final() && s.State != event.Parked {
 			_, err := f.control().Do(context.Background(), control.Stop{Task: s.ID})
-			if err != nil && !f.task(s.ID).State.Final() { // it may have come to its end by itself this moment
+			if err != nil && !f.task(s.ID).State.Final() { // it may have ended by itself just now
 				f.t.Fatalf("stop %s: %v", s.ID, err)
 			}
 		}
@@ -90,7 +90,7 @@ func taskRests(t life.Task) bool {
 
 func taskRemoved(t life.Task) bool { return t.Removed }
 
-// nothingLeft proves that nothing of the fleet is left, by the kernel's, git's and the file system's word alone.
+// nothingLeft proves that nothing of the fleet is left. It relies only on the kernel, git and the file system.
 func (f *Fleet) nothingLeft() {
 	f.t.Helper()
 	var left []process
@@ -102,7 +102,7 @@ func (f *Fleet) nothingLeft() {
 	for _, p := range left {
 		f.t.Errorf("left running: %d %s", p.pid, strings.Join(p.argv, " "))
 	}
-	for _, l := range readSimLog(f.simLog) { // also what cleared its environment and left its session
+	for _, l := range readSimLog(f.simLog) { // also processes that cleared their environment and left their session
 		if word, ok := strings.CutPrefix(l.word, "child:"); ok {
 			if pid, err := strconv.Atoi(word); err == nil && runs(pid, "sleep") {
 				f.t.Errorf("left running: %d, which an agent forked", pid)
@@ -126,14 +126,14 @@ func (f *Fleet) nothingLeft() {
 	f.tmpLeft()
 }
 
-// lasting are the files of a state directory that outlive all tasks; those of `bin` are looked at apart.
+// lasting are the files of a state directory that outlive all tasks. Those of `bin` are checked separately.
 var lasting = []string{
 	"muster.db", "muster.db-wal", "muster.db-shm", "config.toml", "lock", "keeper.lock", "start.lock", "front.lock", "down", "env", "env.names",
 	"tmux.conf", "tmux.pid", "supervisor.log", "supervisor.log.1", "pulse", "status/wake", "test-die", "test-points", "test-clock",
 	"upgrade.lock", "upgrade.outcome", "test-hurry", "wake.stamp",
 }
 
-// filesLeft finds what no longer belongs into the state directory.
+// filesLeft fails the test for files that no longer belong in the state directory.
 func (f *Fleet) filesLeft() {
 	f.t.Helper()
 	err := filepath.WalkDir(f.home, func(path string, d fs.DirEntry, err error) error {
@@ -155,7 +155,7 @@ func (f *Fleet) filesLeft() {
 	}
 }
 
-// tmpLeft finds what was left in the fleet's temporary and home directories.
+// tmpLeft fails the test for files left in the fleet's temporary and home directories.
 func (f *Fleet) tmpLeft() {
 	f.t.Helper()
 	for _, dir := range []string{f.root + "/tmp", f.root + "/home"} {
@@ -169,7 +169,7 @@ func (f *Fleet) tmpLeft() {
 	}
 }
 
-// raceReports are what the race detectors of the fleet's supervisors wrote.
+// raceReports returns the reports of the race detectors of the fleet's supervisors.
 func (f *Fleet) raceReports() []string {
 	files, _ := filepath.Glob(raceLog(f.home) + ".*")
 	var out []string
@@ -181,7 +181,8 @@ func (f *Fleet) raceReports() []string {
 	return out
 }
 
-// wipe ends by force whatever is left, and removes all files. Only after the proof, or when the test has failed.
+// wipe kills the processes that are left, and removes all files. It is called only after the proof, or when the test
+// has failed.
 func (f *Fleet) wipe() {
 	f.closeControl()
 	for range 50 {

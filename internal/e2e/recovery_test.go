@@ -12,7 +12,7 @@ import (
 	"muster/internal/life"
 )
 
-// killAll ends every process of the fleet in the same instant, as a host does that goes down.
+// killAll kills every process of the fleet at the same instant, as a crash of the host does.
 func (f *Fleet) killAll() {
 	f.t.Helper()
 	f.eventually("every process is gone", func() bool {
@@ -24,7 +24,7 @@ func (f *Fleet) killAll() {
 	})
 }
 
-// sleeper is a process that has nothing to do with the fleet.
+// sleeper starts a process that does not belong to the fleet.
 func sleeper(t *testing.T) int {
 	t.Helper()
 	cmd := exec.Command("sleep", "3600")
@@ -38,7 +38,7 @@ func sleeper(t *testing.T) int {
 	return cmd.Process.Pid
 }
 
-// begun waits until every task has as many processes behind it, and returns when the newest is at work.
+// begun waits until every task has started n processes and the newest of each is at work.
 func (f *Fleet) begun(ids []event.TaskID, n int) {
 	f.t.Helper()
 	for _, id := range ids {
@@ -47,8 +47,8 @@ func (f *Fleet) begun(ids []event.TaskID, n int) {
 	}
 }
 
-// TestTheSocketDirectoryIsWiped: neither the socket nor the note of the server's process is left, so nobody can find
-// the server any more. A new one starts, the agents go on in it once, and the old one does not stay.
+// TestTheSocketDirectoryIsWiped removes the socket and the record of the server's process, so that muster cannot find
+// the server any more. A new server starts, the agents go on in it once, and the old server is ended.
 func TestTheSocketDirectoryIsWiped(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -81,7 +81,7 @@ func TestTheSocketDirectoryIsWiped(t *testing.T) {
 	}
 }
 
-// TestTheHostGoesDown: nothing of the fleet lives, and what the files say of processes is true of others now.
+// TestTheHostGoesDown ends all processes of the fleet. The files then describe processes whose ids belong to others.
 func TestTheHostGoesDown(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -98,7 +98,7 @@ func TestTheHostGoesDown(t *testing.T) {
 	}
 }
 
-// TestTheRecovererIsKilledAgainAndAgain while it brings the fleet back: no step of it is done twice.
+// TestTheRecovererIsKilledAgainAndAgain kills it while it recovers the fleet. No step of the recovery is done twice.
 func TestTheRecovererIsKilledAgainAndAgain(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -138,8 +138,8 @@ func TestTheRecovererIsKilledAgainAndAgain(t *testing.T) {
 	f.oneOfEach()
 }
 
-// TestTheStateComesFromABackup that was copied while the fleet ran. What was done since is no longer known, and nothing
-// of it is lost or overwritten.
+// TestTheStateComesFromABackup uses a backup that was copied while the fleet ran. Work since the backup is no longer
+// known, but none of it is lost or overwritten.
 func TestTheStateComesFromABackup(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -175,7 +175,7 @@ func TestTheStateComesFromABackup(t *testing.T) {
 		got = f.reaches(ids[0], event.Done, event.Parked)
 		t.Logf("%s, whose work was published since: %s %s %s", got.ID, got.State, got.Reason, got.Detail)
 	}
-	f.oneAtATime(t) // before the number of a lost task is given to another one
+	f.oneAtATime(t) // before another task gets the number of a lost one
 	again := f.dispatch("write other.txt <<x\ndone")
 	if got := f.reaches(again, event.Done); again != late || got.Branch == lost {
 		t.Errorf("%s has the branch %s, and the one before had %s of %s", again, got.Branch, late, lost)
@@ -185,7 +185,7 @@ func TestTheStateComesFromABackup(t *testing.T) {
 			t.Errorf("%s was at %s and is at %s", branch, first, now)
 		}
 	}
-	if got.State == event.Parked { // its worktree is of the backup, and git has removed it since
+	if got.State == event.Parked { // its worktree is that of the backup, and git has removed it since
 		f.must("rm", "--force", string(got.ID))
 		f.until(got.ID, "is removed", taskRemoved)
 	}

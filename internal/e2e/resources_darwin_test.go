@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// spent is the processor time that a process has used, and the memory that it holds.
+// spent returns the processor time that a process has used, and the memory that it holds.
 func spent(t *testing.T, pid int) (cpu time.Duration, rss int64) {
 	t.Helper()
 	out, err := exec.Command("ps", "-o", "rss=,time=", "-p", fmt.Sprint(pid)).Output()

@@ -13,7 +13,7 @@ import (
 	"muster/internal/life"
 )
 
-// spent is the processor time that a process has used, and the memory that it holds.
+// spent returns the processor time that a process has used, and the memory that it holds.
 func spent(t *testing.T, pid int) (cpu time.Duration, rss int64) {
 	t.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -28,8 +28,8 @@ func spent(t *testing.T, pid int) (cpu time.Duration, rss int64) {
 	return time.Duration(user+system) * 10 * time.Millisecond, pages * int64(os.Getpagesize())
 }
 
-// fewTerminals starts the fleet where there are so many terminals and no more, and gives what makes more. Where that is
-// not allowed, the fleet is only started.
+// fewTerminals starts the fleet where only that many terminals exist, and returns a function that allows more. If that
+// is not permitted, it only starts the fleet.
 func (f *Fleet) fewTerminals(most int) (more func(), few bool) {
 	f.t.Helper()
 	up := f.command("up")
@@ -50,8 +50,8 @@ func (f *Fleet) fewTerminals(most int) (more func(), few bool) {
 	}, true
 }
 
-// TestNoMoreTerminals: without a free terminal neither agents nor checks can start. Nobody pays for that, and all goes
-// on when there is one.
+// TestNoMoreTerminals checks that without a free terminal neither agents nor checks start, that no task is charged for
+// it, and that everything goes on once one is free.
 func TestNoMoreTerminals(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -65,7 +65,7 @@ func TestNoMoreTerminals(t *testing.T) {
 	if few {
 		t.Logf("it says: %s", f.closed("No space left on device"))
 	}
-	f.release(ids[0], "go-on") // its turn ends, and the check wants a terminal
+	f.release(ids[0], "go-on") // its turn ends, and the check needs a terminal
 	if few {
 		f.until(ids[0], "is to be checked", func(t life.Task) bool { return t.State == event.Checking })
 		for _, id := range append(more, ids...) {

@@ -12,7 +12,7 @@ import (
 	"muster/internal/life"
 )
 
-// gate is what the fleet says of why nothing new starts.
+// gate returns the fleet's reason for starting nothing new.
 func (f *Fleet) gate() string {
 	f.t.Helper()
 	h, err := control.Get(f.t.Context(), f.control(), control.Health{})
@@ -22,8 +22,8 @@ func (f *Fleet) gate() string {
 	return h.Fleet.Gate
 }
 
-// closed waits until nothing new starts, for a reason with such words. It has the supervisor look, which does so by itself
-// once a minute.
+// closed waits until admission control starts nothing new, for a reason that contains words. It makes the supervisor
+// look, which otherwise happens once a minute.
 func (f *Fleet) closed(words string) string {
 	f.t.Helper()
 	f.eventually("the gate is closed: "+words, func() bool {
@@ -34,7 +34,7 @@ func (f *Fleet) closed(words string) string {
 	return f.gate()
 }
 
-// waits proves that a task was neither lost nor blamed while something was short.
+// waits proves that a task was neither lost nor charged while a resource was short.
 func (f *Fleet) waits(id event.TaskID) {
 	f.t.Helper()
 	got := f.task(id)
@@ -43,7 +43,7 @@ func (f *Fleet) waits(id event.TaskID) {
 	}
 }
 
-// TestNoMoreFilesFitOnTheDisk: there is room in bytes, and not one inode.
+// TestNoMoreFilesFitOnTheDisk leaves free bytes on the disk, but no inode.
 func TestNoMoreFilesFitOnTheDisk(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -84,7 +84,7 @@ func TestNoMoreFilesFitOnTheDisk(t *testing.T) {
 	f.undisturbed(ids, pids)
 }
 
-// useUpInodes makes files until there can be no more.
+// useUpInodes makes files until the file system refuses one.
 func useUpInodes(t *testing.T, dir string) {
 	t.Helper()
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -100,8 +100,8 @@ func useUpInodes(t *testing.T, dir string) {
 	t.Fatal("the inodes do not end")
 }
 
-// TestTheStateIsReadOnly: every verb that would write says what is wrong and where, agents run on, their hooks do not
-// fail them, and when it can be written again all goes on.
+// TestTheStateIsReadOnly checks that every verb which would write names the error and the path, that agents run on and
+// their hooks do not fail, and that everything goes on once the state can be written again.
 func TestTheStateIsReadOnly(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -121,7 +121,7 @@ func TestTheStateIsReadOnly(t *testing.T) {
 		if (r.exit == 0 || r.exit > 5) && args[0] != "up" {
 			t.Errorf("%s: exit %d", args[0], r.exit)
 		}
-		// What failed, where, and on a line of its own what to do.
+		// The first line says what failed and where. The second says what to do.
 		if r.exit != 0 && (!strings.Contains(r.err, f.home) || strings.Count(strings.TrimSpace(r.err), "\n") != 1) {
 			t.Errorf("%s does not say where it failed, and what to do: %s", args[0], r.err)
 		}
@@ -153,7 +153,7 @@ func TestTheStateIsReadOnly(t *testing.T) {
 	f.undisturbed(ids, pids)
 }
 
-// readOnly takes away what is needed to write to the state, and gives what brings it back.
+// readOnly makes the state read-only, and returns the function that makes it writable again.
 func (f *Fleet) readOnly() (writable func()) {
 	f.t.Helper()
 	if err := mountReadOnly(f.home); err == nil {
@@ -183,8 +183,8 @@ func (f *Fleet) readOnly() (writable func()) {
 	return writable
 }
 
-// TestNoMoreDescriptors: the supervisor cannot open one more file. Nothing is lost for it, no task pays for it, and it
-// goes on when it can.
+// TestNoMoreDescriptors checks a supervisor that cannot open another file. Nothing is lost, no task is charged for it,
+// and the supervisor goes on when it can.
 func TestNoMoreDescriptors(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -214,7 +214,8 @@ func TestNoMoreDescriptors(t *testing.T) {
 	f.undisturbed(ids, pids)
 }
 
-// TestTooLittleMemory: with less memory than the configuration asks for nothing starts, and what runs is left alone.
+// TestTooLittleMemory checks that nothing starts with less memory than the configuration requires, and that running
+// agents are left alone.
 func TestTooLittleMemory(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -252,8 +253,8 @@ func TestTooLittleMemory(t *testing.T) {
 	}
 }
 
-// TestATornStatusLine: what a full disk cut off is waited for, and neither what stands before it nor what comes behind
-// is lost.
+// TestATornStatusLine checks that the reader waits for the rest of a line that a full disk cut off, and that neither
+// earlier nor later lines are lost.
 func TestATornStatusLine(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -277,7 +278,7 @@ func TestATornStatusLine(t *testing.T) {
 	f.until(id, "has said what was whole", func(t life.Task) bool { return t.Note == "whole" })
 	appendText(`te":"completed"}` + "\n")
 	f.until(id, "has said what was completed", func(t life.Task) bool { return t.Note == "completed" })
-	appendText(`{"state":"done","no`) // and this never is
+	appendText(`{"state":"done","no`) // and this line never gets a newline
 	f.release(id, "go-on")
 	f.marks(id, "there")
 	f.until(id, "has said what came behind", func(t life.Task) bool { return t.Note == "after" })
@@ -288,8 +289,8 @@ func TestATornStatusLine(t *testing.T) {
 	f.reaches(id, event.Done)
 }
 
-// TestAStatusFileWithoutEnd: an agent that writes its status in a loop is parked before it fills the disk, and the fleet
-// goes on meanwhile.
+// TestAStatusFileWithoutEnd checks that an agent which writes its status in a loop is parked before it fills the disk,
+// and that the fleet goes on meanwhile.
 func TestAStatusFileWithoutEnd(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -319,7 +320,8 @@ done`, "--check", "test=true")
 	f.undisturbed(ids, pids)
 }
 
-// TestAPaneThatFloods: what an agent prints is bounded by its pane's history, and costs the supervisor nothing.
+// TestAPaneThatFloods checks that an agent's output is bounded by its pane's history, and costs the supervisor
+// nothing.
 func TestAPaneThatFloods(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -338,7 +340,7 @@ func TestAPaneThatFloods(t *testing.T) {
 	if grown := rss - rssBefore; grown > 20<<20 {
 		t.Errorf("tmux grew by %d MiB", grown>>20)
 	}
-	if used := cpu - cpuBefore; used > 3*time.Second { // one more task was done meanwhile
+	if used := cpu - cpuBefore; used > 3*time.Second { // another task was completed meanwhile
 		t.Errorf("the supervisor used %v", used)
 	}
 	f.release(id, "go-on-2")

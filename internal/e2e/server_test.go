@@ -13,7 +13,7 @@ import (
 	"muster/internal/life"
 )
 
-// steady works until it is released; what it had done before a kill is not done again by a resumed conversation.
+// steady works until it is released. A resumed conversation does not repeat the steps from before a kill.
 const steady = "append a.txt one\nmark here\nawait-file go-on\nappend a.txt two\ndone"
 
 const twoLines = `test=test "$(tr '\n' ' ' < a.txt)" = "one two "`
@@ -32,7 +32,7 @@ func (f *Fleet) working(n int, flags ...string) []event.TaskID {
 	return ids
 }
 
-// agents are the processes of the tasks, by the agents' own log.
+// agents returns the processes of the tasks, according to the agents' own log.
 func (f *Fleet) agents(ids []event.TaskID) []int {
 	var out []int
 	for _, id := range ids {
@@ -42,7 +42,8 @@ func (f *Fleet) agents(ids []event.TaskID) []int {
 	return out
 }
 
-// resumed waits until every task has a second generation at work in the same conversation, and sees them done.
+// resumed waits until every task has a second generation at work in the same conversation, and then until the tasks
+// are done.
 func (f *Fleet) resumed(ids []event.TaskID) {
 	f.t.Helper()
 	for _, id := range ids {
@@ -54,7 +55,7 @@ func (f *Fleet) resumed(ids []event.TaskID) {
 	for _, id := range ids {
 		t := f.reaches(id, event.Done)
 		begins := f.begins(id)
-		// A start that failed with the server has used up a number, and no more.
+		// A start that failed together with the server has used up a generation number, and no more.
 		if t.Gen > 3 || t.Attempt != 1 || len(begins) != 2 || begins[0].conversation != begins[1].conversation {
 			f.t.Errorf("%s: generation %d, attempt %d, begun as %+v", id, t.Gen, t.Attempt, begins)
 		}
@@ -65,7 +66,7 @@ func (f *Fleet) resumed(ids []event.TaskID) {
 	f.oneAtATime(f.t)
 }
 
-// undisturbed proves that the agents still run as the same processes, and sees their tasks done.
+// undisturbed proves that the agents still run as the same processes, and waits until their tasks are done.
 func (f *Fleet) undisturbed(ids []event.TaskID, pids []int) {
 	f.t.Helper()
 	for _, pid := range pids {
@@ -85,7 +86,7 @@ func (f *Fleet) undisturbed(ids []event.TaskID, pids []int) {
 	f.oneAtATime(f.t)
 }
 
-// takenUp tells for each process of a task's conversation whether it was started to take it up.
+// takenUp returns, for each process of a task's conversation, whether it was started to resume the conversation.
 func (f *Fleet) takenUp(id event.TaskID) []bool {
 	f.t.Helper()
 	files, _ := filepath.Glob(filepath.Join(f.home, "attempts", string(id), "sim", "*.jsonl"))
@@ -116,7 +117,7 @@ func (f *Fleet) oneOfEach() {
 	f.eventually("there is one tmux server", func() bool { return len(f.servers()) == 1 })
 }
 
-// servers are the tmux servers of the fleet, by what the kernel says.
+// servers returns the tmux servers of the fleet, according to the kernel.
 func (f *Fleet) servers() []int {
 	var out []int
 	for _, p := range f.processes() {

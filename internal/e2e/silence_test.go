@@ -12,7 +12,7 @@ import (
 	"muster/internal/life"
 )
 
-// listening makes tasks dispatched from now on heed such a silence, and of a minute within a tool.
+// listening sets the limit of silence for tasks dispatched from now on, with a minute of silence within a tool.
 func (f *Fleet) listening(silence string) {
 	f.t.Helper()
 	f.write(f.repo+"/muster.toml", "[task]\nsilence = \""+silence+"\"\nsilence_in_tool = \"1m\"\n")
@@ -20,7 +20,7 @@ func (f *Fleet) listening(silence string) {
 	f.git("commit", "-q", "-m", "listen")
 }
 
-// stages are the stages of the reaction to a task's silence, in their order.
+// stages returns the stages of the reaction to a task's silence, in order.
 func (f *Fleet) stages(id event.TaskID) []event.Stage {
 	var out []event.Stage
 	for _, p := range payloads[event.StallStaged](f, id) {
@@ -108,8 +108,8 @@ func TestAProgramThatSaysNothingIsLeftAlone(t *testing.T) {
 	}
 }
 
-// TestAStoppedAgentGoesOn stops an agent, as the suspend key would: tmux continues what stops in a pane, so that no
-// agent stays stopped, and nothing needs to be done about it.
+// TestAStoppedAgentGoesOn stops an agent, as the suspend key would. tmux continues processes that stop in a pane, so
+// no agent stays stopped, and muster need not act.
 func TestAStoppedAgentGoesOn(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -127,8 +127,8 @@ func TestAStoppedAgentGoesOn(t *testing.T) {
 	}
 }
 
-// TestTheServerHangs stops the tmux server: no probe of it is answered, and none says anything about the agents. Two
-// supervisors in a row meet it so.
+// TestTheServerHangs stops the tmux server. It answers no probe, and a failed probe says nothing about the agents. Two
+// supervisors in a row find it that way.
 func TestTheServerHangs(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -165,7 +165,7 @@ func TestTheServerHangs(t *testing.T) {
 			t.Errorf("agent %d is gone", pid)
 		}
 	}
-	for _, id := range ids { // their turns end while nothing can be opened for their checks
+	for _, id := range ids { // their turns end while no window can be opened for their checks
 		f.release(id, "go-on")
 	}
 	goOn()

@@ -15,14 +15,14 @@ import (
 
 // simLine is a line that a scripted agent wrote outside of muster.
 type simLine struct {
-	word         string // begin, end, child:PID, or what `mark` said
+	word         string // begin, end, child:PID, or the word of `mark`
 	pid, gen     int
 	conversation string
 	at           time.Time
-	task         string // from the line that the harness wrote before
+	task         string // from the line that the harness wrote before it
 }
 
-// readSimLog reads what all agents of a fleet wrote.
+// readSimLog reads the lines of all agents of a fleet.
 func readSimLog(path string) []simLine {
 	data, _ := os.ReadFile(path)
 	tasks := map[int]string{} // by pid
@@ -46,14 +46,14 @@ func readSimLog(path string) []simLine {
 	return out
 }
 
-// begins are the generations of a task that really began.
+// begins returns the generations of a task that really began.
 func (f *Fleet) begins(task event.TaskID) []simLine {
 	return slices.DeleteFunc(readSimLog(f.simLog), func(l simLine) bool {
 		return l.word != "begin" || l.task != string(task)
 	})
 }
 
-// marked reports whether an agent of the task came past a `mark`.
+// marked reports whether an agent of the task has passed a `mark`.
 func (f *Fleet) marked(task event.TaskID, word string) bool {
 	return slices.ContainsFunc(readSimLog(f.simLog), func(l simLine) bool { return l.word == word && l.task == string(task) })
 }
@@ -81,7 +81,7 @@ func (f *Fleet) oneAtATime(t *testing.T) {
 			}
 			gens[key] = true
 			if before, ok := last[l.task]; ok {
-				// One that was killed wrote no end; that it was gone by then watchTwin has seen.
+				// A killed agent wrote no end. watchTwin has checked that it was gone by then.
 				if end, ended := ends[before.pid]; ended && end.After(l.at) {
 					t.Errorf("%s: generation %d began at %v, and %d ended at %v", l.task, l.gen, l.at, before.gen, end)
 				}
@@ -91,7 +91,7 @@ func (f *Fleet) oneAtATime(t *testing.T) {
 	}
 }
 
-// prompts are all prompts that the task's conversations took, from the agent's own transcripts.
+// prompts returns all prompts of the task's conversations, from the agent's own transcripts.
 func (f *Fleet) prompts(task event.TaskID) []string {
 	files, _ := filepath.Glob(filepath.Join(f.home, "attempts", string(task), "sim", "*.jsonl"))
 	var out []string

@@ -11,15 +11,15 @@ import (
 	"muster/internal/testkit/model"
 )
 
-// scenario is something that happens to tasks, from dispatch to their ends, whoever dies meanwhile.
+// scenario is a course of tasks from dispatch to their ends, whichever process dies meanwhile.
 type scenario struct {
 	name string
-	// begin makes a fleet that is not up; play then does it all, and gives the tasks when they have come to their ends.
+	// begin makes a fleet that is not up. play then runs the scenario, and returns the tasks when they have ended.
 	begin func(t *testing.T) (f *Fleet, play func() []event.TaskID)
-	// plans is how many plans the short form plays, 3 if it is 0; with all it dies at every point there, too.
+	// plans is how many plans the short form plays; 0 means 3. If all is set, the short form also dies at every point.
 	plans int
 	all   bool
-	full  bool // only the full form plays it
+	full  bool // only the full form plays the scenario
 }
 
 func scenarios() []scenario {

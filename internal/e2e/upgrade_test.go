@@ -17,7 +17,7 @@ import (
 	"muster/internal/testkit/model"
 )
 
-// upgraded is what `muster upgrade --json` printed.
+// upgraded is the output of `muster upgrade --json`.
 type upgraded struct {
 	Upgraded   bool
 	Pending    bool
@@ -27,7 +27,7 @@ type upgraded struct {
 	AwayMS     int64 `json:"away_ms"`
 }
 
-// upgrade upgrades to a version, which must come to the exit status.
+// upgrade upgrades to a version, and requires this exit status.
 func (f *Fleet) upgrade(program string, exit int) upgraded {
 	f.t.Helper()
 	r := f.run("upgrade", "--json", program)
@@ -43,10 +43,10 @@ func (f *Fleet) upgrade(program string, exit int) upgraded {
 	return u
 }
 
-// kinds are all events of one kind of the fleet itself.
+// kinds returns all events of one kind of the fleet itself.
 func kinds[P event.Payload](f *Fleet) []P { return payloads[P](f, "") }
 
-// goFilesWithTool are goFiles and a tool that waits until the test lets it go on.
+// goFilesWithTool returns goFiles and a tool that waits until the test releases it.
 func goFilesWithTool() map[string]string {
 	files := map[string]string{"tool.sh": "echo $$ >> \"$TMPDIR/tool\"\nwhile ! test -e \"$TMPDIR/let-go\"; do sleep 0.05; done\n"}
 	for name, text := range goFiles {
@@ -55,8 +55,8 @@ func goFilesWithTool() map[string]string {
 	return files
 }
 
-// TestAFleetAtWorkIsUpgraded: twenty scripted agents, and one real agent in the middle of its turn, which has a tool call
-// open, learn nothing of it; neither does the model.
+// TestAFleetAtWorkIsUpgraded checks that twenty scripted agents and one real agent notice nothing of an upgrade. The
+// real agent is in the middle of its turn and has a tool call open. Its model notices nothing either.
 func TestAFleetAtWorkIsUpgraded(t *testing.T) {
 	t.Parallel()
 	r := newClaudeRig(t, goChecks, goFilesWithTool())
@@ -65,7 +65,7 @@ func TestAFleetAtWorkIsUpgraded(t *testing.T) {
 	file := r.workFile("t1", "the answer", "answer.go")
 	r.model.Add(
 		useRead(file),
-		useBash("sh tool.sh"), // the upgrade is here
+		useBash("sh tool.sh"), // the upgrade happens here
 		useEdit(file, "return 0", "return 41"),
 		model.Text("Done."),
 		useEdit(file, "return 41", "return 42"),
@@ -86,7 +86,7 @@ func TestAFleetAtWorkIsUpgraded(t *testing.T) {
 
 	u := r.upgrade(r.version(sound), 0)
 	t.Logf("the fleet was unattended for %d ms, with %d agents", u.AwayMS, len(ids)+1)
-	if !u.Upgraded || u.AwayMS <= 0 || u.AwayMS > 15_000 { // a busy machine; what it is measured by stands in bench
+	if !u.Upgraded || u.AwayMS <= 0 || u.AwayMS > 15_000 { // a busy machine; package bench has the real limit
 		t.Errorf("upgraded: %+v", u)
 	}
 	if got := r.supervisedBy(); got != sound {
@@ -115,7 +115,7 @@ func TestAFleetAtWorkIsUpgraded(t *testing.T) {
 	r.checkDone(got)
 }
 
-// hookProgram is the program that the settings of a task's agent name for its hooks.
+// hookProgram returns the program that the settings of a task's agent name for its hooks.
 func (f *Fleet) hookProgram(id event.TaskID) string {
 	f.t.Helper()
 	found := map[string]bool{}
@@ -142,7 +142,7 @@ func (f *Fleet) hookProgram(id event.TaskID) string {
 	return ""
 }
 
-// TestABrokenVersionIsRolledBack takes all kinds of them, one after the other, under the same agents.
+// TestABrokenVersionIsRolledBack tries all kinds of broken versions, one after the other, under the same agents.
 func TestABrokenVersionIsRolledBack(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -175,7 +175,8 @@ func TestABrokenVersionIsRolledBack(t *testing.T) {
 	f.undisturbed(ids, pids)
 }
 
-// TestTheKeeperIsKilledInAnUpgrade: the next one goes on with it, and the way back leads home.
+// TestTheKeeperIsKilledInAnUpgrade checks that the next keeper continues the upgrade, and that the rollback still
+// works.
 func TestTheKeeperIsKilledInAnUpgrade(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -188,7 +189,7 @@ func TestTheKeeperIsKilledInAnUpgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.eventually("the new version is on trial", func() bool { return f.supervisedBy() == hangs })
-	f.write(hurryFile(f.home), "") // for the next one
+	f.write(hurryFile(f.home), "") // for the next keeper
 	f.kill(f.only("keep"))
 	f.up()
 	_ = verb.Wait()
@@ -202,7 +203,7 @@ func TestTheKeeperIsKilledInAnUpgrade(t *testing.T) {
 	f.undisturbed(ids, pids)
 }
 
-// TestTheVerbIsKilledInAnUpgrade: it is not needed any more once the keeper was asked.
+// TestTheVerbIsKilledInAnUpgrade checks that an upgrade does not need the verb once the keeper was asked.
 func TestTheVerbIsKilledInAnUpgrade(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -222,7 +223,8 @@ func TestTheVerbIsKilledInAnUpgrade(t *testing.T) {
 	f.undisturbed(ids, pids)
 }
 
-// TestManyUpgradesAtOnce: one wins, the others are told so or come after it; there is never more than one supervisor.
+// TestManyUpgradesAtOnce checks that one upgrade wins, and that the others are told so or come after it. There is
+// never more than one supervisor.
 func TestManyUpgradesAtOnce(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -259,7 +261,7 @@ func TestManyUpgradesAtOnce(t *testing.T) {
 	f.undisturbed(ids, pids)
 }
 
-// TestAnUpgradeIsForGood: whatever brings the fleet back later, brings the new version back; but for a person who
+// TestAnUpgradeIsForGood checks that the new version is used however the fleet is brought back later, unless a person
 // upgrades to the old one.
 func TestAnUpgradeIsForGood(t *testing.T) {
 	t.Parallel()
@@ -277,10 +279,10 @@ func TestAnUpgradeIsForGood(t *testing.T) {
 	}
 	f.kill(f.only("supervise"))
 	stays("its death")
-	f.kill(f.server()) // its keeper is the old one still
+	f.kill(f.server()) // its keeper still is the old one
 	stays("the death of the server")
 	f.kill(f.only("keep"))
-	f.up() // by the old one
+	f.up() // with the old program
 	stays("the keeper's death")
 	f.must("down")
 	f.eventually("nobody supervises", func() bool { return len(f.playing("supervise"))+len(f.playing("keep")) == 0 })
@@ -315,7 +317,7 @@ func TestAnUpgradeIsForGood(t *testing.T) {
 	f.eventually("the old version is back for good", func() bool { return f.supervisedBy() == "" })
 }
 
-// TestAnUpgradeThatTheServersDeathInterrupts: the fleet comes back as one, with one of the two.
+// TestAnUpgradeThatTheServersDeathInterrupts checks that the fleet comes back as one, with one of the two versions.
 func TestAnUpgradeThatTheServersDeathInterrupts(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
@@ -338,7 +340,7 @@ func TestAnUpgradeThatTheServersDeathInterrupts(t *testing.T) {
 	}
 }
 
-// TestADowngradeThatCannotReadTheState: the state is of a newer version than the program that shall take it over.
+// TestADowngradeThatCannotReadTheState checks a state of a newer version than the program that would take it over.
 func TestADowngradeThatCannotReadTheState(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)

@@ -17,19 +17,19 @@ import (
 	"muster/internal/keeper"
 )
 
-// A version of muster, for those who upgrade, is a copy of the program with a word behind its end. Some words make a
-// supervisor that is broken:
+// A version of muster, as used in tests of upgrades, is a copy of the program with a word appended. Some words make a
+// broken supervisor:
 const (
 	sound = "sound"
-	blind = "blind" // it does not understand the state
-	quits = "quits" // it ends before it is ready
-	hangs = "hangs" // it is never ready, and does not end when told to
-	moves = "moves" // it changes the format of the state, and ends before it is ready
+	blind = "blind" // it cannot read the state
+	quits = "quits" // it exits before it is ready
+	hangs = "hangs" // it is never ready, and does not exit when told to
+	moves = "moves" // it changes the format of the state, and exits before it is ready
 )
 
 const wordMark = "\nTHE WORD OF THIS VERSION: "
 
-// version makes one and gives its path.
+// version makes a version and returns its path.
 func (f *Fleet) version(word string) string {
 	f.t.Helper()
 	from, err := program()
@@ -47,7 +47,7 @@ func (f *Fleet) version(word string) string {
 	return path
 }
 
-// wordOf reads the word of a version; "" for the program itself.
+// wordOf returns the word of a version, or "" for the program itself.
 func wordOf(exe string) string {
 	file, err := os.Open(exe)
 	if err != nil {
@@ -64,7 +64,7 @@ func wordOf(exe string) string {
 	return string(word)
 }
 
-// playBroken plays a supervisor of a broken version.
+// playBroken runs a supervisor of a broken version.
 func playBroken(exe string, args []string) (status int, broken bool) {
 	word := wordOf(exe)
 	if slices.Contains(args, "--preflight") {
@@ -85,7 +85,7 @@ func playBroken(exe string, args []string) (status int, broken bool) {
 	return 3, word == quits || word == moves
 }
 
-// moveFormat makes a database one of a later format.
+// moveFormat gives a database a later format.
 func moveFormat(path string) error {
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
@@ -95,7 +95,7 @@ func moveFormat(path string) error {
 	return errors.Join(err, db.Close())
 }
 
-// hurryFile is there where a fleet's keeper shall have less patience.
+// hurryFile exists if the fleet's keeper should have less patience.
 func hurryFile(home string) string { return filepath.Join(home, "test-hurry") }
 
 func hurrying(home string) keeper.Clock {
@@ -105,7 +105,7 @@ func hurrying(home string) keeper.Clock {
 	return hurriedClock{}
 }
 
-// hurriedClock's durations are a fifth of what they should be.
+// hurriedClock cuts durations to a fifth.
 type hurriedClock struct{}
 
 func (hurriedClock) Now() time.Time { return time.Now() }
@@ -115,7 +115,7 @@ func (hurriedClock) Timer(d time.Duration) (<-chan time.Time, func()) {
 	return t.C, func() { t.Stop() }
 }
 
-// supervisedBy is the word of the version that supervises now, "-" if there is no one supervisor.
+// supervisedBy returns the word of the version that supervises now, or "-" unless there is exactly one supervisor.
 func (f *Fleet) supervisedBy() string {
 	all := f.playing("supervise")
 	if len(all) != 1 {
@@ -124,7 +124,7 @@ func (f *Fleet) supervisedBy() string {
 	return f.wordOfProcess(all[0])
 }
 
-// wordOfProcess is the word of the version that a process plays; "-" for none of the fleet's own copies.
+// wordOfProcess returns the word of the version that a process runs, or "-" if it runs none of the fleet's own copies.
 func (f *Fleet) wordOfProcess(pid int) string {
 	for _, p := range f.processes() {
 		if p.pid == pid && strings.HasPrefix(p.argv[0], f.home) {

@@ -14,7 +14,7 @@ import (
 	"muster/internal/event"
 )
 
-// seen is what `muster status --json` says of the watch.
+// seen is what `muster status --json` reports about the watch.
 type seen struct {
 	Healthy    bool
 	Judged     int
@@ -42,7 +42,7 @@ func (f *Fleet) age(by time.Duration) {
 		f.t.Fatal(err)
 	}
 	d := json.NewDecoder(strings.NewReader(string(data)))
-	d.UseNumber() // nanoseconds since the boot are more than a float holds
+	d.UseNumber() // nanoseconds since the boot exceed the precision of a float
 	p := map[string]any{}
 	if err := d.Decode(&p); err != nil {
 		f.t.Fatal(err)
@@ -58,7 +58,7 @@ func (f *Fleet) age(by time.Duration) {
 	f.write(f.home+"/pulse", string(data))
 }
 
-// TestTheWatcherIsWatched: a supervisor that lives and makes no progress is told from one that does.
+// TestTheWatcherIsWatched checks that a live supervisor without progress is distinguished from a healthy one.
 func TestTheWatcherIsWatched(t *testing.T) {
 	t.Parallel()
 	var pings atomic.Int32
@@ -90,7 +90,7 @@ func TestTheWatcherIsWatched(t *testing.T) {
 		t.Errorf("muster status:\n%s", r.out)
 	}
 
-	// What it says to do helps.
+	// The hint that it prints helps.
 	f.kill(pid)
 	f.eventually("another one looks after both", func() bool {
 		s, r := f.status()
