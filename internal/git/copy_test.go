@@ -12,7 +12,7 @@ import (
 	"muster/internal/fault/faulttest"
 )
 
-// contextWithin ends once a file appears.
+// contextWithin returns a context that ends once a file exists.
 func contextWithin(t *testing.T, file string) (context.Context, context.CancelFunc) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -35,7 +35,7 @@ func TestCopyBringsFilesThatAreNoWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	wt := w.prepare("t1")
-	// A link of the person's is followed.
+	// A symbolic link of the person is followed.
 	w.write(w.dir, "secrets/token", "T\n")
 	for link, to := range map[string]string{"token": "../secrets/token", "dirl": filepath.Join(w.dir, "secrets")} {
 		if err := os.Symlink(to, filepath.Join(w.repo, link)); err != nil {
@@ -56,7 +56,7 @@ func TestCopyBringsFilesThatAreNoWork(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, st, err)
 		}
 	}
-	// conf/local.json is not ignored, and still it is not the agent's work.
+	// conf/local.json is not ignored, but it is not the agent's work.
 	if tree := w.tree(wt.Path); tree != w.head("main^{tree}") {
 		t.Errorf("a copied file is in the tree: %s", w.git(w.repo, "ls-tree", "-r", tree))
 	}

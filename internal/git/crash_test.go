@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// brittleGit is a git of which one call goes wrong, as the file beside it says. It is written once, before anything
-// is forked: a program cannot be started while some child still has it open for writing.
+// brittleGit is a git of which one call fails, as the file beside it specifies. It is written once, before any fork: a
+// program cannot be started while a child process still has it open for writing.
 const brittleGit = `#!/bin/sh
 read -r how nth git < "$0.conf"
 n=0
@@ -31,7 +31,7 @@ fi
 exec "$git" "$@"
 `
 
-// brittle is the repository with a git of which the nth call goes wrong.
+// brittle returns the repository with a git whose nth call fails.
 func (w *world) brittle(how string, nth int) *Repo {
 	w.t.Helper()
 	bin := filepath.Join(w.dir, "bin")
@@ -44,14 +44,15 @@ func (w *world) brittle(how string, nth int) *Repo {
 	return &r
 }
 
-// calls is how often the brittle git was called.
+// calls returns how often the brittle git was called.
 func calls(r *Repo) int {
 	b, _ := os.ReadFile(r.program + ".calls")
 	n, _ := strconv.Atoi(strings.TrimSpace(string(b)))
 	return n
 }
 
-// Whichever call of git is the last before a crash, the same request made again ends as if nothing had happened.
+// TestEveryCallMayBeTheLast checks that any call of git may be the last before a crash: the same request, made again,
+// has the result that it would have had without the crash.
 func TestEveryCallMayBeTheLast(t *testing.T) {
 	t.Parallel()
 	type job struct {
@@ -178,7 +179,7 @@ func TestEveryCallMayBeTheLast(t *testing.T) {
 					w := newWorld(t)
 					p := j.before(w)
 					r := w.brittle(hows[i], nth)
-					err := j.do(t, w, r, p) // it may notice, or do without
+					err := j.do(t, w, r, p) // it may notice the fault, or succeed without the call
 					if calls(r) < nth {
 						if err != nil || nth < 3 {
 							t.Fatalf("without a fault, after %d calls: %v", calls(r), err)
@@ -194,9 +195,9 @@ func TestEveryCallMayBeTheLast(t *testing.T) {
 					j.check(t, w, p)
 					switch verb {
 					case "rev-parse", "for-each-ref", "ls-files", "log", "diff-index", "merge-base":
-						hows = nil // only reads: dying late is the same
+						hows = nil // it only reads: every other fault has the same effect
 					case "add", "write-tree", "commit-tree", "update-index":
-						hows = hows[:2] // writes only what nobody sees yet
+						hows = hows[:2] // it writes only objects that nothing refers to yet
 					}
 				}
 			}
@@ -204,7 +205,7 @@ func TestEveryCallMayBeTheLast(t *testing.T) {
 	}
 }
 
-// age makes a file an hour old, if it is there.
+// age makes a file an hour old, if it exists.
 func (w *world) age(file string) {
 	w.t.Helper()
 	then := time.Now().Add(-time.Hour)

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A supervisor was killed, and its git still fills a worktree: nobody takes it away under its hands, and it is made
-// again when that git has ended, unless it was finished.
+// TestSomebodyStillFills covers a supervisor that was killed while its git still fills a worktree. The worktree is not
+// removed while that git runs. It is made again when that git has ended, unless it was complete.
 func TestSomebodyStillFills(t *testing.T) {
 	t.Parallel()
 	for name, next := range map[string]func(ctx context.Context, w *world) error{
@@ -67,7 +67,8 @@ func TestSomebodyStillFills(t *testing.T) {
 	}
 }
 
-// A worktree is made while another one gets its files: filling needs no lock of the repository.
+// TestFilledWithoutTheLock makes a worktree while another one gets its files: filling does not need the lock of the
+// repository.
 func TestFilledWithoutTheLock(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -20,7 +20,8 @@ func (w *world) find(l Locator) *Repo {
 	return r
 }
 
-// A task belongs to its repository, not to the checkout that it was dispatched in.
+// TestFindGoesOnWithoutTheCheckout checks that a task belongs to its repository, not to the checkout in which it was
+// dispatched.
 func TestFindGoesOnWithoutTheCheckout(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -60,7 +61,8 @@ func TestFindGoesOnWithoutTheCheckout(t *testing.T) {
 	}
 }
 
-// A git init with GIT_DIR set, as in a test's fixture under a hook, sets core.bare for all worktrees.
+// TestSharedConfigurationMadeBare covers git init with GIT_DIR set, as in a test's fixture that a hook runs: it sets
+// core.bare for all worktrees.
 func TestSharedConfigurationMadeBare(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -83,7 +85,8 @@ func TestSharedConfigurationMadeBare(t *testing.T) {
 	}
 }
 
-// Where the repository was moved or deleted, or its files can't be removed, they are set aside.
+// TestFindSaysThatARepositoryIsGone checks that files are set aside if their repository was moved or deleted, or if
+// they cannot be removed.
 func TestFindSaysThatARepositoryIsGone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -117,7 +120,8 @@ func TestFindSaysThatARepositoryIsGone(t *testing.T) {
 	}
 }
 
-// An agent that replaces the worktree's own repository loses neither its files nor its commits.
+// TestARepositoryInPlaceOfTheWorktrees checks that an agent which replaces the worktree's repository loses neither its
+// files nor its commits.
 func TestARepositoryInPlaceOfTheWorktrees(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -148,7 +152,7 @@ func TestARepositoryInPlaceOfTheWorktrees(t *testing.T) {
 	}
 }
 
-// HEAD and the like are those of the checkout that was opened.
+// TestResolveInALinkedCheckout checks that HEAD and similar names are those of the checkout that was opened.
 func TestResolveInALinkedCheckout(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -175,7 +179,7 @@ func TestResolveInALinkedCheckout(t *testing.T) {
 	}
 }
 
-// What Diff prints is taken by git apply, whatever the user has set.
+// TestDiffIsForGitApply checks that git apply accepts the output of Diff, whatever the user's configuration.
 func TestDiffIsForGitApply(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// TestMain lets the test binary be one more process that prepares worktrees.
+// TestMain lets the test binary act as another process that prepares worktrees.
 func TestMain(m *testing.M) {
 	if spec := os.Getenv("GIT_TEST_PREPARE"); spec != "" {
 		os.Exit(prepareInProcess(spec))
@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	os.Exit(runTests(m))
 }
 
-// template is a directory with what all tests start from, made once.
+// template is a directory with the files that all tests start from. It is made once.
 var template string
 
 func runTests(m *testing.M) int {
@@ -67,10 +67,10 @@ func prepareInProcess(spec string) int {
 	return 0
 }
 
-// world is a repository with one commit, a home of its own and a place for worktrees.
+// world is a repository with one commit, with its own home directory and a directory for worktrees.
 type world struct {
 	t     testing.TB
-	dir   string // all of it
+	dir   string // the parent of everything
 	repo  string // the checkout, branch main
 	under string
 	env   []string
@@ -87,7 +87,7 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-// planted is the repository that newWorld copies.
+// planted makes the repository that newWorld copies.
 var planted = sync.OnceValue(func() string {
 	repo := filepath.Join(template, "repo")
 	for name, content := range map[string]string{
@@ -110,7 +110,7 @@ var planted = sync.OnceValue(func() string {
 	return repo
 })
 
-// bareWorld is a repository without commits.
+// bareWorld makes a world whose repository has no commits.
 func bareWorld(t testing.TB) *world {
 	t.Helper()
 	w := emptyWorld(t)
@@ -143,7 +143,7 @@ func (w *world) open(dir string) *Repo {
 	return r
 }
 
-// git runs git as a person with a name would.
+// git runs git as a person with a configured name would.
 func (w *world) git(dir string, args ...string) string {
 	w.t.Helper()
 	out, err := w.tryGit(dir, args...)
@@ -220,7 +220,7 @@ func (w *world) head(rev string) string {
 	return strings.TrimSpace(w.git(w.repo, "rev-parse", rev))
 }
 
-// state is everything a person could see of a worktree: files with modes and content, and git's own words.
+// state describes everything that a person can see of a worktree: files with modes and content, and git's output.
 func (w *world) state(dir string) string {
 	w.t.Helper()
 	var b bytes.Buffer

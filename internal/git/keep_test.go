@@ -12,7 +12,7 @@ import (
 	"muster/internal/fault/faulttest"
 )
 
-// mess makes every kind of change a worktree can hold.
+// mess makes every kind of change that a worktree can hold.
 func mess(w *world, dir string) {
 	w.t.Helper()
 	w.write(dir, "a.txt", "staged\n")
@@ -84,7 +84,7 @@ func TestSnapshotLeavesTheWorktreeAsItIs(t *testing.T) {
 	faulttest.Want(t, err, fault.Usage)
 }
 
-// An index flag must not hide work: agents set them to quieten git status.
+// TestHiddenChangesAreTaken checks that an index flag does not hide work. Agents set such flags to silence git status.
 func TestHiddenChangesAreTaken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -452,7 +452,7 @@ func TestALargeUntrackedFileIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const size = 40 << 20 // beyond what is kept of any program's output
+	const size = 40 << 20 // larger than the limit on a program's kept output
 	if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -462,7 +462,8 @@ func TestALargeUntrackedFileIsKept(t *testing.T) {
 	}
 }
 
-// A worktree without .git inside some other repository must not be taken for a part of that one.
+// TestAnotherRepositoryAroundIsNotTouched checks that a worktree without .git inside another repository is not treated
+// as a part of that one.
 func TestAnotherRepositoryAroundIsNotTouched(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

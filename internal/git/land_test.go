@@ -16,7 +16,7 @@ func (w *world) land(wt Worktree, tree string) (string, error) {
 	return w.r.Land(w.t.Context(), LandSpec{WorkSpec: work(wt), Tree: tree, Message: "the task\n\nDone."})
 }
 
-// work is the spec of a prepared worktree's work.
+// work returns the spec of a prepared worktree's work.
 func work(wt Worktree) WorkSpec {
 	return WorkSpec{Worktree: wt.Path, Branch: wt.Branch, Base: wt.Base, Onto: []string{"main"}, Baseline: "refs/muster/round/t1/start"}
 }
@@ -47,7 +47,7 @@ func TestLandMakesOneCommitOfExactlyTheTree(t *testing.T) {
 	if again, err := w.land(wt, tree); again != commit || err != nil {
 		t.Errorf("second Land = %s, %v", again, err)
 	}
-	w.write(wt.Path, "after", "next turn\n") // crash recovery finds it landed, whatever came after
+	w.write(wt.Path, "after", "next turn\n") // recovery after a crash finds it landed, whatever came later
 	if again, err := w.land(wt, tree); again != commit || err != nil {
 		t.Errorf("third Land = %s, %v", again, err)
 	}

@@ -14,7 +14,7 @@ import (
 	"muster/internal/fault"
 )
 
-// filtered sets up a filter that runs a script before it hands the content of a.slow on.
+// filtered sets up a filter that runs a script before it passes on the content of a.slow.
 func filtered(w *world, script string) {
 	w.t.Helper()
 	w.write(w.repo, ".gitattributes", "*.slow filter=slow\n")

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// origin makes a repository of three commits beside the checkout, to clone from.
+// origin makes a repository of three commits beside the checkout, for cloning.
 func (w *world) origin(name string) string {
 	w.t.Helper()
 	dir := filepath.Join(w.dir, name)
@@ -37,7 +37,7 @@ func (w *world) pipe(dir, input string, args ...string) {
 	}
 }
 
-// wantWhole fails if the person's own commands find something missing in the repository.
+// wantWhole fails the test if the person's own git commands find something missing in the repository.
 func (w *world) wantWhole() {
 	w.t.Helper()
 	for _, args := range [][]string{
@@ -49,8 +49,8 @@ func (w *world) wantWhole() {
 	}
 }
 
-// A nested repository whose history is not all there must not bring commits without their parents into the person's
-// repository, and what it holds is kept all the same.
+// TestKeepOfAnIncompleteRepositoryLeavesOursWhole covers a nested repository whose history is incomplete. It must not
+// bring commits without their parents into the person's repository, but its content is still kept.
 func TestKeepOfAnIncompleteRepositoryLeavesOursWhole(t *testing.T) {
 	t.Parallel()
 	for name, lay := range map[string]func(w *world, at string){
@@ -127,7 +127,7 @@ func TestKeepOfAnIncompleteRepositoryLeavesOursWhole(t *testing.T) {
 			if got := w.read(at, "new"); got != "untracked\n" {
 				t.Errorf("restored vendor/new = %q", got)
 			}
-			if own != "" { // with its history, as far as it went
+			if own != "" { // with its history, as far as that exists
 				if got := w.git(at, "show", own+":own"); got != "committed\n" {
 					t.Errorf("the agent's own commit: %q", got)
 				}
@@ -136,7 +136,7 @@ func TestKeepOfAnIncompleteRepositoryLeavesOursWhole(t *testing.T) {
 	}
 }
 
-// submodule makes a worktree of a repository with a submodule, which is checked out in it.
+// submodule makes a worktree of a repository with a submodule, and checks the submodule out in it.
 func (w *world) submodule(more ...string) (Worktree, string) {
 	w.t.Helper()
 	w.git(w.repo, "-c", "protocol.file.allow=always", "submodule", "add", "-q", w.origin("lib"), "sub")
@@ -150,12 +150,13 @@ func (w *world) submodule(more ...string) (Worktree, string) {
 	return wt, filepath.Join(wt.Path, "sub")
 }
 
-// What a tree does not show is kept before the worktree of published work goes.
+// TestKeepTakesWhatAPublishedTreeDoesNotShow checks that work which a tree does not show is kept before the worktree
+// of published work is removed.
 func TestKeepTakesWhatAPublishedTreeDoesNotShow(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		work func(w *world, wt Worktree, sub string)
-		show map[string]string // a path in one of the parents of the kept commit, and its content; none if nothing is kept
+		show map[string]string // a path in one of the parents of the kept commit, and its content; empty if nothing is kept
 	}{
 		"a clean submodule": {work: func(*world, Worktree, string) {}},
 		"a commit in a submodule": {
@@ -225,11 +226,11 @@ func TestKeepTakesWhatAPublishedTreeDoesNotShow(t *testing.T) {
 				w.write(wt.Path, "later", "x\n")
 				w.git(wt.Path, "add", "-N", "later")
 			},
-			nil, // it is in the tree, and so it is published
+			nil, // it is in the tree, so it is published
 		},
 	} {
 		eachWay(t, name, c.work, func(t *testing.T, w *world, wt Worktree) {
-			tree := w.tree(wt.Path) // published before submodules were looked at
+			tree := w.tree(wt.Path) // published by a version that ignored submodules
 			published := strings.TrimSpace(w.git(wt.Path, "commit-tree", tree, "-p", "HEAD", "-m", "published"))
 			w.git(wt.Path, "update-ref", "HEAD", published)
 			w.git(wt.Path, "reset", "-q")
@@ -258,7 +259,8 @@ func TestKeepTakesWhatAPublishedTreeDoesNotShow(t *testing.T) {
 	}
 }
 
-// A worktree of this repository within the worktree is no part of the work.
+// TestTreeLeavesOutWorktreesInside checks that a worktree of this repository within the worktree is not part of the
+// work.
 func TestTreeLeavesOutWorktreesInside(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -279,7 +281,8 @@ func TestTreeLeavesOutWorktreesInside(t *testing.T) {
 	check("committed")
 }
 
-// Versions before took the tips of a shallow clone without their parents. The page on reliability says how to mend that.
+// TestTheRepairOfAHistoryThatIsNotWhole runs the repair that the page on reliability describes. Earlier versions took
+// the tips of a shallow clone without their parents.
 func TestTheRepairOfAHistoryThatIsNotWhole(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -322,8 +325,8 @@ func TestTheRepairOfAHistoryThatIsNotWhole(t *testing.T) {
 	}
 }
 
-// eachWay runs a test on a worktree in which work was done. If the name speaks of a submodule, the worktree has one: once
-// an ordinary one, and once one whose changes git is told to ignore.
+// eachWay runs a test on a worktree that holds work. If the name mentions a submodule, the worktree has one: once an
+// ordinary one, and once one whose changes git is told to ignore.
 func eachWay(t *testing.T, name string, work func(*world, Worktree, string), test func(*testing.T, *world, Worktree)) {
 	ways := map[string]func(w *world) (Worktree, string){"": func(w *world) (Worktree, string) { return w.prepare("t1"), "" }}
 	if strings.Contains(name, "submodule") {

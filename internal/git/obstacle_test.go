@@ -29,7 +29,7 @@ func (w *world) obstacles(wt Worktree) Obstacles {
 	return found
 }
 
-// A change is content of the agent's own, however it came about.
+// TestChangedIsContentOfTheAgentsOwn checks that a change is content of the agent's own, however it was made.
 func TestChangedIsContentOfTheAgentsOwn(t *testing.T) {
 	t.Parallel()
 	mainMoves := func(w *world) {
@@ -113,7 +113,8 @@ func TestChangedIsContentOfTheAgentsOwn(t *testing.T) {
 	}
 }
 
-// Unfinished and unshareable work is not landed, and the agent is told by name what to mend.
+// TestObstaclesAreNamedAndNotLanded checks that unfinished work, and work that cannot be shared, is not landed, and
+// that the agent is told the name of what to fix.
 func TestObstaclesAreNamedAndNotLanded(t *testing.T) {
 	t.Parallel()
 	conflict := func(w *world, wt Worktree, command ...string) {
@@ -133,7 +134,7 @@ func TestObstaclesAreNamedAndNotLanded(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		work func(w *world, wt Worktree, sub string)
-		want []string // what the words hold; nil if there is nothing to say
+		want []string // parts of the message; nil if there is no obstacle
 	}{
 		"nothing odd": {func(w *world, wt Worktree, _ string) { w.write(wt.Path, "x", "x") }, nil},
 		"a merge in conflict": {
@@ -303,7 +304,7 @@ func TestObstaclesAreNamedAndNotLanded(t *testing.T) {
 	}
 }
 
-// What muster copied in is part of the work as soon as it is something else.
+// TestAChangedCopyIsKept checks that a file which muster copied in becomes part of the work once it is changed.
 func TestAChangedCopyIsKept(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -39,7 +39,8 @@ func TestPrepareTwiceIsOnce(t *testing.T) {
 	}
 }
 
-// The agent may be on another branch, or on none, when its supervisor comes back: that is no reason to make a new one.
+// TestPrepareFindsAWorktreeThatLeftItsBranch checks that no new worktree is made if the agent is on another branch, or
+// on none, when its supervisor returns.
 func TestPrepareFindsAWorktreeThatLeftItsBranch(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -250,7 +251,7 @@ func TestPrepareDoesNotTakeTheWorkOfAnotherFleet(t *testing.T) {
 	w.git(old.Path, "checkout", "-q", "--detach")
 	w.git(old.Path, "commit", "-q", "--allow-empty", "-m", "on none")
 	lost := strings.TrimSpace(w.git(old.Path, "rev-parse", "HEAD"))
-	if err := os.RemoveAll(w.under); err != nil { // somebody threw the state directory away
+	if err := os.RemoveAll(w.under); err != nil { // a person deleted the state directory
 		t.Fatal(err)
 	}
 	wt, err := w.r.Prepare(t.Context(), mine)
@@ -344,7 +345,7 @@ func TestPrepareFromManyProcessesAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
-	// Ten tasks from processes, each twice at once, and ten from goroutines.
+	// Ten tasks are prepared by processes, each twice at once, and ten by goroutines.
 	for i := range 20 {
 		spec := w.spec(fmt.Sprintf("p%d", i/2))
 		job, err := json.Marshal(prepareJob{Repo: w.repo, Under: w.under, Env: w.env, Spec: spec})
@@ -384,7 +385,8 @@ func TestPrepareFromManyProcessesAtOnce(t *testing.T) {
 	}
 }
 
-// The lock is handed to git, so that a git which outlives us still keeps others out.
+// TestTheLockOutlivesItsHolder checks that git inherits the lock, so that a git which outlives this process still
+// excludes others.
 func TestTheLockOutlivesItsHolder(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -453,7 +455,7 @@ func BenchmarkPrepare(b *testing.B) {
 	}
 }
 
-// The whole way of a task, in repositories that are laid out in other ways.
+// TestUnusualRepositories runs all steps of a task in repositories with unusual layouts.
 func TestUnusualRepositories(t *testing.T) {
 	t.Parallel()
 	for name, lay := range map[string]func(w *world) string{

@@ -144,7 +144,8 @@ func TestRemoveFromEveryHalfState(t *testing.T) {
 	}
 }
 
-// Only our own registration is pruned: that of a person whose disk is not mounted just now stays.
+// TestOtherMissingWorktreesStayRegistered checks that only muster's own registration is pruned. The registration of a
+// person's worktree on an unmounted disk stays.
 func TestOtherMissingWorktreesStayRegistered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
