@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// everyVerb returns all verbs that people see, also those below others.
+// everyVerb returns all visible verbs, including subcommands.
 func everyVerb(t *testing.T) []*cobra.Command {
 	t.Helper()
 	var all []*cobra.Command
@@ -47,7 +47,7 @@ func TestEveryVerbHasASentenceExamplesAndExitCodes(t *testing.T) {
 				examples++
 			}
 		}
-		if c.HasSubCommands() { // their examples are those of the verbs below
+		if c.HasSubCommands() { // the examples are at its subcommands
 			examples++
 		}
 		if examples < 2 {
@@ -81,7 +81,7 @@ func TestExitCodesAreThoseOfTheirVerb(t *testing.T) {
 				t.Errorf("%s: %q does not say what a code means", path, line)
 			case code <= last:
 				t.Errorf("%s: code %d does not stand in order", path, code)
-			case !known[word] && path != "check": // check passes on the codes of others
+			case !known[word] && path != "check": // check passes on the codes of other programs
 				t.Errorf("%s: %d is not an exit code of muster", path, code)
 			}
 			last = code
@@ -128,7 +128,8 @@ func TestEveryFlagIsDocumented(t *testing.T) {
 	}
 }
 
-// Each verb of the design speaks JSON, but for those whose output is a script, a schema, a screen, or a story.
+// TestEveryVerbSpeaksJSON checks that each verb of the design has --json, except those that print a script, a schema,
+// a screen or a story.
 func TestEveryVerbSpeaksJSON(t *testing.T) {
 	t.Parallel()
 	silent := []string{"completion", "config", "config schema", "schema", "schema status", "demo", "service"}

@@ -20,12 +20,12 @@ import (
 	"muster/internal/tmux"
 )
 
-// TestMain makes `muster` a word of scripts. What it runs is the program muster, which stands first in a script's PATH.
+// TestMain makes `muster` a command of scripts. It runs the program muster, which is first in a script's PATH.
 func TestMain(m *testing.M) {
 	testscript.Main(tests{m}, map[string]func(){"muster": func() { panic("muster is not in PATH") }})
 }
 
-// tests removes the program when all tests have run.
+// tests removes the program after all tests have run.
 type tests struct{ *testing.M }
 
 func (t tests) Run() int {
@@ -34,10 +34,10 @@ func (t tests) Run() int {
 	return status
 }
 
-// muster is the one program that all scripts, panes and hooks call, as it is shipped.
+// muster is the one program that all scripts, panes and hooks call, built as it is shipped.
 var muster = program.Temp{Name: "muster", Make: func(path string) error { return program.Build(path, "muster/cmd/muster") }}
 
-// TestScript runs the scripts: each is the documentation of a verb, with a fleet of its own.
+// TestScript runs the scripts. Each script documents a verb, and has its own fleet.
 func TestScript(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -48,7 +48,8 @@ func TestScript(t *testing.T) {
 	})
 }
 
-// setUpScript makes for a script a home with a git identity and a state directory, and ends its fleet when it is over.
+// setUpScript makes a home with a git identity and a state directory for a script. When the script is over, it ends
+// the script's fleet.
 func setUpScript(env *testscript.Env) error {
 	state, userHome := filepath.Join(env.WorkDir, "state"), filepath.Join(env.WorkDir, "home")
 	path, err := muster.Path()
@@ -73,8 +74,8 @@ func setUpScript(env *testscript.Env) error {
 	return nil
 }
 
-// endFleet leaves nothing of a script's fleet behind, however the script ended: first the mark that keeps the keeper
-// from bringing it back, then the terminal, then everything that carries its name.
+// endFleet ends everything of a script's fleet, however the script ended: first it writes the marker that stops the
+// keeper from bringing the fleet back, then it ends the terminal, then everything that carries the fleet's name.
 func endFleet(env *testscript.Env, h home.Dir) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -92,15 +93,16 @@ func endFleet(env *testscript.Env, h home.Dir) {
 			env.T().Log("end tmux: " + err.Error())
 		}
 	}
-	kill() // before the processes, or its hooks would start some again
+	kill() // before the processes: hooks of the server would start new ones
 	left, err := host.End(ctx, host.Ending{Mark: [2]string{"MUSTER_HOME", string(h)}})
 	if err != nil && !errors.Is(err, host.ErrUnsupported) {
 		env.T().Log(fmt.Sprintf("still running: %v: %v", left, err))
 	}
-	kill() // what one of them has started meanwhile
+	kill() // processes that were started meanwhile
 }
 
-// repoCommand is `repo NAME`: a git repository with one commit, which holds what the script put there.
+// repoCommand is `repo NAME`: it makes a git repository with one commit, which holds the files that the script put
+// there.
 func repoCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: repo NAME")
@@ -132,7 +134,7 @@ func eventuallyCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// exitsCommand is `exits STATUS CMD…`: the command has to end with exactly that status.
+// exitsCommand is `exits STATUS CMD…`: the command has to exit with exactly that status.
 func exitsCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits STATUS CMD…")
