@@ -22,12 +22,12 @@ import (
 	"muster/internal/store"
 )
 
-// caller is a caller with a state directory of its own and no program, so that nothing is ever started.
+// caller returns a caller with its own state directory and no program, so that nothing is ever started.
 func caller(dir string) boot.Caller {
 	return boot.Caller{Environ: append(os.Environ(), "MUSTER_HOME="+dir), Now: time.Now, Stderr: io.Discard}
 }
 
-// log is the fleet's log, as the supervisor has it.
+// log returns the fleet's log as the supervisor has it.
 func log(t testing.TB, c *Control) *store.Store {
 	t.Helper()
 	db, err := c.open(t.Context())
@@ -57,7 +57,7 @@ func openAs(t testing.TB, who boot.Caller) *Control {
 	return c
 }
 
-// queue dispatches a task and lets the given events happen to it.
+// queue dispatches a task and appends the given events to it.
 func queue(t testing.TB, c *Control, name string, happened ...event.Payload) event.TaskID {
 	t.Helper()
 	out, err := c.Do(t.Context(), Dispatch{Tasks: []intake.Task{{Spec: event.Spec{Name: name}, Prompt: "do " + name}}})
@@ -103,7 +103,7 @@ func moved(to event.State) event.Payload { return event.TaskMoved{To: to} }
 
 var bash = event.NewAsk("Bash", []byte(`{"command":"make"}`))
 
-// world is the tasks that the table below speaks of.
+// world makes the tasks that the table below refers to.
 func world(t *testing.T, c *Control) {
 	t.Helper()
 	launched := event.AgentLaunched{Process: event.ProcessRef{PID: 1}, Session: "s"}
@@ -121,7 +121,7 @@ func world(t *testing.T, c *Control) {
 		{launched, moved(event.Working)},  // t2 works
 		{moved(event.Parked)},             // t3 parked
 		{ready, moved(event.Done)},        // t4 done, with a branch
-		{moved(event.Failed)},             // t5 failed before it had one
+		{moved(event.Failed)},             // t5 failed before it had a branch
 		{ready, moved(event.Cancelled)},   // t6 cancelled
 		{launched, event.StopRequested{}}, // t7 is being stopped
 		{moved(event.Done), event.TaskRemoved{}, event.WorkKept{Ref: "r1"}},                                             // t8 removed, its work kept
@@ -129,7 +129,7 @@ func world(t *testing.T, c *Control) {
 		{question, moved(event.Parked)},                                                                                 // t10 was parked with a question
 		{launched, event.WorkKept{Ref: "r1"}, moved(event.Working)},                                                     // t11 works and has kept work
 		{event.WorkKept{Ref: "r1"}, event.WorkKept{Ref: "r2"}, moved(event.Parked)},                                     // t12 parked, kept twice
-		{launched, event.RequestOpened{Request: "q3", Reason: event.WaitPermission, Ask: &cut}, moved(event.Waiting)},   // t13 asks more than is kept
+		{launched, event.RequestOpened{Request: "q3", Reason: event.WaitPermission, Ask: &cut}, moved(event.Waiting)},   // t13 asks for more than is stored
 		{launched, event.RequestOpened{Reason: event.WaitPermission, Text: "may I?"}, moved(event.Waiting)},             // t14 asks, and no hook holds the request
 		{launched, event.RequestOpened{Request: "q4", Reason: event.WaitQuestion, Ask: &several}, moved(event.Waiting)}, // t15 asks two questions
 		{launched, event.RequestOpened{Request: "q5", Reason: event.WaitPermission, Text: "rm"}, moved(event.Waiting)},  // t16 asked under an older version
@@ -145,9 +145,9 @@ func TestCommandsAreTakenOrRefused(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		cmd  Command
-		want event.Payload // what is appended
-		code fault.Code    // or how it is refused
-		hint string        // and what the next step names
+		want event.Payload // the event that is appended
+		code fault.Code    // or the code of the refusal
+		hint string        // and a part of its hint
 	}{
 		{cmd: Send{"t1", "hello"}, want: event.SendRequested{Message: "m1", Text: "hello"}},
 		{cmd: Send{"t2", "a\x00b\x1b[0m"}, want: event.SendRequested{Message: "m1", Text: "ab\x1b[0m"}},
@@ -208,7 +208,7 @@ func TestCommandsAreTakenOrRefused(t *testing.T) {
 
 		{cmd: Stop{"t1"}, want: event.StopRequested{}},
 		{cmd: Stop{"t3"}, want: event.StopRequested{}},
-		{cmd: Stop{"t7"}}, // is being stopped: fine, and nothing more to say
+		{cmd: Stop{"t7"}}, // is being stopped already: accepted, without a further event
 		{cmd: Stop{"t6"}}, // was stopped
 		{cmd: Stop{"t4"}, code: fault.Conflict, hint: "rm t4"},
 		{cmd: Stop{"t8"}, code: fault.NotFound, hint: "show t8"},
@@ -416,7 +416,7 @@ func TestAnAgentsShellChangesNothingOfTheFleet(t *testing.T) {
 	if _, err := os.Stat(c.Home().Env()); err == nil {
 		t.Error("an environment was saved")
 	}
-	// A fleet of its own, in another directory, is its own affair.
+	// A fleet in another state directory is independent.
 	own := agents
 	own.Environ = append(own.Environ, "MUSTER_HOME="+t.TempDir())
 	if _, err := openAs(t, own).Do(t.Context(), Down{}); err != nil {

@@ -149,7 +149,7 @@ func TestHealthTellsWhetherASupervisorRuns(t *testing.T) {
 	}
 }
 
-// watched gives the sequence numbers that a watch yields, as they come.
+// watched returns the sequence numbers that a watch yields, in order.
 func watched(t *testing.T, c *Control, from int64, task event.TaskID) (seqs <-chan int64, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -218,7 +218,7 @@ func TestWatchHearsOfACommitAtOnce(t *testing.T) {
 	c := open(t)
 	id := queue(t, c, "a")
 	all, _ := watched(t, c, 1, "")
-	// The best of a few, because a busy machine may keep one of them waiting: it must be far below the tick.
+	// The fastest of a few is measured, because a busy machine may delay one of them. It must be far below the tick.
 	best := time.Hour
 	for i := range 5 {
 		start := time.Now()

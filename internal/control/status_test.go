@@ -6,7 +6,8 @@ import (
 	"muster/internal/boot"
 )
 
-// Acts that hang make the fleet unhealthy, also when their tasks are parked and nothing else is live.
+// TestStatusSaysThatActsHang checks that actions which hang make the fleet unhealthy, even if their tasks are parked
+// and nothing else is live.
 func TestStatusSaysThatActsHang(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
