@@ -129,7 +129,7 @@ func world(t *testing.T, c *Control) {
 		{question, moved(event.Parked)},                                                                                 // t10 was parked with a question
 		{launched, event.WorkKept{Ref: "r1"}, moved(event.Working)},                                                     // t11 works and has kept work
 		{event.WorkKept{Ref: "r1"}, event.WorkKept{Ref: "r2"}, moved(event.Parked)},                                     // t12 parked, kept twice
-		{launched, event.RequestOpened{Request: "q3", Reason: event.WaitPermission, Ask: &cut}, moved(event.Waiting)},   // t13 asks for more than is stored
+		{launched, event.RequestOpened{Request: "q3", Reason: event.WaitPermission, Ask: &cut}, moved(event.Waiting)},   // t13 asks more than is stored
 		{launched, event.RequestOpened{Reason: event.WaitPermission, Text: "may I?"}, moved(event.Waiting)},             // t14 asks, and no hook holds the request
 		{launched, event.RequestOpened{Request: "q4", Reason: event.WaitQuestion, Ask: &several}, moved(event.Waiting)}, // t15 asks two questions
 		{launched, event.RequestOpened{Request: "q5", Reason: event.WaitPermission, Text: "rm"}, moved(event.Waiting)},  // t16 asked under an older version

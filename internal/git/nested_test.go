@@ -156,7 +156,7 @@ func TestKeepTakesWhatAPublishedTreeDoesNotShow(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		work func(w *world, wt Worktree, sub string)
-		show map[string]string // a path in one of the parents of the kept commit, and its content; empty if nothing is kept
+		show map[string]string // a path in a parent of the kept commit, and its content; empty if nothing is kept
 	}{
 		"a clean submodule": {work: func(*world, Worktree, string) {}},
 		"a commit in a submodule": {
