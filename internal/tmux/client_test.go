@@ -13,18 +13,18 @@ import (
 	"muster/internal/tmux/tmuxtest"
 )
 
-// harness is a client of a fresh server, and what the tests do to that server from outside.
+// harness is a client of a fresh server, with methods that act on the server from outside.
 type harness struct {
 	*tmux.Client
-	dir string // exists
+	dir string // a directory that exists
 }
 
-// echo is the program that these tests run in panes: it shows what it is told and ends with status N on "exit N".
+// echo is the program that these tests run in panes: it shows its input, and exits with status N on "exit N".
 func echo() []string {
 	return []string{"sh", "-c", `while read -r line; do case "$line" in "exit "*) exit "${line#exit }";; esac; done`}
 }
 
-// exit makes the program of a pane end with a status.
+// exit makes the program of a pane exit with a status.
 func (h harness) exit(t *testing.T, p tmux.Pane, code int) {
 	t.Helper()
 	if err := h.Paste(t.Context(), p.ID, "exit "+strconv.Itoa(code)); err != nil {
@@ -95,7 +95,7 @@ func (h harness) open(t *testing.T, spec tmux.OpenSpec) tmux.Pane {
 	return p
 }
 
-// look returns the pane as it is now.
+// look returns the present state of the pane.
 func (h harness) look(t *testing.T, id tmux.PaneID) tmux.Pane {
 	t.Helper()
 	p, err := h.Pane(t.Context(), id)
@@ -348,7 +348,7 @@ func testBadNames(t *testing.T, h harness) {
 			t.Errorf("window %q: got %v, want a usage fault", name, err)
 		}
 		if name == "$1" {
-			continue // an id, for killing
+			continue // valid as an id of a session to kill
 		}
 		if err := h.KillSession(t.Context(), name); fault.CodeOf(err) != fault.Usage {
 			t.Errorf("kill %q: got %v, want a usage fault", name, err)
@@ -382,7 +382,7 @@ func testMissingDir(t *testing.T, h harness) {
 	}
 }
 
-// awaitEvent reads events until one of the kind comes.
+// awaitEvent reads events until one of the kind arrives.
 func (h harness) awaitEvent(t *testing.T, kind tmux.EventKind) tmux.Event {
 	t.Helper()
 	for {

@@ -159,7 +159,7 @@ func TestAStoppedServerCostsTheDeadlineAndNoMore(t *testing.T) {
 	}
 }
 
-// stop stops the server, and has it go on when the test is over.
+// stop stops the server with SIGSTOP, and continues it when the test is over.
 func stop(t *testing.T, c *tmux.Client) {
 	t.Helper()
 	pid := c.Identity().PID
@@ -250,7 +250,7 @@ func TestAClientThatWasDetachedIsReplaced(t *testing.T) {
 	}
 }
 
-// person runs a tmux command as somebody else would, by hand.
+// person runs a tmux command as a separate client, as a person would.
 func person(t testing.TB, s *tmux.Server, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "tmux", append([]string{"-u", "-S", s.Socket()}, args...)...)
@@ -261,7 +261,7 @@ func person(t testing.TB, s *tmux.Server, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// clients are the process ids of the clients that the server has.
+// clients returns the process ids of the server's clients.
 func clients(t testing.TB, s *tmux.Server) []string {
 	t.Helper()
 	return strings.Fields(person(t, s, "list-clients", "-F", "#{client_pid}"))
@@ -308,7 +308,7 @@ func TestTextCannotLeaveThePaste(t *testing.T) {
 	t.Parallel()
 	c, _, dir := tmuxtest.Connect(t)
 	file := filepath.Join(dir, "got")
-	// A program as agents are: raw terminal, bracketed paste on.
+	// The program sets its terminal up as agents do: raw, with bracketed paste.
 	p := open(t, c, dir, "t1", "sh", "-c", `stty raw -echo; printf '\033[?2004hready'; exec cat >"$1"`, "sh", file)
 	await.Until(t, "the program is ready", func() bool {
 		screen, err := c.Capture(t.Context(), p.ID, 0)

@@ -13,11 +13,11 @@ import (
 	"muster/internal/tmux"
 )
 
-// parentOf, in the environment of this test binary, makes it a supervisor that connects to the socket named
-// there, says so, and waits to be killed.
+// parentOf is an environment variable that makes this test binary a supervisor: it connects to the socket that the
+// variable names, reports that, and waits to be killed.
 const parentOf = "TMUX_TEST_PARENT_OF"
 
-// leak is in the environment of this process and must be in no pane.
+// leak is in the environment of this process and must not be in any pane.
 const leak = "TMUX_TEST_LEAK"
 
 func TestMain(m *testing.M) {
@@ -44,7 +44,7 @@ func beParent(socket string) {
 	c.Close()
 }
 
-// open starts argv in a session of its own.
+// open starts argv in its own session.
 func open(t testing.TB, c *tmux.Client, dir, session string, argv ...string) tmux.Pane {
 	t.Helper()
 	p, err := c.Open(t.Context(), tmux.OpenSpec{
@@ -59,7 +59,7 @@ func open(t testing.TB, c *tmux.Client, dir, session string, argv ...string) tmu
 // sleeper is a program that only waits.
 var sleeper = []string{"sleep", "1000"}
 
-// do is Do that must succeed.
+// do calls Client.Do and fails the test on an error.
 func do(t testing.TB, c *tmux.Client, args ...string) []string {
 	t.Helper()
 	out, err := c.Do(t.Context(), args...)
@@ -69,7 +69,7 @@ func do(t testing.TB, c *tmux.Client, args ...string) []string {
 	return out
 }
 
-// pane looks at a pane that must be there.
+// pane returns a pane, which must exist.
 func pane(t testing.TB, c *tmux.Client, id tmux.PaneID) tmux.Pane {
 	t.Helper()
 	p, err := c.Pane(t.Context(), id)
@@ -79,7 +79,7 @@ func pane(t testing.TB, c *tmux.Client, id tmux.PaneID) tmux.Pane {
 	return p
 }
 
-// content waits for a file and for it to be whole, which ok tells.
+// content waits until a file exists and ok accepts its content, and returns the content.
 func content(t testing.TB, path string, ok func(string) bool) string {
 	t.Helper()
 	text := ""

@@ -41,7 +41,7 @@ func TestAProgramWithoutItsTerminalIsNotTakenForEnded(t *testing.T) {
 	t.Parallel()
 	c, _, dir := tmuxtest.Connect(t)
 	p := open(t, c, dir, "t1", "sh", "-c", "trap '' HUP; exec sleep 1000 </dev/null >/dev/null 2>&1")
-	t.Cleanup(func() { _ = syscall.Kill(p.PID, syscall.SIGKILL) }) // it hears no hang-up
+	t.Cleanup(func() { _ = syscall.Kill(p.PID, syscall.SIGKILL) }) // it does not react to SIGHUP
 	await.Until(t, "tmux takes the pane for dead", func() bool { return pane(t, c, p.ID).Dead })
 	if _, _, known, err := c.ExitStatus(t.Context(), p.ID); known || err != nil {
 		t.Errorf("got known %v, err %v, want unknown", known, err)
@@ -66,7 +66,7 @@ func TestArgvReachesTheProgramAsItIs(t *testing.T) {
 		t.Errorf("open: got %.200q, want %.200q", got, want)
 	}
 
-	// The hub goes through a command line, which is shorter.
+	// The hub's argv passes through a tmux command line, whose limit is lower.
 	odd = odd[:len(odd)-1]
 	want = strings.Join(odd, "\x00") + "\x00"
 	file = filepath.Join(dir, "hub")
@@ -173,7 +173,7 @@ func TestTwoOpensAtOnceMakeOneWindow(t *testing.T) {
 	t.Parallel()
 	c, _, dir := tmuxtest.Connect(t)
 	open(t, c, dir, "t1", sleeper...)
-	for _, session := range []string{"t2", "t1"} { // with a session to make, and with one that is there
+	for _, session := range []string{"t2", "t1"} { // with a session to create, and with one that exists
 		var wg sync.WaitGroup
 		var mu sync.Mutex
 		made := 0
@@ -262,7 +262,7 @@ func TestAWindowFitsThePersonAndReturns(t *testing.T) {
 		}
 	})
 	p := open(t, c, dir, "t1", sleeper...)
-	// Another server is the terminals of two people.
+	// A second server provides the terminals of two people.
 	desk, _, _ := tmuxtest.Connect(t, func(cfg *tmux.Config) { cfg.Columns, cfg.Rows = 60, 15 })
 	sit := func(name string) tmux.Pane {
 		return open(t, desk, dir, name, append([]string{"env", "-u", "TMUX"}, s.AttachArgv("t1", false)...)...)
@@ -296,7 +296,7 @@ func TestAWindowFitsThePersonAndReturns(t *testing.T) {
 	size("two are there", 60, 14, 2)
 	leave(first)
 	size("one left", 60, 14, 1)
-	if err := syscall.Kill(second.PID, syscall.SIGKILL); err != nil { // a terminal that is closed
+	if err := syscall.Kill(second.PID, syscall.SIGKILL); err != nil { // like a terminal that is closed
 		t.Fatal(err)
 	}
 	size("nobody is left", 120, 40, 0)
@@ -326,7 +326,7 @@ func TestResize_IsNeededForTheSizeToChange(t *testing.T) {
 			t.Errorf("the size changed with nobody to change it back: %+v", got)
 		}
 	}
-	// Whoever takes the fleet up again makes up for it.
+	// The next supervisor fits the windows.
 	if err := c.FitWindows(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"muster/internal/tmux/tmuxtest"
 )
 
-// hasOwnProgram: /proc/PID/exe runs the program of a process.
+// hasOwnProgram reports whether this system can run the program of a process whose file is gone: here, /proc/PID/exe.
 const hasOwnProgram = true
 
 // copyTmux copies the installed program.
@@ -51,7 +51,7 @@ func TestTheServerMayOpenManyDescriptors(t *testing.T) {
 	t.Errorf("no limit in %s", b)
 }
 
-// TestConnectionsThatComeAndGoLeaveNothing: a day of supervisors and of people who attach and detach.
+// TestConnectionsThatComeAndGoLeaveNothing plays a day of supervisors, and of people who attach and detach.
 func TestConnectionsThatComeAndGoLeaveNothing(t *testing.T) {
 	t.Parallel()
 	c, s, _ := tmuxtest.Connect(t)
@@ -83,7 +83,7 @@ func TestAnIdleConnectionCostsNothing(t *testing.T) {
 		open(t, c, dir, fmt.Sprint("t", i), sleeper...)
 	}
 	client := clients(t, s)[0]
-	// One tick may be the tail of what was started; a loop would burn a hundred.
+	// One tick may be the end of the startup; a busy loop would use a hundred.
 	ticks := func() (sum int) {
 		for _, pid := range []string{client, fmt.Sprint(c.Identity().PID)} {
 			b, err := os.ReadFile("/proc/" + pid + "/stat")

@@ -4,7 +4,7 @@ package tmux_test
 
 import "testing"
 
-// hasOwnProgram: there is no way to the program of a process whose file is gone.
+// hasOwnProgram reports whether this system can run the program of a process whose file is gone.
 const hasOwnProgram = false
 
 func copyTmux(*testing.T, string) {}

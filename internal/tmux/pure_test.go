@@ -51,7 +51,7 @@ func FuzzStream(f *testing.F) {
 	f.Add("%error 5 5 1\n%exit")
 	f.Fuzz(func(t *testing.T, screen string) {
 		if strings.Contains(screen, "5 50 1") {
-			return // the one text that could close it
+			return // the only text that could end the block
 		}
 		var s stream
 		var got *block
@@ -242,13 +242,13 @@ func TestWindowsFitWhoLooksAtThem(t *testing.T) {
 	t.Parallel()
 	row := func(f ...string) string { return strings.Join(f, "\t") }
 	got := sizeChanges([]string{
-		row("$0", "1", "@0", "120", "40", "manual", "6875"), // the hub: only we are there
-		row("$1", "0", "@1", "120", "40", "manual", "61"),   // as it should be
-		row("$1", "0", "@2", "60", "14", "latest", "61"),    // left behind
-		row("$2", "1", "@3", "120", "40", "manual", "61"),   // a guest came
-		row("$2", "1", "@4", "60", "14", "latest", "61"),    // and is served
-		row("$3", "0", "@5", "80", "24", "latest", ""),      // a person's own
-		row("$4", "0", "@6", "60", "14", "latest", "61"),    // seen through another session of a group
+		row("$0", "1", "@0", "120", "40", "manual", "6875"), // the hub: only muster is attached
+		row("$1", "0", "@1", "120", "40", "manual", "61"),   // nothing to change
+		row("$1", "0", "@2", "60", "14", "latest", "61"),    // still has the size of a client that left
+		row("$2", "1", "@3", "120", "40", "manual", "61"),   // a person has attached
+		row("$2", "1", "@4", "60", "14", "latest", "61"),    // and already has the right size
+		row("$3", "0", "@5", "80", "24", "latest", ""),      // a person's own session
+		row("$4", "0", "@6", "60", "14", "latest", "61"),    // attached through another session of a group
 		row("$5", "1", "@6", "60", "14", "latest", "61"),
 	}, "$0", 120, 40)
 	want := map[WindowID][]string{

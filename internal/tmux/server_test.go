@@ -48,10 +48,10 @@ func TestManyStartsMakeOneServer(t *testing.T) {
 	}
 }
 
-// exitsOf reports whether a process is there.
+// exitsOf returns nil if a process exists.
 func exitsOf(pid int) error { return syscall.Kill(pid, 0) }
 
-// TestALostSocketComesBack: whoever clears a directory of old files takes no fleet with them.
+// TestALostSocketComesBack checks that a fleet survives a cleaner that deletes its old files.
 func TestALostSocketComesBack(t *testing.T) {
 	t.Parallel()
 	s, dir := tmuxtest.NewServer(t)
@@ -66,7 +66,7 @@ func TestALostSocketComesBack(t *testing.T) {
 	if got, err := other.Start(t.Context(), tmuxtest.Hub(dir)); err != nil || got != id {
 		t.Errorf("start found %+v (%v), want %+v", got, err, id)
 	}
-	// A process that is not the server of this socket is never signalled, whatever the file says.
+	// A process that is not the server of this socket is never signalled, whatever the file contains.
 	bystander := exec.Command("sleep", "60")
 	if err := bystander.Start(); err != nil {
 		t.Fatal(err)
@@ -213,7 +213,7 @@ func TestTheHubIsGuarded(t *testing.T) {
 		t.Fatal(err)
 	}
 	await.Until(t, "the hub's program runs again", func() bool {
-		// A server that missed the death is reminded by whoever asks.
+		// If the server missed the death, the request for the status reminds it.
 		if _, _, _, err := c.ExitStatus(t.Context(), hub.ID); err != nil {
 			t.Fatal(err)
 		}
@@ -252,7 +252,7 @@ func TestAHubThatEndedInGoodOrderStaysDown(t *testing.T) {
 		}
 		return pane(t, c, panes[0].ID).Dead
 	})
-	time.Sleep(200 * time.Millisecond) // long enough for a hook that would start it again
+	time.Sleep(200 * time.Millisecond) // long enough for a hook that would restart it
 	if got := pane(t, c, panes[0].ID); !got.Dead || got.PID != panes[0].PID {
 		t.Errorf("it was started again: %+v", got)
 	}
@@ -279,7 +279,7 @@ set -g default-command 'exit 1'
 				if err := os.WriteFile(cfg.UserConf, []byte(text), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				// What tmux reads by itself must not be read at all.
+				// tmux must not read its default configuration file.
 				if err := os.WriteFile(filepath.Join(filepath.Dir(cfg.Socket), ".tmux.conf"), []byte("set -g @theirs 1\n"), 0o600); err != nil {
 					t.Fatal(err)
 				}
@@ -365,7 +365,7 @@ func TestKillEndsEvenAStoppedServer(t *testing.T) {
 	}
 }
 
-// gone reports whether a process has ended, be it not yet reaped.
+// gone reports whether a process has ended, including a zombie.
 func gone(pid int) bool {
 	if exitsOf(pid) != nil {
 		return true
@@ -413,7 +413,7 @@ func TestAServerThatWasUpgradedUnderUsIsSpokenToByItsOwnProgram(t *testing.T) {
 	if _, err := s.Start(t.Context(), tmuxtest.Hub(dir)); err != nil {
 		t.Fatal(err)
 	}
-	// The upgrade: another version, which would do harm as a client.
+	// The upgrade installs another version, which would do harm as a client.
 	if err := os.Remove(filepath.Join(bin, "tmux")); err != nil {
 		t.Fatal(err)
 	}
