@@ -69,7 +69,8 @@ func encode(r event.Record) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// openAppend opens for appending and reading, which on a FIFO does not block, and refuses all but a regular file.
+// openAppend opens for appending and reading, which on a FIFO does not block, and refuses everything except a regular
+// file.
 func openAppend(path string) (int, error) {
 	const flags = unix.O_RDWR | unix.O_APPEND | unix.O_CREAT | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
 	fd, err := retry(func() (int, error) { return unix.Open(path, flags, 0o600) })

@@ -18,7 +18,7 @@ import (
 	"muster/internal/event"
 )
 
-// TestMain lets the test binary play the processes that write status files.
+// TestMain lets the test binary act as the processes that write status files.
 func TestMain(m *testing.M) {
 	switch role := os.Getenv("STATUS_TEST_ROLE"); role {
 	case "":
@@ -46,7 +46,7 @@ func appendMany(path, id, count string) {
 	}
 }
 
-// appendToFull appends where only so many bytes fit, as on a full disk.
+// appendToFull appends while only room bytes fit, as on a full disk.
 func appendToFull(path, room string) {
 	n, _ := strconv.ParseUint(room, 10, 64)
 	st, err := os.Stat(path)
@@ -63,7 +63,7 @@ func appendToFull(path, room string) {
 	}
 }
 
-// role makes a process of this test binary.
+// role returns a command that runs this test binary in a role.
 func role(t testing.TB, name, path, id string, count int) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
@@ -72,7 +72,7 @@ func role(t testing.TB, name, path, id string, count int) *exec.Cmd {
 	return cmd
 }
 
-// linesOf reads all lines of a status file and gives the records and what was no record.
+// linesOf reads all lines of a status file. It returns the records by note, and the lines that are not records.
 func linesOf(t *testing.T, path string) (notes map[string]int, bad []string) {
 	t.Helper()
 	data, err := os.ReadFile(path)
@@ -198,7 +198,7 @@ func TestKilledWritersHurtNoOtherRecord(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			for size := int64(0); size < int64(p+1)<<14; { // let it get going, each for another while
+			for size := int64(0); size < int64(p+1)<<14; { // each process runs for a different while before it is killed
 				if st, err := os.Stat(path); err == nil {
 					size = st.Size()
 				}

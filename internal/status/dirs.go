@@ -11,12 +11,12 @@ import (
 	"muster/internal/text"
 )
 
-// dir is a directory that files are expected in. While it does not exist, its nearest ancestor is watched.
-// All fields are guarded by Watcher.mu.
+// dir is a directory in which files are expected. While it does not exist, its nearest ancestor is watched. All fields
+// are guarded by Watcher.mu.
 type dir struct {
-	path    string  // as the sources name it
-	refs    int     // reasons to keep it: the files in it, and one more for the status directory
-	files   []*file // that are expected in it
+	path    string  // as the sources spell it
+	refs    int     // number of reasons to keep it: the files in it, and one more for the status directory
+	files   []*file // the files expected in it
 	watched string  // the directory that is really watched, or about to be, links resolved; "" before the first attempt
 	ready   bool    // watched is this directory and not an ancestor
 	stale   bool    // is in Watcher.stale

@@ -28,7 +28,7 @@ func TestLateDirectoriesAreFound(t *testing.T) {
 	r.until("the first line", hasNote("one"))
 	write(t, filepath.Join(deep, "f"), "two\n")
 	r.until("the second line", hasNote("two"))
-	// The same directory by another name: its events come under the first one.
+	// A second name of the same directory: its events are reported under the first.
 	if err := os.Symlink(deep, r.path("link")); err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,8 @@ func TestADirectoryThatWasRemovedIsFoundAgain(t *testing.T) {
 	}
 }
 
-// Nothing tells of a directory that is moved away with the one above it.
+// TestADirectoryIsFoundWhereTheOneAboveItIsReplaced covers a directory that moves together with its parent, for which
+// there is no event.
 func TestADirectoryIsFoundWhereTheOneAboveItIsReplaced(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -87,7 +88,8 @@ func TestADirectoryIsFoundWhereTheOneAboveItIsReplaced(t *testing.T) {
 	}
 }
 
-// The directory is replaced after its watch was added and before that is recorded: the event must not be lost.
+// TestWatcher_FindsADirectoryReplacedWhileItIsBeingWatched replaces the directory after its watch was added and before
+// that is recorded. The event must not be lost.
 func TestWatcher_FindsADirectoryReplacedWhileItIsBeingWatched(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -101,7 +103,7 @@ func TestWatcher_FindsADirectoryReplacedWhileItIsBeingWatched(t *testing.T) {
 			if err := errors.Join(os.Remove(dir), os.Mkdir(dir, 0o700)); err != nil {
 				t.Error(err)
 			}
-			time.Sleep(50 * time.Millisecond) // until the events have come
+			time.Sleep(50 * time.Millisecond) // until the events have arrived
 			close(done)
 		}
 		return err
@@ -113,7 +115,7 @@ func TestWatcher_FindsADirectoryReplacedWhileItIsBeingWatched(t *testing.T) {
 	r.serve()
 	<-done
 	for _, note := range []string{"one", "two"} {
-		time.Sleep(20 * time.Millisecond) // nothing else has the file read
+		time.Sleep(20 * time.Millisecond) // no other event makes the watcher read the file
 		write(t, filepath.Join(dir, "f"), note+"\n")
 		r.until(note, hasNote(note))
 	}

@@ -6,8 +6,8 @@ import (
 	"muster/internal/event"
 )
 
-// Flush returns when everything that the files of a generation hold now (up to one pass of each) has been sent
-// to Batches, or when ctx is done. It is how the last words of a process that has ended are heard before its end.
+// Flush returns when the present content of a generation's files (up to one pass of each) has been sent to Batches, or
+// when ctx is done. It lets the supervisor handle the last records of a process before the process' end.
 func (w *Watcher) Flush(ctx context.Context, task event.TaskID, gen int) {
 	passed := make(chan struct{})
 	w.mu.Lock()

@@ -49,7 +49,7 @@ func isEvent(r *event.Record) bool {
 	return r.Message != "" || r.Prompted || r.PID != 0 || r.Exit != nil || r.Signal != 0 || len(r.Options) > 0
 }
 
-// refill returns the tokens for the time since the last pass. A clock set back gives none.
+// refill adds the tokens for the time since the last pass. It adds none if the clock was set back.
 func (l *limiter) refill(now time.Time) {
 	if !l.started {
 		l.started, l.tokens = true, recordsBurst

@@ -29,9 +29,9 @@ const (
 // errLongLine is a line over MaxLine.
 var errLongLine = errors.New("line too long")
 
-// Parse reads one line of a status file, with or without its line end. It insists on JSON and a known state,
-// ignores fields it does not know, takes an unknown kind of error as "other" and an unknown reason as
-// "dialog", and cleans and cuts texts. It does not change times, however absurd.
+// Parse reads one line of a status file, with or without its line end. It requires JSON and a known state. It ignores
+// unknown fields, reads an unknown kind of error as "other" and an unknown reason as "dialog", and cleans and cuts
+// texts. It does not change times, however absurd.
 func Parse(line []byte) (event.Record, error) {
 	if len(line) > MaxLine {
 		return event.Record{}, errLongLine
@@ -47,7 +47,7 @@ func Parse(line []byte) (event.Record, error) {
 	return r, nil
 }
 
-// normalise brings a record into the bounds that every reader may rely on.
+// normalise brings a record within the bounds that every reader relies on.
 func normalise(r *event.Record) {
 	if r.V == 0 {
 		r.V = event.RecordVersion
@@ -78,7 +78,7 @@ func normalise(r *event.Record) {
 	}
 }
 
-// States are all states that a record may have.
+// States returns all states that a record may have.
 func States() []event.RecordState {
 	return []event.RecordState{
 		event.RecordWorking, event.RecordWaiting, event.RecordIdle, event.RecordDone,
@@ -86,12 +86,12 @@ func States() []event.RecordState {
 	}
 }
 
-// Reasons are all reasons that a waiting record may have.
+// Reasons returns all reasons that a waiting record may have.
 func Reasons() []event.WaitReason {
 	return []event.WaitReason{event.WaitPermission, event.WaitQuestion, event.WaitDialog}
 }
 
-// ErrorKinds are all kinds that an error record may have.
+// ErrorKinds returns all kinds that an error record may have.
 func ErrorKinds() []event.ErrorKind {
 	return []event.ErrorKind{
 		event.ErrorRateLimit, event.ErrorOverloaded, event.ErrorAuth, event.ErrorBilling,

@@ -164,7 +164,7 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("not clean: %q", s)
 			}
 		}
-		// What was understood can be written, and is understood alike.
+		// A parsed record can be encoded, and parses to the same record.
 		again, err := encode(r)
 		if err != nil {
 			if r.Time.Year() > 9999 || r.Until.Year() > 9999 {

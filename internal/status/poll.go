@@ -21,8 +21,8 @@ const (
 	retryPause = 10 * time.Second
 )
 
-// CanWatch returns an error if the kernel would not report changes in a directory to this user: inotify instances or
-// watches are used up. A Watcher works all the same, but it polls.
+// CanWatch returns an error if the kernel would not report changes in a directory to this user because inotify
+// instances or watches are used up. A Watcher still works in that case, by polling.
 func CanWatch(dir string) error {
 	fs, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -47,8 +47,8 @@ func lack(err error) error {
 	return f
 }
 
-// Polling returns why the watcher reads all files every second instead of waiting for the kernel's reports; "" if it does
-// not.
+// Polling returns why the watcher reads all files every second instead of waiting for the kernel's reports, or "" if
+// it does not poll.
 func (w *Watcher) Polling() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -63,7 +63,7 @@ func (w *Watcher) Polling() string {
 	return ""
 }
 
-// setBlind records why there is no inotify instance; "" if there is one.
+// setBlind records why there is no inotify instance, or "" if there is one.
 func (w *Watcher) setBlind(why string) {
 	w.mu.Lock()
 	w.blind = why
@@ -71,7 +71,7 @@ func (w *Watcher) setBlind(why string) {
 	signal(w.changed)
 }
 
-// Changed returns one value after Polling may have changed, however often it did since the last value was taken.
+// Changed receives a value after Polling may have changed. Several changes may be combined in one value.
 func (w *Watcher) Changed() <-chan struct{} { return w.changed }
 
 // watch reads files as the kernel reports their changes, until ctx is done or the reports end.
@@ -92,7 +92,7 @@ func (w *Watcher) watch(ctx context.Context, fs *fsnotify.Watcher) error {
 	return err
 }
 
-// poll reads all files at intervals for a while. Its error is only that ctx is done.
+// poll reads all files at intervals for a while. It returns an error only when ctx is done.
 func (w *Watcher) poll(ctx context.Context, why error) error {
 	w.setBlind(text.Field(why.Error(), 200))
 	limited, cancel := context.WithTimeout(ctx, w.retryPause)

@@ -15,10 +15,10 @@ import (
 	"muster/internal/fault"
 )
 
-// hasty makes a watcher poll and try again without much patience.
+// hasty shortens the pauses of a watcher's polls and retries.
 func hasty(w *Watcher) { w.pollPause, w.retryPause = 20*time.Millisecond, 100*time.Millisecond }
 
-// awaitPolling waits until Polling says something with a word, or nothing if it is "".
+// awaitPolling waits until Polling contains a word, or is empty if the word is "".
 func (r *rig) awaitPolling(word string) {
 	r.t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
@@ -55,7 +55,7 @@ func TestWatcherPolls_WithoutInotifyUntilThereIsOne(t *testing.T) {
 	r.until("a record, watched", hasNote("two"))
 }
 
-// TestWatcherPolls_WhereADirectoryCantBeWatched: there is an instance, and no further watch.
+// TestWatcherPolls_WhereADirectoryCantBeWatched has an inotify instance, but no further watch.
 func TestWatcherPolls_WhereADirectoryCantBeWatched(t *testing.T) {
 	t.Parallel()
 	var full atomic.Bool
@@ -80,7 +80,7 @@ func TestWatcherPolls_WhereADirectoryCantBeWatched(t *testing.T) {
 	r.until("a record, watched", hasNote("three"))
 }
 
-// TestWatcherPolls_WhenTheReportsEnd: the instance breaks while it is in use.
+// TestWatcherPolls_WhenTheReportsEnd closes the instance while it is in use.
 func TestWatcherPolls_WhenTheReportsEnd(t *testing.T) {
 	t.Parallel()
 	made := make(chan *fsnotify.Watcher, 100)
@@ -103,10 +103,10 @@ func TestWatcherPolls_WhenTheReportsEnd(t *testing.T) {
 	r.awaitPolling("")
 }
 
-// withoutInstances is set in a process of this test that runs where the kernel makes no inotify instance.
+// withoutInstances is set in a process of this test that runs where the kernel creates no inotify instance.
 const withoutInstances = "MUSTER_TEST_WITHOUT_INOTIFY"
 
-// TestWatcherPolls_WhereTheKernelHasNoInstancesLeft is the same with the kernel's own refusal, in a user namespace.
+// TestWatcherPolls_WhereTheKernelHasNoInstancesLeft provokes the kernel's own refusal, in a user namespace.
 func TestWatcherPolls_WhereTheKernelHasNoInstancesLeft(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(withoutInstances) != "" {

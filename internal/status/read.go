@@ -17,13 +17,13 @@ import (
 )
 
 const (
-	// passBytes is the most that one pass reads of one file; then the next file has its turn.
+	// passBytes is the most that one pass reads of one file before the next file's turn.
 	passBytes = 1 << 20
-	// ownPassBytes is the same for files of status records, whose short lines take far more memory as records.
+	// ownPassBytes is the limit for files of status records, whose short lines take far more memory as records.
 	ownPassBytes = 256 << 10
 )
 
-// Reasons for Rejected; each is given once a file.
+// Reasons for Rejected. Each is reported once a file.
 const (
 	sayReplaced = "the file was truncated or replaced: read from its start"
 	sayFlood    = "too many records: those that change nothing are coalesced"
@@ -67,7 +67,7 @@ func (w *Watcher) dequeue() (f *file, trouble string) {
 	return f, f.dir.trouble
 }
 
-// pass reads one file once and sends what was found.
+// pass reads one file once and sends the result.
 func (w *Watcher) pass(ctx context.Context, f *file, trouble string, buf []byte) error {
 	if f.passed != nil {
 		close(f.passed)
@@ -107,8 +107,8 @@ func (w *Watcher) isRemoved(f *file) bool {
 	return f.removed
 }
 
-// goOn queues a file again: at once if there is more of it, after holdFor if it is over its rate or, with again, could not
-// be opened for want of descriptors.
+// goOn queues a file again: at once if it has more to read, or after holdFor if it is over its rate or (again) could
+// not be opened for lack of descriptors.
 func (w *Watcher) goOn(f *file, more, again bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -132,13 +132,13 @@ func (w *Watcher) goOn(f *file, more, again bool) {
 	})
 }
 
-// pass is one pass over one file while it is made.
+// pass is the state of one pass over one file.
 type pass struct {
 	collector
 	file  *file
 	batch Batch
 	now   time.Time
-	again bool // it could not be opened for want of descriptors, for which no event comes
+	again bool // it could not be opened for lack of descriptors, for which there is no event
 }
 
 // finish completes the batch.
@@ -162,7 +162,7 @@ func (p *pass) reject(why string) {
 	}
 }
 
-// look opens the file and reads it, and reports whether there is more.
+// look opens the file and reads it. It reports whether there is more to read.
 func (w *Watcher) look(p *pass, buf []byte) (more bool) {
 	f, err := w.open(p.file.src.Path)
 	switch {
@@ -185,7 +185,7 @@ func (w *Watcher) look(p *pass, buf []byte) (more bool) {
 	return more
 }
 
-// reasonOf returns the error without the path, which the source names.
+// reasonOf returns the error's text without the path, which the source names.
 func reasonOf(err error) string {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err.Error()
@@ -218,7 +218,7 @@ func (p *pass) takeLine(line []byte, at int64) {
 	}
 }
 
-// rejectKind returns one reason of a kind whose words vary.
+// rejectKind records one reason of a kind whose text varies.
 func (p *pass) rejectKind(kind, why string) {
 	if !p.file.said[kind] {
 		p.file.said[kind] = true
@@ -238,7 +238,7 @@ func (p *pass) readWhole(f *openFile, buf []byte) error {
 	}
 	data := buf[:n]
 	sum := sha256.Sum256(data)
-	// An empty file is just being rewritten.
+	// An empty file is being rewritten.
 	if n == 0 || sum == pr.sum {
 		return nil
 	}
@@ -271,7 +271,7 @@ func (p *pass) take(data []byte) error {
 	return err
 }
 
-// parse calls the parser of a source. A panic in it counts as a corrupt line.
+// parse calls the parser of a source. A panic in the parser counts as a corrupt line.
 func parse(f func([]byte) ([]event.Record, error), data []byte) (records []event.Record, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -292,7 +292,7 @@ func parse(f func([]byte) ([]event.Record, error), data []byte) (records []event
 	return []event.Record{r}, nil
 }
 
-// openFile is a file that was opened and looked at.
+// openFile is an open file with its identity and size.
 type openFile struct {
 	io.ReaderAt
 	io.Closer

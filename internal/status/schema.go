@@ -9,8 +9,8 @@ import (
 	"muster/internal/event"
 )
 
-// Schema is the JSON schema of a status record, for `muster schema status`. It is made from the type, and so
-// never behind it.
+// Schema returns the JSON schema of a status record, for `muster schema status`. It is generated from the type, so the
+// two cannot differ.
 func Schema() ([]byte, error) {
 	s, err := jsonschema.For[event.Record](nil)
 	if err != nil {
@@ -48,7 +48,7 @@ func words[T ~string](ws []T) []any {
 	return out
 }
 
-// descriptions are the comments of event.Record by JSON name; a test compares them with the source.
+// descriptions returns the comments of event.Record by JSON name. A test compares them with the source.
 func descriptions() map[string]string {
 	return map[string]string{
 		"v":               "V is the version of the format, 1; absent means 1.",

@@ -6,16 +6,16 @@ import (
 	"io"
 )
 
-// markBytes is how many of the bytes before the read position are remembered, to recognise the file.
+// markBytes is the number of bytes before the read position that are kept to recognise the file.
 const markBytes = 64
 
 // fileID identifies an existing file on one machine.
 type fileID struct{ dev, ino uint64 }
 
-// tail follows one growing file. It holds no descriptor, so that a file can be moved, removed or replaced.
+// tail follows one growing file. It keeps no descriptor, so that the file can be moved, removed or replaced.
 type tail struct {
 	lines   lines
-	from    int64 // as the source says
+	from    int64 // From of the source
 	started bool
 	id      fileID
 	pos     int64  // where the next read begins
@@ -32,8 +32,8 @@ type step struct {
 	more     bool // there is more to read now
 }
 
-// read takes one pass over r, whose identity and size were seen just before: at most len(buf) bytes, whose
-// complete lines are passed to yield with their offset. The bytes are valid within yield only.
+// read takes one pass over r, whose identity and size were read just before. It reads at most len(buf) bytes and
+// passes their complete lines to yield with their offsets. The bytes are valid only during the call of yield.
 func (t *tail) read(r io.ReaderAt, id fileID, size int64, buf []byte, yield func(line []byte, at int64)) (step, error) {
 	var s step
 	if !t.started {
@@ -70,7 +70,7 @@ func (t *tail) read(r io.ReaderAt, id fileID, size int64, buf []byte, yield func
 func (t *tail) begin(id fileID) {
 	*t = tail{lines: lines{max: t.lines.max}, from: t.from, started: true, id: id}
 	if t.from > 0 {
-		// An offset always follows a line end. Where there is none, the offset is of another file.
+		// An offset always follows a line end. Without a line end before it, the offset belongs to another file.
 		t.pos, t.mark = t.from, []byte{'\n'}
 	}
 	t.offset, t.seen = t.pos, t.pos

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// follow reads a tail until nothing more comes.
+// follow reads a tail until there is no more to read.
 func follow(t testing.TB, tl *tail, data []byte, id fileID, bufSize int) (got []string, replaced bool, long int) {
 	t.Helper()
 	buf := make([]byte, bufSize)
@@ -98,7 +98,7 @@ func TestTailStartsAtAStoredOffset(t *testing.T) {
 		{0, []string{"one", "two", "three"}, false},
 		{4, []string{"two", "three"}, false},
 		{14, nil, false},
-		{5, []string{"one", "two", "three"}, true}, // no line end before it: an offset of another file
+		{5, []string{"one", "two", "three"}, true}, // no line end before it: the offset of another file
 		{99, []string{"one", "two", "three"}, true},
 	} {
 		got, replaced, _ := follow(t, newTail(c.from, 100), data, fileID{}, 100)
@@ -108,7 +108,7 @@ func TestTailStartsAtAStoredOffset(t *testing.T) {
 	}
 }
 
-// FuzzTail feeds a file in pieces, as it grows: the lines are those of the whole, in order, each once.
+// FuzzTail feeds a file in pieces, as it grows. The lines must be those of the whole file, in order, each once.
 func FuzzTail(f *testing.F) {
 	f.Add([]byte("one\ntwo\n\nthree"), []byte{1, 2, 3, 200}, uint8(16))
 	f.Add([]byte(strings.Repeat("long", 20)+"\nx\n"), []byte{7}, uint8(5))
@@ -136,7 +136,7 @@ func FuzzTail(f *testing.F) {
 				t.Fatal("a file that only grew was taken for another")
 			}
 			got = append(got, lines...)
-			// A start again from the stored offset must go on at the same line.
+			// A new tail that starts at the stored offset must continue at the same line.
 			if again, replaced, _ := follow(t, newTail(tl.offset, int(max)), data[:grown], fileID{}, int(max)+1); replaced || len(again) > 0 {
 				t.Fatalf("from offset %d: replaced %v, got %q again", tl.offset, replaced, again)
 			}

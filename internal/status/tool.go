@@ -12,9 +12,9 @@ import (
 // tailBytes is how much of the end of a status file OpenTool reads.
 const tailBytes = 256 << 10
 
-// OpenTool returns the name of the tool whose use began and has not ended, according to a status file, or "" if there is
-// none or no file. If several are open it returns the newest. Only the last 256 KiB are read: a tool that began before
-// them and still runs has been silent for longer than any tool may be.
+// OpenTool returns the name of the tool whose use began and has not ended, according to a status file. It returns ""
+// if no use is open or the file does not exist. If several are open it returns the newest. It reads only the last 256
+// KiB: a tool that began before them and still runs has been silent for longer than any tool may be.
 func OpenTool(path string) (string, error) {
 	f, err := openRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -29,7 +29,7 @@ func OpenTool(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if from > 0 { // begins within a line
+	if from > 0 { // the first line is incomplete
 		_, data, _ = bytes.Cut(data, []byte("\n"))
 	}
 	var open toolUses

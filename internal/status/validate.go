@@ -10,8 +10,8 @@ import (
 	"muster/internal/text"
 )
 
-// Validate checks a record that a person or a script is about to write: known words, the fields that its state
-// needs, lengths. Its error has the code Usage and names the field.
+// Validate checks a record that a person or a script is about to write: known states and reasons, the fields that its
+// state needs, and lengths. Its error has the code Usage and names the field.
 func Validate(r event.Record) error {
 	for _, check := range []func(event.Record) error{validateWords, validateNeeds, validateLengths} {
 		if err := check(r); err != nil {
@@ -43,7 +43,7 @@ func unknownWord[T ~string](field, got string, known []T) error {
 		WithHint("Use one of: %s.", strings.Join(words, ", "))
 }
 
-// validateNeeds holds a state against the field that goes with it.
+// validateNeeds checks that a record has the field that its state needs.
 func validateNeeds(r event.Record) error {
 	for _, n := range []struct {
 		field string

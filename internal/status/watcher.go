@@ -13,20 +13,21 @@ import (
 	"muster/internal/fault"
 )
 
-// Watcher follows the files of all generations with one inotify instance. Events only say which file to read; the files
-// are read from offsets. Where the kernel lacks inotify instances or watches, all files are read every second instead, and
-// watching is tried again. All methods may be called from any goroutine, also before Serve, and none waits for I/O.
+// Watcher follows the files of all generations with one inotify instance. Events only say which file to read; the
+// files are read from offsets. Without inotify instances or watches, all files are read every second, and watching is
+// tried again. All methods may be called from any goroutine, also before Serve. None of them waits for I/O, except
+// Serve.
 type Watcher struct {
 	batches chan Batch
 	wake    chan struct{}
-	poke    chan struct{} // capacity 1: the reader has something to do
-	// troubled and changed have capacity 1, too: a directory can't be watched, and Polling may have changed.
+	poke    chan struct{} // capacity 1: the reader has work
+	// troubled and changed also have capacity 1: a directory can't be watched, and Polling may have changed.
 	troubled, changed chan struct{}
 
 	mu      sync.Mutex
 	files   map[key]*file
 	dirs    map[string]*dir
-	index   map[string][]*file // by the path under which events come
+	index   map[string][]*file // by the path under which events arrive
 	byWatch map[string][]*dir  // by the directory that is watched for them
 	queue   []*file            // files to read, each once
 	stale   []*dir             // directories whose watch has to be renewed
@@ -34,11 +35,11 @@ type Watcher struct {
 	blind   string             // why there is no inotify instance; "" if there is one
 
 	fs       *fsnotify.Watcher                     // the reader's; nil while it polls
-	newWatch func() (*fsnotify.Watcher, error)     // fsnotify.NewBufferedWatcher but in tests
-	open     func(path string) (*openFile, error)  // openRegular but in tests
-	addWatch func(*fsnotify.Watcher, string) error // (*fsnotify.Watcher).Add but in tests
+	newWatch func() (*fsnotify.Watcher, error)     // fsnotify.NewBufferedWatcher except in tests
+	open     func(path string) (*openFile, error)  // openRegular except in tests
+	addWatch func(*fsnotify.Watcher, string) error // (*fsnotify.Watcher).Add except in tests
 
-	pollPause, retryPause time.Duration // the constants but in tests
+	pollPause, retryPause time.Duration // the constants except in tests
 }
 
 // New returns a watcher of the status directory. Wake signals when the file wake is touched. Both paths are absolute and
@@ -70,15 +71,15 @@ func New(statusDir, wake string) (*Watcher, error) {
 	return w, nil
 }
 
-// Batches returns what was found. It is never closed. A slow taker delays reading and loses nothing.
+// Batches returns the channel of results. It is never closed. A slow receiver delays reading and loses nothing.
 func (w *Watcher) Batches() <-chan Batch { return w.batches }
 
-// Wake returns one value, however often the wake file was touched since the last was taken. A value may come
-// without a touch.
+// Wake receives a value after the wake file was touched. Several touches may be combined in one value, and a value may
+// arrive without a touch.
 func (w *Watcher) Wake() <-chan struct{} { return w.wake }
 
-// Serve watches until ctx is done and returns its error. While the kernel reports no changes it polls, see Polling. It may
-// be called again afterwards and then continues where it stopped.
+// Serve watches until ctx is done and returns ctx's error. While the kernel reports no changes it polls, see Polling.
+// It may be called again afterwards and then continues where it stopped.
 func (w *Watcher) Serve(ctx context.Context) error {
 	for {
 		fs, err := w.newWatch()
@@ -96,7 +97,7 @@ func (w *Watcher) Serve(ctx context.Context) error {
 	}
 }
 
-// Add follows one more file, from src.From on. It replaces a source with the same task, generation and name.
+// Add follows another file, from src.From on. It replaces a source with the same task, generation and name.
 func (w *Watcher) Add(src Source) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -115,7 +116,7 @@ func (w *Watcher) Add(src Source) {
 	w.enqueue(f)
 }
 
-// Remove stops following all files of a generation. A batch of them that was read before may still be received.
+// Remove stops following all files of a generation. A batch that was read before may still be received.
 func (w *Watcher) Remove(task event.TaskID, gen int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -149,8 +150,8 @@ func (w *Watcher) Rescan() {
 	w.ring()
 }
 
-// pump adds files to the queue as events come. It does no I/O and never waits for the reader, so that the kernel's queue
-// stays short.
+// pump adds files to the queue as events arrive. It does no I/O and never waits for the reader, so that the kernel's
+// queue stays short.
 func (w *Watcher) pump(ctx context.Context, fs *fsnotify.Watcher) error {
 	for {
 		select {
@@ -165,13 +166,13 @@ func (w *Watcher) pump(ctx context.Context, fs *fsnotify.Watcher) error {
 			if !ok {
 				return errors.New("watch status files: the event stream ended")
 			}
-			// An overflow, or another error that means that events are missing.
+			// The error is an overflow, or another one after which events are missing.
 			w.Rescan()
 		}
 	}
 }
 
-// note queues the files and directories that an event may concern.
+// note queues the files and directories to which an event may apply.
 func (w *Watcher) note(ev fsnotify.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

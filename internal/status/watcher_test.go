@@ -20,13 +20,13 @@ import (
 	"muster/internal/event"
 )
 
-// patience is how long a test waits for what must come.
+// patience is how long a test waits for an expected event.
 const patience = 20 * time.Second
 
-// quiet is how long a test waits for what must not come.
+// quiet is how long a test waits to see that nothing happens.
 const quiet = 150 * time.Millisecond
 
-// rig is a watcher that serves.
+// rig is a running watcher.
 type rig struct {
 	*Watcher
 	t    testing.TB
@@ -65,7 +65,7 @@ func (r *rig) serve() {
 
 func (r *rig) path(name string) string { return filepath.Join(r.dir, name) }
 
-// status adds the status file of a task and gives its path.
+// status adds the status file of a task and returns its path.
 func (r *rig) status(task event.TaskID) string {
 	path := r.path(string(task) + ".1.jsonl")
 	r.Add(Source{Task: task, Gen: 1, Name: "status", Path: path})
@@ -83,7 +83,7 @@ func (r *rig) next() Batch {
 	}
 }
 
-// until gathers batches until one satisfies ok.
+// until collects batches until one satisfies ok.
 func (r *rig) until(what string, ok func(Batch) bool) (all []Batch) {
 	r.t.Helper()
 	deadline := time.After(patience)
@@ -153,7 +153,7 @@ func replace(t testing.TB, path, text string) {
 	}
 }
 
-// linesParser gives each line as the note of a record.
+// linesParser makes a record of each line, with the line as its note.
 func linesParser(data []byte) ([]event.Record, error) {
 	return []event.Record{{State: event.RecordWorking, Note: string(data)}}, nil
 }
@@ -302,7 +302,7 @@ func TestAnUnreadableFileIsReportedOnceAndTriedAgain(t *testing.T) {
 	if b := r.until("two", hasNote("two"))[0]; len(b.Records) != 2 {
 		t.Errorf("batch is %+v", b)
 	}
-	// Too few descriptors is nobody's event: it must be tried again without one.
+	// A lack of descriptors ends without an event, so the watcher must retry by itself.
 	set(syscall.EMFILE)
 	put(t, path, "three")
 	r.until("the report", says("too many open files"))
@@ -317,7 +317,7 @@ func TestARealOverflowLosesNothing(t *testing.T) {
 	put(t, path, "before")
 	r.until("before", hasNote("before"))
 	drainWake(r.Watcher)
-	r.mu.Lock() // the pump stands still, and the kernel's queue fills up
+	r.mu.Lock() // the pump blocks, and the kernel's queue overflows
 	limit := 16384
 	if raw, err := os.ReadFile("/proc/sys/fs/inotify/max_queued_events"); err == nil {
 		if n, err := strconv.Atoi(strings.TrimSpace(string(raw))); err == nil {
@@ -325,7 +325,7 @@ func TestARealOverflowLosesNothing(t *testing.T) {
 		}
 	}
 	other := r.path("other")
-	for i := range 2*limit + 5000 { // in turns: equal events in a row are one
+	for i := range 2*limit + 5000 { // alternating, because equal events in a row are merged
 		write(t, []string{other, other + "2"}[i%2], "x")
 	}
 	put(t, path, "during")
@@ -577,7 +577,7 @@ func TestAParserThatPanicsRejectsItsLineOnly(t *testing.T) {
 	}
 }
 
-// idle watches fifty files that do not change and prints the processor time that a second of it took.
+// idle watches fifty unchanged files and prints the processor time of one second.
 func idle(dir string) {
 	w, err := New(dir, filepath.Join(dir, "wake"))
 	if err != nil {
@@ -595,7 +595,7 @@ func idle(dir string) {
 		<-w.Batches()
 	}
 	var before, after unix.Rusage
-	time.Sleep(300 * time.Millisecond) // let the start settle
+	time.Sleep(300 * time.Millisecond) // until the start is over
 	if unix.Getrusage(unix.RUSAGE_SELF, &before) != nil {
 		os.Exit(5)
 	}
@@ -616,7 +616,7 @@ func TestAnIdleFleetCostsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The runtime's own threads wake up now and then; a poll of fifty files would show as thousands.
+	// The threads of the runtime wake up occasionally. A poll of fifty files would show as thousands of switches.
 	if switches > 60 {
 		t.Errorf("a second of idleness took %d context switches", switches)
 	}
@@ -636,7 +636,7 @@ func BenchmarkAppendToBatch(b *testing.B) {
 			got = len(r.next().Records)
 		}
 		b.StopTimer()
-		time.Sleep(5 * time.Millisecond) // below the rate limit, as agents are
+		time.Sleep(5 * time.Millisecond) // below the rate limit, like agents
 		b.StartTimer()
 	}
 }
