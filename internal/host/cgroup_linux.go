@@ -14,13 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cgroupMounts are the mount points of version 2: alone, or beside version 1.
+// cgroupMounts are the mount points of version 2: alone, or together with version 1.
 var cgroupMounts = []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}
 
-// groupPrefix begins the names of groups that are made for tasks.
+// groupPrefix is the prefix of the names of groups for tasks.
 const groupPrefix = "muster-"
 
-// CgroupFor returns the path of the control group of this name, whether it exists or not, or "" if none can be created.
+// CgroupFor returns the path of the control group of this name, whether it exists or not, or "" if it cannot be
+// created.
 func CgroupFor(name string) string {
 	own := OwnCgroup()
 	if own == "" {
@@ -29,10 +30,11 @@ func CgroupFor(name string) string {
 	return filepath.Join(own, name)
 }
 
-// OwnCgroup returns the directory of the control group (version 2) of this process if groups may be created below it, else
-// "". They may be if systemd has delegated it to this user, as it does below user@UID.service, or if it is the root of a
-// container. Inside a task's group OwnCgroup returns that group's parent, so that a fleet restarted by an agent's hook does
-// not end with that task. Groups of the service manager itself are never written to (systemd's CGROUP_DELEGATION).
+// OwnCgroup returns the directory of the control group (version 2) of this process if groups may be created below it,
+// and otherwise "". They may be if systemd has delegated it to this user, as it does below user@UID.service, or if it
+// is the root of a container. Inside a task's group OwnCgroup returns that group's parent, so that a fleet restarted
+// by an agent's hook does not end with that task. Groups of the service manager itself are never written to (systemd's
+// CGROUP_DELEGATION).
 func OwnCgroup() string {
 	b, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
@@ -54,7 +56,7 @@ func OwnCgroup() string {
 	return ""
 }
 
-// delegated returns dir if groups may be created in it, else "".
+// delegated returns dir if groups may be created in it, and otherwise "".
 func delegated(dir string, root bool) string {
 	if unix.Access(dir, unix.W_OK) != nil || unix.Access(filepath.Join(dir, "cgroup.procs"), unix.W_OK) != nil {
 		return ""
@@ -69,7 +71,8 @@ func delegated(dir string, root bool) string {
 	return dir
 }
 
-// JoinCgroup creates a control group (see CgroupFor) and moves this process into it, and so all its later descendants.
+// JoinCgroup creates a control group (see CgroupFor) and moves this process into it. All later descendants of the
+// process start in it.
 func JoinCgroup(dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // as the kernel's own
 		return fmt.Errorf("make a control group: %w", err)
@@ -113,7 +116,7 @@ func Grouped(dir string) ([]Process, error) {
 	return out, nil
 }
 
-// LeaveCgroup removes a control group that has no process any more, with those below it.
+// LeaveCgroup removes a control group that has no processes, with the groups below it.
 func LeaveCgroup(dir string) error {
 	for _, d := range slices.Backward(groups(dir)) {
 		if err := os.Remove(d); err != nil && !errors.Is(err, fs.ErrNotExist) {

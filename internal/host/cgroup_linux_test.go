@@ -14,8 +14,8 @@ import (
 // escape is a shell that leaves its session, clears its environment and closes every descriptor.
 const escape = `exec 0<&- 1>&- 2>&- 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; exec env -i setsid sleep 3607`
 
-// TestEndFindsWhatNothingButItsGroupTells starts a process of which no mark, lock or ancestor tells. Where no group may
-// be made (no delegation), nothing is made, and that is said.
+// TestEndFindsWhatNothingButItsGroupTells starts a process that no marker, lock or ancestor identifies. If no group
+// may be created (no delegation), it only checks that CgroupFor returns none.
 func TestEndFindsWhatNothingButItsGroupTells(t *testing.T) {
 	t.Parallel()
 	name := fmt.Sprintf("%stest-%d", groupPrefix, os.Getpid())

@@ -45,7 +45,7 @@ func (p *poller) ctl(fd int, key uint64) error {
 	return nil
 }
 
-// add watches a process; ErrGone if it has ended.
+// add watches a process. It returns ErrGone if the process has ended.
 func (p *poller) add(proc Process, key uint64) (handle int, err error) {
 	fd, err := proc.open()
 	if err != nil {

@@ -58,7 +58,7 @@ func TestFiveHundredDeathsNoneLost(t *testing.T) {
 	}
 	cmds := make([]*exec.Cmd, n)
 	for i := range n {
-		// Each ends with a status of its own when the gate is closed; every tenth is killed instead.
+		// Each process exits with its own status when the gate is closed. Every tenth is killed instead.
 		cmds[i] = exec.Command("/bin/sh", "-c", "read x; exit "+strconv.Itoa(i%200))
 		cmds[i].Stdin = gate
 		if err := cmds[i].Start(); err != nil {

@@ -32,9 +32,9 @@ type Ending struct {
 	Grace time.Duration // from SIGTERM to SIGKILL; 0 kills at once
 }
 
-// End ends processes, their descendants, and all processes that have the marker, hold the file or are in the group.
-// It sends SIGTERM (and SIGCONT, so that a stopped process can react), and SIGKILL after the grace. It repeats the
-// search until it finds none, so that processes that were forked meanwhile end, too. It never signals itself, its
+// End ends processes, their descendants, and all processes that have the marker, hold the file or are in the group. It
+// sends SIGTERM (and SIGCONT, so that a stopped process can react), and SIGKILL after the grace. It repeats the search
+// until it finds no process, so that processes that were forked meanwhile end, too. It never signals itself, its
 // ancestors, pid 1, or a process whose start time differs. It returns the processes that are left, because ctx ended
 // first, or because they may not be signalled or do not react.
 func End(ctx context.Context, e Ending) (left []Process, err error) {
@@ -70,7 +70,7 @@ func End(ctx context.Context, e Ending) (left []Process, err error) {
 	return left, err
 }
 
-// ending is one call of End under way.
+// ending is the state of one call of End.
 type ending struct {
 	Ending
 	deaths *Deaths

@@ -10,14 +10,14 @@ import (
 	"muster/internal/testkit/await"
 )
 
-// markOf is the mark that start gives a role.
+// markOf returns the marker that start puts into the environment of a role.
 func markOf(value string) [2]string { return [2]string{markVar, value} }
 
 func TestEndFindsTheDoubleForkedByTheirMark(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	daemon := start(t, "daemon", dir).said(t, "ready")
-	decoy := start(t, "sleeper", dir+"x") // same program, another mark
+	decoy := start(t, "sleeper", dir+"x") // same program, another marker
 	await.Until(t, "the daemon has left its parent", func() bool {
 		mine, err := Tree(os.Getpid())
 		return err == nil && !slices.Contains(mine, daemon)

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// mustEnd ends all of it, and tells how long that took.
+// mustEnd ends all selected processes, and returns how long that took.
 func mustEnd(t *testing.T, e Ending) time.Duration {
 	t.Helper()
 	began := time.Now()
@@ -126,7 +126,7 @@ func TestEndSparesItselfAndItsAncestors(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := start(t, "sleeper", "")
-	mustEnd(t, Ending{Procs: []Process{self, parent, first}}) // would be SIGKILL at once
+	mustEnd(t, Ending{Procs: []Process{self, parent, first}}) // without the protection it would get SIGKILL at once
 	if !parent.Alive() || !a.proc.Alive() {
 		t.Error("an ancestor, or a child of ours, was ended")
 	}

@@ -30,19 +30,19 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// play says "ready PID" when the process is what it shall be, then waits to be ended. No role outlives 60 s.
+// play prints "ready PID" when the process has set itself up, and then waits to be ended. No role outlives 60 s.
 func play(role string) {
 	time.AfterFunc(time.Minute, func() { os.Exit(99) })
 	switch role {
 	case "sleeper":
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
-	case "daemon": // leaves a grandchild in a session of its own behind and ends
+	case "daemon": // leaves a grandchild in its own session, and exits
 		spawn(os.Environ(), false)
 		return
-	case "cleared": // keeps a child in a session of its own with an empty environment
+	case "cleared": // keeps a child in its own session with an empty environment
 		spawn([]string{roleVar + "=sleeper"}, true)
-	case "forker": // answers SIGTERM by forking another that carries the mark, and ends
+	case "forker": // answers SIGTERM by forking another process with the marker, and exits
 		c := make(chan os.Signal, 1)
 		signal.Notify(c, syscall.SIGTERM)
 		fmt.Println("ready", os.Getpid())
@@ -60,7 +60,7 @@ func play(role string) {
 	select {}
 }
 
-// spawn starts a sleeper in a session of its own and passes its "ready" on.
+// spawn starts a sleeper in its own session and passes on its "ready".
 func spawn(env []string, quiet bool) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(env, roleVar+"=sleeper")
@@ -111,7 +111,7 @@ func start(t *testing.T, role, mark string) *actor {
 	return a
 }
 
-// said reads the next line, "WORD PID", and identifies that process; it is killed when the test ends.
+// said reads the next line, "WORD PID", and identifies that process. The process is killed when the test ends.
 func (a *actor) said(t *testing.T, word string) Process {
 	t.Helper()
 	pid := a.pid(t, word)

@@ -27,7 +27,7 @@ func memAt(root string) (Memory, error) {
 	for _, dir := range memoryGroups(root) {
 		limit, used, ok := groupMemory(dir)
 		if !ok || limit >= m.Total {
-			continue // none, or version 1's "none": a number beyond all memory
+			continue // no limit, or version 1's "none": a number larger than any memory
 		}
 		m.Total = limit
 		m.Available = min(m.Available, limit-min(limit, used))
@@ -105,7 +105,7 @@ func memoryGroups(root string) []string {
 		if mount.dir == "" {
 			continue
 		}
-		// In a container the mount's root is the own group, while the path may be the host's.
+		// In a container the mount's root is the process' own group, while the path may be the host's.
 		path, inside := strings.CutPrefix(f[2], strings.TrimSuffix(mount.root, "/"))
 		if !inside {
 			path = "/"

@@ -11,7 +11,7 @@ import (
 // zombie is SZOMB of <sys/proc.h>.
 const zombie = 5
 
-// Identify returns the process that has the pid now; ErrGone if there is none. A zombie still has its pid.
+// Identify returns the process that has the pid now, or ErrGone if there is none. A zombie still has its pid.
 func Identify(pid int) (Process, error) {
 	k, err := kinfo(pid)
 	if err != nil {
@@ -26,8 +26,8 @@ func (p Process) Alive() bool {
 	return err == nil && identity(k) == p && k.Proc.P_stat != zombie
 }
 
-// Signal sends a signal to this process; ErrGone if it has ended. This system has no descriptors for processes, so
-// some microseconds pass between the comparison and the signal.
+// Signal sends a signal to this process. It returns ErrGone if the process has ended. This system has no descriptors
+// for processes, so some microseconds pass between the comparison and the signal.
 func (p Process) Signal(sig syscall.Signal) error {
 	now, err := Identify(p.PID)
 	if err != nil {

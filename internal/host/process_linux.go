@@ -32,7 +32,7 @@ const (
 	fieldExit   = 49
 )
 
-// Identify returns the process that has the pid now; ErrGone if there is none. A zombie still has its pid.
+// Identify returns the process that has the pid now, or ErrGone if there is none. A zombie still has its pid.
 func Identify(pid int) (Process, error) {
 	s, err := readStat(pid)
 	if err != nil {
@@ -51,7 +51,8 @@ func (p Process) Alive() bool {
 	return !readable(fd)
 }
 
-// Signal sends a signal to this process and never to a later one with its pid; ErrGone if it has ended.
+// Signal sends a signal to this process and never to a later one with its pid. It returns ErrGone if the process has
+// ended.
 func (p Process) Signal(sig syscall.Signal) error {
 	fd, err := p.open()
 	if err != nil {
@@ -102,7 +103,7 @@ func readable(fd int) bool {
 	}
 }
 
-// readStat reads /proc/PID/stat; ErrGone if there is no such process.
+// readStat reads /proc/PID/stat. It returns ErrGone if the process does not exist.
 func readStat(pid int) (stat, error) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
@@ -124,7 +125,7 @@ func readStat(pid int) (stat, error) {
 }
 
 // bootShift leaves room for 300 years of clock ticks (100 per second) below the mark of the boot. Both together have
-// 53 bits, which JSON numbers hold without loss.
+// 53 bits, which JSON numbers represent exactly.
 const bootShift = 40
 
 // boot is the mark of this boot, if it is known.

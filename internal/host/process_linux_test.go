@@ -27,7 +27,7 @@ func FuzzParseStat(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, b []byte) { parseStat(b) })
 }
 
-// After a reboot a pid may well have the same number of ticks as one of before.
+// TestAProcessOfAnotherBootIsNotThere covers a pid that has the same number of ticks after a reboot as before.
 func TestAProcessOfAnotherBootIsNotThere(t *testing.T) {
 	t.Parallel()
 	a := start(t, "sleeper", "")

@@ -19,7 +19,7 @@ func TestIdentifyTellsGoneFromAlive(t *testing.T) {
 	if err := a.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	// Not yet reaped: the pid is still taken, but nothing runs.
+	// The child is not yet reaped: its pid is still taken, but nothing runs.
 	await.Until(t, "the killed child is not alive", func() bool { return !a.proc.Alive() })
 	if _, err := Identify(a.proc.PID); err != nil {
 		t.Errorf("Identify of a zombie: %v", err)
