@@ -35,7 +35,8 @@ func TestClaudeFirstTurnNeedsNoKeyAndACheckSpeaksWithinIt(t *testing.T) {
 			model.ToolUse("Edit", map[string]any{"file_path": file, "old_string": "broken", "new_string": "fixed"}),
 			model.Always(model.Say("all done").Costing(model.Usage{Input: 100, Output: 7, CacheRead: 3, CacheWrite: 2})),
 		)
-		// What a user may have in the way: hooks switched off, and a server of the project that wants approval.
+		// The user's configuration may be in the way: hooks are switched off, and a server of the project requires
+		// approval.
 		r.user.Settings(t, map[string]any{"disableAllHooks": true})
 		if err := os.WriteFile(filepath.Join(r.launch.Worktree, ".mcp.json"), []byte(`{"mcpServers":{"x":{"command":"false"}}}`), 0o600); err != nil {
 			t.Fatal(err)
@@ -89,7 +90,7 @@ func TestClaudeFirstTurnNeedsNoKeyAndACheckSpeaksWithinIt(t *testing.T) {
 	})
 }
 
-// usage is the newest usage that the transcript tells.
+// usage returns the newest usage in the transcript.
 func usage(r *rig) event.Usage {
 	var u event.Usage
 	for _, rec := range r.source("transcript") {
@@ -100,7 +101,7 @@ func usage(r *rig) event.Usage {
 	return u
 }
 
-// userFiles is a digest of what the user wrote: settings, and the project's files in the main checkout.
+// userFiles returns a digest of the user's own files: settings, and the project's files in the main checkout.
 func userFiles(t *testing.T, r *rig) string {
 	t.Helper()
 	h := sha256.New()
@@ -123,7 +124,7 @@ func TestClaudeTakesMessagesWhileIdleAndWhileAToolRuns(t *testing.T) {
 		spec := event.Spec{Checks: []event.Check{{Name: "slow", Run: "sleep 4"}}}
 		r := newRig(t, version, "say hello", spec,
 			model.Text("hello"),
-			model.ToolUse("Bash", map[string]any{"command": "sleep 4", "description": "wait"}), // allowed, being a check
+			model.ToolUse("Bash", map[string]any{"command": "sleep 4", "description": "wait"}), // allowed, because it is a check
 			model.Text("woken"), model.Text("third"), model.Text("fourth"))
 		r.start()
 		r.idle(1)
@@ -260,7 +261,7 @@ func TestClaudeErrorsOfTheModelEndTheTurnAsWhatTheyAre(t *testing.T) {
 			status int
 			want   event.ErrorKind
 		}{{401, event.ErrorAuth}, {429, event.ErrorRateLimit}, {400, event.ErrorInvalidRequest}} {
-			// A version may retry a request in other forms before it gives up: every call fails this way until the
+			// A version may retry a request in other forms before it gives up, so every call fails this way until the
 			// turn has ended.
 			r.model.Clear()
 			for range 20 {
@@ -308,7 +309,8 @@ func TestClaudeGoesOnWithItsConversationAfterAKill(t *testing.T) {
 		if ack.SessionID != r.launch.Conversation || ack.Gen != 2 || !ack.Prompted {
 			t.Errorf("acknowledged by %+v", ack)
 		}
-		// Claude Code writes its transcript behind its back: the hooks of a turn may be through before it stands there.
+		// Claude Code writes its transcript asynchronously: all hooks of a turn may have run before the transcript
+		// holds the turn.
 		r.until("the transcript holds m1", func() bool {
 			d, err := r.adapter().Delivered(r.launch, "m1")
 			return err == nil && d == agent.DeliveryAcknowledged
@@ -424,7 +426,7 @@ func TestClaudeTrustIsInheritedOrRefused(t *testing.T) {
 		if !fault.Is(err, fault.Conflict) || !strings.Contains(fault.HintOf(err), "cd "+r.launch.Spec.Repo+" && ") {
 			t.Errorf("a repository that nobody trusts: %v (%s)", err, fault.HintOf(err))
 		}
-		r.start() // as sandboxed: no dialog
+		r.start() // sandboxed, so there is no dialog
 		r.idle(1)
 	})
 }
@@ -444,7 +446,7 @@ func TestClaudeTellsWhenAUsageLimitEndsAndIsWokenTwice(t *testing.T) {
 		if early, late := reset.Add(-time.Minute), reset.Add(2*time.Minute); limited.Until.Before(early) || limited.Until.After(late) {
 			t.Errorf("until %s, want %s: %s", limited.Until, reset, limited.Note)
 		}
-		if version != testclaude.Pinned { // which has no figures
+		if version != testclaude.Pinned { // that version reports no figures
 			r.until("the transcript tells the second", func() bool {
 				return slices.ContainsFunc(r.source("transcript"), func(rec event.Record) bool {
 					return isLimit(rec) && !rec.Until.Before(reset) && rec.Until.Before(reset.Add(10*time.Second))
@@ -488,7 +490,7 @@ func TestClaudeGetsAPersonsWordsAsTheUsersOwn(t *testing.T) {
 			if !strings.Contains(told, text) {
 				t.Errorf("%s is not whole: %.700q", id, told)
 			}
-			// What is pasted counts only where the user's own words ask for it.
+			// Pasted text counts only if the user's own text asks for it.
 			own, pasted, framed := strings.Cut(told, "<pasted_content")
 			if framed && (!strings.Contains(own, "do what it asks") || !strings.Contains(pasted, text)) {
 				t.Errorf("%s is a paste that nobody asks for: %.700q", id, told)

@@ -27,15 +27,15 @@ import (
 	testprogram "muster/internal/testkit/program"
 )
 
-// patience is how long a test waits for the real program, whose start alone may take ten seconds where many
-// tests run at once.
+// patience is how long a test waits for the real program, whose start alone may take ten seconds where many tests run
+// at once.
 const patience = 90 * time.Second
 
-// program is what hooks and panes run: these tests, without the race detector, since an agent starts it at every call of a
-// tool.
+// program is the program that hooks and panes run. It is this test binary without the race detector, because an agent
+// starts it at every call of a tool.
 var program = testprogram.Temp{Name: "program", Make: func(path string) error { return testprogram.BuildTest(path, "") }}
 
-// exe returns the path of what hooks and panes run.
+// exe returns the path of the program that hooks and panes run.
 func exe() (string, error) {
 	if testprogram.Raced {
 		return program.Path()
@@ -43,7 +43,7 @@ func exe() (string, error) {
 	return os.Executable()
 }
 
-// TestMain lets this test binary be the program that hooks and panes run.
+// TestMain lets this test binary act as the program that hooks and panes run.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
@@ -65,7 +65,7 @@ func hookMain() int {
 	})
 }
 
-// execSpec is what execMain becomes.
+// execSpec describes the program that execMain replaces itself by.
 type execSpec struct {
 	Dir       string
 	Argv, Env []string
@@ -98,7 +98,7 @@ type rig struct {
 }
 
 // newRig makes a repository that its user trusts, a linked worktree of it elsewhere, and a launch of the first
-// generation. Nothing runs yet.
+// generation. It starts nothing.
 func newRig(t *testing.T, version, prompt string, spec event.Spec, script ...model.Step) *rig {
 	t.Helper()
 	dir := realTemp(t)
@@ -109,7 +109,8 @@ func newRig(t *testing.T, version, prompt string, spec event.Spec, script ...mod
 	if err := state.Create(); err != nil {
 		t.Fatal(err)
 	}
-	// The server survives its last session, as the fleet's own does: a new session could meet it while it exits.
+	// The server survives its last session, as the fleet's own server does. Otherwise a new session could reach the
+	// server while it exits.
 	if err := os.WriteFile(filepath.Join(dir, "tmux.conf"), []byte("set -s exit-empty off\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +216,7 @@ func (r *rig) screen() string {
 	return strings.TrimSpace(string(out))
 }
 
-// end ends the agent, what it started, and the server.
+// end ends the agent, its descendants, and the server.
 func (r *rig) end() {
 	if r.t.Failed() {
 		r.t.Logf("screen:\n%s\nrecords:\n%s", r.screen(), r.dump())
@@ -233,12 +234,12 @@ func (r *rig) end() {
 	}
 }
 
-// marked are the processes that carry this rig's state directory in their environment.
+// marked returns the processes that carry this rig's state directory in their environment.
 func (r *rig) marked() []int {
 	return processes(r.t, "MUSTER_HOME="+string(r.launch.Home))
 }
 
-// waiters are the waiters of this rig's agent.
+// waiters returns the waiters of this rig's agent.
 func (r *rig) waiters() []int {
 	return slices.DeleteFunc(r.marked(), func(pid int) bool { return !strings.Contains(arguments(pid), "hook claude wait") })
 }
@@ -300,7 +301,7 @@ func (r *rig) idle(n int) {
 	r.until(fmt.Sprintf("turn %d ends", n), func() bool { return count(r.records(), isIdle) >= n })
 }
 
-// isIdle reports whether a record of a hook ends a turn, as far as this hook goes.
+// isIdle reports whether a record of a hook ends a turn, as far as this hook knows.
 func isIdle(rec event.Record) bool { return rec.State == event.RecordIdle || rec.Stopping }
 
 func count(records []event.Record, ok func(event.Record) bool) int {
@@ -313,14 +314,14 @@ func count(records []event.Record, ok func(event.Record) bool) int {
 	return n
 }
 
-// asked waits until the model was asked for the n-th time, and gives that call.
+// asked waits until the model was asked for the n-th time, and returns that call.
 func (r *rig) asked(n int) model.Request {
 	r.t.Helper()
 	r.until(fmt.Sprintf("the model is called %d times", n), func() bool { return len(r.model.Requests()) >= n })
 	return r.model.Requests()[n-1]
 }
 
-// say types a message as the supervisor does, once the agent takes it.
+// say types a message as the supervisor does, once the agent accepts input.
 func (r *rig) say(id event.MessageID, text string) {
 	r.t.Helper()
 	r.until("the agent takes what is typed", func() bool { return r.posture() == agent.PostureReady })
@@ -340,7 +341,7 @@ func (r *rig) say(id event.MessageID, text string) {
 
 func (r *rig) pane() string { return "g" + strconv.Itoa(r.launch.Gen) }
 
-// posture is what the adapter says of the agent's input now.
+// posture returns the adapter's view of the agent's input.
 func (r *rig) posture(texts ...string) agent.Posture {
 	return r.adapter().Posture(r.launch, r.pid, r.tmux("capture-pane", "-e", "-p", "-t", r.pane()), texts)
 }
@@ -371,7 +372,7 @@ func (r *rig) send(id event.MessageID, text string) {
 	}
 }
 
-// sources reads a further file of the agent anew, as the supervisor would after its start.
+// source reads another file of the agent from its start, as the supervisor does after a restart.
 func (r *rig) source(name string) []event.Record {
 	r.t.Helper()
 	for _, s := range r.adapter().Sources(r.launch, r.pid) {
@@ -385,7 +386,7 @@ func (r *rig) source(name string) []event.Record {
 		if s.Whole {
 			out, err := s.Parse(b)
 			if err != nil {
-				return nil // caught in the middle of a rewrite
+				return nil // read in the middle of a rewrite
 			}
 			return out
 		}
@@ -412,7 +413,7 @@ func (r *rig) kill() {
 	r.until("the agent is gone", func() bool { return arguments(r.pid) == "" })
 }
 
-// newConversation returns a random UUID, as the fleet pins one for each conversation.
+// newConversation returns a random UUID, like the one that the fleet assigns to each conversation.
 func newConversation() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:])

@@ -2,7 +2,7 @@ package sim
 
 import "testing"
 
-// activity is the processor time of a process, to a hundredth of a second.
+// activity returns the processor time of a process, to a hundredth of a second.
 func activity(t *testing.T, pid int) string {
 	t.Helper()
 	return ps(t, pid, "time")

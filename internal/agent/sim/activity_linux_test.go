@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// activity counts how often any thread of a process was given the processor.
+// activity counts how often any thread of a process was scheduled.
 func activity(t *testing.T, pid int) string {
 	t.Helper()
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))

@@ -20,7 +20,7 @@ import (
 	"muster/internal/status"
 )
 
-// TestMain makes the test binary the program under test, so that it runs in a real pane without being built.
+// TestMain makes the test binary the program under test, so that it runs in a real pane without a build.
 func TestMain(m *testing.M) {
 	if os.Getenv("SIM_UNDER_TEST") == "1" {
 		os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Getenv))
@@ -36,7 +36,7 @@ const (
 // pane is the program in a pane of a private tmux server.
 type pane struct {
 	t        *testing.T
-	dir      string // holds everything
+	dir      string // parent of all files
 	worktree string
 	home     home.Dir
 	gen      int
@@ -47,7 +47,7 @@ type pane struct {
 
 func newPane(t *testing.T) *pane {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "sim") // short: a socket's path has its limit
+	dir, err := os.MkdirTemp("", "sim") // short: the path of a socket is limited
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func newPane(t *testing.T) *pane {
 	return p
 }
 
-// kill ends a process that a line of the log names, if it still is ours.
+// kill ends a process that a line of the log names, if it still belongs to this test.
 func (p *pane) kill(words []string) {
 	pid, err := strconv.Atoi(strings.TrimPrefix(words[0], "child:"))
 	if err != nil {
@@ -93,7 +93,7 @@ func (p *pane) read(path string) string {
 	return string(data)
 }
 
-// start runs the program with a prompt in a new session; the pane stays when it ends.
+// start runs the program with a prompt in a new session. The pane stays when the program exits.
 func (p *pane) start(prompt string, args ...string) {
 	p.t.Helper()
 	p.starts++
@@ -117,7 +117,7 @@ func (p *pane) start(prompt string, args ...string) {
 	p.tmux(append(argv, ";", "set-option", "-g", "remain-on-exit", "on")...)
 }
 
-// resume is the next generation, in the same conversation.
+// resume starts the next generation in the same conversation.
 func (p *pane) resume(prompt string) {
 	p.t.Helper()
 	p.gen++
@@ -167,7 +167,7 @@ func (p *pane) paste(text string) {
 	p.tmux("paste-buffer", "-p", "-r", "-d", "-b", "b", "-t", p.target())
 }
 
-// submit pastes a text and presses Enter when it is seen: in one read they would both be text.
+// submit pastes a text and presses Enter once the text is shown. In a single read both would be text.
 func (p *pane) submit(text string) {
 	p.t.Helper()
 	p.paste(text)
@@ -198,7 +198,7 @@ func (p *pane) shows(text string) {
 	p.until(fmt.Sprintf("%q on the screen", text), func() bool { return strings.Contains(p.screen(), text) })
 }
 
-// records are the good ones of the generation's status file.
+// records returns the valid records of the generation's status file.
 func (p *pane) records() []event.Record {
 	var all []event.Record
 	scan := bufio.NewScanner(bytes.NewReader([]byte(p.read(p.statusFile()))))
@@ -235,14 +235,14 @@ func (p *pane) idle(n int) event.Record {
 	return p.record(n, "idle", func(r event.Record) bool { return r.State == event.RecordIdle })
 }
 
-// dead waits for the end of the pane's process, and gives its status and signal.
+// dead waits for the end of the pane's process, and returns its status and signal.
 func (p *pane) dead() (exit, signal string) {
 	p.t.Helper()
 	var out string
 	p.until("end of the process", func() bool {
 		out = strings.TrimSpace(p.tmux("display-message", "-p", "-t", p.target(), "#{pane_dead}|#{pane_dead_status}|#{pane_dead_signal}"))
 		if out == "1||" {
-			// Some builds of tmux lose the death of a child until they are told to look.
+			// Some builds of tmux miss the death of a child until they get a SIGCHLD.
 			if server, err := strconv.Atoi(strings.TrimSpace(p.tmux("display-message", "-p", "#{pid}"))); err == nil {
 				_ = syscall.Kill(server, syscall.SIGCHLD)
 			}
@@ -268,7 +268,7 @@ func (p *pane) pid() int {
 	return pid
 }
 
-// marks are the lines of the log.
+// marks returns the lines of the log.
 func (p *pane) marks() []string {
 	return strings.Split(strings.TrimSpace(p.read(p.log())), "\n")[:strings.Count(p.read(p.log()), "\n")]
 }
@@ -282,7 +282,7 @@ func script(lines ...string) string {
 	return "Do the thing.\n\n```sim\n" + strings.Join(lines, "\n") + "\n```\n"
 }
 
-// ps asks for one column about a process.
+// ps returns one column of ps for a process.
 func ps(t *testing.T, pid int, column string) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "ps", "-o", column+"=", "-p", strconv.Itoa(pid)).Output()

@@ -123,7 +123,7 @@ func TestAPasteIsOnePromptAndEnterAloneSubmits(t *testing.T) {
 	if taken, _, err := Trace(TranscriptPath(p.state(), conversation), func(prompt string) bool { return strings.Contains(prompt, text) }); err != nil || !taken {
 		t.Errorf("the transcript does not hold the text byte for byte (%v)", err)
 	}
-	// One write with text and Enter in it: the Enter is part of the text, as in real agents.
+	// One write holds the text and Enter: the Enter is part of the text, as in real agents.
 	p.tmux("send-keys", "-t", p.target(), "-H", "68", "69", "0d")
 	p.shows("> hi⏎")
 	p.keys("Enter")
@@ -221,7 +221,7 @@ func TestQuestionsAreAnsweredByMailOrByKey(t *testing.T) {
 		t.Errorf("question %+v", q)
 	}
 	p.paste("text goes nowhere while a question is open")
-	time.Sleep(300 * time.Millisecond) // the text is dropped unseen, and Enter must not come in the same read
+	time.Sleep(300 * time.Millisecond) // the text is dropped unseen, and Enter must not arrive in the same read
 	p.keys("Enter")
 	p.shows("answer by key: allow red")
 	p.record(2, "second permission", func(r event.Record) bool { return r.Reason == event.WaitPermission })
@@ -352,7 +352,7 @@ func TestAHangIgnoresEverythingButTheEnd(t *testing.T) {
 	if err := syscall.Kill(p.pid(), syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(300 * time.Millisecond) // nothing happens, and that can only be waited for
+	time.Sleep(300 * time.Millisecond) // nothing must happen, so the test can only wait
 	if p.read(p.statusFile()) != before || strings.Contains(p.screen(), "text") {
 		t.Error("it reacted")
 	}
@@ -367,8 +367,8 @@ func TestAHangIgnoresEverythingButTheEnd(t *testing.T) {
 	}
 }
 
-// TestStopSelfStopsUntilContinued runs without tmux, which continues the stopped process of a pane at once, and
-// so without a terminal.
+// TestStopSelfStopsUntilContinued runs without tmux, which at once continues a stopped process of a pane. So the
+// program has no terminal.
 func TestStopSelfStopsUntilContinued(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -461,7 +461,7 @@ func TestForkLeavesOrphans(t *testing.T) {
 		if err := syscall.Kill(pid, 0); err != nil {
 			t.Errorf("child %d: %v", pid, err)
 		}
-		if i == 2 { // its mark is written before its program has made the session
+		if i == 2 { // its line is written before its program has made the session
 			p.until("the child has a session of its own", func() bool { session, _ := unix.Getsid(pid); return session == pid })
 		}
 		session, _ := unix.Getsid(pid)
@@ -521,7 +521,7 @@ func TestIdleCostsNothing(t *testing.T) {
 	p.shows("turn over")
 	p.shows("  idle")
 	pid := p.pid()
-	p.until("quiet second", func() bool { // the first may hold the last drawing
+	p.until("quiet second", func() bool { // the first second may include the last drawing
 		before := activity(t, pid)
 		time.Sleep(time.Second)
 		return activity(t, pid) == before
