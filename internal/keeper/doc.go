@@ -4,15 +4,15 @@
 // Never does: read the log, call tmux, or judge a program by more than whether it became ready.
 // Start at: Keeper.Serve, Ask.
 //
-// The keeper is the first process of the supervisor's pane. It holds a lock, so there is one:
+// The keeper is the first process of the supervisor's pane. It holds a lock, so there is only one:
 //
 //	tmux pane ── keeper ── supervisor        ended by itself: started again after a delay of 100 ms, doubled up to 1 min
 //	               ▲           │             ended with status 0 and the fleet is down: the keeper ends, too
 //	     SIGUSR1   │           │ "ready"     SIGHUP and the tmux server is proven gone: supervisor ended, lock released,
 //	 (Wake, Ask) ──┘◀──────────┘             Revive does what `muster up` does
 //
-// An upgrade is a request file and a signal. Each step may be the last one before the keeper is killed; the next keeper finds
-// the request and goes on:
+// An upgrade is a request file and a signal. The keeper may be killed after any step; the next keeper finds the request and
+// continues:
 //
 //	Ask ─▶ request file ─▶ old supervisor ends ─▶ new program on trial ── ready ──────────────▶ Adopt, outcome
 //	                                                   │ ends, or 15 s

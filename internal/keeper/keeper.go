@@ -18,12 +18,12 @@ import (
 const (
 	firstDelay   = 100 * time.Millisecond // after one death the supervisor is back at once
 	longestDelay = time.Minute
-	healthyLife  = time.Minute      // after a life of this length the delay starts again at the first
+	healthyLife  = time.Minute      // after a run of this length the delay starts again at the first
 	stopLimit    = 10 * time.Second // from SIGTERM to SIGKILL
 	firstProbe   = 100 * time.Millisecond
 	lastProbe    = 6 * time.Second // a server that lives this long after a hang-up has survived
 	reviveTries  = 10
-	reviveDelay  = time.Second // the first; what killed the server may still be there
+	reviveDelay  = time.Second // the first delay; the cause of the server's death may persist
 )
 
 // Keeper keeps the supervisor running. It is the first process of the supervisor's pane. It alone survives the death of the
@@ -31,9 +31,9 @@ const (
 type Keeper struct {
 	Supervise  []string                        // argv of the supervisor; its first word changes with an upgrade
 	Env        []string                        // its whole environment
-	LockPath   string                          // held while the keeper lives
+	LockPath   string                          // held while the keeper runs
 	Down       func() bool                     // the fleet was told to be down
-	ServerGone func(ctx context.Context) bool  // the tmux server is proven gone; a failed look does not prove it
+	ServerGone func(ctx context.Context) bool  // the tmux server is proven gone; a failed probe does not prove it
 	Revive     func(ctx context.Context) error // does what `muster up` does; the lock is released before
 	Upgrades   Upgrades                        // how another program becomes the supervisor
 	Log        func(string)                    // prints a line for people; may be nil
@@ -69,18 +69,18 @@ const (
 	eventUpgrade                       // a request for another program, or a wake-up
 )
 
-// Serve runs the supervisor and starts it again whenever it ends, with a growing delay, until the fleet was told
-// to be down and the supervisor has ended with status 0. It survives SIGHUP, and the keys of a person who attached
-// (SIGINT, SIGQUIT, SIGTSTP). At sigUpgrade it lets another program supervise, if one is asked for, and goes back to the
-// program before if that one does not get ready. Once the tmux server is proven gone it ends the supervisor, lets go of the lock, calls
-// Revive unless the fleet is down, and returns. If another keeper is alive it returns nil at once. If ctx ends, the
-// supervisor is ended too and ctx's error returned.
+// Serve runs the supervisor and restarts it whenever it ends, with a growing delay, until the fleet was told to be
+// down and the supervisor has ended with status 0. It survives SIGHUP, and the keys of a person who attached (SIGINT,
+// SIGQUIT, SIGTSTP). At sigUpgrade it changes to another program, if one is requested, and goes back to the previous
+// program if the new one does not get ready. Once the tmux server is proven gone it ends the supervisor, releases the
+// lock, calls Revive unless the fleet is down, and returns. If another keeper is alive it returns nil at once. If ctx
+// ends, it ends the supervisor and returns ctx's error.
 func (k Keeper) Serve(ctx context.Context) error {
 	if k.Clock == nil {
 		k.Clock = wallClock{}
 	}
-	// Caught and not ignored, because the supervisor would inherit ignored signals. Before the lock is taken, because its
-	// holder gets signals.
+	// The signals are caught and not ignored, because the supervisor would inherit ignored signals. They are caught
+	// before the lock is taken, because its holder gets signals.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, sigUpgrade)
 	defer signal.Stop(signals)
@@ -104,7 +104,7 @@ func (k Keeper) Serve(ctx context.Context) error {
 	return nil
 }
 
-// keep restarts the supervisor until there is a reason to end, which it returns.
+// keep restarts the supervisor until there is a reason to stop, which it returns.
 func (k Keeper) keep(ctx context.Context, signals <-chan os.Signal) (keeperEvent, error) {
 	s := &upgradeState{program: k.Supervise[0]}
 	delay := firstDelay
@@ -154,7 +154,7 @@ func (k Keeper) supervise(ctx context.Context, signals <-chan os.Signal, s *upgr
 		return eventCancelled, nil
 	}
 	argv := append([]string{s.program}, k.Supervise[1:]...)
-	// Not ctx, which would kill it at once: the supervisor is ended by SIGTERM.
+	// The context is not ctx, which would kill the supervisor at once. The supervisor is ended by SIGTERM.
 	child, err := run.Start(context.WithoutCancel(ctx), run.Spec{Argv: argv, Env: k.env(s), Word: true})
 	if err != nil {
 		return eventChildEnded, err
@@ -181,7 +181,7 @@ func (k Keeper) supervise(ctx context.Context, signals <-chan os.Signal, s *upgr
 		case eventChildEnded:
 			return what, child.Err()
 		case eventTimer:
-			child.Close() // its time is over
+			child.Close() // its limit is over
 			return what, errLate
 		case eventCancelled, eventServerGone:
 			k.stop(child, stopLimit)
@@ -259,8 +259,8 @@ func (k Keeper) await(ctx context.Context, signals <-chan os.Signal, w watched) 
 	}
 }
 
-// revive brings the fleet back after the death of its server. It tries several times, because what killed the server may
-// still be there.
+// revive brings the fleet back after the death of its server. It tries several times, because the cause of the death
+// may persist.
 func (k Keeper) revive(ctx context.Context, signals <-chan os.Signal) error {
 	for try, delay := 1, reviveDelay; ; try, delay = try+1, min(2*delay, longestDelay) {
 		err := k.Revive(ctx)
@@ -294,7 +294,7 @@ func (k Keeper) say(line string) {
 	}
 }
 
-// ending returns in words how a supervisor ended.
+// ending returns a description of how a supervisor ended.
 func ending(err error) string {
 	if err == nil {
 		return text.Exit(0, 0)

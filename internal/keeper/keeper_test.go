@@ -21,10 +21,10 @@ import (
 	"muster/internal/testkit/proc"
 )
 
-// fast is how many times as fast as the wall's a clock runs where a test has nothing against it.
+// fast is the speed of a test's clock relative to the wall clock, unless the test asks for another.
 const fast = 100
 
-// fastClock runs so many times as fast as the wall's.
+// fastClock runs times as fast as the wall clock.
 type fastClock struct {
 	began time.Time
 	times time.Duration
@@ -36,8 +36,9 @@ func (c fastClock) Timer(d time.Duration) (<-chan time.Time, func()) {
 	return wallClock{}.Timer(d / c.times)
 }
 
-// The world of a keeper under test is a directory: `pids` gets a line from each supervisor, `say` tells the
-// supervisor how to end, `down` and `gone` answer the keeper's questions, `revived` is its act, `log` its words.
+// world returns the path of a file in the directory of a keeper under test. `pids` gets a line from each supervisor,
+// `say` tells the supervisor how to end, `down` and `gone` answer the keeper's questions, `revived` records calls of
+// Revive, and `log` holds the keeper's messages.
 func world(dir, name string) string { return filepath.Join(dir, name) }
 
 func there(dir, name string) bool {
@@ -68,7 +69,8 @@ func keeperOf(dir string) Keeper {
 	}
 }
 
-// clockOf is the wall's where a test must not be hurried, and slower than else where it must not be hurried much.
+// clockOf returns the wall clock for a directory with the file `wall`, a moderately fast clock with `slow`, and
+// otherwise a fast one.
 func clockOf(dir string) Clock {
 	switch {
 	case there(dir, "wall"):
@@ -93,8 +95,8 @@ func playKeeper(dir string) int {
 	return fault.ExitCode(keeperOf(dir).Serve(context.Background()))
 }
 
-// playSupervisor ends as `say` tells it: "crash", "ok"; without it lives until SIGTERM, then says bye. By the name
-// "quits" it ends at once, and by the name "hangs" it never says that it is ready.
+// playSupervisor ends as `say` tells it: "crash" or "ok". Without `say` it runs until SIGTERM, then says bye. Under
+// the name "quits" it exits at once, and under the name "hangs" it never reports that it is ready.
 func playSupervisor(dir string) int {
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
@@ -143,7 +145,7 @@ func TestKeeperRestartsWithGrowingDelay(t *testing.T) {
 			t.Errorf("line %d is %q, want delay %s", i, lines[i], delay)
 		}
 	}
-	// Told to be down: the next one ends well and the keeper with it.
+	// The fleet is told to be down: the next supervisor exits with status 0, and the keeper with it.
 	files.Write(t, world(dir, "down"), "")
 	files.Write(t, world(dir, "say"), "ok")
 	if err := cmd.Wait(); err != nil {
@@ -162,11 +164,11 @@ func TestAKeeperThatWaitsCanBeHurried(t *testing.T) {
 	await.Until(t, "it waits for long", func() bool { return strings.Contains(files.Read(t, world(dir, "log")), "again in 3.2s") })
 	before := len(pids(t, dir))
 	began := time.Now()
-	for i := range 3 { // each time it would wait for longer
+	for i := range 3 { // each delay would be longer
 		Wake(world(dir, "keeper.lock"))
 		await.Until(t, "it is started at once", func() bool { return len(pids(t, dir)) > before+i })
 	}
-	if took := time.Since(began); took > 10*time.Second { // 3.2 s, 6.4 s and 12.8 s without
+	if took := time.Since(began); took > 10*time.Second { // 3.2 s, 6.4 s and 12.8 s without the wake-up
 		t.Errorf("three starts took %s", took)
 	}
 }
@@ -234,7 +236,7 @@ func TestKeeperSurvivesAHangUpAndKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// Its probes after the hang-up are over, the server lives: nothing changed.
+	// The probes after the hang-up are over and the server lives, so nothing has changed.
 	supervisor := proc.Identify(t, pids(t, dir)[0])
 	began := time.Now()
 	await.Until(t, "the probes are over", func() bool { return time.Since(began) > 2*lastProbe*2/fast })
@@ -252,7 +254,7 @@ func TestKeeperBringsTheFleetBackWhenTheServerDies(t *testing.T) {
 	cmd := proc.Role("keep", dir)
 	keeper := proc.Start(t, cmd)
 	await.Until(t, "it runs", func() bool { return there(dir, "staying") })
-	if err := keeper.Signal(syscall.SIGHUP); err != nil { // comes before the server is really gone
+	if err := keeper.Signal(syscall.SIGHUP); err != nil { // arrives before the server is really gone
 		t.Fatal(err)
 	}
 	files.Write(t, world(dir, "gone"), "")

@@ -14,10 +14,10 @@ import (
 
 const (
 	trialLimit = 15 * time.Second // for a program on trial to be ready
-	// relieveLimit is the time from SIGTERM to SIGKILL for a supervisor that makes room for another program. It is short,
-	// because the fleet is unattended meanwhile and a supervisor can be killed at any time.
+	// relieveLimit is the time from SIGTERM to SIGKILL for a supervisor that is replaced by another program. It is
+	// short, because the fleet is unattended meanwhile and a supervisor can be killed at any time.
 	relieveLimit = 2 * time.Second
-	mostTries    = 2 // of one request: that a keeper was killed once does not prove that the program is bad
+	mostTries    = 2 // of one request: one killed keeper does not prove that the program is bad
 )
 
 // Why a trial ended, if the program itself did not fail.
@@ -26,17 +26,17 @@ var (
 	errDown = errors.New("the fleet was told to be down")
 )
 
-// upgradeState holds which program supervises, and what the keeper remembers while that changes.
+// upgradeState holds which program supervises, and the keeper's state during an upgrade.
 type upgradeState struct {
 	program string    // the supervisor's
 	trial   *Request  // program is on trial because of this
-	before  string    // while it is: the program that was ready once
-	undone  *Outcome  // a trial failed, and the program before is not ready again yet
-	settled string    // the request that got its outcome last
-	since   time.Time // when a supervisor was told to make room; zero if there was none
+	before  string    // during a trial: the last program that was ready
+	undone  *Outcome  // a trial failed, and the previous program is not ready again yet
+	settled string    // the last request with an outcome
+	since   time.Time // when a supervisor was told to end for another program; zero if there was none
 }
 
-// kept returns what the next supervisor is told.
+// kept returns what the next supervisor is told about the upgrade.
 func (s *upgradeState) kept() Handoff {
 	switch {
 	case s.trial != nil:
@@ -58,7 +58,7 @@ func (k Keeper) env(s *upgradeState) []string {
 	return append(k.Env[:len(k.Env):len(k.Env)], environ.Handoff+"="+string(b))
 }
 
-// asked returns the request that waits to be taken up. There is none while another one is under way.
+// asked returns the pending request. It returns none while another request is in progress.
 func (k Keeper) asked(s *upgradeState) (Request, bool) {
 	if s.trial != nil || s.undone != nil {
 		return Request{}, false
@@ -117,8 +117,8 @@ func (k Keeper) ready(s *upgradeState) {
 	s.since = time.Time{}
 }
 
-// fallBack goes back to the program before if the one that has just ended was on trial. It reports whether it did so; the
-// caller then starts that program at once.
+// fallBack goes back to the previous program if the one that has just ended was on trial. It reports whether it did
+// so; the caller then starts that program at once.
 func (k Keeper) fallBack(ctx context.Context, s *upgradeState, why error) bool {
 	if s.trial == nil {
 		return false
@@ -135,7 +135,7 @@ func (k Keeper) fallBack(ctx context.Context, s *upgradeState, why error) bool {
 	return true
 }
 
-// forget settles a failed trial when the program before did not become ready either, so that the verb stops waiting.
+// forget settles a failed trial when the previous program did not become ready either, so that the verb stops waiting.
 func (k Keeper) forget(s *upgradeState, why error) {
 	if s.undone == nil {
 		return
@@ -164,7 +164,7 @@ func (k Keeper) settle(s *upgradeState, out Outcome) {
 		k.say("the outcome of the upgrade is lost: " + err.Error())
 	}
 	s.settled = out.ID
-	if r, ok := readRequest(k.Upgrades.Request); ok && r.ID == out.ID { // another may wait by now
+	if r, ok := readRequest(k.Upgrades.Request); ok && r.ID == out.ID { // another request may be pending by now
 		if err := removeFile(k.Upgrades.Request); err != nil {
 			k.say(err.Error())
 		}

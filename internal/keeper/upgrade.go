@@ -22,7 +22,7 @@ import (
 // sigUpgrade is the signal that tells a keeper to look for a Request.
 const sigUpgrade = syscall.SIGUSR1
 
-// Request asks the keeper to go on with another program.
+// Request asks the keeper to change to another program.
 type Request struct {
 	ID      string `json:"id"`      // names its outcome
 	From    string `json:"from"`    // name of the program that it replaces; "" for any
@@ -33,35 +33,35 @@ type Request struct {
 // Outcome is the result of a Request.
 type Outcome struct {
 	ID   string `json:"id"`
-	From string `json:"from"` // path of the program before
-	To   string `json:"to"`   // path of the program that was asked for
-	// Why says why the program before is back; "" if the new one supervises.
+	From string `json:"from"` // path of the previous program
+	To   string `json:"to"`   // path of the requested program
+	// Why says why the previous program is back. It is "" if the new one supervises.
 	Why string `json:"why,omitempty"`
 	// Away is how long there was no supervisor: from the signal that ended the old one until one was ready. It is 0 if
 	// there was none before.
 	Away time.Duration `json:"away"`
 }
 
-// Upgrades is what a keeper needs for upgrades. The zero value permits none.
+// Upgrades configures a keeper's upgrades. The zero value permits none.
 type Upgrades struct {
 	Request      string                          // path of the file that holds the request, until it has an outcome
 	Outcome      string                          // path of the file that holds the newest outcome
 	Adopt        func(program string) error      // the program is the fleet's from now on
-	RestoreState func(ctx context.Context) error // makes the state readable for the program before
+	RestoreState func(ctx context.Context) error // makes the state readable for the previous program
 }
 
-// Handoff is what the keeper tells a supervisor that it starts. From and To are names of programs; they are ""
+// Handoff is the keeper's message to a supervisor that it starts. From and To are names of programs; they are ""
 // unless an upgrade has just happened. Why says why it was rolled back.
 type Handoff struct {
 	From  string    `json:"from,omitempty"`
 	To    string    `json:"to,omitempty"`
 	Why   string    `json:"why,omitempty"`
-	Since time.Time `json:"since,omitzero"` // when the supervisor before was told to end
+	Since time.Time `json:"since,omitzero"` // when the previous supervisor was told to end
 }
 
-// ReadHandoff reads environ.Handoff. It returns that, and a function which tells the keeper that this supervisor is ready;
-// without a keeper the function does nothing. Call it once, and before any other program is started, which would
-// inherit the keeper's pipe.
+// ReadHandoff reads environ.Handoff. It returns the Handoff, and a function that tells the keeper that this supervisor
+// is ready; without a keeper the function does nothing. Call ReadHandoff once, and before any other program is
+// started, which would inherit the keeper's pipe.
 func ReadHandoff(getenv func(string) string) (kept Handoff, ready func()) {
 	value := getenv(environ.Handoff)
 	if value == "" || json.Unmarshal([]byte(value), &kept) != nil {
@@ -75,8 +75,9 @@ func ReadHandoff(getenv func(string) string) (kept Handoff, ready func()) {
 	}
 }
 
-// Ask stores a request and signals the keeper that holds a lock. It reports whether there is one; otherwise the request waits
-// for the next keeper and replaces an earlier one. fault.Conflict: a keeper is working on another request.
+// Ask stores a request and signals the keeper that holds a lock. It reports whether there is such a keeper; otherwise
+// the request waits for the next keeper and replaces an earlier one. It returns a fault.Conflict if a keeper is
+// working on another request.
 func Ask(path, keeperLock string, r Request) (called bool, err error) {
 	_, kept := lock.Holder(keeperLock)
 	if other, ok := readRequest(path); ok && kept {
@@ -86,7 +87,8 @@ func Ask(path, keeperLock string, r Request) (called bool, err error) {
 	if err := replace.JSON(path, r); err != nil {
 		return false, fault.Wrap(fault.Failed, err, "ask for the upgrade")
 	}
-	// Signal again: a keeper that has just started may have looked before the file existed. If it died, the next one finds it.
+	// Signal again: a keeper that has just started may have looked before the file existed. If it died, the next
+	// keeper finds the file.
 	return Wake(keeperLock) || kept, nil
 }
 

@@ -16,11 +16,12 @@ import (
 	"muster/internal/testkit/proc"
 )
 
-// kept is a directory with a keeper in it, whose supervisor is at work.
+// kept makes a directory with a keeper whose supervisor runs. marks are further files in it, such as those that
+// clockOf reads.
 func kept(t *testing.T, marks ...string) (dir, old string) {
 	t.Helper()
 	dir = t.TempDir()
-	for _, f := range append(marks, "slow") { // on a machine at work, a program on trial takes its time to begin
+	for _, f := range append(marks, "slow") { // on a busy machine, a program on trial needs time to start
 		files.Write(t, world(dir, f), "")
 	}
 	proc.Start(t, proc.Role("keep", dir))
@@ -28,7 +29,7 @@ func kept(t *testing.T, marks ...string) (dir, old string) {
 	return dir, filepath.Base(os.Args[0])
 }
 
-// other is the test's program under another name, by which it plays another supervisor.
+// other links the test's program under another name, by which it plays another supervisor.
 func other(t *testing.T, dir, name string) string {
 	t.Helper()
 	path := world(dir, name)
@@ -47,7 +48,7 @@ func ask(t *testing.T, dir, id, program string) bool {
 	return called
 }
 
-// outcome waits for what became of a request.
+// outcome waits for the outcome of a request.
 func outcome(t *testing.T, dir, id string) (o Outcome) {
 	t.Helper()
 	await.Until(t, "the upgrade has an outcome", func() (ok bool) {
@@ -58,7 +59,7 @@ func outcome(t *testing.T, dir, id string) (o Outcome) {
 	return o
 }
 
-// runs waits until the n-th supervisor is at work, and gives all that were started, by name.
+// runs waits until the n-th supervisor runs, and returns the names of all that were started.
 func runs(t *testing.T, dir string, n int) []string {
 	t.Helper()
 	await.Until(t, "the next supervisor runs", func() bool { return len(strings.Fields(files.Read(t, world(dir, "staying")))) >= n })
@@ -90,7 +91,7 @@ func TestKeeperGoesOverToAnotherProgram(t *testing.T) {
 	if !strings.Contains(files.Read(t, world(dir, "log")), "bye") {
 		t.Error("the old one was not ended in good order")
 	}
-	// From now on that is what it restarts.
+	// From now on the keeper restarts the new program.
 	if err := proc.Identify(t, pids(t, dir)[1]).Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +159,7 @@ func TestAnUpgradeOutlivesItsKeeperButNotTwice(t *testing.T) {
 		if err := keeper.Signal(syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		_ = supervisor.Signal(syscall.SIGKILL) // where the kernel does not
+		_ = supervisor.Signal(syscall.SIGKILL) // for systems whose kernel does not end the child with its parent
 		await.Until(t, "both are gone", func() bool { return !keeper.Alive() && !supervisor.Alive() })
 		proc.Start(t, proc.Role("keep", dir))
 	}
