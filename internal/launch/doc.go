@@ -1,7 +1,7 @@
-// Package launch is the exec shim: what a pane runs before it becomes the agent.
+// Package launch is the exec shim: the program that a pane runs before it becomes the agent.
 //
 // Owns: the spec file of an agent, the lock that shows whether anything of a task is alive, the launched record.
-// Never does: put a shell in front of an agent, leave a process of its own beside one, or wait for it.
+// Never does: put a shell in front of an agent, keep another process beside one, or wait for it.
 // Start at: Spec, Exec.
 //
 // A pane runs `muster launch SPEC`. The process sets itself up as the spec says and then replaces itself by the agent. The
@@ -23,13 +23,13 @@
 // The lock file attempts/TASK/alive is locked by flock on a descriptor that stays open over execve and fork. So the kernel
 // holds the lock until the agent and everything that inherited the descriptor have ended, and a second agent of the same
 // task cannot start in the meantime. The descriptor has a number from 400 on, which shells do not use. The file holds the
-// process id of the agent; a lock that is held while that process is dead is held by what the agent left behind.
+// process id of the agent. If the lock is held while that process is dead, its holders are processes that the agent left.
 //
 // # A death in between
 //
 // Before "launched" nothing has happened, and the supervisor may start the generation again. After "launched" the agent may
-// have run, and the supervisor decides by the lock and by the death of the process. A shortage of the machine (memory,
-// processes, disk) is retried for some seconds; then the process exits with scarce.ExitStatus and without a record, as if
+// have run, and the supervisor decides by the lock and by the death of the process. After a lack of
+// memory, processes or disk the launch is retried for some seconds; then the process exits with scarce.ExitStatus and without a record, as if
 // it had never started.
 //
 // A job (checks, setup) starts through the same verb; package check runs it, and no exec follows.

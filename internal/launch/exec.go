@@ -34,7 +34,7 @@ const (
 	exitCannotStart = 126
 )
 
-// patience is how long a launch waits for what the machine lacks. It is shorter than the limit for the first record of any
+// patience is how long a launch waits for a lacking resource. It is shorter than the limit for the first record of any
 // kind, so that the reason for a missing record is known.
 const patience = 5 * time.Second
 
@@ -46,7 +46,7 @@ type startError struct {
 
 func (e startError) Unwrap() error { return e.error }
 
-// Run carries out a spec file (hidden verb `muster launch FILE`): it becomes the agent, or runs the job. An error was
+// Run executes a spec file (hidden verb `muster launch FILE`): it becomes the agent, or runs the job. An error was
 // already printed to stderr; ExitStatus returns the exit status for it.
 func Run(ctx context.Context, specPath string, stdout io.Writer) error {
 	var kind spec.Kind
@@ -70,12 +70,12 @@ func Run(ctx context.Context, specPath string, stdout io.Writer) error {
 	return Exec(specPath)
 }
 
-// Exec makes this process the agent of a spec file (see Run). It returns only if that failed. The reason is then printed to
-// stderr and, unless another launch holds the lock, appended to the status file as an exited record. If the machine lacks
-// something, Exec retries for some seconds and then returns without a record, as if it had never started.
+// Exec makes this process the agent of a spec file (see Run). It returns only if that failed. The reason is then
+// printed to stderr and, unless another launch holds the lock, appended to the status file as an exited record. If a
+// resource is lacking, Exec retries for some seconds and then returns without a record, as if it had never started.
 func Exec(specPath string) error {
 	l := launching{path: specPath}
-	defer func() { _ = l.lock.Close() }() // and until then it is not collected
+	defer func() { _ = l.lock.Close() }() // keeps the file from being collected until then
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	err := scarce.Retry(ctx, l.try)
@@ -106,7 +106,7 @@ func complain(err error) {
 	}
 }
 
-// launching is the state that the tries of one launch share.
+// launching is the state that the attempts of one launch share.
 type launching struct {
 	path string
 	spec *Spec    // nil: not read yet
@@ -125,7 +125,7 @@ func (l *launching) try() error {
 	if l.lock == nil && l.spec.Lock != "" {
 		held, err := l.spec.hold()
 		if errors.Is(err, lock.ErrHeld) {
-			// No record: the status file may be that of the agent that runs.
+			// Append no record: the status file may be that of the running agent.
 			return fault.Wrap(fault.Conflict, err, "%s is alive already, not started again", l.spec.Task)
 		}
 		if err != nil {
@@ -136,7 +136,7 @@ func (l *launching) try() error {
 	return l.spec.become(l.path)
 }
 
-// hold takes the lock for the life of this process, also after it became the agent.
+// hold takes the lock for the life of this process, including its life as the agent.
 func (s Spec) hold() (*os.File, error) {
 	held, err := lock.Take(s.Lock)
 	if err != nil {
@@ -168,15 +168,16 @@ func (s Spec) become(specPath string) error {
 		return err
 	}
 	if s.Remove {
-		if err := os.Remove(specPath); err != nil && !errors.Is(err, fs.ErrNotExist) { // the try before removed it
+		if err := os.Remove(specPath); err != nil && !errors.Is(err, fs.ErrNotExist) { // an earlier attempt may have removed it
 			return fmt.Errorf("remove launch spec: %w", err)
 		}
 	}
 	return s.cannotStart(run.Replace(path, s.Argv, s.environ()))
 }
 
-// group enters a control group and stores its path for the supervisor, which ends what is in it. This is best effort: without a
-// group, environment variables and lock holders still find nearly all that the agent starts.
+// group enters a control group and stores its path for the supervisor, which ends the processes in it. This is best
+// effort: without a group, environment variables and lock holders still identify nearly all processes that the agent
+// starts.
 func (s Spec) group() {
 	if s.Cgroup == "" {
 		return
@@ -185,7 +186,8 @@ func (s Spec) group() {
 	if dir == "" {
 		return
 	}
-	// The path first, because a group without a note would never be found. It is not synced: no group outlasts the machine.
+	// The path is written first, because a group without a note would never be found. It is not synced, because no
+	// group survives a reboot.
 	if err := os.WriteFile(s.CgroupNote, []byte(dir), 0o600); err != nil {
 		return
 	}

@@ -59,7 +59,7 @@ func TestSecretsAreInNoCommandLine(t *testing.T) {
 	}
 }
 
-// full is an agent whose status file lies on a disk of its own without room, which there is after room was called.
+// full returns an agent whose status file is on its own full disk. Calling room makes room on the disk.
 func full(t *testing.T) (a *agent, room func()) {
 	t.Helper()
 	a = newAgent(t, `echo works; exec sleep 60`)
@@ -76,7 +76,8 @@ func full(t *testing.T) (a *agent, room func()) {
 	}
 }
 
-// TestALaunchWaitsForRoom: a full disk is nobody's fault, and when there is room, the agent starts in the same pane.
+// TestALaunchWaitsForRoom checks that a full disk is not charged to the task, and that the agent starts in the same
+// pane once there is room.
 func TestALaunchWaitsForRoom(t *testing.T) {
 	t.Parallel()
 	a, room := full(t)
@@ -100,7 +101,8 @@ func TestALaunchWaitsForRoom(t *testing.T) {
 	}
 }
 
-// TestALaunchWithoutRoomNeverWas: it says why, and ends in a way that nobody takes for the agent's.
+// TestALaunchWithoutRoomNeverWas checks that the launch says why it failed, and exits with a status that is not
+// mistaken for the agent's.
 func TestALaunchWithoutRoomNeverWas(t *testing.T) {
 	t.Parallel()
 	a, room := full(t)

@@ -151,7 +151,7 @@ func TestExecBecomesTheAgent(t *testing.T) {
 	for _, kv := range got[:len(got)-4] {
 		name, _, _ := strings.Cut(kv, "=")
 		switch name {
-		case "PATH", "OUT", "PWD", "SHLVL", "_", "OLDPWD": // the last four are the shell's own
+		case "PATH", "OUT", "PWD", "SHLVL", "_", "OLDPWD": // the shell sets the last four
 		default:
 			t.Errorf("leaked into the agent: %s", kv)
 		}
@@ -204,7 +204,7 @@ func TestTheAgentsLifeHoldsTheLock(t *testing.T) {
 		t.Errorf("ps shows %q, %v", b, err)
 	}
 
-	// A second one beside it, of the same and of a later generation.
+	// A second agent is started beside it, of the same and of a later generation.
 	before := a.status(t)
 	for gen := 2; gen <= 3; gen++ {
 		b := *a

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// agent is a spec in a directory of its own; the agent is a shell script.
+// agent is a spec in its own directory. Its program is a shell script.
 type agent struct {
 	Spec
 	path string

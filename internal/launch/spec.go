@@ -17,16 +17,16 @@ type Spec struct {
 	Gen  int          `json:"gen"`
 	Argv []string     `json:"argv"` // the first is looked up on the PATH of Env, unless it holds a slash
 	Dir  string       `json:"dir"`  // absolute
-	Env  []string     `json:"env"`  // the whole environment, NAME=VALUE; but for Terminal
-	// Lock is locked from before the launched record until the agent and all that inherited the lock have ended. "" takes
-	// no lock.
+	Env  []string     `json:"env"`  // the whole environment, NAME=VALUE, except for Terminal
+	// Lock is locked from before the launched record until the agent and all processes that inherited the lock have
+	// ended. "" takes no lock.
 	Lock string `json:"lock,omitempty"`
-	// Cgroup is the name of the control group to make for the agent, if the system permits one. CgroupNote is the file that
-	// its path is written to, for the supervisor, which ends what is in it. "" makes no group.
+	// Cgroup is the name of the control group to create for the agent, if the system permits one. CgroupNote is the
+	// file to which its path is written, for the supervisor, which ends the processes in it. "" creates no group.
 	Cgroup     string `json:"cgroup,omitempty"`
 	CgroupNote string `json:"cgroup_note,omitempty"`
 	StatusFile string `json:"status_file"`
-	NoFile     uint64 `json:"no_file,omitempty"` // open files, as far as the hard limit permits; 0 leaves the limit as it is
+	NoFile     uint64 `json:"no_file,omitempty"` // open files, up to the hard limit; 0 leaves the limit unchanged
 	Umask      int    `json:"umask,omitempty"`   // 0 keeps it
 	// Terminal adds TERM and COLORTERM as the pane has them.
 	Terminal bool `json:"terminal,omitempty"`
@@ -53,7 +53,7 @@ func Write(path string, s Spec) error {
 	return spec.Write(path, f, "launch spec")
 }
 
-// Read reads a spec file. It refuses one that others may read or that belongs to somebody else, one that is too
+// Read reads a spec file. It refuses a file that others may read or that belongs to another user, one that is too
 // large, and one of another version.
 func Read(path string) (Spec, error) {
 	var f specFile
