@@ -46,7 +46,7 @@ func TestTheLogIsBounded(t *testing.T) {
 	if text, err := os.ReadFile(path); err != nil || !strings.HasSuffix(string(text), "the last word\n") {
 		t.Errorf("its end is %q (%v)", text, err)
 	}
-	if l, err = openLog(path, 10); err != nil { // a full one of an earlier life
+	if l, err = openLog(path, 10); err != nil { // a full file of an earlier run
 		t.Fatal(err)
 	}
 	if l.size != 0 {

@@ -12,8 +12,8 @@ import (
 	"muster/internal/life"
 )
 
-// Acts that look for a repository at the same time get the same one: with one each they would poll for its lock, and
-// whoever shares one starves the rest.
+// TestOneRepositoryForAll checks that actions which open a repository at the same time share it. With a Repo each,
+// they would poll for the repository's lock, and the actions that share a Repo would starve the others.
 func TestOneRepositoryForAll(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -39,7 +39,7 @@ func TestOneRepositoryForAll(t *testing.T) {
 			t.Fatalf("several repositories were opened: %v", found)
 		}
 	}
-	// One that was made anew is another one.
+	// A repository that was created again is a different one.
 	again := exec.Command("sh", "-ec", `cp -R "$0/.git" "$0/.git2" && rm -rf "$0/.git" && mv "$0/.git2" "$0/.git"`, dir)
 	if out, err := again.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
