@@ -168,7 +168,7 @@ func (s Spec) become(specPath string) error {
 		return err
 	}
 	if s.Remove {
-		if err := os.Remove(specPath); err != nil && !errors.Is(err, fs.ErrNotExist) { // an earlier attempt may have removed it
+		if err := os.Remove(specPath); err != nil && !errors.Is(err, fs.ErrNotExist) { // an earlier attempt may have done so
 			return fmt.Errorf("remove launch spec: %w", err)
 		}
 	}

@@ -124,7 +124,7 @@ func TestClaudeTakesMessagesWhileIdleAndWhileAToolRuns(t *testing.T) {
 		spec := event.Spec{Checks: []event.Check{{Name: "slow", Run: "sleep 4"}}}
 		r := newRig(t, version, "say hello", spec,
 			model.Text("hello"),
-			model.ToolUse("Bash", map[string]any{"command": "sleep 4", "description": "wait"}), // allowed, because it is a check
+			model.ToolUse("Bash", map[string]any{"command": "sleep 4", "description": "wait"}), // a check, so it is allowed
 			model.Text("woken"), model.Text("third"), model.Text("fourth"))
 		r.start()
 		r.idle(1)
