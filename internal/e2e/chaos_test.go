@@ -23,21 +23,21 @@ var (
 // chaosSummary is the last line that the full form prints.
 var chaosSummary = "chaos: did not come to its end"
 
-// atMost is how many deaths one run has at every point that comes once. More in a row and a job that never got to its
-// end is given up, as it should be.
+// atMost bounds the deaths in the plan of one run; a random plan may have two more. After too many deaths in a row,
+// a job that never completed is given up, which is correct behavior.
 const atMost = 8
 
-// run is a scenario under a plan.
+// chaosRun is a scenario under a plan.
 type chaosRun struct {
 	plan  []place
-	alone int // how often its place was tried in vain
+	alone int // number of runs so far with its place alone; 0 for other runs
 }
 
-// walk is what there is to do for one scenario, and what was done.
+// walk holds the runs that one scenario still needs, and the results so far.
 type walk struct {
 	scenario    scenario
 	undisturbed played
-	places      []place // all points, in the order in which they come undisturbed
+	places      []place // all points, in the order of an undisturbed run
 
 	mu        sync.Mutex
 	todo      []chaosRun
@@ -49,8 +49,8 @@ type walk struct {
 	took      time.Duration
 }
 
-// newWalk plays a scenario undisturbed. Where a point comes once, its name tells it also after other deaths; where it
-// comes more often, the count tells it only as long as nobody has died.
+// newWalk plays a scenario undisturbed. A point that comes once is identified by its name, also after other deaths. A
+// point that comes more often is identified by its count, which is valid only until the first death.
 func newWalk(t *testing.T, s scenario) *walk {
 	w := &walk{scenario: s, reached: map[string]bool{}}
 	if !t.Run(s.name+"/none", func(t *testing.T) { w.undisturbed = playOnce(t, s, nil) }) {
@@ -69,7 +69,8 @@ func (w *walk) often(p place) bool {
 	return slices.ContainsFunc(w.places, func(q place) bool { return q.name == p.name && q.n == 2 })
 }
 
-// cover makes plans that have each point once: one that comes often stands first, others behind it, far from each other.
+// cover makes plans that contain each point once. A point that comes often is first in its plan; points that come once
+// follow it, far from each other.
 func (w *walk) cover() {
 	left := slices.Clone(w.places)
 	gap := max(4, len(left)/atMost)
@@ -87,7 +88,7 @@ func (w *walk) cover() {
 		}
 		return plan
 	}
-	for i := len(left) - 1; i >= 0; i-- { // the last first: it has the fewest behind it
+	for i := len(left) - 1; i >= 0; i-- { // from the end: the last point has the fewest points after it
 		if left[i].name != "" && w.often(left[i]) {
 			w.todo = append(w.todo, chaosRun{plan: fill([]place{take(i)}, i+gap)})
 		}
@@ -99,7 +100,7 @@ func (w *walk) cover() {
 	}
 }
 
-// play plays one run, and notes what came of it. What was not reached since the course had changed is tried alone.
+// play plays one run and records the result. A point that was missed because the course had changed is tried alone.
 func (w *walk) play(t *testing.T, r chaosRun) {
 	began := time.Now()
 	var p played
@@ -129,8 +130,8 @@ func (w *walk) play(t *testing.T, r chaosRun) {
 	}
 }
 
-// TestDeathAtEveryPoint kills the supervisor where world and record can differ. The short form, without flags, does
-// it at every point of one scenario and at some points of all.
+// TestDeathAtEveryPoint kills the supervisor where world and record can differ. The short form, without flags, does it
+// at every point of one scenario and at some points of all.
 func TestDeathAtEveryPoint(t *testing.T) {
 	t.Parallel()
 	if *chaosDeaths > 0 {
@@ -159,7 +160,7 @@ func TestDeathAtEveryPoint(t *testing.T) {
 	}
 }
 
-// thinned yields every so many-th.
+// thinned yields every n-th element.
 func thinned[T any](all []T, every int) func(func(T) bool) {
 	return func(yield func(T) bool) {
 		for i := every / 2; i < len(all); i += every {
@@ -170,7 +171,7 @@ func thinned[T any](all []T, every int) func(func(T) bool) {
 	}
 }
 
-// drain plays all that is to do; as many at once as fleets may live.
+// drain plays all planned runs, as many at once as fleets may live.
 func (w *walk) drain(t *testing.T) {
 	together(cap(atOnce), func() bool {
 		r, ok := w.next()
@@ -179,7 +180,7 @@ func (w *walk) drain(t *testing.T) {
 		}
 		return ok
 	})
-	if len(w.todo) > 0 { // what was missed meanwhile
+	if len(w.todo) > 0 { // add the points that were missed
 		w.drain(t)
 	}
 }
@@ -195,7 +196,7 @@ func (w *walk) next() (r chaosRun, ok bool) {
 	return r, true
 }
 
-// together calls something by several at once until each was told that there is no more.
+// together calls more from n goroutines until it returns false to each of them.
 func together(n int, more func() bool) {
 	var wg sync.WaitGroup
 	for range n {
@@ -254,7 +255,7 @@ func chaos(t *testing.T) {
 	}
 }
 
-// campaign is the whole of a full form.
+// campaign is the state of the full form.
 type campaign struct {
 	walks []*walk
 	luck  *rand.Rand
@@ -263,7 +264,7 @@ type campaign struct {
 	turn  int
 }
 
-// next is what to play: first what is left of the points, each scenario in its turn, then what chance wants until there
+// next returns the next run: first the remaining points, one scenario after the other, then random plans until there
 // were enough deaths.
 func (c *campaign) next() (*walk, chaosRun, bool) {
 	c.mu.Lock()
@@ -295,8 +296,8 @@ func (c *campaign) deaths() (n int) {
 	return n
 }
 
-// random is a plan of deaths here and there: where another comes right behind, in the middle of the recovery, or
-// some time after a point.
+// random returns a plan of deaths at random points. A further death follows right after another, in the middle of the
+// recovery, or some time after a point.
 func (w *walk) random(luck *rand.Rand) (plan []place) {
 	gap := max(2, 2*len(w.places)/atMost)
 	for i := luck.IntN(gap); i < len(w.places) && len(plan) < atMost+2; i += 1 + luck.IntN(gap) {
@@ -315,7 +316,7 @@ func (w *walk) random(luck *rand.Rand) (plan []place) {
 	return plan
 }
 
-// speak says every half minute how far it is.
+// speak prints the progress every half minute.
 func (c *campaign) speak() (stop func()) {
 	tick, done := time.NewTicker(30*time.Second), make(chan struct{})
 	go func() {
@@ -337,7 +338,7 @@ func (c *campaign) speak() (stop func()) {
 	return func() { tick.Stop(); close(done) }
 }
 
-// tell prints the table, and makes the last line.
+// tell prints the table and sets the last line.
 func (c *campaign) tell() {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n%-14s %7s %7s %6s %8s %10s\n", "scenario", "points", "deaths", "runs", "seconds", "violations")

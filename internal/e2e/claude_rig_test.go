@@ -23,7 +23,7 @@ import (
 // many ran at once.
 const patienceClaude = 100 * time.Second
 
-// twoClaudes bounds how many run at once: each wants a core of its own.
+// twoClaudes bounds how many run at once, because each needs its own core.
 var twoClaudes = make(chan struct{}, 2)
 
 // claudeRig is a fleet whose user has set up Claude Code with a scripted model. Everything between the fleet and the
@@ -67,7 +67,7 @@ func newClaudeRigOf(t *testing.T, version, config string, files map[string]strin
 	return r
 }
 
-// configure commits the muster.toml that such a user has; more are further keys of [agents.claude].
+// configure commits the muster.toml of such a user. more holds further keys of [agents.claude].
 func (r *claudeRig) configure(config, more string) {
 	r.t.Helper()
 	r.write(r.repo+"/muster.toml", `[task]

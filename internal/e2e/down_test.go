@@ -68,7 +68,7 @@ func TestDownDrainWaits(t *testing.T) {
 	f.reaches(late, event.Done)
 }
 
-// TestDownWithoutASupervisor checks that `down` ends what runs even if no supervisor runs.
+// TestDownWithoutASupervisor checks that `down` ends running agents even if no supervisor runs.
 func TestDownWithoutASupervisor(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)

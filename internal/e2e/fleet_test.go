@@ -25,7 +25,7 @@ import (
 // atOnce bounds how many fleets live at the same time: each has half a dozen processes.
 var atOnce = make(chan struct{}, 4)
 
-// patience is how long a test waits for what should take a second or two, on a machine that is busy.
+// patience is how long a test waits for a step that takes a second or two, on a busy machine.
 const patience = 60 * time.Second
 
 // Fleet is one fleet with its own state directory, home directory and repository.
@@ -112,7 +112,7 @@ func (f *Fleet) command(args ...string) *exec.Cmd {
 	}
 	cmd := exec.Command(path, args...)
 	cmd.Dir, cmd.Env = f.repo, f.env
-	cmd.WaitDelay = time.Second // fails the test's call if a started server keeps a pipe of ours
+	cmd.WaitDelay = time.Second // the call fails if a started server keeps its pipes open
 	return cmd
 }
 

@@ -118,7 +118,7 @@ func crashed(f *Fleet) []event.TaskID {
 	return []event.TaskID{id}
 }
 
-// permitted is an agent that may do the one thing and not the other.
+// permitted is an agent whose first request is allowed and whose second is denied.
 func permitted(f *Fleet) []event.TaskID {
 	id := f.dispatch("ask permission Bash make\nwrite a.txt <<x\nask permission Bash rm\ndone")
 	first := f.asks(id, "")
@@ -130,7 +130,7 @@ func permitted(f *Fleet) []event.TaskID {
 	return []event.TaskID{id}
 }
 
-// asks waits until a task asks something else than what it asked before.
+// asks waits until a task has a request other than the one before.
 func (f *Fleet) asks(id event.TaskID, before string) string {
 	f.t.Helper()
 	t := f.until(id, "asks", func(t life.Task) bool {
@@ -139,7 +139,7 @@ func (f *Fleet) asks(id event.TaskID, before string) string {
 	return t.Request.Request
 }
 
-// limited is an account that has to rest for an hour, and goes on when that is over.
+// limited is an account that has to rest for an hour, and then goes on.
 func limited(f *Fleet) []event.TaskID {
 	id := f.dispatch("write a.txt <<x\nlimited 1h\n---\nwrite b.txt <<x\ndone", "--timeout", "9h")
 	f.until(id, "is limited", func(t life.Task) bool { return t.State == event.Limited && len(t.Open) == 0 })
@@ -148,7 +148,7 @@ func limited(f *Fleet) []event.TaskID {
 	return []event.TaskID{id}
 }
 
-// parked is a task whose question nobody answers in time; the answer brings it back.
+// parked is a task whose question is not answered in time. The answer resumes it.
 func parked(f *Fleet) []event.TaskID {
 	id := f.dispatch("once ask question \"Left or right?\" left|right\nwrite a.txt <<x\ndone")
 	f.asks(id, "")
@@ -168,7 +168,7 @@ func chained(f *Fleet) []event.TaskID {
 	return []event.TaskID{first, second}
 }
 
-// sideBySide are two tasks at once in one repository.
+// sideBySide is a pair of tasks that run at once in one repository.
 func sideBySide(f *Fleet) []event.TaskID {
 	one := f.dispatch("mark here\nawait-file go-on\nwrite a.txt <<good\ndone", "--check", good)
 	two := f.dispatch("mark here\nawait-file go-on\nwrite b.txt <<x\ndone")

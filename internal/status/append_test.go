@@ -72,7 +72,8 @@ func role(t testing.TB, name, path, id string, count int) *exec.Cmd {
 	return cmd
 }
 
-// linesOf reads all lines of a status file. It returns the records by note, and the lines that are not records.
+// linesOf reads all lines of a status file. It returns the number of records by note, and the lines
+// that are not records.
 func linesOf(t *testing.T, path string) (notes map[string]int, bad []string) {
 	t.Helper()
 	data, err := os.ReadFile(path)
@@ -204,7 +205,7 @@ func TestKilledWritersHurtNoOtherRecord(t *testing.T) {
 				}
 				time.Sleep(time.Millisecond)
 			}
-			cmd.Process.Kill() //nolint:errcheck // Wait tells
+			cmd.Process.Kill() //nolint:errcheck // Wait reports it
 			cmd.Wait()         //nolint:errcheck // killed
 		})
 	}

@@ -129,7 +129,7 @@ func (w *Watcher) placeStale() {
 }
 
 // place watches a directory, or its nearest ancestor if it does not exist. It checks again after each watch was added,
-// because what was created before caused no event.
+// because a directory that was created before the watch caused no event.
 func (w *Watcher) place(d *dir) {
 	if w.fs == nil { // all files are read every second
 		w.placed(d)

@@ -122,7 +122,7 @@ func (w *Watcher) pollTroubled(ctx context.Context) error {
 		if err := sleep(ctx, w.pollPause); err != nil {
 			return err
 		}
-		w.Rescan() // what still fails signals again
+		w.Rescan() // a directory that still fails signals again
 	}
 }
 
