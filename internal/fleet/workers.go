@@ -36,6 +36,7 @@ type job struct {
 type running struct {
 	job    job
 	since  time.Duration // by the monotonic clock
+	spent  time.Duration // how long the job has run by the looks so far; see giveUp
 	limit  atomic.Int64  // time limit in nanoseconds; the worker may extend it
 	cancel context.CancelFunc
 	lost   bool // it was given up
@@ -72,7 +73,8 @@ type workers struct {
 	later   []event.Subject // the same for those whose next job makes a worktree
 	queues  map[event.Subject][]job
 	busy    map[event.Subject]*running
-	lost    int // jobs that were given up and have not returned
+	lost    int           // jobs that were given up and have not returned
+	looked  time.Duration // when giveUp was called last, by the monotonic clock
 }
 
 func newWorkers(most int, work func(context.Context, job) result) *workers {
@@ -161,14 +163,19 @@ func (w *workers) free(id event.Subject) {
 }
 
 // giveUp returns the jobs that have not returned long after their limit, and gives them up. A job with a limit of
-// hours is cancelled after actLimit if an action to end its task waits behind it.
+// hours is cancelled after actLimit if an action to end its task waits behind it. The supervisor looks at least once in
+// lookPause; a longer time between two looks counts as lookPause, because the supervisor was stopped then, and its
+// workers with it.
 func (w *workers) giveUp(now time.Duration) (lost []job) {
+	looked := w.looked
+	w.looked = now
 	for id, r := range w.busy {
+		r.spent += min(now-max(looked, r.since), lookPause)
 		limit := time.Duration(r.limit.Load())
 		if slices.ContainsFunc(w.queues[id], func(j job) bool { return j.death == nil && j.action.Kind() == event.ActEnd }) {
 			limit = min(limit, actLimit)
 		}
-		over := now - r.since - limit
+		over := r.spent - limit
 		if over > 0 {
 			r.cancel()
 		}

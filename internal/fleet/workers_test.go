@@ -62,7 +62,10 @@ func TestWorkers_GiveUpWhatDoesNotComeBack(t *testing.T) {
 		s.jobs.add(job{of: of("t1"), action: event.Action{ID: "a2", Args: event.EndArgs{}}})
 		s.jobs.add(job{of: of("t2"), action: event.Action{ID: "a1", Args: event.CloseArgs{}}})
 
-		time.Sleep(actLimit)
+		for range actLimit / lookPause {
+			time.Sleep(lookPause)
+			s.giveUpLost()
+		}
 		if s.jobs.run(t.Context(), mono()); s.jobs.busy[of("t2")] != nil {
 			t.Error("a second job was begun while one worker is busy within its limit")
 		}
@@ -97,4 +100,31 @@ func TestWorkers_GiveUpWhatDoesNotComeBack(t *testing.T) {
 			t.Errorf("what came back late is an outcome, or %d acts still hang", s.jobs.lost)
 		}
 	})
+}
+
+// A supervisor that was stopped, as by SIGSTOP, gives nothing up for the time that its workers were stopped, too.
+func TestWorkers_TimeInWhichTheSupervisorWasStoppedDoesNotCount(t *testing.T) {
+	t.Parallel()
+	ends := make(chan struct{})
+	w := newWorkers(1, func(ctx context.Context, j job) result {
+		<-ends
+		return result{job: j, facts: nil, failure: failureOf(ctx.Err())}
+	})
+	w.add(job{of: event.OfTask("t1"), action: event.Action{ID: "a1", Args: event.StartArgs{}}})
+	w.giveUp(time.Second)
+	w.run(t.Context(), time.Second)
+	if lost := w.giveUp(20 * time.Minute); len(lost) != 0 {
+		t.Errorf("given up: %v", lost)
+	}
+	close(ends)
+	if r := <-w.results; r.failure != nil {
+		t.Errorf("its context has ended: %s", r.failure.Text)
+	}
+}
+
+func failureOf(err error) *life.Failure {
+	if err == nil {
+		return nil
+	}
+	return &life.Failure{Text: err.Error()}
 }
