@@ -79,7 +79,7 @@ func startSettings(ctx context.Context, p agent.Preflight, env []string) []named
 	if p.Base == nil {
 		paths = append(paths, filepath.Join(p.Spec.Repo, project))
 	} else if files, err := p.Base(ctx, project, local); err == nil {
-		for _, name := range sortedKeys(files) {
+		for _, name := range slices.Sorted(maps.Keys(files)) {
 			out = append(out, namedSettings{name + " in " + cmp.Or(p.Spec.Base, "the base"), files[name]})
 		}
 	}
@@ -90,5 +90,3 @@ func startSettings(ctx context.Context, p agent.Preflight, env []string) []named
 	}
 	return out
 }
-
-func sortedKeys(files map[string][]byte) []string { return slices.Sorted(maps.Keys(files)) }

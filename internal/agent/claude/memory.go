@@ -2,6 +2,7 @@ package claude
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"muster/internal/agent"
+	"muster/internal/environ"
 	"muster/internal/fault"
 	"muster/internal/regular"
 )
@@ -42,21 +44,13 @@ func checkImports(ctx context.Context, p agent.Preflight, env []string) error {
 	if entry := u.Projects[root]; entry.ImportsApproved || entry.ImportsShown {
 		return nil
 	}
-	s := importScan{ctx: ctx, base: p.Base, home: homeDir(env), worktree: filepath.Join(realPath(p.Home.WorktreesDir()), "t"), seen: map[string]bool{}}
+	s := importScan{ctx: ctx, base: p.Base, home: environ.Get(env, "HOME"), worktree: filepath.Join(realPath(p.Home.WorktreesDir()), "t"), seen: map[string]bool{}}
 	from, file := s.search(filepath.Join(configDir(env), "CLAUDE.md"))
 	if file == "" {
 		return nil
 	}
 	return fault.New(fault.Conflict, "agent %s: %s imports %s, which lies outside the worktree, and Claude Code would ask whether it may", p.Spec.Agent, from, file).
 		WithHint("Run, and answer: %s   (or remove the import)", setupCommand(p, env))
-}
-
-func homeDir(env []string) string {
-	i := slices.IndexFunc(env, func(kv string) bool { return strings.HasPrefix(kv, "HOME=") })
-	if i < 0 {
-		return ""
-	}
-	return strings.TrimPrefix(env[i], "HOME=")
 }
 
 // importScan looks for an import of a file outside a worktree that does not exist yet.
@@ -74,7 +68,7 @@ func (s *importScan) search(own string) (from, file string) {
 	if err != nil {
 		return "", "" // what can't be read beforehand is seen on the agent's screen
 	}
-	for _, name := range sortedKeys(files) {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if strings.HasSuffix(name, ".md") {
 			if from, file := s.follow(filepath.Join(s.worktree, name), files[name], maxImports); file != "" {
 				return from, file
