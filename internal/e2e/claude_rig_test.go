@@ -72,21 +72,25 @@ func (r *claudeRig) configure(config, more string) {
 	r.t.Helper()
 	r.write(r.repo+"/muster.toml", `[task]
 agent = "claude"
-`+config+`
-[agents.claude]
-env_from = ["ANTHROPIC_API_KEY"]
-`+more+`
-[agents.claude.env]
-ANTHROPIC_BASE_URL = "`+r.model.URL+`"
-CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC = "1"
-CLAUDE_CODE_MAX_RETRIES = "0"
-NO_PROXY = "127.0.0.1,localhost"
+`+config+"\n"+r.agentTables(more, `CLAUDE_CODE_MAX_RETRIES = "0"
 GOCACHE = "`+goEnv(r.t, "GOCACHE")+`"
 GOPATH = "`+goEnv(r.t, "GOPATH")+`"
 GOTOOLCHAIN = "local"
-`)
+`))
 	r.git("add", "-A")
 	r.git("commit", "-q", "--allow-empty", "-m", "configured")
+}
+
+// agentTables returns the tables of muster.toml for the user's Claude Code, with further keys and further variables.
+func (r *claudeRig) agentTables(keys, env string) string {
+	return `[agents.claude]
+env_from = ["ANTHROPIC_API_KEY"]
+` + keys + `
+[agents.claude.env]
+ANTHROPIC_BASE_URL = "` + r.model.URL + `"
+CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC = "1"
+NO_PROXY = "127.0.0.1,localhost"
+` + env
 }
 
 func goEnv(t *testing.T, name string) string {
@@ -107,9 +111,9 @@ func (r *claudeRig) setVar(name, value string) {
 }
 
 // queue dispatches a task with a prompt of any size.
-func (r *claudeRig) queue(name, prompt string) event.TaskID {
+func (r *claudeRig) queue(name, prompt string, flags ...string) event.TaskID {
 	r.t.Helper()
-	cmd := r.command("dispatch", "--name", name, "-")
+	cmd := r.command(append([]string{"dispatch", "--name", name, "-"}, flags...)...)
 	var errs bytes.Buffer
 	cmd.Stdin, cmd.Stderr = strings.NewReader(prompt), &errs
 	out, err := cmd.Output()

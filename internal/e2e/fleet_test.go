@@ -89,13 +89,28 @@ func (f *Fleet) write(path, text string) {
 // git runs git in the fleet's repository.
 func (f *Fleet) git(args ...string) string {
 	f.t.Helper()
+	return f.gitIn(f.repo, args...)
+}
+
+// gitIn runs git in a directory.
+func (f *Fleet) gitIn(dir string, args ...string) string {
+	f.t.Helper()
+	out, err := f.tryGit(dir, args...)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return out
+}
+
+// tryGit is gitIn, but a git that fails does not end the test.
+func (f *Fleet) tryGit(dir string, args ...string) (string, error) {
 	cmd := exec.Command("git", args...)
-	cmd.Dir, cmd.Env = f.repo, f.env
+	cmd.Dir, cmd.Env = dir, f.env
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		f.t.Fatalf("git %s: %v\n%s", args, err, out)
+		return "", fmt.Errorf("git %s in %s: %w\n%s", args, dir, err, out)
 	}
-	return strings.TrimSpace(string(out))
+	return strings.TrimSpace(string(out)), nil
 }
 
 // ran is the result of a call of muster.

@@ -74,8 +74,7 @@ func TestANightOnThreeRepositories(t *testing.T) {
 	}
 	tasks = tasks[:*nightTasks]
 	for _, n := range tasks { // the first starts the fleet
-
-		n.id = r.queueIn(n)
+		n.id = r.queue(n.name, n.prompt(), "--repo", n.repo.dir)
 	}
 	over := func() int {
 		return len(slices.DeleteFunc(slices.Clone(tasks), func(n *nightTask) bool {
@@ -155,46 +154,16 @@ func brain(q model.Request) model.Reply {
 	return model.Say("That is all.")
 }
 
-// queueIn dispatches a task of the night.
-func (r *claudeRig) queueIn(n *nightTask) event.TaskID {
-	r.t.Helper()
-	var prompt strings.Builder
-	prompt.WriteString("Do exactly this.\n")
+// prompt returns the text that brain reads.
+func (n *nightTask) prompt() string {
+	var out strings.Builder
+	out.WriteString("Do exactly this.\n")
 	for i, commands := range n.turns {
 		for _, c := range commands {
-			fmt.Fprintf(&prompt, "turn %d: %s\n", i+1, c)
+			fmt.Fprintf(&out, "turn %d: %s\n", i+1, c)
 		}
 	}
-	cmd := r.command("dispatch", "--repo", n.repo.dir, "--name", n.name, "-")
-	cmd.Stdin = strings.NewReader(prompt.String())
-	var errs strings.Builder
-	cmd.Stderr = &errs
-	out, err := cmd.Output()
-	if id := event.TaskID(strings.TrimSpace(string(out))); err == nil && event.IsTaskID(string(id)) {
-		return id
-	}
-	r.t.Fatalf("dispatch of %s printed %q (%v)\n%s", n.name, out, err, errs.String())
-	return ""
-}
-
-// gitIn runs git in any directory as the person does.
-func (r *claudeRig) gitIn(dir string, args ...string) string {
-	r.t.Helper()
-	out, err := r.tryGit(dir, args...)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return out
-}
-
-func (r *claudeRig) tryGit(dir string, args ...string) (string, error) {
-	cmd := exec.Command("git", args...) //nolint:noctx // git ends by itself
-	cmd.Dir, cmd.Env = dir, r.env
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("git %s in %s: %w\n%s", args, dir, err, out)
-	}
-	return strings.TrimSpace(string(out)), nil
+	return out.String()
 }
 
 // newRepo makes a repository with these files and one commit.
@@ -219,13 +188,7 @@ func (r *claudeRig) toml(setup string) string {
 	return "[task]\nagent = \"claude\"\nrounds = 3\n[workspace]\nsetup = \"" + setup + `"
 [checks]
 work = "sh check.sh"
-[agents.claude]
-env_from = ["ANTHROPIC_API_KEY"]
-[agents.claude.env]
-ANTHROPIC_BASE_URL = "` + r.model.URL + `"
-CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC = "1"
-NO_PROXY = "127.0.0.1,localhost"
-`
+` + r.agentTables("", "")
 }
 
 // media makes the repository with a submodule and a file in LFS. Its origin accepts the submodule's commits.
