@@ -53,7 +53,7 @@ func (s *Supervisor) do(ctx context.Context, j job) result {
 		s.cfg.Point("act")
 	}
 	if r.failure != nil {
-		s.cfg.Logger.Warn("action failed", "task", j.of.Task, "action", j.action.Kind, "err", r.failure.Text)
+		s.cfg.Logger.Warn("action failed", "task", j.of.Task, "action", j.action.Kind(), "err", r.failure.Text)
 	}
 	return r
 }
