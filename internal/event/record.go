@@ -97,7 +97,7 @@ type Record struct {
 	Usage *Usage `json:"usage,omitempty"`
 	// Background tells that work goes on although the turn is over.
 	Background bool `json:"background,omitempty"`
-	// Prompted marks the begin of a turn: a prompt was taken.
+	// Prompted marks the start of a turn: the agent took a prompt.
 	Prompted bool `json:"prompted,omitempty"`
 	// Stopping says that the agent has ended its turn by itself: in a working record unless one of its hooks sends it on,
 	// in an idle record for good.

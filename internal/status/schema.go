@@ -71,7 +71,7 @@ func descriptions() map[string]string {
 		"until":           "Until is when a limit ends.",
 		"usage":           "Usage is the cumulative use of this conversation.",
 		"background":      "Background tells that work goes on although the turn is over.",
-		"prompted":        "Prompted marks the begin of a turn: a prompt was taken.",
+		"prompted":        "Prompted marks the start of a turn: the agent took a prompt.",
 		"transcript":      "Transcript is the path of the conversation's transcript, as the agent names it.",
 		"pid":             "PID is the process that a launched record speaks of.",
 		"exit":            "Exit is the exit status that an exited record claims.",
