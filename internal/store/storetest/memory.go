@@ -29,17 +29,28 @@ type Memory struct {
 	last    int                    // the highest number of a task
 	tasks   map[event.TaskID]life.Task
 	rested  map[event.AccountID]life.Account
-	busy    map[event.TaskID]bool // tasks that may be live, waiting or due
+	busy    map[event.TaskID]index // tasks that may be live, waiting or due
 	fleet   store.FleetRow
 	offsets map[string]int64
 	cursor  int64
+}
+
+// index is what the queries of a supervisor's turn ask about a task. It is kept beside the task, because a task is large
+// and a simulation asks about all of them at every turn.
+type index struct {
+	live, inLine, awaits bool
+	due                  time.Time // zero if the task has no deadline
+}
+
+func indexOf(t life.Task) index {
+	return index{live: store.IsLive(t), inLine: t.InLine(), awaits: t.AwaitsOthers(), due: store.DueAt(t)}
 }
 
 // OpenMemory returns an empty log on the given clock.
 func OpenMemory(now func() time.Time) *Memory {
 	return &Memory{
 		now: now, byTask: map[event.TaskID][]int{}, tasks: map[event.TaskID]life.Task{},
-		rested: map[event.AccountID]life.Account{}, busy: map[event.TaskID]bool{}, offsets: map[string]int64{},
+		rested: map[event.AccountID]life.Account{}, busy: map[event.TaskID]index{}, offsets: map[string]int64{},
 	}
 }
 
@@ -89,24 +100,39 @@ func (b *memoryBatch) Task(id event.TaskID) (life.Task, bool, error) {
 	return t, ok, nil
 }
 
-// which returns the busy tasks that satisfy a condition, oldest first.
-func (b *memoryBatch) which(ok func(t life.Task) bool) (out []life.Task) {
+// indexes calls fn with each busy task, in no order.
+func (b *memoryBatch) indexes(fn func(event.TaskID, index)) {
 	b.m.mu.RLock()
-	ids := maps.Clone(b.m.busy)
-	b.m.mu.RUnlock()
-	for id := range b.tasks {
-		ids[id] = true
-	}
-	for id := range ids {
-		if t, _, _ := b.Task(id); ok(t) {
-			out = append(out, t)
+	defer b.m.mu.RUnlock()
+	for id, at := range b.m.busy {
+		if _, written := b.tasks[id]; !written {
+			fn(id, at)
 		}
 	}
-	slices.SortFunc(out, func(x, y life.Task) int { return x.ID.Number() - y.ID.Number() })
+	for id, t := range b.tasks {
+		fn(id, indexOf(t))
+	}
+}
+
+// which returns the busy tasks whose index satisfies a condition, oldest first.
+func (b *memoryBatch) which(ok func(index) bool) []life.Task {
+	var ids []event.TaskID
+	b.indexes(func(id event.TaskID, at index) {
+		if ok(at) {
+			ids = append(ids, id)
+		}
+	})
+	slices.SortFunc(ids, func(x, y event.TaskID) int { return x.Number() - y.Number() })
+	out := make([]life.Task, len(ids))
+	for i, id := range ids {
+		out[i], _, _ = b.Task(id)
+	}
 	return out
 }
 
-func (b *memoryBatch) Live() ([]life.Task, error) { return b.which(store.IsLive), nil }
+func (b *memoryBatch) Live() ([]life.Task, error) {
+	return b.which(func(at index) bool { return at.live }), nil
+}
 
 func (b *memoryBatch) Accounts() ([]life.Account, error) {
 	b.m.mu.RLock()
@@ -119,15 +145,18 @@ func (b *memoryBatch) Accounts() ([]life.Account, error) {
 }
 
 func (b *memoryBatch) Line(after *life.Task, n int) ([]life.Task, error) {
-	all := b.which(func(t life.Task) bool { return t.InLine() && (after == nil || life.CompareLine(after, &t) < 0) })
+	all := b.which(func(at index) bool { return at.inLine })
+	if after != nil {
+		all = slices.DeleteFunc(all, func(t life.Task) bool { return life.CompareLine(after, &t) >= 0 })
+	}
 	slices.SortFunc(all, func(x, y life.Task) int { return life.CompareLine(&x, &y) })
 	return all[:min(n, len(all))], nil
 }
 
 func (b *memoryBatch) Unsettled(n int) ([]life.Task, error) {
-	all := b.which(func(t life.Task) bool {
+	all := slices.DeleteFunc(b.which(func(at index) bool { return at.awaits }), func(t life.Task) bool {
 		if t.State == event.Queued {
-			return t.AwaitsOthers()
+			return false
 		}
 		states := map[event.TaskID]event.State{}
 		for _, id := range t.Spec.After {
@@ -135,24 +164,21 @@ func (b *memoryBatch) Unsettled(n int) ([]life.Task, error) {
 				states[id] = on.State
 			}
 		}
-		return life.Settled(t, states)
+		return !life.Settled(t, states)
 	})
 	return all[:min(n, len(all))], nil
 }
 
 func (b *memoryBatch) Timed(until time.Time) ([]life.Task, error) {
-	return b.which(func(t life.Task) bool {
-		at := store.DueAt(t)
-		return !at.IsZero() && (until.IsZero() || !at.After(until))
-	}), nil
+	return b.which(func(at index) bool { return !at.due.IsZero() && (until.IsZero() || !at.due.After(until)) }), nil
 }
 
 func (b *memoryBatch) NextDue() (next time.Time, err error) {
-	for _, t := range b.which(func(t life.Task) bool { return !store.DueAt(t).IsZero() }) {
-		if at := store.DueAt(t); next.IsZero() || at.Before(next) {
-			next = at
+	b.indexes(func(_ event.TaskID, at index) {
+		if !at.due.IsZero() && (next.IsZero() || at.due.Before(next)) {
+			next = at.due
 		}
-	}
+	})
 	return next, nil
 }
 
@@ -216,7 +242,7 @@ func (m *Memory) put(t life.Task) {
 	m.tasks[t.ID] = t
 	m.last = max(m.last, t.ID.Number())
 	if t.Busy() || store.IsLive(t) {
-		m.busy[t.ID] = true
+		m.busy[t.ID] = indexOf(t)
 	} else {
 		delete(m.busy, t.ID)
 	}
@@ -438,7 +464,7 @@ func (m *Memory) Rebuild(context.Context) (diff []string, _ error) {
 	if fleet != m.fleet {
 		diff = append(diff, "fleet 1: wrong or missing")
 	}
-	m.tasks, m.fleet, m.busy = map[event.TaskID]life.Task{}, fleet, map[event.TaskID]bool{}
+	m.tasks, m.fleet, m.busy = map[event.TaskID]life.Task{}, fleet, map[event.TaskID]index{}
 	for _, t := range tasks {
 		m.put(t)
 	}
