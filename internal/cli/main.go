@@ -8,8 +8,6 @@ import (
 	"os/signal"
 	"syscall"
 
-	"muster/internal/boot"
-
 	"muster/internal/agent"
 	"muster/internal/agent/all"
 	"muster/internal/agent/sim"
@@ -81,7 +79,7 @@ var errQuiet = errors.New("said already")
 func quiet(code fault.Code) error { return fault.Wrap(code, errQuiet, "") }
 
 // runHook runs `muster hook KIND EVENT`, which an adapter registered with its agent. It never makes the agent's tool
-// call fail.
+// call fail. It uses files of the agent's generation only: a fence keeps everything else from it.
 func runHook(args []string, env Env) int {
 	if len(args) < 2 {
 		return 0
@@ -90,11 +88,9 @@ func runHook(args []string, env Env) int {
 	if err != nil {
 		return 0
 	}
-	status := ad.Hook(context.Background(), agent.HookCall{
+	return ad.Hook(context.Background(), agent.HookCall{
 		Event: args[1], Stdin: env.Stdin, Stdout: env.Stdout, Stderr: env.Stderr, Getenv: env.Getenv, PPID: os.Getppid(),
 	})
-	boot.WakeKeeper(env.caller())
-	return status
 }
 
 // runLaunch runs `muster launch SPEC`: this process becomes the agent, or it runs a job.
