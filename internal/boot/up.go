@@ -126,6 +126,35 @@ func (f *Fleet) saveEnv(ctx context.Context, db *store.Store) error {
 	return err
 }
 
+// ReduceEnv removes from the saved environment what no launch may take. Versions that kept no list of names saved
+// everything that `muster up` saw. A call of Up that runs now saves the environment itself.
+func (f Fleet) ReduceEnv(ctx context.Context, db *store.Store) error {
+	starting, err := lock.Try(f.Home.StartLock())
+	if errors.Is(err, lock.ErrHeld) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Release(starting)
+	saved, err := environ.Load(f.Home.Env())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(f.Home.EnvNames()); errors.Is(err, fs.ErrNotExist) {
+		if err := f.learnEnv(ctx, db); err != nil {
+			return err
+		}
+	}
+	if kept, _ := environ.ForLaunch(saved, f.envNames()); len(kept) == len(saved) {
+		return nil
+	}
+	return environ.Save(f.Home.Env(), saved, f.envNames())
+}
+
 // learnEnv saves the names of the variables that the unfinished tasks of an earlier version use.
 func (f Fleet) learnEnv(ctx context.Context, db *store.Store) error {
 	var names []string

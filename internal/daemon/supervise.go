@@ -61,6 +61,9 @@ func Serve(ctx context.Context, o Options) error {
 		return err
 	}
 	defer func() { _ = db.Close() }()
+	if err := f.ReduceEnv(ctx, db); err != nil {
+		logger.Warn("reduce the saved environment", "err", err)
+	}
 	c, services, err := connect(ctx, o, db, logger)
 	if err != nil {
 		return err

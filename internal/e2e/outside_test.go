@@ -62,7 +62,35 @@ func TestSecretsReachTheAgentAlone(t *testing.T) {
 	f.nowhere(secret, other)
 }
 
-// nowhere fails the test for secrets in any file of the state directory.
+// TestUpgrade_ReducesTheSavedEnvironment checks that a file of an older version, which holds every variable that
+// `muster up` saw, is reduced to what launches may take as soon as a supervisor of this version starts.
+func TestUpgrade_ReducesTheSavedEnvironment(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	const secret, other = "s3cret-0f-the-n1ght", "n0t-f0r-agents"
+	f.withVar("MY_TOKEN", secret)
+	f.write(f.repo+"/muster.toml", "[agents.sim]\nenv_from = [\"MY_TOKEN\"]\n")
+	f.git("add", "muster.toml")
+	f.git("commit", "-q", "-m", "configured")
+	id := f.dispatch("mark here\nawait-file go-on\nwrite a.txt <<x\ndone", "--check", "seen=test ${#MY_TOKEN} = 19")
+	f.marks(id, "here")
+	saved, err := os.ReadFile(f.home + "/env")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.write(f.home+"/env", string(saved)+"\x00OTHER_TOKEN="+other)
+	f.kill(f.only("supervise")) // the keeper starts the next one, as after an upgrade
+	f.eventually("the saved environment is reduced", func() bool {
+		saved, err := os.ReadFile(f.home + "/env")
+		return err == nil && !bytes.Contains(saved, []byte(other))
+	})
+	f.release(id, "go-on")
+	f.reaches(id, event.Done)
+	f.nowhere(secret, other)
+}
+
+// nowhere fails the test if any file of the state directory holds one of the secrets. The first one may be in the private
+// files that are documented to hold it.
 func (f *Fleet) nowhere(secrets ...string) {
 	f.t.Helper()
 	err := filepath.WalkDir(f.home, func(path string, d fs.DirEntry, err error) error {
@@ -79,9 +107,9 @@ func (f *Fleet) nowhere(secrets ...string) {
 			return err
 		}
 		for _, s := range secrets {
-			// The private files are the environment of the last `up`, and the spec of a job as long as its task
-			// exists.
-			private := info.Mode().Perm() == 0o600 && (name == "env" || s == secrets[0] && filepath.Base(name) == "spec.json")
+			// Only the first secret is named by env_from. The private files that may hold it are the environment of
+			// the last `up`, and the spec of a job that has not begun.
+			private := s == secrets[0] && info.Mode().Perm() == 0o600 && (name == "env" || filepath.Base(name) == "spec.json")
 			if bytes.Contains(data, []byte(s)) && !private {
 				f.t.Errorf("%s (%v) holds a secret", name, info.Mode())
 			}
