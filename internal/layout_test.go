@@ -18,7 +18,7 @@ import (
 // floors is the house from the ground up: a package imports only what stands before it. A package below one of
 // these (tmux/tmuxtest) belongs to it.
 var floors = []string{
-	"fault", "text", "event", "life", "replace", "regular", "environ", "scarce", "run", "host", "lock", "spec", "home", "config", "store", "status", "mail",
+	"fault", "text", "event", "life", "replace", "regular", "environ", "scarce", "run", "host", "lock", "spec", "home", "fence", "config", "store", "status", "mail",
 	"tmux", "git", "check", "agent", "forge", "service", "notify", "launch", "keeper", "boot", "fleet", "daemon", "words", "intake", "inside", "control",
 	"tui", "web", "mcp", "cli", "testkit", "e2e",
 }
@@ -44,6 +44,7 @@ var goroutines = map[string]string{
 	"tmux":      "Client.Close waits",
 	"host":      "Deaths.Serve and Machine.End wait",
 	"run":       "Proc.Wait waits",
+	"fence":     "Fence.Exec waits; the restricted thread ends with its goroutine",
 	"fleet":     "Supervisor.Serve waits",
 	"tui":       "the program's loop waits",
 	"web":       "the server's shutdown waits",
