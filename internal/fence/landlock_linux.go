@@ -209,16 +209,6 @@ func (f *Fence) Exec(path string, argv, env []string) error {
 	return <-failed
 }
 
-// EnterError is the error of a restriction that the kernel refused.
-type EnterError struct {
-	Step string
-	Err  error
-}
-
-func (e *EnterError) Error() string { return "enter the fence: " + e.Step + ": " + e.Err.Error() }
-
-func (e *EnterError) Unwrap() error { return e.Err }
-
 // enter restricts the calling thread. The filter of system calls comes last, because it stays in force from its own call on.
 func (f *Fence) enter() error {
 	if err := dropCapabilities(); err != nil {

@@ -32,6 +32,16 @@ type Applied struct {
 	Write   int  // paths that exist and are granted for writing
 }
 
+// EnterError is the error of a restriction that the kernel refused.
+type EnterError struct {
+	Step string
+	Err  error
+}
+
+func (e *EnterError) Error() string { return "enter the fence: " + e.Step + ": " + e.Err.Error() }
+
+func (e *EnterError) Unwrap() error { return e.Err }
+
 // check refuses a policy that cannot mean what it says.
 func (p Policy) check() error {
 	for _, path := range slices.Concat(p.Read, p.Write) {

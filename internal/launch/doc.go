@@ -11,10 +11,11 @@
 //	──────────                    ───────────────────────
 //	Write(spec), open pane ─────▶ read the spec (0600)
 //	                              take and inherit the lock ──── held: exit without a record
-//	                              check sizes, chdir, find the program, limits, control group
+//	                              check sizes, chdir, find the program, limits
+//	                              prepare the fence; control group
 //	watches the status file ◀──── append "launched" with the process id
 //	                              remove the spec
-//	                              execve(agent) ───────────────▶ the agent, which holds the lock
+//	                              enter the fence and execve(agent), on one thread ─▶ the agent, which holds the lock
 //	                                  │ fails
 //	watches the status file ◀──── append "exited" with the reason, exit 126 or 127
 //
@@ -31,6 +32,12 @@
 // may have run, and the supervisor decides by the lock and by the death of the process. After a lack of memory,
 // processes or disk the launch is retried for some seconds; then the process exits with scarce.ExitStatus and without a
 // record, as if it had never started.
+//
+// # The fence
+//
+// A spec with a fence never becomes the agent without it: the restrictions are those of the thread that calls execve. If the
+// fence cannot be prepared or entered, the launch ends with the reason. A spec of kind fence is the same for a command that is
+// no agent, such as a check: it has no lock and no records.
 //
 // A job (checks, setup) starts through the same verb; package check runs it, and no exec follows.
 package launch

@@ -16,6 +16,7 @@ import (
 	"muster/internal/check"
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/fence"
 	"muster/internal/host"
 	"muster/internal/lock"
 	"muster/internal/run"
@@ -67,14 +68,16 @@ func Run(ctx context.Context, specPath string, stdout io.Writer) error {
 		}
 		return err
 	}
-	return Exec(specPath)
+	return execute(specPath, kind)
 }
 
 // Exec makes this process the agent of a spec file (see Run). It returns only if that failed. The reason is then
 // printed to stderr and, unless another launch holds the lock, appended to the status file as an exited record. If a
 // resource is lacking, Exec retries for some seconds and then returns without a record, as if it had never started.
-func Exec(specPath string) error {
-	l := launching{path: specPath}
+func Exec(specPath string) error { return execute(specPath, spec.Agent) }
+
+func execute(specPath string, kind spec.Kind) error {
+	l := launching{path: specPath, kind: kind}
 	defer func() { _ = l.lock.Close() }() // keeps the file from being collected until then
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -109,6 +112,7 @@ func complain(err error) {
 // launching is the state that the attempts of one launch share.
 type launching struct {
 	path string
+	kind spec.Kind
 	spec *Spec    // nil: not read yet
 	lock *os.File // nil: not taken yet
 }
@@ -116,7 +120,7 @@ type launching struct {
 // try takes the lock and becomes the agent.
 func (l *launching) try() error {
 	if l.spec == nil {
-		s, err := Read(l.path)
+		s, err := readKind(l.path, l.kind)
 		if err != nil {
 			return err
 		}
@@ -163,6 +167,15 @@ func (s Spec) become(specPath string) error {
 	if err := s.limit(); err != nil {
 		return err
 	}
+	replaceBy := run.Replace
+	if s.Fence != nil {
+		f, err := fence.Prepare(*s.Fence)
+		if err != nil {
+			return s.notFenced(err)
+		}
+		defer f.Close() //nolint:errcheck // nothing was entered
+		replaceBy = f.Exec
+	}
 	s.group()
 	if err := s.record(event.Record{State: event.RecordLaunched, PID: os.Getpid()}); err != nil {
 		return err
@@ -172,7 +185,15 @@ func (s Spec) become(specPath string) error {
 			return fmt.Errorf("remove launch spec: %w", err)
 		}
 	}
-	return s.cannotStart(run.Replace(path, s.Argv, s.environ()))
+	return s.cannotStart(replaceBy(path, s.Argv, s.environ()))
+}
+
+// notFenced returns the error of a program that was not started, because its fence cannot be had.
+func (s Spec) notFenced(err error) error {
+	if scarce.Is(err) {
+		return err // and it may work in a moment
+	}
+	return fault.Wrap(fault.Conflict, startError{err, exitCannotStart}, "%s was not started, because its fence cannot be had", s.Argv[0])
 }
 
 // group enters a control group and stores its path for the supervisor, which ends the processes in it. This is best
@@ -257,6 +278,9 @@ func (s Spec) limit() error {
 // cannotStart returns the error of a program that was found and did not start.
 func (s Spec) cannotStart(err error) error {
 	cause := startError{err, exitCannotStart}
+	if refused, ok := errors.AsType[*fence.EnterError](err); ok {
+		return s.notFenced(refused)
+	}
 	switch {
 	case errors.Is(err, unix.E2BIG):
 		return fault.Wrap(fault.Usage, cause, "arguments and environment of %s are too large together", s.Argv[0]).
@@ -265,6 +289,9 @@ func (s Spec) cannotStart(err error) error {
 		return fault.Wrap(fault.Usage, cause, "%s is no program: a script needs a first line such as #!/bin/sh", s.Argv[0])
 	case errors.Is(err, fs.ErrNotExist):
 		return fault.Wrap(fault.NotFound, cause, "%s names an interpreter that is missing", s.Argv[0])
+	case errors.Is(err, fs.ErrPermission) && s.Fence != nil:
+		return fault.Wrap(fault.Conflict, cause, "%s cannot be started inside the fence", s.Argv[0]).
+			WithHint("Add the directory of the program, or of its interpreter, to read under [fence].")
 	}
 	return fault.Wrap(fault.Conflict, cause, "%s cannot be started", s.Argv[0])
 }
@@ -280,6 +307,9 @@ func (s Spec) notFound(err error) error {
 }
 
 func (s Spec) record(r event.Record) error {
+	if s.StatusFile == "" {
+		return nil
+	}
 	r.V, r.Gen, r.Src = event.RecordVersion, s.Gen, "launcher"
 	return status.Append(s.StatusFile, r)
 }

@@ -28,6 +28,7 @@ type Kind string
 const (
 	Agent Kind = "agent"
 	Job   Kind = "job"
+	Fence Kind = "fence"
 )
 
 // Write writes a new spec file that only its owner can read, in place of an old one. The file is not synced: its
