@@ -97,8 +97,11 @@ type Launch struct {
 	Granted  string // event.Ask.Hash of the request that a person allowed after the previous generation was gone; "" if none
 }
 
-// Box is the mailbox of the generation.
-func (l Launch) Box() mail.Box { return mail.Box{Dir: l.Home.GenDir(l.Task, l.Gen)} }
+// Dirs returns where the generation has its files.
+func (l Launch) Dirs() home.Gen { return l.Home.Gen(l.Task, l.Gen) }
+
+// Box is the mailbox of the generation, as the supervisor uses it.
+func (l Launch) Box() mail.Box { return mail.Of(l.Dirs()) }
 
 // Plan describes how a generation starts.
 type Plan struct {
@@ -107,9 +110,9 @@ type Plan struct {
 	Files []File
 }
 
-// File is a file that is written into the generation's directory before it starts.
+// File is a file that is written into the generation's directory before it starts. The agent's side can read it.
 type File struct {
-	Path string // relative to home.Dir.GenDir
+	Path string // relative to home.Gen.RO
 	Data []byte
 	Mode fs.FileMode
 }

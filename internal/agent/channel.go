@@ -2,7 +2,6 @@ package agent
 
 import (
 	"errors"
-	"slices"
 
 	"muster/internal/event"
 	"muster/internal/mail"
@@ -26,9 +25,13 @@ type Mailbox struct{ Keyboard }
 // Post puts the message into the mailbox and rings its bell.
 func (Mailbox) Post(l Launch, m mail.Message) error {
 	box := l.Box()
-	taken, err := box.Taken()
-	if err != nil || slices.Contains(taken, m.ID) {
+	if taken, err := box.IsTaken(m.ID); err != nil || taken {
 		return err // a taken message was handed over already
+	}
+	if box.Forged(m) {
+		if err := box.Done(m.ID); err != nil {
+			return err
+		}
 	}
 	if err := box.Put(m); err != nil {
 		return err

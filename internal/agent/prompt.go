@@ -57,7 +57,7 @@ func PromptFile(text string) File {
 }
 
 // PromptPath returns the path of a launch's prompt file.
-func PromptPath(l Launch) string { return filepath.Join(l.Home.GenDir(l.Task, l.Gen), PromptName) }
+func PromptPath(l Launch) string { return filepath.Join(l.Dirs().RO(), PromptName) }
 
 // FullEnv returns the environment of a preflight with the variables of the spec.
 func FullEnv(p Preflight) []string { return environ.With(p.Env, p.Spec.Env) }

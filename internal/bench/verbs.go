@@ -24,7 +24,7 @@ func measureHook(ctx context.Context, b *bench) (result, error) {
 	defer func() { _ = os.RemoveAll(w.dir) }() // the fleet was never up
 	file := w.home.StatusFile("t1", 1)
 	env := append(w.env, "MUSTER_TASK=t1", "MUSTER_GEN=1", "MUSTER_STATUS_FILE="+file, "MUSTER_WORKTREE="+w.repo)
-	if err := os.MkdirAll(w.home.GenDir("t1", 1), 0o700); err != nil {
+	if err := os.MkdirAll(w.home.NewGen("t1", 1).RW(), 0o700); err != nil {
 		return result{}, err
 	}
 	var hook, floor samples

@@ -29,15 +29,15 @@ func Environ(h home.Dir, t life.Task, gen int) ([]string, error) {
 	for k, v := range t.Spec.Env {
 		vars[k] = v
 	}
-	gendir := h.GenDir(t.ID, gen)
+	files := h.Gen(t.ID, gen)
 	vars[environ.Home] = string(h)
 	vars[environ.Task] = string(t.ID)
 	vars[environ.Gen] = fmt.Sprint(gen)
 	vars[environ.StatusFile] = h.StatusFile(t.ID, gen)
-	vars[environ.PromptFile] = filepath.Join(gendir, "prompt.md")
+	vars[environ.PromptFile] = filepath.Join(files.RO(), "prompt.md")
 	vars[environ.Worktree] = t.Worktree
 	vars[environ.Wait] = fmt.Sprint(int(t.Spec.WaitLimit.Seconds()))
-	if dir := tmuxDir(gendir); dir != "" && vars["TMUX_TMPDIR"] == "" {
+	if dir := tmuxDir(files.RW()); dir != "" && vars["TMUX_TMPDIR"] == "" {
 		vars["TMUX_TMPDIR"] = dir
 	}
 	vars["PATH"] = h.PathDir()
@@ -54,8 +54,8 @@ const maxTmuxDir = 70
 // tmuxDir makes and returns the directory for tmux servers that an agent starts. In the user's own directory such a
 // server would be shared with others, and it would end with the task that started it. It returns "" if it cannot make
 // one.
-func tmuxDir(gendir string) string {
-	dir := filepath.Join(gendir, "tmux")
+func tmuxDir(rw string) string {
+	dir := filepath.Join(rw, "tmux")
 	if len(dir) > maxTmuxDir || os.MkdirAll(dir, 0o700) != nil {
 		return ""
 	}

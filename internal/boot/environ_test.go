@@ -28,7 +28,7 @@ func TestEnviron_TmuxServersOfAnAgentAreItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "TMUX_TMPDIR=" + h.GenDir(task.ID, 2) + "/tmux"
+	want := "TMUX_TMPDIR=" + h.NewGen(task.ID, 2).RW() + "/tmux"
 	if !slices.Contains(env, want) {
 		t.Errorf("environment %v, want %s", env, want)
 	}

@@ -107,7 +107,7 @@ func (f Fleet) Sweep(ctx context.Context) {
 	}
 	var naming [][]byte
 	for _, t := range live {
-		naming = append(naming, smallFiles(f.Home.GenDir(t.ID, t.Gen))...)
+		naming = append(naming, smallFiles(f.Home.Gen(t.ID, t.Gen).RO())...)
 	}
 	copies, _ := filepath.Glob(filepath.Join(f.Home.BinDir(), "muster-*"))
 	for _, c := range copies {

@@ -61,7 +61,7 @@ func TestSweepLeavesWhatIsUsed(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		dir := filepath.Join(h.GenDir(id, 0), "deeper")
+		dir := filepath.Join(h.NewGen(id, 0).RO(), "deeper")
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}

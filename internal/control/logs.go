@@ -101,7 +101,7 @@ func (c *Control) records(id event.TaskID, gen int) TaskLog {
 	return TaskLog{Task: id, Source: LogRecords, read: func(context.Context) (string, error) {
 		data, err := regular.Read(c.home.StatusFile(id, gen), maxLog)
 		if errors.Is(err, fs.ErrNotExist) {
-			data, err = regular.Read(filepath.Join(c.home.GenDir(id, gen), "status.jsonl"), maxLog)
+			data, err = regular.Read(filepath.Join(c.home.Gen(id, gen).Dir, "status.jsonl"), maxLog)
 		}
 		if errors.Is(err, fs.ErrNotExist) {
 			return "", fault.Wrap(fault.NotFound, err, "the records of generation %d are gone", gen).

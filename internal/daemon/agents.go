@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"muster/internal/agent"
 	"muster/internal/agent/all"
@@ -46,6 +45,11 @@ func (a agents) launch(t life.Task, gen int) (agent.Adapter, agent.Launch, error
 
 // Ready implements fleet.Launcher.
 func (a agents) Ready(_ context.Context, o fleet.Order) (string, error) {
+	files := a.home.NewGen(o.Task.ID, o.Gen)
+	box := mail.Of(files)
+	if err := box.Create(); err != nil { // first: from now on the generation has its files here
+		return "", err
+	}
 	ad, l, err := a.launch(o.Task, o.Gen)
 	if err != nil {
 		return "", err
@@ -56,15 +60,11 @@ func (a agents) Ready(_ context.Context, o fleet.Order) (string, error) {
 	}
 	l.GoOn = life.GoOn(o.Task.Agent.Why)
 	l.Granted = o.Task.Granted
-	box := mail.Box{Dir: a.home.GenDir(o.Task.ID, o.Gen)}
-	if err := box.Create(); err != nil {
-		return "", err
-	}
 	if err := os.MkdirAll(a.home.TaskDir(o.Task.ID), 0o700); err != nil {
 		return "", fault.Wrap(fault.Failed, err, "make the task's directory")
 	}
 	err = box.WriteChecks(o.Task.Spec.Checks, mail.CheckEnv{
-		Task: o.Task.ID, Gen: o.Gen, Worktree: o.Task.Worktree, Slots: a.slots(), Logs: filepath.Join(box.Dir, "checks"),
+		Task: o.Task.ID, Gen: o.Gen, Worktree: o.Task.Worktree, Slots: a.slots(), Logs: filepath.Join(files.RW(), "checks"),
 	})
 	if err != nil {
 		return "", err
@@ -73,10 +73,10 @@ func (a agents) Ready(_ context.Context, o fleet.Order) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := a.writeFiles(box.Dir, l, plan.Files); err != nil {
+	if err := a.writeFiles(files.RO(), l, plan.Files); err != nil {
 		return "", err
 	}
-	spec := filepath.Join(box.Dir, "spec.json")
+	spec := filepath.Join(files.Dir, "spec.json")
 	return spec, launch.Write(spec, launch.Spec{
 		Task: o.Task.ID, Gen: o.Gen, Argv: plan.Argv, Dir: o.Task.Worktree, Env: environ.Overlay(l.Env, plan.Env...),
 		Cgroup: a.home.Cgroup(o.Task.ID), CgroupNote: a.home.CgroupNote(o.Task.ID),
@@ -117,7 +117,7 @@ func (a agents) slots() []string {
 	return out
 }
 
-func (a agents) box(t life.Task, gen int) mail.Box { return mail.Box{Dir: a.home.GenDir(t.ID, gen)} }
+func (a agents) box(t life.Task, gen int) mail.Box { return mail.Of(a.home.Gen(t.ID, gen)) }
 
 // Typed implements fleet.Channel.
 func (a agents) Typed(t life.Task, m fleet.Text) []string {
@@ -157,13 +157,13 @@ func (a agents) Confirm(_ context.Context, t life.Task, gen int, id event.Messag
 		return "", err
 	}
 	box := a.box(t, gen)
-	waiting, err := box.Waiting()
+	waits, err := box.Waits(id)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
 	sight := life.Sighting{
 		Acknowledged: d == agent.DeliveryAcknowledged, Enqueued: d == agent.DeliveryEnqueued, Absent: d == agent.DeliveryAbsent,
-		InMailbox: slices.ContainsFunc(waiting, func(m mail.Message) bool { return m.ID == id }), Newest: gen == t.Gen,
+		InMailbox: waits, Newest: gen == t.Gen,
 	}
 	switch sight.Whereabouts() {
 	case life.Arrived:
@@ -193,7 +193,7 @@ func (a agents) Answer(_ context.Context, t life.Task, _ event.ActionID, args ev
 
 // Retire implements fleet.Launcher. It moves the status file of an ended generation to its other files.
 func (a agents) Retire(_ context.Context, t life.Task, gen int) error {
-	err := os.Rename(a.home.StatusFile(t.ID, gen), filepath.Join(a.home.GenDir(t.ID, gen), "status.jsonl"))
+	err := os.Rename(a.home.StatusFile(t.ID, gen), filepath.Join(a.home.Gen(t.ID, gen).Dir, "status.jsonl"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

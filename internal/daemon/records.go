@@ -94,7 +94,7 @@ func (r *records) batch(b status.Batch) fleet.Batch {
 // asked returns the complete request of a waiting agent. If the writer of the record stored no request, the record's
 // text is all of it.
 func (r *records) asked(id event.TaskID, gen int, rec event.Record) *event.Ask {
-	box := mail.Box{Dir: r.agents.home.GenDir(id, gen)}
+	box := mail.Of(r.agents.home.Gen(id, gen))
 	ask, err := box.Asked(rec.Request, rec.Tool)
 	switch {
 	case err == nil:

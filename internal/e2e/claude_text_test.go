@@ -54,7 +54,7 @@ func TestClaudeGetsEveryPromptAsItIs(t *testing.T) {
 	// A text that is too long for an argument is in a file, which the agent may read without asking.
 	long := hostile(200 << 10)
 	id := event.NewTaskID(len(prompts) + 1)
-	path := home.Dir(r.home).GenDir(id, 1) + "/prompt.md"
+	path := home.Dir(r.home).NewGen(id, 1).RO() + "/prompt.md"
 	r.model.Add(model.ToolUse("Read", map[string]any{"file_path": path, "limit": 5}), model.Text("Read."))
 	if got := r.queue("", long); got != id {
 		t.Fatalf("it became %s, want %s", got, id)

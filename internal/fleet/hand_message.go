@@ -248,7 +248,7 @@ func (s *Supervisor) enterAgain(ctx context.Context, t life.Task, id event.Messa
 
 // firstLook reports whether this is the first check for a message, and records that.
 func (s *Supervisor) firstLook(t life.Task, id event.MessageID) bool {
-	mark := filepath.Join(s.cfg.Home.GenDir(t.ID, t.Gen), "looked."+string(id))
+	mark := filepath.Join(s.cfg.Home.Gen(t.ID, t.Gen).Dir, "looked."+string(id))
 	f, err := os.OpenFile(mark, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return false
@@ -260,7 +260,7 @@ func (s *Supervisor) firstLook(t life.Task, id event.MessageID) bool {
 func removeFiles(h home.Dir, t life.Task) error {
 	paths := []string{h.TaskDir(t.ID)}
 	for gen := 1; gen <= max(1, t.Gen); gen++ { // the setup of a task without a generation uses the first one's
-		paths = append(paths, h.GenDir(t.ID, gen), h.StatusFile(t.ID, gen))
+		paths = append(paths, h.NewGen(t.ID, gen).Dir, h.OldGenDir(t.ID, gen), h.StatusFile(t.ID, gen))
 	}
 	for _, p := range paths {
 		if err := os.RemoveAll(p); err != nil {

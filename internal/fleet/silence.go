@@ -96,7 +96,7 @@ func (s *Supervisor) probe(ctx context.Context, t life.Task, a event.Action) res
 // keepScreen writes the end of a screen beside the generation and returns the file's path.
 func (s *Supervisor) keepScreen(t life.Task, a event.Action, screen string) (string, error) {
 	lines := strings.Split(strings.TrimRight(screen, "\n "), "\n")
-	path := filepath.Join(s.cfg.Home.GenDir(t.ID, t.Gen), fmt.Sprintf("screen.%s.txt", a.ID))
+	path := filepath.Join(s.cfg.Home.Gen(t.ID, t.Gen).Dir, fmt.Sprintf("screen.%s.txt", a.ID))
 	end := strings.Join(lines[max(0, len(lines)-screenLines):], "\n") + "\n"
 	return path, errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(end), 0o600))
 }

@@ -69,7 +69,7 @@ func xdg(getenv func(string) string, name, below string) (string, error) {
 
 // Create makes the directory and its fixed subdirectories with mode 0700. It sets that mode on existing ones.
 func (d Dir) Create() error {
-	for _, p := range []string{string(d), d.StatusDir(), d.AttemptsDir(), d.WorktreesDir(), d.BinDir()} {
+	for _, p := range []string{string(d), d.StatusDir(), d.AttemptsDir(), d.GensDir(), d.WorktreesDir(), d.BinDir()} {
 		if err := os.MkdirAll(p, 0o700); err != nil {
 			return fault.Wrap(fault.Failed, err, "create state directory").
 				WithHint("Make %s writable, or point MUSTER_HOME elsewhere.", d)
@@ -148,12 +148,14 @@ func (d Dir) StatusDir() string { return d.join("status") }
 // Wake is touched by a process that appended something that the supervisor should read.
 func (d Dir) Wake() string { return filepath.Join(d.StatusDir(), "wake") }
 
-// StatusFile is the status file of one generation.
+// StatusFile is the status file of one generation, which the agent's side writes. It lies beside those of all other
+// generations, so that one watch is enough for the fleet. A fence grants this file and not its directory, so it must
+// exist before the fence closes.
 func (d Dir) StatusFile(t event.TaskID, gen int) string {
 	return filepath.Join(d.StatusDir(), fmt.Sprintf("%s.%d.jsonl", t, gen))
 }
 
-// AttemptsDir holds the files of tasks and their generations.
+// AttemptsDir holds the files of tasks, and those of generations that a version without GensDir started.
 func (d Dir) AttemptsDir() string { return d.join("attempts") }
 
 // TaskDir holds the locks of a task.
@@ -173,11 +175,6 @@ func (d Dir) CgroupNote(t event.TaskID) string { return filepath.Join(d.TaskDir(
 
 // CheckLock is held by the running round of checks of a task.
 func (d Dir) CheckLock(t event.TaskID) string { return filepath.Join(d.TaskDir(t), "check") }
-
-// GenDir holds the files of one generation: spec, prompt, settings, mailbox, logs.
-func (d Dir) GenDir(t event.TaskID, gen int) string {
-	return filepath.Join(d.AttemptsDir(), fmt.Sprintf("%s.%d", t, gen))
-}
 
 // JobDir holds the files of one job of a task, a round of checks or the setup: spec, logs, results.
 func (d Dir) JobDir(t event.TaskID, job string) string {

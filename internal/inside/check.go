@@ -35,7 +35,7 @@ func (v Voice) Check(ctx context.Context, name string, show io.Writer) ([]check.
 	if err != nil || len(steps) == 0 {
 		return nil, err
 	}
-	logs := cmp.Or(all.Env.Logs, filepath.Join(box.Dir, "checks"))
+	logs := cmp.Or(all.Env.Logs, filepath.Join(v.files().RW(), "checks"))
 	if err := os.MkdirAll(logs, 0o700); err != nil {
 		return nil, fault.Wrap(fault.Failed, err, "make room for the output of checks")
 	}

@@ -79,5 +79,8 @@ func (v Voice) Report(r event.Record) error {
 	return nil
 }
 
+// files returns where the generation has its files.
+func (v Voice) files() home.Gen { return v.home.Gen(v.task, v.gen) }
+
 // box returns the mailbox of this generation.
-func (v Voice) box() mail.Box { return mail.Box{Dir: v.home.GenDir(v.task, v.gen)} }
+func (v Voice) box() mail.Box { return mail.Of(v.files()) }

@@ -7,10 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
+	"muster/internal/event"
 	"muster/internal/lock"
 	"muster/internal/regular"
 	"muster/internal/replace"
@@ -28,11 +30,42 @@ var (
 // Ring wakes the listener. It never blocks. It returns nil if there is no listener, because a listener reads the inbox
 // before it sleeps.
 func (b Box) Ring() error {
-	if err := ring(b.bell()); err != nil {
+	err := b.ring(b.bell())
+	if isMissing(err) {
+		return nil // the agent's side removed it, so nothing listens
+	}
+	if err != nil {
 		return fmt.Errorf("ring: %w", err)
 	}
 	return nil
 }
+
+// ring rings a pipe in the generation's directory, and none elsewhere.
+func (b Box) ring(name string) error {
+	return b.within(func(root *os.Root) error {
+		f, err := root.OpenFile(name, os.O_WRONLY|unix.O_NONBLOCK, 0)
+		if errors.Is(err, unix.ENXIO) {
+			return nil // there is no listener
+		}
+		if err != nil {
+			return err
+		}
+		defer f.Close() //nolint:errcheck // the byte is in it or not
+		if st, err := f.Stat(); err != nil || st.Mode().Type() != fs.ModeNamedPipe {
+			return &fs.PathError{Op: "open", Path: name, Err: errors.Join(err, errNoPipe)}
+		}
+		raw, err := f.SyscallConn()
+		if err != nil {
+			return err
+		}
+		// os.File.Write would wait for a listener that reads.
+		failed := raw.Control(func(fd uintptr) { err = strike(int(fd)) })
+		return errors.Join(failed, err)
+	})
+}
+
+// errNoPipe is the error of a file that takes the place of a pipe.
+var errNoPipe = errors.New("not a named pipe")
 
 func ring(path string) error {
 	f, err := openFIFO(path, unix.O_WRONLY)
@@ -43,11 +76,19 @@ func ring(path string) error {
 		return err
 	}
 	defer unix.Close(f) //nolint:errcheck // the byte is in it or not
-	_, err = unix.Write(f, []byte{'!'})
-	if err == nil || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EPIPE) {
+	if err := strike(f); err != nil {
+		return &os.PathError{Op: "write", Path: path, Err: err}
+	}
+	return nil
+}
+
+// strike writes one byte to a pipe.
+func strike(fd int) error {
+	_, err := unix.Write(fd, []byte{'!'})
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EPIPE) {
 		return nil // a full pipe wakes the listener, too, and a listener may end at any moment
 	}
-	return &os.PathError{Op: "write", Path: path, Err: err}
+	return err
 }
 
 // openFIFO opens a named pipe and nothing else, without blocking.
@@ -59,7 +100,7 @@ func openFIFO(path string, mode int) (int, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFIFO {
 		unix.Close(fd) //nolint:errcheck // only opened
-		return -1, &os.PathError{Op: "open", Path: path, Err: errors.New("not a named pipe")}
+		return -1, &os.PathError{Op: "open", Path: path, Err: errNoPipe}
 	}
 	return fd, nil
 }
@@ -71,7 +112,7 @@ func openFIFO(path string, mode int) (int, error) {
 func (b Box) Waiter(newest bool) (release func(), err error) {
 	// Waiters share the lock, which shows whether any of them lives. Without it there may be a second waiter for this agent;
 	// blocking here could leave the agent without any.
-	held, err := lock.Share(filepath.Join(b.Dir, "waiter.lock"), !newest)
+	held, err := lock.Share(filepath.Join(b.gen().RW(), "waiter.lock"), !newest)
 	if errors.Is(err, lock.ErrHeld) {
 		return nil, ErrReplaced
 	}
@@ -114,10 +155,10 @@ func (b Box) tellOthers(pid int) {
 
 // turn returns the path of the pipe that tells the waiter with this process id that it was replaced.
 func (b Box) turn(pid int) string { return b.turnPrefix() + strconv.Itoa(pid) }
-func (b Box) turnPrefix() string  { return filepath.Join(b.Dir, "waiter.turn.") }
+func (b Box) turnPrefix() string  { return filepath.Join(b.gen().RW(), "waiter.turn.") }
 
 // token returns the path of the file that names the newest waiter.
-func (b Box) token() string { return filepath.Join(b.Dir, "waiter") }
+func (b Box) token() string { return filepath.Join(b.gen().RW(), "waiter") }
 
 // isReplaced reports whether another process became waiter after this one.
 func (b Box) isReplaced() bool {
@@ -131,9 +172,10 @@ func (b Box) isReplaced() bool {
 func (b Box) Listen(ctx context.Context) error { return b.ListenWhile(ctx, 0) }
 
 // ListenWhile is Listen, but returns ErrParentGone when the process parent dies; 0 watches no process. A parent of 1 counts
-// as dead, because the caller was handed over to init.
-func (b Box) ListenWhile(ctx context.Context, parent int) error {
-	p, err := openPipe(b.bell())
+// as dead, because the caller was handed over to init. It does not return for messages in past alone, which the caller
+// has seen and does not take.
+func (b Box) ListenWhile(ctx context.Context, parent int, past ...event.MessageID) error {
+	p, err := openPipe(b.path(b.bell()))
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
@@ -151,7 +193,8 @@ func (b Box) ListenWhile(ctx context.Context, parent int) error {
 	if b.isReplaced() {
 		return ErrReplaced
 	}
-	if ids, err := b.list(waitingSuffix); err != nil || len(ids) > 0 {
+	ids, err := b.list()
+	if err != nil || slices.ContainsFunc(ids, func(id event.MessageID) bool { return !slices.Contains(past, id) }) {
 		return err
 	}
 	err = wait(ctx, parent, p.r, turn.r)

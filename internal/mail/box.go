@@ -3,6 +3,7 @@ package mail
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"muster/internal/event"
+	"muster/internal/home"
 	"muster/internal/regular"
 	"muster/internal/replace"
 )
@@ -21,11 +23,30 @@ import (
 // acknowledged.
 var ErrNotWaiting = errors.New("message is not waiting")
 
+// ErrForged is the error of a message or an answer that another process than the supervisor wrote.
+var ErrForged = errors.New("the supervisor did not write it")
+
 // Box is the mailbox of one generation. The supervisor puts, returns and ends messages; the agent's hooks take
 // them. Every method is safe between processes, and a process may die within any of them.
 type Box struct {
-	Dir string // the generation's directory, home.Dir.GenDir
+	Dir string // the generation's directory, home.Gen.Dir
+	// Shared reports whether both sides write the same directories, see home.Gen.
+	Shared bool
+	// Log, if it is set, is asked about each message and answer before it is believed. The agent's side sets it: its
+	// own processes can write the directory of messages and answers where no fence keeps them from it.
+	Log Log
 }
+
+// Log is the supervisor's record of what it sent to one generation.
+type Log interface {
+	// Sent reports whether the log has this message on its way to the agent.
+	Sent(Message) bool
+	// Answered reports whether the log has this answer.
+	Answered(Answer) bool
+}
+
+// Of returns the mailbox of a generation, as the supervisor uses it.
+func Of(g home.Gen) Box { return Box{Dir: g.Dir, Shared: g.Shared} }
 
 // Message is a text for the agent.
 type Message struct {
@@ -34,25 +55,58 @@ type Message struct {
 }
 
 const (
-	waitingSuffix = ".msg"
+	messageSuffix = ".msg"
 	takenSuffix   = ".taken"
+	askSuffix     = ".ask"
+	answerSuffix  = ".json"
+	bellSuffix    = ".bell"
+	// maxEntries bounds how many files of the directory of messages are looked at.
+	maxEntries = 10_000
 )
 
-func (b Box) inbox() string   { return filepath.Join(b.Dir, "inbox") }
-func (b Box) answers() string { return filepath.Join(b.Dir, "answers") }
-func (b Box) bell() string    { return filepath.Join(b.Dir, "bell") }
+func (b Box) gen() home.Gen { return home.Gen{Dir: b.Dir, Shared: b.Shared} }
+
+// The directories of messages, answers, marks and requests, relative to the generation's directory.
+func (b Box) inbox() string    { return b.at("ro/in", "inbox") }
+func (b Box) answers() string  { return b.at("ro/in", "answers") }
+func (b Box) marks() string    { return b.at("rw/out", "inbox") }
+func (b Box) requests() string { return b.at("rw/out", "answers") }
+func (b Box) bell() string     { return b.at("rw/bell", "bell") }
+
+func (b Box) at(now, shared string) string {
+	if b.Shared {
+		return shared
+	}
+	return now
+}
+
+// path returns the absolute path of a name that is relative to the generation's directory.
+func (b Box) path(name ...string) string { return filepath.Join(b.Dir, filepath.Join(name...)) }
 
 // Create makes the directories (0700) and the bell. It may be repeated.
 func (b Box) Create() error {
-	for _, dir := range []string{b.Dir, b.inbox(), b.answers()} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+	for _, dir := range []string{b.Dir, b.gen().RO(), b.path(b.inbox()), b.path(b.answers()), b.gen().RW(), b.path(b.requests())} {
+		err := os.MkdirAll(dir, 0o700)
+		if err == nil {
+			err = onlyDirectory(dir)
+		}
+		if err != nil {
 			return fmt.Errorf("create mailbox: %w", err)
 		}
 	}
-	if err := makeFIFO(b.bell()); err != nil {
+	if err := makeFIFO(b.path(b.bell())); err != nil {
 		return fmt.Errorf("create mailbox: %w", err)
 	}
 	return nil
+}
+
+// onlyDirectory returns an error if a path is a link to a directory.
+func onlyDirectory(path string) error {
+	st, err := os.Lstat(path)
+	if err == nil && !st.IsDir() {
+		err = &fs.PathError{Op: "create", Path: path, Err: unix.ENOTDIR}
+	}
+	return err
 }
 
 // makeFIFO makes a named pipe, or accepts an existing one.
@@ -73,40 +127,90 @@ func makeFIFO(path string) error {
 // Put stores a message in the inbox durably. It changes nothing if the message waits or was taken. The caller must not put a
 // message that is Done, because it would be delivered again. Call Ring afterwards.
 func (b Box) Put(m Message) error {
-	waiting, taken, err := b.names(m.ID)
+	waiting, _, err := b.names(m.ID)
 	if err != nil {
 		return err
 	}
 	// In this order, because a hook may take it in between.
-	for _, path := range []string{waiting, taken} {
-		if _, err := os.Lstat(path); err == nil {
-			return nil
-		}
+	if st, err := os.Lstat(waiting); err == nil && st.Mode().IsRegular() {
+		return nil
 	}
-	if err := replace.Durable(waiting, []byte(m.Text)); err != nil {
+	if taken, err := b.isTaken(m.ID); err != nil || taken {
+		return err
+	}
+	if err := b.write(waiting, []byte(m.Text)); err != nil {
 		return fmt.Errorf("put message %s: %w", m.ID, err)
 	}
 	return nil
 }
 
-// Waiting returns the messages that were not taken yet, in the order of their ids.
-func (b Box) Waiting() ([]Message, error) {
-	ids, err := b.list(waitingSuffix)
-	if err != nil {
-		return nil, err
+// write stores a file of the supervisor durably, in place of whatever has its name. A process of the agent may have made
+// that, or removed the directory, where no fence keeps it from both.
+func (b Box) write(path string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
 	}
-	messages := make([]Message, 0, len(ids))
+	if st, err := os.Lstat(path); err == nil && st.IsDir() {
+		if err := os.RemoveAll(path); err != nil {
+			return err
+		}
+	}
+	return replace.Durable(path, data)
+}
+
+// Waits reports whether a message was put and not taken.
+func (b Box) Waits(id event.MessageID) (bool, error) {
+	waiting, _, err := b.names(id)
+	if err != nil {
+		return false, err
+	}
+	if st, err := os.Lstat(waiting); err != nil || !st.Mode().IsRegular() {
+		return false, nil //nolint:nilerr // it was not put, or something else has its name
+	}
+	taken, err := b.isTaken(id)
+	return !taken, err
+}
+
+// Forged reports whether a file in the place of a message has another text, so that the supervisor did not put it.
+func (b Box) Forged(m Message) bool {
+	waiting, _, err := b.names(m.ID)
+	if err != nil {
+		return false
+	}
+	text, err := regular.Read(waiting, maxFile)
+	return !errors.Is(err, fs.ErrNotExist) && (err != nil || string(text) != m.Text)
+}
+
+// Waiting returns the messages that were not taken yet, in the order of their ids. With a Log it leaves out those that the
+// log does not have.
+func (b Box) Waiting() ([]Message, error) {
+	messages, _, err := b.Unread()
+	return messages, err
+}
+
+// Unread is Waiting, and also returns the ids of messages that the log does not have. They must not be handed over.
+func (b Box) Unread() (messages []Message, forged []event.MessageID, err error) {
+	ids, err := b.list()
+	if err != nil {
+		return nil, nil, err
+	}
+	messages = make([]Message, 0, len(ids))
 	for _, id := range ids {
-		text, err := regular.Read(filepath.Join(b.inbox(), string(id)+waitingSuffix), maxFile)
+		text, err := regular.Read(b.path(b.inbox(), string(id)+messageSuffix), maxFile)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // taken in the meantime
 		}
-		if err != nil {
-			return nil, fmt.Errorf("read message %s: %w", id, err)
+		if err != nil && b.Log == nil {
+			return nil, nil, fmt.Errorf("read message %s: %w", id, err)
 		}
-		messages = append(messages, Message{ID: id, Text: string(text)})
+		m := Message{ID: id, Text: string(text)}
+		if err != nil || b.Log != nil && !b.Log.Sent(m) {
+			forged = append(forged, id)
+			continue
+		}
+		messages = append(messages, m)
 	}
-	return messages, nil
+	return messages, forged, nil
 }
 
 // Take marks a message as handed to the agent, just before that happens. Of several processes one succeeds; the others get
@@ -116,25 +220,92 @@ func (b Box) Take(id event.MessageID) error {
 	if err != nil {
 		return err
 	}
-	return move("take", id, waiting, taken)
+	if b.Shared {
+		return move("take", id, waiting, taken)
+	}
+	if _, err := os.Lstat(waiting); err != nil {
+		return fmt.Errorf("take message %s: %w", id, notWaiting(err))
+	}
+	if err := os.MkdirAll(filepath.Dir(taken), 0o700); err != nil {
+		return fmt.Errorf("take message %s: %w", id, err)
+	}
+	f, err := regular.OpenFile(taken, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("take message %s: %w", id, notWaiting(err))
+	}
+	if _, err := os.Lstat(waiting); err != nil { // it was ended in between, and nothing may be left of it
+		return fmt.Errorf("take message %s: %w", id, errors.Join(notWaiting(err), os.Remove(taken)))
+	}
+	return nil
 }
 
-// Taken returns the ids of messages that were handed over and not acknowledged yet, in order.
-func (b Box) Taken() ([]event.MessageID, error) { return b.list(takenSuffix) }
+// notWaiting returns ErrNotWaiting for the errors of a file that is missing, or that another process made first.
+func notWaiting(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist) {
+		return ErrNotWaiting
+	}
+	return err
+}
+
+// IsTaken reports whether a message was handed over and not acknowledged yet.
+func (b Box) IsTaken(id event.MessageID) (bool, error) {
+	if _, _, err := b.names(id); err != nil {
+		return false, err
+	}
+	return b.isTaken(id)
+}
+
+func (b Box) isTaken(id event.MessageID) (taken bool, err error) {
+	err = b.within(func(root *os.Root) error {
+		st, err := root.Lstat(filepath.Join(b.marks(), string(id)+takenSuffix))
+		taken = err == nil && st.Mode().IsRegular()
+		return err
+	})
+	if isMissing(err) {
+		return false, nil
+	}
+	return taken, err
+}
+
+// isMissing reports whether a path within the generation's directory leads to no file: it does not exist, or the agent's
+// side put something else in place of one of its directories.
+func isMissing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) ||
+		err != nil && strings.HasSuffix(err.Error(), "path escapes from parent") // package os does not export it
+}
+
+// within calls do with the generation's directory. The paths that do uses do not lead out of it, whatever links the agent's
+// side has made.
+func (b Box) within(do func(*os.Root) error) error {
+	root, err := os.OpenRoot(b.Dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close() //nolint:errcheck // only opened
+	return do(root)
+}
 
 // Done removes an acknowledged message, taken or not. It may be repeated.
 func (b Box) Done(id event.MessageID) error {
-	waiting, taken, err := b.names(id)
+	waiting, _, err := b.names(id)
 	if err != nil {
 		return err
 	}
 	// In this order: a Take in between then leaves nothing behind.
-	for _, path := range []string{waiting, taken} {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("remove message %s: %w", id, err)
-		}
+	if err := os.RemoveAll(waiting); err != nil {
+		return fmt.Errorf("remove message %s: %w", id, err)
+	}
+	if err := b.unmark(id); err != nil && !isMissing(err) {
+		return fmt.Errorf("remove message %s: %w", id, err)
 	}
 	return nil
+}
+
+func (b Box) unmark(id event.MessageID) error {
+	return b.within(func(root *os.Root) error { return root.Remove(filepath.Join(b.marks(), string(id)+takenSuffix)) })
 }
 
 // Return makes a taken message wait again, when it is proven that the agent did not get it. Repeating it changes nothing;
@@ -144,33 +315,37 @@ func (b Box) Return(id event.MessageID) error {
 	if err != nil {
 		return err
 	}
-	err = move("return", id, taken, waiting)
-	if errors.Is(err, ErrNotWaiting) {
-		if _, statErr := os.Lstat(waiting); statErr == nil {
-			return nil
+	if b.Shared {
+		err = move("return", id, taken, waiting)
+		if !errors.Is(err, ErrNotWaiting) {
+			return err
 		}
 	}
-	return err
-}
-
-func move(what string, id event.MessageID, from, to string) error {
-	err := os.Rename(from, to)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s message %s: %w", what, id, ErrNotWaiting)
+	if _, statErr := os.Lstat(waiting); statErr != nil {
+		return fmt.Errorf("return message %s: %w", id, notWaiting(statErr))
 	}
-	if err != nil {
-		return fmt.Errorf("%s message %s: %w", what, id, err)
+	if b.Shared {
+		return nil
+	}
+	if err := b.unmark(id); err != nil && !isMissing(err) {
+		return fmt.Errorf("return message %s: %w", id, err)
 	}
 	return nil
 }
 
-// names returns the paths of a message while it waits and after it was taken.
+func move(what string, id event.MessageID, from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return fmt.Errorf("%s message %s: %w", what, id, notWaiting(err))
+	}
+	return nil
+}
+
+// names returns the paths of a message and of the mark that it was taken.
 func (b Box) names(id event.MessageID) (waiting, taken string, err error) {
 	if number(string(id)) == 0 {
 		return "", "", fmt.Errorf("%q is not the id of a message", string(id))
 	}
-	path := filepath.Join(b.inbox(), string(id))
-	return path + waitingSuffix, path + takenSuffix, nil
+	return b.path(b.inbox(), string(id)+messageSuffix), b.path(b.marks(), string(id)+takenSuffix), nil
 }
 
 // number returns the number within a message id, or 0 if it is not a message id.
@@ -183,16 +358,30 @@ func number(id string) int {
 	return n
 }
 
-// list returns the ids of the files with a suffix in the inbox, in order. It ignores all other files.
-func (b Box) list(suffix string) ([]event.MessageID, error) {
-	entries, err := os.ReadDir(b.inbox())
-	if err != nil {
+// list returns the ids of the messages that were not taken, in order. It ignores all other files.
+func (b Box) list() ([]event.MessageID, error) {
+	var entries []fs.DirEntry
+	err := b.within(func(root *os.Root) error {
+		dir, err := root.OpenFile(b.inbox(), os.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK, 0)
+		if err != nil {
+			return err
+		}
+		defer dir.Close() //nolint:errcheck // only read
+		entries, err = dir.ReadDir(maxEntries)
+		return err
+	})
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("read inbox: %w", err)
 	}
 	var ids []event.MessageID
 	for _, e := range entries {
-		id, ok := strings.CutSuffix(e.Name(), suffix)
-		if ok && number(id) > 0 && e.Type().IsRegular() {
+		id, ok := strings.CutSuffix(e.Name(), messageSuffix)
+		if !ok || number(id) == 0 || !e.Type().IsRegular() {
+			continue
+		}
+		if taken, err := b.isTaken(event.MessageID(id)); err != nil {
+			return nil, fmt.Errorf("read inbox: %w", err)
+		} else if !taken {
 			ids = append(ids, event.MessageID(id))
 		}
 	}

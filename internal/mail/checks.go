@@ -24,7 +24,7 @@ type Checks struct {
 	Env    CheckEnv      `json:"env"`
 }
 
-func (b Box) checks() string { return filepath.Join(b.Dir, "checks.json") }
+func (b Box) checks() string { return filepath.Join(b.gen().RO(), "checks.json") }
 
 // WriteChecks stores the checks for `muster check` and for hooks, and replaces earlier ones.
 func (b Box) WriteChecks(checks []event.Check, env CheckEnv) error {

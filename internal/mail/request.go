@@ -3,7 +3,6 @@ package mail
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -20,10 +19,10 @@ const maxRequest = 1 << 20
 // Ask stores the whole of what a request asks. It is written before the status record which says that the agent waits;
 // Asked reads it when that record is read.
 func (b Box) Ask(id string, a event.Ask) error {
-	path, err := b.answerPath(id)
-	if err != nil {
+	if err := checkRequest(id); err != nil {
 		return err
 	}
+	path := b.path(b.requests(), id+askSuffix)
 	var raw bytes.Buffer
 	e := json.NewEncoder(&raw)
 	e.SetEscapeHTML(false)
@@ -33,7 +32,7 @@ func (b Box) Ask(id string, a event.Ask) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("ask %s: %w", id, err)
 	}
-	if err := replace.Quick(path+".ask", raw.Bytes()); err != nil {
+	if err := replace.Quick(path, raw.Bytes()); err != nil {
 		return fmt.Errorf("ask %s: %w", id, err)
 	}
 	return nil
@@ -42,13 +41,16 @@ func (b Box) Ask(id string, a event.Ask) error {
 // Asked returns what a request of a tool asks. The agent can write the file: what is too long is cut, and what does
 // not agree with its hash counts as cut. The error is fs.ErrNotExist if nothing was stored.
 func (b Box) Asked(id, tool string) (event.Ask, error) {
-	path, err := b.answerPath(id)
-	if err != nil {
+	if err := checkRequest(id); err != nil {
 		return event.Ask{}, err
 	}
-	raw, err := regular.Read(path+".ask", maxRequest)
-	if errors.Is(err, fs.ErrNotExist) {
-		return event.Ask{}, err
+	var raw []byte
+	err := b.within(func(root *os.Root) (err error) {
+		raw, err = regular.ReadIn(root, filepath.Join(b.requests(), id+askSuffix), maxRequest)
+		return err
+	})
+	if isMissing(err) {
+		return event.Ask{}, fmt.Errorf("read request %s: %w", id, fs.ErrNotExist)
 	}
 	var a event.Ask
 	if err == nil {

@@ -68,6 +68,19 @@ func ReadFollow(path string, limit int64) ([]byte, error) {
 	return readAll(f, limit)
 }
 
+// ReadIn reads a whole file of at most limit bytes that lies in a directory which others may write. Symbolic links do not
+// lead out of root.
+func ReadIn(root *os.Root, name string, limit int64) ([]byte, error) {
+	f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+		return nil, errors.Join(&fs.PathError{Op: "open", Path: name, Err: ErrNotRegular}, err, f.Close())
+	}
+	return readAll(f, limit)
+}
+
 // readAll reads f to its end and closes it.
 func readAll(f *os.File, limit int64) ([]byte, error) {
 	defer f.Close() //nolint:errcheck // only read

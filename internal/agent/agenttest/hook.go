@@ -104,12 +104,12 @@ func (st *stage) records() []event.Record {
 	return out
 }
 
-// hook tests that a call from outside a fleet does nothing, and that a call from within writes only to its own
-// generation.
+// hook tests that a call from outside a fleet does nothing, and that a call from within writes only what
+// the agent's side of its own generation may write.
 func hook(t *testing.T, s Subject) {
 	st := newStage(t, s)
 	calls := slices.Concat(seeds(s), []Call{{"", ""}, {"SomethingNew", "{}"}, {"SomethingNew", "not JSON"}})
-	inside := []string{st.launch.Home.GenDir(st.launch.Task, st.launch.Gen), filepath.Dir(st.env["MUSTER_STATUS_FILE"])}
+	inside := []string{st.launch.Dirs().RW(), filepath.Dir(st.env["MUSTER_STATUS_FILE"])}
 	before := tree(t, st.launch)
 	for _, c := range calls {
 		st.call(c)

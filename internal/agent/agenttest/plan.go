@@ -13,8 +13,8 @@ import (
 	"muster/internal/mail"
 )
 
-// reserved lists the names in a generation's directory that an adapter must not use.
-var reserved = []string{"inbox", "answers", "bell", "waiter", "checks", "checks.json", "spec.json", "status.jsonl"}
+// reserved lists the names in home.Gen.RO that an adapter must not use.
+var reserved = []string{"in", "checks.json"}
 
 // contract lists the variables that the launch sets. An adapter must not change them.
 var contract = []string{"MUSTER_HOME", "MUSTER_TASK", "MUSTER_GEN", "MUSTER_STATUS_FILE", "MUSTER_WORKTREE", "PATH", "HOME"}

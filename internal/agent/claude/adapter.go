@@ -21,7 +21,7 @@ import (
 
 const (
 	kind         = "claude"
-	settingsName = "settings.json" // in the generation's directory
+	settingsName = "settings.json" // in home.Gen.RO
 	// firstRecord is the timeout for the first record of a launch: twelve agents that started at once took ten
 	// seconds.
 	firstRecord = 30 * time.Second
@@ -66,7 +66,7 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 		return agent.Plan{}, err
 	}
 	args, preamble := mergePreamble(l.Spec.Args, l.Preamble)
-	argv := append(program, "--settings", filepath.Join(l.Home.GenDir(l.Task, l.Gen), settingsName))
+	argv := append(program, "--settings", filepath.Join(l.Dirs().RO(), settingsName))
 	session := agentSession(l)
 	if l.Resume {
 		argv = append(argv, "--resume", session)

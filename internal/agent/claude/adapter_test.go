@@ -244,7 +244,7 @@ func TestPlanOfAFirstLaunch(t *testing.T) {
 	l.Spec.Args = []string{"--append-system-prompt", "mine", "--add-dir", "/x"}
 	p := agenttest.Plan(t, New(), l)
 	want := []string{
-		filepath.Join(filepath.Dir(l.Spec.Repo), "claude"), "--settings", filepath.Join(l.Home.GenDir("t3", 1), "settings.json"),
+		filepath.Join(filepath.Dir(l.Spec.Repo), "claude"), "--settings", filepath.Join(l.Dirs().RO(), "settings.json"),
 		"--session-id", l.Conversation, "--append-system-prompt", "preamble\n\nmine", "--model", "opus",
 		"--permission-mode", "acceptEdits", "--add-dir", "/x", "--", "Task t3 (muster):\n\ndo it",
 	}

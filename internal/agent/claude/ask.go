@@ -21,7 +21,7 @@ import (
 	"muster/internal/text"
 )
 
-// askedDir is the directory of open requests in the generation's directory, one file for each. The agent gives a
+// askedDir is the directory of open requests in home.Gen.RW, one file for each. The agent gives a
 // permission request no id, so the file is named after the tool use. The end of the tool finds the request by that
 // name.
 const askedDir = "asked"
@@ -199,13 +199,16 @@ func (s *hookState) askedFile() string {
 	_ = json.Unmarshal(s.in.ToolInput, &input)
 	canonical, _ := json.Marshal([]any{s.in.AgentID, s.in.ToolName, input})
 	sum := sha256.Sum256(canonical)
-	return filepath.Join(s.genDir, askedDir, hex.EncodeToString(sum[:16]))
+	return filepath.Join(s.files.RW(), askedDir, hex.EncodeToString(sum[:16]))
 }
 
-// grantedDir is the directory of grants in the generation's directory. A grant is an empty file for a request that a
-// person allowed after the asking generation was gone. Its name is the hash of the request, so it allows nothing
-// else.
-const grantedDir = "granted"
+// grantedDir is the directory of grants in home.Gen.RO. A grant is an empty file for a request that a person allowed
+// after the asking generation was gone. Its name is the hash of the request, so it allows nothing else. In home.Gen.RW/used
+// a file of that name is the mark that the grant was used.
+const (
+	grantedDir = "granted"
+	usedDir    = "used"
+)
 
 // grants returns the file for the granted request.
 func grants(l agent.Launch) []agent.File {
@@ -218,9 +221,20 @@ func grants(l agent.Launch) []agent.File {
 // hashPattern matches a whole event.Ask.Hash. Tasks of older versions have another text in its place.
 var hashPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// granted reports whether there is a grant for a request, and removes it: a grant is used once.
+// granted reports whether there is an unused grant for a request, and marks it: a grant is used once.
 func (s *hookState) granted(ask event.Ask) bool {
-	return !ask.Cut && os.Remove(filepath.Join(s.genDir, grantedDir, ask.Hash)) == nil
+	if ask.Cut {
+		return false
+	}
+	if st, err := os.Lstat(filepath.Join(s.files.RO(), grantedDir, ask.Hash)); err != nil || !st.Mode().IsRegular() {
+		return false
+	}
+	used := filepath.Join(s.files.RW(), usedDir, ask.Hash)
+	if os.MkdirAll(filepath.Dir(used), 0o700) != nil {
+		return false
+	}
+	f, err := regular.OpenFile(used, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	return err == nil && f.Close() == nil
 }
 
 // openRequest stores an open request. It reports whether that worked.
@@ -239,7 +253,7 @@ func (s *hookState) requestOpen() bool {
 // otherRequest returns a request that is open for another tool. The work of a parallel tool or a subagent does not
 // end that wait.
 func (s *hookState) otherRequest() (event.Record, bool) {
-	dir := filepath.Join(s.genDir, askedDir)
+	dir := filepath.Join(s.files.RW(), askedDir)
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) == 0 {
 		return event.Record{}, false
@@ -262,7 +276,7 @@ func readRequest(path string) (r event.Record, ok bool) {
 }
 
 // closeAllRequests removes every request. The agent takes no prompt while a dialog is open, so a prompt closes them.
-func (s *hookState) closeAllRequests() { _ = os.RemoveAll(filepath.Join(s.genDir, askedDir)) }
+func (s *hookState) closeAllRequests() { _ = os.RemoveAll(filepath.Join(s.files.RW(), askedDir)) }
 
 // closeRequest removes the request of this tool use and returns its id; "" if there was none.
 func (s *hookState) closeRequest() string {

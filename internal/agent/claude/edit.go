@@ -81,7 +81,7 @@ func (s *hookState) runCheck(ctx context.Context, all mail.Checks, c event.Check
 	if c.Timeout > 0 {
 		limit = min(limit, c.Timeout)
 	}
-	out, err := os.MkdirTemp(s.genDir, "edit-")
+	out, err := os.MkdirTemp(s.files.RW(), "edit-")
 	if err != nil {
 		return ""
 	}

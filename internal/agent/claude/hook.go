@@ -54,7 +54,7 @@ type hookState struct {
 	task     event.TaskID
 	gen      int
 	home     home.Dir
-	genDir   string
+	files    home.Gen
 	worktree string
 	file     string // status file
 	// waitLimit is how long a request stays open.
@@ -96,7 +96,7 @@ func newHookState(h agent.HookCall) (*hookState, bool) {
 	s := &hookState{
 		HookCall: h, task: me.Task, gen: me.Gen, home: home.Dir(me.Home), worktree: me.Worktree, file: me.StatusFile, waitLimit: me.Wait,
 	}
-	s.genDir = s.home.GenDir(s.task, s.gen)
+	s.files = s.home.Gen(s.task, s.gen)
 	if s.file == "" {
 		s.file = s.home.StatusFile(s.task, s.gen)
 	}
@@ -111,7 +111,7 @@ func newHookState(h agent.HookCall) (*hookState, bool) {
 }
 
 // box returns the mailbox of this generation.
-func (s *hookState) box() mail.Box { return mail.Box{Dir: s.genDir} }
+func (s *hookState) box() mail.Box { return mail.Of(s.files) }
 
 // write appends a record with the fields that every record has. An error is ignored, because a status file that
 // cannot be written must not stop the agent.

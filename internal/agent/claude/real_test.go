@@ -288,7 +288,7 @@ func TestClaudeGoesOnWithItsConversationAfterAKill(t *testing.T) {
 		r.asked(1)
 		r.until("the transcript holds the prompt", func() bool { return r.adapter().Resumable(r.launch) })
 		r.send("m1", "queued and lost")
-		r.until("the message was taken", func() bool { ids, err := r.box().Taken(); return err == nil && len(ids) == 1 })
+		r.until("the message was taken", func() bool { taken, err := r.box().IsTaken("m1"); return err == nil && taken })
 		r.until("the message is in the agent's queue", func() bool {
 			d, err := r.adapter().Delivered(r.launch, "m1")
 			return err == nil && d == agent.DeliveryEnqueued
@@ -350,7 +350,7 @@ func TestClaudeReadsALongPromptFromItsFileWithoutAsking(t *testing.T) {
 	testclaude.Each(t, func(t *testing.T, version string) {
 		long := "begin-of-task\n" + strings.Repeat("all work and no play\n", 8000) + "end-of-task"
 		r := newRig(t, version, long, event.Spec{})
-		path := filepath.Join(r.launch.Home.GenDir("t1", 1), "prompt.md")
+		path := filepath.Join(r.launch.Dirs().RO(), "prompt.md")
 		r.model.Add(model.ToolUse("Read", map[string]any{"file_path": path, "limit": 10}), model.Text("fine"))
 		r.start()
 		if got := r.asked(1); !got.Contains(path) || got.Contains("end-of-task") {

@@ -159,7 +159,7 @@ func (r *rig) adapter() agent.Adapter {
 	return claude.New()
 }
 
-func (r *rig) box() mail.Box { return mail.Box{Dir: r.launch.Home.GenDir("t1", r.launch.Gen)} }
+func (r *rig) box() mail.Box { return mail.Of(r.launch.Dirs()) }
 
 // start plans and starts the generation.
 func (r *rig) start() {
@@ -168,7 +168,7 @@ func (r *rig) start() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	dir := r.launch.Home.GenDir("t1", r.launch.Gen)
+	dir := r.launch.Dirs().RO()
 	if err := r.box().Create(); err != nil {
 		r.t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 // conversation then continues under another id of the agent; records still have the pinned id.
 
 const (
-	// sessionName is the file in the generation's directory with the agent's id of the conversation.
+	// sessionName is the file in home.Gen.RO with the agent's id of the conversation.
 	sessionName = "session"
 	// maxSuccessors is the number of ids that are tried; each one is used up by a kill within tenths of a second.
 	maxSuccessors = 20
@@ -31,7 +31,7 @@ var uuidPattern = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}
 
 // agentSession returns the agent's id of a launch's conversation: the one that its plan chose or would choose.
 func agentSession(l agent.Launch) string {
-	if b, err := regular.Read(filepath.Join(l.Home.GenDir(l.Task, l.Gen), sessionName), 1<<10); err == nil {
+	if b, err := regular.Read(filepath.Join(l.Dirs().RO(), sessionName), 1<<10); err == nil {
 		if id := strings.TrimSpace(string(b)); uuidPattern.MatchString(id) {
 			return id
 		}

@@ -43,7 +43,7 @@ func (c adapter) Sources(l agent.Launch, pid int) []status.Source {
 
 // readiedAt returns when the files of the generation were written; the zero time if they were not.
 func readiedAt(l agent.Launch) time.Time {
-	st, err := os.Stat(filepath.Join(l.Home.GenDir(l.Task, l.Gen), sessionName))
+	st, err := os.Stat(filepath.Join(l.Dirs().RO(), sessionName))
 	if err != nil {
 		return time.Time{}
 	}

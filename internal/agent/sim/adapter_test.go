@@ -45,7 +45,7 @@ func TestSimStartsTheProgramItself(t *testing.T) {
 		if len(plan.Files) != 1 || string(plan.Files[0].Data) != c.prompt || plan.Files[0].Mode != 0o600 {
 			t.Errorf("files %+v", plan.Files)
 		}
-		file := "MUSTER_PROMPT_FILE=" + filepath.Join(l.Home.GenDir("t4", 2), plan.Files[0].Path)
+		file := "MUSTER_PROMPT_FILE=" + filepath.Join(l.Dirs().RO(), plan.Files[0].Path)
 		if !slices.Equal(plan.Env, []string{file}) {
 			t.Errorf("env %q", plan.Env)
 		}

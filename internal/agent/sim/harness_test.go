@@ -275,7 +275,7 @@ func (p *pane) marks() []string {
 
 func (p *pane) file(name string) string { return p.read(filepath.Join(p.worktree, name)) }
 
-func (p *pane) box() mail.Box { return mail.Box{Dir: p.home.GenDir("t1", p.gen)} }
+func (p *pane) box() mail.Box { return mail.Of(p.home.Gen("t1", p.gen)) }
 
 // script puts lines into the fenced block of a prompt.
 func script(lines ...string) string {

@@ -25,10 +25,10 @@ type options struct {
 
 	task       string
 	gen        int
-	statusFile string // "" writes no records
-	genDir     string // directory of the mailbox; "" takes answers only from the keyboard
-	worktree   string // absolute
-	log        string // file for begin and end lines; "" is none
+	statusFile string   // "" writes no records
+	files      home.Gen // where the mailbox is; without a directory answers come only from the keyboard
+	worktree   string   // absolute
+	log        string   // file for begin and end lines; "" is none
 }
 
 // parse reads arguments and environment. It changes nothing.
@@ -68,7 +68,7 @@ func parse(args []string, getenv func(string) string) (options, error) {
 		return options{}, errors.New("sim: bad MUSTER_TASK")
 	}
 	if h := getenv(environ.Home); h != "" && o.gen > 0 {
-		o.genDir = home.Dir(h).GenDir(event.TaskID(o.task), o.gen)
+		o.files = home.Dir(h).Gen(event.TaskID(o.task), o.gen)
 	}
 	return o, nil
 }

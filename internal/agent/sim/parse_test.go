@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"muster/internal/home"
 )
 
 func TestEveryVerbHasAnExampleThatIsUnderstood(t *testing.T) {
@@ -117,7 +119,7 @@ func TestOptions(t *testing.T) {
 	}
 	want := options{
 		promptFile: "/p", conversation: "c", resume: true, stateDir: "/st", script: "/sc", task: "t3", gen: 2, statusFile: "/s", worktree: "/w",
-		genDir: "/h/attempts/t3.2",
+		files: home.Gen{Dir: "/h/gen/t3.2"},
 	}
 	if d := cmp.Diff(want, o, cmp.AllowUnexported(options{})); d != "" {
 		t.Error(d)

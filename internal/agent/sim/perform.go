@@ -263,15 +263,15 @@ func (p *program) ask(ctx context.Context, s step) error {
 	p.dialog.open(typed)
 	defer p.dialog.open(nil)
 	p.screen.say("? %s %s %s  (Enter: yes)", r.Tool, s.text, strings.Join(r.Options, " | "))
-	box := mail.Box{Dir: p.opts.genDir}
-	if p.opts.genDir != "" {
+	box := mail.Of(p.opts.files)
+	if p.opts.files.Dir != "" {
 		if err := errors.Join(box.Create(), box.Ask(r.Request, ask)); err != nil {
 			return err
 		}
 	}
 	r.Note = text.Line(r.Note, 300)
 	p.record(r)
-	if p.opts.genDir != "" {
+	if p.opts.files.Dir != "" {
 		go func() {
 			answer, err := box.Await(ctx, r.Request)
 			if err != nil {

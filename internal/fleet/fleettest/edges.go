@@ -320,7 +320,7 @@ func (e *edges) Ready(ctx context.Context, o fleet.Order) (string, error) {
 		e.w.intended(o.Task.ID, event.ActStart, o.Action)
 		e.w.orders[fileID{o.Task.ID, o.Gen}] = o
 		if o.Task.Spec.Traits.Door == event.DoorPaste {
-			return mkdir(e.w.home.GenDir(o.Task.ID, o.Gen))
+			return mkdir(e.w.home.NewGen(o.Task.ID, o.Gen).Dir)
 		}
 		return nil
 	})
