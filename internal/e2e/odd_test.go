@@ -192,6 +192,34 @@ func TestWhatAnAgentForksEndsWithIt(t *testing.T) {
 	}
 }
 
+// TestAWorktreeThatAPersonRemovedIsMadeAgainByRetry removes the worktree under a running agent, and then the agent.
+// Nothing is started where the worktree was, and no attempt is counted for it.
+func TestAWorktreeThatAPersonRemovedIsMadeAgainByRetry(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.write(f.repo+"/muster.toml", "[workspace]\nsetup = \"echo ready > setup.txt\"\n")
+	f.git("add", "-A")
+	f.git("commit", "-q", "-m", "setup")
+	id := f.dispatch("mark here\nawait-file go-on\nwrite a.txt <<x\ndone")
+	f.marks(id, "here")
+	was := f.task(id)
+	if err := os.RemoveAll(was.Worktree); err != nil {
+		t.Fatal(err)
+	}
+	f.kill(was.Agent.Process.PID)
+	got := f.reaches(id, event.Parked, event.Failed)
+	if got.State != event.Parked || got.Reason != life.ReasonLaunch || !strings.Contains(got.Detail, "its worktree is gone") {
+		t.Errorf("%s (%s): %s", got.State, got.Reason, got.Detail)
+	}
+	f.must("retry", string(id))
+	f.until(id, "works again", func(t life.Task) bool { return t.State == event.Working })
+	f.release(id, "go-on")
+	got = f.reaches(id, event.Done)
+	if out := f.git("show", got.Published.Commit+":setup.txt"); out != "ready" {
+		t.Errorf("the setup's file in the published work: %q", out)
+	}
+}
+
 // TestWhatACrashLeavesBehindEndsFirst lets a daemon of a crashed agent hold the agent's lock. The next process of the
 // task starts anyway, after the daemon is gone.
 func TestWhatACrashLeavesBehindEndsFirst(t *testing.T) {

@@ -143,12 +143,16 @@ func (s *Supervisor) keep(ctx context.Context, t life.Task) result {
 	if t.Worktree == "" {
 		return result{}
 	}
-	gone := s.watchStash(ctx, t)
+	gone, stashErr := s.watchStash(ctx, t)
 	ref, err := s.cfg.Worktrees.Keep(ctx, t)
-	if err != nil || ref == "" {
-		return done(err).with(gone)
+	if err == nil {
+		err = stashErr // the mark that holds its entries may go with the worktree next
 	}
-	return done(nil, event.WorkKept{Ref: ref}).with(gone)
+	r := done(err)
+	if ref != "" {
+		r.facts = append(r.facts, event.WorkKept{Ref: ref})
+	}
+	return r.with(gone)
 }
 
 // clean removes the worktree of published work. Files that git ignores are removed; everything else is kept first.

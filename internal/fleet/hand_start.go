@@ -29,6 +29,9 @@ func (s *Supervisor) start(ctx context.Context, t life.Task, a event.Action, arg
 	if err := s.endOlder(ctx, t, a.Gen); err != nil {
 		return done(err)
 	}
+	if !s.cfg.Worktrees.There(t) { // to begin in an empty one is for a person to decide, and is done by prepare
+		return failed(life.FailRefused, "its worktree is gone, and muster has not removed it: "+t.Worktree+". Retry makes it again from the task's branch")
+	}
 	order, arrived, err := s.order(ctx, t, a, args)
 	if err != nil {
 		return done(err)

@@ -64,7 +64,7 @@ func (s *Supervisor) act(ctx context.Context, t life.Task, j job) result {
 	case event.PrepareArgs:
 		return s.prepare(ctx, t)
 	case event.StartArgs:
-		gone := s.watchStash(ctx, t)
+		gone, _ := s.watchStash(ctx, t)
 		return s.start(ctx, t, j.action, args).with(gone)
 	case event.DeliverArgs:
 		return s.deliver(ctx, t, j.action, j.again)
@@ -86,7 +86,8 @@ func (s *Supervisor) act(ctx context.Context, t life.Task, j job) result {
 		if r.wait.PID != 0 {
 			return r
 		}
-		return r.with(s.watchStash(ctx, t))
+		gone, _ := s.watchStash(ctx, t)
+		return r.with(gone)
 	case event.PublishArgs:
 		return s.publish(ctx, t, args)
 	case event.CleanArgs:
@@ -108,7 +109,7 @@ const stashLimit = 20 * time.Second
 
 // watchStash returns the entries of the repository's stash that vanished since the last call for the task. A call
 // that fails is repeated with the next action.
-func (s *Supervisor) watchStash(ctx context.Context, t life.Task) []event.Payload {
+func (s *Supervisor) watchStash(ctx context.Context, t life.Task) ([]event.Payload, error) {
 	ctx, cancel := context.WithTimeout(ctx, stashLimit)
 	defer cancel()
 	gone, err := s.cfg.Worktrees.WatchStash(ctx, t)
@@ -119,7 +120,7 @@ func (s *Supervisor) watchStash(ctx context.Context, t life.Task) []event.Payloa
 	for _, e := range gone {
 		facts = append(facts, e)
 	}
-	return facts
+	return facts, err
 }
 
 // with returns the result with more facts.

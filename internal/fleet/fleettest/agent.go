@@ -139,7 +139,10 @@ func (w *World) turn(p *proc, t life.Task) bool {
 	}
 	if !w.with(p, func() {
 		if !l.Fault("a turn changes nothing", p.who, 100) {
-			w.work(p.task).tree++
+			w.work(p.task).change()
+		}
+		if l.Fault("an entry of the stash vanishes", p.who, 30) {
+			w.work(p.task).stash++
 		}
 	}) {
 		return false

@@ -85,6 +85,21 @@ var bugs = []bug{
 		old: "\t\tif over > lostGrace {\n", new: "\t\tif over > lostGrace && false {\n",
 		by: "is not at rest", odds: map[string]int{"making a worktree never returns": 50},
 	},
+	{
+		name: "a worktree is removed unkept", file: "fleet/hand_check.go",
+		old: "\tr := s.keep(ctx, t)\n", new: "\tr := result{}\n",
+		by: "and nothing keeps",
+	},
+	{
+		name: "the setup's files are thought to be there", file: "fleet/hand_start.go",
+		old: "\tif t.Gen > 0 && !s.cfg.Worktrees.There(t) {", new: "\tif t.Gen < 0 && !s.cfg.Worktrees.There(t) {",
+		by: "works where nothing was set up",
+	},
+	{
+		name: "an agent starts where its worktree was", file: "fleet/hand_start.go",
+		old: "\tif !s.cfg.Worktrees.There(t) {", new: "\tif t.Gen < 0 && !s.cfg.Worktrees.There(t) {",
+		by: "works where nothing was set up", odds: map[string]int{"the agent crashes": 200},
+	},
 }
 
 // onlyRepositories returns the odds of a world in which only actions on repositories meet a shortage.

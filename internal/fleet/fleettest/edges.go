@@ -97,6 +97,8 @@ func (e *edges) actIn(ctx context.Context, repo, op, who string, fn func() error
 		err = ErrDead
 	case l.Fault(op+" fails", who, 10):
 		err = errFlaky
+	case repo != "" && w.movedAt[repo]:
+		err = fault.New(fault.NotFound, "the repository %s is gone", repo)
 	case repo != "" && w.fullAt[repo]:
 		err = errReadOnly
 	case l.Fault(op+" lacks something", who, 4):
@@ -191,7 +193,7 @@ func (w *World) runJob(p *proc, j *jobState) {
 			w.breach("%s: its job ran on for %s after the task had ended", p.task, time.Since(over))
 		}
 		if l.Fault("the worktree changes under its checks", p.who, 10) {
-			w.work(p.task).tree++
+			w.work(p.task).change()
 		}
 		if l.Fault("a job is killed", p.who, 20) {
 			w.kill(p, 0, 9)

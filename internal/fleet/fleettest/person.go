@@ -37,8 +37,30 @@ func (w *World) plan(tasks int, every time.Duration) []deed {
 			all = append(all, deed{at + 20*time.Hour + l.Span("rm", who, 40*time.Hour), "rm " + who, func() { w.verb(ids[i], verbs[len(verbs)-1]) }})
 		}
 	}
+	all = append(all, w.housekeeping(ids, at)...)
 	all = append(all, w.disasters(at)...)
 	slices.SortStableFunc(all, func(a, b deed) int { return int(a.at - b.at) })
+	return all
+}
+
+// housekeeping returns what people do to worktrees and refs of muster, because they do not know whose they are.
+func (w *World) housekeeping(ids []event.TaskID, end time.Duration) (all []deed) {
+	for i := range ids {
+		who := fmt.Sprintf("k%d", i+1)
+		change := func(name string, fn func(*work)) {
+			if w.Luck.One(name, who, 8) == 0 {
+				all = append(all, deed{w.Luck.Span("when "+name, who, end), name + " " + who, func() {
+					w.set(func() {
+						if ids[i] != "" {
+							fn(w.work(ids[i]))
+						}
+					})
+				}})
+			}
+		}
+		change("a worktree is removed by a person", (*work).vanish)
+		change("kept refs are pruned by a person", func(k *work) { k.keeps = false })
+	}
 	return all
 }
 
@@ -80,6 +102,11 @@ func (w *World) disasters(end time.Duration) []deed {
 		repo := repos[l.One("repository", key, len(repos))]
 		then(at+l.Span("repository full", key, 4*time.Hour), "a repository has room", func() { w.set(func() { w.fullAt[repo] = false }) })
 		return func() { w.set(func() { w.fullAt[repo] = true }) }
+	})
+	again("a repository moved away", 30*time.Hour, func(key string, at time.Duration) func() {
+		repo := repos[l.One("moved repository", key, len(repos))]
+		then(at+l.Span("moved", key, 4*time.Hour), "a repository is back", func() { w.set(func() { w.movedAt[repo] = false }) })
+		return func() { w.set(func() { w.movedAt[repo] = true }) }
 	})
 	again("a service down", 10*time.Hour, func(key string, at time.Duration) func() {
 		then(at+l.Span("service down", key, 2*time.Hour), "the service is back", func() { w.set(func() { w.outside = false }) })
@@ -150,7 +177,7 @@ func (w *World) habits(n int) {
 }
 
 // ends lists the deeds that end a disaster.
-var ends = []string{"disk has room", "gate open", "up again", "a repository has room", "the service is back"}
+var ends = []string{"disk has room", "gate open", "up again", "a repository has room", "a repository is back", "the service is back"}
 
 // repos lists the repositories of the tasks, each on a disk of its own.
 var repos = []string{"/r", "/s"}

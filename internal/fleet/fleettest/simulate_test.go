@@ -265,6 +265,9 @@ func TestFaultsThatComeTogether(t *testing.T) {
 		"a death before anything was typed, then a look that fails": {
 			"the supervisor dies before pasting": 200, "listing panes fails": 200,
 		},
+		"an entry that vanishes from the stash, then a look at the stash that fails": {
+			"an entry of the stash vanishes": 300, "looking at the stash fails": 400,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

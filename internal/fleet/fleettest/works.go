@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"muster/internal/event"
+	"muster/internal/fault"
 	"muster/internal/fleet"
 	"muster/internal/life"
 )
@@ -12,6 +13,7 @@ import (
 // Prepare implements fleet.Worktrees.
 func (e *edges) Prepare(ctx context.Context, t life.Task) (out event.WorktreeReady, err error) {
 	err = e.actIn(ctx, t.Spec.Repo, "making a worktree", t.Spec.Name, func() error {
+		e.w.work(t.ID).there = true
 		out = event.WorktreeReady{Path: "/w/" + string(t.ID), Branch: "muster/" + string(t.ID), Base: "base"}
 		return nil
 	})
@@ -19,17 +21,32 @@ func (e *edges) Prepare(ctx context.Context, t life.Task) (out event.WorktreeRea
 }
 
 // There implements fleet.Worktrees.
-func (e *edges) There(life.Task) bool { return true }
+func (e *edges) There(t life.Task) bool {
+	e.w.mu.Lock()
+	defer e.w.mu.Unlock()
+	return e.w.work(t.ID).there
+}
+
+// inWorktree is actIn for an action that reads the files of a worktree.
+func (e *edges) inWorktree(ctx context.Context, t life.Task, op string, fn func(*work) error) error {
+	return e.actIn(ctx, t.Spec.Repo, op, t.Spec.Name, func() error {
+		wk := e.w.work(t.ID)
+		if !wk.there {
+			return fault.New(fault.NotFound, "the worktree of %s is gone", t.ID)
+		}
+		return fn(wk)
+	})
+}
 
 // Baseline implements fleet.Worktrees.
 func (e *edges) Baseline(ctx context.Context, t life.Task) error {
-	return e.actIn(ctx, t.Spec.Repo, "noting what the agent finds", t.Spec.Name, func() error { return nil })
+	return e.inWorktree(ctx, t, "noting what the agent finds", func(*work) error { return nil })
 }
 
 // Snapshot implements fleet.Worktrees.
 func (e *edges) Snapshot(ctx context.Context, t life.Task, _ int) (s fleet.Snapshot, err error) {
-	err = e.actIn(ctx, t.Spec.Repo, "taking a snapshot", t.Spec.Name, func() error {
-		n := e.w.work(t.ID).tree
+	err = e.inWorktree(ctx, t, "taking a snapshot", func(wk *work) error {
+		n := wk.tree
 		s = fleet.Snapshot{Commit: fmt.Sprintf("c%d", n), Tree: fmt.Sprintf("tree%d", n), Changed: n > 0}
 		return nil
 	})
@@ -38,8 +55,8 @@ func (e *edges) Snapshot(ctx context.Context, t life.Task, _ int) (s fleet.Snaps
 
 // Tree implements fleet.Worktrees.
 func (e *edges) Tree(ctx context.Context, t life.Task) (tree string, err error) {
-	err = e.actIn(ctx, t.Spec.Repo, "reading a tree", t.Spec.Name, func() error {
-		tree = fmt.Sprintf("tree%d", e.w.work(t.ID).tree)
+	err = e.inWorktree(ctx, t, "reading a tree", func(wk *work) error {
+		tree = fmt.Sprintf("tree%d", wk.tree)
 		return nil
 	})
 	return tree, err
@@ -47,10 +64,9 @@ func (e *edges) Tree(ctx context.Context, t life.Task) (tree string, err error) 
 
 // Publish implements fleet.Shipper. A tree that is published already is not published again.
 func (e *edges) Publish(ctx context.Context, t life.Task, tree string) (p event.WorkPublished, err error) {
-	err = e.actIn(ctx, t.Spec.Repo, "publishing", t.Spec.Name, func() error {
-		wk := e.w.work(t.ID)
+	err = e.inWorktree(ctx, t, "publishing", func(wk *work) error {
 		if e.w.Luck.Fault("the worktree changes before it is published", t.Spec.Name, 10) {
-			wk.tree++
+			wk.change()
 		}
 		n := wk.tree
 		if fmt.Sprintf("tree%d", n) != tree {
@@ -62,7 +78,10 @@ func (e *edges) Publish(ctx context.Context, t life.Task, tree string) (p event.
 		if k := len(wk.published); t.Spec.Publish != event.PublishNone && (k == 0 || wk.published[k-1] != n) {
 			wk.published = append(wk.published, n)
 		}
-		p = event.WorkPublished{Mode: t.Spec.Publish, Branch: t.Branch, Commit: fmt.Sprintf("c%d", n), Tree: tree}
+		p = event.WorkPublished{Mode: t.Spec.Publish, Branch: t.Branch, Tree: tree}
+		if t.Spec.Publish != event.PublishNone {
+			p.Commit = fmt.Sprintf("c%d", n)
+		}
 		if t.Spec.Publish == event.PublishPR {
 			p.URL = "https://forge.test/pr/" + string(t.ID)
 		}
@@ -74,7 +93,9 @@ func (e *edges) Publish(ctx context.Context, t life.Task, tree string) (p event.
 // Keep implements fleet.Worktrees.
 func (e *edges) Keep(ctx context.Context, t life.Task) (ref string, err error) {
 	err = e.actIn(ctx, t.Spec.Repo, "keeping work", t.Spec.Name, func() error {
-		if p := t.Published; p == nil || p.Tree != fmt.Sprintf("tree%d", e.w.work(t.ID).tree) {
+		wk := e.w.work(t.ID)
+		if p := t.Published; wk.there && (p == nil || p.Commit != fmt.Sprintf("c%d", wk.tree)) {
+			wk.kept[wk.tree], wk.keeps = true, true
 			ref = "refs/muster/keep/" + string(t.ID) + "/1"
 		}
 		return nil
@@ -84,23 +105,50 @@ func (e *edges) Keep(ctx context.Context, t life.Task) (ref string, err error) {
 
 // Restore implements fleet.Worktrees.
 func (e *edges) Restore(ctx context.Context, t life.Task, _ string) error {
-	return e.actIn(ctx, t.Spec.Repo, "restoring work", t.Spec.Name, func() error { return nil })
+	return e.actIn(ctx, t.Spec.Repo, "restoring work", t.Spec.Name, func() error {
+		wk := e.w.work(t.ID)
+		if !wk.keeps {
+			return fault.New(fault.NotFound, "the kept work of %s is gone", t.ID)
+		}
+		wk.there = true
+		return nil
+	})
 }
 
 // WatchStash implements fleet.Worktrees.
-func (e *edges) WatchStash(ctx context.Context, t life.Task) ([]event.StashKept, error) {
-	return nil, e.act(ctx, "looking at the stash", t.Spec.Name, func() error { return nil })
+func (e *edges) WatchStash(ctx context.Context, t life.Task) (out []event.StashKept, err error) {
+	err = e.actIn(ctx, t.Spec.Repo, "looking at the stash", t.Spec.Name, func() error {
+		wk := e.w.work(t.ID)
+		for ; wk.stashKept < wk.stash; wk.stashKept++ {
+			out = append(out, event.StashKept{Ref: fmt.Sprintf("refs/muster/stash/%s/%d", t.ID, wk.stashKept)})
+		}
+		return nil
+	})
+	return out, err
 }
 
 // Remove implements fleet.Worktrees.
 func (e *edges) Remove(ctx context.Context, t life.Task) error {
-	return e.actIn(ctx, t.Spec.Repo, "removing a worktree", t.Spec.Name, func() error { return nil })
+	return e.actIn(ctx, t.Spec.Repo, "removing a worktree", t.Spec.Name, func() error {
+		wk := e.w.work(t.ID)
+		switch n := len(wk.published); {
+		case !wk.there, wk.tree == 0, wk.kept[wk.tree], n > 0 && wk.published[n-1] == wk.tree:
+		default:
+			e.w.breach("%s: its worktree was removed, and nothing keeps tree %d", t.ID, wk.tree)
+		}
+		if wk.stashKept < wk.stash { // the mark that held these entries goes with the worktree
+			e.w.breach("%s: its worktree was removed, and nothing keeps what vanished from the stash", t.ID)
+		}
+		wk.vanish()
+		return nil
+	})
 }
 
 // SetAside implements fleet.Worktrees.
 func (e *edges) SetAside(ctx context.Context, t life.Task) (at string, err error) {
 	err = e.act(ctx, "setting a worktree aside", t.Spec.Name, func() error {
 		at = "/kept/" + string(t.ID)
+		e.w.work(t.ID).vanish()
 		return nil
 	})
 	return at, err

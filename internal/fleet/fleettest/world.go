@@ -38,6 +38,7 @@ type World struct {
 	gate     string
 	full     bool            // commits fail
 	fullAt   map[string]bool // repositories whose disk cannot be written
+	movedAt  map[string]bool // repositories that a person has moved to another place
 	shortAt  time.Time       // when the machine itself last had a shortage
 	outside  bool            // a service that the checks need is down
 	jumped   time.Duration   // how far the clock was set forward in total
@@ -67,8 +68,14 @@ type fileID struct {
 
 // work is the content of a worktree and the messages to its agents.
 type work struct {
-	tree      int // 0 is the base
+	there     bool // its worktree exists
+	tree      int  // 0 is the base
+	newest    int  // the highest number of a tree
 	green     map[int]bool
+	kept      map[int]bool // trees that a ref of muster keeps
+	keeps     bool         // the ref exists
+	stash     int          // entries of the stash that vanished while its agent ran
+	stashKept int          // those of them that a ref of muster keeps
 	published []int
 	heard     map[event.MessageID]int
 	answers   map[string]bool
@@ -106,7 +113,7 @@ func newWorld(luck *Luck, slots int, dir string) *World {
 		Luck: luck, home: home.Dir(dir), slots: slots,
 		procs: map[int]*proc{}, byTask: map[event.TaskID][]*proc{}, panes: map[event.TaskID][]*pane{}, begun: map[fileID]*proc{},
 		files: map[fileKey]*file{}, orders: map[fileID]fleet.Order{}, jobs: map[string]*jobState{},
-		fullAt: map[string]bool{}, works: map[event.TaskID]*work{}, names: map[event.TaskID]string{}, up: make(chan struct{}, 1),
+		fullAt: map[string]bool{}, movedAt: map[string]bool{}, works: map[event.TaskID]*work{}, names: map[event.TaskID]string{}, up: make(chan struct{}, 1),
 	}
 	w.judge.tasks = map[event.TaskID]life.Task{}
 	w.judge.moves = map[Move]int{}
@@ -128,9 +135,25 @@ func (w *World) now() time.Time { return time.Now().Add(w.skew).Round(0).UTC() }
 
 func (w *World) work(id event.TaskID) *work {
 	if w.works[id] == nil {
-		w.works[id] = &work{green: map[int]bool{}, heard: map[event.MessageID]int{}, answers: map[string]bool{}, posted: map[string]bool{}}
+		w.works[id] = &work{green: map[int]bool{}, kept: map[int]bool{}, heard: map[event.MessageID]int{}, answers: map[string]bool{}, posted: map[string]bool{}}
 	}
 	return w.works[id]
+}
+
+// change is a change of the files in the worktree.
+func (k *work) change() {
+	if k.there {
+		k.newest++
+		k.tree = k.newest
+	}
+}
+
+// vanish removes the worktree. What was published is on the branch; the rest is gone.
+func (k *work) vanish() {
+	k.there, k.ready, k.tree = false, false, 0
+	if n := len(k.published); n > 0 {
+		k.tree = k.published[n-1]
+	}
 }
 
 // supervise runs a supervisor in this world until ctx ends it, as SIGKILL does: actions under way may or may not have
