@@ -119,7 +119,7 @@ func TestAFleetAtWorkIsUpgraded(t *testing.T) {
 func (f *Fleet) hookProgram(id event.TaskID) string {
 	f.t.Helper()
 	found := map[string]bool{}
-	files, _ := filepath.Glob(filepath.Join(f.home, "attempts", string(id)+".1", "*.json"))
+	files, _ := filepath.Glob(filepath.Join(f.home, "gen", string(id)+".1", "ro", "*.json"))
 	for _, name := range files {
 		data, err := os.ReadFile(name)
 		if err != nil {
