@@ -18,7 +18,7 @@ import (
 // floors is the house from the ground up: a package imports only what stands before it. A package below one of
 // these (tmux/tmuxtest) belongs to it.
 var floors = []string{
-	"fault", "text", "event", "life", "replace", "regular", "environ", "scarce", "run", "host", "lock", "spec", "home", "fence", "config", "store", "status", "mail",
+	"fault", "text", "event", "life", "replace", "regular", "environ", "scarce", "run", "host", "lock", "spec", "home", "fence", "config", "store", "status", "mail", "proof",
 	"tmux", "git", "check", "agent", "forge", "service", "notify", "launch", "keeper", "boot", "fleet", "daemon", "words", "intake", "inside", "control",
 	"tui", "web", "mcp", "cli", "testkit", "e2e",
 }
@@ -333,6 +333,30 @@ func TestFilesThatAnAgentCanReplaceAreReadByRegularAlone(t *testing.T) {
 				switch name := selector(sel); name {
 				case "os.Open", "os.OpenFile", "os.ReadFile", "unix.Open", "syscall.Open", "ioutil.ReadFile":
 					t.Errorf("%s: %s; use the package regular, or say in opens why not", where(n), name)
+				}
+			}
+			return true
+		})
+	}
+}
+
+// TestTheAgentsSideBelievesOnlyWhatTheLogHas: hooks and verbs of agents use the mailbox of proof, because their own
+// processes can write a file into it.
+func TestTheAgentsSideBelievesOnlyWhatTheLogHas(t *testing.T) {
+	t.Parallel()
+	for _, s := range sources(t) {
+		if s.room() != "agent" && s.room() != "inside" && s.room() != "cli" || isForTests(s) || s.path == "internal/agent/agent.go" {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.SelectorExpr:
+				if selector(n) == "mail.Of" {
+					t.Errorf("%s: mail.Of; use proof.Box", where(n))
+				}
+			case *ast.CompositeLit:
+				if sel, ok := n.Type.(*ast.SelectorExpr); ok && selector(sel) == "mail.Box" {
+					t.Errorf("%s: mail.Box; use proof.Box", where(n))
 				}
 			}
 			return true

@@ -88,7 +88,14 @@ type Outcome struct {
 // Do carries out a command. When Do returns, a request to the supervisor is durably in the log, and the fleet has
 // been started for it unless it was told to be down; Await waits for the effect. fault.Conflict means that a
 // precondition does not hold; nothing was changed then.
-func (c *Control) Do(ctx context.Context, cmd Command) (Outcome, error) { return cmd.do(ctx, c) }
+func (c *Control) Do(ctx context.Context, cmd Command) (Outcome, error) {
+	if what := ofAPerson(cmd); what != "" {
+		if err := c.outside(what); err != nil {
+			return Outcome{}, err
+		}
+	}
+	return cmd.do(ctx, c)
+}
 
 // ask appends a request to the supervisor in one transaction, and starts a supervisor if none runs.
 func (c *Control) ask(ctx context.Context, request func(*store.Tx) (Outcome, error)) (Outcome, error) {

@@ -396,7 +396,19 @@ func TestAnAgentsShellChangesNothingOfTheFleet(t *testing.T) {
 	agents.Environ = append(agents.Environ, "MUSTER_TASK=t2", "MUSTER_STATUS_FILE="+home.Dir(real).StatusFile("t2", 1))
 	c := openAs(t, agents)
 	before, _ := log(t, c).LastSeq(t.Context())
-	for _, cmd := range []Command{Up{}, Down{}, Down{Mode: event.DownKill}, Remove{Task: "t4"}, Remove{Task: "t3", Force: true}, Upgrade{Program: "/bin/sh"}} {
+	for _, cmd := range []Command{
+		Up{},
+		Down{},
+		Down{Mode: event.DownKill},
+		Remove{Task: "t4"},
+		Remove{Task: "t3", Force: true},
+		Upgrade{Program: "/bin/sh"},
+		Answer{Task: "t2", Words: "deny"},
+		Stop{Task: "t1"},
+		Interrupt{Task: "t1"},
+		Retry{Task: "t4"},
+		Restore{Task: "t4"},
+	} {
 		if _, err := c.Do(t.Context(), cmd); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "agent's shell") || fault.HintOf(err) == "" {
 			t.Errorf("%T: %v", cmd, err)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
 )
@@ -19,9 +18,6 @@ type Down struct {
 const downLimit = time.Minute
 
 func (c Down) do(ctx context.Context, of *Control) (Outcome, error) {
-	if err := of.outside("muster down"); err != nil {
-		return Outcome{}, err
-	}
 	switch c.Mode {
 	case "":
 		c.Mode = event.DownLeave
@@ -49,23 +45,10 @@ func (c Down) do(ctx context.Context, of *Control) (Outcome, error) {
 	return Outcome{Seq: seq, Down: true}, err
 }
 
-// outside returns an error if the caller is an agent of this fleet. An agent must not end other tasks, replace their
-// environment, or lose their work.
-func (c *Control) outside(what string) error {
-	if !c.caller.InAgentsShell(c.home) {
-		return nil
-	}
-	return fault.New(fault.Conflict, "%s is refused in an agent's shell: it affects the whole fleet, and %s is one of its tasks", what, c.caller.Getenv(environ.Task)).
-		WithHint("Ask a person to do it. An agent may queue tasks, read them and send messages to them; for a fleet of your own set MUSTER_HOME to another directory and unset MUSTER_TASK.")
-}
-
 // Up brings the fleet up: tmux server, keeper and supervisor. A running fleet takes over the caller's environment.
 type Up struct{}
 
 func (Up) do(ctx context.Context, of *Control) (Outcome, error) {
-	if err := of.outside("muster up"); err != nil {
-		return Outcome{}, err
-	}
 	f, err := of.fleet()
 	if err != nil {
 		return Outcome{}, err
@@ -93,9 +76,6 @@ type Upgrade struct {
 }
 
 func (c Upgrade) do(ctx context.Context, of *Control) (Outcome, error) {
-	if err := of.outside("muster upgrade"); err != nil {
-		return Outcome{}, err
-	}
 	f, err := of.fleet()
 	if err != nil {
 		return Outcome{}, err

@@ -21,9 +21,6 @@ type Remove struct {
 }
 
 func (c Remove) do(ctx context.Context, of *Control) (Outcome, error) {
-	if err := of.outside("muster rm"); err != nil {
-		return Outcome{}, err
-	}
 	if !c.Force {
 		if err := of.losesNothing(ctx, c.Task); err != nil {
 			return Outcome{}, err

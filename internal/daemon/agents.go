@@ -18,6 +18,7 @@ import (
 	"muster/internal/launch"
 	"muster/internal/life"
 	"muster/internal/mail"
+	"muster/internal/proof"
 )
 
 // agents implements fleet.Launcher and fleet.Channel with the adapters of package agent.
@@ -188,7 +189,17 @@ func (a agents) Answer(_ context.Context, t life.Task, _ event.ActionID, args ev
 	if err != nil {
 		return err
 	}
-	return ad.Answer(l, mail.Answer{Request: args.Request, Decision: string(args.Decision), Text: args.Text, Hash: args.Hash})
+	answer := mail.Answer{Request: args.Request, Decision: string(args.Decision), Text: args.Text, Hash: args.Hash, Gen: t.Gen}
+	err = ad.Answer(l, answer)
+	if !errors.Is(err, mail.ErrAnswered) {
+		return err
+	}
+	box := l.Box()
+	other, readErr := box.Answered(args.Request)
+	if readErr == nil && (proof.Log{Home: a.home, Task: t.ID, Gen: t.Gen}).Answered(other) {
+		return err // an earlier answer stays
+	}
+	return box.Overrule(answer) // a process of the agent wrote the other one
 }
 
 // Retire implements fleet.Launcher. It moves the status file of an ended generation to its other files.

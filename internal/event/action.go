@@ -84,7 +84,7 @@ type AnswerArgs struct {
 	Request  string   `json:"request,omitempty"`
 	Decision Decision `json:"decision,omitempty"`
 	Text     string   `json:"text,omitempty"`
-	Hash     string   `json:"hash,omitempty"` // of what was shown to the person who allows it
+	Hash     string   `json:"hash,omitempty"` // of the request; if it is allowed, of what was shown to the person
 }
 
 // InterruptArgs interrupts the agent's turn.

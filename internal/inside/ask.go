@@ -32,11 +32,9 @@ func (v Voice) Ask(ctx context.Context, q Question) (mail.Answer, error) {
 		limit = cmp.Or(v.waitLimit, defaultWait)
 	}
 	box := v.box()
-	if err := box.Create(); err != nil {
-		return mail.Answer{}, err
-	}
 	r := event.Record{State: event.RecordWaiting, Reason: event.WaitQuestion, Note: q.Text, Options: q.Options, Request: mail.NewRequest()}
-	if err := box.Ask(r.Request, whole(q)); err != nil {
+	asked := whole(q)
+	if err := box.Ask(r.Request, asked); err != nil {
 		return mail.Answer{}, err
 	}
 	if err := v.Report(r); err != nil {
@@ -46,6 +44,8 @@ func (v Voice) Ask(ctx context.Context, q Question) (mail.Answer, error) {
 	defer cancel()
 	a, err := box.Await(waiting, r.Request)
 	switch {
+	case err == nil && a.Decision == mail.Text && a.Hash != asked.Hash:
+		return a, fault.New(fault.Conflict, "the answer was given to another question").WithHint("Ask again.")
 	case err == nil:
 		return a, nil
 	case ctx.Err() != nil:

@@ -10,6 +10,7 @@ import (
 	"muster/internal/fault"
 	"muster/internal/home"
 	"muster/internal/mail"
+	"muster/internal/proof"
 	"muster/internal/status"
 )
 
@@ -83,4 +84,4 @@ func (v Voice) Report(r event.Record) error {
 func (v Voice) files() home.Gen { return v.home.Gen(v.task, v.gen) }
 
 // box returns the mailbox of this generation.
-func (v Voice) box() mail.Box { return mail.Of(v.files()) }
+func (v Voice) box() mail.Box { return proof.Box(v.home, v.task, v.gen) }

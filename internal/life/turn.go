@@ -227,7 +227,11 @@ func (s *step) answered(p event.AnswerRequested) {
 	}
 	if s.t.State == event.Waiting {
 		if !s.answering(p.Request) {
-			s.act(event.AnswerArgs(p))
+			args := event.AnswerArgs(p)
+			if args.Hash == "" && req.Ask != nil {
+				args.Hash = req.Ask.Hash // the request that is open is the one that is answered
+			}
+			s.act(args)
 		}
 		return
 	}

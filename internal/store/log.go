@@ -3,8 +3,11 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"iter"
+	"path/filepath"
 	"strings"
+	"time"
 
 	"muster/internal/event"
 )
@@ -22,6 +25,17 @@ type EventFilter struct {
 }
 
 const eventColumns = "SELECT seq, time, task, subject, gen, kind, data FROM events"
+
+// OpenLog opens an existing log of any format for reading its events. The format of events has not changed, and a hook
+// is of the version that started its agent. Only Events, Path and Close may be called.
+func OpenLog(path string) (*Store, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	s := &Store{path: path, now: time.Now, opts: Options{ReadOnly: true}}
+	return s, s.connect()
+}
 
 // Events iterates over the log, oldest first. It ends at the newest event, or with an error.
 func (s *Store) Events(ctx context.Context, f EventFilter) iter.Seq2[event.Event, error] {

@@ -17,6 +17,7 @@ import (
 	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/mail"
+	"muster/internal/proof"
 	"muster/internal/regular"
 	"muster/internal/text"
 )
@@ -53,7 +54,7 @@ func (s *hookState) permission(ctx context.Context) {
 		return
 	}
 	if len(questions) > 0 {
-		s.replyQuestion(questions, answer)
+		s.replyQuestion(questions, ask, answer)
 	} else {
 		s.replyPermission(ask, answer)
 	}
@@ -153,7 +154,7 @@ func (s *hookState) replyPermission(ask event.Ask, a mail.Answer) {
 	}
 	why := a.Text
 	switch {
-	case a.Decision == mail.Allow:
+	case a.Decision != mail.Deny:
 		why = "This was not allowed: the answer was given to a request with another text. Ask again, in a shorter form if it is long."
 	case why == "":
 		why = "This was not allowed. Nobody is there to ask: go on another way."
@@ -162,9 +163,10 @@ func (s *hookState) replyPermission(ask event.Ask, a mail.Answer) {
 }
 
 // replyQuestion answers each question with its line of the text if there are as many lines as questions, otherwise
-// with the whole text. A number selects an option, and "allow" selects the first, which the agent recommends.
-func (s *hookState) replyQuestion(questions []event.Question, a mail.Answer) {
-	if a.Decision == mail.Deny {
+// with the whole text. A number selects an option, and "allow" selects the first, which the agent recommends. It uses
+// only an answer to the questions that were shown.
+func (s *hookState) replyQuestion(questions []event.Question, ask event.Ask, a mail.Answer) {
+	if a.Decision == mail.Deny || a.Hash != ask.Hash {
 		s.replyPermission(event.Ask{}, a)
 		return
 	}
@@ -227,6 +229,9 @@ func (s *hookState) granted(ask event.Ask) bool {
 		return false
 	}
 	if st, err := os.Lstat(filepath.Join(s.files.RO(), grantedDir, ask.Hash)); err != nil || !st.Mode().IsRegular() {
+		return false
+	}
+	if !(proof.Log{Home: s.home, Task: s.task, Gen: s.gen}).Granted(ask.Hash) {
 		return false
 	}
 	used := filepath.Join(s.files.RW(), usedDir, ask.Hash)

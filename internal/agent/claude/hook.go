@@ -11,6 +11,7 @@ import (
 	"muster/internal/event"
 	"muster/internal/home"
 	"muster/internal/mail"
+	"muster/internal/proof"
 	"muster/internal/status"
 	"muster/internal/text"
 )
@@ -110,8 +111,8 @@ func newHookState(h agent.HookCall) (*hookState, bool) {
 	return s, true
 }
 
-// box returns the mailbox of this generation.
-func (s *hookState) box() mail.Box { return mail.Of(s.files) }
+// box returns the mailbox of this generation, which believes only what the log has.
+func (s *hookState) box() mail.Box { return proof.Box(s.home, s.task, s.gen) }
 
 // write appends a record with the fields that every record has. An error is ignored, because a status file that
 // cannot be written must not stop the agent.

@@ -18,6 +18,7 @@ import (
 	"muster/internal/event"
 	"muster/internal/home"
 	"muster/internal/mail"
+	"muster/internal/proof/prooftest"
 	"muster/internal/status"
 )
 
@@ -187,7 +188,14 @@ func (r *hookRig) answer(rec event.Record, decision, text string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if err := r.box().Answer(mail.Answer{Request: rec.Request, Decision: decision, Text: text, Hash: ask.Hash}); err != nil {
+	r.give(mail.Answer{Request: rec.Request, Decision: decision, Text: text, Hash: ask.Hash, Gen: 2})
+}
+
+// give records an answer and passes it on, as the supervisor does.
+func (r *hookRig) give(a mail.Answer) {
+	r.t.Helper()
+	prooftest.Intend(r.t, r.home, "t1", 2, a)
+	if err := r.box().Answer(a); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -264,9 +272,7 @@ func TestPermission_IsNotAllowedByAnAnswerToAnotherText(t *testing.T) {
 		r := newHookRig(t)
 		held := r.request(`{"tool_name":"Bash","tool_input":{"command":"rm -rf /"}}`)
 		rec := r.waiting(1)
-		if err := r.box().Answer(mail.Answer{Request: rec.Request, Decision: mail.Allow, Hash: hash}); err != nil {
-			t.Fatal(err)
-		}
+		r.give(mail.Answer{Request: rec.Request, Decision: mail.Allow, Hash: hash, Gen: 2})
 		if d := parseDecision(t, <-held); d.Behavior != "deny" || !strings.Contains(d.Message, "another text") {
 			t.Errorf("%s: decision %+v", name, d)
 		}
@@ -310,6 +316,7 @@ func TestGrant_AllowsExactlyWhatWasShown(t *testing.T) {
 			}
 		}
 	}
+	prooftest.Grant(t, r.home, "t1", 1, event.NewAsk("Bash", []byte(`{"command":"`+long+`make"}`)))
 	other := r.request(`{"tool_name":"Bash","tool_input":{"command":"` + long + `rm -rf /"}}`)
 	r.answer(r.waiting(1), mail.Deny, "no") // it is asked, though its first 300 bytes are those that were allowed
 	if d := parseDecision(t, <-other); d.Behavior != "deny" {
@@ -387,6 +394,7 @@ func TestTheWaiterHandsOverAllThatWaitsOnce(t *testing.T) {
 	t.Parallel()
 	r := newHookRig(t)
 	for _, m := range []mail.Message{{ID: "m2", Text: "second"}, {ID: "m10", Text: "[muster m10] has its tag"}} {
+		prooftest.Send(t, r.home, "t1", 2, m)
 		if err := r.box().Put(m); err != nil {
 			t.Fatal(err)
 		}

@@ -16,6 +16,7 @@ import (
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/mail"
+	"muster/internal/proof/prooftest"
 	testclaude "muster/internal/testkit/claude"
 	"muster/internal/testkit/model"
 )
@@ -202,7 +203,9 @@ func TestClaudePermissionsAndQuestionsAreAnsweredThroughTheMailbox(t *testing.T)
 			if err != nil || ask.Cut {
 				t.Fatalf("the request was not kept whole: %+v, %v", ask, err)
 			}
-			if err := r.box().Answer(mail.Answer{Request: rec.Request, Decision: decision, Text: text, Hash: ask.Hash}); err != nil {
+			answer := mail.Answer{Request: rec.Request, Decision: decision, Text: text, Hash: ask.Hash, Gen: r.launch.Gen}
+			prooftest.Intend(t, r.launch.Home, "t1", r.launch.Gen, answer)
+			if err := r.box().Answer(answer); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -21,6 +21,7 @@ import (
 	"muster/internal/event"
 	"muster/internal/home"
 	"muster/internal/mail"
+	"muster/internal/proof/prooftest"
 	"muster/internal/status"
 	testclaude "muster/internal/testkit/claude"
 	"muster/internal/testkit/model"
@@ -364,6 +365,7 @@ func (r *rig) paste(texts ...string) {
 // send puts a message into the mailbox.
 func (r *rig) send(id event.MessageID, text string) {
 	r.t.Helper()
+	prooftest.Send(r.t, r.launch.Home, "t1", r.launch.Gen, mail.Message{ID: id, Text: text})
 	if err := r.box().Put(mail.Message{ID: id, Text: text}); err != nil {
 		r.t.Fatal(err)
 	}

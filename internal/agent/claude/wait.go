@@ -2,11 +2,14 @@ package claude
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"muster/internal/agent"
 	"muster/internal/event"
+	"muster/internal/mail"
 )
 
 // maxWake is the maximum size in bytes of the messages for one wake. The others follow with the next.
@@ -25,21 +28,46 @@ func (s *hookState) wait(ctx context.Context) int {
 	}
 	defer release()
 	for {
-		if text := s.collect(); text != "" {
+		text, forged := s.collect(box)
+		if text != "" {
 			_, _ = fmt.Fprint(s.Stderr, text)
 			return exitRewake
 		}
-		if err := box.ListenWhile(ctx, s.PPID); err != nil {
+		if err := s.listen(ctx, box, forged); err != nil {
 			return 0
 		}
 	}
 }
 
-// collect takes the waiting messages, oldest first, and returns their text; "" if there are none.
-func (s *hookState) collect() string {
-	waiting, err := s.box().Waiting()
+// lookAgainForMail is how often the waiter asks the log again about messages that the log did not have: the log may have
+// been busy.
+const lookAgainForMail = 30 * time.Second
+
+// listen waits for a message. The forged ones wait, too, and are left alone.
+func (s *hookState) listen(ctx context.Context, box mail.Box, forged []event.MessageID) error {
+	if len(forged) == 0 {
+		return box.ListenWhile(ctx, s.PPID)
+	}
+	select {
+	case <-time.After(lookAgain): // whoever forges messages may ring all the time
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	slice, cancel := context.WithTimeout(ctx, lookAgainForMail)
+	defer cancel()
+	err := box.ListenWhile(slice, s.PPID, forged...)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return nil
+	}
+	return err
+}
+
+// collect takes the waiting messages, oldest first, and returns their text; "" if there are none. It leaves out those that
+// the log does not have and returns their ids.
+func (s *hookState) collect(box mail.Box) (text string, forged []event.MessageID) {
+	waiting, forged, err := box.Unread()
 	if err != nil {
-		return ""
+		return "", nil
 	}
 	var parts []string
 	size := 0
@@ -48,16 +76,16 @@ func (s *hookState) collect() string {
 		if size += len(text); size > maxWake && len(parts) > 0 {
 			break
 		}
-		if s.box().Take(m.ID) != nil {
+		if box.Take(m.ID) != nil {
 			continue // another waiter was faster
 		}
 		parts = append(parts, text)
 	}
 	if len(parts) == 0 {
-		return ""
+		return "", forged
 	}
 	// The tag must start a line: the agent writes rewakeMessage and a space before the text.
-	return "\n" + strings.Join(parts, "\n\n")
+	return "\n" + strings.Join(parts, "\n\n"), forged
 }
 
 // rewakeMessage precedes the text of a waiter in the frame that the agent puts around it.

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"muster/internal/environ"
-	"muster/internal/event"
 	"muster/internal/home"
 )
 
@@ -26,7 +25,7 @@ type options struct {
 	task       string
 	gen        int
 	statusFile string   // "" writes no records
-	files      home.Gen // where the mailbox is; without a directory answers come only from the keyboard
+	home       home.Dir // the state directory; "" takes answers only from the keyboard
 	worktree   string   // absolute
 	log        string   // file for begin and end lines; "" is none
 }
@@ -68,7 +67,7 @@ func parse(args []string, getenv func(string) string) (options, error) {
 		return options{}, errors.New("sim: bad MUSTER_TASK")
 	}
 	if h := getenv(environ.Home); h != "" && o.gen > 0 {
-		o.files = home.Dir(h).Gen(event.TaskID(o.task), o.gen)
+		o.home = home.Dir(h)
 	}
 	return o, nil
 }

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"muster/internal/home"
 )
 
 func TestEveryVerbHasAnExampleThatIsUnderstood(t *testing.T) {
@@ -119,7 +117,7 @@ func TestOptions(t *testing.T) {
 	}
 	want := options{
 		promptFile: "/p", conversation: "c", resume: true, stateDir: "/st", script: "/sc", task: "t3", gen: 2, statusFile: "/s", worktree: "/w",
-		files: home.Gen{Dir: "/h/gen/t3.2"},
+		home: "/h",
 	}
 	if d := cmp.Diff(want, o, cmp.AllowUnexported(options{})); d != "" {
 		t.Error(d)

@@ -15,6 +15,7 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/mail"
+	"muster/internal/proof"
 	"muster/internal/run"
 	"muster/internal/text"
 )
@@ -263,15 +264,15 @@ func (p *program) ask(ctx context.Context, s step) error {
 	p.dialog.open(typed)
 	defer p.dialog.open(nil)
 	p.screen.say("? %s %s %s  (Enter: yes)", r.Tool, s.text, strings.Join(r.Options, " | "))
-	box := mail.Of(p.opts.files)
-	if p.opts.files.Dir != "" {
-		if err := errors.Join(box.Create(), box.Ask(r.Request, ask)); err != nil {
+	box := proof.Box(p.opts.home, event.TaskID(p.opts.task), p.opts.gen)
+	if p.opts.home != "" {
+		if err := box.Ask(r.Request, ask); err != nil {
 			return err
 		}
 	}
 	r.Note = text.Line(r.Note, 300)
 	p.record(r)
-	if p.opts.files.Dir != "" {
+	if p.opts.home != "" {
 		go func() {
 			answer, err := box.Await(ctx, r.Request)
 			if err != nil {

@@ -18,6 +18,7 @@ import (
 	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/mail"
+	"muster/internal/proof/prooftest"
 )
 
 func TestAPromptWithoutAScriptIsWorkedOn(t *testing.T) {
@@ -211,7 +212,9 @@ func TestQuestionsAreAnsweredByMailOrByKey(t *testing.T) {
 	if open.State != event.RecordWaiting || open.Tool != "Bash" || open.Note != "rm -rf build" || open.Request == "" {
 		t.Errorf("record %+v", open)
 	}
-	if err := p.box().Answer(mail.Answer{Request: open.Request, Decision: mail.Deny, Text: "too dangerous"}); err != nil {
+	answer := mail.Answer{Request: open.Request, Decision: mail.Deny, Text: "too dangerous", Gen: p.gen}
+	prooftest.Intend(t, p.home, "t1", p.gen, answer)
+	if err := p.box().Answer(answer); err != nil {
 		t.Fatal(err)
 	}
 	p.record(1, "answer", func(r event.Record) bool { return r.State == event.RecordWorking && r.Request == open.Request })
