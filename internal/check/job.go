@@ -1,7 +1,8 @@
 package check
 
 import (
-	"encoding/json"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,14 +19,15 @@ import (
 )
 
 // Job is a round of checks, or the setup of a worktree: commands of the project that run one after the other under a
-// process of muster, which writes the results to files. The file of a Job has mode 0600 like that of a Spec.
+// process of muster, the runner, which writes the results to files. Its steps are told about none of these files. The
+// file of a Job has mode 0600 like that of a Spec.
 type Job struct {
 	V    int          `json:"v"` // set by Write
 	Task event.TaskID `json:"task"`
 	Gen  int          `json:"gen"`
 	Name string       `json:"name"` // for people
 	Dir  string       `json:"dir"`  // where the steps run, absolute
-	Env  []string     `json:"env"`  // the whole environment of the steps, except for environ.Job, which is added
+	Env  []string     `json:"env"`  // the whole environment of the steps, except for environ.Mark, which is added
 	// Lock is held by the runner alone and not by its steps. If it is free, the runner is dead, and the next one ends
 	// the processes that its steps left behind. "" means no lock.
 	Lock  string `json:"lock,omitempty"`
@@ -66,6 +68,7 @@ type StepResult struct {
 	Ended     time.Time `json:"ended"`
 	Log       string    `json:"log"`       // absolute path of the kept output
 	LogBytes  int64     `json:"log_bytes"` // size of its whole output
+	LogSum    string    `json:"log_sum"`   // SHA-256 of the kept output, in hexadecimal digits
 	Truncated bool      `json:"truncated,omitempty"`
 }
 
@@ -74,10 +77,14 @@ func (s StepResult) Green() bool { return s.Exit == 0 && !s.TimedOut }
 
 // Result is the result of a job. It has all steps, including those after a red one.
 type Result struct {
-	V       int          `json:"v"`
-	Steps   []StepResult `json:"steps"`
-	Started time.Time    `json:"started"` // when it had its slot
-	Ended   time.Time    `json:"ended"`
+	V int `json:"v"`
+	// Task, Job and Definition say which run this is the result of. They are empty for Do.
+	Task       event.TaskID `json:"task,omitempty"`
+	Job        string       `json:"job,omitempty"`
+	Definition string       `json:"definition,omitempty"`
+	Steps      []StepResult `json:"steps"`
+	Started    time.Time    `json:"started"` // when it had its slot
+	Ended      time.Time    `json:"ended"`
 	// Error is the reason why not all steps could run. The result then says nothing about the work.
 	Error string `json:"error,omitempty"`
 	// Scarce reports whether the reason was a shortage of the machine.
@@ -118,31 +125,8 @@ func readJob(path string) (Job, error) {
 	if err := spec.Read(path, spec.Job, &f); err != nil {
 		return Job{}, err
 	}
-	j := f.Job
-	j.Dir, j.Env = string(f.Dir), spec.Strings(f.Env)
+	j := f.job()
 	return j, j.check()
-}
-
-// ReadResult reads the result of a job from its Out; false if there is none yet. A job that was killed never has one.
-func ReadResult(outDir string) (Result, bool, error) {
-	b, err := regular.Read(filepath.Join(outDir, resultFile), maxResult)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Result{}, false, nil
-	}
-	if err != nil {
-		return Result{}, false, fmt.Errorf("read job result: %w", err)
-	}
-	var r Result
-	if err := json.Unmarshal(b, &r); err != nil {
-		return Result{}, false, fmt.Errorf("read job result of %s: %w", outDir, err)
-	}
-	for i, step := range r.Steps {
-		if !isStepName(step.Name) {
-			return Result{}, false, fmt.Errorf("read job result of %s: %q is not the name of a check", outDir, step.Name)
-		}
-		r.Steps[i].Log = filepath.Join(outDir, step.Name+".log") // an agent may have written another path
-	}
-	return r, true, nil
 }
 
 // Began reports whether the job with this Out has its slot. Until then it waits and uses no resources.
@@ -151,21 +135,30 @@ func Began(outDir string) bool {
 	return err == nil
 }
 
-// Excerpt returns the useful part of a step's output, of at most limit bytes; "" if its log is gone.
+// Excerpt returns the useful part of a step's output, of at most limit bytes; "" if its log is gone. A log that is no
+// longer what the runner wrote is not quoted.
 func Excerpt(s StepResult, limit int) (string, error) {
 	b, err := regular.Read(s.Log, 2*DefaultMaxLog)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", nil
+	case errors.Is(err, regular.ErrNotRegular), errors.Is(err, regular.ErrTooLarge):
+		return changedLog, nil
 	case err != nil:
 		return "", fmt.Errorf("read the output of %s: %w", s.Name, err)
+	}
+	if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != s.LogSum {
+		return changedLog, nil
 	}
 	return text.Excerpt(b, limit), nil
 }
 
+// changedLog stands for the output of a step whose log was changed.
+const changedLog = "(its output was changed by another process after it was written)"
+
 // ForgetResult removes the result of a job, so that it can be run again. A missing result is not an error.
 func ForgetResult(outDir string) error {
-	if err := os.Remove(filepath.Join(outDir, resultFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.RemoveAll(filepath.Join(outDir, resultFile)); err != nil { // it may be a directory that another process made
 		return fmt.Errorf("forget job result: %w", err)
 	}
 	return nil
@@ -177,6 +170,13 @@ type jobFile struct {
 	Job
 	Dir spec.Text   `json:"dir"`
 	Env []spec.Text `json:"env"`
+}
+
+// job returns the job of the file.
+func (f jobFile) job() Job {
+	j := f.Job
+	j.Dir, j.Env = string(f.Dir), spec.Strings(f.Env)
+	return j
 }
 
 func newJobFile(j Job) jobFile {

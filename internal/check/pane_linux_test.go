@@ -45,7 +45,7 @@ func underTerminal(t *testing.T, j *job) (wait func() error, master *os.File) {
 	cmd := proc.Role("run", j.write(t))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	proc.Start(t, cmd)
+	j.start(t, cmd)
 	_ = slave.Close()
 	return cmd.Wait, master
 }
@@ -84,10 +84,13 @@ func TestJobIsNotHeldUpByAStoppedServer(t *testing.T) {
 func TestAResultWaitsForRoom(t *testing.T) {
 	t.Parallel()
 	j := newJob(t, Step{Name: "one", Run: `head -c 200000 /dev/zero > "$0.big"; touch filled; exit 1`})
+	if err := os.Remove(j.Out); err != nil {
+		t.Fatal(err)
+	}
 	proc.SmallDisk(t, j.Out)
 	j.Steps[0].Run = strings.Replace(j.Steps[0].Run, "$0", j.Out+"/x", 1)
 	cmd := proc.Role("run", j.write(t))
-	p := proc.Start(t, cmd)
+	p := j.start(t, cmd)
 	await.Until(t, "the disk is full", func() bool { return files.Exists(filepath.Join(j.Dir, "filled")) })
 	if err := os.Remove(j.Out + "/x.big"); err != nil {
 		t.Fatal(err)

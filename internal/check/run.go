@@ -2,13 +2,15 @@ package check
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -27,13 +29,17 @@ import (
 // stepGrace is how long a step, or a process that it left behind, may take to end after SIGTERM.
 const stepGrace = 5 * time.Second
 
-// Run runs the job of a spec file, shows its output on stdout and writes the result to Job.Out, where it appears by
-// rename at the very end. The spec file contains secrets and is removed as soon as it was read. A job that has a
-// result is not run again. The error is lock.ErrHeld if another process holds the job's lock.
+// Run runs the job of a spec file, shows its output on stdout and writes the signed result to Job.Out, where it appears
+// by rename at the very end. It starts no step before a supervisor has met it (see Meet and Begin). The definition is
+// read once. The spec file contains secrets and is removed as soon as it was read. The error is lock.ErrHeld if another
+// process holds the job's lock, and host.ErrTraced if another process could change what this one does.
 //
 // Run survives SIGHUP and the death of stdout. SIGTERM, SIGINT and the end of ctx end the current step and everything
 // that it started. There is no result then, and the error is that of the context.
 func Run(ctx context.Context, specPath string, stdout io.Writer) error {
+	if err := host.Shield(); err != nil {
+		return err
+	}
 	// The signal is caught and dropped. If it were ignored, the steps would inherit that.
 	dropped := make(chan os.Signal, 1)
 	signal.Notify(dropped, syscall.SIGHUP, syscall.SIGPIPE)
@@ -45,8 +51,13 @@ func Run(ctx context.Context, specPath string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if _, done, err := ReadResult(j.Out); err != nil || done {
-		return errors.Join(err, removeFile(specPath), j.wake())
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return fmt.Errorf("make the key of %s: %w", j.Name, err)
+	}
+	me, err := j.introduction(public)
+	if err != nil {
+		return err
 	}
 	if j.Lock != "" {
 		held, err := lock.Take(j.Lock)
@@ -55,7 +66,10 @@ func Run(ctx context.Context, specPath string, stdout io.Writer) error {
 		}
 		defer held.Close() //nolint:errcheck // releases it
 	}
-	if err := removeFile(specPath); err != nil {
+	if err := errors.Join(removeFile(specPath), ForgetResult(j.Out)); err != nil {
+		return err
+	}
+	if err := j.await(ctx, me); err != nil {
 		return err
 	}
 	pane := newPane(stdout)
@@ -68,9 +82,7 @@ func Run(ctx context.Context, specPath string, stdout io.Writer) error {
 		res.Error, res.Scarce = err.Error(), scarce.Is(err)
 	}
 	// The result must not be lost because the work has filled the disk.
-	if err := scarce.Retry(ctx, func() error {
-		return replace.JSON(filepath.Join(j.Out, resultFile), res)
-	}); err != nil {
+	if err := scarce.Retry(ctx, func() error { return j.writeResult(res, me, private) }); err != nil {
 		return err
 	}
 	return errors.Join(err, removeFile(specPath), j.wake()) // a second runner may have got a spec of its own meanwhile
@@ -175,6 +187,7 @@ func (r *runner) step(ctx context.Context, s Step) (StepResult, error) {
 		logErr = fmt.Errorf("the log of %s is not whole: %w", s.Name, logErr)
 		r.say("%v", logErr)
 	}
+	res.LogSum = log.kept()
 	res.Exit = out.Exit
 	exit, failed := errors.AsType[*run.ExitError](err)
 	switch {
@@ -196,13 +209,19 @@ func (r *runner) step(ctx context.Context, s Step) (StepResult, error) {
 
 // env returns the environment of the steps: the job's, and the variable that marks every process of the job. A job
 // within a job has its own value.
-func (r *runner) env() []string { return environ.Overlay(r.Env, environ.Job+"="+r.Out) }
+func (r *runner) env() []string { return environ.Overlay(r.Env, environ.Mark+"="+r.mark()) }
+
+// mark is the value of the mark. It is unique for the directory of the job and does not name it.
+func (j Job) mark() string {
+	sum := sha256.Sum256([]byte(j.Out))
+	return hex.EncodeToString(sum[:16])
+}
 
 // sweep ends processes, and all other processes with the job's marker. It also works after ctx has ended, because it
 // is needed then.
 func (r *runner) sweep(ctx context.Context, procs []host.Process) {
 	left, err := host.End(context.WithoutCancel(ctx), host.Ending{
-		Procs: procs, Mark: [2]string{environ.Job, r.Out}, Grace: stepGrace,
+		Procs: procs, Mark: [2]string{environ.Mark, r.mark()}, Grace: stepGrace,
 	})
 	if err != nil {
 		r.say("still running: %v: %v", left, err)

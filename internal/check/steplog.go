@@ -2,8 +2,11 @@ package check
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"sync"
@@ -22,8 +25,9 @@ type stepLog struct {
 	tail   []byte
 	oldest int // the beginning of the tail, when the ring is full
 	total  int64
-	lost   int64 // bytes that are neither in head nor in tail
-	err    error // the first one; the step continues without its log
+	lost   int64     // bytes that are neither in head nor in tail
+	sum    hash.Hash // of the file
+	err    error     // the first one; the step continues without its log
 	closed bool
 }
 
@@ -34,7 +38,7 @@ func newStepLog(path string, most int64, pane io.Writer) (*stepLog, error) {
 		return nil, fmt.Errorf("open check log: %w", err)
 	}
 	half := max(1, cmp.Or(most, DefaultMaxLog)/2)
-	return &stepLog{file: f, pane: pane, head: half, most: int(half)}, nil
+	return &stepLog{file: f, pane: pane, head: half, most: int(half), sum: sha256.New()}, nil
 }
 
 // Write never fails, because a full disk or a dead terminal is not the step's fault.
@@ -73,6 +77,9 @@ func (l *stepLog) remember(p []byte) {
 	}
 }
 
+// kept returns the SHA-256 of what the log has, in hexadecimal digits.
+func (l *stepLog) kept() string { return hex.EncodeToString(l.sum.Sum(nil)) }
+
 // close writes the tail. It returns the size of the whole output, and whether any of it is missing from the log.
 func (l *stepLog) close() (total int64, truncated bool, err error) {
 	l.mu.Lock()
@@ -90,6 +97,8 @@ func (l *stepLog) close() (total int64, truncated bool, err error) {
 
 func (l *stepLog) keep(p []byte) {
 	if l.err == nil && len(p) > 0 {
-		_, l.err = l.file.Write(p)
+		var n int
+		n, l.err = l.file.Write(p)
+		l.sum.Write(p[:n])
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,7 +16,7 @@ import (
 	"muster/internal/fault"
 	"muster/internal/fleet"
 	"muster/internal/home"
-	"muster/internal/lock"
+	"muster/internal/host"
 	"muster/internal/regular"
 	"muster/internal/replace"
 )
@@ -38,25 +39,51 @@ func (j jobs) dir(job fleet.Job) string { return j.home.JobDir(job.Task.ID, job.
 func (j jobs) State(_ context.Context, job fleet.Job) (fleet.JobState, error) {
 	dir := j.dir(job)
 	var state fleet.JobState
-	res, ok, err := check.ReadResult(dir)
-	if err != nil {
-		return state, err
-	}
-	if ok {
+	run, recorded := job.Task.Job(job.Name)
+	res, err := check.ReadResult(dir, check.Expected{Task: job.Task.ID, Job: job.Name, Definition: run.Definition, Key: run.Key})
+	switch {
+	case err == nil:
 		state.Finished, state.Error, state.Scarce = true, res.Error, res.Scarce
 		state.Results, err = results(res)
 		return state, err
-	}
-	if data, err := regular.Read(filepath.Join(dir, "starts"), maxNote); err == nil {
-		state.Starts, _ = strconv.Atoi(string(data))
-	}
-	// The lock belongs to the task. It counts for this job only if this job was begun.
-	if held, err := lock.Held(j.home.CheckLock(job.Task.ID)); err == nil && held && state.Starts > 0 {
-		if pid, ok := lock.Holder(j.home.CheckLock(job.Task.ID)); ok {
-			state.Running, state.Waiting = pid, !check.Began(dir)
+	case errors.Is(err, check.ErrFalse):
+		state.False = fmt.Sprintf("the result of %s does not count: %v", job.Name, err)
+		if err := check.ForgetResult(dir); err != nil {
+			return state, err
 		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return state, err
 	}
+	state.Starts = starts(dir)
+	state.Running = recorded && host.Process(run.Process).Alive()
 	return state, nil
+}
+
+// Meet implements fleet.Jobs.
+func (j jobs) Meet(ctx context.Context, job fleet.Job, p event.ProcessRef) (event.JobStarted, error) {
+	spec, err := j.spec(job)
+	if err != nil {
+		return event.JobStarted{}, err
+	}
+	want, err := spec.Definition()
+	if err != nil {
+		return event.JobStarted{}, err
+	}
+	in, err := check.Meet(ctx, spec.Out, host.Process(p))
+	switch {
+	case errors.Is(err, check.ErrGone):
+		return event.JobStarted{}, fleet.ErrRunnerGone
+	case err != nil:
+		return event.JobStarted{}, err
+	case in.Task != job.Task.ID || in.Job != job.Name || in.Definition != want:
+		return event.JobStarted{}, fleet.ErrRunnerOther
+	}
+	return event.JobStarted{Key: in.Key, Definition: in.Definition}, nil
+}
+
+// Begin implements fleet.Jobs.
+func (j jobs) Begin(ctx context.Context, job fleet.Job, run event.JobStarted) error {
+	return check.Begin(ctx, j.dir(job), host.Process(run.Process), run.Key)
 }
 
 // results returns the verdicts of a job's result.
@@ -79,45 +106,61 @@ func results(res check.Result) ([]event.CheckResult, error) {
 }
 
 // Ready implements fleet.Jobs.
-func (j jobs) Ready(ctx context.Context, job fleet.Job) (string, error) {
+func (j jobs) Ready(_ context.Context, job fleet.Job) (string, error) {
 	dir := j.dir(job)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fault.Wrap(fault.Failed, err, "make the directory of %s", job.Name).WithHint("Check the free space of the disk.")
 	}
-	if err := j.count(ctx, job, 1); err != nil {
+	if err := j.count(job, 1); err != nil {
 		return "", err
 	}
-	env, err := boot.Environ(j.home, job.Task, max(1, job.Task.Gen))
+	spec, err := j.spec(job)
 	if err != nil {
 		return "", err
-	}
-	spec := check.Job{
-		Task: job.Task.ID, Gen: job.Task.Gen, Name: job.Name, Dir: job.Task.Worktree, Env: env,
-		Lock: j.home.CheckLock(job.Task.ID), SlotPaths: j.agents.slots(), Out: dir, Wake: j.home.Wake(),
-	}
-	for _, c := range job.Steps {
-		spec.Steps = append(spec.Steps, check.Step{Name: c.Name, Run: c.Run, Timeout: c.Timeout})
 	}
 	path := filepath.Join(dir, "spec.json")
 	return path, check.Write(path, spec)
 }
 
+// spec returns what the runner of a job is to do. It is made from the log and the fleet's environment alone.
+func (j jobs) spec(job fleet.Job) (check.Job, error) {
+	env, err := boot.Environ(j.home, job.Task, max(1, job.Task.Gen))
+	if err != nil {
+		return check.Job{}, err
+	}
+	spec := check.Job{
+		Task: job.Task.ID, Gen: job.Task.Gen, Name: job.Name, Dir: job.Task.Worktree, Env: env,
+		Lock: j.home.CheckLock(job.Task.ID), SlotPaths: j.agents.slots(), Out: j.dir(job), Wake: j.home.Wake(),
+	}
+	for _, c := range job.Steps {
+		spec.Steps = append(spec.Steps, check.Step{Name: c.Name, Run: c.Run, Timeout: c.Timeout})
+	}
+	return spec, nil
+}
+
 // Unready implements fleet.Jobs. It deletes the result first, because a job with a result counts as run.
-func (j jobs) Unready(ctx context.Context, job fleet.Job) error {
+func (j jobs) Unready(_ context.Context, job fleet.Job) error {
 	if err := check.ForgetResult(j.dir(job)); err != nil {
 		return err
 	}
-	return j.count(ctx, job, -1)
+	return j.count(job, -1)
 }
 
-// count adds by to the number of times that a job was begun.
-func (j jobs) count(ctx context.Context, job fleet.Job, by int) error {
-	state, err := j.State(ctx, job)
+// starts returns how often a job was started, by its directory.
+func starts(dir string) int {
+	data, err := regular.Read(filepath.Join(dir, "starts"), maxNote)
 	if err != nil {
-		return err
+		return 0
 	}
-	starts := []byte(strconv.Itoa(max(0, state.Starts+by)))
-	if err := replace.File(filepath.Join(j.dir(job), "starts"), starts, 0o600); err != nil {
+	n, _ := strconv.Atoi(string(data))
+	return n
+}
+
+// count adds by to the number of times that a job was started.
+func (j jobs) count(job fleet.Job, by int) error {
+	dir := j.dir(job)
+	n := []byte(strconv.Itoa(max(0, starts(dir)+by)))
+	if err := replace.File(filepath.Join(dir, "starts"), n, 0o600); err != nil {
 		return fault.Wrap(fault.Failed, err, "count the start of %s", job.Name).WithHint("Check the free space of the disk.")
 	}
 	return nil

@@ -27,8 +27,8 @@ const (
 	Wait = "MUSTER_WAIT"
 	// Alias tells a hook under which id the agent knows the task's conversation, as AGENT'S=OURS; unset if they are equal.
 	Alias = "MUSTER_CONVERSATION_ALIAS"
-	// Job marks all that a job (checks or setup) starts; its value is the job's directory.
-	Job = "MUSTER_JOB"
+	// Mark marks all that a job (checks or setup) starts. Its value tells the jobs apart and says nothing else.
+	Mark = "MUSTER_JOB_MARK"
 	// Handoff is what a keeper tells the supervisor that it starts.
 	Handoff = "MUSTER_KEPT"
 )
@@ -36,7 +36,7 @@ const (
 // IsOwn reports whether muster sets a variable itself, so that a task must not.
 func IsOwn(name string) bool {
 	switch name {
-	case Home, Task, Gen, StatusFile, PromptFile, Worktree, Wait, Alias, Job, Handoff:
+	case Home, Task, Gen, StatusFile, PromptFile, Worktree, Wait, Alias, Mark, Handoff:
 		return true
 	}
 	return false

@@ -131,6 +131,7 @@ var kinds = map[Kind]func([]byte) (Payload, error){
 	"request.closed":     typed[RequestClosed],
 	"message.queued":     typed[MessageQueued],
 	"message.moved":      typed[MessageMoved],
+	"job.started":        typed[JobStarted],
 	"round.finished":     typed[RoundFinished],
 	"work.published":     typed[WorkPublished],
 	"work.kept":          typed[WorkKept],

@@ -258,6 +258,21 @@ type CheckResult struct {
 // Green reports whether the check passed.
 func (r CheckResult) Green() bool { return r.Exit == 0 && r.Signal == 0 && !r.TimedOut }
 
+// JobStarted says which process runs a job, checks or setup, and with which key it will sign the result. It is written
+// before the first step starts, so that no step can speak for the process.
+type JobStarted struct {
+	Action     ActionID   `json:"action"`
+	For        ActionKind `json:"for"`  // check or prepare
+	Name       string     `json:"name"` // of the job
+	Run        int        `json:"run"`  // the number of the run within the action, from 1 on
+	Process    ProcessRef `json:"process"`
+	Key        []byte     `json:"key"`        // public, ed25519
+	Definition string     `json:"definition"` // hash of what the process runs
+	Commit     string     `json:"commit,omitempty"`
+	Tree       string     `json:"tree,omitempty"`    // what a round of checks judges
+	Changed    bool       `json:"changed,omitempty"` // as in round.finished
+}
+
 // RoundFinished is one pass of checks: what was judged, and the verdicts.
 type RoundFinished struct {
 	Round   int           `json:"round"`

@@ -55,6 +55,9 @@ func (MessageQueued) Kind() Kind { return "message.queued" }
 func (MessageMoved) Kind() Kind { return "message.moved" }
 
 // Kind implements Payload.
+func (JobStarted) Kind() Kind { return "job.started" }
+
+// Kind implements Payload.
 func (RoundFinished) Kind() Kind { return "round.finished" }
 
 // Kind implements Payload.

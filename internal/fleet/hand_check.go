@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"muster/internal/event"
 	"muster/internal/fault"
@@ -12,35 +13,104 @@ import (
 	"muster/internal/scarce"
 )
 
-// runJob starts a job, or finds its state. It returns the process to wait for while the job runs. The action is
-// repeated when that process has ended, by whichever supervisor runs then.
-func (s *Supervisor) runJob(ctx context.Context, j Job) (JobState, event.ProcessRef, error) {
-	state, err := s.cfg.Jobs.State(ctx, j)
-	switch {
-	case err != nil:
-		return state, event.ProcessRef{}, err
-	case state.Finished:
+// meetLimit is how long a runner may take to introduce itself. A start takes some milliseconds on an idle machine.
+const meetLimit = 30 * time.Second
+
+// runJob starts a job, or finds its state. It returns a result that is not final while the job runs: either the runner
+// has introduced itself, which must be recorded, or its end must be waited for. The action is repeated then, by
+// whichever supervisor runs then. judged is what a round of checks judges.
+func (s *Supervisor) runJob(ctx context.Context, j Job, judged Snapshot) (state JobState, open result, err error) {
+	run, _ := j.Task.Job(j.Name)
+	busy := run.Process
+	defer func() {
+		if err != nil && busy.PID != 0 { // nobody will wait for it
+			err = errors.Join(err, s.endRunner(context.WithoutCancel(ctx), j, busy, err))
+		}
+	}()
+	state, err = s.cfg.Jobs.State(ctx, j)
+	open.refused = state.False
+	if err != nil {
+		return state, open, err
+	}
+	if state.Finished {
 		if err := s.lacked(state); err != nil {
 			err = fault.Wrap(fault.Failed, err, "%s of %s did not find what it needs", j.Name, j.Task.ID)
-			return state, event.ProcessRef{}, errors.Join(err, s.cfg.Jobs.Unready(ctx, j))
+			return state, open, errors.Join(err, s.cfg.Jobs.Unready(ctx, j))
 		}
-		return state, event.ProcessRef{}, nil
-	case state.Running != 0:
-		if p, ok := s.cfg.Processes.Identify(state.Running); ok {
-			return state, p, nil
-		}
-	case life.StartsUsed(state.Starts):
-		return state, event.ProcessRef{}, fault.New(fault.Conflict, "%s was started %d times and never finished", j.Name, state.Starts)
+		return state, open, nil
 	}
-	if busy, err := s.stillThere(ctx, j.Task.ID); err != nil || busy.PID != 0 {
-		return state, busy, err
+	if state.Running {
+		lost := s.begin(ctx, j, run)
+		if lost == nil {
+			open.wait = run.Process
+			return state, open, nil
+		}
+		if err := s.endRunner(ctx, j, run.Process, lost); err != nil {
+			return state, open, err
+		}
+	}
+	if busy, err = s.stillThere(ctx, j.Task.ID); err != nil {
+		return state, open, err
+	}
+	for n := state.Starts; ; n++ {
+		if busy.PID == 0 {
+			if busy, err = s.startRunner(ctx, j, n); err != nil {
+				return state, open, err
+			}
+		}
+		met, lost := s.meet(ctx, j, busy)
+		if lost == nil {
+			met.Action, met.For, met.Name, met.Run = j.Action, j.For, j.Name, life.NextRun(j.Task, j.Name, j.Action)
+			met.Commit, met.Tree, met.Changed = judged.Commit, judged.Tree, judged.Changed
+			open.met = &met
+			return state, open, nil
+		}
+		if ctx.Err() != nil {
+			return state, open, lost
+		}
+		if !errors.Is(lost, ErrRunnerGone) {
+			if err := s.endRunner(ctx, j, busy, lost); err != nil {
+				return state, open, err
+			}
+		}
+		busy = event.ProcessRef{}
+	}
+}
+
+// meet waits for the introduction of a runner, for a limited time.
+func (s *Supervisor) meet(ctx context.Context, j Job, p event.ProcessRef) (event.JobStarted, error) {
+	ctx, cancel := context.WithTimeout(ctx, meetLimit)
+	defer cancel()
+	met, err := s.cfg.Jobs.Meet(ctx, j, p)
+	met.Process = p
+	return met, err
+}
+
+// begin lets a runner that is in the log start its steps, in a limited time.
+func (s *Supervisor) begin(ctx context.Context, j Job, run event.JobStarted) error {
+	ctx, cancel := context.WithTimeout(ctx, meetLimit)
+	defer cancel()
+	return s.cfg.Jobs.Begin(ctx, j, run)
+}
+
+// endRunner ends a process in the check window that does not run the job as it should: one that was stopped, one of an
+// older version, or one whose job file was changed.
+func (s *Supervisor) endRunner(ctx context.Context, j Job, p event.ProcessRef, why error) error {
+	s.cfg.Logger.Warn("end a runner", "task", j.Task.ID, "job", j.Name, "pid", p.PID, "err", why)
+	return s.cfg.Processes.EndJob(ctx, j.Task.ID, p, 0)
+}
+
+// startRunner starts the process of a job that was started n times before.
+func (s *Supervisor) startRunner(ctx context.Context, j Job, n int) (event.ProcessRef, error) {
+	if life.StartsUsed(j.Task, j.Name, j.Action, n) {
+		return event.ProcessRef{}, fault.New(fault.Conflict, "%s was started %d times and never finished", j.Name, max(n, life.NextRun(j.Task, j.Name, j.Action)-1))
 	}
 	if !life.Wanted(j.Task, j.For) {
-		return state, event.ProcessRef{}, fmt.Errorf("%s was ended with the work of its task", j.Name)
+		return event.ProcessRef{}, fmt.Errorf("%s was ended with the work of its task", j.Name)
 	}
 	spec, err := s.cfg.Jobs.Ready(ctx, j)
 	if err != nil {
-		return state, event.ProcessRef{}, err
+		return event.ProcessRef{}, err
 	}
 	pane, err := s.cfg.Terminal.Open(ctx, Window{
 		Session: home.Slugged(j.Task.ID, j.Task.Spec.Slug), Role: RoleCheck, Dir: j.Task.Worktree,
@@ -50,9 +120,9 @@ func (s *Supervisor) runJob(ctx context.Context, j Job) (JobState, event.Process
 		err = errors.Join(err, s.cfg.Jobs.Unready(ctx, j))
 	}
 	if err != nil {
-		return state, event.ProcessRef{}, err
+		return event.ProcessRef{}, err
 	}
-	return state, s.processOf(pane), nil
+	return s.processOf(pane), nil
 }
 
 // lacked returns the shortage under which a job ran; nil if there was none. The output of the project's own commands
@@ -82,18 +152,14 @@ func (s *Supervisor) stillThere(ctx context.Context, id event.TaskID) (event.Pro
 // check judges the worktree: it takes a snapshot, runs the project's commands, and checks that the tree did not
 // change.
 func (s *Supervisor) check(ctx context.Context, t life.Task, id event.ActionID, args event.CheckArgs) result {
-	job := Job{Task: t, Name: fmt.Sprintf("round-%d-%s", args.Round, id), For: event.ActCheck, Steps: t.Spec.Checks}
+	job := Job{Task: t, Name: fmt.Sprintf("round-%d-%s", args.Round, id), For: event.ActCheck, Action: id, Steps: t.Spec.Checks}
 	var snap Snapshot
-	known, err := s.cfg.Jobs.Noted(ctx, job, &snap)
-	if err != nil {
-		return done(err)
-	}
-	if !known {
+	if run, begun := t.Job(job.Name); begun {
+		snap = Snapshot{Commit: run.Commit, Tree: run.Tree, Changed: run.Changed}
+	} else {
+		var err error
 		if snap, err = s.cfg.Worktrees.Snapshot(ctx, t, args.Round); err != nil {
 			return doneIn(err)
-		}
-		if err := s.cfg.Jobs.Note(ctx, job, snap); err != nil {
-			return done(err)
 		}
 	}
 	round := event.RoundFinished{Round: args.Round, Commit: snap.Commit, Tree: snap.Tree, Changed: snap.Changed}
@@ -108,12 +174,12 @@ func (s *Supervisor) check(ctx context.Context, t life.Task, id event.ActionID, 
 	if len(t.Spec.Checks) == 0 {
 		return done(nil, round)
 	}
-	state, wait, err := s.runJob(ctx, job)
+	state, open, err := s.runJob(ctx, job, snap)
 	switch {
 	case err != nil:
-		return done(err)
-	case wait.PID != 0:
-		return result{wait: wait}
+		return done(err).refusing(state)
+	case open.pending():
+		return open
 	case state.Error != "":
 		return failed(life.FailAgain, state.Error)
 	}

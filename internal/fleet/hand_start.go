@@ -211,9 +211,11 @@ func (s *Supervisor) interrupt(ctx context.Context, t life.Task) result {
 }
 
 // prepare makes the worktree: branch, copied files, setup.
-func (s *Supervisor) prepare(ctx context.Context, t life.Task) result {
-	if t.Gen > 0 && !s.cfg.Worktrees.There(t) { // a person removed it, and what setup had left went with it
-		if err := s.cfg.Jobs.Unready(ctx, setupJob(t)); err != nil {
+func (s *Supervisor) prepare(ctx context.Context, t life.Task, id event.ActionID) result {
+	job := setupJob(t, id)
+	there := s.cfg.Worktrees.There(t)
+	if t.Gen > 0 && !there { // a person removed it, and what setup had left went with it
+		if err := s.cfg.Jobs.Unready(ctx, job); err != nil {
 			return done(err)
 		}
 	}
@@ -224,31 +226,35 @@ func (s *Supervisor) prepare(ctx context.Context, t life.Task) result {
 	if strings.TrimSpace(t.Spec.Setup) == "" {
 		return done(nil, ready)
 	}
+	if t.Gen > 0 && there && t.Setup == nil {
+		return done(nil, ready) // an agent has worked there, so a version that did not record the setup has run it
+	}
 	t.Worktree, t.Branch, t.Base = ready.Path, ready.Branch, ready.Base
-	r := s.setup(ctx, t)
-	if r.wait.PID == 0 { // the worktree exists even if the setup failed, and must be removed with the task
+	job.Task = t
+	r := s.setup(ctx, job)
+	if !r.pending() { // the worktree exists even if the setup failed, and must be removed with the task
 		r.facts = append(r.facts, ready)
 	}
 	return r
 }
 
 // setupJob is the project's setup as a job.
-func setupJob(t life.Task) Job {
+func setupJob(t life.Task, id event.ActionID) Job {
 	return Job{
-		Task: t, Name: "setup", For: event.ActPrepare,
+		Task: t, Name: "setup", For: event.ActPrepare, Action: id,
 		Steps: []event.Check{{Name: "setup", Run: t.Spec.Setup, Timeout: t.Spec.Timeout}},
 	}
 }
 
 // setup runs the project's setup in a new worktree.
-func (s *Supervisor) setup(ctx context.Context, t life.Task) result {
-	job := setupJob(t)
-	state, wait, err := s.runJob(ctx, job)
+func (s *Supervisor) setup(ctx context.Context, job Job) result {
+	t := job.Task
+	state, open, err := s.runJob(ctx, job, Snapshot{})
 	switch {
 	case err != nil:
-		return done(err)
-	case wait.PID != 0:
-		return result{wait: wait}
+		return done(err).refusing(state)
+	case open.pending():
+		return open
 	}
 	wrong := ""
 	if state.Error != "" {
@@ -278,7 +284,7 @@ func (s *Supervisor) setup(ctx context.Context, t life.Task) result {
 		return done(err)
 	}
 	if again {
-		return s.setup(ctx, t)
+		return s.setup(ctx, job)
 	}
 	return failed(life.FailRefused, wrong)
 }

@@ -49,7 +49,7 @@ func (s *Supervisor) do(ctx context.Context, j job) result {
 	defer cancel()
 	r := s.act(ctx, t, j)
 	r.job = j
-	if r.wait.PID == 0 {
+	if !r.pending() {
 		s.cfg.Point("act")
 	}
 	if r.failure != nil {
@@ -62,7 +62,7 @@ func (s *Supervisor) do(ctx context.Context, j job) result {
 func (s *Supervisor) act(ctx context.Context, t life.Task, j job) result {
 	switch args := j.action.Args.(type) {
 	case event.PrepareArgs:
-		return s.prepare(ctx, t)
+		return s.prepare(ctx, t, j.action.ID)
 	case event.StartArgs:
 		gone, _ := s.watchStash(ctx, t)
 		return s.start(ctx, t, j.action, args).with(gone)
@@ -83,7 +83,7 @@ func (s *Supervisor) act(ctx context.Context, t life.Task, j job) result {
 		return s.end(ctx, t)
 	case event.CheckArgs:
 		r := s.check(ctx, t, j.action.ID, args)
-		if r.wait.PID != 0 {
+		if r.pending() {
 			return r
 		}
 		gone, _ := s.watchStash(ctx, t)

@@ -254,6 +254,13 @@ func (s *Supervisor) takeResult(r result) {
 		s.cfg.Logger.Warn("an act that was given up has come back", "task", r.job.of.Task, "action", r.job.action.Kind())
 		return
 	}
+	if r.refused != "" {
+		s.push(r.job.of.Task, life.Refused{Source: sourceResult, Why: r.refused})
+	}
+	if r.met != nil {
+		s.push(r.job.of.Task, life.Met{Job: *r.met})
+		return
+	}
 	if r.wait.PID != 0 {
 		s.push(r.job.of.Task, life.Begun{ID: r.job.action.ID})
 		s.cfg.Processes.Watch(r.wait, jobToken{of: r.job.of, action: r.job.action})
@@ -270,6 +277,9 @@ func (s *Supervisor) takeResult(r result) {
 		s.push(r.job.of.Task, life.Finished{ID: r.job.action.ID, Facts: r.facts, Failure: r.failure})
 	}
 }
+
+// sourceResult is the source of a result that does not count.
+const sourceResult = "result"
 
 // giveUpLost gives up the actions that have not returned within their limits, because something that they read or
 // call hangs. Each counts as refused, so that a person looks at its task. Its slot and its worker become free.

@@ -49,6 +49,9 @@ func (s *Supervisor) turn(ctx context.Context) (next time.Time, err error) {
 	for _, a := range d.actions {
 		s.jobs.add(job{of: a.of, action: a.action})
 	}
+	for _, a := range d.met {
+		s.jobs.add(job{of: a.of, action: a.action, again: true})
+	}
 	s.jobs.run(ctx, mono)
 	if d.down != "" {
 		return next, errDown{why: d.down}
@@ -78,6 +81,7 @@ type decision struct {
 	gateWas  string
 	mode     event.DownMode
 	actions  []subjectAction
+	met      []subjectAction // actions whose job has a runner that waits to begin
 	launched []launchedAgent
 	follow   []life.Task
 	watched  []life.Task // all tasks that have an agent, if this turn checks the whole fleet
@@ -262,6 +266,12 @@ func (d *decision) note(e event.Event) {
 		if p.Error == "" {
 			d.worked(e.Task, p.What)
 		}
+	case event.JobStarted: // its runner may begin now, which the same action sees to
+		if t, ok, err := d.tx.Task(e.Task); err == nil && ok {
+			if i := slices.IndexFunc(t.Open, func(a event.Action) bool { return a.ID == p.Action }); i >= 0 {
+				d.met = append(d.met, subjectAction{of: e.Subject, action: t.Open[i]})
+			}
+		}
 	case event.AgentLaunched:
 		d.launched = append(d.launched, launchedAgent{process: p.Process, token: agentToken{task: e.Task, gen: e.Gen, pane: p.Pane}})
 		if t, ok, err := d.tx.Task(e.Task); err == nil && ok {
@@ -398,7 +408,7 @@ func (d *decision) finish() error {
 	default:
 		return nil
 	}
-	if len(d.actions) > 0 || !d.s.jobs.idle() {
+	if len(d.actions)+len(d.met) > 0 || !d.s.jobs.idle() {
 		d.down = "" // the decided actions come first
 		return nil
 	}

@@ -59,8 +59,19 @@ type result struct {
 	job     job
 	facts   []event.Payload
 	failure *life.Failure
-	wait    event.ProcessRef // the action is repeated when this process has ended; zero if it is finished
+	wait    event.ProcessRef  // the action is repeated when this process has ended; zero if it is finished
+	met     *event.JobStarted // the action is repeated when this is in the log; nil if it is finished
+	refused string            // why a result of a job does not count; "" if there was none
 	exited  *life.Exited
+}
+
+// pending reports whether the action is not finished and will be repeated.
+func (r result) pending() bool { return r.wait.PID != 0 || r.met != nil }
+
+// refusing returns the result with the reason why a job's result does not count.
+func (r result) refusing(s JobState) result {
+	r.refused = s.False
+	return r
 }
 
 // workers runs a bounded number of jobs at once, and only one at a time for each subject, so that actions on it never

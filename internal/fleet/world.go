@@ -222,26 +222,41 @@ type Channel interface {
 
 // Job is a list of commands to run in a worktree. It may outlive the supervisor.
 type Job struct {
-	Task  life.Task
-	Name  string
-	For   event.ActionKind // the action that it belongs to
-	Steps []event.Check
+	Task   life.Task
+	Name   string
+	For    event.ActionKind // the kind of the action that it belongs to
+	Action event.ActionID
+	Steps  []event.Check
 }
 
-// JobState is the state of a job.
+// JobState is the state of a job. Finished and Running are about the process of the newest event.JobStarted of the
+// task with the job's name. What any other process says or leaves does not count.
 type JobState struct {
 	Finished bool
-	Running  int  // pid of the process that runs it, 0 if none does
-	Waiting  bool // that process waits for a check slot and uses no resources yet
-	Starts   int  // how often it was started
-	Results  []event.CheckResult
-	Error    string // why not all commands could run; the work has no verdict then
-	Scarce   bool   // the reason was a shortage
+	Running  bool
+	Starts   int // how often it was started
+	// False is the reason why a result that was found does not count; "" if none was found. It was set aside.
+	False   string
+	Results []event.CheckResult
+	Error   string // why not all commands could run; the work has no verdict then
+	Scarce  bool   // the reason was a shortage
 }
+
+// Errors of a runner that was not met.
+var (
+	ErrRunnerGone  = errors.New("the runner ended before it began")
+	ErrRunnerOther = errors.New("the process runs something else")
+)
 
 // Jobs runs checks and the setup.
 type Jobs interface {
 	State(ctx context.Context, j Job) (JobState, error)
+	// Meet waits until the process p introduces itself as the runner of the job. Of the result, it sets the fields that
+	// the runner knows. It returns ErrRunnerGone if the process ended, and ErrRunnerOther if it is about to run
+	// anything but exactly this job.
+	Meet(ctx context.Context, j Job, p event.ProcessRef) (event.JobStarted, error)
+	// Begin lets the runner of a recorded job start its steps. A second call has no effect.
+	Begin(ctx context.Context, j Job, run event.JobStarted) error
 	// Ready writes the job's spec, counts the start and returns the spec's path.
 	Ready(ctx context.Context, j Job) (spec string, err error)
 	// Unready deletes the last start and its result, because of a shortage.

@@ -33,6 +33,10 @@ func TestMain(m *testing.M) {
 // play prints "ready PID" when the process has set itself up, and then waits to be ended. No role outlives 60 s.
 func play(role string) {
 	time.AfterFunc(time.Minute, func() { os.Exit(99) })
+	if act := roles[role]; act != nil {
+		act()
+		return
+	}
 	switch role {
 	case "sleeper":
 	case "stubborn":

@@ -57,6 +57,8 @@ func Apply(t Task, e event.Event) Task {
 		t.Doubted = true
 	case event.UsageRecorded:
 		t.Usage = setUsage(t.Usage, p)
+	case event.JobStarted:
+		t = jobStarted(t, p)
 	case event.RoundFinished:
 		t.Rounds = judged(t.Rounds, p)
 		switch {
@@ -320,7 +322,28 @@ func putOff(t Task, p event.ActionPutOff) Task {
 		why = was.Why
 	}
 	t.PutOff = &PutOff{Action: p.ID, Place: p.Place, Why: why}
+	t.Setup, t.Round = unrun(t.Setup, p.ID), unrun(t.Round, p.ID)
 	t.Lacks++
+	return t
+}
+
+// unrun returns a job of an action that was put off: its runs for a shortage do not count.
+func unrun(j *event.JobStarted, id event.ActionID) *event.JobStarted {
+	if j == nil || j.Action != id {
+		return j
+	}
+	again := *j
+	again.Run = 0
+	return &again
+}
+
+// jobStarted folds that a process runs a job.
+func jobStarted(t Task, p event.JobStarted) Task {
+	if p.For == event.ActPrepare {
+		t.Setup = &p
+	} else {
+		t.Round = &p
+	}
 	return t
 }
 

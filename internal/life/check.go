@@ -18,8 +18,19 @@ const maxVoids = 3
 // maxStarts is how often a job is started before it counts as broken, because it was killed each time.
 const maxStarts = 3
 
-// StartsUsed reports whether a job that was started this often and never finished is not started again.
-func StartsUsed(starts int) bool { return starts >= maxStarts }
+// StartsUsed reports whether a job that was started this often and never finished is not started again. starts is the
+// count of the job's directory, which other processes can write; the runs of the action in the log count as well.
+func StartsUsed(t Task, name string, action event.ActionID, starts int) bool {
+	return max(starts, NextRun(t, name, action)-1) >= maxStarts
+}
+
+// NextRun returns the number of the next run of a job within an action, from 1 on.
+func NextRun(t Task, name string, action event.ActionID) int {
+	if j, ok := t.Job(name); ok && j.Action == action {
+		return j.Run + 1
+	}
+	return 1
+}
 
 // feedbackLimit bounds the text of one feedback, in bytes: enough for the useful part of several failures, and small
 // compared with an agent's context.

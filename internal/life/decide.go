@@ -43,6 +43,10 @@ func (s *step) take(in Input) {
 		s.finished(in)
 	case Begun:
 		s.begun(in.ID)
+	case Met:
+		if _, open := openAction(s.t, in.Job.Action); open {
+			s.emit(in.Job)
+		}
 	case Roomy:
 		s.hurry()
 	case Due:

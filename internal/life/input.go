@@ -75,6 +75,10 @@ type Failure struct {
 // Begun means that an action whose outcome may take hours has started.
 type Begun struct{ ID event.ActionID }
 
+// Met means that the process that runs a job of an open action has introduced itself. It starts nothing before that is
+// in the log.
+type Met struct{ Job event.JobStarted }
+
 // Roomy means that the shortage at the place of the task's postponed action may be over.
 type Roomy struct{}
 
@@ -103,6 +107,7 @@ func (Flooded) input()  {}
 func (Exited) input()   {}
 func (Finished) input() {}
 func (Begun) input()    {}
+func (Met) input()      {}
 func (Roomy) input()    {}
 func (Due) input()      {}
 func (Slept) input()    {}

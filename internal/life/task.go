@@ -50,6 +50,11 @@ type Task struct {
 	Granted string `json:"granted,omitempty"`
 	Rounds  Rounds `json:"rounds"`
 
+	// Setup and Round are the newest runs of the setup and of a round of checks. nil if there was none, or if it was run
+	// by a version that did not record it.
+	Setup *event.JobStarted `json:"setup,omitempty"`
+	Round *event.JobStarted `json:"round,omitempty"`
+
 	// Stage is the newest stage of the reaction to an agent's silence; "" if it has reported since, or ended a turn.
 	Stage event.Stage `json:"stage,omitempty"`
 	// Doubted is true if its silence was once attributed to the whole fleet.
@@ -190,6 +195,16 @@ func (t Task) Action(kind event.ActionKind) (event.Action, bool) {
 		return event.Action{}, false
 	}
 	return t.Open[i], true
+}
+
+// Job returns the newest run of a job by its name; false if there was none.
+func (t Task) Job(name string) (event.JobStarted, bool) {
+	for _, j := range []*event.JobStarted{t.Round, t.Setup} {
+		if j != nil && j.Name == name {
+			return *j, true
+		}
+	}
+	return event.JobStarted{}, false
 }
 
 // Message returns a message by id.

@@ -178,6 +178,9 @@ func (p *place) shortages(a event.Action) (out []move) {
 		m.do = spend(m.do, left{lacks: 1})
 		out = append(out, m)
 	}
+	if k := a.Kind(); k == event.ActCheck || k == event.ActPrepare {
+		out = append(out, input(string(k)+" has a runner", never, func(*place) Input { return Met{Job: event.JobStarted{Action: a.ID, For: k, Run: 1}} }))
+	}
 	if p.task.PutOff != nil && p.task.PutOff.Action == a.ID {
 		out = append(out, input(string(a.Kind())+" has begun", never, func(*place) Input { return Begun{ID: a.ID} }))
 	}

@@ -121,6 +121,12 @@ func workEvent(e event.Event) (string, bool) {
 			return "the worktree could not be kept in its repository; its files are in " + p.SetAside, true
 		}
 		return "the worktree is removed", true
+	case event.JobStarted:
+		text := fmt.Sprintf("process %d runs %s", p.Process.PID, p.Name)
+		if p.Run > 1 {
+			text += fmt.Sprintf(" (run %d, since the run before left no result)", p.Run)
+		}
+		return text + "; only a result that it signs counts", true
 	case event.RoundFinished:
 		return fmt.Sprintf("round %d: %s", p.Round, Round(p)), true
 	case event.WorkPublished:

@@ -157,7 +157,15 @@ func (e *edges) Open(ctx context.Context, win fleet.Window) (out fleet.Pane, err
 		if name, ok := strings.CutPrefix(win.Argv[len(win.Argv)-1], "job "); ok {
 			j := w.jobs[name]
 			j.running = p
-			w.wg.Go(func() { w.runJob(p, j) })
+			w.wg.Go(func() { // it does not wait for ever to be let begin
+				if p.lives(beginLimit) {
+					w.with(p, func() {
+						if j.begun != p {
+							w.kill(p, 1, 0)
+						}
+					})
+				}
+			})
 			return nil
 		}
 		o := w.orders[fileID{win.Task, win.Gen}]
@@ -178,7 +186,10 @@ func (w *World) who(id event.TaskID) string {
 	return w.names[id]
 }
 
-// runJob judges the tree that the worktree has when the job starts.
+// beginLimit is how long a runner waits to be let begin.
+const beginLimit = 10 * time.Minute
+
+// runJob judges the tree that the worktree has when the job begins.
 func (w *World) runJob(p *proc, j *jobState) {
 	l := w.Luck
 	long := l.Span("a job", p.who, time.Minute)
@@ -200,7 +211,7 @@ func (w *World) runJob(p *proc, j *jobState) {
 			return
 		}
 		if l.Fault("a job cannot be run", p.who, 10) {
-			j.state.Finished, j.state.Error = true, "fork: resource temporarily unavailable"
+			j.state, j.key = fleet.JobState{Starts: j.state.Starts, Finished: true, Error: "fork: resource temporarily unavailable"}, key(p)
 			if j.state.Scarce = l.Fault("it is for what the machine lacks", p.who, 500); j.state.Scarce {
 				w.shortAt = time.Now()
 			}
@@ -215,7 +226,7 @@ func (w *World) runJob(p *proc, j *jobState) {
 		} else {
 			w.work(p.task).green[j.tree] = true
 		}
-		j.state.Finished, j.state.Results = true, []event.CheckResult{r}
+		j.state, j.key = fleet.JobState{Starts: j.state.Starts, Finished: true, Results: []event.CheckResult{r}}, key(p)
 		w.kill(p, 0, 0)
 	})
 }

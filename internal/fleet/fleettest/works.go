@@ -170,13 +170,53 @@ func (e jobEdges) job(j fleet.Job) *jobState {
 func (e jobEdges) State(ctx context.Context, j fleet.Job) (s fleet.JobState, err error) {
 	err = e.act(ctx, "looking at a job", j.Task.Spec.Name, func() error {
 		st := e.job(j)
-		s = st.state
-		if st.running != nil && !st.running.gone {
-			s.Running = st.running.pid
+		run, recorded := j.Task.Job(j.Name)
+		s = fleet.JobState{Starts: st.state.Starts, Running: recorded && e.w.procs[run.Process.PID] != nil}
+		switch {
+		case recorded && string(run.Key) == st.key:
+			s.Finished, s.Results, s.Error, s.Scarce = st.state.Finished, st.state.Results, st.state.Error, st.state.Scarce
+		case e.w.Luck.Fault("another process writes a green result", j.Task.Spec.Name, 5):
+			s.False = "another process wrote it"
 		}
 		return nil
 	})
 	return s, err
+}
+
+// key is the key of a runner.
+func key(p *proc) string { return fmt.Sprint("key of ", p.pid) }
+
+// Meet implements fleet.Jobs.
+func (e jobEdges) Meet(ctx context.Context, j fleet.Job, p event.ProcessRef) (met event.JobStarted, err error) {
+	err = e.act(ctx, "meeting a runner", j.Task.Spec.Name, func() error {
+		st := e.job(j)
+		switch {
+		case e.w.procs[p.PID] == nil:
+			return fleet.ErrRunnerGone
+		case st.running == nil || st.running.pid != p.PID:
+			return fleet.ErrRunnerOther
+		case e.w.Luck.Fault("a runner dies before it begins", j.Task.Spec.Name, 10):
+			e.w.kill(st.running, 0, 9)
+			return fleet.ErrRunnerGone
+		}
+		met.Key = []byte(key(st.running))
+		return nil
+	})
+	return met, err
+}
+
+// Begin implements fleet.Jobs.
+func (e jobEdges) Begin(ctx context.Context, j fleet.Job, run event.JobStarted) error {
+	return e.act(ctx, "letting a runner begin", j.Task.Spec.Name, func() error {
+		st := e.job(j)
+		p := st.running
+		if p == nil || p.gone || key(p) != string(run.Key) || st.begun == p {
+			return nil
+		}
+		st.begun, st.tree = p, e.w.work(j.Task.ID).tree
+		e.w.wg.Go(func() { e.w.runJob(p, st) })
+		return nil
+	})
 }
 
 // Ready implements fleet.Jobs.
@@ -184,7 +224,6 @@ func (e jobEdges) Ready(ctx context.Context, j fleet.Job) (string, error) {
 	return "job " + string(j.Task.ID) + "/" + j.Name, e.act(ctx, "making a job ready", j.Task.Spec.Name, func() error {
 		st := e.job(j)
 		st.state.Starts++
-		st.tree = e.w.work(j.Task.ID).tree
 		return nil
 	})
 }
@@ -193,8 +232,7 @@ func (e jobEdges) Ready(ctx context.Context, j fleet.Job) (string, error) {
 func (e jobEdges) Unready(ctx context.Context, j fleet.Job) error {
 	return e.act(ctx, "taking a count back", j.Task.Spec.Name, func() error {
 		st := e.job(j)
-		st.state.Starts--
-		st.state = fleet.JobState{Starts: st.state.Starts}
+		st.state, st.key = fleet.JobState{Starts: st.state.Starts - 1}, ""
 		return nil
 	})
 }

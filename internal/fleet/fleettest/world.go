@@ -91,7 +91,9 @@ type pane struct {
 type jobState struct {
 	note    any
 	state   fleet.JobState
-	running *proc
+	running *proc  // the newest runner
+	begun   *proc  // the newest one that was let begin
+	key     string // of the runner that left the result; "" if there is none
 	tree    int
 	setup   bool
 }
