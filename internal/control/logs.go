@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -87,7 +86,7 @@ func (q Log) check(ctx context.Context, c *Control, db *store.Store) (TaskLog, e
 	t := judged.Task
 	a, _ := t.Action(event.ActCheck)
 	if check, running := a.Args.(event.CheckArgs); running && (q.Round == 0 || q.Round == check.Round) {
-		path := filepath.Join(c.home.JobDir(t.ID, fmt.Sprintf("round-%d-%s", check.Round, a.ID)), filepath.Base(q.Check)+".log")
+		path := filepath.Join(c.home.JobDir(t.ID, fleet.RoundName(check.Round, a.ID)), filepath.Base(q.Check)+".log")
 		if _, err := os.Stat(path); err == nil {
 			return fileLog(t.ID, LogCheck, path), nil
 		}

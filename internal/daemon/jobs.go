@@ -35,10 +35,48 @@ type jobs struct {
 
 func (j jobs) dir(job fleet.Job) string { return j.home.JobDir(job.Task.ID, job.Name) }
 
+// clear removes what is in the place of one of a job's directories and is no directory. It reports whether there was
+// anything. A link would lead the files of the job elsewhere.
+func (j jobs) clear(job fleet.Job) (replaced bool, err error) {
+	for _, dir := range []string{j.home.JobsDir(), j.home.TaskJobsDir(job.Task.ID), j.dir(job)} {
+		st, err := os.Lstat(dir)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return replaced, nil
+		case err != nil:
+			return replaced, fault.Wrap(fault.Failed, err, "look at the directory of %s", job.Name)
+		case st.IsDir():
+			continue
+		}
+		replaced = true
+		if err := os.Remove(dir); err != nil {
+			return replaced, fault.Wrap(fault.Failed, err, "remove what is in the place of the directory of %s", job.Name)
+		}
+	}
+	return replaced, nil
+}
+
+// makeDir makes the directory of a job.
+func (j jobs) makeDir(job fleet.Job) error {
+	_, err := j.clear(job)
+	if err == nil {
+		err = os.MkdirAll(j.dir(job), 0o700)
+	}
+	if err != nil {
+		return fault.Wrap(fault.Failed, err, "make the directory of %s", job.Name).WithHint("Check the free space of the disk.")
+	}
+	return nil
+}
+
 // State implements fleet.Jobs.
 func (j jobs) State(_ context.Context, job fleet.Job) (fleet.JobState, error) {
 	dir := j.dir(job)
 	var state fleet.JobState
+	if replaced, err := j.clear(job); err != nil {
+		return state, err
+	} else if replaced {
+		state.False = "the directory of " + job.Name + " was replaced by something else, which was removed"
+	}
 	run, recorded := job.Task.Job(job.Name)
 	res, err := check.ReadResult(dir, check.Expected{Task: job.Task.ID, Job: job.Name, Definition: run.Definition, Key: run.Key})
 	switch {
@@ -108,8 +146,8 @@ func results(res check.Result) ([]event.CheckResult, error) {
 // Ready implements fleet.Jobs.
 func (j jobs) Ready(_ context.Context, job fleet.Job) (string, error) {
 	dir := j.dir(job)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fault.Wrap(fault.Failed, err, "make the directory of %s", job.Name).WithHint("Check the free space of the disk.")
+	if err := j.makeDir(job); err != nil {
+		return "", err
 	}
 	if err := j.count(job, 1); err != nil {
 		return "", err
@@ -172,8 +210,8 @@ func (j jobs) Note(_ context.Context, job fleet.Job, value any) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(j.dir(job), 0o700); err != nil {
-		return fault.Wrap(fault.Failed, err, "make the directory of %s", job.Name).WithHint("Check the free space of the disk.")
+	if err := j.makeDir(job); err != nil {
+		return err
 	}
 	if err := replace.File(filepath.Join(j.dir(job), "note.json"), data, 0o600); err != nil {
 		return fault.Wrap(fault.Failed, err, "note what %s judges", job.Name).WithHint("Check the free space of the disk.")

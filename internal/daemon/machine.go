@@ -122,8 +122,10 @@ func (m *machine) EndJob(ctx context.Context, id event.TaskID, runner event.Proc
 	if runner.PID != 0 {
 		e.Procs = append(e.Procs, host.Process(runner))
 	}
-	path := m.home.CheckLock(id)
-	if held, err := lock.Held(path); err == nil && held { // without a held lock no job runs
+	for _, path := range []string{m.home.CheckLock(id), m.home.OldCheckLock(id)} {
+		if held, err := lock.Held(path); err != nil || !held { // without a held lock no job runs
+			continue
+		}
 		if pid, ok := lock.Holder(path); ok && pid != runner.PID {
 			if holder, err := host.Identify(pid); err == nil {
 				e.Procs = append(e.Procs, holder)

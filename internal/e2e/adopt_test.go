@@ -43,7 +43,7 @@ func TestAdoptACheckThatEndedMeanwhile(t *testing.T) {
 	f.unattended(func() {
 		f.write(flag, "")
 		f.eventually("the check ended", func() bool {
-			all, _ := filepath.Glob(f.home + "/attempts/" + string(id) + "/jobs/*/result.json")
+			all, _ := filepath.Glob(f.home + "/jobs/" + string(id) + "/*/result.json")
 			return len(all) == 1 && len(f.playing("launch")) == 0
 		})
 	})

@@ -29,7 +29,7 @@ func TestEveryEndEndsEveryJob(t *testing.T) {
 	f.reaches(waits, event.Checking)
 	setup := f.dispatch("write c.txt <<x\ndone", "--setup", "sleep 302")
 	f.reaches(setup, event.Preparing)
-	f.eventually("its setup waits", func() bool { return f.runs("t3/jobs/setup/spec.json") })
+	f.eventually("its setup waits", func() bool { return f.runs("jobs/t3/setup/spec.json") })
 
 	for _, id := range []event.TaskID{waits, setup} {
 		before := len(payloads[event.ActionIntended](f, id))

@@ -144,7 +144,7 @@ func (f *Fleet) filesLeft() {
 		switch {
 		case slices.Contains(lasting, name) || strings.HasPrefix(name, "checkslot.") || strings.HasPrefix(name, "race."):
 		case strings.HasPrefix(name, "bin/"):
-		case d.IsDir() && slices.Contains([]string{".", "bin", "gen", "status", "attempts", "worktrees"}, name):
+		case d.IsDir() && slices.Contains([]string{".", "bin", "gen", "jobs", "status", "attempts", "worktrees"}, name):
 		default:
 			f.t.Errorf("left in the state directory: %s", name)
 		}

@@ -149,10 +149,13 @@ func (s *Supervisor) stillThere(ctx context.Context, id event.TaskID) (event.Pro
 	return s.processOf(pane), nil
 }
 
+// RoundName is the name of the job of a round, which an action runs.
+func RoundName(round int, id event.ActionID) string { return fmt.Sprintf("round-%d-%s", round, id) }
+
 // check judges the worktree: it takes a snapshot, runs the project's commands, and checks that the tree did not
 // change.
 func (s *Supervisor) check(ctx context.Context, t life.Task, id event.ActionID, args event.CheckArgs) result {
-	job := Job{Task: t, Name: fmt.Sprintf("round-%d-%s", args.Round, id), For: event.ActCheck, Action: id, Steps: t.Spec.Checks}
+	job := Job{Task: t, Name: RoundName(args.Round, id), For: event.ActCheck, Action: id, Steps: t.Spec.Checks}
 	var snap Snapshot
 	if run, begun := t.Job(job.Name); begun {
 		snap = Snapshot{Commit: run.Commit, Tree: run.Tree, Changed: run.Changed}

@@ -258,7 +258,7 @@ func (s *Supervisor) firstLook(t life.Task, id event.MessageID) bool {
 
 // removeFiles removes the files of all generations of a task.
 func removeFiles(h home.Dir, t life.Task) error {
-	paths := []string{h.TaskDir(t.ID)}
+	paths := []string{h.TaskDir(t.ID), h.TaskJobsDir(t.ID)}
 	for gen := 1; gen <= max(1, t.Gen); gen++ { // the setup of a task without a generation uses the first one's
 		paths = append(paths, h.NewGen(t.ID, gen).Dir, h.OldGenDir(t.ID, gen), h.StatusFile(t.ID, gen))
 	}

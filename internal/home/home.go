@@ -69,7 +69,7 @@ func xdg(getenv func(string) string, name, below string) (string, error) {
 
 // Create makes the directory and its fixed subdirectories with mode 0700. It sets that mode on existing ones.
 func (d Dir) Create() error {
-	for _, p := range []string{string(d), d.StatusDir(), d.AttemptsDir(), d.GensDir(), d.WorktreesDir(), d.BinDir()} {
+	for _, p := range []string{string(d), d.StatusDir(), d.AttemptsDir(), d.GensDir(), d.JobsDir(), d.WorktreesDir(), d.BinDir()} {
 		if err := os.MkdirAll(p, 0o700); err != nil {
 			return fault.Wrap(fault.Failed, err, "create state directory").
 				WithHint("Make %s writable, or point MUSTER_HOME elsewhere.", d)
@@ -173,11 +173,24 @@ func (d Dir) Cgroup(t event.TaskID) string {
 // CgroupNote has the path of the control group of a task's agents. It is missing if there is none.
 func (d Dir) CgroupNote(t event.TaskID) string { return filepath.Join(d.TaskDir(t), "cgroup") }
 
-// CheckLock is held by the running round of checks of a task.
-func (d Dir) CheckLock(t event.TaskID) string { return filepath.Join(d.TaskDir(t), "check") }
+// JobsDir holds the files of the jobs of all tasks. No agent and no step of a job is told about it or granted it,
+// because it holds verdicts.
+func (d Dir) JobsDir() string { return d.join("jobs") }
+
+// TaskJobsDir holds the files of the jobs of a task.
+func (d Dir) TaskJobsDir(t event.TaskID) string { return filepath.Join(d.JobsDir(), string(t)) }
+
+// CheckLock is held by the running job of a task.
+func (d Dir) CheckLock(t event.TaskID) string { return filepath.Join(d.TaskJobsDir(t), "lock") }
+
+// OldCheckLock is where versions without JobsDir had CheckLock.
+func (d Dir) OldCheckLock(t event.TaskID) string { return filepath.Join(d.TaskDir(t), "check") }
 
 // JobDir holds the files of one job of a task, a round of checks or the setup: spec, logs, results.
-func (d Dir) JobDir(t event.TaskID, job string) string {
+func (d Dir) JobDir(t event.TaskID, job string) string { return filepath.Join(d.TaskJobsDir(t), job) }
+
+// OldJobDir is where versions without JobsDir had the files of a job. Logs of rounds that they judged stay there.
+func (d Dir) OldJobDir(t event.TaskID, job string) string {
 	return filepath.Join(d.TaskDir(t), "jobs", job)
 }
 

@@ -137,7 +137,7 @@ func allowRules(l agent.Launch) []string {
 	}
 	// Files outside the worktree that the agent is told of. A second slash makes the path absolute.
 	for _, path := range []string{
-		agent.PromptPath(l), filepath.Join(l.Home.TaskDir(l.Task), "jobs", "**"), filepath.Join(l.Dirs().RW(), "checks", "**"),
+		agent.PromptPath(l), filepath.Join(l.Home.TaskJobsDir(l.Task), "**", "*.log"), filepath.Join(l.Dirs().RW(), "checks", "**"),
 	} {
 		allow = append(allow, "Read(/"+path+")")
 	}
