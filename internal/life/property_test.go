@@ -259,8 +259,11 @@ func (w *world) someHostility(rt *rapid.T) {
 			event.DeadlineAck, event.DeadlineShut, event.DeadlineSilence, event.DeadlineStall, event.DeadlineReview, event.DeadlineKeep, "strange",
 		}, "deadline")})
 	case 10:
-		w.do(pick(rt, []Input{Roomy{}, Begun{ID: event.NewActionID(die(rt, w.task.LastAction+3, "begun"))},
-			Met{Job: event.JobStarted{Action: event.NewActionID(die(rt, w.task.LastAction+3, "met")), For: event.ActCheck, Name: "round", Run: 1}}}, "room"))
+		w.do(pick(rt, []Input{
+			Roomy{},
+			Begun{ID: event.NewActionID(die(rt, w.task.LastAction+3, "begun"))},
+			Met{Job: event.JobStarted{Action: event.NewActionID(die(rt, w.task.LastAction+3, "met")), For: event.ActCheck, Name: "round", Run: 1}},
+		}, "room"))
 	case 2:
 		w.someRecord(rt, w.task.Gen+pick(rt, []int{-1, 1}, "gen"))
 	case 3:
