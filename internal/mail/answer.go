@@ -89,7 +89,7 @@ func (b Box) store(a Answer) error {
 	if err != nil {
 		return err
 	}
-	return b.write(b.path(b.answers(), a.Request+answerSuffix), append(raw, '\n'))
+	return b.write(b.ro(b.answers(), a.Request+answerSuffix), append(raw, '\n'))
 }
 
 // wake rings for the processes that await an answer. One that has no pipe reads the answer before it waits, and an agent
@@ -135,7 +135,7 @@ func (b Box) AwaitWhile(ctx context.Context, request string, parent int) (Answer
 	}
 	// A pipe, because a user has few inotify instances and a fleet has many open requests. The pipe stays, because
 	// another process may await the same answer.
-	bell := b.path(b.requests(), request+bellSuffix)
+	bell := b.rw(b.requests(), request+bellSuffix)
 	err := os.MkdirAll(filepath.Dir(bell), 0o700)
 	if err == nil {
 		err = makeFIFO(bell)
@@ -211,7 +211,7 @@ func checkRequest(request string) error {
 
 func (b Box) answered(request string) (Answer, error) {
 	var a Answer
-	err := readJSON(b.path(b.answers(), request+answerSuffix), &a)
+	err := readJSON(b.ro(b.answers(), request+answerSuffix), &a)
 	return a, err
 }
 

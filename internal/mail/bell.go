@@ -40,9 +40,9 @@ func (b Box) Ring() error {
 	return nil
 }
 
-// ring rings a pipe in the generation's directory, and none elsewhere.
+// ring rings a pipe in the directory of the agent's side, and none elsewhere.
 func (b Box) ring(name string) error {
-	return b.within(func(root *os.Root) error {
+	return within(b.rw(), func(root *os.Root) error {
 		f, err := root.OpenFile(name, os.O_WRONLY|unix.O_NONBLOCK, 0)
 		if errors.Is(err, unix.ENXIO) {
 			return nil // there is no listener
@@ -175,7 +175,7 @@ func (b Box) Listen(ctx context.Context) error { return b.ListenWhile(ctx, 0) }
 // as dead, because the caller was handed over to init. It does not return for messages in past alone, which the caller
 // has seen and does not take.
 func (b Box) ListenWhile(ctx context.Context, parent int, past ...event.MessageID) error {
-	p, err := openPipe(b.path(b.bell()))
+	p, err := openPipe(b.rw(b.bell()))
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}

@@ -66,12 +66,14 @@ const (
 
 func (b Box) gen() home.Gen { return home.Gen{Dir: b.Dir, Shared: b.Shared} }
 
-// The directories of messages, answers, marks and requests, relative to the generation's directory.
-func (b Box) inbox() string    { return b.at("ro/in", "inbox") }
-func (b Box) answers() string  { return b.at("ro/in", "answers") }
-func (b Box) marks() string    { return b.at("rw/out", "inbox") }
-func (b Box) requests() string { return b.at("rw/out", "answers") }
-func (b Box) bell() string     { return b.at("rw/bell", "bell") }
+// The directories of messages and answers, relative to home.Gen.RO.
+func (b Box) inbox() string   { return b.at("in", "inbox") }
+func (b Box) answers() string { return b.at("in", "answers") }
+
+// The directories of marks and requests, and the bell, relative to home.Gen.RW.
+func (b Box) marks() string    { return b.at("out", "inbox") }
+func (b Box) requests() string { return b.at("out", "answers") }
+func (b Box) bell() string     { return "bell" }
 
 func (b Box) at(now, shared string) string {
 	if b.Shared {
@@ -80,12 +82,13 @@ func (b Box) at(now, shared string) string {
 	return now
 }
 
-// path returns the absolute path of a name that is relative to the generation's directory.
-func (b Box) path(name ...string) string { return filepath.Join(b.Dir, filepath.Join(name...)) }
+// ro and rw return the absolute paths of names that are relative to the directories of the two sides.
+func (b Box) ro(name ...string) string { return filepath.Join(b.gen().RO(), filepath.Join(name...)) }
+func (b Box) rw(name ...string) string { return filepath.Join(b.gen().RW(), filepath.Join(name...)) }
 
 // Create makes the directories (0700) and the bell. It may be repeated.
 func (b Box) Create() error {
-	for _, dir := range []string{b.Dir, b.gen().RO(), b.path(b.inbox()), b.path(b.answers()), b.gen().RW(), b.path(b.requests())} {
+	for _, dir := range []string{b.Dir, b.gen().RO(), b.ro(b.inbox()), b.ro(b.answers()), b.gen().RW(), b.rw(b.requests()), b.rw(b.marks())} {
 		err := os.MkdirAll(dir, 0o700)
 		if err == nil {
 			err = onlyDirectory(dir)
@@ -94,7 +97,7 @@ func (b Box) Create() error {
 			return fmt.Errorf("create mailbox: %w", err)
 		}
 	}
-	if err := makeFIFO(b.path(b.bell())); err != nil {
+	if err := makeFIFO(b.rw(b.bell())); err != nil {
 		return fmt.Errorf("create mailbox: %w", err)
 	}
 	return nil
@@ -196,7 +199,7 @@ func (b Box) Unread() (messages []Message, forged []event.MessageID, err error) 
 	}
 	messages = make([]Message, 0, len(ids))
 	for _, id := range ids {
-		text, err := regular.Read(b.path(b.inbox(), string(id)+messageSuffix), maxFile)
+		text, err := regular.Read(b.ro(b.inbox(), string(id)+messageSuffix), maxFile)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // taken in the meantime
 		}
@@ -259,7 +262,7 @@ func (b Box) IsTaken(id event.MessageID) (bool, error) {
 }
 
 func (b Box) isTaken(id event.MessageID) (taken bool, err error) {
-	err = b.within(func(root *os.Root) error {
+	err = within(b.rw(), func(root *os.Root) error {
 		st, err := root.Lstat(filepath.Join(b.marks(), string(id)+takenSuffix))
 		taken = err == nil && st.Mode().IsRegular()
 		return err
@@ -277,14 +280,21 @@ func isMissing(err error) bool {
 		err != nil && strings.HasSuffix(err.Error(), "path escapes from parent") // package os does not export it
 }
 
-// within calls do with the generation's directory. The paths that do uses do not lead out of it, whatever links the agent's
-// side has made.
-func (b Box) within(do func(*os.Root) error) error {
-	root, err := os.OpenRoot(b.Dir)
+// within calls do with a directory of the generation. The paths that do uses do not lead out of it, whatever links the
+// agent's side has made. A link in place of the directory counts as a directory that does not exist.
+func within(dir string, do func(*os.Root) error) error {
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close() //nolint:errcheck // only opened
+	opened, err := root.Stat(".")
+	if err != nil {
+		return err
+	}
+	if there, err := os.Lstat(dir); err != nil || !os.SameFile(there, opened) {
+		return errors.Join(&fs.PathError{Op: "open", Path: dir, Err: fs.ErrNotExist}, err)
+	}
 	return do(root)
 }
 
@@ -305,7 +315,7 @@ func (b Box) Done(id event.MessageID) error {
 }
 
 func (b Box) unmark(id event.MessageID) error {
-	return b.within(func(root *os.Root) error { return root.Remove(filepath.Join(b.marks(), string(id)+takenSuffix)) })
+	return within(b.rw(), func(root *os.Root) error { return root.Remove(filepath.Join(b.marks(), string(id)+takenSuffix)) })
 }
 
 // Return makes a taken message wait again, when it is proven that the agent did not get it. Repeating it changes nothing;
@@ -345,7 +355,7 @@ func (b Box) names(id event.MessageID) (waiting, taken string, err error) {
 	if number(string(id)) == 0 {
 		return "", "", fmt.Errorf("%q is not the id of a message", string(id))
 	}
-	return b.path(b.inbox(), string(id)+messageSuffix), b.path(b.marks(), string(id)+takenSuffix), nil
+	return b.ro(b.inbox(), string(id)+messageSuffix), b.rw(b.marks(), string(id)+takenSuffix), nil
 }
 
 // number returns the number within a message id, or 0 if it is not a message id.
@@ -361,7 +371,7 @@ func number(id string) int {
 // list returns the ids of the messages that were not taken, in order. It ignores all other files.
 func (b Box) list() ([]event.MessageID, error) {
 	var entries []fs.DirEntry
-	err := b.within(func(root *os.Root) error {
+	err := within(b.ro(), func(root *os.Root) error {
 		dir, err := root.OpenFile(b.inbox(), os.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK, 0)
 		if err != nil {
 			return err

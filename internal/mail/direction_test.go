@@ -119,24 +119,24 @@ var hostile = map[string]func(t *testing.T, b Box, elsewhere string){
 	},
 	"out is a link": func(t *testing.T, b Box, elsewhere string) {
 		t.Helper()
-		must(t, os.RemoveAll(b.path(b.requests())))
-		must(t, os.Symlink(elsewhere, b.path(b.requests())))
+		must(t, os.RemoveAll(b.rw(b.requests())))
+		must(t, os.Symlink(elsewhere, b.rw(b.requests())))
 	},
 	"out is a link to what the supervisor writes": func(t *testing.T, b Box, _ string) {
 		t.Helper()
-		must(t, os.RemoveAll(b.path(b.requests())))
-		must(t, os.Symlink("../ro/in", b.path(b.requests())))
+		must(t, os.RemoveAll(b.rw(b.requests())))
+		must(t, os.Symlink("../ro/in", b.rw(b.requests())))
 	},
 	"out is a file": func(t *testing.T, b Box, _ string) {
 		t.Helper()
-		must(t, os.RemoveAll(b.path(b.requests())))
-		must(t, os.WriteFile(b.path(b.requests()), nil, 0o600))
+		must(t, os.RemoveAll(b.rw(b.requests())))
+		must(t, os.WriteFile(b.rw(b.requests()), nil, 0o600))
 	},
 	"all is gone": func(t *testing.T, b Box, _ string) { t.Helper(); must(t, os.RemoveAll(b.gen().RW())) },
 	"files are links": func(t *testing.T, b Box, elsewhere string) {
 		t.Helper()
 		for _, name := range []string{"q1.ask", "q1.bell", "m1.taken"} {
-			path := b.path(b.requests(), name)
+			path := b.rw(b.requests(), name)
 			must(t, os.RemoveAll(path))
 			must(t, os.Symlink(filepath.Join(elsewhere, name), path))
 		}
@@ -144,21 +144,21 @@ var hostile = map[string]func(t *testing.T, b Box, elsewhere string){
 	"files are pipes": func(t *testing.T, b Box, _ string) {
 		t.Helper()
 		for _, name := range []string{"q1.ask", "m1.taken"} {
-			must(t, os.RemoveAll(b.path(b.requests(), name)))
-			must(t, unix.Mkfifo(b.path(b.requests(), name), 0o600))
+			must(t, os.RemoveAll(b.rw(b.requests(), name)))
+			must(t, unix.Mkfifo(b.rw(b.requests(), name), 0o600))
 		}
 	},
 	"pipes are files": func(t *testing.T, b Box, _ string) {
 		t.Helper()
-		must(t, os.WriteFile(b.path(b.requests(), "q1.bell"), nil, 0o600))
+		must(t, os.WriteFile(b.rw(b.requests(), "q1.bell"), nil, 0o600))
 	},
 	"out is full of files": func(t *testing.T, b Box, _ string) {
 		t.Helper()
 		for i := range 2000 {
-			must(t, os.WriteFile(b.path(b.requests(), "x"+strconv.Itoa(i)), bytes.Repeat([]byte("x"), 100), 0o600))
+			must(t, os.WriteFile(b.rw(b.requests(), "x"+strconv.Itoa(i)), bytes.Repeat([]byte("x"), 100), 0o600))
 		}
-		must(t, os.Truncate(b.path(b.requests(), "x0"), maxRequest+1))
-		must(t, os.Rename(b.path(b.requests(), "x0"), b.path(b.requests(), "q1.ask")))
+		must(t, os.Truncate(b.rw(b.requests(), "x0"), maxRequest+1))
+		must(t, os.Rename(b.rw(b.requests(), "x0"), b.rw(b.requests(), "q1.ask")))
 	},
 }
 

@@ -182,8 +182,8 @@ func TestAMessageGoesThroughTheInbox(t *testing.T) {
 	for _, m := range []Message{{"m10", "ten"}, {"m2", text}, {"m2", "another text for the same id"}} {
 		must(t, b.Put(m))
 	}
-	must(t, os.WriteFile(b.path(b.inbox(), "stranger.msg"), nil, 0o600))
-	must(t, unix.Mkfifo(b.path(b.inbox(), "m5.msg"), 0o600))
+	must(t, os.WriteFile(b.ro(b.inbox(), "stranger.msg"), nil, 0o600))
+	must(t, unix.Mkfifo(b.ro(b.inbox(), "m5.msg"), 0o600))
 	got, err := b.Waiting()
 	must(t, err)
 	if diff := cmp.Diff([]Message{{"m2", text}, {"m10", "ten"}}, got); diff != "" {
@@ -215,7 +215,7 @@ func TestAMessageGoesThroughTheInbox(t *testing.T) {
 // wantTaken checks which messages have a mark, and that only messages have one.
 func wantTaken(t *testing.T, b Box, want ...event.MessageID) {
 	t.Helper()
-	marks, err := filepath.Glob(b.path(b.marks(), "*"+takenSuffix))
+	marks, err := filepath.Glob(b.rw(b.marks(), "*"+takenSuffix))
 	must(t, err)
 	if len(marks) != len(want) {
 		t.Errorf("taken are %v, want %v", marks, want)
@@ -249,7 +249,7 @@ func TestCreateRefusesABellThatIsNone(t *testing.T) {
 	t.Parallel()
 	b := Box{Dir: t.TempDir()}
 	must(t, os.Mkdir(filepath.Join(b.Dir, "rw"), 0o700))
-	must(t, os.WriteFile(b.path(b.bell()), nil, 0o600))
+	must(t, os.WriteFile(b.rw(b.bell()), nil, 0o600))
 	if err := b.Create(); err == nil {
 		t.Error("a regular file was accepted as bell")
 	}
@@ -268,7 +268,7 @@ func TestRingWithoutListenerIsNoError(t *testing.T) {
 		t.Errorf("Listen gave %v", err)
 	}
 	// A bell that nobody empties becomes full and still rings.
-	p, err := openPipe(b.path(b.bell()))
+	p, err := openPipe(b.rw(b.bell()))
 	must(t, err)
 	defer p.close()
 	for range 1<<16 + 100 {
@@ -319,7 +319,7 @@ func TestNoMessageIsMissed(t *testing.T) {
 		done <- nil
 	}()
 	for i := range n {
-		must(t, replace.Quick(b.path(b.inbox(), "m"+strconv.Itoa(i+1)+".msg"), []byte("x")))
+		must(t, replace.Quick(b.ro(b.inbox(), "m"+strconv.Itoa(i+1)+".msg"), []byte("x")))
 		must(t, b.Ring())
 	}
 	if err := <-done; err != nil {
@@ -459,7 +459,7 @@ func TestAwaitEnds(t *testing.T) {
 	if _, err := b.Await(ctx, "q1"); !errors.Is(err, ErrNoAnswer) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Await gave %v", err)
 	}
-	must(t, os.WriteFile(b.path(b.answers(), "q2.json"), []byte("{"), 0o600))
+	must(t, os.WriteFile(b.ro(b.answers(), "q2.json"), []byte("{"), 0o600))
 	if _, err := b.Await(t.Context(), "q2"); err == nil || errors.Is(err, ErrNoAnswer) {
 		t.Errorf("a broken answer gave %v", err)
 	}
@@ -514,7 +514,7 @@ func BenchmarkPutToListen(b *testing.B) {
 
 func BenchmarkRingToListen(b *testing.B) {
 	benchmarkListen(b, func(box Box) error {
-		return replace.Quick(box.path(box.inbox(), "m1.msg"), []byte("text"))
+		return replace.Quick(box.ro(box.inbox(), "m1.msg"), []byte("text"))
 	})
 }
 

@@ -22,7 +22,7 @@ func (b Box) Ask(id string, a event.Ask) error {
 	if err := checkRequest(id); err != nil {
 		return err
 	}
-	path := b.path(b.requests(), id+askSuffix)
+	path := b.rw(b.requests(), id+askSuffix)
 	var raw bytes.Buffer
 	e := json.NewEncoder(&raw)
 	e.SetEscapeHTML(false)
@@ -45,7 +45,7 @@ func (b Box) Asked(id, tool string) (event.Ask, error) {
 		return event.Ask{}, err
 	}
 	var raw []byte
-	err := b.within(func(root *os.Root) (err error) {
+	err := within(b.rw(), func(root *os.Root) (err error) {
 		raw, err = regular.ReadIn(root, filepath.Join(b.requests(), id+askSuffix), maxRequest)
 		return err
 	})
