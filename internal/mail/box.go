@@ -84,6 +84,7 @@ func (b Box) at(now, shared string) string {
 
 // ro and rw return the absolute paths of names that are relative to the directories of the two sides.
 func (b Box) ro(name ...string) string { return filepath.Join(b.gen().RO(), filepath.Join(name...)) }
+
 func (b Box) rw(name ...string) string { return filepath.Join(b.gen().RW(), filepath.Join(name...)) }
 
 // Create makes the directories (0700) and the bell. It may be repeated.

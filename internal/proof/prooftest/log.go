@@ -1,6 +1,7 @@
 package prooftest
 
 import (
+	"database/sql"
 	"errors"
 	"testing"
 
@@ -61,5 +62,21 @@ func write(t testing.TB, h home.Dir, task event.TaskID, gen int, payloads ...eve
 	})
 	if err := errors.Join(err, s.Close()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// NewerFormat gives the log the number of a format that this program does not know.
+func NewerFormat(t testing.TB, h home.Dir) {
+	t.Helper()
+	db, err := sql.Open("sqlite", h.DB())
+	if err == nil {
+		_, err = db.ExecContext(t.Context(), "PRAGMA user_version = 1000")
+		err = errors.Join(err, db.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := store.Open(t.Context(), h.DB(), store.Options{ReadOnly: true}); err == nil {
+		t.Fatal("the log can still be opened", s.Close())
 	}
 }
