@@ -303,6 +303,8 @@ var opens = map[string]string{
 	"internal/check/pane_":            "a terminal, opened without blocking",
 	"internal/spec/spec.go":           "creates a new file",
 	"internal/fleet/hand_message.go":  "creates a new file",
+	"internal/git/fenced.go":          "creates a new file",
+	"internal/daemon/fence.go":        "creates a new file",
 	"internal/git/tree.go":            "creates a new file",
 	"internal/run/idle_linux.go":      "of the kernel",
 	"internal/status/append.go":       "has flags of its own, and refuses all but a regular file",

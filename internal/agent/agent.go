@@ -63,6 +63,16 @@ type Facts struct {
 	// Variables are the environment variables that select the account or set-up of the agent. They are not passed to
 	// agents unless env_from names them. A name that ends in * is a prefix.
 	Variables []string
+	// Home is the variable that moves the agent's whole configuration to another directory. A fenced agent gets one of its
+	// own there. "" is a kind without configuration.
+	Home string
+}
+
+// Seeder is an adapter whose agent needs files in its configuration directory before its first start.
+type Seeder interface {
+	// Seed returns the files of a fenced agent's own configuration directory, by paths in it. l.Env has Facts.Home set to
+	// that directory; user is the environment without it, by which the user's own configuration is found.
+	Seed(l Launch, user []string) ([]File, error)
 }
 
 // Preflight is a task that may be launched later.

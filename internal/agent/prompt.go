@@ -26,6 +26,7 @@ func Preamble(spec event.Spec) string {
 		"work, runs the project's checks on it and publishes what passes. Stay on the branch that is checked out. Do not use " +
 		"`git stash`: it is one stack for all worktrees of the repository, shared with other agents and a person. Commit " +
 		"instead, or `git diff HEAD > FILE` with a file outside the worktree.\n\n")
+	b.WriteString(fenced(spec.Fence))
 	if len(spec.Checks) == 0 {
 		b.WriteString("This task has no checks.\n")
 	} else {
@@ -46,6 +47,22 @@ func Preamble(spec event.Spec) string {
 		"If a check fails you get its output that way; fix the cause, not the check. Your task is also in the file " +
 		"that MUSTER_PROMPT_FILE names: read it if it is not above.\n")
 	return b.String()
+}
+
+// fenced returns what an agent in a fence is told about it.
+func fenced(f *event.Fence) string {
+	if f == nil {
+		return ""
+	}
+	what := "You can write in this worktree, in $TMPDIR and in the caches that your environment names, and nowhere else"
+	if len(f.Write) > 0 {
+		what = "You can write in this worktree, in $TMPDIR, in the caches that your environment names and in " + strings.Join(f.Write, ", ") + ", and nowhere else"
+	}
+	git := "commit, but do not stash, tag or make branches outside of muster/."
+	if f.Git == "read" {
+		git = "the repository is read-only: do not commit."
+	}
+	return what + "; " + git + "\nWhere something else is refused (permission denied, operation not permitted), that is so on purpose: do not look for a way around it.\n\n"
 }
 
 // PromptFile returns the prompt as a file of the generation that ends with a newline.

@@ -3,6 +3,7 @@ package boot
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -62,6 +63,9 @@ func Open(c Caller) (Fleet, error) {
 		return Fleet{}, err
 	}
 	if err := h.Create(); err != nil {
+		if c.InAgentsShell(h) && errors.Is(err, fs.ErrPermission) {
+			return Fleet{}, fault.Wrap(fault.Conflict, err, "this works from outside the fence only")
+		}
 		return Fleet{}, err
 	}
 	cfg, err := config.Load(userConfig, "")

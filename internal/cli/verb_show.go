@@ -33,6 +33,7 @@ type shown struct {
 	Publish       event.Publish        `json:"publish"`
 	Limits        limits               `json:"limits"`
 	Checks        []event.Check        `json:"checks"` // if empty, its work is accepted unchecked
+	Fence         *shownFence          `json:"fence"`  // null: nothing restricts its agent and its checks
 	Conversation  string               `json:"conversation"`
 	Generations   []control.Attempt    `json:"generations"`
 	CheckRounds   []control.Round      `json:"check_rounds"`
@@ -44,6 +45,12 @@ type shown struct {
 	BaseFrom      string               `json:"base_from"`   // for a base such as @t3: worktree, branch, or a kept ref
 	PublishedWork *event.WorkPublished `json:"published_work"`
 	Next          []string             `json:"next"` // commands that continue the task
+}
+
+// shownFence is what a task may use of the machine, and the fence that its newest agent was started in.
+type shownFence struct {
+	event.Fence
+	Applied *event.FenceApplied `json:"applied"` // null before the first start
 }
 
 type limits struct {
@@ -80,6 +87,9 @@ func showOf(d control.TaskDetail) shown {
 		Checks: orEmpty(t.Spec.Checks), Conversation: t.Conversation, Generations: orEmpty(d.Attempts),
 		CheckRounds: orEmpty(d.Rounds), Messages: orEmpty(d.Messages), Deadlines: []control.Deadline{},
 		Kept: orEmpty(t.Kept), Acting: orEmpty(t.Open), BaseCommit: t.Base, BaseFrom: t.BaseFrom, PublishedWork: t.Published, Next: nextLines(t),
+	}
+	if t.Spec.Fence != nil {
+		s.Fence = &shownFence{Fence: *t.Spec.Fence, Applied: t.Agent.Fenced}
 	}
 	for _, dl := range t.Deadlines {
 		s.Deadlines = append(s.Deadlines, control.Deadline{Name: dl.Name, At: dl.At.UTC()})
@@ -181,6 +191,10 @@ func (p *page) work(d control.TaskDetail) {
 	p.field("agent", agent)
 	if t.Session != "" && !t.Removed {
 		p.field("session", t.Session+"   (muster attach "+string(t.ID)+")")
+	}
+	p.field("fence", words.FenceSpec(t.Spec.Fence))
+	if f := t.Agent.Fenced; f != nil {
+		p.field("", words.Fence(*f))
 	}
 	p.field("repo", t.Spec.Repo)
 	base := t.Spec.Base

@@ -21,6 +21,7 @@ type Config struct {
 	Checks    []event.Check // in the order of the file, which is the order in which they run
 	Workspace Workspace
 	Agents    map[string]Agent // only what the files name; see Config.Agent for the built-in ones
+	Fence     Fence
 	Fleet     Fleet
 	// Origin maps the path of a key (task.rounds) to where its value was set: "file:line", or "default".
 	Origin map[string]string
@@ -61,6 +62,36 @@ type Agent struct {
 	Trust   string // "" (as the user's own set-up of the agent) or "sandboxed"
 }
 
+// Fence is what an agent, its checks and its setup may use of the machine. A project's file can only narrow it.
+type Fence struct {
+	Mode  string   // FenceOff or FenceOn
+	Read  []string // absolute; granted in addition to the built-in list
+	Write []string // absolute
+	Unix  string   // UnixDeny or UnixAllow
+	TCP   Ports
+	Cache string // CacheUser, CacheRepository or CacheTask
+	Git   string // GitCommit or GitRead
+}
+
+// Ports are TCP ports; nil stands for all of them.
+type Ports []int
+
+// Words of the fence.
+const (
+	FenceOff = "off"
+	FenceOn  = "on"
+
+	UnixAllow = "allow"
+	UnixDeny  = "deny"
+
+	CacheUser       = "user"
+	CacheRepository = "repository"
+	CacheTask       = "task"
+
+	GitCommit = "commit"
+	GitRead   = "read"
+)
+
 // Fleet holds the settings of this machine. They come from the user's file only.
 type Fleet struct {
 	MaxAgents     int           // 0: by memory and cores, see DefaultMaxAgents
@@ -81,6 +112,7 @@ func Default() Config {
 			Silence: 10 * time.Minute, SilenceInTool: time.Hour,
 		},
 		Agents: map[string]Agent{},
+		Fence:  Fence{Mode: FenceOff, Unix: UnixDeny, Cache: CacheRepository, Git: GitCommit},
 		Fleet:  Fleet{MinFreeMemory: 512 << 20, MinFreeDisk: 1 << 30, Wait: 15 * time.Minute},
 		Origin: map[string]string{},
 	}

@@ -173,10 +173,20 @@ func (d *draft) entry(file string, s scope, e entry) *complaint {
 		d.touch(e.path)
 		return nil
 	}
-	if err := k.set(d.field(*k, name), e); err != nil {
+	set, changed := k.set, true
+	if s == projectScope && e.path[0] == "fence" {
+		set = func(field any, e entry) (err error) {
+			changed, err = k.narrow(field, e)
+			return err
+		}
+	}
+	if err := set(d.field(*k, name), e); err != nil {
 		c := asComplaint(err)
 		c.what = dotted + " " + c.what
 		return c
+	}
+	if !changed {
+		return nil
 	}
 	if k.path == "checks.NAME" {
 		dotted += ".run"

@@ -250,6 +250,11 @@ rounds = 5               # rounds of checks before the task is parked
 	}
 	b.WriteString(`# copy = [".env"]        # files that git does not carry
 
+# What agents and checks may use of the machine: their worktree and the system's programs, and nothing else of yours.
+# A machine that cannot enforce it refuses the task; muster doctor says what is missing.
+[fence]
+mode = "on"
+
 [agents.claude]
 args = ["--permission-mode", "acceptEdits"]
 # env_from = ["ANTHROPIC_API_KEY"]   # secrets are named here and never written here

@@ -26,6 +26,8 @@ const (
 	kindEnv      kind = "variable"      // the value of an environment variable
 	kindNames    kind = "list of variables"
 	kindFile     kind = "file" // an absolute path, or one that begins with ~/
+	kindFiles    kind = "list of absolute paths"
+	kindPorts    kind = "ports" // "any", or a list of numbers
 )
 
 // key is one row of the table for decoding, strict errors, the reference, the schema and Show.
@@ -107,6 +109,13 @@ func keys() []key {
 		{path: "agents.NAME.env_from", kind: kindNames, def: "[]", doc: "Names of variables that are handed on from the environment the fleet was started with."},
 		{path: "agents.NAME.model", kind: kindText, def: "the agent's own", doc: "The model, in the agent's own words."},
 		{path: "agents.NAME.trust", kind: kindWord, words: []string{trustInherit, trustSandboxed}, def: `"inherit"`, doc: "Whether a worktree is trusted as the user's own set-up trusts its repository, or because it is sandboxed."},
+		{path: "fence.mode", kind: kindWord, words: []string{FenceOff, FenceOn}, def: `"off"`, doc: "Whether agents, checks and setup are fenced in: they can then use only what is granted. A machine that cannot do that refuses the task."},
+		{path: "fence.read", kind: kindFiles, def: "[]", doc: "Further files and directories that may be read and executed, such as `~/sdk`. Only in the user's file."},
+		{path: "fence.write", kind: kindFiles, def: "[]", doc: "Further files and directories that may be changed. Refused are `/`, `~`, the state directory, `~/.ssh`, `~/.gnupg`, `~/.aws`, `~/.config/gh`, and what holds one of them. Only in the user's file."},
+		{path: "fence.unix", kind: kindWord, words: []string{UnixAllow, UnixDeny}, def: `"deny"`, doc: "Whether Unix sockets may be made. Through them run docker, tmux, ssh-agent and systemd, outside of the fence: `\"allow\"` opens it to an agent that means to get out."},
+		{path: "fence.tcp", kind: kindPorts, def: `"any"`, doc: "The TCP ports that may be connected to, such as `[443]`. Names of hosts cannot be listed, and UDP stays open."},
+		{path: "fence.cache", kind: kindWord, words: []string{CacheUser, CacheRepository, CacheTask}, def: `"repository"`, doc: "Where builds keep their caches: the user's own, one of the fleet for each repository, one for each task."},
+		{path: "fence.git", kind: kindWord, words: []string{GitCommit, GitRead}, def: `"commit"`, doc: "`\"commit\"`: the agent may commit on branches below `muster/`. `\"read\"`: it changes files only."},
 		{path: "fleet.max_agents", kind: kindCount, max: mostCount, def: "two a core, as memory allows", doc: "Agents that run at once."},
 		{path: "fleet.max_checks", kind: kindCount, max: mostCount, def: "half the cores", doc: "Checks that run at once."},
 		{path: "fleet.min_free_memory", kind: kindSize, def: `"512MiB"`, doc: "With less memory free than this no agent is started."},
@@ -140,6 +149,7 @@ func tables() []section {
 		{"checks", "What judges an agent's work, in this order. Only in a project's `" + ProjectFile + "`."},
 		{"workspace", "What a new worktree needs."},
 		{"agents", "Agents and how they are started. The names `" + strings.Join(kinds(), "`, `") + "` exist without any configuration."},
+		{"fence", "What agents, checks and setup may use of the machine; see [security.md](../security.md). A project's `" + ProjectFile + "` can only narrow what the user's `" + UserFile + "` allows."},
 		{"fleet", "What concerns this machine. Only in the user's `" + UserFile + "`."},
 	}
 }

@@ -110,6 +110,9 @@ func (d *draft) finish() error {
 		}
 		d.Fleet.TmuxConf = filepath.Join(home, rest)
 	}
+	if err := d.expandFence(); err != nil {
+		return err
+	}
 	return asError(wrong)
 }
 

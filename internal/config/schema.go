@@ -93,6 +93,11 @@ func (k *key) schema() *jsonschema.Schema {
 	case kindSize:
 		zero := 0.0
 		s.AnyOf = []*jsonschema.Schema{text(sizePattern), {Type: "integer", Minimum: &zero}}
+	case kindPorts:
+		least, most := 1.0, 65535.0
+		s.AnyOf = []*jsonschema.Schema{{Enum: []any{anyPort}}, {Type: "array", Items: &jsonschema.Schema{Type: "integer", Minimum: &least, Maximum: &most}}}
+	case kindFiles:
+		s.Type, s.Items = "array", text("^(/|~$|~/)")
 	case kindList, kindPaths, kindNames:
 		s.Type, s.Items = "array", text("")
 	case kindArgv:

@@ -83,6 +83,15 @@ func (k *key) literal(field any) string {
 			return quote(onEdit)
 		}
 		return "[]"
+	case *Ports:
+		if *f == nil {
+			return quote(anyPort)
+		}
+		ports := make([]string, len(*f))
+		for i, p := range *f {
+			ports[i] = strconv.Itoa(p)
+		}
+		return "[" + strings.Join(ports, ", ") + "]"
 	case *[]string:
 		q := make([]string, len(*f))
 		for i, s := range *f {

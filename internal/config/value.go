@@ -31,6 +31,8 @@ func (k *key) set(field any, e entry) error {
 		return k.setEdit(f, e.value)
 	case *[]string:
 		return k.setList(f, e.value)
+	case *Ports:
+		return k.setPorts(f, e.value)
 	case map[string]string:
 		return k.setVariable(f, e.path[len(e.path)-1], e.value)
 	}
@@ -52,6 +54,10 @@ func (k *key) wants() string {
 		return `a size, a string such as "512MiB"`
 	case kindList, kindPaths, kindNames:
 		return "a list of strings"
+	case kindFiles:
+		return "a list of absolute paths"
+	case kindPorts:
+		return `"any" or a list of ports such as [443]`
 	case kindArgv:
 		return `a list of strings such as ["./agent.sh", "{prompt_file}"]`
 	case kindEdit:
@@ -291,9 +297,44 @@ func (k *key) item(s string) (string, error) {
 		return clean, nil
 	case kindNames:
 		return s, validVariable(s)
+	case kindFiles:
+		if !filepath.IsAbs(s) && s != "~" && !strings.HasPrefix(s, "~/") {
+			return "", fault.New(fault.Usage, "holds %q, which is not an absolute path", s).WithHint("Begin it with / or ~/.")
+		}
+		return filepath.Clean(s), nil
 	default: // any string is valid
 	}
 	return s, nil
+}
+
+// anyPort is the word for all ports.
+const anyPort = "any"
+
+func (k *key) setPorts(f *Ports, v any) error {
+	if s, ok := v.(string); ok {
+		if s != anyPort {
+			return fault.New(fault.Usage, "is %q, and must be %s", s, k.wants())
+		}
+		*f = nil
+		return nil
+	}
+	items, ok := v.([]any)
+	if !ok {
+		return k.mismatch(v)
+	}
+	ports := Ports{}
+	for _, item := range items {
+		n, ok := item.(int64)
+		if !ok {
+			return fault.New(fault.Usage, "must be %s, and holds %s", k.wants(), typeName(item))
+		}
+		if n < 1 || n > 65535 {
+			return fault.New(fault.Usage, "holds %d, and a port is from 1 to 65535", n)
+		}
+		ports = append(ports, int(n))
+	}
+	*f = ports
+	return nil
 }
 
 func (k *key) setVariable(env map[string]string, name string, v any) error {

@@ -26,6 +26,7 @@ type agents struct {
 	home      home.Dir
 	exe       string
 	maxChecks int
+	repo      repoPaths // nil in tests without fenced tasks
 }
 
 // launch returns the adapter of a task and the description of a generation for it.
@@ -38,6 +39,7 @@ func (a agents) launch(t life.Task, gen int) (agent.Adapter, agent.Launch, error
 	if err != nil {
 		return nil, agent.Launch{}, err
 	}
+	env = a.fencedEnv(t, env, ad.Facts().Home)
 	return ad, agent.Launch{
 		Home: a.home, Task: t.ID, Gen: gen, Spec: t.Spec, Worktree: t.Worktree, Env: env, Exe: a.exe,
 		Conversation: t.Conversation, Preamble: agent.Preamble(t.Spec),
@@ -45,15 +47,18 @@ func (a agents) launch(t life.Task, gen int) (agent.Adapter, agent.Launch, error
 }
 
 // Ready implements fleet.Launcher.
-func (a agents) Ready(_ context.Context, o fleet.Order) (string, error) {
+func (a agents) Ready(ctx context.Context, o fleet.Order) (string, []event.Payload, error) {
 	files := a.home.NewGen(o.Task.ID, o.Gen)
 	box := mail.Of(files)
 	if err := box.Create(); err != nil { // first: from now on the generation has its files here
-		return "", err
+		return "", nil, err
 	}
 	ad, l, err := a.launch(o.Task, o.Gen)
 	if err != nil {
-		return "", err
+		return "", nil, err
+	}
+	if err := a.seed(ad, l); err != nil {
+		return "", nil, err
 	}
 	l.Prompt, l.Resume = o.Prompt, o.Resume && ad.Resumable(l)
 	for _, m := range o.Messages {
@@ -62,35 +67,49 @@ func (a agents) Ready(_ context.Context, o fleet.Order) (string, error) {
 	l.GoOn = life.GoOn(o.Task.Agent.Why)
 	l.Granted = o.Task.Granted
 	if err := os.MkdirAll(a.home.TaskDir(o.Task.ID), 0o700); err != nil {
-		return "", fault.Wrap(fault.Failed, err, "make the task's directory")
+		return "", nil, fault.Wrap(fault.Failed, err, "make the task's directory")
 	}
 	err = box.WriteChecks(o.Task.Spec.Checks, mail.CheckEnv{
-		Task: o.Task.ID, Gen: o.Gen, Worktree: o.Task.Worktree, Slots: a.slots(), Logs: filepath.Join(files.RW(), "checks"),
+		Task: o.Task.ID, Gen: o.Gen, Worktree: o.Task.Worktree, Slots: a.slotsInside(o.Task), Logs: filepath.Join(files.RW(), "checks"),
 	})
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	plan, err := ad.Plan(l)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if err := a.writeFiles(files.RO(), l, plan.Files); err != nil {
-		return "", err
+		return "", nil, err
+	}
+	policy, facts, err := a.fence(ctx, o.Task, o.Gen, plan.Argv)
+	if err != nil {
+		return "", nil, err
 	}
 	spec := filepath.Join(files.Dir, "spec.json")
-	return spec, launch.Write(spec, launch.Spec{
+	return spec, facts, launch.Write(spec, launch.Spec{
 		Task: o.Task.ID, Gen: o.Gen, Argv: plan.Argv, Dir: o.Task.Worktree, Env: environ.Overlay(l.Env, plan.Env...),
 		Cgroup: a.home.Cgroup(o.Task.ID), CgroupNote: a.home.CgroupNote(o.Task.ID),
-		Lock: a.home.AliveLock(o.Task.ID), StatusFile: a.home.StatusFile(o.Task.ID, o.Gen), Remove: true, Terminal: true,
+		Lock: a.home.AliveLock(o.Task.ID), StatusFile: a.home.StatusFile(o.Task.ID, o.Gen), Remove: true, Terminal: true, Fence: policy,
 	})
 }
 
 // writeFiles writes the files that a generation reads at its start. They are not synced: after a power failure the
 // generation that would read them never comes back.
 func (a agents) writeFiles(dir string, l agent.Launch, files []agent.File) error {
-	seen := false
+	if err := writeBelow(dir, files); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(files, func(f agent.File) bool { return f.Path == "prompt.md" }) {
+		return nil
+	}
+	// Every kind of agent also gets its prompt in a file.
+	return os.WriteFile(filepath.Join(dir, "prompt.md"), []byte(l.Prompt), 0o600)
+}
+
+// writeBelow writes files into a directory.
+func writeBelow(dir string, files []agent.File) error {
 	for _, f := range files {
-		seen = seen || f.Path == "prompt.md"
 		if !filepath.IsLocal(f.Path) {
 			return fault.New(fault.Failed, "an agent's file is outside its directory: %q", f.Path)
 		}
@@ -102,11 +121,7 @@ func (a agents) writeFiles(dir string, l agent.Launch, files []agent.File) error
 			return fault.Wrap(fault.Failed, err, "write %s", path).WithHint("Check the free space of the disk.")
 		}
 	}
-	if seen {
-		return nil
-	}
-	// Every kind of agent also gets its prompt in a file.
-	return os.WriteFile(filepath.Join(dir, "prompt.md"), []byte(l.Prompt), 0o600)
+	return nil
 }
 
 // slots returns the lock files that all running checks share.

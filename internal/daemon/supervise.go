@@ -108,7 +108,6 @@ func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logge
 	if err != nil {
 		return none, nil, err
 	}
-	ags := agents{home: f.Home, exe: o.Exe, maxChecks: f.MaxChecks()}
 	row, err := db.Fleet(ctx)
 	if err != nil {
 		return none, nil, err
@@ -118,9 +117,10 @@ func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logge
 		logger.Warn("read the boot id", "err", err)
 	}
 	beat := newHeartbeat(f.Home, f.Config.Fleet.DeadmanURL, bootID, logger)
+	trees := worktrees{home: f.Home, env: f.Saved, other: db.Task, opened: &sync.Map{}}
+	ags := agents{home: f.Home, exe: o.Exe, maxChecks: f.MaxChecks(), repo: trees.agentPaths}
 	recs := newRecords(watcher, ags, db, beat.setPolling, logger)
 	began := f.Now() // its monotonic reading excludes the time that the host sleeps
-	trees := worktrees{home: f.Home, env: f.Saved, other: db.Task, opened: &sync.Map{}}
 	c := fleet.Config{
 		Home: f.Home, Log: log{store: db, writer: writer}, Terminal: term,
 		Worktrees: trees, Shipper: trees, Launcher: ags, Channel: ags, Jobs: jobs{home: f.Home, agents: ags}, Records: recs,

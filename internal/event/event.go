@@ -121,6 +121,7 @@ var kinds = map[Kind]func([]byte) (Payload, error){
 	"next.planned":       typed[NextPlanned],
 	"task.shelved":       typed[Shelved],
 	"agent.launched":     typed[AgentLaunched],
+	"fence.applied":      typed[FenceApplied],
 	"agent.reported":     typed[AgentReported],
 	"agent.exited":       typed[AgentExited],
 	"agent.probed":       typed[AgentProbed],

@@ -143,6 +143,15 @@ type AgentLaunched struct {
 	Session string     `json:"session"`
 }
 
+// FenceApplied says which fence the agent's process was started in. The paths that the task names are in its spec, and
+// those that it is granted besides are counted.
+type FenceApplied struct {
+	ABI     int  `json:"abi"`     // of Landlock; 0 on macOS
+	Seccomp bool `json:"seccomp"` // whether system calls are filtered
+	Read    int  `json:"read"`    // paths that may be read
+	Write   int  `json:"write"`   // paths that may be written
+}
+
 // AgentReported is a status record that changed something.
 type AgentReported struct {
 	Record Record `json:"record"`

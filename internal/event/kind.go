@@ -125,3 +125,6 @@ func (SupervisorUpgraded) Kind() Kind { return "supervisor.upgraded" }
 
 // Kind implements Payload.
 func (UpgradeRolledBack) Kind() Kind { return "upgrade.rolled_back" }
+
+// Kind implements Payload.
+func (FenceApplied) Kind() Kind { return "fence.applied" }

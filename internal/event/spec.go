@@ -83,4 +83,17 @@ type Spec struct {
 	// tool call is open. 0 means never, as in tasks of older versions.
 	Silence       time.Duration `json:"silence,omitempty"`
 	SilenceInTool time.Duration `json:"silence_in_tool,omitempty"`
+	// Fence is what the agent, its checks and its setup may use; nil means that nothing restricts them.
+	Fence *Fence `json:"fence,omitempty"`
+}
+
+// Fence is what a task may use of the machine in addition to the built-in list: the fence section of the configuration as
+// it was at dispatch.
+type Fence struct {
+	Read  []string `json:"read,omitempty"`  // real paths
+	Write []string `json:"write,omitempty"` // real paths
+	Unix  bool     `json:"unix,omitempty"`  // Unix sockets are allowed
+	Ports []int    `json:"ports"`           // TCP ports that may be connected to; null means all
+	Cache string   `json:"cache"`           // user, repository or task
+	Git   string   `json:"git"`             // commit or read
 }

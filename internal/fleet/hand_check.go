@@ -233,6 +233,9 @@ func (s *Supervisor) clean(ctx context.Context, t life.Task) result {
 	if err := s.cfg.Worktrees.Remove(ctx, t); err != nil {
 		return done(err)
 	}
+	if err := removeTemp(s.cfg.Home, t); err != nil {
+		s.cfg.Logger.Warn("remove temporary files", "task", t.ID, "err", err)
+	}
 	r.facts = append(r.facts, event.WorktreeRemoved{})
 	return r
 }

@@ -36,7 +36,7 @@ func (s *Supervisor) start(ctx context.Context, t life.Task, a event.Action, arg
 	if err != nil {
 		return done(err)
 	}
-	spec, err := s.cfg.Launcher.Ready(ctx, order)
+	spec, facts, err := s.cfg.Launcher.Ready(ctx, order)
 	if err != nil {
 		return done(err)
 	}
@@ -47,7 +47,7 @@ func (s *Supervisor) start(ctx context.Context, t life.Task, a event.Action, arg
 	if err != nil {
 		return done(err)
 	}
-	return s.launchedIn(pane, arrived)
+	return s.launchedIn(pane, append(arrived, facts...))
 }
 
 // endOlder ends the processes of older generations: an agent whose end was not noticed, or tools that a killed agent

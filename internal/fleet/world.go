@@ -186,7 +186,8 @@ type EndPolicy struct {
 // Launcher prepares the generations of agents and cleans up after them.
 type Launcher interface {
 	// Ready writes the files of the generation and returns the path of its launch spec.
-	Ready(ctx context.Context, o Order) (spec string, err error)
+	// facts are events about the generation that come true when the spec is launched.
+	Ready(ctx context.Context, o Order) (spec string, facts []event.Payload, err error)
 	// Retire is called when the generation's end is recorded.
 	Retire(ctx context.Context, t life.Task, gen int) error
 	EndPolicy(t life.Task) EndPolicy

@@ -197,6 +197,29 @@ func (d Dir) OldJobDir(t event.TaskID, job string) string {
 // CheckSlot is the lock file of one slot. Running checks share the slots.
 func (d Dir) CheckSlot(i int) string { return d.join(fmt.Sprintf("checkslot.%d", i)) }
 
+// PrivateHome is the configuration directory of a fenced task's agents, which all of its generations share. Conversations
+// lie in it, so that a later generation finds them.
+func (d Dir) PrivateHome(t event.TaskID) string { return filepath.Join(d.TaskDir(t), "home") }
+
+// CacheDir holds the caches of fenced builds: one directory for each repository or task.
+func (d Dir) CacheDir() string { return d.join("cache") }
+
+// TaskCache holds the caches of the builds of one task.
+func (d Dir) TaskCache(t event.TaskID) string { return filepath.Join(d.CacheDir(), string(t)) }
+
+// RepositoryCache holds the caches that the builds of all tasks of a repository share. gitDir is its common git directory.
+func (d Dir) RepositoryCache(gitDir string) string {
+	sum := sha256.Sum256([]byte(gitDir))
+	return filepath.Join(d.CacheDir(), fmt.Sprintf("repository-%x", sum[:8]))
+}
+
+// TempDir is the directory for temporary files of a fenced task. It is not in the state directory: the path of a Unix socket
+// ends at 107 bytes.
+func (d Dir) TempDir(t event.TaskID) string {
+	sum := sha256.Sum256([]byte(d))
+	return fmt.Sprintf("/tmp/muster-%d-%x/%s", os.Geteuid(), sum[:4], t)
+}
+
 // WorktreesDir holds the worktrees.
 func (d Dir) WorktreesDir() string { return d.join("worktrees") }
 

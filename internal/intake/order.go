@@ -29,6 +29,7 @@ type Options struct {
 	Setup    *string  `toml:"setup"`
 	Env      []string `toml:"env"`
 	Keep     string   `toml:"keep"`
+	Fence    string   `toml:"fence"`
 }
 
 // Order is one task as a person ordered it.
@@ -66,6 +67,7 @@ func (o Options) with(t Options) Options {
 	text(&o.Publish, t.Publish)
 	text(&o.Timeout, t.Timeout)
 	text(&o.Keep, t.Keep)
+	text(&o.Fence, t.Fence)
 	o.Checks = append(slices.Clone(o.Checks), t.Checks...)
 	o.Env = append(slices.Clone(o.Env), t.Env...)
 	o.After = append(slices.Clone(o.After), t.After...)

@@ -70,12 +70,16 @@ func (in *Intake) Task(ctx context.Context, o Order) (Task, error) {
 		return Task{}, err
 	}
 	s.Traits = ad.Facts().Traits
+	var granted []string
+	if s.Fence, granted, err = in.fence(at.config, o); err != nil {
+		return Task{}, err
+	}
 	missing, err := in.ready(ctx, ad, at, s, o.Prompt)
 	if err != nil {
 		return Task{}, err
 	}
 	notices, err := at.notices(ctx, s, missing)
-	return Task{Spec: s, Prompt: o.Prompt, AfterRefs: o.After, Notices: notices}, err
+	return Task{Spec: s, Prompt: o.Prompt, AfterRefs: o.After, Notices: append(notices, granted...)}, err
 }
 
 // CheckAgent returns an error if the agent for new tasks in a configuration could not start in a repository.

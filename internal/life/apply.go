@@ -133,6 +133,8 @@ func applyAgent(t Task, e event.Event) Task {
 		if t.Agent.Turn == "" && t.Spec.Traits.FirstRecord == 0 {
 			t.Agent.Turn = TurnBusy // a kind without records counts as working from its launch on
 		}
+	case event.FenceApplied:
+		t.Agent.Fenced = &p
 	case event.AgentExited:
 		t.Agent.Live = false
 		if p.Cause == event.CauseOwn {

@@ -88,6 +88,10 @@ func (s *step) facts(a event.Action, in Finished) (round *event.RoundFinished, s
 			if a.Kind() == event.ActStart && a.Gen == s.t.Gen {
 				s.emitGen(a.Gen, f)
 			}
+		case event.FenceApplied:
+			if a.Kind() == event.ActStart && a.Gen == s.t.Gen {
+				s.emitGen(a.Gen, f)
+			}
 		case event.AgentExited:
 			if a.Gen == s.t.Gen && s.t.Agent.Live {
 				s.emitGen(a.Gen, f)

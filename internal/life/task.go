@@ -90,6 +90,8 @@ type Agent struct {
 	Mode       string           `json:"mode,omitempty"`     // effective permission mode
 	Launches   int              `json:"launches,omitempty"` // launch failures in a row
 	Ends       int              `json:"ends,omitempty"`     // failures in a row to end it
+	// Fenced is the fence that the process was started in; nil if it has none.
+	Fenced *event.FenceApplied `json:"fenced,omitempty"`
 }
 
 // MessageID is event.MessageID.

@@ -74,6 +74,8 @@ func agentEvent(e event.Event) (string, bool) {
 		return "a further generation is planned: " + Why(p.Why), true
 	case event.AgentLaunched:
 		return fmt.Sprintf("the agent runs as process %d in session %s", p.Process.PID, p.Session), true
+	case event.FenceApplied:
+		return Fence(p), true
 	case event.AgentReported:
 		return "the agent reported " + Record(p.Record), true
 	case event.AgentExited:

@@ -328,8 +328,8 @@ func (e *edges) Close(ctx context.Context, session string) error {
 }
 
 // Ready implements fleet.Launcher.
-func (e *edges) Ready(ctx context.Context, o fleet.Order) (string, error) {
-	return "agent", e.act(ctx, "making an agent ready", o.Task.Spec.Name, func() error {
+func (e *edges) Ready(ctx context.Context, o fleet.Order) (string, []event.Payload, error) {
+	return "agent", nil, e.act(ctx, "making an agent ready", o.Task.Spec.Name, func() error {
 		e.w.intended(o.Task.ID, event.ActStart, o.Action)
 		e.w.orders[fileID{o.Task.ID, o.Gen}] = o
 		if o.Task.Spec.Traits.Door == event.DoorPaste {

@@ -1,0 +1,50 @@
+package words
+
+import (
+	"fmt"
+	"strings"
+
+	"muster/internal/event"
+)
+
+// Fence describes the fence that an agent was started in.
+func Fence(p event.FenceApplied) string {
+	how := "sandbox-exec"
+	if p.ABI > 0 {
+		how = fmt.Sprintf("Landlock ABI %d", p.ABI)
+	}
+	if p.Seccomp {
+		how += " and a filter of system calls"
+	}
+	return fmt.Sprintf("the fence is closed (%s): %d paths to read, %d to write", how, p.Read, p.Write)
+}
+
+// FenceSpec describes what a task's fence leaves open; nil is a task without one.
+func FenceSpec(f *event.Fence) string {
+	if f == nil {
+		return "off: the agent and its checks may do what you may do"
+	}
+	parts := []string{"on", "network open"}
+	if f.Ports != nil {
+		parts[1] = "no TCP port"
+		if len(f.Ports) > 0 {
+			parts[1] = "TCP ports " + strings.Trim(fmt.Sprint(f.Ports), "[]")
+		}
+	}
+	if f.Unix {
+		parts = append(parts, "Unix sockets open")
+	}
+	parts = append(parts, "caches of the "+f.Cache)
+	if f.Git == "read" {
+		parts = append(parts, "git read-only")
+	}
+	for _, list := range []struct {
+		what  string
+		paths []string
+	}{{"read", f.Read}, {"write", f.Write}} {
+		if len(list.paths) > 0 {
+			parts = append(parts, list.what+" "+strings.Join(list.paths, " "))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
