@@ -35,6 +35,7 @@ func (adapter) Check(ctx context.Context, p agent.Preflight) error {
 		func() (err error) { version, err = checkVersion(ctx, p, env); return err },
 		func() error { return checkRoot(p, env) },
 		func() error { return checkOnboarding(p, env) },
+		func() error { return checkLogin(p, env) },
 		func() error { return checkSettings(p, env) },
 		func() error { return checkEvents(ctx, p, env, version) },
 		func() error { return checkTrust(p, env, version) },
@@ -110,6 +111,25 @@ func checkOnboarding(p agent.Preflight, env []string) error {
 	}
 	return nil
 }
+
+// checkLogin returns an error if a fenced agent would have no login: the user's own, in a file or a keychain, is outside of
+// its fence.
+func checkLogin(p agent.Preflight, env []string) error {
+	if p.Spec.Fence == nil {
+		return nil
+	}
+	for _, kv := range env {
+		name, value, _ := strings.Cut(kv, "=")
+		if value != "" && (slices.Contains(logins, name) || strings.HasPrefix(name, "CLAUDE_CODE_USE_")) {
+			return nil
+		}
+	}
+	return fault.New(fault.Conflict, "agent %s: a fenced Claude Code cannot use the login of %s", p.Spec.Agent, configDir(env)).
+		WithHint("Run: claude setup-token, set CLAUDE_CODE_OAUTH_TOKEN to what it prints, and add it to env_from of [agents.%s]. Or dispatch with --fence off.", p.Spec.Agent)
+}
+
+// logins are the variables with which the agent logs in without a file.
+var logins = []string{"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"}
 
 // checkSettings returns an error for a settings file that would open a dialog because it is not JSON, and for an
 // administrator's settings that forbid hooks.

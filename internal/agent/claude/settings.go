@@ -73,6 +73,12 @@ type settingsFile struct {
 	Suggestions     bool     `json:"promptSuggestionEnabled"`
 	EnabledServers  []string `json:"enabledMcpjsonServers,omitempty"`
 	DisabledServers []string `json:"disabledMcpjsonServers,omitempty"`
+	// Sandbox switches the agent's own sandbox off inside a fence, where it cannot start.
+	Sandbox *sandboxSettings `json:"sandbox,omitempty"`
+}
+
+type sandboxSettings struct {
+	Enabled bool `json:"enabled"`
 }
 
 // encodeSettings returns the settings of one generation as JSON.
@@ -98,6 +104,9 @@ func encodeSettings(l agent.Launch) ([]byte, error) {
 		})
 	}
 	s.EnabledServers, s.DisabledServers = projectServers(l)
+	if l.Spec.Fence != nil {
+		s.Sandbox = &sandboxSettings{Enabled: false}
+	}
 	b, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("encode settings: %w", err)
