@@ -179,7 +179,7 @@ type pointLauncher struct {
 	at failpoints
 }
 
-func (a pointLauncher) Ready(ctx context.Context, o fleet.Order) (string, error) {
+func (a pointLauncher) Ready(ctx context.Context, o fleet.Order) (string, []event.Payload, error) {
 	defer a.at.around("agent.ready", o.Task.ID, o.Gen)()
 	return a.Launcher.Ready(ctx, o)
 }
