@@ -125,7 +125,7 @@ func TestBox_BelievesOnlyTheLogWhereTheAgentCouldWrite(t *testing.T) {
 			}
 		})
 	}
-	for name, spoil := range map[string]func(h home.Dir) error{
+	for name, spoil := range map[string]func(home.Dir) error{
 		"as it is":            func(home.Dir) error { return nil },
 		"no log":              func(h home.Dir) error { return os.Remove(h.DB()) },
 		"an unreadable log":   func(h home.Dir) error { return os.Chmod(h.DB(), 0) },
@@ -135,6 +135,8 @@ func TestBox_BelievesOnlyTheLogWhereTheAgentCouldWrite(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := forged(t)
+			in := filepath.Join(h.NewGen("t1", 2).RO(), "in")
+			t.Cleanup(func() { _ = os.Chmod(in, 0o700) }) //nolint:gosec // a directory, so that it can be removed
 			if err := spoil(h); err != nil {
 				t.Fatal(err)
 			}
