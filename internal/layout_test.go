@@ -305,7 +305,10 @@ var opens = map[string]string{
 	"internal/fleet/hand_message.go":  "creates a new file",
 	"internal/git/fenced.go":          "creates a new file",
 	"internal/daemon/fence.go":        "creates a new file",
-	"internal/git/tree.go":            "creates a new file",
+	"internal/git/index.go":           "creates a new file",
+	"internal/git/private.go":         "files of a directory that only muster writes in",
+	"internal/git/freeze.go":          "files of a directory that only muster writes in",
+	"internal/git/fill.go":            "files of a directory that only muster writes in",
 	"internal/run/idle_linux.go":      "of the kernel",
 	"internal/status/append.go":       "has flags of its own, and refuses all but a regular file",
 	"internal/mail/bell.go":           "opens FIFOs, without blocking",
@@ -363,6 +366,49 @@ func TestTheAgentsSideBelievesOnlyWhatTheLogHas(t *testing.T) {
 			}
 			return true
 		})
+	}
+}
+
+// readsOthersConfiguration are the files of package git with a call of git that reads a configuration which an agent may
+// have written, and why no program can be run in it.
+var readsOthersConfiguration = map[string]string{
+	"internal/git/open.go":   "git rev-parse, which finds the checkout that a person stands in and runs nothing",
+	"internal/git/config.go": "git config --list, which runs nothing",
+	"internal/git/create.go": "a repository that was made a moment before, in which no agent has been",
+}
+
+func TestGitRunsInAPrivateGitDirectory(t *testing.T) {
+	t.Parallel()
+	found := map[string]bool{}
+	for _, s := range sources(t) {
+		if s.room() != "git" || isForTests(s) {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.SelectorExpr:
+				if name := selector(n); strings.HasPrefix(name, "run.") && name != "run.LookPath" && s.path != "internal/git/exec.go" {
+					t.Errorf("%s: %s; git is run by Reader.git, which sets its git directory", where(n), name)
+				}
+			case *ast.KeyValueExpr:
+				if key, ok := n.Key.(*ast.Ident); ok && key.Name == "native" {
+					found[s.path] = true
+					if readsOthersConfiguration[s.path] == "" {
+						t.Errorf("%s: git reads a configuration that is not muster's; use a place or the view", where(n))
+					}
+				}
+			case *ast.BasicLit:
+				if strings.HasPrefix(n.Value, "\"GIT_DIR") && s.path != "internal/git/exec.go" && s.path != "internal/git/config.go" {
+					t.Errorf("%s: sets GIT_DIR; use a place or the view", where(n))
+				}
+			}
+			return true
+		})
+	}
+	for path := range readsOthersConfiguration {
+		if !found[path] {
+			t.Errorf("%s reads no configuration of others any more: take it out of the list", path)
+		}
 	}
 }
 

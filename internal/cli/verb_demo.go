@@ -289,7 +289,7 @@ func (d *demonstration) sum(ctx context.Context, c *control.Control, f boot.Flee
 	if err := printTasks(d.env, tasks); err != nil {
 		return err
 	}
-	repo, err := git.Open(ctx, d.env.Dir, git.Env(d.env.Environ))
+	repo, err := git.Open(ctx, d.env.Dir, git.Env(d.env.Environ), git.Private(home.Dir(filepath.Join(d.dir, "state")).GitDir()))
 	if err != nil {
 		return err
 	}

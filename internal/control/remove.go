@@ -69,7 +69,8 @@ func (c *Control) repository(ctx context.Context, t life.Task) (*git.Repo, error
 	if err != nil {
 		return nil, err
 	}
-	return git.Find(ctx, git.Locator{GitDir: t.Spec.GitDir, Checkout: t.Spec.Repo, Worktree: t.Worktree}, git.Env(f.Saved), git.Under(f.Home.WorktreesDir()))
+	where := git.Locator{GitDir: t.Spec.GitDir, Checkout: t.Spec.Repo, Worktree: t.Worktree}
+	return git.Find(ctx, where, git.Env(f.Saved), git.Under(f.Home.WorktreesDir()), git.Private(f.Home.GitDir()))
 }
 
 func removable(t life.Task) bool { return t.State.Final() || t.State == event.Parked }

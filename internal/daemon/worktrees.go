@@ -50,7 +50,7 @@ func (w worktrees) open(ctx context.Context, t life.Task) (*git.Repo, error) {
 	if c.repo != nil && c.repo.There() {
 		return c.repo, nil
 	}
-	repo, err := git.Find(ctx, where, git.Env(w.env), git.Under(w.home.WorktreesDir()))
+	repo, err := git.Find(ctx, where, git.Env(w.env), git.Under(w.home.WorktreesDir()), git.Private(w.home.GitDir()))
 	if err != nil {
 		return nil, err
 	}

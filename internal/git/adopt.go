@@ -62,11 +62,18 @@ func (p *preparing) adopt(ctx context.Context, orDetached bool) error {
 	if err != nil || admin == "" {
 		return errors.Join(err, fault.New(fault.Failed, "git did not register %s", beside))
 	}
-	at := p.r.placeOf(admin, p.spec.Path)
-	if _, err := p.r.git(ctx, call{in: at, args: []string{"read-tree", "HEAD"}, lock: p.lock}); err != nil {
+	c, err := p.r.unread(ctx, admin, p.spec.Path)
+	if err != nil {
+		return err
+	}
+	err = p.r.editIndex(ctx, c, func(at place) error {
+		_, err := p.r.git(ctx, call{in: &at, args: []string{"read-tree", "HEAD"}, lock: p.lock})
+		return err
+	})
+	if err != nil {
 		return fault.Wrap(fault.Failed, err, "adopt %s", p.spec.Path)
 	}
-	dotGit := filepath.Join(at.workTree, ".git")
+	dotGit := filepath.Join(c.workTree, ".git")
 	// The order matters: .git is written before gitdir, because a registered worktree is not adopted a second time.
 	if err := writeFile(dotGit, "gitdir: "+admin+"\n"); err != nil {
 		return err

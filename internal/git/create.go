@@ -31,7 +31,7 @@ func Create(ctx context.Context, dir string, files map[string]string, opts ...Op
 	}
 	r.program = program
 	for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"add", "-A"}, {"commit", "-q", "-m", "first"}} {
-		if _, err := r.git(ctx, call{args: args, dir: dir, long: true}); err != nil {
+		if _, err := r.git(ctx, call{args: args, native: dir, long: true}); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,7 @@
 // Package git reads and changes the repositories that agents work in.
 //
 // Owns: the git program; branches, worktrees and private refs of tasks; what is kept before anything is removed.
-// Never does: run a hook, open an editor or a prompt, change an agent's index unless asked, use the network except in Fetch.
+// Never does: read the configuration of a repository after it was frozen, run a hook, open an editor or a prompt, change an agent's index unless asked, use the network except in Fetch.
 // Start at: Open and Find; then Reader for queries and Repo for changes.
 //
 // # The model
@@ -19,6 +19,11 @@
 //	        ├── keep/TASK/N    what Keep kept: tree = the worktree, parents = HEAD, index, what lies inside
 //	        ├── round/…        the snapshots that were judged, and start, the state after setup
 //	        └── lost/COMMIT    a HEAD of another fleet's worktree that was in the way
+//
+// Agents write in all of this, also in the repository's configuration, which can name programs. git therefore runs with
+// a private git directory of muster's own (Private): its objects, refs and reflogs are links into the repository, its
+// configuration, attributes and excludes were frozen at the dispatch (Freeze), and a worktree's HEAD and index are
+// copied into a temporary seat for each piece of work.
 //
 // There are three ways to take a worktree's state. Tree is everything that is not ignored, as one tree. Snapshot is
 // that tree as a private commit on top of HEAD; a round judges it. Land moves the task's branch to exactly the judged

@@ -55,6 +55,7 @@ var settings = [][2]string{
 	{"core.hooksPath", "/dev/null"},
 	{"commit.gpgSign", "false"},
 	{"core.fsmonitor", "false"},
+	{"core.alternateRefsCommand", "true"}, // otherwise fetch starts a git in each directory that objects/info/alternates names
 	{"core.quotePath", "false"},
 	{"core.safecrlf", "false"},   // a snapshot must not fail on a line ending
 	{"core.splitIndex", "false"}, // temporary indexes leave no shared part behind
@@ -101,7 +102,7 @@ func configEnv(settings [][2]string) []string {
 type call struct {
 	args    []string
 	in      *place // the worktree to run in; nil is the repository itself
-	dir     string // instead of in: let git discover what this directory belongs to
+	native  string // instead of in: the directory for one of the calls that read a configuration that is not ours
 	stdin   string
 	stdout  io.Writer // nil returns the output
 	env     []string  // in addition
@@ -110,24 +111,24 @@ type call struct {
 	lock    *os.File // the repository's lock, inherited by git, so that it stays held while git outlives us
 }
 
-// place pins a command to one worktree. Git discovers nothing: a worktree whose .git is missing or leads elsewhere
-// never leads git into another repository, and core.bare in the shared configuration has no effect.
+// place pins a command to one worktree. All of it but the work tree is muster's own, see view. Git discovers nothing: a
+// worktree whose .git is missing or leads elsewhere never leads git into another repository.
 type place struct {
-	gitDir, workTree string
-	common           string // the git directory that all worktrees share; "" lets git find it
-	index            string // a temporary index; "" is the worktree's own
+	gitDir   string // a temporary directory with a copy of HEAD
+	workTree string
+	view     string // the private git directory of the repository
+	index    string // a copy
 }
 
 // env returns the variables by which git finds the place.
 func (p *place) env() []string {
-	env := []string{"GIT_DIR=" + p.gitDir, "GIT_WORK_TREE=" + p.workTree}
-	if p.common != "" {
-		env = append(env, "GIT_COMMON_DIR="+p.common)
-	}
-	if p.index != "" {
-		env = append(env, "GIT_INDEX_FILE="+p.index)
-	}
-	return env
+	return append(viewEnv(p.gitDir, p.view), "GIT_WORK_TREE="+p.workTree, "GIT_INDEX_FILE="+p.index)
+}
+
+// viewEnv returns the variables with which git reads a private git directory and no configuration of others. The
+// user's own is part of it.
+func viewEnv(gitDir, view string) []string {
+	return []string{"GIT_DIR=" + gitDir, "GIT_COMMON_DIR=" + view, "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null"}
 }
 
 // Error is a git command that ran and failed.
@@ -163,21 +164,9 @@ func exited(err error, status int) bool {
 	return ok && e.Exit == status
 }
 
-// withoutIndex are the subcommands of ours that read no index.
-var withoutIndex = []string{"rev-parse", "symbolic-ref", "merge-base", "reflog", "rev-list"}
-
-// odd returns the first of the files that a subcommand of git reads in a worktree or in its git directory which is no
-// regular file; "" if there is none. git would wait for a FIFO without end.
-func (p *place) odd(subcommand string) string {
-	names := []string{"HEAD", "commondir", "gitdir", "config.worktree", "MERGE_HEAD"}
-	if p.index == "" && !slices.Contains(withoutIndex, subcommand) {
-		names = append(names, "index")
-	}
-	for _, name := range names {
-		if path := filepath.Join(p.gitDir, name); isOdd(path) {
-			return path
-		}
-	}
+// odd returns the first of the files that git reads in a worktree which is no regular file; "" if there is none. git
+// would wait for a FIFO without end.
+func (p *place) odd() string {
 	for _, name := range []string{".gitignore", ".gitattributes", ".gitmodules"} {
 		if path := filepath.Join(p.workTree, name); isOdd(path) {
 			return path
@@ -192,21 +181,27 @@ func isOdd(path string) bool {
 	return err == nil && !st.Mode().IsRegular() && !st.IsDir()
 }
 
+// oddFile is the error for a file of a repository or a worktree that git would wait for.
+func oddFile(subcommand, path string) error {
+	return fault.New(fault.Failed, "git %s: %s is no regular file, and git would wait for it without end", subcommand, path).
+		WithHint("Remove it: rm %s", text.Quote(path))
+}
+
 // git runs git and returns its output. On failure the output so far is returned with the *Error.
 func (r *Reader) git(ctx context.Context, c call) (string, error) {
-	env := slices.Concat(r.env, c.env)
-	dir := r.Common
+	env, dir := slices.Concat(r.env, c.env), c.native
 	switch {
 	case c.in != nil:
-		if path := c.in.odd(c.args[0]); path != "" {
-			return "", fault.New(fault.Failed, "git %s: %s is no regular file, and git would wait for it without end", c.args[0], path).
-				WithHint("Remove it: rm %s", text.Quote(path))
+		if path := c.in.odd(); path != "" {
+			return "", oddFile(c.args[0], path)
 		}
 		env, dir = append(env, c.in.env()...), c.in.workTree
-	case c.dir != "":
-		dir = c.dir
-	default:
-		env = append(env, "GIT_DIR="+r.Common)
+	case c.native == "":
+		view, err := r.viewed(ctx)
+		if err != nil {
+			return "", err
+		}
+		env, dir = append(env, viewEnv(view, view)...), view
 	}
 	if c.lock == nil {
 		env = append(env, "GIT_OPTIONAL_LOCKS=0")
@@ -229,7 +224,7 @@ func (r *Reader) git(ctx context.Context, c call) (string, error) {
 	}
 	res, err := run.Do(ctx, cmd)
 	if x, ok := errors.AsType[*run.ExitError](err); ok {
-		return string(res.Stdout), &Error{Args: c.args, Exit: x.Exit, Stderr: string(res.Stderr), cause: err}
+		return string(res.Stdout), &Error{Args: c.args, Exit: x.Exit, Stderr: r.unviewed(string(res.Stderr)), cause: err}
 	}
 	if err != nil {
 		return string(res.Stdout), fmt.Errorf("git %s: %w", c.args[0], err)

@@ -66,9 +66,17 @@ func claimed(ctx context.Context, admin string) (*os.File, error) {
 func (p *preparing) fill(ctx context.Context) error {
 	defer p.claim.Close() //nolint:errcheck // nothing was written
 	admin := filepath.Dir(p.claim.Name())
-	at := p.r.placeOf(admin, p.spec.Path)
-	args := []string{"read-tree", "--reset", "-u", "HEAD"}
-	_, err := p.r.git(ctx, call{in: at, args: args, lock: p.claim, long: true})
+	c, err := p.r.unread(ctx, admin, p.spec.Path)
+	if err == nil {
+		err = p.r.editIndex(ctx, c, func(at place) error {
+			if err := copySparse(c.view, at); err != nil {
+				return err
+			}
+			args := []string{"read-tree", "--reset", "-u", "HEAD"}
+			_, err := p.r.git(ctx, call{in: &at, args: args, lock: p.claim, long: true})
+			return err
+		})
+	}
 	if err == nil {
 		err = os.Remove(p.claim.Name())
 	}
@@ -117,15 +125,32 @@ func (p *preparing) refill(ctx context.Context, admin string) error {
 	if err := p.r.relink(p.spec.Path); err != nil {
 		return err
 	}
-	at := p.r.placeOf(admin, p.spec.Path)
-	if !exists(filepath.Join(admin, "index")) {
-		if _, err := p.r.git(ctx, call{in: at, args: []string{"read-tree", "HEAD"}, lock: p.lock}); err != nil {
-			return fault.Wrap(fault.Failed, err, "make the worktree %s", p.spec.Path)
-		}
+	c, err := p.r.unread(ctx, admin, p.spec.Path)
+	if err != nil {
+		return err
 	}
-	args := []string{"checkout-index", "-a", "-f", "-q", "-u"}
-	if _, err := p.r.git(ctx, call{in: at, args: args, lock: p.lock, long: true}); err != nil {
+	err = p.r.editIndex(ctx, c, func(at place) error {
+		if !exists(at.index) {
+			if _, err := p.r.git(ctx, call{in: &at, args: []string{"read-tree", "HEAD"}, lock: p.lock}); err != nil {
+				return err
+			}
+		}
+		args := []string{"checkout-index", "-a", "-f", "-q", "-u"}
+		_, err := p.r.git(ctx, call{in: &at, args: args, lock: p.lock, long: true})
+		return err
+	})
+	if err != nil {
 		return fault.Wrap(fault.Failed, err, "fill the worktree %s", p.spec.Path)
 	}
 	return nil
+}
+
+// copySparse copies the patterns of a sparse checkout into a seat, where git looks for them.
+func copySparse(view string, at place) error {
+	b, err := os.ReadFile(filepath.Join(view, "info", "sparse-checkout")) //nolint:gosec // a directory of our own
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	dir := filepath.Join(at.gitDir, "info")
+	return errors.Join(err, os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "sparse-checkout"), b, 0o600))
 }

@@ -13,7 +13,7 @@ import (
 
 func (w *world) find(l Locator) *Repo {
 	w.t.Helper()
-	r, err := Find(w.t.Context(), l, Under(w.under), Env(w.env))
+	r, err := Find(w.t.Context(), l, Under(w.under), Env(w.env), Private(w.private()))
 	if err != nil {
 		w.t.Fatalf("Find(%+v): %v", l, err)
 	}

@@ -53,7 +53,7 @@ func prepareInProcess(spec string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	r, err := Open(context.Background(), job.Repo, Under(job.Under), Env(job.Env))
+	r, err := Open(context.Background(), job.Repo, Under(job.Under), Env(job.Env), Private(filepath.Join(filepath.Dir(job.Under), "git")))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -136,7 +136,7 @@ func emptyWorld(t testing.TB) *world {
 
 func (w *world) open(dir string) *Repo {
 	w.t.Helper()
-	r, err := Open(w.t.Context(), dir, Under(w.under), Env(w.env))
+	r, err := Open(w.t.Context(), dir, Under(w.under), Env(w.env), Private(w.private()))
 	if err != nil {
 		w.t.Fatalf("Open(%s): %v", dir, err)
 	}
@@ -257,3 +257,6 @@ func (w *world) state(dir string) string {
 	b.WriteString(w.git(dir, "ls-files", "-s", "-z"))
 	return b.String()
 }
+
+// private returns the directory of private git directories.
+func (w *world) private() string { return filepath.Join(filepath.Dir(w.under), "git") }

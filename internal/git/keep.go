@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -253,13 +254,8 @@ func (r *Reader) unfinishedCommits(ctx context.Context, c checkout) []string {
 			found = append(found, strings.Fields(string(b))...)
 		}
 	}
-	if exists(filepath.Join(c.gitDir, "refs")) {
-		out, err := r.git(ctx, call{in: &c.place, args: []string{
-			"for-each-ref", "--format=%(objectname)", "refs/bisect", "refs/worktree", "refs/rewritten",
-		}})
-		if err == nil {
-			found = append(found, strings.Fields(out)...)
-		}
+	for _, kind := range []string{"bisect", "worktree", "rewritten"} { // git never packs the refs of one worktree
+		found = append(found, looseRefs(filepath.Join(c.gitDir, "refs", kind))...)
 	}
 	var commits []string
 	for _, hash := range found {
@@ -271,6 +267,26 @@ func (r *Reader) unfinishedCommits(ctx context.Context, c checkout) []string {
 		}
 	}
 	return commits
+}
+
+// maxLoose bounds how many refs of one worktree are read.
+const maxLoose = 1000
+
+// looseRefs returns the contents of the refs below a directory.
+func looseRefs(dir string) []string {
+	var found []string
+	_ = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || len(found) == maxLoose {
+			return fs.SkipAll
+		}
+		if d.Type().IsRegular() {
+			if b, err := readSmall(name); err == nil {
+				found = append(found, strings.TrimSpace(string(b)))
+			}
+		}
+		return nil
+	})
+	return found
 }
 
 // newCommit describes a commit that muster makes.

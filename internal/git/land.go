@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -113,24 +114,42 @@ func (r *Repo) Land(ctx context.Context, spec LandSpec) (string, error) {
 // syncIndex resets the worktree's index to its HEAD, as after a commit of everything. With finish it also ends a
 // merge.
 func (r *Repo) syncIndex(ctx context.Context, lock *os.File, c checkout, finish bool) error {
-	if index := filepath.Join(c.gitDir, "index"); isOdd(index) { // it holds nothing, and git writes a new one
-		if err := os.Remove(index); err != nil {
-			return err
+	differs := false
+	err := r.seated(ctx, c, func(at place) error {
+		_, err := r.git(ctx, call{in: &at, args: []string{"diff-index", "--cached", "--quiet", "--ignore-submodules=none", "HEAD", "--"}})
+		if differs = exited(err, 1); differs {
+			return nil
 		}
-	}
-	_, err := r.git(ctx, call{in: &c.place, args: []string{"diff-index", "--cached", "--quiet", "--ignore-submodules=none", "HEAD", "--"}})
-	if err == nil && !finish {
+		return err
+	})
+	if err == nil && !differs && !finish {
 		return nil
 	}
-	if err != nil && !exited(err, 1) {
+	if err != nil {
 		return fmt.Errorf("read the index of %s: %w", c.workTree, err)
 	}
-	reset := call{in: &c.place, args: []string{"reset", "--mixed", "-q"}, lock: lock, long: true}
-	if err := r.change(ctx, reset, false); err != nil {
+	err = r.editIndex(ctx, c, func(at place) error {
+		if _, err := r.git(ctx, call{in: &at, args: []string{"reset", "--mixed", "-q"}, lock: lock, long: true}); err != nil {
+			return err
+		}
+		// As git reset does. If we are killed before the index is in place, the next call finds that it differs.
+		for _, name := range endedByReset {
+			if err := os.Remove(filepath.Join(c.gitDir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
 		return fault.Wrap(fault.Failed, err, "the branch has its commit, but the index of %s is out of date", c.workTree).
 			WithHint("If no git runs there, remove %s and try again.", filepath.Join(c.gitDir, "index.lock"))
 	}
 	return nil
+}
+
+// endedByReset are the files of a git directory by which git knows of an unfinished merge, cherry-pick or revert.
+var endedByReset = []string{
+	"CHERRY_PICK_HEAD", "REVERT_HEAD", "MERGE_RR", "MERGE_MSG", "MERGE_MODE", "AUTO_MERGE", "SQUASH_MSG", "MERGE_HEAD",
 }
 
 // merging returns the further parents of a merge that the agent began and did not commit.

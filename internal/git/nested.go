@@ -31,7 +31,7 @@ var errNotWhole = errors.New("the history is not whole")
 func (r *Reader) keepInside(ctx context.Context, s *scanned, kept *newCommit) error {
 	seen := map[string]bool{}
 	for _, dir := range s.modules {
-		m, err := r.module(ctx, filepath.Join(s.at.workTree, dir))
+		m, err := r.module(ctx, s.tmp, filepath.Join(s.at.workTree, dir))
 		seen[dir] = err == nil && m.own == "" && len(m.dirty) == 0
 	}
 	for dirs := slices.Concat(s.nested, s.modules, s.loose, s.overlaid(), s.found); len(dirs) > 0; dirs = s.found {
@@ -165,10 +165,10 @@ type module struct {
 
 // module reads the state of the submodule at path. Settings of the repository or the submodule that hide changes
 // (ignore = all, assume-unchanged) are ignored.
-func (r *Reader) module(ctx context.Context, path string) (module, error) {
+func (r *Reader) module(ctx context.Context, tmp, path string) (module, error) {
 	m := module{}
 	var err error
-	if m.checkout, err = r.look(ctx, path); err != nil {
+	if m.checkout, err = r.look(ctx, tmp, path); err != nil {
 		return m, err
 	}
 	s, err := r.scan(ctx, m.checkout)
@@ -179,7 +179,7 @@ func (r *Reader) module(ctx context.Context, path string) (module, error) {
 	if err := s.unhide(ctx); err != nil {
 		return m, err
 	}
-	out, err := s.git(ctx, nil, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignore-submodules=none", "--no-renames")
+	out, err := s.git(ctx, nil, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignore-submodules=dirty", "--no-renames")
 	if err != nil {
 		return m, err
 	}
@@ -194,13 +194,13 @@ func (r *Reader) module(ctx context.Context, path string) (module, error) {
 		return m, err
 	}
 	if len(tips) > 0 {
-		m.own, err = r.line(ctx, call{in: &m.place, args: append(append([]string{"rev-list", "--max-count=1"}, tips...), "--not", "--remotes")})
+		m.own, err = r.line(ctx, m.inView(append(append([]string{"rev-list", "--max-count=1"}, tips...), "--not", "--remotes")...))
 		if err != nil {
 			return m, err
 		}
 	}
 	for _, dir := range s.modules {
-		deeper, err := r.module(ctx, filepath.Join(path, dir))
+		deeper, err := r.module(ctx, s.tmp, filepath.Join(path, dir))
 		if err != nil {
 			return m, err
 		}
@@ -248,7 +248,7 @@ func (r *Reader) keepHistory(ctx context.Context, s *scanned, dir, tree string) 
 // takeHistory fetches the commits that only the repository at path has and returns the commits that lead to all of
 // them. It fetches nothing if the result would be incomplete.
 func (r *Reader) takeHistory(ctx context.Context, s *scanned, path string) ([]string, error) {
-	c, err := r.look(ctx, path)
+	c, err := r.look(ctx, s.tmp, path)
 	if err != nil {
 		return nil, err
 	}
@@ -269,7 +269,7 @@ func (r *Reader) takeHistory(ctx context.Context, s *scanned, path string) ([]st
 	defer os.RemoveAll(trial) //nolint:errcheck // otherwise git gc removes it
 	env := append(slices.Clone(s.env),
 		"GIT_OBJECT_DIRECTORY="+trial, "GIT_ALTERNATE_OBJECT_DIRECTORIES="+quoteAlternate(filepath.Join(r.Common, "objects")))
-	args := append([]string{"fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", c.common}, tips...)
+	args := append([]string{"fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", c.view}, tips...)
 	if _, err := r.git(ctx, call{args: args, env: env, long: true}); err != nil {
 		return nil, err
 	}
@@ -293,9 +293,7 @@ func (r *Reader) whole(ctx context.Context, env []string, commits ...string) err
 // tipsOf returns the commits that lead to everything that only this repository has: its refs except those of remotes,
 // its HEAD, and every entry of its stash.
 func (r *Reader) tipsOf(ctx context.Context, c checkout) ([]string, error) {
-	out, err := r.git(ctx, call{in: &c.place, args: []string{
-		"for-each-ref", "--format=%(refname) %(objecttype) %(objectname) %(*objecttype) %(*objectname)",
-	}})
+	out, err := r.git(ctx, c.inView("for-each-ref", "--format=%(refname) %(objecttype) %(objectname) %(*objecttype) %(*objectname)"))
 	if err != nil {
 		return nil, err
 	}
@@ -311,7 +309,7 @@ func (r *Reader) tipsOf(ctx context.Context, c checkout) ([]string, error) {
 		}
 	}
 	if strings.Contains(out, "refs/stash ") {
-		stashes, err := r.git(ctx, call{in: &c.place, args: []string{"reflog", "show", "--format=%H", "refs/stash", "--"}})
+		stashes, err := r.git(ctx, c.inView("reflog", "show", "--format=%H", "refs/stash", "--"))
 		if err != nil {
 			return nil, err
 		}
@@ -325,7 +323,7 @@ func (r *Reader) tipsOf(ctx context.Context, c checkout) ([]string, error) {
 	if len(tips) < 2 {
 		return tips, nil
 	}
-	tops, err := r.git(ctx, call{in: &c.place, args: append([]string{"merge-base", "--independent"}, tips...)})
+	tops, err := r.git(ctx, c.inView(append([]string{"merge-base", "--independent"}, tips...)...))
 	if err != nil {
 		return nil, err
 	}
@@ -338,7 +336,7 @@ func (r *Reader) tipsOf(ctx context.Context, c checkout) ([]string, error) {
 // of the worktree, so that it survives the removal.
 func (r *Reader) keepGitDir(ctx context.Context, s *scanned, dir string) (string, error) {
 	gitDir := gitDirOf(filepath.Join(s.at.workTree, dir))
-	if gitDir == "" || !inside(s.at.workTree, gitDir) && !inside(realPath(s.at.gitDir), gitDir) {
+	if gitDir == "" || !inside(s.at.workTree, gitDir) && (s.admin == "" || !inside(realPath(s.admin), gitDir)) {
 		return "", nil
 	}
 	var paths []string
@@ -358,7 +356,7 @@ func (r *Reader) keepGitDir(ctx context.Context, s *scanned, dir string) (string
 	if err != nil {
 		return "", fault.Wrap(fault.Failed, err, "read %s", gitDir)
 	}
-	at := place{gitDir: s.at.gitDir, workTree: gitDir, common: s.at.common, index: filepath.Join(s.tmp, "git-directory")}
+	at := place{gitDir: s.at.gitDir, workTree: gitDir, view: s.at.view, index: filepath.Join(s.tmp, "git-directory")}
 	defer os.Remove(at.index) //nolint:errcheck // goes with the directory
 	hashes, err := r.git(ctx, call{
 		in: &at, env: s.env, long: true, stdin: strings.Join(paths, "\n") + "\n",

@@ -176,7 +176,7 @@ func (r *Reader) submoduleObstacles(ctx context.Context, s *scanned, tree string
 		})
 	}
 	for _, dir := range s.modules {
-		m, err := r.module(ctx, filepath.Join(s.at.workTree, dir))
+		m, err := r.module(ctx, s.tmp, filepath.Join(s.at.workTree, dir))
 		switch {
 		case ctx.Err() != nil:
 			return nil, err
@@ -230,11 +230,11 @@ func (r *Reader) gitlinkObstacle(ctx context.Context, s *scanned, tree string, c
 		What: fmt.Sprintf("The submodule %s is at the commit %.10s, which none of its remotes has.", ch.path, ch.newHash),
 		Fix:  fmt.Sprintf("Push it first, in %s, so that others get it; or go back to a commit that is there.", ch.path),
 	}
-	m, err := r.look(ctx, filepath.Join(s.at.workTree, ch.path))
+	m, err := r.look(ctx, s.tmp, filepath.Join(s.at.workTree, ch.path))
 	if err != nil {
 		return push, ctx.Err()
 	}
-	own, err := r.line(ctx, call{in: &m.place, args: []string{"rev-list", "--max-count=1", ch.newHash, "--not", "--remotes"}})
+	own, err := r.line(ctx, m.inView("rev-list", "--max-count=1", ch.newHash, "--not", "--remotes"))
 	if err != nil || own != "" {
 		return push, ctx.Err()
 	}

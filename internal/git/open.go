@@ -1,6 +1,7 @@
 package git
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -17,11 +18,14 @@ type Reader struct {
 	Root   string // top directory of the checkout that was opened
 	Common string // absolute path of the git directory that all worktrees share
 
-	rootDir string // git directory of the checkout that was opened: Common, or that of a linked worktree; "" is Common
-	program string
-	env     []string
-	under   string        // all worktrees must be below this directory; "" is anywhere
-	idle    time.Duration // idleLimit but in tests
+	rootDir  string // git directory of the checkout that was opened: Common, or that of a linked worktree; "" is Common
+	program  string
+	env      []string
+	under    string        // all worktrees must be below this directory; "" is anywhere
+	private  string        // the directory of private git directories
+	view     *view         // the repository's own
+	distrust bool          // see Distrust
+	idle     time.Duration // idleLimit but in tests
 }
 
 // Repo changes one repository. A lock file in the repository serialises everything that moves refs or worktrees, also
@@ -80,6 +84,7 @@ func Open(ctx context.Context, dir string, opts ...Option) (*Repo, error) {
 // unopened returns a Repo that has its program and environment, and no repository yet.
 func unopened(opts []Option) (*Repo, error) {
 	r := &Repo{turn: make(chan struct{}, 1)}
+	r.view = &view{}
 	for _, o := range opts {
 		o(&r.Reader)
 	}
@@ -93,7 +98,11 @@ func unopened(opts []Option) (*Repo, error) {
 
 // checkout is the state of a worktree at one moment.
 type checkout struct {
-	place
+	workTree string
+	gitDir   string // its own, which an agent may write: a few of its files are read, as data, and git never opens it
+	common   string // the git directory that all worktrees of that repository share
+	view     string // the private git directory in its place
+	ref      string // what HEAD names; "" if it is a commit
 	head     string // commit; "" if there is none yet
 	headTree string
 	branch   string // full name of the branch checked out; "" if detached
@@ -108,7 +117,7 @@ var lookArgs = []string{
 
 // discover returns the checkout that dir belongs to.
 func (r *Reader) discover(ctx context.Context, dir string) (checkout, error) {
-	out, err := r.git(ctx, call{args: lookArgs, dir: dir})
+	out, err := r.git(ctx, call{args: lookArgs, native: dir})
 	switch {
 	case strings.HasPrefix(out, "true\n") && commonOf(dir) != "":
 		return checkout{}, fault.New(fault.Conflict, "git takes the checkout %s for a bare repository: core.bare is true in its configuration", dir).
@@ -136,7 +145,7 @@ func parseLook(out string) (checkout, bool) {
 	if len(parts) != 5 || parts[0] != "" {
 		return checkout{}, false
 	}
-	c := checkout{place: place{common: parts[1], gitDir: parts[2], workTree: parts[3]}}
+	c := checkout{common: parts[1], gitDir: parts[2], workTree: parts[3]}
 	for strings.HasPrefix(parts[4], "false\n") { // the path itself ends with a line "false"
 		parts[4], c.workTree = strings.TrimPrefix(parts[4], "false\n"), c.workTree+"\nfalse"
 	}
@@ -150,19 +159,24 @@ func parseLook(out string) (checkout, bool) {
 	return c, c.common != "" && c.gitDir != "" && c.workTree != ""
 }
 
-// look returns the checkout of a repository inside a worktree. It fails if path is not the top directory of one.
-func (r *Reader) look(ctx context.Context, path string) (checkout, error) {
-	out, err := r.git(ctx, call{args: lookArgs, dir: path})
-	c, ok := parseLook(out)
-	if !ok || c.workTree != realPath(path) {
+// look returns the checkout of a repository inside a worktree, with a view of it below tmp. It fails if path is not the
+// top directory of one.
+func (r *Reader) look(ctx context.Context, tmp, path string) (checkout, error) {
+	c := checkout{workTree: realPath(path), gitDir: gitDirOf(path)}
+	if c.gitDir == "" {
+		return c, fmt.Errorf("%s is not a repository", path)
+	}
+	var err error
+	c.common = commonOf(path)
+	if c.view, err = r.nestedView(tmp, c.common); err != nil {
 		return c, fmt.Errorf("%s is not a repository: %w", path, err)
 	}
-	return c, nil
+	return c, r.readHead(ctx, &c)
 }
 
-// placeOf returns the place of a linked worktree whose administrative directory is known.
-func (r *Reader) placeOf(admin, path string) *place {
-	return &place{gitDir: admin, workTree: realPath(path), common: r.Common}
+// inView returns a call that asks only for objects and refs of the checkout's repository.
+func (c *checkout) inView(args ...string) call {
+	return call{args: args, in: &place{gitDir: c.view, view: c.view, workTree: c.view, index: filepath.Join(c.view, "index")}}
 }
 
 // inspect reads the state of a worktree of this repository, or of the checkout that was opened. It finds the git
@@ -185,28 +199,44 @@ func (r *Reader) inspect(ctx context.Context, worktree string) (checkout, error)
 	if gitDir == "" {
 		return checkout{}, notOurs(worktree)
 	}
-	c := checkout{place: place{gitDir: gitDir, workTree: real, common: r.Common}}
+	c := checkout{gitDir: gitDir, workTree: real, common: r.Common}
+	if c.view, err = r.viewed(ctx); err != nil {
+		return c, err
+	}
 	return c, r.readHead(ctx, &c)
 }
 
-// readHead fills in what is checked out at a place.
+// unread returns a worktree of this repository whose git directory is known, with HEAD as it is there and no commit
+// looked up.
+func (r *Reader) unread(ctx context.Context, gitDir, path string) (checkout, error) {
+	c := checkout{gitDir: gitDir, workTree: realPath(path), common: r.Common}
+	var err error
+	if c.view, err = r.viewed(ctx); err != nil {
+		return c, err
+	}
+	if c.ref, c.head, err = headOf(gitDir); err != nil {
+		return c, fault.Wrap(fault.Failed, err, "read HEAD of %s", path)
+	}
+	return c, nil
+}
+
+// readHead fills in what is checked out.
 func (r *Reader) readHead(ctx context.Context, c *checkout) error {
-	out, err := r.git(ctx, call{in: &c.place, args: []string{"rev-parse", "HEAD", "HEAD^{tree}", "--symbolic-full-name", "HEAD"}})
-	heads := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
-	if err == nil && len(heads) == 3 && isHash(heads[0]) {
-		c.head, c.headTree = heads[0], heads[1]
-		if heads[2] != "HEAD" {
-			c.branch = heads[2]
-		}
-		return nil
-	}
-	if err != nil && !exited(err, 128) {
-		return fault.Wrap(fault.Failed, err, "look at the worktree %s", c.workTree)
-	}
-	// An orphan branch has a name but no commit.
-	if c.branch, err = r.line(ctx, call{args: []string{"symbolic-ref", "-q", "HEAD"}, in: &c.place}); err != nil {
+	var err error
+	if c.ref, c.head, err = headOf(c.gitDir); err != nil {
 		return fault.Wrap(fault.Failed, err, "read HEAD of %s", c.workTree)
 	}
+	rev := cmp.Or(c.ref, c.head)
+	out, err := r.git(ctx, c.inView("rev-parse", rev, rev+"^{tree}"))
+	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
+	found := err == nil && len(lines) == 2 && isHash(lines[0])
+	switch {
+	case err != nil && (!exited(err, 128) || c.ref == ""), err == nil && !found:
+		return fault.Wrap(fault.Failed, err, "look at the worktree %s", c.workTree)
+	case found:
+		c.head, c.headTree = lines[0], lines[1]
+	}
+	c.branch = c.ref // an orphan branch has a name but no commit
 	return nil
 }
 

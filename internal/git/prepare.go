@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"muster/internal/fault"
+	"muster/internal/replace"
 )
 
 // maxSuffix is the last number tried if a branch name is taken.
@@ -268,8 +270,9 @@ func taken(refs map[string]string, branch string) bool {
 
 // add runs git worktree add.
 func (p *preparing) add(ctx context.Context, args ...string) error {
+	path := args[slices.IndexFunc(args, filepath.IsAbs)]
 	args = append([]string{"worktree", "add", "-q"}, args...)
-	err := p.r.change(ctx, call{args: args, lock: p.lock, long: true}, true)
+	err := p.r.addWorktree(ctx, call{args: args, lock: p.lock, long: true}, path)
 	switch {
 	case err == nil:
 		return nil
@@ -280,6 +283,41 @@ func (p *preparing) add(ctx context.Context, args ...string) error {
 		return fault.Wrap(fault.Timeout, err, "make the worktree %s", p.spec.Path)
 	}
 	return fault.Wrap(fault.Failed, err, "make the worktree %s", p.spec.Path)
+}
+
+// addWorktree runs git worktree add, which makes a worktree without files at path. git takes the view for the
+// repository, so the worktree's .git leads there until it is written again. Until then the worktree is locked.
+func (r *Repo) addWorktree(ctx context.Context, c call, path string) error {
+	view, err := r.viewed(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"worktrees", "logs"} { // git cannot make what a link leads to
+		if err := os.MkdirAll(filepath.Join(r.Common, name), 0o777); err != nil { //nolint:gosec // as git makes it
+			return err
+		}
+	}
+	if err := replace.Quick(filepath.Join(view, "HEAD"), []byte(r.mainHead())); err != nil {
+		return err
+	}
+	if err := r.change(ctx, c, true); err != nil {
+		return err
+	}
+	through, err := r.adminOf(path)
+	if err != nil {
+		return err
+	}
+	admin := filepath.Join(r.Common, "worktrees", filepath.Base(through))
+	if err := os.WriteFile(filepath.Join(path, ".git"), []byte("gitdir: "+admin+"\n"), 0o644); err != nil { //nolint:gosec // as git makes it
+		return err
+	}
+	r.view.mu.Lock()
+	own := r.view.frozen.Worktree
+	r.view.mu.Unlock()
+	if own == nil {
+		return nil
+	}
+	return os.WriteFile(filepath.Join(admin, "config.worktree"), []byte(renderConfig(own)), 0o644) //nolint:gosec // as git makes it
 }
 
 // start returns the commit to begin at and, from the same git process, our existing branch names with their commits.

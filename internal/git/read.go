@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -29,11 +30,11 @@ func (r *Reader) Resolve(ctx context.Context, rev string) (string, error) {
 	if err := revision(rev); err != nil {
 		return "", err
 	}
-	c := call{args: []string{"rev-parse", "-q", "--verify", "--end-of-options", rev + "^{commit}"}}
-	if r.rootDir != "" && exists(r.Root) {
-		c.in = &place{gitDir: r.rootDir, workTree: r.Root, common: r.Common}
-	}
-	commit, err := r.line(ctx, c)
+	var commit string
+	err := r.inCheckout(ctx, func(in *place) (err error) {
+		commit, err = r.line(ctx, call{in: in, args: []string{"rev-parse", "-q", "--verify", "--end-of-options", rev + "^{commit}"}})
+		return err
+	})
 	if err == nil && isHash(commit) {
 		return commit, nil
 	}
@@ -41,6 +42,31 @@ func (r *Reader) Resolve(ctx context.Context, rev string) (string, error) {
 		return "", fmt.Errorf("resolve %s: %w", rev, err)
 	}
 	return "", fault.New(fault.Conflict, "there is no commit %q in %s", rev, r.Root).WithHint("%s", r.branchHint(ctx, rev))
+}
+
+// inCheckout runs fn with a place whose HEAD, reflog and the like are those of the checkout that was opened; with nil
+// if it is gone.
+func (r *Reader) inCheckout(ctx context.Context, fn func(in *place) error) error {
+	if r.rootDir == "" || !exists(r.Root) {
+		return fn(nil)
+	}
+	c, err := r.unread(ctx, r.rootDir, r.Root)
+	if err != nil {
+		return err
+	}
+	return r.seated(ctx, c, func(at place) error {
+		for _, name := range []string{"ORIG_HEAD", "FETCH_HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD"} {
+			if b, err := readSmall(filepath.Join(r.rootDir, name)); err == nil {
+				if err := os.WriteFile(filepath.Join(at.gitDir, name), b, 0o600); err != nil {
+					return err
+				}
+			}
+		}
+		if err := os.Symlink(filepath.Join(r.rootDir, "logs"), filepath.Join(at.gitDir, "logs")); err != nil {
+			return err
+		}
+		return fn(&at)
+	})
 }
 
 // Named reports whether rev is the name of a branch, a tag or a remote's branch. Other revisions (HEAD~1, @{u})
@@ -156,9 +182,17 @@ func (r *Reader) Unsaved(ctx context.Context, worktree, branch, base string, pub
 // uncommitted counts what is not in HEAD. Files that Copy brought are not work and do not count.
 func (r *Reader) uncommitted(ctx context.Context, c checkout) (Unsaved, error) {
 	var u Unsaved
-	out, err := r.git(ctx, call{in: &c.place, long: true, args: []string{
-		"status", "--porcelain=v2", "-z", "--untracked-files=all", "--ignore-submodules=none", "--no-renames",
-	}})
+	var out string
+	err := r.seated(ctx, c, func(at place) (err error) {
+		// git would start another git in each submodule, which reads the configuration there.
+		out, err = r.git(ctx, call{in: &at, long: true, args: []string{
+			"status", "--porcelain=v2", "-z", "--untracked-files=all", "--ignore-submodules=dirty", "--no-renames",
+		}})
+		if err == nil {
+			u.Dirty, err = r.dirtyModules(ctx, at)
+		}
+		return err
+	})
 	if err != nil {
 		return u, fmt.Errorf("status of %s: %w", c.workTree, err)
 	}

@@ -111,10 +111,10 @@ func TestLog(t *testing.T) {
 func TestEverythingEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	wt := w.prepare("t1")
 	slow := filepath.Join(w.dir, "slow")
 	w.write(w.dir, "slow", "#!/bin/sh\ntouch "+slow+".began\nexec sleep 600\n")
 	w.git(w.repo, "config", "filter.slow.clean", "sh "+slow)
+	wt := w.prepare("t1")
 	w.write(wt.Path, ".gitattributes", "*.slow filter=slow\n")
 	w.write(wt.Path, "x.slow", "x")
 	r := *w.r

@@ -24,7 +24,7 @@ func TestRemoveNeverTouchesTheCheckout(t *testing.T) {
 	}
 	clone := filepath.Join(w.under, "clone")
 	w.git(w.dir, "clone", "-q", w.repo, clone)
-	free, err := Open(t.Context(), w.repo, Env(w.env)) // not confined
+	free, err := Open(t.Context(), w.repo, Env(w.env), Private(w.private())) // not confined
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -93,7 +93,7 @@ func (r *Repo) restore(ctx context.Context, lock *os.File, spec RestoreSpec, kep
 	if err != nil {
 		return err
 	}
-	if err := r.change(ctx, call{args: args, lock: lock}, true); err != nil {
+	if err := r.addWorktree(ctx, call{args: args, lock: lock}, spec.Path); err != nil {
 		code := fault.Failed
 		if said(err, "already checked out", "already used by worktree") {
 			code = fault.Conflict
@@ -104,7 +104,21 @@ func (r *Repo) restore(ctx context.Context, lock *os.File, spec RestoreSpec, kep
 	if admin, err = r.registration(spec.Path); err != nil || admin == "" {
 		return errors.Join(err, fault.New(fault.Failed, "git did not register %s", spec.Path))
 	}
-	at := r.placeOf(admin, spec.Path)
+	c, err := r.unread(ctx, admin, spec.Path)
+	if err != nil {
+		return err
+	}
+	if err := r.editIndex(ctx, c, func(at place) error { return r.refillKept(ctx, lock, &at, kept) }); err != nil {
+		return fault.Wrap(fault.Failed, err, "restore %s", spec.Path)
+	}
+	if err := os.Remove(filepath.Join(admin, "locked")); err != nil {
+		return fault.Wrap(fault.Failed, err, "restore %s", spec.Path)
+	}
+	return nil
+}
+
+// refillKept writes the files and the index of kept work.
+func (r *Repo) refillKept(ctx context.Context, lock *os.File, at *place, kept description) error {
 	index := kept.trailer(trailerIndex)
 	if index == "" {
 		index = "HEAD"
@@ -118,16 +132,10 @@ func (r *Repo) restore(ctx context.Context, lock *os.File, spec RestoreSpec, kep
 		// since an agent's files outside of it count, too.
 		if _, err := r.git(ctx, call{in: at, args: args, env: wholeEnv(), lock: lock, long: true}); err != nil &&
 			(args[0] != "update-index" || !exited(err, 1)) {
-			return fault.Wrap(fault.Failed, err, "restore %s", spec.Path)
+			return err
 		}
 	}
-	if err := r.restoreModules(ctx, at, kept); err != nil {
-		return err
-	}
-	if err := os.Remove(filepath.Join(admin, "locked")); err != nil {
-		return fault.Wrap(fault.Failed, err, "restore %s", spec.Path)
-	}
-	return nil
+	return r.restoreModules(ctx, at, kept)
 }
 
 // restoreArgs returns the git command that makes the worktree, empty and locked, on the existing or a new branch.
@@ -174,7 +182,7 @@ func (r *Repo) layDown(ctx context.Context, at *place, path, commit string) erro
 	if err := os.MkdirAll(path, 0o777); err != nil { //nolint:gosec // as git would make it
 		return fault.Wrap(fault.Failed, err, "restore %s", path)
 	}
-	in := &place{gitDir: at.gitDir, workTree: path, common: at.common, index: filepath.Join(at.gitDir, "muster-restore-index")}
+	in := &place{gitDir: at.gitDir, workTree: path, view: at.view, index: filepath.Join(at.gitDir, "muster-restore-index")}
 	_, err := r.git(ctx, call{in: in, args: []string{"read-tree", "--reset", "-u", commit}, env: wholeEnv(), long: true})
 	_ = os.Remove(in.index) // goes with the worktree at the latest
 	if err != nil {

@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"muster/internal/regular"
 )
 
 // Tree writes everything in a worktree that is not ignored (staged, unstaged, untracked) as a tree object and returns
@@ -42,16 +39,18 @@ func (r *Reader) tree(ctx context.Context, worktree string) (checkout, string, e
 
 // scanned is a worktree with a temporary copy of its index, to take trees from.
 type scanned struct {
-	r    *Reader
-	at   place  // with the temporary index
-	tmp  string // directory of the temporary index
-	head string // commit checked out; "" in a nested repository
-	env  []string
+	r     *Reader
+	at    place  // its seat, with a copy of the index
+	tmp   string // directory of the seat, and of views of repositories inside
+	admin string // the worktree's own git directory; "" in a nested repository
+	head  string // commit checked out; "" in a nested repository
+	env   []string
 
 	hidden   []string // tracked paths whose changes the index would hide
 	unmerged []string // paths in conflict
 	nested   []string // untracked repositories below, relative
 	modules  []string // tracked ones (submodules), relative
+	gitlinks []string // all paths that the index has as submodules
 	loose    []string // directories of submodules that hold files but no repository, relative
 	linked   []string // worktrees of this very repository below, relative
 	skip     []string // untracked files that are not work
@@ -61,14 +60,15 @@ type scanned struct {
 
 // scan copies the index and lists the files of the worktree.
 func (r *Reader) scan(ctx context.Context, c checkout) (*scanned, error) {
-	tmp, err := os.MkdirTemp(c.gitDir, "muster-index-")
+	tmp, err := r.tempDir(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s := &scanned{r: r, tmp: tmp, at: c.place}
-	s.at.index, s.head = filepath.Join(tmp, "index"), c.head
-	s.env = wholeEnv()
-	if err := s.fill(ctx, c); err != nil {
+	s := &scanned{r: r, tmp: tmp, head: c.head, admin: c.gitDir, env: wholeEnv()}
+	if s.at, err = c.seat(tmp); err == nil {
+		err = s.fill(ctx, c)
+	}
+	if err != nil {
 		s.close()
 		return nil, err
 	}
@@ -78,8 +78,8 @@ func (r *Reader) scan(ctx context.Context, c checkout) (*scanned, error) {
 func (s *scanned) close() { _ = os.RemoveAll(s.tmp) } // left-overs go with the worktree
 
 func (s *scanned) fill(ctx context.Context, c checkout) error {
-	err := copyIndex(filepath.Join(c.gitDir, "index"), s.at.index)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, regular.ErrNotRegular) {
+	err := takeIndex(c.gitDir, s.tmp)
+	if noIndex(err) {
 		err = s.reset(ctx, c.headTree)
 	}
 	if err != nil {
@@ -123,7 +123,7 @@ func (s *scanned) reset(ctx context.Context, tree string) error {
 
 // list reads the index and the work tree in one git process.
 func (s *scanned) list(ctx context.Context) error {
-	s.hidden, s.unmerged, s.nested, s.modules, s.loose, s.linked, s.skip, s.dirs = nil, nil, nil, nil, nil, nil, nil, nil
+	s.hidden, s.unmerged, s.nested, s.modules, s.gitlinks, s.loose, s.linked, s.skip, s.dirs = nil, nil, nil, nil, nil, nil, nil, nil, nil
 	out, err := s.git(ctx, nil, "ls-files", "-z", "-v", "-s", "-c", "-m", "-o", "--exclude-standard")
 	if err != nil {
 		return err
@@ -156,6 +156,7 @@ func (s *scanned) list(ctx context.Context) error {
 				s.repository(&s.nested, path) // in place of a tracked file
 			}
 		case f[1] == "160000":
+			s.gitlinks = append(s.gitlinks, path)
 			if exists(filepath.Join(s.at.workTree, path, ".git")) {
 				s.repository(&s.modules, path)
 			} else if holdsFiles(filepath.Join(s.at.workTree, path)) {
@@ -165,7 +166,7 @@ func (s *scanned) list(ctx context.Context) error {
 			s.hidden = append(s.hidden, path)
 		}
 	}
-	for _, paths := range []*[]string{&s.nested, &s.modules, &s.loose, &s.linked} { // a path in conflict is listed for each side
+	for _, paths := range []*[]string{&s.nested, &s.modules, &s.gitlinks, &s.loose, &s.linked} { // a path in conflict is listed for each side
 		slices.Sort(*paths)
 		*paths = slices.Compact(*paths)
 	}
@@ -212,6 +213,11 @@ func (s *scanned) workTree(ctx context.Context) (string, error) {
 	if err := s.addAll(ctx); err != nil {
 		return "", err
 	}
+	if replaced := s.replacedModules(); replaced != nil {
+		if _, err := s.git(ctx, replaced, "update-index", "--add", "--remove", "-z", "--stdin"); err != nil {
+			return "", err
+		}
+	}
 	// A repository may have replaced a tracked file, and git add -A tracks a linked worktree.
 	if gone := slices.Concat(s.nested, s.linked); len(gone) > 0 {
 		if _, err := s.git(ctx, gone, "update-index", "--force-remove", "-z", "--stdin"); err != nil {
@@ -234,11 +240,22 @@ func (s *scanned) workTree(ctx context.Context) (string, error) {
 	return strings.TrimSpace(tree), err
 }
 
+// replacedModules returns the submodules of the index in whose place there is a file or nothing.
+func (s *scanned) replacedModules() []string {
+	var gone []string
+	for _, path := range s.gitlinks {
+		if st, err := os.Lstat(filepath.Join(s.at.workTree, path)); err != nil || !st.IsDir() {
+			gone = append(gone, path)
+		}
+	}
+	return gone
+}
+
 // addModules records the commit that is checked out in each submodule. With ignore = all, git add does not update it.
 func (s *scanned) addModules(ctx context.Context) error {
 	info := ""
 	for _, dir := range s.modules {
-		if c, err := s.r.look(ctx, filepath.Join(s.at.workTree, dir)); err == nil && len(c.head) == len(s.head) {
+		if c, err := s.r.look(ctx, s.tmp, filepath.Join(s.at.workTree, dir)); err == nil && len(c.head) == len(s.head) {
 			info += "160000 " + c.head + "\t" + dir + "\x00"
 		}
 	}
@@ -266,7 +283,8 @@ func (s *scanned) unhide(ctx context.Context) error {
 // so it is tried again.
 func (s *scanned) addAll(ctx context.Context) error {
 	args, specs := []string{"add", "-A"}, []string(nil)
-	for _, path := range slices.Concat(s.nested, s.linked, s.skip) {
+	// git would start another git in each submodule, which reads the configuration there. addModules takes their commits.
+	for _, path := range slices.Concat(s.nested, s.linked, s.skip, s.gitlinks) {
 		specs = append(specs, ":(top,exclude,literal)"+path)
 	}
 	if specs != nil {
@@ -278,7 +296,10 @@ func (s *scanned) addAll(ctx context.Context) error {
 			break
 		}
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return s.filterAgain(ctx)
 }
 
 // nestedTree returns the tree of a repository below this one, with its files as ordinary files. Its own ignore files
@@ -310,11 +331,15 @@ func (s *scanned) nestedTree(ctx context.Context, dir string) (string, error) {
 
 // addTracked adds the files that a nested repository tracks. Some may be ignored, but they are its work.
 func (s *scanned) addTracked(ctx context.Context) error {
-	c, err := s.r.look(ctx, s.at.workTree)
+	c, err := s.r.look(ctx, s.tmp, s.at.workTree)
 	if err != nil {
 		return nil //nolint:nilerr // an unreadable repository tracks nothing
 	}
-	out, err := s.r.git(ctx, call{in: &c.place, args: []string{"ls-files", "-z", "-s"}})
+	var out string
+	err = s.r.seated(ctx, c, func(at place) (err error) {
+		out, err = s.r.git(ctx, call{in: &at, args: []string{"ls-files", "-z", "-s"}})
+		return err
+	})
 	if err != nil {
 		return nil //nolint:nilerr // as above
 	}
@@ -357,25 +382,6 @@ func parent(path string) (dir string, ok bool) {
 		return "", false
 	}
 	return path[:i], true
-}
-
-// copyIndex copies an index with its modification time. git compares a file's time with that of the index, so a newer
-// copy would hide a change made in the same instant as the original.
-func copyIndex(from, to string) error {
-	in, st, err := openRegular(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()                                                      //nolint:errcheck // only read
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // in a directory of our own
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	if err := errors.Join(err, out.Close()); err != nil {
-		return err
-	}
-	return os.Chtimes(to, st.ModTime(), st.ModTime())
 }
 
 // holdsFiles reports whether a directory contains anything but empty directories.

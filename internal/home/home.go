@@ -223,6 +223,9 @@ func (d Dir) TempDir(t event.TaskID) string {
 // WorktreesDir holds the worktrees.
 func (d Dir) WorktreesDir() string { return d.join("worktrees") }
 
+// GitDir holds the git directories with which muster's own git works on repositories.
+func (d Dir) GitDir() string { return d.join("git") }
+
 // SetAsideDir holds the files of removed tasks that could neither be kept in their repository nor removed.
 func (d Dir) SetAsideDir() string { return d.join("kept") }
 

@@ -27,8 +27,11 @@ func (in *Intake) checkout(ctx context.Context, dir string) (*checkout, error) {
 	if c := in.checkouts[dir]; c != nil {
 		return c, nil
 	}
-	repo, err := git.Open(ctx, dir, git.Env(in.fleet.Saved), git.Under(in.fleet.Home.WorktreesDir()))
+	repo, err := git.Open(ctx, dir, git.Env(in.fleet.Saved), git.Under(in.fleet.Home.WorktreesDir()), git.Private(in.fleet.Home.GitDir()), git.Distrust(in.fleet.InAgentsShell()))
 	if err != nil {
+		return nil, err
+	}
+	if err := repo.Freeze(ctx); err != nil {
 		return nil, err
 	}
 	if !utf8.ValidString(repo.Root) || !utf8.ValidString(repo.Common) {

@@ -1,0 +1,195 @@
+package git
+
+import (
+	"context"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"muster/internal/fault"
+)
+
+// filterNames returns the names of the filters that settings define.
+func filterNames(settings []setting) []string {
+	var names []string
+	for _, s := range settings {
+		section, sub, name := s.name()
+		if section == "filter" && sub != "" && (name == "clean" || name == "smudge" || name == "process") && !slices.Contains(names, sub) {
+			names = append(names, sub)
+		}
+	}
+	return names
+}
+
+// whole completes the filters of a repository, so that git stops where one fails: without required it would go on with
+// the content as it is.
+func whole(settings []setting) []setting {
+	for _, filter := range filterNames(settings) {
+		has := func(name string) bool {
+			return slices.ContainsFunc(settings, func(s setting) bool { return s.Key == "filter."+filter+"."+name })
+		}
+		for _, way := range []string{"clean", "smudge"} {
+			if !has(way) && !has("process") {
+				pass := "cat"
+				settings = append(settings, setting{Key: "filter." + filter + "." + way, Value: &pass})
+			}
+		}
+		required := "true"
+		settings = append(settings, setting{Key: "filter." + filter + ".required", Value: &required})
+	}
+	return settings
+}
+
+// changedProgram returns the first key whose values differ; "" if there is none. A new remote may be added.
+func changedProgram(known, now []setting) string {
+	values := func(all []setting, key string) []setting {
+		return slices.DeleteFunc(slices.Clone(all), func(s setting) bool { return s.Key != key })
+	}
+	for _, s := range slices.Concat(known, now) {
+		before, after := values(known, s.Key), values(now, s.Key)
+		if section, _, _ := s.name(); section == "remote" && len(before) == 0 {
+			if _, _, name := s.name(); name == "url" || name == "pushurl" {
+				continue
+			}
+		}
+		if !slices.EqualFunc(before, after, setting.same) {
+			return s.Key
+		}
+	}
+	return ""
+}
+
+// filteredLines returns the lines of the .gitattributes files of the checkout's commit that assign filters, as lines of
+// info/attributes. It returns "" if the repository has no filter of its own.
+func (r *Reader) filteredLines(ctx context.Context, programs []setting) (string, error) {
+	if len(filterNames(programs)) == 0 {
+		return "", nil
+	}
+	c, err := r.inspect(ctx, r.Root)
+	if err != nil || c.head == "" {
+		return "", err
+	}
+	out, err := r.git(ctx, call{args: []string{"ls-tree", "-r", "-z", "--name-only", "--full-tree", c.head}, long: true})
+	if err != nil {
+		return "", err
+	}
+	names := slices.DeleteFunc(fields(out), func(name string) bool { return path.Base(name) != ".gitattributes" })
+	if len(names) == 0 {
+		return "", nil
+	}
+	files, err := r.Blobs(ctx, c.head, names...)
+	if err != nil {
+		return "", err
+	}
+	slices.SortFunc(names, func(a, b string) int { // a file further down has the last word
+		return strings.Count(a, "/") - strings.Count(b, "/")
+	})
+	var b strings.Builder
+	macros := map[string]string{}
+	for _, name := range names {
+		dir := strings.TrimSuffix(strings.TrimSuffix(name, ".gitattributes"), "/")
+		for line := range strings.Lines(string(files[name])) {
+			b.WriteString(filterLine(dir, strings.TrimSpace(line), macros))
+		}
+	}
+	return b.String(), nil
+}
+
+// filterLine returns a line of a .gitattributes file as a line of info/attributes that has only its filter; "" if it
+// does not mention one. macros holds what the macros defined so far say about filters.
+func filterLine(dir, line string, macros map[string]string) string {
+	if line == "" || line[0] == '#' {
+		return ""
+	}
+	pattern, rest, _ := strings.Cut(line, " ")
+	if i := strings.IndexAny(line, " \t"); i >= 0 {
+		pattern, rest = line[:i], line[i:]
+	}
+	if line[0] == '"' {
+		end := 1
+		for end < len(line) && line[end] != '"' {
+			if line[end] == '\\' {
+				end++
+			}
+			end++
+		}
+		if end >= len(line) {
+			return ""
+		}
+		pattern, rest = line[1:end], line[end+1:]
+	} else {
+		pattern = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(pattern)
+	}
+	said := ""
+	for _, word := range strings.Fields(rest) {
+		bare := strings.TrimLeft(word, "-!")
+		switch macro, known := macros[bare]; {
+		case bare == "filter" || strings.HasPrefix(word, "filter="):
+			said = word
+		case known && bare == word:
+			said = macro
+		case known:
+			said = "!filter"
+		}
+	}
+	if said == "" {
+		return ""
+	}
+	if macro, ok := strings.CutPrefix(pattern, "[attr]"); ok {
+		macros[macro] = said
+		return ""
+	}
+	if dir != "" {
+		if strings.Contains(strings.TrimSuffix(pattern, "/"), "/") {
+			pattern = strings.TrimPrefix(pattern, "/")
+		} else {
+			pattern = "**/" + pattern
+		}
+		pattern = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(escapeGlob(dir)) + "/" + pattern
+	}
+	return `"` + pattern + `" ` + said + "\n"
+}
+
+// filterAgain adds the files once more that a filter of the repository applies to. git add goes by the index and passes
+// over a file that the agent added without the filter.
+func (s *scanned) filterAgain(ctx context.Context) error {
+	filters := s.r.frozenFilters()
+	if filters == nil {
+		return nil
+	}
+	args := []string{"ls-files", "-z", "-c", "--"}
+	for _, filter := range filters {
+		if strings.Trim(filter, attributeLetters) != "" {
+			return fault.New(fault.Conflict, "the name of the filter %q of the repository is more than letters, digits, - and _", filter).
+				WithHint("Rename it: git config --rename-section filter.OLD filter.NEW")
+		}
+		args = append(args, ":(top,attr:filter="+filter+")")
+	}
+	out, err := s.git(ctx, nil, args...)
+	if err != nil || out == "" {
+		return err
+	}
+	var paths []string
+	for _, name := range fields(out) {
+		if st, err := os.Lstat(filepath.Join(s.at.workTree, name)); err == nil && st.Mode().IsRegular() {
+			paths = append(paths, ":(top,literal)"+name)
+		}
+	}
+	if paths == nil {
+		return nil
+	}
+	_, err = s.git(ctx, paths, "add", "--renormalize", "--pathspec-from-file=-", "--pathspec-file-nul")
+	return err
+}
+
+// attributeLetters are the characters that a value in a pathspec may have.
+const attributeLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+
+// frozenFilters returns the names of the repository's own filters.
+func (r *Reader) frozenFilters() []string {
+	r.view.mu.Lock()
+	defer r.view.mu.Unlock()
+	return filterNames(r.view.frozen.Programs)
+}
