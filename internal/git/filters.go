@@ -2,6 +2,7 @@ package git
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -182,6 +183,75 @@ func (s *scanned) filterAgain(ctx context.Context) error {
 	}
 	_, err = s.git(ctx, paths, "add", "--renormalize", "--pathspec-from-file=-", "--pathspec-file-nul")
 	return err
+}
+
+// plainObstacles returns the files in the agent's own commits that a filter of the repository was not applied to. muster's
+// commit is made with the filter, but the agent's history goes with it.
+func (r *Reader) plainObstacles(ctx context.Context, s *scanned, from string) (Obstacles, error) {
+	filters := r.frozenFilters()
+	if filters == nil || s.head == "" {
+		return nil, nil
+	}
+	out, err := r.git(ctx, call{long: true, args: []string{
+		"log", "-z", "--raw", "--root", "-m", "--no-renames", "--no-abbrev", "--no-show-signature", "--format=", s.head, "^" + from, "--",
+	}})
+	if err != nil {
+		return nil, err
+	}
+	blobs, paths := map[string]string{}, []string(nil) // the blobs that a path had
+	about := ""
+	for _, part := range fields(out) {
+		switch f := strings.Fields(about); {
+		case about == "":
+			about = strings.TrimLeft(part, ":\n")
+			continue
+		case len(f) == 5 && strings.HasPrefix(f[1], "100"):
+			blobs[part] += f[3] + " "
+			paths = append(paths, part)
+		}
+		about = ""
+	}
+	if paths == nil {
+		return nil, nil
+	}
+	attributes, err := s.git(ctx, paths, "check-attr", "-z", "--stdin", "filter")
+	if err != nil {
+		return nil, err
+	}
+	var plain []string
+	for parts := fields(attributes); len(parts) >= 3; parts = parts[3:] {
+		name := parts[0]
+		if !slices.Contains(filters, parts[2]) || slices.Contains(plain, name) {
+			continue
+		}
+		for _, blob := range strings.Fields(blobs[name]) {
+			ok, err := s.isFiltered(ctx, name, blob)
+			if err != nil {
+				return nil, err
+			}
+			if !ok {
+				plain = append(plain, name)
+				break
+			}
+		}
+	}
+	if plain == nil {
+		return nil, nil
+	}
+	return Obstacles{{
+		What: "Commits of the branch hold files as they are that the repository's filter must be applied to: " + some(plain) + ".",
+		Fix:  fmt.Sprintf("Take them out of the history with `git reset --soft %.10s`, and leave these files uncommitted: they are committed with the filter then.", from),
+	}}, nil
+}
+
+// isFiltered reports whether a blob is what its filter makes of the content behind it.
+func (s *scanned) isFiltered(ctx context.Context, name, blob string) (bool, error) {
+	content, err := s.git(ctx, nil, "cat-file", "--filters", "--path="+name, blob)
+	if err != nil {
+		return false, err
+	}
+	again, err := s.r.line(ctx, call{in: &s.at, env: s.env, stdin: content, long: true, args: []string{"hash-object", "--path=" + name, "--stdin"}})
+	return again == blob, err
 }
 
 // attributeLetters are the characters that a value in a pathspec may have.

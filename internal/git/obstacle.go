@@ -80,7 +80,11 @@ func (r *Reader) obstacles(ctx context.Context, c checkout, tree string, spec Wo
 		return nil, err
 	}
 	copied, err := r.copiedObstacles(ctx, c, from, changes)
-	return slices.Concat(found, inside, copied), err
+	if err != nil {
+		return nil, err
+	}
+	plain, err := r.plainObstacles(ctx, s, from)
+	return slices.Concat(found, inside, copied, plain), err
 }
 
 // unended returns the conflicts and the git commands that were begun and not finished. A merge whose conflicts are

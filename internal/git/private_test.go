@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -323,6 +324,29 @@ func TestAFilterOfTheRepositoryIsAppliedAsItWasAtTheDispatch(t *testing.T) {
 	}
 }
 
+func TestPlainContentInTheAgentsCommitsIsNotPublished(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.crypt()
+	wt := w.prepare("t1")
+	w.write(wt.Path, "secret.txt", "second\n")
+	w.git(wt.Path, "commit", "-qam", "with the filter")
+	w.write(wt.Path, "secret2", "third\n")
+	if _, err := w.land(wt, w.tree(wt.Path)); err != nil {
+		t.Fatal(err)
+	}
+	w.git(wt.Path, "config", "filter.crypt.clean", "cat")
+	w.write(wt.Path, "secret.txt", "plain\n")
+	w.git(wt.Path, "commit", "-qam", "without it")
+	w.write(wt.Path, "secret.txt", "fourth\n")
+	_, err := w.land(wt, w.tree(wt.Path))
+	faulttest.Want(t, err, fault.Conflict, "must be applied to: secret.txt")
+	w.git(wt.Path, "reset", "-q", "--soft", wt.Base)
+	if _, err := w.land(wt, w.tree(wt.Path)); err != nil {
+		t.Errorf("after the agent took it out: %v", err)
+	}
+}
+
 func TestAFilterThatFailsStopsTheTask(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -395,5 +419,50 @@ func TestFreezeRefusesProgramsThatChanged(t *testing.T) {
 	}
 	if err := w.open(w.repo).Freeze(ctx); err != nil {
 		t.Errorf("after it was removed: %v", err)
+	}
+}
+
+// TestLFSWorks uses git-lfs as a user sets it up, for all repositories or for this one. Its objects must lie in the
+// repository, where a later checkout and a push look for them.
+func TestLFSWorks(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("git-lfs"); err != nil {
+		t.Skip("git-lfs is not installed")
+	}
+	for _, how := range []string{"--global", "--local"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			for key, command := range map[string]string{"clean": "git-lfs clean -- %f", "smudge": "git-lfs smudge -- %f", "process": "git-lfs filter-process"} {
+				w.git(w.repo, "config", how, "filter.lfs."+key, command)
+			}
+			w.git(w.repo, "config", how, "filter.lfs.required", "true")
+			w.write(w.repo, ".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n")
+			w.write(w.repo, "old.bin", "old\x00content\n")
+			w.git(w.repo, "add", "-A")
+			w.git(w.repo, "commit", "-qm", "with a large file")
+			if err := w.r.Freeze(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			wt := w.prepare("t1")
+			if got := w.read(wt.Path, "old.bin"); got != "old\x00content\n" {
+				t.Errorf("old.bin of a new worktree = %q", got)
+			}
+			w.write(wt.Path, "new.bin", "new\x00content\n")
+			tree := w.tree(wt.Path)
+			if got := w.git(w.repo, "cat-file", "blob", tree+":new.bin"); !strings.HasPrefix(got, "version https://git-lfs") {
+				t.Errorf("new.bin = %q", got)
+			}
+			if _, err := w.land(wt, tree); err != nil {
+				t.Fatal(err)
+			}
+			w.git(w.repo, "checkout", "-q", "--detach", wt.Branch)
+			if got := w.read(w.repo, "new.bin"); got != "new\x00content\n" {
+				t.Errorf("new.bin of another checkout = %q", got)
+			}
+			if got := w.git(wt.Path, "status", "--porcelain"); got != "" {
+				t.Errorf("status = %q", got)
+			}
+		})
 	}
 }
