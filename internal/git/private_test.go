@@ -178,8 +178,11 @@ func TestFetchRunsNothingOfAnAgent(t *testing.T) {
 			w.git(w.dir, "init", "-q", "evil")
 			w.write(w.dir, "evil/.git/refs/heads/gone", strings.Repeat("1", 40)+"\n")
 			for _, kv := range [][2]string{
-				{"core.repositoryformatversion", "1"}, {"extensions.partialClone", "o"}, {"remote.o.url", w.dir},
-				{"remote.o.promisor", "true"}, {"remote.o.uploadpack", command},
+				{"core.repositoryformatversion", "1"},
+				{"extensions.partialClone", "o"},
+				{"remote.o.url", w.dir},
+				{"remote.o.promisor", "true"},
+				{"remote.o.uploadpack", command},
 			} {
 				w.git(filepath.Join(w.dir, "evil"), "config", kv[0], kv[1])
 			}
