@@ -68,6 +68,9 @@ func (m *machine) Identify(pid int) (event.ProcessRef, bool) {
 	return event.ProcessRef(p), true
 }
 
+// Stopped implements fleet.Processes.
+func (m *machine) Stopped(p event.ProcessRef) bool { return host.Process(p).Stopped() }
+
 // watchAgain is the pause before another attempt to watch a process after a shortage of descriptors.
 const watchAgain = 2 * time.Second
 

@@ -42,7 +42,7 @@ func (s *Supervisor) runJob(ctx context.Context, j Job, judged Snapshot) (state 
 	if state.Running {
 		lost := s.begin(ctx, j, run)
 		if lost == nil {
-			open.wait = run.Process
+			open.wait, open.limit = run.Process, life.JobLimit(j.Steps)
 			return state, open, nil
 		}
 		if err := s.endRunner(ctx, j, run.Process, lost); err != nil {

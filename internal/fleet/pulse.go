@@ -33,12 +33,33 @@ func (d *decision) withAgent() []life.Task {
 	return all
 }
 
+// lookAtRunners kills the runners of jobs that were stopped or have hung for longer than they may. Their end is
+// reported like any other: the job did not run.
+func (s *Supervisor) lookAtRunners(mono time.Duration) {
+	for p, until := range s.runners {
+		now, ok := s.cfg.Processes.Identify(p.PID)
+		switch {
+		case !ok || now != p:
+			delete(s.runners, p)
+		case mono > until || s.cfg.Processes.Stopped(p):
+			s.cfg.Logger.Warn("kill a runner that was stopped or hangs", "pid", p.PID)
+			if err := s.cfg.Processes.Signal(p, sigKill); err != nil {
+				s.cfg.Logger.Error("kill a runner", "pid", p.PID, "err", err)
+			}
+		}
+	}
+}
+
+// sigKill is SIGKILL, which also ends a process that was stopped.
+const sigKill = 9
+
 // lookAtAll checks all agents, even if nothing happened. It finds what a lost notification should have reported, and
 // it proves that the supervisor itself makes progress. It does nothing if all is nil.
 func (s *Supervisor) lookAtAll(all []life.Task, mono time.Duration) {
 	if all == nil {
 		return
 	}
+	s.lookAtRunners(mono)
 	p := Pulse{Watched: len(all), Hung: s.jobs.lost}
 	gone := map[agentToken]bool{}
 	for _, t := range all {

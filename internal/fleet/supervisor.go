@@ -68,8 +68,9 @@ type Supervisor struct {
 	lastWall  time.Time
 	lastMono  time.Duration
 	ears      ears
-	looked    time.Duration       // when the whole fleet was last checked, by Mono; negative before the first check
-	gone      map[agentToken]bool // agents whose process was gone at that check
+	looked    time.Duration                      // when the whole fleet was last checked, by Mono; negative before the first check
+	gone      map[agentToken]bool                // agents whose process was gone at that check
+	runners   map[event.ProcessRef]time.Duration // runners of jobs, and when each must have ended, by Mono
 }
 
 // item is an input for a task.
@@ -101,7 +102,7 @@ func New(c Config) *Supervisor {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Supervisor{cfg: c, mode: c.Mode, gateWas: c.GateWas, looked: -1}
+	s := &Supervisor{cfg: c, mode: c.Mode, gateWas: c.GateWas, looked: -1, runners: map[event.ProcessRef]time.Duration{}}
 	s.jobs = newWorkers(max(4, 2*runtime.NumCPU()), s.do)
 	return s
 }
@@ -264,6 +265,7 @@ func (s *Supervisor) takeResult(r result) {
 	if r.wait.PID != 0 {
 		s.push(r.job.of.Task, life.Begun{ID: r.job.action.ID})
 		s.cfg.Processes.Watch(r.wait, jobToken{of: r.job.of, action: r.job.action})
+		s.runners[r.wait] = s.cfg.Mono() + r.limit
 		return
 	}
 	switch {

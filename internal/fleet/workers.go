@@ -61,6 +61,7 @@ type result struct {
 	failure *life.Failure
 	wait    event.ProcessRef  // the action is repeated when this process has ended; zero if it is finished
 	met     *event.JobStarted // the action is repeated when this is in the log; nil if it is finished
+	limit   time.Duration     // how long wait may take
 	refused string            // why a result of a job does not count; "" if there was none
 	exited  *life.Exited
 }

@@ -309,6 +309,8 @@ type Death struct {
 type Processes interface {
 	// Identify returns an identity of the process that is never reused; false if it is gone.
 	Identify(pid int) (event.ProcessRef, bool)
+	// Stopped reports whether the process was stopped by a signal.
+	Stopped(p event.ProcessRef) bool
 	// Watch reports the end of the process, at once if it is gone.
 	Watch(p event.ProcessRef, token any)
 	Deaths() <-chan Death

@@ -59,6 +59,15 @@ func kinfo(pid int) (*unix.KinfoProc, error) {
 	return k, nil
 }
 
+// stopped is the state of a stopped process (SSTOP).
+const stopped = 4
+
+// Stopped reports whether this process was stopped by a signal, and does nothing until it is continued.
+func (p Process) Stopped() bool {
+	k, err := unix.SysctlKinfoProc("kern.proc.pid", p.PID)
+	return err == nil && identity(k) == p && k.Proc.P_stat == stopped
+}
+
 func identity(k *unix.KinfoProc) Process {
 	t := k.Proc.P_starttime
 	return Process{PID: int(k.Proc.P_pid), Start: uint64(t.Sec)*1e6 + uint64(t.Usec)} //nolint:gosec // after 1970

@@ -51,6 +51,12 @@ func (p Process) Alive() bool {
 	return !readable(fd)
 }
 
+// Stopped reports whether this process was stopped by a signal or a tracer, and does nothing until it is continued.
+func (p Process) Stopped() bool {
+	s, err := readStat(p.PID)
+	return err == nil && s.start == p.Start && (s.state == 'T' || s.state == 't')
+}
+
 // Signal sends a signal to this process and never to a later one with its pid. It returns ErrGone if the process has
 // ended.
 func (p Process) Signal(sig syscall.Signal) error {

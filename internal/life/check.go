@@ -18,6 +18,29 @@ const maxVoids = 3
 // maxStarts is how often a job is started before it counts as broken, because it was killed each time.
 const maxStarts = 3
 
+// slotAllowance is how long a job may wait for its check slot. It is longer than a night of long checks.
+const slotAllowance = 24 * time.Hour
+
+// defaultStep is the time limit of a step without one. The runner has the same.
+const defaultStep = 30 * time.Minute
+
+// JobLimit returns how long the runner of a job may take. The runner itself keeps the limits of its steps, so one that
+// takes longer was stopped or hangs.
+func JobLimit(steps []event.Check) time.Duration {
+	limit := slotAllowance
+	for _, c := range steps {
+		step := c.Timeout
+		if step <= 0 {
+			step = defaultStep
+		}
+		limit += step + settleStep
+	}
+	return limit
+}
+
+// settleStep is how long the processes that a step left behind may take to end.
+const settleStep = time.Minute
+
 // StartsUsed reports whether a job that was started this often and never finished is not started again. starts is the
 // count of the job's directory, which other processes can write; the runs of the action in the log count as well.
 func StartsUsed(t Task, name string, action event.ActionID, starts int) bool {

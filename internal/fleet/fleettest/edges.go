@@ -196,6 +196,11 @@ func (w *World) runJob(p *proc, j *jobState) {
 	if l.Fault("a job takes hours", p.who, 10) {
 		long += l.Span("a long job", p.who, 5*time.Hour)
 	}
+	if l.Fault("a job is stopped", p.who, 10) {
+		w.with(p, func() { p.stopped = true })
+		<-p.end
+		return
+	}
 	if !p.lives(long) {
 		return
 	}
@@ -535,11 +540,23 @@ func (e *edges) Closed() string {
 }
 
 // Signal implements fleet.Processes.
-func (e *edges) Signal(ref event.ProcessRef, _ int) error {
+func (e *edges) Signal(ref event.ProcessRef, signal int) error {
 	e.w.mu.Lock()
 	defer e.w.mu.Unlock()
-	if p := e.w.procs[ref.PID]; p != nil && !e.dead() {
+	switch p := e.w.procs[ref.PID]; {
+	case p == nil || e.dead():
+	case signal == 9:
+		e.w.kill(p, 0, signal)
+	default:
 		poke(p.interrupt)
 	}
 	return nil
+}
+
+// Stopped implements fleet.Processes.
+func (e *edges) Stopped(ref event.ProcessRef) bool {
+	e.w.mu.Lock()
+	defer e.w.mu.Unlock()
+	p := e.w.procs[ref.PID]
+	return p != nil && p.stopped
 }

@@ -268,18 +268,19 @@ func (w *World) story(id event.TaskID) (out []string) {
 
 // proc is a process: an agent, a job or the server.
 type proc struct {
-	pid    int
-	start  uint64
-	task   event.TaskID
-	who    string
-	gen    int
-	agent  bool
-	orphan bool // its server is gone
-	ended  bool // by the supervisor
-	gone   bool
-	end    chan struct{} // closed when it is gone
-	exit   int
-	signal int
+	pid     int
+	start   uint64
+	task    event.TaskID
+	who     string
+	gen     int
+	agent   bool
+	orphan  bool // its server is gone
+	ended   bool // by the supervisor
+	stopped bool // by a signal; it does nothing until it is killed
+	gone    bool
+	end     chan struct{} // closed when it is gone
+	exit    int
+	signal  int
 
 	mail      chan fleet.Text
 	submit    chan struct{} // Enter was pressed
