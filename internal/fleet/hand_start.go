@@ -213,11 +213,12 @@ func (s *Supervisor) interrupt(ctx context.Context, t life.Task) result {
 // prepare makes the worktree: branch, copied files, setup.
 func (s *Supervisor) prepare(ctx context.Context, t life.Task, id event.ActionID) result {
 	job := setupJob(t, id)
-	there := s.cfg.Worktrees.There(t)
-	if t.Gen > 0 && !there { // a person removed it, and what setup had left went with it
+	removed := false
+	if t.Gen > 0 && !s.cfg.Worktrees.There(t) { // a person removed it, and what setup had left went with it
 		if err := s.cfg.Jobs.Unready(ctx, job); err != nil {
 			return done(err)
 		}
+		removed = true
 	}
 	ready, err := s.cfg.Worktrees.Prepare(ctx, t)
 	if err != nil {
@@ -226,7 +227,7 @@ func (s *Supervisor) prepare(ctx context.Context, t life.Task, id event.ActionID
 	if strings.TrimSpace(t.Spec.Setup) == "" {
 		return done(nil, ready)
 	}
-	if t.Gen > 0 && there && t.Setup == nil {
+	if t.Gen > 0 && !removed && t.Setup == nil {
 		return done(nil, ready) // an agent has worked there, so a version that did not record the setup has run it
 	}
 	t.Worktree, t.Branch, t.Base = ready.Path, ready.Branch, ready.Base

@@ -36,6 +36,10 @@ func (d *decision) withAgent() []life.Task {
 // lookAtRunners kills the runners of jobs that were stopped or have hung for longer than they may. Their end is
 // reported like any other: the job did not run.
 func (s *Supervisor) lookAtRunners(mono time.Duration) {
+	if len(s.runners) == 0 || mono < s.runnersAt {
+		return
+	}
+	s.runnersAt = mono + runnerPause
 	for p, until := range s.runners {
 		now, ok := s.cfg.Processes.Identify(p.PID)
 		switch {
@@ -50,6 +54,17 @@ func (s *Supervisor) lookAtRunners(mono time.Duration) {
 	}
 }
 
+// runnerPause is the pause between two looks at the runners.
+const runnerPause = 10 * time.Second
+
+// nextRunners returns the time until the next look at the runners.
+func (s *Supervisor) nextRunners(mono time.Duration) time.Duration {
+	if len(s.runners) == 0 {
+		return lookPause
+	}
+	return max(0, s.runnersAt-mono)
+}
+
 // sigKill is SIGKILL, which also ends a process that was stopped.
 const sigKill = 9
 
@@ -59,7 +74,6 @@ func (s *Supervisor) lookAtAll(all []life.Task, mono time.Duration) {
 	if all == nil {
 		return
 	}
-	s.lookAtRunners(mono)
 	p := Pulse{Watched: len(all), Hung: s.jobs.lost}
 	gone := map[agentToken]bool{}
 	for _, t := range all {

@@ -71,6 +71,7 @@ type Supervisor struct {
 	looked    time.Duration                      // when the whole fleet was last checked, by Mono; negative before the first check
 	gone      map[agentToken]bool                // agents whose process was gone at that check
 	runners   map[event.ProcessRef]time.Duration // runners of jobs, and when each must have ended, by Mono
+	runnersAt time.Duration                      // when they are looked at next, by Mono
 }
 
 // item is an input for a task.
@@ -150,6 +151,7 @@ func (s *Supervisor) Serve(ctx context.Context) error {
 			return err
 		}
 		s.giveUpLost()
+		s.lookAtRunners(s.cfg.Mono())
 		next, err := s.turn(work)
 		if down, ok := err.(errDown); ok { //nolint:errorlint // made here, never wrapped
 			s.cfg.Logger.Info("supervisor goes down", "why", down.why)
@@ -164,7 +166,7 @@ func (s *Supervisor) Serve(ctx context.Context) error {
 		}
 		pause := max(0, next.Sub(s.cfg.Now()))
 		if err == nil { // a check that is due must not retry a failed transaction at once
-			pause = min(pause, s.nextLook(s.cfg.Mono()))
+			pause = min(pause, s.nextLook(s.cfg.Mono()), s.nextRunners(s.cfg.Mono()))
 		}
 		timer.Reset(min(pause, lookPause))
 	}

@@ -80,3 +80,20 @@ func TestTreeFindsChildrenInOtherSessions(t *testing.T) {
 		t.Errorf("Group = %v, %v, want %v", group, err, child)
 	}
 }
+
+func TestStopped_ReportsASignalThatStops(t *testing.T) {
+	t.Parallel()
+	p := start(t, "sleeper", "").proc
+	if p.Stopped() {
+		t.Error("a running process is said to be stopped")
+	}
+	for _, sig := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGCONT} {
+		if err := p.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		await.Until(t, sig.String(), func() bool { return p.Stopped() == (sig == syscall.SIGSTOP) })
+	}
+	if (Process{PID: p.PID, Start: p.Start + 1}).Stopped() {
+		t.Error("another process with its pid is said to be stopped")
+	}
+}
