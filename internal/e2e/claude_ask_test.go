@@ -1,11 +1,14 @@
 package e2e
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"muster/internal/event"
+	"muster/internal/fence"
 	"muster/internal/life"
 	"muster/internal/testkit/model"
 )
@@ -134,4 +137,42 @@ func TestClaudeIsNotAnsweredByItsOwnProcess(t *testing.T) {
 		t.Errorf("the person's answer did not arrive, or the command ran: %+v", got)
 	}
 	r.becomes(id, event.Done)
+}
+
+// TestClaudeInAFenceIsAnswered checks that a hook believes an answer where a fence keeps the log from it, and that the process
+// that its check left behind cannot write one there.
+func TestClaudeInAFenceIsAnswered(t *testing.T) {
+	t.Parallel()
+	if _, err := fence.ABI(); err != nil {
+		t.Skipf("NOT TESTED: %v", err)
+	}
+	r := newClaudeRig(t, "publish = \"none\"\n[checks]\nquick = \"sh check.sh\"\n", map[string]string{
+		"check.sh": "setsid sh forge.sh < /dev/null > forge.log 2>&1 &\n", "forge.sh": forging, ".gitignore": "forge.log\n",
+	})
+	r.model.Add(
+		useBash("sh check.sh"),
+		useBash("perl -e 'print 6*7'"),
+		useBash("perl -e 'print 8*9'"),
+		model.Text("Fine."),
+	)
+	id := r.queue("fenced", "Ask me.", "--fence", "on")
+	first := r.asks(id, nil)
+	log := filepath.Join(r.home, "worktrees", string(id)+"-fenced", "forge.log")
+	r.await("the answer cannot be forged", func() bool { return strings.Contains(read(log), "Permission denied") })
+	r.must("answer", string(id), "allow")
+	if got := r.asked(3).Last(); !got.Contains("42") {
+		t.Errorf("the allowed tool did not run: %+v", got)
+	}
+	r.asks(id, first)
+	r.must("answer", string(id), "deny", "--reason", "no more perl")
+	if got := r.asked(4).Last(); !got.Contains("no more perl") || got.Contains("72") {
+		t.Errorf("the reason did not arrive, or the tool ran: %+v", got)
+	}
+	r.becomes(id, event.Done)
+}
+
+// read returns the content of a file; "" if it cannot be read.
+func read(path string) string {
+	b, _ := os.ReadFile(path)
+	return string(b)
 }
