@@ -13,6 +13,7 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/fence"
 	"muster/internal/regular"
 	"muster/internal/spec"
 	"muster/internal/text"
@@ -42,6 +43,10 @@ type Job struct {
 	// MaxLog is how many bytes of each step's output are kept: the first half while it runs, the last half at its
 	// end. 0 is DefaultMaxLog.
 	MaxLog int64 `json:"max_log,omitempty"`
+	// Fence is what each step may use; nil restricts nothing. Shim is the command that becomes a fenced step if the path of
+	// its spec follows. The runner itself stays outside, because no step may reach the results.
+	Fence *fence.Policy `json:"fence,omitempty"`
+	Shim  []string      `json:"shim,omitempty"`
 }
 
 // Step is one command of a job.

@@ -11,11 +11,14 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
 	"muster/internal/environ"
 	"muster/internal/fault"
+	"muster/internal/fence"
 	"muster/internal/host"
 	"muster/internal/lock"
 	"muster/internal/regular"
@@ -175,8 +178,12 @@ func (r *runner) step(ctx context.Context, s Step) (StepResult, error) {
 	}
 	res := StepResult{Name: s.Name, Run: s.Run, Log: r.logPath(s.Name), Started: time.Now().UTC()}
 	leader := 0
+	argv, err := r.argv(s)
+	if err != nil {
+		return StepResult{}, err
+	}
 	out, err := run.Do(ctx, run.Cmd{
-		Argv: []string{"/bin/sh", "-c", s.Run}, Dir: r.Dir, Env: r.env(), Stdout: log, Stderr: log, Timeout: timeout,
+		Argv: argv, Dir: r.Dir, Env: r.env(), Stdout: log, Stderr: log, Timeout: timeout,
 		Started: func(pid int) { leader = pid },
 		Stop:    func(pid int) { r.sweep(ctx, members(pid, true)) },
 	})
@@ -205,6 +212,25 @@ func (r *runner) step(ctx context.Context, s Step) (StepResult, error) {
 		return res, logErr // the step may have met the same shortage
 	}
 	return res, nil
+}
+
+// argv returns the command line that runs a step.
+func (r *runner) argv(s Step) ([]string, error) {
+	argv := []string{"/bin/sh", "-c", s.Run}
+	if r.Fence == nil {
+		return argv, nil
+	}
+	// A fence that cannot be had is an error of the job. A step that failed for it would be a verdict about the work.
+	f, err := fence.Prepare(*r.Fence)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(r.Out, s.Name+".fence.json")
+	err = fence.Command{Argv: argv, Dir: r.Dir, Env: r.env(), Policy: *r.Fence}.Write(path)
+	return append(slices.Clone(r.Shim), path), err
 }
 
 // env returns the environment of the steps: the job's, and the variable that marks every process of the job. A job

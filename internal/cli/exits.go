@@ -62,6 +62,10 @@ var exits = map[string]string{
 2 --kind names an unknown kind
 3 there is no such task
 130 -f was interrupted`,
+	"fence": `0 the command succeeded; any other status is its own, but for these
+2 no command is given, or the configuration is wrong
+3 there is no such program
+4 this machine cannot enforce the fence, or it does not grant the program`,
 	"why": `0 the decisions are printed
 2 several tasks have names with this beginning
 3 there is no such task`,

@@ -104,7 +104,8 @@ func diagnoseAgent(ctx context.Context, f boot.Fleet, repo *git.Repo, dir string
 		out[0].Level, out[0].Hint = LevelWarning, "Without checks all work passes: `muster init` finds build and test commands."
 	}
 	if err := intake.New(f, dir).CheckAgent(ctx, cfg, repo.Root); err != nil {
-		return append(out, Finding{Check: "agent", Level: LevelError, Text: strings.TrimPrefix(err.Error(), "agent "), Hint: fault.HintOf(err)})
+		bad := Finding{Check: "agent", Level: LevelError, Text: strings.TrimPrefix(err.Error(), "agent "), Hint: fault.HintOf(err)}
+		return append(out, bad, diagnoseFence(ctx, f.Caller, cfg, dir))
 	}
-	return append(out, Finding{Check: "agent", Level: LevelOK, Text: cfg.Task.Agent})
+	return append(out, Finding{Check: "agent", Level: LevelOK, Text: cfg.Task.Agent}, diagnoseFence(ctx, f.Caller, cfg, dir))
 }

@@ -5,10 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 
 	"muster/internal/agent"
 	"muster/internal/boot"
@@ -72,83 +69,17 @@ func (a agents) fence(ctx context.Context, t life.Task, gen int, argv []string) 
 
 // policy returns what a process of a task may use beside read and write.
 func (a agents) policy(ctx context.Context, t life.Task, user string, read, write []string) (*fence.Policy, error) {
-	temp, err := fence.MakeTemp(a.home, t.ID)
-	if err != nil {
-		return nil, err
-	}
-	read = append(read, a.home.BinDir())
-	write = append(write, t.Worktree, temp)
-	if dir := a.cacheDir(t); dir != "" {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, fault.Wrap(fault.Failed, err, "make the directory for caches").WithHint("Check the free space of the disk.")
-		}
-		write = append(write, dir)
-	}
 	ofRepo, written, err := a.repo(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	p := fence.Grants(fence.Need{Fence: *t.Spec.Fence, User: user, Read: slices.Concat(read, ofRepo), Write: slices.Concat(write, written)})
-	return &p, nil
+	p, err := boot.Fenced{Home: a.home, Task: t}.Policy(user, slices.Concat(read, ofRepo), slices.Concat(write, written))
+	return &p, err
 }
 
-// cacheDir returns the directory for the caches of a task's builds; "" if they are the user's own.
-func (a agents) cacheDir(t life.Task) string {
-	switch t.Spec.Fence.Cache {
-	case "user":
-		return ""
-	case "task":
-		return a.home.TaskCache(t.ID)
-	}
-	return a.home.RepositoryCache(t.Spec.GitDir)
-}
-
-// caches are the variables by which programs find their caches, and a name below the directory of a task's caches.
-var caches = [][2]string{
-	{"XDG_CACHE_HOME", "xdg"},
-	{"GOCACHE", "go-build"},
-	{"GOMODCACHE", "gomod"},
-	{"npm_config_cache", "npm"},
-	{"YARN_CACHE_FOLDER", "yarn"},
-	{"YARN_GLOBAL_FOLDER", "yarn-global"},
-	{"BUN_INSTALL_CACHE_DIR", "bun"},
-	{"DENO_DIR", "deno"},
-	{"CARGO_HOME", "cargo"},
-	{"PIP_CACHE_DIR", "pip"},
-	{"GRADLE_USER_HOME", "gradle"},
-}
-
-// gitSettings are what git must not try inside a fence: to sign, which needs a socket of the user's agent, and to tidy up the
-// repository.
-var gitSettings = [][2]string{{"commit.gpgsign", "false"}, {"tag.gpgsign", "false"}, {"gc.auto", "0"}, {"maintenance.auto", "false"}}
-
-// fencedEnv returns the environment of a task's processes with the places that its fence grants. configuration is the variable
-// for the agent's own configuration; "" is none. What the task sets itself stays. Without a fence nothing changes.
+// fencedEnv returns the environment of a task's processes with the places that its fence grants.
 func (a agents) fencedEnv(t life.Task, env []string, configuration string) []string {
-	if t.Spec.Fence == nil {
-		return env
-	}
-	more := []string{"TMPDIR=" + a.home.TempDir(t.ID)}
-	if dir := a.cacheDir(t); dir != "" {
-		for _, c := range caches {
-			more = append(more, c[0]+"="+filepath.Join(dir, c[1]))
-		}
-	}
-	if _, set := t.Spec.Env["GIT_CONFIG_COUNT"]; !set {
-		more = append(more, "GIT_CONFIG_COUNT="+strconv.Itoa(len(gitSettings)))
-		for i, s := range gitSettings {
-			more = append(more, "GIT_CONFIG_KEY_"+strconv.Itoa(i)+"="+s[0], "GIT_CONFIG_VALUE_"+strconv.Itoa(i)+"="+s[1])
-		}
-	}
-	if configuration != "" {
-		more = append(more, configuration+"="+a.home.PrivateHome(t.ID))
-	}
-	more = slices.DeleteFunc(more, func(kv string) bool {
-		name, _, _ := strings.Cut(kv, "=")
-		_, set := t.Spec.Env[name]
-		return set && name != configuration
-	})
-	return environ.Overlay(env, more...)
+	return boot.Fenced{Home: a.home, Task: t}.Environ(env, configuration)
 }
 
 // seed makes the configuration directory of a fenced task's agents. Once it is there it belongs to the agent: nothing is

@@ -12,8 +12,10 @@ import (
 
 	"muster/internal/boot"
 	"muster/internal/check"
+	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/fence"
 	"muster/internal/fleet"
 	"muster/internal/home"
 	"muster/internal/host"
@@ -144,7 +146,7 @@ func results(res check.Result) ([]event.CheckResult, error) {
 }
 
 // Ready implements fleet.Jobs.
-func (j jobs) Ready(_ context.Context, job fleet.Job) (string, error) {
+func (j jobs) Ready(ctx context.Context, job fleet.Job) (string, error) {
 	dir := j.dir(job)
 	if err := j.makeDir(job); err != nil {
 		return "", err
@@ -156,6 +158,11 @@ func (j jobs) Ready(_ context.Context, job fleet.Job) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if job.Task.Spec.Fence != nil {
+		if spec.Fence, err = j.agents.policy(ctx, job.Task, environ.Get(spec.Env, "HOME"), nil, nil); err != nil {
+			return "", err
+		}
+	}
 	path := filepath.Join(dir, "spec.json")
 	return path, check.Write(path, spec)
 }
@@ -166,12 +173,16 @@ func (j jobs) spec(job fleet.Job) (check.Job, error) {
 	if err != nil {
 		return check.Job{}, err
 	}
+	env = j.agents.fencedEnv(job.Task, env, "")
 	spec := check.Job{
 		Task: job.Task.ID, Gen: job.Task.Gen, Name: job.Name, Dir: job.Task.Worktree, Env: env,
 		Lock: j.home.CheckLock(job.Task.ID), SlotPaths: j.agents.slots(), Out: j.dir(job), Wake: j.home.Wake(),
 	}
 	for _, c := range job.Steps {
 		spec.Steps = append(spec.Steps, check.Step{Name: c.Name, Run: c.Run, Timeout: c.Timeout})
+	}
+	if job.Task.Spec.Fence != nil {
+		spec.Fence, spec.Shim = &fence.Policy{}, []string{j.agents.exe, "launch"}
 	}
 	return spec, nil
 }

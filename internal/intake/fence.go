@@ -12,6 +12,12 @@ import (
 	"muster/internal/fence"
 )
 
+// Fence returns the fence that a configuration describes, whatever its mode.
+func (in *Intake) Fence(cfg config.Config) (*event.Fence, error) {
+	f, _, err := in.fence(cfg, Order{Options: Options{Fence: config.FenceOn}})
+	return f, err
+}
+
 // fence freezes the fence of a task, nil if it has none, and returns hints about what it grants. A machine that cannot
 // enforce it is an error.
 func (in *Intake) fence(cfg config.Config, o Order) (*event.Fence, []string, error) {

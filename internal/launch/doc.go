@@ -36,8 +36,8 @@
 // # The fence
 //
 // A spec with a fence never becomes the agent without it: the restrictions are those of the thread that calls execve. If the
-// fence cannot be prepared or entered, the launch ends with the reason. A spec of kind fence is the same for a command that is
-// no agent, such as a check: it has no lock and no records.
+// fence cannot be prepared or entered, the launch ends with the reason. A spec of kind fence is a
+// fence.Command, such as a check: it has no lock and no records.
 //
 // A job (checks, setup) starts through the same verb; package check runs it, and no exec follows.
 package launch

@@ -47,7 +47,8 @@ type startError struct {
 
 func (e startError) Unwrap() error { return e.error }
 
-// Run executes a spec file (hidden verb `muster launch FILE`): it becomes the agent, or runs the job. An error was
+// Run executes a spec file (hidden verb `muster launch FILE`): it becomes the agent or
+// the fenced command, or runs the job. An error was
 // already printed to stderr; ExitStatus returns the exit status for it.
 func Run(ctx context.Context, specPath string, stdout io.Writer) error {
 	var kind spec.Kind
@@ -68,16 +69,19 @@ func Run(ctx context.Context, specPath string, stdout io.Writer) error {
 		}
 		return err
 	}
-	return execute(specPath, kind)
+	if kind == spec.Fence {
+		err := startError{fence.Become(specPath), exitCannotStart}
+		complain(err)
+		return err
+	}
+	return Exec(specPath)
 }
 
 // Exec makes this process the agent of a spec file (see Run). It returns only if that failed. The reason is then
 // printed to stderr and, unless another launch holds the lock, appended to the status file as an exited record. If a
 // resource is lacking, Exec retries for some seconds and then returns without a record, as if it had never started.
-func Exec(specPath string) error { return execute(specPath, spec.Agent) }
-
-func execute(specPath string, kind spec.Kind) error {
-	l := launching{path: specPath, kind: kind}
+func Exec(specPath string) error {
+	l := launching{path: specPath}
 	defer func() { _ = l.lock.Close() }() // keeps the file from being collected until then
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -112,7 +116,6 @@ func complain(err error) {
 // launching is the state that the attempts of one launch share.
 type launching struct {
 	path string
-	kind spec.Kind
 	spec *Spec    // nil: not read yet
 	lock *os.File // nil: not taken yet
 }
@@ -120,7 +123,7 @@ type launching struct {
 // try takes the lock and becomes the agent.
 func (l *launching) try() error {
 	if l.spec == nil {
-		s, err := readKind(l.path, l.kind)
+		s, err := Read(l.path)
 		if err != nil {
 			return err
 		}
@@ -307,9 +310,6 @@ func (s Spec) notFound(err error) error {
 }
 
 func (s Spec) record(r event.Record) error {
-	if s.StatusFile == "" {
-		return nil
-	}
 	r.V, r.Gen, r.Src = event.RecordVersion, s.Gen, "launcher"
 	return status.Append(s.StatusFile, r)
 }

@@ -62,6 +62,10 @@ func TestSpecKeepsItsFence(t *testing.T) {
 			t.Errorf("fence %s, want %s", is, want)
 		}
 	}
+	lost := strings.Replace(files.Read(t, a.path), `"fence":`, `"other":`, 1)
+	if _, err := Read(files.Write(t, a.path, lost)); err == nil || !strings.Contains(err.Error(), "lost its fence") {
+		t.Errorf("a spec without its fence: %v", err)
+	}
 }
 
 func TestExec_WithoutItsFenceThereIsNoAgent(t *testing.T) {
@@ -121,19 +125,27 @@ func TestExec_AKillNeverLeavesAnUnfencedAgent(t *testing.T) {
 	t.Logf("%d of %d agents ran before their kill", ran, kills)
 }
 
-func TestRun_AFencedCommandNeedsNoTask(t *testing.T) {
+func TestRun_BecomesAFencedCommand(t *testing.T) {
 	t.Parallel()
-	a, outside := fenced(t, `echo in > "$OUT"; echo out > "$OUTSIDE/file" || exit 7`)
-	a.StatusFile, a.Lock, a.Remove = "", "", true
-	code, said := proc.Finish(t, proc.Role("launch", a.write(t)))
-	if code != 2 && code != 7 || a.out(t) != "in\n" || files.Exists(filepath.Join(outside, "file")) {
+	a, outside := fenced(t, "")
+	c := fence.Command{
+		Argv: []string{"sh", "-c", `echo in > "$OUT"; pwd >> "$OUT"; echo out > "$OUTSIDE/file" || exit 7`}, Dir: a.Dir, Env: a.Env, Policy: *a.Fence,
+	}
+	if err := c.Write(a.path); err != nil {
+		t.Fatal(err)
+	}
+	code, said := proc.Finish(t, proc.Role("launch", a.path))
+	if code == 0 || a.out(t) != "in\n"+a.Dir+"\n" || files.Exists(filepath.Join(outside, "file")) {
 		t.Errorf("exit %d, said %q, wrote %q", code, said, a.out(t))
 	}
-	if files.Exists(a.path) {
-		t.Error("the spec is still there")
+	if files.Exists(a.path) || a.status(t) != "" {
+		t.Error("the spec is still there, or there is a record")
 	}
-	a.Fence = nil
-	if err := Write(a.path, a.Spec); err == nil || !strings.Contains(err.Error(), "has no fence") {
-		t.Errorf("a command without a fence: %v", err)
+	c.Policy.Write = append(c.Policy.Write, "relative")
+	if err := c.Write(a.path); err != nil {
+		t.Fatal(err)
+	}
+	if code, said := proc.Finish(t, proc.Role("launch", a.path)); code != exitCannotStart || !strings.Contains(said, "is not absolute") {
+		t.Errorf("a fence that cannot be had: exit %d, said %q", code, said)
 	}
 }

@@ -26,11 +26,9 @@ type Spec struct {
 	// file to which its path is written, for the supervisor, which ends the processes in it. "" creates no group.
 	Cgroup     string `json:"cgroup,omitempty"`
 	CgroupNote string `json:"cgroup_note,omitempty"`
-	// StatusFile takes the records of the launch. "" is a command that is no agent, such as a check: it needs a Fence, and
-	// nothing is recorded.
-	StatusFile string `json:"status_file,omitempty"`
+	StatusFile string `json:"status_file"`
 	// Fence is what the program and everything that it starts may use; nil restricts nothing.
-	Fence  *fence.Policy `json:"-"`
+	Fence  *fence.Policy `json:"fence,omitempty"`
 	NoFile uint64        `json:"no_file,omitempty"` // open files, up to the hard limit; 0 leaves the limit unchanged
 	Umask  int           `json:"umask,omitempty"`   // 0 keeps it
 	// Terminal adds TERM and COLORTERM as the pane has them.
@@ -46,39 +44,8 @@ type specFile struct {
 	Argv []spec.Text `json:"argv"`
 	Dir  spec.Text   `json:"dir"`
 	Env  []spec.Text `json:"env"`
-	// A program that does not know the field would start the agent without its fence. A spec is read by the copy of the
-	// program that wrote it only, see spec.Version.
-	Fence *policyFile `json:"fence,omitempty"`
-}
-
-// policyFile is the format of a fence.Policy.
-type policyFile struct {
-	Read  []spec.Text `json:"read"`
-	Write []spec.Text `json:"write"`
-	Unix  bool        `json:"unix,omitempty"`
-	Ports []int       `json:"ports"` // null allows all, and an empty list none
-}
-
-func toFile(p *fence.Policy) *policyFile {
-	if p == nil {
-		return nil
-	}
-	return &policyFile{spec.Texts(p.Read), spec.Texts(p.Write), p.Unix, p.Ports}
-}
-
-func (f *policyFile) policy() *fence.Policy {
-	if f == nil {
-		return nil
-	}
-	return &fence.Policy{Read: spec.Strings(f.Read), Write: spec.Strings(f.Write), Unix: f.Unix, Ports: f.Ports}
-}
-
-// kind returns what the spec file describes.
-func (s Spec) kind() spec.Kind {
-	if s.StatusFile == "" {
-		return spec.Fence
-	}
-	return spec.Agent
+	// Fenced says whether there has to be a fence, so that a file which lost it starts no agent.
+	Fenced bool `json:"fenced"`
 }
 
 // Write writes a spec file atomically, readable by its owner only.
@@ -87,21 +54,21 @@ func Write(path string, s Spec) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	f := specFile{Kind: s.kind(), Spec: s, Argv: spec.Texts(s.Argv), Dir: spec.Text(s.Dir), Env: spec.Texts(s.Env), Fence: toFile(s.Fence)}
+	f := specFile{Kind: spec.Agent, Spec: s, Argv: spec.Texts(s.Argv), Dir: spec.Text(s.Dir), Env: spec.Texts(s.Env), Fenced: s.Fence != nil}
 	return spec.Write(path, f, "launch spec")
 }
 
 // Read reads a spec file. It refuses a file that others may read or that belongs to another user, one that is too
 // large, and one of another version.
-func Read(path string) (Spec, error) { return readKind(path, spec.Agent) }
-
-func readKind(path string, kind spec.Kind) (Spec, error) {
+func Read(path string) (Spec, error) {
 	var f specFile
-	if err := spec.Read(path, kind, &f); err != nil {
+	if err := spec.Read(path, spec.Agent, &f); err != nil {
 		return Spec{}, err
 	}
+	if f.Fenced != (f.Fence != nil) {
+		return Spec{}, fault.New(fault.Conflict, "launch spec %s has lost its fence", path)
+	}
 	s := f.Spec
-	s.Fence = f.Fence.policy()
 	s.Argv, s.Dir, s.Env = spec.Strings(f.Argv), string(f.Dir), spec.Strings(f.Env)
 	return s, s.check()
 }
@@ -112,9 +79,7 @@ func (s Spec) check() error {
 		return fault.New(fault.Usage, "launch spec of %s: no program to run", s.Task)
 	case !filepath.IsAbs(s.Dir):
 		return fault.New(fault.Usage, "launch spec of %s: working directory is not absolute: %q", s.Task, s.Dir)
-	case s.StatusFile == "" && s.Fence == nil:
-		return fault.New(fault.Usage, "launch spec of %s: a command that is no agent has no fence", s.Task)
-	case s.StatusFile != "" && !filepath.IsAbs(s.StatusFile):
+	case !filepath.IsAbs(s.StatusFile):
 		return fault.New(fault.Usage, "launch spec of %s: status file is not absolute: %q", s.Task, s.StatusFile)
 	}
 	for _, w := range append(append([]string{s.Dir}, s.Argv...), s.Env...) {
