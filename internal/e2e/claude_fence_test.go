@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"muster/internal/event"
@@ -64,5 +65,13 @@ func TestClaudeWorksInAFence(t *testing.T) {
 	if files.Exists(filepath.Join(r.user.Config, "projects")) {
 		t.Error("a fenced conversation lies among the user's own")
 	}
-	r.checkDone(got)
+	if log := r.git("log", "--format=%s", "main.."+got.Branch); !strings.Contains(log, "half") || strings.Count(log, "\n") != 1 {
+		t.Errorf("the branch has the commits %q, want the agent's own and muster's", log)
+	}
+	if text := r.git("show", got.Branch+":answer.go"); !strings.Contains(text, "return 42") {
+		t.Errorf("the branch holds %q", text)
+	}
+	if files.Exists(filepath.Dir(tool)) {
+		t.Error("the task's temporary files are left")
+	}
 }
