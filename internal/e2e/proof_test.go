@@ -144,7 +144,9 @@ func (f *Fleet) filesLeft() {
 		switch {
 		case slices.Contains(lasting, name) || strings.HasPrefix(name, "checkslot.") || strings.HasPrefix(name, "race."):
 		case strings.HasPrefix(name, "bin/"):
-		case d.IsDir() && slices.Contains([]string{".", "bin", "gen", "jobs", "status", "attempts", "worktrees"}, name):
+		case strings.HasPrefix(name, "git/"): // muster's own git directory of a repository
+		case strings.HasPrefix(name, "cache/repository-"): // of fenced builds, for the next task of the repository
+		case d.IsDir() && slices.Contains([]string{".", "bin", "cache", "gen", "git", "jobs", "status", "attempts", "worktrees"}, name):
 		default:
 			f.t.Errorf("left in the state directory: %s", name)
 		}
