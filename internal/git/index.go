@@ -1,6 +1,7 @@
 package git
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,10 +19,20 @@ import (
 // maxIndex bounds the index of a worktree in bytes: about ten million files.
 const maxIndex = 1 << 30
 
+// maxShared is how many shared parts of a split index are copied, the newest. git uses one and removes old ones.
+const maxShared = 4
+
 // takeIndex copies the index of a git directory into a seat, with the shared part that a split index has.
 func takeIndex(gitDir, seat string) error {
 	shared, _ := filepath.Glob(filepath.Join(escapeGlob(gitDir), "sharedindex.*"))
-	for _, name := range shared {
+	age := func(name string) int64 {
+		if st, err := os.Lstat(name); err == nil {
+			return -st.ModTime().UnixNano()
+		}
+		return 0
+	}
+	slices.SortFunc(shared, func(a, b string) int { return cmp.Compare(age(a), age(b)) })
+	for _, name := range shared[:min(len(shared), maxShared)] {
 		if err := copyIndex(name, filepath.Join(seat, filepath.Base(name))); err != nil && !noIndex(err) {
 			return err
 		}

@@ -23,7 +23,8 @@ import (
 // repository's own, so it does not matter what they contain or how often they change. See docs/decisions.
 
 // shared are the parts of a repository that a view links to. They are data: no program is named in any of them.
-var shared = []string{"objects", "refs", "packed-refs", "reftable", "logs", "shallow", "worktrees"}
+// The keys of git-crypt are where it looks for them: with another key it would still encrypt.
+var shared = []string{"objects", "refs", "packed-refs", "reftable", "logs", "shallow", "worktrees", "git-crypt"}
 
 // view is the private git directory of one repository. It is filled at its first use. It is safe for concurrent use.
 type view struct {
@@ -243,7 +244,16 @@ func (c *checkout) seat(tmp string) (place, error) {
 			return p, err
 		}
 	}
+	if keys := filepath.Join(c.view, "git-crypt"); isDir(keys) {
+		return p, os.Symlink(keys, filepath.Join(tmp, "git-crypt"))
+	}
 	return p, nil
+}
+
+// isDir reports whether a path leads to a directory.
+func isDir(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.IsDir()
 }
 
 // seated runs fn with a temporary seat of a checkout and a copy of its index, if it has one.

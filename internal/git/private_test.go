@@ -469,3 +469,66 @@ func TestLFSWorks(t *testing.T) {
 		})
 	}
 }
+
+func TestASplitIndexIsRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	wt := w.prepare("t1")
+	w.write(wt.Path, "forced.log", "tracked although it is ignored\n")
+	w.git(wt.Path, "add", "-f", "forced.log")
+	w.git(wt.Path, "update-index", "--split-index")
+	if shared, _ := filepath.Glob(filepath.Join(w.repo, ".git/worktrees/t1-x/sharedindex.*")); len(shared) == 0 {
+		t.Fatal("the index is not split")
+	}
+	w.git(w.repo, "cat-file", "-e", w.tree(wt.Path)+":forced.log")
+}
+
+// TestAnIndexIsNotWrittenThroughALink replaces the index by a link to a file of the user's.
+func TestAnIndexIsNotWrittenThroughALink(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	wt := w.prepare("t1")
+	w.write(w.dir, "home/.profile", "the user's\n")
+	index := filepath.Join(w.repo, ".git/worktrees/t1-x/index")
+	if err := errors.Join(os.Remove(index), os.Symlink(filepath.Join(w.dir, "home/.profile"), index)); err != nil {
+		t.Fatal(err)
+	}
+	w.write(wt.Path, "new", "n\n")
+	if _, err := w.land(wt, w.tree(wt.Path)); err != nil {
+		t.Log(err)
+	}
+	if got := w.read(w.dir, "home/.profile"); got != "the user's\n" {
+		t.Errorf("a file of the user's was written: %q", got)
+	}
+}
+
+func TestGitCryptWorks(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("git-crypt"); err != nil {
+		t.Skip("git-crypt is not installed")
+	}
+	w := newWorld(t)
+	if out, err := exec.Command("sh", "-c", "cd "+w.repo+" && HOME="+w.dir+"/home git-crypt init").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	w.write(w.repo, ".gitattributes", "secret* filter=git-crypt diff=git-crypt\n")
+	w.write(w.repo, "secret.txt", "first\n")
+	w.git(w.repo, "add", "-A")
+	w.git(w.repo, "commit", "-qm", "with a secret")
+	if err := w.r.Freeze(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wt := w.prepare("t1")
+	if got := w.read(wt.Path, "secret.txt"); got != "first\n" {
+		t.Errorf("secret.txt of a new worktree = %q", got)
+	}
+	w.write(wt.Path, "secret.txt", "second\n")
+	w.git(wt.Path, "config", "--remove-section", "filter.git-crypt")
+	tree := w.tree(wt.Path)
+	if got := w.git(w.repo, "cat-file", "blob", tree+":secret.txt"); !strings.HasPrefix(got, "\x00GITCRYPT\x00") {
+		t.Errorf("secret.txt = %q", got)
+	}
+	if _, err := w.land(wt, tree); err != nil {
+		t.Fatal(err)
+	}
+}
