@@ -144,9 +144,16 @@ func (s *Supervisor) findDeath(ctx context.Context, j job) result {
 	}
 	s.cfg.Records.Flush(ctx, j.of.Task, d.gen)
 	s.cfg.Records.Forget(j.of.Task, d.gen)
-	if r.exited.Exit == scarce.ExitStatus && r.exited.Known && !s.begun(j.of.Task, d.gen) {
-		r.exited.Cause = event.CauseLost
-		r.exited.Lack = "a launch lacked something, see the screen of " + string(j.of.Task)
+	if r.exited.Known && !s.begun(j.of.Task, d.gen) {
+		switch r.exited.Exit {
+		case scarce.ExitStatus:
+			r.exited.Cause = event.CauseLost
+			r.exited.Lack = "a launch lacked something, see the screen of " + string(j.of.Task)
+		case scarce.HeldExitStatus:
+			r.exited.Cause = event.CauseLost
+			pid, _ := s.cfg.Processes.Holder(j.of.Task)
+			r.exited.Held = fmt.Sprintf("a process of the task that muster could not end holds its lock (%d)", pid)
+		}
 	}
 	if ok {
 		if err := s.cfg.Launcher.Retire(ctx, t, d.gen); err != nil {

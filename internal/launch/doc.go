@@ -31,7 +31,7 @@
 // Before "launched" nothing has happened, and the supervisor may start the generation again. After "launched" the agent
 // may have run, and the supervisor decides by the lock and by the death of the process. After a lack of memory,
 // processes or disk the launch is retried for some seconds; then the process exits with scarce.ExitStatus and without a
-// record, as if it had never started.
+// record, as if it had never started. A launch that finds the lock held exits with scarce.HeldExitStatus in the same way.
 //
 // # The fence
 //

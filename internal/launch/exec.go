@@ -39,6 +39,9 @@ const (
 // kind, so that the reason for a missing record is known.
 const patience = 5 * time.Second
 
+// heldPatience is how long a launch waits for the lock of its task.
+const heldPatience = 2 * time.Second
+
 // startError is the error of a program that the system did not start, with the exit status that a shell uses for it.
 type startError struct {
 	error
@@ -93,10 +96,13 @@ func Exec(specPath string) error {
 	return err
 }
 
-// ExitStatus returns the exit status for an error of this package: scarce.ExitStatus, that of a shell for a program which
-// cannot be started, or that of the error's code.
+// ExitStatus returns the exit status for an error of this package: one of those of scarce, that of a shell for a program
+// which cannot be started, or that of the error's code.
 func ExitStatus(err error) int {
-	if errors.Is(err, lock.ErrHeld) || scarce.Is(err) {
+	switch {
+	case errors.Is(err, lock.ErrHeld):
+		return scarce.HeldExitStatus
+	case scarce.Is(err):
 		return scarce.ExitStatus
 	}
 	if e, ok := errors.AsType[startError](err); ok {
@@ -143,9 +149,14 @@ func (l *launching) try() error {
 	return l.spec.become(l.path)
 }
 
-// hold takes the lock for the life of this process, including its life as the agent.
+// hold takes the lock for the life of this process, including its life as the agent. It waits a moment for a lock that
+// is held, because processes that an agent left behind may be ending.
 func (s Spec) hold() (*os.File, error) {
 	held, err := lock.Take(s.Lock)
+	for until := time.Now().Add(heldPatience); errors.Is(err, lock.ErrHeld) && time.Now().Before(until); {
+		time.Sleep(heldPatience / 20)
+		held, err = lock.Take(s.Lock)
+	}
 	if err != nil {
 		return nil, err
 	}

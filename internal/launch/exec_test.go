@@ -110,7 +110,7 @@ func TestRun_JobWhoseLockIsHeldEndsWithTempFail(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer held.Close() //nolint:errcheck // releases it
-	if code, said := proc.Finish(t, proc.Role("launch", path)); code != scarce.ExitStatus || !strings.Contains(said, "lock is held") {
+	if code, said := proc.Finish(t, proc.Role("launch", path)); code != scarce.HeldExitStatus || !strings.Contains(said, "lock is held") {
 		t.Errorf("exit %d, said %q", code, said)
 	}
 }
@@ -211,7 +211,7 @@ func TestTheAgentsLifeHoldsTheLock(t *testing.T) {
 		b.Gen, b.path = gen, filepath.Join(a.Dir, "second.json")
 		b.Argv = []string{"sh", "-c", `echo second > "$OUT"`}
 		code, said := proc.Finish(t, proc.Role("launch", b.write(t)))
-		if code != scarce.ExitStatus || !strings.Contains(said, "alive already") {
+		if code != scarce.HeldExitStatus || !strings.Contains(said, "alive already") {
 			t.Errorf("second launch: exit %d, said %q", code, said)
 		}
 	}

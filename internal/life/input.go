@@ -43,6 +43,9 @@ type Exited struct {
 	// Lack names the resource that a launch did not get and that may be available later; "" if it ended for another
 	// reason.
 	Lack string
+	// Held says which process holds the lock of the task, so that the launch did not become its agent; "" if it ended
+	// for another reason.
+	Held string
 }
 
 // Finished is the outcome of an action: the facts that it found out or made true, or why it failed.

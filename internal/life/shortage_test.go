@@ -2,6 +2,7 @@ package life
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -192,6 +193,24 @@ func TestLaunchesWithoutRoomShutTheGateUntilTheTaskHasFailed(t *testing.T) {
 	}
 	if why := gate(); why != "" {
 		t.Errorf("the gate is closed for a task that has failed: %s", why)
+	}
+}
+
+// A process that muster could not end holds the lock of the task. That is no shortage of the machine, so admission
+// stays open. The task is parked, and the launch was no attempt.
+func TestLaunchThatFindsTheLockHeldParksTheTaskAndShutsNoGate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).prepared().launch()
+	w.do(Exited{Gen: w.task.Gen, Cause: event.CauseLost, Exit: 69, Known: true, Held: "4711 holds its lock"})
+	var s Shortages
+	if s.Add(&w.task); s.Machine != "" {
+		t.Errorf("the gate is closed: %s", s.Machine)
+	}
+	w.wantOpen(event.ActEnd)
+	w.finish(event.ActEnd)
+	w.want(event.Parked, ReasonLaunch)
+	if w.task.Attempt != 1 || !strings.Contains(w.task.Detail, "4711") {
+		t.Errorf("attempt %d: %s", w.task.Attempt, w.task.Detail)
 	}
 }
 

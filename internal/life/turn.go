@@ -349,6 +349,10 @@ func (s *step) exited(in Exited) {
 		s.relaunch(event.WhyLost, in.Lack)
 		s.awaitStart(in.Lack)
 		return
+	case in.Held != "" && s.in(event.Starting):
+		s.endAgent() // the process that holds the lock may be the agent itself
+		s.park(ruleLaunchFailed, ReasonLaunch, in.Held)
+		return
 	case in.Cause == event.CauseLost:
 		s.relaunch(event.WhyLost, "its tmux server or the machine went away")
 		return

@@ -14,9 +14,11 @@ func scarcities() []syscall.Errno {
 	}
 }
 
-// ExitStatus is the exit status of a muster process that met a shortage, or whose work another process does already.
-// It is EX_TEMPFAIL of sysexits.h.
-const ExitStatus = 75
+// Exit statuses of a muster process that did not begin its work, and is not to blame for it.
+const (
+	ExitStatus     = 75 // it met a shortage; EX_TEMPFAIL of sysexits.h
+	HeldExitStatus = 69 // another process holds the lock of this work; EX_UNAVAILABLE
+)
 
 // Lack is a shortage that is known only from the output of another program.
 type Lack string

@@ -48,6 +48,13 @@ func (w *World) agent(p *proc, o fleet.Order) {
 		})
 		return
 	}
+	if w.startsNowhere(p) {
+		return
+	}
+	if w.Luck.Fault("a launch finds the lock held", p.who, 10) {
+		w.with(p, func() { w.kill(p, scarce.HeldExitStatus, 0) })
+		return
+	}
 	mute := !command && w.Luck.Fault("the agent starts and is mute", p.who, 20)
 	if !mute && !command && !w.with(p, func() {
 		for _, m := range o.Messages {
@@ -66,6 +73,22 @@ func (w *World) agent(p *proc, o fleet.Order) {
 	}
 	for w.turn(p, o.Task) && w.rest(p) {
 	}
+}
+
+// startsNowhere ends a launch that finds no worktree. A person may remove it during the start, but the supervisor starts
+// nothing where it knows that the worktree is gone.
+func (w *World) startsNowhere(p *proc) (ends bool) {
+	w.with(p, func() {
+		wk := w.work(p.task)
+		if ends = !wk.there; !ends {
+			return
+		}
+		if wk.nowhere++; wk.nowhere > 1 {
+			w.breach("%s: an agent was started where its worktree was", p.task)
+		}
+		w.kill(p, 3, 0)
+	})
+	return ends
 }
 
 // rest waits for the next prompt. It returns false if the process ends.

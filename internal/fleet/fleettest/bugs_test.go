@@ -98,7 +98,7 @@ var bugs = []bug{
 	{
 		name: "an agent starts where its worktree was", file: "fleet/hand_start.go",
 		old: "\tif !s.cfg.Worktrees.There(t) {", new: "\tif t.Gen < 0 && !s.cfg.Worktrees.There(t) {",
-		by: "works where nothing was set up", odds: map[string]int{"the agent crashes": 200},
+		by: "an agent was started where its worktree was", odds: map[string]int{"the agent crashes": 200},
 	},
 }
 

@@ -135,11 +135,11 @@ func (w *World) judgeEvent(e event.Event) {
 			w.breach("nothing new starts, and the machine lacks nothing: %s", p.Reason)
 		}
 	case event.AgentLaunched:
-		if j.tasks[e.Task].Spec.Setup != "" && !w.work(e.Task).ready {
+		if j.tasks[e.Task].Spec.Setup != "" && w.work(e.Task).there && !w.work(e.Task).ready {
 			w.breach("%s: its agent works where nothing was set up", e.Task)
 		}
 	case event.AgentExited:
-		if p.Known && p.Exit == scarce.ExitStatus && p.Cause == event.CauseOwn {
+		if p.Known && (p.Exit == scarce.ExitStatus || p.Exit == scarce.HeldExitStatus) && p.Cause == event.CauseOwn {
 			w.breach("%s: its agent is blamed for what the machine lacked", e.Task)
 		}
 	case event.MessageMoved:

@@ -74,6 +74,7 @@ type work struct {
 	green     map[int]bool
 	kept      map[int]bool // trees that a ref of muster keeps
 	keeps     bool         // the ref exists
+	nowhere   int          // launches that found no worktree
 	stash     int          // entries of the stash that vanished while its agent ran
 	stashKept int          // those of them that a ref of muster keeps
 	published []int
