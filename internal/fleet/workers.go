@@ -81,6 +81,7 @@ type workers struct {
 	most    int
 	work    func(context.Context, job) result
 	results chan result
+	over    chan struct{}   // closed when no result is taken any more
 	ready   []event.Subject // subjects that have a job and run none
 	later   []event.Subject // the same for those whose next job makes a worktree
 	queues  map[event.Subject][]job
@@ -91,7 +92,7 @@ type workers struct {
 
 func newWorkers(most int, work func(context.Context, job) result) *workers {
 	return &workers{
-		most: most, work: work, results: make(chan result, most),
+		most: most, work: work, results: make(chan result, most), over: make(chan struct{}),
 		queues: map[event.Subject][]job{}, busy: map[event.Subject]*running{},
 	}
 }
@@ -139,7 +140,11 @@ func (w *workers) run(ctx context.Context, now time.Duration) {
 		w.busy[id] = r
 		go func() {
 			defer cancel()
-			w.results <- w.work(work, j)
+			res := w.work(work, j)
+			select {
+			case w.results <- res:
+			case <-w.over:
+			}
 		}()
 	}
 }
@@ -209,8 +214,9 @@ func (w *workers) has(id event.Subject) bool { return w.busy[id] != nil || len(w
 func (w *workers) idle() bool { return len(w.busy) == 0 && len(w.ready)+len(w.later) == 0 }
 
 // wait returns when all workers have ended, or after exitGrace if some hang. Their results are dropped, as in a
-// crash.
+// crash, and so are those of jobs that were given up. It is called once, as the last.
 func (w *workers) wait() {
+	defer close(w.over)
 	enough := time.NewTimer(exitGrace)
 	defer enough.Stop()
 	for len(w.busy) > 0 {

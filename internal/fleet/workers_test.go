@@ -122,6 +122,29 @@ func TestWorkers_TimeInWhichTheSupervisorWasStoppedDoesNotCount(t *testing.T) {
 	}
 }
 
+// Jobs that were given up may return after the supervisor has ended. Nothing takes their results then, and they end.
+func TestWorkers_JobsThatReturnAfterTheEndAreDropped(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) { // it fails if a goroutine is left
+		ends := make(chan struct{})
+		w := newWorkers(1, func(_ context.Context, j job) result {
+			<-ends
+			return result{job: j}
+		})
+		now := time.Second
+		for i := range 3 {
+			w.add(job{of: event.OfTask(event.NewTaskID(i + 1)), action: event.Action{ID: "a1", Args: event.StartArgs{}}})
+			w.run(t.Context(), now)
+			for len(w.busy) > 0 {
+				now += lookPause
+				w.giveUp(now)
+			}
+		}
+		w.wait()
+		close(ends)
+	})
+}
+
 func failureOf(err error) *life.Failure {
 	if err == nil {
 		return nil
