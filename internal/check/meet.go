@@ -97,7 +97,7 @@ func untilDone(ctx context.Context, converse func() (Introduction, bool, error))
 		if done {
 			return in, err
 		}
-		if ctx.Err() == nil {
+		if !errors.Is(last, ErrImpostor) { // it says more than the time that ran out at last
 			last = err
 		}
 		select {

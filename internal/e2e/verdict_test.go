@@ -81,6 +81,28 @@ func TestVerdict_ForgedWhileTheRunnerLives(t *testing.T) {
 	f.unpublished(id)
 }
 
+// TestVerdict_ForgedBeforeTheSupervisorIsReplaced checks that a supervisor which takes over a running check waits for it,
+// whatever result lies there by then.
+func TestVerdict_ForgedBeforeTheSupervisorIsReplaced(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	id := f.withForger(": > "+f.root+"/forged\nwhile ! test -e "+f.root+"/let-go; do sleep 0.05; done\n", "--rounds", "1")
+	f.eventually("the result is forged", func() bool { _, err := os.Stat(f.root + "/forged"); return err == nil })
+	f.kill(f.only("supervise"))
+	f.eventually("why tells of it", func() bool { return strings.Contains(f.must("why", string(id)), "does not count") })
+	if got := f.task(id); got.State != event.Checking {
+		t.Errorf("it is %s (%s) while its checks run", got.State, got.Reason)
+	}
+	f.write(f.root+"/let-go", "")
+	if got := f.reaches(id, event.Done, event.Parked, event.Failed); got.State != event.Parked || got.Reason != life.ReasonRounds {
+		t.Errorf("it is %s (%s): %s", got.State, got.Reason, got.Detail)
+	}
+	if runs := payloads[event.JobStarted](f, id); len(runs) != 1 {
+		t.Errorf("%d runs, want 1", len(runs))
+	}
+	f.unpublished(id)
+}
+
 // TestVerdict_OfAnotherTree checks that a check cannot have another tree published than the one that was judged, by
 // rewriting what is kept about its round.
 func TestVerdict_OfAnotherTree(t *testing.T) {
