@@ -68,13 +68,16 @@ func (r *Repo) Freeze(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if now.Filtered, err = r.filteredLines(ctx, now.Programs); err != nil {
-		return err
-	}
 	if key := changedProgram(known.Programs, now.Programs); key != "" {
 		return fault.New(fault.Conflict, "%s is not what it was in the configuration of %s when muster first worked there", key, r.Common).
 			WithHint("It can run a program or send work elsewhere, so look who changed it: git config --show-origin --get-all %s. "+
 				"If it is as you want it: rm -r %s", key, text.Quote(dir))
+	}
+	if r.distrust || r.under != "" && inside(realPath(r.under), realPath(r.Root)) {
+		return nil // the checkout is an agent's, and what it has committed decides nothing
+	}
+	if now.Filtered, err = r.filteredLines(ctx, now.Programs); err != nil {
+		return err
 	}
 	if busy, err := r.hasWorktrees(); err != nil {
 		return err

@@ -396,6 +396,22 @@ func TestFreezeOfAnAgentTakesNoPrograms(t *testing.T) {
 	}
 }
 
+func TestFreezeInAWorktreeChangesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.crypt()
+	wt := w.prepare("t1")
+	before := w.read(w.r.viewDir(), "frozen.json")
+	w.write(wt.Path, ".gitattributes", "")
+	w.git(wt.Path, "commit", "-qam", "nothing is secret")
+	if err := w.open(wt.Path).Freeze(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after := w.read(w.r.viewDir(), "frozen.json"); after != before {
+		t.Errorf("frozen again:\n%s\n%s", before, after)
+	}
+}
+
 func TestFreezeRefusesProgramsThatChanged(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
