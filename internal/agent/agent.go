@@ -68,6 +68,12 @@ type Facts struct {
 	Home string
 }
 
+// Bypasser is an adapter whose agent can be told to ask for no permission.
+type Bypasser interface {
+	// Bypasses reports whether the agent of a spec would do everything without asking.
+	Bypasses(s event.Spec) bool
+}
+
 // Seeder is an adapter whose agent needs files in its configuration directory before its first start.
 type Seeder interface {
 	// Seed returns the files of a fenced agent's own configuration directory, by paths in it. l.Env has Facts.Home set to

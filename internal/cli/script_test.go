@@ -9,11 +9,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"muster/internal/fence/fencetest"
 	"muster/internal/home"
 	"muster/internal/host"
 	"muster/internal/testkit/program"
@@ -22,7 +24,18 @@ import (
 
 // TestMain makes `muster` a command of scripts. It runs the program muster, which is first in a script's PATH.
 func TestMain(m *testing.M) {
-	testscript.Main(tests{m}, map[string]func(){"muster": func() { panic("muster is not in PATH") }})
+	testscript.Main(tests{m}, map[string]func(){"muster": func() { panic("muster is not in PATH") }, "oldkernel": oldKernel})
+}
+
+// oldKernel is `oldkernel CMD…`: it runs a command as on a kernel without Landlock.
+func oldKernel() {
+	err := fencetest.HideLandlock()
+	path, lookErr := exec.LookPath(os.Args[1])
+	if err = errors.Join(err, lookErr); err == nil {
+		err = syscall.Exec(path, os.Args[1:], os.Environ())
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(99)
 }
 
 // tests removes the program after all tests have run.

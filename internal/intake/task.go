@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -73,6 +74,9 @@ func (in *Intake) Task(ctx context.Context, o Order) (Task, error) {
 	var granted []string
 	if s.Fence, granted, err = in.fence(at.config, o); err != nil {
 		return Task{}, err
+	}
+	if b, ok := ad.(agent.Bypasser); ok && s.Fence == nil && b.Bypasses(s) {
+		granted = append(granted, fmt.Sprintf("agent %s asks for no permission and has no fence: it may do all that you may do. Switch the fence on: --fence on.", s.Agent))
 	}
 	missing, err := in.ready(ctx, ad, at, s, o.Prompt)
 	if err != nil {

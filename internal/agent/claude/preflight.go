@@ -14,6 +14,7 @@ import (
 
 	"muster/internal/agent"
 	"muster/internal/environ"
+	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/run"
 	"muster/internal/text"
@@ -79,11 +80,18 @@ func checkVersion(ctx context.Context, p agent.Preflight, env []string) (version
 // ownTrust is the version from which a trusted directory does not cover a git repository below it.
 var ownTrust = [3]int{2, 1, 232}
 
+// Bypasses implements agent.Bypasser.
+func (adapter) Bypasses(s event.Spec) bool { return bypasses(s) }
+
+// bypasses reports whether the agent is told to ask for no permission.
+func bypasses(s event.Spec) bool {
+	return slices.Contains(s.Args, "--dangerously-skip-permissions") || slices.Contains(s.Args, "bypassPermissions") ||
+		slices.Contains(s.Args, "--permission-mode=bypassPermissions")
+}
+
 // checkRoot returns an error if the agent would refuse to skip permissions because it runs as root.
 func checkRoot(p agent.Preflight, env []string) error {
-	bypass := slices.Contains(p.Spec.Args, "--dangerously-skip-permissions") || slices.Contains(p.Spec.Args, "bypassPermissions") ||
-		slices.Contains(p.Spec.Args, "--permission-mode=bypassPermissions")
-	if sandbox, _ := environ.Lookup(env, "IS_SANDBOX"); os.Geteuid() != 0 || !bypass || sandbox == "1" {
+	if sandbox, _ := environ.Lookup(env, "IS_SANDBOX"); os.Geteuid() != 0 || !bypasses(p.Spec) || sandbox == "1" {
 		return nil
 	}
 	return fault.New(fault.Conflict, "agent %s: Claude Code does not bypass permissions as root", p.Spec.Agent).

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package fencetest
+
+import "errors"
+
+// HideLandlock fails: only Linux has Landlock.
+func HideLandlock() error { return errors.New("there is no Landlock to hide") }
