@@ -61,14 +61,14 @@ func (j *job) write(t *testing.T) string {
 func (j *job) run(t *testing.T) (Result, string) {
 	t.Helper()
 	var pane bytes.Buffer
-	if err := j.tryRun(t, t.Context(), &pane); err != nil {
+	if err := j.tryRun(t.Context(), t, &pane); err != nil {
 		t.Fatalf("Run: %v; pane: %s", err, pane.String())
 	}
 	return j.result(t), pane.String()
 }
 
 // tryRun runs the job in this process, with a supervisor that meets it.
-func (j *job) tryRun(t *testing.T, ctx context.Context, pane io.Writer) error {
+func (j *job) tryRun(ctx context.Context, t *testing.T, pane io.Writer) error {
 	t.Helper()
 	path := j.write(t)
 	ended := make(chan error, 1)
@@ -350,7 +350,7 @@ func TestJobThatIsCancelledHasNoResult(t *testing.T) {
 		cancel()
 	}()
 	began := time.Now()
-	err := j.tryRun(t, ctx, io.Discard)
+	err := j.tryRun(ctx, t, io.Discard)
 	if !errors.Is(err, context.Canceled) || time.Since(began) > 20*time.Second {
 		t.Errorf("Run: %v after %v", err, time.Since(began))
 	}
@@ -400,7 +400,7 @@ func TestJobThatCannotRunSaysSo(t *testing.T) {
 	t.Parallel()
 	j := newJob(t, Step{Name: "one", Run: "true"})
 	j.Dir += "/gone"
-	err := j.tryRun(t, t.Context(), io.Discard)
+	err := j.tryRun(t.Context(), t, io.Discard)
 	faulttest.Want(t, err, fault.NotFound, "/gone")
 	if r := j.result(t); !strings.Contains(r.Error, "/gone") || len(r.Steps) != 0 {
 		t.Errorf("result %+v", r)
