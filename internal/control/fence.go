@@ -20,12 +20,19 @@ import (
 	"muster/internal/run"
 )
 
-// trialTask stands for a task in the paths of what runs fenced without one.
-const trialTask event.TaskID = "try"
+// Names that stand for a task in the paths of what runs fenced without one. That of doctor is removed again.
+const (
+	commandTask event.TaskID = "command"
+	doctorTask  event.TaskID = "doctor"
+)
 
 // FencedCommand returns a command that runs in the checkout around dir as an agent would there. The checkout stands for the
 // worktree. A repository's main checkout holds the git directory, which is therefore open to the command and is not to an agent.
 func FencedCommand(ctx context.Context, caller boot.Caller, dir string, argv []string) (fence.Command, error) {
+	return fencedCommand(ctx, caller, dir, argv, commandTask)
+}
+
+func fencedCommand(ctx context.Context, caller boot.Caller, dir string, argv []string, id event.TaskID) (fence.Command, error) {
 	f, err := boot.Open(caller)
 	if err != nil {
 		return fence.Command{}, err
@@ -42,7 +49,7 @@ func FencedCommand(ctx context.Context, caller boot.Caller, dir string, argv []s
 	if err != nil {
 		return fence.Command{}, err
 	}
-	t := life.Task{ID: trialTask, Worktree: repo.Root, Spec: event.Spec{Fence: granted, Repo: repo.Root, GitDir: repo.Common}}
+	t := life.Task{ID: id, Worktree: repo.Root, Spec: event.Spec{Fence: granted, Repo: repo.Root, GitDir: repo.Common}}
 	env, _ := environ.ForLaunch(caller.Environ, nil)
 	if term := caller.Getenv("TERM"); term != "" {
 		env = append(env, "TERM="+term)
@@ -85,10 +92,14 @@ func diagnoseFence(ctx context.Context, caller boot.Caller, cfg config.Config, d
 	if inside, err = filepath.EvalSymlinks(inside); err != nil {
 		return wrong(err)
 	}
-	c, err := FencedCommand(ctx, caller, dir, []string{"sh", "-c", trial, "sh", filepath.Join(inside, "granted"), inside})
+	c, err := fencedCommand(ctx, caller, dir, []string{"sh", "-c", trial, "sh", filepath.Join(inside, "granted"), inside}, doctorTask)
 	if err != nil {
 		return wrong(err)
 	}
+	defer func() {
+		temp := environ.Get(c.Env, "TMPDIR")
+		_, _ = os.RemoveAll(temp), os.Remove(filepath.Dir(temp)) // the second fails while tasks have files there
+	}()
 	if err := os.Mkdir(filepath.Join(inside, "granted"), 0o700); err != nil {
 		return wrong(err)
 	}
