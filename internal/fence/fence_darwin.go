@@ -48,3 +48,9 @@ func (f *Fence) Close() error { return nil }
 func (f *Fence) Exec(path string, argv, env []string) error {
 	return run.Replace(sandboxExec, append([]string{"sandbox-exec", "-p", f.profile, path}, argv[1:]...), env)
 }
+
+// onDisk is isDir for the file system of this machine.
+func onDisk(path string) (dir, exists bool) {
+	st, err := os.Lstat(path)
+	return err == nil && st.IsDir(), err == nil
+}

@@ -2,7 +2,6 @@ package fence
 
 import (
 	"fmt"
-	"os"
 	"strings"
 )
 
@@ -80,10 +79,4 @@ func profile(p Policy, isDir func(path string) (dir, exists bool)) (text string,
 // quote writes a path as a string of the profile's language.
 func quote(path string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(path) + `"`
-}
-
-// onDisk is isDir for the file system of this machine.
-func onDisk(path string) (dir, exists bool) {
-	st, err := os.Lstat(path)
-	return err == nil && st.IsDir(), err == nil
 }

@@ -37,8 +37,10 @@ type test struct {
 	differ bool // the test holds if the argument differs
 }
 
-func is(arg int, value uint32) test  { return test{arg: arg, value: value} }
-func not(arg int, value uint32) test { return test{arg: arg, value: value, differ: true} }
+func is(arg int, value uint32) test { return test{arg: arg, value: value} }
+
+// notFamily holds if the first argument, the family of a socket, is another one.
+func notFamily(family uint32) test { return test{arg: 0, value: family, differ: true} }
 
 // denials returns what the filter refuses under a policy. Landlock has no rule for any of it.
 func denials(p Policy) []denial {
@@ -53,9 +55,9 @@ func denials(p Policy) []denial {
 		{unix.SYS_REQUEST_KEY, unix.ENOSYS, nil},
 		{unix.SYS_KEYCTL, unix.ENOSYS, nil},
 	}
-	families := []test{not(0, unix.AF_INET), not(0, unix.AF_INET6), not(0, unix.AF_NETLINK)}
+	families := []test{notFamily(unix.AF_INET), notFamily(unix.AF_INET6), notFamily(unix.AF_NETLINK)}
 	if p.Unix {
-		families = append(families, not(0, unix.AF_UNIX))
+		families = append(families, notFamily(unix.AF_UNIX))
 	} else {
 		// A datagram socket of a pair can be connected to another one, by its path.
 		out = append(out, denial{unix.SYS_SOCKETPAIR, unix.EPERM, []test{

@@ -152,9 +152,11 @@ func (l *launching) try() error {
 // hold takes the lock for the life of this process, including its life as the agent. It waits a moment for a lock that
 // is held, because processes that an agent left behind may be ending.
 func (s Spec) hold() (*os.File, error) {
+	again := time.NewTicker(heldPatience / 20)
+	defer again.Stop()
 	held, err := lock.Take(s.Lock)
 	for until := time.Now().Add(heldPatience); errors.Is(err, lock.ErrHeld) && time.Now().Before(until); {
-		time.Sleep(heldPatience / 20)
+		<-again.C
 		held, err = lock.Take(s.Lock)
 	}
 	if err != nil {
