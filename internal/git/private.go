@@ -14,6 +14,7 @@ import (
 
 	"muster/internal/fault"
 	"muster/internal/replace"
+	"muster/internal/scarce"
 )
 
 // An agent can write in its worktree and in the repository: configuration, attributes, hooks, and everything of its
@@ -209,17 +210,22 @@ func (r *Reader) nestedView(tmp, common string) (string, error) {
 	return dir, nil
 }
 
-// tempDir makes a temporary directory of ours for work on a repository.
+// tempDir makes a temporary directory of ours for work on a repository. If the disk of the state directory is full or
+// cannot be written, it is in the system's directory for temporary files: a dispatch still needs one to read.
 func (r *Reader) tempDir(ctx context.Context) (string, error) {
 	dir, err := r.viewed(ctx)
 	if err != nil {
 		return "", err
 	}
 	all := filepath.Join(dir, "tmp")
-	if err := os.MkdirAll(all, 0o700); err != nil {
-		return "", err
+	err = os.MkdirAll(all, 0o700)
+	if err == nil {
+		dir, err = os.MkdirTemp(all, "seat-")
 	}
-	return os.MkdirTemp(all, "seat-")
+	if scarce.OfDisk(err) {
+		return os.MkdirTemp("", "muster-seat-")
+	}
+	return dir, err
 }
 
 // sweep removes what killed processes left in a directory of temporary ones.

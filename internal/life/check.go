@@ -163,7 +163,7 @@ func (s *step) red(round event.RoundFinished, last *event.RoundFinished) {
 	case s.t.Rounds.Spent >= s.t.Spec.Rounds:
 		s.park(ruleRoundsUsed, ReasonRounds, verdictText(round)+", and "+usedUp(s.t.Rounds.Spent, "round"))
 	default:
-		s.feedback(redText(round), verdictText(round))
+		s.feedback(redText(round, s.t.Spec.Fence != nil), verdictText(round))
 	}
 }
 
@@ -244,7 +244,7 @@ func verdictText(r event.RoundFinished) string {
 
 // feedbackText returns the message to the agent about a red round: each failing command, how it ended, and the useful
 // part of its output.
-func feedbackText(r event.RoundFinished) string {
+func feedbackText(r event.RoundFinished, fenced bool) string {
 	var b strings.Builder
 	b.WriteString("Your work does not pass its checks yet.\n")
 	budget := feedbackLimit
@@ -258,7 +258,11 @@ func feedbackText(r event.RoundFinished) string {
 		}
 		budget = max(500, budget-len(excerpt))
 		fmt.Fprintf(&b, "\n%s failed: `%s` %s\n%s\n", c.Name, c.Run, endText(c), excerpt)
-		if c.Log != "" {
+		switch {
+		case c.Log == "":
+		case fenced: // it cannot read the log, which lies where no check can write
+			fmt.Fprintf(&b, "(`muster check %s` prints all of it)\n", c.Name)
+		default:
 			fmt.Fprintf(&b, "(all of it: %s)\n", c.Log)
 		}
 	}
@@ -267,12 +271,12 @@ func feedbackText(r event.RoundFinished) string {
 }
 
 // redText returns the message to the agent about a round that requires more work; "" if it requires none.
-func redText(r event.RoundFinished) string {
+func redText(r event.RoundFinished, fenced bool) string {
 	switch {
 	case r.Moved:
 		return movedText(r)
 	case !allGreen(r.Results):
-		return feedbackText(r)
+		return feedbackText(r, fenced)
 	}
 	return ""
 }

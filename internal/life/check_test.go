@@ -197,6 +197,16 @@ func TestWorktreeIsNotCleanedBeforeItsWorkIsPublished(t *testing.T) {
 	}
 }
 
+// The logs of checks lie outside of the fence.
+func TestFeedbackToAFencedAgentNamesNoFileThatItCannotRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(s *event.Spec) { s.Fence = &event.Fence{} }).work().endTurn()
+	w.finish(event.ActCheck, event.RoundFinished{Tree: "x", Changed: true, Results: []event.CheckResult{{Name: "test", Run: "t", Exit: 2, Log: "/log/test"}}})
+	if text := w.text("m1"); strings.Contains(text, "/log/test") || !strings.Contains(text, "`muster check test`") {
+		t.Errorf("feedback: %s", text)
+	}
+}
+
 func TestFeedbackSaysWhatFailedAndStaysShort(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("ü", feedbackLimit)

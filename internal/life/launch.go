@@ -242,7 +242,7 @@ func (s *step) back(why event.Why) {
 // tellVerdict queues the feedback that the agent did not get because the task was parked.
 func (s *step) tellVerdict() {
 	if last := s.t.Rounds.Last; last != nil && (s.t.Reason == ReasonRounds || s.t.Reason == ReasonNoProgress) {
-		if text := redText(*last); text != "" {
+		if text := redText(*last, s.t.Spec.Fence != nil); text != "" {
 			s.emit(event.MessageQueued{Message: s.nextMessage(), Text: text, Why: event.WhyFeedback})
 		}
 	}
