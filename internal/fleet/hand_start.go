@@ -221,7 +221,7 @@ func (s *Supervisor) interrupt(ctx context.Context, t life.Task) result {
 func (s *Supervisor) prepare(ctx context.Context, t life.Task, id event.ActionID) result {
 	job := setupJob(t, id)
 	removed := false
-	if t.Gen > 0 && !s.cfg.Worktrees.There(t) { // a person removed it, and what setup had left went with it
+	if (t.Gen > 0 || t.Setup != nil) && !s.cfg.Worktrees.There(t) { // a person removed it, and what setup had left went with it
 		if err := s.cfg.Jobs.Unready(ctx, job); err != nil {
 			return done(err)
 		}

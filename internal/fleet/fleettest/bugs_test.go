@@ -92,7 +92,7 @@ var bugs = []bug{
 	},
 	{
 		name: "the setup's files are thought to be there", file: "fleet/hand_start.go",
-		old: "\tif t.Gen > 0 && !s.cfg.Worktrees.There(t) {", new: "\tif t.Gen < 0 && !s.cfg.Worktrees.There(t) {",
+		old: "\tif (t.Gen > 0 || t.Setup != nil) && !s.cfg.Worktrees.There(t) {", new: "\tif t.Gen < 0 && !s.cfg.Worktrees.There(t) {",
 		by: "works where nothing was set up",
 	},
 	{

@@ -293,6 +293,11 @@ func (w *World) dispatch(who string, before []event.TaskID) event.TaskID {
 			spec.After = []event.TaskID{dep}
 		}
 	}
+	return w.queue(who, spec)
+}
+
+// queue dispatches a task of a spec.
+func (w *World) queue(who string, spec event.Spec) event.TaskID {
 	var id event.TaskID
 	err := w.Log.Request(context.Background(), func(tx *store.Tx) error {
 		id = tx.NewTaskID()

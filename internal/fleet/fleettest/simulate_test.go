@@ -300,6 +300,42 @@ func TestASupervisorWithoutRoomForItsLogWaits(t *testing.T) {
 	})
 }
 
+// The first prepare fails after its setup has run, and a person removes the worktree before the retry.
+func TestSetupRunsAgainWhereItsWorktreeWasRemovedBeforeTheFirstLaunch(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(newLuck(Plan{Seed: 1}), 4, dir)
+		spec := w.spec("k1")
+		spec.Setup = "make setup"
+		id := w.queue("k1", spec)
+		ctx, stop := context.WithTimeout(t.Context(), 30*time.Minute)
+		w.wg.Go(func() { _ = w.supervise(ctx) })
+		until := func(what string, ok func(t life.Task) bool) {
+			for done := false; !done; time.Sleep(time.Millisecond) {
+				w.set(func() { done = ok(w.judge.tasks[id]) })
+				if !done && ctx.Err() != nil {
+					t.Fatalf("it never came to this: %s\n%s", what, strings.Join(w.story(id), "\n"))
+				}
+			}
+		}
+		until("the setup has run", func(life.Task) bool { return w.work(id).ready })
+		w.set(func() { w.movedAt[spec.Repo] = true })
+		until("parked", func(t life.Task) bool { return t.State == event.Parked })
+		w.set(func() {
+			w.movedAt[spec.Repo] = false
+			w.work(id).vanish()
+		})
+		w.verb(id, verbs[2])
+		until("at work", func(t life.Task) bool { return t.State == event.Working })
+		stop()
+		w.endAll()
+		for _, b := range w.broken {
+			t.Error(b)
+		}
+	})
+}
+
 func TestASeedPlaysTheSameGameTwice(t *testing.T) {
 	t.Parallel()
 	p := Plan{Seed: 7, Tasks: 60, Slots: 4, Every: 5 * time.Minute, Faults: 100}
