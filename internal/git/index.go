@@ -77,42 +77,76 @@ func copyInto(out *os.File, from string) error {
 }
 
 // editIndex runs fn with a seat of a checkout and puts the index that is there then in place of the checkout's own. It
-// holds git's lock of that index meanwhile, which is the file that becomes the index, as in git.
+// holds git's lock of that index meanwhile. The caller holds the repository's lock.
 func (r *Repo) editIndex(ctx context.Context, c checkout, fn func(place) error) error {
-	name := filepath.Join(c.gitDir, "index.lock")
-	lock, err := createIndexLock(name)
-	if err != nil {
-		return err
+	lock, edited := filepath.Join(c.gitDir, "index.lock"), filepath.Join(c.gitDir, "index.muster")
+	if err := lockIndex(lock); err != nil {
+		return fmt.Errorf("lock the index: %w", err)
 	}
-	err = r.seated(ctx, c, func(at place) error {
+	err := r.seated(ctx, c, func(at place) error {
 		if err := fn(at); err != nil {
 			return err
 		}
-		return copyInto(lock, at.index)
+		out, err := createOver(edited)
+		if err != nil {
+			return err
+		}
+		return copyInto(out, at.index)
 	})
-	_ = lock.Close()
 	if err == nil {
-		err = os.Rename(name, filepath.Join(c.gitDir, "index")) // a link there is replaced and not followed
+		err = os.Rename(edited, filepath.Join(c.gitDir, "index")) // a link there is replaced and not followed
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(name))
+		_ = os.Remove(edited)
 	}
-	return nil
+	return errors.Join(err, os.Remove(lock))
 }
 
-// createIndexLock creates the lock file of an index. One that a killed git left behind is replaced.
-func createIndexLock(name string) (*os.File, error) {
-	create := func() (*os.File, error) { return regular.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) }
-	lock, err := create()
-	if errors.Is(err, fs.ErrExist) {
-		if st, statErr := os.Lstat(name); statErr == nil && time.Since(st.ModTime()) >= staleIndex && os.Remove(name) == nil {
-			lock, err = create()
+// ourLock is the content of an index.lock of muster. git's own begins as an index does.
+const ourLock = "locked by muster\n"
+
+// lockIndex creates the lock file of an index. One of muster's own was left by a supervisor that was killed, because the
+// caller holds the repository's lock; it is replaced, and so is one that a killed git left behind long ago.
+func lockIndex(name string) error {
+	mark := name + ".muster" // it becomes the lock with its content, so that a lock without it is none of ours
+	f, err := createOver(mark)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(mark) //nolint:errcheck // the next call replaces it
+	_, err = f.WriteString(ourLock)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	err = os.Link(mark, name)
+	if errors.Is(err, fs.ErrExist) && left(name) && os.Remove(name) == nil {
+		err = os.Link(mark, name)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) { // not every file system has links
+		f, err = regular.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		if err == nil {
+			_, err = f.WriteString(ourLock)
+			err = errors.Join(err, f.Close())
 		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("lock the index: %w", err)
+	return err
+}
+
+// left reports whether no process works under a lock file of an index any more.
+func left(name string) bool {
+	if b, err := regular.Read(name, maxSmall); err == nil && string(b) == ourLock {
+		return true
 	}
-	return lock, nil
+	st, err := os.Lstat(name)
+	return err == nil && time.Since(st.ModTime()) >= staleIndex
+}
+
+// createOver creates a file of muster's in a git directory, in place of one that was left there.
+func createOver(name string) (*os.File, error) {
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return regular.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 }
 
 // dirtyModules reports whether a submodule of a seat's index has changes that are in no commit of it.

@@ -170,6 +170,29 @@ func TestLandRefusesForeignHistory(t *testing.T) {
 	faulttest.Want(t, err, fault.Conflict, "no history in common")
 }
 
+// A supervisor that was killed left its lock and a part of an index.
+func TestLandGoesOnWhereMusterWasKilledWithTheIndexLocked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	wt := w.prepare("t1")
+	w.write(wt.Path, "new", "n")
+	admin := filepath.Join(w.repo, ".git/worktrees/t1-x")
+	w.write(admin, "index.lock", ourLock)
+	w.write(admin, "index.lock.muster", ourLock)
+	w.write(admin, "index.muster", "DIRC")
+	if _, err := w.land(wt, w.tree(wt.Path)); err != nil {
+		t.Error(err)
+	}
+	if got := w.git(wt.Path, "status", "--porcelain"); got != "" {
+		t.Errorf("status = %q", got)
+	}
+	for _, name := range []string{"index.lock", "index.lock.muster", "index.muster"} {
+		if exists(filepath.Join(admin, name)) {
+			t.Errorf("%s is left", name)
+		}
+	}
+}
+
 func TestLandSaysWhoHoldsTheIndex(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
