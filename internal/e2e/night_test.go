@@ -320,8 +320,8 @@ func signedTask(p *nightRepo, i int) *nightTask {
 	case 3: // it leaves a merge with conflicts
 		n.turns = [][]string{{
 			"echo good > " + work, "echo x > same && git add -A && git commit -qm mine",
-			"git checkout -q -b other HEAD~1 && echo y > same && git add -A && git commit -qm theirs",
-			"git checkout -q - && (git merge other || true)",
+			"git checkout -q -B other-" + n.name + " HEAD~1 && echo y > same && git add -A && git commit -qm theirs",
+			"git checkout -q - && (git merge other-" + n.name + " || true)", // the branches of the repository are shared by its tasks
 		}}
 		n.want = event.Parked
 	}
