@@ -229,6 +229,9 @@ func (s *Supervisor) prepare(ctx context.Context, t life.Task, id event.ActionID
 	}
 	ready, err := s.cfg.Worktrees.Prepare(ctx, t)
 	if err != nil {
+		if run := t.Setup; run != nil && run.Action == id { // nothing will wait for its process
+			err = errors.Join(err, s.endRunner(context.WithoutCancel(ctx), job, run.Process, err))
+		}
 		return doneIn(err)
 	}
 	if strings.TrimSpace(t.Spec.Setup) == "" {
