@@ -59,7 +59,7 @@ func fenced(f *event.Fence) string {
 		what = "You can write in this worktree, in $TMPDIR, in the caches that your environment names and in " + strings.Join(f.Write, ", ") + ", and nowhere else"
 	}
 	git := "commit, but do not stash, tag or make branches outside of muster/."
-	if f.Git == "read" {
+	if f.Git == event.GitRead {
 		git = "the repository is read-only: do not commit."
 	}
 	return what + "; " + git + "\nWhere something else is refused (permission denied, operation not permitted), that is so on purpose: do not look for a way around it.\n\n"

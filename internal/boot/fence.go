@@ -4,14 +4,16 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"muster/internal/environ"
+	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/fence"
+	"muster/internal/git"
 	"muster/internal/home"
 	"muster/internal/life"
+	"muster/internal/run"
 )
 
 // Fenced has the places of a task that has a fence: what is granted beside the system, and the variables that lead there.
@@ -20,9 +22,9 @@ type Fenced struct {
 	Task life.Task
 }
 
-// Policy returns what a process of the task may use beside read and write. It makes the directories that it grants. user is
-// the home directory of the user.
-func (f Fenced) Policy(user string, read, write []string) (fence.Policy, error) {
+// Policy returns what a process of the task with an environment may use: read, write, and what it needs to execute program;
+// "" is one of the system's. It makes the directories that it grants.
+func (f Fenced) Policy(env []string, program string, read, write []string) (fence.Policy, error) {
 	temp, err := fence.MakeTemp(f.Home, f.Task.ID)
 	if err != nil {
 		return fence.Policy{}, err
@@ -35,15 +37,20 @@ func (f Fenced) Policy(user string, read, write []string) (fence.Policy, error) 
 		write = append(write, dir)
 	}
 	read = append(slices.Clone(read), f.Home.BinDir())
-	return fence.Grants(fence.Need{Fence: *f.Task.Spec.Fence, User: user, Read: read, Write: write}), nil
+	if program != "" {
+		if path, err := run.LookPath(program, env); err == nil {
+			read = append(read, fence.Program(path)...)
+		}
+	}
+	return fence.Grants(fence.Need{Fence: *f.Task.Spec.Fence, User: environ.Get(env, "HOME"), Read: read, Write: write}), nil
 }
 
 // cacheDir returns the directory for the caches of the task's builds; "" if they are the user's own.
 func (f Fenced) cacheDir() string {
 	switch f.Task.Spec.Fence.Cache {
-	case "user":
+	case event.CacheUser:
 		return ""
-	case "task":
+	case event.CacheTask:
 		return f.Home.TaskCache(f.Task.ID)
 	}
 	return f.Home.RepositoryCache(f.Task.Spec.GitDir)
@@ -82,10 +89,7 @@ func (f Fenced) Environ(env []string, configuration string) []string {
 		}
 	}
 	if _, set := t.Spec.Env["GIT_CONFIG_COUNT"]; !set {
-		more = append(more, "GIT_CONFIG_COUNT="+strconv.Itoa(len(gitSettings)))
-		for i, s := range gitSettings {
-			more = append(more, "GIT_CONFIG_KEY_"+strconv.Itoa(i)+"="+s[0], "GIT_CONFIG_VALUE_"+strconv.Itoa(i)+"="+s[1])
-		}
+		more = append(more, git.ConfigEnv(gitSettings)...)
 	}
 	if configuration != "" {
 		more = append(more, configuration+"="+f.Home.PrivateHome(t.ID))

@@ -1,8 +1,6 @@
 package check
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -152,7 +150,7 @@ func Excerpt(s StepResult, limit int) (string, error) {
 	case err != nil:
 		return "", fmt.Errorf("read the output of %s: %w", s.Name, err)
 	}
-	if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != s.LogSum {
+	if digest(b) != s.LogSum {
 		return changedLog, nil
 	}
 	return text.Excerpt(b, limit), nil

@@ -158,7 +158,7 @@ func talk(ctx context.Context, outDir string, p host.Process, key []byte) (in In
 	return in, nil
 }
 
-// await introduces this runner to whoever connects, and returns when it is let begin.
+// await introduces this runner to each process that connects, and returns when one of them lets it begin.
 func (j Job) await(ctx context.Context, in Introduction) error {
 	if err := removeFile(filepath.Join(j.Out, socketFile)); err != nil {
 		return err

@@ -59,8 +59,13 @@ func (j Job) Definition() (string, error) {
 		}
 		j = f.job()
 	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:]), nil
+	return digest(b), nil
+}
+
+// digest returns the SHA-256 of data in hexadecimal digits.
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 // writeResult signs a result and writes it.

@@ -3,8 +3,6 @@ package check
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -238,10 +236,7 @@ func (r *runner) argv(s Step) ([]string, error) {
 func (r *runner) env() []string { return environ.Overlay(r.Env, environ.Mark+"="+r.mark()) }
 
 // mark is the value of the mark. It is unique for the directory of the job and does not name it.
-func (j Job) mark() string {
-	sum := sha256.Sum256([]byte(j.Out))
-	return hex.EncodeToString(sum[:16])
-}
+func (j Job) mark() string { return digest([]byte(j.Out))[:32] }
 
 // sweep ends processes, and all other processes with the job's marker. It also works after ctx has ended, because it
 // is needed then.

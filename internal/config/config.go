@@ -84,12 +84,12 @@ const (
 	UnixAllow = "allow"
 	UnixDeny  = "deny"
 
-	CacheUser       = "user"
-	CacheRepository = "repository"
-	CacheTask       = "task"
+	CacheUser       = event.CacheUser
+	CacheRepository = event.CacheRepository
+	CacheTask       = event.CacheTask
 
-	GitCommit = "commit"
-	GitRead   = "read"
+	GitCommit = event.GitCommit
+	GitRead   = event.GitRead
 )
 
 // Fleet holds the settings of this machine. They come from the user's file only.

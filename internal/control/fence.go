@@ -57,15 +57,12 @@ func fencedCommand(ctx context.Context, caller boot.Caller, dir string, argv []s
 	places := boot.Fenced{Home: f.Home, Task: t}
 	env = places.Environ(env, "")
 	read, write := []string{repo.Common}, []string(nil)
-	if linked, err := os.Lstat(filepath.Join(repo.Root, ".git")); err == nil && !linked.IsDir() && granted.Git != config.GitRead {
+	if linked, err := os.Lstat(filepath.Join(repo.Root, ".git")); err == nil && !linked.IsDir() && granted.Git != event.GitRead {
 		if read, write, err = repo.AgentPaths(repo.Root); err != nil {
 			return fence.Command{}, err
 		}
 	}
-	if program, err := run.LookPath(argv[0], env); err == nil {
-		read = append(read, fence.Program(program)...)
-	}
-	p, err := places.Policy(environ.Get(env, "HOME"), read, write)
+	p, err := places.Policy(env, argv[0], read, write)
 	return fence.Command{Argv: argv, Dir: dir, Env: env, Policy: p}, err
 }
 

@@ -83,7 +83,7 @@ func (a agents) Ready(ctx context.Context, o fleet.Order) (string, []event.Paylo
 	if err := a.writeFiles(files.RO(), l, plan.Files); err != nil {
 		return "", nil, err
 	}
-	policy, facts, err := a.fence(ctx, o.Task, o.Gen, plan.Argv)
+	policy, facts, err := a.fence(ctx, o.Task, o.Gen, l.Env, plan.Argv[0])
 	if err != nil {
 		return "", nil, err
 	}

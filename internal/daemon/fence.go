@@ -9,12 +9,11 @@ import (
 
 	"muster/internal/agent"
 	"muster/internal/boot"
-	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/fence"
 	"muster/internal/life"
-	"muster/internal/run"
+	"muster/internal/regular"
 )
 
 // repoPaths returns the files of a task's repository that its agent may read, and those that it may write.
@@ -26,7 +25,7 @@ func (w worktrees) agentPaths(ctx context.Context, t life.Task) (read, write []s
 	if err != nil {
 		return nil, nil, err
 	}
-	if t.Spec.Fence.Git == "read" {
+	if t.Spec.Fence.Git == event.GitRead {
 		return []string{repo.Common}, nil, nil
 	}
 	return repo.AgentPaths(t.Worktree)
@@ -40,22 +39,15 @@ func (a agents) generation(t life.Task, gen int) (read, write []string) {
 
 // fence returns the policy of a generation's process, nil if its task has no fence. It makes what the policy grants, and
 // proves that this machine can enforce it: an error parks the task, and its agent never runs without the fence.
-func (a agents) fence(ctx context.Context, t life.Task, gen int, argv []string) (*fence.Policy, []event.Payload, error) {
+func (a agents) fence(ctx context.Context, t life.Task, gen int, env []string, program string) (*fence.Policy, []event.Payload, error) {
 	if t.Spec.Fence == nil {
 		return nil, nil, nil
 	}
-	if err := createFile(a.home.StatusFile(t.ID, gen)); err != nil { // a rule names a file that exists
+	if err := regular.Ensure(a.home.StatusFile(t.ID, gen), 0o600); err != nil { // a rule names a file that exists
 		return nil, nil, fault.Wrap(fault.Failed, err, "make the status file")
 	}
 	read, write := a.generation(t, gen)
-	env, err := boot.Environ(a.home, t, gen)
-	if err != nil {
-		return nil, nil, err
-	}
-	if path, err := run.LookPath(argv[0], env); err == nil {
-		read = append(read, fence.Program(path)...)
-	}
-	p, err := a.policy(ctx, t, environ.Get(env, "HOME"), read, append(write, a.home.PrivateHome(t.ID)))
+	p, err := a.policy(ctx, t, env, program, read, append(write, a.home.PrivateHome(t.ID)))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -67,13 +59,13 @@ func (a agents) fence(ctx context.Context, t life.Task, gen int, argv []string) 
 	return p, []event.Payload{event.FenceApplied(applied)}, f.Close()
 }
 
-// policy returns what a process of a task may use beside read and write.
-func (a agents) policy(ctx context.Context, t life.Task, user string, read, write []string) (*fence.Policy, error) {
+// policy returns what a process of a task may use, see boot.Fenced.Policy.
+func (a agents) policy(ctx context.Context, t life.Task, env []string, program string, read, write []string) (*fence.Policy, error) {
 	ofRepo, written, err := a.repo(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	p, err := boot.Fenced{Home: a.home, Task: t}.Policy(user, slices.Concat(read, ofRepo), slices.Concat(write, written))
+	p, err := boot.Fenced{Home: a.home, Task: t}.Policy(env, program, slices.Concat(read, ofRepo), slices.Concat(write, written))
 	return &p, err
 }
 
@@ -119,16 +111,4 @@ func (a agents) slotsInside(t life.Task) []string {
 		return nil
 	}
 	return a.slots()
-}
-
-// createFile makes an empty file if there is none.
-func createFile(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return f.Close()
 }

@@ -12,7 +12,6 @@ import (
 
 	"muster/internal/boot"
 	"muster/internal/check"
-	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/fence"
@@ -37,8 +36,8 @@ type jobs struct {
 
 func (j jobs) dir(job fleet.Job) string { return j.home.JobDir(job.Task.ID, job.Name) }
 
-// clear removes what is in the place of one of a job's directories and is no directory. It reports whether there was
-// anything. A link would lead the files of the job elsewhere.
+// clear removes a file or a link in the place of one of a job's directories, and reports whether it removed any. A link
+// would lead the files of the job elsewhere.
 func (j jobs) clear(job fleet.Job) (replaced bool, err error) {
 	for _, dir := range []string{j.home.JobsDir(), j.home.TaskJobsDir(job.Task.ID), j.dir(job)} {
 		st, err := os.Lstat(dir)
@@ -159,7 +158,7 @@ func (j jobs) Ready(ctx context.Context, job fleet.Job) (string, error) {
 		return "", err
 	}
 	if job.Task.Spec.Fence != nil {
-		if spec.Fence, err = j.agents.policy(ctx, job.Task, environ.Get(spec.Env, "HOME"), nil, nil); err != nil {
+		if spec.Fence, err = j.agents.policy(ctx, job.Task, spec.Env, "", nil, nil); err != nil {
 			return "", err
 		}
 	}

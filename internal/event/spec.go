@@ -94,6 +94,16 @@ type Fence struct {
 	Write []string `json:"write,omitempty"` // real paths
 	Unix  bool     `json:"unix,omitempty"`  // Unix sockets are allowed
 	Ports []int    `json:"ports"`           // TCP ports that may be connected to; null means all
-	Cache string   `json:"cache"`           // user, repository or task
-	Git   string   `json:"git"`             // commit or read
+	Cache string   `json:"cache"`           // CacheUser, CacheRepository or CacheTask
+	Git   string   `json:"git"`             // GitCommit or GitRead
 }
+
+// The values of Fence.Cache and Fence.Git, which are also those of the configuration.
+const (
+	CacheUser       = "user"
+	CacheRepository = "repository"
+	CacheTask       = "task"
+
+	GitCommit = "commit"
+	GitRead   = "read"
+)

@@ -35,7 +35,7 @@ func Grants(n Need) Policy {
 	p.Unix, p.Ports = n.Fence.Unix, n.Fence.Ports
 	if n.User != "" {
 		p.Read = append(p.Read, realOf(below(n.User, userRead))...)
-		if n.Fence.Cache == "user" {
+		if n.Fence.Cache == event.CacheUser {
 			p.Write = append(p.Write, realOf(below(n.User, userCaches))...)
 		}
 	}

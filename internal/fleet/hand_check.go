@@ -93,8 +93,8 @@ func (s *Supervisor) begin(ctx context.Context, j Job, run event.JobStarted) err
 	return s.cfg.Jobs.Begin(ctx, j, run)
 }
 
-// endRunner ends a process in the check window that does not run the job as it should: one that was stopped, one of an
-// older version, or one whose job file was changed.
+// endRunner ends a process in the check window that does not run the job as it should (one that was stopped, one of an
+// older version, one whose job file was changed), or for whose end nothing will wait.
 func (s *Supervisor) endRunner(ctx context.Context, j Job, p event.ProcessRef, why error) error {
 	s.cfg.Logger.Warn("end a runner", "task", j.Task.ID, "job", j.Name, "pid", p.PID, "err", why)
 	return s.cfg.Processes.EndJob(ctx, j.Task.ID, p, 0)

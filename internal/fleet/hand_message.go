@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -264,7 +263,7 @@ func removeFiles(h home.Dir, t life.Task) error {
 		paths = append(paths, h.NewGen(t.ID, gen).Dir, h.OldGenDir(t.ID, gen), h.StatusFile(t.ID, gen))
 	}
 	for _, p := range paths {
-		if err := removeAll(p); err != nil {
+		if err := home.RemoveTree(p); err != nil {
 			return fmt.Errorf("remove files of %s: %w", t.ID, err)
 		}
 	}
@@ -274,24 +273,9 @@ func removeFiles(h home.Dir, t life.Task) error {
 // removeTemp removes the temporary files of a fenced task, and the directory above them after the last task.
 func removeTemp(h home.Dir, t life.Task) error {
 	dir := h.TempDir(t.ID)
-	if err := removeAll(dir); err != nil {
+	if err := home.RemoveTree(dir); err != nil {
 		return fmt.Errorf("remove temporary files of %s: %w", t.ID, err)
 	}
 	_ = os.Remove(filepath.Dir(dir)) // it fails while another task has files there
 	return nil
-}
-
-// removeAll removes a directory in which programs may have made directories read-only, as the module cache of go is.
-func removeAll(path string) error {
-	err := os.RemoveAll(path)
-	if !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	_ = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() {
-			_ = os.Chmod(p, 0o700) //nolint:gosec // a directory needs its x bit
-		}
-		return nil
-	})
-	return os.RemoveAll(path)
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"muster/internal/fault"
+	"muster/internal/home"
 )
 
 // Adopt registers a directory that belongs to a task as a worktree again, so that its work can be kept. The
@@ -41,10 +42,10 @@ func (p *preparing) adopt(ctx context.Context, orDetached bool) error {
 		return p.occupied()
 	}
 	beside := p.spec.Path + ".adopting"
-	if err := removeTree(beside); err != nil {
+	if err := home.RemoveTree(beside); err != nil {
 		return fault.Wrap(fault.Failed, err, "adopt %s", p.spec.Path)
 	}
-	if admin, err := p.r.registration(beside); err != nil || admin != "" && removeTree(admin) != nil {
+	if admin, err := p.r.registration(beside); err != nil || admin != "" && home.RemoveTree(admin) != nil {
 		return errors.Join(err, fault.New(fault.Failed, "cannot remove %s", admin))
 	}
 	args := []string{"--no-checkout", beside, p.known.Branch}
@@ -78,7 +79,7 @@ func (p *preparing) adopt(ctx context.Context, orDetached bool) error {
 	if err := writeFile(dotGit, "gitdir: "+admin+"\n"); err != nil {
 		return err
 	}
-	if err := removeTree(beside); err != nil {
+	if err := home.RemoveTree(beside); err != nil {
 		return fault.Wrap(fault.Failed, err, "adopt %s", p.spec.Path)
 	}
 	return writeFile(filepath.Join(admin, "gitdir"), dotGit+"\n")

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"muster/internal/environ"
 	"muster/internal/fault"
 )
 
@@ -94,24 +95,14 @@ func (r *Reader) writable(file string) bool {
 	return inside(realPath(r.Common), real) || r.under != "" && inside(realPath(r.under), real)
 }
 
-// envValue returns a variable of git's environment.
-func (r *Reader) envValue(name string) string {
-	for _, kv := range r.env {
-		if v, ok := strings.CutPrefix(kv, name+"="); ok {
-			return v
-		}
-	}
-	return ""
-}
-
 // fingerprint describes the state of the files that the user's configuration is read from.
 func (r *Reader) fingerprint() string {
-	home, xdg := r.envValue("HOME"), r.envValue("XDG_CONFIG_HOME")
+	home, xdg := environ.Get(r.env, "HOME"), environ.Get(r.env, "XDG_CONFIG_HOME")
 	if xdg == "" {
 		xdg = filepath.Join(home, ".config")
 	}
 	files := []string{filepath.Join(home, ".gitconfig"), filepath.Join(xdg, "git", "config"), "/etc/gitconfig"}
-	if own := r.envValue("GIT_CONFIG_GLOBAL"); own != "" {
+	if own := environ.Get(r.env, "GIT_CONFIG_GLOBAL"); own != "" {
 		files[0] = own
 	}
 	var b strings.Builder
@@ -130,6 +121,12 @@ func (r *Reader) fingerprint() string {
 // place and format is not about this one, and includes were followed.
 var notOfUsers = []string{"include", "includeif", "extensions", "safe"}
 
+// escapeQuoted escapes a text that stands in quotes in a file of git, and escapeValue a quoted value of a configuration.
+var (
+	escapeQuoted = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+	escapeValue  = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`, "\b", `\b`)
+)
+
 // renderConfig writes settings as a configuration file.
 func renderConfig(lists ...[]setting) string {
 	var b strings.Builder
@@ -141,13 +138,13 @@ func renderConfig(lists ...[]setting) string {
 			case section == "" || name == "" || strings.ContainsAny(sub, "\n\x00"):
 				continue
 			case sub != "":
-				b.WriteString("[" + section + ` "` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(sub) + "\"]\n")
+				b.WriteString("[" + section + ` "` + escapeQuoted.Replace(sub) + "\"]\n")
 			default:
 				b.WriteString("[" + section + "]\n")
 			}
 			b.WriteString("\t" + name)
 			if s.Value != nil {
-				b.WriteString(` = "` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`, "\b", `\b`).Replace(*s.Value) + `"`)
+				b.WriteString(` = "` + escapeValue.Replace(*s.Value) + `"`)
 			}
 			b.WriteString("\n")
 		}

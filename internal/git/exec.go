@@ -69,8 +69,8 @@ var settings = [][2]string{
 	{"advice.addEmbeddedRepo", "false"},
 }
 
-// environ builds the environment of every git command from the caller's environment.
-func environ(from []string) []string {
+// callEnv builds the environment of every git command from the caller's environment.
+func callEnv(from []string) []string {
 	values := map[string]string{}
 	for _, kv := range from {
 		name, value, ok := strings.Cut(kv, "=")
@@ -85,11 +85,11 @@ func environ(from []string) []string {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		env = append(env, name+"="+values[name])
 	}
-	return append(append(env, fixedEnv...), configEnv(settings)...)
+	return append(append(env, fixedEnv...), ConfigEnv(settings)...)
 }
 
-// configEnv returns settings as the environment variables that git reads them from.
-func configEnv(settings [][2]string) []string {
+// ConfigEnv returns settings, pairs of a name and a value, as the environment variables that git reads them from.
+func ConfigEnv(settings [][2]string) []string {
 	env := []string{"GIT_CONFIG_COUNT=" + strconv.Itoa(len(settings))}
 	for i, kv := range settings {
 		n := strconv.Itoa(i)

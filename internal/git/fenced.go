@@ -1,13 +1,12 @@
 package git
 
 import (
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"muster/internal/fault"
+	"muster/internal/regular"
 )
 
 // keptBy is the name of an empty file that keeps git from removing a directory of refs when it packs them. git takes no
@@ -38,7 +37,7 @@ func (r *Reader) AgentPaths(worktree string) (read, write []string, err error) {
 		if err := os.MkdirAll(dir, 0o777); err != nil { //nolint:gosec // as git makes it, under the umask
 			return nil, nil, fault.Wrap(fault.Failed, err, "make the directory for the refs of agents").WithHint("Make %s writable.", r.Common)
 		}
-		if err := touch(filepath.Join(dir, keptBy)); err != nil {
+		if err := regular.Ensure(filepath.Join(dir, keptBy), 0o666); err != nil {
 			return nil, nil, fault.Wrap(fault.Failed, err, "keep the directory for the refs of agents").WithHint("Make %s writable.", r.Common)
 		}
 		write = append(write, dir)
@@ -68,18 +67,6 @@ func (r *Reader) alternates() []string {
 		}
 	}
 	return out
-}
-
-// touch creates an empty file if there is none.
-func touch(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666) //nolint:gosec // as git makes files, under the umask
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return f.Close()
 }
 
 func isRealDir(path string) bool {

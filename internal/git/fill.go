@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"muster/internal/fault"
+	"muster/internal/home"
 	"muster/internal/lock"
 )
 
@@ -88,7 +89,7 @@ func (p *preparing) fill(ctx context.Context) error {
 		code = fault.Timeout
 	}
 	err = fault.Wrap(code, err, "fill the worktree %s", p.spec.Path)
-	return errors.Join(err, removeTree(p.spec.Path), removeTree(admin))
+	return errors.Join(err, home.RemoveTree(p.spec.Path), home.RemoveTree(admin))
 }
 
 // dropUnfinished removes a worktree that was never finished because its maker was killed or the machine went down. It
@@ -110,7 +111,7 @@ func (r *Repo) dropUnfinished(ctx context.Context, path, admin string) (string, 
 	if !inTheMaking(admin) {
 		return admin, nil // it was finished meanwhile
 	}
-	if err := errors.Join(removeTree(path), removeTree(admin)); err != nil {
+	if err := errors.Join(home.RemoveTree(path), home.RemoveTree(admin)); err != nil {
 		return "", fault.Wrap(fault.Failed, err, "remove the half-made worktree %s", path)
 	}
 	return "", nil

@@ -50,10 +50,8 @@ func changedProgram(known, now []setting) string {
 	}
 	for _, s := range slices.Concat(known, now) {
 		before, after := values(known, s.Key), values(now, s.Key)
-		if section, _, _ := s.name(); section == "remote" && len(before) == 0 {
-			if _, _, name := s.name(); name == "url" || name == "pushurl" {
-				continue
-			}
+		if section, _, name := s.name(); section == "remote" && len(before) == 0 && (name == "url" || name == "pushurl") {
+			continue
 		}
 		if !slices.EqualFunc(before, after, setting.same) {
 			return s.Key
@@ -104,7 +102,7 @@ func filterLine(dir, line string, macros map[string]string) string {
 	if line == "" || line[0] == '#' {
 		return ""
 	}
-	pattern, rest, _ := strings.Cut(line, " ")
+	pattern, rest := line, ""
 	if i := strings.IndexAny(line, " \t"); i >= 0 {
 		pattern, rest = line[:i], line[i:]
 	}
@@ -121,7 +119,7 @@ func filterLine(dir, line string, macros map[string]string) string {
 		}
 		pattern, rest = line[1:end], line[end+1:]
 	} else {
-		pattern = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(pattern)
+		pattern = escapeQuoted.Replace(pattern)
 	}
 	said := ""
 	for _, word := range strings.Fields(rest) {
@@ -148,7 +146,7 @@ func filterLine(dir, line string, macros map[string]string) string {
 		} else {
 			pattern = "**/" + pattern
 		}
-		pattern = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(escapeGlob(dir)) + "/" + pattern
+		pattern = escapeQuoted.Replace(escapeGlob(dir)) + "/" + pattern
 	}
 	return `"` + pattern + `" ` + said + "\n"
 }
@@ -259,7 +257,6 @@ const attributeLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01
 
 // frozenFilters returns the names of the repository's own filters.
 func (r *Reader) frozenFilters() []string {
-	r.view.mu.Lock()
-	defer r.view.mu.Unlock()
-	return filterNames(r.view.frozen.Programs)
+	_, f := r.view.settings()
+	return filterNames(f.Programs)
 }

@@ -61,9 +61,7 @@ func (r *Repo) Freeze(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.view.mu.Lock()
-	known, read := r.view.frozen, r.view.read
-	r.view.mu.Unlock()
+	read, known := r.view.settings()
 	now, err := r.taken(read)
 	if err != nil {
 		return err

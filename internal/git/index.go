@@ -109,27 +109,27 @@ const ourLock = "locked by muster\n"
 // caller holds the repository's lock; it is replaced, and so is one that a killed git left behind long ago.
 func lockIndex(name string) error {
 	mark := name + ".muster" // it becomes the lock with its content, so that a lock without it is none of ours
-	f, err := createOver(mark)
-	if err != nil {
+	defer os.Remove(mark)    //nolint:errcheck // the next call replaces it
+	if err := markLock(createOver(mark)); err != nil {
 		return err
 	}
-	defer os.Remove(mark) //nolint:errcheck // the next call replaces it
-	_, err = f.WriteString(ourLock)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	err = os.Link(mark, name)
+	err := os.Link(mark, name)
 	if errors.Is(err, fs.ErrExist) && left(name) && os.Remove(name) == nil {
 		err = os.Link(mark, name)
 	}
 	if err != nil && !errors.Is(err, fs.ErrExist) { // not every file system has links
-		f, err = regular.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-		if err == nil {
-			_, err = f.WriteString(ourLock)
-			err = errors.Join(err, f.Close())
-		}
+		return markLock(createNew(name))
 	}
 	return err
+}
+
+// markLock writes the content of a lock of muster into a new file, and closes it.
+func markLock(f *os.File, err error) error {
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(ourLock)
+	return errors.Join(err, f.Close())
 }
 
 // left reports whether no process works under a lock file of an index any more.
@@ -146,6 +146,10 @@ func createOver(name string) (*os.File, error) {
 	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
+	return createNew(name)
+}
+
+func createNew(name string) (*os.File, error) {
 	return regular.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 }
 

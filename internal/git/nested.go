@@ -440,5 +440,5 @@ func quoteAlternate(path string) string {
 	if !strings.ContainsAny(path, ":\"") {
 		return path
 	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(path) + `"`
+	return `"` + escapeQuoted.Replace(path) + `"`
 }

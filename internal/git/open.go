@@ -50,7 +50,7 @@ func Under(root string) Option { return func(r *Reader) { r.under = filepath.Cle
 
 // Env sets the environment from which git's environment is taken by an allow-list. The default is that of the
 // process.
-func Env(env []string) Option { return func(r *Reader) { r.env = environ(env) } }
+func Env(env []string) Option { return func(r *Reader) { r.env = callEnv(env) } }
 
 // Open finds the repository of a checkout. dir may also be a linked worktree or a subdirectory. A directory outside
 // of any checkout is a fault.Usage; a bare repository or one without commits is a fault.Conflict.
@@ -89,7 +89,7 @@ func unopened(opts []Option) (*Repo, error) {
 		o(&r.Reader)
 	}
 	if r.env == nil {
-		r.env = environ(os.Environ())
+		r.env = callEnv(os.Environ())
 	}
 	var err error
 	r.program, err = Program(r.env)

@@ -87,7 +87,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 
 func TestNothingLeaksIntoGit(t *testing.T) {
 	t.Parallel()
-	got := environ([]string{
+	got := callEnv([]string{
 		"PATH=/bin", "GIT_DIR=/x", "GIT_INDEX_FILE=/y", "GIT_WORK_TREE=/z", "GIT_CONFIG_COUNT=1", "SECRET=1", "LC_ALL=de_DE",
 		"XDG_CONFIG_HOME=/c", "GIT_SSH_COMMAND=mine", "EDITOR=vi", "GIT_EDITOR=vi", "HOME=/h", "HOME=/h2",
 	})

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"muster/internal/fault"
+	"muster/internal/home"
 	"muster/internal/replace"
 )
 
@@ -311,13 +312,11 @@ func (r *Repo) addWorktree(ctx context.Context, c call, path string) error {
 	if err := os.WriteFile(filepath.Join(path, ".git"), []byte("gitdir: "+admin+"\n"), 0o644); err != nil { //nolint:gosec // as git makes it
 		return err
 	}
-	r.view.mu.Lock()
-	own := r.view.frozen.Worktree
-	r.view.mu.Unlock()
-	if own == nil {
+	_, f := r.view.settings()
+	if f.Worktree == nil {
 		return nil
 	}
-	return os.WriteFile(filepath.Join(admin, "config.worktree"), []byte(renderConfig(own)), 0o644) //nolint:gosec // as git makes it
+	return os.WriteFile(filepath.Join(admin, "config.worktree"), []byte(renderConfig(f.Worktree)), 0o644) //nolint:gosec // as git makes it
 }
 
 // start returns the commit to begin at and, from the same git process, our existing branch names with their commits.
@@ -377,7 +376,7 @@ func (p *preparing) dropRegistration(ctx context.Context, admin string) error {
 			}
 		}
 	}
-	if err := removeTree(admin); err != nil {
+	if err := home.RemoveTree(admin); err != nil {
 		return fault.Wrap(fault.Failed, err, "forget the old worktree at %s", p.spec.Path)
 	}
 	return nil

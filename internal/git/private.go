@@ -36,6 +36,13 @@ type view struct {
 	frozen  frozen
 }
 
+// settings returns what the view was filled from.
+func (v *view) settings() (readings, frozen) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.read, v.frozen
+}
+
 // Private sets the directory, an absolute path, in which a repository's private git directory is made. Without it only
 // the place of a checkout can be asked for.
 func Private(dir string) Option { return func(r *Reader) { r.private = filepath.Clean(dir) } }

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"muster/internal/fault"
+	"muster/internal/home"
 )
 
 // RemoveWorktree removes a linked worktree; its branch stays. It returns a fault.Conflict for the checkout itself,
@@ -46,19 +46,19 @@ func (r *Repo) RemoveWorktree(ctx context.Context, path string, force bool) erro
 		}
 		// The directory is renamed first, so that a half-removed one is never taken for work.
 		away := removingPath(path)
-		if err := removeTree(away); err != nil {
+		if err := home.RemoveTree(away); err != nil {
 			return fault.Wrap(fault.Failed, err, "remove the worktree %s", path)
 		}
 		if err := os.Rename(path, away); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fault.Wrap(fault.Failed, err, "remove the worktree %s", path)
 		}
 		for _, inner := range within { // their directories are gone with it
-			err = errors.Join(err, removeTree(inner))
+			err = errors.Join(err, home.RemoveTree(inner))
 		}
 		if admin != "" {
-			err = errors.Join(err, removeTree(admin))
+			err = errors.Join(err, home.RemoveTree(admin))
 		}
-		if err := errors.Join(err, removeTree(away)); err != nil {
+		if err := errors.Join(err, home.RemoveTree(away)); err != nil {
 			return fault.Wrap(fault.Failed, err, "remove the worktree %s", path)
 		}
 		return nil
@@ -96,21 +96,6 @@ func (r *Repo) clean(ctx context.Context, path string) error {
 			WithHint("Name it: git branch NAME %s", c.head)
 	}
 	return nil
-}
-
-// removeTree removes a directory and its content, including read-only directories such as Go's module cache.
-func removeTree(path string) error {
-	err := os.RemoveAll(path)
-	if !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	_ = filepath.WalkDir(path, func(p string, d fs.DirEntry, _ error) error {
-		if d != nil && d.IsDir() {
-			_ = os.Chmod(p, 0o700) //nolint:gosec // about to be removed
-		}
-		return nil // the removal below reports what is left
-	})
-	return os.RemoveAll(path)
 }
 
 // Fetch updates the remote-tracking branches of a remote. It never prompts and ends at its timeout.

@@ -372,7 +372,7 @@ func (s *scanned) git(ctx context.Context, paths []string, args ...string) (stri
 // wholeEnv disables sparse checkout and adds more settings. With a sparse checkout git ignores or refuses files
 // outside of it.
 func wholeEnv(more ...[2]string) []string {
-	return configEnv(slices.Concat(settings, [][2]string{{"core.sparseCheckout", "false"}}, more))
+	return ConfigEnv(slices.Concat(settings, [][2]string{{"core.sparseCheckout", "false"}}, more))
 }
 
 // parent returns a path without its last component. ok is false if it has only one.

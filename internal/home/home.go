@@ -189,11 +189,6 @@ func (d Dir) OldCheckLock(t event.TaskID) string { return filepath.Join(d.TaskDi
 // JobDir holds the files of one job of a task, a round of checks or the setup: spec, logs, results.
 func (d Dir) JobDir(t event.TaskID, job string) string { return filepath.Join(d.TaskJobsDir(t), job) }
 
-// OldJobDir is where versions without JobsDir had the files of a job. Logs of rounds that they judged stay there.
-func (d Dir) OldJobDir(t event.TaskID, job string) string {
-	return filepath.Join(d.TaskDir(t), "jobs", job)
-}
-
 // CheckSlot is the lock file of one slot. Running checks share the slots.
 func (d Dir) CheckSlot(i int) string { return d.join(fmt.Sprintf("checkslot.%d", i)) }
 

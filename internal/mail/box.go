@@ -233,11 +233,7 @@ func (b Box) Take(id event.MessageID) error {
 	if err := os.MkdirAll(filepath.Dir(taken), 0o700); err != nil {
 		return fmt.Errorf("take message %s: %w", id, err)
 	}
-	f, err := regular.OpenFile(taken, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err == nil {
-		err = f.Close()
-	}
-	if err != nil {
+	if err := regular.Mark(taken, 0o600); err != nil {
 		return fmt.Errorf("take message %s: %w", id, notWaiting(err))
 	}
 	if _, err := os.Lstat(waiting); err != nil { // it was ended in between, and nothing may be left of it

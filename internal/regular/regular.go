@@ -33,6 +33,23 @@ func OpenFile(path string, flags int, mode fs.FileMode) (*os.File, error) {
 	return open(path, flags|unix.O_NOFOLLOW, mode)
 }
 
+// Mark creates an empty file. The error is fs.ErrExist if there is a file already, so of several processes one succeeds.
+func Mark(path string, mode fs.FileMode) error {
+	f, err := OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// Ensure creates an empty file if there is none.
+func Ensure(path string, mode fs.FileMode) error {
+	if err := Mark(path, mode); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
 // open opens without blocking, which a FIFO would do otherwise, and refuses everything that is not a regular file.
 func open(path string, flags int, mode fs.FileMode) (*os.File, error) {
 	f, err := os.OpenFile(path, flags|unix.O_NONBLOCK|unix.O_NOCTTY, mode) //nolint:gosec // the caller's path

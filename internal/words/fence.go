@@ -35,7 +35,7 @@ func FenceSpec(f *event.Fence) string {
 		parts = append(parts, "Unix sockets open")
 	}
 	parts = append(parts, "caches of the "+f.Cache)
-	if f.Git == "read" {
+	if f.Git == event.GitRead {
 		parts = append(parts, "git read-only")
 	}
 	for _, list := range []struct {

@@ -238,8 +238,7 @@ func (s *hookState) granted(ask event.Ask) bool {
 	if os.MkdirAll(filepath.Dir(used), 0o700) != nil {
 		return false
 	}
-	f, err := regular.OpenFile(used, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	return err == nil && f.Close() == nil
+	return regular.Mark(used, 0o600) == nil
 }
 
 // openRequest stores an open request. It reports whether that worked.

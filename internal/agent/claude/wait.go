@@ -49,7 +49,7 @@ func (s *hookState) listen(ctx context.Context, box mail.Box, forged []event.Mes
 		return box.ListenWhile(ctx, s.PPID)
 	}
 	select {
-	case <-time.After(lookAgain): // whoever forges messages may ring all the time
+	case <-time.After(lookAgain): // a process that forges messages may ring all the time
 	case <-ctx.Done():
 		return ctx.Err()
 	}
