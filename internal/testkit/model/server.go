@@ -16,7 +16,7 @@ import (
 
 // Server is a scripted model. Its methods are safe for concurrent use.
 type Server struct {
-	URL string // http://127.0.0.1:PORT, for ANTHROPIC_BASE_URL
+	URL string // http://127.0.0.1:PORT, for ANTHROPIC_BASE_URL; the other protocols are below its /v1
 
 	http *httptest.Server
 	stop chan struct{} // closed by Close: ends what hangs
@@ -35,7 +35,7 @@ type Server struct {
 func New(script ...Step) *Server {
 	s := &Server{steps: script, stop: make(chan struct{}), news: make(chan struct{})}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1/messages", s.messages)
+	mux.HandleFunc("POST /v1/messages", s.serve(anthropic{}))
 	mux.HandleFunc("POST /v1/messages/count_tokens", s.countTokens)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -159,36 +159,71 @@ func (s *Server) countTokens(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, `{"input_tokens":100}`)
 }
 
-func (s *Server) messages(w http.ResponseWriter, hr *http.Request) {
-	body, err := io.ReadAll(hr.Body)
-	if err != nil {
-		return // the agent closed the connection
+// protocol is one form in which agents talk to a model.
+type protocol interface {
+	// parse reads the body of a call.
+	parse(path string, body []byte) (Request, error)
+	// errorBody returns the body of an HTTP error, which is sent as JSON.
+	errorBody(status int) any
+	// whole returns a reply in one piece. n is the number of the reply at this server, for ids.
+	whole(n int, req Request, r Reply) map[string]any
+	// stream returns a reply as server-sent events.
+	stream(n int, req Request, r Reply) []frame
+}
+
+// frame is one server-sent event.
+type frame struct {
+	event string // "" if the protocol does not name its events
+	data  any    // a string is sent as it is, anything else as JSON
+}
+
+// serve returns the handler of a protocol's calls.
+func (s *Server) serve(p protocol) http.HandlerFunc {
+	return func(w http.ResponseWriter, hr *http.Request) {
+		body, err := io.ReadAll(hr.Body)
+		if err != nil {
+			return // the agent closed the connection
+		}
+		req, err := p.parse(hr.URL.Path, body)
+		if err != nil {
+			writeJSON(w, http.StatusBadRequest, p.errorBody(http.StatusBadRequest))
+			return
+		}
+		req.Body = body
+		step := s.take(req)
+		reply := Say("ok")
+		if step != nil {
+			reply = step(req)
+		}
+		if !s.pause(hr.Context(), reply.hang, reply.delay) {
+			return
+		}
+		maps.Copy(w.Header(), reply.header)
+		switch {
+		case reply.status != 0 && reply.body != "":
+			writeJSON(w, reply.status, json.RawMessage(reply.body))
+		case reply.status != 0:
+			writeJSON(w, reply.status, p.errorBody(reply.status))
+		case req.Stream:
+			s.stream(w, hr, reply, p.stream(s.next(), req, reply))
+		default:
+			writeJSON(w, http.StatusOK, p.whole(s.next(), req, reply))
+		}
 	}
-	req, err := parseRequest(hr.URL.Path, body)
-	if err != nil {
-		http.Error(w, string(errorBody(400)), http.StatusBadRequest)
-		return
-	}
-	step := s.take(req)
-	reply := Say("ok")
-	if step != nil {
-		reply = step(req)
-	}
-	if !s.pause(hr.Context(), reply) {
-		return
-	}
-	maps.Copy(w.Header(), reply.header)
-	switch {
-	case reply.status != 0:
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(reply.status)
-		_, _ = w.Write(errorBody(reply.status))
-	case req.Stream:
-		stream(w, s.message(req, reply))
-	default:
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(s.message(req, reply))
-	}
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+// next returns the number of the next reply.
+func (s *Server) next() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serial++
+	return s.serial
 }
 
 // take records the call and returns its step; nil if none is left or the call is a helper.
@@ -209,14 +244,14 @@ func (s *Server) take(r Request) Step {
 	return step
 }
 
-// pause waits as long as the reply requires. It returns false if the caller is gone.
-func (s *Server) pause(ctx context.Context, r Reply) bool {
+// pause waits for d, or without end if hang is set. It returns false if the caller or the server is gone.
+func (s *Server) pause(ctx context.Context, hang bool, d time.Duration) bool {
 	var late <-chan time.Time
-	if !r.hang {
-		if r.delay == 0 {
+	if !hang {
+		if d == 0 {
 			return true
 		}
-		timer := time.NewTimer(r.delay)
+		timer := time.NewTimer(d)
 		defer timer.Stop()
 		late = timer.C
 	}
@@ -229,62 +264,40 @@ func (s *Server) pause(ctx context.Context, r Reply) bool {
 	return false
 }
 
-// message returns the protocol's message object of a reply.
-func (s *Server) message(req Request, r Reply) map[string]any {
-	s.mu.Lock()
-	s.serial++
-	n := s.serial
-	s.mu.Unlock()
-	usage := r.usage
-	if usage == (Usage{}) {
-		usage = Usage{Input: 10, Output: 5}
-	}
-	blocks := make([]map[string]any, 0, len(r.blocks))
-	for i, b := range r.blocks {
-		b = maps.Clone(b)
-		if b["type"] == "tool_use" {
-			b["id"] = fmt.Sprintf("toolu_%06d_%d", n, i)
-		}
-		blocks = append(blocks, b)
-	}
-	return map[string]any{
-		"id": fmt.Sprintf("msg_%06d", n), "type": "message", "role": "assistant", "model": req.Model,
-		"content": blocks, "stop_reason": r.stopReason(), "stop_sequence": nil, "usage": usage.fields(),
-	}
-}
-
-// stream writes a message as server-sent events.
-func stream(w http.ResponseWriter, m map[string]any) {
+// stream writes frames as server-sent events, with the fault that the reply asks for.
+func (s *Server) stream(w http.ResponseWriter, hr *http.Request, r Reply, frames []frame) {
 	w.Header().Set("Content-Type", "text/event-stream")
-	send := func(kind string, data map[string]any) {
-		data["type"] = kind
-		b, _ := json.Marshal(data)
-		_, _ = fmt.Fprintf(w, "event: %s\ndata: %s\n\n", kind, b)
+	flush := func() {
 		if f, ok := w.(http.Flusher); ok {
 			f.Flush()
 		}
 	}
-	blocks, _ := m["content"].([]map[string]any)
-	head := maps.Clone(m)
-	head["content"], head["stop_reason"] = []any{}, nil
-	send("message_start", map[string]any{"message": head})
-	for i, b := range blocks {
-		start := maps.Clone(b)
-		var delta map[string]any
-		if b["type"] == "tool_use" {
-			input, _ := json.Marshal(b["input"])
-			start["input"] = map[string]any{}
-			delta = map[string]any{"type": "input_json_delta", "partial_json": string(input)}
-		} else {
-			start["text"] = ""
-			delta = map[string]any{"type": "text_delta", "text": b["text"]}
+	for i, f := range frames {
+		if i > 0 && !s.pause(hr.Context(), false, r.pace) {
+			return
 		}
-		send("content_block_start", map[string]any{"index": i, "content_block": start})
-		send("content_block_delta", map[string]any{"index": i, "delta": delta})
-		send("content_block_stop", map[string]any{"index": i})
+		if i == r.after {
+			switch r.fault {
+			case faultCut:
+				panic(http.ErrAbortHandler) // closes the connection in the middle of the body
+			case faultStall:
+				flush()
+				s.pause(hr.Context(), true, 0)
+				return
+			case faultTrash:
+				_, _ = io.WriteString(w, "data: {this is not JSON\n\n")
+			case faultNone:
+			}
+		}
+		data, ok := f.data.(string)
+		if !ok {
+			b, _ := json.Marshal(f.data)
+			data = string(b)
+		}
+		if f.event != "" {
+			_, _ = fmt.Fprintf(w, "event: %s\n", f.event)
+		}
+		_, _ = fmt.Fprintf(w, "data: %s\n\n", data)
+		flush()
 	}
-	send("message_delta", map[string]any{
-		"delta": map[string]any{"stop_reason": m["stop_reason"], "stop_sequence": nil}, "usage": m["usage"],
-	})
-	send("message_stop", map[string]any{})
 }
