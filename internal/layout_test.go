@@ -36,6 +36,7 @@ var vendors = []string{"claude", "codex", "gemini", "opencode"}
 var vendorNames = map[string]string{
 	"config":         "the table of kinds, and the examples of the generated reference and of `muster init`",
 	"testkit/claude": "it brings that program to tests",
+	"testkit/codex":  "it brings that program to tests",
 }
 
 // goroutines are the packages that may start them, and who waits for them.

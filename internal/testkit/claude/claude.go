@@ -3,15 +3,13 @@ package claude
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"muster/internal/lock"
 	"muster/internal/run"
+	"muster/internal/testkit/npm"
 )
 
 // The versions that tests run with. Each is exact, because npm installs an older version under the plain package name
@@ -59,7 +57,7 @@ func Path(t testing.TB, version string) string {
 	if p, err := run.LookPath("claude", os.Environ()); err == nil && versionOf(t.Context(), p) == version {
 		return p
 	}
-	p, err := install(t.Context(), version)
+	p, err := npm.Package{Name: "claude-" + version, Bin: "claude", Spec: "@anthropic-ai/claude-code@" + version}.Program(t.Context())
 	if err != nil {
 		t.Fatalf("no Claude Code %s for this test (name one by MUSTER_TEST_CLAUDE): %v", version, err)
 	}
@@ -76,48 +74,6 @@ func versionOf(ctx context.Context, program string) string {
 	}
 	version, _, _ := strings.Cut(string(res.Stdout), " ")
 	return version
-}
-
-// install returns the program in the cache and installs it first if it is missing. A lock serialises test processes.
-// The last step is a rename, so that a broken installation is never found.
-func install(ctx context.Context, version string) (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("find the cache: %w", err)
-	}
-	base := filepath.Join(cache, "muster-test")
-	if err := os.MkdirAll(base, 0o755); err != nil { //nolint:gosec // a cache of public programs
-		return "", fmt.Errorf("make the cache: %w", err)
-	}
-	final := filepath.Join(base, "claude-"+version)
-	program := filepath.Join(final, "node_modules", ".bin", "claude")
-	held, err := lock.Wait(ctx, final+".lock")
-	if err != nil {
-		return "", err
-	}
-	defer lock.Release(held)
-	if _, err := os.Stat(program); err == nil {
-		return program, nil
-	}
-	scratch, err := os.MkdirTemp(base, "install-")
-	if err != nil {
-		return "", fmt.Errorf("install: %w", err)
-	}
-	defer os.RemoveAll(scratch) //nolint:errcheck // a left-over in the cache is harmless
-	_, err = run.Do(ctx, run.Cmd{
-		Argv: []string{"npm", "install", "--prefix", scratch, "--no-audit", "--no-fund", "@anthropic-ai/claude-code@" + version},
-		Dir:  scratch, Env: os.Environ(), Timeout: 5 * time.Minute,
-	})
-	if err != nil {
-		return "", fmt.Errorf("install: %w", err)
-	}
-	if err := os.RemoveAll(final); err != nil {
-		return "", fmt.Errorf("install: %w", err)
-	}
-	if err := os.Rename(scratch, final); err != nil {
-		return "", fmt.Errorf("install: %w", err)
-	}
-	return program, nil
 }
 
 // User is a user of Claude Code with a test's own directory, after the first dialogs.

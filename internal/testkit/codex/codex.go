@@ -1,0 +1,98 @@
+package codex
+
+import (
+	_ "embed"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"muster/internal/testkit/npm"
+)
+
+// Version is the version that tests run with: the one of the lock file.
+const Version = "0.171.0"
+
+var (
+	//go:embed package.json
+	manifest []byte
+	//go:embed package-lock.json
+	lockFile []byte
+)
+
+// Path returns the program: $MUSTER_TEST_CODEX, or the one that npm installs once into the user's cache directory. The
+// test fails if there is none.
+func Path(t testing.TB) string {
+	t.Helper()
+	if p := os.Getenv("MUSTER_TEST_CODEX"); p != "" {
+		return p
+	}
+	p, err := npm.Package{Name: "codex-" + Version, Bin: "codex", Manifest: manifest, Lock: lockFile}.Program(t.Context())
+	if err != nil {
+		t.Fatalf("no Codex CLI %s for this test (name one by MUSTER_TEST_CODEX): %v", Version, err)
+	}
+	return p
+}
+
+const (
+	// Key is the API key of a test's user. It is not a real one.
+	Key = "test-key-that-is-not-real"
+	// keyVariable is the variable in which the user's provider expects it.
+	keyVariable = "MUSTER_TEST_MODEL_KEY"
+)
+
+// User is a user of the Codex CLI with a test's own directory.
+type User struct {
+	Home string // $HOME
+	Dir  string // $CODEX_HOME
+}
+
+// NewUser makes a user whose models come from the given URL and who trusts the given directories.
+func NewUser(t testing.TB, modelURL string, trusted ...string) User {
+	t.Helper()
+	home, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := User{Home: home, Dir: filepath.Join(home, ".codex")}
+	u.SetUp(t, modelURL, trusted...)
+	return u
+}
+
+// SetUp writes the user's config.toml.
+func (u User) SetUp(t testing.TB, modelURL string, trusted ...string) {
+	t.Helper()
+	var b strings.Builder
+	fmt.Fprintf(&b, "model = \"test-model\"\nmodel_provider = \"local\"\n\n[model_providers.local]\nname = \"local\"\nbase_url = %q\nwire_api = \"responses\"\nenv_key = %q\n",
+		modelURL+"/v1", keyVariable)
+	for _, dir := range trusted {
+		real, err := filepath.EvalSymlinks(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "\n[projects.%s]\ntrust_level = \"trusted\"\n", strconv.Quote(real))
+	}
+	if err := os.MkdirAll(u.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(u.Dir, "config.toml"), []byte(b.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Env returns the user's environment. The program's directory comes first on PATH.
+func (u User) Env(t testing.TB) []string {
+	t.Helper()
+	env := []string{
+		"HOME=" + u.Home, "SHELL=/bin/sh", "LANG=C.UTF-8", "TERM=tmux-256color",
+		"PATH=" + filepath.Dir(Path(t)) + string(os.PathListSeparator) + os.Getenv("PATH"),
+		keyVariable + "=" + Key,
+		"NO_PROXY=127.0.0.1,localhost", // loopback must not go through a proxy
+	}
+	if u.Dir != filepath.Join(u.Home, ".codex") {
+		env = append(env, "CODEX_HOME="+u.Dir)
+	}
+	return env
+}
