@@ -32,6 +32,9 @@ type Introduction struct {
 	Job        string       `json:"job"`        // the name
 	Definition string       `json:"definition"` // see Job.Definition
 	Key        []byte       `json:"key"`        // public, ed25519
+	// Fence is the fence that the runner has prepared for the steps; nil if the job has none, or if it cannot be had: no step
+	// runs then, and the result says why.
+	Fence *event.FenceApplied `json:"fence,omitempty"`
 }
 
 const (
@@ -234,7 +237,7 @@ func withSocket(dir string, fn func(path string) error) error {
 }
 
 // introduction returns what the runner of this job says about itself.
-func (j Job) introduction(public []byte) (Introduction, error) {
+func (j Job) introduction(public []byte, applied *event.FenceApplied) (Introduction, error) {
 	definition, err := j.Definition()
-	return Introduction{V: spec.Version, Task: j.Task, Job: j.Name, Definition: definition, Key: public}, err
+	return Introduction{V: spec.Version, Task: j.Task, Job: j.Name, Definition: definition, Key: public, Fence: applied}, err
 }

@@ -12,7 +12,6 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/fault"
-	"muster/internal/fence"
 	"muster/internal/regular"
 	"muster/internal/replace"
 	"muster/internal/spec"
@@ -40,13 +39,9 @@ type Expected struct {
 }
 
 // Definition returns a hash of everything that the job does: its steps with their limits, where they run and with
-// which environment, whether they are fenced, and where the results go. What the fence grants is left out: it depends on which
-// files exist.
+// which environment, everything that their fence grants, and where the results go.
 func (j Job) Definition() (string, error) {
 	j.V = spec.Version
-	if j.Fence != nil {
-		j.Fence = &fence.Policy{}
-	}
 	var f jobFile
 	var b []byte
 	for range 2 { // the second pass sees what a reader of the file sees

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"muster/internal/environ"
+	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/fence"
 	"muster/internal/host"
@@ -56,7 +57,8 @@ func Run(ctx context.Context, specPath string, stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("make the key of %s: %w", j.Name, err)
 	}
-	me, err := j.introduction(public)
+	applied, unfit := j.prepared()
+	me, err := j.introduction(public, applied)
 	if err != nil {
 		return err
 	}
@@ -75,7 +77,10 @@ func Run(ctx context.Context, specPath string, stdout io.Writer) error {
 	}
 	pane := newPane(stdout)
 	defer pane.close()
-	res, err := j.run(ctx, pane)
+	res, err := Result{V: spec.Version, Started: time.Now().UTC()}, unfit
+	if unfit == nil {
+		res, err = j.run(ctx, pane)
+	}
 	if ctx.Err() != nil {
 		return ctx.Err() // not all steps ran
 	}
@@ -219,16 +224,25 @@ func (r *runner) argv(s Step) ([]string, error) {
 		return argv, nil
 	}
 	// A fence that cannot be had is an error of the job. A step that failed for it would be a verdict about the work.
-	f, err := fence.Prepare(*r.Fence)
-	if err == nil {
-		err = f.Close()
-	}
-	if err != nil {
+	if _, err := r.prepared(); err != nil {
 		return nil, err
 	}
 	path := filepath.Join(r.Out, s.Name+".fence.json")
-	err = fence.Command{Argv: argv, Dir: r.Dir, Env: r.env(), Policy: *r.Fence}.Write(path)
+	err := fence.Command{Argv: argv, Dir: r.Dir, Env: r.env(), Policy: *r.Fence}.Write(path)
 	return append(slices.Clone(r.Shim), path), err
+}
+
+// prepared returns the fence of the steps, after trying whether this machine can enforce it; nil if there is none.
+func (j Job) prepared() (*event.FenceApplied, error) {
+	if j.Fence == nil {
+		return nil, nil //nolint:nilnil // no fence
+	}
+	f, err := fence.Prepare(*j.Fence)
+	if err != nil {
+		return nil, err
+	}
+	applied := event.FenceApplied(f.Applied())
+	return &applied, f.Close()
 }
 
 // env returns the environment of the steps: the job's, and the variable that marks every process of the job. A job

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
@@ -10,11 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"muster/internal/fence"
 	"muster/internal/testkit/files"
 	"muster/internal/testkit/proc"
 )
@@ -144,6 +147,71 @@ func TestMeet_TellsWhatTheRunnerHasRead(t *testing.T) {
 			t.Error(err)
 		}
 		_ = cmd.Wait()
+	}
+}
+
+func TestMeet_TellsTheFenceOfTheRunner(t *testing.T) {
+	t.Parallel()
+	if _, err := fence.ABI(); err != nil {
+		t.Skipf("NOT TESTED: %v", err)
+	}
+	j := newJob(t, Step{Name: "one", Run: "true"})
+	granted := fence.System()
+	j.Fence, j.Shim = &granted, []string{"/nowhere"}
+	honest, err := j.Definition()
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, err := granted.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*fence.Policy){
+		"a path to write": func(p *fence.Policy) { p.Write = append(slices.Clone(p.Write), j.Dir) },
+		"a path to read":  func(p *fence.Policy) { p.Read = append(slices.Clone(p.Read), j.Dir) },
+		"Unix sockets":    func(p *fence.Policy) { p.Unix = true },
+		"the ports":       func(p *fence.Policy) { p.Ports = []int{} },
+		"nothing":         func(*fence.Policy) {},
+	} {
+		p := granted
+		change(&p)
+		changed := job{path: j.path, Job: j.Job}
+		changed.Fence = &p
+		cmd := proc.Role("run", changed.write(t))
+		runner := proc.Start(t, cmd)
+		in, err := Meet(t.Context(), j.Out, runner)
+		if same := name == "nothing"; err != nil || in.Fence == nil || (in.Definition == honest) != same || (in.Fence.Policy == policy) != same {
+			t.Errorf("%s was changed: definition %.8s of %.8s, fence %+v, %v", name, in.Definition, honest, in.Fence, err)
+		}
+		if err := runner.Signal(syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
+		_ = cmd.Wait()
+	}
+}
+
+func TestRun_WithoutItsFenceNoStepRuns(t *testing.T) {
+	t.Parallel()
+	if _, err := fence.ABI(); err != nil {
+		t.Skipf("NOT TESTED: %v", err)
+	}
+	j := newJob(t, Step{Name: "one", Run: "touch ran"})
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(j.Dir, link); err != nil {
+		t.Fatal(err)
+	}
+	granted := fence.System()
+	granted.Write = append(granted.Write, link)
+	j.Fence, j.Shim = &granted, []string{"/nowhere"}
+	var pane bytes.Buffer
+	if err := j.tryRun(t.Context(), t, &pane); err == nil || !strings.Contains(err.Error(), "symbolic link") {
+		t.Errorf("Run: %v", err)
+	}
+	if r := j.result(t); len(r.Steps) != 0 || !strings.Contains(r.Error, "symbolic link") {
+		t.Errorf("result %+v", r)
+	}
+	if files.Exists(filepath.Join(j.Dir, "ran")) {
+		t.Error("a step ran")
 	}
 }
 

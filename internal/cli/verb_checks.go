@@ -70,14 +70,14 @@ func printRounds(env Env, d control.TaskChecks) error {
 		if i > 0 {
 			_, _ = fmt.Fprintln(env.Stdout)
 		}
-		if err := printRound(env, r); err != nil {
+		if err := printRound(env, d.Task.Spec.Fence, r); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func printRound(env Env, r control.Round) error {
+func printRound(env Env, spec *event.Fence, r control.Round) error {
 	head := fmt.Sprintf("Round %d, %s ago", r.Round, words.Ago(r.Time, env.Now()))
 	if r.Tree != "" {
 		head += ", tree " + shortHash(r.Tree)
@@ -92,6 +92,11 @@ func printRound(env Env, r control.Round) error {
 	}
 	if err := env.line(clean(head, 400)); err != nil {
 		return err
+	}
+	if in := words.VerdictFence(spec, r.Fence); in != "" && len(r.Results) > 0 {
+		if err := env.line("  " + clean(in, 200)); err != nil {
+			return err
+		}
 	}
 	var rows [][]string
 	for _, c := range r.Results {

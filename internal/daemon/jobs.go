@@ -14,7 +14,6 @@ import (
 	"muster/internal/check"
 	"muster/internal/event"
 	"muster/internal/fault"
-	"muster/internal/fence"
 	"muster/internal/fleet"
 	"muster/internal/home"
 	"muster/internal/host"
@@ -100,7 +99,7 @@ func (j jobs) State(_ context.Context, job fleet.Job) (fleet.JobState, error) {
 
 // Meet implements fleet.Jobs.
 func (j jobs) Meet(ctx context.Context, job fleet.Job, p event.ProcessRef) (event.JobStarted, error) {
-	spec, err := j.spec(job)
+	spec, err := j.spec(ctx, job)
 	if err != nil {
 		return event.JobStarted{}, err
 	}
@@ -117,7 +116,7 @@ func (j jobs) Meet(ctx context.Context, job fleet.Job, p event.ProcessRef) (even
 	case in.Task != job.Task.ID || in.Job != job.Name || in.Definition != want:
 		return event.JobStarted{}, fleet.ErrRunnerOther
 	}
-	return event.JobStarted{Key: in.Key, Definition: in.Definition}, nil
+	return event.JobStarted{Key: in.Key, Definition: in.Definition, Fence: in.Fence}, nil
 }
 
 // Begin implements fleet.Jobs.
@@ -153,21 +152,17 @@ func (j jobs) Ready(ctx context.Context, job fleet.Job) (string, error) {
 	if err := j.count(job, 1); err != nil {
 		return "", err
 	}
-	spec, err := j.spec(job)
+	spec, err := j.spec(ctx, job)
 	if err != nil {
 		return "", err
-	}
-	if job.Task.Spec.Fence != nil {
-		if spec.Fence, err = j.agents.policy(ctx, job.Task, spec.Env, "", nil, nil); err != nil {
-			return "", err
-		}
 	}
 	path := filepath.Join(dir, "spec.json")
 	return path, check.Write(path, spec)
 }
 
-// spec returns what the runner of a job is to do. It is made from the log and the fleet's environment alone.
-func (j jobs) spec(job fleet.Job) (check.Job, error) {
+// spec returns what the runner of a job is to do. It is made from the log, the fleet's environment and the list of grants
+// alone. A file of that list that appears or goes makes another fence, and so another spec.
+func (j jobs) spec(ctx context.Context, job fleet.Job) (check.Job, error) {
 	env, err := boot.Environ(j.home, job.Task, max(1, job.Task.Gen))
 	if err != nil {
 		return check.Job{}, err
@@ -181,7 +176,10 @@ func (j jobs) spec(job fleet.Job) (check.Job, error) {
 		spec.Steps = append(spec.Steps, check.Step{Name: c.Name, Run: c.Run, Timeout: c.Timeout})
 	}
 	if job.Task.Spec.Fence != nil {
-		spec.Fence, spec.Shim = &fence.Policy{}, []string{j.agents.exe, "launch"}
+		spec.Shim = []string{j.agents.exe, "launch"}
+		if spec.Fence, err = j.agents.policy(ctx, job.Task, env, "", nil, nil); err != nil {
+			return check.Job{}, err
+		}
 	}
 	return spec, nil
 }

@@ -146,10 +146,11 @@ type AgentLaunched struct {
 // FenceApplied says which fence the agent's process was started in. The paths that the task names are in its spec, and
 // those that it is granted besides are counted.
 type FenceApplied struct {
-	ABI     int  `json:"abi"`     // of Landlock; 0 on macOS
-	Seccomp bool `json:"seccomp"` // whether system calls are filtered
-	Read    int  `json:"read"`    // paths that may be read
-	Write   int  `json:"write"`   // paths that may be written
+	ABI     int    `json:"abi"`              // of Landlock; 0 on macOS
+	Seccomp bool   `json:"seccomp"`          // whether system calls are filtered
+	Read    int    `json:"read"`             // paths that may be read
+	Write   int    `json:"write"`            // paths that may be written
+	Policy  string `json:"policy,omitempty"` // SHA-256 of all that is granted; logs of older versions have none
 }
 
 // AgentReported is a status record that changed something.
@@ -270,16 +271,17 @@ func (r CheckResult) Green() bool { return r.Exit == 0 && r.Signal == 0 && !r.Ti
 // JobStarted says which process runs a job, checks or setup, and with which key it will sign the result. It is written
 // before the first step starts, so that no step can speak for the process.
 type JobStarted struct {
-	Action     ActionID   `json:"action"`
-	For        ActionKind `json:"for"`  // check or prepare
-	Name       string     `json:"name"` // of the job
-	Run        int        `json:"run"`  // the number of the run within the action, from 1 on
-	Process    ProcessRef `json:"process"`
-	Key        []byte     `json:"key"`        // public, ed25519
-	Definition string     `json:"definition"` // hash of what the process runs
-	Commit     string     `json:"commit,omitempty"`
-	Tree       string     `json:"tree,omitempty"`    // what a round of checks judges
-	Changed    bool       `json:"changed,omitempty"` // as in round.finished
+	Action     ActionID      `json:"action"`
+	For        ActionKind    `json:"for"`  // check or prepare
+	Name       string        `json:"name"` // of the job
+	Run        int           `json:"run"`  // the number of the run within the action, from 1 on
+	Process    ProcessRef    `json:"process"`
+	Key        []byte        `json:"key"`             // public, ed25519
+	Definition string        `json:"definition"`      // hash of what the process runs, and in which fence
+	Fence      *FenceApplied `json:"fence,omitempty"` // of the commands, as the process has prepared it; nil if there is none
+	Commit     string        `json:"commit,omitempty"`
+	Tree       string        `json:"tree,omitempty"`    // what a round of checks judges
+	Changed    bool          `json:"changed,omitempty"` // as in round.finished
 }
 
 // RoundFinished is one pass of checks: what was judged, and the verdicts.
@@ -291,7 +293,8 @@ type RoundFinished struct {
 	Moved   bool          `json:"moved"`   // the tree changed while it was judged: the verdict is void
 	Reused  bool          `json:"reused,omitempty"`
 	Results []CheckResult `json:"results"`
-	Void    string        `json:"void,omitempty"` // why the verdict does not count; "" if it does
+	Fence   *FenceApplied `json:"fence,omitempty"` // in which the commands ran; nil if nothing restricted them, or none ran
+	Void    string        `json:"void,omitempty"`  // why the verdict does not count; "" if it does
 }
 
 // WorkPublished says where work that passed has gone.

@@ -35,6 +35,10 @@ func Prepare(p Policy) (*Fence, error) {
 		return nil, err
 	}
 	text, applied := profile(p, onDisk)
+	var err error
+	if applied.Policy, err = p.Digest(); err != nil {
+		return nil, err
+	}
 	return &Fence{profile: text, applied: applied}, nil
 }
 

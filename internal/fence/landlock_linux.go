@@ -92,6 +92,9 @@ func Prepare(p Policy) (*Fence, error) {
 			WithHint("Run Linux 6.7 or later, or set tcp = \"any\" under [fence].")
 	}
 	f := &Fence{applied: Applied{ABI: abi, Seccomp: true}}
+	if f.applied.Policy, err = p.Digest(); err != nil {
+		return nil, err
+	}
 	if f.filter, err = filter(p); err != nil {
 		return nil, err
 	}

@@ -1,7 +1,11 @@
 package fence
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -26,10 +30,11 @@ type Policy struct {
 
 // Applied describes a prepared fence, for the log.
 type Applied struct {
-	ABI     int  // of Landlock; 0 on macOS
-	Seccomp bool // whether a filter of system calls is part of it
-	Read    int  // paths that exist and are granted for reading
-	Write   int  // paths that exist and are granted for writing
+	ABI     int    // of Landlock; 0 on macOS
+	Seccomp bool   // whether a filter of system calls is part of it
+	Read    int    // paths that exist and are granted for reading
+	Write   int    // paths that exist and are granted for writing
+	Policy  string // Policy.Digest
 }
 
 // EnterError is the error of a restriction that the kernel refused.
@@ -41,6 +46,16 @@ type EnterError struct {
 func (e *EnterError) Error() string { return "enter the fence: " + e.Step + ": " + e.Err.Error() }
 
 func (e *EnterError) Unwrap() error { return e.Err }
+
+// Digest returns the SHA-256 of everything that a policy grants, in hexadecimal digits. The order of the paths counts.
+func (p Policy) Digest() (string, error) {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return "", fmt.Errorf("encode the policy of a fence: %w", err)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]), nil
+}
 
 // check refuses a policy that cannot mean what it says.
 func (p Policy) check() error {

@@ -170,8 +170,8 @@ func (s *Supervisor) check(ctx context.Context, t life.Task, id event.ActionID, 
 		round.Results = []event.CheckResult{{Name: obstacleCheck, Run: "muster", Exit: 1, Excerpt: snap.Obstacle}}
 		return done(nil, round)
 	}
-	if results, ok := life.Reuse(t, args, snap.Tree, snap.Changed); ok {
-		round.Results, round.Reused = results, true
+	if judged, ok := life.Reuse(t, args, snap.Tree, snap.Changed); ok {
+		round.Results, round.Fence, round.Reused = judged.Results, judged.Fence, true
 		return done(nil, round)
 	}
 	if len(t.Spec.Checks) == 0 {
@@ -192,6 +192,9 @@ func (s *Supervisor) check(ctx context.Context, t life.Task, id event.ActionID, 
 	}
 	round.Moved = tree != snap.Tree
 	round.Results = state.Results
+	if run, begun := t.Job(job.Name); begun {
+		round.Fence = run.Fence
+	}
 	return done(nil, round)
 }
 

@@ -94,12 +94,12 @@ func (s *step) check() {
 func reusable(r event.RoundFinished) bool { return !r.Moved && allGreen(r.Results) }
 
 // Reuse returns the verdict of the last round if a round on this tree can use it; false if the checks must run.
-func Reuse(t Task, args event.CheckArgs, tree string, changed bool) ([]event.CheckResult, bool) {
+func Reuse(t Task, args event.CheckArgs, tree string, changed bool) (event.RoundFinished, bool) {
 	last := t.Rounds.Last
 	if last == nil || !reusable(*last) || args.Known != tree || last.Tree != tree || last.Changed != changed {
-		return nil, false
+		return event.RoundFinished{}, false
 	}
-	return last.Results, true
+	return *last, true
 }
 
 // checked handles the outcome of a round.

@@ -98,7 +98,7 @@ func TestGreenVerdictIsReusedForTheSameTree(t *testing.T) {
 	w.finish(event.ActCheck, green("x"))
 	w.fail(event.ActPublish, FailMoved)
 	a := argsOf[event.CheckArgs](w)
-	if results, ok := Reuse(w.task, a, "x", true); !ok || len(results) != 1 {
+	if judged, ok := Reuse(w.task, a, "x", true); !ok || len(judged.Results) != 1 {
 		t.Errorf("%+v does not reuse the green verdict", a)
 	}
 	for _, other := range []bool{true, false} {

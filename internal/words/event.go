@@ -128,6 +128,9 @@ func workEvent(e event.Event) (string, bool) {
 		if p.Run > 1 {
 			text += fmt.Sprintf(" (run %d, since the run before left no result)", p.Run)
 		}
+		if p.Fence != nil {
+			text += " " + VerdictFence(nil, p.Fence)
+		}
 		return text + "; only a result that it signs counts", true
 	case event.RoundFinished:
 		return fmt.Sprintf("round %d: %s", p.Round, Round(p)), true

@@ -9,6 +9,23 @@ import (
 
 // Fence describes the fence that an agent was started in.
 func Fence(p event.FenceApplied) string {
+	return fmt.Sprintf("the fence is closed (%s): %s", fenceMeans(p), fenceGrants(p))
+}
+
+// VerdictFence describes the fence in which the commands of a task's job ran. It returns "" if no command ran, or if the log
+// is of a version that did not record it.
+func VerdictFence(spec *event.Fence, applied *event.FenceApplied) string {
+	switch {
+	case applied != nil:
+		return fmt.Sprintf("in a fence (%s): %s", fenceMeans(*applied), fenceGrants(*applied))
+	case spec == nil:
+		return "without a fence"
+	}
+	return ""
+}
+
+// fenceMeans says what enforces a fence.
+func fenceMeans(p event.FenceApplied) string {
 	how := "sandbox-exec"
 	if p.ABI > 0 {
 		how = fmt.Sprintf("Landlock ABI %d", p.ABI)
@@ -16,7 +33,16 @@ func Fence(p event.FenceApplied) string {
 	if p.Seccomp {
 		how += " and a filter of system calls"
 	}
-	return fmt.Sprintf("the fence is closed (%s): %d paths to read, %d to write", how, p.Read, p.Write)
+	return how
+}
+
+// fenceGrants says how much a fence grants, and the beginning of the policy's hash.
+func fenceGrants(p event.FenceApplied) string {
+	text := fmt.Sprintf("%d paths to read, %d to write", p.Read, p.Write)
+	if p.Policy != "" {
+		text += ", policy " + p.Policy[:min(len(p.Policy), 9)]
+	}
+	return text
 }
 
 // FenceSpec describes what a task's fence leaves open; nil is a task without one.
