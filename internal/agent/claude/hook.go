@@ -140,6 +140,8 @@ func (s *hookState) handle(ctx context.Context) int {
 		s.permission(ctx)
 	case "PostCompact":
 		s.compacted()
+	case "ConfigChange":
+		s.keepConfiguration()
 	case "Stop":
 		s.stopped()
 	case "StopFailure":
@@ -256,6 +258,16 @@ func (s *hookState) toolBegins() {
 	}
 	s.goesOn(s.tool(event.RecordWorking))
 }
+
+// keepConfiguration keeps a running agent at the configuration that it started with. Everything that it starts can write the
+// project's settings in its worktree, and so allow what a person has not allowed. The agent applies no change that a hook
+// refuses.
+func (s *hookState) keepConfiguration() {
+	s.reply(map[string]any{"decision": "block", "reason": configurationRefusal})
+}
+
+// configurationRefusal is the reason that the agent shows for a change of its configuration.
+const configurationRefusal = "muster: the configuration of an agent does not change while it runs"
 
 // toolEnded reports the end of a tool, and runs the checks for edits after an edit.
 func (s *hookState) toolEnded(ctx context.Context) {

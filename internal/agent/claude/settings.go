@@ -25,12 +25,12 @@ const (
 	defaultWait = 15 * time.Minute
 )
 
-// registered returns the hooks that a launch registers. The measured version knows all of them; an unknown name would
-// open a dialog.
+// registered returns the hooks that a launch registers. The oldest version knows all of them; an unknown name would open a
+// dialog.
 func registered() []string {
 	return []string{
 		"SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolUseFailure", "PermissionRequest",
-		"Stop", "StopFailure", "SubagentStart", "SubagentStop", "PreCompact", "PostCompact", "SessionEnd",
+		"Stop", "StopFailure", "SubagentStart", "SubagentStop", "PreCompact", "PostCompact", "SessionEnd", "ConfigChange",
 	}
 }
 
