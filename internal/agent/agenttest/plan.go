@@ -172,7 +172,11 @@ func planResumes(t *testing.T, s Subject) {
 	if reflect.DeepEqual(first.Argv, p.Argv) {
 		t.Errorf("a resume has the arguments of a first start: %q", p.Argv)
 	}
-	if !strings.Contains(strings.Join(p.Argv, " "), l.Conversation) {
-		t.Errorf("the arguments of a resume do not name the conversation %s: %q", l.Conversation, p.Argv)
+	session := l.Conversation
+	if s.Session != nil {
+		session = s.Session(l)
+	}
+	if !strings.Contains(strings.Join(p.Argv, " "), session) {
+		t.Errorf("the arguments of a resume do not name the conversation %s: %q", session, p.Argv)
 	}
 }

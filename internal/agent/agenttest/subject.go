@@ -19,6 +19,8 @@ type Subject struct {
 	Exits []int
 	// Book writes the agent's own record of a conversation; nil if the kind keeps none.
 	Book *Book
+	// Session returns the agent's own id of a launch's conversation; nil if it is Launch.Conversation.
+	Session func(l agent.Launch) string
 }
 
 // Scene is a sequence of hook calls of one generation.

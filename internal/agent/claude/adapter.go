@@ -95,7 +95,7 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 		Argv: argv,
 		Env:  variables(l, session),
 		// A request that was allowed after its process was gone is allowed once for the next process.
-		Files: append(files, grants(l)...),
+		Files: append(files, agent.Grants(l)...),
 	}, nil
 }
 

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -17,7 +16,6 @@ import (
 	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/mail"
-	"muster/internal/proof"
 	"muster/internal/regular"
 	"muster/internal/text"
 )
@@ -35,7 +33,7 @@ const lookAgain = time.Second
 func (s *hookState) permission(ctx context.Context) {
 	questions := s.questions()
 	ask := event.NewAsk(s.in.ToolName, s.in.ToolInput).WithQuestions(questions)
-	if len(questions) == 0 && s.granted(ask) {
+	if len(questions) == 0 && agent.UseGrant(s.home, s.task, s.gen, ask) {
 		s.replyPermission(ask, mail.Answer{Decision: mail.Allow, Hash: ask.Hash})
 		return
 	}
@@ -202,43 +200,6 @@ func (s *hookState) askedFile() string {
 	canonical, _ := json.Marshal([]any{s.in.AgentID, s.in.ToolName, input})
 	sum := sha256.Sum256(canonical)
 	return filepath.Join(s.files.RW(), askedDir, hex.EncodeToString(sum[:16]))
-}
-
-// grantedDir is the directory of grants in home.Gen.RO. A grant is an empty file for a request that a person allowed
-// after the asking generation was gone. Its name is the hash of the request, so it allows nothing else. In home.Gen.RW/used
-// a file of that name is the mark that the grant was used.
-const (
-	grantedDir = "granted"
-	usedDir    = "used"
-)
-
-// grants returns the file for the granted request.
-func grants(l agent.Launch) []agent.File {
-	if !hashPattern.MatchString(l.Granted) {
-		return nil
-	}
-	return []agent.File{{Path: filepath.Join(grantedDir, l.Granted), Mode: 0o600}}
-}
-
-// hashPattern matches a whole event.Ask.Hash. Tasks of older versions have another text in its place.
-var hashPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
-
-// granted reports whether there is an unused grant for a request, and marks it: a grant is used once.
-func (s *hookState) granted(ask event.Ask) bool {
-	if ask.Cut {
-		return false
-	}
-	if st, err := os.Lstat(filepath.Join(s.files.RO(), grantedDir, ask.Hash)); err != nil || !st.Mode().IsRegular() {
-		return false
-	}
-	if !(proof.Log{Home: s.home, Task: s.task, Gen: s.gen}).Granted(ask.Hash) {
-		return false
-	}
-	used := filepath.Join(s.files.RW(), usedDir, ask.Hash)
-	if os.MkdirAll(filepath.Dir(used), 0o700) != nil {
-		return false
-	}
-	return regular.Mark(used, 0o600) == nil
 }
 
 // openRequest stores an open request. It reports whether that worked.

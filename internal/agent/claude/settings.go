@@ -15,8 +15,6 @@ import (
 const (
 	// hookTimeout is the limit of a hook that only writes a record.
 	hookTimeout = 20 * time.Second
-	// editTimeout is the limit of all checks after one edit, including the wait for a slot.
-	editTimeout = 5 * time.Minute
 	// waiterTimeout is the agent's longest limit for a waiter. The next turn starts another one.
 	waiterTimeout = 24 * time.Hour
 	// waitGrace is how long a hook outlasts the wait limit, so that the default answer still arrives.
@@ -123,7 +121,7 @@ func timeoutOf(name string, spec event.Spec) time.Duration {
 		}
 		return limit + 2*waitGrace
 	case "PostToolUse":
-		return editTimeout + hookTimeout
+		return agent.EditTimeout + hookTimeout
 	case "SessionEnd":
 		return 5 * time.Second
 	}
