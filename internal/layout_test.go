@@ -34,9 +34,10 @@ var vendors = []string{"claude", "codex", "gemini", "opencode"}
 
 // vendorNames are the places outside agent that may have them nevertheless, and why.
 var vendorNames = map[string]string{
-	"config":         "the table of kinds, and the examples of the generated reference and of `muster init`",
-	"testkit/claude": "it brings that program to tests",
-	"testkit/codex":  "it brings that program to tests",
+	"config":           "the table of kinds, and the examples of the generated reference and of `muster init`",
+	"testkit/claude":   "it brings that program to tests",
+	"testkit/codex":    "it brings that program to tests",
+	"testkit/opencode": "it brings that program to tests",
 }
 
 // goroutines are the packages that may start them, and who waits for them.

@@ -1,0 +1,204 @@
+package opencode
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"muster/internal/agent"
+	"muster/internal/environ"
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/run"
+	"muster/internal/text"
+)
+
+// The behaviour of OpenCode was measured with version 1.18.33. The tests of this package run the real program where its
+// behaviour is undocumented.
+
+const (
+	kind = "opencode"
+	// firstRecord is the timeout for the first record of a launch, which comes when the prompt was taken. A first start also
+	// installs packages; beside a busy machine that took almost a minute.
+	firstRecord = 2 * time.Minute
+)
+
+type adapter struct{ agent.Mailbox }
+
+// New returns the adapter for OpenCode.
+func New() agent.Adapter { return adapter{} }
+
+// Facts implements agent.Adapter.
+func (adapter) Facts() agent.Facts {
+	return agent.Facts{
+		Kind:      kind,
+		Traits:    event.Traits{Door: event.DoorMailbox, FirstRecord: firstRecord, Resumes: true},
+		Interrupt: agent.Interrupt{Keys: []string{"Escape", "Escape"}}, // the first one asks for the second
+		End:       agent.End{Signal: syscall.SIGTERM, Grace: 3 * time.Second},
+		Variables: []string{"OPENCODE_*", "ANTHROPIC_*", "OPENAI_*", "GEMINI_*", "GOOGLE_*", "AWS_PROFILE", "AWS_REGION", "AWS_BEARER_TOKEN_BEDROCK"},
+		// Conversations and logins are below it. Plan moves the other directories of a fenced agent there too.
+		Home: dataHome,
+	}
+}
+
+// Bypasses implements agent.Bypasser.
+func (adapter) Bypasses(s event.Spec) bool { return slices.Contains(s.Args, "--auto") }
+
+// Plan implements agent.Adapter.
+func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
+	if err := checkArgs(l.Spec); err != nil {
+		return agent.Plan{}, err
+	}
+	program, err := findProgram(l.Spec, l.Env)
+	if err != nil {
+		return agent.Plan{}, err
+	}
+	session := ""
+	if l.Resume {
+		if session = history(l).session; session == "" {
+			return agent.Plan{}, fault.New(fault.Failed, "task %s: no conversation of OpenCode to resume", l.Task)
+		}
+	}
+	argument, file := firstPrompt(l)
+	instructions, err := json.Marshal(launchFile{
+		Exe: l.Exe, RW: l.Dirs().RW(), Journal: journalName, Conversation: l.Conversation, Session: session, Frame: frame(l), Prompt: argument,
+	})
+	if err != nil {
+		return agent.Plan{}, fmt.Errorf("encode the launch: %w", err)
+	}
+	config, err := encodeConfig(l)
+	if err != nil {
+		return agent.Plan{}, err
+	}
+	files := []agent.File{
+		{Path: pluginName, Data: plugin, Mode: 0o600},
+		{Path: launchName, Data: instructions, Mode: 0o600},
+		{Path: preambleName, Data: []byte(l.Preamble), Mode: 0o600},
+		{Path: configName, Data: config, Mode: 0o600},
+		agent.PromptFile(file),
+	}
+	argv := program
+	if l.Spec.Model != "" {
+		argv = append(argv, "--model", l.Spec.Model)
+	}
+	argv = append(argv, l.Spec.Args...)
+	if l.Resume {
+		argv = append(argv, "--session", session) // the plugin hands over the prompt: the program ignores one of a resumed session
+	} else {
+		argv = append(argv, "--prompt", argument)
+	}
+	// A request that was allowed after its process was gone is allowed once for the next process.
+	return agent.Plan{Argv: argv, Env: variables(l, config), Files: append(files, agent.Grants(l)...)}, nil
+}
+
+// frame returns the first line of a task's prompt. It keeps the text from being an option or a command of the agent, and the
+// plugin knows the task's conversation by it.
+func frame(l agent.Launch) string {
+	if l.Resume {
+		return fmt.Sprintf("Task %s (muster), taken up again:", l.Task)
+	}
+	return fmt.Sprintf("Task %s (muster):", l.Task)
+}
+
+// firstPrompt returns the first prompt as an argument, and the content of the prompt file.
+func firstPrompt(l agent.Launch) (argument, file string) {
+	words := l.Prompt
+	if l.Resume {
+		words = l.GoOn
+		if strings.TrimSpace(words) == "" {
+			words = "You were interrupted. Look at the state of your work, then continue with the task."
+		}
+	}
+	words = agent.WithMessages(text.Clean(words), l.Messages)
+	argument = frame(l) + "\n\n" + words
+	if len(argument) <= agent.MaxArgument {
+		return argument, words
+	}
+	argument = fmt.Sprintf("%s\n\nThe text is too long for this message: it has %d bytes and is in the file %s. "+
+		"Read that file first, all of it, and then do what it says.", frame(l), len(words), agent.PromptPath(l))
+	// Taking this prompt delivers the messages in the file, so the argument must have their tags.
+	for _, id := range agent.Tags(words) {
+		argument += "\n" + id.Tag() + " (in the file)"
+	}
+	return argument, words
+}
+
+// The directories of the agent below a fenced task's own configuration directory, which is its dataHome.
+const (
+	dataHome   = "XDG_DATA_HOME"
+	configHome = "XDG_CONFIG_HOME"
+	stateHome  = "XDG_STATE_HOME"
+	configDir  = "config"
+	stateDir   = "state"
+)
+
+// variables returns the variables that the agent needs in addition to those of the launch. A choice of the user stays.
+func variables(l agent.Launch, config []byte) []string {
+	env := []string{environ.PromptFile + "=" + agent.PromptPath(l)}
+	if l.Spec.Fence != nil {
+		home := l.Home.PrivateHome(l.Task)
+		env = append(env, configHome+"="+filepath.Join(home, configDir), stateHome+"="+filepath.Join(home, stateDir))
+	}
+	own := []string{
+		"OPENCODE_DISABLE_AUTOUPDATE=1",   // the version that was checked must stay the version that runs
+		"OPENCODE_DISABLE_MODELS_FETCH=1", // the program has a list of models
+		"OPENCODE_DISABLE_TERMINAL_TITLE=1",
+	}
+	if _, ok := environ.Lookup(l.Env, contentVariable); ok {
+		own = append(own, fileVariable+"="+filepath.Join(l.Dirs().RO(), configName))
+	} else {
+		own = append(own, contentVariable+"="+string(config))
+	}
+	for _, kv := range own {
+		name, _, _ := strings.Cut(kv, "=")
+		if _, ok := environ.Lookup(l.Env, name); !ok {
+			env = append(env, kv)
+		}
+	}
+	return env
+}
+
+// findProgram returns the program with the arguments of a wrapper, if any. [agents.NAME] command replaces "opencode".
+func findProgram(spec event.Spec, env []string) ([]string, error) {
+	words := slices.Clone(spec.Command)
+	if len(words) == 0 {
+		words = []string{"opencode"}
+	}
+	path, err := run.LookPath(words[0], env)
+	if err != nil {
+		return nil, fault.Wrap(fault.Conflict, err, "agent %s: no program %s", spec.Agent, words[0]).
+			WithHint("Run: npm install -g opencode-ai")
+	}
+	words[0] = path
+	return words, nil
+}
+
+// ownedArgs are arguments that a launch sets itself, or that would disable its plugin or open the agent's API to others.
+var ownedArgs = map[string]string{
+	"--session": "muster resumes", "-s": "muster resumes", "--continue": "muster resumes", "-c": "muster resumes",
+	"--fork": "muster pins the conversation", "--prompt": "muster gives the prompt", "--pure": "it switches plugins off",
+	"--port": "muster needs no port", "--hostname": "muster needs no port", "--mdns": "muster needs no port",
+	"--model": "muster sets it from model", "-m": "muster sets it from model", "--": "muster gives the prompt",
+	"--help": "muster needs the interactive program", "-h": "muster needs the interactive program", "--version": "muster needs the interactive program",
+	"-v": "muster needs the interactive program",
+}
+
+// checkArgs returns an error for arguments that break a launch.
+func checkArgs(spec event.Spec) error {
+	for i, a := range spec.Args {
+		name, _, _ := strings.Cut(a, "=")
+		why, ok := ownedArgs[name]
+		if i == 0 && !strings.HasPrefix(a, "-") {
+			why, ok = "the program would run a command instead", true
+		}
+		if ok {
+			return fault.New(fault.Usage, "args of agent %s have %s: %s", spec.Agent, name, why).
+				WithHint("Remove %s from args in muster.toml.", name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,82 @@
+package opencode
+
+import (
+	"strings"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/text"
+)
+
+// limitMargin is added to the end of a limit, for differences between clocks.
+const limitMargin = 5 * time.Second
+
+// apiError is the error that ended a turn, as the agent reports it.
+type apiError struct {
+	Name string `json:"name"` // APIError, ProviderAuthError, ContextOverflowError, UnknownError, …
+	Data struct {
+		Message string            `json:"message"`
+		Status  int               `json:"statusCode"`
+		Headers map[string]string `json:"responseHeaders"`
+		Body    string            `json:"responseBody"`
+	} `json:"data"`
+}
+
+// turnError translates the end of a turn by an error. A refused call that says when it will be accepted again is a limit.
+func turnError(e apiError, now time.Time) event.Record {
+	r := event.Record{State: event.RecordError, Error: errorKind(e), Note: text.Line(strings.TrimSpace(e.Name+": "+e.Data.Message), noteLimit)}
+	if r.Error != event.ErrorRateLimit {
+		return r
+	}
+	if wait, ok := retryAfter(e.Data.Headers, now); ok {
+		r.State, r.Error, r.Until = event.RecordLimited, "", now.Add(wait).UTC().Add(limitMargin)
+	}
+	return r
+}
+
+// retryAfter returns the wait that the headers of an answer ask for.
+func retryAfter(headers map[string]string, now time.Time) (time.Duration, bool) {
+	for name, value := range headers {
+		if !strings.EqualFold(name, "retry-after") {
+			continue
+		}
+		if d, err := time.ParseDuration(strings.TrimSpace(value) + "s"); err == nil && d > 0 && d < 31*24*time.Hour {
+			return d, true
+		}
+		if at, err := time.Parse(time.RFC1123, value); err == nil && at.After(now) {
+			return at.Sub(now), true
+		}
+	}
+	return 0, false
+}
+
+// errorKind returns the kind of an error: by its status, else by its name, else by its words. A retry that the plugin gave up
+// has only words.
+func errorKind(e apiError) event.ErrorKind {
+	all := strings.ToLower(e.Data.Message + "\n" + e.Data.Body)
+	has := func(words ...string) bool {
+		for _, w := range words {
+			if strings.Contains(all, w) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case e.Name == "ContextOverflowError":
+		return event.ErrorContextFull
+	case e.Name == "ProviderAuthError", e.Data.Status == 401, e.Data.Status == 403 && !has("quota", "billing"):
+		return event.ErrorAuth
+	case e.Data.Status == 402, has("insufficient_quota", "credit balance", "billing", "payment required"):
+		return event.ErrorBilling
+	case e.Data.Status == 429, has("rate limit", "rate_limit", "too many requests", "usage_limit", "usage limit", "quota"):
+		return event.ErrorRateLimit
+	case e.Data.Status >= 500, has("overloaded", "server error", "internal error", "unavailable", "provider is overloaded"):
+		return event.ErrorOverloaded
+	case e.Data.Status >= 400:
+		return event.ErrorInvalidRequest
+	case has("unable to connect", "connection", "econnreset", "econnrefused", "timed out", "timeout", "fetch failed", "socket", "enotfound", "network"):
+		return event.ErrorNetwork
+	}
+	return event.ErrorOther
+}
