@@ -81,18 +81,20 @@ walk: ## every state that a task can reach, in every order of everything that ca
 # Kills of the supervisor, at least so many; a violation prints what repeats it: make chaos ONLY=... PLAN=... SEED=...
 DEATHS ?= 2000
 SEED   ?= 0
+# Whole fleets without a fence, or with one: make chaos FENCE=on, make night FENCE=on.
+FENCE  ?= off
 
 chaos: tmux node ## the supervisor dies at every point of every scenario, then at random
 	$(GO) test -c -o bin/chaos.test ./internal/e2e
 	cd internal/e2e && ../../bin/chaos.test -test.run '^TestDeathAtEveryPoint$$' -test.timeout 60m \
-		-chaos.deaths $(DEATHS) -chaos.seed $(SEED) -chaos.only '$(ONLY)' -chaos.plan '$(PLAN)'
+		-e2e.fence $(FENCE) -chaos.deaths $(DEATHS) -chaos.seed $(SEED) -chaos.only '$(ONLY)' -chaos.plan '$(PLAN)'
 
 # Real Claude Code beside a scripted model, on three repositories that hurt.
 TASKS ?= 30
 
 night: tmux node ## a night of TASKS tasks, in which supervisor and tmux are killed twice and people commit
 	@.ci/need git-lfs git-lfs
-	$(GO) test -count=1 -v -timeout 60m -run '^TestANightOnThreeRepositories$$' ./internal/e2e -night.tasks $(TASKS)
+	$(GO) test -count=1 -v -timeout 60m -run '^TestANightOnThreeRepositories$$' ./internal/e2e -night.tasks $(TASKS) -e2e.fence $(FENCE)
 
 fuzz: ## each fuzz test for FUZZTIME
 	@set -e; for pkg in $$($(GO) list ./...); do \

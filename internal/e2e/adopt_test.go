@@ -36,7 +36,7 @@ func TestAdoptAnAgentThatWaitsForAnAnswer(t *testing.T) {
 func TestAdoptACheckThatEndedMeanwhile(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	flag, count := f.root+"/let-go", f.root+"/count"
+	flag, count := f.shared+"/let-go", f.shared+"/count"
 	id := f.dispatch("write a.txt <<x\ndone", "--check", fmt.Sprintf("slow=echo run >> %s; while ! test -e %s; do sleep 0.05; done", count, flag))
 	f.reaches(id, event.Checking)
 	f.eventually("the check runs", func() bool { _, err := os.Stat(count); return err == nil })
@@ -57,7 +57,7 @@ func TestAdoptACheckThatEndedMeanwhile(t *testing.T) {
 func TestAdoptARunningCheck(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	flag, count := f.root+"/let-go", f.root+"/count"
+	flag, count := f.shared+"/let-go", f.shared+"/count"
 	id := f.dispatch("write a.txt <<x\ndone", "--check", fmt.Sprintf("slow=echo run >> %s; while ! test -e %s; do sleep 0.05; done", count, flag))
 	f.eventually("the check runs", func() bool { _, err := os.Stat(count); return err == nil })
 	f.kill(f.only("supervise"))
@@ -92,15 +92,15 @@ func TestAdoptAnAgentThatExitedMeanwhile(t *testing.T) {
 func TestAdoptACommandThatEndedMeanwhile(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	f.write(f.root+"/agent.sh", "echo begun > begun\nwhile ! test -e go-on; do sleep 0.05; done\necho x > a.txt\necho ended > "+f.root+"/ended\n")
-	id := f.dispatchPrompt("do it", "--command", "sh "+f.root+"/agent.sh")
+	f.write(f.shared+"/agent.sh", "echo begun > begun\nwhile ! test -e go-on; do sleep 0.05; done\necho x > a.txt\necho ended > "+f.shared+"/ended\n")
+	id := f.dispatchPrompt("do it", "--command", "sh "+f.shared+"/agent.sh")
 	f.eventually("the agent runs", func() bool {
 		_, err := os.Stat(filepath.Join(f.task(id).Worktree, "begun"))
 		return f.task(id).Worktree != "" && err == nil
 	})
 	f.unattended(func() {
 		f.release(id, "go-on")
-		f.eventually("the agent ended", func() bool { _, err := os.Stat(f.root + "/ended"); return err == nil })
+		f.eventually("the agent ended", func() bool { _, err := os.Stat(f.shared + "/ended"); return err == nil })
 	})
 	if got := f.reaches(id, event.Done); got.Gen != 1 || got.Attempt != 1 {
 		t.Errorf("generation %d, attempt %d", got.Gen, got.Attempt)

@@ -20,7 +20,7 @@ test = "echo begun >> \"$TMPDIR/begun\"; sleep 3; go test ./..."
 	file := r.workFile("t1", "the answer", "answer.go")
 	r.model.Add(useRead(file), useEdit(file, "return 0", "return 41"), model.Text("Done."), useEdit(file, "return 41", "return 42"), model.Text("Mended."))
 	id := r.queue("the answer", "Make the test pass.")
-	begun := r.root + "/usertmp/begun"
+	begun := r.tmp("t1", "begun")
 	for n := 1; n <= 2; n++ { // once while it will be red, once while it will be green
 		r.await("the check runs", func() bool { return linesOf(begun) == n })
 		r.kill(r.only("supervise"))
@@ -60,7 +60,7 @@ func TestClaudeIsResumedInItsConversationAfterItWasKilledInATool(t *testing.T) {
 		model.Text("Done."),
 	)
 	id := r.queue("the answer", "Make the test pass.")
-	tool := r.root + "/usertmp/tool"
+	tool := r.tmp("t1", "tool")
 	r.await("the tool runs", func() bool { return linesOf(tool) == 1 })
 	before := r.task(id)
 	r.kill(before.Agent.Process.PID)

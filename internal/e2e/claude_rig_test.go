@@ -63,8 +63,18 @@ func newClaudeRigOf(t *testing.T, version, config string, files map[string]strin
 	for name, text := range files {
 		r.write(filepath.Join(r.repo, name), text)
 	}
+	r.grants = append(r.grants, goEnv(t, "GOCACHE")) // a cold cache would build the standard library first
+	r.userConfig("[fleet]\nmax_agents = 12\nmax_checks = 3\nmin_free_disk = 1\nmin_free_memory = 1\n")
 	r.configure(config, "")
 	return r
+}
+
+// tmp returns a file in the directory for temporary files of a task's processes.
+func (r *claudeRig) tmp(id event.TaskID, name string) string {
+	if inFence() {
+		return filepath.Join(home.Dir(r.home).TempDir(id), name)
+	}
+	return filepath.Join(r.root, "usertmp", name)
 }
 
 // configure commits the muster.toml of such a user. more holds further keys of [agents.claude].

@@ -28,7 +28,7 @@ func hostile(size int) string {
 func TestClaudeGetsEveryPromptAsItIs(t *testing.T) {
 	t.Parallel()
 	r := newClaudeRig(t, "publish = \"none\"\n", map[string]string{"a.txt": "a\n"})
-	r.write(r.home+"/config.toml", "[fleet]\nmax_agents = 2\nmin_free_disk = 1\nmin_free_memory = 1\n")
+	r.userConfig("[fleet]\nmax_agents = 2\nmin_free_disk = 1\nmin_free_memory = 1\n")
 	prompts := []string{"exit", "-p --help", "/cost", "!id", hostile(80 << 10)}
 	var ids []event.TaskID
 	for _, p := range prompts {
@@ -75,7 +75,7 @@ func TestClaudeTakesMessagesAndInterruptsAtAnyMoment(t *testing.T) {
 		const checks = "publish = \"none\"\n[checks]\nslow = \"echo begun >> \\\"$TMPDIR/begun\\\"; sleep 4\"\n"
 		r := newClaudeRigOf(t, version, checks, map[string]string{"tool.sh": "echo begun >> \"$TMPDIR/tool\"\nsleep 4\n"})
 		r.configure(checks, `args = ["--allowedTools", "Bash(sh tool.sh)"]`)
-		tool, begun := r.root+"/usertmp/tool", r.root+"/usertmp/begun"
+		tool, begun := r.tmp("t1", "tool"), r.tmp("t1", "begun")
 		r.model.Add(
 			model.Delay(4*time.Second, useBash("sh tool.sh")), // m1 is sent while the model thinks, m2 during the tool
 			model.Text("It has run."),                         // each message needs its own turn to count as the person's

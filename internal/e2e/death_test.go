@@ -55,6 +55,24 @@ func (f *Fleet) strangers(ids []event.TaskID) {
 	}
 }
 
+// allFenced fails the test if fleets have a fence and an agent or a job of the tasks ran without one.
+func (f *Fleet) allFenced(t *testing.T, ids []event.TaskID) {
+	t.Helper()
+	if !inFence() {
+		return
+	}
+	for _, id := range ids {
+		if task := f.task(id); task.Gen > 0 && task.Agent.Fenced == nil {
+			t.Errorf("generation %d of %s ran without a fence", task.Gen, id)
+		}
+		for _, j := range payloads[event.JobStarted](f, id) {
+			if j.Fence == nil || j.Fence.Policy == "" {
+				t.Errorf("%s of %s ran without a fence", j.Name, id)
+			}
+		}
+	}
+}
+
 // played is the result of a scenario under a plan.
 type played struct {
 	endings []ending
@@ -75,6 +93,7 @@ func playOnce(t *testing.T, s scenario, plan []place) (p played) {
 	}
 	f.strangers(ids)
 	f.oneAtATime(t)
+	f.allFenced(t, ids)
 	if starts := len(payloads[event.SupervisorStarted](f, "")); len(plan) == 0 && starts != 1 {
 		t.Errorf("undisturbed, and %d supervisors were started", starts)
 	}

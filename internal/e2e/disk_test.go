@@ -64,8 +64,8 @@ func TestACheckThatFindsNoRoomIsNobodysFault(t *testing.T) {
 			t.Parallel()
 			f := newFleet(t)
 			f.ownDisk(f.home, diskSize)
-			f.write(f.home+"/config.toml", "[fleet]\nmin_free_disk = \"32MiB\"\nmin_free_memory = 1\n")
-			ran, failed := f.root+"/ran", f.root+"/failed"
+			f.userConfig("[fleet]\nmin_free_disk = \"32MiB\"\nmin_free_memory = 1\n")
+			ran, failed := f.shared+"/ran", f.shared+"/failed"
 			id := f.dispatch("write a.txt <<x\nmark here\nonce await-file go-on\ndone", "--check", "build=echo x >> "+ran+"; "+strings.ReplaceAll(check, "FAILED", failed))
 			f.marks(id, "here")
 			ballast := f.home + "/test-ballast"
@@ -118,7 +118,7 @@ func TestTheRepositorysDiskIsFull(t *testing.T) {
 			f.initRepo()
 			other := f.root + "/other"
 			f.git("clone", "-q", f.repo, other)
-			judging, judged := f.root+"/judging", f.root+"/judged"
+			judging, judged := f.shared+"/judging", f.shared+"/judged"
 			id := f.dispatch("write a.txt <<x\nmark here\nonce await-file go-on\ndone",
 				"--check", "slow=touch "+judging+"; while [ ! -e "+judged+" ]; do sleep 0.05; done")
 			f.marks(id, "here")

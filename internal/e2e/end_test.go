@@ -21,7 +21,7 @@ func (f *Fleet) runs(arg string) bool {
 func TestEveryEndEndsEveryJob(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	f.write(f.home+"/config.toml", "[fleet]\nmax_checks = 1\nmin_free_memory = 1\n")
+	f.userConfig("[fleet]\nmax_checks = 1\nmin_free_memory = 1\n")
 	runs := f.dispatch("write a.txt <<x\ndone", "--check", "slow=sleep 300")
 	f.reaches(runs, event.Checking)
 	f.eventually("its check runs", func() bool { return f.runs("300") })

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -34,7 +35,9 @@ type Fleet struct {
 	root   string // parent of all its directories
 	home   string // the state directory
 	repo   string
-	simLog string // the log in which agents record their begin and end
+	shared string   // a directory that fenced agents and checks may use too
+	grants []string // what fenced agents and checks may write; all of it exists
+	simLog string   // the log in which agents record their begin and end
 	env    []string
 	ctl    *control.Control // only for queries and requests; never for proofs
 	undo   []func()         // run when everything has ended, before the files are removed
@@ -51,9 +54,10 @@ func newFleet(t *testing.T) *Fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &Fleet{t: t, root: root, home: root + "/s", repo: root + "/repo", simLog: root + "/sim.log"}
+	f := &Fleet{t: t, root: root, home: root + "/s", repo: root + "/repo", shared: root + "/shared", simLog: root + "/shared/sim.log"}
+	f.grants = []string{f.shared}
 	t.Cleanup(f.end)
-	for _, d := range []string{"home", "tmp", "s", "repo"} {
+	for _, d := range []string{"home", "tmp", "s", "repo", "shared"} {
 		if err := os.Mkdir(filepath.Join(root, d), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -62,9 +66,41 @@ func newFleet(t *testing.T) *Fleet {
 		"HOME=" + root + "/home", "TMPDIR=" + root + "/tmp", "PATH=" + os.Getenv("PATH"), "MUSTER_HOME=" + f.home,
 		"LANG=C.UTF-8", "SHELL=/bin/sh", "USER=tester", "TERM=xterm",
 	}
-	f.write(f.home+"/config.toml", "[fleet]\nmax_agents = 12\nmax_checks = 3\nmin_free_disk = 1\nmin_free_memory = 1\n")
+	f.userConfig("[fleet]\nmax_agents = 12\nmax_checks = 3\nmin_free_disk = 1\nmin_free_memory = 1\n")
 	f.initRepo()
 	return f
+}
+
+// fenceMode is the mode of the fence in every fleet whose test does not set one itself.
+var fenceMode = flag.String("e2e.fence", "off", "on: every fleet has the fence that muster init writes")
+
+// inFence reports whether fleets have a fence that their test did not ask for.
+func inFence() bool { return *fenceMode == "on" }
+
+// userConfig writes the user's configuration. If fleets have a fence, it grants f.grants.
+func (f *Fleet) userConfig(text string) {
+	f.t.Helper()
+	if inFence() && !strings.Contains(text, "[fence]") {
+		text += fmt.Sprintf("\n[fence]\nmode = \"on\"\nwrite = [%s]\n", quoted(f.grants))
+	}
+	f.write(f.home+"/config.toml", text)
+}
+
+// quoted returns strings as a list of TOML.
+func quoted(all []string) string {
+	out := make([]string, len(all))
+	for i, s := range all {
+		out[i] = strconv.Quote(s)
+	}
+	return strings.Join(out, ", ")
+}
+
+// openFence skips a test about what only agents without a fence can do.
+func openFence(t *testing.T, why string) {
+	t.Helper()
+	if inFence() {
+		t.Skip("not with a fence: " + why)
+	}
 }
 
 // initRepo makes the fleet's repository in its existing empty directory.

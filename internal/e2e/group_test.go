@@ -17,17 +17,17 @@ import (
 func TestWhatClosesEverythingEndsWithItsTask(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	f.write(f.root+"/agent.sh", `#!/bin/sh
+	f.write(f.shared+"/agent.sh", `#!/bin/sh
 (
 	exec 0<&- 1>&- 2>&- 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
-	exec env -i setsid sh -c 'echo $$ > "$0"; exec sleep 3607' '`+f.root+`/daemon'
+	exec env -i setsid sh -c 'echo $$ > "$0"; exec sleep 3607' '`+f.shared+`/daemon'
 ) &
-while ! test -s '`+f.root+`/daemon'; do sleep 0.05; done
+while ! test -s '`+f.shared+`/daemon'; do sleep 0.05; done
 echo x > a.txt
 `)
-	id := f.dispatchPrompt("leave a daemon", "--command", "sh "+f.root+"/agent.sh", "--check", "test=true")
+	id := f.dispatchPrompt("leave a daemon", "--command", "sh "+f.shared+"/agent.sh", "--check", "test=true")
 	f.reaches(id, event.Done)
-	b, err := os.ReadFile(f.root + "/daemon")
+	b, err := os.ReadFile(f.shared + "/daemon")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,7 +59,7 @@ func TestANightOnThreeRepositories(t *testing.T) {
 		t.Skip("git-lfs is not installed")
 	}
 	r := newClaudeRigOf(t, claude.Newest, "", nil)
-	r.write(r.home+"/config.toml", "[fleet]\nmax_agents = 3\nmax_checks = 2\nmin_free_disk = 1\nmin_free_memory = 1\n")
+	r.userConfig("[fleet]\nmax_agents = 3\nmax_checks = 2\nmin_free_disk = 1\nmin_free_memory = 1\n")
 	r.write(r.root+"/user/.gitconfig", "[user]\n\tname = Pat\n\temail = pat@example.org\n[protocol \"file\"]\n\tallow = always\n"+
 		"[filter \"lfs\"]\n\tclean = git-lfs clean -- %f\n\tsmudge = git-lfs smudge -- %f\n\tprocess = git-lfs filter-process\n\trequired = true\n")
 	media, mono, signed := r.media(), r.mono(), r.signed()

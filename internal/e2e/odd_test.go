@@ -80,11 +80,11 @@ func TestCrashesCountAcrossTheSupervisorsDeath(t *testing.T) {
 func TestACommandThatReportsIdleAndGoesOnRunningGetsItsFeedback(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	f.write(f.root+"/agent.sh", `if grep -q 'failed' "$MUSTER_PROMPT_FILE"; then echo good > a.txt; else echo bad > a.txt; fi
+	f.write(f.shared+"/agent.sh", `if grep -q 'failed' "$MUSTER_PROMPT_FILE"; then echo good > a.txt; else echo bad > a.txt; fi
 echo '{"state":"idle"}' >> "$MUSTER_STATUS_FILE"
 sleep 3600
 `)
-	id := f.dispatchPrompt("make it good", "--command", "sh "+f.root+"/agent.sh", "--check", "good=grep -q good a.txt")
+	id := f.dispatchPrompt("make it good", "--command", "sh "+f.shared+"/agent.sh", "--check", "good=grep -q good a.txt")
 	got := f.reaches(id, event.Done)
 	if got.Gen != 2 || got.Attempt != 1 {
 		t.Errorf("generation %d, attempt %d, want the second generation of the first attempt", got.Gen, got.Attempt)

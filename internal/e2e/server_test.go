@@ -89,7 +89,7 @@ func (f *Fleet) undisturbed(ids []event.TaskID, pids []int) {
 // takenUp returns, for each process of a task's conversation, whether it was started to resume the conversation.
 func (f *Fleet) takenUp(id event.TaskID) []bool {
 	f.t.Helper()
-	files, _ := filepath.Glob(filepath.Join(f.home, "attempts", string(id), "sim", "*.jsonl"))
+	files := f.transcripts(id)
 	if len(files) != 1 {
 		f.t.Errorf("%s has the conversations %v", id, files)
 	}

@@ -91,11 +91,20 @@ func (f *Fleet) oneAtATime(t *testing.T) {
 	}
 }
 
+// transcripts returns the files of the task's conversations with scripted agents.
+func (f *Fleet) transcripts(task event.TaskID) []string {
+	var out []string
+	for _, dir := range []string{"", "home"} { // the second one is that of fenced agents
+		files, _ := filepath.Glob(filepath.Join(f.home, "attempts", string(task), dir, "sim", "*.jsonl"))
+		out = append(out, files...)
+	}
+	return out
+}
+
 // prompts returns all prompts of the task's conversations, from the agent's own transcripts.
 func (f *Fleet) prompts(task event.TaskID) []string {
-	files, _ := filepath.Glob(filepath.Join(f.home, "attempts", string(task), "sim", "*.jsonl"))
 	var out []string
-	for _, name := range files {
+	for _, name := range f.transcripts(task) {
 		data, _ := os.ReadFile(name)
 		for line := range strings.Lines(string(data)) {
 			var l struct{ Kind, Text string }

@@ -83,14 +83,14 @@ func claudeTwoRounds(t *testing.T) (*Fleet, func() []event.TaskID) {
 
 // commanded is a program that ends with its turn: feedback is a new generation.
 func commanded(f *Fleet) []event.TaskID {
-	f.write(f.root+"/agent.sh", `#!/bin/sh
+	f.write(f.shared+"/agent.sh", `#!/bin/sh
 echo "who $$ $MUSTER_TASK" >> "$LOG"
 echo "begin $$ $MUSTER_GEN none $(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" >> "$LOG"
 sleep 0.1
 if grep -q 'failed' "$MUSTER_PROMPT_FILE"; then echo good > a.txt; else echo bad > a.txt; fi
 echo "end $$ $MUSTER_GEN none $(date -u +%Y-%m-%dT%H:%M:%S.%NZ)" >> "$LOG"
 `)
-	id := f.dispatchPrompt("make it good", "--command", "sh "+f.root+"/agent.sh", "--env", "LOG="+f.simLog, "--check", good)
+	id := f.dispatchPrompt("make it good", "--command", "sh "+f.shared+"/agent.sh", "--env", "LOG="+f.simLog, "--check", good)
 	f.reaches(id, event.Done)
 	return []event.TaskID{id}
 }

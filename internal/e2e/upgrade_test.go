@@ -61,7 +61,7 @@ func TestAFleetAtWorkIsUpgraded(t *testing.T) {
 	t.Parallel()
 	r := newClaudeRig(t, goChecks, goFilesWithTool())
 	r.configure(goChecks, `args = ["--allowedTools", "Bash(sh tool.sh)"]`)
-	r.write(r.home+"/config.toml", "[fleet]\nmax_agents = 24\nmax_checks = 3\nmin_free_disk = 1\nmin_free_memory = 1\n")
+	r.userConfig("[fleet]\nmax_agents = 24\nmax_checks = 3\nmin_free_disk = 1\nmin_free_memory = 1\n")
 	file := r.workFile("t1", "the answer", "answer.go")
 	r.model.Add(
 		useRead(file),
@@ -72,7 +72,7 @@ func TestAFleetAtWorkIsUpgraded(t *testing.T) {
 		model.Text("Mended."),
 	)
 	id := r.queue("the answer", "Make the test pass.")
-	tool := r.root + "/usertmp/tool"
+	tool := r.tmp("t1", "tool")
 	r.await("the tool runs", func() bool { return linesOf(tool) == 1 })
 	var ids []event.TaskID
 	for range 20 {
@@ -99,7 +99,7 @@ func TestAFleetAtWorkIsUpgraded(t *testing.T) {
 	if got := kinds[event.SupervisorUpgraded](r.Fleet); len(got) != 1 || got[0].From != u.From || got[0].To != u.To {
 		t.Errorf("recorded: %+v", got)
 	}
-	r.write(r.root+"/usertmp/let-go", "")
+	r.write(r.tmp("t1", "let-go"), "")
 	got := r.becomes(id, event.Done)
 	if r.hookProgram(id) != hooks || filepath.Base(hooks) != u.From {
 		t.Errorf("its hooks run %s, and before the upgrade %s", r.hookProgram(id), hooks)

@@ -27,7 +27,7 @@ done
 // withForger dispatches a task whose agent writes the script that its check calls.
 func (f *Fleet) withForger(end string, flags ...string) event.TaskID {
 	f.t.Helper()
-	script := f.root + "/forge.sh"
+	script := f.shared + "/forge.sh"
 	f.write(script, forger+end)
 	return f.dispatch("write a.txt <<x\ndone", append([]string{"--check", "one=sh " + script, "--check", "two=false"}, flags...)...)
 }
@@ -86,14 +86,14 @@ func TestVerdict_ForgedWhileTheRunnerLives(t *testing.T) {
 func TestVerdict_ForgedBeforeTheSupervisorIsReplaced(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	id := f.withForger(": > "+f.root+"/forged\nwhile ! test -e "+f.root+"/let-go; do sleep 0.05; done\n", "--rounds", "1")
-	f.eventually("the result is forged", func() bool { _, err := os.Stat(f.root + "/forged"); return err == nil })
+	id := f.withForger(": > "+f.shared+"/forged\nwhile ! test -e "+f.shared+"/let-go; do sleep 0.05; done\n", "--rounds", "1")
+	f.eventually("the result is forged", func() bool { _, err := os.Stat(f.shared + "/forged"); return err == nil })
 	f.kill(f.only("supervise"))
 	f.eventually("why tells of it", func() bool { return strings.Contains(f.must("why", string(id)), "does not count") })
 	if got := f.task(id); got.State != event.Checking {
 		t.Errorf("it is %s (%s) while its checks run", got.State, got.Reason)
 	}
-	f.write(f.root+"/let-go", "")
+	f.write(f.shared+"/let-go", "")
 	if got := f.reaches(id, event.Done, event.Parked, event.Failed); got.State != event.Parked || got.Reason != life.ReasonRounds {
 		t.Errorf("it is %s (%s): %s", got.State, got.Reason, got.Detail)
 	}
@@ -108,7 +108,7 @@ func TestVerdict_ForgedBeforeTheSupervisorIsReplaced(t *testing.T) {
 func TestVerdict_OfAnotherTree(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	f.write(f.root+"/note.sh", `
+	f.write(f.shared+"/note.sh", `
 git add a.txt; judged=$(git write-tree)
 echo evil > a.txt; git add a.txt; evil=$(git write-tree); commit=$(git commit-tree -m evil $evil)
 for dir in "$MUSTER_HOME"/attempts/"$MUSTER_TASK"/jobs/* "$MUSTER_HOME"/jobs/"$MUSTER_TASK"/*; do
@@ -116,7 +116,7 @@ for dir in "$MUSTER_HOME"/attempts/"$MUSTER_TASK"/jobs/* "$MUSTER_HOME"/jobs/"$M
 done
 exit 0
 `)
-	id := f.dispatch("write a.txt <<x\ndone", "--check", "one=sh "+f.root+"/note.sh")
+	id := f.dispatch("write a.txt <<x\ndone", "--check", "one=sh "+f.shared+"/note.sh")
 	f.reaches(id, event.Done, event.Parked, event.Failed)
 	f.unpublishedWith(id, "evil")
 }
@@ -137,7 +137,7 @@ func (f *Fleet) unpublishedWith(id event.TaskID, content string) {
 func TestVerdict_OfARoundToCome(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	script := f.root + "/ready.sh"
+	script := f.shared + "/ready.sh"
 	f.write(script, `
 green='{"v":1,"steps":[{"name":"one","run":"x","exit":0}],"started":"2026-01-01T00:00:00Z","ended":"2026-01-01T00:00:01Z"}'
 for base in "$MUSTER_HOME"/attempts/"$MUSTER_TASK"/jobs "$MUSTER_HOME"/jobs/"$MUSTER_TASK"; do
@@ -163,7 +163,7 @@ func TestVerdict_JobDirectoryIsReplaced(t *testing.T) {
 		"fifo": `mv "$dir" "$dir.away"; mkfifo "$dir"`,
 		"file": `mv "$dir" "$dir.away"; : > "$dir"`,
 	} {
-		script := fmt.Sprintf("%s/%s.sh", f.root, name)
+		script := fmt.Sprintf("%s/%s.sh", f.shared, name)
 		f.write(script, `
 for dir in "$MUSTER_HOME"/attempts/"$MUSTER_TASK"/jobs/round-* "$MUSTER_HOME"/jobs/"$MUSTER_TASK"/round-*; do
 	test -d "$dir" && case "$dir" in *.away) ;; *) `+how+` ;; esac
@@ -217,7 +217,7 @@ func TestVerdict_JobFileIsRewritten(t *testing.T) {
 func TestVerdict_RunnerIsStopped(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	script := f.root + "/stop.sh"
+	script := f.shared + "/stop.sh"
 	f.write(script, "runner=$(ps -o ppid= -p $PPID)\nfor i in 1 2 3 4 5; do kill -STOP $runner; done\nexit 0\n")
 	id := f.dispatch("write a.txt <<x\ndone", "--check", "one=sh "+script)
 	f.reaches(id, event.Done)

@@ -65,7 +65,7 @@ func TestTheWatcherIsWatched(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { pings.Add(1) }))
 	defer server.Close()
 	f := newFleet(t)
-	f.write(f.home+"/config.toml", "[fleet]\nmin_free_disk = 1\nmin_free_memory = 1\nmax_agents = 12\ndeadman_url = \""+server.URL+"\"\n")
+	f.userConfig("[fleet]\nmin_free_disk = 1\nmin_free_memory = 1\nmax_agents = 12\ndeadman_url = \"" + server.URL + "\"\n")
 	ids := f.working(2)
 	f.later(2 * time.Minute)
 	f.eventually("both agents are judged", func() bool {

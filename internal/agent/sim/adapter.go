@@ -61,8 +61,13 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 }
 
 // stateDir returns the directory of the transcripts of a task. It is beside the generations' directories, which are
-// removed.
-func stateDir(l agent.Launch) string { return filepath.Join(l.Home.TaskDir(l.Task), "sim") }
+// removed. A fenced agent can write in its private home only.
+func stateDir(l agent.Launch) string {
+	if l.Spec.Fence != nil {
+		return filepath.Join(l.Home.PrivateHome(l.Task), "sim")
+	}
+	return filepath.Join(l.Home.TaskDir(l.Task), "sim")
+}
 
 func transcriptOf(l agent.Launch) string { return TranscriptPath(stateDir(l), l.Conversation) }
 
