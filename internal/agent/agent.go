@@ -25,7 +25,8 @@ type Adapter interface {
 	// Plan returns how to start a generation. It may read files and writes none: the caller writes Plan.Files.
 	Plan(l Launch) (Plan, error)
 	// Sources returns the files besides the status file in which a running agent reports about itself, with the
-	// parser of each. pid is the agent's process, 0 while it is not known.
+	// parser of each. pid is the agent's process, 0 while it is not known. If it returns none, it is called again after
+	// each record that names a transcript.
 	Sources(l Launch, pid int) []status.Source
 	// Hook handles a call of `muster hook KIND EVENT`, which Plan registered with the agent. It reads the agent's
 	// payload, writes records and replies. It returns the exit status of the hook. It never makes the agent fail.

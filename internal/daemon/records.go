@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
+	"sync"
 	"unicode/utf8"
 
 	"muster/internal/event"
@@ -25,11 +27,23 @@ type records struct {
 	flush   chan chan struct{}
 	polling func(why string) // is told why files are polled, whenever that changes
 	log     *slog.Logger
+
+	mu sync.Mutex
+	// unnamed are running generations whose adapter has named no file of the agent yet: some agents choose a path that only
+	// their first record tells.
+	unnamed map[generation]life.Task
+}
+
+// generation identifies a generation of a task.
+type generation struct {
+	task event.TaskID
+	gen  int
 }
 
 func newRecords(w *status.Watcher, a agents, db *store.Store, polling func(why string), log *slog.Logger) *records {
 	return &records{
 		watcher: w, agents: a, out: make(chan fleet.Batch), flush: make(chan chan struct{}), polling: polling, log: log,
+		unnamed: map[generation]life.Task{},
 		offset: func(key string) int64 {
 			o, err := db.Offset(context.Background(), key)
 			if err != nil {
@@ -72,6 +86,9 @@ func (r *records) handOn(ctx context.Context, b status.Batch) {
 }
 
 func (r *records) batch(b status.Batch) fleet.Batch {
+	if slices.ContainsFunc(b.Records, func(rec event.Record) bool { return rec.Transcript != "" }) {
+		r.named(generation{b.Source.Task, b.Source.Gen})
+	}
 	out := fleet.Batch{
 		Task: b.Source.Task, Gen: b.Source.Gen, Source: b.Source.Name, Key: key(b.Source), Offset: b.Offset,
 		Records: b.Records, Refused: b.Rejected, Grew: b.Grew > 0,
@@ -120,12 +137,34 @@ func (r *records) Follow(t life.Task) {
 	if t.Agent.Process.PID == 0 {
 		return
 	}
+	g := generation{t.ID, t.Gen}
+	r.mu.Lock()
+	r.unnamed[g] = t
+	r.mu.Unlock()
+	r.named(g)
+}
+
+// named follows the agent's own files if the adapter names any now.
+func (r *records) named(g generation) {
+	r.mu.Lock()
+	t, waits := r.unnamed[g]
+	r.mu.Unlock()
+	if !waits {
+		return
+	}
 	ad, l, err := r.agents.launch(t, t.Gen)
 	if err != nil {
 		r.log.Error("follow the agent's own files", "task", t.ID, "err", err)
 		return
 	}
-	for _, s := range ad.Sources(l, t.Agent.Process.PID) {
+	sources := ad.Sources(l, t.Agent.Process.PID)
+	if len(sources) == 0 {
+		return
+	}
+	r.mu.Lock()
+	delete(r.unnamed, g)
+	r.mu.Unlock()
+	for _, s := range sources {
 		r.watcher.Add(s)
 	}
 }
@@ -146,7 +185,12 @@ func (r *records) Flush(ctx context.Context, id event.TaskID, gen int) {
 }
 
 // Forget implements fleet.Records.
-func (r *records) Forget(id event.TaskID, gen int) { r.watcher.Remove(id, gen) }
+func (r *records) Forget(id event.TaskID, gen int) {
+	r.mu.Lock()
+	delete(r.unnamed, generation{id, gen})
+	r.mu.Unlock()
+	r.watcher.Remove(id, gen)
+}
 
 // Follows implements fleet.Records.
 func (r *records) Follows(id event.TaskID, gen int) bool { return r.watcher.Follows(id, gen) }

@@ -59,7 +59,7 @@ type Spec struct {
 	GitDir    string            `json:"git_dir,omitempty"`
 	Base      string            `json:"base"`  // branch, commit, or @task
 	Agent     string            `json:"agent"` // the name in the configuration
-	Kind      string            `json:"kind"`  // the adapter: claude, command or sim
+	Kind      string            `json:"kind"`  // the adapter, such as "command"
 	Command   []string          `json:"command,omitempty"`
 	Args      []string          `json:"args,omitempty"`
 	Model     string            `json:"model,omitempty"`

@@ -5,6 +5,7 @@ import (
 
 	"muster/internal/agent"
 	"muster/internal/agent/claude"
+	"muster/internal/agent/codex"
 	"muster/internal/agent/command"
 	"muster/internal/agent/sim"
 	"muster/internal/fault"
@@ -14,6 +15,7 @@ import (
 func adapters() []agent.Adapter {
 	return []agent.Adapter{
 		claude.New(),
+		codex.New(),
 		command.New(),
 		sim.New(),
 	}

@@ -65,7 +65,7 @@ func NewUser(t testing.TB, modelURL string, trusted ...string) User {
 func (u User) SetUp(t testing.TB, modelURL string, trusted ...string) {
 	t.Helper()
 	var b strings.Builder
-	fmt.Fprintf(&b, "model = \"test-model\"\nmodel_provider = \"local\"\n\n[model_providers.local]\nname = \"local\"\nbase_url = %q\nwire_api = \"responses\"\nenv_key = %q\n",
+	fmt.Fprintf(&b, "model = \"gpt-5.5\"\nmodel_provider = \"local\"\n\n[model_providers.local]\nname = \"local\"\nbase_url = %q\nwire_api = \"responses\"\nenv_key = %q\n",
 		modelURL+"/v1", keyVariable)
 	for _, dir := range trusted {
 		real, err := filepath.EvalSymlinks(dir)

@@ -62,8 +62,8 @@ func (c *responseText) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// parse implements protocol. Items of one side that follow each other are one message. A call without tools is a
-// helper.
+// parse implements protocol. Items of one side that follow each other are one message. A call without tools, or
+// for an answer in a given format, is a helper.
 func (responses) parse(path string, body []byte) (Request, error) {
 	var in struct {
 		Model        string          `json:"model"`
@@ -74,6 +74,9 @@ func (responses) parse(path string, body []byte) (Request, error) {
 			Type string `json:"type"`
 			Name string `json:"name"`
 		} `json:"tools"`
+		Text struct {
+			Format json.RawMessage `json:"format"`
+		} `json:"text"`
 	}
 	if err := json.Unmarshal(body, &in); err != nil {
 		return Request{}, err
@@ -97,7 +100,7 @@ func (responses) parse(path string, body []byte) (Request, error) {
 		}
 		r.Tools = append(r.Tools, name)
 	}
-	r.Helper = len(r.Tools) == 0
+	r.Helper = len(r.Tools) == 0 || len(in.Text.Format) > 0
 	return r, nil
 }
 

@@ -1,0 +1,238 @@
+package codex
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"muster/internal/agent"
+	"muster/internal/environ"
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/run"
+	"muster/internal/text"
+)
+
+// The behaviour of Codex CLI was measured with version 0.171.0. The tests of this package run the real program where its
+// behaviour is undocumented.
+
+const (
+	kind = "codex"
+	// firstRecord is the timeout for the first record of a launch. The program itself takes two seconds, and on a busy
+	// machine ten times as long.
+	firstRecord = 60 * time.Second
+	homeVar     = "CODEX_HOME"
+)
+
+type adapter struct{ channel }
+
+// New returns the adapter for Codex CLI.
+func New() agent.Adapter { return adapter{} }
+
+// Facts implements agent.Adapter.
+func (adapter) Facts() agent.Facts {
+	return agent.Facts{
+		Kind:      kind,
+		Traits:    event.Traits{Door: event.DoorPaste, FirstRecord: firstRecord, Resumes: true},
+		Interrupt: agent.Interrupt{Keys: []string{"Escape"}},                  // one Escape ends the turn
+		End:       agent.End{Signal: syscall.SIGTERM, Grace: 3 * time.Second}, // a graceful end takes a tenth of a second
+		Variables: []string{homeVar, "CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "OPENAI_*", "AZURE_OPENAI_API_KEY"},
+		Home:      homeVar,
+	}
+}
+
+// Plan implements agent.Adapter. Everything that muster needs is set by flags of this one process, so that no file of the
+// user is written.
+func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
+	if err := checkArgs(l.Spec.Args); err != nil {
+		return agent.Plan{}, err
+	}
+	program, err := findProgram(l.Spec, l.Env)
+	if err != nil {
+		return agent.Plan{}, err
+	}
+	t := thread{Conversation: l.Conversation}
+	argv := program
+	if l.Resume {
+		if t.ID = threadOf(l).ID; t.ID == "" {
+			return agent.Plan{}, fault.New(fault.Conflict, "agent %s: the conversation %s has no thread to resume", l.Spec.Agent, l.Conversation)
+		}
+		argv = append(argv, "resume")
+	}
+	argv = append(argv, settings(l)...)
+	argument, file := firstPrompt(l)
+	argv = append(argv, userArgs(l)...)
+	// After "--" a prompt cannot be taken for an option or a subcommand.
+	argv = append(argv, "--")
+	if l.Resume {
+		argv = append(argv, t.ID)
+	}
+	files := []agent.File{
+		{Path: threadName, Data: t.encode(), Mode: 0o600},
+		agent.PromptFile(file),
+	}
+	return agent.Plan{
+		Argv: append(argv, argument),
+		Env:  []string{environ.PromptFile + "=" + agent.PromptPath(l)},
+		// A request that was allowed after its process was gone is allowed once for the next process.
+		Files: append(files, agent.Grants(l)...),
+	}, nil
+}
+
+// successors are the models for which the agent proposes another one in a dialog before the first prompt, with the answer
+// that the proposal is known (`codex debug models` of version 0.171.0).
+var successors = []string{
+	`"gpt-5.5"="gpt-6-sol"`, `"gpt-5.6-sol"="gpt-6-sol"`, `"gpt-5.6-terra"="gpt-6-sol"`, `"gpt-5.6-luna"="gpt-6-luna"`,
+}
+
+// settings returns the flags of a launch.
+func settings(l agent.Launch) []string {
+	argv := []string{"--no-daemon", "--no-alt-screen"} // a shared server would run hooks with another agent's environment
+	config := []string{
+		"check_for_update_on_startup=false", // the version that was checked must stay the version that runs
+		// Otherwise a dialog near a limit offers another model, and Enter accepts it.
+		"notice.hide_rate_limit_model_nudge=true",
+		"notice.model_migrations={" + strings.Join(successors, ",") + "}",
+	}
+	if isTrusted(l.Spec, l.Env) {
+		config = append(config, "projects={"+tomlString(realPath(l.Worktree))+`={trust_level="trusted"}}`)
+	}
+	if instructions := instructions(l); instructions != "" {
+		config = append(config, "developer_instructions="+tomlString(instructions))
+	}
+	for _, kv := range append(config, hookFlags(l)...) {
+		argv = append(argv, "-c", kv)
+	}
+	switch {
+	case l.Spec.Fence != nil:
+		argv = append(argv, "-s", "danger-full-access") // the agent's own sandbox cannot start inside the fence
+	case !choosesSandbox(l.Spec.Args):
+		// muster's own verbs in the agent's shell write here.
+		argv = append(argv, "--add-dir", l.Dirs().RW(), "--add-dir", filepath.Dir(l.Home.StatusFile(l.Task, l.Gen)))
+	}
+	if l.Spec.Model != "" {
+		argv = append(argv, "-m", l.Spec.Model)
+	}
+	return argv
+}
+
+// instructions returns the preamble and the user's own instructions of that place, which it would replace.
+func instructions(l agent.Launch) string {
+	u, _ := readUser(l.Env) // Check has reported what cannot be read
+	return strings.TrimSpace(l.Preamble + "\n\n" + u.Instructions)
+}
+
+// firstPrompt returns the first prompt as an argument, and the content of the prompt file. The first line keeps the
+// text from being a local command such as `/quit`.
+func firstPrompt(l agent.Launch) (argument, file string) {
+	frame, words := fmt.Sprintf("Task %s (muster):", l.Task), l.Prompt
+	if l.Resume {
+		frame, words = fmt.Sprintf("Task %s (muster), taken up again:", l.Task), l.GoOn
+		if strings.TrimSpace(words) == "" {
+			words = "You were interrupted. Look at the state of your work, then continue with the task."
+		}
+	}
+	words = agent.WithMessages(text.Clean(words), l.Messages)
+	argument = frame + "\n\n" + words
+	if len(argument) <= agent.MaxArgument {
+		return argument, words
+	}
+	argument = fmt.Sprintf("%s\n\nThe text is too long for this message: it has %d bytes and is in the file %s. "+
+		"Read that file first, all of it, and then do what it says.", frame, len(words), agent.PromptPath(l))
+	// Taking this prompt delivers the messages in the file, so the argument must have their tags.
+	for _, id := range agent.Tags(words) {
+		argument += "\n" + id.Tag() + " (in the file)"
+	}
+	return argument, words
+}
+
+// findProgram returns the program with the arguments of a wrapper, if any. [agents.NAME] command replaces "codex".
+func findProgram(spec event.Spec, env []string) ([]string, error) {
+	words := slices.Clone(spec.Command)
+	if len(words) == 0 {
+		words = []string{"codex"}
+	}
+	path, err := run.LookPath(words[0], env)
+	if err != nil {
+		return nil, fault.Wrap(fault.Conflict, err, "agent %s: no program %s", spec.Agent, words[0]).
+			WithHint("Run: npm install -g @openai/codex")
+	}
+	words[0] = path
+	return words, nil
+}
+
+// ownedArgs are arguments that a launch sets itself, or that would disable its hooks or its screen.
+var ownedArgs = map[string]string{
+	"--no-daemon": "muster sets it", "--no-alt-screen": "muster sets it", "--remote": "hooks would run elsewhere",
+	"--worktree": "muster makes the worktree", "-C": "muster makes the worktree", "--cd": "muster makes the worktree",
+	"--dangerously-bypass-hook-trust": "it would run hooks that nobody trusts", "--": "muster puts the prompt behind it",
+}
+
+// ownedKeys are configuration keys that a launch sets itself.
+var ownedKeys = []string{"hooks", "developer_instructions", "projects", "check_for_update_on_startup"}
+
+// checkArgs returns an error for arguments that break a launch.
+func checkArgs(args []string) error {
+	refuse := func(what, why string) error {
+		return fault.New(fault.Usage, "args of agent %s have %s: %s", kind, what, why).
+			WithHint("Remove %s from args in muster.toml.", what)
+	}
+	for i, a := range args {
+		name, value, joined := strings.Cut(a, "=")
+		if why, ok := ownedArgs[name]; ok {
+			return refuse(name, why)
+		}
+		switch {
+		case (a == "-c" || a == "--config") && i+1 < len(args):
+			value = args[i+1]
+		case joined && name == "--config":
+		default:
+			continue
+		}
+		key, _, _ := strings.Cut(value, "=")
+		first, _, _ := strings.Cut(strings.TrimSpace(key), ".")
+		if slices.Contains(ownedKeys, first) {
+			return refuse(first, "muster sets it")
+		}
+	}
+	return nil
+}
+
+// bypass is the option that switches both sandbox and questions off; the second is its older name.
+var bypass = []string{"--dangerously-bypass-approvals-and-sandbox", "--yolo"}
+
+// choosesSandbox reports whether the user's arguments set the sandbox.
+func choosesSandbox(args []string) bool {
+	return slices.ContainsFunc(args, func(a string) bool {
+		name, _, _ := strings.Cut(a, "=")
+		return name == "-s" || name == "--sandbox" || slices.Contains(bypass, name) || name == "--approve-for-me" ||
+			strings.HasPrefix(a, "sandbox_mode=")
+	})
+}
+
+// userArgs returns the user's arguments. In a fence those for the agent's own sandbox are left out.
+func userArgs(l agent.Launch) []string {
+	if l.Spec.Fence == nil {
+		return l.Spec.Args
+	}
+	var out []string
+	for i := 0; i < len(l.Spec.Args); i++ {
+		a := l.Spec.Args[i]
+		switch {
+		case a == "-s" || a == "--sandbox":
+			i++
+		case strings.HasPrefix(a, "--sandbox="):
+		default:
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// Bypasses implements agent.Bypasser.
+func (adapter) Bypasses(s event.Spec) bool {
+	return slices.ContainsFunc(s.Args, func(a string) bool { return slices.Contains(bypass, a) })
+}

@@ -1,0 +1,191 @@
+package codex
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"muster/internal/agent"
+	"muster/internal/event"
+	"muster/internal/mail"
+)
+
+// Messages are pasted into the idle agent. The agent has a queue of its own (`codex queue`), which needs no key, but
+// version 0.171.0 stops working through it after a turn that was interrupted, and nothing takes a message out of it again:
+// it would arrive a second time whenever a person types something.
+
+// channel delivers messages to the agent.
+type channel struct{}
+
+// plainLines and plainChars bound a text that is shown in the input as it is. The agent replaces a paste of more than
+// largePaste characters by a placeholder.
+const (
+	plainLines = 8
+	plainChars = 600
+	largePaste = 1000
+)
+
+// Typed implements agent.Channel. A long text is a paste of its own: the placeholder of it stands in the input at once,
+// where its beginning would scroll away. Spaces at the end, which the agent removes, make it long enough for that.
+func (channel) Typed(m mail.Message) []string {
+	text := strings.TrimRight(agent.Words(m), "\n\t ")
+	if strings.Count(text, "\n") < plainLines && len(text) <= plainChars {
+		return []string{m.ID.Tag() + " " + text}
+	}
+	if short := largePaste + 100 - len([]rune(text)); short > 0 {
+		text += strings.Repeat(" ", short)
+	}
+	return []string{m.ID.Tag() + " ", text}
+}
+
+// Posture implements agent.Channel. It reads the screen: the agent keeps no file about its input. The fleet asks only after
+// the agent's own records said that its turn is over.
+func (channel) Posture(_ agent.Launch, _ int, screen string, texts []string) agent.Posture {
+	input, ok := inputOf(screen)
+	switch {
+	case !ok:
+		return agent.PostureDialog // the input is hidden by whatever takes the keys
+	case turnLine.MatchString(styles.ReplaceAllString(screen, "")):
+		return agent.PostureBusy
+	case input == "":
+		return agent.PostureReady
+	case holdsAll(input, texts):
+		return agent.PostureTyped
+	case ownText.MatchString(input):
+		return agent.PostureStale
+	}
+	return agent.PostureDraft
+}
+
+var (
+	styles = regexp.MustCompile("\x1b\\[[0-9;:]*m")
+	// turnLine matches the line of a running turn.
+	turnLine = regexp.MustCompile(`(?m)^• .*\(\d+.*esc to interrupt\)`)
+	// ownText matches the beginning of texts that muster sends to the agent.
+	ownText = regexp.MustCompile(`^(\[muster m[0-9]+\]|Task t[0-9]+ \(muster\))`)
+	// choice matches the selected line of a dialog, which bears the same mark as the input.
+	choice = regexp.MustCompile(`^\d+\. `)
+)
+
+const placeholder = "[Pasted Content "
+
+// inputOf returns the text in the agent's input without its line breaks and indentation, and whether there is an input. It
+// begins behind the last bold mark, and ends before the coloured line about the model.
+func inputOf(screen string) (string, bool) {
+	lines := strings.Split(screen, "\n")
+	begin := -1
+	for i, line := range lines {
+		if strings.HasPrefix(line, "\x1b[1m›") {
+			begin = i
+		}
+	}
+	if begin < 0 {
+		return "", false
+	}
+	var parts []string
+	for i, line := range lines[begin:] {
+		if i > 0 && footer(line) {
+			break
+		}
+		parts = append(parts, solid(line))
+	}
+	input := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(parts[0]), "›"))
+	for _, p := range parts[1:] {
+		if p = strings.TrimSpace(p); p != "" {
+			input += "\n" + p
+		}
+	}
+	if choice.MatchString(input) {
+		return "", false
+	}
+	return strings.TrimSpace(input), true
+}
+
+// footer reports whether a line below the input is not part of it: it has a colour or a dim text at its beginning.
+func footer(line string) bool {
+	rest := strings.TrimLeft(line, " ")
+	for {
+		m := styles.FindString(rest)
+		if m == "" || !strings.HasPrefix(rest, m) {
+			return false
+		}
+		if strings.HasPrefix(m, "\x1b[38;") || m == "\x1b[2m" || m == "\x1b[1m" {
+			return true
+		}
+		rest = strings.TrimLeft(rest[len(m):], " ")
+	}
+}
+
+// solid returns a line without escape sequences and without dim text, which is a hint.
+func solid(line string) string {
+	var b strings.Builder
+	dim := false
+	for line != "" {
+		next := styles.FindStringIndex(line)
+		run := line
+		if next != nil {
+			run = line[:next[0]]
+		}
+		if !dim {
+			b.WriteString(run)
+		}
+		if next == nil {
+			break
+		}
+		switch params := strings.Split(strings.Trim(line[next[0]:next[1]], "\x1b[m"), ";"); {
+		case slices.Contains(params, "2"):
+			dim = params[0] != "38" && params[0] != "48"
+		case params[0] == "" || params[0] == "0":
+			dim = false
+		}
+		line = line[next[1]:]
+	}
+	return b.String()
+}
+
+// holdsAll reports whether the input has all of the pasted texts.
+func holdsAll(input string, texts []string) bool {
+	if len(texts) == 0 {
+		return false
+	}
+	squash := func(s string) string { return strings.Join(strings.Fields(s), "") }
+	if len(texts) == 1 {
+		return squash(input) == squash(texts[0])
+	}
+	return strings.HasPrefix(squash(input), squash(texts[0])) && strings.Contains(input, placeholder)
+}
+
+// Post implements agent.Channel. Nothing but the keyboard brings a message to this agent.
+func (channel) Post(agent.Launch, mail.Message) error { return agent.ErrNoChannel }
+
+// Answer implements agent.Channel: the asking hook waits for it.
+func (channel) Answer(l agent.Launch, a mail.Answer) error { return l.Box().Answer(a) }
+
+// Delivered implements agent.Channel. A message is in the conversation once the rollout file has it as the user's words.
+func (channel) Delivered(l agent.Launch, m event.MessageID) (agent.Delivery, error) {
+	t := threadOf(l)
+	if t.Rollout == "" {
+		return agent.DeliveryAbsent, nil
+	}
+	found := false
+	err := eachLine(t.Rollout, func(line []byte) bool {
+		var r rolloutLine
+		found = bytes.Contains(line, []byte(m.Tag())) && json.Unmarshal(line, &r) == nil && agent.HasTag(r.prompt(), m)
+		return !found
+	})
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, os.ErrNotExist):
+		return agent.DeliveryAbsent, nil
+	case err != nil:
+		return agent.DeliveryUnknown, fmt.Errorf("look for message %s: %w", m, err)
+	case found:
+		return agent.DeliveryAcknowledged, nil
+	}
+	return agent.DeliveryAbsent, nil
+}

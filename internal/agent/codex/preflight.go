@@ -1,0 +1,136 @@
+package codex
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"muster/internal/agent"
+	"muster/internal/environ"
+	"muster/internal/fault"
+	"muster/internal/run"
+	"muster/internal/text"
+)
+
+// oldestVersion is the oldest version that this adapter accepts: the measured one.
+var oldestVersion = [3]int{0, 171, 0}
+
+var versionPattern = regexp.MustCompile(`^codex-cli (\d+)\.(\d+)\.(\d+)`)
+
+// Check implements agent.Adapter. Each thing that it checks would open a dialog before the first hook, or disable the
+// hooks, and the agent would wait there all night.
+func (adapter) Check(ctx context.Context, p agent.Preflight) error {
+	env := agent.FullEnv(p)
+	for _, check := range []func() error{
+		func() error { return checkArgs(p.Spec.Args) },
+		func() error { return agent.CheckEnvFrom(p) },
+		func() error { return checkVersion(ctx, p, env) },
+		func() error { return checkConfig(p, env) },
+		func() error { return checkLogin(p, env) },
+		func() error { return checkTrust(p, env) },
+	} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkVersion(ctx context.Context, p agent.Preflight, env []string) error {
+	program, err := findProgram(p.Spec, env)
+	if err != nil {
+		return err
+	}
+	res, err := run.Do(ctx, run.Cmd{Argv: append(program, "--version"), Dir: p.Spec.Repo, Env: env, Timeout: 20 * time.Second})
+	if err != nil {
+		return fault.Wrap(fault.Conflict, err, "agent %s does not start", p.Spec.Agent).
+			WithHint("Run: %s --version", program[0])
+	}
+	said := strings.TrimSpace(string(res.Stdout))
+	m := versionPattern.FindStringSubmatch(said)
+	if m == nil {
+		return fault.New(fault.Conflict, "agent %s: %s is not Codex CLI: its version is %q", p.Spec.Agent, program[0], text.Line(said, 100)).
+			WithHint("Run: npm install -g @openai/codex")
+	}
+	var version [3]int
+	for i := range version {
+		version[i], _ = strconv.Atoi(m[i+1])
+	}
+	if slices.Compare(version[:], oldestVersion[:]) < 0 {
+		return fault.New(fault.Conflict, "agent %s: Codex CLI %s is too old, muster needs %d.%d.%d or later",
+			p.Spec.Agent, strings.TrimPrefix(m[0], "codex-cli "), oldestVersion[0], oldestVersion[1], oldestVersion[2]).
+			WithHint("Run: npm install -g @openai/codex")
+	}
+	return nil
+}
+
+// checkConfig returns an error for a configuration that the agent cannot read, and for one that switches hooks off.
+func checkConfig(p agent.Preflight, env []string) error {
+	u, err := readUser(env)
+	if err != nil {
+		return fault.Wrap(fault.Conflict, err, "agent %s: the configuration of Codex CLI can't be read", p.Spec.Agent).
+			WithHint("Fix %s/config.toml", configDir(env))
+	}
+	if u.Features.Hooks != nil && !*u.Features.Hooks {
+		return fault.New(fault.Conflict, "agent %s: %s/config.toml switches off the hooks that muster needs", p.Spec.Agent, configDir(env)).
+			WithHint("Remove hooks = false from [features] there.")
+	}
+	return nil
+}
+
+// loginVariables are the variables with which the built-in provider needs no login.
+var loginVariables = []string{"CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "OPENAI_API_KEY"}
+
+// checkLogin returns an error if the agent would ask for a login, or if the variable with the key of its provider is
+// missing, which fails the first turn.
+func checkLogin(p agent.Preflight, env []string) error {
+	u, err := readUser(env)
+	if err != nil {
+		return nil //nolint:nilerr // checkConfig has reported it
+	}
+	provider, own := u.Providers[u.Provider]
+	if own && provider.EnvKey != "" {
+		if value, ok := environ.Lookup(env, provider.EnvKey); !ok || value == "" {
+			return fault.New(fault.Conflict, "agent %s: the provider %q of Codex CLI needs %s, which the agent's environment lacks", p.Spec.Agent, u.Provider, provider.EnvKey).
+				WithHint("Add %s to env_from of [agents.%s], and run: export %s=… && muster up", provider.EnvKey, p.Spec.Agent, provider.EnvKey)
+		}
+		return nil
+	}
+	if own && !provider.RequiresAuth || u.Provider == "oss" || u.Provider == "ollama" || u.Provider == "lmstudio" {
+		return nil
+	}
+	if p.Spec.Fence == nil && hasLogin(env) {
+		return nil
+	}
+	for _, name := range loginVariables {
+		if value, ok := environ.Lookup(env, name); ok && value != "" {
+			return nil
+		}
+	}
+	if p.Spec.Fence != nil {
+		return fault.New(fault.Conflict, "agent %s: a fenced Codex CLI cannot use the login of %s", p.Spec.Agent, configDir(env)).
+			WithHint("Add CODEX_API_KEY to env_from of [agents.%s], and run: export CODEX_API_KEY=… && muster up. Or dispatch with --fence off.", p.Spec.Agent)
+	}
+	return fault.New(fault.Conflict, "agent %s: Codex CLI is not logged in (%s)", p.Spec.Agent, configDir(env)).
+		WithHint("Run: %scodex login", homeWord(env))
+}
+
+// checkTrust returns an error if the agent would ask whether it may trust the worktrees of the repository.
+func checkTrust(p agent.Preflight, env []string) error {
+	if isTrusted(p.Spec, env) {
+		return nil
+	}
+	return fault.New(fault.Conflict, "agent %s: Codex CLI has not been told to trust %s", p.Spec.Agent, p.Spec.Repo).
+		WithHint("Run, and trust the folder: cd %s && %scodex   (or set trust = \"sandboxed\")", text.Quote(p.Spec.Repo), homeWord(env))
+}
+
+// homeWord returns the assignment by which a command uses the same configuration.
+func homeWord(env []string) string {
+	if d, ok := environ.Lookup(env, homeVar); ok && d != "" {
+		return homeVar + "=" + text.Quote(d) + " "
+	}
+	return ""
+}

@@ -1,0 +1,123 @@
+package codex
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"muster/internal/environ"
+	"muster/internal/event"
+	"muster/internal/regular"
+)
+
+// This file only reads the user's own set-up of the agent.
+
+// maxFile bounds a configuration file, in bytes.
+const maxFile = 16 << 20
+
+// configDir returns the directory of the agent's configuration and state.
+func configDir(env []string) string {
+	if d, ok := environ.Lookup(env, homeVar); ok && d != "" {
+		return d
+	}
+	h, _ := environ.Lookup(env, "HOME")
+	return filepath.Join(h, ".codex")
+}
+
+// userConfig is the part of config.toml that is used here.
+type userConfig struct {
+	Provider     string `toml:"model_provider"`
+	Instructions string `toml:"developer_instructions"`
+	Providers    map[string]struct {
+		EnvKey       string `toml:"env_key"`
+		RequiresAuth bool   `toml:"requires_openai_auth"`
+	} `toml:"model_providers"`
+	Projects map[string]struct {
+		Trust string `toml:"trust_level"`
+	} `toml:"projects"`
+	Features struct {
+		Hooks *bool `toml:"hooks"`
+	} `toml:"features"`
+}
+
+// readUser reads config.toml. A missing file is the zero value.
+func readUser(env []string) (userConfig, error) {
+	var u userConfig
+	path := filepath.Join(configDir(env), "config.toml")
+	b, err := regular.ReadFollow(path, maxFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return u, nil
+	}
+	if err == nil {
+		err = toml.Unmarshal(b, &u)
+	}
+	if err != nil {
+		return u, fmt.Errorf("read %s: %w", path, err)
+	}
+	return u, nil
+}
+
+// isTrusted reports whether the user trusts the repository of a task: the checkout, or the main repository of a linked
+// worktree. A worktree is trusted as its repository is.
+func isTrusted(s event.Spec, env []string) bool {
+	if s.Trust == "sandboxed" {
+		return true
+	}
+	u, err := readUser(env)
+	if err != nil {
+		return false
+	}
+	dirs := []string{s.Repo, realPath(s.Repo)}
+	if s.GitDir != "" && filepath.Base(s.GitDir) == ".git" {
+		dirs = append(dirs, filepath.Dir(s.GitDir), realPath(filepath.Dir(s.GitDir)))
+	}
+	for _, dir := range dirs {
+		if u.Projects[dir].Trust == "trusted" {
+			return true
+		}
+	}
+	if root, ok := mainRoot(s.Repo); ok {
+		return u.Projects[root].Trust == "trusted"
+	}
+	return false
+}
+
+// mainRoot returns the root of the main worktree of a checkout that is a linked worktree.
+func mainRoot(checkout string) (string, bool) {
+	link, err := regular.ReadFollow(filepath.Join(checkout, ".git"), maxFile)
+	if err != nil {
+		return "", false // a directory: this is the main one
+	}
+	gitdir, ok := strings.CutPrefix(strings.TrimSpace(string(link)), "gitdir: ")
+	if !ok {
+		return "", false
+	}
+	if !filepath.IsAbs(gitdir) {
+		gitdir = filepath.Join(checkout, gitdir)
+	}
+	root, _, ok := strings.Cut(gitdir, "/.git/worktrees/")
+	return realPath(root), ok
+}
+
+// realPath resolves symbolic links in the existing part of path.
+func realPath(path string) string {
+	if p, err := filepath.EvalSymlinks(path); err == nil {
+		return p
+	}
+	dir, base := filepath.Split(filepath.Clean(path))
+	if dir == "" || base == "" {
+		return path
+	}
+	return filepath.Join(realPath(filepath.Clean(dir)), base)
+}
+
+// hasLogin reports whether the user has logged in; it does not read the credential.
+func hasLogin(env []string) bool {
+	st, err := os.Stat(filepath.Join(configDir(env), "auth.json"))
+	return err == nil && st.Size() > 0
+}
