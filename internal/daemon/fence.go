@@ -2,9 +2,11 @@ package daemon
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"muster/internal/agent"
@@ -14,6 +16,7 @@ import (
 	"muster/internal/fence"
 	"muster/internal/life"
 	"muster/internal/regular"
+	"muster/internal/replace"
 )
 
 // repoPaths returns the files of a task's repository that its agent may read, and those that it may write.
@@ -55,8 +58,36 @@ func (a agents) fence(ctx context.Context, t life.Task, gen int, env []string, p
 	if err != nil {
 		return nil, nil, err
 	}
-	applied := f.Applied()
-	return p, []event.Payload{event.FenceApplied(applied)}, f.Close()
+	applied := event.FenceApplied(f.Applied())
+	if err := errors.Join(f.Close(), replace.JSON(a.appliedPath(t, gen), applied)); err != nil {
+		return nil, nil, err
+	}
+	return p, []event.Payload{applied}, nil
+}
+
+// appliedPath is the file with the fence of a generation, for a supervisor that finds the generation launched. The agent's
+// side can neither read nor write it.
+func (a agents) appliedPath(t life.Task, gen int) string {
+	return filepath.Join(a.home.Gen(t.ID, gen).Dir, "fence.json")
+}
+
+// Facts implements fleet.Launcher.
+func (a agents) Facts(t life.Task, gen int) ([]event.Payload, error) {
+	if t.Spec.Fence == nil {
+		return nil, nil
+	}
+	data, err := regular.Read(a.appliedPath(t, gen), maxNote)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // a version that kept no such file has launched it
+	}
+	var applied event.FenceApplied
+	if err == nil {
+		err = json.Unmarshal(data, &applied)
+	}
+	if err != nil {
+		return nil, fault.Wrap(fault.Failed, err, "read in which fence %s was started", t.ID)
+	}
+	return []event.Payload{applied}, nil
 }
 
 // policy returns what a process of a task may use, see boot.Fenced.Policy.

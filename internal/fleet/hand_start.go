@@ -23,8 +23,12 @@ func (s *Supervisor) start(ctx context.Context, t life.Task, a event.Action, arg
 	}
 	if pane, ok, err := s.pane(ctx, t.ID, a.Gen); err != nil {
 		return done(err)
-	} else if ok {
-		return s.launchedIn(pane, nil)
+	} else if ok { // a supervisor died, or its act failed, between the launch and its record
+		facts, err := s.cfg.Launcher.Facts(t, a.Gen)
+		if err != nil {
+			return done(err)
+		}
+		return s.launchedIn(pane, facts)
 	}
 	if err := s.endOlder(ctx, t, a.Gen); err != nil {
 		return done(err)

@@ -188,6 +188,9 @@ type Launcher interface {
 	// Ready writes the files of the generation and returns the path of its launch spec.
 	// facts are events about the generation that come true when the spec is launched.
 	Ready(ctx context.Context, o Order) (spec string, facts []event.Payload, err error)
+	// Facts returns the facts that Ready returned last for a generation. A supervisor asks for them that finds the
+	// generation launched and has no record of it.
+	Facts(t life.Task, gen int) ([]event.Payload, error)
 	// Retire is called when the generation's end is recorded.
 	Retire(ctx context.Context, t life.Task, gen int) error
 	EndPolicy(t life.Task) EndPolicy

@@ -50,6 +50,11 @@ var bugs = []bug{
 		},
 	},
 	{
+		name: "forget the fence of a launch that was found", file: "fleet/hand_start.go",
+		old: "\t\treturn s.launchedIn(pane, facts)\n", new: "\t\treturn s.launchedIn(pane, facts[:0])\n",
+		by: "in which fence generation", odds: map[string]int{"the supervisor dies after opening a window": 100},
+	},
+	{
 		name: "a shortage of one repository is everybody's", file: "life/shortage.go",
 		old: "\tcase p.Place == event.PlaceMachine:\n", new: "\tcase true:\n",
 		by: "the machine lacks nothing", odds: onlyRepositories(),

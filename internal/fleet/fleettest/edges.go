@@ -334,7 +334,11 @@ func (e *edges) Close(ctx context.Context, session string) error {
 
 // Ready implements fleet.Launcher.
 func (e *edges) Ready(ctx context.Context, o fleet.Order) (string, []event.Payload, error) {
-	return "agent", nil, e.act(ctx, "making an agent ready", o.Task.Spec.Name, func() error {
+	facts, err := e.Facts(o.Task, o.Gen)
+	if err != nil {
+		return "", nil, err
+	}
+	return "agent", facts, e.act(ctx, "making an agent ready", o.Task.Spec.Name, func() error {
 		e.w.intended(o.Task.ID, event.ActStart, o.Action)
 		e.w.orders[fileID{o.Task.ID, o.Gen}] = o
 		if o.Task.Spec.Traits.Door == event.DoorPaste {
@@ -342,6 +346,14 @@ func (e *edges) Ready(ctx context.Context, o fleet.Order) (string, []event.Paylo
 		}
 		return nil
 	})
+}
+
+// Facts implements fleet.Launcher.
+func (*edges) Facts(t life.Task, gen int) ([]event.Payload, error) {
+	if t.Spec.Fence == nil {
+		return nil, nil
+	}
+	return []event.Payload{event.FenceApplied{ABI: 7, Seccomp: true, Read: gen, Write: 1, Policy: "agent"}}, nil
 }
 
 // Typed implements fleet.Channel.

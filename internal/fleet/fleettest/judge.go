@@ -125,6 +125,9 @@ func (w *World) judgeEvent(e event.Event) {
 	case event.StopRequested:
 		j.over[e.Task] = time.Now()
 	case event.RoundFinished:
+		if spec := j.tasks[e.Task].Spec; spec.Fence != nil && p.Fence == nil && p.Void == "" && len(p.Results) > 0 && p.Results[0].Run != "muster" {
+			w.breach("%s: the log does not say in which fence round %d was judged", e.Task, p.Round)
+		}
 		for _, r := range p.Results {
 			if p.Reused && !r.Green() {
 				w.breach("%s: a red verdict was taken from the round before, and nobody looked again", e.Task)
@@ -137,6 +140,9 @@ func (w *World) judgeEvent(e event.Event) {
 	case event.AgentLaunched:
 		if j.tasks[e.Task].Spec.Setup != "" && w.work(e.Task).there && !w.work(e.Task).ready {
 			w.breach("%s: its agent works where nothing was set up", e.Task)
+		}
+		if t := j.tasks[e.Task]; t.Spec.Fence != nil && t.Agent.Fenced == nil {
+			w.breach("%s: the log does not say in which fence generation %d was started", e.Task, e.Gen)
 		}
 	case event.AgentExited:
 		if p.Known && (p.Exit == scarce.ExitStatus || p.Exit == scarce.HeldExitStatus) && p.Cause == event.CauseOwn {

@@ -332,6 +332,9 @@ func (w *World) spec(who string) event.Spec {
 	case 3:
 		s.Traits = event.Traits{Door: event.DoorRespawn, ExitIsTurn: true}
 	}
+	if w.Luck.One("fence", who, 3) == 0 {
+		s.Fence = &event.Fence{Cache: event.CacheRepository, Git: event.GitCommit}
+	}
 	if w.Luck.One("respawns", who, 20) == 0 {
 		s.Respawns = 1
 	}

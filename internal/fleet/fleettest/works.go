@@ -200,6 +200,9 @@ func (e jobEdges) Meet(ctx context.Context, j fleet.Job, p event.ProcessRef) (me
 			return fleet.ErrRunnerGone
 		}
 		met.Key = []byte(key(st.running))
+		if j.Task.Spec.Fence != nil {
+			met.Fence = &event.FenceApplied{ABI: 7, Seccomp: true, Read: 1, Write: 1, Policy: "job"}
+		}
 		return nil
 	})
 	return met, err
