@@ -52,12 +52,22 @@ func (adapter) Seed(l agent.Launch, user []string) ([]agent.File, error) {
 	if b, err := regular.ReadFollow(filepath.Join(from, "AGENTS.md"), maxFile); err == nil {
 		files = append(files, agent.File{Path: filepath.Join(to, "AGENTS.md"), Data: b, Mode: 0o600})
 	}
+	files = append(files, installed(to)...)
 	for _, name := range seededDirs {
 		if files, err = seedDir(files, filepath.Join(from, name), filepath.Join(to, name)); err != nil {
 			return nil, err
 		}
 	}
 	return files, nil
+}
+
+// installed returns what makes the agent believe that its package for plugins is installed. Each first start would fetch it
+// from the network, and only editors use it.
+func installed(to string) []agent.File {
+	return []agent.File{
+		{Path: filepath.Join(to, "node_modules", ".package-lock.json"), Data: []byte("{}"), Mode: 0o600},
+		{Path: filepath.Join(to, "package-lock.json"), Data: []byte(`{"packages":{"":{"dependencies":{"@opencode-ai/plugin":"*"}}}}`), Mode: 0o600},
+	}
 }
 
 // seedLogin returns the file of logins with the API key of one provider. Another sort of login is renewed by whoever uses it,

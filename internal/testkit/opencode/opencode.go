@@ -28,9 +28,10 @@ func Path(t testing.TB) string {
 	if p := os.Getenv("MUSTER_TEST_OPENCODE"); p != "" {
 		return p
 	}
-	pkg := npm.Package{Name: "opencode-" + Version, Bin: "opencode", Manifest: manifest, Lock: lockFile}
+	// The program is a package of its own for each system, and the lock file has the one for the machines of CI.
+	pkg := npm.Package{Name: "opencode-" + Version, Bin: "../opencode-linux-x64/bin/opencode", Manifest: manifest, Lock: lockFile}
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
-		pkg.Spec = "opencode-ai@" + Version // the program is a package of its own for each system, and the lock file has one
+		pkg = npm.Package{Name: "opencode-" + Version, Bin: "opencode", Spec: "opencode-ai@" + Version}
 	}
 	p, err := pkg.Program(t.Context())
 	if err != nil {
@@ -77,7 +78,13 @@ func (u User) SetUp(t testing.TB, modelURL string, permission map[string]any) {
 	if permission != nil {
 		config["permission"] = permission
 	}
-	write(t, filepath.Join(u.Home, ".config", "opencode", "opencode.json"), config)
+	dir := filepath.Join(u.Home, ".config", "opencode")
+	write(t, filepath.Join(dir, "opencode.json"), config)
+	// The first start of a user installs a package here, by which editors check the user's plugins. This user has it.
+	write(t, filepath.Join(dir, "node_modules", ".package-lock.json"), map[string]any{})
+	write(t, filepath.Join(dir, "package-lock.json"), map[string]any{"packages": map[string]any{
+		"": map[string]any{"dependencies": map[string]any{"@opencode-ai/plugin": Version}},
+	}})
 	write(t, filepath.Join(u.Home, ".local", "share", "opencode", "auth.json"), map[string]any{
 		"local": map[string]any{"type": "api", "key": Key},
 	})
