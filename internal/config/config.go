@@ -162,14 +162,15 @@ func DefaultMaxAgents(memBytes uint64, cores int) int {
 
 // The kinds of agent. Only the agent package knows what they mean.
 const (
-	kindClaude  = "claude"
-	kindCodex   = "codex"
-	kindCommand = "command"
-	kindSim     = "sim"
+	kindClaude   = "claude"
+	kindCodex    = "codex"
+	kindCommand  = "command"
+	kindOpenCode = "opencode"
+	kindSim      = "sim"
 )
 
 // kinds returns the values of agents.NAME.kind, which are also the names of built-in agents.
-func kinds() []string { return []string{kindClaude, kindCodex, kindCommand, kindSim} }
+func kinds() []string { return []string{kindClaude, kindCodex, kindCommand, kindOpenCode, kindSim} }
 
 // NewCheck returns a check with the default time limit, as given by a flag. A bad name and an empty command are a
 // fault.Usage.

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"os"
@@ -32,6 +33,8 @@ type claudeRig struct {
 	*Fleet
 	user  claude.User
 	model *model.Server
+	// patience is how long await waits; 0 is patienceClaude.
+	patience time.Duration
 }
 
 // newClaudeRig makes a claudeRig with npm's newest Claude Code. config holds further lines of [task], and tables, for
@@ -137,7 +140,7 @@ func (r *claudeRig) queue(name, prompt string, flags ...string) event.TaskID {
 // await polls until the condition holds, for at most the time that Claude may take.
 func (r *claudeRig) await(what string, ok func() bool) {
 	r.t.Helper()
-	for deadline := time.Now().Add(patienceClaude); !ok(); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(cmp.Or(r.patience, patienceClaude)); !ok(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("did not happen: %s", what)
 		}

@@ -7,6 +7,7 @@ import (
 	"muster/internal/agent/claude"
 	"muster/internal/agent/codex"
 	"muster/internal/agent/command"
+	"muster/internal/agent/opencode"
 	"muster/internal/agent/sim"
 	"muster/internal/fault"
 )
@@ -17,6 +18,7 @@ func adapters() []agent.Adapter {
 		claude.New(),
 		codex.New(),
 		command.New(),
+		opencode.New(),
 		sim.New(),
 	}
 }
