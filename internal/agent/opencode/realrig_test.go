@@ -357,5 +357,8 @@ func (r *rig) kill() {
 	if err := syscall.Kill(r.pid, syscall.SIGKILL); err != nil {
 		r.t.Fatal(err)
 	}
-	r.until("the agent is gone", func() bool { return syscall.Kill(r.pid, 0) != nil })
+	r.until("the agent is gone", func() bool {
+		args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", r.pid))
+		return syscall.Kill(r.pid, 0) != nil || err == nil && len(args) == 0 // tmux may leave it unreaped for a while
+	})
 }
