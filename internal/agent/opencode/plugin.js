@@ -31,7 +31,7 @@ function own() {
 // State is kept for the process: OpenCode may load the plugin more than once.
 const S = (globalThis[Symbol.for("muster.opencode")] ??= {
   directory: "", client: null, session: launch.session, children: new Set(), texts: new Map(), prompted: new Set(), counted: new Set(),
-  tools: new Set(), asking: new Map(), tail: Promise.resolve(), turn: false, error: null, aborting: false, submitted: false, pumping: false,
+  tools: new Set(), asking: new Map(), tail: Promise.resolve(), turn: false, timer: undefined, error: null, aborting: false, submitted: false, pumping: false,
 })
 
 function note(entry) {
@@ -121,7 +121,9 @@ async function ask(event, p, answer) {
   let child
   S.asking.set(p.id, () => child?.kill())
   const r = await hook(event, { ...p, session: S.session, child: p.sessionID !== S.session }, (c) => (child = c))
-  if (!S.asking.delete(p.id)) return // answered at the keyboard
+  if (!S.asking.has(p.id)) return // answered at the keyboard
+  if (!r.reply && !r.answers) return // without an answer the dialog stays open for a person
+  S.asking.delete(p.id)
   await answer(r).catch(() => {})
 }
 
@@ -139,8 +141,13 @@ async function abort(event, payload) {
   await S.client.session.abort({ path: { id: S.session } }).catch(() => {})
 }
 
+// over ends the turn after a moment, in which an error may follow. A turn that begins meanwhile goes on with this one.
+function over() {
+  clearTimeout(S.timer)
+  S.timer = setTimeout(ended, 100)
+}
+
 function ended() {
-  if (!S.turn) return
   S.turn = false
   for (const id of [...S.asking.keys()]) answered(id)
   const error = S.error
@@ -165,7 +172,6 @@ function userMessage(info) {
   }
   if (info.sessionID !== S.session) return record("prompted", { session: info.sessionID, text })
   note({ type: "user", id: info.id, text })
-  S.turn = true
   record("prompted", { message: info.id, text })
   pump()
 }
@@ -193,19 +199,23 @@ const handlers = {
   "session.status": ({ sessionID, status }) => {
     if (sessionID !== S.session) return
     if (status.type === "busy") {
+      // Only this begins a turn: the end of the one before may be reported after the prompt.
+      clearTimeout(S.timer)
       S.turn = true
       S.error = null
     }
-    if (status.type === "idle") setTimeout(ended, 100)
+    if (status.type === "idle" && S.turn) over()
     if (status.type !== "retry" || S.aborting) return
     if (status.next - Date.now() > far) abort("limited", { text: status.message, next: status.next })
     else if (status.attempt >= tries) abort("error", { error: { name: "APIError", data: { message: status.message, isRetryable: true } } })
   },
   "session.idle": ({ sessionID }) => {
-    if (sessionID === S.session) setTimeout(ended, 100) // an error may follow
+    if (sessionID === S.session && S.turn) over()
   },
   "session.error": ({ sessionID, error }) => {
-    if (sessionID === S.session) S.error = error
+    if (sessionID !== S.session) return
+    S.error = error
+    if (!S.turn) over() // the turn ended before it began
   },
   "permission.asked": (p) => {
     if (!ours(p.sessionID)) return
