@@ -17,7 +17,7 @@ import (
 
 // patienceOpenCode is how long a test waits for one thing that OpenCode does. Its start alone took two minutes where many
 // programs ran at once.
-const patienceOpenCode = 5 * time.Minute
+const patienceOpenCode = 10 * time.Minute
 
 // newOpenCodeRig makes a fleet whose user has set up OpenCode with a scripted model.
 func newOpenCodeRig(t *testing.T, config string, permission map[string]any, sources map[string]string) *claudeRig {

@@ -64,8 +64,12 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 		}
 	}
 	argument, file := firstPrompt(l)
+	var parts []string
+	if l.Resume {
+		parts = goOnParts(l, argument)
+	}
 	instructions, err := json.Marshal(launchFile{
-		Exe: l.Exe, RW: l.Dirs().RW(), Journal: journalName, Conversation: l.Conversation, Session: session, Frame: frame(l), Prompt: argument,
+		Exe: l.Exe, RW: l.Dirs().RW(), Journal: journalName, Conversation: l.Conversation, Session: session, Frame: frame(l), Parts: parts,
 	})
 	if err != nil {
 		return agent.Plan{}, fmt.Errorf("encode the launch: %w", err)
@@ -125,6 +129,22 @@ func firstPrompt(l agent.Launch) (argument, file string) {
 		argument += "\n" + id.Tag() + " (in the file)"
 	}
 	return argument, words
+}
+
+// goOnParts returns the parts of the first prompt of a resumed conversation: the words to go on and each message. A prompt that
+// is in a file has one part.
+func goOnParts(l agent.Launch, argument string) []string {
+	bare := l
+	bare.Messages = nil
+	first, _ := firstPrompt(bare)
+	parts := []string{strings.TrimRight(first, "\n")}
+	for _, m := range l.Messages {
+		parts = append(parts, agent.Tagged(m))
+	}
+	if strings.Join(parts, "\n\n") != strings.TrimRight(argument, "\n") {
+		return []string{argument}
+	}
+	return parts
 }
 
 // The directories of the agent below a fenced task's own configuration directory, which is its dataHome.

@@ -16,6 +16,7 @@ import (
 	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/mail"
 )
 
 func TestPlanOfAFirstLaunch(t *testing.T) {
@@ -236,6 +237,69 @@ func TestConversation_IsTheTasksOwn(t *testing.T) {
 		s := hookState{files: l.Dirs(), in: payload{Session: session}}
 		if got := s.conversation(); got != want {
 			t.Errorf("session %q is conversation %q, want %q", session, got, want)
+		}
+	}
+}
+
+// TestPlan_HandsAResumedConversationItsMessagesOneByOne: the plugin leaves out those that the conversation has already.
+func TestPlan_HandsAResumedConversationItsMessagesOneByOne(t *testing.T) {
+	t.Parallel()
+	l := newLaunch(t)
+	appendJournal(t, l, map[string]any{"type": "user", "text": "do it"})
+	l.Gen, l.Resume, l.GoOn = 2, true, "go on"
+	l.Messages = []mail.Message{{ID: "m1", Text: "one"}, {ID: "m2", Text: "two"}}
+	parts := func() []string {
+		var f launchFile
+		for _, file := range agenttest.Plan(t, New(), l).Files {
+			if file.Path == launchName {
+				if err := json.Unmarshal(file.Data, &f); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		return f.Parts
+	}
+	want := []string{"Task t3 (muster), taken up again:\n\ngo on", "[muster m1]\none", "[muster m2]\ntwo"}
+	if diff := cmp.Diff(want, parts()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	l.Messages[0].Text = strings.Repeat("long ", 40<<10)
+	if got := parts(); len(got) != 1 || !strings.Contains(got[0], agent.PromptPath(l)) || len(agent.Tags(got[0])) != 2 {
+		t.Errorf("a long prompt has the parts %.300q", got)
+	}
+}
+
+// TestPermission_ReadsWhatMusterTold: the prompt and the logs of checks lie outside the worktree, and reading them needs no
+// decision. Anything else outside does.
+func TestPermission_ReadsWhatMusterTold(t *testing.T) {
+	t.Parallel()
+	l := newLaunch(t)
+	logs := l.Home.TaskJobsDir(l.Task)
+	writeFile(t, filepath.Join(logs, "j1", "test.log"), "log")
+	writeFile(t, filepath.Join(logs, "j1", "key"), "key")
+	if err := os.Symlink("/etc/passwd", filepath.Join(logs, "j1", "link.log")); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		tool, path string
+		want       bool
+	}{
+		{"read", agent.PromptPath(l), true},
+		{"edit", agent.PromptPath(l), false},
+		{"read", filepath.Join(logs, "j1", "test.log"), true},
+		{"", filepath.Join(logs, "j1", "test.log"), false},
+		{"read", filepath.Join(logs, "j1", "key"), false},
+		{"read", filepath.Join(logs, "j1", "link.log"), false},
+		{"read", logs + "/../../x.log", false},
+		{"read", "/etc/passwd", false},
+	} {
+		metadata, err := json.Marshal(map[string]string{"filepath": c.path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := hookState{home: l.Home, task: l.Task, files: l.Dirs(), in: payload{Permission: "external_directory", Tool: c.tool, Metadata: metadata}}
+		if got := s.harmless(); got != c.want {
+			t.Errorf("%s of %s needs no decision: %v, want %v", c.tool, c.path, got, c.want)
 		}
 	}
 }

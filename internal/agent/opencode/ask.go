@@ -102,9 +102,25 @@ func (s *hookState) harmless() bool {
 		if json.Unmarshal(s.in.Metadata, &in) != nil {
 			return false
 		}
-		return in.Path == filepath.Join(s.files.RO(), agent.PromptName)
+		return s.reads() && (in.Path == filepath.Join(s.files.RO(), agent.PromptName) ||
+			within(s.home.TaskJobsDir(s.task), in.Path) && strings.HasSuffix(in.Path, ".log") || within(filepath.Join(s.files.RW(), "checks"), in.Path))
 	}
 	return false
+}
+
+// reads reports whether the tool that asks only reads.
+func (s *hookState) reads() bool {
+	return slices.Contains([]string{"read", "grep", "glob", "list"}, s.in.Tool)
+}
+
+// within reports whether a path is below a directory, by its words and without links.
+func within(dir, path string) bool {
+	rel, err := filepath.Rel(dir, path)
+	if err != nil || !filepath.IsLocal(rel) || rel == "." {
+		return false
+	}
+	real, err := filepath.EvalSymlinks(path)
+	return err != nil || real == filepath.Clean(path)
 }
 
 // isSimple reports whether a command is one program with plain words, which does nothing more than what it says.

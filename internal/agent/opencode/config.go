@@ -35,7 +35,8 @@ type launchFile struct {
 	Conversation string `json:"conversation"`
 	Session      string `json:"session"` // the agent's id of the conversation to resume; "" for a new one
 	Frame        string `json:"frame"`   // the beginning of the task's prompt
-	Prompt       string `json:"prompt"`
+	// Parts are the prompt of a resumed conversation: the words to go on, and messages, of which it may have some already.
+	Parts []string `json:"parts,omitempty"`
 }
 
 // layer is muster's layer of the configuration. Lists of plugins and instructions are added to those of other layers.

@@ -31,7 +31,7 @@ function own() {
 // State is kept for the process: OpenCode may load the plugin more than once.
 const S = (globalThis[Symbol.for("muster.opencode")] ??= {
   directory: "", client: null, session: launch.session, children: new Set(), texts: new Map(), prompted: new Set(), counted: new Set(),
-  tools: new Set(), asking: new Map(), tail: Promise.resolve(), turn: false, timer: undefined, error: null, aborting: false, submitted: false, pumping: false,
+  tools: new Map(), asking: new Map(), tail: Promise.resolve(), turn: false, timer: undefined, error: null, aborting: false, submitted: false, pumping: false,
 })
 
 function note(entry) {
@@ -89,11 +89,17 @@ async function arrived(text) {
 
 const words = (parts) => parts.filter((p) => p.type === "text" && !p.synthetic).map((p) => p.text).join("\n")
 
-// submit makes a text part of the conversation, unless it is one already: a message that was taken just before a kill is
-// handed over again.
-async function submit(text) {
-  const had = await arrived(text)
-  if (had.length) return note({ type: "user", text: had.join("\n") })
+// submit makes texts part of the conversation, in one prompt. It leaves out those that are there already: a message that was
+// taken just before a kill is handed over again.
+async function submit(texts) {
+  const fresh = []
+  for (const text of texts) {
+    const had = await arrived(text)
+    if (had.length) note({ type: "user", text: had.join("\n") })
+    else fresh.push(text)
+  }
+  if (!fresh.length) return
+  const text = fresh.join("\n\n")
   await post(`/session/${S.session}/prompt_async`, { parts: [{ type: "text", text }] })
 }
 
@@ -101,18 +107,22 @@ async function submit(text) {
 async function pump() {
   if (S.pumping) return
   S.pumping = true
-  for (let failed = 0; failed < 5; ) {
+  for (let failed = 0; ; ) {
     const { messages } = await hook("wait", {})
-    failed = messages ? 0 : failed + 1
-    for (const text of messages ?? []) {
+    if (!messages) {
+      failed = Math.min(failed + 1, 60)
+      await new Promise((resolve) => setTimeout(resolve, failed * 1000))
+      continue
+    }
+    failed = 0
+    for (const text of messages) {
       try {
-        await submit(text)
+        await submit([text])
       } catch (e) {
         await record("failed", { text: String(e) })
       }
     }
   }
-  S.pumping = false // the next turn tries again
 }
 
 // ask holds a request open until it is answered, by muster or by a person at the keyboard.
@@ -120,7 +130,7 @@ async function ask(event, p, answer) {
   await S.tail
   let child
   S.asking.set(p.id, () => child?.kill())
-  const r = await hook(event, { ...p, session: S.session, child: p.sessionID !== S.session }, (c) => (child = c))
+  const r = await hook(event, { ...p, session: S.session, tool: S.tools.get(p.tool?.callID), child: p.sessionID !== S.session }, (c) => (child = c))
   if (!S.asking.has(p.id)) return // answered at the keyboard
   if (!r.reply && !r.answers) return // without an answer the dialog stays open for a person
   S.asking.delete(p.id)
@@ -242,7 +252,7 @@ export const muster = async ({ client, directory }) => {
     S.submitted = true
     fs.writeFileSync(path.join(rw, "session"), S.session, { mode: 0o600 })
     // The API answers only after all plugins are loaded.
-    setTimeout(() => submit(launch.prompt).catch((e) => record("failed", { text: String(e) })), 100)
+    setTimeout(() => submit(launch.parts).catch((e) => record("failed", { text: String(e) })), 100)
   }
   return {
     event: async ({ event }) => {
@@ -255,7 +265,7 @@ export const muster = async ({ client, directory }) => {
     },
     "tool.execute.before": async (input, output) => {
       if (!ours(input.sessionID)) return
-      S.tools.add(input.callID)
+      S.tools.set(input.callID, input.tool)
       const r = await record("tool-begins", { tool: input.tool, call: input.callID, input: output.args, child: input.sessionID !== S.session })
       if (r.deny) throw new Error(r.deny)
     },

@@ -29,7 +29,7 @@ import (
 
 // patience is how long a test waits for the real program. Its first start in a new home installs packages, which takes a
 // minute beside a busy machine.
-const patience = 5 * time.Minute
+const patience = 10 * time.Minute
 
 // program is the program that hooks and panes run: this test binary without the race detector.
 var program = testprogram.Temp{Name: "program", Make: func(path string) error { return testprogram.BuildTest(path, "") }}

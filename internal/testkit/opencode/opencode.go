@@ -69,7 +69,7 @@ func NewUser(t testing.TB, modelURL string, permission map[string]any) User {
 func (u User) SetUp(t testing.TB, modelURL string, permission map[string]any) {
 	t.Helper()
 	config := map[string]any{
-		"model": Model, "small_model": Model,
+		"model": Model, "small_model": Model, "enabled_providers": []string{"local"}, "snapshot": false, // both cost much of a start
 		"provider": map[string]any{"local": map[string]any{
 			"npm": "@ai-sdk/openai-compatible", "options": map[string]any{"baseURL": modelURL + "/v1"},
 			"models": map[string]any{"test-model": map[string]any{"limit": map[string]any{"context": 200000, "output": 8000}}},
