@@ -36,7 +36,7 @@ func Environ(h home.Dir, t life.Task, gen int) ([]string, error) {
 	vars[environ.StatusFile] = h.StatusFile(t.ID, gen)
 	vars[environ.PromptFile] = filepath.Join(files.RO(), "prompt.md")
 	vars[environ.Worktree] = t.Worktree
-	vars[environ.Wait] = fmt.Sprint(int(t.Spec.WaitLimit.Seconds()))
+	vars[environ.Wait] = fmt.Sprint(int(t.Spec.LongestWait().Seconds()))
 	if dir := tmuxDir(files.RW()); dir != "" && vars["TMUX_TMPDIR"] == "" {
 		vars["TMUX_TMPDIR"] = dir
 	}

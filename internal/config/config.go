@@ -21,8 +21,11 @@ type Config struct {
 	Checks    []event.Check // in the order of the file, which is the order in which they run
 	Workspace Workspace
 	Agents    map[string]Agent // only what the files name; see Config.Agent for the built-in ones
-	Fence     Fence
-	Fleet     Fleet
+	// Permission has the rules for requests of agents, in the order in which they are looked at: the user's denials, the
+	// project's rules, the user's other rules.
+	Permission []event.PermissionRule
+	Fence      Fence
+	Fleet      Fleet
 	// Origin maps the path of a key (task.rounds) to where its value was set: "file:line", or "default".
 	Origin map[string]string
 }

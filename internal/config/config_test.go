@@ -120,19 +120,69 @@ func TestEveryFieldHasAKey(t *testing.T) {
 	t.Parallel()
 	fields := map[any]bool{}
 	d := newDraft(Default())
+	d.touch(projectScope, []string{"permission", "0"}, "muster.toml:1:1")
 	for _, k := range keys() {
 		fields[fmt.Sprintf("%p", d.field(k, "x"))] = true
 	}
-	for _, v := range []any{&d.Task, d.check("x"), &d.Workspace, d.agent("x"), &d.Fleet} {
+	for _, v := range []any{&d.Task, d.check("x"), &d.Workspace, d.agent("x"), d.rule("0"), &d.Fleet} {
 		s := reflect.ValueOf(v).Elem()
 		for i := range s.NumField() {
 			f := s.Field(i)
 			if f.Kind() != reflect.Map {
 				f = f.Addr()
 			}
-			if name := s.Type().Field(i).Name; name != "Name" && !fields[fmt.Sprintf("%p", f.Interface())] {
+			if name := s.Type().Field(i).Name; name != "Name" && name != "Origin" && !fields[fmt.Sprintf("%p", f.Interface())] {
 				t.Errorf("%s.%s has no key", s.Type(), name)
 			}
+		}
+	}
+}
+
+func TestPermission_TheUsersDenialsComeFirst(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	user, project := filepath.Join(dir, UserFile), filepath.Join(dir, ProjectFile)
+	write(t, user, "[[permission]]\ntool = 'run'\naction = 'ask'\nwait = '2m'\ndefault = 'deny'\n[[permission]]\ntool = 'run'\ncommand = 'git push*'\naction = 'deny'\nreason = 'no'\n")
+	write(t, project, "[task]\nrounds = 2\n[[permission]]\ntool = 'run'\ncommand = 'git *'\naction = 'allow'\n")
+	c, err := Load(user, project)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []event.PermissionRule{
+		{Tool: "run", Command: "git push*", Action: event.PermissionDeny, Reason: "no", Origin: user + ":6"},
+		{Tool: "run", Command: "git *", Action: event.PermissionAllow, Origin: ProjectFile + ":3"},
+		{Tool: "run", Action: event.PermissionAsk, Wait: 2 * time.Minute, Default: event.DefaultDeny, Origin: user + ":1"},
+	}
+	if d := cmp.Diff(want, c.Permission); d != "" {
+		t.Error(d)
+	}
+	shown := map[string]string{}
+	for _, r := range c.Show() {
+		shown[r.Key] = r.Value + " " + r.Origin
+	}
+	if got := shown["permission.1.command"]; got != `"git *" `+ProjectFile+":3" {
+		t.Errorf("show has %q", got)
+	}
+}
+
+func TestPermission_ErrorsNameTheRule(t *testing.T) {
+	t.Parallel()
+	const rule = "[[permission]]\ntool = 'run'\naction = 'allow'\n"
+	for text, want := range map[string]string{
+		"[permission]\ntool = 'run'":                             "muster.toml:1:2: permission is a list of tables",
+		"permission = [{tool = 'run'}]":                          "muster.toml:1:1: permission is a list of tables",
+		"permission.tool = 'run'":                                "muster.toml:1:1: permission is a list of tables",
+		"[permission.0]\ntool = 'run'":                           "muster.toml:1:2: permission is a list of tables",
+		rule + "[[permission.x]]\ny = 1":                         "muster.toml:4:3: permission is a list of tables",
+		rule + "[[permission]]\ntool = 'bash'\naction = 'allow'": "muster.toml:4:3: tool \"bash\" is unknown",
+		rule + "[[permission]]\ntool = 'run'\nactoin = 'allow'":  "muster.toml:6:1: unknown key `actoin`",
+		rule + "command = 'a && b'":                              "muster.toml:1:3: command \"a && b\" is not one simple command",
+		rule + "wait = 'soon'":                                   "muster.toml:4:1: permission.0.wait is \"soon\"",
+		strings.Repeat(rule, 101):                                "more than 100 checks, agents or rules",
+	} {
+		_, err := parseProject("muster.toml", []byte(text))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text[:min(len(text), 80)], err, want)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"muster/internal/event"
@@ -22,9 +23,18 @@ const (
 // draft is a configuration while its layers are read.
 type draft struct {
 	Config
-	keys   []key
-	agents map[string]*Agent
-	setBy  map[string]string // path of a value to its position, file:line:col, for complaints found later
+	keys    []key
+	agents  map[string]*Agent
+	setBy   map[string]string // path of a value to its position, file:line:col, for complaints found later
+	rules   []draftRule
+	earlier int // how many of the rules are of the layers before
+}
+
+// draftRule is a rule of [[permission]] and where it is.
+type draftRule struct {
+	event.PermissionRule
+	scope scope
+	at    string // file:line:col
 }
 
 func newDraft(c Config) *draft {
@@ -34,6 +44,9 @@ func newDraft(c Config) *draft {
 		d.Origin = map[string]string{}
 	}
 	d.Checks = slices.Clone(c.Checks)
+	for _, r := range c.Permission {
+		d.rules = append(d.rules, draftRule{PermissionRule: r})
+	}
 	for name, a := range c.Agents {
 		a.Env = maps.Clone(a.Env)
 		d.agents[name] = &a
@@ -50,6 +63,12 @@ func (d *draft) check(name string) *event.Check {
 	}
 	d.Checks = append(d.Checks, event.Check{Name: name, Timeout: defaultCheckTimeout})
 	return &d.Checks[len(d.Checks)-1]
+}
+
+// rule returns the rule with this number in the layer that is read. Its table was touched before.
+func (d *draft) rule(number string) *event.PermissionRule {
+	n, _ := strconv.Atoi(number)
+	return &d.rules[d.earlier+n].PermissionRule
 }
 
 func (d *draft) agent(name string) *Agent {
@@ -115,6 +134,7 @@ func (d *draft) lay(file string, s scope, data []byte) error {
 	if err != nil {
 		return err
 	}
+	d.earlier = len(d.rules)
 	var wrong []complaint
 	var refused []string // paths already complained about; keys below them are skipped
 	for _, e := range entries {
@@ -139,6 +159,12 @@ func (d *draft) entry(file string, s scope, e entry) *complaint {
 	if c := misplaced(s, e.path[0]); c != nil {
 		return c
 	}
+	if len(e.path) == 1 && slices.Contains(lists, e.path[0]) {
+		return &complaint{
+			what: fmt.Sprintf("%s is a list of tables", e.path[0]),
+			hint: fmt.Sprintf("Write [[%s]] in double brackets for each, and its keys below it.", e.path[0]),
+		}
+	}
 	k, isTable := d.find(e.path)
 	dotted := strings.Join(e.path, ".")
 	switch {
@@ -161,16 +187,16 @@ func (d *draft) entry(file string, s scope, e entry) *complaint {
 	if err != nil {
 		return asComplaint(err)
 	}
-	if len(d.Checks) > mostNamed || len(d.agents) > mostNamed {
+	if len(d.Checks) > mostNamed || len(d.agents) > mostNamed || len(d.rules) > mostNamed {
 		return &complaint{
-			what: fmt.Sprintf("more than %d checks or agents", mostNamed), last: true,
-			hint: "One check may be a script that does many things.",
+			what: fmt.Sprintf("more than %d checks, agents or rules", mostNamed), last: true,
+			hint: "One check may be a script that does many things, and a pattern may match many commands.",
 		}
 	}
 	at := e.at.in(file)
 	d.setBy[dotted] = at
 	if e.table {
-		d.touch(e.path)
+		d.touch(s, e.path, at)
 		return nil
 	}
 	set, changed := k.set, true
@@ -188,15 +214,18 @@ func (d *draft) entry(file string, s scope, e entry) *complaint {
 	if !changed {
 		return nil
 	}
-	if k.path == "checks.NAME" {
+	switch {
+	case k.path == "checks.NAME":
 		dotted += ".run"
+	case e.path[0] == "permission": // each rule has its own origin
+		return nil
 	}
 	d.Origin[dotted] = fmt.Sprintf("%s:%d", file, e.at.line)
 	return nil
 }
 
-// touch creates the check or agent of a table, even an empty one, so that finish can complain about it.
-func (d *draft) touch(path []string) {
+// touch creates the check, agent or rule of a table, even an empty one, so that finish can complain about it.
+func (d *draft) touch(s scope, path []string, at string) {
 	if len(path) < 2 {
 		return
 	}
@@ -205,6 +234,9 @@ func (d *draft) touch(path []string) {
 		d.check(path[1])
 	case "agents":
 		d.agent(path[1])
+	case "permission":
+		origin := at[:strings.LastIndexByte(at, ':')] // without the column
+		d.rules = append(d.rules, draftRule{PermissionRule: event.PermissionRule{Origin: origin}, scope: s, at: at})
 	}
 }
 
@@ -252,7 +284,7 @@ func (d *draft) find(path []string) (k *key, isTable bool) {
 // matches reports whether path matches the beginning of pattern.
 func matches(path, pattern []string) bool {
 	for i, p := range path {
-		if pattern[i] != p && pattern[i] != "NAME" && pattern[i] != "VAR" {
+		if pattern[i] != p && pattern[i] != "NAME" && pattern[i] != "VAR" && pattern[i] != "N" {
 			return false
 		}
 	}
@@ -261,7 +293,7 @@ func matches(path, pattern []string) bool {
 
 // entryName returns the NAME of a path, validated, or "" if the path has none.
 func entryName(path []string) (string, error) {
-	if len(path) < 2 || path[0] != "checks" && path[0] != "agents" {
+	if len(path) < 2 || path[0] != "checks" && path[0] != "agents" && path[0] != "permission" {
 		return "", nil
 	}
 	name := path[1]

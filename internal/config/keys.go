@@ -32,7 +32,7 @@ const (
 
 // key is one row of the table for decoding, strict errors, the reference, the schema and Show.
 type key struct {
-	path     string // dotted; NAME and VAR stand for any name
+	path     string // dotted; NAME and VAR stand for any name, N for the number of a table in a list
 	kind     kind
 	words    []string // of a kindWord
 	min, max int64    // of a kindCount; of a duration, min is in nanoseconds
@@ -40,11 +40,11 @@ type key struct {
 	doc      string
 }
 
-// open reports whether the path contains a name of the user's choice.
-func (k key) open() bool { return strings.Contains(k.path, "NAME") }
+// open reports whether the path contains a name of the user's choice, or a number.
+func (k key) open() bool { return strings.Contains(k.path, "NAME") || strings.Contains(k.path, ".N.") }
 
-// field returns a pointer to the field of a key within d. If the path has a NAME, it is the field of the check or
-// agent called name. A field is found by its name, ignoring case: task.wait_limit is Task.WaitLimit.
+// field returns a pointer to the field of a key within d. If the path has a NAME or N, it is the field of the check, agent
+// or rule called name. A field is found by its name, ignoring case: task.wait_limit is Task.WaitLimit.
 func (d *draft) field(k key, name string) any {
 	parts := strings.Split(k.path, ".")
 	field := strings.ReplaceAll(parts[len(parts)-1], "_", "")
@@ -58,6 +58,8 @@ func (d *draft) field(k key, name string) any {
 		case "on":
 			field = "onedit"
 		}
+	case "permission":
+		in = d.rule(name)
 	case "agents":
 		if in = d.agent(name); field == "VAR" {
 			return d.agent(name).Env
@@ -109,6 +111,13 @@ func keys() []key {
 		{path: "agents.NAME.env_from", kind: kindNames, def: "[]", doc: "Names of variables that are handed on from the environment the fleet was started with."},
 		{path: "agents.NAME.model", kind: kindText, def: "the agent's own", doc: "The model, in the agent's own words."},
 		{path: "agents.NAME.trust", kind: kindWord, words: []string{trustInherit, trustSandboxed}, def: `"inherit"`, doc: "Whether a worktree is trusted as the user's own set-up trusts its repository, or because it is sandboxed."},
+		{path: "permission.N.tool", kind: kindText, def: "every tool", doc: "What the request is about: `run` a command, `edit` or `read` a file, `fetch`, `mcp`, `plan`, `question`, `other`. Or a tool by its agent's own name, such as `\"claude:WebFetch\"` or `\"mcp:github/*\"`."},
+		{path: "permission.N.command", kind: kindScript, def: "every command", doc: "Of `run`: a pattern for one simple command, such as `\"git push*\"`; `*` matches anything in it. Each part of a compound command is judged by itself."},
+		{path: "permission.N.path", kind: kindText, def: "every file", doc: "Of `edit` and `read`: a pattern relative to the worktree, such as `\"docs/**\"`. Files outside of it, also by a link, match only absolute patterns."},
+		{path: "permission.N.action", kind: kindWord, words: []string{string(event.PermissionAllow), string(event.PermissionDeny), string(event.PermissionAsk)}, doc: "What happens to the request: `ask` waits for `muster answer`."},
+		{path: "permission.N.reason", kind: kindText, doc: "Is told to the agent with a denial."},
+		{path: "permission.N.wait", kind: kindDuration, min: second, def: "`task.wait_limit`", doc: "Of `ask`: how long the request stays open."},
+		{path: "permission.N.default", kind: kindWord, words: []string{string(event.DefaultPark), string(event.DefaultDeny), string(event.DefaultRecommended)}, def: `"park"`, doc: "Of `ask`: what happens if nobody answers in time. `\"park\"` parks the task, `\"deny\"` lets the agent go on another way, and `\"recommended\"` answers a question by its first option."},
 		{path: "fence.mode", kind: kindWord, words: []string{FenceOff, FenceOn}, def: `"off"`, doc: "Whether agents, checks and setup are fenced in: they can then use only what is granted. A machine that cannot do that refuses the task."},
 		{path: "fence.read", kind: kindFiles, def: "[]", doc: "Further files and directories that may be read and executed, such as `~/sdk`. Only in the user's file."},
 		{path: "fence.write", kind: kindFiles, def: "[]", doc: "Further files and directories that may be changed. Refused are `/`, `~`, the state directory, `~/.ssh`, `~/.gnupg`, `~/.aws`, `~/.config/gh`, and what holds one of them. Only in the user's file."},
@@ -149,6 +158,7 @@ func tables() []section {
 		{"checks", "What judges an agent's work, in this order. Only in a project's `" + ProjectFile + "`."},
 		{"workspace", "What a new worktree needs."},
 		{"agents", "Agents and how they are started. The names `" + strings.Join(kinds(), "`, `") + "` exist without any configuration."},
+		{"permission", "Rules for what agents ask, in `[[double brackets]]`; see [permissions.md](../permissions.md). The first that matches decides. The user's denials come first, then the rules of the project's `" + ProjectFile + "`, then the user's others."},
 		{"fence", "What agents, checks and setup may use of the machine; see [security.md](../security.md). A project's `" + ProjectFile + "` can only narrow what the user's `" + UserFile + "` allows."},
 		{"fleet", "What concerns this machine. Only in the user's `" + UserFile + "`."},
 	}

@@ -11,7 +11,9 @@ import (
 	"strings"
 	"syscall"
 
+	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/permit"
 	"muster/internal/regular"
 )
 
@@ -93,6 +95,14 @@ func (d *draft) finish() error {
 			wrong = append(wrong, *c)
 		}
 	}
+	for _, r := range d.rules {
+		if err := permit.Check(r.PermissionRule, kinds()); err != nil {
+			c := asComplaint(err)
+			c.where = r.at
+			wrong = append(wrong, *c)
+		}
+	}
+	d.Permission = d.ordered()
 	if len(wrong) == 0 {
 		if _, err := d.config().Agent(d.Task.Agent); err != nil {
 			c := asComplaint(err)
@@ -114,6 +124,22 @@ func (d *draft) finish() error {
 		return err
 	}
 	return asError(wrong)
+}
+
+// ordered returns the rules in the order in which they are looked at. A project cannot allow what its user denies.
+func (d *draft) ordered() []event.PermissionRule {
+	var denied, project, others []event.PermissionRule
+	for _, r := range d.rules {
+		switch {
+		case r.scope == projectScope:
+			project = append(project, r.PermissionRule)
+		case r.Action == event.PermissionDeny:
+			denied = append(denied, r.PermissionRule)
+		default:
+			others = append(others, r.PermissionRule)
+		}
+	}
+	return slices.Concat(denied, project, others)
 }
 
 func (d *draft) finishAgent(a *Agent) *complaint {

@@ -94,6 +94,9 @@ func TestSchema_AgreesWithTheParser(t *testing.T) {
 		{"[agents.claude]\ncommand = []", false},
 		{"[agents.claude.env]\nX = 1", false},
 		{"[tasks]", false},
+		{"[[permission]]\ntool = 'run'\ncommand = 'go *'\naction = 'allow'", true},
+		{"[[permission]]\ntool = 'run'\naction = 'maybe'", false},
+		{"[permission]\ntool = 'run'", false},
 	} {
 		var doc map[string]any
 		if err := toml.Unmarshal([]byte(c.text), &doc); err != nil {
@@ -114,12 +117,16 @@ func reference() string {
 	var b strings.Builder
 	b.WriteString(referenceHead)
 	for _, s := range tables() {
-		fmt.Fprintf(&b, "\n## [%s]\n\n%s\n\n| key | type | default | meaning |\n|---|---|---|---|\n", s.name, s.doc)
+		title := "[" + s.name + "]"
+		if slices.Contains(lists, s.name) {
+			title = "[" + title + "]"
+		}
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n| key | type | default | meaning |\n|---|---|---|---|\n", title, s.doc)
 		for _, k := range keys() {
 			if !strings.HasPrefix(k.path, s.name+".") {
 				continue
 			}
-			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", k.path, k.typeWords(), k.defaultWords(), strings.ReplaceAll(k.doc, "|", `\|`))
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", strings.ReplaceAll(k.path, ".N.", "."), k.typeWords(), k.defaultWords(), strings.ReplaceAll(k.doc, "|", `\|`))
 		}
 	}
 	b.WriteString("\n## An example\n\n```toml\n" + example + "```\n")

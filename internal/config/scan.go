@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -16,6 +18,10 @@ import (
 
 // maxFile bounds a configuration file, in bytes. The TOML decoder takes time by the square of the keys.
 const maxFile = 64 << 10
+
+// lists are the arrays of tables that a file may have. A table of them is scanned with its number, from 0, as a part of
+// its path.
+var lists = []string{"permission"}
 
 // maxDepth is one more than the longest path of a known key, so that a deeper key is reported as unknown.
 const maxDepth = 5
@@ -45,7 +51,7 @@ func scan(file string, data []byte) ([]entry, error) {
 		return nil, fault.New(fault.Usage, "%s:%d:%d: not UTF-8", file, at.line, at.col).
 			WithHint("Save the file as UTF-8.")
 	}
-	s := scanner{lines: newLines(data)}
+	s := scanner{lines: newLines(data), count: map[string]int{}}
 	p := unstable.Parser{}
 	p.Reset(data)
 	for p.NextExpression() {
@@ -79,7 +85,8 @@ func grammar(file string, err error) error {
 type scanner struct {
 	lines   lines
 	table   []string
-	skip    bool // within an array of tables, which no known key is
+	skip    bool           // within an array of tables, which no known key is
+	count   map[string]int // tables of each of the lists
 	entries []entry
 }
 
@@ -87,8 +94,18 @@ func (s *scanner) expression(n *unstable.Node) {
 	switch n.Kind {
 	case unstable.Table, unstable.ArrayTable:
 		path, at := s.key(nil, n)
-		s.table, s.skip = path, n.Kind == unstable.ArrayTable
-		s.entries = append(s.entries, entry{path: path, at: at, table: true, array: s.skip})
+		array := n.Kind == unstable.ArrayTable
+		if slices.Contains(lists, path[0]) {
+			if !array || len(path) > 1 { // the entry is a complaint about its first part
+				s.entries, s.skip = append(s.entries, entry{path: path[:1], at: at}), true
+				return
+			}
+			path = append(path, strconv.Itoa(s.count[path[0]]))
+			s.count[path[0]]++
+			array = false
+		}
+		s.table, s.skip = path, array
+		s.entries = append(s.entries, entry{path: path, at: at, table: true, array: array})
 	case unstable.KeyValue:
 		if !s.skip {
 			s.keyValue(s.table, n)
@@ -99,6 +116,10 @@ func (s *scanner) expression(n *unstable.Node) {
 func (s *scanner) keyValue(table []string, n *unstable.Node) {
 	path, at := s.key(table, n)
 	v := n.Value()
+	if len(table) == 0 && slices.Contains(lists, path[0]) {
+		s.entries = append(s.entries, entry{path: path[:1], at: at})
+		return
+	}
 	if v.Kind != unstable.InlineTable {
 		s.entries = append(s.entries, entry{path: path, at: at})
 		return
@@ -130,11 +151,18 @@ func (s *scanner) key(table []string, n *unstable.Node) ([]string, position) {
 func lookup(values map[string]any, path []string) any {
 	var v any = values
 	for _, part := range path {
-		m, ok := v.(map[string]any)
-		if !ok {
+		switch in := v.(type) {
+		case map[string]any:
+			v = in[part]
+		case []any: // one of lists
+			n, err := strconv.Atoi(part)
+			if err != nil || n >= len(in) {
+				return nil
+			}
+			v = in[n]
+		default:
 			return nil
 		}
-		v = m[part]
 	}
 	return v
 }

@@ -58,6 +58,12 @@ func table() *jsonschema.Schema {
 
 // object returns the schema of the table called part below at, creating it if necessary.
 func object(at *jsonschema.Schema, part string) *jsonschema.Schema {
+	if part == "N" { // a list of tables
+		if at.Items == nil {
+			*at = jsonschema.Schema{Type: "array", Items: table(), Description: at.Description}
+		}
+		return at.Items
+	}
 	if part != "NAME" {
 		if at.Properties[part] == nil {
 			at.Properties[part] = table()

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +29,8 @@ func (c Config) Show() []Row {
 			// the short form of checks.NAME.run
 		case strings.HasPrefix(k.path, "checks."):
 			// each check is listed below, in the order in which they run
+		case strings.HasPrefix(k.path, "permission."):
+			// each rule is listed below, in the order in which they are looked at
 		case strings.HasSuffix(k.path, ".VAR"):
 			for _, name := range sortedKeys(d.agents) {
 				for _, v := range sortedKeys(d.agents[name].Env) {
@@ -49,6 +52,19 @@ func (c Config) Show() []Row {
 			if strings.HasPrefix(k.path, "checks.NAME.") {
 				rows = append(rows, c.row(strings.Replace(k.path, "NAME", check.Name, 1), k, d.field(k, check.Name)))
 			}
+		}
+	}
+	for i, rule := range c.Permission {
+		for _, k := range keys() {
+			if !strings.HasPrefix(k.path, "permission.") {
+				continue
+			}
+			number := strconv.Itoa(i)
+			field := d.field(k, number)
+			if reflect.ValueOf(field).Elem().IsZero() {
+				continue
+			}
+			rows = append(rows, Row{Key: strings.Replace(k.path, "N", number, 1), Value: k.literal(field), Origin: rule.Origin})
 		}
 	}
 	return rows

@@ -80,7 +80,7 @@ func (a agents) Ready(ctx context.Context, o fleet.Order) (string, []event.Paylo
 	if err != nil {
 		return "", nil, err
 	}
-	if err := a.writeFiles(files.RO(), l, plan.Files); err != nil {
+	if err := a.writeFiles(files.RO(), l, append(plan.Files, agent.RuleFiles(l.Spec.Permission)...)); err != nil {
 		return "", nil, err
 	}
 	policy, facts, err := a.fence(ctx, o.Task, o.Gen, l.Env, plan.Argv[0])

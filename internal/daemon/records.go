@@ -10,6 +10,8 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"muster/internal/agent"
+	"muster/internal/agent/all"
 	"muster/internal/event"
 	"muster/internal/fleet"
 	"muster/internal/life"
@@ -23,6 +25,7 @@ type records struct {
 	watcher *status.Watcher
 	agents  agents
 	offset  func(key string) int64
+	task    func(ctx context.Context, id event.TaskID) (life.Task, error)
 	out     chan fleet.Batch
 	flush   chan chan struct{}
 	polling func(why string) // is told why files are polled, whenever that changes
@@ -44,6 +47,7 @@ func newRecords(w *status.Watcher, a agents, db *store.Store, polling func(why s
 	return &records{
 		watcher: w, agents: a, out: make(chan fleet.Batch), flush: make(chan chan struct{}), polling: polling, log: log,
 		unnamed: map[generation]life.Task{},
+		task: db.Task,
 		offset: func(key string) int64 {
 			o, err := db.Offset(context.Background(), key)
 			if err != nil {
@@ -122,7 +126,26 @@ func (r *records) asked(id event.TaskID, gen int, rec event.Record) *event.Ask {
 		r.log.Warn("read what an agent asks", "task", id, "request", rec.Request, "err", err)
 		ask.Cut = true
 	}
+	ask.Use = r.use(id, rec.Tool, ask)
 	return &ask
+}
+
+// use returns the description of a request for the task's rules; nil if it has none.
+func (r *records) use(id event.TaskID, tool string, ask event.Ask) *event.ToolUse {
+	t, err := r.task(context.Background(), id)
+	if err != nil {
+		r.log.Error("read the task of a request", "task", id, "err", err)
+		return nil
+	}
+	if len(t.Spec.Permission) == 0 || tool == "" {
+		return nil
+	}
+	ad, err := all.New(t.Spec.Kind)
+	if err != nil {
+		return nil
+	}
+	use := agent.Describe(ad, tool, []byte(ask.Input), t.Worktree)
+	return &use
 }
 
 // key returns the key under which the offset of a file is stored.

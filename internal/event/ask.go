@@ -31,6 +31,8 @@ type Ask struct {
 	Cut bool `json:"cut,omitempty"`
 	// Questions are the questions of a request that is a question.
 	Questions []Question `json:"questions,omitempty"`
+	// Use describes the tool for rules. Only the supervisor writes it; nil where the kind of agent has no description.
+	Use *ToolUse `json:"use,omitempty"`
 }
 
 // Question is one of the questions of a request.
@@ -99,6 +101,7 @@ func cut(s *string) bool {
 // and with Cut set if the hash is not that of the input.
 func (a Ask) Checked(tool string) Ask {
 	b := a.WithQuestions(a.Questions)
+	b.Use = nil
 	if len(b.Input) > MaxInput {
 		b.Input = strings.ToValidUTF8(b.Input[:MaxInput], "")
 	}

@@ -130,6 +130,7 @@ var kinds = map[Kind]func([]byte) (Payload, error){
 	"record.refused":     typed[RecordRefused],
 	"request.opened":     typed[RequestOpened],
 	"request.closed":     typed[RequestClosed],
+	"permission.decided": typed[PermissionDecided],
 	"message.queued":     typed[MessageQueued],
 	"message.moved":      typed[MessageMoved],
 	"job.started":        typed[JobStarted],

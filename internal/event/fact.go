@@ -218,7 +218,9 @@ type RequestOpened struct {
 	Tool    string     `json:"tool,omitempty"`
 	Text    string     `json:"text,omitempty"` // what it is about, in a line
 	Options []string   `json:"options,omitempty"`
-	Ask     *Ask       `json:"ask,omitempty"` // the whole of it: input, size, hash, cut, questions; nil in logs of versions that did not keep it
+	Ask     *Ask       `json:"ask,omitempty"` // the whole of it: input, size, hash, cut, questions, use; nil in logs of versions that did not keep it
+
+	Unjudged string `json:"unjudged,omitempty"` // why the rules that match it could not decide it; "" otherwise
 }
 
 // RequestClosed ends it.

@@ -49,6 +49,9 @@ func (RequestOpened) Kind() Kind { return "request.opened" }
 func (RequestClosed) Kind() Kind { return "request.closed" }
 
 // Kind implements Payload.
+func (PermissionDecided) Kind() Kind { return "permission.decided" }
+
+// Kind implements Payload.
 func (MessageQueued) Kind() Kind { return "message.queued" }
 
 // Kind implements Payload.

@@ -83,8 +83,19 @@ type Spec struct {
 	// tool call is open. 0 means never, as in tasks of older versions.
 	Silence       time.Duration `json:"silence,omitempty"`
 	SilenceInTool time.Duration `json:"silence_in_tool,omitempty"`
+	// Permission has the rules for the agent's requests, in the order in which they are looked at.
+	Permission []PermissionRule `json:"permission,omitempty"`
 	// Fence is what the agent, its checks and its setup may use; nil means that nothing restricts them.
 	Fence *Fence `json:"fence,omitempty"`
+}
+
+// LongestWait returns how long a request of the task may stay open: WaitLimit, or the longest wait of a rule.
+func (s Spec) LongestWait() time.Duration {
+	longest := s.WaitLimit
+	for _, r := range s.Permission {
+		longest = max(longest, r.Wait)
+	}
+	return longest
 }
 
 // Fence is what a task may use of the machine in addition to the built-in list: the fence section of the configuration as

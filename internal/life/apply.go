@@ -75,6 +75,10 @@ func Apply(t Task, e event.Event) Task {
 		t.Request = &p
 	case event.RequestClosed:
 		t.Request = nil
+	case event.PermissionDecided:
+		if p.By == event.DecidedByDeadline {
+			t.Lapsed = p.Request
+		}
 	case event.AnswerRequested:
 		if r := t.Request; t.State == event.Parked && p.Decision == event.Allow && r != nil && r.Request == p.Request && r.Ask != nil && r.Shown(p.Hash) {
 			t.Granted = r.Ask.Hash

@@ -423,13 +423,17 @@ func (s *step) due(in Due) {
 	}
 }
 
-// expire parks a task whose request was not answered. The request stays, so that `answer` continues the task.
+// expire parks a task whose request was not answered, unless a rule has an answer for that. The request stays, so that
+// `answer` continues the task.
 func (s *step) expire() {
 	if s.t.State != event.Waiting || s.t.Request == nil {
 		return
 	}
 	if s.answering(s.t.Request.Request) {
 		s.setDeadline(event.DeadlineWaiting, s.now.Add(time.Minute), false)
+		return
+	}
+	if s.lapse() {
 		return
 	}
 	s.park(ruleRequestExpired, event.Reason(s.t.Request.Reason), s.t.Request.Text)

@@ -201,11 +201,14 @@ func (s *step) asked(r event.Record, ask *event.Ask) {
 		return
 	}
 	s.clear(event.DeadlineFirstRecord, event.DeadlineStall)
-	s.emit(event.RequestOpened{Request: r.Request, Reason: r.Reason, Tool: r.Tool, Text: r.Note, Options: r.Options, Ask: ask})
+	req := event.RequestOpened{Request: r.Request, Reason: r.Reason, Tool: r.Tool, Text: r.Note, Options: r.Options, Ask: ask}
+	verdict := s.verdict(req)
+	req.Unjudged = verdict.Why
+	s.emit(req)
 	if s.t.State != event.Waiting {
 		s.move(ruleRequestOpened, event.Reason(r.Reason), r.Note)
 	}
-	s.setDeadline(event.DeadlineWaiting, s.now.Add(s.t.Spec.WaitLimit), false)
+	s.rule(verdict)
 }
 
 // closeRequest closes the open request, and the task works again.

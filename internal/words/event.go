@@ -99,6 +99,8 @@ func agentEvent(e event.Event) (string, bool) {
 		return "the agent asks: " + Request(p), true
 	case event.RequestClosed:
 		return "the request is closed: " + p.How, true
+	case event.PermissionDecided:
+		return Permission(p), true
 	case event.MessageQueued:
 		return fmt.Sprintf("%s queued for the agent (%s): %s", p.Message, Why(p.Why), FirstLine(p.Text)), true
 	case event.MessageMoved:

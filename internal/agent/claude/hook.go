@@ -257,6 +257,11 @@ func (s *hookState) toolBegins() {
 		return
 	}
 	s.goesOn(s.tool(event.RecordWorking))
+	if s.needsDecision() {
+		s.reply(map[string]any{"hookSpecificOutput": map[string]string{
+			"hookEventName": "PreToolUse", "permissionDecision": "ask", "permissionDecisionReason": "A rule of this fleet decides about it.",
+		}})
+	}
 }
 
 // keepConfiguration keeps a running agent at the configuration that it started with. Everything that it starts can write the

@@ -115,7 +115,7 @@ func encodeSettings(l agent.Launch) ([]byte, error) {
 func timeoutOf(name string, spec event.Spec) time.Duration {
 	switch name {
 	case "PermissionRequest":
-		limit := spec.WaitLimit
+		limit := spec.LongestWait()
 		if limit <= 0 {
 			limit = defaultWait
 		}

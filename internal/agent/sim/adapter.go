@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -36,6 +37,24 @@ func (adapter) Facts() agent.Facts {
 
 // Check implements agent.Adapter. The program is muster itself, so it exists.
 func (adapter) Check(_ context.Context, p agent.Preflight) error { return agent.CheckEnvFrom(p) }
+
+// Use implements agent.Describer. Scripts name tools as real agents do, and the text of a request is its command.
+func (adapter) Use(tool string, input []byte) event.ToolUse {
+	if name := agent.MCPName("mcp__", tool); name != "" {
+		return event.ToolUse{Class: event.ToolMCP, Names: []string{name}}
+	}
+	var in struct {
+		Command string `json:"command"`
+	}
+	_ = json.Unmarshal(input, &in)
+	switch tool {
+	case "Bash":
+		return event.ToolUse{Class: event.ToolRun, Command: in.Command}
+	case "Edit":
+		return event.ToolUse{Class: event.ToolEdit, Paths: []string{in.Command}}
+	}
+	return event.ToolUse{Class: event.ToolOther}
+}
 
 // Plan implements agent.Adapter. It leaves out the preamble, which a script does not use.
 func (adapter) Plan(l agent.Launch) (agent.Plan, error) {

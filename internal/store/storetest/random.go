@@ -114,6 +114,7 @@ func taskPayload(r *rapid.T, now time.Time) event.Payload {
 		event.GenerationStarted{Attempt: n, Why: event.WhyCrash, Conversation: "c"},
 		event.NextPlanned{Why: event.WhyRetry, LaunchFailed: true},
 		event.AgentLaunched{Process: event.ProcessRef{PID: n, Start: 1 << 60}, Pane: "%1", Session: "s"},
+		event.PermissionDecided{Request: "q", Rule: "muster.toml:3", Tool: "Bash", What: text(r), Action: event.Deny, Text: text(r), By: event.DecidedByRule},
 		event.FenceApplied{ABI: n, Seccomp: true, Read: n, Write: 1},
 		event.AgentReported{Record: event.Record{State: event.RecordWorking, Time: now.Add(time.Duration(n)), Note: text(r), Usage: &event.Usage{Turns: n}}},
 		event.AgentReported{Record: event.Record{State: event.RecordError, Error: event.ErrorOverloaded}},

@@ -1,0 +1,99 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"muster/internal/event"
+	"muster/internal/home"
+	"muster/internal/regular"
+)
+
+// rulesName is the file of a task's rules in home.Gen.RO, for hooks. It exists only if the task has rules. The supervisor
+// decides by the rules of the log.
+const rulesName = "rules.json"
+
+// maxRules bounds the file, in bytes.
+const maxRules = 1 << 20
+
+// RuleFiles returns the file of a task's rules.
+func RuleFiles(rules []event.PermissionRule) []File {
+	b, err := json.Marshal(rules)
+	if err != nil || len(rules) == 0 { // texts and numbers can be encoded
+		return nil
+	}
+	return []File{{Path: rulesName, Data: b, Mode: 0o600}}
+}
+
+// Rules returns the rules for a hook of a generation; none if its task has none.
+func Rules(files home.Gen) (rules []event.PermissionRule) {
+	b, err := regular.Read(filepath.Join(files.RO(), rulesName), maxRules)
+	if err != nil {
+		return nil
+	}
+	_ = json.Unmarshal(b, &rules)
+	return rules
+}
+
+// Describer is an adapter that knows what the tools of its agent do. Rules about commands and files need it.
+type Describer interface {
+	// Use describes one use of a tool by its name and its input, which may be cut. Paths are as the agent wrote them.
+	Use(tool string, input []byte) event.ToolUse
+}
+
+// Describe returns one use of a tool as rules see it, with the agent's own name of the tool and with its paths resolved.
+func Describe(ad Adapter, tool string, input []byte, worktree string) event.ToolUse {
+	use := event.ToolUse{Class: event.ToolOther}
+	if d, ok := ad.(Describer); ok {
+		use = d.Use(tool, input)
+	}
+	use.Names = append([]string{ad.Facts().Kind + ":" + tool}, use.Names...)
+	paths := use.Paths
+	use.Paths = nil
+	for _, p := range paths {
+		use.Paths = append(use.Paths, resolve(worktree, p))
+	}
+	return use
+}
+
+// resolve returns the file that a path leads to, also by symbolic links: relative to the worktree if it is in it, otherwise
+// absolute. The file need not exist.
+func resolve(worktree, path string) string {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(worktree, path)
+	}
+	path, root := real(filepath.Clean(path)), real(worktree)
+	if rest, err := filepath.Rel(root, path); err == nil && filepath.IsLocal(rest) {
+		return filepath.ToSlash(rest)
+	}
+	return filepath.ToSlash(path)
+}
+
+// real resolves the links of the part of a path that exists.
+func real(path string) string {
+	var missing []string
+	for at := path; ; at = filepath.Dir(at) {
+		got, err := filepath.EvalSymlinks(at)
+		if err == nil {
+			return filepath.Join(append([]string{got}, missing...)...)
+		}
+		if !errors.Is(err, fs.ErrNotExist) || at == filepath.Dir(at) {
+			return path
+		}
+		missing = append([]string{filepath.Base(at)}, missing...)
+	}
+}
+
+// MCPName returns the name of a tool of an MCP server as rules have it, for agents that name it prefix, server, __ and tool; ""
+// for another tool.
+func MCPName(prefix, tool string) string {
+	rest, ok := strings.CutPrefix(tool, prefix)
+	server, name, two := strings.Cut(rest, "__")
+	if !ok || !two {
+		return ""
+	}
+	return string(event.ToolMCP) + ":" + server + "/" + name
+}
