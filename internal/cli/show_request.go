@@ -45,6 +45,9 @@ func (p *page) request(r event.RequestOpened) {
 		p.questions(r.Questions())
 		return
 	}
+	if r.Unjudged != "" {
+		p.field("", "no rule decides it: "+clean(r.Unjudged, 100))
+	}
 	a := r.Ask
 	if a == nil {
 		return

@@ -7,6 +7,7 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/permit"
 )
 
 // Base names of the two configuration files.
@@ -24,8 +25,10 @@ type Config struct {
 	// Permission has the rules for requests of agents, in the order in which they are looked at: the user's denials, the
 	// project's rules, the user's other rules.
 	Permission []event.PermissionRule
-	Fence      Fence
-	Fleet      Fleet
+	// Denials is how many of them are the user's denials, which even the rules of a task do not precede.
+	Denials int
+	Fence   Fence
+	Fleet   Fleet
 	// Origin maps the path of a key (task.rounds) to where its value was set: "file:line", or "default".
 	Origin map[string]string
 }
@@ -143,6 +146,14 @@ func (c Config) Agent(name string) (Agent, error) {
 	}
 	return Agent{}, fault.New(fault.Usage, "unknown agent %q", name).
 		WithHint("%s", hintWord(name, c.agentNames(), "Known agents", "Or describe it in "+ProjectFile+" under [agents.NAME]."))
+}
+
+// CheckRule returns a fault.Usage for a rule of a task that is contradictory or that can never match.
+func CheckRule(r event.PermissionRule) error { return permit.Check(r, kinds()) }
+
+// Rules returns the rules for a task with rules of its own, in the order in which they are looked at.
+func (c Config) Rules(own []event.PermissionRule) []event.PermissionRule {
+	return slices.Concat(c.Permission[:c.Denials], own, c.Permission[c.Denials:])
 }
 
 // agentNames returns all names that Agent knows, sorted.

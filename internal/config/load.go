@@ -102,7 +102,7 @@ func (d *draft) finish() error {
 			wrong = append(wrong, *c)
 		}
 	}
-	d.Permission = d.ordered()
+	d.order()
 	if len(wrong) == 0 {
 		if _, err := d.config().Agent(d.Task.Agent); err != nil {
 			c := asComplaint(err)
@@ -126,8 +126,8 @@ func (d *draft) finish() error {
 	return asError(wrong)
 }
 
-// ordered returns the rules in the order in which they are looked at. A project cannot allow what its user denies.
-func (d *draft) ordered() []event.PermissionRule {
+// order puts the rules into the order in which they are looked at. A project cannot allow what its user denies.
+func (d *draft) order() {
 	var denied, project, others []event.PermissionRule
 	for _, r := range d.rules {
 		switch {
@@ -139,7 +139,7 @@ func (d *draft) ordered() []event.PermissionRule {
 			others = append(others, r.PermissionRule)
 		}
 	}
-	return slices.Concat(denied, project, others)
+	d.Permission, d.Denials = slices.Concat(denied, project, others), len(denied)
 }
 
 func (d *draft) finishAgent(a *Agent) *complaint {

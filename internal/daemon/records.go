@@ -47,7 +47,7 @@ func newRecords(w *status.Watcher, a agents, db *store.Store, polling func(why s
 	return &records{
 		watcher: w, agents: a, out: make(chan fleet.Batch), flush: make(chan chan struct{}), polling: polling, log: log,
 		unnamed: map[generation]life.Task{},
-		task: db.Task,
+		task:    db.Task,
 		offset: func(key string) int64 {
 			o, err := db.Offset(context.Background(), key)
 			if err != nil {

@@ -77,11 +77,11 @@ func (a Ask) WithQuestions(questions []Question) Ask {
 		}
 		a.Cut = cut(&q.Text) || a.Cut
 		a.Cut = cut(&q.Header) || a.Cut
-		options := make([]Option, len(q.Options))
-		for i, o := range q.Options {
+		var options []Option
+		for _, o := range q.Options {
 			a.Cut = cut(&o.Label) || a.Cut
 			a.Cut = cut(&o.Description) || a.Cut
-			options[i] = o
+			options = append(options, o)
 		}
 		q.Options = options
 		a.Questions = append(a.Questions, q)

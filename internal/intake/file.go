@@ -14,14 +14,41 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 
 	"muster/internal/config"
+	"muster/internal/event"
 	"muster/internal/fault"
 )
 
 // taskTable is one [[task]] of a tasks file.
 type taskTable struct {
 	Options
-	Prompt     string `toml:"prompt"`
-	PromptFile string `toml:"prompt_file"`
+	Prompt     string      `toml:"prompt"`
+	PromptFile string      `toml:"prompt_file"`
+	Permission []ruleTable `toml:"permission"`
+}
+
+// ruleTable is one [[task.permission]], with the keys of [[permission]] in a configuration.
+type ruleTable struct {
+	Tool    string `toml:"tool"`
+	Command string `toml:"command"`
+	Path    string `toml:"path"`
+	Action  string `toml:"action"`
+	Reason  string `toml:"reason"`
+	Wait    string `toml:"wait"`
+	Default string `toml:"default"`
+}
+
+// rule returns the rule of a table. origin is where its task is.
+func (t ruleTable) rule(origin string) (event.PermissionRule, error) {
+	r := event.PermissionRule{
+		Tool: t.Tool, Command: t.Command, Path: t.Path, Action: event.PermissionAction(t.Action), Reason: t.Reason,
+		Default: event.PermissionDefault(t.Default), Origin: origin,
+	}
+	if t.Wait != "" {
+		if err := ParseDuration("permission.wait", t.Wait, &r.Wait); err != nil {
+			return r, err
+		}
+	}
+	return r, config.CheckRule(r)
 }
 
 // Read parses the orders of a tasks file. name is the file's name in errors, dir is the directory of a relative
@@ -46,6 +73,13 @@ func Read(data []byte, name, dir string, defaults Options) ([]Order, error) {
 		var err error
 		if o.Prompt, err = t.text(dir); err != nil {
 			return nil, o.At(err)
+		}
+		for _, table := range t.Permission {
+			r, err := table.rule(fmt.Sprintf("%s:%d", name, lines[i]))
+			if err != nil {
+				return nil, o.At(err)
+			}
+			o.Permission = append(o.Permission, r)
 		}
 		out[i] = o
 	}
@@ -82,10 +116,12 @@ func tableLines(data []byte) []int {
 		if e.Kind != unstable.ArrayTable {
 			continue
 		}
-		for key := e.Key(); key.Next(); {
-			at := int(key.Node().Raw.Offset)
-			line += bytes.Count(data[counted:at], []byte{'\n'})
-			counted = at
+		key := e.Key()
+		key.Next()
+		at := int(key.Node().Raw.Offset)
+		line += bytes.Count(data[counted:at], []byte{'\n'})
+		counted = at
+		if !key.Next() { // not a table within one
 			lines = append(lines, line)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"muster/internal/config"
+	"muster/internal/event"
 	"muster/internal/fault"
 )
 
@@ -36,8 +37,10 @@ type Options struct {
 type Order struct {
 	Options
 	Prompt string
-	File   string // its tasks file, for errors; "" for none
-	Line   int    // the first line of its table
+	// Permission has the task's own rules, which come before those of the project.
+	Permission []event.PermissionRule
+	File       string // its tasks file, for errors; "" for none
+	Line       int    // the first line of its table
 }
 
 // At adds the position in the tasks file to an error.

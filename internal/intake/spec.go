@@ -40,7 +40,7 @@ func spec(cfg config.Config, o Order) (event.Spec, error) {
 		Publish: cfg.Task.Publish, Checks: cfg.Checks, Setup: cfg.Workspace.Setup, Copy: cfg.Workspace.Copy,
 		Priority: cfg.Task.Priority, Attempts: cfg.Task.Attempts, Respawns: cfg.Task.Respawns, Rounds: cfg.Task.Rounds,
 		Timeout: cfg.Task.Timeout, WaitLimit: cfg.Task.WaitLimit, Keep: cfg.Task.Keep,
-		Silence: cfg.Task.Silence, SilenceInTool: cfg.Task.SilenceInTool, Permission: cfg.Permission,
+		Silence: cfg.Task.Silence, SilenceInTool: cfg.Task.SilenceInTool, Permission: cfg.Rules(o.Permission),
 	}
 	s.Name = cmp.Or(text.Field(o.Name, maxName), text.Field(s.Summary, maxAutoName), "task")
 	s.Slug = home.Slug(s.Name)
