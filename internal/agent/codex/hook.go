@@ -200,7 +200,7 @@ func (s *hookState) prompted() {
 // on: the turn is over when the rollout file says so. Without that file this is the end.
 func (s *hookState) stopped() {
 	r := event.Record{State: event.RecordWorking, Stopping: true, Note: text.Line(s.in.LastMessage, noteLimit)}
-	if f, err := regular.Follow(s.in.Transcript); err != nil {
+	if f, err := regular.Open(s.in.Transcript); err != nil {
 		r.State, r.Stopping = event.RecordIdle, false
 	} else {
 		_ = f.Close()

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 
 	"muster/internal/agent"
@@ -64,7 +63,7 @@ func (channel) Posture(_ agent.Launch, _ int, screen string, texts []string) age
 }
 
 var (
-	styles = regexp.MustCompile("\x1b\\[[0-9;:]*m")
+	styles = regexp.MustCompile("\x1b\\[([0-9;:]*)m")
 	// turnLine matches the line of a running turn.
 	turnLine = regexp.MustCompile(`(?m)^• .*\(\d+.*esc to interrupt\)`)
 	// ownText matches the beginning of texts that muster sends to the agent.
@@ -75,78 +74,113 @@ var (
 
 const placeholder = "[Pasted Content "
 
-// inputOf returns the text in the agent's input without its line breaks and indentation, and whether there is an input. It
-// begins behind the last bold mark, and ends before the coloured line about the model.
+// inputOf returns the text in the agent's input without its indentation, and whether there is an input. It begins behind
+// the last bold mark that is not dim, and ends before the coloured line about the model.
 func inputOf(screen string) (string, bool) {
-	lines := strings.Split(screen, "\n")
+	lines := readScreen(screen)
 	begin := -1
 	for i, line := range lines {
-		if strings.HasPrefix(line, "\x1b[1m›") {
+		if first := line.first(); strings.HasPrefix(first.text, "›") && first.bold && !first.dim {
 			begin = i
 		}
 	}
 	if begin < 0 {
 		return "", false
 	}
-	var parts []string
-	for i, line := range lines[begin:] {
-		if i > 0 && footer(line) {
+	input := strings.TrimPrefix(lines[begin].solid(), "›")
+	for _, line := range lines[begin+1:] {
+		if first := line.first(); first.bold || first.dim || first.coloured {
 			break
 		}
-		parts = append(parts, solid(line))
-	}
-	input := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(parts[0]), "›"))
-	for _, p := range parts[1:] {
-		if p = strings.TrimSpace(p); p != "" {
-			input += "\n" + p
+		if text := strings.TrimSpace(line.solid()); text != "" {
+			input += "\n" + text
 		}
 	}
-	if choice.MatchString(input) {
-		return "", false
-	}
-	return strings.TrimSpace(input), true
+	input = strings.TrimSpace(input)
+	return input, !choice.MatchString(input)
 }
 
-// footer reports whether a line below the input is not part of it: it has a colour or a dim text at its beginning.
-func footer(line string) bool {
-	rest := strings.TrimLeft(line, " ")
-	for {
-		m := styles.FindString(rest)
-		if m == "" || !strings.HasPrefix(rest, m) {
-			return false
-		}
-		if strings.HasPrefix(m, "\x1b[38;") || m == "\x1b[2m" || m == "\x1b[1m" {
-			return true
-		}
-		rest = strings.TrimLeft(rest[len(m):], " ")
-	}
+// span is a piece of a line with one style.
+type span struct {
+	text                string
+	bold, dim, coloured bool
 }
 
-// solid returns a line without escape sequences and without dim text, which is a hint.
-func solid(line string) string {
+// screenLine is one line of a screen.
+type screenLine []span
+
+// first returns the first span that shows something; the zero span if there is none.
+func (l screenLine) first() span {
+	for _, s := range l {
+		if strings.TrimSpace(s.text) != "" {
+			return s
+		}
+	}
+	return span{}
+}
+
+// solid returns the text of a line without dim text, which is a hint.
+func (l screenLine) solid() string {
 	var b strings.Builder
-	dim := false
-	for line != "" {
-		next := styles.FindStringIndex(line)
-		run := line
-		if next != nil {
-			run = line[:next[0]]
+	for _, s := range l {
+		if !s.dim {
+			b.WriteString(s.text)
 		}
-		if !dim {
-			b.WriteString(run)
-		}
-		if next == nil {
-			break
-		}
-		switch params := strings.Split(strings.Trim(line[next[0]:next[1]], "\x1b[m"), ";"); {
-		case slices.Contains(params, "2"):
-			dim = params[0] != "38" && params[0] != "48"
-		case params[0] == "" || params[0] == "0":
-			dim = false
-		}
-		line = line[next[1]:]
 	}
 	return b.String()
+}
+
+// readScreen splits a screen with escape sequences. A style holds until another one, also in the next lines.
+func readScreen(screen string) []screenLine {
+	var out []screenLine
+	var style span
+	for line := range strings.SplitSeq(screen, "\n") {
+		var spans screenLine
+		for line != "" {
+			next := styles.FindStringSubmatchIndex(line)
+			end := len(line)
+			if next != nil {
+				end = next[0]
+			}
+			if end > 0 {
+				style.text = line[:end]
+				spans = append(spans, style)
+			}
+			if next == nil {
+				break
+			}
+			style.apply(line[next[2]:next[3]])
+			line = line[next[1]:]
+		}
+		out = append(out, spans)
+	}
+	return out
+}
+
+// apply changes a style by the parameters of one sequence (ECMA-48, SGR).
+func (s *span) apply(parameters string) {
+	params := strings.Split(parameters, ";")
+	for i := 0; i < len(params); i++ {
+		switch params[i] {
+		case "", "0":
+			*s = span{}
+		case "1":
+			s.bold = true
+		case "2":
+			s.dim = true
+		case "22":
+			s.bold, s.dim = false, false
+		case "39":
+			s.coloured = false
+		case "38", "48": // a colour: its own parameters follow
+			s.coloured = s.coloured || params[i] == "38"
+			if i+1 < len(params) && params[i+1] == "5" {
+				i += 2
+			} else {
+				i += 4
+			}
+		}
+	}
 }
 
 // holdsAll reports whether the input has all of the pasted texts.

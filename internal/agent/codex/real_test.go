@@ -7,7 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"muster/internal/agent"
 	"muster/internal/event"
+	"muster/internal/mail"
+	"muster/internal/proof/prooftest"
+	testcodex "muster/internal/testkit/codex"
 	"muster/internal/testkit/model"
 )
 
@@ -96,4 +100,182 @@ func changed(before, after map[string]string) string {
 		}
 	}
 	return strings.Join(out, "\n")
+}
+
+// plain is a spec whose commands run without the agent's own sandbox, which needs a home outside of /tmp.
+func plain() event.Spec { return event.Spec{Args: []string{"-s", "danger-full-access"}} }
+
+func TestCodexTakesMessagesAndSaysWhetherItTakesWhatIsTyped(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "say hello", plain(), model.Text("hello"))
+	r.start()
+	r.over(1)
+	posture := func(want agent.Posture, texts ...string) {
+		t.Helper()
+		r.until("the posture is "+string(want), func() bool { return r.posture(texts...) == want })
+	}
+	posture(agent.PostureReady)
+	r.tmux("send-keys", "-t", "g1", "-l", "a draft of somebody")
+	posture(agent.PostureDraft)
+	r.tmux("send-keys", "-t", "g1", "C-c")
+	posture(agent.PostureReady)
+	r.paste("[muster m7] of another\nmessage")
+	posture(agent.PostureStale)
+	r.tmux("send-keys", "-t", "g1", "C-c")
+	lines := "Mind these:\n\n\t- `one`\n- two\n" + strings.Repeat("- and\tmore\n", 40) + "and end your turn."
+	for i, text := range []string{"Yes, do it.", "Two\nlines; \\", lines, strings.Repeat("words without an end ", 3000) + "end of it."} {
+		id := event.NewMessageID(i + 1)
+		posture(agent.PostureReady)
+		texts := r.adapter().Typed(mail.Message{ID: id, Text: text})
+		r.paste(texts...)
+		posture(agent.PostureTyped, texts...)
+		r.tmux("send-keys", "-t", "g1", "Enter")
+		r.record("it is acknowledged", func(rec event.Record) bool {
+			return rec.Message == id && rec.Prompted && rec.SessionID == r.launch.Conversation
+		})
+		told := strings.Join(r.asked(i+2).Last().Texts, "\n")
+		if want := id.Tag() + " " + strings.TrimRight(agent.Words(mail.Message{ID: id, Text: text}), "\n"); told != want {
+			t.Errorf("%s arrived as %.300q, want %.300q", id, told, want)
+		}
+		r.over(i + 2)
+		if d, err := r.adapter().Delivered(r.launch, id); err != nil || d != agent.DeliveryAcknowledged {
+			t.Errorf("%s is %s (%v)", id, d, err)
+		}
+	}
+	if d, err := r.adapter().Delivered(r.launch, "m9"); err != nil || d != agent.DeliveryAbsent {
+		t.Errorf("m9 is %s (%v)", d, err)
+	}
+	// A person breaks a turn off: nothing says that the work is done, and the agent takes messages again.
+	r.model.Add(model.Hang())
+	texts := r.adapter().Typed(mail.Message{ID: "m5", Text: "work"})
+	r.paste(texts...)
+	posture(agent.PostureTyped, texts...)
+	r.tmux("send-keys", "-t", "g1", "Enter")
+	r.asked(6)
+	posture(agent.PostureBusy)
+	r.tmux(append([]string{"send-keys", "-t", "g1"}, r.adapter().Facts().Interrupt.Keys...)...)
+	broken := func(rec event.Record) bool { return rec.State == event.RecordIdle && rec.Src == agent.SrcStatusFile }
+	r.record("the hook tells of it", broken)
+	r.until("the rollout tells of it", func() bool { return count(r.source("transcript"), broken) == 1 })
+	r.until("the input is free", func() bool { p := r.posture(); return p == agent.PostureReady || p == agent.PostureStale })
+}
+
+func TestCodexTellsWhyATurnEnded(t *testing.T) {
+	t.Parallel()
+	reset := time.Now().Add(3 * time.Hour).Truncate(time.Second)
+	week := time.Now().Add(40 * time.Hour).Truncate(time.Second)
+	r := newRig(t, "say hello", plain(), model.Always(testcodex.Used(model.Say("hello"), 12.5, reset)))
+	r.start()
+	r.over(1)
+	for i, c := range []struct {
+		name  string
+		step  model.Step
+		calls int // that the agent makes before it gives up
+		state event.RecordState
+		kind  event.ErrorKind
+		early time.Time
+		late  time.Time
+	}{
+		{"a limit whose end is in the text", model.Always(testcodex.UsageLimit(week)), 1, event.RecordLimited, "", week.Add(-time.Minute), week.Add(2 * time.Minute)},
+		{"a limit whose window is full", model.Always(testcodex.Used(testcodex.UsageLimit(week), 100, reset)), 1, event.RecordLimited, "", reset, reset.Add(time.Minute)},
+		{"no money", model.Always(model.FailWith(429, `{"error":{"type":"insufficient_quota","code":"insufficient_quota","message":"You exceeded your current quota"}}`)), 1, event.RecordError, event.ErrorBilling, time.Time{}, time.Time{}},
+		{"a request that is not valid", model.Error(400), 1, event.RecordError, event.ErrorInvalidRequest, time.Time{}, time.Time{}},
+		{"a full context", model.Always(model.FailWith(400, `{"error":{"type":"invalid_request_error","code":"context_length_exceeded","message":"Your input exceeds the context window of this model."}}`)), 1, event.RecordError, event.ErrorContextFull, time.Time{}, time.Time{}},
+		{"an overloaded server", model.Always(model.FailWith(503, `{"error":{"code":"server_is_overloaded","message":"overloaded"}}`)), 0, event.RecordError, event.ErrorOverloaded, time.Time{}, time.Time{}},
+		{"a key that is not valid", model.Error(401), 0, event.RecordError, event.ErrorAuth, time.Time{}, time.Time{}},
+		{"too many requests", model.Error(429), 0, event.RecordError, event.ErrorRateLimit, time.Time{}, time.Time{}},
+		{"a stream that breaks", model.Always(model.Say("half of it").CutAfter(2)), 0, event.RecordError, event.ErrorNetwork, time.Time{}, time.Time{}},
+	} {
+		r.model.Otherwise(c.step)
+		before := len(r.model.Requests())
+		r.say(event.NewMessageID(i+1), "go on")
+		r.until(c.name+" is told", func() bool { return count(r.source("transcript"), failed) == i+1 })
+		var last event.Record
+		for _, rec := range r.source("transcript") {
+			if failed(rec) {
+				last = rec
+			}
+		}
+		if last.State != c.state || last.Error != c.kind || last.Until.Before(c.early) || last.Until.After(c.late) || last.SessionID != r.launch.Conversation {
+			t.Errorf("%s was told as %+v", c.name, last)
+		}
+		if n := len(r.model.Requests()) - before; c.calls > 0 && n != c.calls {
+			t.Errorf("%s: the model was called %d times, want %d", c.name, n, c.calls)
+		}
+	}
+	r.model.Otherwise(model.Text("fine"))
+	r.say("m20", "go on")
+	r.over(2)
+}
+
+// failed reports whether a record ends a turn by an error.
+func failed(rec event.Record) bool {
+	return rec.State == event.RecordError || rec.State == event.RecordLimited
+}
+
+func TestCodexAsksAndIsKilledAndTakenUpAgain(t *testing.T) {
+	t.Parallel()
+	outside := func(command string) model.Step {
+		return model.ToolUse("exec_command", map[string]any{"cmd": command, "sandbox_permissions": "require_escalated", "justification": "it must be"})
+	}
+	r := newRig(t, "remember 4711", event.Spec{Args: []string{"-a", "on-request"}},
+		outside("echo one > one.txt"), outside("echo two > two.txt"), model.Text("asked"), model.ToolUse("exec_command", shell("sleep 600")))
+	r.start()
+	answer := func(what string, decision, text string) {
+		t.Helper()
+		ask := r.record(what+" is asked", func(rec event.Record) bool {
+			return rec.State == event.RecordWaiting && strings.Contains(rec.Note, what)
+		})
+		if ask.Reason != event.WaitPermission || ask.Request == "" || ask.Tool != "Bash" {
+			t.Errorf("asked by %+v", ask)
+		}
+		shown, err := r.box().Asked(ask.Request, ask.Tool)
+		if err != nil || !strings.Contains(shown.Input, what) {
+			t.Fatalf("what is asked: %+v, %v", shown, err)
+		}
+		a := mail.Answer{Request: ask.Request, Decision: decision, Text: text, Hash: shown.Hash, Gen: 1}
+		prooftest.Intend(t, r.launch.Home, "t1", 1, a)
+		if err := r.adapter().Answer(r.launch, a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answer("one.txt", mail.Allow, "")
+	if told := r.asked(2).Last(); !told.Contains("exited with code 0") {
+		t.Errorf("what was allowed did not run: %+v", told)
+	}
+	answer("two.txt", mail.Deny, "not this file")
+	if told := r.asked(3).Last(); !told.Contains("not this file") {
+		t.Errorf("the model was not told why: %+v", told)
+	}
+	r.over(1)
+	for file, want := range map[string]bool{"one.txt": true, "two.txt": false} {
+		if _, err := os.Stat(filepath.Join(r.launch.Worktree, file)); (err == nil) != want {
+			t.Errorf("%s exists: %v, want %v", file, err == nil, want)
+		}
+	}
+
+	r.say("m1", "go on")
+	r.asked(4)
+	r.kill()
+	next := r.launch
+	next.Gen, next.Resume, next.GoOn = 2, true, "go on where you stopped"
+	next.Messages = []mail.Message{{ID: "m2", Text: "after the kill"}}
+	if !r.adapter().Resumable(next) {
+		t.Fatal("the conversation is not resumable")
+	}
+	r.launch = next
+	r.start()
+	again := r.asked(5)
+	if !again.Contains("remember 4711") || !again.Contains("go on where you stopped") || !again.Contains("[muster m2]\nafter the kill") {
+		t.Errorf("the conversation was not taken up: %+v", again.Messages)
+	}
+	r.record("the message arrives", func(rec event.Record) bool {
+		return rec.Message == "m2" && rec.Prompted && rec.Gen == 2 && rec.SessionID == r.launch.Conversation
+	})
+	r.until("the turn is over", func() bool {
+		return count(r.source("transcript"), func(rec event.Record) bool { return rec.State == event.RecordIdle && rec.Stopping }) == 1
+	})
+	if got := r.adapter().Sources(r.launch, r.pid); len(got) != 1 || !strings.Contains(got[0].Path, "rollout-") {
+		t.Errorf("the sources are %+v", got)
+	}
 }

@@ -126,7 +126,7 @@ func (adapter) Resumable(l agent.Launch) bool {
 // eachLine calls yield with the lines of a file until yield returns false. A line is valid only within yield. A torn last
 // line ends the file.
 func eachLine(path string, yield func(line []byte) bool) error {
-	f, err := regular.Follow(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return err
 	}

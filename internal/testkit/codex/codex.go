@@ -8,7 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"muster/internal/testkit/model"
 	"muster/internal/testkit/npm"
 )
 
@@ -39,8 +41,8 @@ func Path(t testing.TB) string {
 const (
 	// Key is the API key of a test's user. It is not a real one.
 	Key = "test-key-that-is-not-real"
-	// keyVariable is the variable in which the user's provider expects it.
-	keyVariable = "MUSTER_TEST_MODEL_KEY"
+	// KeyVariable is the variable in which the user's provider expects it.
+	KeyVariable = "MUSTER_TEST_MODEL_KEY"
 )
 
 // User is a user of the Codex CLI with a test's own directory.
@@ -66,7 +68,7 @@ func (u User) SetUp(t testing.TB, modelURL string, trusted ...string) {
 	t.Helper()
 	var b strings.Builder
 	fmt.Fprintf(&b, "model = \"gpt-5.5\"\nmodel_provider = \"local\"\n\n[model_providers.local]\nname = \"local\"\nbase_url = %q\nwire_api = \"responses\"\nenv_key = %q\n",
-		modelURL+"/v1", keyVariable)
+		modelURL+"/v1", KeyVariable)
 	for _, dir := range trusted {
 		real, err := filepath.EvalSymlinks(dir)
 		if err != nil {
@@ -88,11 +90,22 @@ func (u User) Env(t testing.TB) []string {
 	env := []string{
 		"HOME=" + u.Home, "SHELL=/bin/sh", "LANG=C.UTF-8", "TERM=tmux-256color",
 		"PATH=" + filepath.Dir(Path(t)) + string(os.PathListSeparator) + os.Getenv("PATH"),
-		keyVariable + "=" + Key,
+		KeyVariable + "=" + Key,
 		"NO_PROXY=127.0.0.1,localhost", // loopback must not go through a proxy
 	}
 	if u.Dir != filepath.Join(u.Home, ".codex") {
 		env = append(env, "CODEX_HOME="+u.Dir)
 	}
 	return env
+}
+
+// UsageLimit returns the answer to an account that has used up its window, which ends at reset.
+func UsageLimit(reset time.Time) model.Reply {
+	return model.FailWith(429, fmt.Sprintf(`{"error":{"type":"usage_limit_reached","message":"The usage limit has been reached","plan_type":"plus","resets_at":%d}}`, reset.Unix()))
+}
+
+// Used adds to an answer how much of the five-hour window of its account is used, in percent, and when that window ends.
+func Used(r model.Reply, percent float64, reset time.Time) model.Reply {
+	return r.With("X-Codex-Primary-Used-Percent", fmt.Sprint(percent)).With("X-Codex-Primary-Window-Minutes", "300").
+		With("X-Codex-Primary-Reset-At", fmt.Sprint(reset.Unix()))
 }

@@ -1,0 +1,145 @@
+package codex
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"muster/internal/agent"
+	"muster/internal/event"
+	"muster/internal/status"
+)
+
+// hookRig is a generation whose hooks are called.
+type hookRig struct {
+	t *testing.T
+	l agent.Launch
+}
+
+func newHookRig(t *testing.T, planned thread) hookRig {
+	t.Helper()
+	l := setUpLaunch(t)
+	if err := l.Home.Create(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Box().Create(); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(l.Dirs().RO(), threadName), planned.encode())
+	return hookRig{t, l}
+}
+
+// call calls a hook and returns what it writes to the agent, and the last record.
+func (r hookRig) call(name, payload string) (string, event.Record) {
+	r.t.Helper()
+	file := r.l.Home.StatusFile(r.l.Task, r.l.Gen)
+	env := map[string]string{"MUSTER_HOME": string(r.l.Home), "MUSTER_TASK": "t3", "MUSTER_GEN": "1", "MUSTER_STATUS_FILE": file, "MUSTER_WORKTREE": r.l.Worktree}
+	var out bytes.Buffer
+	code := New().Hook(r.t.Context(), agent.HookCall{
+		Event: name, Stdin: strings.NewReader(payload), Stdout: &out, PPID: os.Getpid(), Getenv: func(name string) string { return env[name] },
+	})
+	if code != 0 {
+		r.t.Errorf("%s returns %d", name, code)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	lines := bytes.Split(bytes.TrimSpace(b), []byte("\n"))
+	rec, err := status.Parse(lines[len(lines)-1])
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return out.String(), rec
+}
+
+func TestAnotherConversationDoesNotSpeakForThisOne(t *testing.T) {
+	t.Parallel()
+	const other = "01a21a7e-4748-7ac0-b119-1aa5c58513bb"
+	start := func(id string) string {
+		return `{"session_id":"` + id + `","source":"startup","transcript_path":"/x/rollout-` + id + `.jsonl"}`
+	}
+	for name, planned := range map[string]thread{
+		"a first start": {Conversation: conversation},
+		"a resume":      {Conversation: conversation, ID: testThread},
+	} {
+		r := newHookRig(t, planned)
+		if planned.ID != "" {
+			if _, rec := r.call("SessionStart", start(other)); rec.SessionID != other {
+				t.Errorf("%s: another conversation speaks first as %q", name, rec.SessionID)
+			}
+		}
+		if _, rec := r.call("SessionStart", start(testThread)); rec.SessionID != conversation {
+			t.Errorf("%s: the task's own conversation speaks as %q", name, rec.SessionID)
+		}
+		for _, hook := range []string{"SessionStart", "UserPromptSubmit", "Stop"} {
+			if _, rec := r.call(hook, start(other)); rec.SessionID != other {
+				t.Errorf("%s: %s of another conversation speaks as %q", name, hook, rec.SessionID)
+			}
+		}
+		if _, rec := r.call("Stop", start(testThread)); rec.SessionID != conversation || rec.State != event.RecordIdle {
+			t.Errorf("%s: then the own one speaks as %+v", name, rec)
+		}
+	}
+}
+
+func TestOnlyARolloutOfTheThreadIsFollowed(t *testing.T) {
+	t.Parallel()
+	l := setUpLaunch(t)
+	if got := New().Sources(l, 1); len(got) != 0 {
+		t.Errorf("before the first hook: %+v", got)
+	}
+	subject().Book.Open(t, l)
+	if got := New().Sources(l, 1); len(got) != 1 || got[0].Path != rolloutFile(l) {
+		t.Errorf("sources %+v, want the rollout", got)
+	}
+	for _, path := range []string{"/etc/passwd", "", "rollout-x", filepath.Join(l.Worktree, "rollout-1-"+testThread+".jsonl")} {
+		write(t, filepath.Join(l.Dirs().RW(), threadName), thread{ID: testThread, Rollout: path}.encode())
+		if got := New().Sources(l, 1); len(got) != 1 || got[0].Path != rolloutFile(l) {
+			t.Errorf("%q leads to %+v", path, got)
+		}
+	}
+	write(t, filepath.Join(l.Dirs().RW(), threadName), []byte(`{"id":"../../x","rollout":"/etc/passwd"}`))
+	if got := New().Sources(l, 1); len(got) != 0 {
+		t.Errorf("an id that is none leads to %+v", got)
+	}
+}
+
+func TestHookRefusesTheStash(t *testing.T) {
+	t.Parallel()
+	r := newHookRig(t, thread{Conversation: conversation})
+	out, rec := r.call("PreToolUse", `{"tool_name":"Bash","tool_use_id":"c","tool_input":{"command":"git stash pop"}}`)
+	if !strings.Contains(out, `"permissionDecision":"deny"`) || rec.Tool != "" {
+		t.Errorf("it answers %s and writes %+v", out, rec)
+	}
+	if out, rec := r.call("PreToolUse", `{"tool_name":"Bash","tool_use_id":"c","tool_input":{"command":"git stash list"}}`); out != "" || rec.Tool != "Bash" {
+		t.Errorf("it answers %s and writes %+v", out, rec)
+	}
+}
+
+func TestRolloutWithoutItsThreadIsRejected(t *testing.T) {
+	t.Parallel()
+	p := newRollout(thread{ID: testThread}, conversation, time.Time{})
+	if _, err := p.parse([]byte(`{"timestamp":"2026-11-27T00:49:36Z","type":"session_meta","payload":{"id":"` + conversation + `"}}`)); err == nil {
+		t.Error("the file of another thread is read")
+	}
+	if _, err := p.parse([]byte(`{"timestamp":"2026-11-27T00:49:36Z","type":"session_meta","payload":{"id":"` + testThread + `"}}`)); err != nil {
+		t.Error(err)
+	}
+	// Sub-agents and forks leave counts of other threads.
+	usage := func(thread, response string) string {
+		return `{"timestamp":"2026-11-27T00:49:36Z","type":"token_usage_record","payload":{"thread_id":"` + thread + `","response_id":"` + response +
+			`","usage":{"input_tokens":50,"cached_input_tokens":30,"cache_write_input_tokens":5,"output_tokens":7}}}`
+	}
+	for _, line := range []string{usage(conversation, "r1"), usage(testThread, "r1"), usage(testThread, "r1"), usage(testThread, "r2")} {
+		if _, err := p.parse([]byte(line)); err != nil {
+			t.Error(err)
+		}
+	}
+	if want := (event.Usage{InputTokens: 30, OutputTokens: 14, CacheReadTokens: 60, CacheWriteTokens: 10, Turns: 2}); p.sum != want {
+		t.Errorf("usage %+v, want %+v", p.sum, want)
+	}
+}
