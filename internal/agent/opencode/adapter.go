@@ -23,8 +23,8 @@ import (
 const (
 	kind = "opencode"
 	// firstRecord is the timeout for the first record of a launch, which comes when the prompt was taken. A first start also
-	// installs packages; beside fifteen programs for each core it took two minutes and a half.
-	firstRecord = 3 * time.Minute
+	// installs packages; beside fifteen programs for each core it took three minutes.
+	firstRecord = 5 * time.Minute
 )
 
 type adapter struct{ agent.Mailbox }
