@@ -112,6 +112,9 @@ type Launch struct {
 	Messages []mail.Message
 	Preamble string // from Preamble
 	Granted  string // event.Ask.Hash of the request that a person allowed after the previous generation was gone; "" if none
+	// Base returns files of the commit that the task began with: those at the paths and below them, by path. Unlike the
+	// worktree, no agent can change it. It is nil where no generation is about to start.
+	Base func(paths ...string) (map[string][]byte, error)
 }
 
 // Dirs returns where the generation has its files.

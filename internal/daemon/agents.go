@@ -28,6 +28,7 @@ type agents struct {
 	exe       string
 	maxChecks int
 	repo      repoPaths // nil in tests without fenced tasks
+	base      baseFiles // nil in tests
 }
 
 // launch returns the adapter of a task and the description of a generation for it.
@@ -67,6 +68,9 @@ func (a agents) Ready(ctx context.Context, o fleet.Order) (string, []event.Paylo
 	}
 	l.GoOn = life.GoOn(o.Task.Agent.Why)
 	l.Granted = o.Task.Granted
+	if a.base != nil {
+		l.Base = func(paths ...string) (map[string][]byte, error) { return a.base(ctx, o.Task, paths...) }
+	}
 	if err := os.MkdirAll(a.home.TaskDir(o.Task.ID), 0o700); err != nil {
 		return "", nil, fault.Wrap(fault.Failed, err, "make the task's directory")
 	}

@@ -118,7 +118,7 @@ func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logge
 	}
 	beat := newHeartbeat(f.Home, f.Config.Fleet.DeadmanURL, bootID, logger)
 	trees := worktrees{home: f.Home, env: f.Saved, other: db.Task, opened: &sync.Map{}}
-	ags := agents{home: f.Home, exe: o.Exe, maxChecks: f.MaxChecks(), repo: trees.agentPaths}
+	ags := agents{home: f.Home, exe: o.Exe, maxChecks: f.MaxChecks(), repo: trees.agentPaths, base: trees.baseFiles}
 	recs := newRecords(watcher, ags, db, beat.setPolling, logger)
 	began := f.Now() // its monotonic reading excludes the time that the host sleeps
 	c := fleet.Config{

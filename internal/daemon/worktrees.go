@@ -88,6 +88,18 @@ func (w worktrees) Prepare(ctx context.Context, t life.Task) (event.WorktreeRead
 	return ready, nil
 }
 
+// baseFiles returns files of the commit that a task began with, by path.
+type baseFiles func(ctx context.Context, t life.Task, paths ...string) (map[string][]byte, error)
+
+// baseFiles implements the type of that name.
+func (w worktrees) baseFiles(ctx context.Context, t life.Task, paths ...string) (map[string][]byte, error) {
+	repo, err := w.open(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	return repo.Blobs(ctx, t.Base, paths...)
+}
+
 // There implements fleet.Worktrees.
 func (w worktrees) There(t life.Task) bool {
 	_, err := os.Lstat(w.home.Worktree(t.ID, t.Spec.Slug))

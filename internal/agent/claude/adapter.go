@@ -62,12 +62,17 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 	if err != nil {
 		return agent.Plan{}, err
 	}
-	settings, err := encodeSettings(l)
+	project, err := frozenProject(l)
+	if err != nil {
+		return agent.Plan{}, err
+	}
+	settings, err := encodeSettings(l, project)
 	if err != nil {
 		return agent.Plan{}, err
 	}
 	args, preamble := mergePreamble(l.Spec.Args, l.Preamble)
 	argv := append(program, "--settings", filepath.Join(l.Dirs().RO(), settingsName))
+	argv = append(argv, project.args(l)...)
 	session := agentSession(l)
 	if l.Resume {
 		argv = append(argv, "--resume", session)
@@ -83,6 +88,10 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 	if !choosesMode(args) {
 		argv = append(argv, "--permission-mode", defaultMode)
 	}
+	env := variables(l, session)
+	if project.changed {
+		env = append(env, instructionsVariable+"=1")
+	}
 	argument, file := firstPrompt(l)
 	files := []agent.File{
 		{Path: settingsName, Data: settings, Mode: 0o600},
@@ -93,7 +102,7 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 	argv = append(append(argv, args...), "--", argument)
 	return agent.Plan{
 		Argv: argv,
-		Env:  variables(l, session),
+		Env:  env,
 		// A request that was allowed after its process was gone is allowed once for the next process.
 		Files: append(files, agent.Grants(l)...),
 	}, nil
@@ -170,6 +179,7 @@ func findProgram(spec event.Spec, env []string) ([]string, error) {
 var ownedArgs = map[string]string{
 	"--settings": "muster sets its own", "--session-id": "muster pins the conversation", "--resume": "muster resumes",
 	"-r": "muster resumes", "--continue": "muster resumes", "-c": "muster resumes", "--fork-session": "muster pins the conversation",
+	"--setting-sources": "muster chooses them", "--managed-settings": "muster sets its own",
 	"--bare": "it switches hooks off", "--safe-mode": "it switches hooks off", "-p": "muster needs the interactive program",
 	"--print": "muster needs the interactive program", "--worktree": "muster makes the worktree", "-w": "muster makes the worktree",
 	"--tmux": "muster makes the session", "--": "muster puts the prompt behind it",

@@ -82,3 +82,57 @@ func writeFile(t *testing.T, path, content string) {
 		t.Fatal(err)
 	}
 }
+
+// TestClaudeIsResumedWithTheConfigurationOfItsBase lets a process of the agent write its configuration and kills the agent. The
+// next generation has the rules of the commit with which the task began, and none of the worktree's, and it reads its
+// instructions as before.
+func TestClaudeIsResumedWithTheConfigurationOfItsBase(t *testing.T) {
+	testclaude.Each(t, func(t *testing.T, version string) {
+		spec := event.Spec{WaitLimit: 5 * time.Minute}
+		bash := func(command string) model.Step {
+			return model.ToolUse("Bash", map[string]any{"command": command, "description": "run"})
+		}
+		r := newRig(t, version, "go", spec, bash("sh -c 'echo 1'; sh tool.sh"), bash("perl -e 'print 864192*3'"), bash("python3 -c 'print(864192*7)'"), model.Text("fine"))
+		r.launch.Base = func(paths ...string) (map[string][]byte, error) { return committed(t, r.launch.Spec.Repo, paths), nil }
+		r.launch.Spec.Args = []string{"--permission-mode", "default"}
+		for name, content := range map[string]string{
+			".claude/settings.json": `{"permissions":{"allow":["Bash(sh:*)","Bash(perl:*)"]}}`, "CLAUDE.md": "The word is Rumpelstilzchen.\n",
+			"tool.sh": "echo '" + allowBash + "' > .claude/settings.json; cp .claude/settings.json .claude/settings.local.json; sleep 300\n",
+		} {
+			writeFile(t, filepath.Join(r.launch.Spec.Repo, name), content)
+			writeFile(t, filepath.Join(r.launch.Worktree, name), content)
+		}
+		sh(t, r.launch.Spec.Repo, "git add -A && git -c user.name=t -c user.email=t@t commit -q -m more")
+		r.start()
+		if first := r.asked(1); !first.Contains("Rumpelstilzchen") && !strings.Contains(first.System, "Rumpelstilzchen") {
+			t.Error("the first generation has not read CLAUDE.md")
+		}
+		local := filepath.Join(r.launch.Worktree, ".claude", "settings.local.json")
+		r.until("the tool has written", func() bool { b, err := os.ReadFile(local); return err == nil && len(b) > 0 })
+		r.kill()
+		r.launch.Gen, r.launch.Resume, r.launch.GoOn = 2, true, "go on"
+		r.start()
+		if again := r.asked(2); !again.Contains("Rumpelstilzchen") && !strings.Contains(again.System, "Rumpelstilzchen") {
+			t.Error("the second generation has not read CLAUDE.md")
+		}
+		if got := r.asked(3).Last(); !got.Contains("2592576") {
+			t.Errorf("what the base allows did not run: %+v", got)
+		}
+		r.until("it asks, or goes on without", func() bool {
+			return count(r.records(), func(rec event.Record) bool { return rec.State == event.RecordWaiting }) > 0 || len(r.model.Requests()) > 3
+		})
+		if r.model.Seen("6049344") > 0 {
+			t.Error("the command ran")
+		}
+	})
+}
+
+// committed returns files of the newest commit of a repository.
+func committed(t *testing.T, repo string, paths []string) map[string][]byte {
+	t.Helper()
+	out := map[string][]byte{}
+	for _, name := range strings.Fields(sh(t, repo, "git ls-tree -r --name-only HEAD -- "+strings.Join(paths, " "))) {
+		out[name] = []byte(sh(t, repo, "git show HEAD:"+name))
+	}
+	return out
+}

@@ -80,7 +80,7 @@ type sandboxSettings struct {
 }
 
 // encodeSettings returns the settings of one generation as JSON.
-func encodeSettings(l agent.Launch) ([]byte, error) {
+func encodeSettings(l agent.Launch, project projectConfiguration) ([]byte, error) {
 	s := settingsFile{
 		Hooks:         map[string][]hookGroup{},
 		Permissions:   permissionRules{Allow: allowRules(l)},
@@ -101,15 +101,15 @@ func encodeSettings(l agent.Launch) ([]byte, error) {
 			RewakeSummary: "message from muster",
 		})
 	}
-	s.EnabledServers, s.DisabledServers = projectServers(l)
+	s.EnabledServers, s.DisabledServers = projectServers(l, project)
 	if l.Spec.Fence != nil {
 		s.Sandbox = &sandboxSettings{Enabled: false}
 	}
-	b, err := json.MarshalIndent(s, "", "  ")
+	b, err := json.Marshal(s)
 	if err != nil {
 		return nil, fmt.Errorf("encode settings: %w", err)
 	}
-	return append(b, '\n'), nil
+	return project.under(b)
 }
 
 func timeoutOf(name string, spec event.Spec) time.Duration {
@@ -158,15 +158,16 @@ func isSimple(command string) bool {
 }
 
 // projectServers decides about the MCP servers of the project's .mcp.json, each of which would open a dialog at the
-// start. Servers that the user has approved for this repository are enabled, the others are disabled.
-func projectServers(l agent.Launch) (enabled, disabled []string) {
+// start. Servers that the user has approved for this repository are enabled, the others are disabled, and so are those that are
+// not as they were when the task began.
+func projectServers(l agent.Launch, project projectConfiguration) (enabled, disabled []string) {
 	names := mcpNames(l.Worktree)
 	if len(names) == 0 {
 		return nil, nil
 	}
 	approved := approvedServers(l)
 	for _, name := range names {
-		if approved.all || slices.Contains(approved.names, name) {
+		if !project.foreign[name] && (approved.all || slices.Contains(approved.names, name)) {
 			enabled = append(enabled, name)
 		} else {
 			disabled = append(disabled, name)
