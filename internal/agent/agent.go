@@ -128,6 +128,17 @@ type Plan struct {
 	Argv  []string // the program is an absolute path, or relative to the worktree
 	Env   []string // NAME=VALUE, in addition to Launch.Env, which they override
 	Files []File
+	// Shell is the tighter fence for what the agent runs for its model; nil if this kind of agent cannot put a program before
+	// its commands. It is used for fenced tasks only, where a fence can be put inside of another one.
+	Shell *Shell
+}
+
+// Shell is a program that a fenced agent starts with one argument for each command: a command line. The command then cannot
+// reach the agent's own configuration directory.
+type Shell struct {
+	Path string   // of the program, relative to home.Gen.RO; the caller writes it
+	Drop []string // names of variables that a command does not get
+	Read []string // paths in the configuration directory that a command may read
 }
 
 // File is a file that is written into the generation's directory before it starts. The agent's side can read it.

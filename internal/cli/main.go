@@ -93,11 +93,11 @@ func runHook(args []string, env Env) int {
 	})
 }
 
-// runLaunch runs `muster launch SPEC`: this process becomes the agent, or it runs a job.
+// runLaunch runs `muster launch SPEC [COMMAND]`: this process becomes the agent or a command of it, or it runs a job.
 func runLaunch(args []string) int {
-	if len(args) != 1 {
-		fmt.Fprintln(os.Stderr, "usage: muster launch SPEC")
+	if len(args) == 0 {
+		fmt.Fprintln(os.Stderr, "usage: muster launch SPEC [COMMAND]")
 		return fault.ExitCode(fault.New(fault.Usage, ""))
 	}
-	return launch.ExitStatus(launch.Run(context.Background(), args[0], os.Stdout))
+	return launch.ExitStatus(launch.Run(context.Background(), args[0], args[1:], os.Stdout))
 }

@@ -91,6 +91,9 @@ func (a agents) Ready(ctx context.Context, o fleet.Order) (string, []event.Paylo
 	if err != nil {
 		return "", nil, err
 	}
+	if err := a.writeShell(l, plan.Shell, policy); err != nil {
+		return "", nil, err
+	}
 	spec := filepath.Join(files.Dir, "spec.json")
 	return spec, facts, launch.Write(spec, launch.Spec{
 		Task: o.Task.ID, Gen: o.Gen, Argv: plan.Argv, Dir: o.Task.Worktree, Env: environ.Overlay(l.Env, plan.Env...),

@@ -100,6 +100,19 @@ func (a agents) policy(ctx context.Context, t life.Task, env []string, program s
 	return &p, err
 }
 
+// writeShell writes the tighter fence for the commands of an agent, which cannot reach the agent's configuration directory.
+func (a agents) writeShell(l agent.Launch, s *agent.Shell, p *fence.Policy) error {
+	if s == nil || p == nil {
+		return nil
+	}
+	if !filepath.IsLocal(s.Path) {
+		return fault.New(fault.Failed, "a program of an agent is outside its directory: %q", s.Path)
+	}
+	inner := p.Without(a.home.PrivateHome(l.Task))
+	inner.Read = slices.Concat(inner.Read, s.Read)
+	return fence.Shell{Policy: inner, Drop: s.Drop}.Write(filepath.Join(l.Dirs().RO(), s.Path), a.exe)
+}
+
 // fencedEnv returns the environment of a task's processes with the places that its fence grants.
 func (a agents) fencedEnv(t life.Task, env []string, configuration string) []string {
 	return boot.Fenced{Home: a.home, Task: t}.Environ(env, configuration)

@@ -10,3 +10,6 @@ var systemRead = []string{
 var systemWrite = []string{
 	"/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx",
 }
+
+// Nests reports whether a process in a fence can enter a tighter one: sandbox-exec refuses to start inside of a profile.
+const Nests = false

@@ -12,3 +12,6 @@ var systemRead = []string{
 var systemWrite = []string{
 	"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts",
 }
+
+// Nests reports whether a process in a fence can enter a tighter one.
+const Nests = true

@@ -50,10 +50,10 @@ type startError struct {
 
 func (e startError) Unwrap() error { return e.error }
 
-// Run executes a spec file (hidden verb `muster launch FILE`): it becomes the agent or
-// the fenced command, or runs the job. An error was
+// Run executes a spec file (hidden verb `muster launch FILE [COMMAND]`): it becomes the agent, the fenced command or the shell
+// that runs COMMAND, or it runs the job. An error was
 // already printed to stderr; ExitStatus returns the exit status for it.
-func Run(ctx context.Context, specPath string, stdout io.Writer) error {
+func Run(ctx context.Context, specPath string, command []string, stdout io.Writer) error {
 	var kind spec.Kind
 	soon, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -70,6 +70,16 @@ func Run(ctx context.Context, specPath string, stdout io.Writer) error {
 		if err != nil {
 			complain(err)
 		}
+		return err
+	}
+	if kind == spec.Shell {
+		err := startError{fence.BecomeShell(specPath, command), exitCannotStart}
+		complain(err)
+		return err
+	}
+	if len(command) > 0 {
+		err := fault.New(fault.Usage, "%s is the spec of a %s and takes no command", specPath, kind)
+		complain(err)
 		return err
 	}
 	if kind == spec.Fence {

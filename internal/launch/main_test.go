@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 		"launch": func(file string) int {
 			ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 			defer cancel()
-			return ExitStatus(Run(ctx, file, os.Stdout))
+			return ExitStatus(Run(ctx, file, nil, os.Stdout))
 		},
 	})
 }

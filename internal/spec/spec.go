@@ -29,6 +29,7 @@ const (
 	Agent Kind = "agent"
 	Job   Kind = "job"
 	Fence Kind = "fence"
+	Shell Kind = "shell"
 )
 
 // Write writes a new spec file that only its owner can read, in place of an old one. The file is not synced: its

@@ -12,6 +12,7 @@ import (
 	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/fence"
 	"muster/internal/run"
 	"muster/internal/text"
 )
@@ -89,6 +90,9 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 		argv = append(argv, "--permission-mode", defaultMode)
 	}
 	env := variables(l, session)
+	if s := shell(l); s != nil {
+		env = append(env, "CLAUDE_CODE_SHELL_PREFIX="+filepath.Join(l.Dirs().RO(), s.Path))
+	}
 	if project.changed {
 		env = append(env, instructionsVariable+"=1")
 	}
@@ -105,6 +109,7 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 		Env:  env,
 		// A request that was allowed after its process was gone is allowed once for the next process.
 		Files: append(files, agent.Grants(l)...),
+		Shell: shell(l),
 	}, nil
 }
 
@@ -158,6 +163,23 @@ func variables(l agent.Launch, session string) []string {
 		env = append(env, "CLAUDE_CODE_SANDBOXED=1")
 	}
 	return env
+}
+
+// shell returns the fence of the commands that the agent runs for its model, and of the servers that it starts; nil without a fence.
+// The agent writes the user's functions and aliases into a file that each command reads first.
+func shell(l agent.Launch) *agent.Shell {
+	if l.Spec.Fence == nil || !fence.Nests {
+		return nil
+	}
+	return &agent.Shell{
+		Path: "shell", Drop: slices.Concat(logins, otherKeys), Read: []string{filepath.Join(realPath(configDir(l.Env)), "shell-snapshots")},
+	}
+}
+
+// otherKeys are variables with keys of other services that sell the model, and with headers of its requests.
+var otherKeys = []string{
+	"AWS_BEARER_TOKEN_BEDROCK", "ANTHROPIC_FOUNDRY_API_KEY", "ANTHROPIC_CUSTOM_HEADERS", "ANTHROPIC_IDENTITY_TOKEN",
+	"ANTHROPIC_AWS_API_KEY", "CLAUDE_CODE_SESSION_ACCESS_TOKEN",
 }
 
 // findProgram returns the program with the arguments of a wrapper, if any. [agents.NAME] command replaces "claude".
