@@ -20,6 +20,8 @@
 // program runs without its fence, wherever the process is killed, and a failed execve leaves the rest of the process able to
 // report it.
 //
+// A Shell is the tighter fence that an agent puts around what it runs for its model, inside of its own.
+//
 // # What it does not do
 //
 // Modes, times and names of files outside can still be changed or seen (chmod, utime, stat), names and ports of the internet
