@@ -136,9 +136,10 @@ type Plan struct {
 // Shell is a program that a fenced agent starts with one argument for each command: a command line. The command then cannot
 // reach the agent's own configuration directory.
 type Shell struct {
-	Path string   // of the program, relative to home.Gen.RO; the caller writes it
-	Drop []string // names of variables that a command does not get
-	Read []string // paths in the configuration directory that a command may read
+	Path    string   // of the program, relative to home.Gen.RO; the caller writes it
+	Program string   // the shell that runs the command line; an absolute path
+	Drop    []string // names of variables that a command does not get
+	Read    []string // paths in the configuration directory that a command may read
 }
 
 // File is a file that is written into the generation's directory before it starts. The agent's side can read it.

@@ -110,7 +110,7 @@ func (a agents) writeShell(l agent.Launch, s *agent.Shell, p *fence.Policy) erro
 	}
 	inner := p.Without(a.home.PrivateHome(l.Task))
 	inner.Read = slices.Concat(inner.Read, s.Read)
-	return fence.Shell{Policy: inner, Drop: s.Drop}.Write(filepath.Join(l.Dirs().RO(), s.Path), a.exe)
+	return fence.Shell{Policy: inner, Program: s.Program, Drop: s.Drop}.Write(filepath.Join(l.Dirs().RO(), s.Path), a.exe)
 }
 
 // fencedEnv returns the environment of a task's processes with the places that its fence grants.

@@ -3,11 +3,9 @@ package fence
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
-	"muster/internal/environ"
 	"muster/internal/fault"
 	"muster/internal/spec"
 	"muster/internal/text"
@@ -16,23 +14,25 @@ import (
 // Shell is the second, tighter fence, which a fenced agent puts around each command that it runs for its model. The agent needs
 // its login, its commands do not.
 type Shell struct {
-	Policy Policy
-	Drop   []string // names of variables that a command does not get
+	Policy  Policy
+	Program string   // the shell, which gets the command line after -c; an absolute path
+	Drop    []string // names of variables that a command does not get
 }
 
 // shellFile is the format of a Shell.
 type shellFile struct {
-	V      int       `json:"v"`
-	Kind   spec.Kind `json:"kind"`
-	Policy Policy    `json:"policy"`
-	Drop   []string  `json:"drop"`
+	V       int       `json:"v"`
+	Kind    spec.Kind `json:"kind"`
+	Policy  Policy    `json:"policy"`
+	Program spec.Text `json:"program"`
+	Drop    []string  `json:"drop"`
 }
 
 // Write writes the spec file of the shell beside the program at path, which the agent starts with one argument, a command line.
 // exe is the program of muster.
 func (s Shell) Write(path, exe string) error {
 	file := path + ".json"
-	if err := spec.Write(file, shellFile{spec.Version, spec.Shell, s.Policy, s.Drop}, "spec of the fence of commands"); err != nil {
+	if err := spec.Write(file, shellFile{spec.Version, spec.Shell, s.Policy, spec.Text(s.Program), s.Drop}, "spec of the fence of commands"); err != nil {
 		return err
 	}
 	script := "#!/bin/sh\nexec " + text.Quote(exe) + " launch " + text.Quote(file) + " \"$@\"\n"
@@ -67,19 +67,5 @@ func BecomeShell(path string, command []string) error {
 		name, _, _ := strings.Cut(kv, "=")
 		return slices.Contains(f.Drop, name)
 	})
-	return Command{Argv: []string{shellFor(env), "-c", command[0]}, Dir: dir, Env: env, Policy: f.Policy}.Exec()
-}
-
-// shellFor returns the shell for which agents write their command lines: the user's if it is bash or zsh, and otherwise bash.
-func shellFor(env []string) string {
-	for _, name := range []string{"CLAUDE_CODE_SHELL", "SHELL"} {
-		path := environ.Get(env, name)
-		if base := filepath.Base(path); filepath.IsAbs(path) && (base == "bash" || base == "zsh") {
-			return path
-		}
-	}
-	if _, err := os.Stat("/bin/bash"); err != nil {
-		return "sh"
-	}
-	return "/bin/bash"
+	return Command{Argv: []string{string(f.Program), "-c", command[0]}, Dir: dir, Env: env, Policy: f.Policy}.Exec()
 }

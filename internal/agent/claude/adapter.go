@@ -172,8 +172,22 @@ func shell(l agent.Launch) *agent.Shell {
 		return nil
 	}
 	return &agent.Shell{
-		Path: "shell", Drop: slices.Concat(logins, otherKeys), Read: []string{filepath.Join(realPath(configDir(l.Env)), "shell-snapshots")},
+		Path: "shell", Program: loginShell(l.Env), Drop: slices.Concat(logins, otherKeys), Read: []string{filepath.Join(realPath(configDir(l.Env)), "shell-snapshots")},
 	}
+}
+
+// loginShell returns the shell for which the agent writes its command lines: the user's if it is bash or zsh, and otherwise bash.
+func loginShell(env []string) string {
+	for _, name := range []string{"CLAUDE_CODE_SHELL", "SHELL"} {
+		path := environ.Get(env, name)
+		if base := filepath.Base(path); filepath.IsAbs(path) && (base == "bash" || base == "zsh") {
+			return path
+		}
+	}
+	if path, err := run.LookPath("bash", env); err == nil && filepath.IsAbs(path) {
+		return path
+	}
+	return "/bin/sh"
 }
 
 // otherKeys are variables with keys of other services that sell the model, and with headers of its requests.
