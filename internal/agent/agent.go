@@ -67,6 +67,9 @@ type Facts struct {
 	// Home is the variable that moves the agent's whole configuration to another directory. A fenced agent gets one of its
 	// own there. "" is a kind without configuration.
 	Home string
+	// Configures lists the files of a repository that configure agents of the kind: a base name at any depth, or a directory, which
+	// ends in a slash. Who changes one of them changes what a later agent does.
+	Configures []string
 }
 
 // Bypasser is an adapter whose agent can be told to ask for no permission.

@@ -14,11 +14,13 @@ import (
 	"muster/internal/control"
 	"muster/internal/event"
 	"muster/internal/life"
+	"muster/internal/text"
 	"muster/internal/words"
 )
 
 const showHelp = `Show everything about a task: its state and the reason, what to do next, its agent, its work, its
-checks and its messages.
+checks and its messages. Changed files that decide what runs later (checks and scripts that they name, rules and
+instructions of agents, hooks, automation, editors) are named under "beware", as of the newest round of checks.
 
   muster show t3
   muster show t3 --json | jq .next`
@@ -44,7 +46,9 @@ type shown struct {
 	BaseCommit    string               `json:"base_commit"` // the base's commit at the start of the task; "" before that
 	BaseFrom      string               `json:"base_from"`   // for a base such as @t3: worktree, branch, or a kept ref
 	PublishedWork *event.WorkPublished `json:"published_work"`
-	Next          []string             `json:"next"` // commands that continue the task
+	// Configures are changed files that decide what runs later, such as rules of agents, hooks and checks; null if that is not known.
+	Configures []control.Configuring `json:"configures"`
+	Next       []string              `json:"next"` // commands that continue the task
 }
 
 // shownFence is what a task may use of the machine, and the fence that its newest agent was started in.
@@ -86,7 +90,8 @@ func showOf(d control.TaskDetail) shown {
 		},
 		Checks: orEmpty(t.Spec.Checks), Conversation: t.Conversation, Generations: orEmpty(d.Attempts),
 		CheckRounds: orEmpty(d.Rounds), Messages: orEmpty(d.Messages), Deadlines: []control.Deadline{},
-		Kept: orEmpty(t.Kept), Acting: orEmpty(t.Open), BaseCommit: t.Base, BaseFrom: t.BaseFrom, PublishedWork: t.Published, Next: nextLines(t),
+		Kept: orEmpty(t.Kept), Acting: orEmpty(t.Open), BaseCommit: t.Base, BaseFrom: t.BaseFrom, PublishedWork: t.Published,
+		Configures: d.Configures, Next: nextLines(t),
 	}
 	if t.Spec.Fence != nil {
 		s.Fence = &shownFence{Fence: *t.Spec.Fence, Applied: t.Agent.Fenced}
@@ -205,6 +210,7 @@ func (p *page) work(d control.TaskDetail) {
 	p.field("branch", t.Branch)
 	p.field("worktree", t.Worktree)
 	p.field("publish", publishText(d))
+	p.field("beware", configuresText(d.Configures))
 	for _, ref := range t.Kept {
 		p.field("kept", ref)
 	}
@@ -246,6 +252,22 @@ func publishText(d control.TaskDetail) string {
 		text += fmt.Sprintf(": %s at %s", cmp.Or(w.URL, w.Branch), shortHash(w.Commit))
 	}
 	return text
+}
+
+// configuresText names the changed files that decide what runs later; "" if there are none.
+func configuresText(files []control.Configuring) string {
+	const most = 10
+	if len(files) == 0 {
+		return ""
+	}
+	lines := []string{"it changes what runs later: read this before you use it"}
+	for _, f := range files[:min(len(files), most)] {
+		lines = append(lines, string(f.Concern)+": "+text.Line(f.Path, 200))
+	}
+	if n := len(files) - most; n > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more: muster show --json", n))
+	}
+	return strings.Join(lines, "\n")
 }
 
 func checksText(d control.TaskDetail) string {

@@ -80,6 +80,9 @@ type TaskDetail struct {
 	Attempts []store.AttemptRow
 	Messages []store.MessageRow
 	Rounds   []store.RoundRow
+	// Configures are the changed files of the newest round's work that decide what runs later, such as rules of agents, hooks and
+	// checks; nil if that is not known.
+	Configures []Configuring
 }
 
 func (q Detail) get(ctx context.Context, c *Control, db *store.Store) (d TaskDetail, err error) {
@@ -96,8 +99,11 @@ func (q Detail) get(ctx context.Context, c *Control, db *store.Store) (d TaskDet
 	if d.Messages, err = db.Messages(ctx, d.Task.ID); err != nil {
 		return d, err
 	}
-	d.Rounds, err = db.Rounds(ctx, d.Task.ID)
-	return d, err
+	if d.Rounds, err = db.Rounds(ctx, d.Task.ID); err != nil {
+		return d, err
+	}
+	d.Configures = c.configuresOf(ctx, d.Task, d.Rounds)
+	return d, nil
 }
 
 // Events asks for events of the log up to the newest one, oldest first.

@@ -42,3 +42,12 @@ func Kinds() []string {
 	}
 	return out
 }
+
+// Configures returns the files of a repository that configure agents of any kind, see agent.Facts.
+func Configures() []string {
+	var out []string
+	for _, a := range adapters() {
+		out = append(out, a.Facts().Configures...)
+	}
+	return out
+}

@@ -50,7 +50,8 @@ func (adapter) Facts() agent.Facts {
 			"CLAUDE_CONFIG_DIR", "CLAUDE_CODE_USE_*", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_*", "AWS_PROFILE", "AWS_REGION", "AWS_BEARER_TOKEN_BEDROCK",
 			"CLOUD_ML_REGION", "GOOGLE_APPLICATION_CREDENTIALS",
 		},
-		Home: "CLAUDE_CONFIG_DIR",
+		Home:       "CLAUDE_CONFIG_DIR",
+		Configures: []string{".claude/", ".claude-plugin/", ".mcp.json", "CLAUDE.md", "CLAUDE.local.md"},
 	}
 }
 

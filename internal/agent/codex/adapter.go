@@ -35,12 +35,13 @@ func New() agent.Adapter { return adapter{} }
 // Facts implements agent.Adapter.
 func (adapter) Facts() agent.Facts {
 	return agent.Facts{
-		Kind:      kind,
-		Traits:    event.Traits{Door: event.DoorPaste, FirstRecord: firstRecord, Resumes: true},
-		Interrupt: agent.Interrupt{Keys: []string{"Escape"}},                  // one Escape ends the turn
-		End:       agent.End{Signal: syscall.SIGTERM, Grace: 3 * time.Second}, // a graceful end takes a tenth of a second
-		Variables: []string{homeVar, "CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "OPENAI_*", "AZURE_OPENAI_API_KEY"},
-		Home:      homeVar,
+		Kind:       kind,
+		Traits:     event.Traits{Door: event.DoorPaste, FirstRecord: firstRecord, Resumes: true},
+		Interrupt:  agent.Interrupt{Keys: []string{"Escape"}},                  // one Escape ends the turn
+		End:        agent.End{Signal: syscall.SIGTERM, Grace: 3 * time.Second}, // a graceful end takes a tenth of a second
+		Variables:  []string{homeVar, "CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "OPENAI_*", "AZURE_OPENAI_API_KEY"},
+		Home:       homeVar,
+		Configures: []string{".codex/"},
 	}
 }
 

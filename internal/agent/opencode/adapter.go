@@ -41,7 +41,8 @@ func (adapter) Facts() agent.Facts {
 		End:       agent.End{Signal: syscall.SIGTERM, Grace: 3 * time.Second},
 		Variables: []string{"OPENCODE_*", "ANTHROPIC_*", "OPENAI_*", "GEMINI_*", "GOOGLE_*", "AWS_PROFILE", "AWS_REGION", "AWS_BEARER_TOKEN_BEDROCK"},
 		// Conversations and logins are below it. Plan moves the other directories of a fenced agent there too.
-		Home: dataHome,
+		Home:       dataHome,
+		Configures: []string{".opencode/", "opencode.json", "opencode.jsonc"},
 	}
 }
 
