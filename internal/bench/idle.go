@@ -16,7 +16,10 @@ import (
 
 // measureIdle measures the CPU time of all processes of muster (keeper, supervisor, tmux and one waiter for each
 // agent) while 100 agents have nothing to do, as the kernel's scheduler counts it.
-func measureIdle(ctx context.Context, b *bench) (r result, err error) {
+func measureIdle(ctx context.Context, b *bench) (result, error) { return idle(ctx, b, false) }
+
+// idle measures agents with a fence or without one.
+func idle(ctx context.Context, b *bench, fenced bool) (r result, err error) {
 	const n = 100
 	w, err := b.newWorld(ctx, n)
 	if err != nil {
@@ -27,6 +30,11 @@ func measureIdle(ctx context.Context, b *bench) (r result, err error) {
 	program, err := w.script("agent", "muster hook claude wait </dev/null & exec sleep 1000")
 	if err != nil {
 		return r, err
+	}
+	if fenced {
+		if err := w.fence(program); err != nil {
+			return r, err
+		}
 	}
 	if err := w.sleepers(ctx, n, program); err != nil {
 		return r, err

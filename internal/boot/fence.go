@@ -35,6 +35,7 @@ func (f Fenced) Policy(env []string, program string, read, write []string) (fenc
 			return fence.Policy{}, fault.Wrap(fault.Failed, err, "make the directory for caches").WithHint("Check the free space of the disk.")
 		}
 		write = append(write, dir)
+		f.linkSettings(dir, environ.Get(env, "HOME"))
 	}
 	read = append(slices.Clone(read), f.Home.BinDir())
 	if program != "" {
@@ -59,9 +60,11 @@ func (f Fenced) cacheDir() string {
 // caches are the variables by which programs find their caches, and a name below the directory of a task's caches.
 var caches = [][2]string{
 	{"XDG_CACHE_HOME", "xdg"},
+	{"GOPATH", "go"}, // go adds no dependency where it cannot write what it knows of the checksum database
 	{"GOCACHE", "go-build"},
 	{"GOMODCACHE", "gomod"},
 	{"npm_config_cache", "npm"},
+	{"PNPM_HOME", "pnpm"},
 	{"YARN_CACHE_FOLDER", "yarn"},
 	{"YARN_GLOBAL_FOLDER", "yarn-global"},
 	{"BUN_INSTALL_CACHE_DIR", "bun"},
@@ -69,6 +72,35 @@ var caches = [][2]string{
 	{"CARGO_HOME", "cargo"},
 	{"PIP_CACHE_DIR", "pip"},
 	{"GRADLE_USER_HOME", "gradle"},
+	{"MAVEN_USER_HOME", "maven"}, // of the wrapper
+}
+
+// mavenOptions moves Maven's repository, for which there is no variable. Maven splits MAVEN_OPTS at spaces.
+func mavenOptions(dir string) []string {
+	if strings.ContainsAny(dir, " \t") {
+		return nil
+	}
+	return []string{"MAVEN_OPTS=-Dmaven.repo.local=" + filepath.Join(dir, "maven", "repository")}
+}
+
+// cargoSettings are the user's settings of cargo, which looks for them in CARGO_HOME.
+const cargoSettings = "config.toml"
+
+// linkSettings makes cargo find the user's settings among the caches. They are granted for reading. It follows no link that
+// leads out of the caches, which builds can write; a link that is missing for that reason makes builds use the defaults.
+func (f Fenced) linkSettings(dir, user string) {
+	settings, exists := fence.Real(filepath.Join(user, ".cargo", cargoSettings))
+	if user == "" || !exists {
+		return
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return
+	}
+	defer root.Close() //nolint:errcheck // a directory
+	if root.MkdirAll("cargo", 0o700) == nil {
+		_ = root.Symlink(settings, filepath.Join("cargo", cargoSettings)) // it may be there
+	}
 }
 
 // gitSettings are what git must not try inside a fence: to sign, which needs a socket of the user's agent, and to tidy up the
@@ -87,6 +119,7 @@ func (f Fenced) Environ(env []string, configuration string) []string {
 		for _, c := range caches {
 			more = append(more, c[0]+"="+filepath.Join(dir, c[1]))
 		}
+		more = append(more, mavenOptions(dir)...)
 	}
 	if _, set := t.Spec.Env["GIT_CONFIG_COUNT"]; !set {
 		more = append(more, git.ConfigEnv(gitSettings)...)

@@ -63,20 +63,29 @@ func Open(c Caller) (Fleet, error) {
 		return Fleet{}, err
 	}
 	if err := h.Create(); err != nil {
-		if c.InAgentsShell(h) && errors.Is(err, fs.ErrPermission) {
-			return Fleet{}, fault.Wrap(fault.Conflict, err, "this works from outside the fence only")
-		}
-		return Fleet{}, err
+		return Fleet{}, c.fenced(h, err)
 	}
 	cfg, err := config.Load(userConfig, "")
 	if err != nil {
 		return Fleet{}, err
 	}
 	saved, err := environ.Load(h.Env())
+	if errors.Is(err, fs.ErrPermission) && c.InAgentsShell(h) {
+		return Fleet{}, c.fenced(h, err)
+	}
 	if err != nil {
 		saved = c.Environ // the fleet was never up, and `muster up` would save this environment
 	}
 	return Fleet{Caller: c, Home: h, UserConfig: userConfig, Config: cfg, Saved: saved}, nil
+}
+
+// fenced returns the error of a caller that may not reach a file of the fleet. An agent is told what it can do instead.
+func (c Caller) fenced(h home.Dir, err error) error {
+	if !c.InAgentsShell(h) || !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return fault.Wrap(fault.Conflict, err, "a fence keeps this command from the fleet's log").
+		WithHint("Inside the fence these work: muster done, note, check, ask and status set. To queue a task, or to send a message to one, ask a person: muster ask \"…\"")
 }
 
 // InAgentsShell reports whether the caller is an agent of this fleet, or a program that such an agent started. Such a

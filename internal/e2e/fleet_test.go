@@ -261,7 +261,13 @@ func (f *Fleet) do(c control.Command) {
 // eventually waits until a condition holds.
 func (f *Fleet) eventually(what string, ok func() bool) {
 	f.t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
+	f.within(patience, what, ok)
+}
+
+// within is eventually with a time of its own.
+func (f *Fleet) within(limit time.Duration, what string, ok func() bool) {
+	f.t.Helper()
+	for deadline := time.Now().Add(limit); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			f.t.Fatalf("timed out waiting until %s", what)
 		}
