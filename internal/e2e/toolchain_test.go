@@ -17,7 +17,7 @@ import (
 )
 
 // patienceBuild is how long a task may take whose caches are empty: Go builds its library first.
-const patienceBuild = 10 * time.Minute
+const patienceBuild = 15 * time.Minute
 
 // toolchain is a project as its owner has it: it works outside of a fence, and nothing was granted for it.
 type toolchain struct {
