@@ -218,7 +218,29 @@ func (s *Supervisor) interrupt(ctx context.Context, t life.Task) result {
 	case t.Request != nil:
 		return failed(life.FailRefused, "the agent asks something, and a key would answer it; use `muster answer`")
 	}
-	return done(s.cfg.Terminal.Keys(ctx, t.Agent.Pane, m.InterruptKeys...))
+	return done(s.press(ctx, t.Agent.Pane, m.InterruptKeys))
+}
+
+// keyPause is the pause between two keys. A program takes Escape and what follows at once for one key.
+const keyPause = 400 * time.Millisecond
+
+// press presses keys one after another.
+func (s *Supervisor) press(ctx context.Context, pane string, keys []string) error {
+	for i, key := range keys {
+		if i > 0 {
+			pause := time.NewTimer(keyPause)
+			defer pause.Stop()
+			select {
+			case <-pause.C:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		if err := s.cfg.Terminal.Keys(ctx, pane, key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // prepare makes the worktree: branch, copied files, setup.

@@ -146,7 +146,10 @@ func situations() []situation {
 			during: func(t *testing.T, r *rig, _ int) {
 				t.Helper()
 				r.until("the model is called", func() bool { return r.model.Left() == 0 })
-				r.tmux(append([]string{"send-keys", "-t", r.pane()}, opencode.New().Facts().Interrupt.Keys...)...)
+				for _, key := range opencode.New().Facts().Interrupt.Keys {
+					r.tmux("send-keys", "-t", r.pane(), key)
+					time.Sleep(400 * time.Millisecond) // as the supervisor does: both at once are another key
+				}
 			},
 			want: []event.RecordState{working, idle},
 			check: func(t *testing.T, _ *rig, end event.Record) {
