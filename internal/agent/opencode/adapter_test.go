@@ -303,3 +303,25 @@ func TestPermission_ReadsWhatMusterTold(t *testing.T) {
 		}
 	}
 }
+
+// TestUse_DescribesRequests: the inputs are those of requests of version 1.18.33.
+func TestUse_DescribesRequests(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		tool, input string
+		want        event.ToolUse
+	}{
+		{"bash", `{"metadata":{"command":"touch zz1"},"patterns":["touch zz1"]}`, event.ToolUse{Class: event.ToolRun, Command: "touch zz1"}},
+		{"edit", `{"metadata":{"diff":"","filepath":"/w/a.go"},"patterns":["a.go"]}`, event.ToolUse{Class: event.ToolEdit, Paths: []string{"a.go"}}},
+		{"read", `{"metadata":{},"patterns":["a.go"]}`, event.ToolUse{Class: event.ToolRead, Paths: []string{"a.go"}}},
+		{"grep", `{"metadata":{"pattern":"x","path":"sub"},"patterns":["x"]}`, event.ToolUse{Class: event.ToolRead, Paths: []string{"sub"}}},
+		{"glob", `{"metadata":{"pattern":"*.go"},"patterns":["*.go"]}`, event.ToolUse{Class: event.ToolRead, Paths: []string{"."}}},
+		{"webfetch", `{"patterns":["https://x"]}`, event.ToolUse{Class: event.ToolFetch}},
+		{"external_directory", `{"metadata":{"filepath":"/etc/passwd"},"patterns":["/etc/*"]}`, event.ToolUse{Class: event.ToolOther}},
+		{"server_tool", `{`, event.ToolUse{Class: event.ToolOther}},
+	} {
+		if diff := cmp.Diff(c.want, (adapter{}).Use(c.tool, []byte(c.input))); diff != "" {
+			t.Errorf("%s %s (-want +got):\n%s", c.tool, c.input, diff)
+		}
+	}
+}
