@@ -13,7 +13,7 @@ PACKAGES ?= 1
 FUZZTIME ?= 30s
 EVENTS  ?= 10000000
 
-.PHONY: help build install demo test quick check vet format lint tidy generated generate bench simulate planted walk chaos night fuzz tools tmux node clean
+.PHONY: help build install demo test quick check vet format lint tidy generated generate bench simulate planted walk chaos night agents fuzz tools tmux node clean
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -95,6 +95,9 @@ TASKS ?= 30
 night: tmux node ## a night of TASKS tasks, in which supervisor and tmux are killed twice and people commit
 	@.ci/need git-lfs git-lfs
 	$(GO) test -count=1 -v -timeout 60m -run '^TestANightOnThreeRepositories$$' ./internal/e2e -night.tasks $(TASKS) -e2e.fence $(FENCE)
+
+agents: tmux node ## the real agents in every situation of docs/agents.md, against a scripted model
+	$(GO) test -count=1 -v -timeout 60m -run '^Test(Claude|Codex|OpenCode)' ./internal/agent/... ./internal/e2e
 
 fuzz: ## each fuzz test for FUZZTIME
 	@set -e; for pkg in $$($(GO) list ./...); do \

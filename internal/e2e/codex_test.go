@@ -5,8 +5,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"muster/internal/event"
+	"muster/internal/fence"
 	"muster/internal/testkit/codex"
 	"muster/internal/testkit/model"
 )
@@ -77,7 +79,7 @@ func ownConfig(t *testing.T, u codex.User) string {
 
 func TestCodexFromDispatchToDone(t *testing.T) {
 	t.Parallel()
-	r, u := newCodexRig(t, goChecks, goFiles)
+	r, u := newCodexRig(t, goChecks+"[[permission]]\ntool = \"run\"\ncommand = \"git push*\"\naction = \"deny\"\nreason = \"muster publishes\"\n", goFiles)
 	config := ownConfig(t, u)
 	cost := model.Usage{Input: 100, Output: 20, CacheRead: 7}
 	r.model.Add(
@@ -85,13 +87,14 @@ func TestCodexFromDispatchToDone(t *testing.T) {
 		usePatch("answer.go", answers(`"forty"`), answers("41")),
 		model.Always(model.Say("It compiles.").Costing(cost)),
 		usePatch("answer.go", answers("41"), answers("42")),
+		useCommand("git push origin main"),
 		model.Always(model.Say("Now it is right.").Costing(cost)),
 	)
 	id := r.queue("the answer", "Make the test pass.")
 	got := r.becomes(id, event.Done)
 	asked := r.model.Requests()
-	if len(asked) != 5 {
-		t.Fatalf("%d calls, want 5", len(asked))
+	if len(asked) != 6 {
+		t.Fatalf("%d calls, want 6", len(asked))
 	}
 	r.once("Make the test pass.", "[muster m1]")
 	if broken := asked[1]; !broken.Last().Contains("answer.go:4:") || !broken.Last().Contains(`check "build"`) || broken.Contains("[muster m1]") {
@@ -104,6 +107,12 @@ func TestCodexFromDispatchToDone(t *testing.T) {
 	if !strings.HasPrefix(strings.Join(told.Texts, "\n"), "[muster m1] ") || !told.Contains("Answer() = 41, want 42") {
 		t.Errorf("the feedback is not the next prompt: %+v", told)
 	}
+	if refused := asked[5].Last(); !refused.Contains("muster publishes") {
+		t.Errorf("what a rule denies was answered by %+v", refused)
+	}
+	if n := such(r, id, func(event.PermissionDecided) bool { return true }); n != 1 {
+		t.Errorf("%d decisions by rules, want 1", n)
+	}
 	r.checkDone(got)
 	if text := r.git("show", got.Branch+":answer.go"); !strings.Contains(text, "return 42") {
 		t.Errorf("the branch holds %q", text)
@@ -113,6 +122,78 @@ func TestCodexFromDispatchToDone(t *testing.T) {
 	}
 	r.await("the usage of all turns is recorded", func() bool {
 		u := r.task(id).TotalUsage()
-		return u.InputTokens == 230 && u.OutputTokens == 55 && u.CacheReadTokens == 14
+		return u.InputTokens == 240 && u.OutputTokens == 60 && u.CacheReadTokens == 14
 	})
+}
+
+// TestCodexIsStoppedAndGoesOn sends a message to the busy program, kills it in a tool, and lets it meet a usage limit after
+// it was taken up again.
+func TestCodexIsStoppedAndGoesOn(t *testing.T) {
+	t.Parallel()
+	r, _ := newCodexRig(t, "[checks]\ntest = \"grep -q 42 answer.txt\"\n", map[string]string{"answer.txt": "0\n"})
+	started := filepath.Join(r.root, "usertmp", "started")
+	reset := time.Now().Add(time.Hour)
+	r.model.Add(
+		useCommand("echo x >> "+started+"; sleep 600"),
+		func(model.Request) model.Reply {
+			reset = time.Now().Add(10 * time.Second)
+			return codex.Used(codex.UsageLimit(reset), 100, reset)
+		},
+		usePatch("answer.txt", "0", "42"),
+		model.Text("Done."),
+	)
+	id := r.queue("the answer", "Write the answer.")
+	r.await("the tool runs", func() bool { return linesOf(started) == 1 })
+	r.must("send", string(id), "It is a number.")
+	before := r.task(id)
+	r.kill(before.Agent.Process.PID)
+	again := r.asked(2)
+	if !again.Contains("Write the answer.") || !again.Contains("taken up again") || !again.Contains("[muster m1]\nIt is a number.") {
+		t.Errorf("the conversation was not taken up: %+v", again.Messages)
+	}
+	limited := r.becomes(id, event.Limited)
+	if d, ok := limited.Deadline(event.DeadlineAPIRetry); !ok || !d.Instant || d.At.Before(reset.Truncate(time.Second)) || d.At.After(reset.Add(time.Minute)) {
+		t.Errorf("the limit ends at %+v, want %s", d, reset)
+	}
+	if n := len(r.model.Requests()); n != 2 {
+		t.Errorf("%d calls were spent on a limited account", n-2)
+	}
+	got := r.becomes(id, event.Done)
+	if got.Conversation != before.Conversation || got.Gen != 2 || got.Attempt != before.Attempt+1 {
+		t.Errorf("conversation %s (was %s), generation %d, attempt %d", got.Conversation, before.Conversation, got.Gen, got.Attempt)
+	}
+	r.once("Write the answer.", "[muster m1]", "It is a number.")
+	if n := linesOf(started); n != 1 {
+		t.Errorf("the tool ran %d times", n)
+	}
+}
+
+// TestCodexWorksInAFence lets the real program edit and run a command that tries to read the user's files.
+func TestCodexWorksInAFence(t *testing.T) {
+	t.Parallel()
+	if _, err := fence.ABI(); err != nil {
+		t.Skipf("NOT TESTED: %v", err)
+	}
+	r, u := newCodexRig(t, "[fence]\nmode = \"on\"\n[checks]\ntest = \"grep -q 42 answer.txt\"\n", map[string]string{"answer.txt": "0\n"})
+	r.write(r.root+"/user/secret", "s3cret\n")
+	r.model.Add(
+		useCommand("cat \"$HOME/secret\" "+u.Dir+"/config.toml; git commit -qm half --allow-empty && echo committed"),
+		usePatch("answer.txt", "0", "41"),
+		model.Text("Done."),
+		usePatch("answer.txt", "41", "42"),
+		model.Text("Now it is right."),
+	)
+	id := r.queue("the answer", "Write the answer.")
+	got := r.becomes(id, event.Done)
+	asked := r.model.Requests()
+	if told := asked[1].Last(); told.Contains("s3cret") || told.Contains("model_provider") || !told.Contains("committed") {
+		t.Errorf("the command in the fence printed %+v", told)
+	}
+	r.once("Write the answer.", "[muster m1]")
+	if got.Agent.Fenced == nil || got.Gen != 1 {
+		t.Errorf("fence %v, generation %d", got.Agent.Fenced, got.Gen)
+	}
+	if found, _ := filepath.Glob(u.Dir + "/sessions/*"); len(found) > 0 {
+		t.Errorf("a fenced conversation lies among the user's own: %v", found)
+	}
 }

@@ -24,12 +24,12 @@ const askedDir = "asked"
 // lookAgain is how often a waiting hook checks whether its request is still open.
 const lookAgain = time.Second
 
-// permission holds a permission request open until it is answered through the mailbox. The agent shows no dialog
-// meanwhile. If no answer comes, it ends without a decision, and the dialog opens for a person.
-func (s *hookState) permission(ctx context.Context) {
+// permission holds a permission request open until it is answered through the mailbox, and replies. The agent shows no
+// dialog meanwhile. If no answer comes, it ends without a decision, and the dialog opens for a person.
+func (s *hookState) permission(ctx context.Context, reply func(event.Ask, mail.Answer)) {
 	ask := event.NewAsk(s.in.ToolName, s.in.ToolInput)
 	if agent.UseGrant(s.home, s.task, s.gen, ask) {
-		s.replyPermission(ask, mail.Answer{Decision: mail.Allow, Hash: ask.Hash})
+		reply(ask, mail.Answer{Decision: mail.Allow, Hash: ask.Hash})
 		return
 	}
 	id := mail.NewRequest()
@@ -43,7 +43,7 @@ func (s *hookState) permission(ctx context.Context) {
 	if !ok {
 		return
 	}
-	s.replyPermission(ask, answer)
+	reply(ask, answer)
 	s.closeRequest()
 	// The agent continues when this process ends, so no later record can overtake this one.
 	done := s.tool(event.RecordWorking)
@@ -85,21 +85,41 @@ func permissionNote(in payload) string {
 	return text.Line(in.ToolName+" "+string(in.ToolInput), noteLimit)
 }
 
-// replyPermission allows the request, or denies it with a reason that lets the agent try another way. It allows only
-// what was shown completely to the person: the answer must have the hash of the request.
+// replyPermission answers the agent's own request. A refusal has a reason that lets the agent try another way.
 func (s *hookState) replyPermission(ask event.Ask, a mail.Answer) {
 	decision := map[string]any{"behavior": "allow"}
-	if !a.Allows(ask.Hash) || ask.Cut {
-		why := a.Text
-		switch {
-		case a.Decision != mail.Deny:
-			why = "This was not allowed: the answer was given to a request with another text. Ask again, in a shorter form if it is long."
-		case why == "":
-			why = "This was not allowed. Nobody is there to ask: go on another way."
-		}
+	if why := refusal(ask, a); why != "" {
 		decision = map[string]any{"behavior": "deny", "message": why}
 	}
 	s.reply(map[string]any{"hookSpecificOutput": map[string]any{"hookEventName": "PermissionRequest", "decision": decision}})
+}
+
+// replyUse answers before a tool of which a rule of the fleet decides. The agent's own rules apply to what is allowed.
+func (s *hookState) replyUse(ask event.Ask, a mail.Answer) {
+	if why := refusal(ask, a); why != "" {
+		s.denyUse(why)
+	}
+}
+
+// denyUse refuses a tool before it runs.
+func (s *hookState) denyUse(why string) {
+	s.reply(map[string]any{"hookSpecificOutput": map[string]string{
+		"hookEventName": "PreToolUse", "permissionDecision": "deny", "permissionDecisionReason": why,
+	}})
+}
+
+// refusal returns why a request is refused, for the model; "" if it is allowed. It is allowed only if it was shown
+// completely to the person: the answer must have the hash of the request.
+func refusal(ask event.Ask, a mail.Answer) string {
+	switch {
+	case a.Allows(ask.Hash) && !ask.Cut:
+		return ""
+	case a.Decision != mail.Deny:
+		return "This was not allowed: the answer was given to a request with another text. Ask again, in a shorter form if it is long."
+	case a.Text == "":
+		return "This was not allowed. Nobody is there to ask: go on another way."
+	}
+	return a.Text
 }
 
 // askedFile returns the path of the file for this request. The agent gives it no id, so it is named after its content.

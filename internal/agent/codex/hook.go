@@ -129,13 +129,13 @@ func (s *hookState) handle(ctx context.Context) {
 	case "UserPromptSubmit":
 		s.prompted()
 	case "PreToolUse":
-		s.toolBegins()
+		s.toolBegins(ctx)
 	case "PreCompact":
 		s.goesOn(s.tool(event.RecordWorking))
 	case "PostToolUse":
 		s.toolEnded(ctx)
 	case "PermissionRequest":
-		s.permission(ctx)
+		s.permission(ctx, s.replyPermission)
 	case "PostCompact":
 		state := event.RecordWorking
 		if s.in.Trigger == "manual" { // a person started it, and no turn goes on
@@ -208,16 +208,19 @@ func (s *hookState) stopped() {
 	s.write(r)
 }
 
-// toolBegins tells the start of a tool, or refuses what would change something that is not the agent's alone.
-func (s *hookState) toolBegins() {
+// toolBegins tells the start of a tool, refuses what would change something that is not the agent's alone, and asks about
+// what a rule does not allow.
+func (s *hookState) toolBegins(ctx context.Context) {
 	var in struct {
 		Command string `json:"command"`
 	}
 	if s.in.ToolName == shellTool && json.Unmarshal(s.in.ToolInput, &in) == nil && agent.ChangesStash(in.Command) {
 		s.goesOn(event.Record{State: event.RecordWorking}) // no tool begins
-		s.reply(map[string]any{"hookSpecificOutput": map[string]string{
-			"hookEventName": "PreToolUse", "permissionDecision": "deny", "permissionDecisionReason": agent.StashRefusal,
-		}})
+		s.denyUse(agent.StashRefusal)
+		return
+	}
+	if s.needsDecision() {
+		s.permission(ctx, s.replyUse)
 		return
 	}
 	s.goesOn(s.tool(event.RecordWorking))

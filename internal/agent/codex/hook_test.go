@@ -2,11 +2,14 @@ package codex
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"muster/internal/agent"
 	"muster/internal/event"
@@ -15,8 +18,9 @@ import (
 
 // hookRig is a generation whose hooks are called.
 type hookRig struct {
-	t *testing.T
-	l agent.Launch
+	t       *testing.T
+	l       agent.Launch
+	timeout time.Duration // of a call
 }
 
 func newHookRig(t *testing.T, planned thread) hookRig {
@@ -29,7 +33,7 @@ func newHookRig(t *testing.T, planned thread) hookRig {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(l.Dirs().RO(), threadName), planned.encode())
-	return hookRig{t, l}
+	return hookRig{t: t, l: l, timeout: time.Minute}
 }
 
 // call calls a hook and returns what it writes to the agent, and the last record.
@@ -38,7 +42,9 @@ func (r hookRig) call(name, payload string) (string, event.Record) {
 	file := r.l.Home.StatusFile(r.l.Task, r.l.Gen)
 	env := map[string]string{"MUSTER_HOME": string(r.l.Home), "MUSTER_TASK": "t3", "MUSTER_GEN": "1", "MUSTER_STATUS_FILE": file, "MUSTER_WORKTREE": r.l.Worktree}
 	var out bytes.Buffer
-	code := New().Hook(r.t.Context(), agent.HookCall{
+	ctx, cancel := context.WithTimeout(r.t.Context(), r.timeout)
+	defer cancel()
+	code := New().Hook(ctx, agent.HookCall{
 		Event: name, Stdin: strings.NewReader(payload), Stdout: &out, PPID: os.Getpid(), Getenv: func(name string) string { return env[name] },
 	})
 	if code != 0 {
@@ -141,5 +147,41 @@ func TestRolloutWithoutItsThreadIsRejected(t *testing.T) {
 	}
 	if want := (event.Usage{InputTokens: 30, OutputTokens: 14, CacheReadTokens: 60, CacheWriteTokens: 10, Turns: 2}); p.sum != want {
 		t.Errorf("usage %+v, want %+v", p.sum, want)
+	}
+}
+
+func TestUseDescribesToolsForRules(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		tool, input string
+		want        event.ToolUse
+	}{
+		{"Bash", `{"command":"git push","description":"d"}`, event.ToolUse{Class: event.ToolRun, Command: "git push"}},
+		{
+			"apply_patch", `{"command":"*** Begin Patch\n*** Update File: a b.go\n*** Move to: ../c.go\n@@\n-x\n+*** Add File: no\n*** Delete File: d.go\n*** End Patch"}`,
+			event.ToolUse{Class: event.ToolEdit, Paths: []string{"a b.go", "../c.go", "d.go"}},
+		},
+		{"mcp__github__issue", `{}`, event.ToolUse{Class: event.ToolMCP, Names: []string{"mcp:github/issue"}}},
+		{"something", `[`, event.ToolUse{Class: event.ToolOther}},
+	} {
+		if diff := cmp.Diff(c.want, New().(agent.Describer).Use(c.tool, []byte(c.input))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.tool, diff)
+		}
+	}
+}
+
+func TestHookAsksAboutWhatARuleDoesNotAllow(t *testing.T) {
+	t.Parallel()
+	r := newHookRig(t, thread{Conversation: conversation})
+	for _, f := range agent.RuleFiles([]event.PermissionRule{{Tool: "run", Command: "git push*", Action: event.PermissionDeny}}) {
+		write(t, filepath.Join(r.l.Dirs().RO(), f.Path), f.Data)
+	}
+	r.timeout = 50 * time.Millisecond // nobody answers
+	if _, rec := r.call("PreToolUse", `{"tool_name":"Bash","tool_use_id":"c","tool_input":{"command":"ls && git push"}}`); rec.State != event.RecordWaiting || rec.Request == "" {
+		t.Errorf("what a rule denies begins as %+v", rec)
+	}
+	_ = os.RemoveAll(filepath.Join(r.l.Dirs().RW(), askedDir))
+	if _, rec := r.call("PreToolUse", `{"tool_name":"Bash","tool_use_id":"c","tool_input":{"command":"ls"}}`); rec.State != event.RecordWorking || rec.Tool != "Bash" {
+		t.Errorf("what no rule denies begins as %+v", rec)
 	}
 }

@@ -1,6 +1,7 @@
 package codex
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -66,12 +67,11 @@ func hookHash(key, command string, timeout int) string {
 
 func timeoutOf(name string, spec event.Spec) time.Duration {
 	switch name {
-	case "PermissionRequest":
-		limit := spec.WaitLimit
-		if limit <= 0 {
-			limit = defaultWait
+	case "PermissionRequest", "PreToolUse":
+		if name == "PreToolUse" && len(spec.Permission) == 0 {
+			return hookTimeout
 		}
-		return limit + 2*waitGrace
+		return cmp.Or(spec.LongestWait(), defaultWait) + 2*waitGrace
 	case "PostToolUse":
 		return agent.EditTimeout + hookTimeout
 	case "Interrupt", "SessionEnd":

@@ -1,0 +1,46 @@
+package codex
+
+import (
+	"encoding/json"
+	"regexp"
+
+	"muster/internal/agent"
+	"muster/internal/event"
+	"muster/internal/permit"
+)
+
+// patchedFile matches the lines of a patch that name a file.
+var patchedFile = regexp.MustCompile(`(?m)^\*\*\* (?:(?:Add|Update|Delete) File|Move to): (.+?)[ \t\r]*$`)
+
+// Use implements agent.Describer.
+func (adapter) Use(tool string, input []byte) event.ToolUse {
+	if name := agent.MCPName("mcp__", tool); name != "" {
+		return event.ToolUse{Class: event.ToolMCP, Names: []string{name}}
+	}
+	var in struct {
+		Command string `json:"command"`
+	}
+	_ = json.Unmarshal(input, &in)
+	switch tool {
+	case shellTool:
+		return event.ToolUse{Class: event.ToolRun, Command: in.Command}
+	case patchTool:
+		use := event.ToolUse{Class: event.ToolEdit}
+		for _, m := range patchedFile.FindAllStringSubmatch(in.Command, -1) {
+			use.Paths = append(use.Paths, m[1])
+		}
+		return use
+	}
+	return event.ToolUse{Class: event.ToolOther}
+}
+
+// needsDecision reports whether a rule denies the use of the tool or asks a person. The agent itself asks only about what
+// leaves its sandbox.
+func (s *hookState) needsDecision() bool {
+	rules := agent.Rules(s.files)
+	if len(rules) == 0 {
+		return false
+	}
+	v := permit.Judge(rules, agent.Describe(adapter{}, s.in.ToolName, s.in.ToolInput, s.worktree))
+	return v.Why == "" && (v.Action == event.PermissionDeny || v.Action == event.PermissionAsk)
+}
