@@ -31,8 +31,10 @@ type Caller struct {
 	Environ     []string // NAME=VALUE
 	Exe         string   // path of this program; "" for a caller that never starts a fleet
 	Now         func() time.Time
-	Stderr      io.Writer    // receives the log lines of the keeper and the supervisor
-	KeeperClock keeper.Clock // nil is the real clock; tests use a faster one
+	Stderr      io.Writer     // receives the log lines of the keeper and the supervisor
+	Say         func(string)  // tells a person what a slow verb waits for; may be nil
+	StartLimit  time.Duration // 0 is the constant StartLimit; tests use less
+	KeeperClock keeper.Clock  // nil is the real clock; tests use a faster one
 }
 
 // Getenv returns the value of a variable, "" if it is not set.

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"muster/internal/fault"
+	"muster/internal/host"
 	"muster/internal/keeper"
 	"muster/internal/lock"
 	"muster/internal/run"
@@ -39,7 +40,8 @@ func (f Fleet) Keep(ctx context.Context) error {
 			_, err := server.Identity(ctx)
 			return errors.Is(err, tmux.ErrNoServer)
 		},
-		Revive: f.revive,
+		Progress: f.progress,
+		Revive:   f.revive,
 		Upgrades: keeper.Upgrades{
 			Request: f.Home.Upgrade(), Outcome: f.Home.UpgradeOutcome(),
 			Adopt:        func(program string) error { return supersede(f.Home, program) },
@@ -50,12 +52,22 @@ func (f Fleet) Keep(ctx context.Context) error {
 	}.Serve(ctx)
 }
 
+// progress returns a value that changes as long as a supervisor that is not ready gets on.
+func (f Fleet) progress(pid int) string {
+	at := readStage(f.Home)
+	p, err := host.Identify(pid)
+	if err != nil || at.PID != pid {
+		at = stage{}
+	}
+	return fmt.Sprintf("%d %d %d", at.Step, at.Done, p.CPUTime()/startWork)
+}
+
 // revive brings the fleet up. If the fleet has another program by now, it runs that program, because this one may not
 // know the format of the state.
 func (f Fleet) revive(ctx context.Context) error {
 	if current, err := os.Readlink(f.Home.Program()); err == nil && current != f.Exe {
 		_, err := run.Do(ctx, run.Cmd{
-			Argv: []string{current, "up"}, Dir: string(f.Home), Timeout: 2 * StartLimit,
+			Argv: []string{current, "up"}, Dir: string(f.Home), Timeout: startMost + StartLimit,
 			Env: f.environ(f.Saved),
 		})
 		return err

@@ -16,16 +16,8 @@ import (
 	"muster/internal/lock"
 	"muster/internal/status"
 	"muster/internal/store"
-	"muster/internal/text"
 	"muster/internal/tmux"
 )
-
-// StartLimit is how long a supervisor may take to become ready. Adopting 200 agents takes less than half a second on
-// an idle machine.
-const StartLimit = 20 * time.Second
-
-// queueLimit is how long Up waits for other calls of Up. Where many come at the same time, each waits for those before it.
-const queueLimit = 3 * StartLimit
 
 // Started is the result of Up.
 type Started struct {
@@ -35,23 +27,27 @@ type Started struct {
 }
 
 // Up makes sure that the fleet is supervised: environment and program are in place, and tmux server, keeper and
-// supervisor run. Several calls at the same time start one supervisor.
+// supervisor run. Several calls at the same time start one supervisor. A start is waited for as long as it gets on.
 func (f Fleet) Up(ctx context.Context) (Started, error) {
+	return f.up(ctx, func() bool { return false })
+}
+
+// up is Up. It returns without taking over the caller's environment if enough reports true while it waits for another
+// call.
+func (f Fleet) up(ctx context.Context, enough func() bool) (Started, error) {
 	if err := f.checkTmux(ctx); err != nil {
 		return Started{}, err
 	}
 	_, logout := host.ReadLogind().Advice()
 	warning := f.warning(logout)
-	queue, leave := context.WithTimeout(ctx, queueLimit)
-	defer leave()
-	starting, err := lock.Wait(queue, f.Home.StartLock())
+	starting, err := f.takeTurn(ctx, enough)
 	if err != nil {
-		return Started{}, fault.Wrap(fault.Timeout, err, "wait for another `muster up`").
-			WithHint("See that %s can be written, and that no `muster up` hangs, then try again.", f.Home)
+		return Started{}, err
+	}
+	if starting == nil {
+		return Started{Already: true, Warning: warning}, nil
 	}
 	defer lock.Release(starting)
-	limit, cancel := context.WithTimeout(ctx, StartLimit)
-	defer cancel()
 	db, err := store.Open(ctx, f.Home.DB(), store.Options{})
 	if err != nil {
 		return Started{}, err
@@ -80,7 +76,10 @@ func (f Fleet) Up(ctx context.Context) (Started, error) {
 	if _, err := f.Program(); err != nil {
 		return Started{}, err
 	}
-	pid, unscoped, err := f.start(limit, db, before)
+	pid, unscoped, err := f.start(ctx, db, before, func() {
+		now := time.Now()
+		_ = os.Chtimes(f.Home.StartLock(), now, now) // the calls that wait for this one see that it gets on
+	})
 	if unscoped != nil {
 		warning = "agents may end at logout: their tmux server could not be started in a scope of the user's service manager: " + unscoped.Error()
 	}
@@ -171,30 +170,35 @@ func (f Fleet) learnEnv(ctx context.Context, db *store.Store) error {
 // moment longer, but starts nothing.
 const startAgain = 500 * time.Millisecond
 
-// start starts tmux server and keeper, again and again, until a supervisor reports after an event that it is ready. It
-// returns its pid, and why the server runs outside of the scope that it should have; nil if it does not.
-func (f Fleet) start(ctx context.Context, db *store.Store, after int64) (pid int, unscoped, err error) {
-	for {
+// start starts tmux server and keeper, again and again, until a supervisor reports after an event that it is ready, or
+// until that does not get on. It calls onward at each progress. It returns the supervisor's pid, and why the server
+// runs outside of the scope that it should have; nil if it does not.
+func (f Fleet) start(ctx context.Context, db *store.Store, after int64, onward func()) (pid int, unscoped, err error) {
+	patience := f.newPatience(onward)
+	for pause := startAgain; ; pause = min(2*pause, 4*startAgain) {
 		server := f.Server()
 		_, err := server.Start(ctx, f.hub("keep"))
-		if err != nil && ctx.Err() == nil {
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && patience.over() == nil {
+			continue // a busy machine
+		}
+		if err != nil {
 			return 0, nil, err
 		}
 		if err := server.Unscoped(); err != nil {
 			unscoped = err
 		}
 		keeper.Wake(f.Home.KeeperLock())
-		step, cancel := context.WithTimeout(ctx, startAgain)
+		step, cancel := context.WithTimeout(ctx, pause)
 		pid, ready, err := awaitSupervisor(step, db, after)
 		cancel()
-		switch {
-		case err != nil || ready:
+		if err != nil || ready {
 			return pid, unscoped, err
-		case errors.Is(ctx.Err(), context.Canceled):
+		}
+		if ctx.Err() != nil {
 			return 0, unscoped, ctx.Err()
-		case ctx.Err() != nil:
-			return 0, unscoped, fault.New(fault.Timeout, "the supervisor was not ready within %s", StartLimit).
-				WithHint("See %s, and its pane: %s", f.Home.Log(), text.Command(f.Server().AttachArgv(HubSession, false)))
+		}
+		if err := patience.over(); err != nil {
+			return 0, unscoped, err
 		}
 	}
 }
@@ -310,7 +314,7 @@ func (f Fleet) Ensure(ctx context.Context) (down bool, err error) {
 		_ = f.Server().WakeHub(ctx) // errors are ignored: the request is in the log, and a person's next verb starts the fleet
 		return false, nil
 	}
-	_, err = f.Up(ctx)
+	_, err = f.up(ctx, func() bool { held, err := f.Supervised(); return err == nil && held })
 	return false, err
 }
 

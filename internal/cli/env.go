@@ -83,7 +83,11 @@ func (e Env) home() (home.Dir, string, error) { return home.Find(e.Getenv) }
 
 // caller returns this call in the form that other packages use.
 func (e Env) caller() boot.Caller {
-	return boot.Caller{Environ: e.Environ, Exe: e.Exe, Now: e.Now, Stderr: e.Stderr, KeeperClock: e.KeeperClock}
+	c := boot.Caller{Environ: e.Environ, Exe: e.Exe, Now: e.Now, Stderr: e.Stderr, KeeperClock: e.KeeperClock}
+	if isTerminal(e.Stderr) {
+		c.Say = func(what string) { _, _ = fmt.Fprintln(e.Stderr, clean(what, 200)) }
+	}
+	return c
 }
 
 // openFleet opens the fleet of this call's environment. It starts nothing.

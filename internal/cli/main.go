@@ -43,6 +43,10 @@ func Run(args []string, env Env) int {
 			return runLaunch(args[1:])
 		case "sim":
 			return sim.Main(args[1:], os.Stdin, os.Stdout, env.Getenv)
+		case "keep", "supervise":
+			pane := newFreeWriter(env.Stderr)
+			defer pane.Flush()
+			env.Stderr = pane
 		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -25,9 +25,9 @@ func newSuperviseCommand(env Env) *cobra.Command {
 				}
 				return printJSON(env.Stdout, said)
 			}
-			kept, ready := keeper.ReadHandoff(env.Getenv)
+			kept, voice := keeper.ReadHandoff(env.Getenv)
 			return daemon.Serve(cmd.Context(), daemon.Options{
-				Fleet: f, Exe: env.Exe, Prologue: upgraded(kept), Ready: ready, Wrap: env.Wrap,
+				Fleet: f, Exe: env.Exe, Prologue: upgraded(kept), Ready: voice.Ready, Beat: voice.Beat, Wrap: env.Wrap,
 			})
 		},
 	}

@@ -52,6 +52,9 @@ func newUpCommand(env Env) *cobra.Command {
 
 // superviseHere runs the supervisor in this process. Its agents live in the tmux server as usual and outlive it.
 func superviseHere(ctx context.Context, env Env) error {
+	terminal := newFreeWriter(env.Stderr)
+	defer terminal.Flush()
+	env.Stderr = terminal
 	f, err := openFleet(env)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -26,6 +27,8 @@ type Options struct {
 	// Prologue is appended in the supervisor's first transaction after an upgrade. Ready is called after that commit.
 	Prologue []event.Payload
 	Ready    func()
+	// Beat is called after each look at the whole fleet. It may be nil.
+	Beat func()
 	// Wrap replaces edges of the supervisor, for the failpoints of tests. nil replaces none.
 	Wrap func(fleet.Config) fleet.Config
 }
@@ -48,12 +51,15 @@ func Serve(ctx context.Context, o Options) error {
 		return fault.Wrap(fault.Failed, err, "take the supervisor's lock")
 	}
 	defer lock.Release(held)
+	starting := boot.NewStarting(f.Home)
+	starting.Begin("opening the log")
 	logs, err := openLog(f.Home.Log(), logLimit)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = logs.Close() }()
 	logger := slog.New(slog.NewTextHandler(io.MultiWriter(f.Stderr, logs), nil))
+	_ = debug.SetCrashOutput(logs.file, debug.CrashOptions{}) // a panic must not be in the pane only
 	_ = host.RaiseFiles(1 << 16)
 
 	db, err := store.Open(ctx, f.Home.DB(), store.Options{})
@@ -64,14 +70,37 @@ func Serve(ctx context.Context, o Options) error {
 	if err := f.ReduceEnv(ctx, db); err != nil {
 		logger.Warn("reduce the saved environment", "err", err)
 	}
+	starting.Begin("connecting to tmux")
 	c, services, err := connect(ctx, o, db, logger)
 	if err != nil {
 		return err
 	}
+	starting.Begin("adopting agents")
+	c.Adopting = starting.Count
+	if o.Beat != nil {
+		note := c.Pulse
+		c.Pulse = func(p fleet.Pulse) {
+			note(p)
+			o.Beat()
+		}
+	}
+	c.Ready = func() {
+		starting.Ready()
+		if o.Ready != nil {
+			o.Ready()
+		}
+	}
+	if o.Wrap != nil {
+		c = o.Wrap(c)
+	}
 	// The services end after the loop and before this function returns.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
-	defer wg.Wait()
+	defer func() {
+		if !waitFor(&wg, servicesEnd) {
+			logger.Error("services of the supervisor have not ended; it ends without them")
+		}
+	}()
 	defer stop()
 	for name, s := range services {
 		wg.Go(func() {
@@ -81,6 +110,27 @@ func Serve(ctx context.Context, o Options) error {
 		})
 	}
 	return fleet.New(c).Serve(ctx)
+}
+
+// servicesEnd is how long a supervisor that ends waits for its services. None of them has anything to save, and the
+// fleet is unattended meanwhile.
+const servicesEnd = 5 * time.Second
+
+// waitFor waits for a group, and reports whether it has ended in time.
+func waitFor(wg *sync.WaitGroup, limit time.Duration) bool {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		wg.Wait()
+	}()
+	enough := time.NewTimer(limit)
+	defer enough.Stop()
+	select {
+	case <-ended:
+		return true
+	case <-enough.C:
+		return false
+	}
 }
 
 // connect opens the edges of a supervisor and returns the services that must run as long as it does.
@@ -129,10 +179,7 @@ func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logge
 		ServerWas: event.ServerChanged{PID: row.Server.PID, Started: row.Server.Started.UTC(), Version: row.Server.Version},
 		Mode:      mode(row), GateWas: row.Gate, Exe: o.Exe, Slots: f.Slots(), Version: boot.Version(), Boot: bootID, PID: os.Getpid(),
 		Now: f.Now, Mono: func() time.Duration { return f.Now().Sub(began) }, Logger: logger, Lost: term.lost,
-		Prologue: o.Prologue, Ready: o.Ready, Pulse: beat.note,
-	}
-	if o.Wrap != nil {
-		c = o.Wrap(c)
+		Prologue: o.Prologue, Pulse: beat.note,
 	}
 	return c, map[string]service{
 		"terminal": term, "machine": mach, "deaths": mach.deaths, "records": recs, "status files": watcher, "heartbeat": beat,

@@ -117,6 +117,9 @@ func play(args []string) int {
 			env.Wrap = func(c fleet.Config) fleet.Config { return wrapped(c, point) }
 			watchFiles(point)
 		}
+		if slow := slowStart(home); slow != nil {
+			env.Wrap = slow
+		}
 	case "up":
 		env.Now = skewed(home)
 	case "sim":

@@ -25,7 +25,8 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 		return err
 	}
 	adopted := 0
-	for _, t := range live {
+	for i, t := range live {
+		s.cfg.Adopting(i, len(live))
 		if t.Agent.Live {
 			adopted++
 		}

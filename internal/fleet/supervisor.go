@@ -44,6 +44,8 @@ type Config struct {
 	GateWas string         // the reason in the log why admission is closed; "" if it is open
 	// Prologue lists further events for the first transaction.
 	Prologue []event.Payload
+	// Adopting is called while the fleet is adopted, with the number of tasks that are done and of all. nil is ignored.
+	Adopting func(done, of int)
 	// Ready is called once, when the first transaction is committed. The fleet is adopted then.
 	Ready func()
 	// Pulse is called after each check of the whole fleet: at the first turn, and then once a minute.
@@ -90,6 +92,9 @@ func New(c Config) *Supervisor {
 	if c.Mono == nil {
 		began := time.Now()
 		c.Mono = func() time.Duration { return time.Since(began) }
+	}
+	if c.Adopting == nil {
+		c.Adopting = func(int, int) {}
 	}
 	if c.Ready == nil {
 		c.Ready = func() {}

@@ -45,8 +45,9 @@ type running struct {
 // lostGrace is how much longer than its limit a job may take before it is given up. Its context has ended by then.
 const lostGrace = time.Minute
 
-// exitGrace is how long a supervisor that ends waits for its workers.
-const exitGrace = time.Minute
+// exitGrace is how long a supervisor that ends waits for its workers. Their contexts have ended by then, and the fleet
+// is unattended meanwhile.
+const exitGrace = 15 * time.Second
 
 type deathOf struct {
 	gen   int

@@ -139,6 +139,9 @@ func (d Dir) Superseded() string { return filepath.Join(d.BinDir(), "superseded"
 // Pulse is the supervisor's heartbeat.
 func (d Dir) Pulse() string { return d.join("pulse") }
 
+// Starting records how far the start of a supervisor is, until it is ready.
+func (d Dir) Starting() string { return d.join("starting") }
+
 // Log is the supervisor's own log, for people.
 func (d Dir) Log() string { return d.join("supervisor.log") }
 

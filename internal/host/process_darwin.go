@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,6 +26,9 @@ func (p Process) Alive() bool {
 	k, err := kinfo(p.PID)
 	return err == nil && identity(k) == p && k.Proc.P_stat != zombie
 }
+
+// CPUTime returns 0: the listing of processes does not say how long they have used a CPU.
+func (p Process) CPUTime() time.Duration { return 0 }
 
 // Signal sends a signal to this process. It returns ErrGone if the process has ended. This system has no descriptors
 // for processes, so some microseconds pass between the comparison and the signal.

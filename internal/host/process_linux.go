@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,7 +21,8 @@ type stat struct {
 	state         byte
 	parent, group int
 	start         uint64
-	exit          int // wait status of a zombie; also 0 without permission to read it
+	ticks         uint64 // CPU time, with that of the children that were waited for
+	exit          int    // wait status of a zombie; also 0 without permission to read it
 }
 
 // Fields of /proc/PID/stat, counted from 0 after the closing parenthesis of the name.
@@ -28,6 +30,7 @@ const (
 	fieldState  = 0
 	fieldParent = 1
 	fieldGroup  = 2
+	fieldUser   = 11 // and the next three: system, and both of the children
 	fieldStart  = 19
 	fieldExit   = 49
 )
@@ -55,6 +58,19 @@ func (p Process) Alive() bool {
 func (p Process) Stopped() bool {
 	s, err := readStat(p.PID)
 	return err == nil && s.start == p.Start && (s.state == 'T' || s.state == 't')
+}
+
+// tick is the unit of CPU times in /proc, on every architecture that Go supports.
+const tick = 10 * time.Millisecond
+
+// CPUTime returns how long this process, and the children that it has waited for, have used a CPU. It is 0 if the
+// process is gone or the system does not say.
+func (p Process) CPUTime() time.Duration {
+	s, err := readStat(p.PID)
+	if err != nil || s.start != p.Start {
+		return 0
+	}
+	return time.Duration(s.ticks) * tick //nolint:gosec // centuries
 }
 
 // Signal sends a signal to this process and never to a later one with its pid. It returns ErrGone if the process has
@@ -180,6 +196,9 @@ func parseStat(b []byte) (s stat, ok bool) {
 	s = stat{state: f[fieldState][0], parent: num(fieldParent), group: num(fieldGroup), exit: num(fieldExit)}
 	start, err := strconv.ParseUint(string(f[fieldStart]), 10, 64)
 	s.start = start
+	for i := range 4 {
+		s.ticks += uint64(max(0, num(fieldUser+i))) //nolint:gosec // never negative
+	}
 	return s, ok && err == nil
 }
 

@@ -1,7 +1,7 @@
 // Package keeper restarts the supervisor, and changes it to another program and back during an upgrade.
 //
 // Owns: the process that starts the supervisor again, the files of an upgrade request and its outcome.
-// Never does: read the log, call tmux, or judge a program by more than whether it became ready.
+// Never does: read the log, call tmux, or judge a program by more than whether it became ready and reports its looks at the fleet.
 // Start at: Keeper.Serve, Ask.
 //
 // The keeper is the first process of the supervisor's pane. It holds a lock, so there is only one:
@@ -10,6 +10,7 @@
 //	               ▲           │             ended with status 0 and the fleet is down: the keeper ends, too
 //	     SIGUSR1   │           │ "ready"     SIGHUP and the tmux server is proven gone: supervisor ended, lock released,
 //	 (Wake, Ask) ──┘◀──────────┘             Revive does what `muster up` does
+// A supervisor that hangs is replaced: see hang.go.
 //
 // An upgrade is a request file and a signal. The keeper may be killed after any step; the next keeper finds the request and
 // continues:

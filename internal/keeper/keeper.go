@@ -35,6 +35,7 @@ type Keeper struct {
 	Down       func() bool                     // the fleet was told to be down
 	ServerGone func(ctx context.Context) bool  // the tmux server is proven gone; a failed probe does not prove it
 	Revive     func(ctx context.Context) error // does what `muster up` does; the lock is released before
+	Progress   func(pid int) string            // changes as long as a supervisor that is not ready gets on; nil if unknown
 	Upgrades   Upgrades                        // how another program becomes the supervisor
 	Log        func(string)                    // prints a line for people; may be nil
 	Clock      Clock                           // nil is the real one
@@ -67,6 +68,8 @@ const (
 	eventCancelled                     // ctx ended
 	eventReady                         // the supervisor is ready
 	eventUpgrade                       // a request for another program, or a wake-up
+	eventBeat                          // the supervisor has looked at the fleet
+	eventLook                          // see whether it hangs
 )
 
 // Serve runs the supervisor and restarts it whenever it ends, with a growing delay, until the fleet was told to be
@@ -142,7 +145,7 @@ func (k Keeper) keep(ctx context.Context, signals <-chan os.Signal) (keeperEvent
 			return what, ctx.Err()
 		case eventServerGone:
 			return what, nil
-		case eventTimer, eventChildEnded, eventReady, eventUpgrade:
+		case eventTimer, eventChildEnded, eventReady, eventUpgrade, eventBeat, eventLook:
 		}
 		delay = min(2*delay, longestDelay)
 	}
@@ -165,18 +168,28 @@ func (k Keeper) supervise(ctx context.Context, signals <-chan os.Signal, s *upgr
 		defer stop()
 		w.timer = timer
 	}
+	pulse := k.newPulse(child.PID())
+	defer func() { pulse.stop() }()
 	for {
+		w.look = pulse.next
 		switch what := k.await(ctx, signals, w); what {
+		case eventBeat:
+			pulse.beat()
+		case eventLook:
+			if pulse.hangs() {
+				k.endHung(child)
+				return eventChildEnded, errHung
+			}
 		case eventReady, eventUpgrade:
 			if what == eventReady {
-				w.word, w.timer = nil, nil
+				pulse.ready, pulse.same, w.timer = true, 0, nil
 				k.ready(s)
 			}
 			if _, ok := k.asked(s); !ok {
 				continue
 			}
 			s.since = k.Clock.Now()
-			k.stop(child, relieveLimit)
+			k.stop(child, syscall.SIGTERM, relieveLimit)
 			return eventUpgrade, nil
 		case eventChildEnded:
 			return what, child.Err()
@@ -184,15 +197,15 @@ func (k Keeper) supervise(ctx context.Context, signals <-chan os.Signal, s *upgr
 			child.Close() // its limit is over
 			return what, errLate
 		case eventCancelled, eventServerGone:
-			k.stop(child, stopLimit)
+			k.stop(child, syscall.SIGTERM, stopLimit)
 			return what, nil
 		}
 	}
 }
 
-// stop ends the supervisor by SIGTERM, and after the limit by SIGKILL, which is always safe.
-func (k Keeper) stop(child *run.Child, limit time.Duration) {
-	_ = child.Signal(syscall.SIGTERM)
+// stop ends the supervisor by a signal, and after the limit by SIGKILL, which is always safe.
+func (k Keeper) stop(child *run.Child, first syscall.Signal, limit time.Duration) {
+	_ = child.Signal(first)
 	timer, stop := k.Clock.Timer(limit)
 	defer stop()
 	select {
@@ -205,7 +218,8 @@ func (k Keeper) stop(child *run.Child, limit time.Duration) {
 // watched holds the channels that a keeper waits for besides its signals; nil channels never fire.
 type watched struct {
 	done  <-chan struct{}  // the supervisor ended
-	word  <-chan string    // it is ready
+	word  <-chan string    // it is ready, or has looked at the fleet
+	look  <-chan time.Time // see whether it hangs
 	timer <-chan time.Time // a delay, or a limit, is over
 }
 
@@ -220,17 +234,19 @@ func (k Keeper) await(ctx context.Context, signals <-chan os.Signal, w watched) 
 		select {
 		case <-ctx.Done():
 			return eventCancelled
-		case _, said := <-w.word:
+		case line, said := <-w.word:
 			if said {
-				return eventReady
+				return meaning(line)
 			}
 			w.word = nil // it ended, or will never report
 			continue
+		case <-w.look:
+			return eventLook
 		case <-w.done:
 			select {
-			case _, said := <-w.word: // its message comes first
+			case line, said := <-w.word: // its message comes first
 				if said {
-					return eventReady
+					return meaning(line)
 				}
 			default:
 			}
@@ -257,6 +273,14 @@ func (k Keeper) await(ctx context.Context, signals <-chan os.Signal, w watched) 
 			probe, stopProbe = k.Clock.Timer(step)
 		}
 	}
+}
+
+// meaning returns what a supervisor's line says.
+func meaning(line string) keeperEvent {
+	if line == sayBeat {
+		return eventBeat
+	}
+	return eventReady
 }
 
 // revive brings the fleet back after the death of its server. It tries several times, because the cause of the death

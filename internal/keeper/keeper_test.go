@@ -64,8 +64,9 @@ func keeperOf(dir string) Keeper {
 			Adopt:        func(program string) error { note(dir, "adopted", program); return nil },
 			RestoreState: func(context.Context) error { note(dir, "put-back", "yes"); return nil },
 		},
-		Log:   func(s string) { note(dir, "log", s) },
-		Clock: clockOf(dir),
+		Progress: progressOf(dir),
+		Log:      func(s string) { note(dir, "log", s) },
+		Clock:    clockOf(dir),
 	}
 }
 
@@ -79,6 +80,17 @@ func clockOf(dir string) Clock {
 		return fastClock{time.Now(), 5}
 	}
 	return fastClock{time.Now(), fast}
+}
+
+// progressOf returns nil, except for a directory with the file `progress`, the content of which it returns.
+func progressOf(dir string) func(int) string {
+	if !there(dir, "progress") {
+		return nil
+	}
+	return func(int) string {
+		b, _ := os.ReadFile(world(dir, "progress"))
+		return string(b)
+	}
 }
 
 // note appends a line.
@@ -100,14 +112,19 @@ func playKeeper(dir string) int {
 func playSupervisor(dir string) int {
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
-	kept, ready := ReadHandoff(os.Getenv)
+	kept, voice := ReadHandoff(os.Getenv)
 	note(dir, "kept", fmt.Sprintf("%s: %s > %s %s", filepath.Base(os.Args[0]), kept.From, kept.To, kept.Why))
 	note(dir, "pids", strconv.Itoa(os.Getpid()))
 	if signal.Ignored(syscall.SIGHUP) {
 		note(dir, "log", "the supervisor was born deaf to SIGHUP")
 	}
+	beats := 0
 	b, _ := os.ReadFile(world(dir, "say"))
 	switch string(b) {
+	case "beat":
+		beats = 1
+	case "beat on":
+		beats = 10 * looksReady
 	case "crash":
 		return 1
 	case "ok":
@@ -118,7 +135,13 @@ func playSupervisor(dir string) int {
 		return 1
 	case "hangs":
 	default:
-		ready()
+		if string(b) != "mute" {
+			voice.Ready()
+		}
+	}
+	for range beats {
+		voice.Beat()
+		<-time.After(lookPause / fast)
 	}
 	note(dir, "staying", strconv.Itoa(os.Getpid()))
 	<-term

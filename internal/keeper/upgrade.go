@@ -59,20 +59,16 @@ type Handoff struct {
 	Since time.Time `json:"since,omitzero"` // when the previous supervisor was told to end
 }
 
-// ReadHandoff reads environ.Handoff. It returns the Handoff, and a function that tells the keeper that this supervisor
-// is ready; without a keeper the function does nothing. Call ReadHandoff once, and before any other program is
-// started, which would inherit the keeper's pipe.
-func ReadHandoff(getenv func(string) string) (kept Handoff, ready func()) {
+// ReadHandoff reads environ.Handoff. It returns the Handoff, and the connection to the keeper. Call ReadHandoff once,
+// and before any other program is started, which would inherit the keeper's pipe.
+func ReadHandoff(getenv func(string) string) (Handoff, Voice) {
+	var kept Handoff
 	value := getenv(environ.Handoff)
 	if value == "" || json.Unmarshal([]byte(value), &kept) != nil {
-		return Handoff{}, func() {}
+		return Handoff{}, Voice{}
 	}
 	syscall.CloseOnExec(run.WordFD)
-	pipe := os.NewFile(run.WordFD, "keeper")
-	return kept, func() {
-		_, _ = pipe.WriteString("ready\n")
-		_ = pipe.Close()
-	}
+	return kept, Voice{pipe: os.NewFile(run.WordFD, "keeper")}
 }
 
 // Ask stores a request and signals the keeper that holds a lock. It reports whether there is such a keeper; otherwise

@@ -226,8 +226,8 @@ func TestAFleetThatGoesDownInATrialKeepsItsProgram(t *testing.T) {
 func TestAWordOfNoKeeperIsNone(t *testing.T) {
 	t.Parallel()
 	for _, v := range []string{"", "{", "[]"} {
-		k, ready := ReadHandoff(func(string) string { return v })
-		ready()
+		k, voice := ReadHandoff(func(string) string { return v })
+		voice.Ready()
 		if k != (Handoff{Since: time.Time{}}) {
 			t.Errorf("ReadHandoff(%q) = %+v", v, k)
 		}

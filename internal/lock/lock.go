@@ -86,7 +86,7 @@ func Take(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := sign(f); err != nil {
+	if err := Sign(f); err != nil {
 		_ = f.Close()
 		return nil, err
 	}
@@ -229,8 +229,8 @@ func same(f *os.File, path string) error {
 	return nil
 }
 
-// sign writes pid and start time into a lock that this process holds.
-func sign(f *os.File) error {
+// Sign writes pid and start time into a lock that this process holds, for Holder.
+func Sign(f *os.File) error {
 	me, err := host.Identify(os.Getpid())
 	if err != nil {
 		return fmt.Errorf("sign lock: %w", err)

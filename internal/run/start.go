@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strings"
 	"sync"
 	"time"
 )
@@ -18,7 +17,7 @@ type Child struct {
 	Stdin  io.WriteCloser
 	Stdout io.ReadCloser
 	cmd    *exec.Cmd
-	word   chan string // the line for Word; nil without Spec.Word
+	word   chan string // the lines for Word; nil without Spec.Word
 	done   chan struct{}
 	err    error
 	once   sync.Once
@@ -31,17 +30,19 @@ type Spec struct {
 	Env  []string
 	// Pipes connects Stdin and Stdout to the caller; otherwise the child inherits the caller's.
 	Pipes bool
-	// Word adds a pipe as descriptor WordFD, for one line from the child. See Child.Word.
+	// Word adds a pipe as descriptor WordFD, for lines from the child. See Child.Word.
 	Word bool
 	// SameGroup leaves the child in the caller's process group, so that a terminal's signals reach it.
 	SameGroup bool
 }
 
-// WordFD is the descriptor to which a child with Spec.Word writes its line.
+// WordFD is the descriptor to which a child with Spec.Word writes its lines.
 const WordFD = 3
 
-// mostWord bounds the line, in bytes.
-const mostWord = 4096
+const (
+	mostWord  = 4096 // bytes of a line
+	mostWords = 64   // lines that wait for their reader; further ones are dropped
+)
 
 // Start starts a program that keeps running. It ends with ctx. On Linux the kernel also ends it when this process
 // dies in any way, because a left-over control client of tmux freezes agents.
@@ -71,7 +72,7 @@ func Start(ctx context.Context, s Spec) (*Child, error) {
 			return nil, fmt.Errorf("run %s: %w", s.Argv[0], err)
 		}
 		cmd.ExtraFiles = []*os.File{theirs}
-		c.word = make(chan string, 1)
+		c.word = make(chan string, mostWords)
 	}
 	started := make(chan error, 1)
 	// The kernel ties the death signal to the thread that started the child, so that thread must stay.
@@ -100,8 +101,8 @@ func Start(ctx context.Context, s Spec) (*Child, error) {
 	return c, nil
 }
 
-// listen reads the child's line, if it may write one. The returned function is called after the child has ended, and
-// returns when the line has been read.
+// listen reads the child's lines, if it may write some. The returned function is called after the child has ended, and
+// returns when the lines have been read.
 func (c *Child) listen(theirs, ours *os.File, runs bool) (heard func()) {
 	if ours == nil {
 		return func() {}
@@ -115,11 +116,15 @@ func (c *Child) listen(theirs, ours *os.File, runs bool) (heard func()) {
 	go func() {
 		defer close(read)
 		defer ours.Close() //nolint:errcheck // read only
-		line, err := bufio.NewReader(io.LimitReader(ours, mostWord)).ReadString('\n')
-		if err == nil {
-			c.word <- strings.TrimSuffix(line, "\n")
+		defer close(c.word)
+		lines := bufio.NewScanner(ours)
+		lines.Buffer(nil, mostWord)
+		for lines.Scan() {
+			select {
+			case c.word <- lines.Text():
+			default:
+			}
 		}
-		close(c.word)
 	}()
 	return func() {
 		_ = ours.SetReadDeadline(time.Now().Add(pipeGrace)) // a process that it started may keep the pipe open
@@ -127,9 +132,9 @@ func (c *Child) listen(theirs, ours *os.File, runs bool) (heard func()) {
 	}
 }
 
-// Word returns a channel for the line that a child with Spec.Word writes. It is closed after the line, and if the
-// child can write none any more. A line that the child wrote before its end is available before Done is closed.
-// Without Spec.Word it is nil.
+// Word returns a channel for the lines that a child with Spec.Word writes. It is closed when the child can write none
+// any more, or wrote a line that is too long. Lines that the child wrote before its end are available before Done is
+// closed. Without Spec.Word it is nil.
 func (c *Child) Word() <-chan string { return c.word }
 
 // PID returns the child's process id.
