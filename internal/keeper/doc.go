@@ -10,6 +10,7 @@
 //	               ▲           │             ended with status 0 and the fleet is down: the keeper ends, too
 //	     SIGUSR1   │           │ "ready"     SIGHUP and the tmux server is proven gone: supervisor ended, lock released,
 //	 (Wake, Ask) ──┘◀──────────┘             Revive does what `muster up` does
+//
 // A supervisor that hangs is replaced: see hang.go.
 //
 // An upgrade is a request file and a signal. The keeper may be killed after any step; the next keeper finds the request and
