@@ -13,6 +13,7 @@ import (
 	"muster/internal/agent/sim"
 	"muster/internal/fault"
 	"muster/internal/launch"
+	"muster/internal/run"
 	"muster/internal/text"
 )
 
@@ -44,7 +45,7 @@ func Run(args []string, env Env) int {
 		case "sim":
 			return sim.Main(args[1:], os.Stdin, os.Stdout, env.Getenv)
 		case "keep", "supervise":
-			pane := newFreeWriter(env.Stderr)
+			pane := run.NewFreeWriter(env.Stderr)
 			defer pane.Flush()
 			env.Stderr = pane
 		}

@@ -10,6 +10,7 @@ import (
 
 	"muster/internal/boot"
 	"muster/internal/daemon"
+	"muster/internal/run"
 )
 
 const upHelp = `Start the supervisor, in a pane of the fleet's own tmux server. It keeps running when this terminal
@@ -52,7 +53,7 @@ func newUpCommand(env Env) *cobra.Command {
 
 // superviseHere runs the supervisor in this process. Its agents live in the tmux server as usual and outlive it.
 func superviseHere(ctx context.Context, env Env) error {
-	terminal := newFreeWriter(env.Stderr)
+	terminal := run.NewFreeWriter(env.Stderr)
 	defer terminal.Flush()
 	env.Stderr = terminal
 	f, err := openFleet(env)

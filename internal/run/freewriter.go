@@ -1,14 +1,14 @@
-package cli
+package run
 
 import (
 	"io"
 	"time"
 )
 
-// freeWriter writes to a terminal without ever waiting for it. A person stops the supervisor's pane with Ctrl-S, and a
+// FreeWriter writes to a terminal without ever waiting for it. A person stops the supervisor's pane with Ctrl-S, and a
 // tmux server that hangs reads no pane: neither may stop a keeper or a supervisor. What does not fit is dropped; the
 // log file has it.
-type freeWriter struct {
+type FreeWriter struct {
 	lines chan []byte
 	idle  chan chan struct{}
 }
@@ -19,9 +19,9 @@ const freeLines = 256
 // flushLimit is how long a process that ends waits until its last lines are written.
 const flushLimit = 300 * time.Millisecond
 
-// newFreeWriter returns a writer to w, which must not be used otherwise.
-func newFreeWriter(w io.Writer) *freeWriter {
-	f := &freeWriter{lines: make(chan []byte, freeLines), idle: make(chan chan struct{})}
+// NewFreeWriter returns a writer to w, which must not be used otherwise.
+func NewFreeWriter(w io.Writer) *FreeWriter {
+	f := &FreeWriter{lines: make(chan []byte, freeLines), idle: make(chan chan struct{})}
 	go func() {
 		for {
 			select {
@@ -42,7 +42,7 @@ func newFreeWriter(w io.Writer) *freeWriter {
 }
 
 // Write implements io.Writer. It never fails.
-func (f *freeWriter) Write(p []byte) (int, error) {
+func (f *FreeWriter) Write(p []byte) (int, error) {
 	select {
 	case f.lines <- append([]byte(nil), p...):
 	default:
@@ -51,7 +51,7 @@ func (f *freeWriter) Write(p []byte) (int, error) {
 }
 
 // Flush waits until everything is written, but not for long.
-func (f *freeWriter) Flush() {
+func (f *FreeWriter) Flush() {
 	enough := time.NewTimer(flushLimit)
 	defer enough.Stop()
 	done := make(chan struct{})
