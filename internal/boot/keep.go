@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"muster/internal/fault"
@@ -83,3 +84,6 @@ func (f Fleet) putBack(ctx context.Context) error {
 	_, err := store.GoBack(ctx, f.Home.DB())
 	return err
 }
+
+// Pane returns a writer to the terminal of a keeper or a supervisor, which never waits for it.
+func Pane(terminal io.Writer) *run.FreeWriter { return run.NewFreeWriter(terminal) }

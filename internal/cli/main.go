@@ -11,9 +11,9 @@ import (
 	"muster/internal/agent"
 	"muster/internal/agent/all"
 	"muster/internal/agent/sim"
+	"muster/internal/boot"
 	"muster/internal/fault"
 	"muster/internal/launch"
-	"muster/internal/run"
 	"muster/internal/text"
 )
 
@@ -45,7 +45,7 @@ func Run(args []string, env Env) int {
 		case "sim":
 			return sim.Main(args[1:], os.Stdin, os.Stdout, env.Getenv)
 		case "keep", "supervise":
-			pane := run.NewFreeWriter(env.Stderr)
+			pane := boot.Pane(env.Stderr)
 			defer pane.Flush()
 			env.Stderr = pane
 		}

@@ -10,7 +10,6 @@ import (
 
 	"muster/internal/boot"
 	"muster/internal/daemon"
-	"muster/internal/run"
 )
 
 const upHelp = `Start the supervisor, in a pane of the fleet's own tmux server. It keeps running when this terminal
@@ -53,7 +52,7 @@ func newUpCommand(env Env) *cobra.Command {
 
 // superviseHere runs the supervisor in this process. Its agents live in the tmux server as usual and outlive it.
 func superviseHere(ctx context.Context, env Env) error {
-	terminal := run.NewFreeWriter(env.Stderr)
+	terminal := boot.Pane(env.Stderr)
 	defer terminal.Flush()
 	env.Stderr = terminal
 	f, err := openFleet(env)
