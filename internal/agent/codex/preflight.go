@@ -81,9 +81,6 @@ func checkConfig(p agent.Preflight, env []string) error {
 	return nil
 }
 
-// loginVariables are the variables with which the built-in provider needs no login.
-var loginVariables = []string{"CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "OPENAI_API_KEY"}
-
 // checkLogin returns an error if the agent would ask for a login, or if the variable with the key of its provider is
 // missing, which fails the first turn.
 func checkLogin(p agent.Preflight, env []string) error {
@@ -102,17 +99,13 @@ func checkLogin(p agent.Preflight, env []string) error {
 	if own && !provider.RequiresAuth || u.Provider == "oss" || u.Provider == "ollama" || u.Provider == "lmstudio" {
 		return nil
 	}
-	if p.Spec.Fence == nil && hasLogin(env) {
-		return nil
-	}
-	for _, name := range loginVariables {
-		if value, ok := environ.Lookup(env, name); ok && value != "" {
-			return nil
-		}
-	}
+	// No variable logs the interactive program in (measured: CODEX_API_KEY, CODEX_ACCESS_TOKEN and OPENAI_API_KEY).
 	if p.Spec.Fence != nil {
 		return fault.New(fault.Conflict, "agent %s: a fenced Codex CLI cannot use the login of %s", p.Spec.Agent, configDir(env)).
-			WithHint("Add CODEX_API_KEY to env_from of [agents.%s], and run: export CODEX_API_KEY=… && muster up. Or dispatch with --fence off.", p.Spec.Agent)
+			WithHint("Set model_provider in %s/config.toml to a provider with env_key, and add that variable to env_from of [agents.%s]. Or dispatch with --fence off.", configDir(env), p.Spec.Agent)
+	}
+	if hasLogin(env) || u.Store == "keyring" || u.Store == "auto" {
+		return nil // what a keyring holds is not looked at
 	}
 	return fault.New(fault.Conflict, "agent %s: Codex CLI is not logged in (%s)", p.Spec.Agent, configDir(env)).
 		WithHint("Run: %scodex login", homeWord(env))

@@ -29,6 +29,14 @@ func TestCheckRefusesWhatWouldStopALaunch(t *testing.T) {
 		"no login": {func(t *testing.T, _ *agent.Preflight, root string) {
 			write(t, filepath.Join(root, ".codex", "auth.json"), nil)
 		}, "codex login"},
+		"a variable is no login": {func(t *testing.T, p *agent.Preflight, root string) {
+			write(t, filepath.Join(root, ".codex", "auth.json"), nil)
+			p.Env = append(p.Env, "CODEX_API_KEY=k", "OPENAI_API_KEY=k")
+		}, "codex login"},
+		"a login in a keyring": {func(t *testing.T, p *agent.Preflight, root string) {
+			write(t, filepath.Join(root, ".codex", "auth.json"), nil)
+			write(t, filepath.Join(root, ".codex", "config.toml"), []byte("cli_auth_credentials_store = \"keyring\"\n[projects.\""+p.Spec.Repo+"\"]\ntrust_level = \"trusted\"\n"))
+		}, ""},
 		"a login in a fence": {func(_ *testing.T, p *agent.Preflight, _ string) { p.Spec.Fence = &event.Fence{} }, "--fence off"},
 		"no trust": {func(t *testing.T, _ *agent.Preflight, root string) {
 			write(t, filepath.Join(root, ".codex", "config.toml"), nil)

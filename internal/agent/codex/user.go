@@ -32,6 +32,7 @@ func configDir(env []string) string {
 // userConfig is the part of config.toml that is used here.
 type userConfig struct {
 	Provider     string `toml:"model_provider"`
+	Store        string `toml:"cli_auth_credentials_store"` // of the login: "file" if it is not set
 	Instructions string `toml:"developer_instructions"`
 	Providers    map[string]struct {
 		EnvKey       string `toml:"env_key"`
