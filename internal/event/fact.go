@@ -163,6 +163,8 @@ type RecordRefused struct {
 	Source string  `json:"source"`
 	Why    string  `json:"why"`
 	Record *Record `json:"record,omitempty"`
+	// Notes means that notes which come too fast are left out for a while; only the first of them causes an event.
+	Notes bool `json:"notes,omitempty"`
 }
 
 // ExitCause is how an agent's process was ended.

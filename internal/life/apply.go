@@ -3,6 +3,7 @@ package life
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"muster/internal/event"
 )
@@ -150,7 +151,15 @@ func applyAgent(t Task, e event.Event) Task {
 			t.Agent.Turn = ""
 		}
 	case event.AgentReported:
-		t = reported(t, p.Record)
+		after := reported(t, p.Record)
+		if isNote(t, after, p.Record) {
+			after.Agent = noted(after.Agent, e.Time)
+		}
+		t = after
+	case event.RecordRefused:
+		if p.Notes {
+			t.Agent.Notes++
+		}
 	case event.NextPlanned:
 		t.Next = p.Why
 		if p.LaunchFailed {
@@ -160,6 +169,22 @@ func applyAgent(t Task, e event.Event) Task {
 		t.Shelved = p.On
 	}
 	return t
+}
+
+// isNote reports whether a record changes a task by its note alone.
+func isNote(before, after Task, r event.Record) bool {
+	a, b := before.Agent, after.Agent
+	return r.State == event.RecordWorking && !r.Prompted && after.Note != before.Note && a.Seen &&
+		a.Turn == b.Turn && a.Claimed == b.Claimed && a.Mode == b.Mode && a.Error == b.Error && after.APIErrors == before.APIErrors
+}
+
+// noted counts a note.
+func noted(a Agent, at time.Time) Agent {
+	if at.Sub(a.NotesFrom) >= notesTime || at.Before(a.NotesFrom) {
+		a.NotesFrom, a.Notes = at, 0
+	}
+	a.Notes++
+	return a
 }
 
 // reported folds a status record that was accepted.

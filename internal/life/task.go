@@ -91,6 +91,10 @@ type Agent struct {
 	Mode       string           `json:"mode,omitempty"`     // effective permission mode
 	Launches   int              `json:"launches,omitempty"` // launch failures in a row
 	Ends       int              `json:"ends,omitempty"`     // failures in a row to end it
+	// Notes counts the notes since NotesFrom that changed nothing else, with one more when it was logged that further
+	// ones are left out.
+	Notes     int       `json:"notes,omitempty"`
+	NotesFrom time.Time `json:"notes_from,omitzero"`
 	// Fenced is the fence that the process was started in; nil if it has none.
 	Fenced *event.FenceApplied `json:"fenced,omitempty"`
 }

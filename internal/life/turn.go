@@ -47,10 +47,35 @@ func (s *step) reported(in Reported) {
 		s.failedAgain(r)
 		return
 	}
-	if s.news(r) {
+	switch {
+	case !s.news(r):
+	case s.tooMany(r):
+		s.notesDropped(in.Source)
+	default:
 		s.emit(event.AgentReported{Record: r})
 	}
 	s.follow(r, in.Ask)
+}
+
+// Notes are for people, who read a few in a minute; an agent that writes them in a loop must not fill the log.
+const (
+	mostNotes  = 30 // in each notesTime
+	notesTime  = time.Minute
+	whyDropped = "it wrote more than 30 notes within a minute: further ones are left out until the minute is over"
+)
+
+// tooMany reports whether a record has nothing new but its note, and too many notes came before it.
+func (s *step) tooMany(r event.Record) bool {
+	a := s.t.Agent
+	since := s.now.Sub(a.NotesFrom)
+	return a.Notes >= mostNotes && 0 <= since && since < notesTime && isNote(s.t, reported(s.t, r), r)
+}
+
+// notesDropped records once that notes are left out.
+func (s *step) notesDropped(source string) {
+	if s.t.Agent.Notes == mostNotes {
+		s.emit(event.RecordRefused{Source: source, Why: whyDropped, Notes: true})
+	}
 }
 
 // obeyed reports whether a record is about the agent's turn, and adds what a short one leaves out.
