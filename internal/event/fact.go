@@ -156,6 +156,7 @@ type FenceApplied struct {
 // AgentReported is a status record that changed something.
 type AgentReported struct {
 	Record Record `json:"record"`
+	Note   bool   `json:"note,omitempty"` // nothing but the note changed
 }
 
 // RecordRefused is a status record, or a piece of a file, that was kept as evidence and not obeyed.

@@ -151,11 +151,10 @@ func applyAgent(t Task, e event.Event) Task {
 			t.Agent.Turn = ""
 		}
 	case event.AgentReported:
-		after := reported(t, p.Record)
-		if isNote(t, after, p.Record) {
-			after.Agent = noted(after.Agent, e.Time)
+		t = reported(t, p.Record)
+		if p.Note {
+			t.Agent = noted(t.Agent, e.Time)
 		}
-		t = after
 	case event.RecordRefused:
 		if p.Notes {
 			t.Agent.Notes++

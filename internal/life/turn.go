@@ -47,12 +47,13 @@ func (s *step) reported(in Reported) {
 		s.failedAgain(r)
 		return
 	}
+	note := isNote(s.t, reported(s.t, r), r)
 	switch {
 	case !s.news(r):
-	case s.tooMany(r):
+	case note && s.tooManyNotes():
 		s.notesDropped(in.Source)
 	default:
-		s.emit(event.AgentReported{Record: r})
+		s.emit(event.AgentReported{Record: r, Note: note})
 	}
 	s.follow(r, in.Ask)
 }
@@ -64,11 +65,11 @@ const (
 	whyDropped = "it wrote more than 30 notes within a minute: further ones are left out until the minute is over"
 )
 
-// tooMany reports whether a record has nothing new but its note, and too many notes came before it.
-func (s *step) tooMany(r event.Record) bool {
+// tooManyNotes reports whether a further note would be too many.
+func (s *step) tooManyNotes() bool {
 	a := s.t.Agent
 	since := s.now.Sub(a.NotesFrom)
-	return a.Notes >= mostNotes && 0 <= since && since < notesTime && isNote(s.t, reported(s.t, r), r)
+	return a.Notes >= mostNotes && 0 <= since && since < notesTime
 }
 
 // notesDropped records once that notes are left out.
