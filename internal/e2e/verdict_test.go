@@ -27,6 +27,7 @@ done
 // withForger dispatches a task whose agent writes the script that its check calls.
 func (f *Fleet) withForger(end string, flags ...string) event.TaskID {
 	f.t.Helper()
+	openFence(f.t, "no check reaches a result to forge it")
 	script := f.shared + "/forge.sh"
 	f.write(script, forger+end)
 	return f.dispatch("write a.txt <<x\ndone", append([]string{"--check", "one=sh " + script, "--check", "two=false"}, flags...)...)
