@@ -10,8 +10,10 @@ import (
 
 // part is one simple command of a command line.
 type part struct {
+	words []string // their values; the source text of a word that the shell expands
 	// text is its words, joined by spaces. A word with characters that mean something to a shell is quoted.
-	text string
+	text  string
+	inner []part // the commands in its arguments, such as those of sh -c
 	// denied are the texts that a rule which denies looks at: text, and what it runs if it is a wrapper.
 	denied []string
 	// plain reports whether the text says what will run. Otherwise the part cannot be allowed by its text.
@@ -33,6 +35,26 @@ const maxNesting = 4
 var wrappers = []string{
 	"sh", "bash", "zsh", "dash", "ksh", "fish", "eval", "exec", "source", ".", "command", "builtin", "env", "xargs", "sudo", "doas", "su",
 	"nohup", "setsid", "nice", "ionice", "time", "timeout", "stdbuf", "watch", "parallel", "script", "ssh", "find", "trap", "alias", "coproc",
+}
+
+// Commands returns the simple commands of a command line, each as its words: also those in substitutions, and what a wrapper
+// such as env or sh -c runs. A word that the shell expands is its source text.
+func Commands(command string) (out [][]string) {
+	add := func(p part) {
+		out = append(out, p.words)
+		if p.wraps {
+			for i := 1; i < len(p.words); i++ {
+				out = append(out, p.words[i:])
+			}
+		}
+	}
+	for _, p := range readLine(command, 0).parts {
+		add(p)
+		for _, inner := range p.inner {
+			add(inner)
+		}
+	}
+	return out
 }
 
 // readLine parses a command line as bash does.
@@ -129,7 +151,7 @@ func readPart(call *syntax.CallExpr, nesting int) part {
 		}
 		words = append(words, value)
 	}
-	p.text = strings.Join(words, " ")
+	p.words, p.text = raw, strings.Join(words, " ")
 	p.denied = []string{p.text}
 	name := path.Base(raw[0])
 	if name != raw[0] {
@@ -140,7 +162,7 @@ func readPart(call *syntax.CallExpr, nesting int) part {
 			p.denied = append(p.denied, strings.Join(words[i:], " "))
 			if nesting < maxNesting && strings.ContainsAny(raw[i], " \t\n;&|") {
 				for _, inner := range readLine(raw[i], nesting+1).parts {
-					p.denied = append(p.denied, inner.denied...)
+					p.denied, p.inner = append(p.denied, inner.denied...), append(append(p.inner, inner), inner.inner...)
 				}
 			}
 		}
