@@ -291,12 +291,6 @@ func (r *rig) record(what string, ok func(event.Record) bool) event.Record {
 	return found
 }
 
-// idle waits until n turns have ended.
-func (r *rig) idle(n int) {
-	r.t.Helper()
-	r.until(fmt.Sprintf("turn %d ends", n), func() bool { return count(r.records(), isIdle) >= n })
-}
-
 // over waits until the rollout says that n turns are over.
 func (r *rig) over(n int) {
 	r.t.Helper()
@@ -304,9 +298,6 @@ func (r *rig) over(n int) {
 		return count(r.source("transcript"), func(rec event.Record) bool { return rec.State == event.RecordIdle }) >= n
 	})
 }
-
-// isIdle reports whether a record of a hook ends a turn, as far as this hook knows.
-func isIdle(rec event.Record) bool { return rec.State == event.RecordIdle || rec.Stopping }
 
 func count(records []event.Record, ok func(event.Record) bool) int {
 	n := 0

@@ -72,7 +72,7 @@ func TestOpenCodeDoesATask(t *testing.T) {
 	r.send("m3", "in the middle")
 	r.record(n, "m3 arrives", acknowledges("m3"))
 	sh(t, r.launch.Worktree, "touch go")
-	n = r.idle(n)
+	r.idle(n)
 	if seen := r.model.Seen("in the middle"); seen != 1 {
 		t.Errorf("the model got the message in the middle of a turn %d times", seen)
 	}
