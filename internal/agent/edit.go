@@ -63,19 +63,7 @@ func (e Edit) Check(ctx context.Context) string {
 
 // inProject reports whether the edit was within the worktree.
 func (e Edit) inProject() bool {
-	if e.Path == "" || !filepath.IsAbs(e.Path) || e.Worktree == "" {
-		return e.Worktree != ""
-	}
-	rel, err := filepath.Rel(realPath(e.Worktree), realPath(e.Path))
-	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
-}
-
-// realPath returns the path without symbolic links, and the path itself if it does not exist.
-func realPath(path string) string {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real
-	}
-	return path
+	return e.Worktree != "" && (e.Path == "" || !filepath.IsAbs(resolve(e.Worktree, e.Path)))
 }
 
 // run runs one check and returns a text for the agent; "" if the check is green or could not run.

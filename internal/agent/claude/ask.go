@@ -1,32 +1,17 @@
 package claude
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
-	"time"
 
 	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/mail"
-	"muster/internal/regular"
 	"muster/internal/text"
 )
-
-// askedDir is the directory of open requests in home.Gen.RW, one file for each. The agent gives a
-// permission request no id, so the file is named after the tool use. The end of the tool finds the request by that
-// name.
-const askedDir = "asked"
-
-// lookAgain is how often a waiting hook checks whether its request is still open.
-const lookAgain = time.Second
 
 // permission holds a permission request or a question open until it is answered through the mailbox. If no answer
 // comes, it ends without a decision, and the dialog stays open for a person.
@@ -45,9 +30,9 @@ func (s *hookState) permission(ctx context.Context) {
 	}
 	// Without this file the request can be neither shown nor allowed.
 	_ = s.box().Ask(id, ask)
-	noted := s.openRequest(r)
+	noted := s.asked().Open(s.key(), r)
 	s.write(r)
-	answer, ok := s.awaitAnswer(ctx, id, noted)
+	answer, ok := s.asked().Await(ctx, s.box(), s.key(), id, s.PPID, s.waitLimit, noted)
 	if !ok {
 		return
 	}
@@ -56,29 +41,11 @@ func (s *hookState) permission(ctx context.Context) {
 	} else {
 		s.replyPermission(ask, answer)
 	}
-	s.closeRequest()
+	s.asked().Close(s.key())
 	// The agent continues when this process ends, so no later record can overtake this one.
 	done := s.tool(event.RecordWorking)
 	done.Request = id
 	s.goesOn(done)
-}
-
-// awaitAnswer waits for the answer while the request is open and the agent lives.
-func (s *hookState) awaitAnswer(ctx context.Context, id string, noted bool) (mail.Answer, bool) {
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.waitLimit, defaultWait)+waitGrace)
-	defer cancel()
-	for ctx.Err() == nil && (!noted || s.requestOpen()) {
-		slice, cancel := context.WithTimeout(ctx, lookAgain)
-		answer, err := s.box().AwaitWhile(slice, id, s.PPID)
-		cancel()
-		if err == nil {
-			return answer, true
-		}
-		if !errors.Is(err, context.DeadlineExceeded) {
-			return mail.Answer{}, false
-		}
-	}
-	return mail.Answer{}, false
 }
 
 // questions returns the questions of the AskUserQuestion tool; none for another tool.
@@ -142,22 +109,16 @@ func questionOptions(questions []event.Question) []string {
 // replyPermission allows the request, or denies it with a reason that lets the agent try another way. It allows only
 // what was shown completely to the person: the answer must have the hash of the request.
 func (s *hookState) replyPermission(ask event.Ask, a mail.Answer) {
-	if a.Allows(ask.Hash) && !ask.Cut {
-		decision := map[string]any{"behavior": "allow"}
-		if s.in.ToolName == "ExitPlanMode" { // the agent ignores an answer to a plan that lacks the plan
-			decision["updatedInput"] = s.in.ToolInput
-		}
-		s.replyDecision(decision)
+	why := agent.Refusal(ask, a)
+	if why != "" {
+		s.replyDecision(map[string]any{"behavior": "deny", "message": why})
 		return
 	}
-	why := a.Text
-	switch {
-	case a.Decision != mail.Deny:
-		why = "This was not allowed: the answer was given to a request with another text. Ask again, in a shorter form if it is long."
-	case why == "":
-		why = "This was not allowed. Nobody is there to ask: go on another way."
+	decision := map[string]any{"behavior": "allow"}
+	if s.in.ToolName == "ExitPlanMode" { // the agent ignores an answer to a plan that lacks the plan
+		decision["updatedInput"] = s.in.ToolInput
 	}
-	s.replyDecision(map[string]any{"behavior": "deny", "message": why})
+	s.replyDecision(decision)
 }
 
 // replyQuestion answers each question with its line of the text if there are as many lines as questions, otherwise
@@ -168,20 +129,9 @@ func (s *hookState) replyQuestion(questions []event.Question, ask event.Ask, a m
 		s.replyPermission(event.Ask{}, a)
 		return
 	}
-	lines := strings.Split(strings.TrimSpace(a.Text), "\n")
 	answers := map[string]string{}
-	for i, q := range questions {
-		text := strings.TrimSpace(a.Text)
-		if len(lines) == len(questions) {
-			text = strings.TrimSpace(lines[i])
-		}
-		if n, err := strconv.Atoi(text); err == nil && n >= 1 && n <= len(q.Options) {
-			text = q.Options[n-1].Label
-		}
-		if text == "" && len(q.Options) > 0 {
-			text = q.Options[0].Label
-		}
-		answers[q.Text] = text
+	for i, chosen := range agent.Chosen(questions, a.Text) {
+		answers[questions[i].Text] = chosen
 	}
 	input := map[string]any{}
 	_ = json.Unmarshal(s.in.ToolInput, &input)
@@ -193,63 +143,15 @@ func (s *hookState) replyDecision(decision map[string]any) {
 	s.reply(map[string]any{"hookSpecificOutput": map[string]any{"hookEventName": "PermissionRequest", "decision": decision}})
 }
 
-// askedFile returns the path of the file for the request of this tool use.
-func (s *hookState) askedFile() string {
+// asked returns the open requests.
+func (s *hookState) asked() agent.Asked { return agent.Asked{Files: s.files} }
+
+// key returns the key of the request of this tool use. The agent gives a permission request no id, and the end of the tool
+// finds the request by that key.
+func (s *hookState) key() string {
 	var input any // encoded again, so that the order of keys and white space do not matter
 	_ = json.Unmarshal(s.in.ToolInput, &input)
 	canonical, _ := json.Marshal([]any{s.in.AgentID, s.in.ToolName, input})
 	sum := sha256.Sum256(canonical)
-	return filepath.Join(s.files.RW(), askedDir, hex.EncodeToString(sum[:16]))
-}
-
-// openRequest stores an open request. It reports whether that worked.
-func (s *hookState) openRequest(r event.Record) bool {
-	path := s.askedFile()
-	b, err := json.Marshal(r)
-	return err == nil && os.MkdirAll(filepath.Dir(path), 0o700) == nil && os.WriteFile(path, b, 0o600) == nil
-}
-
-// requestOpen reports whether the request of this tool use is still open.
-func (s *hookState) requestOpen() bool {
-	_, err := os.Stat(s.askedFile())
-	return err == nil
-}
-
-// otherRequest returns a request that is open for another tool. The work of a parallel tool or a subagent does not
-// end that wait.
-func (s *hookState) otherRequest() (event.Record, bool) {
-	dir := filepath.Join(s.files.RW(), askedDir)
-	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) == 0 {
-		return event.Record{}, false
-	}
-	own := filepath.Base(s.askedFile())
-	for _, e := range entries {
-		if e.Name() == own {
-			continue
-		}
-		if r, ok := readRequest(filepath.Join(dir, e.Name())); ok {
-			return r, true
-		}
-	}
-	return event.Record{}, false
-}
-
-func readRequest(path string) (r event.Record, ok bool) {
-	b, err := regular.Read(path, 1<<20)
-	return r, err == nil && json.Unmarshal(b, &r) == nil
-}
-
-// closeAllRequests removes every request. The agent takes no prompt while a dialog is open, so a prompt closes them.
-func (s *hookState) closeAllRequests() { _ = os.RemoveAll(filepath.Join(s.files.RW(), askedDir)) }
-
-// closeRequest removes the request of this tool use and returns its id; "" if there was none.
-func (s *hookState) closeRequest() string {
-	path := s.askedFile()
-	r, ok := readRequest(path)
-	if !ok {
-		return ""
-	}
-	_ = os.Remove(path)
-	return r.Request
+	return hex.EncodeToString(sum[:16])
 }

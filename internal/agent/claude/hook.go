@@ -160,7 +160,7 @@ func (s *hookState) tool(state event.RecordState) event.Record {
 // goesOn writes a record of continued work. While another tool waits for a person it writes nothing, except that a
 // record that ends a wait of its own is followed by the other wait.
 func (s *hookState) goesOn(r event.Record) {
-	other, asks := s.otherRequest()
+	other, asks := s.asked().Other(s.key())
 	switch {
 	case !asks:
 		s.write(r)
@@ -182,7 +182,7 @@ func (s *hookState) sessionStart() {
 
 // prompted reports the start of a turn with the messages in its prompt, one record each.
 func (s *hookState) prompted() {
-	s.closeAllRequests()
+	s.asked().CloseAll()
 	ids := messagesIn(s.in.Prompt)
 	if len(ids) == 0 {
 		s.write(event.Record{State: event.RecordWorking, Prompted: true})
@@ -276,7 +276,7 @@ const configurationRefusal = "muster: the configuration of an agent does not cha
 
 // toolEnded reports the end of a tool, and runs the checks for edits after an edit.
 func (s *hookState) toolEnded(ctx context.Context) {
-	r := event.Record{State: event.RecordWorking, ToolUseID: s.in.ToolUseID, Request: s.closeRequest()}
+	r := event.Record{State: event.RecordWorking, ToolUseID: s.in.ToolUseID, Request: s.asked().Close(s.key())}
 	s.goesOn(r)
 	if s.Event == "PostToolUse" && isEdit(s.in.ToolName) {
 		s.checkEdit(ctx)

@@ -17,10 +17,6 @@ const (
 	hookTimeout = 20 * time.Second
 	// waiterTimeout is the agent's longest limit for a waiter. The next turn starts another one.
 	waiterTimeout = 24 * time.Hour
-	// waitGrace is how long a hook outlasts the wait limit, so that the default answer still arrives.
-	waitGrace = 30 * time.Second
-	// defaultWait is the wait limit if the spec names none.
-	defaultWait = 15 * time.Minute
 )
 
 // registered returns the hooks that a launch registers. The oldest version knows all of them; an unknown name would open a
@@ -117,9 +113,9 @@ func timeoutOf(name string, spec event.Spec) time.Duration {
 	case "PermissionRequest":
 		limit := spec.LongestWait()
 		if limit <= 0 {
-			limit = defaultWait
+			limit = agent.DefaultWait
 		}
-		return limit + 2*waitGrace
+		return limit + 2*agent.WaitGrace
 	case "PostToolUse":
 		return agent.EditTimeout + hookTimeout
 	case "SessionEnd":
@@ -154,7 +150,7 @@ func allowRules(l agent.Launch) []string {
 // isSimple reports whether a command is one program with plain words. Only such a command can be a permission rule
 // that allows nothing more.
 func isSimple(command string) bool {
-	return command != "" && !strings.ContainsAny(command, ";&|<>$`()\\\"'*?{}[]!#~\n\r") && !strings.HasSuffix(command, ":")
+	return agent.IsSimple(command) && !strings.HasSuffix(command, ":")
 }
 
 // projectServers decides about the MCP servers of the project's .mcp.json, each of which would open a dialog at the

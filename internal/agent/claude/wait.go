@@ -39,6 +39,9 @@ func (s *hookState) wait(ctx context.Context) int {
 	}
 }
 
+// forgedPause is the pause after a ring for messages that the log does not have.
+const forgedPause = time.Second
+
 // lookAgainForMail is how often the waiter asks the log again about messages that the log did not have: the log may have
 // been busy.
 const lookAgainForMail = 30 * time.Second
@@ -49,7 +52,7 @@ func (s *hookState) listen(ctx context.Context, box mail.Box, forged []event.Mes
 		return box.ListenWhile(ctx, s.PPID)
 	}
 	select {
-	case <-time.After(lookAgain): // a process that forges messages may ring all the time
+	case <-time.After(forgedPause): // a process that forges messages may ring all the time
 	case <-ctx.Done():
 		return ctx.Err()
 	}

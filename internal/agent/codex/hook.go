@@ -145,7 +145,7 @@ func (s *hookState) handle(ctx context.Context) {
 	case "Stop":
 		s.stopped()
 	case "Interrupt":
-		s.closeAllRequests()
+		s.asked().CloseAll()
 		// A state and no end of a turn: nobody has said that the work is done.
 		s.write(event.Record{State: event.RecordIdle, Src: agent.SrcStatusFile})
 	case "SessionEnd":
@@ -185,7 +185,7 @@ func (s *hookState) note(t thread) {
 
 // prompted reports the start of a turn with the messages in its prompt, one record each.
 func (s *hookState) prompted() {
-	s.closeAllRequests()
+	s.asked().CloseAll()
 	ids := agent.Tags(s.in.Prompt)
 	if len(ids) == 0 {
 		s.write(event.Record{State: event.RecordWorking, Prompted: true})

@@ -180,7 +180,7 @@ func TestHookAsksAboutWhatARuleDoesNotAllow(t *testing.T) {
 	if _, rec := r.call("PreToolUse", `{"tool_name":"Bash","tool_use_id":"c","tool_input":{"command":"ls && git push"}}`); rec.State != event.RecordWaiting || rec.Request == "" {
 		t.Errorf("what a rule denies begins as %+v", rec)
 	}
-	_ = os.RemoveAll(filepath.Join(r.l.Dirs().RW(), askedDir))
+	agent.Asked{Files: r.l.Dirs()}.CloseAll()
 	if _, rec := r.call("PreToolUse", `{"tool_name":"Bash","tool_use_id":"c","tool_input":{"command":"ls"}}`); rec.State != event.RecordWorking || rec.Tool != "Bash" {
 		t.Errorf("what no rule denies begins as %+v", rec)
 	}

@@ -19,10 +19,6 @@ const (
 	hookTimeout = 20 * time.Second
 	// shortTimeout is the agent's own limit for the events at its end; it warns on the screen about a longer one.
 	shortTimeout = 3 * time.Second
-	// waitGrace is how long a hook outlasts the wait limit, so that the default answer still arrives.
-	waitGrace = 30 * time.Second
-	// defaultWait is the wait limit if the spec names none.
-	defaultWait = 15 * time.Minute
 )
 
 // registered are the hooks that a launch registers, with the agent's names in keys.
@@ -71,7 +67,7 @@ func timeoutOf(name string, spec event.Spec) time.Duration {
 		if name == "PreToolUse" && len(spec.Permission) == 0 {
 			return hookTimeout
 		}
-		return cmp.Or(spec.LongestWait(), defaultWait) + 2*waitGrace
+		return cmp.Or(spec.LongestWait(), agent.DefaultWait) + 2*agent.WaitGrace
 	case "PostToolUse":
 		return agent.EditTimeout + hookTimeout
 	case "Interrupt", "SessionEnd":

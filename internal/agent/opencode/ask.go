@@ -1,36 +1,23 @@
 package opencode
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/mail"
-	"muster/internal/regular"
 	"muster/internal/text"
 )
 
-const (
-	// defaultWait is the wait limit if the spec names none.
-	defaultWait = 15 * time.Minute
-	// waitGrace is how long a hook outlasts the wait limit, so that the default answer still arrives.
-	waitGrace = 30 * time.Second
-	// askedDir is the directory of open requests in home.Gen.RW, one file for each, by the request's id.
-	askedDir = "asked"
-)
-
-// asked is one question of the agent.
-type asked struct {
+// posed is one question of the agent.
+type posed struct {
 	Question string         `json:"question"`
 	Header   string         `json:"header"`
 	Options  []event.Option `json:"options"`
@@ -59,23 +46,11 @@ func (s *hookState) permission(ctx context.Context) {
 	if !ok {
 		return
 	}
-	if answer.Allows(ask.Hash) && !ask.Cut {
-		s.reply(map[string]any{"reply": "once"})
+	if why := agent.Refusal(ask, answer); why != "" { // with a message the turn goes on
+		s.reply(map[string]any{"reply": "reject", "message": why})
 		return
 	}
-	// With a message the turn goes on.
-	s.reply(map[string]any{"reply": "reject", "message": refusal(answer)})
-}
-
-// refusal returns why a request was not allowed, for the agent.
-func refusal(a mail.Answer) string {
-	switch {
-	case a.Decision != mail.Deny:
-		return "This was not allowed: the answer was given to a request with another text. Ask again, in a shorter form if it is long."
-	case a.Text == "":
-		return "This was not allowed. Nobody is there to ask: go on another way."
-	}
-	return a.Text
+	s.reply(map[string]any{"reply": "once"})
 }
 
 // harmless reports whether a request needs no decision: muster's own verbs for agents, the project's own checks, and the
@@ -86,7 +61,7 @@ func (s *hookState) harmless() bool {
 		var in struct {
 			Command string `json:"command"`
 		}
-		if json.Unmarshal(s.in.Metadata, &in) != nil || !isSimple(in.Command) {
+		if json.Unmarshal(s.in.Metadata, &in) != nil || !agent.IsSimple(in.Command) {
 			return false
 		}
 		words := strings.Fields(in.Command)
@@ -123,11 +98,6 @@ func within(dir, path string) bool {
 	return err != nil || real == filepath.Clean(path)
 }
 
-// isSimple reports whether a command is one program with plain words, which does nothing more than what it says.
-func isSimple(command string) bool {
-	return command != "" && !strings.ContainsAny(command, ";&|<>$`()\\\"'*?{}[]!#~\n\r")
-}
-
 // question holds a question open until it is answered.
 func (s *hookState) question(ctx context.Context) {
 	var questions []event.Question
@@ -160,23 +130,11 @@ func (s *hookState) question(ctx context.Context) {
 	}
 }
 
-// answers returns the answer to each question: its line of the text if there are as many lines as questions, otherwise the
-// whole text. A number selects an option, and an empty text selects the first, which the agent recommends.
+// answers returns the answer to each question in the agent's form.
 func answers(questions []event.Question, said string) [][]string {
-	lines := strings.Split(strings.TrimSpace(said), "\n")
 	out := make([][]string, 0, len(questions))
-	for i, q := range questions {
-		one := strings.TrimSpace(said)
-		if len(lines) == len(questions) {
-			one = strings.TrimSpace(lines[i])
-		}
-		if n, err := strconv.Atoi(one); err == nil && n >= 1 && n <= len(q.Options) {
-			one = q.Options[n-1].Label
-		}
-		if one == "" && len(q.Options) > 0 {
-			one = q.Options[0].Label
-		}
-		out = append(out, []string{one})
+	for _, chosen := range agent.Chosen(questions, said) {
+		out = append(out, []string{chosen})
 	}
 	return out
 }
@@ -187,15 +145,13 @@ func (s *hookState) open(ctx context.Context, ask event.Ask, r event.Record) (ma
 	r.State, r.Request = event.RecordWaiting, id
 	// Without this file the request can be neither shown nor allowed.
 	_ = s.box().Ask(id, ask)
-	s.noteRequest(r)
+	noted := s.asked().Open(id, r)
 	s.write(r)
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.waitLimit, defaultWait)+waitGrace)
-	defer cancel()
-	answer, err := s.box().AwaitWhile(ctx, id, s.PPID)
-	if err != nil {
+	answer, ok := s.asked().Await(ctx, s.box(), id, id, s.PPID, s.waitLimit, noted)
+	if !ok {
 		return mail.Answer{}, false
 	}
-	s.closeRequest()
+	s.asked().Close(id)
 	// The agent continues when this process ends, so no later record can overtake this one.
 	s.goesOn(event.Record{State: event.RecordWorking, Request: id})
 	return answer, true
@@ -207,33 +163,5 @@ func (s *hookState) requestID() string {
 	return "q" + hex.EncodeToString(sum[:8])
 }
 
-// noteRequest stores an open request.
-func (s *hookState) noteRequest(r event.Record) {
-	dir := filepath.Join(s.files.RW(), askedDir)
-	if b, err := json.Marshal(r); err == nil && os.MkdirAll(dir, 0o700) == nil {
-		_ = os.WriteFile(filepath.Join(dir, r.Request), b, 0o600)
-	}
-}
-
-// openRequest returns a request that is open.
-func (s *hookState) openRequest() (event.Record, bool) {
-	dir := filepath.Join(s.files.RW(), askedDir)
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return event.Record{}, false
-	}
-	for _, e := range entries {
-		var r event.Record
-		if b, err := regular.Read(filepath.Join(dir, e.Name()), 1<<20); err == nil && json.Unmarshal(b, &r) == nil && r.Request == e.Name() {
-			return r, true
-		}
-	}
-	return event.Record{}, false
-}
-
-// closeRequest removes the request of the event and returns its id.
-func (s *hookState) closeRequest() string {
-	id := s.requestID()
-	_ = os.Remove(filepath.Join(s.files.RW(), askedDir, id))
-	return id
-}
+// asked returns the open requests. The key of each is its id.
+func (s *hookState) asked() agent.Asked { return agent.Asked{Files: s.files} }

@@ -59,7 +59,7 @@ type payload struct {
 	Permission string          `json:"permission"`
 	Patterns   []string        `json:"patterns"`
 	Metadata   json.RawMessage `json:"metadata"`
-	Questions  []asked         `json:"questions"`
+	Questions  []posed         `json:"questions"`
 	// Of an error:
 	Error apiError `json:"error"`
 	Next  int64    `json:"next"` // when the agent would try again, in milliseconds since 1970
@@ -162,7 +162,9 @@ func (s *hookState) handle(ctx context.Context) {
 	case eventQuestion:
 		s.question(ctx)
 	case eventReplied:
-		s.goesOn(event.Record{State: event.RecordWorking, Request: s.closeRequest()})
+		id := s.requestID()
+		s.asked().Close(id)
+		s.goesOn(event.Record{State: event.RecordWorking, Request: id})
 	case eventIdle:
 		s.write(event.Record{State: event.RecordIdle})
 	case eventInterrupted:
@@ -237,7 +239,7 @@ func isEdit(tool string) bool {
 // goesOn writes a record of continued work. While a request waits for a person it writes nothing but acknowledgements and
 // the end of another wait, each followed by the open one.
 func (s *hookState) goesOn(r event.Record) {
-	other, asks := s.openRequest()
+	other, asks := s.asked().Other("")
 	switch {
 	case !asks:
 		s.write(r)
