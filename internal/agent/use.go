@@ -9,6 +9,7 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/home"
+	"muster/internal/permit"
 	"muster/internal/regular"
 )
 
@@ -57,6 +58,17 @@ func Describe(ad Adapter, tool string, input []byte, worktree string) event.Tool
 		use.Paths = append(use.Paths, resolve(worktree, p))
 	}
 	return use
+}
+
+// RuleDecides reports whether a rule of a generation denies the use of a tool or asks a person, although the agent's own settings
+// may allow it: the hook must then ask. The supervisor decides, which has the rules itself.
+func RuleDecides(files home.Gen, ad Adapter, tool string, input []byte, worktree string) bool {
+	rules := Rules(files)
+	if len(rules) == 0 {
+		return false
+	}
+	v := permit.Judge(rules, Describe(ad, tool, input, worktree))
+	return v.Why == "" && (v.Action == event.PermissionDeny || v.Action == event.PermissionAsk)
 }
 
 // resolve returns the file that a path leads to, also by symbolic links: relative to the worktree if it is in it, otherwise

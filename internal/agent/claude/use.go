@@ -5,7 +5,6 @@ import (
 
 	"muster/internal/agent"
 	"muster/internal/event"
-	"muster/internal/permit"
 )
 
 // classes are what the agent's tools do. Tools of MCP servers have other names.
@@ -49,17 +48,8 @@ func (adapter) Use(tool string, input []byte) event.ToolUse {
 	return use
 }
 
-// needsDecision reports whether a rule denies the use of the tool or asks a person, although the agent's own settings may
-// allow it. The dialog that then opens is decided by the supervisor, which has the rules itself.
+// needsDecision reports whether the agent must ask before the tool runs. Plans and questions ask in any case.
 func (s *hookState) needsDecision() bool {
-	rules := agent.Rules(s.files)
-	if len(rules) == 0 {
-		return false
-	}
-	use := agent.Describe(adapter{}, s.in.ToolName, s.in.ToolInput, s.worktree)
-	if use.Class == event.ToolPlan || use.Class == event.ToolQuestion {
-		return false // they ask in any case
-	}
-	v := permit.Judge(rules, use)
-	return v.Why == "" && (v.Action == event.PermissionDeny || v.Action == event.PermissionAsk)
+	class := classes[s.in.ToolName]
+	return class != event.ToolPlan && class != event.ToolQuestion && agent.RuleDecides(s.files, adapter{}, s.in.ToolName, s.in.ToolInput, s.worktree)
 }

@@ -219,7 +219,7 @@ func (s *hookState) toolBegins(ctx context.Context) {
 		s.denyUse(agent.StashRefusal)
 		return
 	}
-	if s.needsDecision() {
+	if agent.RuleDecides(s.files, adapter{}, s.in.ToolName, s.in.ToolInput, s.worktree) {
 		s.permission(ctx, s.replyUse)
 		return
 	}

@@ -6,7 +6,6 @@ import (
 
 	"muster/internal/agent"
 	"muster/internal/event"
-	"muster/internal/permit"
 )
 
 // patchedFile matches the lines of a patch that name a file.
@@ -32,15 +31,4 @@ func (adapter) Use(tool string, input []byte) event.ToolUse {
 		return use
 	}
 	return event.ToolUse{Class: event.ToolOther}
-}
-
-// needsDecision reports whether a rule denies the use of the tool or asks a person. The agent itself asks only about what
-// leaves its sandbox.
-func (s *hookState) needsDecision() bool {
-	rules := agent.Rules(s.files)
-	if len(rules) == 0 {
-		return false
-	}
-	v := permit.Judge(rules, agent.Describe(adapter{}, s.in.ToolName, s.in.ToolInput, s.worktree))
-	return v.Why == "" && (v.Action == event.PermissionDeny || v.Action == event.PermissionAsk)
 }
