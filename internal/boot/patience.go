@@ -173,11 +173,11 @@ func (f Fleet) takeTurn(ctx context.Context, enough func() bool) (*os.File, erro
 		case err == nil:
 			if err := lock.Sign(held); err != nil {
 				lock.Release(held)
-				return nil, err
+				return nil, f.unlockable(err)
 			}
 			return held, nil
 		case !errors.Is(err, lock.ErrHeld):
-			return nil, err
+			return nil, f.unlockable(err)
 		case enough():
 			return nil, nil
 		}
@@ -194,6 +194,11 @@ func (f Fleet) takeTurn(ctx context.Context, enough func() bool) (*os.File, erro
 			return nil, fault.Wrap(fault.Timeout, context.Cause(ctx), "wait for another muster that starts the fleet")
 		}
 	}
+}
+
+// unlockable returns the error about a lock of a start that cannot be taken by anybody.
+func (f Fleet) unlockable(err error) error {
+	return fault.Wrap(fault.Failed, err, "take the lock of a start").WithHint("See that %s can be written, then try again.", f.Home)
 }
 
 // turnLost returns the error about a process that holds the lock of a start and does not get on.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -132,11 +133,12 @@ func TestCodexIsStoppedAndGoesOn(t *testing.T) {
 	t.Parallel()
 	r, _ := newCodexRig(t, "[checks]\ntest = \"grep -q 42 answer.txt\"\n", map[string]string{"answer.txt": "0\n"})
 	started := filepath.Join(r.root, "usertmp", "started")
-	reset := time.Now().Add(time.Hour)
+	var limit atomic.Int64 // the end of the limit, in Unix seconds
 	r.model.Add(
 		useCommand("echo x >> "+started+"; sleep 600"),
 		func(model.Request) model.Reply {
-			reset = time.Now().Add(10 * time.Second)
+			reset := time.Now().Add(10 * time.Second)
+			limit.Store(reset.Unix())
 			return codex.Used(codex.UsageLimit(reset), 100, reset)
 		},
 		usePatch("answer.txt", "0", "42"),
@@ -152,7 +154,8 @@ func TestCodexIsStoppedAndGoesOn(t *testing.T) {
 		t.Errorf("the conversation was not taken up: %+v", again.Messages)
 	}
 	limited := r.becomes(id, event.Limited)
-	if d, ok := limited.Deadline(event.DeadlineAPIRetry); !ok || !d.Instant || d.At.Before(reset.Truncate(time.Second)) || d.At.After(reset.Add(time.Minute)) {
+	reset := time.Unix(limit.Load(), 0)
+	if d, ok := limited.Deadline(event.DeadlineAPIRetry); !ok || !d.Instant || d.At.Before(reset) || d.At.After(reset.Add(time.Minute)) {
 		t.Errorf("the limit ends at %+v, want %s", d, reset)
 	}
 	if n := len(r.model.Requests()); n != 2 {
