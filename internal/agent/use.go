@@ -2,8 +2,7 @@ package agent
 
 import (
 	"encoding/json"
-	"errors"
-	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -77,26 +76,37 @@ func resolve(worktree, path string) string {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(worktree, path)
 	}
-	path, root := real(filepath.Clean(path)), real(worktree)
+	path, root := RealPath(filepath.Clean(path)), RealPath(worktree)
 	if rest, err := filepath.Rel(root, path); err == nil && filepath.IsLocal(rest) {
 		return filepath.ToSlash(rest)
 	}
 	return filepath.ToSlash(path)
 }
 
-// real resolves the links of the part of a path that exists.
-func real(path string) string {
-	var missing []string
-	for at := path; ; at = filepath.Dir(at) {
-		got, err := filepath.EvalSymlinks(at)
-		if err == nil {
-			return filepath.Join(append([]string{got}, missing...)...)
-		}
-		if !errors.Is(err, fs.ErrNotExist) || at == filepath.Dir(at) {
-			return path
-		}
-		missing = append([]string{filepath.Base(at)}, missing...)
+// maxLinks bounds how many links to files that do not exist are followed, one after another.
+const maxLinks = 40
+
+// RealPath resolves the symbolic links of a path, which need not exist. A link to a file that does not exist leads to that file:
+// who writes there creates it.
+func RealPath(path string) string { return realPath(path, maxLinks) }
+
+func realPath(path string, links int) string {
+	if p, err := filepath.EvalSymlinks(path); err == nil {
+		return p
 	}
+	dir, base := filepath.Split(filepath.Clean(path))
+	if dir == "" || base == "" {
+		return path
+	}
+	path = filepath.Join(realPath(filepath.Clean(dir), links), base)
+	target, err := os.Readlink(path)
+	if err != nil || links == 0 {
+		return path
+	}
+	if !filepath.IsAbs(target) {
+		target = filepath.Join(filepath.Dir(path), target)
+	}
+	return realPath(target, links-1)
 }
 
 // MCPName returns the name of a tool of an MCP server as rules have it, for agents that name it prefix, server, __ and tool; ""
