@@ -78,6 +78,19 @@ func (a Asked) Other(key string) (event.Record, bool) {
 	return event.Record{}, false
 }
 
+// GoesOn writes a record of continued work. While a request with another key waits for a person it writes nothing but
+// acknowledgements and the end of another wait, each followed by the open one.
+func (a Asked) GoesOn(key string, r event.Record, write func(event.Record)) {
+	other, asks := a.Other(key)
+	switch {
+	case !asks:
+		write(r)
+	case r.Request != "" || r.Message != "":
+		write(r)
+		write(other)
+	}
+}
+
 func (a Asked) read(key string) (r event.Record, ok bool) {
 	b, err := regular.Read(a.path(key), maxAsked)
 	return r, err == nil && json.Unmarshal(b, &r) == nil

@@ -1,7 +1,6 @@
 package claude
 
 import (
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"muster/internal/fault"
 	"muster/internal/fence"
 	"muster/internal/run"
-	"muster/internal/text"
 )
 
 // The behaviour of Claude Code was measured with version 2.1.197. The tests of this package run the real program
@@ -97,7 +95,7 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 	if project.changed {
 		env = append(env, instructionsVariable+"=1")
 	}
-	argument, file := firstPrompt(l)
+	argument, file := agent.FirstPrompt(l)
 	files := []agent.File{
 		{Path: settingsName, Data: settings, Mode: 0o600},
 		{Path: sessionName, Data: []byte(session + "\n"), Mode: 0o600},
@@ -112,30 +110,6 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 		Files: append(files, agent.Grants(l)...),
 		Shell: shell(l),
 	}, nil
-}
-
-// firstPrompt returns the first prompt as an argument, and the content of the prompt file. The first line keeps the
-// text from being a local command: `exit` alone would quit, `/cost` would open a panel.
-func firstPrompt(l agent.Launch) (argument, file string) {
-	frame, words := fmt.Sprintf("Task %s (muster):", l.Task), l.Prompt
-	if l.Resume {
-		frame, words = fmt.Sprintf("Task %s (muster), taken up again:", l.Task), l.GoOn
-		if strings.TrimSpace(words) == "" {
-			words = "You were interrupted. Look at the state of your work, then continue with the task."
-		}
-	}
-	words = agent.WithMessages(text.Clean(words), l.Messages)
-	argument = frame + "\n\n" + words
-	if len(argument) <= agent.MaxArgument {
-		return argument, words
-	}
-	argument = fmt.Sprintf("%s\n\nThe text is too long for this message: it has %d bytes and is in the file %s. "+
-		"Read that file first, all of it, and then do what it says.", frame, len(words), agent.PromptPath(l))
-	// Taking this prompt delivers the messages in the file, so the argument must have their tags.
-	for _, id := range agent.Tags(words) {
-		argument += "\n" + id.Tag() + " (in the file)"
-	}
-	return argument, words
 }
 
 // variables returns the variables that the agent needs in addition to those of the launch. A choice of the user stays.
@@ -173,7 +147,7 @@ func shell(l agent.Launch) *agent.Shell {
 		return nil
 	}
 	return &agent.Shell{
-		Path: "shell", Program: loginShell(l.Env), Drop: slices.Concat(logins, otherKeys), Read: []string{filepath.Join(realPath(configDir(l.Env)), "shell-snapshots")},
+		Path: "shell", Program: loginShell(l.Env), Drop: slices.Concat(logins, otherKeys), Read: []string{filepath.Join(agent.RealPath(configDir(l.Env)), "shell-snapshots")},
 	}
 }
 
@@ -197,19 +171,9 @@ var otherKeys = []string{
 	"ANTHROPIC_AWS_API_KEY", "CLAUDE_CODE_SESSION_ACCESS_TOKEN",
 }
 
-// findProgram returns the program with the arguments of a wrapper, if any. [agents.NAME] command replaces "claude".
+// findProgram returns the program with the arguments of a wrapper, if any.
 func findProgram(spec event.Spec, env []string) ([]string, error) {
-	words := slices.Clone(spec.Command)
-	if len(words) == 0 {
-		words = []string{"claude"}
-	}
-	path, err := run.LookPath(words[0], env)
-	if err != nil {
-		return nil, fault.Wrap(fault.Conflict, err, "agent %s: no program %s", spec.Agent, words[0]).
-			WithHint("Run: npm install -g @anthropic-ai/claude-code")
-	}
-	words[0] = path
-	return words, nil
+	return agent.FindProgram(spec, env, "claude", "npm install -g @anthropic-ai/claude-code")
 }
 
 // ownedArgs are arguments that a launch sets itself, or that would disable its hooks or its screen.

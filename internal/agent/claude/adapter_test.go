@@ -304,7 +304,7 @@ func TestSettingsOfALaunch(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(l.Worktree, ".mcp.json"), []byte(servers), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	user := map[string]any{"projects": map[string]any{realPath(l.Spec.Repo): map[string]any{"enabledMcpjsonServers": []string{"good"}}}}
+	user := map[string]any{"projects": map[string]any{agent.RealPath(l.Spec.Repo): map[string]any{"enabledMcpjsonServers": []string{"good"}}}}
 	b, err := json.Marshal(user)
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 func (s *hookState) permission(ctx context.Context) {
 	questions := s.questions()
 	ask := event.NewAsk(s.in.ToolName, s.in.ToolInput).WithQuestions(questions)
-	if len(questions) == 0 && agent.UseGrant(s.home, s.task, s.gen, ask) {
+	if len(questions) == 0 && agent.UseGrant(s.Home, s.Task, s.Gen, ask) {
 		s.replyPermission(ask, mail.Answer{Decision: mail.Allow, Hash: ask.Hash})
 		return
 	}
@@ -29,10 +29,10 @@ func (s *hookState) permission(ctx context.Context) {
 		r.Reason, r.Note, r.Options = event.WaitQuestion, questionNote(questions), questionOptions(questions)
 	}
 	// Without this file the request can be neither shown nor allowed.
-	_ = s.box().Ask(id, ask)
-	noted := s.asked().Open(s.key(), r)
+	_ = s.Box().Ask(id, ask)
+	noted := s.Asked().Open(s.key(), r)
 	s.write(r)
-	answer, ok := s.asked().Await(ctx, s.box(), s.key(), id, s.PPID, s.waitLimit, noted)
+	answer, ok := s.Asked().Await(ctx, s.Box(), s.key(), id, s.PPID, s.WaitLimit, noted)
 	if !ok {
 		return
 	}
@@ -41,7 +41,7 @@ func (s *hookState) permission(ctx context.Context) {
 	} else {
 		s.replyPermission(ask, answer)
 	}
-	s.asked().Close(s.key())
+	s.Asked().Close(s.key())
 	// The agent continues when this process ends, so no later record can overtake this one.
 	done := s.tool(event.RecordWorking)
 	done.Request = id
@@ -140,11 +140,8 @@ func (s *hookState) replyQuestion(questions []event.Question, ask event.Ask, a m
 }
 
 func (s *hookState) replyDecision(decision map[string]any) {
-	s.reply(map[string]any{"hookSpecificOutput": map[string]any{"hookEventName": "PermissionRequest", "decision": decision}})
+	s.Reply(map[string]any{"hookSpecificOutput": map[string]any{"hookEventName": "PermissionRequest", "decision": decision}})
 }
-
-// asked returns the open requests.
-func (s *hookState) asked() agent.Asked { return agent.Asked{Files: s.files} }
 
 // key returns the key of the request of this tool use. The agent gives a permission request no id, and the end of the tool
 // finds the request by that key.

@@ -73,7 +73,7 @@ func setUpLaunch(t *testing.T) agent.Launch {
 	l := newLaunch(t)
 	user, err := json.Marshal(map[string]any{
 		"hasCompletedOnboarding": true,
-		"projects":               map[string]any{realPath(l.Spec.Repo): map[string]any{"hasTrustDialogAccepted": true}},
+		"projects":               map[string]any{agent.RealPath(l.Spec.Repo): map[string]any{"hasTrustDialogAccepted": true}},
 	})
 	if err != nil {
 		t.Fatal(err)

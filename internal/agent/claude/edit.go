@@ -24,11 +24,11 @@ func (s *hookState) checkEdit(ctx context.Context) {
 	}
 	_ = json.Unmarshal(s.in.ToolInput, &in)
 	red := agent.Edit{
-		Box: s.box(), Scratch: s.files.RW(), Worktree: s.worktree, Path: in.File + in.Notebook, Private: []string{
+		Box: s.Box(), Scratch: s.Files.RW(), Worktree: s.Worktree, Path: in.File + in.Notebook, Private: []string{
 			"CLAUDECODE", "CLAUDE_CODE_SESSION_ID", "CLAUDE_PROJECT_DIR", "CLAUDE_CODE_ENTRYPOINT", "CLAUDE_CODE_CHILD_SESSION", "CLAUDE_ENV_FILE",
 		},
 	}.Check(ctx)
 	if red != "" {
-		s.reply(map[string]any{"decision": "block", "reason": red})
+		s.Reply(map[string]any{"decision": "block", "reason": red})
 	}
 }

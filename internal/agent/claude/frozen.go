@@ -103,7 +103,7 @@ var unreadable = []byte("\x00 not a regular file of a usual size in the worktree
 // configurationIn returns the files of a worktree at the places of granting, by path, and the directories within the worktree
 // to which links there lead. The files of those are among the others.
 func configurationIn(worktree string) (files map[string][]byte, linked []string, err error) {
-	root := realPath(worktree)
+	root := agent.RealPath(worktree)
 	files = map[string][]byte{}
 	size := 0
 	places := slices.Clone(granting)

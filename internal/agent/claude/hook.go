@@ -3,15 +3,11 @@ package claude
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"time"
 
 	"muster/internal/agent"
 	"muster/internal/environ"
 	"muster/internal/event"
-	"muster/internal/home"
-	"muster/internal/mail"
-	"muster/internal/proof"
 	"muster/internal/status"
 	"muster/internal/text"
 )
@@ -19,8 +15,6 @@ import (
 const (
 	// waitEvent is muster's own event name: it runs the waiter.
 	waitEvent = "wait"
-	// maxPayload bounds one payload, in bytes; a tool's payload may contain a whole file.
-	maxPayload = 64 << 20
 	// exitRewake is the exit status by which a waiter hands over its text, as the agent defines it.
 	exitRewake = 2
 )
@@ -50,77 +44,32 @@ type payload struct {
 
 // hookState is one call of a hook.
 type hookState struct {
-	agent.HookCall
-	in       payload
-	task     event.TaskID
-	gen      int
-	home     home.Dir
-	files    home.Gen
-	worktree string
-	file     string // status file
-	// waitLimit is how long a request stays open.
-	waitLimit time.Duration
+	agent.Hooked
+	in payload
 }
 
 // Hook implements agent.Adapter. It returns 0 whatever is missing or broken, so that the agent is never disturbed.
-func (adapter) Hook(ctx context.Context, h agent.HookCall) (code int) {
-	defer func() {
-		if recover() != nil {
-			code = 0 // the agent's work goes on, and the lack of a record is seen by the fleet
+func (adapter) Hook(ctx context.Context, h agent.HookCall) int {
+	return agent.Undisturbed(func() int {
+		s := &hookState{}
+		var ok bool
+		if s.Hooked, ok = agent.OpenHook(h, &s.in); !ok {
+			return 0
 		}
-	}()
-	s, ok := newHookState(h)
-	if !ok {
-		return 0
-	}
-	if s.Event == waitEvent {
-		return s.wait(ctx)
-	}
-	return s.handle(ctx)
+		if s.Event == waitEvent {
+			return s.wait(ctx)
+		}
+		return s.handle(ctx)
+	})
 }
-
-// newHookState reads the environment and the payload. It returns false if the caller is not an agent of this fleet.
-func newHookState(h agent.HookCall) (*hookState, bool) {
-	if h.Getenv == nil {
-		return nil, false
-	}
-	if h.Stdout == nil {
-		h.Stdout = io.Discard
-	}
-	if h.Stderr == nil {
-		h.Stderr = io.Discard
-	}
-	me, ok := environ.ReadAgent(h.Getenv)
-	if !ok {
-		return nil, false
-	}
-	s := &hookState{
-		HookCall: h, task: me.Task, gen: me.Gen, home: home.Dir(me.Home), worktree: me.Worktree, file: me.StatusFile, waitLimit: me.Wait,
-	}
-	s.files = s.home.Gen(s.task, s.gen)
-	if s.file == "" {
-		s.file = s.home.StatusFile(s.task, s.gen)
-	}
-	if h.Stdin == nil {
-		return s, true
-	}
-	b, err := io.ReadAll(io.LimitReader(h.Stdin, maxPayload))
-	if err == nil {
-		_ = json.Unmarshal(b, &s.in) // a truncated payload leaves fields empty; the event's name is enough
-	}
-	return s, true
-}
-
-// box returns the mailbox of this generation, which believes only what the log has.
-func (s *hookState) box() mail.Box { return proof.Box(s.home, s.task, s.gen) }
 
 // write appends a record with the fields that every record has. An error is ignored, because a status file that
 // cannot be written must not stop the agent.
 func (s *hookState) write(r event.Record) {
-	r.Time, r.Gen, r.Src = time.Now().UTC(), s.gen, agent.SrcHook
+	r.Time, r.Gen, r.Src = time.Now().UTC(), s.Gen, agent.SrcHook
 	r.SessionID, r.PromptID = pinned(s.in.SessionID, s.Getenv(environ.Alias)), s.in.PromptID
 	r.Transcript, r.PermissionMode = s.in.Transcript, s.in.PermissionMode
-	_ = status.Append(s.file, r)
+	_ = status.Append(s.StatusFile, r)
 }
 
 // handle translates one event of the agent.
@@ -157,18 +106,8 @@ func (s *hookState) tool(state event.RecordState) event.Record {
 	return event.Record{State: state, Tool: s.in.ToolName, ToolUseID: s.in.ToolUseID}
 }
 
-// goesOn writes a record of continued work. While another tool waits for a person it writes nothing, except that a
-// record that ends a wait of its own is followed by the other wait.
-func (s *hookState) goesOn(r event.Record) {
-	other, asks := s.asked().Other(s.key())
-	switch {
-	case !asks:
-		s.write(r)
-	case r.Request != "":
-		s.write(r)
-		s.write(other)
-	}
-}
+// goesOn writes a record of continued work, unless another tool waits for a person.
+func (s *hookState) goesOn(r event.Record) { s.Asked().GoesOn(s.key(), r, s.write) }
 
 // sessionStart reports that the hooks work. A launched session has its prompt on the way; one that a person cleared
 // has none.
@@ -182,7 +121,7 @@ func (s *hookState) sessionStart() {
 
 // prompted reports the start of a turn with the messages in its prompt, one record each.
 func (s *hookState) prompted() {
-	s.asked().CloseAll()
+	s.Asked().CloseAll()
 	ids := messagesIn(s.in.Prompt)
 	if len(ids) == 0 {
 		s.write(event.Record{State: event.RecordWorking, Prompted: true})
@@ -231,7 +170,7 @@ func (s *hookState) levelFollows() bool {
 	if _, ok := readSession(env, s.PPID); !ok {
 		return false
 	}
-	launched := launchedPID(s.file)
+	launched := launchedPID(s.StatusFile)
 	return launched == 0 || launched == s.PPID
 }
 
@@ -251,14 +190,14 @@ func (s *hookState) toolBegins() {
 	}
 	if s.in.ToolName == "Bash" && json.Unmarshal(s.in.ToolInput, &in) == nil && agent.ChangesStash(in.Command) {
 		s.goesOn(event.Record{State: event.RecordWorking}) // no tool begins
-		s.reply(map[string]any{"hookSpecificOutput": map[string]string{
+		s.Reply(map[string]any{"hookSpecificOutput": map[string]string{
 			"hookEventName": "PreToolUse", "permissionDecision": "deny", "permissionDecisionReason": agent.StashRefusal,
 		}})
 		return
 	}
 	s.goesOn(s.tool(event.RecordWorking))
 	if s.needsDecision() {
-		s.reply(map[string]any{"hookSpecificOutput": map[string]string{
+		s.Reply(map[string]any{"hookSpecificOutput": map[string]string{
 			"hookEventName": "PreToolUse", "permissionDecision": "ask", "permissionDecisionReason": "A rule of this fleet decides about it.",
 		}})
 	}
@@ -268,7 +207,7 @@ func (s *hookState) toolBegins() {
 // project's settings in its worktree, and so allow what a person has not allowed. The agent applies no change that a hook
 // refuses.
 func (s *hookState) keepConfiguration() {
-	s.reply(map[string]any{"decision": "block", "reason": configurationRefusal})
+	s.Reply(map[string]any{"decision": "block", "reason": configurationRefusal})
 }
 
 // configurationRefusal is the reason that the agent shows for a change of its configuration.
@@ -276,17 +215,9 @@ const configurationRefusal = "muster: the configuration of an agent does not cha
 
 // toolEnded reports the end of a tool, and runs the checks for edits after an edit.
 func (s *hookState) toolEnded(ctx context.Context) {
-	r := event.Record{State: event.RecordWorking, ToolUseID: s.in.ToolUseID, Request: s.asked().Close(s.key())}
+	r := event.Record{State: event.RecordWorking, ToolUseID: s.in.ToolUseID, Request: s.Asked().Close(s.key())}
 	s.goesOn(r)
 	if s.Event == "PostToolUse" && isEdit(s.in.ToolName) {
 		s.checkEdit(ctx)
-	}
-}
-
-// reply writes a decision for the agent as JSON to standard output.
-func (s *hookState) reply(v any) {
-	b, err := json.Marshal(v)
-	if err == nil {
-		_, _ = s.Stdout.Write(append(b, '\n'))
 	}
 }

@@ -39,12 +39,12 @@ func checkImports(ctx context.Context, p agent.Preflight, env []string) error {
 	}
 	root, err := mainRoot(p.Spec.Repo)
 	if err != nil {
-		root = realPath(p.Spec.Repo)
+		root = agent.RealPath(p.Spec.Repo)
 	}
 	if entry := u.Projects[root]; entry.ImportsApproved || entry.ImportsShown {
 		return nil
 	}
-	s := importScan{ctx: ctx, base: p.Base, home: environ.Get(env, "HOME"), worktree: filepath.Join(realPath(p.Home.WorktreesDir()), "t"), seen: map[string]bool{}}
+	s := importScan{ctx: ctx, base: p.Base, home: environ.Get(env, "HOME"), worktree: filepath.Join(agent.RealPath(p.Home.WorktreesDir()), "t"), seen: map[string]bool{}}
 	from, file := s.search(filepath.Join(configDir(env), "CLAUDE.md"))
 	if file == "" {
 		return nil

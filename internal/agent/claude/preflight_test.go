@@ -20,7 +20,7 @@ func TestClaudeCheckNamesTheOneThingToDo(t *testing.T) {
 		return map[string]any{
 			"hasCompletedOnboarding": true,
 			"customApiKeyResponses":  map[string]any{"approved": []string{"-last-twenty-letters"}},
-			"projects":               map[string]any{realPath(l.Spec.Repo): map[string]any{"hasTrustDialogAccepted": true}},
+			"projects":               map[string]any{agent.RealPath(l.Spec.Repo): map[string]any{"hasTrustDialogAccepted": true}},
 		}
 	}
 	for _, c := range []struct {
@@ -52,7 +52,7 @@ func TestClaudeCheckNamesTheOneThingToDo(t *testing.T) {
 			l.Spec.Trust = "sandboxed"
 		}, ""},
 		{"trust above the repository only", func(_ *testing.T, l *agent.Launch, u map[string]any) {
-			u["projects"] = map[string]any{realPath(filepath.Dir(l.Spec.Repo)): map[string]any{"hasTrustDialogAccepted": true}}
+			u["projects"] = map[string]any{agent.RealPath(filepath.Dir(l.Spec.Repo)): map[string]any{"hasTrustDialogAccepted": true}}
 			l.Home = "/somewhere/else"
 		}, "cd /somewhere/else/worktrees && "},
 		{"trust above the repository and its worktrees", func(_ *testing.T, l *agent.Launch, u map[string]any) {
@@ -156,7 +156,7 @@ func TestClaudeCheckRefusesImportsFromOutside(t *testing.T) {
 			outside := filepath.Join(home, "outside.md")
 			put(t, outside, "be nice")
 			entry := map[string]any{"hasTrustDialogAccepted": true, c.entry: true}
-			user, err := json.Marshal(map[string]any{"hasCompletedOnboarding": true, "projects": map[string]any{realPath(l.Spec.Repo): entry}})
+			user, err := json.Marshal(map[string]any{"hasCompletedOnboarding": true, "projects": map[string]any{agent.RealPath(l.Spec.Repo): entry}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -182,7 +182,7 @@ func TestClaudeCheckRefusesImportsFromOutside(t *testing.T) {
 
 func TestTheMainRepositoryOfALinkedWorktree(t *testing.T) {
 	t.Parallel()
-	dir := realPath(t.TempDir())
+	dir := agent.RealPath(t.TempDir())
 	write := func(path, text string) {
 		t.Helper()
 		path = filepath.Join(dir, path)

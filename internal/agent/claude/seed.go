@@ -74,11 +74,11 @@ func seedGlobal(l agent.Launch, user []string) (agent.File, error) {
 			wanted[dir] = answers(p)
 		}
 	}
-	take(realPath(l.Spec.Repo))
+	take(agent.RealPath(l.Spec.Repo))
 	if root, err := mainRoot(l.Spec.Repo); err == nil {
 		take(root)
 	}
-	for dir := realPath(l.Worktree); ; dir = filepath.Dir(dir) {
+	for dir := agent.RealPath(l.Worktree); ; dir = filepath.Dir(dir) {
 		take(dir)
 		if dir == filepath.Dir(dir) {
 			break

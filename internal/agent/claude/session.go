@@ -89,7 +89,7 @@ func transcriptPath(l agent.Launch) string { return sessionPath(l, agentSession(
 // used.
 func sessionPath(l agent.Launch, session string) string {
 	projects := filepath.Join(configDir(l.Env), "projects")
-	path := filepath.Join(projects, transcriptSlug(realPath(l.Worktree)), session+".jsonl")
+	path := filepath.Join(projects, transcriptSlug(agent.RealPath(l.Worktree)), session+".jsonl")
 	if _, err := os.Stat(path); err == nil {
 		return path
 	}

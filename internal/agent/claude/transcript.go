@@ -1,7 +1,6 @@
 package claude
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -196,9 +195,9 @@ func (t *transcript) countFile(path string, from int64) int64 {
 	if _, err := f.Seek(from, io.SeekStart); err != nil {
 		return from
 	}
-	in := lineReader{in: bufio.NewReaderSize(f, 256<<10)}
+	in := regular.NewLines(f, 0)
 	for {
-		line, err := in.next()
+		line, err := in.Next()
 		if err != nil {
 			return from
 		}
@@ -264,32 +263,12 @@ func eachLineFrom(path string, last int64, yield func(line []byte) bool) error {
 			return fmt.Errorf("read transcript: %w", err)
 		}
 	}
-	in := lineReader{in: bufio.NewReaderSize(f, 256<<10)}
+	in := regular.NewLines(f, 0)
 	for {
-		line, err := in.next()
+		line, err := in.Next()
 		if len(line) > 0 && !skip && !yield(line) || err != nil {
 			return nil //nolint:nilerr // a torn last line ends the file
 		}
 		skip = false
 	}
-}
-
-// lineReader reads lines into one buffer.
-type lineReader struct {
-	in  *bufio.Reader
-	buf []byte
-}
-
-// next returns a line with its newline, which is missing if there is an error. The line is valid until the next call.
-func (r *lineReader) next() ([]byte, error) {
-	line, err := r.in.ReadSlice('\n')
-	if !errors.Is(err, bufio.ErrBufferFull) {
-		return line, err
-	}
-	r.buf = append(r.buf[:0], line...)
-	for errors.Is(err, bufio.ErrBufferFull) {
-		line, err = r.in.ReadSlice('\n')
-		r.buf = append(r.buf, line...)
-	}
-	return r.buf, err
 }

@@ -51,5 +51,5 @@ func (adapter) Use(tool string, input []byte) event.ToolUse {
 // needsDecision reports whether the agent must ask before the tool runs. Plans and questions ask in any case.
 func (s *hookState) needsDecision() bool {
 	class := classes[s.in.ToolName]
-	return class != event.ToolPlan && class != event.ToolQuestion && agent.RuleDecides(s.files, adapter{}, s.in.ToolName, s.in.ToolInput, s.worktree)
+	return class != event.ToolPlan && class != event.ToolQuestion && agent.RuleDecides(s.Files, adapter{}, s.in.ToolName, s.in.ToolInput, s.Worktree)
 }

@@ -111,7 +111,7 @@ func trusted(u userConfig, checkout, worktree string, above bool) bool {
 	if !above {
 		return false
 	}
-	for dir := realPath(worktree); ; dir = filepath.Dir(dir) {
+	for dir := agent.RealPath(worktree); ; dir = filepath.Dir(dir) {
 		if u.Projects[dir].HasTrustDialogAccepted {
 			return true
 		}
@@ -123,7 +123,7 @@ func trusted(u userConfig, checkout, worktree string, above bool) bool {
 
 // mainRoot returns the root of the main worktree. checkout may be a linked worktree or a directory within.
 func mainRoot(checkout string) (string, error) {
-	dir := realPath(checkout)
+	dir := agent.RealPath(checkout)
 	for {
 		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
 			break
@@ -150,7 +150,7 @@ func mainRoot(checkout string) (string, error) {
 	if filepath.Base(shared) != ".git" {
 		return dir, nil // a bare repository has no main worktree
 	}
-	return realPath(filepath.Dir(shared)), nil
+	return agent.RealPath(filepath.Dir(shared)), nil
 }
 
 func under(dir, path string) string {
@@ -158,18 +158,6 @@ func under(dir, path string) string {
 		return filepath.Clean(path)
 	}
 	return filepath.Join(dir, path)
-}
-
-// realPath resolves symbolic links in the existing part of path.
-func realPath(path string) string {
-	if p, err := filepath.EvalSymlinks(path); err == nil {
-		return p
-	}
-	dir, base := filepath.Split(filepath.Clean(path))
-	if dir == "" || base == "" {
-		return path
-	}
-	return filepath.Join(realPath(filepath.Clean(dir)), base)
 }
 
 // mcpNames returns the servers that a checkout's .mcp.json declares, sorted.
@@ -203,7 +191,7 @@ func approvedServers(l agent.Launch) serverApproval {
 		}
 	}
 	if u, err := readUser(l.Env); err == nil {
-		a.names = append(a.names, u.Projects[realPath(l.Spec.Repo)].EnabledServers...)
+		a.names = append(a.names, u.Projects[agent.RealPath(l.Spec.Repo)].EnabledServers...)
 		if root, err := mainRoot(l.Spec.Repo); err == nil {
 			a.names = append(a.names, u.Projects[root].EnabledServers...)
 		}

@@ -2,10 +2,8 @@ package claude
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"muster/internal/agent"
 	"muster/internal/event"
@@ -21,7 +19,7 @@ const maxWake = 100 << 10
 // The message leaves the inbox just before it is handed over. If this process is killed in between, the message never
 // shows in the conversation; the supervisor finds that it is absent and returns it to the inbox.
 func (s *hookState) wait(ctx context.Context) int {
-	box := s.box()
+	box := s.Box()
 	release, err := box.Waiter(true)
 	if err != nil {
 		return 0
@@ -33,57 +31,16 @@ func (s *hookState) wait(ctx context.Context) int {
 			_, _ = fmt.Fprint(s.Stderr, text)
 			return exitRewake
 		}
-		if err := s.listen(ctx, box, forged); err != nil {
+		if err := s.Listen(ctx, box, forged); err != nil {
 			return 0
 		}
 	}
 }
 
-// forgedPause is the pause after a ring for messages that the log does not have.
-const forgedPause = time.Second
-
-// lookAgainForMail is how often the waiter asks the log again about messages that the log did not have: the log may have
-// been busy.
-const lookAgainForMail = 30 * time.Second
-
-// listen waits for a message. The forged ones wait, too, and are left alone.
-func (s *hookState) listen(ctx context.Context, box mail.Box, forged []event.MessageID) error {
-	if len(forged) == 0 {
-		return box.ListenWhile(ctx, s.PPID)
-	}
-	select {
-	case <-time.After(forgedPause): // a process that forges messages may ring all the time
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	slice, cancel := context.WithTimeout(ctx, lookAgainForMail)
-	defer cancel()
-	err := box.ListenWhile(slice, s.PPID, forged...)
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return nil
-	}
-	return err
-}
-
 // collect takes the waiting messages, oldest first, and returns their text; "" if there are none. It leaves out those that
 // the log does not have and returns their ids.
 func (s *hookState) collect(box mail.Box) (text string, forged []event.MessageID) {
-	waiting, forged, err := box.Unread()
-	if err != nil {
-		return "", nil
-	}
-	var parts []string
-	size := 0
-	for _, m := range waiting {
-		text := agent.Tagged(m)
-		if size += len(text); size > maxWake && len(parts) > 0 {
-			break
-		}
-		if box.Take(m.ID) != nil {
-			continue // another waiter was faster
-		}
-		parts = append(parts, text)
-	}
+	parts, forged := agent.Collect(box, maxWake)
 	if len(parts) == 0 {
 		return "", forged
 	}

@@ -1,7 +1,6 @@
 package codex
 
 import (
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,8 +11,6 @@ import (
 	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
-	"muster/internal/run"
-	"muster/internal/text"
 )
 
 // The behaviour of Codex CLI was measured with version 0.171.0. The tests of this package run the real program where its
@@ -64,7 +61,7 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 		argv = append(argv, "resume")
 	}
 	argv = append(argv, settings(l)...)
-	argument, file := firstPrompt(l)
+	argument, file := agent.FirstPrompt(l)
 	argv = append(argv, userArgs(l)...)
 	// After "--" a prompt cannot be taken for an option or a subcommand.
 	argv = append(argv, "--")
@@ -99,7 +96,7 @@ func settings(l agent.Launch) []string {
 		"notice.model_migrations={" + strings.Join(successors, ",") + "}",
 	}
 	if isTrusted(l.Spec, l.Env) {
-		config = append(config, "projects={"+tomlString(realPath(l.Worktree))+`={trust_level="trusted"}}`)
+		config = append(config, "projects={"+tomlString(agent.RealPath(l.Worktree))+`={trust_level="trusted"}}`)
 	}
 	if instructions := instructions(l); instructions != "" {
 		config = append(config, "developer_instructions="+tomlString(instructions))
@@ -126,43 +123,9 @@ func instructions(l agent.Launch) string {
 	return strings.TrimSpace(l.Preamble + "\n\n" + u.Instructions)
 }
 
-// firstPrompt returns the first prompt as an argument, and the content of the prompt file. The first line keeps the
-// text from being a local command such as `/quit`.
-func firstPrompt(l agent.Launch) (argument, file string) {
-	frame, words := fmt.Sprintf("Task %s (muster):", l.Task), l.Prompt
-	if l.Resume {
-		frame, words = fmt.Sprintf("Task %s (muster), taken up again:", l.Task), l.GoOn
-		if strings.TrimSpace(words) == "" {
-			words = "You were interrupted. Look at the state of your work, then continue with the task."
-		}
-	}
-	words = agent.WithMessages(text.Clean(words), l.Messages)
-	argument = frame + "\n\n" + words
-	if len(argument) <= agent.MaxArgument {
-		return argument, words
-	}
-	argument = fmt.Sprintf("%s\n\nThe text is too long for this message: it has %d bytes and is in the file %s. "+
-		"Read that file first, all of it, and then do what it says.", frame, len(words), agent.PromptPath(l))
-	// Taking this prompt delivers the messages in the file, so the argument must have their tags.
-	for _, id := range agent.Tags(words) {
-		argument += "\n" + id.Tag() + " (in the file)"
-	}
-	return argument, words
-}
-
-// findProgram returns the program with the arguments of a wrapper, if any. [agents.NAME] command replaces "codex".
+// findProgram returns the program with the arguments of a wrapper, if any.
 func findProgram(spec event.Spec, env []string) ([]string, error) {
-	words := slices.Clone(spec.Command)
-	if len(words) == 0 {
-		words = []string{"codex"}
-	}
-	path, err := run.LookPath(words[0], env)
-	if err != nil {
-		return nil, fault.Wrap(fault.Conflict, err, "agent %s: no program %s", spec.Agent, words[0]).
-			WithHint("Run: npm install -g @openai/codex")
-	}
-	words[0] = path
-	return words, nil
+	return agent.FindProgram(spec, env, "codex", "npm install -g @openai/codex")
 }
 
 // ownedArgs are arguments that a launch sets itself, or that would disable its hooks or its screen.

@@ -16,7 +16,7 @@ import (
 // dialog meanwhile. If no answer comes, it ends without a decision, and the dialog opens for a person.
 func (s *hookState) permission(ctx context.Context, reply func(event.Ask, mail.Answer)) {
 	ask := event.NewAsk(s.in.ToolName, s.in.ToolInput)
-	if agent.UseGrant(s.home, s.task, s.gen, ask) {
+	if agent.UseGrant(s.Home, s.Task, s.Gen, ask) {
 		reply(ask, mail.Answer{Decision: mail.Allow, Hash: ask.Hash})
 		return
 	}
@@ -24,15 +24,15 @@ func (s *hookState) permission(ctx context.Context, reply func(event.Ask, mail.A
 	r := s.tool(event.RecordWaiting)
 	r.Request, r.Reason, r.Note = id, event.WaitPermission, permissionNote(s.in)
 	// Without this file the request can be neither shown nor allowed.
-	_ = s.box().Ask(id, ask)
-	noted := s.asked().Open(s.key(), r)
+	_ = s.Box().Ask(id, ask)
+	noted := s.Asked().Open(s.key(), r)
 	s.write(r)
-	answer, ok := s.asked().Await(ctx, s.box(), s.key(), id, s.PPID, s.waitLimit, noted)
+	answer, ok := s.Asked().Await(ctx, s.Box(), s.key(), id, s.PPID, s.WaitLimit, noted)
 	if !ok {
 		return
 	}
 	reply(ask, answer)
-	s.asked().Close(s.key())
+	s.Asked().Close(s.key())
 	// The agent continues when this process ends, so no later record can overtake this one.
 	done := s.tool(event.RecordWorking)
 	done.Request = id
@@ -61,7 +61,7 @@ func (s *hookState) replyPermission(ask event.Ask, a mail.Answer) {
 	if why := agent.Refusal(ask, a); why != "" {
 		decision = map[string]any{"behavior": "deny", "message": why}
 	}
-	s.reply(map[string]any{"hookSpecificOutput": map[string]any{"hookEventName": "PermissionRequest", "decision": decision}})
+	s.Reply(map[string]any{"hookSpecificOutput": map[string]any{"hookEventName": "PermissionRequest", "decision": decision}})
 }
 
 // replyUse answers before a tool of which a rule of the fleet decides. The agent's own rules apply to what is allowed.
@@ -73,28 +73,16 @@ func (s *hookState) replyUse(ask event.Ask, a mail.Answer) {
 
 // denyUse refuses a tool before it runs.
 func (s *hookState) denyUse(why string) {
-	s.reply(map[string]any{"hookSpecificOutput": map[string]string{
+	s.Reply(map[string]any{"hookSpecificOutput": map[string]string{
 		"hookEventName": "PreToolUse", "permissionDecision": "deny", "permissionDecisionReason": why,
 	}})
 }
 
-// asked returns the open requests, and key the key of this one. The agent gives it no id, so it is named after its content.
-func (s *hookState) asked() agent.Asked { return agent.Asked{Files: s.files} }
-
+// key returns the key of this request. The agent gives it no id, so it is named after its content.
 func (s *hookState) key() string {
 	sum := sha256.Sum256([]byte(s.in.ToolName + "\n" + string(s.in.ToolInput)))
 	return hex.EncodeToString(sum[:16])
 }
 
-// goesOn writes a record of continued work. While another tool waits for a person it writes nothing, except that a
-// record that ends a wait of its own is followed by the other wait.
-func (s *hookState) goesOn(r event.Record) {
-	other, asks := s.asked().Other(s.key())
-	switch {
-	case !asks:
-		s.write(r)
-	case r.Request != "":
-		s.write(r)
-		s.write(other)
-	}
-}
+// goesOn writes a record of continued work, unless another tool waits for a person.
+func (s *hookState) goesOn(r event.Record) { s.Asked().GoesOn(s.key(), r, s.write) }

@@ -3,25 +3,18 @@ package codex
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
 
 	"muster/internal/agent"
-	"muster/internal/environ"
 	"muster/internal/event"
-	"muster/internal/home"
-	"muster/internal/mail"
-	"muster/internal/proof"
 	"muster/internal/regular"
 	"muster/internal/status"
 	"muster/internal/text"
 )
 
 const (
-	// maxPayload bounds one payload, in bytes; a tool's payload may contain a whole file.
-	maxPayload = 64 << 20
 	// noteLimit is the maximum length of a note in bytes.
 	noteLimit = 300
 )
@@ -44,78 +37,37 @@ type payload struct {
 
 // hookState is one call of a hook.
 type hookState struct {
-	agent.HookCall
-	in       payload
-	task     event.TaskID
-	gen      int
-	home     home.Dir
-	files    home.Gen
-	worktree string
-	file     string // status file
-	// waitLimit is how long a request stays open.
-	waitLimit time.Duration
+	agent.Hooked
+	in payload
 }
 
 // Hook implements agent.Adapter. It returns 0 whatever is missing or broken, so that the agent is never disturbed.
-func (adapter) Hook(ctx context.Context, h agent.HookCall) (code int) {
-	defer func() {
-		if recover() != nil {
-			code = 0 // the agent's work goes on, and the lack of a record is seen by the fleet
+func (adapter) Hook(ctx context.Context, h agent.HookCall) int {
+	return agent.Undisturbed(func() int {
+		s := &hookState{}
+		var ok bool
+		if s.Hooked, ok = agent.OpenHook(h, &s.in); ok {
+			s.handle(ctx)
 		}
-	}()
-	if s, ok := newHookState(h); ok {
-		s.handle(ctx)
-	}
-	return 0
+		return 0
+	})
 }
-
-// newHookState reads the environment and the payload. It returns false if the caller is not an agent of this fleet.
-func newHookState(h agent.HookCall) (*hookState, bool) {
-	if h.Getenv == nil {
-		return nil, false
-	}
-	if h.Stdout == nil {
-		h.Stdout = io.Discard
-	}
-	me, ok := environ.ReadAgent(h.Getenv)
-	if !ok {
-		return nil, false
-	}
-	s := &hookState{
-		HookCall: h, task: me.Task, gen: me.Gen, home: home.Dir(me.Home), worktree: me.Worktree, file: me.StatusFile, waitLimit: me.Wait,
-	}
-	s.files = s.home.Gen(s.task, s.gen)
-	if s.file == "" {
-		s.file = s.home.StatusFile(s.task, s.gen)
-	}
-	if h.Stdin == nil {
-		return s, true
-	}
-	b, err := io.ReadAll(io.LimitReader(h.Stdin, maxPayload))
-	if err == nil {
-		_ = json.Unmarshal(b, &s.in) // a truncated payload leaves fields empty; the event's name is enough
-	}
-	return s, true
-}
-
-// box returns the mailbox of this generation, which believes only what the log has.
-func (s *hookState) box() mail.Box { return proof.Box(s.home, s.task, s.gen) }
 
 // write appends a record with the fields that every record has. An error is ignored, because a status file that
 // cannot be written must not stop the agent.
 func (s *hookState) write(r event.Record) {
-	r.Time, r.Gen = time.Now().UTC(), s.gen
+	r.Time, r.Gen = time.Now().UTC(), s.Gen
 	if r.Src == "" {
 		r.Src = agent.SrcHook
 	}
 	r.SessionID, r.PromptID = s.conversation(), s.in.TurnID
 	r.Transcript, r.PermissionMode = s.in.Transcript, s.in.PermissionMode
-	_ = status.Append(s.file, r)
+	_ = status.Append(s.StatusFile, r)
 }
 
 // conversation returns muster's id of the conversation if the payload is of its thread, and the agent's own id otherwise.
 func (s *hookState) conversation() string {
-	if t := threadIn(s.files); t.ID != "" && t.ID == s.in.SessionID && t.Conversation != "" {
+	if t := threadIn(s.Files); t.ID != "" && t.ID == s.in.SessionID && t.Conversation != "" {
 		return t.Conversation
 	}
 	return s.in.SessionID
@@ -145,7 +97,7 @@ func (s *hookState) handle(ctx context.Context) {
 	case "Stop":
 		s.stopped()
 	case "Interrupt":
-		s.asked().CloseAll()
+		s.Asked().CloseAll()
 		// A state and no end of a turn: nobody has said that the work is done.
 		s.write(event.Record{State: event.RecordIdle, Src: agent.SrcStatusFile})
 	case "SessionEnd":
@@ -161,7 +113,7 @@ func (s *hookState) tool(state event.RecordState) event.Record {
 // sessionStart reports that the hooks work. The first session of a generation that was not told which thread to resume is
 // the task's own.
 func (s *hookState) sessionStart() {
-	if planned, ok := readThread(s.files.RO()); ok && uuidPattern.MatchString(s.in.SessionID) && (planned.ID == "" || planned.ID == s.in.SessionID) {
+	if planned, ok := readThread(s.Files.RO()); ok && uuidPattern.MatchString(s.in.SessionID) && (planned.ID == "" || planned.ID == s.in.SessionID) {
 		s.note(thread{ID: s.in.SessionID, Rollout: s.in.Transcript})
 	}
 	s.write(event.Record{State: event.RecordWorking})
@@ -169,23 +121,23 @@ func (s *hookState) sessionStart() {
 
 // note writes the thread of the generation if none was noted yet. The link appears whole or not at all.
 func (s *hookState) note(t thread) {
-	if _, ok := readThread(s.files.RW()); ok {
+	if _, ok := readThread(s.Files.RW()); ok {
 		return
 	}
-	temp, err := os.CreateTemp(s.files.RW(), "thread-")
+	temp, err := os.CreateTemp(s.Files.RW(), "thread-")
 	if err != nil {
 		return
 	}
 	defer os.Remove(temp.Name()) //nolint:errcheck // a left-over does no harm
 	_, err = temp.Write(t.encode())
 	if closed := temp.Close(); err == nil && closed == nil {
-		_ = os.Link(temp.Name(), filepath.Join(s.files.RW(), threadName))
+		_ = os.Link(temp.Name(), filepath.Join(s.Files.RW(), threadName))
 	}
 }
 
 // prompted reports the start of a turn with the messages in its prompt, one record each.
 func (s *hookState) prompted() {
-	s.asked().CloseAll()
+	s.Asked().CloseAll()
 	ids := agent.Tags(s.in.Prompt)
 	if len(ids) == 0 {
 		s.write(event.Record{State: event.RecordWorking, Prompted: true})
@@ -219,7 +171,7 @@ func (s *hookState) toolBegins(ctx context.Context) {
 		s.denyUse(agent.StashRefusal)
 		return
 	}
-	if agent.RuleDecides(s.files, adapter{}, s.in.ToolName, s.in.ToolInput, s.worktree) {
+	if agent.RuleDecides(s.Files, adapter{}, s.in.ToolName, s.in.ToolInput, s.Worktree) {
 		s.permission(ctx, s.replyUse)
 		return
 	}
@@ -238,15 +190,7 @@ func (s *hookState) toolEnded(ctx context.Context) {
 	if s.in.ToolName != patchTool {
 		return
 	}
-	if red := (agent.Edit{Box: s.box(), Scratch: s.files.RW(), Worktree: s.worktree}).Check(ctx); red != "" {
-		s.reply(map[string]any{"decision": "block", "reason": red})
-	}
-}
-
-// reply writes a decision for the agent as JSON to standard output.
-func (s *hookState) reply(v any) {
-	b, err := json.Marshal(v)
-	if err == nil {
-		_, _ = s.Stdout.Write(append(b, '\n'))
+	if red := (agent.Edit{Box: s.Box(), Scratch: s.Files.RW(), Worktree: s.Worktree}).Check(ctx); red != "" {
+		s.Reply(map[string]any{"decision": "block", "reason": red})
 	}
 }

@@ -41,7 +41,7 @@ func (adapter) Seed(l agent.Launch, user []string) ([]agent.File, error) {
 	}
 	if isTrusted(l.Spec, user) {
 		trusted := map[string]any{"trust_level": "trusted"}
-		kept["projects"] = map[string]any{l.Spec.Repo: trusted, realPath(l.Worktree): trusted}
+		kept["projects"] = map[string]any{l.Spec.Repo: trusted, agent.RealPath(l.Worktree): trusted}
 	}
 	data, err := toml.Marshal(kept)
 	if err != nil {

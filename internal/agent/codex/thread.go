@@ -1,7 +1,6 @@
 package codex
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -91,7 +90,7 @@ func rolloutPath(env []string, t thread) string {
 		return ""
 	}
 	sessions := filepath.Join(configDir(env), "sessions")
-	for _, dir := range []string{sessions, realPath(sessions)} {
+	for _, dir := range []string{sessions, agent.RealPath(sessions)} {
 		rel, err := filepath.Rel(dir, t.Rollout)
 		if err == nil && filepath.IsLocal(rel) && isRollout(filepath.Base(rel), t.ID) {
 			return t.Rollout
@@ -131,24 +130,14 @@ func eachLine(path string, yield func(line []byte) bool) error {
 		return err
 	}
 	defer f.Close() //nolint:errcheck // only read
-	in := bufio.NewReaderSize(f, 256<<10)
-	var long []byte
+	in := regular.NewLines(f, 0)
 	for {
-		line, err := in.ReadSlice('\n')
-		if errors.Is(err, bufio.ErrBufferFull) {
-			long = append(long, line...)
-			continue
+		line, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
 		}
-		if len(long) > 0 {
-			long = append(long, line...)
-			line = long
-		}
-		if err == nil && !yield(line) || err != nil {
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
+		if err != nil || !yield(line) {
 			return err
 		}
-		long = long[:0]
 	}
 }

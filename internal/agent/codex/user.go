@@ -10,6 +10,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"muster/internal/agent"
 	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/regular"
@@ -73,9 +74,9 @@ func isTrusted(s event.Spec, env []string) bool {
 	if err != nil {
 		return false
 	}
-	dirs := []string{s.Repo, realPath(s.Repo)}
+	dirs := []string{s.Repo, agent.RealPath(s.Repo)}
 	if s.GitDir != "" && filepath.Base(s.GitDir) == ".git" {
-		dirs = append(dirs, filepath.Dir(s.GitDir), realPath(filepath.Dir(s.GitDir)))
+		dirs = append(dirs, filepath.Dir(s.GitDir), agent.RealPath(filepath.Dir(s.GitDir)))
 	}
 	for _, dir := range dirs {
 		if u.Projects[dir].Trust == "trusted" {
@@ -102,19 +103,7 @@ func mainRoot(checkout string) (string, bool) {
 		gitdir = filepath.Join(checkout, gitdir)
 	}
 	root, _, ok := strings.Cut(gitdir, "/.git/worktrees/")
-	return realPath(root), ok
-}
-
-// realPath resolves symbolic links in the existing part of path.
-func realPath(path string) string {
-	if p, err := filepath.EvalSymlinks(path); err == nil {
-		return p
-	}
-	dir, base := filepath.Split(filepath.Clean(path))
-	if dir == "" || base == "" {
-		return path
-	}
-	return filepath.Join(realPath(filepath.Clean(dir)), base)
+	return agent.RealPath(root), ok
 }
 
 // hasLogin reports whether the user has logged in; it does not read the credential.

@@ -13,8 +13,6 @@ import (
 	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
-	"muster/internal/run"
-	"muster/internal/text"
 )
 
 // The behaviour of OpenCode was measured with version 1.18.33. The tests of this package run the real program where its
@@ -64,13 +62,13 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 			return agent.Plan{}, fault.New(fault.Failed, "task %s: no conversation of OpenCode to resume", l.Task)
 		}
 	}
-	argument, file := firstPrompt(l)
+	argument, file := agent.FirstPrompt(l)
 	var parts []string
 	if l.Resume {
 		parts = goOnParts(l, argument)
 	}
 	instructions, err := json.Marshal(launchFile{
-		Exe: l.Exe, RW: l.Dirs().RW(), Journal: journalName, Conversation: l.Conversation, Session: session, Frame: frame(l), Parts: parts,
+		Exe: l.Exe, RW: l.Dirs().RW(), Journal: journalName, Conversation: l.Conversation, Session: session, Frame: agent.Frame(l), Parts: parts,
 	})
 	if err != nil {
 		return agent.Plan{}, fmt.Errorf("encode the launch: %w", err)
@@ -100,44 +98,12 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 	return agent.Plan{Argv: argv, Env: variables(l, config), Files: append(files, agent.Grants(l)...)}, nil
 }
 
-// frame returns the first line of a task's prompt. It keeps the text from being an option or a command of the agent, and the
-// plugin knows the task's conversation by it.
-func frame(l agent.Launch) string {
-	if l.Resume {
-		return fmt.Sprintf("Task %s (muster), taken up again:", l.Task)
-	}
-	return fmt.Sprintf("Task %s (muster):", l.Task)
-}
-
-// firstPrompt returns the first prompt as an argument, and the content of the prompt file.
-func firstPrompt(l agent.Launch) (argument, file string) {
-	words := l.Prompt
-	if l.Resume {
-		words = l.GoOn
-		if strings.TrimSpace(words) == "" {
-			words = "You were interrupted. Look at the state of your work, then continue with the task."
-		}
-	}
-	words = agent.WithMessages(text.Clean(words), l.Messages)
-	argument = frame(l) + "\n\n" + words
-	if len(argument) <= agent.MaxArgument {
-		return argument, words
-	}
-	argument = fmt.Sprintf("%s\n\nThe text is too long for this message: it has %d bytes and is in the file %s. "+
-		"Read that file first, all of it, and then do what it says.", frame(l), len(words), agent.PromptPath(l))
-	// Taking this prompt delivers the messages in the file, so the argument must have their tags.
-	for _, id := range agent.Tags(words) {
-		argument += "\n" + id.Tag() + " (in the file)"
-	}
-	return argument, words
-}
-
 // goOnParts returns the parts of the first prompt of a resumed conversation: the words to go on and each message. A prompt that
 // is in a file has one part.
 func goOnParts(l agent.Launch, argument string) []string {
 	bare := l
 	bare.Messages = nil
-	first, _ := firstPrompt(bare)
+	first, _ := agent.FirstPrompt(bare)
 	parts := []string{strings.TrimRight(first, "\n")}
 	for _, m := range l.Messages {
 		parts = append(parts, agent.Tagged(m))
@@ -183,19 +149,9 @@ func variables(l agent.Launch, config []byte) []string {
 	return env
 }
 
-// findProgram returns the program with the arguments of a wrapper, if any. [agents.NAME] command replaces "opencode".
+// findProgram returns the program with the arguments of a wrapper, if any.
 func findProgram(spec event.Spec, env []string) ([]string, error) {
-	words := slices.Clone(spec.Command)
-	if len(words) == 0 {
-		words = []string{"opencode"}
-	}
-	path, err := run.LookPath(words[0], env)
-	if err != nil {
-		return nil, fault.Wrap(fault.Conflict, err, "agent %s: no program %s", spec.Agent, words[0]).
-			WithHint("Run: npm install -g opencode-ai")
-	}
-	words[0] = path
-	return words, nil
+	return agent.FindProgram(spec, env, "opencode", "npm install -g opencode-ai")
 }
 
 // ownedArgs are arguments that a launch sets itself, or that would disable its plugin or open the agent's API to others.

@@ -234,7 +234,7 @@ func TestConversation_IsTheTasksOwn(t *testing.T) {
 	}
 	writeFile(t, filepath.Join(l.Dirs().RW(), sessionName), testSession)
 	for session, want := range map[string]string{testSession: l.Conversation, "ses_other": "ses_other", "": ""} {
-		s := hookState{files: l.Dirs(), in: payload{Session: session}}
+		s := hookState{Hooked: agent.Hooked{Files: l.Dirs()}, in: payload{Session: session}}
 		if got := s.conversation(); got != want {
 			t.Errorf("session %q is conversation %q, want %q", session, got, want)
 		}
@@ -297,7 +297,7 @@ func TestPermission_ReadsWhatMusterTold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := hookState{home: l.Home, task: l.Task, files: l.Dirs(), in: payload{Permission: "external_directory", Tool: c.tool, Metadata: metadata}}
+		s := hookState{Hooked: agent.Hooked{Home: l.Home, Task: l.Task, Files: l.Dirs()}, in: payload{Permission: "external_directory", Tool: c.tool, Metadata: metadata}}
 		if got := s.harmless(); got != c.want {
 			t.Errorf("%s of %s needs no decision: %v, want %v", c.tool, c.path, got, c.want)
 		}

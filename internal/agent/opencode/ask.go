@@ -33,12 +33,12 @@ func (s *hookState) permission(ctx context.Context) {
 		return
 	}
 	if s.harmless() {
-		s.reply(map[string]any{"reply": "once"})
+		s.Reply(map[string]any{"reply": "once"})
 		return
 	}
 	ask := event.NewAsk(s.in.Permission, input)
-	if agent.UseGrant(s.home, s.task, s.gen, ask) {
-		s.reply(map[string]any{"reply": "once"})
+	if agent.UseGrant(s.Home, s.Task, s.Gen, ask) {
+		s.Reply(map[string]any{"reply": "once"})
 		return
 	}
 	note := text.Line(s.in.Permission+": "+strings.Join(s.in.Patterns, ", "), noteLimit)
@@ -47,10 +47,10 @@ func (s *hookState) permission(ctx context.Context) {
 		return
 	}
 	if why := agent.Refusal(ask, answer); why != "" { // with a message the turn goes on
-		s.reply(map[string]any{"reply": "reject", "message": why})
+		s.Reply(map[string]any{"reply": "reject", "message": why})
 		return
 	}
-	s.reply(map[string]any{"reply": "once"})
+	s.Reply(map[string]any{"reply": "once"})
 }
 
 // harmless reports whether a request needs no decision: muster's own verbs for agents, the project's own checks, and the
@@ -68,7 +68,7 @@ func (s *hookState) harmless() bool {
 		if len(words) > 1 && words[0] == "muster" && slices.Contains([]string{"check", "done", "ask", "note", "status"}, words[1]) {
 			return true
 		}
-		checks, err := s.box().ReadChecks()
+		checks, err := s.Box().ReadChecks()
 		return err == nil && slices.ContainsFunc(checks.Checks, func(c event.Check) bool { return c.Run == in.Command })
 	case "external_directory":
 		var in struct {
@@ -77,8 +77,8 @@ func (s *hookState) harmless() bool {
 		if json.Unmarshal(s.in.Metadata, &in) != nil {
 			return false
 		}
-		return s.reads() && (in.Path == filepath.Join(s.files.RO(), agent.PromptName) ||
-			within(s.home.TaskJobsDir(s.task), in.Path) && strings.HasSuffix(in.Path, ".log") || within(filepath.Join(s.files.RW(), "checks"), in.Path))
+		return s.reads() && (in.Path == filepath.Join(s.Files.RO(), agent.PromptName) ||
+			within(s.Home.TaskJobsDir(s.Task), in.Path) && strings.HasSuffix(in.Path, ".log") || within(filepath.Join(s.Files.RW(), "checks"), in.Path))
 	}
 	return false
 }
@@ -124,9 +124,9 @@ func (s *hookState) question(ctx context.Context) {
 	switch {
 	case !ok:
 	case answer.Decision == mail.Deny || answer.Hash != ask.Hash:
-		s.reply(map[string]any{"reply": "reject"})
+		s.Reply(map[string]any{"reply": "reject"})
 	default:
-		s.reply(map[string]any{"answers": answers(questions, answer.Text)})
+		s.Reply(map[string]any{"answers": answers(questions, answer.Text)})
 	}
 }
 
@@ -144,14 +144,14 @@ func (s *hookState) open(ctx context.Context, ask event.Ask, r event.Record) (ma
 	id := s.requestID()
 	r.State, r.Request = event.RecordWaiting, id
 	// Without this file the request can be neither shown nor allowed.
-	_ = s.box().Ask(id, ask)
-	noted := s.asked().Open(id, r)
+	_ = s.Box().Ask(id, ask)
+	noted := s.Asked().Open(id, r)
 	s.write(r)
-	answer, ok := s.asked().Await(ctx, s.box(), id, id, s.PPID, s.waitLimit, noted)
+	answer, ok := s.Asked().Await(ctx, s.Box(), id, id, s.PPID, s.WaitLimit, noted)
 	if !ok {
 		return mail.Answer{}, false
 	}
-	s.asked().Close(id)
+	s.Asked().Close(id)
 	// The agent continues when this process ends, so no later record can overtake this one.
 	s.goesOn(event.Record{State: event.RecordWorking, Request: id})
 	return answer, true
@@ -159,9 +159,6 @@ func (s *hookState) open(ctx context.Context, ask event.Ask, r event.Record) (ma
 
 // requestID returns the id of a request, which is the same at each call for the same request of the agent.
 func (s *hookState) requestID() string {
-	sum := sha256.Sum256([]byte(strconv.Itoa(s.gen) + " " + s.in.ID))
+	sum := sha256.Sum256([]byte(strconv.Itoa(s.Gen) + " " + s.in.ID))
 	return "q" + hex.EncodeToString(sum[:8])
 }
-
-// asked returns the open requests. The key of each is its id.
-func (s *hookState) asked() agent.Asked { return agent.Asked{Files: s.files} }

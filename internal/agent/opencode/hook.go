@@ -3,17 +3,12 @@ package opencode
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"muster/internal/agent"
-	"muster/internal/environ"
 	"muster/internal/event"
-	"muster/internal/home"
-	"muster/internal/mail"
-	"muster/internal/proof"
 	"muster/internal/regular"
 	"muster/internal/status"
 	"muster/internal/text"
@@ -37,8 +32,6 @@ const (
 )
 
 const (
-	// maxPayload bounds one payload, in bytes; a tool's payload may contain a whole file.
-	maxPayload = 64 << 20
 	// noteLimit is the maximum length of a note in bytes.
 	noteLimit = 300
 	// sessionName is the file in home.Gen.RW with the agent's id of the conversation. The plugin writes it.
@@ -67,81 +60,41 @@ type payload struct {
 
 // hookState is one call of a hook.
 type hookState struct {
-	agent.HookCall
-	in        payload
-	task      event.TaskID
-	gen       int
-	home      home.Dir
-	files     home.Gen
-	worktree  string
-	file      string        // status file
-	waitLimit time.Duration // how long a request stays open
+	agent.Hooked
+	in payload
 }
 
 // Hook implements agent.Adapter. It returns 0 whatever is missing or broken, so that the agent is never disturbed.
-func (adapter) Hook(ctx context.Context, h agent.HookCall) (code int) {
-	defer func() {
-		if recover() != nil {
-			code = 0 // the agent's work goes on, and the lack of a record is seen by the fleet
+func (adapter) Hook(ctx context.Context, h agent.HookCall) int {
+	return agent.Undisturbed(func() int {
+		s := &hookState{}
+		var ok bool
+		if s.Hooked, ok = agent.OpenHook(h, &s.in); ok {
+			s.handle(ctx)
 		}
-	}()
-	if s, ok := newHookState(h); ok {
-		s.handle(ctx)
-	}
-	return 0
+		return 0
+	})
 }
-
-// newHookState reads the environment and the payload. It returns false if the caller is not an agent of this fleet.
-func newHookState(h agent.HookCall) (*hookState, bool) {
-	if h.Getenv == nil {
-		return nil, false
-	}
-	if h.Stdout == nil {
-		h.Stdout = io.Discard
-	}
-	me, ok := environ.ReadAgent(h.Getenv)
-	if !ok {
-		return nil, false
-	}
-	s := &hookState{
-		HookCall: h, task: me.Task, gen: me.Gen, home: home.Dir(me.Home), worktree: me.Worktree, file: me.StatusFile, waitLimit: me.Wait,
-	}
-	s.files = s.home.Gen(s.task, s.gen)
-	if s.file == "" {
-		s.file = s.home.StatusFile(s.task, s.gen)
-	}
-	if h.Stdin == nil {
-		return s, true
-	}
-	b, err := io.ReadAll(io.LimitReader(h.Stdin, maxPayload))
-	if err == nil {
-		_ = json.Unmarshal(b, &s.in) // a truncated payload leaves fields empty; the event's name is enough
-	}
-	return s, true
-}
-
-// box returns the mailbox of this generation, which believes only what the log has.
-func (s *hookState) box() mail.Box { return proof.Box(s.home, s.task, s.gen) }
 
 // write appends a record with the fields that every record has. An error is ignored, because a status file that
 // cannot be written must not stop the agent.
 func (s *hookState) write(r event.Record) {
-	r.Time, r.Gen, r.SessionID = time.Now().UTC(), s.gen, s.conversation()
+	r.Time, r.Gen, r.SessionID = time.Now().UTC(), s.Gen, s.conversation()
 	if r.Src == "" {
 		r.Src = agent.SrcHook
 	}
-	_ = status.Append(s.file, r)
+	_ = status.Append(s.StatusFile, r)
 }
 
 // conversation returns the pinned id if the event is from the task's conversation, and otherwise the agent's id of the
 // other one.
 func (s *hookState) conversation() string {
-	own, err := regular.Read(filepath.Join(s.files.RW(), sessionName), 1<<10)
+	own, err := regular.Read(filepath.Join(s.Files.RW(), sessionName), 1<<10)
 	if err != nil || s.in.Session == "" || strings.TrimSpace(string(own)) != s.in.Session {
 		return s.in.Session
 	}
 	var l launchFile
-	b, err := regular.Read(filepath.Join(s.files.RO(), launchName), maxPayload)
+	b, err := regular.Read(filepath.Join(s.Files.RO(), launchName), agent.MaxPayload)
 	if err != nil || json.Unmarshal(b, &l) != nil {
 		return s.in.Session
 	}
@@ -163,7 +116,7 @@ func (s *hookState) handle(ctx context.Context) {
 		s.question(ctx)
 	case eventReplied:
 		id := s.requestID()
-		s.asked().Close(id)
+		s.Asked().Close(id)
 		s.goesOn(event.Record{State: event.RecordWorking, Request: id})
 	case eventIdle:
 		s.write(event.Record{State: event.RecordIdle})
@@ -202,7 +155,7 @@ func (s *hookState) toolBegins() {
 	}
 	if s.in.Tool == "bash" && json.Unmarshal(s.in.Input, &in) == nil && agent.ChangesStash(in.Command) {
 		s.goesOn(event.Record{State: event.RecordWorking}) // no tool begins
-		s.reply(map[string]any{"deny": agent.StashRefusal})
+		s.Reply(map[string]any{"deny": agent.StashRefusal})
 		return
 	}
 	s.goesOn(event.Record{State: event.RecordWorking, Tool: s.in.Tool, ToolUseID: s.in.Call})
@@ -219,11 +172,11 @@ func (s *hookState) toolEnded(ctx context.Context) {
 	}
 	_ = json.Unmarshal(s.in.Input, &in)
 	red := agent.Edit{
-		Box: s.box(), Scratch: s.files.RW(), Worktree: s.worktree, Path: in.File,
+		Box: s.Box(), Scratch: s.Files.RW(), Worktree: s.Worktree, Path: in.File,
 		Private: []string{contentVariable, fileVariable, "OPENCODE", "OPENCODE_PID", "OPENCODE_RUN_ID", "OPENCODE_PROCESS_ROLE"},
 	}.Check(ctx)
 	if red != "" {
-		s.reply(map[string]any{"words": red})
+		s.Reply(map[string]any{"words": red})
 	}
 }
 
@@ -236,23 +189,5 @@ func isEdit(tool string) bool {
 	return false
 }
 
-// goesOn writes a record of continued work. While a request waits for a person it writes nothing but acknowledgements and
-// the end of another wait, each followed by the open one.
-func (s *hookState) goesOn(r event.Record) {
-	other, asks := s.asked().Other("")
-	switch {
-	case !asks:
-		s.write(r)
-	case r.Request != "" || r.Message != "":
-		s.write(r)
-		s.write(other)
-	}
-}
-
-// reply writes an answer for the plugin as JSON to standard output.
-func (s *hookState) reply(v any) {
-	b, err := json.Marshal(v)
-	if err == nil {
-		_, _ = s.Stdout.Write(append(b, '\n'))
-	}
-}
+// goesOn writes a record of continued work, unless another tool waits for a person.
+func (s *hookState) goesOn(r event.Record) { s.Asked().GoesOn("", r, s.write) }

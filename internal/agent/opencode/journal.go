@@ -1,12 +1,8 @@
 package opencode
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 	"time"
@@ -94,34 +90,15 @@ func eachEntry(path string, fn func(entry)) {
 		return
 	}
 	defer f.Close() //nolint:errcheck // only read
-	in := bufio.NewReaderSize(f, 64<<10)
+	in := regular.NewLines(f, maxJournalLine)
 	for {
-		line, err := readLine(in)
-		var e entry
-		if len(line) > 0 && json.Unmarshal(line, &e) == nil && e.Session != "" {
-			fn(e)
-		}
+		line, err := in.Next()
 		if err != nil {
-			return
+			return // with a torn line
 		}
-	}
-}
-
-// readLine returns the next line. One that is too long is returned empty.
-func readLine(in *bufio.Reader) ([]byte, error) {
-	var line []byte
-	for size := 0; ; {
-		part, err := in.ReadSlice('\n')
-		if size += len(part); size <= maxJournalLine {
-			line = append(line, part...)
-		} else {
-			line = nil
-		}
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			if errors.Is(err, io.EOF) {
-				return nil, err // torn
-			}
-			return bytes.TrimSpace(line), err
+		var e entry
+		if json.Unmarshal(line, &e) == nil && e.Session != "" {
+			fn(e)
 		}
 	}
 }
