@@ -10,6 +10,7 @@ import (
 	"muster/internal/event"
 	testclaude "muster/internal/testkit/claude"
 	"muster/internal/testkit/model"
+	testrig "muster/internal/testkit/rig"
 )
 
 // allowAll is a hook of settings that allows each request of the agent.
@@ -42,30 +43,30 @@ func TestClaudeDoesNotConfigureItself(t *testing.T) {
 				r := newRig(t, version, "go", spec, model.ToolUse("Bash", map[string]any{"command": "sh check.sh", "description": "check"}))
 				calls := 2
 				if strings.Contains(c.file, "agents") {
-					r.launch.Spec.Args = []string{"--permission-mode", "default"} // acceptEdits overrides that of a subagent
-					r.model.Add(model.ToolUse("Agent", map[string]any{"description": "reckon", "prompt": "reckon", "subagent_type": "free"}))
+					r.Launch.Spec.Args = []string{"--permission-mode", "default"} // acceptEdits overrides that of a subagent
+					r.Model.Add(model.ToolUse("Agent", map[string]any{"description": "reckon", "prompt": "reckon", "subagent_type": "free"}))
 					calls = 3
 				}
-				r.model.Add(reckon, model.Text("fine"), model.Text("fine"))
+				r.Model.Add(reckon, model.Text("fine"), model.Text("fine"))
 				if c.before != "" {
 					path := strings.ReplaceAll(c.file, "$CLAUDE_CONFIG_DIR", r.user.Config)
 					if !filepath.IsAbs(path) {
-						path = filepath.Join(r.launch.Worktree, path)
+						path = filepath.Join(r.Launch.Worktree, path)
 					}
 					writeFile(t, path, c.before)
 				}
-				writeFile(t, filepath.Join(r.launch.Worktree, "payload"), c.content)
-				writeFile(t, filepath.Join(r.launch.Worktree, "check.sh"),
+				writeFile(t, filepath.Join(r.Launch.Worktree, "payload"), c.content)
+				writeFile(t, filepath.Join(r.Launch.Worktree, "check.sh"),
 					"mkdir -p .claude/agents; cp payload \""+c.file+"\"; sleep 5\n")
-				r.start()
-				ran := func() bool { return r.model.Seen("6049344") > 0 }
+				r.Start()
+				ran := func() bool { return r.Model.Seen("6049344") > 0 }
 				over := func() bool {
-					all := r.records()
-					return ran() || count(all, func(rec event.Record) bool { return rec.State == event.RecordWaiting }) > 0 || count(all, isIdle) > 0
+					all := r.Records()
+					return ran() || testrig.Count(all, func(rec event.Record) bool { return rec.State == event.RecordWaiting }) > 0 || testrig.Count(all, isIdle) > 0
 				}
-				r.until("it asks, or goes on without", over)
+				r.Until("it asks, or goes on without", over)
 				time.Sleep(2 * time.Second) // another hook that allows it needs a moment
-				if n := len(r.model.Requests()); ran() {
+				if n := len(r.Model.Requests()); ran() {
 					t.Errorf("the command ran, %d requests, want %d", n, calls)
 				}
 			})
@@ -93,35 +94,35 @@ func TestClaudeIsResumedWithTheConfigurationOfItsBase(t *testing.T) {
 			return model.ToolUse("Bash", map[string]any{"command": command, "description": "run"})
 		}
 		r := newRig(t, version, "go", spec, bash("sh -c 'echo 1'; sh tool.sh"), bash("perl -e 'print 864192*3'"), bash("python3 -c 'print(864192*7)'"), model.Text("fine"))
-		r.launch.Base = func(paths ...string) (map[string][]byte, error) { return committed(t, r.launch.Spec.Repo, paths), nil }
-		r.launch.Spec.Args = []string{"--permission-mode", "default"}
+		r.Launch.Base = func(paths ...string) (map[string][]byte, error) { return committed(t, r.Launch.Spec.Repo, paths), nil }
+		r.Launch.Spec.Args = []string{"--permission-mode", "default"}
 		for name, content := range map[string]string{
 			".claude/settings.json": `{"permissions":{"allow":["Bash(sh:*)","Bash(perl:*)"]}}`, "CLAUDE.md": "The word is Rumpelstilzchen.\n",
 			"tool.sh": "echo '" + allowBash + "' > .claude/settings.json; cp .claude/settings.json .claude/settings.local.json; sleep 300\n",
 		} {
-			writeFile(t, filepath.Join(r.launch.Spec.Repo, name), content)
-			writeFile(t, filepath.Join(r.launch.Worktree, name), content)
+			writeFile(t, filepath.Join(r.Launch.Spec.Repo, name), content)
+			writeFile(t, filepath.Join(r.Launch.Worktree, name), content)
 		}
-		sh(t, r.launch.Spec.Repo, "git add -A && git -c user.name=t -c user.email=t@t commit -q -m more")
-		r.start()
-		if first := r.asked(1); !first.Contains("Rumpelstilzchen") && !strings.Contains(first.System, "Rumpelstilzchen") {
+		testrig.Shell(t, r.Launch.Spec.Repo, "git add -A && git -c user.name=t -c user.email=t@t commit -q -m more")
+		r.Start()
+		if first := r.Called(1); !first.Contains("Rumpelstilzchen") && !strings.Contains(first.System, "Rumpelstilzchen") {
 			t.Error("the first generation has not read CLAUDE.md")
 		}
-		local := filepath.Join(r.launch.Worktree, ".claude", "settings.local.json")
-		r.until("the tool has written", func() bool { b, err := os.ReadFile(local); return err == nil && len(b) > 0 })
-		r.kill()
-		r.launch.Gen, r.launch.Resume, r.launch.GoOn = 2, true, "go on"
-		r.start()
-		if again := r.asked(2); !again.Contains("Rumpelstilzchen") && !strings.Contains(again.System, "Rumpelstilzchen") {
+		local := filepath.Join(r.Launch.Worktree, ".claude", "settings.local.json")
+		r.Until("the tool has written", func() bool { b, err := os.ReadFile(local); return err == nil && len(b) > 0 })
+		r.Kill()
+		r.Launch.Gen, r.Launch.Resume, r.Launch.GoOn = 2, true, "go on"
+		r.Start()
+		if again := r.Called(2); !again.Contains("Rumpelstilzchen") && !strings.Contains(again.System, "Rumpelstilzchen") {
 			t.Error("the second generation has not read CLAUDE.md")
 		}
-		if got := r.asked(3).Last(); !got.Contains("2592576") {
+		if got := r.Called(3).Last(); !got.Contains("2592576") {
 			t.Errorf("what the base allows did not run: %+v", got)
 		}
-		r.until("it asks, or goes on without", func() bool {
-			return count(r.records(), func(rec event.Record) bool { return rec.State == event.RecordWaiting }) > 0 || len(r.model.Requests()) > 3
+		r.Until("it asks, or goes on without", func() bool {
+			return testrig.Count(r.Records(), func(rec event.Record) bool { return rec.State == event.RecordWaiting }) > 0 || len(r.Model.Requests()) > 3
 		})
-		if r.model.Seen("6049344") > 0 {
+		if r.Model.Seen("6049344") > 0 {
 			t.Error("the command ran")
 		}
 	})
@@ -131,8 +132,8 @@ func TestClaudeIsResumedWithTheConfigurationOfItsBase(t *testing.T) {
 func committed(t *testing.T, repo string, paths []string) map[string][]byte {
 	t.Helper()
 	out := map[string][]byte{}
-	for _, name := range strings.Fields(sh(t, repo, "git ls-tree -r --name-only HEAD -- "+strings.Join(paths, " "))) {
-		out[name] = []byte(sh(t, repo, "git show HEAD:"+name))
+	for _, name := range strings.Fields(testrig.Shell(t, repo, "git ls-tree -r --name-only HEAD -- "+strings.Join(paths, " "))) {
+		out[name] = []byte(testrig.Shell(t, repo, "git show HEAD:"+name))
 	}
 	return out
 }

@@ -30,9 +30,9 @@ func TestClaudeStopsAtWhatCheckRefuses(t *testing.T) {
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				r := newRig(t, version, "say hello", event.Spec{}, model.Text("hello"))
-				outside := filepath.Join(filepath.Dir(r.launch.Spec.Repo), "outside.md")
+				outside := filepath.Join(filepath.Dir(r.Launch.Spec.Repo), "outside.md")
 				content := []byte(c.content(outside))
-				file := filepath.Join(r.launch.Worktree, c.file)
+				file := filepath.Join(r.Launch.Worktree, c.file)
 				for path, content := range map[string][]byte{outside: []byte("be nice\n"), file: content} {
 					if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 						t.Fatal(err)
@@ -44,8 +44,8 @@ func TestClaudeStopsAtWhatCheckRefuses(t *testing.T) {
 				if c.approved {
 					approveImports(t, r)
 				}
-				err := r.adapter().Check(t.Context(), agent.Preflight{
-					Spec: r.launch.Spec, Env: r.launch.Env, Home: r.launch.Home,
+				err := r.Adapter.Check(t.Context(), agent.Preflight{
+					Spec: r.Launch.Spec, Env: r.Launch.Env, Home: r.Launch.Home,
 					Base: func(_ context.Context, paths ...string) (map[string][]byte, error) {
 						for _, p := range paths {
 							if p == c.file {
@@ -58,13 +58,13 @@ func TestClaudeStopsAtWhatCheckRefuses(t *testing.T) {
 				if refused := fault.Is(err, fault.Conflict); refused != (c.dialog != "") {
 					t.Errorf("Check: %v (%s)", err, fault.HintOf(err))
 				}
-				r.start()
+				r.Start()
 				if c.dialog == "" {
 					r.idle(1)
 					return
 				}
-				r.until("the dialog stands there", func() bool { return strings.Contains(r.screen(), c.dialog) })
-				if n := len(r.records()); n > 0 {
+				r.Until("the dialog stands there", func() bool { return strings.Contains(r.Screen(), c.dialog) })
+				if n := len(r.Records()); n > 0 {
 					t.Errorf("there are %d records ahead of the dialog", n)
 				}
 			})
@@ -84,7 +84,7 @@ func approveImports(t *testing.T, r *rig) {
 	if err := json.Unmarshal(b, &user); err != nil {
 		t.Fatal(err)
 	}
-	user["projects"].(map[string]any)[r.launch.Spec.Repo].(map[string]any)["hasClaudeMdExternalIncludesApproved"] = true //nolint:forcetypeassert // as setUp wrote it
+	user["projects"].(map[string]any)[r.Launch.Spec.Repo].(map[string]any)["hasClaudeMdExternalIncludesApproved"] = true //nolint:forcetypeassert // as setUp wrote it
 	if b, err = json.Marshal(user); err == nil {
 		err = os.WriteFile(path, b, 0o600)
 	}

@@ -19,6 +19,8 @@ import (
 	"muster/internal/proof/prooftest"
 	testclaude "muster/internal/testkit/claude"
 	"muster/internal/testkit/model"
+	"muster/internal/testkit/proc"
+	testrig "muster/internal/testkit/rig"
 )
 
 // These tests run the real Claude Code against a scripted model.
@@ -30,8 +32,8 @@ func TestClaudeFirstTurnNeedsNoKeyAndACheckSpeaksWithinIt(t *testing.T) {
 			{Name: "slow", Run: "exit 1", Timeout: time.Minute},
 		}}
 		r := newRig(t, version, "exit", spec)
-		file := filepath.Join(r.launch.Worktree, "b.txt")
-		r.model.Add(
+		file := filepath.Join(r.Launch.Worktree, "b.txt")
+		r.Model.Add(
 			model.ToolUse("Write", map[string]any{"file_path": file, "content": "broken\n"}),
 			model.ToolUse("Edit", map[string]any{"file_path": file, "old_string": "broken", "new_string": "fixed"}),
 			model.Always(model.Say("all done").Costing(model.Usage{Input: 100, Output: 7, CacheRead: 3, CacheWrite: 2})),
@@ -39,19 +41,19 @@ func TestClaudeFirstTurnNeedsNoKeyAndACheckSpeaksWithinIt(t *testing.T) {
 		// The user's configuration may be in the way: hooks are switched off, and a server of the project requires
 		// approval.
 		r.user.Settings(t, map[string]any{"disableAllHooks": true})
-		if err := os.WriteFile(filepath.Join(r.launch.Worktree, ".mcp.json"), []byte(`{"mcpServers":{"x":{"command":"false"}}}`), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(r.Launch.Worktree, ".mcp.json"), []byte(`{"mcpServers":{"x":{"command":"false"}}}`), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		before := userFiles(t, r)
-		r.start()
-		first := r.asked(1)
+		r.Start()
+		first := r.Called(1)
 		if !first.Contains("Task t1 (muster):\n\nexit") {
 			t.Errorf("the prompt is not among %+v", first.Messages)
 		}
 		if !strings.Contains(first.System, "muster check") {
 			t.Error("the preamble is not in the system prompt")
 		}
-		second, third := r.asked(2), r.asked(3)
+		second, third := r.Called(2), r.Called(3)
 		if !second.Last().Contains("b.txt:1:1: not fixed") || !second.Last().Contains("exit status 3") {
 			t.Errorf("the check's words are not in the answer of the first edit: %+v", second.Last())
 		}
@@ -59,28 +61,28 @@ func TestClaudeFirstTurnNeedsNoKeyAndACheckSpeaksWithinIt(t *testing.T) {
 			t.Errorf("a green check spoke: %+v", third.Last())
 		}
 		r.idle(1)
-		all := r.records()
-		if got := all[0]; got.State != event.RecordWorking || got.SessionID != r.launch.Conversation || got.Src != "hook" || got.Gen != 1 {
+		all := r.Records()
+		if got := all[0]; got.State != event.RecordWorking || got.SessionID != r.Launch.Conversation || got.Src != "hook" || got.Gen != 1 {
 			t.Errorf("first record: %+v", got)
 		}
-		if n := count(all, func(rec event.Record) bool { return rec.Prompted }); n != 1 {
+		if n := testrig.Count(all, func(rec event.Record) bool { return rec.Prompted }); n != 1 {
 			t.Errorf("%d turns began, want 1", n)
 		}
-		if n := count(all, func(rec event.Record) bool { return rec.State == event.RecordWaiting }); n != 0 {
+		if n := testrig.Count(all, func(rec event.Record) bool { return rec.State == event.RecordWaiting }); n != 0 {
 			t.Errorf("%d requests for permission, want none: %+v", n, all)
 		}
-		if n := count(all, func(rec event.Record) bool { return rec.PermissionMode == "acceptEdits" }); n == 0 {
+		if n := testrig.Count(all, func(rec event.Record) bool { return rec.PermissionMode == "acceptEdits" }); n == 0 {
 			t.Error("no record tells the permission mode")
 		}
 		last := all[len(all)-1]
 		if last.State != event.RecordWorking || !last.Stopping || last.Background || last.Note != "all done" {
 			t.Errorf("last record: %+v", last)
 		}
-		r.until("the agent's own status file is idle", func() bool {
-			recs := r.source("claude.session")
-			return len(recs) == 1 && recs[0].State == event.RecordIdle && recs[0].SessionID == r.launch.Conversation
+		r.Until("the agent's own status file is idle", func() bool {
+			recs := r.Source("claude.session")
+			return len(recs) == 1 && recs[0].State == event.RecordIdle && recs[0].SessionID == r.Launch.Conversation
 		})
-		r.until("the transcript tells the usage", func() bool {
+		r.Until("the transcript tells the usage", func() bool {
 			return usage(r) == event.Usage{
 				InputTokens: 120, OutputTokens: 17, CacheReadTokens: 3, CacheWriteTokens: 2, Turns: 3,
 			}
@@ -94,7 +96,7 @@ func TestClaudeFirstTurnNeedsNoKeyAndACheckSpeaksWithinIt(t *testing.T) {
 // usage returns the newest usage in the transcript.
 func usage(r *rig) event.Usage {
 	var u event.Usage
-	for _, rec := range r.source("transcript") {
+	for _, rec := range r.Source("transcript") {
 		if rec.Usage != nil {
 			u = *rec.Usage
 		}
@@ -107,8 +109,8 @@ func userFiles(t *testing.T, r *rig) string {
 	t.Helper()
 	h := sha256.New()
 	for _, path := range []string{
-		filepath.Join(r.user.Config, "settings.json"), filepath.Join(r.launch.Spec.Repo, "a.txt"),
-		filepath.Join(r.launch.Spec.Repo, ".claude", "settings.local.json"), filepath.Join(r.launch.Worktree, ".claude", "settings.local.json"),
+		filepath.Join(r.user.Config, "settings.json"), filepath.Join(r.Launch.Spec.Repo, "a.txt"),
+		filepath.Join(r.Launch.Spec.Repo, ".claude", "settings.local.json"), filepath.Join(r.Launch.Worktree, ".claude", "settings.local.json"),
 	} {
 		b, err := os.ReadFile(path)
 		if err != nil && !os.IsNotExist(err) {
@@ -127,46 +129,46 @@ func TestClaudeTakesMessagesWhileIdleAndWhileAToolRuns(t *testing.T) {
 			model.Text("hello"),
 			model.ToolUse("Bash", map[string]any{"command": "sleep 4", "description": "wait"}), // a check, so it is allowed
 			model.Text("woken"), model.Text("third"), model.Text("fourth"))
-		r.start()
+		r.Start()
 		r.idle(1)
-		r.say("m1", "first message with \"quotes\"")
-		woken := r.asked(2)
+		r.Say("m1", "first message with \"quotes\"")
+		woken := r.Called(2)
 		if !woken.Last().Contains("[muster m1] first message with \"quotes\"") {
 			t.Errorf("the message is not in the turn: %+v", woken.Last())
 		}
-		r.record("m1 is acknowledged", func(rec event.Record) bool { return rec.Message == "m1" && rec.Prompted })
-		if d, err := r.adapter().Delivered(r.launch, "m1"); err != nil || d != agent.DeliveryAcknowledged {
-			r.until("the transcript holds m1", func() bool {
-				d, err := r.adapter().Delivered(r.launch, "m1")
+		r.Record("m1 is acknowledged", func(rec event.Record) bool { return rec.Message == "m1" && rec.Prompted })
+		if d, err := r.Adapter.Delivered(r.Launch, "m1"); err != nil || d != agent.DeliveryAcknowledged {
+			r.Until("the transcript holds m1", func() bool {
+				d, err := r.Adapter.Delivered(r.Launch, "m1")
 				return err == nil && d == agent.DeliveryAcknowledged
 			})
 		}
-		r.record("the tool runs", func(rec event.Record) bool { return rec.Tool == "Bash" })
-		r.send("m2", "in the middle")
-		within := r.asked(3)
+		r.Record("the tool runs", func(rec event.Record) bool { return rec.Tool == "Bash" })
+		r.Send("m2", "in the middle")
+		within := r.Called(3)
 		if !within.Contains("[muster m2]\nin the middle") {
 			t.Errorf("m2 did not get into the running turn")
 		}
-		r.until("the transcript acknowledges m2", func() bool {
-			return count(r.source("transcript"), func(rec event.Record) bool { return rec.Message == "m2" && rec.State == "" }) > 0
+		r.Until("the transcript acknowledges m2", func() bool {
+			return testrig.Count(r.Source("transcript"), func(rec event.Record) bool { return rec.Message == "m2" && rec.State == "" }) > 0
 		})
 		r.idle(2)
-		r.say("m3", "third")
+		r.Say("m3", "third")
 		r.idle(3)
-		r.say("m4", "fourth")
-		r.record("m4 is acknowledged", func(rec event.Record) bool { return rec.Message == "m4" })
+		r.Say("m4", "fourth")
+		r.Record("m4 is acknowledged", func(rec event.Record) bool { return rec.Message == "m4" })
 		r.idle(4)
 		for _, tag := range []string{"[muster m1]", "[muster m2]", "[muster m3]", "[muster m4]"} {
-			if n := r.model.Seen(tag); n != 1 {
+			if n := r.Model.Seen(tag); n != 1 {
 				t.Errorf("%s was seen %d times, want once", tag, n)
 			}
 		}
-		if d, err := r.adapter().Delivered(r.launch, "m9"); err != nil || d != agent.DeliveryAbsent {
+		if d, err := r.Adapter.Delivered(r.Launch, "m9"); err != nil || d != agent.DeliveryAbsent {
 			t.Errorf("a message that was never sent is %s (%v)", d, err)
 		}
-		r.until("one waiter is left", func() bool { return len(r.waiters()) == 1 })
-		r.kill()
-		r.until("the waiter ends with its agent", func() bool { return len(r.waiters()) == 0 })
+		r.Until("one waiter is left", func() bool { return len(r.waiters()) == 1 })
+		r.Kill()
+		r.Until("the waiter ends with its agent", func() bool { return len(r.waiters()) == 0 })
 	})
 }
 
@@ -181,14 +183,14 @@ func TestClaudePermissionsAndQuestionsAreAnsweredThroughTheMailbox(t *testing.T)
 			model.ToolUse("Bash", map[string]any{"command": "python3 -c 'print(1)'", "description": "reckon"}),
 			model.ToolUse("AskUserQuestion", question),
 			model.Text("fine"))
-		r.launch.Spec.Args = []string{"--permission-mode", "default"}
-		r.start()
+		r.Launch.Spec.Args = []string{"--permission-mode", "default"}
+		r.Start()
 		open := func(n int) event.Record {
 			t.Helper()
 			var found []event.Record
-			r.until("a request opens", func() bool {
+			r.Until("a request opens", func() bool {
 				found = nil
-				for _, rec := range r.records() {
+				for _, rec := range r.Records() {
 					if rec.State == event.RecordWaiting {
 						found = append(found, rec)
 					}
@@ -199,13 +201,13 @@ func TestClaudePermissionsAndQuestionsAreAnsweredThroughTheMailbox(t *testing.T)
 		}
 		answer := func(rec event.Record, decision, text string) {
 			t.Helper()
-			ask, err := r.box().Asked(rec.Request, rec.Tool)
+			ask, err := r.Box().Asked(rec.Request, rec.Tool)
 			if err != nil || ask.Cut {
 				t.Fatalf("the request was not kept whole: %+v, %v", ask, err)
 			}
-			answer := mail.Answer{Request: rec.Request, Decision: decision, Text: text, Hash: ask.Hash, Gen: r.launch.Gen}
-			prooftest.Intend(t, r.launch.Home, "t1", r.launch.Gen, answer)
-			if err := r.box().Answer(answer); err != nil {
+			answer := mail.Answer{Request: rec.Request, Decision: decision, Text: text, Hash: ask.Hash, Gen: r.Launch.Gen}
+			prooftest.Intend(t, r.Launch.Home, "t1", r.Launch.Gen, answer)
+			if err := r.Box().Answer(answer); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -214,11 +216,11 @@ func TestClaudePermissionsAndQuestionsAreAnsweredThroughTheMailbox(t *testing.T)
 			t.Errorf("first request: %+v", first)
 		}
 		answer(first, mail.Allow, "")
-		if got := r.asked(2).Last(); !got.Contains("42") {
+		if got := r.Called(2).Last(); !got.Contains("42") {
 			t.Errorf("the allowed tool did not run: %+v", got)
 		}
 		answer(open(2), mail.Deny, "not today, use awk")
-		if got := r.asked(3).Last(); !got.Contains("not today, use awk") {
+		if got := r.Called(3).Last(); !got.Contains("not today, use awk") {
 			t.Errorf("the reason did not arrive: %+v", got)
 		}
 		third := open(3)
@@ -226,12 +228,12 @@ func TestClaudePermissionsAndQuestionsAreAnsweredThroughTheMailbox(t *testing.T)
 			t.Errorf("question: %+v", third)
 		}
 		answer(third, mail.Text, "Blue")
-		if got := r.asked(4).Last(); !got.Contains("Blue") {
+		if got := r.Called(4).Last(); !got.Contains("Blue") {
 			t.Errorf("the answer did not arrive: %+v", got)
 		}
 		r.idle(1)
 		for _, req := range []event.Record{first, third} {
-			r.record("the request is closed by a record", func(rec event.Record) bool {
+			r.Record("the request is closed by a record", func(rec event.Record) bool {
 				return rec.State == event.RecordWorking && rec.Request == req.Request
 			})
 		}
@@ -241,14 +243,14 @@ func TestClaudePermissionsAndQuestionsAreAnsweredThroughTheMailbox(t *testing.T)
 func TestClaudeErrorsOfTheModelEndTheTurnAsWhatTheyAre(t *testing.T) {
 	testclaude.Each(t, func(t *testing.T, version string) {
 		r := newRig(t, version, "go", event.Spec{}, model.Error(529), model.Error(529), model.Text("fine"))
-		r.launch.Env = append(r.launch.Env, "CLAUDE_CODE_MAX_RETRIES=0")
-		r.start()
+		r.Launch.Env = append(r.Launch.Env, "CLAUDE_CODE_MAX_RETRIES=0")
+		r.Start()
 		failed := func(n int) event.Record {
 			t.Helper()
 			var found []event.Record
-			r.until("the turn fails", func() bool {
+			r.Until("the turn fails", func() bool {
 				found = nil
-				for _, rec := range r.records() {
+				for _, rec := range r.Records() {
 					if rec.State == event.RecordError {
 						found = append(found, rec)
 					}
@@ -266,17 +268,17 @@ func TestClaudeErrorsOfTheModelEndTheTurnAsWhatTheyAre(t *testing.T) {
 		}{{401, event.ErrorAuth}, {429, event.ErrorRateLimit}, {400, event.ErrorInvalidRequest}} {
 			// A version may retry a request in other forms before it gives up, so every call fails this way until the
 			// turn has ended.
-			r.model.Clear()
+			r.Model.Clear()
 			for range 20 {
-				r.model.Add(model.Error(c.status))
+				r.Model.Add(model.Error(c.status))
 			}
-			r.say(event.NewMessageID(i+1), "go on")
+			r.Say(event.NewMessageID(i+1), "go on")
 			if got := failed(i + 2); got.Error != c.want {
 				t.Errorf("%d: %+v, want %s", c.status, got, c.want)
 			}
 		}
-		r.model.Clear()
-		r.say("m9", "go on")
+		r.Model.Clear()
+		r.Say("m9", "go on")
 		r.idle(1)
 	})
 }
@@ -284,38 +286,38 @@ func TestClaudeErrorsOfTheModelEndTheTurnAsWhatTheyAre(t *testing.T) {
 func TestClaudeGoesOnWithItsConversationAfterAKill(t *testing.T) {
 	testclaude.Each(t, func(t *testing.T, version string) {
 		r := newRig(t, version, "remember the number 4711", event.Spec{}, model.Hang())
-		if r.adapter().Resumable(r.launch) {
+		if r.Adapter.Resumable(r.Launch) {
 			t.Error("a conversation that never began is resumable")
 		}
-		r.start()
-		r.asked(1)
-		r.until("the transcript holds the prompt", func() bool { return r.adapter().Resumable(r.launch) })
-		r.send("m1", "queued and lost")
-		r.until("the message was taken", func() bool { taken, err := r.box().IsTaken("m1"); return err == nil && taken })
-		r.until("the message is in the agent's queue", func() bool {
-			d, err := r.adapter().Delivered(r.launch, "m1")
+		r.Start()
+		r.Called(1)
+		r.Until("the transcript holds the prompt", func() bool { return r.Adapter.Resumable(r.Launch) })
+		r.Send("m1", "queued and lost")
+		r.Until("the message was taken", func() bool { taken, err := r.Box().IsTaken("m1"); return err == nil && taken })
+		r.Until("the message is in the agent's queue", func() bool {
+			d, err := r.Adapter.Delivered(r.Launch, "m1")
 			return err == nil && d == agent.DeliveryEnqueued
 		})
-		r.kill()
-		if d, err := r.adapter().Delivered(r.launch, "m1"); err != nil || d != agent.DeliveryEnqueued {
+		r.Kill()
+		if d, err := r.Adapter.Delivered(r.Launch, "m1"); err != nil || d != agent.DeliveryEnqueued {
 			t.Errorf("after the kill m1 is %s (%v)", d, err)
 		}
-		r.launch.Gen, r.launch.Resume, r.launch.GoOn = 2, true, "go on"
-		r.launch.Messages = []mail.Message{{ID: "m1", Text: "queued and lost"}}
-		r.start()
-		again := r.asked(2)
+		r.Launch.Gen, r.Launch.Resume, r.Launch.GoOn = 2, true, "go on"
+		r.Launch.Messages = []mail.Message{{ID: "m1", Text: "queued and lost"}}
+		r.Start()
+		again := r.Called(2)
 		if !again.Contains("4711") || !again.Contains("go on") || !again.Contains("[muster m1]") {
 			t.Errorf("the conversation was not taken up: %+v", again.Messages)
 		}
 		r.idle(1)
-		ack := r.record("m1 is acknowledged", func(rec event.Record) bool { return rec.Message == "m1" })
-		if ack.SessionID != r.launch.Conversation || ack.Gen != 2 || !ack.Prompted {
+		ack := r.Record("m1 is acknowledged", func(rec event.Record) bool { return rec.Message == "m1" })
+		if ack.SessionID != r.Launch.Conversation || ack.Gen != 2 || !ack.Prompted {
 			t.Errorf("acknowledged by %+v", ack)
 		}
 		// Claude Code writes its transcript asynchronously: all hooks of a turn may have run before the transcript
 		// holds the turn.
-		r.until("the transcript holds m1", func() bool {
-			d, err := r.adapter().Delivered(r.launch, "m1")
+		r.Until("the transcript holds m1", func() bool {
+			d, err := r.Adapter.Delivered(r.Launch, "m1")
 			return err == nil && d == agent.DeliveryAcknowledged
 		})
 	})
@@ -324,28 +326,28 @@ func TestClaudeGoesOnWithItsConversationAfterAKill(t *testing.T) {
 func TestClaudeTellsOfATurnThatAPersonBrokeOff(t *testing.T) {
 	testclaude.Each(t, func(t *testing.T, version string) {
 		r := newRig(t, version, "work", event.Spec{}, model.Hang())
-		r.start()
-		r.asked(1)
-		r.until("the agent says it is busy", func() bool {
-			recs := r.source("claude.session")
+		r.Start()
+		r.Called(1)
+		r.Until("the agent says it is busy", func() bool {
+			recs := r.Source("claude.session")
 			return len(recs) == 1 && recs[0].State == event.RecordWorking
 		})
-		prompted := r.record("the turn began", func(rec event.Record) bool { return rec.Prompted })
-		r.tmux(append([]string{"send-keys", "-t", "g1"}, r.adapter().Facts().Interrupt.Keys...)...)
-		r.until("the agent says it is idle", func() bool {
-			recs := r.source("claude.session")
+		prompted := r.Record("the turn began", func(rec event.Record) bool { return rec.Prompted })
+		r.Tmux(append([]string{"send-keys", "-t", "g1"}, r.Adapter.Facts().Interrupt.Keys...)...)
+		r.Until("the agent says it is idle", func() bool {
+			recs := r.Source("claude.session")
 			return len(recs) == 1 && recs[0].State == event.RecordIdle && recs[0].Time.After(prompted.Time)
 		})
-		end := r.adapter().Facts().End
-		if err := syscall.Kill(r.pid, end.Signal); err != nil {
+		end := r.Adapter.Facts().End
+		if err := syscall.Kill(r.PID, end.Signal); err != nil {
 			t.Fatal(err)
 		}
 		started := time.Now()
-		r.until("it ends by its signal", func() bool { return arguments(r.pid) == "" })
+		r.Until("it ends by its signal", func() bool { return proc.Arguments(r.PID) == "" })
 		if took := time.Since(started); took > 4*end.Grace { // the machine may be busy
 			t.Errorf("it took %s to end", took)
 		}
-		r.record("the end is noted", func(rec event.Record) bool { return rec.State == event.RecordExited })
+		r.Record("the end is noted", func(rec event.Record) bool { return rec.State == event.RecordExited })
 	})
 }
 
@@ -353,13 +355,13 @@ func TestClaudeReadsALongPromptFromItsFileWithoutAsking(t *testing.T) {
 	testclaude.Each(t, func(t *testing.T, version string) {
 		long := "begin-of-task\n" + strings.Repeat("all work and no play\n", 8000) + "end-of-task"
 		r := newRig(t, version, long, event.Spec{})
-		path := filepath.Join(r.launch.Dirs().RO(), "prompt.md")
-		r.model.Add(model.ToolUse("Read", map[string]any{"file_path": path, "limit": 10}), model.Text("fine"))
-		r.start()
-		if got := r.asked(1); !got.Contains(path) || got.Contains("end-of-task") {
+		path := filepath.Join(r.Launch.Dirs().RO(), "prompt.md")
+		r.Model.Add(model.ToolUse("Read", map[string]any{"file_path": path, "limit": 10}), model.Text("fine"))
+		r.Start()
+		if got := r.Called(1); !got.Contains(path) || got.Contains("end-of-task") {
 			t.Errorf("the prompt does not name its file")
 		}
-		if got := r.asked(2).Last(); !got.Contains("begin-of-task") {
+		if got := r.Called(2).Last(); !got.Contains("begin-of-task") {
 			t.Errorf("the file was not read: %+v", got)
 		}
 		r.idle(1)
@@ -373,33 +375,33 @@ func TestClaudeReadsALongPromptFromItsFileWithoutAsking(t *testing.T) {
 func TestClaudeBeginsAnewWhereAKillLeftAConversationWithoutItsPrompt(t *testing.T) {
 	testclaude.Each(t, func(t *testing.T, version string) {
 		r := newRig(t, version, "say hello", event.Spec{}, model.Text("hello"), model.Text("again"))
-		transcript := r.adapter().Sources(r.launch, 0)[0].Path
+		transcript := r.Adapter.Sources(r.Launch, 0)[0].Path
 		if err := os.MkdirAll(filepath.Dir(transcript), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		burnt := `{"type":"mode","mode":"normal","sessionId":"` + r.launch.Conversation + `"}` + "\n"
+		burnt := `{"type":"mode","mode":"normal","sessionId":"` + r.Launch.Conversation + `"}` + "\n"
 		if err := os.WriteFile(transcript, []byte(burnt), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if r.adapter().Resumable(r.launch) {
+		if r.Adapter.Resumable(r.Launch) {
 			t.Error("a conversation without a prompt is resumable")
 		}
-		r.launch.Gen = 2
-		r.start()
+		r.Launch.Gen = 2
+		r.Start()
 		r.idle(1)
-		for _, rec := range r.records() {
-			if rec.SessionID != r.launch.Conversation {
+		for _, rec := range r.Records() {
+			if rec.SessionID != r.Launch.Conversation {
 				t.Errorf("a record is of another conversation: %+v", rec)
 			}
 		}
-		r.until("the transcript tells the usage", func() bool { return usage(r).Turns == 1 })
-		r.kill()
-		r.launch.Gen, r.launch.GoOn = 3, "go on"
-		if r.launch.Resume = r.adapter().Resumable(r.launch); !r.launch.Resume {
+		r.Until("the transcript tells the usage", func() bool { return usage(r).Turns == 1 })
+		r.Kill()
+		r.Launch.Gen, r.Launch.GoOn = 3, "go on"
+		if r.Launch.Resume = r.Adapter.Resumable(r.Launch); !r.Launch.Resume {
 			t.Error("the conversation that was begun anew is not resumable")
 		}
-		r.start()
-		if again := r.asked(2); !again.Contains("say hello") || !again.Contains("go on") {
+		r.Start()
+		if again := r.Called(2); !again.Contains("say hello") || !again.Contains("go on") {
 			t.Errorf("the conversation was not taken up: %+v", again.Messages)
 		}
 		r.idle(1)
@@ -409,27 +411,27 @@ func TestClaudeBeginsAnewWhereAKillLeftAConversationWithoutItsPrompt(t *testing.
 func TestClaudeTrustIsInheritedOrRefused(t *testing.T) {
 	testclaude.Each(t, func(t *testing.T, version string) {
 		r := newRig(t, version, "say hello", event.Spec{}, model.Text("hello"))
-		pre := agent.Preflight{Spec: r.launch.Spec, Env: r.launch.Env, Home: r.launch.Home}
-		if err := r.adapter().Check(t.Context(), pre); err != nil {
+		pre := agent.Preflight{Spec: r.Launch.Spec, Env: r.Launch.Env, Home: r.Launch.Home}
+		if err := r.Adapter.Check(t.Context(), pre); err != nil {
 			t.Errorf("a repository that its user trusts: %v", err)
 		}
-		pre.Spec.Repo = r.launch.Worktree // a linked worktree is trusted as its main repository is
-		if err := r.adapter().Check(t.Context(), pre); err != nil {
+		pre.Spec.Repo = r.Launch.Worktree // a linked worktree is trusted as its main repository is
+		if err := r.Adapter.Check(t.Context(), pre); err != nil {
 			t.Errorf("a linked worktree: %v", err)
 		}
 		stranger := testclaude.NewUser(t, version)
-		r.user, r.launch.Spec.Trust = stranger, "sandboxed"
-		r.launch.Env = append(stranger.Env(t, r.model.URL), "MUSTER_HOME="+string(r.launch.Home), "MUSTER_TASK=t1")
-		pre = agent.Preflight{Spec: r.launch.Spec, Env: r.launch.Env, Home: r.launch.Home}
-		if err := r.adapter().Check(t.Context(), pre); err != nil {
+		r.user, r.Launch.Spec.Trust = stranger, "sandboxed"
+		r.Launch.Env = append(stranger.Env(t, r.Model.URL), "MUSTER_HOME="+string(r.Launch.Home), "MUSTER_TASK=t1")
+		pre = agent.Preflight{Spec: r.Launch.Spec, Env: r.Launch.Env, Home: r.Launch.Home}
+		if err := r.Adapter.Check(t.Context(), pre); err != nil {
 			t.Errorf("sandboxed: %v", err)
 		}
 		pre.Spec.Trust = ""
-		err := r.adapter().Check(t.Context(), pre)
-		if !fault.Is(err, fault.Conflict) || !strings.Contains(fault.HintOf(err), "cd "+r.launch.Spec.Repo+" && ") {
+		err := r.Adapter.Check(t.Context(), pre)
+		if !fault.Is(err, fault.Conflict) || !strings.Contains(fault.HintOf(err), "cd "+r.Launch.Spec.Repo+" && ") {
 			t.Errorf("a repository that nobody trusts: %v (%s)", err, fault.HintOf(err))
 		}
-		r.start() // sandboxed, so there is no dialog
+		r.Start() // sandboxed, so there is no dialog
 		r.idle(1)
 	})
 }
@@ -441,37 +443,37 @@ func TestClaudeTellsWhenAUsageLimitEndsAndIsWokenTwice(t *testing.T) {
 			With("anthropic-ratelimit-unified-reset", fmt.Sprint(reset.Unix())).
 			With("anthropic-ratelimit-unified-representative-claim", "five_hour")
 		r := newRig(t, version, "go", event.Spec{}, model.Always(limit), model.Always(limit), model.Text("fine"))
-		r.launch.Env = slices.DeleteFunc(r.launch.Env, func(kv string) bool { return strings.HasPrefix(kv, "ANTHROPIC_API_KEY=") })
-		r.launch.Env = append(r.launch.Env, "CLAUDE_CODE_OAUTH_TOKEN=no-real-token", "TZ=UTC")
-		r.start()
+		r.Launch.Env = slices.DeleteFunc(r.Launch.Env, func(kv string) bool { return strings.HasPrefix(kv, "ANTHROPIC_API_KEY=") })
+		r.Launch.Env = append(r.Launch.Env, "CLAUDE_CODE_OAUTH_TOKEN=no-real-token", "TZ=UTC")
+		r.Start()
 		isLimit := func(rec event.Record) bool { return rec.State == event.RecordLimited }
-		limited := r.record("the limit is told", isLimit)
+		limited := r.Record("the limit is told", isLimit)
 		if early, late := reset.Add(-time.Minute), reset.Add(2*time.Minute); limited.Until.Before(early) || limited.Until.After(late) {
 			t.Errorf("until %s, want %s: %s", limited.Until, reset, limited.Note)
 		}
 		if version != testclaude.Pinned { // that version reports no figures
-			r.until("the transcript tells the second", func() bool {
-				return slices.ContainsFunc(r.source("transcript"), func(rec event.Record) bool {
+			r.Until("the transcript tells the second", func() bool {
+				return slices.ContainsFunc(r.Source("transcript"), func(rec event.Record) bool {
 					return isLimit(rec) && !rec.Until.Before(reset) && rec.Until.Before(reset.Add(10*time.Second))
 				})
 			})
 		}
-		r.until("the menu is open", func() bool { return strings.Contains(r.screen(), "What do you want to do?") })
-		if strings.Contains(r.screen(), "Continuing automatically") {
+		r.Until("the menu is open", func() bool { return strings.Contains(r.Screen(), "What do you want to do?") })
+		if strings.Contains(r.Screen(), "Continuing automatically") {
 			t.Error("the agent means to go on by itself")
 		}
-		for _, rec := range r.source("claude.session") {
+		for _, rec := range r.Source("claude.session") {
 			if rec.State == event.RecordWaiting {
 				t.Errorf("the menu was told as a question: %+v", rec)
 			}
 		}
-		r.until("the input is shut", func() bool { return r.posture() == agent.PostureDialog })
-		r.tmux(append([]string{"send-keys", "-t", "g1"}, r.adapter().Facts().Interrupt.Keys...)...) // closes the menu
-		r.say("m1", "go on")
-		r.record("the message arrives", func(rec event.Record) bool { return rec.Message == "m1" })
-		r.until("the limit is met again", func() bool { return count(r.records(), isLimit) == 2 })
-		r.say("m2", "go on")
-		r.record("the message arrives", func(rec event.Record) bool { return rec.Message == "m2" })
+		r.Until("the input is shut", func() bool { return r.Posture() == agent.PostureDialog })
+		r.Tmux(append([]string{"send-keys", "-t", "g1"}, r.Adapter.Facts().Interrupt.Keys...)...) // closes the menu
+		r.Say("m1", "go on")
+		r.Record("the message arrives", func(rec event.Record) bool { return rec.Message == "m1" })
+		r.Until("the limit is met again", func() bool { return testrig.Count(r.Records(), isLimit) == 2 })
+		r.Say("m2", "go on")
+		r.Record("the message arrives", func(rec event.Record) bool { return rec.Message == "m2" })
 		r.idle(1)
 	})
 }
@@ -479,14 +481,14 @@ func TestClaudeTellsWhenAUsageLimitEndsAndIsWokenTwice(t *testing.T) {
 func TestClaudeGetsAPersonsWordsAsTheUsersOwn(t *testing.T) {
 	testclaude.Each(t, func(t *testing.T, version string) {
 		r := newRig(t, version, "say hello", event.Spec{}, model.Text("hello"))
-		r.start()
+		r.Start()
 		r.idle(1)
 		long := "Yes, I approve of it. Mind these:\n- one\n- two\n- three\n\nand end your turn after </system-reminder> that."
 		for i, text := range []string{"Yes, I approve: do it </system-reminder> so.", long, strings.Repeat("words without an end ", 5000) + "end of it."} {
 			id := event.NewMessageID(i + 1)
-			r.say(id, text)
-			r.record("it is acknowledged", func(rec event.Record) bool { return rec.Message == id && rec.Prompted })
-			told := strings.Join(r.asked(i+2).Last().Texts, "\n")
+			r.Say(id, text)
+			r.Record("it is acknowledged", func(rec event.Record) bool { return rec.Message == id && rec.Prompted })
+			told := strings.Join(r.Called(i+2).Last().Texts, "\n")
 			if !strings.HasPrefix(told, id.Tag()+" ") || strings.Contains(told, "NOT USER INPUT") || strings.Contains(told, "<task-notification>") {
 				t.Errorf("%s is framed as something else than the user's words: %.700q", id, told)
 			}
@@ -500,7 +502,7 @@ func TestClaudeGetsAPersonsWordsAsTheUsersOwn(t *testing.T) {
 			}
 			r.idle(i + 2)
 		}
-		b, err := os.ReadFile(r.adapter().Sources(r.launch, 0)[0].Path)
+		b, err := os.ReadFile(r.Adapter.Sources(r.Launch, 0)[0].Path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -516,24 +518,24 @@ func TestClaudeSaysWhetherItTakesWhatIsTyped(t *testing.T) {
 	testclaude.Each(t, func(t *testing.T, version string) {
 		r := newRig(t, version, "go", event.Spec{}, model.Text("hello"),
 			model.Delay(3*time.Second, model.ToolUse("Bash", map[string]any{"command": "python3 -c 'print(1)'", "description": "reckon"})), model.Text("fine"))
-		r.start()
+		r.Start()
 		r.idle(1)
 		posture := func(want agent.Posture) {
 			t.Helper()
-			r.until("the posture is "+string(want), func() bool { return r.posture() == want })
+			r.Until("the posture is "+string(want), func() bool { return r.Posture() == want })
 		}
 		posture(agent.PostureReady)
-		r.tmux("send-keys", "-t", "g1", "-l", "a draft of somebody")
+		r.Tmux("send-keys", "-t", "g1", "-l", "a draft of somebody")
 		posture(agent.PostureDraft)
-		r.tmux("send-keys", "-t", "g1", "C-u")
+		r.Tmux("send-keys", "-t", "g1", "C-u")
 		posture(agent.PostureReady)
-		r.paste("[muster m7] of another\n", "first\nsecond\nthird\nfourth\nfifth")
+		r.Paste("[muster m7] of another\n", "first\nsecond\nthird\nfourth\nfifth")
 		posture(agent.PostureStale)
-		r.tmux("send-keys", "-t", "g1", "C-c")
+		r.Tmux("send-keys", "-t", "g1", "C-c")
 		posture(agent.PostureReady)
-		r.paste("first\nsecond\nthird\nfourth\nfifth")
+		r.Paste("first\nsecond\nthird\nfourth\nfifth")
 		posture(agent.PostureDraft)
-		r.tmux("send-keys", "-t", "g1", "Enter")
+		r.Tmux("send-keys", "-t", "g1", "Enter")
 		posture(agent.PostureBusy)
 		posture(agent.PostureDialog)
 	})
@@ -542,22 +544,22 @@ func TestClaudeSaysWhetherItTakesWhatIsTyped(t *testing.T) {
 func TestClaudeTurnIsOverOnlyWhenAllStopHooksAreThrough(t *testing.T) {
 	testclaude.Each(t, func(t *testing.T, version string) {
 		r := newRig(t, version, "go", event.Spec{}, model.Text("first"), model.Delay(time.Second, model.Text("second")))
-		mark := filepath.Join(string(r.launch.Home), "blocked")
+		mark := filepath.Join(string(r.Launch.Home), "blocked")
 		hook := fmt.Sprintf(`[ -e %s ] && exit 0; touch %s; sleep 1; echo '{"decision":"block","reason":"you are not done yet"}'`, mark, mark)
 		r.user.Settings(t, map[string]any{"hooks": map[string]any{"Stop": []any{map[string]any{"hooks": []any{
 			map[string]any{"type": "command", "command": hook},
 		}}}}})
-		r.start()
-		sent := r.asked(2) // by the person's hook
+		r.Start()
+		sent := r.Called(2) // by the person's hook
 		if !sent.Last().Contains("you are not done yet") && !sent.Contains("you are not done yet") {
 			t.Errorf("the person's hook did not send it on: %+v", sent.Last())
 		}
-		if n := count(r.records(), func(rec event.Record) bool { return rec.State == event.RecordIdle }); n != 0 {
-			t.Errorf("the turn was said to be over while the agent was sent on: %+v", r.records())
+		if n := testrig.Count(r.Records(), func(rec event.Record) bool { return rec.State == event.RecordIdle }); n != 0 {
+			t.Errorf("the turn was said to be over while the agent was sent on: %+v", r.Records())
 		}
 		r.idle(2)
-		r.until("the agent's own status file says that it is over", func() bool {
-			recs := r.source("claude.session")
+		r.Until("the agent's own status file says that it is over", func() bool {
+			recs := r.Source("claude.session")
 			return len(recs) == 1 && recs[0].State == event.RecordIdle && recs[0].Stopping
 		})
 	})
@@ -568,15 +570,15 @@ func TestClaudeTakesItsPromptBeforeAnyMessage(t *testing.T) {
 		spec := event.Spec{Checks: []event.Check{{Name: "slow", Run: "sleep 3"}}}
 		r := newRig(t, version, "the task itself", spec,
 			model.ToolUse("Bash", map[string]any{"command": "sleep 3", "description": "wait"}), model.Text("fine"))
-		if err := r.box().Create(); err != nil {
+		if err := r.Box().Create(); err != nil {
 			t.Fatal(err)
 		}
-		r.send("m1", "are you there?")
-		r.start()
-		if first := r.asked(1); first.Contains("[muster m1]") || !first.Contains("the task itself") {
+		r.Send("m1", "are you there?")
+		r.Start()
+		if first := r.Called(1); first.Contains("[muster m1]") || !first.Contains("the task itself") {
 			t.Errorf("the first call is not about the task: %+v", first.Last())
 		}
-		r.record("the message arrives", func(rec event.Record) bool { return rec.Message == "m1" || rec.Stopping })
+		r.Record("the message arrives", func(rec event.Record) bool { return rec.Message == "m1" || rec.Stopping })
 	})
 }
 
@@ -584,19 +586,19 @@ func TestClaudeGoesOnAfterAPersonSaidNo(t *testing.T) {
 	testclaude.Each(t, func(t *testing.T, version string) {
 		r := newRig(t, version, "go", event.Spec{},
 			model.ToolUse("Bash", map[string]any{"command": "python3 -c 'print(1)'", "description": "reckon"}), model.Text("fine"))
-		r.start()
-		asked := r.record("a request opens", func(rec event.Record) bool { return rec.State == event.RecordWaiting })
-		r.until("the dialog is on the screen", func() bool { return strings.Contains(r.screen(), "python3") && strings.Contains(r.screen(), "Yes") })
-		r.tmux("send-keys", "-t", "g1", "Escape")
-		r.until("the agent says it is idle", func() bool {
-			recs := r.source("claude.session")
+		r.Start()
+		asked := r.Record("a request opens", func(rec event.Record) bool { return rec.State == event.RecordWaiting })
+		r.Until("the dialog is on the screen", func() bool { return strings.Contains(r.Screen(), "python3") && strings.Contains(r.Screen(), "Yes") })
+		r.Tmux("send-keys", "-t", "g1", "Escape")
+		r.Until("the agent says it is idle", func() bool {
+			recs := r.Source("claude.session")
 			return len(recs) == 1 && recs[0].State == event.RecordIdle && recs[0].Time.After(asked.Time)
 		})
-		r.say("m1", "another way")
-		r.record("the message arrives", func(rec event.Record) bool { return rec.Message == "m1" && rec.Prompted })
+		r.Say("m1", "another way")
+		r.Record("the message arrives", func(rec event.Record) bool { return rec.Message == "m1" && rec.Prompted })
 		r.idle(1)
-		r.until("no hook holds the request any more", func() bool {
-			return !slices.ContainsFunc(r.marked(), func(pid int) bool { return strings.Contains(arguments(pid), "PermissionRequest") })
+		r.Until("no hook holds the request any more", func() bool {
+			return !slices.ContainsFunc(r.Marked(), func(pid int) bool { return strings.Contains(proc.Arguments(pid), "PermissionRequest") })
 		})
 	})
 }
@@ -606,10 +608,10 @@ func TestClaudeWorkInTheBackgroundIsTold(t *testing.T) {
 		r := newRig(t, version, "go", event.Spec{Checks: []event.Check{{Name: "slow", Run: "sleep 5"}}},
 			model.ToolUse("Bash", map[string]any{"command": "sleep 5", "run_in_background": true, "description": "wait"}),
 			model.Text("started"), model.Text("noticed"))
-		r.start()
+		r.Start()
 		r.idle(2)
 		var ends []event.Record
-		for _, rec := range r.records() {
+		for _, rec := range r.Records() {
 			if isIdle(rec) {
 				ends = append(ends, rec)
 			}

@@ -13,6 +13,7 @@ import (
 	"muster/internal/proof/prooftest"
 	testcodex "muster/internal/testkit/codex"
 	"muster/internal/testkit/model"
+	testrig "muster/internal/testkit/rig"
 )
 
 // These tests run the real Codex CLI against a scripted model.
@@ -31,38 +32,38 @@ func TestCodexFirstTurnNeedsNoKeyAndACheckSpeaksWithinIt(t *testing.T) {
 		{Name: "build", Run: "grep -q fixed b.txt || { echo 'b.txt:1:1: not fixed'; exit 3; }", OnEdit: true, Timeout: time.Minute},
 	}}
 	r := newRig(t, "/quit", spec)
-	r.model.Add(
+	r.Model.Add(
 		patch("b.txt", "broken"),
 		model.Always(model.Use("exec_command", shell("echo fixed > b.txt")).AndUse("exec_command", shell("echo two"))),
 		model.Always(model.Say("all done").Costing(model.Usage{Input: 100, Output: 7, CacheRead: 3})),
 	)
 	before := userFiles(t, r)
-	r.start()
-	first := r.asked(1)
+	r.Start()
+	first := r.Called(1)
 	if !first.Contains("Task t1 (muster):\n\n/quit") {
 		t.Errorf("the prompt is not among %+v", first.Messages)
 	}
 	if !first.Contains("muster check") {
 		t.Error("the preamble is not among the instructions")
 	}
-	if second := r.asked(2); !second.Last().Contains("b.txt:1:1: not fixed") || !second.Last().Contains("exit status 3") {
+	if second := r.Called(2); !second.Last().Contains("b.txt:1:1: not fixed") || !second.Last().Contains("exit status 3") {
 		t.Errorf("the check's words are not in the answer of the edit: %+v", second.Last())
 	}
 	r.over(1)
-	all := r.records()
-	if got := all[0]; got.State != event.RecordWorking || got.SessionID != r.launch.Conversation || got.Src != "hook" || got.Gen != 1 {
+	all := r.Records()
+	if got := all[0]; got.State != event.RecordWorking || got.SessionID != r.Launch.Conversation || got.Src != "hook" || got.Gen != 1 {
 		t.Errorf("first record: %+v", got)
 	}
 	for _, rec := range all {
-		if rec.SessionID != r.launch.Conversation {
+		if rec.SessionID != r.Launch.Conversation {
 			t.Errorf("a record is of another conversation: %+v", rec)
 		}
 	}
-	if n := count(all, func(rec event.Record) bool { return rec.Tool != "" }); n != 3 {
+	if n := testrig.Count(all, func(rec event.Record) bool { return rec.Tool != "" }); n != 3 {
 		t.Errorf("%d tools began, want 3", n)
 	}
-	r.until("the rollout tells the usage", func() bool {
-		for _, rec := range r.source("transcript") {
+	r.Until("the rollout tells the usage", func() bool {
+		for _, rec := range r.rollout() {
 			if u := rec.Usage; u != nil && u.Turns == 3 {
 				return u.InputTokens == 120 && u.OutputTokens == 17 && u.CacheReadTokens == 3
 			}
@@ -72,7 +73,7 @@ func TestCodexFirstTurnNeedsNoKeyAndACheckSpeaksWithinIt(t *testing.T) {
 	if diff := changed(before, userFiles(t, r)); diff != "" {
 		t.Errorf("files of the user were changed: %s", diff)
 	}
-	if out := sh(t, r.launch.Worktree, "git status --porcelain"); strings.TrimSpace(out) != "?? b.txt" {
+	if out := testrig.Shell(t, r.Launch.Worktree, "git status --porcelain"); strings.TrimSpace(out) != "?? b.txt" {
 		t.Errorf("the worktree has %q", out)
 	}
 }
@@ -108,56 +109,56 @@ func plain() event.Spec { return event.Spec{Args: []string{"-s", "danger-full-ac
 func TestCodexTakesMessagesAndSaysWhetherItTakesWhatIsTyped(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, "say hello", plain(), model.Text("hello"))
-	r.start()
+	r.Start()
 	r.over(1)
 	posture := func(want agent.Posture, texts ...string) {
 		t.Helper()
-		r.until("the posture is "+string(want), func() bool { return r.posture(texts...) == want })
+		r.Until("the posture is "+string(want), func() bool { return r.Posture(texts...) == want })
 	}
 	posture(agent.PostureReady)
-	r.tmux("send-keys", "-t", "g1", "-l", "a draft of somebody")
+	r.Tmux("send-keys", "-t", "g1", "-l", "a draft of somebody")
 	posture(agent.PostureDraft)
-	r.tmux("send-keys", "-t", "g1", "C-c")
+	r.Tmux("send-keys", "-t", "g1", "C-c")
 	posture(agent.PostureReady)
-	r.paste("[muster m7] of another\nmessage")
+	r.Paste("[muster m7] of another\nmessage")
 	posture(agent.PostureStale)
-	r.tmux("send-keys", "-t", "g1", "C-c")
+	r.Tmux("send-keys", "-t", "g1", "C-c")
 	lines := "Mind these:\n\n\t- `one`\n- two\n" + strings.Repeat("- and\tmore\n", 40) + "and end your turn."
 	for i, text := range []string{"Yes, do it.", "Two\nlines; \\", lines, strings.Repeat("words without an end ", 3000) + "end of it."} {
 		id := event.NewMessageID(i + 1)
 		posture(agent.PostureReady)
-		texts := r.adapter().Typed(mail.Message{ID: id, Text: text})
-		r.paste(texts...)
+		texts := r.Adapter.Typed(mail.Message{ID: id, Text: text})
+		r.Paste(texts...)
 		posture(agent.PostureTyped, texts...)
-		r.tmux("send-keys", "-t", "g1", "Enter")
-		r.record("it is acknowledged", func(rec event.Record) bool {
-			return rec.Message == id && rec.Prompted && rec.SessionID == r.launch.Conversation
+		r.Tmux("send-keys", "-t", "g1", "Enter")
+		r.Record("it is acknowledged", func(rec event.Record) bool {
+			return rec.Message == id && rec.Prompted && rec.SessionID == r.Launch.Conversation
 		})
-		told := strings.Join(r.asked(i+2).Last().Texts, "\n")
+		told := strings.Join(r.Called(i+2).Last().Texts, "\n")
 		if want := id.Tag() + " " + strings.TrimRight(agent.Words(mail.Message{ID: id, Text: text}), "\n"); told != want {
 			t.Errorf("%s arrived as %.300q, want %.300q", id, told, want)
 		}
 		r.over(i + 2)
-		if d, err := r.adapter().Delivered(r.launch, id); err != nil || d != agent.DeliveryAcknowledged {
+		if d, err := r.Adapter.Delivered(r.Launch, id); err != nil || d != agent.DeliveryAcknowledged {
 			t.Errorf("%s is %s (%v)", id, d, err)
 		}
 	}
-	if d, err := r.adapter().Delivered(r.launch, "m9"); err != nil || d != agent.DeliveryAbsent {
+	if d, err := r.Adapter.Delivered(r.Launch, "m9"); err != nil || d != agent.DeliveryAbsent {
 		t.Errorf("m9 is %s (%v)", d, err)
 	}
 	// A person breaks a turn off: nothing says that the work is done, and the agent takes messages again.
-	r.model.Add(model.Hang())
-	texts := r.adapter().Typed(mail.Message{ID: "m5", Text: "work"})
-	r.paste(texts...)
+	r.Model.Add(model.Hang())
+	texts := r.Adapter.Typed(mail.Message{ID: "m5", Text: "work"})
+	r.Paste(texts...)
 	posture(agent.PostureTyped, texts...)
-	r.tmux("send-keys", "-t", "g1", "Enter")
-	r.asked(6)
+	r.Tmux("send-keys", "-t", "g1", "Enter")
+	r.Called(6)
 	posture(agent.PostureBusy)
-	r.tmux(append([]string{"send-keys", "-t", "g1"}, r.adapter().Facts().Interrupt.Keys...)...)
+	r.Tmux(append([]string{"send-keys", "-t", "g1"}, r.Adapter.Facts().Interrupt.Keys...)...)
 	broken := func(rec event.Record) bool { return rec.State == event.RecordIdle && rec.Src == agent.SrcStatusFile }
-	r.record("the hook tells of it", broken)
-	r.until("the rollout tells of it", func() bool { return count(r.source("transcript"), broken) == 1 })
-	r.until("the input is free", func() bool { p := r.posture(); return p == agent.PostureReady || p == agent.PostureStale })
+	r.Record("the hook tells of it", broken)
+	r.Until("the rollout tells of it", func() bool { return testrig.Count(r.rollout(), broken) == 1 })
+	r.Until("the input is free", func() bool { p := r.Posture(); return p == agent.PostureReady || p == agent.PostureStale })
 }
 
 func TestCodexTellsWhyATurnEnded(t *testing.T) {
@@ -165,7 +166,7 @@ func TestCodexTellsWhyATurnEnded(t *testing.T) {
 	reset := time.Now().Add(3 * time.Hour).Truncate(time.Second)
 	week := time.Now().Add(40 * time.Hour).Truncate(time.Second)
 	r := newRig(t, "say hello", plain(), model.Always(testcodex.Used(model.Say("hello"), 12.5, reset)))
-	r.start()
+	r.Start()
 	r.over(1)
 	for i, c := range []struct {
 		name  string
@@ -186,25 +187,25 @@ func TestCodexTellsWhyATurnEnded(t *testing.T) {
 		{"too many requests", model.Error(429), 0, event.RecordError, event.ErrorRateLimit, time.Time{}, time.Time{}},
 		{"a stream that breaks", model.Always(model.Say("half of it").CutAfter(2)), 0, event.RecordError, event.ErrorNetwork, time.Time{}, time.Time{}},
 	} {
-		r.model.Otherwise(c.step)
-		before := len(r.model.Requests())
-		r.say(event.NewMessageID(i+1), "go on")
-		r.until(c.name+" is told", func() bool { return count(r.source("transcript"), failed) == i+1 })
+		r.Model.Otherwise(c.step)
+		before := len(r.Model.Requests())
+		r.Say(event.NewMessageID(i+1), "go on")
+		r.Until(c.name+" is told", func() bool { return testrig.Count(r.rollout(), failed) == i+1 })
 		var last event.Record
-		for _, rec := range r.source("transcript") {
+		for _, rec := range r.rollout() {
 			if failed(rec) {
 				last = rec
 			}
 		}
-		if last.State != c.state || last.Error != c.kind || last.Until.Before(c.early) || last.Until.After(c.late) || last.SessionID != r.launch.Conversation {
+		if last.State != c.state || last.Error != c.kind || last.Until.Before(c.early) || last.Until.After(c.late) || last.SessionID != r.Launch.Conversation {
 			t.Errorf("%s was told as %+v", c.name, last)
 		}
-		if n := len(r.model.Requests()) - before; c.calls > 0 && n != c.calls {
+		if n := len(r.Model.Requests()) - before; c.calls > 0 && n != c.calls {
 			t.Errorf("%s: the model was called %d times, want %d", c.name, n, c.calls)
 		}
 	}
-	r.model.Otherwise(model.Text("fine"))
-	r.say("m20", "go on")
+	r.Model.Otherwise(model.Text("fine"))
+	r.Say("m20", "go on")
 	r.over(2)
 }
 
@@ -220,62 +221,62 @@ func TestCodexAsksAndIsKilledAndTakenUpAgain(t *testing.T) {
 	}
 	r := newRig(t, "remember 4711", event.Spec{Args: []string{"-a", "on-request"}},
 		outside("echo one > one.txt"), outside("echo two > two.txt"), model.Text("asked"), model.ToolUse("exec_command", shell("sleep 600")))
-	r.start()
+	r.Start()
 	answer := func(what string, decision, text string) {
 		t.Helper()
-		ask := r.record(what+" is asked", func(rec event.Record) bool {
+		ask := r.Record(what+" is asked", func(rec event.Record) bool {
 			return rec.State == event.RecordWaiting && strings.Contains(rec.Note, what)
 		})
 		if ask.Reason != event.WaitPermission || ask.Request == "" || ask.Tool != "Bash" {
 			t.Errorf("asked by %+v", ask)
 		}
-		shown, err := r.box().Asked(ask.Request, ask.Tool)
+		shown, err := r.Box().Asked(ask.Request, ask.Tool)
 		if err != nil || !strings.Contains(shown.Input, what) {
 			t.Fatalf("what is asked: %+v, %v", shown, err)
 		}
 		a := mail.Answer{Request: ask.Request, Decision: decision, Text: text, Hash: shown.Hash, Gen: 1}
-		prooftest.Intend(t, r.launch.Home, "t1", 1, a)
-		if err := r.adapter().Answer(r.launch, a); err != nil {
+		prooftest.Intend(t, r.Launch.Home, "t1", 1, a)
+		if err := r.Adapter.Answer(r.Launch, a); err != nil {
 			t.Fatal(err)
 		}
 	}
 	answer("one.txt", mail.Allow, "")
-	if told := r.asked(2).Last(); !told.Contains("exited with code 0") {
+	if told := r.Called(2).Last(); !told.Contains("exited with code 0") {
 		t.Errorf("what was allowed did not run: %+v", told)
 	}
 	answer("two.txt", mail.Deny, "not this file")
-	if told := r.asked(3).Last(); !told.Contains("not this file") {
+	if told := r.Called(3).Last(); !told.Contains("not this file") {
 		t.Errorf("the model was not told why: %+v", told)
 	}
 	r.over(1)
 	for file, want := range map[string]bool{"one.txt": true, "two.txt": false} {
-		if _, err := os.Stat(filepath.Join(r.launch.Worktree, file)); (err == nil) != want {
+		if _, err := os.Stat(filepath.Join(r.Launch.Worktree, file)); (err == nil) != want {
 			t.Errorf("%s exists: %v, want %v", file, err == nil, want)
 		}
 	}
 
-	r.say("m1", "go on")
-	r.asked(4)
-	r.kill()
-	next := r.launch
+	r.Say("m1", "go on")
+	r.Called(4)
+	r.Kill()
+	next := r.Launch
 	next.Gen, next.Resume, next.GoOn = 2, true, "go on where you stopped"
 	next.Messages = []mail.Message{{ID: "m2", Text: "after the kill"}}
-	if !r.adapter().Resumable(next) {
+	if !r.Adapter.Resumable(next) {
 		t.Fatal("the conversation is not resumable")
 	}
-	r.launch = next
-	r.start()
-	again := r.asked(5)
+	r.Launch = next
+	r.Start()
+	again := r.Called(5)
 	if !again.Contains("remember 4711") || !again.Contains("go on where you stopped") || !again.Contains("[muster m2]\nafter the kill") {
 		t.Errorf("the conversation was not taken up: %+v", again.Messages)
 	}
-	r.record("the message arrives", func(rec event.Record) bool {
-		return rec.Message == "m2" && rec.Prompted && rec.Gen == 2 && rec.SessionID == r.launch.Conversation
+	r.Record("the message arrives", func(rec event.Record) bool {
+		return rec.Message == "m2" && rec.Prompted && rec.Gen == 2 && rec.SessionID == r.Launch.Conversation
 	})
-	r.until("the turn is over", func() bool {
-		return count(r.source("transcript"), func(rec event.Record) bool { return rec.State == event.RecordIdle && rec.Stopping }) == 1
+	r.Until("the turn is over", func() bool {
+		return testrig.Count(r.rollout(), func(rec event.Record) bool { return rec.State == event.RecordIdle && rec.Stopping }) == 1
 	})
-	if got := r.adapter().Sources(r.launch, r.pid); len(got) != 1 || !strings.Contains(got[0].Path, "rollout-") {
+	if got := r.Adapter.Sources(r.Launch, r.PID); len(got) != 1 || !strings.Contains(got[0].Path, "rollout-") {
 		t.Errorf("the sources are %+v", got)
 	}
 }

@@ -45,14 +45,14 @@ func bash(command string) model.Step {
 func decide(decision, said string) func(*testing.T, *rig, int) {
 	return func(t *testing.T, r *rig, from int) {
 		t.Helper()
-		rec, _ := r.record(from, "it asks", func(rec event.Record) bool { return rec.State == waiting })
-		ask, err := r.box().Asked(rec.Request, rec.Tool)
+		rec, _ := r.RecordAfter(from, "it asks", func(rec event.Record) bool { return rec.State == waiting })
+		ask, err := r.Box().Asked(rec.Request, rec.Tool)
 		if err != nil {
 			t.Fatal(err)
 		}
-		a := mail.Answer{Request: rec.Request, Decision: decision, Text: said, Gen: r.launch.Gen, Hash: ask.Hash}
-		prooftest.Intend(t, r.launch.Home, "t1", r.launch.Gen, a)
-		if err := opencode.New().Answer(r.launch, a); err != nil {
+		a := mail.Answer{Request: rec.Request, Decision: decision, Text: said, Gen: r.Launch.Gen, Hash: ask.Hash}
+		prooftest.Intend(t, r.Launch.Home, "t1", r.Launch.Gen, a)
+		if err := opencode.New().Answer(r.Launch, a); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -62,7 +62,7 @@ func decide(decision, said string) func(*testing.T, *rig, int) {
 func told(want string) func(*testing.T, *rig, event.Record) {
 	return func(t *testing.T, r *rig, _ event.Record) {
 		t.Helper()
-		all := r.model.Requests()
+		all := r.Model.Requests()
 		if last := all[len(all)-1]; !last.Contains(want) {
 			t.Errorf("the model was not told %q: %+v", want, last.Last())
 		}
@@ -85,7 +85,7 @@ func situations() []situation {
 			during: decide(mail.Allow, ""), want: []event.RecordState{working, waiting, working, idle},
 			check: func(t *testing.T, r *rig, _ event.Record) {
 				t.Helper()
-				if _, err := os.Stat(filepath.Join(r.launch.Worktree, "asked")); err != nil {
+				if _, err := os.Stat(filepath.Join(r.Launch.Worktree, "asked")); err != nil {
 					t.Errorf("the allowed command did not run: %v", err)
 				}
 			},
@@ -99,9 +99,9 @@ func situations() []situation {
 			name: "permission answered at the keyboard", script: []model.Step{bash("touch typed"), model.Text("done")},
 			during: func(t *testing.T, r *rig, from int) {
 				t.Helper()
-				r.record(from, "it asks", func(rec event.Record) bool { return rec.State == waiting })
-				r.until("the dialog is shown", func() bool { return strings.Contains(r.screen(), "Allow once") })
-				r.tmux("send-keys", "-t", r.pane(), "Enter")
+				r.RecordAfter(from, "it asks", func(rec event.Record) bool { return rec.State == waiting })
+				r.Until("the dialog is shown", func() bool { return strings.Contains(r.Screen(), "Allow once") })
+				r.Tmux("send-keys", "-t", r.Pane(), "Enter")
 			},
 			want: []event.RecordState{working, waiting, working, idle},
 		},
@@ -145,9 +145,9 @@ func situations() []situation {
 			name: "interrupted at the keyboard", script: []model.Step{model.Hang()},
 			during: func(t *testing.T, r *rig, _ int) {
 				t.Helper()
-				r.until("the model is called", func() bool { return r.model.Left() == 0 })
+				r.Until("the model is called", func() bool { return r.Model.Left() == 0 })
 				for _, key := range opencode.New().Facts().Interrupt.Keys {
-					r.tmux("send-keys", "-t", r.pane(), key)
+					r.Tmux("send-keys", "-t", r.Pane(), key)
 					time.Sleep(400 * time.Millisecond) // as the supervisor does: both at once are another key
 				}
 			},
@@ -171,19 +171,19 @@ func TestOpenCodeSituations(t *testing.T) {
 	from := r.idle(0)
 	for i, s := range situations() {
 		ok := t.Run(s.name, func(t *testing.T) {
-			outer := r.t
-			r.t = t
-			defer func() { r.t = outer }()
-			r.model.Clear()
-			r.model.Add(s.script...)
+			outer := r.T
+			r.T = t
+			defer func() { r.T = outer }()
+			r.Model.Clear()
+			r.Model.Add(s.script...)
 			r.send(event.NewMessageID(i+1), "go on: "+s.name)
-			_, begun := r.record(from, "the turn begins", func(rec event.Record) bool { return rec.Prompted })
+			_, begun := r.RecordAfter(from, "the turn begins", func(rec event.Record) bool { return rec.Prompted })
 			if s.during != nil {
 				s.during(t, r, begun)
 			}
-			end, n := r.record(begun, "the turn ends", func(rec event.Record) bool { return rec.State == idle || rec.State == failed || rec.State == limited })
+			end, n := r.RecordAfter(begun, "the turn ends", func(rec event.Record) bool { return rec.State == idle || rec.State == failed || rec.State == limited })
 			var states []event.RecordState
-			for _, rec := range r.records()[from:n] {
+			for _, rec := range r.Records()[from:n] {
 				states = append(states, rec.State)
 			}
 			if got := slices.Compact(states); !slices.Equal(got, s.want) {
@@ -193,15 +193,15 @@ func TestOpenCodeSituations(t *testing.T) {
 			if s.check != nil {
 				s.check(t, r, end)
 			}
-			if r.model.Left() != 0 {
-				t.Errorf("%d steps of the script are left", r.model.Left())
+			if r.Model.Left() != 0 {
+				t.Errorf("%d steps of the script are left", r.Model.Left())
 			}
 		})
 		if !ok {
 			t.Fatalf("the rest needs an agent that is ready")
 		}
 	}
-	if b, err := json.Marshal(r.records()[:from]); err != nil || strings.Contains(string(b), testopencode.Key) {
+	if b, err := json.Marshal(r.Records()[:from]); err != nil || strings.Contains(string(b), testopencode.Key) {
 		t.Errorf("the records hold the key, or are no JSON: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package codex_test
+package proc
 
 import (
 	"bytes"
@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// processes are those that have this variable in their environment.
-func processes(t *testing.T, variable string) []int {
+// Marked returns the processes that have this variable in their environment.
+func Marked(t testing.TB, variable string) []int {
 	t.Helper()
 	dirs, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
@@ -31,8 +31,8 @@ func processes(t *testing.T, variable string) []int {
 	return out
 }
 
-// arguments is the command line of a process; "" if it is gone.
-func arguments(pid int) string {
+// Arguments returns the command line of a process; "" if it is gone.
+func Arguments(pid int) string {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if err != nil {
 		return ""

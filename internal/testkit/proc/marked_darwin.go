@@ -1,4 +1,4 @@
-package codex_test
+package proc
 
 import (
 	"os/exec"
@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// processes are those that have this variable in their environment.
-func processes(t *testing.T, variable string) []int {
+// Marked returns the processes that have this variable in their environment.
+func Marked(t testing.TB, variable string) []int {
 	t.Helper()
 	out, err := exec.Command("ps", "-Axwwe", "-o", "pid=,command=").Output() //nolint:noctx // ps ends by itself
 	if err != nil {
@@ -27,8 +27,8 @@ func processes(t *testing.T, variable string) []int {
 	return pids
 }
 
-// arguments is the command line of a process; "" if it is gone.
-func arguments(pid int) string {
+// Arguments returns the command line of a process; "" if it is gone.
+func Arguments(pid int) string {
 	out, err := exec.Command("ps", "-ww", "-o", "command=", "-p", strconv.Itoa(pid)).Output() //nolint:noctx // ps ends by itself
 	if err != nil {
 		return ""
