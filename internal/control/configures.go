@@ -26,8 +26,8 @@ const (
 	ConcernDependencies Concern = "dependencies" // where packages come from, and what is run when they are installed
 )
 
-// configuring lists the files that decide what runs later, with the power of whoever uses the repository: a base name at any depth, or
-// a directory, which ends in a slash. The kinds of agents add their own files.
+// configuring lists the files that decide what runs later for a person who uses the repository: a base name at any depth, or a
+// directory, which ends in a slash. The kinds of agents add their own files.
 var configuring = map[Concern][]string{
 	ConcernChecks: {"muster.toml"},
 	ConcernAgents: {"AGENTS.md", ".agents/", ".cursor/", ".cursorrules", ".windsurfrules", "copilot-instructions.md"},

@@ -14,7 +14,7 @@ import (
 )
 
 // asks waits until the task has an open request that differs from the last one.
-func (r *claudeRig) asks(id event.TaskID, last *event.RequestOpened) *event.RequestOpened {
+func (r *agentRig) asks(id event.TaskID, last *event.RequestOpened) *event.RequestOpened {
 	r.t.Helper()
 	var t life.Task
 	r.await("the task asks", func() bool {

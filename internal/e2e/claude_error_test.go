@@ -79,7 +79,7 @@ func TestDispatchRefusesWhatWouldStopClaudeAtOnce(t *testing.T) {
 	r.becomes(r.queue("sandboxed", "Say hello."), event.Done)
 }
 
-func (r *claudeRig) remove(path string) {
+func (r *agentRig) remove(path string) {
 	r.t.Helper()
 	if err := os.Remove(path); err != nil {
 		r.t.Fatal(err)

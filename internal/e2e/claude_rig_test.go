@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -24,35 +25,51 @@ import (
 // many ran at once.
 const patienceClaude = 100 * time.Second
 
-// twoClaudes bounds how many run at once, because each needs its own core.
-var twoClaudes = make(chan struct{}, 2)
+// agentsAtOnce bounds how many fleets with a real agent live at the same time. An agent keeps a core busy while it starts, and
+// waits most of the time after that.
+var agentsAtOnce = make(chan struct{}, 2*runtime.NumCPU())
 
-// claudeRig is a fleet whose user has set up Claude Code with a scripted model. Everything between the fleet and the
-// model is real.
-type claudeRig struct {
+// agentRig is a fleet whose user has set up a real agent with a scripted model. Everything between the fleet and the model is
+// real.
+type agentRig struct {
 	*Fleet
-	user  claude.User
+	user  claude.User // of Claude Code
 	model *model.Server
 	// patience is how long await waits; 0 is patienceClaude.
 	patience time.Duration
 }
 
-// newClaudeRig makes a claudeRig with npm's newest Claude Code. config holds further lines of [task], and tables, for
+// newClaudeRig makes an agentRig with npm's newest Claude Code. config holds further lines of [task], and tables, for
 // muster.toml; files are the files of the repository.
-func newClaudeRig(t *testing.T, config string, files map[string]string) *claudeRig {
+func newClaudeRig(t *testing.T, config string, files map[string]string) *agentRig {
 	t.Helper()
 	return newClaudeRigOf(t, claude.Newest, config, files)
 }
 
 // newClaudeRigOf is newClaudeRig with another version.
-func newClaudeRigOf(t *testing.T, version, config string, files map[string]string) *claudeRig {
+func newClaudeRigOf(t *testing.T, version, config string, files map[string]string) *agentRig {
 	t.Helper()
-	claudeProgram := claude.Path(t, version)
-	twoClaudes <- struct{}{}
-	t.Cleanup(func() { <-twoClaudes })
-	r := &claudeRig{Fleet: newFleet(t), model: model.Start(t)}
+	r := newAgentRig(t, claude.Path(t, version), files)
+	r.setVar("ANTHROPIC_API_KEY", claude.Key)
+	r.user = claude.SetUp(t, version, r.root+"/user", r.repo)
+	r.grants = append(r.grants, goEnv(t, "GOCACHE")) // a cold cache would build the standard library first
+	r.userConfig(roomyFleet)
+	r.configure(config, "")
+	return r
+}
+
+// roomyFleet is the user's configuration of a fleet that runs all that a test starts.
+const roomyFleet = "[fleet]\nmax_agents = 12\nmax_checks = 3\nmin_free_disk = 1\nmin_free_memory = 1\n"
+
+// newAgentRig makes a fleet whose user has a program first on PATH and a home of their own. files are the files of the
+// repository.
+func newAgentRig(t *testing.T, program string, files map[string]string) *agentRig {
+	t.Helper()
+	agentsAtOnce <- struct{}{}
+	t.Cleanup(func() { <-agentsAtOnce })
+	r := &agentRig{Fleet: newFleet(t), model: model.Start(t)}
 	t.Cleanup(r.tell)
-	// Claude leaves files in its user's home. What muster leaves is checked in the fleet's own home.
+	// The program leaves files in its user's home. What muster leaves is checked in the fleet's own home.
 	for _, d := range []string{"user", "usertmp"} {
 		if err := os.Mkdir(filepath.Join(r.root, d), 0o700); err != nil {
 			t.Fatal(err)
@@ -60,20 +77,32 @@ func newClaudeRigOf(t *testing.T, version, config string, files map[string]strin
 	}
 	r.setVar("HOME", r.root+"/user")
 	r.setVar("TMPDIR", r.root+"/usertmp")
-	r.setVar("PATH", filepath.Dir(claudeProgram)+string(os.PathListSeparator)+os.Getenv("PATH"))
-	r.setVar("ANTHROPIC_API_KEY", claude.Key)
-	r.user = claude.SetUp(t, version, r.root+"/user", r.repo)
+	r.setVar("PATH", filepath.Dir(program)+string(os.PathListSeparator)+os.Getenv("PATH"))
 	for name, text := range files {
 		r.write(filepath.Join(r.repo, name), text)
 	}
-	r.grants = append(r.grants, goEnv(t, "GOCACHE")) // a cold cache would build the standard library first
-	r.userConfig("[fleet]\nmax_agents = 12\nmax_checks = 3\nmin_free_disk = 1\nmin_free_memory = 1\n")
-	r.configure(config, "")
 	return r
 }
 
+// commitConfig writes muster.toml and commits it with the files of the repository.
+func (r *agentRig) commitConfig(text string) {
+	r.t.Helper()
+	r.write(r.repo+"/muster.toml", text)
+	r.git("add", "-A")
+	r.git("commit", "-q", "--allow-empty", "-m", "configured")
+}
+
+// goVariables returns lines for an agent's variables by which it builds with the caches of the test's user.
+func goVariables(t *testing.T) string {
+	t.Helper()
+	return `GOCACHE = "` + goEnv(t, "GOCACHE") + `"
+GOPATH = "` + goEnv(t, "GOPATH") + `"
+GOTOOLCHAIN = "local"
+`
+}
+
 // tmp returns a file in the directory for temporary files of a task's processes.
-func (r *claudeRig) tmp(id event.TaskID, name string) string {
+func (r *agentRig) tmp(id event.TaskID, name string) string {
 	if inFence() {
 		return filepath.Join(home.Dir(r.home).TempDir(id), name)
 	}
@@ -81,21 +110,13 @@ func (r *claudeRig) tmp(id event.TaskID, name string) string {
 }
 
 // configure commits the muster.toml of such a user. more holds further keys of [agents.claude].
-func (r *claudeRig) configure(config, more string) {
+func (r *agentRig) configure(config, more string) {
 	r.t.Helper()
-	r.write(r.repo+"/muster.toml", `[task]
-agent = "claude"
-`+config+"\n"+r.agentTables(more, `CLAUDE_CODE_MAX_RETRIES = "0"
-GOCACHE = "`+goEnv(r.t, "GOCACHE")+`"
-GOPATH = "`+goEnv(r.t, "GOPATH")+`"
-GOTOOLCHAIN = "local"
-`))
-	r.git("add", "-A")
-	r.git("commit", "-q", "--allow-empty", "-m", "configured")
+	r.commitConfig("[task]\nagent = \"claude\"\n" + config + "\n" + r.agentTables(more, "CLAUDE_CODE_MAX_RETRIES = \"0\"\n"+goVariables(r.t)))
 }
 
 // agentTables returns the tables of muster.toml for the user's Claude Code, with further keys and further variables.
-func (r *claudeRig) agentTables(keys, env string) string {
+func (r *agentRig) agentTables(keys, env string) string {
 	return `[agents.claude]
 env_from = ["ANTHROPIC_API_KEY"]
 ` + keys + `
@@ -116,7 +137,7 @@ func goEnv(t *testing.T, name string) string {
 }
 
 // setVar sets a variable of the user's environment; an empty value removes it.
-func (r *claudeRig) setVar(name, value string) {
+func (r *agentRig) setVar(name, value string) {
 	r.env = slices.DeleteFunc(slices.Clone(r.env), func(kv string) bool { return strings.HasPrefix(kv, name+"=") })
 	if value != "" {
 		r.env = append(r.env, name+"="+value)
@@ -124,7 +145,7 @@ func (r *claudeRig) setVar(name, value string) {
 }
 
 // queue dispatches a task with a prompt of any size.
-func (r *claudeRig) queue(name, prompt string, flags ...string) event.TaskID {
+func (r *agentRig) queue(name, prompt string, flags ...string) event.TaskID {
 	r.t.Helper()
 	cmd := r.command(append([]string{"dispatch", "--name", name, "-"}, flags...)...)
 	var errs bytes.Buffer
@@ -138,7 +159,7 @@ func (r *claudeRig) queue(name, prompt string, flags ...string) event.TaskID {
 }
 
 // await polls until the condition holds, for at most the time that Claude may take.
-func (r *claudeRig) await(what string, ok func() bool) {
+func (r *agentRig) await(what string, ok func() bool) {
 	r.t.Helper()
 	for deadline := time.Now().Add(cmp.Or(r.patience, patienceClaude)); !ok(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -149,7 +170,7 @@ func (r *claudeRig) await(what string, ok func() bool) {
 
 // becomes waits until the task is in one of these states and returns the task. It stops waiting for a task that ends
 // in another state.
-func (r *claudeRig) becomes(id event.TaskID, want ...event.State) life.Task {
+func (r *agentRig) becomes(id event.TaskID, want ...event.State) life.Task {
 	r.t.Helper()
 	var t life.Task
 	r.await(fmt.Sprintf("%s is %v", id, want), func() bool {
@@ -163,14 +184,14 @@ func (r *claudeRig) becomes(id event.TaskID, want ...event.State) life.Task {
 }
 
 // asked waits until the model was asked for the n-th time, and returns that call.
-func (r *claudeRig) asked(n int) model.Request {
+func (r *agentRig) asked(n int) model.Request {
 	r.t.Helper()
 	r.await(fmt.Sprintf("the model is called %d times", n), func() bool { return len(r.model.Requests()) >= n })
 	return r.model.Requests()[n-1]
 }
 
 // once proves that each of the texts is in the conversation one time.
-func (r *claudeRig) once(texts ...string) {
+func (r *agentRig) once(texts ...string) {
 	r.t.Helper()
 	for _, text := range texts {
 		if n := r.model.Seen(text); n != 1 {
@@ -180,18 +201,18 @@ func (r *claudeRig) once(texts ...string) {
 }
 
 // workFile returns the path of a file in the worktree that a task of this name will have.
-func (r *claudeRig) workFile(id event.TaskID, name, file string) string {
+func (r *agentRig) workFile(id event.TaskID, name, file string) string {
 	return filepath.Join(home.Dir(r.home).Worktree(id, home.Slug(name)), file)
 }
 
 // such counts the events of one kind of a task that satisfy a condition.
-func such[P event.Payload](r *claudeRig, id event.TaskID, ok func(P) bool) int {
+func such[P event.Payload](r *agentRig, id event.TaskID, ok func(P) bool) int {
 	r.t.Helper()
 	return len(slices.DeleteFunc(payloads[P](r.Fleet, id), func(p P) bool { return !ok(p) }))
 }
 
 // digest returns a short digest of a file's content.
-func (r *claudeRig) digest(path string) string {
+func (r *agentRig) digest(path string) string {
 	r.t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -207,7 +228,7 @@ func linesOf(path string) int {
 }
 
 // tell logs the screens and the calls of the model when a test has failed.
-func (r *claudeRig) tell() {
+func (r *agentRig) tell() {
 	if !r.t.Failed() {
 		return
 	}

@@ -101,7 +101,7 @@ func readLog(q model.Request) model.Reply {
 }
 
 // checkDone checks what a done task leaves: one commit of the right tree, and no worktree.
-func (r *claudeRig) checkDone(got life.Task) {
+func (r *agentRig) checkDone(got life.Task) {
 	r.t.Helper()
 	if n := r.git("rev-list", "--count", "main.."+got.Branch); n != "1" {
 		r.t.Errorf("the branch has %s commits, want 1", n)

@@ -119,7 +119,7 @@ func TestClaudeTakesMessagesAndInterruptsAtAnyMoment(t *testing.T) {
 }
 
 // arrived reports whether these messages are acknowledged.
-func (r *claudeRig) arrived(id event.TaskID, want ...event.MessageID) bool {
+func (r *agentRig) arrived(id event.TaskID, want ...event.MessageID) bool {
 	t := r.task(id)
 	for _, w := range want {
 		if m, ok := t.Message(w); !ok || m.State != event.MessageAcked {

@@ -16,43 +16,21 @@ import (
 
 // newCodexRig makes a fleet whose user has set up Codex CLI with a scripted model. config holds further lines of [task], and
 // tables, for muster.toml; files are the files of the repository.
-func newCodexRig(t *testing.T, config string, files map[string]string) (*claudeRig, codex.User) {
+func newCodexRig(t *testing.T, config string, files map[string]string) (*agentRig, codex.User) {
 	t.Helper()
-	program := codex.Path(t)
-	twoClaudes <- struct{}{}
-	t.Cleanup(func() { <-twoClaudes })
-	r := &claudeRig{Fleet: newFleet(t), model: model.Start(t)}
-	t.Cleanup(r.tell)
+	r := newAgentRig(t, codex.Path(t), files)
 	u := codex.User{Home: r.root + "/user", Dir: r.root + "/user/.codex"}
-	for _, d := range []string{"user", "usertmp"} {
-		if err := os.Mkdir(filepath.Join(r.root, d), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
 	u.SetUp(t, r.model.URL, r.repo)
-	r.setVar("HOME", u.Home)
-	r.setVar("TMPDIR", r.root+"/usertmp")
-	r.setVar("PATH", filepath.Dir(program)+string(os.PathListSeparator)+os.Getenv("PATH"))
 	r.setVar(codex.KeyVariable, codex.Key)
-	for name, text := range files {
-		r.write(filepath.Join(r.repo, name), text)
-	}
 	r.grants = append(r.grants, goEnv(t, "GOCACHE"))
-	r.userConfig("[fleet]\nmax_agents = 12\nmax_checks = 3\nmin_free_disk = 1\nmin_free_memory = 1\n")
-	r.write(r.repo+"/muster.toml", `[task]
-agent = "codex"
-`+config+`
+	r.userConfig(roomyFleet)
+	r.commitConfig("[task]\nagent = \"codex\"\n" + config + `
 [agents.codex]
 args = ["-s", "danger-full-access"]
-env_from = ["`+codex.KeyVariable+`"]
+env_from = ["` + codex.KeyVariable + `"]
 [agents.codex.env]
 NO_PROXY = "127.0.0.1,localhost"
-GOCACHE = "`+goEnv(t, "GOCACHE")+`"
-GOPATH = "`+goEnv(t, "GOPATH")+`"
-GOTOOLCHAIN = "local"
-`)
-	r.git("add", "-A")
-	r.git("commit", "-q", "--allow-empty", "-m", "configured")
+` + goVariables(t))
 	return r, u
 }
 

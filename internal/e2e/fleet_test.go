@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,8 +24,8 @@ import (
 	"muster/internal/life"
 )
 
-// atOnce bounds how many fleets live at the same time: each has half a dozen processes.
-var atOnce = make(chan struct{}, 4)
+// atOnce bounds how many fleets live at the same time. Each has half a dozen processes, which mostly wait.
+var atOnce = make(chan struct{}, 4*runtime.NumCPU())
 
 // patience is how long a test waits for a step that takes a second or two, on a busy machine.
 const patience = 60 * time.Second

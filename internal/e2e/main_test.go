@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,7 +68,7 @@ func runAll(m *testing.M) int {
 	defer musterProgram.Remove()
 	// Fleets mostly wait, so atOnce bounds them, not the number of cores.
 	flag.Parse()
-	if err := flag.Set("test.parallel", "16"); err != nil {
+	if err := flag.Set("test.parallel", strconv.Itoa(8*runtime.NumCPU())); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -167,7 +167,7 @@ func (n *nightTask) prompt() string {
 }
 
 // newRepo makes a repository with these files and one commit.
-func (r *claudeRig) newRepo(dir string, files map[string]string) {
+func (r *agentRig) newRepo(dir string, files map[string]string) {
 	r.t.Helper()
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		path := filepath.Join(dir, name)
@@ -184,7 +184,7 @@ func (r *claudeRig) newRepo(dir string, files map[string]string) {
 }
 
 // toml returns the muster.toml of a repository. Every task's check requires that no line of the work says bad.
-func (r *claudeRig) toml(setup string) string {
+func (r *agentRig) toml(setup string) string {
 	return "[task]\nagent = \"claude\"\nrounds = 3\n[workspace]\nsetup = \"" + setup + `"
 [checks]
 work = "sh check.sh"
@@ -192,7 +192,7 @@ work = "sh check.sh"
 }
 
 // media makes the repository with a submodule and a file in LFS. Its origin accepts the submodule's commits.
-func (r *claudeRig) media() *nightRepo {
+func (r *agentRig) media() *nightRepo {
 	lib := r.root + "/lib"
 	r.newRepo(lib, map[string]string{"lib.txt": "one\n"})
 	r.gitIn(r.root, "clone", "-q", "--bare", lib, r.root+"/lib.git")
@@ -242,7 +242,7 @@ func mediaTask(p *nightRepo, i int) *nightTask {
 }
 
 // mono makes the monorepo of which the person has checked out two of three packages.
-func (r *claudeRig) mono() *nightRepo {
+func (r *agentRig) mono() *nightRepo {
 	p := &nightRepo{name: "mono", dir: r.root + "/mono"}
 	files := map[string]string{
 		"muster.toml": r.toml(fmt.Sprintf("sleep %d", int(nightSetup.Seconds()))),
@@ -283,7 +283,7 @@ func monoTask(p *nightRepo, i int) *nightTask {
 }
 
 // signed makes the repository with a commit hook, signed commits, and a Stop hook of the person that blocks once.
-func (r *claudeRig) signed() *nightRepo {
+func (r *agentRig) signed() *nightRepo {
 	p := &nightRepo{name: "signed", dir: r.root + "/signed"}
 	if err := os.Mkdir(p.dir, 0o700); err != nil {
 		r.t.Fatal(err)
@@ -329,7 +329,7 @@ func signedTask(p *nightRepo, i int) *nightTask {
 }
 
 // work makes a commit in the checkout as the person does, with the hooks and the signature of the person's Git.
-func (p *nightRepo) work(r *claudeRig) {
+func (p *nightRepo) work(r *agentRig) {
 	subject := fmt.Sprintf("person %d", len(p.commits)+1)
 	r.write(filepath.Join(p.dir, "person.txt"), subject+"\n")
 	r.gitIn(p.dir, "add", "person.txt")
@@ -338,7 +338,7 @@ func (p *nightRepo) work(r *claudeRig) {
 }
 
 // unharmed proves that the person's checkout is unchanged.
-func (p *nightRepo) unharmed(r *claudeRig) {
+func (p *nightRepo) unharmed(r *agentRig) {
 	r.t.Helper()
 	subjects := strings.Split(r.gitIn(p.dir, "log", "--reverse", "--format=%s", "main"), "\n")
 	if got := subjects[len(subjects)-len(p.commits):]; !slices.Equal(got, p.commits) {
@@ -356,7 +356,7 @@ func (p *nightRepo) unharmed(r *claudeRig) {
 }
 
 // judge checks how a task ended. For a done task it also checks the published branch in a fresh clone.
-func (r *claudeRig) judge(n *nightTask) {
+func (r *agentRig) judge(n *nightTask) {
 	r.t.Helper()
 	got := r.task(n.id)
 	said := fmt.Sprintf("%s %s is %s (%s: %s)", n.id, n.name, got.State, got.Reason, got.Detail)
@@ -392,7 +392,7 @@ func (r *claudeRig) judge(n *nightTask) {
 }
 
 // keptWork proves that a parked task still has its worktree with its work, and has published nothing.
-func (r *claudeRig) keptWork(n *nightTask, got life.Task) {
+func (r *agentRig) keptWork(n *nightTask, got life.Task) {
 	r.t.Helper()
 	if _, err := os.Stat(got.Worktree); err != nil {
 		r.t.Errorf("%s: the worktree of a parked task: %v", n.id, err)

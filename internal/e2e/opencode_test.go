@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -20,39 +19,20 @@ import (
 const patienceOpenCode = 10 * time.Minute
 
 // newOpenCodeRig makes a fleet whose user has set up OpenCode with a scripted model.
-func newOpenCodeRig(t *testing.T, config string, permission map[string]any, sources map[string]string) *claudeRig {
+func newOpenCodeRig(t *testing.T, config string, permission map[string]any, sources map[string]string) *agentRig {
 	t.Helper()
-	program := opencode.Path(t)
-	twoClaudes <- struct{}{}
-	t.Cleanup(func() { <-twoClaudes })
-	r := &claudeRig{Fleet: newFleet(t), model: model.Start(t), patience: patienceOpenCode}
-	t.Cleanup(r.tell)
-	for _, d := range []string{"user", "usertmp"} {
-		if err := os.Mkdir(filepath.Join(r.root, d), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	r.setVar("HOME", r.root+"/user")
-	r.setVar("TMPDIR", r.root+"/usertmp")
-	r.setVar("PATH", filepath.Dir(program)+string(os.PathListSeparator)+os.Getenv("PATH"))
+	r := newAgentRig(t, opencode.Path(t), sources)
+	r.patience = patienceOpenCode
 	for _, name := range []string{"XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"} {
 		r.setVar(name, "")
 	}
 	opencode.User{Home: r.root + "/user"}.SetUp(t, r.model.URL, permission)
-	for name, text := range sources {
-		r.write(filepath.Join(r.repo, name), text)
-	}
-	r.write(r.repo+"/muster.toml", "[task]\nagent = \"opencode\"\n"+config+`
+	r.commitConfig("[task]\nagent = \"opencode\"\n" + config + `
 [agents.opencode]
-model = "`+opencode.Model+`"
+model = "` + opencode.Model + `"
 [agents.opencode.env]
 NO_PROXY = "127.0.0.1,localhost"
-GOCACHE = "`+goEnv(t, "GOCACHE")+`"
-GOPATH = "`+goEnv(t, "GOPATH")+`"
-GOTOOLCHAIN = "local"
-`)
-	r.git("add", "-A")
-	r.git("commit", "-q", "--allow-empty", "-m", "configured")
+` + goVariables(t))
 	return r
 }
 

@@ -70,8 +70,8 @@ func installed(to string) []agent.File {
 	}
 }
 
-// seedLogin returns the file of logins with the API key of one provider. Another sort of login is renewed by whoever uses it,
-// and a copy would end the user's own.
+// seedLogin returns the file of logins with the API key of one provider. A program renews another sort of login when it uses
+// it, so a copy would end the user's own.
 func seedLogin(user []string, provider string) ([]byte, bool) {
 	var all map[string]json.RawMessage
 	b, err := regular.ReadFollow(filepath.Join(dataDir(user), authName), maxFile)
