@@ -27,7 +27,7 @@ const patienceClaude = 100 * time.Second
 
 // agentsAtOnce bounds how many fleets with a real agent live at the same time. An agent keeps a core busy while it starts, and
 // waits most of the time after that.
-var agentsAtOnce = make(chan struct{}, 2*runtime.NumCPU())
+var agentsAtOnce = make(chan struct{}, 1+runtime.NumCPU())
 
 // agentRig is a fleet whose user has set up a real agent with a scripted model. Everything between the fleet and the model is
 // real.

@@ -25,7 +25,7 @@ import (
 )
 
 // atOnce bounds how many fleets live at the same time. Each has half a dozen processes, which mostly wait.
-var atOnce = make(chan struct{}, 4*runtime.NumCPU())
+var atOnce = make(chan struct{}, 3*runtime.NumCPU())
 
 // patience is how long a test waits for a step that takes a second or two, on a busy machine.
 const patience = 60 * time.Second
