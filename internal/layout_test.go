@@ -534,3 +534,58 @@ func selector(sel *ast.SelectorExpr) string {
 	}
 	return ""
 }
+
+// TestPatternsAreCompiledAtTheirFirstUse: what a package compiles when the program starts, every hook pays for. The
+// literals of text.Pattern are compiled here, because otherwise a mistake would show only at the first use.
+func TestPatternsAreCompiledAtTheirFirstUse(t *testing.T) {
+	t.Parallel()
+	compiled := 0
+	for _, s := range sources(t) {
+		if isForTests(s) || s.room() == "testkit" || s.room() == "e2e" {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			var name string
+			switch fun := call.Fun.(type) {
+			case *ast.SelectorExpr:
+				name = selector(fun)
+			case *ast.Ident:
+				name = s.pkg + "." + fun.Name
+			}
+			switch name {
+			case "regexp.MustCompile", "regexp.MustCompilePOSIX":
+				if s.path != "internal/text/pattern.go" {
+					t.Errorf("%s: %s; use text.Pattern", where(n), name)
+				}
+			case "text.Pattern":
+				expr, ok := literal(call.Args[0])
+				if _, err := regexp.Compile(expr); err != nil || !ok {
+					t.Errorf("%s: not a literal that can be compiled: %v", where(n), err)
+				}
+				compiled++
+			}
+			return true
+		})
+	}
+	if compiled < 15 {
+		t.Errorf("only %d calls of text.Pattern found", compiled)
+	}
+}
+
+// literal returns the value of a string literal, or of several that are joined by +.
+func literal(e ast.Expr) (string, bool) {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		s, err := strconv.Unquote(e.Value)
+		return s, err == nil
+	case *ast.BinaryExpr:
+		left, ok := literal(e.X)
+		right, also := literal(e.Y)
+		return left + right, ok && also && e.Op == token.ADD
+	}
+	return "", false
+}

@@ -3,12 +3,12 @@ package agent
 import (
 	"os"
 	"path/filepath"
-	"regexp"
 
 	"muster/internal/event"
 	"muster/internal/home"
 	"muster/internal/proof"
 	"muster/internal/regular"
+	"muster/internal/text"
 )
 
 // grantedDir is the directory of grants in home.Gen.RO. A grant is an empty file for a request that a person allowed
@@ -20,11 +20,11 @@ const (
 )
 
 // hashPattern matches a whole event.Ask.Hash. Tasks of older versions have another text in its place.
-var hashPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
+var hashPattern = text.Pattern(`^[0-9a-f]{64}$`)
 
 // Grants returns the file for the granted request of a launch.
 func Grants(l Launch) []File {
-	if !hashPattern.MatchString(l.Granted) {
+	if !hashPattern().MatchString(l.Granted) {
 		return nil
 	}
 	return []File{{Path: filepath.Join(grantedDir, l.Granted), Mode: 0o600}}

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -15,9 +14,9 @@ import (
 // Quote is applied to every foreign text that becomes part of a prompt, so that none of its lines starts with one.
 
 var (
-	tagLine = regexp.MustCompile(`(?m)^\[muster (m[1-9][0-9]{0,9})\]`)
+	tagLine = text.Pattern(`(?m)^\[muster (m[1-9][0-9]{0,9})\]`)
 	// looksTagged also matches text that an agent could take for a tag, such as a tag after spaces.
-	looksTagged = regexp.MustCompile(`^\s*\[\s*muster\s`)
+	looksTagged = text.Pattern(`^\s*\[\s*muster\s`)
 )
 
 // Tags returns the messages whose tag starts a line of a text, each once, in order.
@@ -26,7 +25,7 @@ func Tags(text string) []event.MessageID {
 		return nil
 	}
 	var out []event.MessageID
-	for _, m := range tagLine.FindAllStringSubmatch(text, -1) {
+	for _, m := range tagLine().FindAllStringSubmatch(text, -1) {
 		if id := event.MessageID(m[1]); !slices.Contains(out, id) {
 			out = append(out, id)
 		}
@@ -45,7 +44,7 @@ func Quote(s string) string {
 	}
 	lines := strings.SplitAfter(s, "\n")
 	for i, line := range lines {
-		if looksTagged.MatchString(text.Clean(line)) {
+		if looksTagged().MatchString(text.Clean(line)) {
 			lines[i] = "> " + line
 		}
 	}

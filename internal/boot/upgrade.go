@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"muster/internal/fault"
 	"muster/internal/run"
 	"muster/internal/store"
+	"muster/internal/text"
 )
 
 const (
@@ -76,7 +76,7 @@ func (f Fleet) Upgrade(ctx context.Context, binary string) (Upgraded, error) {
 	return f.change(ctx, program, r)
 }
 
-var goodVersion = regexp.MustCompile(`^[0-9A-Za-z.+_-]{1,100}$`)
+var goodVersion = text.Pattern(`^[0-9A-Za-z.+_-]{1,100}$`)
 
 // versionOf runs a program to ask for its version of muster.
 func (f Fleet) versionOf(ctx context.Context, binary string) (string, error) {
@@ -95,7 +95,7 @@ func (f Fleet) versionOf(ctx context.Context, binary string) (string, error) {
 	if err == nil {
 		err = json.Unmarshal(res.Stdout, &said)
 	}
-	if err == nil && (said.Go == "" || !goodVersion.MatchString(said.Version)) {
+	if err == nil && (said.Go == "" || !goodVersion().MatchString(said.Version)) {
 		err = errors.New("it does not print its version")
 	}
 	if err != nil {

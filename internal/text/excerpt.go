@@ -2,9 +2,7 @@ package text
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
-	"sync"
 )
 
 // Shares of the limit: a compiler prints the cause first, a test runner its summary last. Of the lines between only
@@ -16,12 +14,9 @@ const (
 )
 
 // place finds lines that name a place in the source, as compilers, linters and test runners write them:
-// file:line:column, file(line,column), "file", line N; and the usual words of a failure. It is compiled at the first
-// use: hooks and launches, which import this package, never need it.
-var place = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^\s*(\S*[\w)\]]\.\w+:\d+(:\d+)?\b|\S*\.\w+\(\d+,\d+\)|File ".*", line \d+|-->? \S+:\d+)|` +
-		`(?i:\b(error|fail(ed|ure)?|panic|fatal|exception|undefined|assert\w*)\b)`)
-})
+// file:line:column, file(line,column), "file", line N; and the usual words of a failure.
+var place = Pattern(`^\s*(\S*[\w)\]]\.\w+:\d+(:\d+)?\b|\S*\.\w+\(\d+,\d+\)|File ".*", line \d+|-->? \S+:\d+)|` +
+	`(?i:\b(error|fail(ed|ure)?|panic|fatal|exception|undefined|assert\w*)\b)`)
 
 // Excerpt returns the part of a program's output that helps to fix what failed, cleaned, of at most limit bytes: all of
 // it if it fits, otherwise its head, the lines in between that name a place in the source, and its tail, with a mark

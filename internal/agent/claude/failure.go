@@ -1,7 +1,6 @@
 package claude
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,7 +78,7 @@ func errorKind(kind, text, details string) event.ErrorKind {
 	return event.ErrorOther
 }
 
-var resetPattern = regexp.MustCompile(`resets (?:at )?(?:([A-Z][a-z]{2})[a-z]* (\d{1,2})(?:,| at)? )?(\d{1,2})(?::(\d{2}))?(?: ?([ap]m))?(?: \(([A-Za-z0-9_+/-]+)\))?`)
+var resetPattern = text.Pattern(`resets (?:at )?(?:([A-Z][a-z]{2})[a-z]* (\d{1,2})(?:,| at)? )?(\d{1,2})(?::(\d{2}))?(?: ?([ap]m))?(?: \(([A-Za-z0-9_+/-]+)\))?`)
 
 const (
 	// resetSlack is how long ago a reset time without a date may be and still mean today. The text names minutes, and
@@ -92,7 +91,7 @@ const (
 // parseReset parses the end of a usage limit in texts such as "resets 1:25pm (UTC)" and "resets Nov 24, 6:59pm
 // (Europe/Berlin)". It returns the next such time. The default zone is that of now.
 func parseReset(text string, now time.Time) (time.Time, bool) {
-	m := resetPattern.FindStringSubmatch(text)
+	m := resetPattern().FindStringSubmatch(text)
 	if m == nil {
 		return time.Time{}, false
 	}

@@ -3,12 +3,12 @@ package claude
 import (
 	"encoding/json"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"muster/internal/agent"
 	"muster/internal/mail"
+	"muster/internal/text"
 )
 
 // The model takes pasted text for its user's own words only if it is short. From version 2.1.332 on (at the latest),
@@ -46,7 +46,7 @@ func (adapter) Posture(l agent.Launch, pid int, screen string, texts []string) a
 			return agent.PostureReady
 		case holdsAll(input, texts):
 			return agent.PostureTyped
-		case ownText.MatchString(input):
+		case ownText().MatchString(input):
 			return agent.PostureStale
 		}
 		return agent.PostureDraft
@@ -66,7 +66,7 @@ func readSession(env []string, pid int) (sessionFile, bool) {
 
 // ownText matches the beginning of texts that muster sends to the agent. If the agent is interrupted before its
 // answer, it puts the prompt back into the input.
-var ownText = regexp.MustCompile(`^(\[muster m[0-9]+\]|Task t[0-9]+ \(muster\))`)
+var ownText = text.Pattern(`^(\[muster m[0-9]+\]|Task t[0-9]+ \(muster\))`)
 
 // inputOf returns the text in the agent's input without surrounding white space: the lines between the last two rules
 // on its screen. It is empty if the screen has another layout.
@@ -82,7 +82,7 @@ func inputOf(screen string) string {
 }
 
 // style matches one escape sequence that sets colours and attributes.
-var style = regexp.MustCompile("\x1b\\[([0-9;:]*)m")
+var style = text.Pattern("\x1b\\[([0-9;:]*)m")
 
 // solid returns a screen without escape sequences and without dim text. In an empty input the program shows a dim
 // hint ("Resend your message to try again") whose first character is under the cursor and reversed.
@@ -91,7 +91,7 @@ func solid(screen string) string {
 	dim, reverse, cursor := false, false, -1
 	for at := 0; at < len(screen); {
 		next, attributes := len(screen), ""
-		match := style.FindStringSubmatchIndex(screen[at:])
+		match := style().FindStringSubmatchIndex(screen[at:])
 		if match != nil {
 			next, attributes = at+match[0], screen[at+match[2]:at+match[3]]
 		}

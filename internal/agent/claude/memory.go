@@ -6,7 +6,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -14,6 +13,7 @@ import (
 	"muster/internal/environ"
 	"muster/internal/fault"
 	"muster/internal/regular"
+	"muster/internal/text"
 )
 
 // The agent reads instructions from CLAUDE.md and the like, and such a file may import others: @path. Before its first
@@ -143,14 +143,14 @@ func (s *importScan) shown(at string) string {
 }
 
 var (
-	notRead      = regexp.MustCompile("(?s)<!--.*?-->|(?m:^[ \t]*```.*?^[ \t]*```)|(?m:^[ \t]*~~~.*?^[ \t]*~~~)|``.*?``|`[^`\n]*`")
-	importInText = regexp.MustCompile(`(?:^|\s)@((?:\\ |[^\s\\])+)`)
+	notRead      = text.Pattern("(?s)<!--.*?-->|(?m:^[ \t]*```.*?^[ \t]*```)|(?m:^[ \t]*~~~.*?^[ \t]*~~~)|``.*?``|`[^`\n]*`")
+	importInText = text.Pattern(`(?:^|\s)@((?:\\ |[^\s\\])+)`)
 )
 
 // imports returns the paths that a text imports; code and comments do not count.
 func imports(text string) []string {
 	var out []string
-	for _, m := range importInText.FindAllStringSubmatch(notRead.ReplaceAllString(text, " "), -1) {
+	for _, m := range importInText().FindAllStringSubmatch(notRead().ReplaceAllString(text, " "), -1) {
 		target, _, _ := strings.Cut(strings.ReplaceAll(m[1], `\ `, " "), "#")
 		if target != "" && path.Clean(target) != "." {
 			out = append(out, target)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -23,7 +22,7 @@ import (
 // oldestVersion is the oldest version that this adapter accepts: the measured one.
 var oldestVersion = [3]int{2, 1, 197}
 
-var versionPattern = regexp.MustCompile(`^(\d+)\.(\d+)\.(\d+)`)
+var versionPattern = text.Pattern(`^(\d+)\.(\d+)\.(\d+)`)
 
 // Check implements agent.Adapter. Each thing that it checks would open a dialog before the first hook, or disable the
 // hooks, and the agent would wait there all night.
@@ -62,7 +61,7 @@ func checkVersion(ctx context.Context, p agent.Preflight, env []string) (version
 		return version, fault.Wrap(fault.Conflict, err, "agent %s does not start", p.Spec.Agent).
 			WithHint("Run: %s --version", program[0])
 	}
-	m := versionPattern.FindStringSubmatch(strings.TrimSpace(string(res.Stdout)))
+	m := versionPattern().FindStringSubmatch(strings.TrimSpace(string(res.Stdout)))
 	if m == nil {
 		return version, fault.New(fault.Conflict, "agent %s: %s is not Claude Code: its version is %q", p.Spec.Agent, program[0], strings.TrimSpace(string(res.Stdout))).
 			WithHint("Run: npm install -g @anthropic-ai/claude-code")

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -27,12 +26,10 @@ const (
 	maxSuccessors = 20
 )
 
-var uuidPattern = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-
 // agentSession returns the agent's id of a launch's conversation: the one that its plan chose or would choose.
 func agentSession(l agent.Launch) string {
 	if b, err := regular.Read(filepath.Join(l.Dirs().RO(), sessionName), 1<<10); err == nil {
-		if id := strings.TrimSpace(string(b)); uuidPattern.MatchString(id) {
+		if id := strings.TrimSpace(string(b)); agent.IsUUID(id) {
 			return id
 		}
 	}

@@ -2,7 +2,6 @@ package codex
 
 import (
 	"encoding/json"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -85,7 +84,7 @@ func turnError(r event.Record, e rolloutError, limits rateLimits) event.Record {
 	return r
 }
 
-var statusPattern = regexp.MustCompile(`(?i)\bstatus:? (\d{3})\b`)
+var statusPattern = text.Pattern(`(?i)\bstatus:? (\d{3})\b`)
 
 // errorKind returns the kind of an error.
 func errorKind(e rolloutError) event.ErrorKind {
@@ -99,7 +98,7 @@ func errorKind(e rolloutError) event.ErrorKind {
 		}
 		return false
 	}
-	if m := statusPattern.FindStringSubmatch(e.Message); m != nil && status == 0 {
+	if m := statusPattern().FindStringSubmatch(e.Message); m != nil && status == 0 {
 		status, _ = strconv.Atoi(m[1])
 	}
 	switch word {
@@ -132,7 +131,7 @@ func errorKind(e rolloutError) event.ErrorKind {
 	return event.ErrorOther
 }
 
-var resetPattern = regexp.MustCompile(`try again at (?:([A-Z][a-z]{2})[a-z]* (\d{1,2})(?:st|nd|rd|th), (\d{4}) )?(\d{1,2}):(\d{2}) ([AP]M)`)
+var resetPattern = text.Pattern(`try again at (?:([A-Z][a-z]{2})[a-z]* (\d{1,2})(?:st|nd|rd|th), (\d{4}) )?(\d{1,2}):(\d{2}) ([AP]M)`)
 
 // resetSlack is how long ago a time without a date may be and still mean today: the text names minutes.
 const resetSlack = 10 * time.Minute
@@ -141,7 +140,7 @@ const resetSlack = 10 * time.Minute
 // 4:27 AM.". The agent names the time of its own zone, which is that of this process. A minute is added, because the one in
 // the text is truncated.
 func parseReset(said string, at time.Time) (time.Time, bool) {
-	m := resetPattern.FindStringSubmatch(said)
+	m := resetPattern().FindStringSubmatch(said)
 	if m == nil {
 		return time.Time{}, false
 	}

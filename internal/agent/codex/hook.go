@@ -113,7 +113,7 @@ func (s *hookState) tool(state event.RecordState) event.Record {
 // sessionStart reports that the hooks work. The first session of a generation that was not told which thread to resume is
 // the task's own.
 func (s *hookState) sessionStart() {
-	if planned, ok := readThread(s.Files.RO()); ok && uuidPattern.MatchString(s.in.SessionID) && (planned.ID == "" || planned.ID == s.in.SessionID) {
+	if planned, ok := readThread(s.Files.RO()); ok && agent.IsUUID(s.in.SessionID) && (planned.ID == "" || planned.ID == s.in.SessionID) {
 		s.note(thread{ID: s.in.SessionID, Rollout: s.in.Transcript})
 	}
 	s.write(event.Record{State: event.RecordWorking})

@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"regexp"
 	"strings"
 
 	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/mail"
+	"muster/internal/text"
 )
 
 // Messages are pasted into the idle agent. The agent has a queue of its own (`codex queue`), which needs no key, but
@@ -50,26 +50,26 @@ func (channel) Posture(_ agent.Launch, _ int, screen string, texts []string) age
 	switch {
 	case !ok:
 		return agent.PostureDialog // the input is hidden by whatever takes the keys
-	case turnLine.MatchString(styles.ReplaceAllString(screen, "")):
+	case turnLine().MatchString(styles().ReplaceAllString(screen, "")):
 		return agent.PostureBusy
 	case input == "":
 		return agent.PostureReady
 	case holdsAll(input, texts):
 		return agent.PostureTyped
-	case ownText.MatchString(input):
+	case ownText().MatchString(input):
 		return agent.PostureStale
 	}
 	return agent.PostureDraft
 }
 
 var (
-	styles = regexp.MustCompile("\x1b\\[([0-9;:]*)m")
+	styles = text.Pattern("\x1b\\[([0-9;:]*)m")
 	// turnLine matches the line of a running turn.
-	turnLine = regexp.MustCompile(`(?m)^• .*\(\d+.*esc to interrupt\)`)
+	turnLine = text.Pattern(`(?m)^• .*\(\d+.*esc to interrupt\)`)
 	// ownText matches the beginning of texts that muster sends to the agent.
-	ownText = regexp.MustCompile(`^(\[muster m[0-9]+\]|Task t[0-9]+ \(muster\))`)
+	ownText = text.Pattern(`^(\[muster m[0-9]+\]|Task t[0-9]+ \(muster\))`)
 	// choice matches the selected line of a dialog, which bears the same mark as the input.
-	choice = regexp.MustCompile(`^\d+\. `)
+	choice = text.Pattern(`^\d+\. `)
 )
 
 const placeholder = "[Pasted Content "
@@ -97,7 +97,7 @@ func inputOf(screen string) (string, bool) {
 		}
 	}
 	input = strings.TrimSpace(input)
-	return input, !choice.MatchString(input)
+	return input, !choice().MatchString(input)
 }
 
 // span is a piece of a line with one style.
@@ -137,7 +137,7 @@ func readScreen(screen string) []screenLine {
 	for line := range strings.SplitSeq(screen, "\n") {
 		var spans screenLine
 		for line != "" {
-			next := styles.FindStringSubmatchIndex(line)
+			next := styles().FindStringSubmatchIndex(line)
 			end := len(line)
 			if next != nil {
 				end = next[0]

@@ -2,7 +2,6 @@ package codex
 
 import (
 	"context"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,7 +17,7 @@ import (
 // oldestVersion is the oldest version that this adapter accepts: the measured one.
 var oldestVersion = [3]int{0, 171, 0}
 
-var versionPattern = regexp.MustCompile(`^codex-cli (\d+)\.(\d+)\.(\d+)`)
+var versionPattern = text.Pattern(`^codex-cli (\d+)\.(\d+)\.(\d+)`)
 
 // Check implements agent.Adapter. Each thing that it checks would open a dialog before the first hook, or disable the
 // hooks, and the agent would wait there all night.
@@ -50,7 +49,7 @@ func checkVersion(ctx context.Context, p agent.Preflight, env []string) error {
 			WithHint("Run: %s --version", program[0])
 	}
 	said := strings.TrimSpace(string(res.Stdout))
-	m := versionPattern.FindStringSubmatch(said)
+	m := versionPattern().FindStringSubmatch(said)
 	if m == nil {
 		return fault.New(fault.Conflict, "agent %s: %s is not Codex CLI: its version is %q", p.Spec.Agent, program[0], text.Line(said, 100)).
 			WithHint("Run: npm install -g @openai/codex")

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"muster/internal/agent"
@@ -34,13 +33,11 @@ func (t thread) encode() []byte {
 	return append(b, '\n')
 }
 
-var uuidPattern = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-
 // readThread reads a file about a thread. What the agent's side wrote is checked: an id is a UUID.
 func readThread(dir string) (thread, bool) {
 	var t thread
 	b, err := regular.Read(filepath.Join(dir, threadName), 64<<10)
-	if err != nil || json.Unmarshal(b, &t) != nil || t.ID != "" && !uuidPattern.MatchString(t.ID) {
+	if err != nil || json.Unmarshal(b, &t) != nil || t.ID != "" && !agent.IsUUID(t.ID) {
 		return thread{}, false
 	}
 	return t, true

@@ -2,14 +2,14 @@ package codex
 
 import (
 	"encoding/json"
-	"regexp"
 
 	"muster/internal/agent"
 	"muster/internal/event"
+	"muster/internal/text"
 )
 
 // patchedFile matches the lines of a patch that name a file.
-var patchedFile = regexp.MustCompile(`(?m)^\*\*\* (?:(?:Add|Update|Delete) File|Move to): (.+?)[ \t\r]*$`)
+var patchedFile = text.Pattern(`(?m)^\*\*\* (?:(?:Add|Update|Delete) File|Move to): (.+?)[ \t\r]*$`)
 
 // Use implements agent.Describer.
 func (adapter) Use(tool string, input []byte) event.ToolUse {
@@ -25,7 +25,7 @@ func (adapter) Use(tool string, input []byte) event.ToolUse {
 		return event.ToolUse{Class: event.ToolRun, Command: in.Command}
 	case patchTool:
 		use := event.ToolUse{Class: event.ToolEdit}
-		for _, m := range patchedFile.FindAllStringSubmatch(in.Command, -1) {
+		for _, m := range patchedFile().FindAllStringSubmatch(in.Command, -1) {
 			use.Paths = append(use.Paths, m[1])
 		}
 		return use

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,12 +14,13 @@ import (
 	"muster/internal/fault"
 	"muster/internal/regular"
 	"muster/internal/run"
+	"muster/internal/text"
 )
 
 // oldestVersion is the oldest version that this adapter accepts: the measured one.
 var oldestVersion = [3]int{1, 18, 33}
 
-var versionPattern = regexp.MustCompile(`^(\d+)\.(\d+)\.(\d+)`)
+var versionPattern = text.Pattern(`^(\d+)\.(\d+)\.(\d+)`)
 
 // maxFile bounds a file of the user's configuration, in bytes.
 const maxFile = 4 << 20
@@ -76,7 +76,7 @@ func checkVersion(ctx context.Context, p agent.Preflight, env []string) error {
 		}
 		said = strings.TrimSpace(string(res.Stdout))
 	}
-	m := versionPattern.FindStringSubmatch(said)
+	m := versionPattern().FindStringSubmatch(said)
 	if m == nil {
 		return fault.New(fault.Conflict, "agent %s: %s is not OpenCode: its version is %q", p.Spec.Agent, program[0], said).
 			WithHint("Run: npm install -g opencode-ai")
