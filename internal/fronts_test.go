@@ -14,7 +14,7 @@ var fronts = []string{"tui", "web", "mcp", "cli"}
 // frontImports are the packages that a front end may know. What must hold is checked in control, so that no front end
 // can do what another one refuses.
 var frontImports = []string{
-	"fault", "text", "event", "life", "regular", "home", "config", "words", // words and values
+	"fault", "text", "event", "life", "regular", "home", "config", "words", "report", // words and values
 	"boot", "intake", "inside", "control",
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"muster/internal/agent/all"
 	"muster/internal/event"
+	"muster/internal/git"
 	"muster/internal/life"
 	"muster/internal/store"
 )
@@ -90,8 +91,31 @@ func at(place, file string) bool {
 }
 
 // configuresOf returns what of a task's newest recorded work decides what runs later; nil if nothing is recorded yet, or it cannot be
-// read: the newest round of checks, and otherwise what was published.
+// read.
 func (c *Control) configuresOf(ctx context.Context, t life.Task, rounds []store.RoundRow) []Configuring {
+	files, err := c.changedLines(ctx, t, rounds)
+	if err != nil || files == nil {
+		return nil
+	}
+	return configuresIn(files, t.Spec.Checks)
+}
+
+// configuresIn is configures for the files of changedLines. It never returns nil.
+func configuresIn(files []git.FileChange, checks []event.Check) []Configuring {
+	paths := make([]string, len(files))
+	for i, f := range files {
+		paths[i] = f.Path
+	}
+	found := configures(paths, checks)
+	if found == nil {
+		found = []Configuring{}
+	}
+	return found
+}
+
+// changedLines returns what a task's newest recorded work changed: the newest round of checks, and otherwise what was published. It
+// returns nil if nothing is recorded yet.
+func (c *Control) changedLines(ctx context.Context, t life.Task, rounds []store.RoundRow) ([]git.FileChange, error) {
 	tree := ""
 	if n := len(rounds); n > 0 {
 		tree = rounds[n-1].Tree
@@ -100,19 +124,15 @@ func (c *Control) configuresOf(ctx context.Context, t life.Task, rounds []store.
 		tree = t.Published.Commit
 	}
 	if tree == "" || t.Base == "" {
-		return nil
+		return nil, nil
 	}
 	repo, err := c.repository(ctx, t)
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	files, err := repo.ChangedFiles(ctx, t.Base, tree)
-	if err != nil {
-		return nil
+	files, err := repo.ChangedLines(ctx, t.Base, tree)
+	if files == nil && err == nil {
+		files = []git.FileChange{}
 	}
-	found := configures(files, t.Spec.Checks)
-	if found == nil {
-		found = []Configuring{}
-	}
-	return found
+	return files, err
 }

@@ -252,22 +252,44 @@ func (r *Reader) Diff(ctx context.Context, w io.Writer, base, target string, o D
 	return nil
 }
 
-// ChangedFiles returns the paths in which two revisions or trees differ, in the order of git. A renamed file counts with both names.
-func (r *Reader) ChangedFiles(ctx context.Context, base, target string) ([]string, error) {
+// FileChange is the number of lines that a file has gained and lost. Both are 0 for a file that is no text.
+type FileChange struct {
+	Path           string
+	Added, Removed int
+}
+
+// ChangedLines returns the files in which two revisions or trees differ, in the order of git, with the numbers of changed lines. A
+// renamed file counts as a new and a removed one.
+func (r *Reader) ChangedLines(ctx context.Context, base, target string) ([]FileChange, error) {
 	for _, rev := range []string{base, target} {
 		if err := revision(rev); err != nil {
 			return nil, err
 		}
 	}
-	changes, err := r.rawDiff(ctx, base, target)
+	out, err := r.git(ctx, call{args: []string{
+		"diff-tree", "-r", "-z", "--numstat", "--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=none", "--end-of-options", base, target,
+	}, long: true})
 	if err != nil {
-		return nil, fmt.Errorf("list changed files: %w", err)
+		return nil, fmt.Errorf("count changed lines: %w", err)
 	}
-	out := make([]string, len(changes))
-	for i, c := range changes {
-		out[i] = c.path
+	var all []FileChange
+	for _, line := range fields(out) {
+		parts := strings.SplitN(line, "\t", 3)
+		if len(parts) != 3 {
+			return nil, fmt.Errorf("git diff-tree --numstat: unexpected %q", line)
+		}
+		c := FileChange{Path: parts[2]}
+		if parts[0] != "-" { // git writes "-" for a file that is no text
+			if c.Added, err = strconv.Atoi(parts[0]); err != nil {
+				return nil, fmt.Errorf("git diff-tree --numstat: %w", err)
+			}
+			if c.Removed, err = strconv.Atoi(parts[1]); err != nil {
+				return nil, fmt.Errorf("git diff-tree --numstat: %w", err)
+			}
+		}
+		all = append(all, c)
 	}
-	return out, nil
+	return all, nil
 }
 
 // Commit is one commit as lists show it.

@@ -3,6 +3,7 @@ package git
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -86,6 +87,35 @@ func TestDiffShowsWhatIsNotCommitted(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+// TestChangedLines_CountsEachFile checks text, other files, odd names and renamed files, and that a flag is no revision.
+func TestChangedLines_CountsEachFile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	wt := w.prepare("t1")
+	w.write(wt.Path, "new.txt", "1\n2\n3\n")
+	w.write(wt.Path, "a\tb\nc", "x\n")
+	w.write(wt.Path, "picture", "\x00\x01\x00")
+	w.git(wt.Path, "add", "-A")
+	w.git(wt.Path, "commit", "-qm", "1")
+	w.git(wt.Path, "mv", "new.txt", "moved.txt")
+	w.write(wt.Path, "moved.txt", "1\n2\n")
+	w.git(wt.Path, "add", "-A")
+	w.git(wt.Path, "commit", "-qm", "2")
+	got, err := w.r.ChangedLines(t.Context(), wt.Branch+"^", wt.Branch)
+	want := []FileChange{{Path: "moved.txt", Added: 2}, {Path: "new.txt", Removed: 3}}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("ChangedLines = %+v, %v; want %+v", got, err, want)
+	}
+	got, err = w.r.ChangedLines(t.Context(), wt.Base, wt.Branch)
+	want = []FileChange{{Path: "a\tb\nc", Added: 1}, {Path: "moved.txt", Added: 2}, {Path: "picture"}}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("ChangedLines = %+v, %v; want %+v", got, err, want)
+	}
+	if _, err := w.r.ChangedLines(t.Context(), "--output=x", wt.Branch); err == nil {
+		t.Error("a flag was taken for a revision")
+	}
+}
 
 func TestLog(t *testing.T) {
 	t.Parallel()

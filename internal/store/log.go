@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"iter"
 	"path/filepath"
@@ -93,6 +94,32 @@ func scanEvent(rows *sql.Rows) (e event.Event, err error) {
 	}
 	e.Data, err = event.Decode(event.Kind(kind), data)
 	return e, err
+}
+
+// SeqAt returns the sequence number of the last event before a time, or 0. It searches by halves, so after a clock that was set
+// back it may return another event from about that time.
+func (s *Store) SeqAt(ctx context.Context, t time.Time) (int64, error) {
+	last, err := s.LastSeq(ctx)
+	if err != nil {
+		return 0, err
+	}
+	low, high := int64(0), last // an event at low is before t; one after high is not
+	for low < high {
+		mid := low + (high-low+1)/2
+		var seq, at int64
+		err := s.readers.QueryRowContext(ctx, "SELECT seq, time FROM events WHERE seq <= ? ORDER BY seq DESC LIMIT 1", mid).Scan(&seq, &at)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			low = mid
+		case err != nil:
+			return 0, s.explain(err, "search log")
+		case fromNanos(at).Before(t):
+			low = mid
+		default:
+			high = seq - 1
+		}
+	}
+	return low, nil
 }
 
 // LastSeq returns the sequence number of the newest event; 0 for an empty log.

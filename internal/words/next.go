@@ -15,17 +15,21 @@ type Step struct {
 	When string       // what the person has to do first; "" for nothing
 }
 
-// String returns the command line, followed by what the person has to do first.
-func (s Step) String() string {
+// Command returns the command line.
+func (s Step) Command() string {
 	line := []string{"muster", s.Verb}
 	if s.Task != "" {
 		line = append(line, string(s.Task))
 	}
-	text := strings.Join(append(line, s.Args...), " ")
+	return strings.Join(append(line, s.Args...), " ")
+}
+
+// String returns the command line, followed by what the person has to do first.
+func (s Step) String() string {
 	if s.When != "" {
-		text += "   (" + s.When + ")"
+		return s.Command() + "   (" + s.When + ")"
 	}
-	return text
+	return s.Command()
 }
 
 // NextSteps returns the commands by which a person continues a task from its present state. There are none while it

@@ -1,0 +1,153 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/life"
+	"muster/internal/report"
+	"muster/internal/store"
+	"muster/internal/words"
+)
+
+// Report asks what happened in the fleet since a time.
+type Report struct{ Since time.Time }
+
+// mostSized is the number of tasks whose changes a report counts. It needs a few calls of git for each.
+const mostSized = 200
+
+func (q Report) get(ctx context.Context, c *Control, db *store.Store) (report.Report, error) {
+	status, err := Status{}.get(ctx, c, db)
+	if err != nil {
+		return report.Report{}, err
+	}
+	f, err := c.fleet()
+	if err != nil {
+		return report.Report{}, err
+	}
+	from, err := db.SeqAt(ctx, q.Since)
+	if err != nil {
+		return report.Report{}, err
+	}
+	var night report.Night
+	for e, err := range db.Events(ctx, store.EventFilter{After: from, Kinds: report.Kinds()}) {
+		if err != nil {
+			return report.Report{}, err
+		}
+		night.Add(e)
+	}
+	tasks, err := q.tasks(ctx, c, db)
+	if err != nil {
+		return report.Report{}, err
+	}
+	now := f.Now()
+	return night.Report(report.World{
+		Since: q.Since.In(now.Location()), Until: now, Slots: status.Slots, Used: status.SlotsUsed, Counts: status.Tasks, Gate: status.Gate,
+		Running: status.Supervisor.Running, Trouble: trouble(status),
+	}, tasks), nil
+}
+
+// trouble says what is wrong with the fleet itself.
+func trouble(s FleetStatus) []string {
+	var out []string
+	waits := s.Tasks[event.Queued]+s.Tasks[event.Blocked] > 0
+	switch {
+	case s.Supervisor.Running && s.Supervisor.Stuck:
+		out = append(out, "the supervisor makes no progress: muster status")
+	case s.Hung > 0:
+		out = append(out, words.Count(s.Hung, "act")+" of the supervisor hang: muster status")
+	case s.Down && (s.Live > 0 || waits):
+		out = append(out, "the fleet is down, as it was told, and tasks wait for it: muster up")
+	case !s.Supervisor.Running && s.Live > 0:
+		out = append(out, "no supervisor runs, and "+words.Count(s.Live, "live task")+" are unattended: muster up")
+	}
+	if s.Gate != "" && waits {
+		out = append(out, "nothing new starts: "+s.Gate)
+	}
+	if r := s.RolledBack; r.To != "" {
+		out = append(out, fmt.Sprintf("the upgrade to %s was rolled back: %s", r.To, r.Why))
+	}
+	return out
+}
+
+// tasks returns the tasks of a report in the order in which a person looks at them.
+func (q Report) tasks(ctx context.Context, c *Control, db *store.Store) ([]report.Task, error) {
+	all, err := db.List(ctx, store.ListFilter{All: true})
+	if err != nil {
+		return nil, err
+	}
+	var out []report.Task
+	for _, s := range all {
+		ended := s.State.Final()
+		if words.GroupOf(s.State) == words.QueuedGroup || ended && (s.FinishedAt == nil || s.FinishedAt.Before(q.Since)) {
+			continue
+		}
+		t, err := db.Task(ctx, s.ID)
+		if err != nil {
+			return nil, err
+		}
+		rounds, err := db.Rounds(ctx, s.ID)
+		if err != nil {
+			return nil, err
+		}
+		task := reportTask(t, rounds)
+		if len(out) < mostSized {
+			c.size(ctx, &task, t, rounds)
+		}
+		out = append(out, task)
+	}
+	slices.SortStableFunc(out, func(a, b report.Task) int {
+		return cmp.Or(cmp.Compare(words.Attention(a.State), words.Attention(b.State)), a.ChangedAt.Compare(*b.ChangedAt))
+	})
+	return out, nil
+}
+
+// reportTask returns what the log says about a task.
+func reportTask(t life.Task, rounds []store.RoundRow) report.Task {
+	s, u := store.Summarize(t), t.TotalUsage()
+	r := report.Task{
+		ID: t.ID, Name: s.Name, Group: words.GroupOf(t.State), State: t.State, Reason: t.Reason, Detail: t.Detail, Repo: s.Repo, Agent: s.Agent,
+		Branch: s.Branch, Commit: s.Published, URL: s.PRURL, Unchecked: len(t.Spec.Checks) == 0, Configures: []string{},
+		Rounds: s.Rounds, Attempt: s.Attempt, Gen: s.Gen,
+		Usage:     report.Usage{InputTokens: u.InputTokens, OutputTokens: u.OutputTokens, CostUSD: u.CostUSD},
+		StartedAt: s.StartedAt, ChangedAt: s.ChangedAt, FinishedAt: s.FinishedAt, Next: []string{}, When: []string{},
+	}
+	if t.Request != nil {
+		r.Detail = words.Request(*t.Request)
+	}
+	if n := len(rounds); n > 0 {
+		last := rounds[n-1].RoundFinished
+		r.Checks = words.Round(last)
+		if len(last.Results) > 0 {
+			r.Fence = words.VerdictFence(t.Spec.Fence, last.Fence)
+		}
+	}
+	steps := words.NextSteps(t)
+	if len(steps) == 0 && r.Group == words.NeedsYouGroup {
+		steps = []words.Step{{Verb: "why", Task: t.ID}}
+	}
+	for _, step := range steps {
+		r.Next, r.When = append(r.Next, step.Command()), append(r.When, step.When)
+	}
+	return r
+}
+
+// size adds the size of a task's recorded work, and what of it decides what runs later. What git cannot read stays unknown.
+func (c *Control) size(ctx context.Context, r *report.Task, t life.Task, rounds []store.RoundRow) {
+	files, err := c.changedLines(ctx, t, rounds)
+	if err != nil || files == nil {
+		return
+	}
+	r.Size = &report.Size{Files: len(files)}
+	for _, f := range files {
+		r.Size.Added += f.Added
+		r.Size.Removed += f.Removed
+	}
+	for _, found := range configuresIn(files, t.Spec.Checks) {
+		r.Configures = append(r.Configures, found.Path)
+	}
+}
