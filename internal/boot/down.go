@@ -29,6 +29,7 @@ func (f Fleet) Down(ctx context.Context, mode event.DownMode) error {
 		return err
 	}
 	defer func() { _ = db.Close() }()
+	defer forgetStart(f.Home)         // of a supervisor that was killed while the fleet went down
 	supervised, err := f.Supervised() // before the request: afterwards it may be gone at once
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"muster/internal/fault"
+	"muster/internal/home"
 	"muster/internal/host"
 	"muster/internal/lock"
 	"muster/internal/text"
@@ -49,10 +50,15 @@ type patience struct {
 
 func (f Fleet) newPatience(onward func()) *patience {
 	now := time.Now()
-	if s := readStage(f.Home); s.PID > 0 && !alive(s.PID) { // of one that died
-		_ = os.Remove(f.Home.Starting())
-	}
+	forgetStart(f.Home)
 	return &patience{f: f, limit: f.startLimit(), began: now, since: now, onward: onward, told: teller{say: f.Say, began: now}}
+}
+
+// forgetStart removes the stage of a supervisor that died before it was ready.
+func forgetStart(h home.Dir) {
+	if s := readStage(h); s.PID > 0 && !alive(s.PID) {
+		_ = os.Remove(h.Starting())
+	}
 }
 
 // alive reports whether there is a process with the pid.

@@ -52,6 +52,7 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	defer lock.Release(held)
 	starting := boot.NewStarting(f.Home)
+	defer starting.Ready() // also where the start fails, for example because the server has gone
 	starting.Begin("opening the log")
 	logs, err := openLog(f.Home.Log(), logLimit)
 	if err != nil {
