@@ -87,6 +87,9 @@ func awaitStop(ctx context.Context, db *store.Store, after int64) (bool, error) 
 	}
 }
 
+// tries is how many supervisors downAlone starts if the ones before were killed.
+const tries = 3
+
 // downAlone takes a fleet without a supervisor down. If agents have to end, it runs a supervisor as a child process
 // until they have ended.
 func (f Fleet) downAlone(ctx context.Context, mode event.DownMode) error {
@@ -98,8 +101,15 @@ func (f Fleet) downAlone(ctx context.Context, mode event.DownMode) error {
 		if err != nil {
 			return err
 		}
-		if err := f.superviseOnce(ctx, exe); err != nil {
-			return err
+		for try := 1; ; try++ {
+			err := f.superviseOnce(ctx, exe)
+			if e, ok := errors.AsType[*run.ExitError](err); ok && e.Signal != 0 && try < tries && ctx.Err() == nil {
+				continue // killed: another one goes on where it was
+			}
+			if err != nil {
+				return fault.Wrap(fault.CodeOf(err), err, "end the agents").WithHint("Run the same `muster down` again; %s is the supervisor's log.", f.Home.Log())
+			}
+			break
 		}
 	}
 	return f.endServer(ctx, mode)
