@@ -13,7 +13,7 @@ PACKAGES ?= 1
 FUZZTIME ?= 30s
 EVENTS  ?= 10000000
 
-.PHONY: help build install demo test quick check vet format lint tidy generated generate bench simulate planted walk chaos night agents fuzz tools tmux node clean
+.PHONY: help build install demo test quick check vet format lint tidy generated generate bench simulate planted walk chaos night delivery agents fuzz tools tmux node clean
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -95,6 +95,16 @@ TASKS ?= 30
 night: tmux node ## a night of TASKS tasks, in which supervisor and tmux are killed twice and people commit
 	@.ci/need git-lfs git-lfs
 	$(GO) test -count=1 -v -timeout 60m -run '^TestANightOnThreeRepositories$$' ./internal/e2e -night.tasks $(TASKS) -e2e.fence $(FENCE)
+
+# Messages to agents of each kind; a fault names the message.
+SIM      ?= 100000
+CLAUDE   ?= 1000
+CODEX    ?= 100
+OPENCODE ?= 100
+
+delivery: tmux node ## messages to agents of each kind, by many senders at once: each arrives once and as it is
+	$(GO) test -count=1 -v -timeout 12h -run '^TestDelivery$$' ./internal/e2e \
+		-delivery.sim $(SIM) -delivery.claude $(CLAUDE) -delivery.codex $(CODEX) -delivery.opencode $(OPENCODE)
 
 agents: tmux node ## the real agents in every situation of docs/agents.md, against a scripted model
 	$(GO) test -count=1 -v -timeout 60m -run '^Test(Claude|Codex|OpenCode)' ./internal/agent/... ./internal/e2e
