@@ -41,14 +41,6 @@ func newStatusCommand(env Env) *cobra.Command {
 	return c
 }
 
-// stateOrder is the order of the states in lists: the order in which a task goes through them.
-func stateOrder() []event.State {
-	return []event.State{
-		event.Queued, event.Blocked, event.Preparing, event.Starting, event.Working, event.Waiting, event.Stalled, event.Limited,
-		event.Checking, event.Publishing, event.InReview, event.Parked, event.Done, event.Failed, event.Cancelled,
-	}
-}
-
 func printHealth(env Env, h control.FleetStatus) error {
 	now := env.Now()
 	p := &page{env: env, now: now}
@@ -69,7 +61,7 @@ func printHealth(env Env, h control.FleetStatus) error {
 	p.field("tmux", tmux)
 	p.field("gate", cmp.Or(h.Gate, "open: tasks may start"))
 	var counts []string
-	for _, s := range stateOrder() {
+	for _, s := range event.States() {
 		if n := h.Tasks[s]; n > 0 {
 			counts = append(counts, fmt.Sprintf("%d %s", n, s))
 		}

@@ -76,14 +76,13 @@ func trouble(s FleetStatus) []string {
 
 // tasks returns the tasks of a report in the order in which a person looks at them.
 func (q Report) tasks(ctx context.Context, c *Control, db *store.Store) ([]report.Task, error) {
-	all, err := db.List(ctx, store.ListFilter{All: true})
+	all, err := db.List(ctx, store.ListFilter{All: true, States: reported()})
 	if err != nil {
 		return nil, err
 	}
 	var out []report.Task
 	for _, s := range all {
-		ended := s.State.Final()
-		if words.GroupOf(s.State) == words.QueuedGroup || ended && (s.FinishedAt == nil || s.FinishedAt.Before(q.Since)) {
+		if s.State.Final() && (s.FinishedAt == nil || s.FinishedAt.Before(q.Since)) {
 			continue
 		}
 		t, err := db.Task(ctx, s.ID)
@@ -104,6 +103,12 @@ func (q Report) tasks(ctx context.Context, c *Control, db *store.Store) ([]repor
 		return cmp.Or(cmp.Compare(words.Attention(a.State), words.Attention(b.State)), a.ChangedAt.Compare(*b.ChangedAt))
 	})
 	return out, nil
+}
+
+// reported returns the states of the tasks that a report lists: all but those that wait for their turn, of which there may be very
+// many.
+func reported() []event.State {
+	return slices.DeleteFunc(event.States(), func(s event.State) bool { return words.GroupOf(s) == words.QueuedGroup })
 }
 
 // reportTask returns what the log says about a task.

@@ -24,6 +24,13 @@ const (
 	Cancelled  State = "cancelled"
 )
 
+// States returns all states, in the order in which a task goes through them.
+func States() []State {
+	return []State{
+		Queued, Blocked, Preparing, Starting, Working, Waiting, Stalled, Limited, Checking, Publishing, InReview, Parked, Done, Failed, Cancelled,
+	}
+}
+
 // Final reports whether a task in this state has ended for good.
 func (s State) Final() bool { return s == Done || s == Failed || s == Cancelled }
 
