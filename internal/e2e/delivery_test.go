@@ -75,15 +75,17 @@ func words(id event.TaskID, i int) string {
 	return own
 }
 
-// send sends n messages by many senders at once.
-func (d *delivery) send(f *Fleet, n int) {
+// send sends the messages from the first one up to the end by many senders at once.
+func (d *delivery) send(f *Fleet, first, end int) {
 	f.t.Helper()
-	d.sent = map[event.MessageID]string{}
+	if d.sent == nil {
+		d.sent = map[event.MessageID]string{}
+	}
 	var wg sync.WaitGroup
-	for s := range min(senders, n) {
+	for s := range min(senders, end-first) {
 		c := f.frontEnd()
 		wg.Go(func() {
-			for i := s; i < n; i += senders {
+			for i := first + s; i < end; i += senders {
 				text := words(d.id, i)
 				out, err := c.Do(context.Background(), control.Send{Task: d.id, Text: text})
 				if err != nil {
@@ -97,8 +99,8 @@ func (d *delivery) send(f *Fleet, n int) {
 		})
 	}
 	wg.Wait()
-	if len(d.sent) != n {
-		f.t.Errorf("%s: %d messages have ids of their own, want %d", d.id, len(d.sent), n)
+	if len(d.sent) != end {
+		f.t.Errorf("%s: %d messages have ids of their own, want %d", d.id, len(d.sent), end)
 	}
 }
 
@@ -118,10 +120,8 @@ func (d *delivery) count(f *Fleet, got []string) (c counts) {
 	}
 	arrived := map[event.MessageID][]string{}
 	for _, text := range got {
-		if text = strings.TrimSpace(text); strings.HasPrefix(text, "[muster m") {
-			for _, id := range agent.Tags(text) {
-				arrived[id] = append(arrived[id], text)
-			}
+		for _, id := range agent.Tags(text) {
+			arrived[id] = append(arrived[id], strings.TrimSpace(text))
 		}
 	}
 	for id, sent := range d.sent {
@@ -134,7 +134,7 @@ func (d *delivery) count(f *Fleet, got []string) (c counts) {
 		case len(texts) > 1:
 			c.doubled++
 			f.t.Errorf("%s of %s arrived %d times", id, d.id, len(texts))
-		case !strings.HasPrefix(texts[0], id.Tag()) || !strings.Contains(texts[0], body) || len(texts[0]) > len(id.Tag())+len(body)+frameLimit:
+		case !holds(texts[0], id, body):
 			c.altered++
 			f.t.Errorf("%s of %s was altered: sent %.200q, arrived %.300q", id, d.id, body, texts[0])
 		}
@@ -150,6 +150,14 @@ func (d *delivery) count(f *Fleet, got []string) (c counts) {
 		}
 	}
 	return c
+}
+
+// holds reports whether a text of the conversation is the message, in a frame, or has it among others: as the prompt of a
+// generation does, or behind a prompt that the program put back into its input after an interrupt.
+func holds(text string, id event.MessageID, body string) bool {
+	alone := strings.HasPrefix(text, id.Tag()) && strings.Contains(text, body) && len(text) <= len(id.Tag())+len(body)+frameLimit
+	behind := strings.HasSuffix(text, "\n"+id.Tag()+" "+body)
+	return alone || behind || strings.Contains(text+"\n", id.Tag()+"\n"+body+"\n")
 }
 
 func (c *counts) add(more counts) {
@@ -179,7 +187,7 @@ func TestDelivery(t *testing.T) {
 						if _, err := f.control().Do(t.Context(), control.Send{Task: d.id, Text: strings.Repeat("x", 200<<10)}); !fault.Is(err, fault.Usage) {
 							t.Errorf("200 KiB, which is too long for a message: %v", err)
 						}
-						d.send(f, n)
+						d.send(f, 0, n)
 						wave, left = append(wave, d), left-n
 					}
 				}
@@ -211,6 +219,9 @@ func TestDelivery(t *testing.T) {
 	}, func(command string) model.Reply {
 		return model.Use("Bash", map[string]any{"command": command, "description": "wait"})
 	})
+	if *deliveryClaude > 0 {
+		t.Run("moments", deliverAtEachMoment)
+	}
 	program("codex", *deliveryCodex, func(t *testing.T) *agentRig {
 		r, _ := newCodexRig(t, "publish = \"none\"\n", files)
 		return r
@@ -240,7 +251,7 @@ func deliverToReal(t *testing.T, r *agentRig, n int, tool func(command string) m
 	for left := n; left > 0; left -= perReal {
 		d := &delivery{id: r.queue("talk", "Wait, and listen.")}
 		r.await("the tool runs", func() bool { return linesOf(r.tmp(d.id, "begun-"+string(d.id))) > 0 })
-		d.send(r.Fleet, min(left, perReal))
+		d.send(r.Fleet, 0, min(left, perReal))
 		if err := os.WriteFile(r.tmp(d.id, "go-"+string(d.id)), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -264,4 +275,86 @@ func (r *agentRig) conversation(id event.TaskID) (texts []string) {
 		}
 	}
 	return texts
+}
+
+// deliverAtEachMoment sends 50 messages to one Claude Code: while a tool runs, while it is idle and its check runs, while a
+// dialog is open, before it is interrupted, and before it is killed. The supervisor is killed twice.
+func deliverAtEachMoment(t *testing.T) {
+	t.Parallel()
+	const config = "publish = \"none\"\nrounds = 20\n[checks]\nidle = \"while ! test -e \\\"$TMPDIR/over\\\" && ! test -e \\\"$TMPDIR/next\\\"; do sleep 0.2; done; rm -f \\\"$TMPDIR/next\\\"\"\n"
+	hold := func(n string) string {
+		return "echo begun >> \"$TMPDIR/tool" + n + "\"\nwhile ! test -e \"$TMPDIR/go\"; do sleep 0.2; done\n"
+	}
+	r := newClaudeRig(t, config, map[string]string{"a.txt": "a\n", "first.sh": hold("1"), "last.sh": hold("2")})
+	r.configure(config, `args = ["--allowedTools", "Bash(sh first.sh)", "Bash(sh last.sh)"]`)
+	r.patience = 5 * time.Minute
+	r.model.Add(useBash("sh first.sh"))
+	d := &delivery{id: r.queue("talk", "Wait, and listen.")}
+	acknowledged := func(n int) {
+		t.Helper()
+		r.await(fmt.Sprintf("%d messages are acknowledged", n), func() bool {
+			got := 0
+			for id := range d.sent {
+				if r.arrived(d.id, id) {
+					got++
+				}
+			}
+			return got == n
+		})
+	}
+	file := func(name string) {
+		t.Helper()
+		if err := os.WriteFile(r.tmp(d.id, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	r.await("the tool runs", func() bool { return linesOf(r.tmp(d.id, "tool1")) > 0 })
+	d.send(r.Fleet, 0, 10)
+	file("go")
+	acknowledged(10)
+
+	// The agent is idle and its check runs. A message makes the verdict void, and arrives when the check has ended.
+	idle := func(first, end int, script ...model.Step) {
+		t.Helper()
+		r.await("the check runs", func() bool { return r.task(d.id).State == event.Checking })
+		r.model.Add(script...)
+		d.send(r.Fleet, first, end)
+	}
+	idle(10, 20)
+	r.kill(r.only("supervise"))
+	file("next")
+	acknowledged(20)
+
+	idle(20, 21, useBash("python3 -c 'print(6*7)'"))
+	file("next")
+	r.asks(d.id, nil)
+	d.send(r.Fleet, 21, 30)
+	r.must("answer", string(d.id), "allow")
+	acknowledged(30)
+
+	idle(30, 31, model.Hang())
+	file("next")
+	r.await("the model thinks", func() bool { return r.model.Left() == 0 })
+	d.send(r.Fleet, 31, 40)
+	r.must("interrupt", string(d.id))
+	r.kill(r.only("supervise"))
+	acknowledged(40)
+
+	if err := os.Remove(r.tmp(d.id, "go")); err != nil {
+		t.Fatal(err)
+	}
+	idle(40, 41, useBash("sh last.sh"))
+	file("next")
+	r.await("the last tool runs", func() bool { return linesOf(r.tmp(d.id, "tool2")) > 0 })
+	d.send(r.Fleet, 41, 50)
+	r.kill(r.task(d.id).Agent.Process.PID)
+	file("go")
+	acknowledged(50)
+	file("over")
+	got := r.becomes(d.id, event.Done)
+	if n := len(payloads[event.SupervisorStarted](r.Fleet, "")); n != 3 || got.Gen != 2 {
+		t.Errorf("%d supervisors and %d generations, want 3 and 2", n, got.Gen)
+	}
+	t.Logf("%v", d.count(r.Fleet, r.conversation(d.id)))
 }
