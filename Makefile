@@ -13,7 +13,7 @@ PACKAGES ?= 1
 FUZZTIME ?= 30s
 EVENTS  ?= 10000000
 
-.PHONY: help build install demo test quick check vet format lint tidy generated generate bench simulate planted walk chaos night delivery agents fuzz tools tmux node clean
+.PHONY: help build install demo test quick check vet format lint tidy generated generate bench simulate planted walk chaos night delivery agents fuzz prices tools tmux node clean
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -114,6 +114,14 @@ fuzz: ## each fuzz test for FUZZTIME
 		for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 			echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; \
 		done; done
+
+# The catalog of models that an npm package has, which is made from models.dev. Of another one: go test ./internal/price -catalog FILE -source NAME
+CATALOG ?= @earendil-works/pi-ai@1.5.2
+
+prices: node ## the table of prices anew, from CATALOG
+	@set -e; d=$$(mktemp -d); trap 'rm -rf "$$d"' EXIT; \
+		(cd "$$d" && npm pack --silent '$(CATALOG)' && tar -xzf ./*.tgz); \
+		$(GO) test -count=1 -run '^TestTheTableIsAsItIsWritten$$' ./internal/price -catalog "$$d/package/dist/providers/data" -source 'npm $(CATALOG) (models.dev)'
 
 tools: ## build the tools once
 	$(TOOL) gofumpt -version

@@ -1,6 +1,11 @@
 package event
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
 
 // RecordVersion is the version that muster writes into status records.
 const RecordVersion = 1
@@ -46,14 +51,64 @@ const (
 	ErrorOther          ErrorKind = "other"
 )
 
-// Usage is the cumulative usage of a conversation, never a difference.
+// Usage is the cumulative usage of a conversation, never a difference. It means the same for every kind of agent: the
+// adapters translate what theirs reports.
 type Usage struct {
-	InputTokens      int64   `json:"input_tokens"`
-	OutputTokens     int64   `json:"output_tokens"`
-	CacheReadTokens  int64   `json:"cache_read_tokens,omitempty"`
-	CacheWriteTokens int64   `json:"cache_write_tokens,omitempty"`
-	CostUSD          float64 `json:"cost_usd"`
-	Turns            int     `json:"turns,omitempty"`
+	InputTokens      int64 `json:"input_tokens"`                 // without those that were read from a cache or written to one
+	OutputTokens     int64 `json:"output_tokens"`                // with reasoning
+	CacheReadTokens  int64 `json:"cache_read_tokens,omitempty"`  // input that was read from a cache
+	CacheWriteTokens int64 `json:"cache_write_tokens,omitempty"` // input that was written to a cache
+	// CacheWrite1hTokens are those of CacheWriteTokens that the cache keeps for an hour, which cost more.
+	CacheWrite1hTokens int64   `json:"cache_write_1h_tokens,omitempty"`
+	CostUSD            float64 `json:"cost_usd"`        // at list prices; without what Unpriced names
+	Turns              int     `json:"turns,omitempty"` // answers of the model, each of which may call tools
+	Model              string  `json:"model,omitempty"` // that gave the newest answer of the conversation itself
+	// Unpriced names the models whose price is not known, separated by spaces. Their tokens count, and their cost does not.
+	Unpriced string `json:"unpriced,omitempty"`
+}
+
+// Add returns the sum of two usages of different conversations. The model is that of the second, if it has one.
+func (u Usage) Add(v Usage) Usage {
+	u.InputTokens += v.InputTokens
+	u.OutputTokens += v.OutputTokens
+	u.CacheReadTokens += v.CacheReadTokens
+	u.CacheWriteTokens += v.CacheWriteTokens
+	u.CacheWrite1hTokens += v.CacheWrite1hTokens
+	u.CostUSD += v.CostUSD
+	u.Turns += v.Turns
+	u.Model = cmp.Or(v.Model, u.Model)
+	for _, model := range strings.Fields(v.Unpriced) {
+		u = u.WithoutPrice(model)
+	}
+	return u
+}
+
+// maxUnpriced bounds the names in Usage.Unpriced: a conversation has few models, and an agent may write any name.
+const maxUnpriced = 8
+
+// WithoutPrice returns the usage with a model added to those without a price.
+func (u Usage) WithoutPrice(model string) Usage {
+	all := strings.Fields(u.Unpriced)
+	if model == "" || slices.Contains(all, model) || len(all) >= maxUnpriced {
+		return u
+	}
+	all = append(all, model)
+	slices.Sort(all)
+	u.Unpriced = strings.Join(all, " ")
+	return u
+}
+
+// Tokens returns the tokens that count for a budget: input that did not come from a cache, and output. Reading a cache
+// costs money and no tokens.
+func (u Usage) Tokens() int64 { return u.InputTokens + u.CacheWriteTokens + u.OutputTokens }
+
+// Price is what a model costs, in USD per million tokens.
+type Price struct {
+	Model      string  `json:"model"` // a name; * in it matches any characters
+	Input      float64 `json:"input"`
+	Output     float64 `json:"output"`
+	CacheRead  float64 `json:"cache_read"`
+	CacheWrite float64 `json:"cache_write"` // for a cache of five minutes; one of an hour costs twice the input
 }
 
 // Record is one line of a status file. Only State is needed: {"state":"working"} is a whole record.

@@ -172,12 +172,7 @@ type Deadline struct {
 func (t Task) TotalUsage() event.Usage {
 	var sum event.Usage
 	for _, u := range t.Usage {
-		sum.InputTokens += u.Usage.InputTokens
-		sum.OutputTokens += u.Usage.OutputTokens
-		sum.CacheReadTokens += u.Usage.CacheReadTokens
-		sum.CacheWriteTokens += u.Usage.CacheWriteTokens
-		sum.CostUSD += u.Usage.CostUSD
-		sum.Turns += u.Usage.Turns
+		sum = sum.Add(u.Usage)
 	}
 	return sum
 }

@@ -94,7 +94,8 @@ func TestTheTranscriptCountsEachMessageOnceAndProvesDelivery(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "c.jsonl")
 	usage := func(id string, in int) string {
-		return fmt.Sprintf(`{"type":"assistant","timestamp":"2026-11-24T06:00:00Z","message":{"id":%q,"usage":{"input_tokens":%d,"output_tokens":1}}}`, id, in)
+		return fmt.Sprintf(`{"type":"assistant","timestamp":"2026-11-24T06:00:00Z","message":{"id":%q,"model":"claude-sonnet-5-20260701","usage":{"input_tokens":%d,"output_tokens":1,`+
+			`"cache_creation_input_tokens":30,"cache_creation":{"ephemeral_5m_input_tokens":10,"ephemeral_1h_input_tokens":20}}}}`, id, in)
 	}
 	lines := []string{
 		`{"type":"user","message":{"content":"Task t1\n\n[muster m1]"}}`,
@@ -116,7 +117,7 @@ func TestTheTranscriptCountsEachMessageOnceAndProvesDelivery(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(sub, "agent-1.jsonl"), []byte(usage("s", 100)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := newTranscript(path, "conv", time.Time{})
+	p := newTranscript(agent.Launch{Conversation: "conv"}, path, time.Time{})
 	var messages []event.MessageID
 	var last *event.Usage
 	var state event.RecordState
@@ -143,13 +144,16 @@ func TestTheTranscriptCountsEachMessageOnceAndProvesDelivery(t *testing.T) {
 	if diff := cmp.Diff([]event.MessageID{"m4", "m5"}, messages); diff != "" {
 		t.Errorf("acknowledged (-want +got):\n%s", diff)
 	}
-	if want := (event.Usage{InputTokens: 115, OutputTokens: 3, Turns: 3}); last == nil || *last != want {
+	if want := (event.Usage{
+		InputTokens: 115, OutputTokens: 3, CacheWriteTokens: 90, CacheWrite1hTokens: 60, Turns: 3,
+		Model: "claude-sonnet-5-20260701", CostUSD: (115*2 + 3*10 + 30*2.5 + 60*4) / 1e6,
+	}); last == nil || *last != want {
 		t.Errorf("usage %+v, want %+v", last, want)
 	}
 	if state != event.RecordError {
 		t.Errorf("the full context was not told: %q", state)
 	}
-	later := newTranscript(path, "conv", time.Now())
+	later := newTranscript(agent.Launch{Conversation: "conv"}, path, time.Now())
 	if recs, err := later.parse([]byte(lines[len(lines)-1])); err != nil || len(recs) != 0 {
 		t.Errorf("the error of an earlier generation was told: %+v (%v)", recs, err)
 	}
@@ -377,7 +381,7 @@ func FuzzTranscript(f *testing.F) {
 	f.Add(`{"type":"user","message":{"content":[{"type":"text","text":"[muster m1]"}]}}`)
 	f.Add(`{"type":"assistant","message":{"id":"a","usage":{"input_tokens":-1}}}`)
 	f.Fuzz(func(t *testing.T, line string) {
-		recs, err := newTranscript(filepath.Join(t.TempDir(), "none.jsonl"), "c", time.Time{}).parse([]byte(line))
+		recs, err := newTranscript(agent.Launch{Conversation: "c"}, filepath.Join(t.TempDir(), "none.jsonl"), time.Time{}).parse([]byte(line))
 		if err != nil && len(recs) > 0 {
 			t.Errorf("records %v with error %v", recs, err)
 		}

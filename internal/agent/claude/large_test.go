@@ -71,10 +71,10 @@ func TestALargeTranscriptTakesLittleMemory(t *testing.T) { //nolint:paralleltest
 		do   func() error
 	}{
 		{"usage", func() error {
-			p := newTranscript(path, conversation, time.Time{})
+			p := newTranscript(agent.Launch{Conversation: conversation}, path, time.Time{})
 			p.prime()
-			if p.sum.Turns != messages || p.sum.InputTokens != int64(10*messages) {
-				return fmt.Errorf("counted %+v of %d", p.sum, messages)
+			if p.usage.Sum().Turns != messages || p.usage.Sum().InputTokens != int64(10*messages) {
+				return fmt.Errorf("counted %+v of %d", p.usage.Sum(), messages)
 			}
 			return nil
 		}},

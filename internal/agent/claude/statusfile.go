@@ -29,7 +29,7 @@ func (c adapter) Sources(l agent.Launch, pid int) []status.Source {
 	path := transcriptPath(l)
 	sources := []status.Source{{
 		Task: l.Task, Gen: l.Gen, Name: transcriptSource, Path: path,
-		Parse: newTranscript(path, l.Conversation, readiedAt(l)).parse,
+		Parse: newTranscript(l, path, readiedAt(l)).parse,
 	}}
 	if pid > 0 {
 		s := &sessionParser{pid: pid, hooks: l.Home.StatusFile(l.Task, l.Gen), alias: agentSession(l) + "=" + l.Conversation}

@@ -26,13 +26,12 @@ type transcript struct {
 	conversation string
 	since        time.Time // when this generation was prepared; earlier errors belong to another one
 	primed       bool
-	counted      map[string]bool // message ids whose usage is in the sum
-	sum          event.Usage
+	usage        *agent.Tally
 	subagents    map[string]int64 // transcripts of subagents: the offset up to which each was counted
 }
 
-func newTranscript(path, conversation string, since time.Time) *transcript {
-	return &transcript{path: path, conversation: conversation, since: since, counted: map[string]bool{}, subagents: map[string]int64{}}
+func newTranscript(l agent.Launch, path string, since time.Time) *transcript {
+	return &transcript{path: path, conversation: l.Conversation, since: since, usage: agent.NewTally(l.Spec), subagents: map[string]int64{}}
 }
 
 // transcriptLine is the part of a line that is used here.
@@ -69,6 +68,9 @@ type transcriptUse struct {
 	Output     int64 `json:"output_tokens"`
 	CacheRead  int64 `json:"cache_read_input_tokens"`
 	CacheWrite int64 `json:"cache_creation_input_tokens"`
+	Creation   struct {
+		Hour int64 `json:"ephemeral_1h_input_tokens"`
+	} `json:"cache_creation"`
 }
 
 // texts returns the text of a content: a string, or the texts of a list of blocks. Results of tools are left out: a
@@ -129,9 +131,9 @@ func (t *transcript) parse(line []byte) ([]event.Record, error) {
 		out = append(out, r)
 	}
 	if l.Type == "assistant" && l.Message.Usage != nil && !l.IsError {
-		t.count(l)
+		t.count(l, t.usage.Count)
 		t.countSubagents()
-		sum := t.sum
+		sum := t.usage.Sum()
 		r := base
 		r.Usage = &sum
 		out = append(out, r)
@@ -149,23 +151,21 @@ func (t *transcript) parse(line []byte) ([]event.Record, error) {
 	return out, nil
 }
 
-// count adds the usage of a line once for each message: every block of a message repeats it.
-func (t *transcript) count(l transcriptLine) {
+// count counts the usage of a line: every block of a message repeats it.
+func (t *transcript) count(l transcriptLine, count func(id string, u event.Usage)) {
 	u := l.Message.Usage
-	if u == nil || l.Message.ID == "" || l.IsError || t.counted[l.Message.ID] {
+	if u == nil || l.IsError {
 		return
 	}
-	t.counted[l.Message.ID] = true
-	t.sum.InputTokens += u.Input
-	t.sum.OutputTokens += u.Output
-	t.sum.CacheReadTokens += u.CacheRead
-	t.sum.CacheWriteTokens += u.CacheWrite
-	t.sum.Turns++
+	count(l.Message.ID, event.Usage{
+		InputTokens: u.Input, OutputTokens: u.Output, CacheReadTokens: u.CacheRead, CacheWriteTokens: u.CacheWrite,
+		CacheWrite1hTokens: u.Creation.Hour, Model: l.Message.Model,
+	})
 }
 
 // prime counts what the file already contains.
 func (t *transcript) prime() {
-	t.countFile(t.path, 0)
+	t.countFile(t.path, 0, t.usage.Count)
 	t.countSubagents()
 }
 
@@ -181,12 +181,12 @@ func (t *transcript) countSubagents() {
 		if info, err := e.Info(); err != nil || !strings.HasSuffix(path, ".jsonl") || info.Size() <= t.subagents[path] {
 			continue
 		}
-		t.subagents[path] = t.countFile(path, t.subagents[path])
+		t.subagents[path] = t.countFile(path, t.subagents[path], t.usage.CountAside)
 	}
 }
 
 // countFile counts the complete lines of a file from an offset and returns the offset after them.
-func (t *transcript) countFile(path string, from int64) int64 {
+func (t *transcript) countFile(path string, from int64, count func(id string, u event.Usage)) int64 {
 	f, err := regular.Follow(path)
 	if err != nil {
 		return from
@@ -204,7 +204,7 @@ func (t *transcript) countFile(path string, from int64) int64 {
 		from += int64(len(line))
 		var l transcriptLine
 		if bytes.Contains(line, []byte(`"usage"`)) && json.Unmarshal(line, &l) == nil && l.Type == "assistant" {
-			t.count(l)
+			t.count(l, count)
 		}
 	}
 }

@@ -128,7 +128,7 @@ func TestHookRefusesTheStash(t *testing.T) {
 
 func TestRolloutWithoutItsThreadIsRejected(t *testing.T) {
 	t.Parallel()
-	p := newRollout(thread{ID: testThread}, conversation, time.Time{})
+	p := newRollout(agent.Launch{Conversation: conversation}, thread{ID: testThread}, time.Time{})
 	if _, err := p.parse([]byte(`{"timestamp":"2026-11-27T00:49:36Z","type":"session_meta","payload":{"id":"` + conversation + `"}}`)); err == nil {
 		t.Error("the file of another thread is read")
 	}
@@ -140,13 +140,14 @@ func TestRolloutWithoutItsThreadIsRejected(t *testing.T) {
 		return `{"timestamp":"2026-11-27T00:49:36Z","type":"token_usage_record","payload":{"thread_id":"` + thread + `","response_id":"` + response +
 			`","usage":{"input_tokens":50,"cached_input_tokens":30,"cache_write_input_tokens":5,"output_tokens":7}}}`
 	}
-	for _, line := range []string{usage(conversation, "r1"), usage(testThread, "r1"), usage(testThread, "r1"), usage(testThread, "r2")} {
+	turn := `{"timestamp":"2026-11-27T00:49:35Z","type":"turn_context","payload":{"model":"gpt-5.5"}}`
+	for _, line := range []string{turn, usage(conversation, "r1"), usage(testThread, "r1"), usage(testThread, "r1"), usage(testThread, "r2")} {
 		if _, err := p.parse([]byte(line)); err != nil {
 			t.Error(err)
 		}
 	}
-	if want := (event.Usage{InputTokens: 30, OutputTokens: 14, CacheReadTokens: 60, CacheWriteTokens: 10, Turns: 2}); p.sum != want {
-		t.Errorf("usage %+v, want %+v", p.sum, want)
+	if want := (event.Usage{InputTokens: 30, OutputTokens: 14, CacheReadTokens: 60, CacheWriteTokens: 10, CostUSD: (30*5 + 14*30 + 60*0.5 + 10*5) / 1e6, Turns: 2, Model: "gpt-5.5"}); p.usage.Sum() != want {
+		t.Errorf("usage %+v, want %+v", p.usage.Sum(), want)
 	}
 }
 

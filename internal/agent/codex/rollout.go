@@ -32,6 +32,7 @@ type rolloutLine struct {
 		Content []struct {
 			Text string `json:"text"`
 		} `json:"content"`
+		Model       string        `json:"model"`
 		ThreadID    string        `json:"thread_id"`
 		ResponseID  string        `json:"response_id"`
 		Usage       *rolloutUsage `json:"usage"`
@@ -75,7 +76,7 @@ func (adapter) Sources(l agent.Launch, _ int) []status.Source {
 	}
 	return []status.Source{{
 		Task: l.Task, Gen: l.Gen, Name: rolloutSource, Path: t.Rollout,
-		Parse: newRollout(t, l.Conversation, readiedAt(l)).parse,
+		Parse: newRollout(l, t, readiedAt(l)).parse,
 	}}
 }
 
@@ -94,13 +95,13 @@ type rollout struct {
 	conversation string
 	since        time.Time // when this generation was prepared; earlier states belong to another one
 	primed       bool
-	counted      map[string]bool // ids of responses whose usage is in the sum
-	sum          event.Usage
+	usage        *agent.Tally
+	model        string     // of the newest turn
 	limits       rateLimits // the newest
 }
 
-func newRollout(t thread, conversation string, since time.Time) *rollout {
-	return &rollout{thread: t, conversation: conversation, since: since, counted: map[string]bool{}}
+func newRollout(l agent.Launch, t thread, since time.Time) *rollout {
+	return &rollout{thread: t, conversation: l.Conversation, since: since, usage: agent.NewTally(l.Spec), model: l.Spec.Model}
 }
 
 // parse returns records for acknowledged messages, usage, and the end of turns. Usage is the sum over the whole
@@ -127,9 +128,11 @@ func (p *rollout) parse(line []byte) ([]event.Record, error) {
 		if !p.count(l) {
 			return nil, nil
 		}
-		sum := p.sum
+		sum := p.usage.Sum()
 		base.Usage = &sum
 		return []event.Record{base}, nil
+	case "turn_context/":
+		p.turn(l)
 	case "event_msg/token_count":
 		p.remember(l)
 	case "event_msg/task_complete":
@@ -168,16 +171,18 @@ func (p *rollout) count(l rolloutLine) bool {
 	if u == nil || l.Payload.ThreadID != p.thread.ID || l.Payload.ResponseID == "" {
 		return false
 	}
-	if p.counted[l.Payload.ResponseID] {
-		return true
-	}
-	p.counted[l.Payload.ResponseID] = true
-	p.sum.InputTokens += max(0, u.Input-u.Cached-u.CacheWrite)
-	p.sum.OutputTokens += u.Output
-	p.sum.CacheReadTokens += u.Cached
-	p.sum.CacheWriteTokens += u.CacheWrite
-	p.sum.Turns++
+	p.usage.Count(l.Payload.ResponseID, event.Usage{
+		InputTokens: max(0, u.Input-u.Cached-u.CacheWrite), OutputTokens: u.Output, CacheReadTokens: u.Cached,
+		CacheWriteTokens: u.CacheWrite, Model: p.model,
+	})
 	return true
+}
+
+// turn keeps the model of the turn that begins.
+func (p *rollout) turn(l rolloutLine) {
+	if l.Payload.Model != "" {
+		p.model = l.Payload.Model
+	}
 }
 
 // remember keeps the newest state of the account's limits.
@@ -191,10 +196,12 @@ func (p *rollout) remember(l rolloutLine) {
 func (p *rollout) prime() {
 	_ = eachLine(p.thread.Rollout, func(line []byte) bool {
 		var l rolloutLine
-		if (bytes.Contains(line, []byte(`"token_usage_record"`)) || bytes.Contains(line, []byte(`"rate_limits"`))) && json.Unmarshal(line, &l) == nil {
+		if (bytes.Contains(line, []byte(`"token_usage_record"`)) || bytes.Contains(line, []byte(`"rate_limits"`)) || bytes.Contains(line, []byte(`"turn_context"`))) && json.Unmarshal(line, &l) == nil {
 			switch l.Type {
 			case "token_usage_record":
 				p.count(l)
+			case "turn_context":
+				p.turn(l)
 			case "event_msg":
 				p.remember(l)
 			}

@@ -200,7 +200,7 @@ func TestUsage_IsTheSumOverAllGenerations(t *testing.T) {
 	t.Parallel()
 	l := newLaunch(t)
 	answer := func(id string) map[string]any {
-		return map[string]any{"type": "assistant", "id": id, "cost": 0.5, "tokens": map[string]any{
+		return map[string]any{"type": "assistant", "id": id, "model": "house/m1", "cost": 0.5, "tokens": map[string]any{
 			"input": 100, "output": 7, "reasoning": 3, "cache": map[string]any{"read": 40, "write": 2},
 		}}
 	}
@@ -218,7 +218,7 @@ func TestUsage_IsTheSumOverAllGenerations(t *testing.T) {
 		if err != nil || len(recs) != 1 {
 			t.Fatalf("%v, %v", recs, err)
 		}
-		want := event.Usage{InputTokens: 200, OutputTokens: 20, CacheReadTokens: 80, CacheWriteTokens: 4, CostUSD: 1, Turns: 2}
+		want := event.Usage{InputTokens: 200, OutputTokens: 20, CacheReadTokens: 80, CacheWriteTokens: 4, CostUSD: 1, Turns: 2, Model: "house/m1"}
 		if diff := cmp.Diff(&want, recs[0].Usage); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}

@@ -34,6 +34,7 @@ type entry struct {
 	Time    time.Time `json:"time"`
 	ID      string    `json:"id"`
 	Text    string    `json:"text"`
+	Model   string    `json:"model"` // PROVIDER/MODEL; "" in journals of older versions
 	Cost    float64   `json:"cost"`
 	Tokens  struct {
 		Input     int64 `json:"input"` // without the cached ones
@@ -50,27 +51,26 @@ type entry struct {
 type past struct {
 	session string // the agent's id; "" if no prompt was taken
 	told    []event.MessageID
-	usage   counter
+	usage   *agent.Tally
 }
 
-// history reads the journals of the launch's generation and of those before it, newest first. The conversation is the one of
+// history reads the journals of the launch's generation and of those before it. The conversation is the one of
 // the newest journal that has a prompt; what other conversations hold counts for nothing.
 func history(l agent.Launch) past {
-	p := past{usage: newCounter()}
-	for gen := l.Gen; gen > 0; gen-- {
+	p := past{usage: agent.NewTally(l.Spec)}
+	for gen := l.Gen; gen > 0 && p.session == ""; gen-- {
 		eachEntry(journalPath(l, gen), func(e entry) {
 			if p.session == "" && e.Type == "user" {
 				p.session = e.Session
 			}
 		})
-		if p.session == "" {
-			continue
-		}
+	}
+	for gen := 1; gen <= l.Gen && p.session != ""; gen++ {
 		eachEntry(journalPath(l, gen), func(e entry) {
 			if e.Session != p.session {
 				return
 			}
-			p.usage.add(e)
+			count(p.usage, e)
 			if e.Type == "user" {
 				p.told = append(p.told, agent.Tags(e.Text)...)
 			}
@@ -124,7 +124,7 @@ func (adapter) Sources(l agent.Launch, _ int) []status.Source {
 type journal struct {
 	launch agent.Launch
 	primed bool
-	usage  counter
+	usage  *agent.Tally
 }
 
 // parse returns records for acknowledged messages and for usage, which is the sum over the whole conversation. Neither says
@@ -147,8 +147,8 @@ func (j *journal) parse(line []byte) ([]event.Record, error) {
 			out = append(out, r)
 		}
 	case "assistant":
-		j.usage.add(e)
-		sum := j.usage.sum
+		count(j.usage, e)
+		sum := j.usage.Sum()
 		r := base
 		r.Usage = &sum
 		out = append(out, r)
@@ -156,31 +156,14 @@ func (j *journal) parse(line []byte) ([]event.Record, error) {
 	return out, nil
 }
 
-// counter adds up the usage of answers, each once.
-type counter struct {
-	counted map[string]bool
-	sum     event.Usage
-}
-
-func newCounter() counter { return counter{counted: map[string]bool{}} }
-
-func (c *counter) add(e entry) {
-	if e.Type != "assistant" || e.ID == "" || c.counted[e.ID] {
+// count counts the usage of an answer.
+func count(all *agent.Tally, e entry) {
+	if e.Type != "assistant" {
 		return
 	}
-	c.counted[e.ID] = true
 	t := e.Tokens
-	for _, n := range []int64{t.Input, t.Output, t.Reasoning, t.Cache.Read, t.Cache.Write} {
-		if n < 0 {
-			return
-		}
-	}
-	c.sum.InputTokens += t.Input
-	c.sum.OutputTokens += t.Output + t.Reasoning
-	c.sum.CacheReadTokens += t.Cache.Read
-	c.sum.CacheWriteTokens += t.Cache.Write
-	if e.Cost > 0 {
-		c.sum.CostUSD += e.Cost
-	}
-	c.sum.Turns++
+	all.Count(e.ID, event.Usage{
+		InputTokens: t.Input, OutputTokens: t.Output + t.Reasoning, CacheReadTokens: t.Cache.Read, CacheWriteTokens: t.Cache.Write,
+		CostUSD: max(0, e.Cost), Model: e.Model,
+	})
 }

@@ -189,7 +189,7 @@ function userMessage(info) {
 function assistantMessage(info) {
   if (!info.time?.completed || S.counted.has(info.id)) return
   S.counted.add(info.id)
-  note({ type: "assistant", id: info.id, cost: info.cost, tokens: info.tokens })
+  note({ type: "assistant", id: info.id, model: `${info.providerID}/${info.modelID}`, cost: info.cost, tokens: info.tokens })
 }
 
 const ours = (id) => id === S.session || S.children.has(id)
