@@ -73,8 +73,12 @@ func normalise(r *event.Record) {
 			r.Options[i] = text.Field(o, maxOption)
 		}
 	}
-	if u := r.Usage; u != nil && (min(u.InputTokens, u.OutputTokens, u.CacheReadTokens, u.CacheWriteTokens, int64(u.Turns)) < 0 || u.CostUSD < 0) {
+	if u := r.Usage; u != nil && (min(u.InputTokens, u.OutputTokens, u.CacheReadTokens, u.CacheWriteTokens, u.CacheWrite1hTokens, int64(u.Turns)) < 0 || u.CostUSD < 0) {
 		r.Usage = nil // negative usage is nonsense, and budgets are computed from it
+	} else if u != nil {
+		clean := *u
+		clean.Model, clean.Unpriced = text.Field(u.Model, maxID), text.Field(u.Unpriced, maxOption)
+		r.Usage = &clean
 	}
 }
 
