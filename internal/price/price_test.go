@@ -47,8 +47,18 @@ func TestMatches(t *testing.T) {
 		pattern, name string
 		want          bool
 	}{
-		{"a", "a", true}, {"a", "ab", false}, {"a*", "a", true}, {"a*", "abc", true}, {"*c", "abc", true}, {"a*c", "abc", true},
-		{"a*c", "ab", false}, {"a*b*c", "a-b-c", true}, {"a*b*c", "a-c", false}, {"*", "", true}, {"A*", "abc", true}, {"ab*b", "ab", false},
+		{"a", "a", true},
+		{"a", "ab", false},
+		{"a*", "a", true},
+		{"a*", "abc", true},
+		{"*c", "abc", true},
+		{"a*c", "abc", true},
+		{"a*c", "ab", false},
+		{"a*b*c", "a-b-c", true},
+		{"a*b*c", "a-c", false},
+		{"*", "", true},
+		{"A*", "abc", true},
+		{"ab*b", "ab", false},
 	} {
 		if got := Matches(tt.pattern, tt.name); got != tt.want {
 			t.Errorf("Matches(%q, %q) = %v", tt.pattern, tt.name, got)
