@@ -46,6 +46,7 @@ var goroutines = map[string]string{
 	"tmux":      "Client.Close waits",
 	"host":      "Deaths.Serve and Machine.End wait",
 	"run":       "Proc.Wait waits",
+	"git":       "each call waits for the one that watches it",
 	"fence":     "Fence.Exec waits; the restricted thread ends with its goroutine",
 	"fleet":     "Supervisor.Serve waits",
 	"tui":       "the program's loop waits",

@@ -58,7 +58,7 @@ func fencedCommand(ctx context.Context, caller boot.Caller, dir string, argv []s
 	env = places.Environ(env, "")
 	read, write := []string{repo.Common}, []string(nil)
 	if linked, err := os.Lstat(filepath.Join(repo.Root, ".git")); err == nil && !linked.IsDir() && granted.Git != event.GitRead {
-		if read, write, err = repo.AgentPaths(repo.Root); err != nil {
+		if read, write, err = repo.AgentPaths(ctx, repo.Root); err != nil {
 			return fence.Command{}, err
 		}
 	}

@@ -31,7 +31,7 @@ func (w worktrees) agentPaths(ctx context.Context, t life.Task) (read, write []s
 	if t.Spec.Fence.Git == event.GitRead {
 		return []string{repo.Common}, nil, nil
 	}
-	return repo.AgentPaths(t.Worktree)
+	return repo.AgentPaths(ctx, t.Worktree)
 }
 
 // generation returns the directories of a generation that its agent's side reads, and those that it writes.

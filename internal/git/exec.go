@@ -8,13 +8,11 @@ import (
 	"io"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"muster/internal/fault"
 	"muster/internal/run"
 	"muster/internal/text"
 )
@@ -164,29 +162,6 @@ func exited(err error, status int) bool {
 	return ok && e.Exit == status
 }
 
-// odd returns the first of the files that git reads in a worktree which is no regular file; "" if there is none. git
-// would wait for a FIFO without end.
-func (p *place) odd() string {
-	for _, name := range []string{".gitignore", ".gitattributes", ".gitmodules"} {
-		if path := filepath.Join(p.workTree, name); isOdd(path) {
-			return path
-		}
-	}
-	return ""
-}
-
-// isOdd reports whether a path leads to what is neither a regular file nor a directory.
-func isOdd(path string) bool {
-	st, err := os.Stat(path)
-	return err == nil && !st.Mode().IsRegular() && !st.IsDir()
-}
-
-// oddFile is the error for a file of a repository or a worktree that git would wait for.
-func oddFile(subcommand, path string) error {
-	return fault.New(fault.Failed, "git %s: %s is no regular file, and git would wait for it without end", subcommand, path).
-		WithHint("Remove it: rm %s", text.Quote(path))
-}
-
 // git runs git and returns its output. On failure the output so far is returned with the *Error.
 func (r *Reader) git(ctx context.Context, c call) (string, error) {
 	env, dir := slices.Concat(r.env, c.env), c.native
@@ -222,7 +197,12 @@ func (r *Reader) git(ctx context.Context, c call) (string, error) {
 	if c.lock != nil {
 		cmd.Files = []*os.File{c.lock}
 	}
+	ctx, release := r.watched(ctx, c)
+	defer release()
 	res, err := run.Do(ctx, cmd)
+	if odd := oddCause(ctx); err != nil && odd != nil {
+		return string(res.Stdout), odd
+	}
 	if x, ok := errors.AsType[*run.ExitError](err); ok {
 		return string(res.Stdout), &Error{Args: c.args, Exit: x.Exit, Stderr: r.unviewed(string(res.Stderr)), cause: err}
 	}

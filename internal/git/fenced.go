@@ -1,6 +1,7 @@
 package git
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,7 +17,7 @@ const keptBy = ".muster"
 // AgentPaths returns the files of a repository that an agent in the worktree needs, for a fence. With read it can use git's
 // history; what is in write it needs to commit on branches below muster/. The paths exist afterwards. Nothing that the
 // agent can write says where they are.
-func (r *Reader) AgentPaths(worktree string) (read, write []string, err error) {
+func (r *Reader) AgentPaths(ctx context.Context, worktree string) (read, write []string, err error) {
 	if _, err := os.Lstat(filepath.Join(r.Common, "reftable")); err == nil {
 		return nil, nil, fault.New(fault.Conflict, "the repository %s keeps all refs in one table, and a fence cannot open a part of it", r.Common).
 			WithHint("Set git = \"read\" under [fence], or convert the repository: git refs migrate --ref-format=files")
@@ -45,17 +46,24 @@ func (r *Reader) AgentPaths(worktree string) (read, write []string, err error) {
 	if lfs := filepath.Join(r.Common, "lfs"); isRealDir(lfs) {
 		write = append(write, lfs) // files that git-lfs has fetched or will push
 	}
-	return append([]string{r.Common}, r.alternates()...), write, nil
+	if r.private == "" { // for a person's own command
+		return append([]string{r.Common}, r.alternates()...), write, nil
+	}
+	if _, err := r.viewed(ctx); err != nil {
+		return nil, nil, err
+	}
+	_, known := r.view.settings()
+	return append([]string{r.Common}, known.Alternates...), write, nil
 }
 
-// alternates returns the object directories of other repositories that this one borrows from. An agent may have written the
-// list, so only what is an object directory counts.
+// alternates returns the object directories of other repositories that this one borrows from, as the repository says now. It is
+// frozen with the other settings of the repository: an agent can write the list, and would be granted any repository of the user.
 func (r *Reader) alternates() []string {
 	b, err := readSmall(filepath.Join(r.Common, "objects", "info", "alternates"))
 	if err != nil {
-		return nil
+		return []string{}
 	}
-	var out []string
+	out := []string{}
 	for line := range strings.Lines(string(b)) {
 		dir := strings.TrimRight(line, "\n")
 		if !filepath.IsAbs(dir) {

@@ -29,6 +29,8 @@ type frozen struct {
 	// Filtered are the lines of the tracked .gitattributes that assign a filter of Programs. They come after
 	// Attributes, so that no .gitattributes of an agent outranks them.
 	Filtered string `json:",omitempty"`
+	// Alternates are the object directories that the repository borrows from. It is nil where an older version froze the rest.
+	Alternates []string
 }
 
 // maxFrozen bounds the file in bytes.
@@ -81,6 +83,7 @@ func (r *Repo) Freeze(ctx context.Context) error {
 		return err
 	} else if busy {
 		now.Exclude, now.Attributes, now.Sparse, now.Worktree = known.Exclude, known.Attributes, known.Sparse, known.Worktree
+		now.Alternates = known.Alternates
 		content := now.Content
 		now.Content = slices.DeleteFunc(slices.Clone(known.Content), isTracking)
 		now.Content = append(now.Content, slices.DeleteFunc(content, func(s setting) bool { return !isTracking(s) })...)
@@ -127,7 +130,7 @@ func (r *Reader) hasWorktrees() (bool, error) {
 
 // taken selects from the repository's settings what its tasks go on with.
 func (r *Reader) taken(read readings) (frozen, error) {
-	var f frozen
+	f := frozen{Alternates: r.alternates()}
 	for _, s := range slices.Concat(read.local, read.worktree) {
 		switch {
 		case namesProgram(s):

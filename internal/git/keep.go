@@ -319,6 +319,9 @@ func (r *Reader) commitTree(ctx context.Context, n newCommit) (string, error) {
 
 // setRef moves a ref. old is its expected value: "" is any value, zeros mean that it must not exist.
 func (r *Repo) setRef(ctx context.Context, lock *os.File, ref, commit, old string) error {
+	if err := r.checkLog(ref); err != nil {
+		return err
+	}
 	args := []string{"update-ref", "-m", "muster", ref, commit}
 	if old != "" {
 		args = append(args, old)

@@ -52,13 +52,13 @@ func TestCheckoutThatMakesNoProgressIsEnded(t *testing.T) {
 
 func TestOddFilesOfAWorktreeHoldNoGit(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{".gitignore", ".gitattributes", ".gitmodules"} {
+	for _, name := range []string{".gitignore", ".gitattributes", ".gitmodules", "sub/deep/.gitignore", "sub/.gitattributes"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			wt := w.prepare("t1")
 			path := filepath.Join(wt.Path, name)
-			if err := errors.Join(os.RemoveAll(path), syscall.Mkfifo(path, 0o600)); err != nil {
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.RemoveAll(path), syscall.Mkfifo(path, 0o600)); err != nil {
 				t.Fatal(err)
 			}
 			began := time.Now()

@@ -109,6 +109,12 @@ func (r *Reader) fillView(ctx context.Context, dir string) error {
 			return err
 		}
 	}
+	if known.Alternates == nil {
+		known.Alternates = r.alternates()
+		if err := r.store(dir, *known); err != nil {
+			return err
+		}
+	}
 	r.view.read, r.view.frozen = read, *known
 	return r.writeView(dir, read.user, *known)
 }
