@@ -16,7 +16,7 @@ import (
 
 // Server is a scripted model. Its methods are safe for concurrent use.
 type Server struct {
-	URL string // http://127.0.0.1:PORT, for ANTHROPIC_BASE_URL; the other protocols are below its /v1
+	URL string // http://127.0.0.1:PORT, for ANTHROPIC_BASE_URL and GOOGLE_GEMINI_BASE_URL; the other protocols are below its /v1
 
 	http *httptest.Server
 	stop chan struct{} // closed by Close: ends what hangs
@@ -39,6 +39,7 @@ func New(script ...Step) *Server {
 	mux.HandleFunc("POST /v1/chat/completions", s.serve(chat{}))
 	mux.HandleFunc("POST /v1/messages/count_tokens", s.countTokens)
 	mux.HandleFunc("POST /v1/responses", s.serve(responses{}))
+	mux.HandleFunc("POST /v1beta/models/{call}", s.serve(gemini{}))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, "{}")
