@@ -37,6 +37,7 @@ var vendorNames = map[string]string{
 	"config":           "the table of kinds, and the examples of the generated reference and of `muster init`",
 	"testkit/claude":   "it brings that program to tests",
 	"testkit/codex":    "it brings that program to tests",
+	"testkit/gemini":   "it brings that program to tests",
 	"testkit/opencode": "it brings that program to tests",
 }
 

@@ -67,6 +67,9 @@ type Facts struct {
 	// Home is the variable that moves the agent's whole configuration to another directory. A fenced agent gets one of its
 	// own there. "" is a kind without configuration.
 	Home string
+	// OwnHome is set for a kind that has that directory of its own without a fence, too: nothing but files in it adds hooks to
+	// one process. Its files are written again at each start.
+	OwnHome bool
 	// Configures lists the files of a repository that configure agents of the kind: a base name at any depth, or a directory, which
 	// ends in a slash. Who changes one of them changes what a later agent does.
 	Configures []string
@@ -80,7 +83,7 @@ type Bypasser interface {
 
 // Seeder is an adapter whose agent needs files in its configuration directory before its first start.
 type Seeder interface {
-	// Seed returns the files of a fenced agent's own configuration directory, by paths in it. l.Env has Facts.Home set to
+	// Seed returns the files of an agent's own configuration directory, of a fenced one or one of Facts.OwnHome, by paths in it. l.Env has Facts.Home set to
 	// that directory; user is the environment without it, by which the user's own configuration is found.
 	Seed(l Launch, user []string) ([]File, error)
 }
@@ -191,6 +194,7 @@ const (
 type Interrupt struct {
 	Keys   []string       // names of keys for tmux; empty if Signal is set
 	Signal syscall.Signal // 0 if Keys is set
+	Menu   []string       // the keys that close the menu of a usage limit; those of Keys if it is empty
 }
 
 // End describes how to end a process: by Signal, and by SIGKILL if it still runs after Grace.

@@ -86,6 +86,24 @@ func (s Hooked) Box() mail.Box { return proof.Box(s.Home, s.Task, s.Gen) }
 // Asked returns the open requests of the generation.
 func (s Hooked) Asked() Asked { return Asked{Files: s.Files} }
 
+// Hold opens a request: it stores what is asked, writes r as the record of the wait, and waits for the answer while the agent lives.
+// It returns false if none came. Otherwise it writes on, the record of continued work: the agent continues when the hook ends, so no
+// later record can overtake that one. key names the request for the hook that sees its end, see Asked.
+func (s Hooked) Hold(ctx context.Context, key, id string, ask event.Ask, r, on event.Record, write func(event.Record)) (mail.Answer, bool) {
+	r.Request, on.Request = id, id
+	// Without this file the request can be neither shown nor allowed.
+	_ = s.Box().Ask(id, ask)
+	noted := s.Asked().Open(key, r)
+	write(r)
+	answer, ok := s.Asked().Await(ctx, s.Box(), key, id, s.PPID, s.WaitLimit, noted)
+	if !ok {
+		return mail.Answer{}, false
+	}
+	s.Asked().Close(key)
+	s.Asked().GoesOn(key, on, write)
+	return answer, true
+}
+
 // Reply writes a decision for the agent as JSON to standard output.
 func (s Hooked) Reply(v any) {
 	b, err := json.Marshal(v)

@@ -42,6 +42,9 @@ func (a agents) launch(t life.Task, gen int) (agent.Adapter, agent.Launch, error
 		return nil, agent.Launch{}, err
 	}
 	env = a.fencedEnv(t, env, ad.Facts().Home)
+	if f := ad.Facts(); f.OwnHome {
+		env = environ.Overlay(env, f.Home+"="+a.home.PrivateHome(t.ID))
+	}
 	return ad, agent.Launch{
 		Home: a.home, Task: t.ID, Gen: gen, Spec: t.Spec, Worktree: t.Worktree, Env: env, Exe: a.exe,
 		Conversation: t.Conversation, Preamble: agent.Preamble(t.Spec),
@@ -241,5 +244,9 @@ func (a agents) EndPolicy(t life.Task) fleet.EndPolicy {
 		return fleet.EndPolicy{}
 	}
 	f := ad.Facts()
-	return fleet.EndPolicy{InterruptKeys: f.Interrupt.Keys, InterruptSignal: int(f.Interrupt.Signal), Grace: f.End.Grace}
+	menu := f.Interrupt.Menu
+	if len(menu) == 0 {
+		menu = f.Interrupt.Keys
+	}
+	return fleet.EndPolicy{InterruptKeys: f.Interrupt.Keys, MenuKeys: menu, InterruptSignal: int(f.Interrupt.Signal), Grace: f.End.Grace}
 }

@@ -118,11 +118,14 @@ func (a agents) fencedEnv(t life.Task, env []string, configuration string) []str
 	return boot.Fenced{Home: a.home, Task: t}.Environ(env, configuration)
 }
 
-// seed makes the configuration directory of a fenced task's agents. Once it is there it belongs to the agent: nothing is
-// written into it any more, because a link in it could lead anywhere.
+// seed makes the configuration directory of a fenced task's agents, or of a kind that always has its own. Once it is there it
+// belongs to the agent. A kind with agent.Facts.OwnHome gets its files again, since they have the hooks: they are written within
+// the directory, whatever links an agent has put there.
 func (a agents) seed(ad agent.Adapter, l agent.Launch) error {
-	dir := a.home.PrivateHome(l.Task)
-	if _, err := os.Lstat(dir); l.Spec.Fence == nil || !errors.Is(err, fs.ErrNotExist) {
+	dir, own := a.home.PrivateHome(l.Task), ad.Facts().OwnHome
+	_, err := os.Lstat(dir)
+	there := !errors.Is(err, fs.ErrNotExist)
+	if l.Spec.Fence == nil && !own || there && !own {
 		return nil
 	}
 	var files []agent.File
@@ -134,6 +137,9 @@ func (a agents) seed(ad agent.Adapter, l agent.Launch) error {
 		if files, err = s.Seed(l, user); err != nil {
 			return err
 		}
+	}
+	if there {
+		return agent.Reseed(dir, files)
 	}
 	half := dir + ".new"
 	if err := errors.Join(os.RemoveAll(half), os.MkdirAll(half, 0o700)); err != nil {

@@ -110,7 +110,7 @@ func (s *Supervisor) closeMenu(ctx context.Context, t life.Task, pane Pane) (Pos
 	if err != nil || posture != PostureDialog || t.Agent.Error != event.ErrorRateLimit || !t.Agent.Turn.Over() {
 		return posture, err
 	}
-	keys := s.cfg.Launcher.EndPolicy(t).InterruptKeys
+	keys := s.cfg.Launcher.EndPolicy(t).MenuKeys
 	if len(keys) == 0 {
 		return posture, nil
 	}

@@ -179,6 +179,7 @@ const (
 // EndPolicy describes how to end the turn and the process of a kind of agent.
 type EndPolicy struct {
 	InterruptKeys   []string      // pressed in its pane
+	MenuKeys        []string      // pressed in its pane to close the menu of a usage limit
 	InterruptSignal int           // sent to its process if there are no keys
 	Grace           time.Duration // from the first signal to SIGKILL
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"math"
 )
 
 // Lines reads lines into one buffer: transcripts of hundreds of megabytes are common.
@@ -37,4 +38,38 @@ func (l *Lines) Next() ([]byte, error) {
 		return nil, err
 	}
 	return line, err
+}
+
+// EachLine calls yield with the lines of a regular file until yield returns false. A line is valid only within yield. A torn last
+// line ends the file.
+func EachLine(path string, yield func(line []byte) bool) error {
+	return EachLineOfTail(path, math.MaxInt64, yield)
+}
+
+// EachLineOfTail is EachLine for the last bytes of a file, from the beginning of a line.
+func EachLineOfTail(path string, last int64, yield func(line []byte) bool) error {
+	f, err := Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	skip := st.Size() > last
+	if skip {
+		if _, err := f.Seek(st.Size()-last, io.SeekStart); err != nil {
+			return err
+		}
+	}
+	for in := NewLines(f, 0); ; skip = false {
+		line, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil || !skip && !yield(line) {
+			return err
+		}
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"muster/internal/agent/claude"
 	"muster/internal/agent/codex"
 	"muster/internal/agent/command"
+	"muster/internal/agent/gemini"
 	"muster/internal/agent/opencode"
 	"muster/internal/agent/sim"
 	"muster/internal/fault"
@@ -18,6 +19,7 @@ func adapters() []agent.Adapter {
 		claude.New(),
 		codex.New(),
 		command.New(),
+		gemini.New(),
 		opencode.New(),
 		sim.New(),
 	}

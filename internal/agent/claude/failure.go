@@ -1,11 +1,11 @@
 package claude
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/text"
 )
@@ -25,7 +25,7 @@ func turnError(kind, said, details string, now time.Time) event.Record {
 	switch {
 	case ok:
 		r.State, r.Error, r.Until = event.RecordLimited, "", until
-	case containsAny(said, usageGone):
+	case agent.Says(said, usageGone...):
 		r.Error = event.ErrorBilling
 	}
 	return r
@@ -42,23 +42,12 @@ var (
 
 // isUsageLimit reports whether an error's text says that a usage limit was met.
 func isUsageLimit(text string) bool {
-	return containsAny(text, usageLimits) || containsAny(text, usageGone)
-}
-
-func containsAny(said string, words []string) bool {
-	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(said, w) })
+	return agent.Says(text, usageLimits...) || agent.Says(text, usageGone...)
 }
 
 func errorKind(kind, text, details string) event.ErrorKind {
 	all := strings.ToLower(text + "\n" + details)
-	has := func(words ...string) bool {
-		for _, w := range words {
-			if strings.Contains(all, w) {
-				return true
-			}
-		}
-		return false
-	}
+	has := func(words ...string) bool { return agent.Says(all, words...) }
 	switch {
 	case kind == "rate_limit", isUsageLimit(text):
 		return event.ErrorRateLimit

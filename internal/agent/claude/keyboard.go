@@ -49,7 +49,7 @@ func (adapter) Posture(l agent.Launch, pid int, screen string, texts []string) a
 			return agent.PostureReady
 		case holdsAll(input, texts):
 			return agent.PostureTyped
-		case ownText().MatchString(input):
+		case agent.IsOwnText(input): // an interrupt before the answer puts the prompt back into the input
 			return agent.PostureStale
 		}
 		return agent.PostureDraft
@@ -66,10 +66,6 @@ func readSession(env []string, pid int) (sessionFile, bool) {
 	err := json.Unmarshal(readTail(path, 64<<10), &s)
 	return s, err == nil && s.PID == pid && s.Status != ""
 }
-
-// ownText matches the beginning of texts that muster sends to the agent. If the agent is interrupted before its
-// answer, it puts the prompt back into the input.
-var ownText = text.Pattern(`^(\[muster m[0-9]+\]|Task t[0-9]+ \(muster\))`)
 
 // inputOf returns the text in the agent's input without surrounding white space: the lines between the last two rules
 // on its screen. It is empty if the screen has another layout.

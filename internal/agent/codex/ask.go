@@ -20,23 +20,11 @@ func (s *hookState) permission(ctx context.Context, reply func(event.Ask, mail.A
 		reply(ask, mail.Answer{Decision: mail.Allow, Hash: ask.Hash})
 		return
 	}
-	id := mail.NewRequest()
 	r := s.tool(event.RecordWaiting)
-	r.Request, r.Reason, r.Note = id, event.WaitPermission, permissionNote(s.in)
-	// Without this file the request can be neither shown nor allowed.
-	_ = s.Box().Ask(id, ask)
-	noted := s.Asked().Open(s.key(), r)
-	s.write(r)
-	answer, ok := s.Asked().Await(ctx, s.Box(), s.key(), id, s.PPID, s.WaitLimit, noted)
-	if !ok {
-		return
+	r.Reason, r.Note = event.WaitPermission, permissionNote(s.in)
+	if answer, ok := s.Hold(ctx, s.key(), mail.NewRequest(), ask, r, s.tool(event.RecordWorking), s.write); ok {
+		reply(ask, answer)
 	}
-	reply(ask, answer)
-	s.Asked().Close(s.key())
-	// The agent continues when this process ends, so no later record can overtake this one.
-	done := s.tool(event.RecordWorking)
-	done.Request = id
-	s.goesOn(done)
 }
 
 // permissionNote describes what the tool wants to do.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/text"
 )
@@ -43,9 +44,6 @@ type rateWindow struct {
 	Resets int64   `json:"resets_at"` // seconds
 }
 
-// limitMargin is added to the end of a usage limit, for differences between clocks.
-const limitMargin = 5 * time.Second
-
 // reset returns when the fullest window ends. If both are full it is the later end.
 func (l rateLimits) reset(now time.Time) (time.Time, bool) {
 	const full = 99.5
@@ -60,7 +58,7 @@ func (l rateLimits) reset(now time.Time) (time.Time, bool) {
 	if best == nil || best.Used < full {
 		return time.Time{}, false
 	}
-	return time.Unix(best.Resets, 0).UTC().Add(limitMargin), true
+	return time.Unix(best.Resets, 0).UTC().Add(agent.LimitMargin), true
 }
 
 // turnError completes the record of a turn that ended by an error. A usage limit with a known end is "limited": the end is
@@ -90,14 +88,7 @@ var statusPattern = text.Pattern(`(?i)\bstatus:? (\d{3})\b`)
 func errorKind(e rolloutError) event.ErrorKind {
 	word, status := e.kind()
 	said := strings.ToLower(e.Message)
-	has := func(words ...string) bool {
-		for _, w := range words {
-			if strings.Contains(said, w) {
-				return true
-			}
-		}
-		return false
-	}
+	has := func(words ...string) bool { return agent.Says(said, words...) }
 	if m := statusPattern().FindStringSubmatch(e.Message); m != nil && status == 0 {
 		status, _ = strconv.Atoi(m[1])
 	}

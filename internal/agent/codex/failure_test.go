@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"muster/internal/agent"
 	"muster/internal/event"
 )
 
@@ -28,8 +29,8 @@ func TestTurnErrorReadsTheEndOfALimit(t *testing.T) {
 		"words of this minute":    {visit + "try again at 6:30 PM.", rateLimits{}, clock(27, 18, 31), ""},
 		"words, another day":      {visit + "try again at Nov 30th, 2026 4:27 AM.", rateLimits{}, clock(30, 4, 28), ""},
 		"noon":                    {visit + "try again at 12:00 PM.", rateLimits{}, clock(28, 12, 1), ""},
-		"the full window":         {visit + "try again at 7:07 PM.", rateLimits{Primary: window(100, soon), Secondary: window(40, later)}, soon.Add(limitMargin), ""},
-		"both windows":            {visit + "try again at 7:07 PM.", rateLimits{Primary: window(100, soon), Secondary: window(100, later)}, later.Add(limitMargin), ""},
+		"the full window":         {visit + "try again at 7:07 PM.", rateLimits{Primary: window(100, soon), Secondary: window(40, later)}, soon.Add(agent.LimitMargin), ""},
+		"both windows":            {visit + "try again at 7:07 PM.", rateLimits{Primary: window(100, soon), Secondary: window(100, later)}, later.Add(agent.LimitMargin), ""},
 		"no window is full":       {visit + "try again at 7:07 PM.", rateLimits{Primary: window(25, soon)}, clock(27, 19, 8), ""},
 		"a window that has ended": {visit + "try again at 7:07 PM.", rateLimits{Primary: window(100, now().Add(-time.Hour))}, clock(27, 19, 8), ""},
 		"no end":                  {"You’ve hit your usage limit.", rateLimits{}, time.Time{}, event.ErrorRateLimit},

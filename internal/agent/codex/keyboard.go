@@ -12,6 +12,7 @@ import (
 	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/mail"
+	"muster/internal/regular"
 	"muster/internal/text"
 )
 
@@ -54,9 +55,9 @@ func (channel) Posture(_ agent.Launch, _ int, screen string, texts []string) age
 		return agent.PostureBusy
 	case input == "":
 		return agent.PostureReady
-	case holdsAll(input, texts):
+	case agent.Holds(input, texts, placeholder):
 		return agent.PostureTyped
-	case ownText().MatchString(input):
+	case agent.IsOwnText(input):
 		return agent.PostureStale
 	}
 	return agent.PostureDraft
@@ -66,8 +67,6 @@ var (
 	styles = text.Pattern("\x1b\\[([0-9;:]*)m")
 	// turnLine matches the line of a running turn.
 	turnLine = text.Pattern(`(?m)^• .*\(\d+.*esc to interrupt\)`)
-	// ownText matches the beginning of texts that muster sends to the agent.
-	ownText = text.Pattern(`^(\[muster m[0-9]+\]|Task t[0-9]+ \(muster\))`)
 	// choice matches the selected line of a dialog, which bears the same mark as the input.
 	choice = text.Pattern(`^\d+\. `)
 )
@@ -183,18 +182,6 @@ func (s *span) apply(parameters string) {
 	}
 }
 
-// holdsAll reports whether the input has all of the pasted texts.
-func holdsAll(input string, texts []string) bool {
-	if len(texts) == 0 {
-		return false
-	}
-	squash := func(s string) string { return strings.Join(strings.Fields(s), "") }
-	if len(texts) == 1 {
-		return squash(input) == squash(texts[0])
-	}
-	return strings.HasPrefix(squash(input), squash(texts[0])) && strings.Contains(input, placeholder)
-}
-
 // Post implements agent.Channel. Nothing but the keyboard brings a message to this agent.
 func (channel) Post(agent.Launch, mail.Message) error { return agent.ErrNoChannel }
 
@@ -208,7 +195,7 @@ func (channel) Delivered(l agent.Launch, m event.MessageID) (agent.Delivery, err
 		return agent.DeliveryAbsent, nil
 	}
 	found := false
-	err := eachLine(t.Rollout, func(line []byte) bool {
+	err := regular.EachLine(t.Rollout, func(line []byte) bool {
 		var r rolloutLine
 		found = bytes.Contains(line, []byte(m.Tag())) && json.Unmarshal(line, &r) == nil && agent.HasTag(r.prompt(), m)
 		return !found

@@ -2,22 +2,17 @@ package codex
 
 import (
 	"context"
-	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	"muster/internal/agent"
 	"muster/internal/environ"
 	"muster/internal/fault"
-	"muster/internal/run"
 	"muster/internal/text"
 )
 
-// oldestVersion is the oldest version that this adapter accepts: the measured one.
-var oldestVersion = [3]int{0, 171, 0}
-
-var versionPattern = text.Pattern(`^codex-cli (\d+)\.(\d+)\.(\d+)`)
+// version is the measured one.
+var version = agent.Version{
+	Name: "Codex CLI", Pattern: text.Pattern(`^codex-cli (\d+)\.(\d+)\.(\d+)`), Oldest: [3]int{0, 171, 0}, Install: "npm install -g @openai/codex",
+}
 
 // Check implements agent.Adapter. Each thing that it checks would open a dialog before the first hook, or disable the
 // hooks, and the agent would wait there all night.
@@ -43,27 +38,7 @@ func checkVersion(ctx context.Context, p agent.Preflight, env []string) error {
 	if err != nil {
 		return err
 	}
-	res, err := run.Do(ctx, run.Cmd{Argv: append(program, "--version"), Dir: p.Spec.Repo, Env: env, Timeout: 20 * time.Second})
-	if err != nil {
-		return fault.Wrap(fault.Conflict, err, "agent %s does not start", p.Spec.Agent).
-			WithHint("Run: %s --version", program[0])
-	}
-	said := strings.TrimSpace(string(res.Stdout))
-	m := versionPattern().FindStringSubmatch(said)
-	if m == nil {
-		return fault.New(fault.Conflict, "agent %s: %s is not Codex CLI: its version is %q", p.Spec.Agent, program[0], text.Line(said, 100)).
-			WithHint("Run: npm install -g @openai/codex")
-	}
-	var version [3]int
-	for i := range version {
-		version[i], _ = strconv.Atoi(m[i+1])
-	}
-	if slices.Compare(version[:], oldestVersion[:]) < 0 {
-		return fault.New(fault.Conflict, "agent %s: Codex CLI %s is too old, muster needs %d.%d.%d or later",
-			p.Spec.Agent, strings.TrimPrefix(m[0], "codex-cli "), oldestVersion[0], oldestVersion[1], oldestVersion[2]).
-			WithHint("Run: npm install -g @openai/codex")
-	}
-	return nil
+	return version.Check(ctx, p, env, program)
 }
 
 // checkConfig returns an error for a configuration that the agent cannot read, and for one that switches hooks off.

@@ -11,6 +11,7 @@ import (
 
 	"muster/internal/agent"
 	"muster/internal/event"
+	"muster/internal/regular"
 	"muster/internal/status"
 	"muster/internal/text"
 )
@@ -194,7 +195,7 @@ func (p *rollout) remember(l rolloutLine) {
 
 // prime reads what the file already contains: usage, and the limits.
 func (p *rollout) prime() {
-	_ = eachLine(p.thread.Rollout, func(line []byte) bool {
+	_ = regular.EachLine(p.thread.Rollout, func(line []byte) bool {
 		var l rolloutLine
 		if (bytes.Contains(line, []byte(`"token_usage_record"`)) || bytes.Contains(line, []byte(`"rate_limits"`)) || bytes.Contains(line, []byte(`"turn_context"`))) && json.Unmarshal(line, &l) == nil {
 			switch l.Type {

@@ -3,8 +3,6 @@ package codex
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"path/filepath"
 	"strings"
 
@@ -111,30 +109,10 @@ func (adapter) Resumable(l agent.Launch) bool {
 		return false
 	}
 	found := false
-	_ = eachLine(t.Rollout, func(line []byte) bool {
+	_ = regular.EachLine(t.Rollout, func(line []byte) bool {
 		var r rolloutLine
 		found = bytes.Contains(line, []byte(`"user"`)) && json.Unmarshal(line, &r) == nil && r.prompt() != ""
 		return !found
 	})
 	return found
-}
-
-// eachLine calls yield with the lines of a file until yield returns false. A line is valid only within yield. A torn last
-// line ends the file.
-func eachLine(path string, yield func(line []byte) bool) error {
-	f, err := regular.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close() //nolint:errcheck // only read
-	in := regular.NewLines(f, 0)
-	for {
-		line, err := in.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil || !yield(line) {
-			return err
-		}
-	}
 }

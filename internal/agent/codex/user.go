@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -74,36 +73,12 @@ func isTrusted(s event.Spec, env []string) bool {
 	if err != nil {
 		return false
 	}
-	dirs := []string{s.Repo, agent.RealPath(s.Repo)}
-	if s.GitDir != "" && filepath.Base(s.GitDir) == ".git" {
-		dirs = append(dirs, filepath.Dir(s.GitDir), agent.RealPath(filepath.Dir(s.GitDir)))
-	}
-	for _, dir := range dirs {
+	for _, dir := range agent.Roots(s) {
 		if u.Projects[dir].Trust == "trusted" {
 			return true
 		}
 	}
-	if root, ok := mainRoot(s.Repo); ok {
-		return u.Projects[root].Trust == "trusted"
-	}
 	return false
-}
-
-// mainRoot returns the root of the main worktree of a checkout that is a linked worktree.
-func mainRoot(checkout string) (string, bool) {
-	link, err := regular.ReadFollow(filepath.Join(checkout, ".git"), maxFile)
-	if err != nil {
-		return "", false // a directory: this is the main one
-	}
-	gitdir, ok := strings.CutPrefix(strings.TrimSpace(string(link)), "gitdir: ")
-	if !ok {
-		return "", false
-	}
-	if !filepath.IsAbs(gitdir) {
-		gitdir = filepath.Join(checkout, gitdir)
-	}
-	root, _, ok := strings.Cut(gitdir, "/.git/worktrees/")
-	return agent.RealPath(root), ok
 }
 
 // hasLogin reports whether the user has logged in; it does not read the credential.

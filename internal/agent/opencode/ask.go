@@ -142,19 +142,8 @@ func answers(questions []event.Question, said string) [][]string {
 // open reports a request and waits for its answer while the agent lives. It returns false if none came.
 func (s *hookState) open(ctx context.Context, ask event.Ask, r event.Record) (mail.Answer, bool) {
 	id := s.requestID()
-	r.State, r.Request = event.RecordWaiting, id
-	// Without this file the request can be neither shown nor allowed.
-	_ = s.Box().Ask(id, ask)
-	noted := s.Asked().Open(id, r)
-	s.write(r)
-	answer, ok := s.Asked().Await(ctx, s.Box(), id, id, s.PPID, s.WaitLimit, noted)
-	if !ok {
-		return mail.Answer{}, false
-	}
-	s.Asked().Close(id)
-	// The agent continues when this process ends, so no later record can overtake this one.
-	s.goesOn(event.Record{State: event.RecordWorking, Request: id})
-	return answer, true
+	r.State = event.RecordWaiting
+	return s.Hold(ctx, id, id, ask, r, event.Record{State: event.RecordWorking}, s.write)
 }
 
 // requestID returns the id of a request, which is the same at each call for the same request of the agent.

@@ -4,12 +4,10 @@ import (
 	"strings"
 	"time"
 
+	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/text"
 )
-
-// limitMargin is added to the end of a limit, for differences between clocks.
-const limitMargin = 5 * time.Second
 
 // apiError is the error that ended a turn, as the agent reports it.
 type apiError struct {
@@ -29,7 +27,7 @@ func turnError(e apiError, now time.Time) event.Record {
 		return r
 	}
 	if wait, ok := retryAfter(e.Data.Headers, now); ok {
-		r.State, r.Error, r.Until = event.RecordLimited, "", now.Add(wait).UTC().Add(limitMargin)
+		r.State, r.Error, r.Until = event.RecordLimited, "", now.Add(wait).UTC().Add(agent.LimitMargin)
 	}
 	return r
 }
@@ -54,14 +52,7 @@ func retryAfter(headers map[string]string, now time.Time) (time.Duration, bool) 
 // has only words.
 func errorKind(e apiError) event.ErrorKind {
 	all := strings.ToLower(e.Data.Message + "\n" + e.Data.Body)
-	has := func(words ...string) bool {
-		for _, w := range words {
-			if strings.Contains(all, w) {
-				return true
-			}
-		}
-		return false
-	}
+	has := func(words ...string) bool { return agent.Says(all, words...) }
 	switch {
 	case e.Name == "ContextOverflowError":
 		return event.ErrorContextFull

@@ -151,7 +151,7 @@ func readConfig(env []string, repo string) (userConfig, error) {
 	all := userConfig{Provider: map[string]json.RawMessage{}}
 	add := func(name string, b []byte) error {
 		var c userConfig
-		if err := json.Unmarshal(plainJSON(b), &c); err != nil {
+		if err := json.Unmarshal(agent.PlainJSON(b), &c); err != nil {
 			return fault.Wrap(fault.Conflict, err, "%s", name)
 		}
 		if c.Model != "" {
@@ -242,46 +242,4 @@ func readLogins(env []string) map[string]login {
 		return nil
 	}
 	return all
-}
-
-// plainJSON returns JSON with comments and trailing commas, as the agent reads it, without them.
-func plainJSON(b []byte) []byte {
-	out := make([]byte, 0, len(b))
-	inString := false
-	for i := 0; i < len(b); i++ {
-		c := b[i]
-		switch {
-		case inString:
-			out = append(out, c)
-			if c == '\\' && i+1 < len(b) {
-				i++
-				out = append(out, b[i])
-			} else if c == '"' {
-				inString = false
-			}
-		case c == '"':
-			inString = true
-			out = append(out, c)
-		case c == '/' && i+1 < len(b) && b[i+1] == '/':
-			for i < len(b) && b[i] != '\n' {
-				i++
-			}
-			out = append(out, '\n')
-		case c == '/' && i+1 < len(b) && b[i+1] == '*':
-			for i += 2; i+1 < len(b) && (b[i] != '*' || b[i+1] != '/'); i++ {
-			}
-			i++
-		case c == '}' || c == ']':
-			for len(out) > 0 && strings.ContainsRune(" \t\r\n", rune(out[len(out)-1])) {
-				out = out[:len(out)-1]
-			}
-			if len(out) > 0 && out[len(out)-1] == ',' {
-				out = out[:len(out)-1]
-			}
-			out = append(out, c)
-		default:
-			out = append(out, c)
-		}
-	}
-	return out
 }

@@ -85,7 +85,7 @@ func seedLogin(user []string, provider string) ([]byte, bool) {
 // seedConfig returns a configuration without what names programs, and with one provider.
 func seedConfig(b []byte, provider string) ([]byte, error) {
 	var all map[string]json.RawMessage
-	if err := json.Unmarshal(plainJSON(b), &all); err != nil {
+	if err := json.Unmarshal(agent.PlainJSON(b), &all); err != nil {
 		return nil, err
 	}
 	for _, name := range []string{"plugin", "mcp", "lsp", "formatter", "server", "experimental"} {

@@ -468,7 +468,7 @@ func (e *edges) Retire(ctx context.Context, t life.Task, _ int) error {
 
 // EndPolicy implements fleet.Launcher.
 func (e *edges) EndPolicy(life.Task) fleet.EndPolicy {
-	return fleet.EndPolicy{InterruptKeys: []string{"Escape"}, Grace: time.Second}
+	return fleet.EndPolicy{InterruptKeys: []string{"Escape"}, MenuKeys: []string{"Escape"}, Grace: time.Second}
 }
 
 // Identify implements fleet.Processes.

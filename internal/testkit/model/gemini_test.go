@@ -21,7 +21,9 @@ func TestGenerateContent(t *testing.T) {
 		model.Always(model.Say("odd").TrashAfter(1)),
 	)
 	stream, whole := s.URL+"/v1beta/models/gemini-x:streamGenerateContent?alt=sse", s.URL+"/v1beta/models/gemini-x:generateContent"
-	said := func(role string, parts ...map[string]any) map[string]any { return map[string]any{"role": role, "parts": parts} }
+	said := func(role string, parts ...map[string]any) map[string]any {
+		return map[string]any{"role": role, "parts": parts}
+	}
 	ask := func(contents ...map[string]any) map[string]any {
 		return map[string]any{
 			"contents": contents, "systemInstruction": said("user", map[string]any{"text": "be good"}),

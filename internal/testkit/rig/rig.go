@@ -45,6 +45,7 @@ type Rig struct {
 	Ended func()
 
 	server tmuxtest.Raw
+	user   []string // the user's environment, of an agent with a home of its own
 }
 
 // New makes a repository, a linked worktree of it elsewhere, and a launch of the first generation. It starts nothing. user
@@ -77,6 +78,10 @@ func New(t *testing.T, a agent.Adapter, prompt string, spec event.Spec, user fun
 		Conversation: conversation(), Preamble: agent.Preamble(spec),
 	}
 	r.Launch.Env = append(user(r.Model.URL, repo), "MUSTER_HOME="+string(state), "MUSTER_TASK=t1", "MUSTER_WORKTREE="+worktree)
+	if f := a.Facts(); f.OwnHome {
+		r.user = slices.Clone(r.Launch.Env)
+		r.Launch.Env = append(r.Launch.Env, f.Home+"="+state.PrivateHome("t1"))
+	}
 	r.server = tmuxtest.Raw{Socket: filepath.Join(dir, "s"), Conf: conf, Env: []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + environ.Get(r.Launch.Env, "HOME"), "LANG=C.UTF-8", "TERM=xterm-256color",
 	}}
@@ -122,6 +127,7 @@ func (r *Rig) Box() mail.Box { return mail.Of(r.Launch.Dirs()) }
 // Start plans and starts the generation.
 func (r *Rig) Start() {
 	r.T.Helper()
+	r.seed()
 	plan, err := r.Adapter.Plan(r.Launch)
 	r.must(err)
 	dir := r.Launch.Dirs().RO()
@@ -144,6 +150,20 @@ func (r *Rig) Start() {
 	out := r.Tmux("new-session", "-d", "-P", "-F", "#{pane_pid}", "-s", r.Pane(), "-x", "140", "-y", "50", r.Launch.Exe, "exec", file)
 	r.PID, err = strconv.Atoi(strings.TrimSpace(out))
 	r.must(err)
+}
+
+// seed writes the files of an agent that always has a configuration directory of its own.
+func (r *Rig) seed() {
+	r.T.Helper()
+	s, ok := r.Adapter.(agent.Seeder)
+	if !ok || !r.Adapter.Facts().OwnHome {
+		return
+	}
+	files, err := s.Seed(r.Launch, r.user)
+	r.must(err)
+	dir := r.Launch.Home.PrivateHome(r.Launch.Task)
+	r.must(os.MkdirAll(dir, 0o700))
+	r.must(agent.Reseed(dir, files))
 }
 
 func (r *Rig) must(err error) {
