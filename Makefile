@@ -107,7 +107,7 @@ delivery: tmux node ## messages to agents of each kind, by many senders at once:
 		-delivery.sim $(SIM) -delivery.claude $(CLAUDE) -delivery.codex $(CODEX) -delivery.opencode $(OPENCODE)
 
 agents: tmux node ## the real agents in every situation of docs/agents.md, against a scripted model
-	$(GO) test -count=1 -v -timeout 60m -run '^Test(Claude|Codex|OpenCode)' ./internal/agent/... ./internal/e2e
+	$(GO) test -count=1 -v -timeout 60m -run '^Test(Claude|Codex|Gemini|OpenCode)' ./internal/agent/... ./internal/e2e
 
 fuzz: ## each fuzz test for FUZZTIME
 	@set -e; for pkg in $$($(GO) list ./...); do \

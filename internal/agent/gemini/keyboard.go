@@ -33,6 +33,9 @@ const (
 // which the agent removes, make it long enough for that.
 func (channel) Typed(m mail.Message) []string {
 	words := plainAt(strings.TrimRight(agent.Words(m), "\n\t "))
+	if strings.HasSuffix(words, "\\") {
+		words += " " // Enter behind a backslash is a new line; the agent removes the space
+	}
 	if strings.Count(words, "\n") < plainLines && len(words) <= plainChars {
 		return []string{m.ID.Tag() + " " + words}
 	}

@@ -35,7 +35,7 @@ func newRig(t *testing.T, prompt string, spec event.Spec, script ...model.Step) 
 		r.user = testgemini.NewUser(t, modelURL, repo)
 		return r.user.Env(t)
 	}, script...)
-	r.Patience = 5 * time.Minute
+	r.Patience = 3 * time.Minute // five processes start in each turn
 	return r
 }
 
