@@ -185,7 +185,9 @@ const (
 )
 
 // kinds returns the values of agents.NAME.kind, which are also the names of built-in agents.
-func kinds() []string { return []string{kindClaude, kindCodex, kindCommand, kindGemini, kindOpenCode, kindSim} }
+func kinds() []string {
+	return []string{kindClaude, kindCodex, kindCommand, kindGemini, kindOpenCode, kindSim}
+}
 
 // NewCheck returns a check with the default time limit, as given by a flag. A bad name and an empty command are a
 // fault.Usage.
