@@ -39,7 +39,7 @@ func New(script ...Step) *Server {
 	mux.HandleFunc("POST /v1/chat/completions", s.serve(chat{}))
 	mux.HandleFunc("POST /v1/messages/count_tokens", s.countTokens)
 	mux.HandleFunc("POST /v1/responses", s.serve(responses{}))
-	mux.HandleFunc("POST /v1beta/models/{call}", s.serve(gemini{}))
+	mux.HandleFunc("POST /v1beta/models/{call}", s.serve(generate{}))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, "{}")

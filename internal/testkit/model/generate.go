@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// gemini is the API of generateContent and streamGenerateContent.
-type gemini struct{}
+// generate is the API of generateContent and streamGenerateContent.
+type generate struct{}
 
-// geminiErrors are the protocol's names of its HTTP errors.
-var geminiErrors = map[int]string{
+// generateErrors are the protocol's names of its HTTP errors.
+var generateErrors = map[int]string{
 	400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND",
 	429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 503: "UNAVAILABLE",
 }
 
 // errorBody implements protocol.
-func (gemini) errorBody(status int) any {
-	name, ok := geminiErrors[status]
+func (generate) errorBody(status int) any {
+	name, ok := generateErrors[status]
 	if !ok {
 		name = "UNKNOWN"
 	}
@@ -25,7 +25,7 @@ func (gemini) errorBody(status int) any {
 }
 
 // whole implements protocol: the response object of a reply.
-func (g gemini) whole(n int, req Request, r Reply) map[string]any {
+func (g generate) whole(n int, req Request, r Reply) map[string]any {
 	parts := make([]any, 0, len(r.parts))
 	for i, p := range r.parts {
 		parts = append(parts, g.part(n, i, p))
@@ -34,7 +34,7 @@ func (g gemini) whole(n int, req Request, r Reply) map[string]any {
 }
 
 // stream implements protocol. Each part is an event of its own; the reason of the end and the usage come with the last.
-func (g gemini) stream(n int, req Request, r Reply) []frame {
+func (g generate) stream(n int, req Request, r Reply) []frame {
 	var out []frame
 	for i, p := range r.parts {
 		out = append(out, frame{data: g.chunk(n, req, r, []any{g.part(n, i, p)}, false)})
@@ -42,7 +42,7 @@ func (g gemini) stream(n int, req Request, r Reply) []frame {
 	return append(out, frame{data: g.chunk(n, req, r, []any{map[string]any{"text": ""}}, true)})
 }
 
-func (gemini) part(n, i int, p part) map[string]any {
+func (generate) part(n, i int, p part) map[string]any {
 	if p.tool == "" {
 		return map[string]any{"text": p.text}
 	}
@@ -50,7 +50,7 @@ func (gemini) part(n, i int, p part) map[string]any {
 }
 
 // chunk returns one response object. In this protocol the prompt includes what was read from the cache.
-func (gemini) chunk(n int, req Request, r Reply, parts []any, last bool) map[string]any {
+func (generate) chunk(n int, req Request, r Reply, parts []any, last bool) map[string]any {
 	candidate := map[string]any{"index": 0, "content": map[string]any{"role": "model", "parts": parts}}
 	out := map[string]any{"responseId": fmt.Sprintf("resp_%06d", n), "modelVersion": req.Model, "candidates": []any{candidate}}
 	if !last {
@@ -65,8 +65,8 @@ func (gemini) chunk(n int, req Request, r Reply, parts []any, last bool) map[str
 	return out
 }
 
-// geminiContent is one message of the protocol.
-type geminiContent struct {
+// generateContent is one message of the protocol.
+type generateContent struct {
 	Role  string `json:"role"`
 	Parts []struct {
 		Text string `json:"text"`
@@ -82,7 +82,7 @@ type geminiContent struct {
 }
 
 // message returns a message in no protocol's form. The result of a tool is an object, of which "output" or "error" is for the model.
-func (c geminiContent) message() Message {
+func (c generateContent) message() Message {
 	out := Message{Role: c.Role}
 	if c.Role == "model" {
 		out.Role = "assistant"
@@ -111,10 +111,10 @@ func (c geminiContent) message() Message {
 }
 
 // parse implements protocol. The model and the form of the answer are in the path. A call without tools is a helper.
-func (gemini) parse(path string, body []byte) (Request, error) {
+func (generate) parse(path string, body []byte) (Request, error) {
 	var in struct {
-		Contents []geminiContent `json:"contents"`
-		System   geminiContent   `json:"systemInstruction"`
+		Contents []generateContent `json:"contents"`
+		System   generateContent   `json:"systemInstruction"`
 		Tools    []struct {
 			Functions []struct {
 				Name string `json:"name"`

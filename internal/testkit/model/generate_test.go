@@ -20,7 +20,7 @@ func TestGenerateContent(t *testing.T) {
 		model.Always(model.Say("half").CutAfter(1)),
 		model.Always(model.Say("odd").TrashAfter(1)),
 	)
-	stream, whole := s.URL+"/v1beta/models/gemini-x:streamGenerateContent?alt=sse", s.URL+"/v1beta/models/gemini-x:generateContent"
+	stream, whole := s.URL+"/v1beta/models/model-x:streamGenerateContent?alt=sse", s.URL+"/v1beta/models/model-x:generateContent"
 	said := func(role string, parts ...map[string]any) map[string]any {
 		return map[string]any{"role": role, "parts": parts}
 	}
@@ -67,7 +67,7 @@ func TestGenerateContent(t *testing.T) {
 		t.Errorf("not streamed: %s", body)
 	}
 	first, second := s.Requests()[0], s.Requests()[1]
-	if first.Model != "gemini-x" || !first.Stream || first.System != "be good" || !first.Last().Contains("hello") || !slices.Equal(first.Tools, []string{"run_shell_command"}) {
+	if first.Model != "model-x" || !first.Stream || first.System != "be good" || !first.Last().Contains("hello") || !slices.Equal(first.Tools, []string{"run_shell_command"}) {
 		t.Errorf("the first call is read as %+v", first)
 	}
 	if last := second.Last(); second.Stream || len(second.Messages) != 3 || last.ToolResults[0].Text != "a.txt" || second.Messages[1].ToolUses[0] != "run_shell_command" || second.Messages[1].Role != "assistant" {
