@@ -18,7 +18,7 @@ import (
 // floors is the house from the ground up: a package imports only what stands before it. A package below one of
 // these (tmux/tmuxtest) belongs to it.
 var floors = []string{
-	"fault", "text", "event", "permit", "life", "price", "replace", "regular", "environ", "scarce", "run", "host", "lock", "spec", "home", "fence", "config", "store", "status", "mail", "proof",
+	"fault", "text", "event", "permit", "recipe", "life", "price", "replace", "regular", "environ", "scarce", "run", "host", "lock", "spec", "home", "fence", "config", "store", "status", "mail", "proof",
 	"tmux", "git", "check", "agent", "forge", "service", "notify", "launch", "keeper", "boot", "fleet", "daemon", "words", "report", "intake", "inside", "control",
 	"tui", "web", "mcp", "cli", "testkit", "e2e",
 }
@@ -39,6 +39,7 @@ var vendorNames = map[string]string{
 	"testkit/codex":    "it brings that program to tests",
 	"testkit/gemini":   "it brings that program to tests",
 	"testkit/opencode": "it brings that program to tests",
+	"recipe":           "the shape of hooks that many agents have taken over from one",
 }
 
 // goroutines are the packages that may start them, and who waits for them.

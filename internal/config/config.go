@@ -66,6 +66,9 @@ type Agent struct {
 	EnvFrom []string // names only; the values come from the environment that the fleet was started with
 	Model   string
 	Trust   string // "" (as the user's own set-up of the agent) or "sandboxed"
+	// Described has the keys that describe an agent of kind generic, as the files have them, and Recipe what they mean.
+	Described map[string]any
+	Recipe    *event.Recipe
 }
 
 // Fence is what an agent, its checks and its setup may use of the machine. A project's file can only narrow it.
@@ -179,14 +182,16 @@ const (
 	kindClaude   = "claude"
 	kindCodex    = "codex"
 	kindCommand  = "command"
+	kindCopilot  = "copilot"
 	kindGemini   = "gemini"
+	kindGeneric  = "generic"
 	kindOpenCode = "opencode"
 	kindSim      = "sim"
 )
 
 // kinds returns the values of agents.NAME.kind, which are also the names of built-in agents.
 func kinds() []string {
-	return []string{kindClaude, kindCodex, kindCommand, kindGemini, kindOpenCode, kindSim}
+	return []string{kindClaude, kindCodex, kindCommand, kindCopilot, kindGemini, kindGeneric, kindOpenCode, kindSim}
 }
 
 // NewCheck returns a check with the default time limit, as given by a flag. A bad name and an empty command are a

@@ -48,7 +48,7 @@ func newDraft(c Config) *draft {
 		d.rules = append(d.rules, draftRule{PermissionRule: r})
 	}
 	for name, a := range c.Agents {
-		a.Env = maps.Clone(a.Env)
+		a.Env, a.Described = maps.Clone(a.Env), maps.Clone(a.Described)
 		d.agents[name] = &a
 	}
 	return d
@@ -164,6 +164,9 @@ func (d *draft) entry(file string, s scope, e entry) *complaint {
 			what: fmt.Sprintf("%s is a list of tables", e.path[0]),
 			hint: fmt.Sprintf("Write [[%s]] in double brackets for each, and its keys below it.", e.path[0]),
 		}
+	}
+	if name, ok := ofRecipe(e.path); ok {
+		return d.described(file, name, e)
 	}
 	k, isTable := d.find(e.path)
 	dotted := strings.Join(e.path, ".")

@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,10 @@ const (
 	kindNames    kind = "list of variables"
 	kindFile     kind = "file" // an absolute path, or one that begins with ~/
 	kindFiles    kind = "list of absolute paths"
-	kindPorts    kind = "ports" // "any", or a list of numbers
+	kindPorts    kind = "ports"   // "any", or a list of numbers
+	kindMeaning  kind = "meaning" // of an event: a word, a table, or a list of tables
+	kindPointers kind = "pointer" // a JSON pointer, or a list of them
+	kindBool     kind = "true or false"
 )
 
 // key is one row of the table for decoding, strict errors, the reference, the schema and Show.
@@ -85,7 +89,7 @@ const mostCount = 10000
 // keys returns the table of all keys, in the order of the reference.
 func keys() []key {
 	const second = int64(time.Second)
-	return []key{
+	rows := []key{
 		{path: "task.agent", kind: kindName, def: `"claude"`, doc: "Who does the work: a built-in agent, or one of `[agents.NAME]`."},
 		{path: "task.base", kind: kindText, def: "the branch checked out", doc: "The branch or commit that work starts from."},
 		{path: "task.publish", kind: kindWord, words: publishWords(), def: `"branch"`, doc: "What happens to work that passed its checks: nothing, a local branch, a pushed branch, a pull request, a merge."},
@@ -133,6 +137,8 @@ func keys() []key {
 		{path: "fleet.tmux_conf", kind: kindFile, def: "none", doc: "A file that muster's own tmux server sources after its generated configuration."},
 		{path: "fleet.deadman_url", kind: kindText, def: "none", doc: "An address that gets a GET each minute in which the supervisor judged every agent, for a service that raises the alarm when it gets none."},
 	}
+	agents := slices.IndexFunc(rows, func(k key) bool { return k.path == "permission.N.tool" })
+	return slices.Insert(rows, agents, recipeKeys()...)
 }
 
 // Words of agents.NAME.trust; the first is stored as "".

@@ -93,7 +93,9 @@ func (d *draft) finish() error {
 		if c := d.finishAgent(d.agents[name]); c != nil {
 			c.where = d.place("agents." + name)
 			wrong = append(wrong, *c)
+			continue
 		}
+		wrong = append(wrong, d.finishRecipe(d.agents[name])...)
 	}
 	for _, r := range d.rules {
 		if err := permit.Check(r.PermissionRule, kinds()); err != nil {

@@ -24,7 +24,7 @@ const maxFile = 64 << 10
 var lists = []string{"permission"}
 
 // maxDepth is one more than the longest path of a known key, so that a deeper key is reported as unknown.
-const maxDepth = 5
+const maxDepth = 8
 
 // entry is one key or table of a file.
 type entry struct {
@@ -64,7 +64,7 @@ func scan(file string, data []byte) ([]entry, error) {
 		return nil, grammar(file, err)
 	}
 	for i, e := range s.entries {
-		if !e.table {
+		if !e.table || len(e.path) >= maxDepth { // a table that deep is not scanned
 			s.entries[i].value = lookup(values, e.path)
 		}
 	}

@@ -102,6 +102,12 @@ func (k *key) schema() *jsonschema.Schema {
 	case kindPorts:
 		least, most := 1.0, 65535.0
 		s.AnyOf = []*jsonschema.Schema{{Enum: []any{anyPort}}, {Type: "array", Items: &jsonschema.Schema{Type: "integer", Minimum: &least, Maximum: &most}}}
+	case kindMeaning:
+		s.AnyOf = []*jsonschema.Schema{{Type: "string"}, {Type: "object"}, {Type: "array"}}
+	case kindPointers:
+		s.AnyOf = []*jsonschema.Schema{text("^/"), {Type: "array", Items: text("^/")}}
+	case kindBool:
+		s.Type = "boolean"
 	case kindFiles:
 		s.Type, s.Items = "array", text("^(/|~$|~/)")
 	case kindList, kindPaths, kindNames:

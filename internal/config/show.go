@@ -22,7 +22,10 @@ func (c Config) Show() []Row {
 	d := newDraft(c)
 	var rows []Row
 	for _, k := range keys() {
-		switch {
+		parts := strings.Split(k.path, ".")
+		switch _, described := ofRecipe(parts); {
+		case described:
+			// the description of each agent is listed below
 		case !k.open():
 			rows = append(rows, c.row(k.path, k, d.field(k, "")))
 		case k.path == "checks.NAME":
@@ -46,6 +49,9 @@ func (c Config) Show() []Row {
 				}
 			}
 		}
+	}
+	for _, name := range sortedKeys(c.Agents) {
+		rows = append(rows, c.describedRows(name)...)
 	}
 	for _, check := range c.Checks {
 		for _, k := range keys() {

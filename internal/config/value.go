@@ -66,6 +66,12 @@ func (k *key) wants() string {
 		return "a shell command, a string"
 	case kindText, kindEnv, kindFile:
 		return "a string"
+	case kindMeaning:
+		return "a word, a table, or a list of tables"
+	case kindPointers:
+		return "a JSON pointer or a list of them"
+	case kindBool:
+		return "true or false"
 	}
 	return "a " + string(k.kind)
 }

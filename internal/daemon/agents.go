@@ -33,7 +33,7 @@ type agents struct {
 
 // launch returns the adapter of a task and the description of a generation for it.
 func (a agents) launch(t life.Task, gen int) (agent.Adapter, agent.Launch, error) {
-	ad, err := all.New(t.Spec.Kind)
+	ad, err := all.For(t.Spec)
 	if err != nil {
 		return nil, agent.Launch{}, err
 	}
@@ -148,7 +148,7 @@ func (a agents) box(t life.Task, gen int) mail.Box { return mail.Of(a.home.Gen(t
 
 // Typed implements fleet.Channel.
 func (a agents) Typed(t life.Task, m fleet.Text) []string {
-	ad, err := all.New(t.Spec.Kind)
+	ad, err := all.For(t.Spec)
 	if err != nil {
 		return agent.Keyboard{}.Typed(mail.Message(m))
 	}
@@ -239,7 +239,7 @@ func (a agents) Retire(_ context.Context, t life.Task, gen int) error {
 
 // EndPolicy implements fleet.Launcher.
 func (a agents) EndPolicy(t life.Task) fleet.EndPolicy {
-	ad, err := all.New(t.Spec.Kind)
+	ad, err := all.For(t.Spec)
 	if err != nil {
 		return fleet.EndPolicy{}
 	}

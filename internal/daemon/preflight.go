@@ -42,7 +42,7 @@ func Preflight(ctx context.Context, copied string) (boot.Understood, error) {
 			return boot.Understood{}, err
 		}
 		out.Live++
-		if _, err := all.New(t.Spec.Kind); err != nil {
+		if _, err := all.For(t.Spec); err != nil {
 			return boot.Understood{}, fault.Wrap(fault.Conflict, err, "version %s does not know the kind of agent of %s", boot.Version(), t.ID)
 		}
 	}

@@ -140,7 +140,7 @@ func (r *records) use(id event.TaskID, tool string, ask event.Ask) *event.ToolUs
 	if len(t.Spec.Permission) == 0 || tool == "" {
 		return nil
 	}
-	ad, err := all.New(t.Spec.Kind)
+	ad, err := all.For(t.Spec)
 	if err != nil {
 		return nil
 	}

@@ -89,6 +89,8 @@ type Spec struct {
 	Prices []Price `json:"prices,omitempty"`
 	// Fence is what the agent, its checks and its setup may use; nil means that nothing restricts them.
 	Fence *Fence `json:"fence,omitempty"`
+	// Recipe describes an agent of kind generic; nil for the other kinds.
+	Recipe *Recipe `json:"recipe,omitempty"`
 }
 
 // LongestWait returns how long a request of the task may stay open: WaitLimit, or the longest wait of a rule.

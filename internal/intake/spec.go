@@ -36,7 +36,7 @@ func spec(cfg config.Config, o Order) (event.Spec, error) {
 	s := event.Spec{
 		Summary: text.Field(words.FirstLine(o.Prompt), maxSummary), Base: cmp.Or(o.Base, cfg.Task.Base),
 		Agent: name, Kind: ag.Kind, Command: ag.Command, Args: ag.Args, Model: cmp.Or(o.Model, ag.Model),
-		Env: map[string]string{}, EnvFrom: ag.EnvFrom, Trust: ag.Trust,
+		Env: map[string]string{}, EnvFrom: ag.EnvFrom, Trust: ag.Trust, Recipe: ag.Recipe,
 		Publish: cfg.Task.Publish, Checks: cfg.Checks, Setup: cfg.Workspace.Setup, Copy: cfg.Workspace.Copy,
 		Priority: cfg.Task.Priority, Attempts: cfg.Task.Attempts, Respawns: cfg.Task.Respawns, Rounds: cfg.Task.Rounds,
 		Timeout: cfg.Task.Timeout, WaitLimit: cfg.Task.WaitLimit, Keep: cfg.Task.Keep,

@@ -66,7 +66,7 @@ func (in *Intake) Task(ctx context.Context, o Order) (Task, error) {
 	if s.Base, err = at.base(ctx, s.Base, o.File != ""); err != nil {
 		return Task{}, err
 	}
-	ad, err := all.New(s.Kind)
+	ad, err := all.For(s)
 	if err != nil {
 		return Task{}, err
 	}
@@ -93,7 +93,7 @@ func (in *Intake) CheckAgent(ctx context.Context, cfg config.Config, repo string
 		return err
 	}
 	s.Repo = repo
-	ad, err := all.New(s.Kind)
+	ad, err := all.For(s)
 	if err != nil {
 		return err
 	}

@@ -45,9 +45,19 @@ func newStage(t *testing.T, s Subject) *stage {
 		"MUSTER_HOME": string(l.Home), "MUSTER_TASK": string(l.Task), "MUSTER_GEN": fmt.Sprint(l.Gen),
 		"MUSTER_STATUS_FILE": l.Home.StatusFile(l.Task, l.Gen), "MUSTER_WORKTREE": l.Worktree,
 	}}
-	for _, kv := range Plan(t, s.Adapter, l).Env {
+	plan := Plan(t, s.Adapter, l)
+	for _, kv := range plan.Env {
 		name, value, _ := strings.Cut(kv, "=")
 		st.env[name] = value
+	}
+	for _, f := range plan.Files {
+		path := filepath.Join(l.Dirs().RO(), f.Path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, f.Data, f.Mode); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return st
 }

@@ -1,6 +1,7 @@
 package all
 
 import (
+	"slices"
 	"strings"
 
 	"muster/internal/agent"
@@ -8,12 +9,14 @@ import (
 	"muster/internal/agent/codex"
 	"muster/internal/agent/command"
 	"muster/internal/agent/gemini"
+	"muster/internal/agent/generic"
 	"muster/internal/agent/opencode"
 	"muster/internal/agent/sim"
+	"muster/internal/event"
 	"muster/internal/fault"
 )
 
-// adapters returns one adapter of each kind, in alphabetical order.
+// adapters returns one adapter of each kind. Those with a description come last: it is read only if it is needed.
 func adapters() []agent.Adapter {
 	return []agent.Adapter{
 		claude.New(),
@@ -22,6 +25,8 @@ func adapters() []agent.Adapter {
 		gemini.New(),
 		opencode.New(),
 		sim.New(),
+		generic.Preset("copilot"),
+		generic.New(nil),
 	}
 }
 
@@ -36,12 +41,21 @@ func New(kind string) (agent.Adapter, error) {
 		WithHint("Use one of: %s.", strings.Join(Kinds(), ", "))
 }
 
+// For returns the adapter of a task. An agent of kind generic has its description in its spec.
+func For(s event.Spec) (agent.Adapter, error) {
+	if s.Kind == generic.Kind {
+		return generic.New(s.Recipe), nil
+	}
+	return New(s.Kind)
+}
+
 // Kinds returns the names of all kinds, in alphabetical order.
 func Kinds() []string {
 	var out []string
 	for _, a := range adapters() {
 		out = append(out, a.Facts().Kind)
 	}
+	slices.Sort(out)
 	return out
 }
 
