@@ -42,6 +42,7 @@ func recipeKeys() []key {
 		key{path: "agents.NAME.record.events.VAR", kind: kindMeaning, doc: g + "what a line with this word means."},
 		key{path: "agents.NAME.usage.event", kind: kindText, doc: g + "the word of the lines that say what a call of the model used."},
 		key{path: "agents.NAME.usage.id", kind: kindText, doc: g + "the pointer to their id: each counts once."},
+		key{path: "agents.NAME.usage.model", kind: kindText, doc: g + "the pointer to the model, for its price."},
 		key{path: "agents.NAME.usage.input", kind: kindText, doc: g + "the pointer to the tokens of the input."},
 		key{path: "agents.NAME.usage.output", kind: kindText, doc: g + "the pointer to the tokens of the output."},
 		key{path: "agents.NAME.usage.cache_read", kind: kindText, doc: g + "the pointer to the tokens that were read from a cache."},

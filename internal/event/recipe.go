@@ -131,6 +131,7 @@ type RecipeRecord struct {
 type RecipeUsage struct {
 	Event      string `json:"event,omitempty"`
 	ID         string `json:"id,omitempty"` // lines with the same id count once
+	Model      string `json:"model,omitempty"`
 	Input      string `json:"input,omitempty"`
 	Output     string `json:"output,omitempty"`
 	CacheRead  string `json:"cache_read,omitempty"`

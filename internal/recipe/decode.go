@@ -75,7 +75,7 @@ func keysOf(r *reader, out *event.Recipe) map[string]setter {
 			"prompt": r.pointer(&out.Record.Prompt), "events": r.events(&out.Record.Events),
 		}),
 		"usage": r.sub(map[string]setter{
-			"event": r.text(&out.Usage.Event), "id": r.pointer(&out.Usage.ID), "input": r.pointer(&out.Usage.Input), "output": r.pointer(&out.Usage.Output),
+			"event": r.text(&out.Usage.Event), "id": r.pointer(&out.Usage.ID), "model": r.pointer(&out.Usage.Model), "input": r.pointer(&out.Usage.Input), "output": r.pointer(&out.Usage.Output),
 			"cache_read": r.pointer(&out.Usage.CacheRead), "cache_write": r.pointer(&out.Usage.CacheWrite), "cost": r.pointer(&out.Usage.Cost),
 			"inclusive": r.flag(&out.Usage.Inclusive),
 		}),

@@ -63,7 +63,7 @@ func (a adapter) Sources(l agent.Launch, _ int) []status.Source {
 	if st, err := os.Stat(filepath.Join(l.Dirs().RO(), launchName)); err == nil {
 		since = st.ModTime()
 	}
-	rd := &reader{recipe: r, path: path, conversation: l.Conversation, since: since, counted: map[string]bool{}}
+	rd := &reader{recipe: r, path: path, conversation: l.Conversation, since: since, tally: agent.NewTally(l.Spec)}
 	if r.Session == event.SessionNone {
 		rd.conversation = ""
 	}
@@ -77,8 +77,7 @@ type reader struct {
 	conversation string
 	since        time.Time // when this generation was prepared; earlier states belong to another one
 	primed       bool
-	counted      map[string]bool // ids of lines whose usage is in the sum
-	sum          event.Usage
+	tally        *agent.Tally
 }
 
 // decode returns a line, its meaning, and whether it has one.
@@ -125,7 +124,7 @@ func (rd *reader) parse(line []byte) ([]event.Record, error) {
 	var out []event.Record
 	if word == rd.recipe.Usage.Event && word != "" {
 		rd.count(doc, word)
-		sum := rd.sum
+		sum := rd.tally.Sum()
 		r := base
 		r.Usage = &sum
 		out = append(out, r)
@@ -168,19 +167,15 @@ func (rd *reader) promptedBy(doc any, base event.Record, old bool) []event.Recor
 // count adds the usage of a line once.
 func (rd *reader) count(doc any, word string) {
 	u := rd.recipe.Usage
-	id := recipe.Text(doc, u.ID)
-	if word != u.Event || word == "" || id == "" || rd.counted[id] || rd.counted == nil {
+	if word != u.Event || word == "" {
 		return
 	}
-	rd.counted[id] = true
 	input, read, written := recipe.Count(doc, u.Input), recipe.Count(doc, u.CacheRead), recipe.Count(doc, u.CacheWrite)
 	if u.Inclusive {
 		input = max(0, input-read-written)
 	}
-	rd.sum.InputTokens += int64(input)
-	rd.sum.OutputTokens += int64(recipe.Count(doc, u.Output))
-	rd.sum.CacheReadTokens += int64(read)
-	rd.sum.CacheWriteTokens += int64(written)
-	rd.sum.CostUSD += recipe.Count(doc, u.Cost)
-	rd.sum.Turns++
+	rd.tally.Count(recipe.Text(doc, u.ID), event.Usage{
+		InputTokens: int64(input), OutputTokens: int64(recipe.Count(doc, u.Output)), CacheReadTokens: int64(read), CacheWriteTokens: int64(written),
+		CostUSD: recipe.Count(doc, u.Cost), Model: recipe.Text(doc, u.Model),
+	})
 }
