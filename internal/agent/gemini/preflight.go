@@ -14,7 +14,7 @@ import (
 const install = "npm install -g @google/gemini-cli"
 
 // version is the measured one.
-var version = agent.Version{Name: "Gemini CLI", Pattern: text.Pattern(`^(\d+)\.(\d+)\.(\d+)`), Oldest: [3]int{0, 61, 0}, Install: install}
+var version = agent.Version{Name: "Gemini CLI", Pattern: text.Pattern(`^(\d+)\.(\d+)\.(\d+)`), Oldest: [3]int{0, 61, 0}, Install: install, Package: "@google/gemini-cli"}
 
 // keyVar is the variable with the API key.
 const keyVar = "GEMINI_API_KEY"

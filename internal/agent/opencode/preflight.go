@@ -66,7 +66,7 @@ func checkVersion(ctx context.Context, p agent.Preflight, env []string) error {
 	if err != nil {
 		return err
 	}
-	said := packageVersion(program)
+	said := agent.PackageVersion(program, "opencode-")
 	if said == "" {
 		res, err := run.Do(ctx, run.Cmd{
 			Argv: append(program, "--version"), Dir: p.Spec.Repo, Env: environ.Overlay(env, "OPENCODE_DISABLE_AUTOUPDATE=1"), Timeout: time.Minute,
@@ -90,24 +90,6 @@ func checkVersion(ctx context.Context, p agent.Preflight, env []string) error {
 			p.Spec.Agent, m[0], oldestVersion[0], oldestVersion[1], oldestVersion[2]).WithHint("Run: opencode upgrade")
 	}
 	return nil
-}
-
-// packageVersion returns the version of the package in which npm installed the program; "" if it is elsewhere. To start the
-// program costs two seconds of a core.
-func packageVersion(program []string) string {
-	path, err := filepath.EvalSymlinks(program[0])
-	if err != nil || len(program) > 1 {
-		return ""
-	}
-	var pkg struct {
-		Name    string `json:"name"`
-		Version string `json:"version"`
-	}
-	b, err := regular.ReadFollow(filepath.Join(filepath.Dir(path), "..", "package.json"), maxFile)
-	if err != nil || json.Unmarshal(b, &pkg) != nil || !strings.HasPrefix(pkg.Name, "opencode-") {
-		return ""
-	}
-	return pkg.Version
 }
 
 // userConfig is the part of a configuration that is used here.
