@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"muster/internal/event"
+	"muster/internal/fence"
 	"muster/internal/testkit/gemini"
 	"muster/internal/testkit/model"
 )
@@ -73,4 +74,34 @@ func TestGeminiFromDispatchToDone(t *testing.T) {
 		t.Errorf("the user's directory has %v (%v)", entries, err)
 	}
 	r.await("the usage of all turns is recorded", func() bool { return r.task(id).TotalUsage().Turns >= 5 })
+}
+
+// TestGeminiWorksInAFence lets the real program run a command that tries to read the user's files, which a rule allows, and edit.
+func TestGeminiWorksInAFence(t *testing.T) {
+	t.Parallel()
+	if _, err := fence.ABI(); err != nil {
+		t.Skipf("NOT TESTED: %v", err)
+	}
+	r, u := newGeminiRig(t, "[fence]\nmode = \"on\"\n[checks]\ntest = \"grep -q 42 answer.txt\"\n[[permission]]\ntool = \"run\"\naction = \"allow\"\n", map[string]string{"answer.txt": "0\n"})
+	r.write(r.root+"/user/secret", "s3cret\n")
+	r.model.Add(
+		model.ToolUse("run_shell_command", map[string]any{
+			"command": "cat \"$HOME/secret\" " + u.Dir() + "/settings.json; git commit -qm half --allow-empty && echo committed",
+		}),
+		func(model.Request) model.Reply {
+			return model.Use("write_file", map[string]any{"file_path": filepath.Join(r.task("t1").Worktree, "answer.txt"), "content": "42\n"})
+		},
+		model.Text("Done."),
+	)
+	id := r.queue("the answer", "Write the answer.")
+	got := r.becomes(id, event.Done)
+	if told := r.model.Requests()[1].Last(); told.Contains("s3cret") || told.Contains("selectedType") || !told.Contains("committed") {
+		t.Errorf("the command in the fence printed %+v", told)
+	}
+	if got.Agent.Fenced == nil || got.Gen != 1 {
+		t.Errorf("fence %v, generation %d", got.Agent.Fenced, got.Gen)
+	}
+	if n := such(r, id, func(event.PermissionDecided) bool { return true }); n != 1 {
+		t.Errorf("%d decisions by rules, want 1", n)
+	}
 }
