@@ -77,14 +77,21 @@ func (d *draft) described(file, name string, e entry) *complaint {
 	}
 	dotted := strings.Join(e.path, ".")
 	d.setBy[dotted] = e.at.in(file)
-	value := e.value
-	if e.table && value == nil {
-		value = map[string]any{} // also an empty one is there
+	at := a.Described
+	for _, part := range e.path[2 : len(e.path)-1] {
+		next, ok := at[part].(map[string]any)
+		if !ok {
+			next = map[string]any{}
+			at[part] = next
+		}
+		at = next
 	}
-	for i := len(e.path) - 1; i >= 2; i-- {
-		value = map[string]any{e.path[i]: value}
+	last := e.path[len(e.path)-1]
+	if _, below := at[last].(map[string]any); !e.table || e.value != nil {
+		at[last] = e.value
+	} else if !below {
+		at[last] = map[string]any{} // also an empty one is there
 	}
-	a.Described = recipe.Overlay(a.Described, value.(map[string]any)) //nolint:forcetypeassert // made above
 	if !e.table {
 		d.Origin[dotted] = fmt.Sprintf("%s:%d", file, e.at.line)
 	}

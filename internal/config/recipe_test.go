@@ -1,10 +1,12 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"muster/internal/fault"
 )
@@ -98,5 +100,22 @@ func TestRecipe_EveryRowIsAKeyOfADescription(t *testing.T) {
 		if name, ok := ofRecipe(strings.Split(k.path, ".")); !ok || name != "NAME" {
 			t.Errorf("%s is no key of a description", k.path)
 		}
+	}
+}
+
+func TestRecipe_TakesLittleTimeForManyKeys(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	b.WriteString(strings.Replace(describedAgent, "[agents.droid.events]\n", "[agents.droid.events]\nc = 'idle'\n", 1))
+	b.WriteString("[agents.droid.record]\nfile = '/x'\nevent = '/type'\n[agents.droid.record.events]\n")
+	for i := range 3500 {
+		fmt.Fprintf(&b, "c%d = 'idle'\n", i)
+	}
+	begin := time.Now()
+	if _, err := parseProject("muster.toml", []byte(b.String())); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("took %v", took)
 	}
 }

@@ -265,6 +265,3 @@ func overlay(base, over map[string]any) map[string]any {
 	}
 	return out
 }
-
-// Overlay returns the description in base with the keys of over on it, for layers of configuration.
-func Overlay(base, over map[string]any) map[string]any { return overlay(base, over) }
