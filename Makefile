@@ -8,8 +8,8 @@ VCS     := $(shell git status >/dev/null 2>&1 && echo auto || echo false)
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -ldflags='-s -w'
 # Tests run real programs; beside a busy machine they need their time.
 TIMEOUT ?= 25m
-# The tests of one package run side by side already, and whole fleets take what time the machine has.
-PACKAGES ?= 1
+# Tests mostly wait: for agents, for servers and for deadlines. Two packages at a time use what one leaves.
+PACKAGES ?= 2
 FUZZTIME ?= 30s
 EVENTS  ?= 10000000
 

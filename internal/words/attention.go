@@ -30,6 +30,7 @@ func GroupOf(s event.State) Group {
 		return DoneGroup
 	case event.Cancelled:
 		return CancelledGroup
+	case event.Preparing, event.Starting, event.Working, event.Stalled, event.Limited, event.Checking, event.Publishing, event.InReview:
 	}
 	return RunningGroup
 }

@@ -44,7 +44,7 @@ func (adapter) Seed(l agent.Launch, user []string) ([]agent.File, error) {
 	}
 	from := configDir(user)
 	all := map[string]any{}
-	if _, err := readJSON(filepath.Join(from, settingsName), &all); err != nil {
+	if err := readJSON(filepath.Join(from, settingsName), &all); err != nil {
 		return nil, err
 	}
 	if l.Spec.Fence != nil {

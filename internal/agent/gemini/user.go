@@ -54,23 +54,23 @@ type settings struct {
 
 // readSettings reads settings.json in a directory. A missing file is the zero value.
 func readSettings(dir string) (s settings, err error) {
-	_, err = readJSON(filepath.Join(dir, settingsName), &s)
+	err = readJSON(filepath.Join(dir, settingsName), &s)
 	return s, err
 }
 
-// readJSON reads a file of JSON with comments into v. It reports whether the file exists.
-func readJSON(path string, v any) (bool, error) {
+// readJSON reads a file of JSON with comments into v. It leaves v as it is if there is no file.
+func readJSON(path string, v any) error {
 	b, err := regular.ReadFollow(path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return nil
 	}
 	if err == nil {
 		err = json.Unmarshal(agent.PlainJSON(b), v)
 	}
 	if err != nil {
-		return true, fmt.Errorf("read %s: %w", path, err)
+		return fmt.Errorf("read %s: %w", path, err)
 	}
-	return true, nil
+	return nil
 }
 
 // isTrusted reports whether the user trusts the repository of a task: the checkout, or the main repository of a linked worktree.
@@ -91,7 +91,7 @@ func isTrusted(s event.Spec, env []string) bool {
 		path = moved
 	}
 	folders := map[string]string{}
-	if _, err := readJSON(path, &folders); err != nil {
+	if err := readJSON(path, &folders); err != nil {
 		return false
 	}
 	for _, dir := range agent.Roots(s) {
