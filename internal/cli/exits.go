@@ -56,6 +56,9 @@ var exits = map[string]string{
 1 git failed
 3 there is no such task, or its repository is gone
 4 the task has not begun to work`,
+	"stats": `0 the figures are printed, also when no task has ended
+1 the log could not be read
+2 a flag is wrong`,
 	"checks": `0 the rounds are listed, whatever their verdicts
 3 there is no such task, round, check or output`,
 	"events": `0 the events are printed

@@ -222,6 +222,10 @@ func (p *page) work(d control.TaskDetail) {
 	if u != (event.Usage{}) {
 		p.field("usage", words.Usage(u))
 	}
+	if limits := words.Budget(t.Spec.Budget); limits != "" {
+		used := d.Summary.Budget.Used
+		p.field("budget", fmt.Sprintf("%s; used $%.2f, %d tokens, %d turns of it", limits, used.CostUSD, used.Tokens, used.Turns))
+	}
 }
 
 // nextLines returns the command lines that continue a task.

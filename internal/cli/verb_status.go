@@ -68,6 +68,9 @@ func printHealth(env Env, h control.FleetStatus) error {
 	}
 	p.field("tasks", cmp.Or(strings.Join(counts, ", "), "none"))
 	p.field("slots", fmt.Sprintf("%d of %d in use, %s to be looked after", h.SlotsUsed, h.Slots, words.Count(h.Watched, "agent")))
+	if len(h.Unpriced) > 0 {
+		p.field("prices", "none for "+clean(strings.Join(h.Unpriced, ", "), 300)+": give them under [prices] in config.toml")
+	}
 	p.field("memory", gib(h.MemoryFree)+" free")
 	p.field("disk", fmt.Sprintf("%s free at %s", gib(h.DiskFree), h.Home))
 	if next := healthNext(h); next != "" {

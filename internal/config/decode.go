@@ -25,7 +25,8 @@ type draft struct {
 	Config
 	keys    []key
 	agents  map[string]*Agent
-	setBy   map[string]string // path of a value to its position, file:line:col, for complaints found later
+	prices  map[string]*event.Price // by pattern
+	setBy   map[string]string       // path of a value to its position, file:line:col, for complaints found later
 	rules   []draftRule
 	earlier int // how many of the rules are of the layers before
 }
@@ -38,7 +39,7 @@ type draftRule struct {
 }
 
 func newDraft(c Config) *draft {
-	d := &draft{Config: c, keys: keys(), agents: map[string]*Agent{}, setBy: map[string]string{}}
+	d := &draft{Config: c, keys: keys(), agents: map[string]*Agent{}, prices: map[string]*event.Price{}, setBy: map[string]string{}}
 	d.Origin = maps.Clone(c.Origin)
 	if d.Origin == nil {
 		d.Origin = map[string]string{}
@@ -46,6 +47,9 @@ func newDraft(c Config) *draft {
 	d.Checks = slices.Clone(c.Checks)
 	for _, r := range c.Permission {
 		d.rules = append(d.rules, draftRule{PermissionRule: r})
+	}
+	for _, p := range c.Prices {
+		d.prices[p.Model] = &p
 	}
 	for name, a := range c.Agents {
 		a.Env, a.Described = maps.Clone(a.Env), maps.Clone(a.Described)
@@ -90,6 +94,7 @@ func (d *draft) config() Config {
 	for name, a := range d.agents {
 		c.Agents[name] = *a
 	}
+	c.Prices = d.sortedPrices()
 	return c
 }
 
@@ -190,9 +195,9 @@ func (d *draft) entry(file string, s scope, e entry) *complaint {
 	if err != nil {
 		return asComplaint(err)
 	}
-	if len(d.Checks) > mostNamed || len(d.agents) > mostNamed || len(d.rules) > mostNamed {
+	if len(d.Checks) > mostNamed || len(d.agents) > mostNamed || len(d.rules) > mostNamed || len(d.prices) > mostNamed {
 		return &complaint{
-			what: fmt.Sprintf("more than %d checks, agents or rules", mostNamed), last: true,
+			what: fmt.Sprintf("more than %d checks, agents, rules or prices", mostNamed), last: true,
 			hint: "One check may be a script that does many things, and a pattern may match many commands.",
 		}
 	}
@@ -237,6 +242,8 @@ func (d *draft) touch(s scope, path []string, at string) {
 		d.check(path[1])
 	case "agents":
 		d.agent(path[1])
+	case "prices":
+		d.price(path[1])
 	case "permission":
 		origin := at[:strings.LastIndexByte(at, ':')] // without the column
 		d.rules = append(d.rules, draftRule{PermissionRule: event.PermissionRule{Origin: origin}, scope: s, at: at})
@@ -296,6 +303,12 @@ func matches(path, pattern []string) bool {
 
 // entryName returns the NAME of a path, validated, or "" if the path has none.
 func entryName(path []string) (string, error) {
+	if len(path) >= 2 && path[0] == "prices" {
+		if !validPattern(path[1]) {
+			return "", fault.New(fault.Usage, "bad name %q below [prices]", path[1]).WithHint("%s", patternRule)
+		}
+		return path[1], nil
+	}
 	if len(path) < 2 || path[0] != "checks" && path[0] != "agents" && path[0] != "permission" {
 		return "", nil
 	}

@@ -32,6 +32,9 @@ const (
 	kindMeaning  kind = "meaning" // of an event: a word, a table, or a list of tables
 	kindPointers kind = "pointer" // a JSON pointer, or a list of them
 	kindBool     kind = "true or false"
+	kindAmount   kind = "USD"   // a number, with or without a fraction
+	kindShare    kind = "share" // a number from 0 to 1
+	kindTokens   kind = "tokens"
 )
 
 // key is one row of the table for decoding, strict errors, the reference, the schema and Show.
@@ -64,6 +67,10 @@ func (d *draft) field(k key, name string) any {
 		}
 	case "permission":
 		in = d.rule(name)
+	case "prices":
+		in = d.price(name)
+	case "budget":
+		in = member(member(in, parts[0]), parts[1])
 	case "agents":
 		if in = d.agent(name); field == "VAR" {
 			return d.agent(name).Env
@@ -122,6 +129,15 @@ func keys() []key {
 		{path: "permission.N.reason", kind: kindText, doc: "Is told to the agent with a denial."},
 		{path: "permission.N.wait", kind: kindDuration, min: second, def: "`task.wait_limit`", doc: "Of `ask`: how long the request stays open."},
 		{path: "permission.N.default", kind: kindWord, words: []string{string(event.DefaultPark), string(event.DefaultDeny), string(event.DefaultRecommended)}, def: `"park"`, doc: "Of `ask`: what happens if nobody answers in time. `\"park\"` parks the task, `\"deny\"` lets the agent go on another way, and `\"recommended\"` answers a question by its first option."},
+		{path: "budget.task.cost_usd", kind: kindAmount, def: "none", doc: "What a task may cost, at list prices. Then it is interrupted and parked with reason `budget`; `muster retry` grants the same again."},
+		{path: "budget.task.tokens", kind: kindTokens, def: "none", doc: "Tokens that a task may use: input that does not come from a cache, cache writes, and output."},
+		{path: "budget.task.turns", kind: kindCount, max: mostCount, def: "none", doc: "Answers of the model, each of which may call tools."},
+		{path: "budget.task.wall", kind: kindDuration, def: "none", doc: "Time in which the agent can work. As with `task.timeout`, waiting does not count; but the task is parked and not failed."},
+		{path: "budget.task.soft", kind: kindShare, def: "0.8", doc: "The share of any of these limits at which the agent is told, once, to come to an end. 1 means never."},
+		{path: "prices.NAME.input", kind: kindAmount, doc: "USD for a million tokens of input."},
+		{path: "prices.NAME.output", kind: kindAmount, doc: "USD for a million tokens of output."},
+		{path: "prices.NAME.cache_read", kind: kindAmount, def: "as input", doc: "USD for a million tokens that are read from a cache."},
+		{path: "prices.NAME.cache_write", kind: kindAmount, def: "as input", doc: "USD for a million tokens that are written to a cache of five minutes. A cache of an hour costs twice the input."},
 		{path: "fence.mode", kind: kindWord, words: []string{FenceOff, FenceOn}, def: `"off"`, doc: "Whether agents, checks and setup are fenced in: they can then use only what is granted. A machine that cannot do that refuses the task."},
 		{path: "fence.read", kind: kindFiles, def: "[]", doc: "Further files and directories that may be read and executed, such as `~/sdk`. Only in the user's file."},
 		{path: "fence.write", kind: kindFiles, def: "[]", doc: "Further files and directories that may be changed. Refused are `/`, `~`, the state directory, `~/.ssh`, `~/.gnupg`, `~/.aws`, `~/.config/gh`, and what holds one of them. Only in the user's file."},
@@ -165,6 +181,8 @@ func tables() []section {
 		{"workspace", "What a new worktree needs."},
 		{"agents", "Agents and how they are started. The names `" + strings.Join(kinds(), "`, `") + "` exist without any configuration."},
 		{"permission", "Rules for what agents ask, in `[[double brackets]]`; see [permissions.md](../permissions.md). The first that matches decides. The user's denials come first, then the rules of the project's `" + ProjectFile + "`, then the user's others."},
+		{"budget", "What a task may use before a person is asked; see [budgets.md](../budgets.md). A limit of 0 is none."},
+		{"prices", "What models cost, before muster's own table. NAME is the name of a model in quotes, in which `*` matches any characters: `[prices.\"claude-sonnet-5*\"]`. The longest that matches wins."},
 		{"fence", "What agents, checks and setup may use of the machine; see [security.md](../security.md). A project's `" + ProjectFile + "` can only narrow what the user's `" + UserFile + "` allows."},
 		{"fleet", "What concerns this machine. Only in the user's `" + UserFile + "`."},
 	}

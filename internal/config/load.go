@@ -97,6 +97,7 @@ func (d *draft) finish() error {
 		}
 		wrong = append(wrong, d.finishRecipe(d.agents[name])...)
 	}
+	wrong = append(wrong, d.finishPrices()...)
 	for _, r := range d.rules {
 		if err := permit.Check(r.PermissionRule, kinds()); err != nil {
 			c := asComplaint(err)

@@ -97,6 +97,13 @@ func TestSchema_AgreesWithTheParser(t *testing.T) {
 		{"[[permission]]\ntool = 'run'\ncommand = 'go *'\naction = 'allow'", true},
 		{"[[permission]]\ntool = 'run'\naction = 'maybe'", false},
 		{"[permission]\ntool = 'run'", false},
+		{"[budget.task]\ncost_usd = 2\nsoft = 0.5\ntokens = 2_000_000\nturns = 60\nwall = '2h'", true},
+		{"[budget.task]\nsoft = 2", false},
+		{"[budget.task]\ntokens = 0.5", false},
+		{"[budget]\ncost_usd = 2", false},
+		{"[prices.'claude-*']\ninput = 1\noutput = 2.5", true},
+		{"[prices.'a b']\ninput = 1\noutput = 2", false},
+		{"[prices.a]\ninput = -1\noutput = 2", false},
 	} {
 		var doc map[string]any
 		if err := toml.Unmarshal([]byte(c.text), &doc); err != nil {

@@ -36,6 +36,7 @@ func Schema() ([]byte, error) {
 			at.PropertyOrder = append(at.PropertyOrder, last)
 		}
 	}
+	root.Properties["prices"].PropertyNames = &jsonschema.Schema{Pattern: pricePattern}
 	root.PropertyOrder = nil
 	data, err := json.MarshalIndent(root, "", "  ")
 	if err != nil {
@@ -47,6 +48,7 @@ func Schema() ([]byte, error) {
 const (
 	namePattern     = `^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}$`
 	durationPattern = `^([0-9]+d)?([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))*$`
+	pricePattern    = `^[A-Za-z0-9_.*/:@+\[\]-]{1,100}$`
 	sizePattern     = `^[0-9]+ ?([KMGT](iB|B)?|B)?$`
 )
 
@@ -90,6 +92,15 @@ func (k *key) schema() *jsonschema.Schema {
 	case kindCount:
 		least, most := float64(k.min), float64(k.max)
 		s.Type, s.Minimum, s.Maximum = "integer", &least, &most
+	case kindAmount, kindShare, kindTokens:
+		zero, one := 0.0, 1.0
+		s.Type, s.Minimum = "number", &zero
+		if k.kind == kindShare {
+			s.Maximum = &one
+		}
+		if k.kind == kindTokens {
+			s.Type = "integer"
+		}
 	case kindWord:
 		for _, w := range k.words {
 			s.Enum = append(s.Enum, w)

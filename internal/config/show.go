@@ -34,6 +34,11 @@ func (c Config) Show() []Row {
 			// each check is listed below, in the order in which they run
 		case strings.HasPrefix(k.path, "permission."):
 			// each rule is listed below, in the order in which they are looked at
+		case strings.HasPrefix(k.path, "prices."):
+			for _, p := range c.Prices {
+				path := strings.Replace(k.path, "NAME", p.Model, 1)
+				rows = append(rows, c.row(path, k, d.field(k, p.Model)))
+			}
 		case strings.HasSuffix(k.path, ".VAR"):
 			for _, name := range sortedKeys(d.agents) {
 				for _, v := range sortedKeys(d.agents[name].Env) {
@@ -99,7 +104,12 @@ func (k *key) literal(field any) string {
 	case *time.Duration:
 		return quote(FormatDuration(*f))
 	case *int64:
+		if k.kind == kindTokens {
+			return strconv.FormatInt(*f, 10)
+		}
 		return quote(formatSize(*f))
+	case *float64:
+		return strconv.FormatFloat(*f, 'f', -1, 64)
 	case *bool:
 		if *f {
 			return quote(onEdit)

@@ -26,7 +26,12 @@ func (k *key) set(field any, e entry) error {
 	case *time.Duration:
 		return k.setDuration(f, e.value)
 	case *int64:
+		if k.kind == kindTokens {
+			return k.setTokens(f, e.value)
+		}
 		return k.setSize(f, e.value)
+	case *float64:
+		return k.setAmount(f, e.value)
 	case *bool:
 		return k.setEdit(f, e.value)
 	case *[]string:
@@ -46,8 +51,12 @@ func (k *key) wants() string {
 		return "one of " + quoted(k.words)
 	case kindName:
 		return "a name, a string"
-	case kindCount:
+	case kindCount, kindTokens:
 		return "an integer"
+	case kindAmount:
+		return "an amount of USD, a number"
+	case kindShare:
+		return "a number from 0 to 1"
 	case kindDuration:
 		return `a duration, a string such as "90s" or "3h"`
 	case kindSize:

@@ -32,8 +32,9 @@ type FleetStatus struct {
 	Hung       int                 `json:"hung"`    // acts of the supervisor that were given up and have not come back
 	Slots      int                 `json:"slots"`
 	SlotsUsed  int                 `json:"slots_used"`
-	MemoryFree uint64              `json:"memory_free"` // bytes
-	DiskFree   uint64              `json:"disk_free"`   // bytes, where the state lies
+	Unpriced   []string            `json:"unpriced,omitempty"` // models of lately used tasks whose price is not known: their tokens count, their cost does not
+	MemoryFree uint64              `json:"memory_free"`        // bytes
+	DiskFree   uint64              `json:"disk_free"`          // bytes, where the state lies
 }
 
 // SupervisorStatus is the supervisor that runs, or the last one that did.
@@ -88,6 +89,9 @@ func (Status) get(ctx context.Context, c *Control, db *store.Store) (FleetStatus
 	}
 	if !of.Running {
 		s.Supervisor.PID, s.Supervisor.Since = 0, time.Time{}
+	}
+	if s.Unpriced, err = db.Unpriced(ctx); err != nil {
+		return FleetStatus{}, err
 	}
 	s.count(of.Counts)
 	s.Healthy = of.Running || s.Live == 0

@@ -139,6 +139,7 @@ var kinds = map[Kind]func([]byte) (Payload, error){
 	"work.kept":          typed[WorkKept],
 	"stash.kept":         typed[StashKept],
 	"usage.recorded":     typed[UsageRecorded],
+	"budget.granted":     typed[BudgetGranted],
 	"slot.released":      typed[SlotReleased],
 	"task.removed":       typed[TaskRemoved],
 	// Written by life, for the fleet.

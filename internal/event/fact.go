@@ -65,6 +65,8 @@ const (
 	DeadlineKeep        DeadlineName = "keep"         // how long the last screen of a finished task stays
 	DeadlineEnd         DeadlineName = "end"          // when to end again what still runs of a task that ends
 	DeadlineLack        DeadlineName = "lack"         // the end of the pause before a postponed action is tried again
+	DeadlineBudget      DeadlineName = "budget"       // of the working time that the budget allows
+	DeadlineBudgetSoft  DeadlineName = "budget_soft"  // when the agent is told that this time ends
 	DeadlineLackEnd     DeadlineName = "lack_end"     // how long an action may be postponed
 	DeadlineRest        DeadlineName = "rest"         // of an account: the reset of its usage limit
 )
@@ -112,7 +114,8 @@ const (
 	WhyLost     Why = "lost" // the tmux server died, or the machine restarted
 	WhyRetry    Why = "retry"
 	WhyAPI      Why = "api_error"
-	WhyNudge    Why = "nudge" // only of a message: it asks a silent agent to continue
+	WhyNudge    Why = "nudge"  // only of a message: it asks a silent agent to continue
+	WhyBudget   Why = "budget" // only of a message: it asks the agent to come to an end
 )
 
 // Fault reports whether the previous generation ended by the agent's own fault.

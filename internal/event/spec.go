@@ -85,6 +85,8 @@ type Spec struct {
 	SilenceInTool time.Duration `json:"silence_in_tool,omitempty"`
 	// Permission has the rules for the agent's requests, in the order in which they are looked at.
 	Permission []PermissionRule `json:"permission,omitempty"`
+	// Budget is what the task may use.
+	Budget Budget `json:"budget,omitzero"`
 	// Prices are those of the configuration, which go before the built-in ones.
 	Prices []Price `json:"prices,omitempty"`
 	// Fence is what the agent, its checks and its setup may use; nil means that nothing restricts them.

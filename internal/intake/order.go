@@ -31,6 +31,7 @@ type Options struct {
 	Env      []string `toml:"env"`
 	Keep     string   `toml:"keep"`
 	Fence    string   `toml:"fence"`
+	Budget   []string `toml:"budget"`
 }
 
 // Order is one task as a person ordered it.
@@ -72,6 +73,7 @@ func (o Options) with(t Options) Options {
 	text(&o.Keep, t.Keep)
 	text(&o.Fence, t.Fence)
 	o.Checks = append(slices.Clone(o.Checks), t.Checks...)
+	o.Budget = append(slices.Clone(o.Budget), t.Budget...)
 	o.Env = append(slices.Clone(o.Env), t.Env...)
 	o.After = append(slices.Clone(o.After), t.After...)
 	o.NoChecks = o.NoChecks || t.NoChecks

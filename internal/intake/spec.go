@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/google/shlex"
 
@@ -41,6 +42,7 @@ func spec(cfg config.Config, o Order) (event.Spec, error) {
 		Priority: cfg.Task.Priority, Attempts: cfg.Task.Attempts, Respawns: cfg.Task.Respawns, Rounds: cfg.Task.Rounds,
 		Timeout: cfg.Task.Timeout, WaitLimit: cfg.Task.WaitLimit, Keep: cfg.Task.Keep,
 		Silence: cfg.Task.Silence, SilenceInTool: cfg.Task.SilenceInTool, Permission: cfg.Rules(o.Permission),
+		Budget: cfg.Budget.Task, Prices: cfg.Prices,
 	}
 	s.Name = cmp.Or(text.Field(o.Name, maxName), text.Field(s.Summary, maxAutoName), "task")
 	s.Slug = home.Slug(s.Name)
@@ -73,6 +75,9 @@ func (o Options) apply(s *event.Spec) error {
 	if err := o.applyNumbers(s); err != nil {
 		return err
 	}
+	if err := o.applyBudget(s); err != nil {
+		return err
+	}
 	if o.Setup != nil {
 		s.Setup = *o.Setup
 	}
@@ -83,6 +88,26 @@ func (o Options) apply(s *event.Spec) error {
 		s.Publish = event.Publish(o.Publish)
 	}
 	return o.checkPublish(s.Publish)
+}
+
+// applyBudget applies limits of the form NAME=VALUE, with commas between them.
+func (o Options) applyBudget(s *event.Spec) error {
+	for _, pair := range strings.Split(strings.Join(o.Budget, ","), ",") {
+		if strings.TrimSpace(pair) == "" {
+			continue
+		}
+		name, value, err := splitPair("budget", "LIMIT=VALUE", pair)
+		if err != nil {
+			return err
+		}
+		if err := config.SetBudget(&s.Budget, name, strings.TrimSpace(value)); err != nil {
+			return fault.Wrap(fault.Usage, err, "--budget")
+		}
+	}
+	if b := s.Budget; b.CostUSD == 0 && b.Tokens == 0 && b.Turns == 0 && b.Wall == 0 {
+		s.Budget = event.Budget{}
+	}
+	return nil
 }
 
 func (o Options) applyNumbers(s *event.Spec) error {

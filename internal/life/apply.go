@@ -56,6 +56,8 @@ func Apply(t Task, e event.Event) Task {
 		t.Stage = p.Stage
 	case event.SilenceDoubted:
 		t.Doubted = true
+	case event.BudgetGranted:
+		t.Spending = Spending{From: p.Usage}
 	case event.UsageRecorded:
 		t.Usage = setUsage(t.Usage, p)
 	case event.JobStarted:
@@ -328,10 +330,14 @@ func applyBook(t Task, e event.Event) Task {
 		if p.Name == event.DeadlineSettle && t.Agent.Turn == TurnUnexplained {
 			t.Agent.Turn = TurnEnded
 		}
+		if p.Name == event.DeadlineBudget {
+			t.Spending.Wall = worked(t, e.Time)
+		}
 		t.Deadlines = withoutDeadline(t.Deadlines, p.Name)
 	case event.SendRequested:
 		t = addMessage(t, Message{ID: p.Message, State: event.MessageWaiting, Why: event.WhyMessage})
 	case event.MessageQueued:
+		t.Spending.Told = t.Spending.Told || p.Why == event.WhyBudget
 		t = addMessage(t, Message{ID: p.Message, State: event.MessageWaiting, Why: p.Why})
 	case event.MessageMoved:
 		t.Messages = slices.Clone(t.Messages)

@@ -79,7 +79,7 @@ func (s *step) heard(p event.Payload) {
 			s.park(ruleDepsFailed, ReasonDependency, string(p.On)+" is "+stateText(p.State))
 		}
 	case event.SendRequested:
-		if s.t.State == event.Parked {
+		if _, spent := s.t.OverBudget(); s.t.State == event.Parked && !(spent && s.t.Reason == ReasonBudget) {
 			s.back(event.WhyMessage)
 		}
 	case event.AnswerRequested:
@@ -126,6 +126,7 @@ func (s *step) settle() {
 	if s.t.Shelved {
 		s.takeDown()
 	}
+	s.mindBudget()
 	switch s.t.State {
 	case event.Working:
 		s.drain()
@@ -196,20 +197,23 @@ func (s *step) freeSlot() {
 // farAway is the distance of a deadline whose clock is stopped.
 const farAway = 10 * 365 * 24 * time.Hour
 
-// clock stops the clock of the task's timeout while its agent cannot continue, and restarts it after that: while the
+// clock stops the clocks of the task's timeout and of its budget while its agent cannot continue, and restarts it after that: while the
 // task waits for a limit, for a person or for a resource, and during a round, which may wait for its slot and whose
 // commands have limits of their own.
 func (s *step) clock() {
-	d, set := s.t.Deadline(event.DeadlineTimeout)
-	if !set || s.t.State.Final() {
+	if s.t.State.Final() {
 		return
 	}
 	stands := s.in(event.Limited, event.Waiting, event.Checking) || s.t.AwaitsRoom()
-	switch left := d.At.Sub(s.now); {
-	case stands && d.Left == 0:
-		s.emit(event.DeadlineSet{Name: d.Name, At: s.now.Add(farAway), Left: max(left, time.Second)})
-	case !stands && d.Left > 0:
-		s.setDeadline(d.Name, s.now.Add(d.Left), false)
+	for _, name := range []event.DeadlineName{event.DeadlineTimeout, event.DeadlineBudget, event.DeadlineBudgetSoft} {
+		d, set := s.t.Deadline(name)
+		switch left := d.At.Sub(s.now); {
+		case !set:
+		case stands && d.Left == 0:
+			s.emit(event.DeadlineSet{Name: d.Name, At: s.now.Add(farAway), Left: max(left, time.Second)})
+		case !stands && d.Left > 0:
+			s.setDeadline(d.Name, s.now.Add(d.Left), false)
+		}
 	}
 }
 

@@ -404,8 +404,8 @@ func (s *step) due(in Due) {
 		s.ackDue()
 	case event.DeadlineShut:
 		s.shutDue()
-	case event.DeadlineSilence, event.DeadlineSettle, event.DeadlineEnd:
-		// settle continues: it sets the deadline again, or judges
+	case event.DeadlineSilence, event.DeadlineSettle, event.DeadlineEnd, event.DeadlineBudget, event.DeadlineBudgetSoft:
+		// settle continues: it sets the deadline again, judges, or minds the budget
 	case event.DeadlineLack: // it is queued for a slot, and then tried again
 	case event.DeadlineLackEnd:
 		if s.t.AwaitsRoom() {

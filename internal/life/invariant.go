@@ -61,6 +61,9 @@ func BrokenBy(t Task, e event.Event) string {
 
 // brokenIntent checks an intended action.
 func brokenIntent(t Task, a event.Action) string {
+	if why, spent := t.OverBudget(); spent && (a.Kind() == event.ActStart || a.Kind() == event.ActDeliver) {
+		return "a prompt is sent although the budget is spent: " + why
+	}
 	switch args := a.Args.(type) {
 	case event.StartArgs:
 		if t.Agent.Live || t.Stopping || t.Shelved || t.State != event.Starting {

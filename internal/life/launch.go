@@ -58,6 +58,7 @@ func (s *step) prepared(f *Failure) {
 	}
 	s.move(ruleLaunch, "", "")
 	s.setDeadline(event.DeadlineTimeout, s.now.Add(s.t.Spec.Timeout), false)
+	s.startWall()
 	why := s.t.Next
 	if s.t.Gen == 0 {
 		why = event.WhyFirst
@@ -121,7 +122,7 @@ func (s *step) attempt(why event.Why) int {
 	return max(1, s.t.Attempt)
 }
 
-// used fails the task if another generation would exceed its caps.
+// used fails the task if another generation would exceed its caps, and parks it if its budget is spent.
 func (s *step) used(why event.Why, attempt int) bool {
 	switch {
 	case attempt > max(1, s.t.Spec.Attempts):
@@ -129,7 +130,7 @@ func (s *step) used(why event.Why, attempt int) bool {
 	case s.t.Gen > s.t.Spec.Respawns:
 		s.fail(ruleRespawnsUsed, ReasonRespawns, fmt.Sprintf("%d generations were started, and respawns is %d", s.t.Gen, s.t.Spec.Respawns))
 	default:
-		return false
+		return s.parkSpent()
 	}
 	return true
 }
@@ -234,6 +235,9 @@ func (s *step) back(why event.Why) {
 	if s.t.Request != nil {
 		s.emit(event.RequestClosed{Request: s.t.Request.Request, How: "gone"})
 	}
+	if _, spent := s.t.OverBudget(); spent && why == event.WhyRetry {
+		s.emit(event.BudgetGranted{Usage: s.t.TotalUsage()})
+	}
 	s.tellVerdict()
 	s.emit(event.NextPlanned{Why: why})
 	s.move(ruleReturned, event.Reason(why), "")
@@ -280,7 +284,7 @@ func GoOn(why event.Why) string {
 		return "Your last turn ended by an error of the service. Continue where you stopped."
 	case event.WhyStall:
 		return "You were silent for a long time, so you were restarted in the same worktree. Look at its state, then continue where you stopped; what hung before may hang again."
-	case event.WhyFirst, event.WhyCrash, event.WhySilent, event.WhyLost, event.WhyRetry, event.WhyNudge:
+	case event.WhyFirst, event.WhyCrash, event.WhySilent, event.WhyLost, event.WhyRetry, event.WhyNudge, event.WhyBudget:
 	}
 	return "You were interrupted and started again in the same worktree. Look at what is there, then go on where you stopped."
 }

@@ -75,7 +75,7 @@ func newestFeedback(all []Message) event.MessageID {
 
 // Door returns the delivery channel of a message to the task's agent.
 func (t Task) Door(m Message) event.Door {
-	if m.Why == event.WhyNudge && t.Spec.Traits.Aside {
+	if t.Spec.Traits.Aside && (m.Why == event.WhyNudge || m.Why == event.WhyBudget) {
 		return event.DoorMailbox
 	}
 	return t.Spec.Traits.Door

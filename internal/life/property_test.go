@@ -68,6 +68,12 @@ func drawSpec(rt *rapid.T, s *event.Spec) {
 	s.Respawns = die(rt, 9, "respawns")
 	s.Rounds = die(rt, 4, "rounds")
 	s.Timeout = pick(rt, []time.Duration{time.Minute, time.Hour, 3 * time.Hour}, "timeout")
+	if die(rt, 3, "budget") == 0 {
+		s.Budget = event.Budget{
+			Tokens: int64(die(rt, 200, "tokens")), Turns: die(rt, 8, "turns"), Soft: 0.5,
+			Wall: pick(rt, []time.Duration{0, 10 * time.Minute, time.Hour}, "wall"),
+		}
+	}
 	if die(rt, 4, "after") == 0 {
 		s.After = []event.TaskID{"t9"}
 	}
@@ -200,7 +206,7 @@ func (w *world) someRecord(rt *rapid.T, gen int) {
 		r.Message = event.NewMessageID(1 + die(rt, 1+w.task.LastMessage, "message"))
 	}
 	if die(rt, 6, "used") == 0 {
-		r.Usage = &event.Usage{InputTokens: int64(len(w.log))}
+		r.Usage = &event.Usage{InputTokens: int64(len(w.log)), Turns: len(w.log) / 10}
 	}
 	if die(rt, 10, "when") == 0 {
 		r.Time = pick(rt, []time.Time{{}, w.now.Add(-time.Hour), w.now.Add(time.Hour), w.now.Add(-2 * time.Second)}, "time")

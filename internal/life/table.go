@@ -67,6 +67,7 @@ const (
 	ruleAttemptsUsed   rule = "attempts.used"
 	ruleRespawnsUsed   rule = "respawns.used"
 	ruleTimeout        rule = "timeout"
+	ruleBudgetSpent    rule = "budget.spent"
 	ruleStopped        rule = "stopped"
 )
 
@@ -111,6 +112,7 @@ var table = map[rule]Transition{
 	ruleShelved:        {From: running, To: event.Queued, When: "the fleet went down and took the agent along"},
 	ruleAttemptsUsed:   {From: unfinished, To: event.Failed, When: "all attempts are used"},
 	ruleRespawnsUsed:   {From: unfinished, To: event.Failed, When: "all generations are used"},
+	ruleBudgetSpent:    {From: []event.State{event.Queued, event.Starting, event.Working, event.Waiting, event.Stalled, event.Limited}, To: event.Parked, When: "its budget is spent"},
 	ruleTimeout:        {From: unfinished, To: event.Failed, When: "its time is over"},
 	ruleStopped:        {From: unfinished, To: event.Cancelled, When: "a person stopped it"},
 }
@@ -153,5 +155,6 @@ const (
 	ReasonAttempts     event.Reason = "attempts_used"
 	ReasonRespawns     event.Reason = "respawns_used"
 	ReasonTimeout      event.Reason = "timeout"
+	ReasonBudget       event.Reason = "budget"
 	ReasonStopped      event.Reason = "stopped"
 )

@@ -65,6 +65,7 @@ type Task struct {
 	Kept      []string             `json:"kept,omitempty"`      // refs, oldest first
 	SetAside  string               `json:"set_aside,omitempty"` // directory of files that could neither be kept nor removed
 	Usage     []Usage              `json:"usage,omitempty"`
+	Spending  Spending             `json:"spending,omitzero"` // of the budget
 
 	Open      []event.Action `json:"open,omitempty"`      // intended, not finished
 	PutOff    *PutOff        `json:"put_off,omitempty"`   // one of them that waits for the end of a shortage

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
 
@@ -32,6 +33,7 @@ type Summary struct {
 	After      []event.TaskID   `json:"after"`
 	Slot       bool             `json:"slot"`
 	Usage      SummaryUsage     `json:"usage"`
+	Budget     *SummaryBudget   `json:"budget,omitempty"` // what the task may use; absent if it has no budget
 	QueuedAt   *time.Time       `json:"queued_at"`
 	StartedAt  *time.Time       `json:"started_at"`
 	ChangedAt  *time.Time       `json:"changed_at"`
@@ -50,6 +52,38 @@ type SummaryUsage struct {
 	InputTokens  int64   `json:"input_tokens"`
 	OutputTokens int64   `json:"output_tokens"`
 	CostUSD      float64 `json:"cost_usd"`
+	Tokens       int64   `json:"tokens"` // those that count for a budget
+	Turns        int     `json:"turns"`
+	Model        string  `json:"model,omitempty"`
+	Unpriced     string  `json:"unpriced,omitempty"` // models whose price is not known
+}
+
+// SummaryBudget is a task's budget, and what it has used since the budget was granted.
+type SummaryBudget struct {
+	CostUSD     float64 `json:"cost_usd,omitempty"`
+	Tokens      int64   `json:"tokens,omitempty"`
+	Turns       int     `json:"turns,omitempty"`
+	WallSeconds int64   `json:"wall_seconds,omitempty"`
+	Soft        float64 `json:"soft"`
+	Used        struct {
+		CostUSD float64 `json:"cost_usd"`
+		Tokens  int64   `json:"tokens"`
+		Turns   int     `json:"turns"`
+	} `json:"used"`
+	Spent bool `json:"spent"` // nothing more is sent to the agent until a person retries the task
+}
+
+// summarizeBudget returns nil for a task without a budget.
+func summarizeBudget(t life.Task, u event.Usage) *SummaryBudget {
+	b := t.Spec.Budget
+	if b == (event.Budget{}) {
+		return nil
+	}
+	s := &SummaryBudget{CostUSD: b.CostUSD, Tokens: b.Tokens, Turns: b.Turns, WallSeconds: int64(b.Wall.Seconds()), Soft: b.Soft}
+	from := t.Spending.From
+	s.Used.CostUSD, s.Used.Tokens, s.Used.Turns = u.CostUSD-from.CostUSD, u.Tokens()-from.Tokens(), u.Turns-from.Turns
+	_, s.Spent = t.OverBudget()
+	return s
 }
 
 // SummaryDeadline is the next deadline of a task.
@@ -76,7 +110,8 @@ func Summarize(t life.Task) Summary {
 		Branch: t.Branch, Worktree: t.Worktree, Session: t.Session,
 		Attempt: t.Attempt, Gen: t.Gen, Rounds: t.Rounds.Count,
 		Priority: t.Spec.Priority, After: append([]event.TaskID{}, t.Spec.After...), Slot: t.Slot,
-		Usage:    SummaryUsage{InputTokens: u.InputTokens, OutputTokens: u.OutputTokens, CostUSD: u.CostUSD},
+		Usage:    summarizeUsage(t, u),
+		Budget:   summarizeBudget(t, u),
 		QueuedAt: timeOrNull(t.QueuedAt), StartedAt: timeOrNull(t.StartedAt),
 		ChangedAt: timeOrNull(t.ChangedAt), FinishedAt: timeOrNull(t.FinishedAt), Removed: t.Removed,
 	}
@@ -97,6 +132,13 @@ func Summarize(t life.Task) Summary {
 		s.Published, s.PRURL = p.Commit, p.URL
 	}
 	return s
+}
+
+func summarizeUsage(t life.Task, u event.Usage) SummaryUsage {
+	return SummaryUsage{
+		InputTokens: u.InputTokens, OutputTokens: u.OutputTokens, CostUSD: u.CostUSD, Tokens: u.Tokens(), Turns: u.Turns,
+		Model: cmp.Or(u.Model, t.Spec.Model), Unpriced: u.Unpriced,
+	}
 }
 
 // nextDeadline returns the earliest deadline of a task.

@@ -111,6 +111,8 @@ func agentEvent(e event.Event) (string, bool) {
 		return text, true
 	case event.UsageRecorded:
 		return Usage(p.Usage), true
+	case event.BudgetGranted:
+		return "the budget is granted once more", true
 	}
 	return "", false
 }

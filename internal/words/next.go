@@ -104,6 +104,8 @@ func parkedSteps(t life.Task) []Step {
 		return []Step{about(t.ID, "attach"), retry}
 	case life.ReasonFlood:
 		return []Step{about(t.ID, "logs"), retry}
+	case life.ReasonBudget:
+		retry.When = "grants the same budget once more"
 	case life.ReasonAuth, life.ReasonBilling:
 		retry.When = "once the account is in order"
 	case life.ReasonContextFull:

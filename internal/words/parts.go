@@ -15,7 +15,7 @@ func Why(w event.Why) string {
 		event.WhyFirst: "the first", event.WhyCrash: "the one before crashed", event.WhySilent: "the one before never reported",
 		event.WhyStall: "the one before stalled", event.WhyFeedback: "checks failed", event.WhyMessage: "there is a message for it",
 		event.WhyLost: "tmux or the machine went away", event.WhyRetry: "a person brought it back", event.WhyAPI: "the model's service failed",
-		event.WhyNudge: "it was silent",
+		event.WhyNudge: "it was silent", event.WhyBudget: "its budget comes to an end",
 	}[w]
 	if !ok {
 		return string(w)
@@ -129,7 +129,26 @@ func Result(c event.CheckResult) string {
 
 // Usage describes tokens and cost.
 func Usage(u event.Usage) string {
-	return fmt.Sprintf("%d tokens in, %d out, $%.2f", u.InputTokens, u.OutputTokens, u.CostUSD)
+	text := fmt.Sprintf("%d tokens in, %d out, $%.2f", u.InputTokens, u.OutputTokens, u.CostUSD)
+	if u.Unpriced != "" {
+		text += ", without the price of " + u.Unpriced
+	}
+	return text
+}
+
+// Budget describes the limits of a budget; "" if there are none.
+func Budget(b event.Budget) string {
+	var limits []string
+	add := func(set bool, format string, v any) {
+		if set {
+			limits = append(limits, fmt.Sprintf(format, v))
+		}
+	}
+	add(b.CostUSD > 0, "$%.2f", b.CostUSD)
+	add(b.Tokens > 0, "%d tokens", b.Tokens)
+	add(b.Turns > 0, "%d turns", b.Turns)
+	add(b.Wall > 0, "%s of working time", Duration(b.Wall))
+	return strings.Join(limits, ", ")
 }
 
 // Action describes what an action does, as an infinitive: "start generation 2".

@@ -77,7 +77,7 @@ var bugs = []bug{
 	},
 	{
 		name: "a person's words go by the mailbox", file: "life/message.go",
-		old: "\tif m.Why == event.WhyNudge && t.Spec.Traits.Aside {\n", new: "\tif t.Spec.Traits.Aside {\n",
+		old: "\tif t.Spec.Traits.Aside && (m.Why == event.WhyNudge || m.Why == event.WhyBudget) {\n", new: "\tif t.Spec.Traits.Aside {\n",
 		by: "framed as a notice",
 	},
 	{

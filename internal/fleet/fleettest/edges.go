@@ -382,7 +382,7 @@ func (e *edges) Post(ctx context.Context, t life.Task, m fleet.Text) error {
 		if wk.posted[key] {
 			return nil
 		}
-		if known, ok := e.w.judge.tasks[t.ID].Message(m.ID); ok && t.Spec.Traits.Aside && known.Why != event.WhyNudge {
+		if known, ok := e.w.judge.tasks[t.ID].Message(m.ID); ok && t.Spec.Traits.Aside && known.Why != event.WhyNudge && known.Why != event.WhyBudget {
 			e.w.breach("%s: message %s reaches its agent framed as a notice that is not the user's", t.ID, m.ID)
 		}
 		p := e.w.living(t.ID, t.Gen)

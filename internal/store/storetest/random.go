@@ -105,6 +105,7 @@ func taskPayload(r *rapid.T, now time.Time) event.Payload {
 		event.UsageRecorded{Conversation: fmt.Sprint(n), Usage: event.Usage{InputTokens: 5, CostUSD: 0.1 * float64(n)}},
 		event.RoundFinished{Round: n, Results: []event.CheckResult{{Name: "t", Excerpt: text(r)}}},
 		event.RoundFinished{Void: "moved"},
+		event.BudgetGranted{Usage: event.Usage{Turns: n}},
 		event.RequestOpened{Request: "q", Reason: event.WaitQuestion, Text: text(r), Options: []string{"x"}},
 		event.RequestClosed{Request: "q"},
 		event.SendRequested{Message: msg, Text: text(r)},
