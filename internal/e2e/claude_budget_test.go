@@ -13,8 +13,9 @@ import (
 // tool runs. The model is asked nothing more until a person retries the task.
 func TestClaudeIsStoppedWhereItsBudgetIsSpent(t *testing.T) {
 	t.Parallel()
-	r := newClaudeRig(t, "publish = \"none\"\n[budget.task]\ncost_usd = 1.0\nsoft = 1\n[prices.\"*\"]\ninput = 10\noutput = 10\n", map[string]string{"tool.sh": "sleep 300\n"})
-	r.user.Settings(t, map[string]any{"permissions": map[string]any{"allow": []string{"Bash", "Read"}}})
+	const config = "publish = \"none\"\n[budget.task]\ncost_usd = 1.0\nsoft = 1\n[prices.\"*\"]\ninput = 10\noutput = 10\n"
+	r := newClaudeRig(t, config, map[string]string{"tool.sh": "sleep 300\n"})
+	r.configure(config, `args = ["--allowedTools", "Bash(sh tool.sh)"]`)
 	cost := model.Usage{Input: 40_000, Output: 20_000}
 	r.model.Add(
 		model.Always(model.Use("Read", map[string]any{"file_path": r.workFile("t1", "spend", "tool.sh")}).Costing(cost)),

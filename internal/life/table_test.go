@@ -195,6 +195,9 @@ var rows = []struct {
 	{name: "a task whose time is over fails", rule: ruleTimeout, to: event.Failed, reason: ReasonTimeout, run: func(w *world) {
 		w.work().advance(3 * time.Hour)
 	}},
+	{name: "a task that has spent its budget parks", rule: ruleBudgetSpent, change: budget(event.Budget{Turns: 1}), to: event.Parked, reason: ReasonBudget, run: func(w *world) {
+		w.work().uses(event.Usage{Turns: 1})
+	}},
 	{name: "stop ends, keeps and cancels", rule: ruleStopped, to: event.Cancelled, reason: ReasonStopped, run: func(w *world) {
 		w.work().write(event.StopRequested{})
 		w.wantOpen(event.ActEnd).finish(event.ActEnd)

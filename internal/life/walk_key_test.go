@@ -8,7 +8,7 @@ import (
 
 // key returns what all equivalent places have in common. It leaves out times, counters and texts that life writes and
 // never reads, and everything that has no effect in this state. TestTwinsAreTwins checks that.
-// TestTheWalkKnowsTheWholeTask fails if a field is added.
+// TestTheWalkKnowsTheWholeTask fails if a field is added. No walk has a budget, so Task.Spending is always the same.
 func (p *place) key() []byte {
 	t := &p.task
 	k := keyWriter{b: make([]byte, 0, 200)}
