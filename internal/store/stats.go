@@ -31,13 +31,7 @@ func (s *Store) Ended(ctx context.Context, since time.Time) ([]EndedTask, error)
 	}
 	// The index of the log is by task; a scan of it all is the price of not keeping another.
 	rows, err = s.readers.QueryContext(ctx, "SELECT task, count(*) FROM events WHERE kind IN (?"+strings.Repeat(", ?", len(args)-1)+") GROUP BY task", args...)
-	counts, err := collect(s, "count requests", rows, err, func(rows *sql.Rows) (c struct {
-		task event.TaskID
-		n    int
-	}, err error,
-	) {
-		return c, rows.Scan(&c.task, &c.n)
-	})
+	counts, err := collect(s, "count requests", rows, err, scanCount)
 	if err != nil {
 		return nil, err
 	}
@@ -52,12 +46,26 @@ func (s *Store) Ended(ctx context.Context, since time.Time) ([]EndedTask, error)
 	return out, nil
 }
 
+// taskCount is the number of some events of a task.
+type taskCount struct {
+	task event.TaskID
+	n    int
+}
+
+func scanCount(rows *sql.Rows) (c taskCount, err error) {
+	err = rows.Scan(&c.task, &c.n)
+	return c, err
+}
+
 // Unpriced returns the models without a price that tasks use now or used lately, in order.
 func (s *Store) Unpriced(ctx context.Context) ([]string, error) {
 	since := max(nanos(s.now().Add(-lately)), 0)
 	rows, err := s.readers.QueryContext(ctx, `SELECT DISTINCT json_extract(summary, '$.usage.unpriced') AS models FROM tasks
 		WHERE (busy OR finished_at > ?) AND NOT removed AND models IS NOT NULL`, since)
-	all, err := collect(s, "read models", rows, err, func(rows *sql.Rows) (models string, err error) { return models, rows.Scan(&models) })
+	all, err := collect(s, "read models", rows, err, func(rows *sql.Rows) (models string, err error) {
+		err = rows.Scan(&models)
+		return models, err
+	})
 	sum := event.Usage{}
 	for _, models := range all {
 		sum = sum.Add(event.Usage{Unpriced: models})
