@@ -99,13 +99,15 @@ func (s *step) mindBudget() {
 		return
 	}
 	share := soft(s.t.Spec.Budget)
-	if s.t.Spending.Told || share >= 1 || s.t.State != event.Working || !s.t.Agent.Live {
+	if s.t.Spending.Told || share >= 1 || s.t.State != event.Working {
 		return
 	}
 	text, late := s.t.budgetAt(share)
-	// Only an agent in its turn, or one that gets another prompt anyway, is told: telling an idle one would be a turn more.
-	inTurn := !s.t.Agent.Turn.Over() && s.doorOpen(Message{Why: event.WhyBudget})
-	if late && (inTurn || s.messageWaits()) {
+	// Only an agent in its turn, or one that is started with a prompt anyway, is told: telling an idle one would be a turn more.
+	m, live := Message{Why: event.WhyBudget}, s.t.Agent.Live
+	inTurn := live && !s.t.Agent.Turn.Over() && s.doorOpen(m)
+	atStart := s.messageWaits() && (!live || s.t.Door(m) == event.DoorRespawn)
+	if late && (inTurn || atStart) {
 		s.emit(event.MessageQueued{Message: s.nextMessage(), Why: event.WhyBudget, Text: fmt.Sprintf(budgetWords, text)})
 	}
 }

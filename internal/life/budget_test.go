@@ -94,16 +94,29 @@ func TestBudget_TellsTheAgentOnceBeforeItsEnd(t *testing.T) {
 	w.want(event.Working, "")
 }
 
-// TestBudget_TellingIsNoTurnOfItsOwn: an agent that takes messages between turns only is told with the next feedback.
+// TestBudget_TellingIsNoTurnOfItsOwn: an agent that takes messages at its start only is told with the next feedback, and one
+// that takes them between turns only is not told at all.
 func TestBudget_TellingIsNoTurnOfItsOwn(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, traits(pasted), budget(event.Budget{Turns: 10})).work()
-	w.uses(event.Usage{Turns: 8})
-	w.wantOpen()
-	w.endTurn()
-	w.finish(event.ActCheck, red("x", "no"))
-	if len(w.told()) != 1 {
-		t.Fatalf("told by %v", w.told())
+	for _, tt := range []struct {
+		name string
+		kind event.Traits
+		told int
+	}{{"command", command, 1}, {"paste", pasted, 0}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, traits(tt.kind), budget(event.Budget{Turns: 10})).work()
+			w.uses(event.Usage{Turns: 8})
+			w.wantOpen()
+			w.endTurn()
+			w.finish(event.ActCheck, red("x", "no"))
+			if len(w.told()) != tt.told {
+				t.Fatalf("told by %v, want %d", w.told(), tt.told)
+			}
+			if tt.told > 0 && len(argsOf[event.StartArgs](w).Messages) != 2 {
+				t.Errorf("the start carries %v", argsOf[event.StartArgs](w).Messages)
+			}
+		})
 	}
 }
 
