@@ -50,8 +50,8 @@ func (w *World) says(p *proc, r event.Record) {
 	l := w.Luck
 	r.Gen, r.Time = p.gen, w.now()
 	if r.Prompted {
-		w.turns[p.task]++
-		r.Usage = &event.Usage{Turns: w.turns[p.task]}
+		w.prompts[p.task]++
+		r.Usage = &event.Usage{Turns: w.prompts[p.task]}
 	}
 	if l.Fault("a record stands in the transcript, too", p.who, 100) {
 		r.Src = "transcript"
