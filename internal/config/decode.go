@@ -195,11 +195,14 @@ func (d *draft) entry(file string, s scope, e entry) *complaint {
 	if err != nil {
 		return asComplaint(err)
 	}
-	if len(d.Checks) > mostNamed || len(d.agents) > mostNamed || len(d.rules) > mostNamed || len(d.prices) > mostNamed {
+	if len(d.Checks) > mostNamed || len(d.agents) > mostNamed || len(d.rules) > mostNamed {
 		return &complaint{
-			what: fmt.Sprintf("more than %d checks, agents, rules or prices", mostNamed), last: true,
+			what: fmt.Sprintf("more than %d checks, agents or rules", mostNamed), last: true,
 			hint: "One check may be a script that does many things, and a pattern may match many commands.",
 		}
+	}
+	if len(d.prices) > mostNamed {
+		return &complaint{what: fmt.Sprintf("more than %d prices", mostNamed), last: true, hint: "A pattern such as \"gpt-5*\" may match many models."}
 	}
 	at := e.at.in(file)
 	d.setBy[dotted] = at
