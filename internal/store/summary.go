@@ -52,8 +52,8 @@ type SummaryUsage struct {
 	InputTokens  int64   `json:"input_tokens"`
 	OutputTokens int64   `json:"output_tokens"`
 	CostUSD      float64 `json:"cost_usd"`
-	Tokens       int64   `json:"tokens"` // those that count for a budget
-	Turns        int     `json:"turns"`
+	Tokens       int64   `json:"tokens,omitempty"` // those that count for a budget
+	Turns        int     `json:"turns,omitempty"`
 	Model        string  `json:"model,omitempty"`
 	Unpriced     string  `json:"unpriced,omitempty"` // models whose price is not known
 }
