@@ -338,9 +338,6 @@ func (w *World) spec(who string) event.Spec {
 	if w.Luck.One("respawns", who, 20) == 0 {
 		s.Respawns = 1
 	}
-	if w.Luck.One("budget", who, 5) == 0 {
-		s.Budget = event.Budget{Turns: 1 + w.Luck.One("budget of turns", who, 4), Wall: time.Duration(w.Luck.One("budget of time", who, 3)) * time.Hour, Soft: 0.5}
-	}
 	switch w.Luck.One("mode", who, 20) {
 	case 0:
 		s.Publish = event.PublishPR

@@ -49,10 +49,6 @@ type waiter struct {
 func (w *World) says(p *proc, r event.Record) {
 	l := w.Luck
 	r.Gen, r.Time = p.gen, w.now()
-	if r.Prompted {
-		w.prompts[p.task]++
-		r.Usage = &event.Usage{Turns: w.prompts[p.task]}
-	}
 	if l.Fault("a record stands in the transcript, too", p.who, 100) {
 		r.Src = "transcript"
 		w.append(fileKey{p.task, p.gen, "transcript"}, r)

@@ -54,7 +54,6 @@ type World struct {
 	jobs     map[string]*jobState
 	works    map[event.TaskID]*work
 	names    map[event.TaskID]string
-	prompts  map[event.TaskID]int // how many the agents took
 	judge    judge
 	up       chan struct{} // a supervisor is wanted
 	broken   []string
@@ -117,7 +116,7 @@ func newWorld(luck *Luck, slots int, dir string) *World {
 		Luck: luck, home: home.Dir(dir), slots: slots,
 		procs: map[int]*proc{}, byTask: map[event.TaskID][]*proc{}, panes: map[event.TaskID][]*pane{}, begun: map[fileID]*proc{},
 		files: map[fileKey]*file{}, orders: map[fileID]fleet.Order{}, jobs: map[string]*jobState{},
-		fullAt: map[string]bool{}, movedAt: map[string]bool{}, works: map[event.TaskID]*work{}, names: map[event.TaskID]string{}, prompts: map[event.TaskID]int{}, up: make(chan struct{}, 1),
+		fullAt: map[string]bool{}, movedAt: map[string]bool{}, works: map[event.TaskID]*work{}, names: map[event.TaskID]string{}, up: make(chan struct{}, 1),
 	}
 	w.judge.tasks = map[event.TaskID]life.Task{}
 	w.judge.moves = map[Move]int{}
