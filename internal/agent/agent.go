@@ -119,7 +119,8 @@ type Launch struct {
 	Preamble string // from Preamble
 	Granted  string // event.Ask.Hash of the request that a person allowed after the previous generation was gone; "" if none
 	// Base returns files of the commit that the task began with: those at the paths and below them, by path. Unlike the
-	// worktree, no agent can change it. It is nil where no generation is about to start.
+	// worktree, no agent can change it. A link to a file has that file's content, and one to a directory of the tree has "-> " and the
+	// directory's path. It is nil where no generation is about to start.
 	Base func(paths ...string) (map[string][]byte, error)
 }
 

@@ -158,7 +158,7 @@ func TestCodexWorksInAFence(t *testing.T) {
 	r, u := newCodexRig(t, "[fence]\nmode = \"on\"\n[checks]\ntest = \"grep -q 42 answer.txt\"\n", map[string]string{"answer.txt": "0\n"})
 	r.write(r.root+"/user/secret", "s3cret\n")
 	r.model.Add(
-		useCommand("cat \"$HOME/secret\" "+u.Dir+"/config.toml; git commit -qm half --allow-empty && echo committed"),
+		useCommand("cat \"$HOME/secret\" "+u.Dir+"/config.toml; env; git commit -qm half --allow-empty && echo committed"),
 		usePatch("answer.txt", "0", "41"),
 		model.Text("Done."),
 		usePatch("answer.txt", "41", "42"),
@@ -167,7 +167,7 @@ func TestCodexWorksInAFence(t *testing.T) {
 	id := r.queue("the answer", "Write the answer.")
 	got := r.becomes(id, event.Done)
 	asked := r.model.Requests()
-	if told := asked[1].Last(); told.Contains("s3cret") || told.Contains("model_provider") || !told.Contains("committed") {
+	if told := asked[1].Last(); told.Contains("s3cret") || told.Contains("model_provider") || told.Contains(codex.Key) || !told.Contains("committed") {
 		t.Errorf("the command in the fence printed %+v", told)
 	}
 	r.once("Write the answer.", "[muster m1]")

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -55,7 +56,14 @@ func TestOpenCodeWorksInAFence(t *testing.T) {
 	if _, err := fence.ABI(); err != nil {
 		t.Skipf("NOT TESTED: %v", err)
 	}
-	sources := map[string]string{"tool.sh": "cat \"$HOME/secret\" && echo leaked >> \"$TMPDIR/tool\"\necho $$ >> \"$TMPDIR/tool\"\nsleep 300\n"}
+	sources := map[string]string{"tool.sh": `cat "$HOME/secret" && echo "the user's file" >> "$TMPDIR/tool"
+cat "$XDG_DATA_HOME/opencode/auth.json" && echo "the login" >> "$TMPDIR/tool"
+echo x >> "$XDG_CONFIG_HOME/opencode/opencode.json" && echo "the configuration" >> "$TMPDIR/tool"
+for p in /proc/[0-9]*; do grep -q OPENCODE_CONFIG_CONTENT= "$p/environ" 2>/dev/null && echo "a process" >> "$TMPDIR/tool"; done
+muster note "from a command" || echo "no note" >> "$TMPDIR/tool"
+echo $$ >> "$TMPDIR/tool"
+sleep 300
+`}
 	for name, text := range goFiles {
 		sources[name] = text
 	}
@@ -88,7 +96,8 @@ func TestOpenCodeWorksInAFence(t *testing.T) {
 	tool := filepath.Join(home.Dir(r.home).TempDir(id), "tool")
 	r.await("the tool runs", func() bool { return linesOf(tool) > 0 })
 	if linesOf(tool) != 1 {
-		t.Error("a command of the agent has read the user's file")
+		b, _ := os.ReadFile(tool)
+		t.Errorf("a command of the agent has reached what it must not: %s", b)
 	}
 	before := r.task(id)
 	r.kill(before.Agent.Process.PID)

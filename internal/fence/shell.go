@@ -28,14 +28,16 @@ type shellFile struct {
 	Drop    []string  `json:"drop"`
 }
 
-// Write writes the spec file of the shell beside the program at path, which the agent starts with one argument, a command line.
+// Write writes the spec file of the shell beside the program at path, which the agent starts with one argument, a command line, or
+// with -c and one.
 // exe is the program of muster.
 func (s Shell) Write(path, exe string) error {
 	file := path + ".json"
 	if err := spec.Write(file, shellFile{spec.Version, spec.Shell, s.Policy, spec.Text(s.Program), s.Drop}, "spec of the fence of commands"); err != nil {
 		return err
 	}
-	script := "#!/bin/sh\nexec " + text.Quote(exe) + " launch " + text.Quote(file) + " \"$@\"\n"
+	// A program that takes it for the user's shell puts -c ahead of the command line.
+	script := "#!/bin/sh\n[ $# = 2 ] && [ \"$1\" = -c ] && shift\nexec " + text.Quote(exe) + " launch " + text.Quote(file) + " \"$@\"\n"
 	if err := os.WriteFile(path, []byte(script), 0o700); err != nil { //nolint:gosec // it is a program
 		return fault.Wrap(fault.Failed, err, "write the program that fences commands").WithHint("Check the free space of the disk.")
 	}

@@ -15,7 +15,8 @@ const (
 )
 
 // Blobs returns the contents of the files of a revision at these paths and below them, by path. Paths that do not exist and
-// files that are too large are left out. A symbolic link within the tree is followed once.
+// files that are too large are left out. A symbolic link to a file of the tree is
+// followed once, and one to a directory of the tree has "-> " and the path of the directory.
 func (r *Reader) Blobs(ctx context.Context, rev string, paths ...string) (map[string][]byte, error) {
 	found, links, err := r.blobs(ctx, rev, paths)
 	if err != nil || len(links) == 0 {
@@ -28,6 +29,8 @@ func (r *Reader) Blobs(ctx context.Context, rev string, paths ...string) (map[st
 		}
 		if content, ok := behind[target]; ok {
 			found[link] = content
+		} else if len(behind) > 0 { // a directory
+			found[link] = []byte("-> " + target)
 		}
 	}
 	return found, nil

@@ -1,14 +1,9 @@
 package claude
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
-	"path"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -51,106 +46,21 @@ func frozenProject(l agent.Launch) (projectConfiguration, error) {
 	if l.Base == nil {
 		return p, nil
 	}
-	began, err := l.Base(append([]string{projectMCP}, granting...)...)
-	if err != nil {
-		return p, fmt.Errorf("read the project's configuration as the task began with it: %w", err)
-	}
-	p.foreign = foreignServers(l.Worktree, began[projectMCP])
-	delete(began, projectMCP)
-	for _, name := range l.Spec.Copy { // what a person copies into each worktree is part of how the task began
-		for _, place := range granting {
-			b, err := regular.ReadFollow(filepath.Join(l.Spec.Repo, name), maxDefinition)
-			if _, tracked := began[name]; !tracked && err == nil && within(place, path.Clean(name)) {
-				began[path.Clean(name)] = b
-			}
-		}
-	}
-	now, linked, err := configurationIn(l.Worktree)
+	c, err := agent.ReadConfiguration(l, agent.Places{Compare: granting, Also: []string{projectMCP}})
 	if err != nil {
 		return p, err
 	}
-	if len(linked) > 0 {
-		more, err := l.Base(linked...)
-		if err != nil {
-			return p, fmt.Errorf("read the project's configuration as the task began with it: %w", err)
-		}
-		maps.Copy(began, more)
-	}
-	p.changed = !maps.EqualFunc(began, now, sameText)
-	if !p.changed {
+	p.foreign = foreignServers(l.Worktree, c.Began[projectMCP])
+	if p.changed = c.Changed; !p.changed {
 		return p, nil
 	}
-	p.frozen = append(p.frozen, wanted(began[projectSettings]))
-	local, ok := began[localSettings]
+	p.frozen = append(p.frozen, wanted(c.Began[projectSettings]))
+	local, ok := c.Began[localSettings]
 	if !ok { // newer versions take that of the main checkout
 		local, _ = regular.ReadFollow(filepath.Join(l.Spec.Repo, localSettings), maxDefinition)
 	}
 	p.frozen = append(p.frozen, wanted(local))
 	return p, nil
-}
-
-// within reports whether a path is place or below it.
-func within(place, name string) bool { return name == place || strings.HasPrefix(name, place+"/") }
-
-// sameText compares two files without regard to the ends of lines, which git may convert.
-func sameText(a, b []byte) bool {
-	return bytes.Equal(bytes.ReplaceAll(a, []byte("\r\n"), []byte("\n")), bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n")))
-}
-
-// unreadable stands for the content of a file that cannot be compared. No commit is known to have it.
-var unreadable = []byte("\x00 not a regular file of a usual size in the worktree")
-
-// configurationIn returns the files of a worktree at the places of granting, by path, and the directories within the worktree
-// to which links there lead. The files of those are among the others.
-func configurationIn(worktree string) (files map[string][]byte, linked []string, err error) {
-	root := agent.RealPath(worktree)
-	files = map[string][]byte{}
-	size := 0
-	places := slices.Clone(granting)
-	read := func(name, at string) {
-		b, err := regular.Read(at, maxDefinition)
-		if err != nil {
-			b = unreadable
-		}
-		size += len(b)
-		files[filepath.ToSlash(name)] = b
-	}
-	for i := 0; i < len(places); i++ {
-		err := filepath.WalkDir(filepath.Join(root, places[i]), func(at string, e fs.DirEntry, err error) error {
-			switch {
-			case errors.Is(err, fs.ErrNotExist), err == nil && e.IsDir():
-				return nil
-			case err != nil:
-				return err
-			case size > maxSeedBytes || len(files) > maxSeedFiles:
-				files[""] = unreadable // more than a commit is compared with
-				return fs.SkipAll
-			}
-			name, err := filepath.Rel(root, at)
-			if err != nil || e.Type()&fs.ModeSymlink == 0 {
-				read(name, at)
-				return err
-			}
-			target, err := filepath.EvalSymlinks(at)
-			inside, relErr := filepath.Rel(root, target)
-			switch st, statErr := os.Stat(at); {
-			case errors.Join(err, relErr, statErr) != nil || !filepath.IsLocal(inside):
-				files[filepath.ToSlash(name)] = unreadable
-			case !st.IsDir():
-				read(name, target)
-			case !slices.Contains(places, filepath.ToSlash(inside)):
-				places, linked = append(places, filepath.ToSlash(inside)), append(linked, filepath.ToSlash(inside))
-			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, fs.ErrPermission) {
-			return nil, nil, fmt.Errorf("read the project's configuration: %w", err)
-		}
-		if err != nil {
-			files[places[i]] = unreadable
-		}
-	}
-	return files, linked, nil
 }
 
 // args returns the arguments of a launch by which the agent reads no configuration in the worktree but its instructions.

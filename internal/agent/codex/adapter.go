@@ -60,7 +60,11 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 		}
 		argv = append(argv, "resume")
 	}
-	argv = append(argv, settings(l)...)
+	project, err := frozenProject(l)
+	if err != nil {
+		return agent.Plan{}, err
+	}
+	argv = append(argv, settings(l, project)...)
 	argument, file := agent.FirstPrompt(l)
 	argv = append(argv, userArgs(l)...)
 	// After "--" a prompt cannot be taken for an option or a subcommand.
@@ -87,16 +91,21 @@ var successors = []string{
 }
 
 // settings returns the flags of a launch.
-func settings(l agent.Launch) []string {
+func settings(l agent.Launch, project project) []string {
 	argv := []string{"--no-daemon", "--no-alt-screen"} // a shared server would run hooks with another agent's environment
 	config := []string{
 		"check_for_update_on_startup=false", // the version that was checked must stay the version that runs
 		// Otherwise a dialog near a limit offers another model, and Enter accepts it.
 		"notice.hide_rate_limit_model_nudge=true",
 		"notice.model_migrations={" + strings.Join(successors, ",") + "}",
+		"features.hooks=true", // a file of the worktree could switch them off
 	}
+	config = append(config, project.flags...)
 	if isTrusted(l.Spec, l.Env) {
-		config = append(config, "projects={"+tomlString(agent.RealPath(l.Worktree))+`={trust_level="trusted"}}`)
+		config = append(config, "projects={"+tomlString(agent.RealPath(l.Worktree))+`={trust_level=`+tomlString(project.trust())+`}}`)
+	}
+	if names := logins(l); len(names) > 0 {
+		config = append(config, "shell_environment_policy.exclude="+tomlStrings(names))
 	}
 	if instructions := instructions(l); instructions != "" {
 		config = append(config, "developer_instructions="+tomlString(instructions))
@@ -115,6 +124,28 @@ func settings(l agent.Launch) []string {
 		argv = append(argv, "-m", l.Spec.Model)
 	}
 	return argv
+}
+
+// logins returns the variables that hold the key of the model, which a fenced agent keeps from the commands of its model.
+func logins(l agent.Launch) []string {
+	if l.Spec.Fence == nil {
+		return nil
+	}
+	names := []string{"CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "OPENAI_API_KEY", "AZURE_OPENAI_API_KEY"}
+	u, _ := readUser(l.Env) // Check has reported what cannot be read
+	if key := u.Providers[u.Provider].EnvKey; key != "" && !slices.Contains(names, key) {
+		names = append(names, key)
+	}
+	return names
+}
+
+// tomlStrings returns texts as a list of TOML.
+func tomlStrings(all []string) string {
+	out := make([]string, len(all))
+	for i, s := range all {
+		out[i] = tomlString(s)
+	}
+	return "[" + strings.Join(out, ",") + "]"
 }
 
 // instructions returns the preamble and the user's own instructions of that place, which it would replace.
@@ -136,7 +167,7 @@ var ownedArgs = map[string]string{
 }
 
 // ownedKeys are configuration keys that a launch sets itself.
-var ownedKeys = []string{"hooks", "developer_instructions", "projects", "check_for_update_on_startup"}
+var ownedKeys = []string{"hooks", "features.hooks", "developer_instructions", "projects", "check_for_update_on_startup"}
 
 // checkArgs returns an error for arguments that break a launch.
 func checkArgs(args []string) error {
@@ -160,6 +191,9 @@ func checkArgs(args []string) error {
 		first, _, _ := strings.Cut(strings.TrimSpace(key), ".")
 		if slices.Contains(ownedKeys, first) {
 			return refuse(first, "muster sets it")
+		}
+		if key = strings.TrimSpace(key); slices.Contains(ownedKeys, key) {
+			return refuse(key, "muster sets it")
 		}
 	}
 	return nil

@@ -34,6 +34,7 @@ type userConfig struct {
 	Provider     string `toml:"model_provider"`
 	Store        string `toml:"cli_auth_credentials_store"` // of the login: "file" if it is not set
 	Instructions string `toml:"developer_instructions"`
+	Approval     any    `toml:"approval_policy"`
 	Providers    map[string]struct {
 		EnvKey       string `toml:"env_key"`
 		RequiresAuth bool   `toml:"requires_openai_auth"`

@@ -73,7 +73,11 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 	if err != nil {
 		return agent.Plan{}, fmt.Errorf("encode the launch: %w", err)
 	}
-	config, err := encodeConfig(l)
+	project, err := frozenProject(l)
+	if err != nil {
+		return agent.Plan{}, err
+	}
+	config, err := encodeConfig(l, project)
 	if err != nil {
 		return agent.Plan{}, err
 	}
@@ -95,7 +99,9 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 		argv = append(argv, "--prompt", argument)
 	}
 	// A request that was allowed after its process was gone is allowed once for the next process.
-	return agent.Plan{Argv: argv, Env: variables(l, config), Files: append(files, agent.Grants(l)...)}, nil
+	return agent.Plan{
+		Argv: argv, Env: append(variables(l, config), project.variables(l)...), Files: slices.Concat(files, project.files, agent.Grants(l)), Shell: shell(l),
+	}, nil
 }
 
 // goOnParts returns the parts of the first prompt of a resumed conversation: the words to go on and each message. A prompt that

@@ -2,8 +2,6 @@ package opencode
 
 import (
 	_ "embed" // the plugin
-	"encoding/json"
-	"fmt"
 	"net/url"
 	"path/filepath"
 
@@ -45,16 +43,15 @@ type layer struct {
 	Share        string   `json:"share"`
 	Plugin       []string `json:"plugin"`
 	Instructions []string `json:"instructions"`
+	Shell        string   `json:"shell,omitempty"` // the program that runs the model's commands
 }
 
 // encodeConfig returns muster's layer of the configuration as JSON.
-func encodeConfig(l agent.Launch) ([]byte, error) {
+func encodeConfig(l agent.Launch, p project) ([]byte, error) {
 	at := url.URL{Scheme: "file", Path: filepath.Join(l.Dirs().RO(), pluginName)}
-	b, err := json.Marshal(layer{
-		Share: "disabled", Plugin: []string{at.String()}, Instructions: []string{filepath.Join(l.Dirs().RO(), preambleName)},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("encode the configuration: %w", err)
+	ours := layer{Share: "disabled", Plugin: []string{at.String()}, Instructions: []string{filepath.Join(l.Dirs().RO(), preambleName)}}
+	if s := shell(l); s != nil {
+		ours.Shell = filepath.Join(l.Dirs().RO(), s.Path)
 	}
-	return b, nil
+	return p.under(ours, l)
 }
