@@ -33,6 +33,10 @@ func (c Send) request(tx *store.Tx) (out Outcome, err error) {
 		return out, fault.New(fault.Conflict, "%s is being published: its agent has ended and cannot take a message", t.ID).
 			WithHint("Wait for its end with `muster wait %s`. %s", t.ID, again(t))
 	}
+	if used, spent := t.OverBudget(); spent && t.State == event.Parked {
+		return out, fault.New(fault.Conflict, "%s has spent its budget (%s) and cannot take a message", t.ID, used).
+			WithHint("`muster retry %s` grants the same budget once more.", t.ID)
+	}
 	m := event.NewMessageID(t.LastMessage + 1)
 	_, err = tx.Append(t.ID, t.Gen, event.SendRequested{Message: m, Text: text})
 	return Outcome{Task: t.ID, Message: m, effect: takenUp("send", t)}, err
