@@ -69,6 +69,9 @@ var exits = map[string]string{
 2 no command is given, or the configuration is wrong
 3 there is no such program
 4 this machine cannot enforce the fence, or it does not grant the program`,
+	"report": `0 the report is printed
+1 the log could not be read
+2 --since or --format is wrong`,
 	"why": `0 the decisions are printed
 2 several tasks have names with this beginning
 3 there is no such task`,

@@ -12,13 +12,14 @@ import (
 	"muster/internal/report"
 )
 
-const reportHelp = `Show what happened while you were away: what is finished, what needs you and the command that takes it on, what
-muster did by itself, and why slots were free. Tasks that ended before --since are left out.
+const reportHelp = `Show what happened while you were away: what is finished, what needs you and the
+command that takes it on, what muster did by itself, and why slots were free. Tasks
+that ended before --since are left out.
 
   muster report
   muster report --since 18:00
   muster report --since 3d --format html > report.html
-  muster report --json | jq -r '.tasks[] | select(.group == "needs_you") | .next[0]'`
+  muster report --json | jq '.tasks[] | select(.group == "needs_you") | .next'`
 
 // The forms of a report.
 const (
@@ -33,8 +34,8 @@ func newReportCommand(env Env) *cobra.Command {
 	c := verb(&cobra.Command{
 		Use: "report", Short: "Show what happened while you were away", Long: reportHelp, Args: cobra.NoArgs,
 	}, groupLook)
-	c.Flags().StringVar(&since, "since", "12h", "how far to look back: a duration (12h, 3d), a time (18:00), a day (2026-11-26) or both (2026-11-26T18:00)")
-	c.Flags().StringVar(&form, "format", formText, "text, md, json or html")
+	c.Flags().StringVar(&since, "since", "12h", "look back to `TIME`: 12h, 3d, 18:00, 2026-11-26 or 2026-11-26T18:00")
+	c.Flags().StringVar(&form, "format", formText, "`FORM` of the report: text, md, json or html")
 	result[report.Report]{
 		json: "the whole report; every command in it begins with \"muster\"",
 		get: func(ctx context.Context, _ []string) (report.Report, error) {
