@@ -81,6 +81,12 @@ type Bypasser interface {
 	Bypasses(s event.Spec) bool
 }
 
+// Credentialer is an adapter whose agent keeps its login in a file.
+type Credentialer interface {
+	// Credential returns the path of that file for an environment. It may be missing.
+	Credential(env []string) string
+}
+
 // Seeder is an adapter whose agent needs files in its configuration directory before its first start.
 type Seeder interface {
 	// Seed returns the files of an agent's own configuration directory, of a fenced one or one of Facts.OwnHome, by paths in it. l.Env has Facts.Home set to

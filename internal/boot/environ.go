@@ -2,12 +2,14 @@ package boot
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"muster/internal/environ"
-
+	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/home"
 	"muster/internal/life"
@@ -26,8 +28,14 @@ func Environ(h home.Dir, t life.Task, gen int) ([]string, error) {
 			WithHint("Set it and run `muster up`, which saves the environment again.")
 	}
 	vars := map[string]string{}
-	for k, v := range t.Spec.Env {
-		vars[k] = v
+	maps.Copy(vars, t.Spec.Env)
+	if account, ok := t.TaskAccount(); ok {
+		of, missing := AccountEnv(account, saved)
+		if len(missing) > 0 {
+			return nil, fault.New(fault.Conflict, "account %s needs %s, and the fleet's environment does not have it", account.Name, strings.Join(missing, ", ")).
+				WithHint("Set it and run `muster up`, which saves the environment again.")
+		}
+		maps.Copy(vars, of)
 	}
 	files := h.Gen(t.ID, gen)
 	vars[environ.Home] = string(h)
@@ -45,6 +53,24 @@ func Environ(h home.Dir, t life.Task, gen int) ([]string, error) {
 		vars["PATH"] += string(os.PathListSeparator) + v
 	}
 	return environ.With(env, vars), nil
+}
+
+// AccountEnv returns the variables that select an account, from the fleet's environment. missing are those of the fleet's
+// environment that the account needs and that are not there.
+func AccountEnv(a event.TaskAccount, from []string) (vars map[string]string, missing []string) {
+	vars = maps.Clone(a.Env)
+	if vars == nil {
+		vars = map[string]string{}
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.EnvFrom)) {
+		value, ok := environ.Lookup(from, a.EnvFrom[name])
+		if !ok {
+			missing = append(missing, a.EnvFrom[name])
+			continue
+		}
+		vars[name] = value
+	}
+	return vars, missing
 }
 
 // maxTmuxDir is the maximum length of TMUX_TMPDIR in bytes. The path of a socket has at most 104 bytes on macOS, and

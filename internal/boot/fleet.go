@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -127,6 +128,9 @@ func (f Fleet) envNames() []string {
 	var names []string
 	for _, a := range f.Config.Agents {
 		names = append(names, a.EnvFrom...)
+	}
+	for _, a := range f.Config.Accounts {
+		names = slices.AppendSeq(names, maps.Values(a.EnvFrom))
 	}
 	if data, err := regular.Read(f.Home.EnvNames(), maxEnvNames); err == nil {
 		names = append(names, strings.Fields(string(data))...)

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"muster/internal/environ"
@@ -162,6 +164,9 @@ func (f Fleet) learnEnv(ctx context.Context, db *store.Store) error {
 			return err
 		}
 		names = append(names, t.Spec.EnvFrom...)
+		for _, a := range t.Spec.Accounts {
+			names = slices.AppendSeq(names, maps.Values(a.EnvFrom))
+		}
 	}
 	return f.NeedEnv(names)
 }

@@ -36,6 +36,16 @@ var exits = map[string]string{
 	"status set": `0 the record is written
 2 the record is wrong
 4 this is not an agent's shell, or its run has ended`,
+	"accounts": `0 the accounts are listed, also when there are none
+1 the log could not be read`,
+	"accounts wake": `0 an agent of the account tries it as soon as it has a slot
+3 there is no such account
+4 the account does not rest
+5 the supervisor has not processed the request yet`,
+	"accounts rest": `0 nothing is started on the account any more
+2 the time is wrong, or over
+3 there is no such account
+5 the supervisor has not processed the request yet`,
 	"wait": `0 all are done; with --any, one is
 1 one failed or was cancelled
 2 a flag is wrong, or several tasks have names with this beginning

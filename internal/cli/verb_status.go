@@ -60,6 +60,9 @@ func printHealth(env Env, h control.FleetStatus) error {
 	}
 	p.field("tmux", tmux)
 	p.field("gate", cmp.Or(h.Gate, "open: tasks may start"))
+	for _, a := range h.Resting {
+		p.field("account", accountLine(a, now))
+	}
 	var counts []string
 	for _, s := range event.States() {
 		if n := h.Tasks[s]; n > 0 {

@@ -22,6 +22,7 @@ type Config struct {
 	Checks    []event.Check // in the order of the file, which is the order in which they run
 	Workspace Workspace
 	Agents    map[string]Agent // only what the files name; see Config.Agent for the built-in ones
+	Accounts  []Account        // in the order of the file, which is the order of preference
 	// Permission has the rules for requests of agents, in the order in which they are looked at: the user's denials, the
 	// project's rules, the user's other rules.
 	Permission []event.PermissionRule
@@ -72,6 +73,23 @@ type Agent struct {
 	Described map[string]any
 	Recipe    *event.Recipe
 }
+
+// Account is an account of a model's service that agents use.
+type Account struct {
+	Name        string
+	Agent       string            // an agent, or a kind
+	Env         map[string]string // selects the account
+	EnvFrom     map[string]string // by the agent's variable, the name of a variable of the fleet's environment
+	MaxAgents   int               // agents that run on it at once; 0 is no limit
+	Spread      time.Duration     // the pause between two agents that are woken after a rest
+	PreferBelow int               // percent of a usage limit; above it new work goes elsewhere if it can
+}
+
+// The defaults of an account.
+const (
+	DefaultSpread      = 10 * time.Second
+	DefaultPreferBelow = 90
+)
 
 // Fence is what an agent, its checks and its setup may use of the machine. A project's file can only narrow it.
 type Fence struct {
@@ -152,6 +170,23 @@ func (c Config) Agent(name string) (Agent, error) {
 	}
 	return Agent{}, fault.New(fault.Usage, "unknown agent %q", name).
 		WithHint("%s", hintWord(name, c.agentNames(), "Known agents", "Or describe it in "+ProjectFile+" under [agents.NAME]."))
+}
+
+// AccountsOf returns the accounts that tasks of an agent may use, the preferred one first: those that name the agent, or
+// else those that name its kind. It returns none for an agent that has only its implied account.
+func (c Config) AccountsOf(a Agent) []Account {
+	of := func(name string) (out []Account) {
+		for _, account := range c.Accounts {
+			if account.Agent == name {
+				out = append(out, account)
+			}
+		}
+		return out
+	}
+	if own := of(a.Name); len(own) > 0 {
+		return own
+	}
+	return of(a.Kind)
 }
 
 // CheckRule returns a fault.Usage for a rule of a task that is contradictory or that can never match.

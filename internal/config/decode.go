@@ -44,7 +44,10 @@ func newDraft(c Config) *draft {
 	if d.Origin == nil {
 		d.Origin = map[string]string{}
 	}
-	d.Checks = slices.Clone(c.Checks)
+	d.Checks, d.Accounts = slices.Clone(c.Checks), slices.Clone(c.Accounts)
+	for i, a := range d.Accounts {
+		d.Accounts[i].Env, d.Accounts[i].EnvFrom = maps.Clone(a.Env), maps.Clone(a.EnvFrom)
+	}
 	for _, r := range c.Permission {
 		d.rules = append(d.rules, draftRule{PermissionRule: r})
 	}
@@ -87,6 +90,19 @@ func (d *draft) agent(name string) *Agent {
 	return a
 }
 
+// account returns the account of that name; a new one is added at the end.
+func (d *draft) account(name string) *Account {
+	for i := range d.Accounts {
+		if d.Accounts[i].Name == name {
+			return &d.Accounts[i]
+		}
+	}
+	d.Accounts = append(d.Accounts, Account{
+		Name: name, Env: map[string]string{}, EnvFrom: map[string]string{}, Spread: DefaultSpread, PreferBelow: DefaultPreferBelow,
+	})
+	return &d.Accounts[len(d.Accounts)-1]
+}
+
 // config returns the finished configuration.
 func (d *draft) config() Config {
 	c := d.Config
@@ -104,7 +120,7 @@ type complaint struct {
 	last              bool // the rest of the file is not read
 }
 
-// mostNamed bounds the number of checks and of agents.
+// mostNamed bounds the number of checks, of agents and of accounts.
 const mostNamed = 100
 
 // maxComplaints bounds how many complaints an error lists.
@@ -195,6 +211,9 @@ func (d *draft) entry(file string, s scope, e entry) *complaint {
 	if err != nil {
 		return asComplaint(err)
 	}
+	if len(d.Accounts) > mostNamed {
+		return &complaint{what: fmt.Sprintf("more than %d accounts", mostNamed), last: true, hint: "Remove those that no agent uses."}
+	}
 	if len(d.Checks) > mostNamed || len(d.agents) > mostNamed || len(d.rules) > mostNamed {
 		return &complaint{
 			what: fmt.Sprintf("more than %d checks, agents or rules", mostNamed), last: true,
@@ -235,7 +254,7 @@ func (d *draft) entry(file string, s scope, e entry) *complaint {
 	return nil
 }
 
-// touch creates the check, agent or rule of a table, even an empty one, so that finish can complain about it.
+// touch creates the check, agent, account or rule of a table, even an empty one, so that finish can complain about it.
 func (d *draft) touch(s scope, path []string, at string) {
 	if len(path) < 2 {
 		return
@@ -247,6 +266,8 @@ func (d *draft) touch(s scope, path []string, at string) {
 		d.agent(path[1])
 	case "prices":
 		d.price(path[1])
+	case "accounts":
+		d.account(path[1])
 	case "permission":
 		origin := at[:strings.LastIndexByte(at, ':')] // without the column
 		d.rules = append(d.rules, draftRule{PermissionRule: event.PermissionRule{Origin: origin}, scope: s, at: at})
@@ -267,6 +288,11 @@ func misplaced(s scope, table string) *complaint {
 		return &complaint{
 			what: "[fleet] does not belong in a project's " + ProjectFile,
 			hint: "Put [fleet] into your own ~/.config/muster/" + UserFile + " ($MUSTER_HOME/" + UserFile + " if that is set): it concerns the machine.",
+		}
+	case s == projectScope && table == "accounts":
+		return &complaint{
+			what: "[accounts] does not belong in a project's " + ProjectFile,
+			hint: "Put [accounts] into your own ~/.config/muster/" + UserFile + " ($MUSTER_HOME/" + UserFile + " if that is set): they are yours and not the project's.",
 		}
 	case s == userScope && table == "checks":
 		return &complaint{
@@ -312,7 +338,7 @@ func entryName(path []string) (string, error) {
 		}
 		return path[1], nil
 	}
-	if len(path) < 2 || path[0] != "checks" && path[0] != "agents" && path[0] != "permission" {
+	if len(path) < 2 || !slices.Contains([]string{"checks", "agents", "accounts", "permission"}, path[0]) {
 		return "", nil
 	}
 	name := path[1]

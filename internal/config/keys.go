@@ -20,11 +20,13 @@ const (
 	kindDuration kind = "duration" // a string such as "90s", "3h", "2d"
 	kindSize     kind = "size"     // a string such as "512MiB", or an integer of bytes
 	kindList     kind = "list of strings"
-	kindPaths    kind = "list of paths" // relative, within the checkout
-	kindArgv     kind = "command line"  // a list of strings whose first is a program
-	kindScript   kind = "shell command" // a string that is not blank
-	kindEdit     kind = "event"         // "edit" or ["edit"]
-	kindEnv      kind = "variable"      // the value of an environment variable
+	kindPaths    kind = "list of paths"    // relative, within the checkout
+	kindArgv     kind = "command line"     // a list of strings whose first is a program
+	kindScript   kind = "shell command"    // a string that is not blank
+	kindEdit     kind = "event"            // "edit" or ["edit"]
+	kindEnv      kind = "variable"         // the value of an environment variable
+	kindEnvPath  kind = "variable or path" // the same; a value that begins with ~/ is below the home directory
+	kindVariable kind = "name of a variable"
 	kindNames    kind = "list of variables"
 	kindFile     kind = "file" // an absolute path, or one that begins with ~/
 	kindFiles    kind = "list of absolute paths"
@@ -75,6 +77,14 @@ func (d *draft) field(k key, name string) any {
 		if in = d.agent(name); field == "VAR" {
 			return d.agent(name).Env
 		}
+	case "accounts":
+		a := d.account(name)
+		if in = a; field == "VAR" {
+			if parts[2] == "env_from" {
+				return a.EnvFrom
+			}
+			return a.Env
+		}
 	default:
 		in = member(in, parts[0])
 	}
@@ -122,6 +132,12 @@ func keys() []key {
 		{path: "agents.NAME.env_from", kind: kindNames, def: "[]", doc: "Names of variables that are handed on from the environment the fleet was started with."},
 		{path: "agents.NAME.model", kind: kindText, def: "the agent's own", doc: "The model, in the agent's own words."},
 		{path: "agents.NAME.trust", kind: kindWord, words: []string{trustInherit, trustSandboxed}, def: `"inherit"`, doc: "Whether a worktree is trusted as the user's own set-up trusts its repository, or because it is sandboxed."},
+		{path: "accounts.NAME.agent", kind: kindName, def: "NAME, if it is an agent", doc: "Which tasks may use the account: those of this agent, or of all agents of this kind that have no account of their own."},
+		{path: "accounts.NAME.env.VAR", kind: kindEnvPath, doc: "A variable that selects the account, such as `CLAUDE_CONFIG_DIR = \"~/.claude-work\"`. It wins over the agent's. No secrets: name them in `env_from`."},
+		{path: "accounts.NAME.env_from.VAR", kind: kindVariable, doc: "The variable of the environment the fleet was started with whose value the agent's variable gets, such as `ANTHROPIC_API_KEY = \"WORK_KEY\"`."},
+		{path: "accounts.NAME.max_agents", kind: kindCount, max: mostCount, def: "no limit of its own", doc: "Agents that run on the account at once, besides `fleet.max_agents`."},
+		{path: "accounts.NAME.spread", kind: kindDuration, min: second, def: "`\"10s\"`", doc: "The pause between two agents that are woken after a rest. The first one goes alone."},
+		{path: "accounts.NAME.prefer_below", kind: kindCount, min: 1, max: 100, def: "`90`", doc: "Percent of a usage limit. Above it new work goes to another account, if one is free."},
 		{path: "permission.N.tool", kind: kindText, def: "every tool", doc: "What the request is about: `run` a command, `edit` or `read` a file, `fetch`, `mcp`, `plan`, `question`, `other`. Or a tool by its agent's own name, such as `\"claude:WebFetch\"` or `\"mcp:github/*\"`."},
 		{path: "permission.N.command", kind: kindScript, def: "every command", doc: "Of `run`: a pattern for one simple command, such as `\"git push*\"`; `*` matches anything in it. Each part of a compound command is judged by itself."},
 		{path: "permission.N.path", kind: kindText, def: "every file", doc: "Of `edit` and `read`: a pattern relative to the worktree, such as `\"docs/**\"`. Files outside of it, also by a link, match only absolute patterns."},
@@ -180,6 +196,7 @@ func tables() []section {
 		{"checks", "What judges an agent's work, in this order. Only in a project's `" + ProjectFile + "`."},
 		{"workspace", "What a new worktree needs."},
 		{"agents", "Agents and how they are started. The names `" + strings.Join(kinds(), "`, `") + "` exist without any configuration."},
+		{"accounts", "Accounts of the agents' services, in the order of preference; see [accounts.md](../accounts.md). Without any, each agent has one implied account of its name. Only in the user's `" + UserFile + "`."},
 		{"permission", "Rules for what agents ask, in `[[double brackets]]`; see [permissions.md](../permissions.md). The first that matches decides. The user's denials come first, then the rules of the project's `" + ProjectFile + "`, then the user's others."},
 		{"budget", "What a task may use before a person is asked; see [budgets.md](../budgets.md). A limit of 0 is none."},
 		{"prices", "What models cost, before muster's own table. NAME is the name of a model in quotes, in which `*` matches any characters: `[prices.\"claude-sonnet-5*\"]`. The longest that matches wins."},

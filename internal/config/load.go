@@ -105,6 +105,7 @@ func (d *draft) finish() error {
 			wrong = append(wrong, *c)
 		}
 	}
+	wrong = append(wrong, d.finishAccounts()...)
 	d.order()
 	if len(wrong) == 0 {
 		if _, err := d.config().Agent(d.Task.Agent); err != nil {

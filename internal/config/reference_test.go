@@ -185,7 +185,7 @@ func (k *key) typeWords() string {
 		if k.max == mostCount && k.min >= 0 {
 			return fmt.Sprintf("integer from %d on", k.min)
 		}
-	case kindEnv:
+	case kindEnv, kindEnvPath:
 		return "string"
 	case kindEdit:
 		return "`\"edit\"`, `[\"edit\"]`"

@@ -133,8 +133,10 @@ func (k *key) schema() *jsonschema.Schema {
 		s.Type, s.Pattern = "string", namePattern
 	case kindScript:
 		s.Type, s.Pattern = "string", `\S`
-	case kindText, kindEnv, kindFile:
+	case kindText, kindEnv, kindEnvPath, kindFile:
 		s.Type = "string"
+	case kindVariable:
+		s.Type, s.Pattern = "string", "^[A-Za-z_][A-Za-z0-9_]*$"
 	}
 	return s
 }

@@ -39,6 +39,8 @@ func (c Config) Show() []Row {
 				path := strings.Replace(k.path, "NAME", p.Model, 1)
 				rows = append(rows, c.row(path, k, d.field(k, p.Model)))
 			}
+		case strings.HasPrefix(k.path, "accounts."):
+			// each account is listed below, in the order of preference
 		case strings.HasSuffix(k.path, ".VAR"):
 			for _, name := range sortedKeys(d.agents) {
 				for _, v := range sortedKeys(d.agents[name].Env) {
@@ -65,6 +67,7 @@ func (c Config) Show() []Row {
 			}
 		}
 	}
+	rows = append(rows, c.showAccounts(d)...)
 	for i, rule := range c.Permission {
 		for _, k := range keys() {
 			if !strings.HasPrefix(k.path, "permission.") {
@@ -76,6 +79,28 @@ func (c Config) Show() []Row {
 				continue
 			}
 			rows = append(rows, Row{Key: strings.Replace(k.path, "N", number, 1), Value: k.literal(field), Origin: rule.Origin})
+		}
+	}
+	return rows
+}
+
+// showAccounts lists the values of the accounts, in the order of preference.
+func (c Config) showAccounts(d *draft) (rows []Row) {
+	for _, a := range c.Accounts {
+		for _, k := range keys() {
+			path, ok := strings.CutPrefix(k.path, "accounts.NAME.")
+			if !ok {
+				continue
+			}
+			path = "accounts." + a.Name + "." + path
+			vars, many := d.field(k, a.Name).(map[string]string)
+			if !many {
+				rows = append(rows, c.row(path, k, d.field(k, a.Name)))
+				continue
+			}
+			for _, v := range sortedKeys(vars) {
+				rows = append(rows, c.row(strings.TrimSuffix(path, "VAR")+v, k, vars[v]))
+			}
 		}
 	}
 	return rows

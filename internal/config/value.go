@@ -39,6 +39,9 @@ func (k *key) set(field any, e entry) error {
 	case *Ports:
 		return k.setPorts(f, e.value)
 	case map[string]string:
+		if k.kind == kindVariable {
+			return k.setFrom(f, e.path[len(e.path)-1], e.value)
+		}
 		return k.setVariable(f, e.path[len(e.path)-1], e.value)
 	}
 	return fmt.Errorf("has a field of type %T, which no value fits", field)
@@ -73,7 +76,7 @@ func (k *key) wants() string {
 		return `"edit" or ["edit"]`
 	case kindScript:
 		return "a shell command, a string"
-	case kindText, kindEnv, kindFile:
+	case kindText, kindEnv, kindEnvPath, kindFile:
 		return "a string"
 	case kindMeaning:
 		return "a word, a table, or a list of tables"
@@ -81,6 +84,8 @@ func (k *key) wants() string {
 		return "a JSON pointer or a list of them"
 	case kindBool:
 		return "true or false"
+	case kindVariable:
+		return "the name of a variable, a string"
 	}
 	return "a " + string(k.kind)
 }
@@ -368,6 +373,22 @@ func (k *key) setVariable(env map[string]string, name string, v any) error {
 			WithHint("Remove the value and name the variable instead: env_from = [%q]", name)
 	}
 	env[name] = s
+	return nil
+}
+
+// setFrom sets from which variable of the fleet's environment the agent's variable name gets its value.
+func (k *key) setFrom(from map[string]string, name string, v any) error {
+	s, ok := v.(string)
+	if !ok {
+		return k.mismatch(v)
+	}
+	if err := validVariable(name); err != nil {
+		return err
+	}
+	if err := validVariable(s); err != nil {
+		return err
+	}
+	from[name] = s
 	return nil
 }
 

@@ -27,6 +27,10 @@ func ofAPerson(cmd Command) string {
 		return "muster rm"
 	case Restore:
 		return "muster restore"
+	case WakeAccount:
+		return "muster accounts wake"
+	case RestAccount:
+		return "muster accounts rest"
 	}
 	return ""
 }

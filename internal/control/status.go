@@ -24,7 +24,8 @@ type FleetStatus struct {
 	Supervisor SupervisorStatus    `json:"supervisor"`
 	RolledBack store.RolledBackRow `json:"rolled_back,omitzero"` // the newest upgrade, if it was rolled back
 	Tmux       TmuxStatus          `json:"tmux"`
-	Gate       string              `json:"gate"` // why nothing new starts; "" if tasks may start
+	Gate       string              `json:"gate"`    // why nothing new starts; "" if tasks may start
+	Resting    []AccountStatus     `json:"resting"` // the accounts that are not free
 	Tasks      map[event.State]int `json:"tasks"`
 	Live       int                 `json:"live"`    // neither ended nor parked
 	Watched    int                 `json:"watched"` // agents' processes that need a supervisor
@@ -93,6 +94,11 @@ func (Status) get(ctx context.Context, c *Control, db *store.Store) (FleetStatus
 	if s.Unpriced, err = db.Unpriced(ctx); err != nil {
 		return FleetStatus{}, err
 	}
+	all, err := Accounts{}.get(ctx, c, db)
+	if err != nil {
+		return FleetStatus{}, err
+	}
+	s.Resting = slices.DeleteFunc(all, func(a AccountStatus) bool { return a.State == accountFree })
 	s.count(of.Counts)
 	s.Healthy = of.Running || s.Live == 0
 	if of.Running {

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -62,7 +63,7 @@ func (a agents) Ready(ctx context.Context, o fleet.Order) (string, []event.Paylo
 	if err != nil {
 		return "", nil, err
 	}
-	if err := a.seed(ad, l); err != nil {
+	if err := a.seed(ad, l, o.Task); err != nil {
 		return "", nil, err
 	}
 	l.Prompt, l.Resume = o.Prompt, o.Resume && ad.Resumable(l)
@@ -235,6 +236,27 @@ func (a agents) Retire(_ context.Context, t life.Task, gen int) error {
 		return nil
 	}
 	return err
+}
+
+// Credential implements fleet.Launcher. The fingerprint is of the file's size and time: its content is read by nobody.
+func (a agents) Credential(t life.Task) string {
+	ad, err := all.New(t.Spec.Kind)
+	if err != nil {
+		return ""
+	}
+	keeper, ok := ad.(agent.Credentialer)
+	if !ok {
+		return ""
+	}
+	env, err := boot.Environ(a.home, t, max(1, t.Gen))
+	if err != nil {
+		return ""
+	}
+	st, err := os.Stat(keeper.Credential(env))
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%d %d", st.Size(), st.ModTime().UnixNano())
 }
 
 // EndPolicy implements fleet.Launcher.

@@ -121,7 +121,7 @@ func (a agents) fencedEnv(t life.Task, env []string, configuration string) []str
 // seed makes the configuration directory of a fenced task's agents, or of a kind that always has its own. Once it is there it
 // belongs to the agent. A kind with agent.Facts.OwnHome gets its files again, since they have the hooks: they are written within
 // the directory, whatever links an agent has put there.
-func (a agents) seed(ad agent.Adapter, l agent.Launch) error {
+func (a agents) seed(ad agent.Adapter, l agent.Launch, t life.Task) error {
 	dir, own := a.home.PrivateHome(l.Task), ad.Facts().OwnHome
 	_, err := os.Lstat(dir)
 	there := !errors.Is(err, fs.ErrNotExist)
@@ -130,7 +130,7 @@ func (a agents) seed(ad agent.Adapter, l agent.Launch) error {
 	}
 	var files []agent.File
 	if s, ok := ad.(agent.Seeder); ok {
-		user, err := boot.Environ(a.home, life.Task{ID: l.Task, Spec: l.Spec, Worktree: l.Worktree}, l.Gen)
+		user, err := boot.Environ(a.home, t, l.Gen)
 		if err != nil {
 			return err
 		}

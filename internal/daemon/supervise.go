@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"muster/internal/boot"
+	"muster/internal/config"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/fleet"
@@ -178,6 +179,7 @@ func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logge
 		Processes: mach, Admission: []fleet.Admission{mach},
 		Server:    event.ServerChanged{PID: identity.PID, Started: identity.Started.UTC(), Version: identity.Version},
 		ServerWas: event.ServerChanged{PID: row.Server.PID, Started: row.Server.Started.UTC(), Version: row.Server.Version},
+		Accounts:  accounts(f.Config.Accounts),
 		Mode:      mode(row), GateWas: row.Gate, Exe: o.Exe, Slots: f.Slots(), Version: boot.Version(), Boot: bootID, PID: os.Getpid(),
 		Now: f.Now, Mono: func() time.Duration { return f.Now().Sub(began) }, Logger: logger, Lost: term.lost,
 		Prologue: o.Prologue, Pulse: beat.note,
@@ -185,6 +187,14 @@ func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logge
 	return c, map[string]service{
 		"terminal": term, "machine": mach, "deaths": mach.deaths, "records": recs, "status files": watcher, "heartbeat": beat,
 	}, nil
+}
+
+// accounts returns the settings of the configured accounts.
+func accounts(all []config.Account) (out []fleet.AccountSettings) {
+	for _, a := range all {
+		out = append(out, fleet.AccountSettings{Name: event.AccountID(a.Name), MaxAgents: a.MaxAgents, Spread: a.Spread, PreferBelow: a.PreferBelow})
+	}
+	return out
 }
 
 // mode returns how the fleet was told to be down; "" if it was not.

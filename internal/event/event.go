@@ -107,6 +107,8 @@ var kinds = map[Kind]func([]byte) (Payload, error){
 	"restore.requested":   typed[RestoreRequested],
 	"down.requested":      typed[DownRequested],
 	"up.requested":        typed[UpRequested],
+	"wake.requested":      typed[WakeRequested],
+	"rest.requested":      typed[RestRequested],
 	// Written by life, for one task.
 	"task.moved":         typed[TaskMoved],
 	"action.intended":    typed[ActionIntended],
@@ -142,6 +144,8 @@ var kinds = map[Kind]func([]byte) (Payload, error){
 	"budget.granted":     typed[BudgetGranted],
 	"slot.released":      typed[SlotReleased],
 	"task.removed":       typed[TaskRemoved],
+	"account.held":       typed[AccountHeld],
+	"account.released":   typed[AccountReleased],
 	// Written by life, for the fleet.
 	"slot.granted": typed[SlotGranted],
 	"deps.met":     typed[DepsMet],
@@ -149,8 +153,14 @@ var kinds = map[Kind]func([]byte) (Payload, error){
 	"gate.closed":  typed[GateClosed],
 	"gate.opened":  typed[GateOpened],
 	// Written by life, for one account.
-	"account.rested": typed[AccountRested],
-	"account.woke":   typed[AccountWoke],
+	"account.rested":  typed[AccountRested],
+	"account.until":   typed[AccountUntil],
+	"account.met":     typed[AccountMet],
+	"account.probing": typed[AccountProbing],
+	"account.probed":  typed[AccountProbed],
+	"account.proved":  typed[AccountProved],
+	"account.woke":    typed[AccountWoke],
+	"account.used":    typed[AccountUsed],
 
 	// Written by the supervisor about itself and the machine.
 	"supervisor.started":  typed[SupervisorStarted],

@@ -68,7 +68,8 @@ const (
 	DeadlineBudget      DeadlineName = "budget"       // of the working time that the budget allows
 	DeadlineBudgetSoft  DeadlineName = "budget_soft"  // when the agent is told that this time ends
 	DeadlineLackEnd     DeadlineName = "lack_end"     // how long an action may be postponed
-	DeadlineRest        DeadlineName = "rest"         // of an account: the reset of its usage limit
+	DeadlineRest        DeadlineName = "rest"         // of an account: when it is tried again
+	DeadlineSpread      DeadlineName = "spread"       // of an account: when the next agent is woken after a rest
 )
 
 // DeadlineSet starts or moves a deadline.
@@ -167,6 +168,8 @@ type FenceApplied struct {
 type AgentReported struct {
 	Record Record `json:"record"`
 	Note   bool   `json:"note,omitempty"` // nothing but the note changed
+	// Account means that the error is one of the account, which rests for it. It does not count as an error of the task.
+	Account bool `json:"account,omitempty"`
 }
 
 // RecordRefused is a status record, or a piece of a file, that was kept as evidence and not obeyed.
@@ -341,7 +344,10 @@ type UsageRecorded struct {
 }
 
 // SlotGranted gives the task one of the fleet's slots.
-type SlotGranted struct{}
+type SlotGranted struct {
+	// Account is the account that the task uses from now on; absent if it has no choice.
+	Account AccountID `json:"account,omitempty"`
+}
 
 // SlotReleased gives it back.
 type SlotReleased struct{}

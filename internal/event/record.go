@@ -148,6 +148,10 @@ type Record struct {
 	Error ErrorKind `json:"error,omitempty"`
 	// Until is when a limit ends.
 	Until time.Time `json:"until,omitzero"`
+	// UntilFrom says where Until is from: quotaLimits, rate_limits, retry.next or words.
+	UntilFrom RestSource `json:"until_from,omitempty"`
+	// Limits is how much of the usage limits of the agent's account is used.
+	Limits []LimitWindow `json:"limits,omitempty"`
 	// Usage is the cumulative use of this conversation.
 	Usage *Usage `json:"usage,omitempty"`
 	// Background tells that work goes on although the turn is over.

@@ -93,6 +93,19 @@ type Spec struct {
 	Fence *Fence `json:"fence,omitempty"`
 	// Recipe describes an agent of kind generic; nil for the other kinds.
 	Recipe *Recipe `json:"recipe,omitempty"`
+	// Accounts are the accounts that the task may use, the preferred one first. Without any the task uses the implied
+	// account of its agent.
+	Accounts []TaskAccount `json:"accounts,omitempty"`
+}
+
+// TaskAccount is an account that a task may use, as it was configured at dispatch.
+type TaskAccount struct {
+	Name AccountID `json:"name"`
+	// Env is set in the agent's environment, over Spec.Env.
+	Env map[string]string `json:"env,omitempty"`
+	// EnvFrom names, by the agent's variable, the variable of the fleet's environment whose value it gets. The values
+	// are never written to the log.
+	EnvFrom map[string]string `json:"env_from,omitempty"`
 }
 
 // LongestWait returns how long a request of the task may stay open: WaitLimit, or the longest wait of a rule.

@@ -93,7 +93,7 @@ func playTurn(r *rapid.T, tx *store.Tx, last, slots int) error {
 				all.Tasks = append(all.Tasks, t)
 			}
 		}
-		head, err := view(storeTx{tx}, base)
+		head, err := view(storeTx{tx}, base, tx.Now())
 		if err != nil {
 			return err
 		}

@@ -33,10 +33,12 @@ type Config struct {
 	ServerWas event.ServerChanged
 	Exe       string // the program that panes run
 	Slots     int    // agents that may run at once
-	Version   string
-	Boot      string // the machine's boot id
-	PID       int
-	Now       func() time.Time
+	// Accounts lists the settings of the configured accounts. Others have none.
+	Accounts []AccountSettings
+	Version  string
+	Boot     string // the machine's boot id
+	PID      int
+	Now      func() time.Time
 	// Mono is a monotonic clock that stops while the host is suspended. nil is Go's own.
 	Mono    func() time.Duration
 	Logger  *slog.Logger
@@ -55,6 +57,14 @@ type Config struct {
 	// Point is called at each failpoint: where the world and the record can differ, that is "intent", "act" and
 	// "outcome". Tests kill the supervisor there.
 	Point func(name string)
+}
+
+// AccountSettings are the settings of an account.
+type AccountSettings struct {
+	Name        event.AccountID
+	MaxAgents   int           // 0 is no limit
+	Spread      time.Duration // the pause between two agents that are woken after a rest
+	PreferBelow int           // percent of a usage limit; above it new work goes elsewhere if it can
 }
 
 // Supervisor runs a fleet.

@@ -154,6 +154,9 @@ func (d *decision) run(pending []item, gap time.Duration) error {
 	if err := d.hurry(); err != nil {
 		return err
 	}
+	if err := d.lookAtCredentials(); err != nil {
+		return err
+	}
 	if err := d.schedule(); err != nil {
 		return err
 	}
@@ -179,6 +182,9 @@ func (d *decision) heard(e event.Event) error {
 		d.moved = true
 		if e.Task != "" {
 			return d.decide(e.Task, life.Heard{Payload: e.Data})
+		}
+		if e.Account != "" {
+			return d.account(e.Account, life.Heard{Payload: e.Data})
 		}
 	}
 	return nil
@@ -219,32 +225,12 @@ func (d *decision) decide(id event.TaskID, in life.Input) error {
 			return err
 		}
 		d.note(e)
-		if limit, ok := life.LimitOf(e); ok {
-			if err := d.account(t.Account(), limit); err != nil {
-				return err
-			}
-		}
 	}
 	d.wrote = d.wrote || len(events) > 0
 	for _, a := range actions {
 		d.actions = append(d.actions, subjectAction{of: event.OfTask(id), action: a})
 	}
-	return nil
-}
-
-// account calls life for one account and writes its events.
-func (d *decision) account(id event.AccountID, in life.Input) error {
-	a, _, err := d.tx.Account(id)
-	if err != nil {
-		return err
-	}
-	for _, e := range life.DecideAccount(a, in, d.now) {
-		if _, err := d.tx.AppendTo(e.Subject, e.Gen, e.Data); err != nil {
-			return err
-		}
-		d.wrote = true
-	}
-	return nil
+	return d.tellAccount(t, in, events)
 }
 
 // note records what must be done about an event after the commit.
@@ -290,7 +276,11 @@ func (d *decision) schedule() error {
 			d.unsettled = true
 			return nil
 		}
-		f, err := view(d.tx, life.Fleet{Slots: d.s.cfg.Slots, Gate: d.gate, GateWas: d.gateWas, Draining: d.mode != ""})
+		accounts, err := d.accounts()
+		if err != nil {
+			return err
+		}
+		f, err := view(d.tx, life.Fleet{Slots: d.s.cfg.Slots, Gate: d.gate, GateWas: d.gateWas, Draining: d.mode != "", Accounts: accounts}, d.now)
 		if err != nil {
 			return err
 		}
@@ -304,6 +294,11 @@ func (d *decision) schedule() error {
 				d.gateWas = p.Reason
 			case event.GateOpened:
 				d.gateWas = ""
+			case event.AccountWoke:
+				if err := d.tellTasks(e.Account, nil); err != nil {
+					return err
+				}
+			case event.AccountProbed, event.DeadlineSet: // of an account, and folded
 			default:
 				d.settled++
 				if err := d.decide(e.Task, life.Heard{Payload: e.Data}); err != nil {
@@ -321,21 +316,24 @@ func (d *decision) schedule() error {
 // settledAtOnce is how many decisions about the fleet one turn may make.
 const settledAtOnce = 1000
 
-// mostHeld is how many tasks of repositories with a shortage are skipped in the queue. It bounds a turn: after so
+// mostHeld is how many tasks of repositories with a shortage, or of accounts that rest, are skipped in the queue. It bounds a turn: after so
 // many, the rest of the queue waits.
 const mostHeld = 2000
 
-// view adds to f the tasks that life.Schedule needs: those with a slot or with a postponed action, those whose
-// dependencies may be settled, and as many of the queue as there are free slots. Its cost depends on the number of
-// running tasks, not on that of waiting ones.
-func view(tx Tx, f life.Fleet) (life.Fleet, error) {
+// view adds to f the tasks that life.Schedule needs: those with a slot or with a postponed action, those that are limited,
+// those whose dependencies may be settled, and as many of the queue as there are free slots. Its cost depends on the
+// number of running tasks, not on that of waiting ones.
+func view(tx Tx, f life.Fleet, now time.Time) (life.Fleet, error) {
 	tasks := map[event.TaskID]life.Task{}
 	var short life.Shortages
+	places := life.NewPlaces(f.Accounts, now)
 	free := f.Slots
 	for t := range tx.EachLive() {
 		short.Add(t)
-		if t.Slot || t.PutOff != nil {
-			tasks[t.ID] = *t
+		if t.Slot || t.PutOff != nil || t.State == event.Limited {
+			copied := *t // a task of EachLive is valid until the next one
+			tasks[t.ID] = copied
+			places.Add(&copied)
 		}
 		if t.Slot {
 			free--
@@ -359,12 +357,14 @@ func view(tx Tx, f life.Fleet) (life.Fleet, error) {
 	if free > 0 && f.Gate == "" && short.Machine == "" && !f.Draining {
 		held := 0
 		for t := range tx.Line() {
-			if short.Holds(t) {
+			account, admitted := places.Admit(t)
+			if short.Holds(t) || !admitted {
 				if held++; held == mostHeld {
 					break
 				}
 				continue
 			}
+			places.Take(t, account)
 			tasks[t.ID] = *t
 			if free--; free == 0 {
 				break

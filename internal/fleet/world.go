@@ -33,6 +33,8 @@ type Tx interface {
 	Task(id event.TaskID) (life.Task, bool, error)
 	// Account returns the fold of an account. Its zero value, with the id, is returned if it has no events.
 	Account(id event.AccountID) (life.Account, bool, error)
+	// Accounts returns all accounts that have events, by name.
+	Accounts() ([]life.Account, error)
 	// EachLive iterates over the tasks that need a supervisor, in the order of their ids. Tasks that only wait for a
 	// slot or for a deadline are left out. A task is valid until the next one.
 	EachLive() iter.Seq[*life.Task]
@@ -195,6 +197,8 @@ type Launcher interface {
 	// Retire is called when the generation's end is recorded.
 	Retire(ctx context.Context, t life.Task, gen int) error
 	EndPolicy(t life.Task) EndPolicy
+	// Credential returns a fingerprint of the file in which the agent of the task keeps its login; "" if there is none.
+	Credential(t life.Task) string
 }
 
 // Posture is whether an agent accepts keyboard input.

@@ -47,6 +47,9 @@ func spec(cfg config.Config, o Order) (event.Spec, error) {
 	s.Name = cmp.Or(text.Field(o.Name, maxName), text.Field(s.Summary, maxAutoName), "task")
 	s.Slug = home.Slug(s.Name)
 	maps.Copy(s.Env, ag.Env)
+	for _, a := range cfg.AccountsOf(ag) {
+		s.Accounts = append(s.Accounts, event.TaskAccount{Name: event.AccountID(a.Name), Env: a.Env, EnvFrom: a.EnvFrom})
+	}
 	return s, o.apply(&s)
 }
 

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -78,12 +79,12 @@ func (in *Intake) Task(ctx context.Context, o Order) (Task, error) {
 	if b, ok := ad.(agent.Bypasser); ok && s.Fence == nil && b.Bypasses(s) {
 		granted = append(granted, fmt.Sprintf("agent %s asks for no permission and has no fence: it may do all that you may do. Switch the fence on: --fence on.", s.Agent))
 	}
-	missing, err := in.ready(ctx, ad, at, s, o.Prompt)
+	missing, out, err := in.readyAnywhere(ctx, ad, at, &s, o.Prompt)
 	if err != nil {
 		return Task{}, err
 	}
 	notices, err := at.notices(ctx, s, missing)
-	return Task{Spec: s, Prompt: o.Prompt, AfterRefs: o.After, Notices: append(notices, granted...)}, err
+	return Task{Spec: s, Prompt: o.Prompt, AfterRefs: o.After, Notices: append(append(notices, granted...), out...)}, err
 }
 
 // CheckAgent returns an error if the agent for new tasks in a configuration could not start in a repository.
@@ -97,7 +98,20 @@ func (in *Intake) CheckAgent(ctx context.Context, cfg config.Config, repo string
 	if err != nil {
 		return err
 	}
-	return in.checkAgent(ctx, ad, s, "", nil)
+	if len(s.Accounts) == 0 {
+		return in.checkAgent(ctx, ad, s, "", nil)
+	}
+	var wrong []error
+	for _, a := range s.Accounts { // each has a login and a set-up of its own
+		on, err := in.onAccount(s, a)
+		if err == nil {
+			err = in.checkAgent(ctx, ad, on, "", nil)
+		}
+		if err != nil {
+			wrong = append(wrong, accountFault(a, err))
+		}
+	}
+	return errors.Join(wrong...)
 }
 
 // checkAgent returns the adapter's error if a launch would not work.
@@ -114,16 +128,20 @@ func (in *Intake) launchEnv(s event.Spec) ([]string, error) {
 	if err := in.fleet.NeedEnv(s.EnvFrom); err != nil {
 		return nil, err
 	}
-	from := in.fleet.Saved
-	if held, err := lock.Held(in.fleet.Home.Lock()); err == nil && !held && !in.fleet.InAgentsShell() {
-		from = in.fleet.Environ // `up` will save this one
-	}
-	env, missing := environ.ForLaunch(from, s.EnvFrom)
+	env, missing := environ.ForLaunch(in.fleetEnv(), s.EnvFrom)
 	if len(missing) > 0 {
 		return nil, fault.New(fault.Conflict, "agent %s needs %s, and the fleet's environment does not have it", s.Agent, strings.Join(missing, ", ")).
 			WithHint("%sRun `muster up`, which saves the environment of its caller for the fleet.", in.unset(missing))
 	}
 	return environ.With(env, s.Env), nil
+}
+
+// fleetEnv returns the environment that the fleet has, or will have when `up` saves this one.
+func (in *Intake) fleetEnv() []string {
+	if held, err := lock.Held(in.fleet.Home.Lock()); err == nil && !held && !in.fleet.InAgentsShell() {
+		return in.fleet.Environ
+	}
+	return in.fleet.Saved
 }
 
 // unset returns the first half of a hint: to set what the caller's environment lacks.

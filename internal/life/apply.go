@@ -30,7 +30,14 @@ func Apply(t Task, e event.Event) Task {
 	case event.TaskMoved:
 		return moved(t, e, p)
 	case event.SlotGranted:
-		t.Slot = true
+		t.Slot, t.Held = true, nil
+		if p.Account != "" {
+			t.Uses = p.Account
+		}
+	case event.AccountHeld:
+		t.Held = &Held{Cause: p.Cause, Until: p.Until}
+	case event.AccountReleased:
+		t.Held = nil
 	case event.SlotReleased:
 		t.Slot = false
 	case event.DepsMet:
@@ -103,6 +110,9 @@ func born(e event.Event, p event.DispatchRequested) Task {
 func moved(t Task, e event.Event, p event.TaskMoved) Task {
 	t.State, t.Reason, t.Detail = p.To, p.Reason, p.Detail
 	t.ChangedAt = e.Time
+	if p.To.Final() || p.To == event.Parked || p.To == event.Queued {
+		t.Held = nil // it uses its account no longer
+	}
 	switch {
 	case p.To.Final():
 		t.FinishedAt = e.Time
@@ -153,7 +163,7 @@ func applyAgent(t Task, e event.Event) Task {
 			t.Agent.Turn = ""
 		}
 	case event.AgentReported:
-		t = reported(t, p.Record)
+		t = reported(t, p.Record, !p.Account)
 		if p.Note {
 			t.Agent = noted(t.Agent, e.Time)
 		}
@@ -188,8 +198,8 @@ func noted(a Agent, at time.Time) Agent {
 	return a
 }
 
-// reported folds a status record that was accepted.
-func reported(t Task, r event.Record) Task {
+// reported folds a status record that was accepted. An error counts if it is one of the task.
+func reported(t Task, r event.Record, counts bool) Task {
 	a := t.Agent
 	a.Seen = true
 	t.Lacks = 0
@@ -227,7 +237,9 @@ func reported(t Task, r event.Record) Task {
 		if r.State == event.RecordLimited {
 			a.Error = event.ErrorRateLimit
 		}
-		t.APIErrors++
+		if counts {
+			t.APIErrors++
+		}
 	case event.RecordWaiting:
 		if r.Reason != event.WaitDialog { // a question comes in the middle of a turn; a dialog may open before the first turn
 			a.Error = ""

@@ -53,6 +53,12 @@ func (s *step) take(in Input) {
 		s.due(in)
 	case Slept:
 		s.slept(in.Gap)
+	case Hold:
+		s.hold(in)
+	case Release:
+		s.emit(event.AccountReleased{})
+	case Recall:
+		s.recall()
 	case Shelve:
 		s.shelve()
 	case Reviewed:
@@ -79,7 +85,7 @@ func (s *step) heard(p event.Payload) {
 			s.park(ruleDepsFailed, ReasonDependency, string(p.On)+" is "+stateText(p.State))
 		}
 	case event.SendRequested:
-		if _, spent := s.t.OverBudget(); s.t.State == event.Parked && !(spent && s.t.Reason == ReasonBudget) {
+		if _, spent := s.t.OverBudget(); s.t.State == event.Parked && (!spent || s.t.Reason != ReasonBudget) {
 			s.back(event.WhyMessage)
 		}
 	case event.AnswerRequested:

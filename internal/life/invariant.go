@@ -178,7 +178,7 @@ func judgeProgress(t Task) string {
 	case event.Stalled:
 		ok = has(event.DeadlineStall) || ends && len(t.Open) > 0
 	case event.Limited:
-		ok = has(event.DeadlineAPIRetry) || t.Next == event.WhyAPI || ends && len(t.Open) > 0
+		ok = has(event.DeadlineAPIRetry) || t.Next != "" || ends && len(t.Open) > 0
 	case event.Checking:
 		ok = doing(event.ActCheck) || ends && len(t.Open) > 0
 	case event.Publishing:

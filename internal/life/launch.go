@@ -138,6 +138,10 @@ func (s *step) used(why event.Why, attempt int) bool {
 // begin starts a generation. Every message that has not arrived goes with its first prompt. A kind that cannot resume
 // a conversation knows only its prompt, so it gets everything that a person has told it, and the newest feedback.
 func (s *step) begin(why event.Why, attempt int) {
+	if s.t.Held != nil {
+		s.rest(why)
+		return
+	}
 	gen := s.t.Gen + 1
 	conversation := s.t.Conversation
 	if conversation == "" && s.t.Spec.Traits.Resumes {

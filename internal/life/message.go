@@ -32,7 +32,7 @@ func (s *step) firstOpen() (Message, bool) {
 // concurrent senders are serialised.
 func (s *step) drain() {
 	m, ok := s.firstOpen()
-	if !ok || len(s.t.Open) > 0 {
+	if !ok || len(s.t.Open) > 0 || s.holdsBack(m) {
 		return
 	}
 	if !s.t.Agent.Live && s.t.State == event.Working {

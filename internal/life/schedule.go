@@ -10,10 +10,13 @@ import (
 
 // Fleet is the input of decisions about many tasks.
 type Fleet struct {
-	// Tasks lists in the order of their ids: all tasks that hold a slot or have a postponed action, those whose
-	// dependencies may be settled, and as many of the queue (see CompareLine) as there are free slots, without those
-	// whose repository has a shortage (see Shortages). Further tasks that are not final make no difference.
+	// Tasks lists in the order of their ids: all tasks that hold a slot, are limited or have a postponed action, those
+	// whose dependencies may be settled, and as many of the queue (see CompareLine) as there are free slots, without
+	// those whose repository has a shortage (see Shortages) or whose accounts admit none (see Places). Further tasks
+	// that are not final make no difference.
 	Tasks []Task
+	// Accounts has the accounts that the tasks use.
+	Accounts map[event.AccountID]AccountState
 	// States holds the state of every task that one of Tasks depends on.
 	States map[event.TaskID]event.State
 	// Slots is the number of agents that may run at the same time.
@@ -36,8 +39,13 @@ func Schedule(f Fleet, now time.Time) []event.Event {
 		out = append(out, event.Event{Time: now, Subject: event.OfTask(id), Data: p})
 	}
 	var short Shortages
+	places := NewPlaces(f.Accounts, now)
 	for i := range f.Tasks {
 		short.Add(&f.Tasks[i])
+		places.Add(&f.Tasks[i])
+	}
+	for _, id := range places.over() {
+		out = append(out, event.Event{Time: now, Subject: event.OfAccount(id), Data: event.AccountWoke{}})
 	}
 	gate := cmp.Or(f.Gate, short.Machine)
 	if gate != f.GateWas {
@@ -70,8 +78,23 @@ func Schedule(f Fleet, now time.Time) []event.Event {
 		return out
 	}
 	slices.SortFunc(line, CompareLine)
-	for _, t := range line[:min(free, len(line))] {
-		emit(t.ID, event.SlotGranted{})
+	for _, t := range line {
+		if free <= 0 {
+			break
+		}
+		account, ok := places.Admit(t)
+		if !ok {
+			continue
+		}
+		free--
+		for _, p := range places.Take(t, account) {
+			out = append(out, event.Event{Time: now, Subject: event.OfAccount(account), Data: p})
+		}
+		granted := event.SlotGranted{}
+		if len(t.Spec.Accounts) > 0 {
+			granted.Account = account
+		}
+		emit(t.ID, granted)
 	}
 	return out
 }

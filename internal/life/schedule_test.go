@@ -48,6 +48,10 @@ func (c *crew) run() []event.Event {
 			c.fleet.GateWas = p.Reason
 		case event.GateOpened:
 			c.fleet.GateWas = ""
+		case event.AccountProbed, event.AccountWoke, event.DeadlineSet:
+			a := c.fleet.Accounts[e.Account]
+			a.Account = ApplyAccount(a.Account, e)
+			c.fleet.Accounts[e.Account] = a
 		default:
 			i := slices.IndexFunc(c.fleet.Tasks, func(t Task) bool { return t.ID == e.Task })
 			t := Apply(c.fleet.Tasks[i], e)

@@ -47,6 +47,8 @@ const (
 	ruleStallEnd       rule = "stall.end"
 	ruleFlooded        rule = "records.flooded"
 	ruleQuit           rule = "agent.quit"
+	ruleAccountRests   rule = "account.rests"
+	ruleAccountBack    rule = "account.back"
 	ruleAPIError       rule = "api.error"
 	ruleAPIRetry       rule = "api.retry"
 	ruleAPIEnd         rule = "api.end"
@@ -93,6 +95,8 @@ var table = map[rule]Transition{
 	ruleStallEnd:       {From: []event.State{event.Stalled}, To: event.Parked, When: "the agent stayed silent through every stage"},
 	ruleQuit:           {From: []event.State{event.Starting, event.Working, event.Waiting, event.Stalled, event.Checking}, To: event.Parked, When: "somebody quit the agent at its terminal"},
 	ruleFlooded:        {From: []event.State{event.Starting, event.Working, event.Waiting, event.Stalled, event.Checking}, To: event.Parked, When: "its status file grows without end"},
+	ruleAccountRests:   {From: []event.State{event.Starting, event.Working}, To: event.Limited, When: "its account rests, so its agent is neither started nor told anything"},
+	ruleAccountBack:    {From: []event.State{event.Parked}, To: event.Limited, When: "the account that parked it may be used again"},
 	ruleAPIError:       {From: []event.State{event.Starting, event.Working, event.Waiting, event.Stalled, event.Checking}, To: event.Limited, When: "its turn ended by an error of the model's service"},
 	ruleAPIRetry:       {From: []event.State{event.Limited}, To: event.Working, When: "the pause after the error is over and a slot is free"},
 	ruleAPIEnd:         {From: []event.State{event.Starting, event.Working, event.Waiting, event.Stalled, event.Checking}, To: event.Parked, When: "the error will not go away by itself, or came too often"},

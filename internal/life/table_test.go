@@ -93,6 +93,15 @@ var rows = []struct {
 	{name: "an error of the service rests the task", rule: ruleAPIError, to: event.Limited, reason: event.Reason(event.ErrorOverloaded), run: func(w *world) {
 		w.work().errs(event.ErrorOverloaded)
 	}},
+	{name: "an account that rests takes its agent along at the end of its turn", rule: ruleAccountRests, to: event.Limited, reason: event.Reason(event.RestLimit), run: func(w *world) {
+		w.work().do(Hold{Account: "some", Held: Held{Cause: event.RestLimit, Until: w.now.Add(time.Hour)}})
+		w.endTurn().finish(event.ActCheck, red("x", "no"))
+	}},
+	{name: "what an account has parked waits with the others", rule: ruleAccountBack, to: event.Limited, reason: ReasonAuth, run: func(w *world) {
+		w.work().errs(event.ErrorAuth)
+		w.finish(event.ActEnd)
+		w.do(Recall{})
+	}},
 	{name: "after the pause a slot wakes it", rule: ruleAPIRetry, to: event.Working, run: func(w *world) {
 		w.work().errs(event.ErrorOverloaded)
 		w.advance(time.Minute)

@@ -34,6 +34,10 @@ type Task struct {
 	BaseFrom string `json:"base_from,omitempty"` // which state of another task that was, see event.WorktreeReady
 	Session  string `json:"session,omitempty"`   // tmux session name
 
+	// Uses is the account that the task was started on; "" if it has no choice, or was not started yet.
+	Uses event.AccountID `json:"uses,omitempty"`
+	Held *Held           `json:"held,omitempty"` // set while its account rests
+
 	Gen          int    `json:"gen"`     // the newest generation, 0 before the first
 	Attempt      int    `json:"attempt"` // 1 for the first generation
 	Conversation string `json:"conversation,omitempty"`
@@ -240,5 +244,5 @@ func (t Task) NeedsSlot() bool {
 	if t.Slot || len(t.Open) > 0 || t.Stopping {
 		return false
 	}
-	return t.State == event.Queued || t.State == event.Limited && t.Next == event.WhyAPI
+	return t.State == event.Queued || t.State == event.Limited && t.Next != ""
 }

@@ -1,6 +1,7 @@
 package life
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -47,13 +48,13 @@ func (s *step) reported(in Reported) {
 		s.failedAgain(r)
 		return
 	}
-	note := isNote(s.t, reported(s.t, r), r)
+	note := isNote(s.t, reported(s.t, r, !ofAccount(r)), r)
 	switch {
 	case !s.news(r):
 	case note && s.tooManyNotes():
 		s.notesDropped(in.Source)
 	default:
-		s.emit(event.AgentReported{Record: r, Note: note})
+		s.emit(event.AgentReported{Record: r, Note: note, Account: ofAccount(r)})
 	}
 	s.follow(r, in.Ask)
 }
@@ -162,7 +163,7 @@ func (s *step) proved(r event.Record) {
 // news reports whether accepting the record changes anything. A record without a change is not logged, so that the
 // log grows with events and not with time.
 func (s *step) news(r event.Record) bool {
-	a, after := s.t.Agent, reported(s.t, r)
+	a, after := s.t.Agent, reported(s.t, r, !ofAccount(r))
 	b := after.Agent
 	return !a.Seen || a.Turn != b.Turn || a.Claimed != b.Claimed || a.Mode != b.Mode ||
 		a.Error != b.Error || r.Prompted || after.Note != s.t.Note || after.APIErrors != s.t.APIErrors ||
@@ -341,7 +342,7 @@ func lasting(k event.ErrorKind) event.Reason {
 // wake continues after an API error, with a slot.
 func (s *step) wake() {
 	if !s.t.Agent.Live {
-		s.relaunch(event.WhyAPI, "")
+		s.relaunch(cmp.Or(s.t.Next, event.WhyAPI), "")
 		return
 	}
 	s.clear(event.DeadlineAPIRetry)

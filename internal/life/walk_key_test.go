@@ -18,7 +18,7 @@ func (p *place) key() []byte {
 		k.flags(t.Agent.Ends >= maxEnds)
 	}
 	p.keyOpen(&k)
-	k.flags(t.PutOff != nil, t.PutOff != nil && t.PutOff.Begun)
+	k.flags(t.Held != nil, t.PutOff != nil, t.PutOff != nil && t.PutOff.Begun)
 	ends := (t.Stopping || t.Shelved) && t.State != event.Publishing // and no deadline changes that
 	for _, d := range t.Deadlines {
 		if (!ends || d.Name == event.DeadlineEnd) && d.Name != event.DeadlineSilence { // it is set wherever it matters

@@ -73,6 +73,10 @@ func normalise(r *event.Record) {
 			r.Options[i] = text.Field(o, maxOption)
 		}
 	}
+	if !slices.Contains(untilSources(), r.UntilFrom) {
+		r.UntilFrom = ""
+	}
+	r.Limits = windows(r.Limits)
 	if u := r.Usage; u != nil && (min(u.InputTokens, u.OutputTokens, u.CacheReadTokens, u.CacheWriteTokens, u.CacheWrite1hTokens, int64(u.Turns)) < 0 || u.CostUSD < 0) {
 		r.Usage = nil // negative usage is nonsense, and budgets are computed from it
 	} else if u != nil {
@@ -80,6 +84,25 @@ func normalise(r *event.Record) {
 		clean.Model, clean.Unpriced = text.Field(u.Model, maxID), text.Field(u.Unpriced, maxOption)
 		r.Usage = &clean
 	}
+}
+
+// untilSources returns all sources that the end of a limit may have.
+func untilSources() []event.RestSource {
+	return []event.RestSource{event.SourceQuotaLimits, event.SourceRateLimits, event.SourceRetryNext, event.SourceWords}
+}
+
+// maxWindows is how many windows of a usage limit are kept. The services known have two or three.
+const maxWindows = 8
+
+// windows returns the windows that are plausible.
+func windows(all []event.LimitWindow) (out []event.LimitWindow) {
+	for _, w := range all[:min(len(all), maxWindows)] {
+		w.Name = text.Field(w.Name, maxID)
+		if w.Name != "" && w.UsedPercent >= 0 && w.UsedPercent <= 1000 {
+			out = append(out, w)
+		}
+	}
+	return out
 }
 
 // States returns all states that a record may have.

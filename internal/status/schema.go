@@ -30,6 +30,9 @@ func Schema() ([]byte, error) {
 	if u := s.Properties["usage"]; u != nil {
 		u.AdditionalProperties = nil
 	}
+	if l := s.Properties["limits"]; l != nil && l.Items != nil {
+		l.Items.AdditionalProperties = nil
+	}
 	s.Properties["state"].Enum = words(States())
 	s.Properties["reason"].Enum = words(Reasons())
 	s.Properties["error"].Enum = words(ErrorKinds())
@@ -69,6 +72,8 @@ func descriptions() map[string]string {
 		"permission_mode": "PermissionMode is the agent's effective permission mode.",
 		"error":           "Error is the kind of error that ended the turn.",
 		"until":           "Until is when a limit ends.",
+		"until_from":      "UntilFrom says where Until is from: quotaLimits, rate_limits, retry.next or words.",
+		"limits":          "Limits is how much of the usage limits of the agent's account is used.",
 		"usage":           "Usage is the cumulative use of this conversation.",
 		"background":      "Background tells that work goes on although the turn is over.",
 		"prompted":        "Prompted marks the start of a turn: the agent took a prompt.",

@@ -394,7 +394,7 @@ func TestSummaryHasTheNamesOfTheContract(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `{"id":"t1","name":"a","state":"queued","reason":"","detail":"","note":"","summary":"","agent":"","repo":"","base":"",` +
+	const want = `{"id":"t1","name":"a","state":"queued","reason":"","detail":"","note":"","summary":"","agent":"","account":"","until":null,"repo":"","base":"",` +
 		`"base_commit":"","branch":"","worktree":"","session":"","attempt":0,"gen":0,"rounds":0,"priority":0,"after":[],"slot":false,` +
 		`"usage":{"input_tokens":0,"output_tokens":0,"cost_usd":0},"queued_at":"2026-11-24T06:00:00Z","started_at":null,` +
 		`"changed_at":"2026-11-24T06:00:00Z","finished_at":null,"deadline":null,"request":null,"messages_open":0,"published":"","pr_url":""}`

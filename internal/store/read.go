@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -63,7 +64,37 @@ func (s *Store) ListJSON(ctx context.Context, f ListFilter) ([]json.RawMessage, 
 	}
 	rows, err := s.readers.QueryContext(ctx, "SELECT summary FROM tasks"+conditions(where)+" ORDER BY num", args...) //nolint:gosec // the conditions are constants; values are arguments
 	return collect(s, "list tasks", rows, err, func(rows *sql.Rows) (doc json.RawMessage, err error) {
-		return doc, rows.Scan((*[]byte)(&doc))
+		err = rows.Scan((*[]byte)(&doc))
+		return withAccount(doc), err
+	})
+}
+
+// withAccount adds the implied account to a summary that an older version wrote.
+func withAccount(doc json.RawMessage) json.RawMessage {
+	if bytes.Contains(doc, []byte(`"account":`)) {
+		return doc
+	}
+	var s Summary
+	if json.Unmarshal(doc, &s) != nil {
+		return doc
+	}
+	s.Account = event.AccountID(s.Agent)
+	out, err := json.Marshal(s)
+	if err != nil {
+		return doc
+	}
+	return out
+}
+
+// Accounts returns all accounts that have events, by name.
+func (s *Store) Accounts(ctx context.Context) ([]life.Account, error) {
+	rows, err := s.readers.QueryContext(ctx, "SELECT doc FROM accounts ORDER BY id")
+	return collect(s, "list accounts", rows, err, func(rows *sql.Rows) (a life.Account, err error) {
+		var doc []byte
+		if err := rows.Scan(&doc); err != nil {
+			return a, err
+		}
+		return a, json.Unmarshal(doc, &a)
 	})
 }
 

@@ -20,6 +20,8 @@ type Summary struct {
 	Note       string           `json:"note"`   // the agent's last report about itself
 	Summary    string           `json:"summary"`
 	Agent      string           `json:"agent"`
+	Account    event.AccountID  `json:"account"` // "" if it has a choice and has not chosen yet
+	Until      *time.Time       `json:"until"`   // of a limited task: when its account's rest ends, as far as it is known
 	Repo       string           `json:"repo"`
 	Base       string           `json:"base"`        // as it was requested
 	BaseCommit string           `json:"base_commit"` // the commit of Base when the worktree was made
@@ -106,7 +108,7 @@ func Summarize(t life.Task) Summary {
 	u := t.TotalUsage()
 	s := Summary{
 		ID: t.ID, Name: t.Spec.Name, State: t.State, Reason: t.Reason, Detail: t.Detail, Note: t.Note,
-		Summary: t.Spec.Summary, Agent: t.Spec.Agent, Repo: t.Spec.Repo, Base: t.Spec.Base, BaseCommit: t.Base,
+		Summary: t.Spec.Summary, Agent: t.Spec.Agent, Account: t.Account(), Until: timeOrNull(t.Until()), Repo: t.Spec.Repo, Base: t.Spec.Base, BaseCommit: t.Base,
 		Branch: t.Branch, Worktree: t.Worktree, Session: t.Session,
 		Attempt: t.Attempt, Gen: t.Gen, Rounds: t.Rounds.Count,
 		Priority: t.Spec.Priority, After: append([]event.TaskID{}, t.Spec.After...), Slot: t.Slot,

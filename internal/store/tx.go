@@ -307,6 +307,18 @@ func (tx *Tx) Account(id event.AccountID) (life.Account, bool, error) {
 	return a, ok, nil
 }
 
+// Accounts returns all accounts that have events, by name.
+func (tx *Tx) Accounts() ([]life.Account, error) {
+	if err := tx.loadAccounts(); err != nil {
+		return nil, err
+	}
+	out := make([]life.Account, 0, len(tx.accounts))
+	for _, id := range slices.Sorted(maps.Keys(tx.accounts)) {
+		out = append(out, tx.accounts[id])
+	}
+	return out, nil
+}
+
 func (tx *Tx) loadAccounts() error {
 	if tx.accounts != nil {
 		return nil

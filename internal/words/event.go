@@ -16,7 +16,7 @@ const maxLine = 400
 
 // Event describes an event in one line.
 func Event(e event.Event) string {
-	for _, part := range []func(event.Event) (string, bool){requestEvent, agentEvent, workEvent, taskEvent, fleetEvent} {
+	for _, part := range []func(event.Event) (string, bool){requestEvent, agentEvent, workEvent, taskEvent, accountEvent, fleetEvent} {
 		if line, ok := part(e); ok {
 			return text.Field(line, maxLine)
 		}
@@ -200,10 +200,6 @@ func fleetEvent(e event.Event) (string, bool) {
 	switch p := e.Data.(type) {
 	case event.GateClosed:
 		return "nothing new starts: " + p.Reason, true
-	case event.AccountRested:
-		return fmt.Sprintf("the usage limit of %s is reached, as %s reports; it is reset at %s", e.Account, p.By, p.Until.UTC().Format("2006-01-02 15:04 UTC")), true
-	case event.AccountWoke:
-		return fmt.Sprintf("the usage limit of %s is reset", e.Account), true
 	case event.GateOpened:
 		return "tasks start again", true
 	case event.SupervisorStarted:

@@ -24,7 +24,7 @@ func turnError(kind, said, details string, now time.Time) event.Record {
 	until, ok := parseReset(said, now)
 	switch {
 	case ok:
-		r.State, r.Error, r.Until = event.RecordLimited, "", until
+		r.State, r.Error, r.Until, r.UntilFrom = event.RecordLimited, "", until, event.SourceWords
 	case agent.Says(said, usageGone...):
 		r.Error = event.ErrorBilling
 	}

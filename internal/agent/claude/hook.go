@@ -3,6 +3,7 @@ package claude
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"muster/internal/agent"
@@ -124,13 +125,24 @@ func (s *hookState) prompted() {
 	s.Asked().CloseAll()
 	ids := messagesIn(s.in.Prompt)
 	if len(ids) == 0 {
-		s.write(event.Record{State: event.RecordWorking, Prompted: true})
+		r := event.Record{State: event.RecordWorking, Prompted: true}
+		if strings.HasPrefix(s.in.Prompt, autoResumed) {
+			r.Note = autoResumedNote
+		}
+		s.write(r)
 		return
 	}
 	for i, id := range ids {
 		s.write(event.Record{State: event.RecordWorking, Prompted: i == 0, Message: id})
 	}
 }
+
+// autoResumed begins the prompt that the agent gives itself after a usage limit (2.1.332). The settings of a launch switch
+// that off, because the fleet wakes the agent.
+const (
+	autoResumed     = "Your claude.ai usage limit has reset."
+	autoResumedNote = "it went on by itself after its usage limit, although that is switched off (quota_auto_resume_fired)"
+)
 
 // compacted reports the end of a compaction. One that a person started leaves the agent idle; otherwise the turn
 // continues.

@@ -140,7 +140,7 @@ func (t *transcript) parse(line []byte) ([]event.Record, error) {
 	}
 	if until := time.Unix(l.Quota.ResetsAt, 0).UTC(); l.IsError && l.Quota.Status == "rejected" && !l.Timestamp.Before(t.since) && until.After(l.Timestamp) {
 		r := base
-		r.State, r.Until, r.Note = event.RecordLimited, until.Add(quotaMargin), text.Line(texts(l.Message.Content), noteLimit)
+		r.State, r.Until, r.UntilFrom, r.Note = event.RecordLimited, until.Add(quotaMargin), event.SourceQuotaLimits, text.Line(texts(l.Message.Content), noteLimit)
 		out = append(out, r)
 	}
 	if said := texts(l.Message.Content); l.IsError && !l.Timestamp.Before(t.since) && errorKind(l.Error, said, "") == event.ErrorContextFull {

@@ -44,6 +44,19 @@ type rateWindow struct {
 	Resets int64   `json:"resets_at"` // seconds
 }
 
+// windows returns the use of the limits as a record has it.
+func (l rateLimits) windows() (out []event.LimitWindow) {
+	for _, w := range []struct {
+		name string
+		of   *rateWindow
+	}{{"primary", l.Primary}, {"secondary", l.Secondary}} {
+		if w.of != nil {
+			out = append(out, event.LimitWindow{Name: w.name, UsedPercent: w.of.Used, ResetsAt: time.Unix(w.of.Resets, 0).UTC()})
+		}
+	}
+	return out
+}
+
 // reset returns when the fullest window ends. If both are full it is the later end.
 func (l rateLimits) reset(now time.Time) (time.Time, bool) {
 	const full = 99.5
@@ -73,11 +86,13 @@ func turnError(r event.Record, e rolloutError, limits rateLimits) event.Record {
 		return r
 	}
 	until, ok := limits.reset(r.Time)
+	from := event.SourceRateLimits
 	if !ok {
 		until, ok = parseReset(e.Message, r.Time)
+		from = event.SourceWords
 	}
 	if ok {
-		r.State, r.Error, r.Until = event.RecordLimited, "", until
+		r.State, r.Error, r.Until, r.UntilFrom = event.RecordLimited, "", until, from
 	}
 	return r
 }

@@ -136,6 +136,9 @@ func (p *rollout) parse(line []byte) ([]event.Record, error) {
 		p.turn(l)
 	case "event_msg/token_count":
 		p.remember(l)
+		if base.Limits = p.limits.windows(); l.Payload.Limits != nil && len(base.Limits) > 0 && !l.Time.Before(p.since) {
+			return []event.Record{base}, nil
+		}
 	case "event_msg/task_complete":
 		if l.Time.Before(p.since) {
 			return nil, nil

@@ -175,12 +175,12 @@ func TestTurnError(t *testing.T) {
 		`{"name":"APIError","data":{"message":"x","statusCode":400}}`:                                                                   {State: event.RecordError, Error: event.ErrorInvalidRequest},
 		`{"name":"APIError","data":{"message":"x","statusCode":529}}`:                                                                   {State: event.RecordError, Error: event.ErrorOverloaded},
 		`{"name":"APIError","data":{"message":"Too Many Requests","statusCode":429}}`:                                                   {State: event.RecordError, Error: event.ErrorRateLimit},
-		`{"name":"APIError","data":{"message":"x","statusCode":429,"responseHeaders":{"Retry-After":"60"}}}`:                            {State: event.RecordLimited, Until: now.Add(time.Minute + agent.LimitMargin)},
+		`{"name":"APIError","data":{"message":"x","statusCode":429,"responseHeaders":{"Retry-After":"60"}}}`:                            {State: event.RecordLimited, UntilFrom: event.SourceRetryNext, Until: now.Add(time.Minute + agent.LimitMargin)},
 		`{"name":"APIError","data":{"message":"x","statusCode":429,"responseBody":"{\"error\":{\"type\":\"insufficient_quota\"}}"}}`:    {State: event.RecordError, Error: event.ErrorBilling},
 		`{"name":"ContextOverflowError","data":{"message":"too long"}}`:                                                                 {State: event.RecordError, Error: event.ErrorContextFull},
 		`{"name":"APIError","data":{"message":"Unable to connect. Is the computer able to access the url?","isRetryable":true}}`:        {State: event.RecordError, Error: event.ErrorNetwork},
 		`{"name":"UnknownError","data":{"message":"?"}}`:                                                                                {State: event.RecordError, Error: event.ErrorOther},
-		`{"name":"APIError","data":{"message":"x","statusCode":429,"responseHeaders":{"retry-after":"Fri, 27 Nov 2026 02:00:00 GMT"}}}`: {State: event.RecordLimited, Until: now.Add(time.Hour + agent.LimitMargin)},
+		`{"name":"APIError","data":{"message":"x","statusCode":429,"responseHeaders":{"retry-after":"Fri, 27 Nov 2026 02:00:00 GMT"}}}`: {State: event.RecordLimited, UntilFrom: event.SourceRetryNext, Until: now.Add(time.Hour + agent.LimitMargin)},
 		`{"name":"APIError","data":{"message":"x","statusCode":429,"responseHeaders":{"retry-after":"soon"}}}`:                          {State: event.RecordError, Error: event.ErrorRateLimit},
 	} {
 		var e apiError

@@ -27,6 +27,7 @@ func turnError(e apiError, now time.Time) event.Record {
 		return r
 	}
 	if wait, ok := retryAfter(e.Data.Headers, now); ok {
+		r.UntilFrom = event.SourceRetryNext
 		r.State, r.Error, r.Until = event.RecordLimited, "", now.Add(wait).UTC().Add(agent.LimitMargin)
 	}
 	return r

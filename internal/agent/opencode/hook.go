@@ -127,7 +127,7 @@ func (s *hookState) handle(ctx context.Context) {
 		s.write(turnError(s.in.Error, time.Now()))
 	case eventLimited:
 		s.write(event.Record{
-			State: event.RecordLimited, Until: time.UnixMilli(s.in.Next).UTC().Add(agent.LimitMargin), Note: text.Line(s.in.Text, noteLimit),
+			State: event.RecordLimited, UntilFrom: event.SourceRetryNext, Until: time.UnixMilli(s.in.Next).UTC().Add(agent.LimitMargin), Note: text.Line(s.in.Text, noteLimit),
 		})
 	case eventFailed:
 		s.write(event.Record{State: event.RecordError, Error: event.ErrorOther, Note: text.Line("not handed over: "+s.in.Text, noteLimit)})

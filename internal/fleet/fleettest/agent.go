@@ -144,6 +144,9 @@ func (w *World) hear(p *proc, id event.MessageID) {
 
 // turn is one turn of an agent. It returns false if it ended with the process.
 func (w *World) turn(p *proc, t life.Task) bool {
+	if w.night != nil {
+		return w.nightTurn(p, t)
+	}
 	l := w.Luck
 	long := time.NewTimer(l.Span("a turn", p.who, 3*time.Minute))
 	defer long.Stop()

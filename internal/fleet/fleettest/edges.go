@@ -466,6 +466,13 @@ func (e *edges) Retire(ctx context.Context, t life.Task, _ int) error {
 	return e.act(ctx, "putting files away", t.Spec.Name, func() error { return nil })
 }
 
+// Credential implements fleet.Launcher. A person who logs in changes it.
+func (e *edges) Credential(life.Task) string {
+	e.w.mu.Lock()
+	defer e.w.mu.Unlock()
+	return fmt.Sprint("login ", e.w.logins)
+}
+
 // EndPolicy implements fleet.Launcher.
 func (e *edges) EndPolicy(life.Task) fleet.EndPolicy {
 	return fleet.EndPolicy{InterruptKeys: []string{"Escape"}, MenuKeys: []string{"Escape"}, Grace: time.Second}

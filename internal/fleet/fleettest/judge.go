@@ -19,11 +19,13 @@ type Move struct {
 
 // judge folds the log itself and compares the result with the invariants and with the world.
 type judge struct {
-	tasks   map[event.TaskID]life.Task
-	moves   map[Move]int
-	events  int
-	seq     int64 // the newest event that was judged
-	fleetAt int   // number of events at the last check of the whole fleet
+	tasks map[event.TaskID]life.Task
+	// accounts are folded like the tasks.
+	accounts map[event.AccountID]life.Account
+	moves    map[Move]int
+	events   int
+	seq      int64 // the newest event that was judged
+	fleetAt  int   // number of events at the last check of the whole fleet
 
 	parked, waiting map[event.TaskID]bool
 	uses            map[event.TaskID]*use
@@ -93,6 +95,11 @@ func (w *World) judgeCommit(events []event.Event) {
 			touched[e.Task] = true
 		}
 	}
+	for id, a := range j.accounts { // they are few
+		if wrong := life.BrokenAccount(a); wrong != "" {
+			w.breach("account %s: %s", id, wrong)
+		}
+	}
 	for id := range touched {
 		t := j.tasks[id]
 		if wrong := life.Broken(t); wrong != "" {
@@ -133,6 +140,10 @@ func (w *World) judgeEvent(e event.Event) {
 				w.breach("%s: a red verdict was taken from the round before, and nobody looked again", e.Task)
 			}
 		}
+	case event.GenerationStarted:
+		if a := j.accounts[j.tasks[e.Task].Account()]; a.Resting() {
+			w.breach("%s: generation %d is started on account %s, which rests", e.Task, e.Gen, a.ID)
+		}
 	case event.GateClosed:
 		if p.Reason != "memory" && time.Since(w.shortAt) > shortPatience {
 			w.breach("nothing new starts, and the machine lacks nothing: %s", p.Reason)
@@ -152,6 +163,10 @@ func (w *World) judgeEvent(e event.Event) {
 		if p.To == event.MessageAcked && w.work(e.Task).heard[p.Message] == 0 {
 			w.breach("%s: message %s is said to have arrived, and it has not (%s)", e.Task, p.Message, p.Evidence)
 		}
+	}
+	if e.Account != "" {
+		j.accounts[e.Account] = life.ApplyAccount(j.accounts[e.Account], e)
+		return
 	}
 	if e.Task == "" {
 		return

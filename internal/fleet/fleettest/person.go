@@ -3,6 +3,7 @@ package fleettest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -166,12 +167,40 @@ func (w *World) habits(n int) {
 			w.verb(id, verbs[1])
 		}
 	}
+	if w.Luck.Fault("somebody logs in", "", 100) {
+		w.set(func() { w.logins++ })
+	}
 	if n%8 != 0 {
 		return
+	}
+	if w.Luck.Fault("somebody wakes the accounts", "", 300) {
+		w.wakeAccounts()
 	}
 	for _, id := range parked {
 		if w.Luck.Fault("somebody retries", names[id], 100) {
 			w.verb(id, verbs[2])
+		}
+	}
+}
+
+// wakeAccounts asks to try the accounts that rest until a person does that.
+func (w *World) wakeAccounts() {
+	w.mu.Lock()
+	var resting []event.AccountID
+	for _, id := range slices.Sorted(maps.Keys(w.judge.accounts)) {
+		if a := w.judge.accounts[id]; a.Resting() && a.Cause.Endless() {
+			resting = append(resting, id)
+		}
+	}
+	w.mu.Unlock()
+	for _, id := range resting {
+		err := w.Log.Request(context.Background(), func(tx *store.Tx) error {
+			_, err := tx.AppendTo(event.OfAccount(id), 0, event.WakeRequested{})
+			return err
+		})
+		w.wake()
+		if err != nil {
+			w.set(func() { w.breach("a verb failed: %v", err) })
 		}
 	}
 }

@@ -131,6 +131,7 @@ func (w *World) calm(ctx context.Context) {
 	limit := time.Now().Add(settleLimit)
 	for ctx.Err() == nil {
 		time.Sleep(10 * time.Minute)
+		w.wakeAccounts()
 		w.mu.Lock()
 		rest := true
 		for _, t := range w.judge.tasks {

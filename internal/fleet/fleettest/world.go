@@ -59,6 +59,10 @@ type World struct {
 	broken   []string
 
 	suspect event.TaskID // the first task that violated an invariant
+
+	accounts []fleet.AccountSettings
+	logins   int    // how often a person has logged in
+	night    *night // nil: agents work as luck has it
 }
 
 type fileID struct {
@@ -118,7 +122,7 @@ func newWorld(luck *Luck, slots int, dir string) *World {
 		files: map[fileKey]*file{}, orders: map[fileID]fleet.Order{}, jobs: map[string]*jobState{},
 		fullAt: map[string]bool{}, movedAt: map[string]bool{}, works: map[event.TaskID]*work{}, names: map[event.TaskID]string{}, up: make(chan struct{}, 1),
 	}
-	w.judge.tasks = map[event.TaskID]life.Task{}
+	w.judge.tasks, w.judge.accounts = map[event.TaskID]life.Task{}, map[event.AccountID]life.Account{}
 	w.judge.moves = map[Move]int{}
 	w.judge.uses, w.judge.over = map[event.TaskID]*use{}, map[event.TaskID]time.Time{}
 	w.judge.parked, w.judge.waiting = map[event.TaskID]bool{}, map[event.TaskID]bool{}
@@ -187,6 +191,7 @@ func (w *World) supervise(ctx context.Context) error {
 		Launcher: e, Channel: e, Jobs: jobEdges{e}, Records: e, Processes: e, Admission: []fleet.Admission{e},
 		Server:    event.ServerChanged{PID: server, Started: born},
 		ServerWas: event.ServerChanged{PID: row.Server.PID, Started: row.Server.Started},
+		Accounts:  w.accounts,
 		Slots:     w.slots, Now: w.Now, Mono: func() time.Duration { return time.Since(began) },
 		Mode: row.Mode, GateWas: row.Gate, Exe: "muster", Boot: boot, Lost: e.lost,
 		Point: func(name string) {

@@ -1,0 +1,6 @@
+package opencode
+
+import "path/filepath"
+
+// Credential implements agent.Credentialer.
+func (adapter) Credential(env []string) string { return filepath.Join(dataDir(env), authName) }
