@@ -8,8 +8,8 @@ VCS     := $(shell git status >/dev/null 2>&1 && echo auto || echo false)
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -ldflags='-s -w'
 # Tests run real programs; beside a busy machine they need their time.
 TIMEOUT ?= 25m
-# Tests mostly wait: for agents, for servers and for deadlines. Two packages at a time use what one leaves.
-PACKAGES ?= 2
+# The tests of one package run side by side already, and whole fleets take what time the machine has.
+PACKAGES ?= 1
 FUZZTIME ?= 30s
 EVENTS  ?= 10000000
 
@@ -107,7 +107,7 @@ delivery: tmux node ## messages to agents of each kind, by many senders at once:
 		-delivery.sim $(SIM) -delivery.claude $(CLAUDE) -delivery.codex $(CODEX) -delivery.opencode $(OPENCODE)
 
 agents: tmux node ## the real agents in every situation of docs/agents.md, against a scripted model
-	$(GO) test -count=1 -v -timeout 60m -run '^Test(Claude|Codex|Gemini|OpenCode)' ./internal/agent/... ./internal/e2e
+	MUSTER_TEST_AGENTS=all $(GO) test -count=1 -v -timeout 60m -run '^Test(Claude|Codex|Copilot|Gemini|OpenCode)' ./internal/agent/... ./internal/e2e
 
 fuzz: ## each fuzz test for FUZZTIME
 	@set -e; for pkg in $$($(GO) list ./...); do \

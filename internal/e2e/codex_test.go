@@ -12,6 +12,7 @@ import (
 	"muster/internal/fence"
 	"muster/internal/testkit/codex"
 	"muster/internal/testkit/model"
+	testrig "muster/internal/testkit/rig"
 )
 
 // newCodexRig makes a fleet whose user has set up Codex CLI with a scripted model. config holds further lines of [task], and
@@ -151,6 +152,7 @@ func TestCodexIsStoppedAndGoesOn(t *testing.T) {
 
 // TestCodexWorksInAFence lets the real program edit and run a command that tries to read the user's files.
 func TestCodexWorksInAFence(t *testing.T) {
+	testrig.Long(t)
 	t.Parallel()
 	if _, err := fence.ABI(); err != nil {
 		t.Skipf("NOT TESTED: %v", err)

@@ -10,6 +10,7 @@ import (
 	"muster/internal/fence"
 	"muster/internal/testkit/gemini"
 	"muster/internal/testkit/model"
+	testrig "muster/internal/testkit/rig"
 )
 
 // newGeminiRig makes a fleet whose user has set up Gemini CLI with a scripted model. config holds further lines of [task], and
@@ -78,6 +79,7 @@ func TestGeminiFromDispatchToDone(t *testing.T) {
 
 // TestGeminiWorksInAFence lets the real program run a command that tries to read the user's files, which a rule allows, and edit.
 func TestGeminiWorksInAFence(t *testing.T) {
+	testrig.Long(t)
 	t.Parallel()
 	if _, err := fence.ABI(); err != nil {
 		t.Skipf("NOT TESTED: %v", err)

@@ -13,6 +13,7 @@ import (
 	"muster/internal/testkit/files"
 	"muster/internal/testkit/model"
 	"muster/internal/testkit/opencode"
+	testrig "muster/internal/testkit/rig"
 )
 
 // patienceOpenCode is how long a test waits for one thing that OpenCode does. Its start alone took two minutes where many
@@ -52,6 +53,7 @@ func answerFile(value string) string {
 // TestOpenCodeWorksInAFence lets the real program edit, ask for a permission, be killed in a tool and be resumed in its
 // conversation, be corrected by a check, and finish.
 func TestOpenCodeWorksInAFence(t *testing.T) {
+	testrig.Long(t)
 	t.Parallel()
 	if _, err := fence.ABI(); err != nil {
 		t.Skipf("NOT TESTED: %v", err)

@@ -59,6 +59,7 @@ func shell(command string) map[string]any { return map[string]any{"command": com
 
 // TestGeminiDoesATurnAsksAndIsTakenUpAgain lets one agent edit, ask for two permissions, take a message, and be killed.
 func TestGeminiDoesATurnAsksAndIsTakenUpAgain(t *testing.T) {
+	testrig.Long(t)
 	t.Parallel()
 	spec := event.Spec{Args: []string{"--approval-mode=auto_edit"}, Checks: []event.Check{
 		{Name: "build", Run: "grep -q fixed b.txt || { echo 'b.txt:1:1: not fixed'; exit 3; }", OnEdit: true, Timeout: time.Minute},

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 
 // TestCopilotWorksAndIsTakenUpAgain runs the real program through the situations of a night.
 func TestCopilotWorksAndIsTakenUpAgain(t *testing.T) {
+	testrig.Long(t)
 	t.Parallel()
 	shell := func(command string) model.Step {
 		return model.ToolUse("bash", map[string]any{"command": command, "description": "run it"})

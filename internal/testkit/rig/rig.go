@@ -400,3 +400,11 @@ func Tokens(u event.Usage) event.Usage {
 	u.Model, u.CostUSD, u.Unpriced = "", 0, ""
 	return u
 }
+
+// Long skips a test that costs much time, because real agents start, unless MUSTER_TEST_AGENTS is "all". `make agents` sets it.
+func Long(t testing.TB) {
+	t.Helper()
+	if os.Getenv("MUSTER_TEST_AGENTS") != "all" {
+		t.Skip("it starts real agents: make agents")
+	}
+}
