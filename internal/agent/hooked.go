@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"time"
 
 	"muster/internal/environ"
@@ -102,6 +104,34 @@ func (s Hooked) Hold(ctx context.Context, key, id string, ask event.Ask, r, on e
 	s.Asked().Close(key)
 	s.Asked().GoesOn(key, on, write)
 	return answer, true
+}
+
+// Prompted writes the records of the start of a turn: one for each message in its prompt, or one if there is none. r has what all of
+// them share.
+func Prompted(in []event.MessageID, r event.Record, write func(event.Record)) {
+	r.State, r.Prompted = event.RecordWorking, true
+	if len(in) == 0 {
+		write(r)
+		return
+	}
+	for i, id := range in {
+		r.Prompted, r.Message = i == 0, id
+		write(r)
+	}
+}
+
+// NoteOnce writes a file of a generation that its hooks share, if there is none yet. It appears whole or not at all. An error is
+// ignored: what is not noted is not known.
+func (s Hooked) NoteOnce(name string, data []byte) {
+	temp, err := os.CreateTemp(s.Files.RW(), name+"-")
+	if err != nil {
+		return
+	}
+	defer os.Remove(temp.Name()) //nolint:errcheck // a left-over does no harm
+	_, err = temp.Write(data)
+	if closed := temp.Close(); err == nil && closed == nil {
+		_ = os.Link(temp.Name(), filepath.Join(s.Files.RW(), name))
+	}
 }
 
 // Reply writes a decision for the agent as JSON to standard output.

@@ -124,17 +124,11 @@ func (s *hookState) sessionStart() {
 func (s *hookState) prompted() {
 	s.Asked().CloseAll()
 	ids := messagesIn(s.in.Prompt)
-	if len(ids) == 0 {
-		r := event.Record{State: event.RecordWorking, Prompted: true}
-		if strings.HasPrefix(s.in.Prompt, autoResumed) {
-			r.Note = autoResumedNote
-		}
-		s.write(r)
-		return
+	r := event.Record{}
+	if len(ids) == 0 && strings.HasPrefix(s.in.Prompt, autoResumed) {
+		r.Note = autoResumedNote
 	}
-	for i, id := range ids {
-		s.write(event.Record{State: event.RecordWorking, Prompted: i == 0, Message: id})
-	}
+	agent.Prompted(ids, r, s.write)
 }
 
 // autoResumed begins the prompt that the agent gives itself after a usage limit (2.1.332). The settings of a launch switch

@@ -3,8 +3,6 @@ package codex
 import (
 	"context"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"time"
 
 	"muster/internal/agent"
@@ -119,33 +117,17 @@ func (s *hookState) sessionStart() {
 	s.write(event.Record{State: event.RecordWorking})
 }
 
-// note writes the thread of the generation if none was noted yet. The link appears whole or not at all.
+// note writes the thread of the generation if none was noted yet.
 func (s *hookState) note(t thread) {
-	if _, ok := readThread(s.Files.RW()); ok {
-		return
-	}
-	temp, err := os.CreateTemp(s.Files.RW(), "thread-")
-	if err != nil {
-		return
-	}
-	defer os.Remove(temp.Name()) //nolint:errcheck // a left-over does no harm
-	_, err = temp.Write(t.encode())
-	if closed := temp.Close(); err == nil && closed == nil {
-		_ = os.Link(temp.Name(), filepath.Join(s.Files.RW(), threadName))
+	if _, ok := readThread(s.Files.RW()); !ok {
+		s.NoteOnce(threadName, t.encode())
 	}
 }
 
 // prompted reports the start of a turn with the messages in its prompt, one record each.
 func (s *hookState) prompted() {
 	s.Asked().CloseAll()
-	ids := agent.Tags(s.in.Prompt)
-	if len(ids) == 0 {
-		s.write(event.Record{State: event.RecordWorking, Prompted: true})
-		return
-	}
-	for i, id := range ids {
-		s.write(event.Record{State: event.RecordWorking, Prompted: i == 0, Message: id})
-	}
+	agent.Prompted(agent.Tags(s.in.Prompt), event.Record{}, s.write)
 }
 
 // stopped reports that the agent has ended its turn. Other Stop hooks run at the same time, and each may make the agent go

@@ -1,18 +1,12 @@
 package codex
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"strings"
 
 	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/mail"
-	"muster/internal/regular"
 	"muster/internal/text"
 )
 
@@ -21,7 +15,7 @@ import (
 // it would arrive a second time whenever a person types something.
 
 // channel delivers messages to the agent.
-type channel struct{}
+type channel struct{ agent.Pasted }
 
 // plainLines and plainChars bound a text that is shown in the input as it is. The agent replaces a paste of more than
 // largePaste characters by a placeholder.
@@ -182,31 +176,13 @@ func (s *span) apply(parameters string) {
 	}
 }
 
-// Post implements agent.Channel. Nothing but the keyboard brings a message to this agent.
-func (channel) Post(agent.Launch, mail.Message) error { return agent.ErrNoChannel }
-
-// Answer implements agent.Channel: the asking hook waits for it.
-func (channel) Answer(l agent.Launch, a mail.Answer) error { return l.Box().Answer(a) }
-
 // Delivered implements agent.Channel. A message is in the conversation once the rollout file has it as the user's words.
 func (channel) Delivered(l agent.Launch, m event.MessageID) (agent.Delivery, error) {
-	t := threadOf(l)
-	if t.Rollout == "" {
-		return agent.DeliveryAbsent, nil
-	}
-	found := false
-	err := regular.EachLine(t.Rollout, func(line []byte) bool {
+	return agent.DeliveredIn(threadOf(l).Rollout, m, func(line []byte) string {
 		var r rolloutLine
-		found = bytes.Contains(line, []byte(m.Tag())) && json.Unmarshal(line, &r) == nil && agent.HasTag(r.prompt(), m)
-		return !found
+		if json.Unmarshal(line, &r) != nil {
+			return ""
+		}
+		return r.prompt()
 	})
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, os.ErrNotExist):
-		return agent.DeliveryAbsent, nil
-	case err != nil:
-		return agent.DeliveryUnknown, fmt.Errorf("look for message %s: %w", m, err)
-	case found:
-		return agent.DeliveryAcknowledged, nil
-	}
-	return agent.DeliveryAbsent, nil
 }

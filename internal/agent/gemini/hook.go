@@ -111,14 +111,7 @@ func (s *hookState) handle(ctx context.Context) {
 func (s *hookState) prompted() {
 	s.Asked().CloseAll()
 	shorten(filepath.Join(s.Files.RW(), telemetryName))
-	ids := agent.Tags(s.in.Prompt)
-	if len(ids) == 0 {
-		s.write(event.Record{State: event.RecordWorking, Prompted: true})
-		return
-	}
-	for i, id := range ids {
-		s.write(event.Record{State: event.RecordWorking, Prompted: i == 0, Message: id})
-	}
+	agent.Prompted(agent.Tags(s.in.Prompt), event.Record{}, s.write)
 }
 
 // key returns the key of this use of a tool. The agent gives it no id, so it is named after its content.

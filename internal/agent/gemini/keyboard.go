@@ -1,24 +1,19 @@
 package gemini
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
 	"strings"
 
 	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/mail"
-	"muster/internal/regular"
 	"muster/internal/text"
 )
 
 // Messages are pasted into the idle agent: nothing else brings one to it.
 
 // channel delivers messages to the agent.
-type channel struct{}
+type channel struct{ agent.Pasted }
 
 // plainLines and plainChars bound a text that is shown in the input as it is. The agent replaces a longer paste by a placeholder,
 // and certainly one of more than longPaste characters.
@@ -124,31 +119,13 @@ func box(lines []string) (begin, end int) {
 	return begin, end
 }
 
-// Post implements agent.Channel. Nothing but the keyboard brings a message to this agent.
-func (channel) Post(agent.Launch, mail.Message) error { return agent.ErrNoChannel }
-
-// Answer implements agent.Channel: the asking hook waits for it.
-func (channel) Answer(l agent.Launch, a mail.Answer) error { return l.Box().Answer(a) }
-
 // Delivered implements agent.Channel. A message is in the conversation once the transcript has it as the user's words.
 func (channel) Delivered(l agent.Launch, m event.MessageID) (agent.Delivery, error) {
-	path := transcriptOf(l)
-	if path == "" {
-		return agent.DeliveryAbsent, nil
-	}
-	found := false
-	err := regular.EachLine(path, func(line []byte) bool {
+	return agent.DeliveredIn(transcriptOf(l), m, func(line []byte) string {
 		var t transcriptLine
-		found = bytes.Contains(line, []byte(m.Tag())) && json.Unmarshal(line, &t) == nil && agent.HasTag(t.prompt(), m)
-		return !found
+		if json.Unmarshal(line, &t) != nil {
+			return ""
+		}
+		return t.prompt()
 	})
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return agent.DeliveryAbsent, nil
-	case err != nil:
-		return agent.DeliveryUnknown, fmt.Errorf("look for message %s: %w", m, err)
-	case found:
-		return agent.DeliveryAcknowledged, nil
-	}
-	return agent.DeliveryAbsent, nil
 }

@@ -8,7 +8,6 @@ import (
 
 	"muster/internal/agent"
 	"muster/internal/event"
-	"muster/internal/text"
 )
 
 // No hook says that the model's service refuses a call, while the agent calls again or shows its menu. Its telemetry does: a file of
@@ -96,6 +95,5 @@ func menu(r event.Record, e apiError, said string) event.Record {
 	if r.State == event.RecordError && e.Error.Code == 429 {
 		r.Error = event.ErrorRateLimit
 	}
-	r.Note = text.Line(r.Note, noteLimit)
 	return r
 }

@@ -12,7 +12,6 @@ import (
 	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
-	"muster/internal/mail"
 	"muster/internal/recipe"
 	"muster/internal/regular"
 	"muster/internal/run"
@@ -23,7 +22,7 @@ import (
 const Kind = "generic"
 
 type adapter struct {
-	agent.Keyboard
+	agent.Pasted
 	kind   string
 	recipe *event.Recipe // nil if nothing describes the agent
 	preset func() event.Recipe
@@ -178,14 +177,8 @@ func (a adapter) checkTrust(s event.Spec, env []string, program string) error {
 
 // trusts reports whether a JSON file with comments lists a directory or one above it.
 func trusts(file []byte, list, dir string) bool {
-	var lines []string
-	for line := range strings.Lines(string(file)) {
-		if !strings.HasPrefix(strings.TrimSpace(line), "//") {
-			lines = append(lines, line)
-		}
-	}
 	var doc any
-	if json.Unmarshal([]byte(strings.Join(lines, "")), &doc) != nil {
+	if json.Unmarshal(agent.PlainJSON(file), &doc) != nil {
 		return false
 	}
 	v, _ := recipe.At(doc, list)
@@ -210,12 +203,6 @@ func (a adapter) Seed(l agent.Launch, _ []string) ([]agent.File, error) {
 	}
 	return out, nil
 }
-
-// Post implements agent.Channel: nothing but the keyboard brings a message to such an agent.
-func (adapter) Post(agent.Launch, mail.Message) error { return agent.ErrNoChannel }
-
-// Answer implements agent.Channel: the asking hook waits for it.
-func (adapter) Answer(l agent.Launch, m mail.Answer) error { return l.Box().Answer(m) }
 
 // launchFile is what the hooks of a generation know, in home.Gen.RO.
 type launchFile struct {

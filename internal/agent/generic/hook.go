@@ -229,13 +229,7 @@ func (s *hookState) prompted() {
 	if s.own() {
 		s.journal(ids)
 	}
-	if len(ids) == 0 {
-		s.goesOn(event.Record{State: event.RecordWorking, Prompted: true})
-		return
-	}
-	for i, id := range ids {
-		s.goesOn(event.Record{State: event.RecordWorking, Prompted: i == 0, Message: id})
-	}
+	agent.Prompted(ids, event.Record{}, s.goesOn)
 }
 
 // toolBegins reports the start of a tool, refuses what would change something that is not the agent's alone, and asks about what
@@ -285,20 +279,14 @@ func (s *hookState) permission(ctx context.Context, allow, deny string) {
 		reply(mail.Answer{Decision: mail.Allow, Hash: ask.Hash})
 		return
 	}
-	id := mail.NewRequest()
-	r := event.Record{State: event.RecordWaiting, Reason: event.WaitPermission, Request: id, Tool: tool, ToolUseID: s.useID(), Note: s.permissionNote()}
-	// Without this file the request can be neither shown nor allowed.
-	_ = s.Box().Ask(id, ask)
-	noted := s.Asked().Open(s.key(), r)
-	s.write(r)
-	answer, ok := s.Asked().Await(ctx, s.Box(), s.key(), id, s.PPID, s.WaitLimit, noted)
-	s.Asked().Close(s.key())
+	r := event.Record{State: event.RecordWaiting, Reason: event.WaitPermission, Tool: tool, ToolUseID: s.useID(), Note: s.permissionNote()}
+	on := event.Record{State: event.RecordWorking, Tool: tool, ToolUseID: s.useID()}
+	answer, ok := s.Hold(ctx, s.key(), mail.NewRequest(), ask, r, on, s.write)
 	if !ok {
+		s.Asked().Close(s.key())
 		return
 	}
 	reply(answer)
-	// The agent continues when this process ends, so no later record can overtake this one.
-	s.goesOn(event.Record{State: event.RecordWorking, Tool: tool, ToolUseID: s.useID(), Request: id})
 }
 
 // permissionNote describes what the tool wants to do.

@@ -11,6 +11,7 @@ import (
 	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/recipe"
+	"muster/internal/regular"
 	"muster/internal/status"
 )
 
@@ -106,7 +107,7 @@ func (rd *reader) prompt(line []byte) ([]event.MessageID, bool) {
 func (rd *reader) parse(line []byte) ([]event.Record, error) {
 	if !rd.primed {
 		rd.primed = true
-		_ = eachLine(rd.path, func(line []byte) bool {
+		_ = regular.EachLine(rd.path, func(line []byte) bool {
 			if doc, word, _, _, err := rd.decode(line); err == nil {
 				rd.count(doc, word)
 			}

@@ -1,10 +1,8 @@
 package generic
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -29,26 +27,17 @@ const (
 // noteSession notes what the first hook of a generation says about its conversation.
 func (s *hookState) noteSession() {
 	if planned := s.launchFile.Session; s.Recipe.Session == event.SessionReported && planned == "" {
-		noteOnce(s.Files, sessionName, text.Field(s.field("session"), nameLimit))
+		s.noteOnce(sessionName, text.Field(s.field("session"), nameLimit))
 	}
 	if s.own() {
-		noteOnce(s.Files, transcriptName, s.field("transcript"))
+		s.noteOnce(transcriptName, s.field("transcript"))
 	}
 }
 
-// noteOnce writes a file if there is none yet. The link appears whole or not at all.
-func noteOnce(files home.Gen, name, value string) {
-	if value == "" || len(value) > maxNoted || noted(files, name) != "" {
-		return
-	}
-	temp, err := os.CreateTemp(files.RW(), name+"-")
-	if err != nil {
-		return
-	}
-	defer os.Remove(temp.Name()) //nolint:errcheck // a left-over does no harm
-	_, err = temp.WriteString(value)
-	if closed := temp.Close(); err == nil && closed == nil {
-		_ = os.Link(temp.Name(), filepath.Join(files.RW(), name))
+// noteOnce writes a value into a file of the generation if none was noted yet.
+func (s *hookState) noteOnce(name, value string) {
+	if value != "" && len(value) <= maxNoted && noted(s.Files, name) == "" {
+		s.NoteOnce(name, []byte(value))
 	}
 }
 
@@ -115,7 +104,7 @@ func (a adapter) prompts(l agent.Launch, yield func([]event.MessageID) bool) err
 			return nil
 		}
 		rd := reader{recipe: r}
-		return eachLine(path, func(line []byte) bool {
+		return regular.EachLine(path, func(line []byte) bool {
 			ids, ok := rd.prompt(line)
 			return !ok || yield(ids)
 		})
@@ -126,7 +115,7 @@ func (a adapter) prompts(l agent.Launch, yield func([]event.MessageID) bool) err
 		if known, ok := readLaunch(files.RO()); !ok || known.Conversation != l.Conversation {
 			continue
 		}
-		err := eachLine(filepath.Join(files.RW(), journalName), func(line []byte) bool {
+		err := regular.EachLine(filepath.Join(files.RW(), journalName), func(line []byte) bool {
 			var ids []event.MessageID
 			if json.Unmarshal(line, &ids) == nil {
 				goOn = yield(ids)
@@ -171,24 +160,4 @@ func (a adapter) Resumable(l agent.Launch) bool {
 		return false
 	})
 	return found
-}
-
-// eachLine calls yield with the lines of a file until yield returns false. A line is valid only within yield. A torn last
-// line ends the file.
-func eachLine(path string, yield func(line []byte) bool) error {
-	f, err := regular.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close() //nolint:errcheck // only read
-	in := regular.NewLines(f, 0)
-	for {
-		line, err := in.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil || !yield(bytes.TrimSpace(line)) {
-			return err
-		}
-	}
 }

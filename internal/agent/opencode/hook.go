@@ -138,14 +138,7 @@ func (s *hookState) handle(ctx context.Context) {
 
 // prompted reports the start of a turn with the messages in its prompt, one record each.
 func (s *hookState) prompted() {
-	ids := agent.Tags(s.in.Text)
-	if len(ids) == 0 {
-		s.goesOn(event.Record{State: event.RecordWorking, Prompted: true, PromptID: s.in.Message})
-		return
-	}
-	for i, id := range ids {
-		s.goesOn(event.Record{State: event.RecordWorking, Prompted: i == 0, Message: id, PromptID: s.in.Message})
-	}
+	agent.Prompted(agent.Tags(s.in.Text), event.Record{PromptID: s.in.Message}, s.goesOn)
 }
 
 // toolBegins reports the start of a tool, or refuses what would change something that is not the agent's alone.
