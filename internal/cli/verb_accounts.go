@@ -100,11 +100,9 @@ func readUntil(s string, now time.Time) (time.Time, error) {
 	if at, err := time.Parse(time.RFC3339, s); err == nil {
 		return at, nil
 	}
-	if clock, err := time.Parse("15:04", s); err == nil {
-		here := now.Local()
-		at := time.Date(here.Year(), here.Month(), here.Day(), clock.Hour(), clock.Minute(), 0, 0, time.Local)
+	if at, ok := todayAt(s, now); ok {
 		if !at.After(now) {
-			at = time.Date(here.Year(), here.Month(), here.Day()+1, clock.Hour(), clock.Minute(), 0, 0, time.Local)
+			at = at.AddDate(0, 0, 1)
 		}
 		return at, nil
 	}

@@ -75,12 +75,11 @@ func backTo(since string, now time.Time) (time.Time, error) {
 	at := time.Time{}
 	if d, ok := config.ParseDuration(since); ok {
 		at = now.Add(-d)
-	} else if t, err := time.ParseInLocation("15:04", since, now.Location()); err == nil {
-		at = time.Date(now.Year(), now.Month(), now.Day(), t.Hour(), t.Minute(), 0, 0, now.Location())
-		if at.After(now) {
-			at = time.Date(now.Year(), now.Month(), now.Day()-1, t.Hour(), t.Minute(), 0, 0, now.Location())
+	} else if today, ok := todayAt(since, now); ok {
+		if today.After(now) {
+			today = today.AddDate(0, 0, -1)
 		}
-		return at, nil
+		return today, nil
 	} else {
 		for _, form := range []string{time.DateOnly, "2006-01-02T15:04", "2006-01-02 15:04", time.RFC3339} {
 			if t, err := time.ParseInLocation(form, since, now.Location()); err == nil {
@@ -96,4 +95,11 @@ func backTo(since string, now time.Time) (time.Time, error) {
 		return bad("is in the future")
 	}
 	return at, nil
+}
+
+// todayAt returns the time of today's local clock that a text such as "18:00" names; false if it names none.
+func todayAt(s string, now time.Time) (time.Time, bool) {
+	clock, err := time.Parse("15:04", s)
+	here := now.Local()
+	return time.Date(here.Year(), here.Month(), here.Day(), clock.Hour(), clock.Minute(), 0, 0, time.Local), err == nil
 }

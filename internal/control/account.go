@@ -88,13 +88,10 @@ func describe(s *AccountStatus, a life.Account) {
 		s.Windows = a.Windows
 	}
 	s.Phase = a.Phase
-	if a.Phase == "" && !a.Resting() {
+	if a.Free() {
 		return
 	}
-	s.Cause = a.Cause
-	if s.Cause == "" {
-		s.Cause = event.RestLimit // of a version that knew no other
-	}
+	s.Cause = a.RestCause()
 	s.State = accountResting
 	switch s.Cause {
 	case event.RestAuth, event.RestBilling, event.RestBudget:

@@ -8,7 +8,6 @@ import (
 
 	"muster/internal/agent/all"
 	"muster/internal/event"
-	"muster/internal/git"
 	"muster/internal/life"
 	"muster/internal/store"
 )
@@ -93,46 +92,35 @@ func at(place, file string) bool {
 // configuresOf returns what of a task's newest recorded work decides what runs later; nil if nothing is recorded yet, or it cannot be
 // read.
 func (c *Control) configuresOf(ctx context.Context, t life.Task, rounds []store.RoundRow) []Configuring {
-	files, err := c.changedLines(ctx, t, rounds)
-	if err != nil || files == nil {
+	tree := recordedTree(t, rounds)
+	if tree == "" {
 		return nil
 	}
-	return configuresIn(files, t.Spec.Checks)
-}
-
-// configuresIn is configures for the files of changedLines. It never returns nil.
-func configuresIn(files []git.FileChange, checks []event.Check) []Configuring {
-	paths := make([]string, len(files))
-	for i, f := range files {
-		paths[i] = f.Path
+	repo, err := c.repository(ctx, t)
+	if err != nil {
+		return nil
 	}
-	found := configures(paths, checks)
+	files, err := repo.ChangedFiles(ctx, t.Base, tree)
+	if err != nil {
+		return nil
+	}
+	found := configures(files, t.Spec.Checks)
 	if found == nil {
 		found = []Configuring{}
 	}
 	return found
 }
 
-// changedLines returns what a task's newest recorded work changed: the newest round of checks, and otherwise what was published. It
-// returns nil if nothing is recorded yet.
-func (c *Control) changedLines(ctx context.Context, t life.Task, rounds []store.RoundRow) ([]git.FileChange, error) {
-	tree := ""
-	if n := len(rounds); n > 0 {
-		tree = rounds[n-1].Tree
+// recordedTree returns a task's newest recorded work: of the newest round of checks, and otherwise what was published. It returns ""
+// if nothing is recorded yet.
+func recordedTree(t life.Task, rounds []store.RoundRow) string {
+	switch n := len(rounds); {
+	case t.Base == "":
+		return ""
+	case n > 0 && rounds[n-1].Tree != "":
+		return rounds[n-1].Tree
+	case t.Published != nil:
+		return t.Published.Commit
 	}
-	if tree == "" && t.Published != nil {
-		tree = t.Published.Commit
-	}
-	if tree == "" || t.Base == "" {
-		return nil, nil
-	}
-	repo, err := c.repository(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	files, err := repo.ChangedLines(ctx, t.Base, tree)
-	if files == nil && err == nil {
-		files = []git.FileChange{}
-	}
-	return files, err
+	return ""
 }

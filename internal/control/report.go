@@ -93,7 +93,7 @@ func (q Report) tasks(ctx context.Context, c *Control, db *store.Store) ([]repor
 		if err != nil {
 			return nil, err
 		}
-		task := reportTask(t, rounds)
+		task := reportTask(s, t, rounds)
 		if len(out) < mostSized {
 			c.size(ctx, &task, t, rounds)
 		}
@@ -112,13 +112,12 @@ func reported() []event.State {
 }
 
 // reportTask returns what the log says about a task.
-func reportTask(t life.Task, rounds []store.RoundRow) report.Task {
-	s, u := store.Summarize(t), t.TotalUsage()
+func reportTask(s store.Summary, t life.Task, rounds []store.RoundRow) report.Task {
 	r := report.Task{
 		ID: t.ID, Name: s.Name, Group: words.GroupOf(t.State), State: t.State, Reason: t.Reason, Detail: t.Detail, Repo: s.Repo, Agent: s.Agent,
 		Branch: s.Branch, Commit: s.Published, URL: s.PRURL, Unchecked: len(t.Spec.Checks) == 0, Configures: []string{},
 		Rounds: s.Rounds, Attempt: s.Attempt, Gen: s.Gen,
-		Usage:     report.Usage{InputTokens: u.InputTokens, OutputTokens: u.OutputTokens, CostUSD: u.CostUSD},
+		Usage:     report.Usage{InputTokens: s.Usage.InputTokens, OutputTokens: s.Usage.OutputTokens, CostUSD: s.Usage.CostUSD},
 		StartedAt: s.StartedAt, ChangedAt: s.ChangedAt, FinishedAt: s.FinishedAt, Next: []string{}, When: []string{},
 	}
 	if t.Request != nil {
@@ -143,16 +142,26 @@ func reportTask(t life.Task, rounds []store.RoundRow) report.Task {
 
 // size adds the size of a task's recorded work, and what of it decides what runs later. What git cannot read stays unknown.
 func (c *Control) size(ctx context.Context, r *report.Task, t life.Task, rounds []store.RoundRow) {
-	files, err := c.changedLines(ctx, t, rounds)
-	if err != nil || files == nil {
+	tree := recordedTree(t, rounds)
+	if tree == "" {
+		return
+	}
+	repo, err := c.repository(ctx, t)
+	if err != nil {
+		return
+	}
+	files, err := repo.ChangedLines(ctx, t.Base, tree)
+	if err != nil {
 		return
 	}
 	r.Size = &report.Size{Files: len(files)}
-	for _, f := range files {
+	paths := make([]string, len(files))
+	for i, f := range files {
+		paths[i] = f.Path
 		r.Size.Added += f.Added
 		r.Size.Removed += f.Removed
 	}
-	for _, found := range configuresIn(files, t.Spec.Checks) {
+	for _, found := range configures(paths, t.Spec.Checks) {
 		r.Configures = append(r.Configures, found.Path)
 	}
 }

@@ -252,6 +252,24 @@ func (r *Reader) Diff(ctx context.Context, w io.Writer, base, target string, o D
 	return nil
 }
 
+// ChangedFiles returns the paths in which two revisions or trees differ, in the order of git. A renamed file counts with both names.
+func (r *Reader) ChangedFiles(ctx context.Context, base, target string) ([]string, error) {
+	for _, rev := range []string{base, target} {
+		if err := revision(rev); err != nil {
+			return nil, err
+		}
+	}
+	changes, err := r.rawDiff(ctx, base, target)
+	if err != nil {
+		return nil, fmt.Errorf("list changed files: %w", err)
+	}
+	out := make([]string, len(changes))
+	for i, c := range changes {
+		out[i] = c.path
+	}
+	return out, nil
+}
+
 // FileChange is the number of lines that a file has gained and lost. Both are 0 for a file that is no text.
 type FileChange struct {
 	Path           string

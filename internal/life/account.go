@@ -49,6 +49,12 @@ func (a Account) Resting() bool {
 	return a.Phase == PhaseResting || a.Phase == "" && due
 }
 
+// Free reports whether the account has no incident.
+func (a Account) Free() bool { return a.Phase == "" && !a.Resting() }
+
+// RestCause returns why the account rests. An older version knew usage limits only.
+func (a Account) RestCause() event.RestCause { return cmp.Or(a.Cause, event.RestLimit) }
+
 // Held is why a task's agent gets nothing now: its account rests.
 type Held struct {
 	Cause event.RestCause `json:"cause"`

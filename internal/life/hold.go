@@ -49,20 +49,12 @@ func HoldOf(t Task, a Account) Input {
 	uses := t.Slot || t.State == event.Limited
 	switch {
 	case t.State.Final() || t.State == event.Parked:
-	case a.Resting() && uses && (t.Held == nil || t.Held.Cause != a.cause() || !t.Held.Until.Equal(a.Until)):
-		return Hold{Account: a.ID, Held: Held{Cause: a.cause(), Until: a.Until}}
-	case a.Phase == "" && !a.Resting() && t.Held != nil:
+	case a.Resting() && uses && (t.Held == nil || t.Held.Cause != a.RestCause() || !t.Held.Until.Equal(a.Until)):
+		return Hold{Account: a.ID, Held: Held{Cause: a.RestCause(), Until: a.Until}}
+	case a.Free() && t.Held != nil:
 		return Release{}
 	}
 	return nil
-}
-
-// cause returns why the account rests. An older version knew usage limits only.
-func (a Account) cause() event.RestCause {
-	if a.Cause == "" {
-		return event.RestLimit
-	}
-	return a.Cause
 }
 
 // AccountInputs returns what a decision about a task means for its account: the task before it, its input, and its

@@ -60,16 +60,8 @@ func For(own []event.Price) Table { return Table{own: own} }
 // wins, and each of them goes before the built-in ones.
 func (t Table) Of(model string) (event.Price, bool) {
 	names := namesOf(model)
-	best, found := event.Price{}, false
-	for _, p := range t.own {
-		for _, name := range names {
-			if (!found || len(p.Model) > len(best.Model)) && Matches(p.Model, name) {
-				best, found = p, true
-			}
-		}
-	}
-	if found {
-		return best, true
+	if p, ok := t.ownOf(names); ok {
+		return p, true
 	}
 	for _, name := range names {
 		if row, ok := rows()[name]; ok {
@@ -81,14 +73,20 @@ func (t Table) Of(model string) (event.Price, bool) {
 
 // Own reports whether the price of a model is the configuration's.
 func (t Table) Own(model string) bool {
+	_, own := t.ownOf(namesOf(model))
+	return own
+}
+
+// ownOf returns the configuration's price of a model with these names; of several rows the longest matching name wins.
+func (t Table) ownOf(names []string) (best event.Price, found bool) {
 	for _, p := range t.own {
-		for _, name := range namesOf(model) {
-			if Matches(p.Model, name) {
-				return true
+		for _, name := range names {
+			if (!found || len(p.Model) > len(best.Model)) && Matches(p.Model, name) {
+				best, found = p, true
 			}
 		}
 	}
-	return false
+	return best, found
 }
 
 // What services and agents add to the name of a model: where it is served, its date, the size of its context.

@@ -16,7 +16,9 @@ type EndedTask struct {
 }
 
 // interventions are the kinds of events by which a person acts for a task that would not go on alone.
-var interventions = []event.Kind{"answer.requested", "send.requested", "retry.requested", "interrupt.requested"}
+var interventions = []event.Kind{
+	event.AnswerRequested{}.Kind(), event.SendRequested{}.Kind(), event.RetryRequested{}.Kind(), event.InterruptRequested{}.Kind(),
+}
 
 // Ended returns the tasks that have ended since a time, oldest first, with those that were removed.
 func (s *Store) Ended(ctx context.Context, since time.Time) ([]EndedTask, error) {

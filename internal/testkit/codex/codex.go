@@ -28,14 +28,7 @@ var (
 // test fails if there is none.
 func Path(t testing.TB) string {
 	t.Helper()
-	if p := os.Getenv("MUSTER_TEST_CODEX"); p != "" {
-		return p
-	}
-	p, err := npm.Package{Name: "codex-" + Version, Bin: "codex", Manifest: manifest, Lock: lockFile}.Program(t.Context())
-	if err != nil {
-		t.Fatalf("no Codex CLI %s for this test (name one by MUSTER_TEST_CODEX): %v", Version, err)
-	}
-	return p
+	return npm.Package{Name: "codex-" + Version, Bin: "codex", Manifest: manifest, Lock: lockFile}.Path(t, "Codex CLI "+Version, "MUSTER_TEST_CODEX")
 }
 
 const (

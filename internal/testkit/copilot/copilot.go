@@ -24,14 +24,7 @@ var (
 // fails if there is none.
 func Path(t testing.TB) string {
 	t.Helper()
-	if p := os.Getenv("MUSTER_TEST_COPILOT"); p != "" {
-		return p
-	}
-	p, err := npm.Package{Name: "copilot-" + Version, Bin: "copilot", Manifest: manifest, Lock: lockFile}.Program(t.Context())
-	if err != nil {
-		t.Fatalf("no Copilot CLI %s for this test (name one by MUSTER_TEST_COPILOT): %v", Version, err)
-	}
-	return p
+	return npm.Package{Name: "copilot-" + Version, Bin: "copilot", Manifest: manifest, Lock: lockFile}.Path(t, "Copilot CLI "+Version, "MUSTER_TEST_COPILOT")
 }
 
 // User is a user of the Copilot CLI with a test's own directory.

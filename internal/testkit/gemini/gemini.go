@@ -28,14 +28,7 @@ var (
 // test fails if there is none.
 func Path(t testing.TB) string {
 	t.Helper()
-	if p := os.Getenv("MUSTER_TEST_GEMINI"); p != "" {
-		return p
-	}
-	p, err := npm.Package{Name: "gemini-" + Version, Bin: "gemini", Manifest: manifest, Lock: lockFile}.Program(t.Context())
-	if err != nil {
-		t.Fatalf("no Gemini CLI %s for this test (name one by MUSTER_TEST_GEMINI): %v", Version, err)
-	}
-	return p
+	return npm.Package{Name: "gemini-" + Version, Bin: "gemini", Manifest: manifest, Lock: lockFile}.Path(t, "Gemini CLI "+Version, "MUSTER_TEST_GEMINI")
 }
 
 const (

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"testing"
 	"time"
 
 	"muster/internal/lock"
@@ -25,6 +26,20 @@ type Package struct {
 
 // limit is the longest time of an installation: a program may have hundreds of megabytes.
 const limit = 10 * time.Minute
+
+// Path returns the program of a test: the one that a variable of the environment names, or the one of Program. what is its name and
+// version. The test fails if there is none.
+func (p Package) Path(t testing.TB, what, variable string) string {
+	t.Helper()
+	if own := os.Getenv(variable); own != "" {
+		return own
+	}
+	program, err := p.Program(t.Context())
+	if err != nil {
+		t.Fatalf("no %s for this test (name one by %s): %v", what, variable, err)
+	}
+	return program
+}
 
 // Program returns the path of the program in the cache. It installs the package first if it is missing. A lock
 // serialises test processes. The last step is a rename, so that a broken installation is never found.

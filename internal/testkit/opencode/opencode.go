@@ -25,19 +25,12 @@ var (
 // test fails if there is none.
 func Path(t testing.TB) string {
 	t.Helper()
-	if p := os.Getenv("MUSTER_TEST_OPENCODE"); p != "" {
-		return p
-	}
 	// The program is a package of its own for each system, and the lock file has the one for the machines of CI.
 	pkg := npm.Package{Name: "opencode-" + Version, Bin: "../opencode-linux-x64/bin/opencode", Manifest: manifest, Lock: lockFile}
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
 		pkg = npm.Package{Name: "opencode-" + Version, Bin: "opencode", Spec: "opencode-ai@" + Version}
 	}
-	p, err := pkg.Program(t.Context())
-	if err != nil {
-		t.Fatalf("no OpenCode %s for this test (name one by MUSTER_TEST_OPENCODE): %v", Version, err)
-	}
-	return p
+	return pkg.Path(t, "OpenCode "+Version, "MUSTER_TEST_OPENCODE")
 }
 
 const (
