@@ -38,6 +38,7 @@ var vendorNames = map[string]string{
 	"testkit/claude":   "it brings that program to tests",
 	"testkit/codex":    "it brings that program to tests",
 	"testkit/gemini":   "it brings that program to tests",
+	"testkit/matrix":   "the table of what each program is tested in",
 	"testkit/opencode": "it brings that program to tests",
 	"recipe":           "the shape of hooks that many agents have taken over from one",
 }
@@ -264,6 +265,48 @@ func vendorIn(text string) string {
 		}
 	}
 	return ""
+}
+
+// TestUsageOfAgentsIsCountedByTheTallyAlone: an adapter that adds up tokens itself would leave the model and the price out.
+func TestUsageOfAgentsIsCountedByTheTallyAlone(t *testing.T) {
+	t.Parallel()
+	counted := 0
+	for _, s := range sources(t) {
+		if !strings.HasPrefix(s.pkg, "agent/") || s.pkg == "agent/sim" {
+			continue
+		}
+		allowed := map[ast.Node]bool{} // uses of the type in what is handed to the tally
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.FuncType: // a function that counts may be passed on
+				for _, p := range n.Params.List {
+					allowed[p.Type] = true
+				}
+			case *ast.CallExpr:
+				name := ""
+				switch f := n.Fun.(type) {
+				case *ast.Ident:
+					name = f.Name
+				case *ast.SelectorExpr:
+					name = f.Sel.Name
+				}
+				for _, arg := range n.Args {
+					if lit, ok := arg.(*ast.CompositeLit); ok && slices.Contains([]string{"Count", "CountAside", "count"}, name) {
+						allowed[lit.Type] = true
+						counted++
+					}
+				}
+			case *ast.SelectorExpr:
+				if selector(n) == "event.Usage" && !allowed[n] {
+					t.Errorf("%s: usage outside of a call of agent.Tally", where(n))
+				}
+			}
+			return true
+		})
+	}
+	if counted < 4 {
+		t.Errorf("%d adapters count usage", counted)
+	}
 }
 
 func TestEveryPackageSaysWhatItIs(t *testing.T) {

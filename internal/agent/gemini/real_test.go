@@ -114,7 +114,7 @@ func TestGeminiDoesATurnAsksAndIsTakenUpAgain(t *testing.T) {
 	r.Until("the transcript tells the usage", func() bool {
 		for _, rec := range r.source("transcript") {
 			if u := rec.Usage; u != nil && u.Turns == 4 {
-				return u.InputTokens == 130 && u.OutputTokens == 22 && u.CacheReadTokens == 3
+				return testrig.Tokens(*u) == event.Usage{InputTokens: 130, OutputTokens: 22, CacheReadTokens: 3, Turns: 4}
 			}
 		}
 		return false

@@ -29,6 +29,7 @@ type transcriptLine struct {
 	Type      string          `json:"type"`
 	Content   json.RawMessage `json:"content"`
 	Tokens    *tokens         `json:"tokens"`
+	Model     string          `json:"model"` // that gave the answer
 }
 
 // tokens is the usage of one call of the model.
@@ -110,7 +111,7 @@ func (adapter) Sources(l agent.Launch, _ int) []status.Source {
 	}
 	out := []status.Source{{
 		Task: l.Task, Gen: l.Gen, Name: transcriptName, Path: path,
-		Parse: (&transcript{path: path, conversation: l.Conversation, since: readiedAt(l), counted: map[string]tokens{}}).parse,
+		Parse: (&transcript{path: path, conversation: l.Conversation, since: readiedAt(l), usage: agent.NewTally(l.Spec)}).parse,
 	}}
 	if !isOurs(l.Env) {
 		return out
@@ -147,8 +148,7 @@ type transcript struct {
 	path, conversation string
 	since              time.Time // when this generation was prepared; earlier states belong to another one
 	primed             bool
-	counted            map[string]tokens // by the ids of lines
-	sum                event.Usage
+	usage              *agent.Tally
 }
 
 // parse returns records for acknowledged messages, usage, and interrupted turns. Usage is the sum over the whole conversation and
@@ -183,7 +183,7 @@ func (p *transcript) parse(line []byte) ([]event.Record, error) {
 		return out, nil
 	case l.Tokens != nil && l.ID != "":
 		p.count(l)
-		sum := p.sum
+		sum := p.usage.Sum()
 		base.Usage = &sum
 		return []event.Record{base}, nil
 	case l.cancels() && !l.Time.Before(p.since):
@@ -193,20 +193,15 @@ func (p *transcript) parse(line []byte) ([]event.Record, error) {
 	return nil, nil
 }
 
-// count adds the usage of a line, or what it has more than an earlier line with the same id.
+// count adds the usage of a line once, by its id.
 func (p *transcript) count(l transcriptLine) {
 	if l.Tokens == nil || l.ID == "" {
 		return
 	}
-	before, seen := p.counted[l.ID]
-	now := *l.Tokens
-	p.counted[l.ID] = now
-	p.sum.InputTokens += max(0, now.Input-now.Cached) + now.Tool - max(0, before.Input-before.Cached) - before.Tool
-	p.sum.OutputTokens += now.Output + now.Thoughts - before.Output - before.Thoughts
-	p.sum.CacheReadTokens += now.Cached - before.Cached
-	if !seen {
-		p.sum.Turns++
-	}
+	p.usage.Count(l.ID, event.Usage{
+		InputTokens: max(0, l.Tokens.Input-l.Tokens.Cached) + l.Tokens.Tool, OutputTokens: l.Tokens.Output + l.Tokens.Thoughts,
+		CacheReadTokens: l.Tokens.Cached, Model: l.Model,
+	})
 }
 
 // Resumable implements agent.Adapter. The agent finds a conversation that has a prompt.
