@@ -81,6 +81,12 @@ type Bypasser interface {
 	Bypasses(s event.Spec) bool
 }
 
+// Moder is an adapter whose agent reports its permission mode.
+type Moder interface {
+	// Mode returns the mode that the agent of a spec is told to have, in the words of its records; "" if it is told none.
+	Mode(s event.Spec) string
+}
+
 // Credentialer is an adapter whose agent keeps its login in a file.
 type Credentialer interface {
 	// Credential returns the path of that file for an environment. It may be missing.

@@ -38,6 +38,9 @@ type Traits struct {
 	// ExitIsTurn reports whether an exit with status 0 ends the turn and claims that the task is done. Otherwise any
 	// exit that muster did not request is the agent's fault.
 	ExitIsTurn bool `json:"exit_is_turn,omitempty"`
+	// Mode is the permission mode that the agent's configuration asks for, in the words of its records. It is "" if the
+	// configuration names none, or the agent does not report it.
+	Mode string `json:"mode,omitempty"`
 }
 
 // Check is a command of the project that judges an agent's work.

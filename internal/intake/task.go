@@ -72,6 +72,9 @@ func (in *Intake) Task(ctx context.Context, o Order) (Task, error) {
 		return Task{}, err
 	}
 	s.Traits = ad.Facts().Traits
+	if m, ok := ad.(agent.Moder); ok {
+		s.Traits.Mode = m.Mode(s)
+	}
 	var granted []string
 	if s.Fence, granted, err = in.fence(at.config, o); err != nil {
 		return Task{}, err

@@ -34,6 +34,7 @@ const (
 	rulePrepareFailed  rule = "prepare.failed"
 	ruleLaunch         rule = "launch"
 	ruleLaunchFailed   rule = "launch.failed"
+	ruleLaunchMode     rule = "launch.mode"
 	ruleLaunchStuck    rule = "launch.stuck"
 	ruleRelaunch       rule = "relaunch"
 	ruleFirstRecord    rule = "record.first"
@@ -83,6 +84,7 @@ var table = map[rule]Transition{
 	ruleLaunch:         {From: []event.State{event.Preparing}, To: event.Starting, When: "its worktree is ready"},
 	ruleLaunchStuck:    {From: []event.State{event.Starting}, To: event.Parked, When: "the agent did not report after its start, and its screen stands still, as at a dialog"},
 	ruleLaunchFailed:   {From: []event.State{event.Starting}, To: event.Parked, When: "its agent could not be started"},
+	ruleLaunchMode:     {From: []event.State{event.Starting, event.Working, event.Waiting, event.Stalled}, To: event.Parked, When: "the agent reports another permission mode than its configuration asks for"},
 	ruleRelaunch:       {From: []event.State{event.Working, event.Waiting, event.Stalled, event.Limited, event.Checking}, To: event.Starting, When: "a further generation is started"},
 	ruleFirstRecord:    {From: []event.State{event.Starting}, To: event.Working, When: "the agent reported for the first time"},
 	ruleWentOn:         {From: []event.State{event.Limited}, To: event.Working, When: "the agent went on by itself"},

@@ -47,6 +47,9 @@ var rows = []struct {
 		w.prepare()
 		w.fail(event.ActStart, FailRefused)
 	}},
+	{name: "an agent in another permission mode than configured parks", rule: ruleLaunchMode, change: inMode("plan"), to: event.Parked, reason: ReasonLaunch, run: func(w *world) {
+		w.prepare().launch().report(event.Record{State: event.RecordWorking, PermissionMode: "bypass"})
+	}},
 	{name: "a crash starts a further generation", rule: ruleRelaunch, to: event.Starting, reason: event.Reason(event.WhyCrash), run: func(w *world) {
 		w.work().exit(event.CauseOwn, 1)
 		w.wantOpen(event.ActStart).wantGen(2, 2)

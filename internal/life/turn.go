@@ -48,6 +48,7 @@ func (s *step) reported(in Reported) {
 		s.failedAgain(r)
 		return
 	}
+	other := s.otherMode(r)
 	note := isNote(s.t, reported(s.t, r, !ofAccount(r)), r)
 	switch {
 	case !s.news(r):
@@ -56,7 +57,26 @@ func (s *step) reported(in Reported) {
 	default:
 		s.emit(event.AgentReported{Record: r, Note: note, Account: ofAccount(r)})
 	}
+	if other && s.in(table[ruleLaunchMode].From...) {
+		s.parkMode(r.PermissionMode)
+		return
+	}
 	s.follow(r, in.Ask)
+}
+
+// otherMode reports whether a record is the first of its generation that has a permission mode, and that mode is not the one
+// that the configuration asks for. Later the agent may change its mode, as at the end of a plan.
+func (s *step) otherMode(r event.Record) bool {
+	want := s.t.Spec.Traits.Mode
+	return want != "" && r.PermissionMode != "" && s.t.Agent.Mode == "" && r.PermissionMode != want
+}
+
+// parkMode parks a task whose agent would ask for more or for less than its configuration says.
+func (s *step) parkMode(mode string) {
+	if s.t.Request != nil {
+		s.emit(event.RequestClosed{Request: s.t.Request.Request, How: "gone"})
+	}
+	s.park(ruleLaunchMode, ReasonLaunch, fmt.Sprintf("its permission mode is %s, and its configuration asks for %s", text.Line(mode, 40), s.t.Spec.Traits.Mode))
 }
 
 // Notes are for people, who read a few in a minute; an agent that writes them in a loop must not fill the log.

@@ -1,6 +1,7 @@
 package claude
 
 import (
+	"cmp"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -85,7 +86,7 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 	if l.Spec.Model != "" {
 		argv = append(argv, "--model", l.Spec.Model)
 	}
-	if !choosesMode(args) {
+	if chosenMode(args) == "" {
 		argv = append(argv, "--permission-mode", defaultMode)
 	}
 	env := variables(l, session)
@@ -198,13 +199,34 @@ func checkArgs(args []string) error {
 	return nil
 }
 
-// choosesMode reports whether the user's arguments set the permission mode.
-func choosesMode(args []string) bool {
-	return slices.ContainsFunc(args, func(a string) bool {
-		name, _, _ := strings.Cut(a, "=")
-		return name == "--permission-mode" || name == "--dangerously-skip-permissions"
-	})
+// The permission modes in the words of hooks.
+const (
+	modeDefault = "default"
+	modeBypass  = "bypassPermissions"
+)
+
+// chosenMode returns the permission mode that the user's arguments set; "" if they set none. The last of them counts.
+func chosenMode(args []string) (mode string) {
+	for i, a := range args {
+		name, value, joined := strings.Cut(a, "=")
+		switch {
+		case name == "--dangerously-skip-permissions":
+			return modeBypass // whatever --permission-mode says
+		case name != "--permission-mode":
+		case joined:
+			mode = value
+		case i+1 < len(args):
+			mode = args[i+1]
+		}
+	}
+	if mode == "manual" { // another name of it
+		return modeDefault
+	}
+	return mode
 }
+
+// Mode implements agent.Moder.
+func (adapter) Mode(s event.Spec) string { return cmp.Or(chosenMode(s.Args), defaultMode) }
 
 // mergePreamble removes the user's own --append-system-prompt from the arguments and appends its text to ours,
 // because the program uses only one of them.

@@ -29,3 +29,25 @@ func TestBypasses_KnowsEverySpelling(t *testing.T) {
 		}
 	}
 }
+
+func TestMode_IsTheOneThatTheAgentIsToldToHave(t *testing.T) {
+	t.Parallel()
+	m, ok := claude.New().(agent.Moder)
+	if !ok {
+		t.Fatal("the adapter does not say which mode it asks for")
+	}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "acceptEdits"},
+		{[]string{"--permission-mode", "plan"}, "plan"},
+		{[]string{"--permission-mode=manual"}, "default"},
+		{[]string{"--permission-mode", "plan", "--permission-mode=dontAsk"}, "dontAsk"},
+		{[]string{"--permission-mode", "plan", "--dangerously-skip-permissions"}, "bypassPermissions"},
+	} {
+		if got := m.Mode(event.Spec{Args: c.args}); got != c.want {
+			t.Errorf("%q: %s, want %s", c.args, got, c.want)
+		}
+	}
+}

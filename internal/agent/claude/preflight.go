@@ -83,10 +83,7 @@ var ownTrust = [3]int{2, 1, 232}
 func (adapter) Bypasses(s event.Spec) bool { return bypasses(s) }
 
 // bypasses reports whether the agent is told to ask for no permission.
-func bypasses(s event.Spec) bool {
-	return slices.Contains(s.Args, "--dangerously-skip-permissions") || slices.Contains(s.Args, "bypassPermissions") ||
-		slices.Contains(s.Args, "--permission-mode=bypassPermissions")
-}
+func bypasses(s event.Spec) bool { return chosenMode(s.Args) == modeBypass }
 
 // checkRoot returns an error if the agent would refuse to skip permissions because it runs as root.
 func checkRoot(p agent.Preflight, env []string) error {

@@ -234,3 +234,39 @@ func userArgs(l agent.Launch) []string {
 func (adapter) Bypasses(s event.Spec) bool {
 	return slices.ContainsFunc(s.Args, func(a string) bool { return slices.Contains(bypass, a) })
 }
+
+// The permission modes in the words of hooks: the agent either may ask, or never does.
+const (
+	modeAsks  = "default"
+	modeNever = "bypassPermissions"
+)
+
+// Mode implements agent.Moder. Without an argument the user's own configuration decides.
+func (a adapter) Mode(s event.Spec) string {
+	if a.Bypasses(s) {
+		return modeNever
+	}
+	mode := ""
+	for i, arg := range s.Args {
+		name, value, joined := strings.Cut(arg, "=")
+		if !joined && i+1 < len(s.Args) {
+			value = s.Args[i+1]
+		}
+		switch name {
+		case "-c", "--config":
+			key, policy, _ := strings.Cut(value, "=")
+			if strings.TrimSpace(key) != "approval_policy" {
+				continue
+			}
+			value = strings.Trim(strings.TrimSpace(policy), `"'`)
+		case "-a", "--ask-for-approval":
+		default:
+			continue
+		}
+		mode = modeAsks
+		if value == "never" {
+			mode = modeNever
+		}
+	}
+	return mode
+}
