@@ -10,6 +10,7 @@ import (
 
 	"muster/internal/environ"
 	"muster/internal/fault"
+	"muster/internal/text"
 )
 
 // setting is one entry of a git configuration.
@@ -22,6 +23,9 @@ type setting struct {
 func (s setting) same(o setting) bool {
 	return s.Key == o.Key && (s.Value == nil) == (o.Value == nil) && (s.Value == nil || *s.Value == *o.Value)
 }
+
+// hasSub reports whether the key has a subsection, which may be empty.
+func (s setting) hasSub() bool { return strings.Count(s.Key, ".") > 1 }
 
 // name returns the section, the subsection ("" for none) and the last part of the key. Section and last part are in
 // lower case, as git lists them.
@@ -59,7 +63,8 @@ func (r *Reader) configuration(ctx context.Context) (readings, error) {
 		native: r.Common, env: []string{"GIT_DIR=" + gitDir, "GIT_COMMON_DIR=" + r.Common},
 	})
 	if err != nil {
-		return found, fault.Wrap(fault.Failed, err, "read the configuration of %s", r.Common)
+		return found, fault.Wrap(fault.Failed, err, "read the configuration of %s", r.Common).
+			WithHint("Look what is wrong there: git --git-dir %s config --list --show-origin", text.Quote(r.Common))
 	}
 	parts := fields(out)
 	for ; len(parts) >= 3; parts = parts[3:] {
@@ -137,7 +142,7 @@ func renderConfig(lists ...[]setting) string {
 			switch {
 			case section == "" || name == "" || strings.ContainsAny(sub, "\n\x00"):
 				continue
-			case sub != "":
+			case s.hasSub():
 				b.WriteString("[" + section + ` "` + escapeQuoted.Replace(sub) + "\"]\n")
 			default:
 				b.WriteString("[" + section + "]\n")
@@ -227,7 +232,10 @@ func isContent(s setting) bool {
 // isTracking reports whether a setting says which branches follow which. It is never stale: a person adds branches and
 // remotes at any time.
 func isTracking(s setting) bool {
-	section, sub, _ := s.name()
+	section, sub, name := s.name()
+	if section == "remote" && name == "fetch" && (s.Value == nil || !strings.Contains(*s.Value, ":refs/remotes/")) {
+		return false // a fetch of muster's changes no branch, whatever an agent says
+	}
 	return (section == "branch" || section == "remote") && sub != "" && !namesProgram(s)
 }
 

@@ -42,6 +42,7 @@ var handedOn = []string{
 // fixedEnv is set for every git: no prompts, messages in English, and an identity that needs no configuration.
 var fixedEnv = []string{
 	"LANG=C.UTF-8", "GIT_TERMINAL_PROMPT=0", "GIT_EDITOR=true", "GIT_SEQUENCE_EDITOR=true", "GIT_PAGER=cat",
+	"GIT_NO_REPLACE_OBJECTS=1", // what refs/replace says would be judged in place of what is published
 	"GIT_ASKPASS=true", "SSH_ASKPASS=true", "SSH_ASKPASS_REQUIRE=force", "GIT_LITERAL_PATHSPECS=0",
 	"GIT_AUTHOR_NAME=muster", "GIT_AUTHOR_EMAIL=muster@localhost",
 	"GIT_COMMITTER_NAME=muster", "GIT_COMMITTER_EMAIL=muster@localhost",
@@ -53,6 +54,9 @@ var settings = [][2]string{
 	{"core.hooksPath", "/dev/null"},
 	{"commit.gpgSign", "false"},
 	{"core.fsmonitor", "false"},
+	// Agents write below objects. A commit graph says which tree a commit has, and git believes it without a look at the commit.
+	{"core.commitGraph", "false"},
+	{"core.multiPackIndex", "false"},
 	{"core.alternateRefsCommand", "true"}, // otherwise fetch starts a git in each directory that objects/info/alternates names
 	{"core.quotePath", "false"},
 	{"core.safecrlf", "false"},   // a snapshot must not fail on a line ending
@@ -134,6 +138,7 @@ type Error struct {
 	Args   []string // without the program
 	Exit   int      // -1 if ended by a signal
 	Stderr string   // the end of its error output
+	locked string   // the lock file that was in its way, as git knows it; "" if none was
 	cause  error
 }
 
@@ -200,11 +205,15 @@ func (r *Reader) git(ctx context.Context, c call) (string, error) {
 	ctx, release := r.watched(ctx, c)
 	defer release()
 	res, err := run.Do(ctx, cmd)
+	if err != nil && c.in != nil {
+		c.in.unlock()
+	}
 	if odd := oddCause(ctx); err != nil && odd != nil {
 		return string(res.Stdout), odd
 	}
 	if x, ok := errors.AsType[*run.ExitError](err); ok {
-		return string(res.Stdout), &Error{Args: c.args, Exit: x.Exit, Stderr: r.unviewed(string(res.Stderr)), cause: err}
+		said := string(res.Stderr)
+		return string(res.Stdout), &Error{Args: c.args, Exit: x.Exit, Stderr: r.unviewed(said), locked: lockIn(said), cause: err}
 	}
 	if err != nil {
 		return string(res.Stdout), fmt.Errorf("git %s: %w", c.args[0], err)

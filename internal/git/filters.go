@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"muster/internal/fault"
 )
 
 // filterNames returns the names of the filters that settings define.
@@ -17,7 +15,7 @@ func filterNames(settings []setting) []string {
 	var names []string
 	for _, s := range settings {
 		section, sub, name := s.name()
-		if section == "filter" && sub != "" && (name == "clean" || name == "smudge" || name == "process") && !slices.Contains(names, sub) {
+		if section == "filter" && s.hasSub() && (name == "clean" || name == "smudge" || name == "process") && !slices.Contains(names, sub) {
 			names = append(names, sub)
 		}
 	}
@@ -158,20 +156,12 @@ func (s *scanned) filterAgain(ctx context.Context) error {
 	if filters == nil {
 		return nil
 	}
-	args := []string{"ls-files", "-z", "-c", "--"}
-	for _, filter := range filters {
-		if strings.Trim(filter, attributeLetters) != "" {
-			return fault.New(fault.Conflict, "the name of the filter %q of the repository is more than letters, digits, - and _", filter).
-				WithHint("Rename it: git config --rename-section filter.OLD filter.NEW")
-		}
-		args = append(args, ":(top,attr:filter="+filter+")")
-	}
-	out, err := s.git(ctx, nil, args...)
-	if err != nil || out == "" {
+	named, err := s.filteredBy(ctx, filters)
+	if err != nil {
 		return err
 	}
 	var paths []string
-	for _, name := range fields(out) {
+	for _, name := range named {
 		if st, err := os.Lstat(filepath.Join(s.at.workTree, name)); err == nil && st.Mode().IsRegular() {
 			paths = append(paths, ":(top,literal)"+name)
 		}
@@ -181,6 +171,34 @@ func (s *scanned) filterAgain(ctx context.Context) error {
 	}
 	_, err = s.git(ctx, paths, "add", "--renormalize", "--pathspec-from-file=-", "--pathspec-file-nul")
 	return err
+}
+
+// filteredBy returns the files of the index that one of the filters applies to.
+func (s *scanned) filteredBy(ctx context.Context, filters []string) ([]string, error) {
+	args, plain := []string{"ls-files", "-z", "-c", "--"}, true
+	for _, filter := range filters {
+		plain = plain && filter != "" && strings.Trim(filter, attributeLetters) == ""
+		args = append(args, ":(top,attr:filter="+filter+")")
+	}
+	if plain {
+		out, err := s.git(ctx, nil, args...)
+		return fields(out), err
+	}
+	out, err := s.git(ctx, nil, args[:3]...) // git takes no other letters in a pattern
+	if err != nil || out == "" {
+		return nil, err
+	}
+	attributes, err := s.git(ctx, fields(out), "check-attr", "-z", "--stdin", "filter")
+	if err != nil {
+		return nil, err
+	}
+	var named []string
+	for parts := fields(attributes); len(parts) >= 3; parts = parts[3:] {
+		if slices.Contains(filters, parts[2]) {
+			named = append(named, parts[0])
+		}
+	}
+	return named, nil
 }
 
 // plainObstacles returns the files in the agent's own commits that a filter of the repository was not applied to. muster's

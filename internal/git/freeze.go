@@ -63,7 +63,12 @@ func (r *Repo) Freeze(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	read, known := r.view.settings()
+	r.view.mu.Lock()
+	read, known, spoiled := r.view.read, r.view.frozen, r.view.spoiled
+	r.view.mu.Unlock()
+	if spoiled != nil {
+		return spoiled
+	}
 	now, err := r.taken(read)
 	if err != nil {
 		return err
@@ -71,7 +76,7 @@ func (r *Repo) Freeze(ctx context.Context) error {
 	if key := changedProgram(known.Programs, now.Programs); key != "" {
 		return fault.New(fault.Conflict, "%s is not what it was in the configuration of %s when muster first worked there", key, r.Common).
 			WithHint("It can run a program or send work elsewhere, so look who changed it: git config --show-origin --get-all %s. "+
-				"If it is as you want it: rm -r %s", key, text.Quote(dir))
+				"If it is as you want it: rm -r %s", text.Quote(key), text.Quote(dir))
 	}
 	if r.distrust || r.under != "" && inside(realPath(r.under), realPath(r.Root)) {
 		return nil // the checkout is an agent's, and what it has committed decides nothing

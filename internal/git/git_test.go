@@ -75,6 +75,7 @@ type world struct {
 	under string
 	env   []string
 	r     *Repo
+	url   string // of the remote; "" is a repository beside it
 }
 
 func newWorld(t testing.TB) *world {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"muster/internal/fault"
 	"muster/internal/lock"
 	"muster/internal/regular"
+	"muster/internal/text"
 )
 
 const (
@@ -52,46 +54,92 @@ func (r *Repo) locked(ctx context.Context, fn func(lock *os.File) error) error {
 // Age from which a lock file counts as left over, if an agent's git may hold it too. The lock of a branch is held for
 // milliseconds, that of an index as long as a large git add takes.
 const (
-	staleBranch = time.Minute
+	staleBranch = 10 * time.Second
 	staleIndex  = 10 * time.Minute
 )
 
-// cleared reports whether err came from a lock file that a killed git left behind, and removes that file. Private
-// refs, and branches that are just being made (fresh), are written only under the repository's lock: any lock file
-// there is left over. Elsewhere the file must be old. Outside of muster's refs and worktrees no lock file is removed.
-func (r *Repo) cleared(err error, fresh bool) bool {
-	e, ok := errors.AsType[*Error](err)
-	if !ok {
-		return false
-	}
-	_, rest, _ := strings.Cut(e.Stderr, "Unable to create '")
+// lockIn returns the path of the lock file that a message of git complains about; "" if it complains about none.
+func lockIn(message string) string {
+	_, rest, _ := strings.Cut(message, "Unable to create '")
 	name, _, ok := strings.Cut(rest, ".lock': File exists")
 	if !ok {
-		return false
+		return ""
 	}
-	name += ".lock"
+	return name + ".lock"
+}
+
+// unlock removes the locks that a killed git has left in a seat. A seat belongs to one piece of work, whose calls follow one
+// another, so that no other git holds them.
+func (p *place) unlock() {
+	if p.gitDir == p.view {
+		return // all processes of muster use a view
+	}
+	left, _ := filepath.Glob(filepath.Join(escapeGlob(p.gitDir), "*.lock"))
+	for _, name := range append(left, p.index+".lock") {
+		_ = os.Remove(name) // otherwise the next call says so
+	}
+}
+
+// cleared removes a lock file that a killed git left behind, and reports whether it is gone. Private refs, views, and branches that
+// are just being made (fresh), are written only under the repository's lock: any lock file there is left over. Elsewhere
+// the file must be old, and that of a branch is waited for. Outside of muster's own directories, refs and worktrees no lock file is removed.
+func (r *Repo) cleared(ctx context.Context, name string, fresh bool) bool {
+	view := r.viewDir()
 	var age time.Duration
-	switch {
-	case inside(filepath.Join(r.Common, "refs", "muster"), name):
-	case inside(filepath.Join(r.Common, "refs", "heads", "muster"), name):
+	switch in := r.unviewed(name); {
+	case filepath.Dir(name) == view && exists(name):
+	case inside(filepath.Join(r.Common, "refs", "muster"), in):
+	case inside(filepath.Join(r.Common, "refs", "heads", "muster"), in):
 		if !fresh {
 			age = staleBranch
+			r.awaitLock(ctx, in)
 		}
-	case inside(filepath.Join(r.Common, "worktrees"), name):
+	case inside(filepath.Join(r.Common, "worktrees"), in):
 		age = staleIndex
 	default:
 		return false
 	}
-	st, err := os.Stat(name)
+	st, err := os.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
 	return err == nil && time.Since(st.ModTime()) >= age && os.Remove(name) == nil
 }
 
+// awaitLock waits until the lock of a branch is gone, or is left over.
+func (r *Repo) awaitLock(ctx context.Context, name string) {
+	ctx, cancel := context.WithTimeout(ctx, staleBranch+time.Second)
+	defer cancel()
+	for {
+		if st, err := os.Lstat(name); err != nil || time.Since(st.ModTime()) >= staleBranch {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
 // change runs a git command that changes refs or an index, under the lock. If a left-over lock file is in the way, it
-// removes the file and runs the command again.
+// removes the file and runs the command again. The error about a lock of others names it and says what to do.
 func (r *Repo) change(ctx context.Context, c call, fresh bool) error {
 	_, err := r.git(ctx, c)
-	if err != nil && r.cleared(err, fresh) {
+	for range maxLeft {
+		e, ok := errors.AsType[*Error](err)
+		if !ok || e.locked == "" || !r.cleared(ctx, e.locked, fresh) {
+			break
+		}
 		_, err = r.git(ctx, c)
+	}
+	if e, ok := errors.AsType[*Error](err); ok && e.locked != "" {
+		name := text.Quote(r.unviewed(e.locked))
+		return fault.Wrap(fault.Failed, err, "%s is there, and may be of a git that was killed", r.unviewed(e.locked)).
+			WithHint("See whether a git still holds it: fuser -v %s. If none does: rm %s", name, name)
 	}
 	return err
 }
+
+// maxLeft is how many locks one killed git can leave behind: those of a ref, of HEAD and of the packed refs.
+const maxLeft = 3

@@ -38,6 +38,122 @@ func TestOddFilesBelowAgentsBranchesHoldNoGit(t *testing.T) {
 	}
 }
 
+// TestARefThatIsTooLargeEndsGit lets an agent make one of its branches a file of a terabyte, which git would read into its memory.
+func TestARefThatIsTooLargeEndsGit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.prepare("t1")
+	path := filepath.Join(w.repo, ".git/refs/heads/muster/large")
+	w.write(filepath.Dir(path), "large", "")
+	if err := os.Truncate(path, 1<<40); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.r.git(t.Context(), call{args: []string{"for-each-ref"}})
+	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "bytes") || !strings.Contains(fault.HintOf(err), "rm "+path) {
+		t.Errorf("git: %v, hint %q", err, fault.HintOf(err))
+	}
+}
+
+// TestAnIncludeThatIsOddEndsTheFirstLook makes the repository's configuration include a FIFO before muster knows the repository.
+func TestAnIncludeThatIsOddEndsTheFirstLook(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	path := filepath.Join(w.dir, "included")
+	w.git(w.repo, "config", "include.path", path)
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	_, err := Open(t.Context(), filepath.Join(w.repo, "dir"), Under(w.under), Env(w.env), Private(w.private()))
+	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(fault.HintOf(err), path) {
+		t.Errorf("Open: %v, hint %q", err, fault.HintOf(err))
+	}
+	if took := time.Since(began); took > readTimeout {
+		t.Errorf("it took %s", took)
+	}
+}
+
+// TestFreezeOfASpoiledConfigurationForgetsNothing lets an agent spoil the configuration between two dispatches.
+func TestFreezeOfASpoiledConfigurationForgetsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.git(w.repo, "config", "core.autocrlf", "input")
+	w.r = w.open(w.repo)
+	if err := w.r.Freeze(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := w.read(w.r.viewDir(), "frozen.json")
+	w.write(w.repo, ".git/config", "[core\n")
+	again, err := Find(t.Context(), Locator{GitDir: filepath.Join(w.repo, ".git"), Checkout: w.repo}, Under(w.under), Env(w.env), Private(w.private()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Freeze(t.Context()); err == nil || !strings.Contains(err.Error(), "configuration") {
+		t.Errorf("Freeze: %v", err)
+	}
+	if after := w.read(w.r.viewDir(), "frozen.json"); after != before || !strings.Contains(after, "autocrlf") {
+		t.Errorf("frozen: %s", after)
+	}
+}
+
+// TestLocksOfAKilledGitHoldNoCall leaves the lock files that a git can leave behind which was killed, and goes on.
+func TestLocksOfAKilledGitHoldNoCall(t *testing.T) {
+	t.Parallel()
+	for name, lock := range map[string]func(w *world, wt Worktree) string{
+		"the branch of the task": func(w *world, wt Worktree) string {
+			return filepath.Join(w.repo, ".git/refs/heads", wt.Branch+".lock")
+		},
+		"a private ref": func(w *world, _ Worktree) string {
+			return filepath.Join(w.repo, ".git/refs/muster/round/t1/1.lock")
+		},
+		"HEAD of the view": func(w *world, wt Worktree) string { // a person has checked out the task's branch, so that git locks it, too
+			w.git(w.repo, "symbolic-ref", "HEAD", "refs/heads/"+wt.Branch)
+			w.r = w.open(w.repo)
+			if _, err := w.r.viewed(w.t.Context()); err != nil {
+				w.t.Fatal(err)
+			}
+			return filepath.Join(w.r.viewDir(), "HEAD.lock")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			wt := w.prepare("t1")
+			w.write(wt.Path, "new", "n\n")
+			path := lock(w, wt)
+			w.write(filepath.Dir(path), filepath.Base(path), "")
+			s, err := w.r.Snapshot(t.Context(), wt.Path, "refs/muster/round/t1/1", "m")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.land(wt, s.Tree); err != nil {
+				t.Error(err)
+			}
+			if exists(path) {
+				t.Errorf("%s is still there", path)
+			}
+		})
+	}
+}
+
+// TestALockOfTheUsersIsNamedAndStays holds a lock that a git of the user's may hold.
+func TestALockOfTheUsersIsNamedAndStays(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	wt := w.prepare("t1")
+	ref := w.keep(wt.Path, "t1")
+	w.git(w.repo, "pack-refs", "--all")
+	path := filepath.Join(w.repo, ".git/packed-refs.lock")
+	w.write(filepath.Dir(path), "packed-refs.lock", "")
+	err := w.r.DropRefs(t.Context(), ref)
+	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(fault.HintOf(err), "rm "+path) {
+		t.Errorf("DropRefs: %v, hint %q", err, fault.HintOf(err))
+	}
+	if !exists(path) {
+		t.Error("a lock of the user's was removed")
+	}
+}
+
 // TestLandWritesNoReflogOutsideOfTheRepository makes the reflog of the branch, or a directory of it, a link to the user's files.
 func TestLandWritesNoReflogOutsideOfTheRepository(t *testing.T) {
 	t.Parallel()

@@ -346,7 +346,8 @@ func (p *preparing) start(ctx context.Context) (string, map[string]string, error
 		refs[name] = f[1]
 		if name == base {
 			start = f[1]
-			if strings.HasPrefix(f[3], "behind ") {
+			// An agent can make one of its own branches the upstream of a person's.
+			if strings.HasPrefix(f[3], "behind ") && strings.HasPrefix(f[2], "refs/remotes/") {
 				if start, err = p.r.Resolve(ctx, f[2]); err != nil {
 					return "", nil, err
 				}

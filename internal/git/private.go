@@ -34,6 +34,7 @@ type view struct {
 	sources string // what the user's configuration was read from, see fingerprint
 	read    readings
 	frozen  frozen
+	spoiled error // why the repository's configuration could not be read
 }
 
 // settings returns what the view was filled from.
@@ -101,8 +102,8 @@ func (r *Reader) fillView(ctx context.Context, dir string) error {
 	case err != nil && (known == nil || !exists(filepath.Join(dir, "config")) || ctx.Err() != nil):
 		return err
 	case err != nil:
-		r.view.frozen = *known
-		return nil // something spoiled the repository's configuration, which is not needed
+		r.view.frozen, r.view.spoiled = *known, err
+		return nil // something spoiled the repository's configuration, which only Freeze needs
 	}
 	if known == nil {
 		if known, err = r.freeze(dir, read); err != nil {
@@ -115,7 +116,7 @@ func (r *Reader) fillView(ctx context.Context, dir string) error {
 			return err
 		}
 	}
-	r.view.read, r.view.frozen = read, *known
+	r.view.read, r.view.frozen, r.view.spoiled = read, *known, nil
 	return r.writeView(dir, read.user, *known)
 }
 

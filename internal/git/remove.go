@@ -109,7 +109,7 @@ func (r *Repo) Fetch(ctx context.Context, remote string) error {
 	}
 	return r.locked(ctx, func(lock *os.File) error {
 		args := []string{"fetch", "-q", "--no-write-fetch-head", "--no-recurse-submodules", remote}
-		if _, err := r.git(ctx, call{args: args, env: env, lock: lock, timeout: fetchTimeout}); err != nil {
+		if err := r.change(ctx, call{args: args, env: env, lock: lock, timeout: fetchTimeout}, false); err != nil {
 			return fault.Wrap(fault.Failed, err, "fetch from %s", remote).
 				WithHint("Try it by hand: git -C %s fetch %s", r.Root, remote)
 		}

@@ -292,8 +292,9 @@ func (s *scanned) addAll(ctx context.Context) error {
 	}
 	var err error
 	for range 3 {
-		if _, err = s.git(ctx, specs, args...); err == nil || ctx.Err() != nil {
-			break
+		_, err = s.git(ctx, specs, args...)
+		if _, failed := errors.AsType[*Error](err); !failed || ctx.Err() != nil {
+			break // it succeeded, or muster ended it
 		}
 	}
 	if err != nil {
