@@ -56,7 +56,7 @@ func ReadConfiguration(l Launch, at Places) (Configuration, error) {
 	}
 	for _, name := range l.Spec.Copy { // what a person copies into each worktree is part of how the task began
 		name := path.Clean(filepath.ToSlash(name))
-		b, err := regular.ReadFollow(filepath.Join(l.Spec.Repo, name), maxConfigurationFile)
+		b, err := ReadSetup(filepath.Join(l.Spec.Repo, name), maxConfigurationFile)
 		if err != nil || began[name] != nil || !slices.ContainsFunc(at.Compare, func(place string) bool { return within(place, name) }) {
 			continue
 		}

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"muster/internal/event"
-	"muster/internal/regular"
 )
 
 // maxLink bounds the .git file of a linked worktree, in bytes.
@@ -26,7 +25,7 @@ func Roots(s event.Spec) []string {
 
 // mainRoot returns the root of the main worktree of a checkout that is a linked worktree.
 func mainRoot(checkout string) (string, bool) {
-	link, err := regular.ReadFollow(filepath.Join(checkout, ".git"), maxLink)
+	link, err := ReadSetup(filepath.Join(checkout, ".git"), maxLink)
 	if err != nil {
 		return "", false // a directory: this is the main one
 	}

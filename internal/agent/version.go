@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"muster/internal/fault"
-	"muster/internal/regular"
 	"muster/internal/run"
 	"muster/internal/text"
 )
@@ -41,7 +40,7 @@ func PackageVersion(program []string, prefix string) string {
 		Name    string `json:"name"`
 		Version string `json:"version"`
 	}
-	b, err := regular.ReadFollow(filepath.Join(filepath.Dir(path), "..", "package.json"), maxPackage)
+	b, err := ReadSetup(filepath.Join(filepath.Dir(path), "..", "package.json"), maxPackage)
 	if err != nil || json.Unmarshal(b, &pkg) != nil || !strings.HasPrefix(pkg.Name, prefix) {
 		return ""
 	}

@@ -199,6 +199,18 @@ func (d Dir) CheckSlot(i int) string { return d.join(fmt.Sprintf("checkslot.%d",
 // lie in it, so that a later generation finds them.
 func (d Dir) PrivateHome(t event.TaskID) string { return filepath.Join(d.TaskDir(t), "home") }
 
+// PrivateOf returns the private home, of a task of any fleet, that a path is or lies in; "" if it lies in none.
+func PrivateOf(path string) string {
+	for dir := filepath.Clean(path); ; dir = filepath.Dir(dir) {
+		if task := filepath.Dir(dir); filepath.Base(dir) == "home" && filepath.Base(filepath.Dir(task)) == "attempts" && event.IsTaskID(filepath.Base(task)) {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			return ""
+		}
+	}
+}
+
 // CacheDir holds the caches of fenced builds: one directory for each repository or task.
 func (d Dir) CacheDir() string { return d.join("cache") }
 

@@ -88,6 +88,15 @@ func ReadFollow(path string, limit int64) ([]byte, error) {
 // ReadIn reads a whole file of at most limit bytes that lies in a directory which others may write. Symbolic links do not
 // lead out of root.
 func ReadIn(root *os.Root, name string, limit int64) ([]byte, error) {
+	f, err := OpenIn(root, name)
+	if err != nil {
+		return nil, err
+	}
+	return readAll(f, limit)
+}
+
+// OpenIn opens a file as ReadIn reads it.
+func OpenIn(root *os.Root, name string) (*os.File, error) {
 	f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
 		return nil, err
@@ -95,7 +104,7 @@ func ReadIn(root *os.Root, name string, limit int64) ([]byte, error) {
 	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
 		return nil, errors.Join(&fs.PathError{Op: "open", Path: name, Err: ErrNotRegular}, err, f.Close())
 	}
-	return readAll(f, limit)
+	return f, nil
 }
 
 // readAll reads f to its end and closes it.

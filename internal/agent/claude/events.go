@@ -11,7 +11,6 @@ import (
 
 	"muster/internal/agent"
 	"muster/internal/fault"
-	"muster/internal/regular"
 )
 
 // An unknown name of a hook event in any settings file opens the dialog "Settings Warning" before the first hook. The dialog
@@ -84,7 +83,7 @@ func startSettings(ctx context.Context, p agent.Preflight, env []string) []named
 		}
 	}
 	for _, path := range paths {
-		if b, err := regular.ReadFollow(path, maxFile); err == nil {
+		if b, err := agent.ReadSetup(path, maxFile); err == nil {
 			out = append(out, namedSettings{path, b})
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"muster/internal/agent"
-	"muster/internal/regular"
 )
 
 // The agent takes its configuration from the worktree, where it and everything that it runs can write. While it runs it applies
@@ -57,7 +56,7 @@ func frozenProject(l agent.Launch) (projectConfiguration, error) {
 	p.frozen = append(p.frozen, wanted(c.Began[projectSettings]))
 	local, ok := c.Began[localSettings]
 	if !ok { // newer versions take that of the main checkout
-		local, _ = regular.ReadFollow(filepath.Join(l.Spec.Repo, localSettings), maxDefinition)
+		local, _ = agent.ReadSetup(filepath.Join(l.Spec.Repo, localSettings), maxDefinition)
 	}
 	p.frozen = append(p.frozen, wanted(local))
 	return p, nil
@@ -156,7 +155,7 @@ func foreignServers(worktree string, began []byte) map[string]bool {
 		_ = json.Unmarshal(b, &f)
 		return f.Servers
 	}
-	b, err := regular.ReadFollow(filepath.Join(worktree, projectMCP), maxFile)
+	b, err := agent.ReadSetup(filepath.Join(worktree, projectMCP), maxFile)
 	if err != nil {
 		return nil
 	}

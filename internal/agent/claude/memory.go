@@ -12,7 +12,6 @@ import (
 	"muster/internal/agent"
 	"muster/internal/environ"
 	"muster/internal/fault"
-	"muster/internal/regular"
 	"muster/internal/text"
 )
 
@@ -78,7 +77,7 @@ func (s *importScan) search(own string) (from, file string) {
 	for dir := filepath.Dir(s.worktree); ; dir = filepath.Dir(dir) {
 		for _, name := range memoryFiles() {
 			at := filepath.Join(dir, name)
-			if content, err := regular.ReadFollow(at, maxMemory); err == nil && at != own {
+			if content, err := agent.ReadSetup(at, maxMemory); err == nil && at != own {
 				if from, file := s.follow(at, content, maxImports); file != "" {
 					return from, file
 				}

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 
 	"muster/internal/agent"
-	"muster/internal/regular"
 )
 
 // The bounds of what is copied of the user's configuration into a fenced agent's own.
@@ -38,7 +37,7 @@ func (adapter) Seed(l agent.Launch, user []string) ([]agent.File, error) {
 	if settings != nil {
 		files = append(files, agent.File{Path: "settings.json", Data: settings, Mode: 0o600})
 	}
-	if memory, err := regular.ReadFollow(filepath.Join(from, "CLAUDE.md"), maxFile); err == nil {
+	if memory, err := agent.ReadSetup(filepath.Join(from, "CLAUDE.md"), maxFile); err == nil {
 		files = append(files, agent.File{Path: "CLAUDE.md", Data: memory, Mode: 0o600})
 	}
 	for _, name := range seededDirs {
@@ -60,7 +59,7 @@ func seedGlobal(l agent.Launch, user []string) (agent.File, error) {
 		CustomAPIKeyResponses  json.RawMessage            `json:"customApiKeyResponses,omitempty"`
 		Projects               map[string]json.RawMessage `json:"projects"`
 	}
-	b, err := regular.ReadFollow(userFile(user), maxFile)
+	b, err := agent.ReadSetup(userFile(user), maxFile)
 	if err == nil {
 		err = json.Unmarshal(b, &whole)
 	}
@@ -114,7 +113,7 @@ func answers(project json.RawMessage) json.RawMessage {
 // seedSettings returns the user's settings without hooks and without the agent's own sandbox, which cannot start inside the
 // fence; nil if there are none.
 func seedSettings(path string) ([]byte, error) {
-	b, err := regular.ReadFollow(path, maxFile)
+	b, err := agent.ReadSetup(path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -151,7 +150,7 @@ func seedDir(from, to string) ([]agent.File, error) {
 					return err
 				}
 			case st.Mode().IsRegular():
-				data, err := regular.ReadFollow(path, maxSeedBytes)
+				data, err := agent.ReadSetup(path, maxSeedBytes)
 				if err != nil {
 					continue
 				}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -163,7 +162,7 @@ func projectServers(l agent.Launch, project projectConfiguration) (enabled, disa
 	}
 	approved := approvedServers(l)
 	for _, name := range names {
-		if !project.foreign[name] && (approved.all || slices.Contains(approved.names, name)) {
+		if !project.foreign[name] && approved.allows(name) {
 			enabled = append(enabled, name)
 		} else {
 			disabled = append(disabled, name)

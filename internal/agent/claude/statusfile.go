@@ -177,7 +177,7 @@ func launchedPID(path string) int {
 
 // readTail reads at most the last limit bytes of a file, from the beginning of a line; nil after an error.
 func readTail(path string, limit int64) []byte {
-	f, err := regular.Follow(path)
+	f, err := agent.OpenSetup(path)
 	if err != nil {
 		return nil
 	}

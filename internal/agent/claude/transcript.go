@@ -187,7 +187,7 @@ func (t *transcript) countSubagents() {
 
 // countFile counts the complete lines of a file from an offset and returns the offset after them.
 func (t *transcript) countFile(path string, from int64, count func(id string, u event.Usage)) int64 {
-	f, err := regular.Follow(path)
+	f, err := agent.OpenSetup(path)
 	if err != nil {
 		return from
 	}
@@ -248,7 +248,7 @@ func eachLine(path string, yield func(line []byte) bool) error {
 // eachLineFrom is eachLine for the last bytes of a file, from the beginning of a line. It holds one line at a time:
 // transcripts of hundreds of megabytes are common.
 func eachLineFrom(path string, last int64, yield func(line []byte) bool) error {
-	f, err := regular.Follow(path)
+	f, err := agent.OpenSetup(path)
 	if err != nil {
 		return fmt.Errorf("read transcript: %w", err)
 	}

@@ -13,7 +13,6 @@ import (
 
 	"muster/internal/agent"
 	"muster/internal/environ"
-	"muster/internal/regular"
 )
 
 // This file only reads the user's own set-up of the agent.
@@ -48,6 +47,7 @@ type userConfig struct {
 type projectConfig struct {
 	HasTrustDialogAccepted bool     `json:"hasTrustDialogAccepted"`
 	EnabledServers         []string `json:"enabledMcpjsonServers"`
+	DisabledServers        []string `json:"disabledMcpjsonServers"`
 	ImportsApproved        bool     `json:"hasClaudeMdExternalIncludesApproved"`
 	ImportsShown           bool     `json:"hasClaudeMdExternalIncludesWarningShown"` // the question was answered, be it by no
 }
@@ -58,7 +58,7 @@ const maxFile = 64 << 20
 // readUser reads the global file. It returns fs.ErrNotExist if there is none. The agent replaces the file by rename.
 func readUser(env []string) (userConfig, error) {
 	var u userConfig
-	b, err := regular.ReadFollow(userFile(env), maxFile)
+	b, err := agent.ReadSetup(userFile(env), maxFile)
 	if err != nil {
 		return u, fmt.Errorf("read the agent's configuration: %w", err)
 	}
@@ -74,12 +74,13 @@ type settingsLayer struct {
 	AllowManagedHooksOnly bool     `json:"allowManagedHooksOnly"`
 	EnableAllServers      bool     `json:"enableAllProjectMcpServers"`
 	EnabledServers        []string `json:"enabledMcpjsonServers"`
+	DisabledServers       []string `json:"disabledMcpjsonServers"`
 }
 
 // readLayer reads a settings file. A missing or empty one is the zero layer.
 func readLayer(path string) (settingsLayer, error) {
 	var l settingsLayer
-	b, err := regular.ReadFollow(path, maxFile)
+	b, err := agent.ReadSetup(path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(strings.TrimSpace(string(b))) == 0 {
 		return l, nil
 	}
@@ -133,7 +134,7 @@ func mainRoot(checkout string) (string, error) {
 		}
 		dir = filepath.Dir(dir)
 	}
-	link, err := regular.ReadFollow(filepath.Join(dir, ".git"), maxFile)
+	link, err := agent.ReadSetup(filepath.Join(dir, ".git"), maxFile)
 	if err != nil {
 		return dir, nil //nolint:nilerr // a directory: this is the main one
 	}
@@ -142,7 +143,7 @@ func mainRoot(checkout string) (string, error) {
 		return dir, nil
 	}
 	gitdir = under(dir, gitdir)
-	common, err := regular.ReadFollow(filepath.Join(gitdir, "commondir"), maxFile)
+	common, err := agent.ReadSetup(filepath.Join(gitdir, "commondir"), maxFile)
 	if err != nil {
 		return dir, nil //nolint:nilerr // a submodule: a root of its own
 	}
@@ -165,7 +166,7 @@ func mcpNames(checkout string) []string {
 	var f struct {
 		Servers map[string]json.RawMessage `json:"mcpServers"`
 	}
-	b, err := regular.ReadFollow(filepath.Join(checkout, ".mcp.json"), maxFile)
+	b, err := agent.ReadSetup(filepath.Join(checkout, ".mcp.json"), maxFile)
 	if err != nil || json.Unmarshal(b, &f) != nil {
 		return nil
 	}
@@ -173,8 +174,14 @@ func mcpNames(checkout string) []string {
 }
 
 type serverApproval struct {
-	all   bool
-	names []string
+	all     bool
+	names   []string
+	refused []string // whatever else says
+}
+
+// allows reports whether the user lets a server start.
+func (a serverApproval) allows(name string) bool {
+	return !slices.Contains(a.refused, name) && (a.all || slices.Contains(a.names, name))
 }
 
 // approvedServers returns the servers that the user has approved, in settings or in the agent's dialog. The project's
@@ -187,13 +194,17 @@ func approvedServers(l agent.Launch) serverApproval {
 	} {
 		if layer, err := readLayer(path); err == nil {
 			a.all = a.all || layer.EnableAllServers
-			a.names = append(a.names, layer.EnabledServers...)
+			a.names, a.refused = append(a.names, layer.EnabledServers...), append(a.refused, layer.DisabledServers...)
 		}
 	}
 	if u, err := readUser(l.Env); err == nil {
-		a.names = append(a.names, u.Projects[agent.RealPath(l.Spec.Repo)].EnabledServers...)
+		dirs := []string{agent.RealPath(l.Spec.Repo)}
 		if root, err := mainRoot(l.Spec.Repo); err == nil {
-			a.names = append(a.names, u.Projects[root].EnabledServers...)
+			dirs = append(dirs, root)
+		}
+		for _, dir := range dirs {
+			p := u.Projects[dir]
+			a.names, a.refused = append(a.names, p.EnabledServers...), append(a.refused, p.DisabledServers...)
 		}
 	}
 	return a

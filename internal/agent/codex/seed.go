@@ -9,7 +9,6 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"muster/internal/agent"
-	"muster/internal/regular"
 )
 
 // seededKeys are the keys of the user's config.toml that a fenced agent gets. Hooks, notifications and servers stay
@@ -26,7 +25,7 @@ func (adapter) Seed(l agent.Launch, user []string) ([]agent.File, error) {
 	from := configDir(user)
 	path := filepath.Join(from, "config.toml")
 	all := map[string]any{}
-	b, err := regular.ReadFollow(path, maxFile)
+	b, err := agent.ReadSetup(path, maxFile)
 	if err == nil {
 		err = toml.Unmarshal(b, &all)
 	}
@@ -48,7 +47,7 @@ func (adapter) Seed(l agent.Launch, user []string) ([]agent.File, error) {
 		return nil, fmt.Errorf("write the agent's configuration: %w", err)
 	}
 	files := []agent.File{{Path: "config.toml", Data: data, Mode: 0o600}}
-	if memory, err := regular.ReadFollow(filepath.Join(from, "AGENTS.md"), maxFile); err == nil {
+	if memory, err := agent.ReadSetup(filepath.Join(from, "AGENTS.md"), maxFile); err == nil {
 		files = append(files, agent.File{Path: "AGENTS.md", Data: memory, Mode: 0o600})
 	}
 	return files, nil

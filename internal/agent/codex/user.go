@@ -12,7 +12,6 @@ import (
 	"muster/internal/agent"
 	"muster/internal/environ"
 	"muster/internal/event"
-	"muster/internal/regular"
 )
 
 // This file only reads the user's own set-up of the agent.
@@ -51,7 +50,7 @@ type userConfig struct {
 func readUser(env []string) (userConfig, error) {
 	var u userConfig
 	path := filepath.Join(configDir(env), "config.toml")
-	b, err := regular.ReadFollow(path, maxFile)
+	b, err := agent.ReadSetup(path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return u, nil
 	}

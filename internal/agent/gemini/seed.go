@@ -59,7 +59,7 @@ func (adapter) Seed(l agent.Launch, user []string) ([]agent.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the agent's settings: %w", err)
 	}
-	memory, err := regular.ReadFollow(filepath.Join(from, "GEMINI.md"), maxFile)
+	memory, err := agent.ReadSetup(filepath.Join(from, "GEMINI.md"), maxFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read the user's instructions: %w", err)
 	}

@@ -60,7 +60,7 @@ func readSettings(dir string) (s settings, err error) {
 
 // readJSON reads a file of JSON with comments into v. It leaves v as it is if there is no file.
 func readJSON(path string, v any) error {
-	b, err := regular.ReadFollow(path, maxFile)
+	b, err := agent.ReadSetup(path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

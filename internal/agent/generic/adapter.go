@@ -163,7 +163,7 @@ func (a adapter) checkTrust(s event.Spec, env []string, program string) error {
 	if r.Trusted.File == "" || s.Fence != nil && len(r.Seed) > 0 {
 		return nil
 	}
-	b, err := regular.ReadFollow(filepath.Join(a.home(env), r.Trusted.File), maxTrusted)
+	b, err := agent.ReadSetup(filepath.Join(a.home(env), r.Trusted.File), maxTrusted)
 	if err == nil && trusts(b, r.Trusted.List, s.Repo) {
 		return nil
 	}

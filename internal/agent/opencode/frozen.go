@@ -13,7 +13,6 @@ import (
 	"muster/internal/agent"
 	"muster/internal/environ"
 	"muster/internal/fault"
-	"muster/internal/regular"
 	"muster/internal/text"
 )
 
@@ -102,7 +101,7 @@ func (p project) under(ours layer, l agent.Launch) ([]byte, error) {
 	if p.changed {
 		for _, name := range instructionNames {
 			file := filepath.Join(l.Worktree, name)
-			if _, err := regular.ReadFollow(file, maxFile); err == nil {
+			if _, err := agent.ReadSetup(file, maxFile); err == nil {
 				ours.Instructions = append(ours.Instructions, file)
 				break
 			}

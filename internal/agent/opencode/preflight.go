@@ -12,7 +12,6 @@ import (
 	"muster/internal/agent"
 	"muster/internal/environ"
 	"muster/internal/fault"
-	"muster/internal/regular"
 	"muster/internal/run"
 	"muster/internal/text"
 )
@@ -145,7 +144,7 @@ func readConfig(env []string, repo string) (userConfig, error) {
 		return nil
 	}
 	for _, path := range configFiles(env, repo) {
-		b, err := regular.ReadFollow(path, maxFile)
+		b, err := agent.ReadSetup(path, maxFile)
 		if err != nil {
 			continue
 		}
@@ -219,7 +218,7 @@ const authName = "auth.json"
 // readLogins returns the user's logins by provider.
 func readLogins(env []string) map[string]login {
 	var all map[string]login
-	b, err := regular.ReadFollow(filepath.Join(dataDir(env), authName), maxFile)
+	b, err := agent.ReadSetup(filepath.Join(dataDir(env), authName), maxFile)
 	if err != nil || json.Unmarshal(b, &all) != nil {
 		return nil
 	}

@@ -39,7 +39,7 @@ func (adapter) Seed(l agent.Launch, user []string) ([]agent.File, error) {
 	}
 	from, to := userDir(user), filepath.Join(configDir, kind)
 	for _, name := range []string{"config.json", "opencode.json", "opencode.jsonc"} {
-		b, err := regular.ReadFollow(filepath.Join(from, name), maxFile)
+		b, err := agent.ReadSetup(filepath.Join(from, name), maxFile)
 		if err != nil {
 			continue
 		}
@@ -49,7 +49,7 @@ func (adapter) Seed(l agent.Launch, user []string) ([]agent.File, error) {
 		}
 		files = append(files, agent.File{Path: filepath.Join(to, name), Data: data, Mode: 0o600})
 	}
-	if b, err := regular.ReadFollow(filepath.Join(from, "AGENTS.md"), maxFile); err == nil {
+	if b, err := agent.ReadSetup(filepath.Join(from, "AGENTS.md"), maxFile); err == nil {
 		files = append(files, agent.File{Path: filepath.Join(to, "AGENTS.md"), Data: b, Mode: 0o600})
 	}
 	files = append(files, installed(to)...)
@@ -74,7 +74,7 @@ func installed(to string) []agent.File {
 // it, so a copy would end the user's own.
 func seedLogin(user []string, provider string) ([]byte, bool) {
 	var all map[string]json.RawMessage
-	b, err := regular.ReadFollow(filepath.Join(dataDir(user), authName), maxFile)
+	b, err := agent.ReadSetup(filepath.Join(dataDir(user), authName), maxFile)
 	if err != nil || json.Unmarshal(b, &all) != nil || provider == "" || readLogins(user)[provider].Type != "api" {
 		return nil, false
 	}
