@@ -24,7 +24,7 @@ import (
 
 // TestMain makes `muster` a command of scripts. It runs the program muster, which is first in a script's PATH.
 func TestMain(m *testing.M) {
-	testscript.Main(tests{m}, map[string]func(){"muster": func() { panic("muster is not in PATH") }, "oldkernel": oldKernel})
+	testscript.Main(tests{m}, map[string]func(){"muster": func() { panic("muster is not in PATH") }, "oldkernel": oldKernel, "landlock": landlock})
 }
 
 // oldKernel is `oldkernel CMD…`: it runs a command as on a kernel without Landlock.
@@ -36,6 +36,22 @@ func oldKernel() {
 	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(99)
+}
+
+// landlock is `landlock ABI CMD…`: it runs a command as on a kernel with that version of Landlock.
+func landlock() {
+	abi, err := strconv.Atoi(os.Args[1])
+	cmd := exec.Command(os.Args[2], os.Args[3:]...) //nolint:noctx // the script has a limit
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	if err == nil {
+		err = fencetest.WithABI(abi, cmd.Start)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(99)
+	}
+	_ = cmd.Wait()
+	os.Exit(cmd.ProcessState.ExitCode())
 }
 
 // tests removes the program after all tests have run.
