@@ -41,6 +41,7 @@ type measurement struct {
 func measurements() []measurement {
 	return []measurement{
 		{"hook", "`muster hook`, one tool call, best of 50", "≤ 6 ms and ≤ 4 × floor", measureHook},
+		{"fhook", "`muster hook` in the fence, best of 15 times 50", "≤ 1 ms more than without a fence", measureFencedHook},
 		{"ls", "`muster ls --json`, 1,000 tasks, best of 50", "≤ 20 ms", measureLs},
 		{"start", "queue to agent process, 50 tasks", "≤ 1.2 × floor", measureStart},
 		{"fenced", "queue to fenced agent process, 50 tasks", "≤ 1.05 × without a fence", measureFencedStart},

@@ -3,11 +3,15 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
 	"time"
 
 	"muster/internal/event"
+	"muster/internal/fence"
 )
 
 // payload is the input of the hook before a tool call.
@@ -54,6 +58,65 @@ func measureHook(ctx context.Context, b *bench) (result, error) {
 	return result{
 		measured: ms(hook.best()), floor: ms(floor.best()), ratio: rel, met: hook.best() <= 6*time.Millisecond && rel <= 4,
 		notes: []string{fmt.Sprintf("median %s, that of an empty program %s", ms(hook.median()), ms(floor.median()))},
+	}, nil
+}
+
+// hooksInARow is how many hooks one measurement of a fenced hook runs.
+const hooksInARow = 50
+
+// measureFencedHook measures a shell that runs hooks one after the other, in a fence. The floor is the same shell without a fence.
+func measureFencedHook(ctx context.Context, b *bench) (result, error) {
+	w, err := b.newWorld(ctx, 1)
+	if err != nil {
+		return result{}, err
+	}
+	defer func() { _ = os.RemoveAll(w.dir) }() // the fleet was never up
+	file, files := w.home.StatusFile("t1", 1), w.home.NewGen("t1", 1)
+	if err := errors.Join(os.MkdirAll(files.RW(), 0o700), os.MkdirAll(files.RO(), 0o700), os.WriteFile(file, nil, 0o600)); err != nil {
+		return result{}, err
+	}
+	input := filepath.Join(files.RO(), "input")
+	if err := os.WriteFile(input, []byte(payload), 0o600); err != nil {
+		return result{}, err
+	}
+	argv := []string{"/bin/sh", "-c", `i=0; while [ $i -lt "$1" ]; do i=$((i+1)); "$0" hook claude PreToolUse <"$2"; done`, b.bin, strconv.Itoa(hooksInARow), input}
+	env := append(w.env, "MUSTER_TASK=t1", "MUSTER_GEN=1", "MUSTER_STATUS_FILE="+file, "MUSTER_WORKTREE="+w.repo)
+	policy := fence.System()
+	for _, path := range []string{b.bin, files.RO()} {
+		real, _ := fence.Real(path)
+		policy.Read = append(policy.Read, real)
+	}
+	for _, path := range []string{w.repo, files.RW(), file} {
+		real, _ := fence.Real(path)
+		policy.Write = append(policy.Write, real)
+	}
+	spec := filepath.Join(w.dir, "fence.json")
+	var with, without samples
+	for range b.pick(15, 5) {
+		d, err := process(ctx, env, nil, argv...)
+		if err != nil {
+			return result{}, err
+		}
+		without = append(without, d/hooksInARow)
+		if err := (fence.Command{Argv: argv, Dir: w.repo, Env: env, Policy: policy}).Write(spec); err != nil {
+			return result{}, err
+		}
+		if d, err = process(ctx, env, nil, b.bin, "launch", spec); err != nil {
+			return result{}, err
+		}
+		with = append(with, d/hooksInARow)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return result{}, err
+	}
+	if lines, want := len(splitLines(data)), 2*len(with)*hooksInARow; lines != want {
+		return result{}, fmt.Errorf("%d calls wrote %d records", want, lines)
+	}
+	more := with.best() - without.best()
+	return result{
+		measured: ms(with.best()), floor: ms(without.best()), ratio: ratio(with.best(), without.best()), met: more <= time.Millisecond,
+		notes: []string{fmt.Sprintf("%s more; median %s, without a fence %s", ms(more), ms(with.median()), ms(without.median()))},
 	}, nil
 }
 
