@@ -12,7 +12,19 @@ import (
 // TestReliabilityNamesTestsThatExist holds docs/reliability.md to its word: a test or a script that it names is there.
 func TestReliabilityNamesTestsThatExist(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile(filepath.Join("..", "docs", "reliability.md"))
+	namesTests(t, "reliability.md", 50, 10)
+}
+
+// TestSecurityNamesTestsThatExist does the same for docs/security.md.
+func TestSecurityNamesTestsThatExist(t *testing.T) {
+	t.Parallel()
+	namesTests(t, "security.md", 20, 2)
+}
+
+// namesTests fails the test if a page of the documentation names a test or a script that does not exist, or only a few.
+func namesTests(t *testing.T, name string, tests, scripts int) {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join("..", "docs", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,21 +44,21 @@ func TestReliabilityNamesTestsThatExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	named := regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(string(page), -1)
-	if len(named) < 50 {
-		t.Errorf("the page names %d tests", len(named))
+	if len(named) < tests {
+		t.Errorf("docs/%s names %d tests", name, len(named))
 	}
 	for _, n := range named {
 		if !there[n[1]] {
-			t.Errorf("docs/reliability.md names %s, which is not there", n[1])
+			t.Errorf("docs/%s names %s, which is not there", name, n[1])
 		}
 	}
-	scripts := regexp.MustCompile("`(\\w+\\.txtar)`").FindAllStringSubmatch(string(page), -1)
-	if len(scripts) < 10 {
-		t.Errorf("the page names %d scripts", len(scripts))
+	played := regexp.MustCompile("`(\\w+\\.txtar)`").FindAllStringSubmatch(string(page), -1)
+	if len(played) < scripts {
+		t.Errorf("docs/%s names %d scripts", name, len(played))
 	}
-	for _, n := range scripts {
+	for _, n := range played {
 		if _, err := os.Stat(filepath.Join("cli", "testdata", "script", n[1])); err != nil && n[1] != "x.txtar" {
-			t.Errorf("docs/reliability.md names the script %s: %v", n[1], err)
+			t.Errorf("docs/%s names the script %s: %v", name, n[1], err)
 		}
 	}
 }
