@@ -19,7 +19,7 @@ import (
 // these (tmux/tmuxtest) belongs to it.
 var floors = []string{
 	"fault", "text", "event", "permit", "recipe", "life", "price", "replace", "regular", "environ", "scarce", "run", "host", "lock", "spec", "home", "fence", "config", "store", "status", "mail", "proof",
-	"tmux", "git", "check", "agent", "forge", "service", "notify", "launch", "keeper", "boot", "fleet", "daemon", "words", "report", "intake", "inside", "control",
+	"tmux", "git", "change", "check", "agent", "forge", "service", "notify", "launch", "keeper", "boot", "fleet", "daemon", "words", "report", "intake", "inside", "control",
 	"tui", "web", "mcp", "cli", "testkit", "e2e",
 }
 

@@ -56,6 +56,7 @@ func addOrderFlags(f *pflag.FlagSet, o *intake.Options) {
 	f.Func("setup", "run `CMD` in the new worktree first", func(s string) error { o.Setup = &s; return nil })
 	f.StringArrayVar(&o.Env, "env", nil, "`NAME=VALUE` for the agent and its checks; nothing secret, that is for env_from")
 	f.StringVar(&o.Fence, "fence", "", "on or off: `HOW` agent, checks and setup are fenced in, over [fence] mode")
+	f.StringArrayVar(&o.Scope, "scope", nil, "`PATTERN` of the files that the task may change, such as 'src/**'; again for more")
 	f.StringArrayVar(&o.Budget, "budget", nil, "`LIMIT=VALUE` that the task may use: cost_usd, tokens, turns, wall, soft; again, or with commas, for more")
 	f.StringVar(&o.Keep, "keep", "", "the finished session keeps its last screen for `TIME`, such as 24h")
 }

@@ -28,10 +28,12 @@ type Config struct {
 	Permission []event.PermissionRule
 	// Denials is how many of them are the user's denials, which even the rules of a task do not precede.
 	Denials int
-	Budget  Budget
-	Prices  []event.Price // before the built-in ones, in the order of their patterns
-	Fence   Fence
-	Fleet   Fleet
+	// Done is what finished work must show besides green checks.
+	Done   event.Demands
+	Budget Budget
+	Prices []event.Price // before the built-in ones, in the order of their patterns
+	Fence  Fence
+	Fleet  Fleet
 	// Origin maps the path of a key (task.rounds) to where its value was set: "file:line", or "default".
 	Origin map[string]string
 }
@@ -141,6 +143,11 @@ func Default() Config {
 			Silence: 10 * time.Minute, SilenceInTool: time.Hour,
 		},
 		Agents: map[string]Agent{},
+		Done: event.Demands{
+			Scope:    []string{},
+			NoChange: event.ReactionBack, OutsideScope: event.ReactionBack, DeletedTests: event.ReactionBack,
+			ProseOnly: event.ReactionAllow, CheckConfig: event.ReactionAllow, TooLarge: event.ReactionPark,
+		},
 		Budget: Budget{Task: event.Budget{Soft: 0.8}},
 		Fence:  Fence{Mode: FenceOff, Unix: UnixDeny, Cache: CacheRepository, Git: GitCommit},
 		Fleet:  Fleet{MinFreeMemory: 512 << 20, MinFreeDisk: 1 << 30, Wait: 15 * time.Minute},

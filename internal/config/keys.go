@@ -21,6 +21,7 @@ const (
 	kindSize     kind = "size"     // a string such as "512MiB", or an integer of bytes
 	kindList     kind = "list of strings"
 	kindPaths    kind = "list of paths"    // relative, within the checkout
+	kindGlobs    kind = "list of patterns" // as kindPaths, with wildcards
 	kindArgv     kind = "command line"     // a list of strings whose first is a program
 	kindScript   kind = "shell command"    // a string that is not blank
 	kindEdit     kind = "event"            // "edit" or ["edit"]
@@ -123,6 +124,15 @@ func keys() []key {
 		{path: "checks.NAME.run", kind: kindScript, doc: "The command, given to `sh -c` in the worktree; exit status 0 is a pass."},
 		{path: "checks.NAME.on", kind: kindEdit, doc: "`\"edit\"`: run it also right after each edit, so that the agent hears of it within its turn."},
 		{path: "checks.NAME.timeout", kind: kindDuration, min: second, def: `"10m"`, doc: "Then the check is ended, and counts as failed."},
+		{path: "done.scope", kind: kindGlobs, def: "all files", doc: "Patterns of the files that a task may change, such as `\"src/**\"`; a directory stands for all that is below it. `muster dispatch --scope` adds to it."},
+		{path: "done.outside_scope", kind: kindWord, words: reactions(), def: `"back"`, doc: "What happens to finished work that changed other files: `\"back\"` sends it to its agent with the reason, as a red check does, `\"park\"` asks a person, and `\"allow\"` takes it."},
+		{path: "done.deleted_tests", kind: kindWord, words: reactions(), def: `"back"`, doc: "The same for files with tests that are gone, and not moved."},
+		{path: "done.prose_only", kind: kindWord, words: reactions(), def: `"allow"`, doc: "The same for work that changed nothing but texts for people, such as `.md`."},
+		{path: "done.check_config", kind: kindWord, words: reactions(), def: `"allow"`, doc: "The same for changes of `muster.toml`, and of files that the command of a check names and that were there before."},
+		{path: "done.too_large", kind: kindWord, words: reactions(), def: `"park"`, doc: "The same for work beyond one of the two limits that follow."},
+		{path: "done.max_files", kind: kindCount, max: mostChange, def: "none", doc: "Changed files."},
+		{path: "done.max_lines", kind: kindCount, max: mostChange, def: "none", doc: "Added and removed lines."},
+		{path: "done.no_change", kind: kindWord, words: reactions(), def: `"back"`, doc: "What happens if an agent ends its turn without any change: `\"back\"` asks it once, and then parks the task. With `publish = \"none\"` it is no matter."},
 		{path: "workspace.setup", kind: kindText, doc: "Given to `sh -c` once in each new worktree, such as `npm ci`."},
 		{path: "workspace.copy", kind: kindPaths, def: "[]", doc: "Files that git does not carry, copied from the checkout into each new worktree, such as `.env`."},
 		{path: "agents.NAME.kind", kind: kindWord, words: kinds(), def: "NAME, if it is a kind", doc: "What sort of program it is."},
@@ -173,6 +183,14 @@ func keys() []key {
 	return slices.Insert(rows, agents, recipeKeys()...)
 }
 
+// mostChange bounds the limits of a change.
+const mostChange = 10_000_000
+
+// reactions returns the words of event.Reaction.
+func reactions() []string {
+	return []string{string(event.ReactionAllow), string(event.ReactionBack), string(event.ReactionPark)}
+}
+
 // Words of agents.NAME.trust; the first is stored as "".
 const (
 	trustInherit   = "inherit"
@@ -194,6 +212,7 @@ func tables() []section {
 	return []section{
 		{"task", "Defaults of a task; flags of `muster dispatch` override them."},
 		{"checks", "What judges an agent's work, in this order. Only in a project's `" + ProjectFile + "`."},
+		{"done", "What finished work must show besides green checks. A task that is parked for it has the key as its reason; `muster retry --allow REASON` takes the work as it is."},
 		{"workspace", "What a new worktree needs."},
 		{"agents", "Agents and how they are started. The names `" + strings.Join(kinds(), "`, `") + "` exist without any configuration."},
 		{"accounts", "Accounts of the agents' services, in the order of preference; see [accounts.md](../accounts.md). Without any, each agent has one implied account of its name. Only in the user's `" + UserFile + "`."},

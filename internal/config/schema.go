@@ -121,7 +121,7 @@ func (k *key) schema() *jsonschema.Schema {
 		s.Type = "boolean"
 	case kindFiles:
 		s.Type, s.Items = "array", text("^(/|~$|~/)")
-	case kindList, kindPaths, kindNames:
+	case kindList, kindPaths, kindGlobs, kindNames:
 		s.Type, s.Items = "array", text("")
 	case kindArgv:
 		one := 1

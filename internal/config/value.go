@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bmatcuk/doublestar/v4"
 	"github.com/pelletier/go-toml/v2"
 
 	"muster/internal/environ"
@@ -64,7 +65,7 @@ func (k *key) wants() string {
 		return `a duration, a string such as "90s" or "3h"`
 	case kindSize:
 		return `a size, a string such as "512MiB"`
-	case kindList, kindPaths, kindNames:
+	case kindList, kindPaths, kindNames, kindGlobs:
 		return "a list of strings"
 	case kindFiles:
 		return "a list of absolute paths"
@@ -315,6 +316,8 @@ func (k *key) item(s string) (string, error) {
 			return "", fault.New(fault.Usage, "holds %q, which belongs to git", s)
 		}
 		return clean, nil
+	case kindGlobs:
+		return s, CheckScope(s)
 	case kindNames:
 		return s, validVariable(s)
 	case kindFiles:
@@ -325,6 +328,18 @@ func (k *key) item(s string) (string, error) {
 	default: // any string is valid
 	}
 	return s, nil
+}
+
+// CheckScope returns an error for a pattern of files that can match none of a checkout. Its error is a fault.Usage.
+func CheckScope(pattern string) error {
+	switch {
+	case pattern == "" || !doublestar.ValidatePattern(pattern):
+		return fault.New(fault.Usage, "holds %q, which is no pattern of files", pattern).WithHint("Write one such as \"src/**\" or \"docs/*.md\".")
+	case strings.HasPrefix(pattern, "/") || strings.HasPrefix(pattern, "~") || strings.HasPrefix(pattern, "./") || slices.Contains(strings.Split(pattern, "/"), ".."):
+		return fault.New(fault.Usage, "holds %q, which matches no file of the checkout", pattern).
+			WithHint("Write patterns relative to the root of the checkout, without ./ or ..")
+	}
+	return nil
 }
 
 // anyPort is the word for all ports.

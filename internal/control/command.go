@@ -2,6 +2,8 @@ package control
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"muster/internal/event"
 	"muster/internal/fault"
@@ -98,8 +100,20 @@ func (c Stop) request(tx *store.Tx) (out Outcome, err error) {
 	return Outcome{Task: t.ID, effect: takenUp("stop", t)}, err
 }
 
-// Retry starts a parked task again.
-type Retry struct{ Task event.TaskID }
+// joined joins words for a message.
+func joined[S ~string](words []S) string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = string(w)
+	}
+	return strings.Join(out, ", ")
+}
+
+// Retry starts a parked task again. From then on its work may have the findings that Allow lists.
+type Retry struct {
+	Task  event.TaskID
+	Allow []event.FindingKind
+}
 
 func (c Retry) do(ctx context.Context, of *Control) (Outcome, error) { return of.ask(ctx, c.request) }
 
@@ -115,6 +129,11 @@ func (c Retry) request(tx *store.Tx) (out Outcome, err error) {
 		return out, fault.New(fault.Conflict, "%s is %s; only parked tasks are retried", t.ID, t.State).
 			WithHint("It continues without help; to tell it something: muster send %s TEXT", t.ID)
 	}
-	_, err = tx.Append(t.ID, t.Gen, event.RetryRequested{})
+	for _, k := range c.Allow {
+		if !slices.Contains(event.FindingKinds(), k) {
+			return out, fault.New(fault.Usage, "%q is nothing that work is found to have", k).WithHint("Use one of: %s.", joined(event.FindingKinds()))
+		}
+	}
+	_, err = tx.Append(t.ID, t.Gen, event.RetryRequested{Allow: c.Allow})
 	return Outcome{Task: t.ID, effect: takenUp("retry", t)}, err
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"muster/internal/agent/all"
+	"muster/internal/change"
 	"muster/internal/event"
 	"muster/internal/life"
 	"muster/internal/store"
@@ -27,9 +28,8 @@ const (
 )
 
 // configuring lists the files that decide what runs later for a person who uses the repository: a base name at any depth, or a
-// directory, which ends in a slash. The kinds of agents add their own files.
+// directory, which ends in a slash. The kinds of agents add their own files, and change.Defines knows those of the checks.
 var configuring = map[Concern][]string{
-	ConcernChecks: {"muster.toml"},
 	ConcernAgents: {"AGENTS.md", ".agents/", ".cursor/", ".cursorrules", ".windsurfrules", "copilot-instructions.md"},
 	ConcernGit: {
 		".gitattributes", ".gitmodules", ".gitconfig", ".githooks/", ".husky/", ".pre-commit-config.yaml", "lefthook.yml", "lefthook.yaml",
@@ -55,12 +55,6 @@ const maxConfiguring = 200
 
 // configures returns those of changed files that decide what runs later. The list is sorted by concern and path.
 func configures(files []string, checks []event.Check) []Configuring {
-	var named []string
-	for _, c := range checks {
-		for _, word := range strings.Fields(c.Run) {
-			named = append(named, path.Clean(word))
-		}
-	}
 	concerns := []Concern{ConcernChecks, ConcernAgents, ConcernGit, ConcernAutomation, ConcernShell, ConcernEditor, ConcernDependencies}
 	var out []Configuring
 	for _, concern := range concerns {
@@ -69,7 +63,7 @@ func configures(files []string, checks []event.Check) []Configuring {
 			places = agentFiles()
 		}
 		for _, file := range files {
-			hit := slices.ContainsFunc(places, func(place string) bool { return at(place, file) }) || concern == ConcernChecks && slices.Contains(named, file)
+			hit := slices.ContainsFunc(places, func(place string) bool { return at(place, file) }) || concern == ConcernChecks && change.Defines(checks, file)
 			if hit && len(out) < maxConfiguring {
 				out = append(out, Configuring{Path: file, Concern: concern})
 			}

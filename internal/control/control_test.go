@@ -213,10 +213,10 @@ func TestCommandsAreTakenOrRefused(t *testing.T) {
 		{cmd: Stop{"t4"}, code: fault.Conflict, hint: "rm t4"},
 		{cmd: Stop{"t8"}, code: fault.NotFound, hint: "show t8"},
 
-		{cmd: Retry{"t3"}, want: event.RetryRequested{}},
-		{cmd: Retry{"t1"}, code: fault.Conflict, hint: "send t1"},
-		{cmd: Retry{"t6"}, code: fault.Conflict, hint: "muster dispatch --base @t6"},
-		{cmd: Retry{"t5"}, code: fault.Conflict, hint: "muster dispatch PROMPT"},
+		{cmd: Retry{Task: "t3"}, want: event.RetryRequested{}},
+		{cmd: Retry{Task: "t1"}, code: fault.Conflict, hint: "send t1"},
+		{cmd: Retry{Task: "t6"}, code: fault.Conflict, hint: "muster dispatch --base @t6"},
+		{cmd: Retry{Task: "t5"}, code: fault.Conflict, hint: "muster dispatch PROMPT"},
 
 		{cmd: Remove{Task: "t4"}, want: event.RemoveRequested{}},
 		{cmd: Remove{Task: "t3", Force: true}, want: event.RemoveRequested{Force: true}},
@@ -284,7 +284,7 @@ func TestCommandsTouchTheWakeFile(t *testing.T) {
 	if err := os.Remove(c.Home().Wake()); err != nil {
 		t.Fatalf("dispatch woke nobody: %v", err)
 	}
-	if _, err := c.Do(t.Context(), Retry{id}); err == nil {
+	if _, err := c.Do(t.Context(), Retry{Task: id}); err == nil {
 		t.Fatal("a queued task was retried")
 	}
 	if _, err := os.Stat(c.Home().Wake()); !os.IsNotExist(err) {

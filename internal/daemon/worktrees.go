@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"muster/internal/change"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/fleet"
@@ -148,7 +149,7 @@ func (w worktrees) Snapshot(ctx context.Context, t life.Task, round int) (fleet.
 		return fleet.Snapshot{}, err
 	}
 	work := w.work(ctx, t)
-	changed, err := repo.Changed(ctx, work, snap)
+	files, err := repo.OwnChanges(ctx, work, snap)
 	if err != nil {
 		return fleet.Snapshot{}, err
 	}
@@ -156,7 +157,9 @@ func (w worktrees) Snapshot(ctx context.Context, t life.Task, round int) (fleet.
 	if err != nil {
 		return fleet.Snapshot{}, err
 	}
-	return fleet.Snapshot{Commit: snap.Commit, Tree: snap.Tree, Changed: changed || len(found) > 0, Obstacle: found.Error()}, nil
+	return fleet.Snapshot{
+		Commit: snap.Commit, Tree: snap.Tree, Changed: len(files)+len(found) > 0, Obstacle: found.Error(), Findings: change.Find(t.Spec.Done, t.Spec.Checks, files),
+	}, nil
 }
 
 // Baseline implements fleet.Worktrees.

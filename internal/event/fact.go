@@ -300,6 +300,7 @@ type JobStarted struct {
 	Commit     string        `json:"commit,omitempty"`
 	Tree       string        `json:"tree,omitempty"`    // what a round of checks judges
 	Changed    bool          `json:"changed,omitempty"` // as in round.finished
+	Findings   []Finding     `json:"findings,omitempty"`
 }
 
 // RoundFinished is one pass of checks: what was judged, and the verdicts.
@@ -313,6 +314,8 @@ type RoundFinished struct {
 	Results []CheckResult `json:"results"`
 	Fence   *FenceApplied `json:"fence,omitempty"` // in which the commands ran; nil if nothing restricted them, or none ran
 	Void    string        `json:"void,omitempty"`  // why the verdict does not count; "" if it does
+	// Findings are what the work has besides its verdicts, as far as the task does not allow it.
+	Findings []Finding `json:"findings,omitempty"`
 }
 
 // WorkPublished says where work that passed has gone.

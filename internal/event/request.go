@@ -37,7 +37,9 @@ type InterruptRequested struct{}
 type StopRequested struct{}
 
 // RetryRequested brings a parked task back.
-type RetryRequested struct{}
+type RetryRequested struct {
+	Allow []FindingKind `json:"allow,omitempty"` // findings that the task's work may have from now on
+}
 
 // RemoveRequested asks to remove what a finished or parked task left behind.
 type RemoveRequested struct {

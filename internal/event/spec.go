@@ -88,6 +88,8 @@ type Spec struct {
 	SilenceInTool time.Duration `json:"silence_in_tool,omitempty"`
 	// Permission has the rules for the agent's requests, in the order in which they are looked at.
 	Permission []PermissionRule `json:"permission,omitempty"`
+	// Done is what finished work must show besides green checks.
+	Done Demands `json:"done,omitzero"`
 	// Budget is what the task may use.
 	Budget Budget `json:"budget,omitzero"`
 	// Prices are those of the configuration, which go before the built-in ones.

@@ -150,6 +150,7 @@ type Snapshot struct {
 	Commit, Tree string
 	Changed      bool   // the agent changed something
 	Obstacle     string // why it can't be published as it is, and what the agent can do; "" if it can
+	Findings     []event.Finding
 }
 
 // Order describes a generation to prepare.

@@ -391,26 +391,64 @@ func (e *BranchError) obstacle() Obstacle {
 // in common with the base and that setup did not produce. Commits without content and merges of the base do not
 // count.
 func (r *Reader) Changed(ctx context.Context, spec WorkSpec, s Snapshot) (bool, error) {
-	from, err := r.forkPoint(ctx, s.Head, spec)
-	if err != nil {
-		return false, fmt.Errorf("compare with base: %w", err)
+	changes, _, err := r.ownChanges(ctx, spec, s)
+	return len(changes) > 0, err
+}
+
+// OwnChanges returns the files that a snapshot's agent has changed, as Changed counts them, with the numbers of changed lines.
+func (r *Reader) OwnChanges(ctx context.Context, spec WorkSpec, s Snapshot) ([]FileChange, error) {
+	changes, from, err := r.ownChanges(ctx, spec, s)
+	if err != nil || len(changes) == 0 {
+		return nil, err
 	}
-	changes, err := r.rawDiff(ctx, from, s.Tree)
+	lines, err := r.ChangedLines(ctx, from, s.Tree)
+	if err != nil {
+		return nil, err
+	}
+	of := make(map[string]FileChange, len(lines))
+	for _, l := range lines {
+		of[l.Path] = l
+	}
+	added := map[string]bool{}
+	for _, ch := range changes {
+		if ch.oldMode == noMode {
+			added[ch.newHash] = true
+		}
+	}
+	out := make([]FileChange, len(changes))
+	for i, ch := range changes {
+		out[i] = FileChange{
+			Path: ch.path, Added: of[ch.path].Added, Removed: of[ch.path].Removed, New: ch.oldMode == noMode, Gone: ch.newMode == noMode,
+			Moved: ch.newMode == noMode && added[ch.oldHash],
+		}
+	}
+	return out, nil
+}
+
+// noMode is the mode of a file that is on one side of a difference only.
+const noMode = "000000"
+
+// ownChanges returns what Changed counts, and the commit from which it counts.
+func (r *Reader) ownChanges(ctx context.Context, spec WorkSpec, s Snapshot) (changes []change, from string, err error) {
+	if from, err = r.forkPoint(ctx, s.Head, spec); err != nil {
+		return nil, "", fmt.Errorf("compare with base: %w", err)
+	}
+	changes, err = r.rawDiff(ctx, from, s.Tree)
 	if err != nil || len(changes) == 0 || spec.Baseline == "" {
-		return len(changes) > 0, err
+		return changes, from, err
 	}
 	baseline, err := r.described(ctx, spec.Baseline)
 	if err != nil || baseline.commit == "" {
-		return true, err
+		return changes, from, err
 	}
 	left, err := r.rawDiff(ctx, spec.Base, baseline.tree)
 	if err != nil {
-		return false, err
+		return nil, "", err
 	}
 	type entry struct{ path, mode, hash string }
 	setup := map[entry]bool{}
 	for _, ch := range left {
 		setup[entry{ch.path, ch.newMode, ch.newHash}] = true
 	}
-	return slices.ContainsFunc(changes, func(ch change) bool { return !setup[entry{ch.path, ch.newMode, ch.newHash}] }), nil
+	return slices.DeleteFunc(changes, func(ch change) bool { return setup[entry{ch.path, ch.newMode, ch.newHash}] }), from, nil
 }

@@ -274,6 +274,8 @@ func (r *Reader) ChangedFiles(ctx context.Context, base, target string) ([]strin
 type FileChange struct {
 	Path           string
 	Added, Removed int
+	// What OwnChanges knows of the file, too: whether it is new, or gone, and whether a new file has the content of one that is gone.
+	New, Gone, Moved bool
 }
 
 // ChangedLines returns the files in which two revisions or trees differ, in the order of git, with the numbers of changed lines. A

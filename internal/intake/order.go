@@ -32,6 +32,7 @@ type Options struct {
 	Keep     string   `toml:"keep"`
 	Fence    string   `toml:"fence"`
 	Budget   []string `toml:"budget"`
+	Scope    []string `toml:"scope"`
 }
 
 // Order is one task as a person ordered it.
@@ -74,6 +75,7 @@ func (o Options) with(t Options) Options {
 	text(&o.Fence, t.Fence)
 	o.Checks = append(slices.Clone(o.Checks), t.Checks...)
 	o.Budget = append(slices.Clone(o.Budget), t.Budget...)
+	o.Scope = append(slices.Clone(o.Scope), t.Scope...)
 	o.Env = append(slices.Clone(o.Env), t.Env...)
 	o.After = append(slices.Clone(o.After), t.After...)
 	o.NoChecks = o.NoChecks || t.NoChecks

@@ -42,7 +42,7 @@ func spec(cfg config.Config, o Order) (event.Spec, error) {
 		Priority: cfg.Task.Priority, Attempts: cfg.Task.Attempts, Respawns: cfg.Task.Respawns, Rounds: cfg.Task.Rounds,
 		Timeout: cfg.Task.Timeout, WaitLimit: cfg.Task.WaitLimit, Keep: cfg.Task.Keep,
 		Silence: cfg.Task.Silence, SilenceInTool: cfg.Task.SilenceInTool, Permission: cfg.Rules(o.Permission),
-		Budget: cfg.Budget.Task, Prices: cfg.Prices,
+		Done: cfg.Done, Budget: cfg.Budget.Task, Prices: cfg.Prices,
 	}
 	s.Name = cmp.Or(text.Field(o.Name, maxName), text.Field(s.Summary, maxAutoName), "task")
 	s.Slug = home.Slug(s.Name)
@@ -80,6 +80,12 @@ func (o Options) apply(s *event.Spec) error {
 	}
 	if err := o.applyBudget(s); err != nil {
 		return err
+	}
+	for _, pattern := range o.Scope {
+		if err := config.CheckScope(pattern); err != nil {
+			return fault.Wrap(fault.Usage, err, "--scope")
+		}
+		s.Done.Scope = append(slices.Clip(s.Done.Scope), pattern)
 	}
 	if o.Setup != nil {
 		s.Setup = *o.Setup

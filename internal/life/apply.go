@@ -44,6 +44,10 @@ func Apply(t Task, e event.Event) Task {
 		t.DepsMet = true
 	case event.InterruptRequested:
 		t.Agent.Turn = interrupted(t.Agent)
+	case event.RetryRequested:
+		if t.State == event.Parked {
+			t.Allowed = allow(t.Allowed, p.Allow)
+		}
 	case event.StopRequested:
 		t.Stopping = !t.State.Final()
 	case event.WorktreeReady:
@@ -98,6 +102,16 @@ func Apply(t Task, e event.Event) Task {
 		t = applyBook(t, e)
 	}
 	return t
+}
+
+// allow returns the union of two lists. It changes neither.
+func allow(have, more []event.FindingKind) []event.FindingKind {
+	for _, k := range more {
+		if !slices.Contains(have, k) {
+			have = append(slices.Clip(have), k)
+		}
+	}
+	return have
 }
 
 func born(e event.Event, p event.DispatchRequested) Task {

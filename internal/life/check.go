@@ -2,6 +2,7 @@ package life
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -128,17 +129,43 @@ func (s *step) checked(round *event.RoundFinished, f *Failure) {
 		round.Void = "a message waits for the agent"
 		s.emit(*round)
 		s.move(ruleRoundVoid, "", round.Void)
-	case !round.Changed && s.t.Spec.Publish != event.PublishNone:
+	case !round.Changed && s.t.Spec.Publish != event.PublishNone && s.t.Spec.Done.NoChange != event.ReactionAllow:
 		s.emit(*round)
 		s.unchanged(last)
-	case allGreen(round.Results):
-		s.emit(*round)
-		s.move(ruleRoundGreen, "", verdictText(*round))
-		s.act(event.PublishArgs{Tree: round.Tree})
 	default:
 		s.emit(*round)
-		s.red(*round, last)
+		s.judged(*round, last)
 	}
+}
+
+// judged acts on a verdict. What the work has besides its verdicts counts once its checks are green, or goes back to the agent
+// together with their output.
+func (s *step) judged(round event.RoundFinished, last *event.RoundFinished) {
+	back, park := refused(s.t, round.Findings)
+	switch {
+	case !allGreen(round.Results), len(back) > 0:
+		s.red(round, last)
+	case park != nil:
+		s.park(ruleWorkRefused, event.Reason(park.Kind), park.Text)
+	default:
+		s.move(ruleRoundGreen, "", verdictText(round))
+		s.act(event.PublishArgs{Tree: round.Tree})
+	}
+}
+
+// refused returns the findings that go back to the agent, and the first one for which a person is asked. What a person has
+// allowed is neither.
+func refused(t Task, all []event.Finding) (back []event.Finding, park *event.Finding) {
+	for i, f := range all {
+		switch {
+		case slices.Contains(t.Allowed, f.Kind):
+		case t.Spec.Done.Reaction(f.Kind) == event.ReactionBack:
+			back = append(back, f)
+		case t.Spec.Done.Reaction(f.Kind) == event.ReactionPark && park == nil:
+			park = &all[i]
+		}
+	}
+	return back, park
 }
 
 // checksFailed handles checks that could not run.
@@ -157,20 +184,37 @@ func (s *step) checksFailed(f *Failure) {
 
 // red sends the failures of a round to the agent, unless another round would be useless.
 func (s *step) red(round event.RoundFinished, last *event.RoundFinished) {
+	said := verdictText(round)
+	back, _ := refused(s.t, round.Findings)
+	// If nothing but a finding is left, a person decides about it. Its reason says about which one.
+	green := allGreen(round.Results) && !round.Moved && len(back) > 0
+	if green {
+		said = back[0].Text
+	}
 	switch {
 	case last != nil && last.Tree == round.Tree && fingerprint(*last) == fingerprint(round):
-		s.park(ruleNoProgress, ReasonNoProgress, verdictText(round)+", as in the round before, and nothing was changed since")
+		said += ", as in the round before, and nothing was changed since"
+		if green {
+			s.park(ruleWorkRefused, event.Reason(back[0].Kind), said)
+			return
+		}
+		s.park(ruleNoProgress, ReasonNoProgress, said)
 	case s.t.Rounds.Spent >= s.t.Spec.Rounds:
-		s.park(ruleRoundsUsed, ReasonRounds, verdictText(round)+", and "+usedUp(s.t.Rounds.Spent, "round"))
+		said += ", and " + usedUp(s.t.Rounds.Spent, "round")
+		if green {
+			s.park(ruleWorkRefused, event.Reason(back[0].Kind), said)
+			return
+		}
+		s.park(ruleRoundsUsed, ReasonRounds, said)
 	default:
-		s.feedback(redText(round, s.t.Spec.Fence != nil), verdictText(round))
+		s.feedback(redText(s.t, round), said)
 	}
 }
 
 // unchanged handles a turn that ended without a change: the agent is told once, then a person is asked.
 func (s *step) unchanged(last *event.RoundFinished) {
-	if last != nil && !last.Changed {
-		s.park(ruleNoChange, ReasonNoChange, "the agent ended its turn again, and nothing was changed since the base")
+	if last != nil && !last.Changed || s.t.Spec.Done.NoChange == event.ReactionPark {
+		s.park(ruleNoChange, ReasonNoChange, "the agent ended its turn, and nothing was changed since the base")
 		return
 	}
 	if s.t.Rounds.Spent >= s.t.Spec.Rounds {
@@ -208,7 +252,7 @@ func allGreen(results []event.CheckResult) bool {
 	return true
 }
 
-// fingerprint returns a text that is equal for two rounds with the same failures.
+// fingerprint returns a text that is equal for two rounds with the same failures. The tree decides what findings it has.
 func fingerprint(r event.RoundFinished) string {
 	var b strings.Builder
 	for _, c := range r.Results {
@@ -271,14 +315,37 @@ func feedbackText(r event.RoundFinished, fenced bool) string {
 }
 
 // redText returns the message to the agent about a round that requires more work; "" if it requires none.
-func redText(r event.RoundFinished, fenced bool) string {
+func redText(t Task, r event.RoundFinished) string {
+	back, _ := refused(t, r.Findings)
 	switch {
 	case r.Moved:
 		return movedText(r)
+	case !allGreen(r.Results) && len(back) > 0:
+		return feedbackText(r, t.Spec.Fence != nil) + "\n\nBesides the checks: " + findingsText(back)
 	case !allGreen(r.Results):
-		return feedbackText(r, fenced)
+		return feedbackText(r, t.Spec.Fence != nil)
+	case len(back) > 0:
+		return "Your work passes its checks, but it is not taken as it is: " + findingsText(back) + "\nThen end your turn."
 	}
 	return ""
+}
+
+// findingsText describes findings to the agent, with what it can do.
+func findingsText(found []event.Finding) string {
+	var b strings.Builder
+	for _, f := range found {
+		fmt.Fprintf(&b, "\n- %s. %s", f.Text, remedies[f.Kind])
+	}
+	return b.String()
+}
+
+// remedies says for each finding what the agent can do.
+var remedies = map[event.FindingKind]string{
+	event.OutsideScope: "Bring these files back to what they were when you began.",
+	event.DeletedTests: "Bring them back. If the task needs their deletion, say why with `muster note`; a person decides then.",
+	event.ProseOnly:    "If the task needs a change of code, make it now. If it needs none, say so with `muster note`; a person decides then.",
+	event.CheckConfig:  "Your work is judged by the checks as they were when the task began. Bring these files back to what they were.",
+	event.TooLarge:     "Take out what the task does not need.",
 }
 
 func movedText(r event.RoundFinished) string {

@@ -3,6 +3,7 @@ package life
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"time"
 
 	"muster/internal/event"
@@ -249,11 +250,16 @@ func (s *step) back(why event.Why) {
 
 // tellVerdict queues the feedback that the agent did not get because the task was parked.
 func (s *step) tellVerdict() {
-	if last := s.t.Rounds.Last; last != nil && (s.t.Reason == ReasonRounds || s.t.Reason == ReasonNoProgress) {
-		if text := redText(*last, s.t.Spec.Fence != nil); text != "" {
+	if last := s.t.Rounds.Last; last != nil && (s.t.Reason == ReasonRounds || s.t.Reason == ReasonNoProgress || ofFinding(s.t.Reason)) {
+		if text := redText(s.t, *last); text != "" {
 			s.emit(event.MessageQueued{Message: s.nextMessage(), Text: text, Why: event.WhyFeedback})
 		}
 	}
+}
+
+// ofFinding reports whether a reason of a parked task is what its work was found to have.
+func ofFinding(r event.Reason) bool {
+	return slices.Contains(event.FindingKinds(), event.FindingKind(r))
 }
 
 // conversationID derives a UUID (version 8, RFC 9562) from properties that are unique to the task. The id is

@@ -63,6 +63,7 @@ var scenes = []func(*world){
 
 func drawSpec(rt *rapid.T, s *event.Spec) {
 	s.Traits = pick(rt, []event.Traits{hooked, pasted, command}, "traits")
+	s.Done.DeletedTests = pick(rt, []event.Reaction{"", event.ReactionBack, event.ReactionPark}, "deleted tests")
 	s.Publish = pick(rt, []event.Publish{event.PublishBranch, event.PublishNone, event.PublishPR}, "publish")
 	s.Attempts = die(rt, 6, "attempts")
 	s.Respawns = die(rt, 9, "respawns")
@@ -145,6 +146,9 @@ func someFacts(rt *rapid.T, a event.Action) []event.Payload {
 			r.Results[0].Exit = 0
 		}
 		r.Changed, r.Moved = die(rt, 5, "unchanged") > 0, die(rt, 5, "moved") == 0
+		if die(rt, 4, "finding") == 0 {
+			r = finding(r)
+		}
 		if die(rt, 10, "no round") > 0 {
 			return []event.Payload{r}
 		}
@@ -236,7 +240,7 @@ func (w *world) someRequest(rt *rapid.T) {
 		event.AnswerRequested{Request: "r2", Decision: event.Deny, Text: "no"},
 		event.AnswerRequested{Decision: event.Reply, Text: "blue"},
 		event.InterruptRequested{},
-		event.RetryRequested{},
+		event.RetryRequested{Allow: []event.FindingKind{event.DeletedTests}},
 		event.RetryRequested{},
 		event.RemoveRequested{},
 		event.RestoreRequested{Ref: "refs/muster/keep/1"},

@@ -59,6 +59,7 @@ const (
 	ruleRoundsUsed     rule = "rounds.used"
 	ruleNoProgress     rule = "no.progress"
 	ruleNoChange       rule = "no.change"
+	ruleWorkRefused    rule = "work.refused"
 	ruleChecksBroken   rule = "checks.broken"
 	ruleTreeMoved      rule = "tree.moved"
 	ruleInReview       rule = "review.opened"
@@ -107,7 +108,8 @@ var table = map[rule]Transition{
 	ruleRoundVoid:      {From: []event.State{event.Checking}, To: event.Working, When: "the agent works again, so the verdict does not count"},
 	ruleRoundsUsed:     {From: []event.State{event.Checking}, To: event.Parked, When: "checks failed and all rounds are used"},
 	ruleNoProgress:     {From: []event.State{event.Checking}, To: event.Parked, When: "the same failure twice, and nothing was changed in between"},
-	ruleNoChange:       {From: []event.State{event.Checking}, To: event.Parked, When: "the agent ended its turn twice without having changed anything"},
+	ruleNoChange:       {From: []event.State{event.Checking}, To: event.Parked, When: "the agent ended its turn without having changed anything, and has been told once, if it was to be told"},
+	ruleWorkRefused:    {From: []event.State{event.Checking}, To: event.Parked, When: "the work is green, and has what the task does not allow"},
 	ruleChecksBroken:   {From: []event.State{event.Checking}, To: event.Parked, When: "the checks could not be run"},
 	ruleTreeMoved:      {From: []event.State{event.Publishing}, To: event.Checking, When: "the work changed after its verdict"},
 	ruleInReview:       {From: []event.State{event.Publishing}, To: event.InReview, When: "the work waits for review"},

@@ -135,6 +135,9 @@ var rows = []struct {
 			}
 		}
 	}},
+	{name: "green work that has what the task does not allow parks", rule: ruleWorkRefused, change: demanding(event.ReactionPark), to: event.Parked, reason: "deleted_tests", run: func(w *world) {
+		w.work().endTurn().finish(event.ActCheck, finding(green("x")))
+	}},
 	{name: "the same failure and no change parks", rule: ruleNoProgress, to: event.Parked, reason: ReasonNoProgress, run: func(w *world) {
 		w.park()
 	}},

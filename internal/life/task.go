@@ -65,6 +65,8 @@ type Task struct {
 	// Doubted is true if its silence was once attributed to the whole fleet.
 	Doubted bool `json:"doubted,omitempty"`
 
+	// Allowed are the findings that a person has allowed the work to have.
+	Allowed   []event.FindingKind  `json:"allowed,omitempty"`
 	Published *event.WorkPublished `json:"published,omitempty"`
 	Kept      []string             `json:"kept,omitempty"`      // refs, oldest first
 	SetAside  string               `json:"set_aside,omitempty"` // directory of files that could neither be kept nor removed

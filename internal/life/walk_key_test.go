@@ -41,10 +41,12 @@ func (p *place) key() []byte {
 	k.nums(t.Attempt)
 	k.flags(t.Published != nil && t.Published.URL != "")
 	if l := t.Rounds.Last; l != nil {
-		k.flags(l.Changed, l.Moved, allGreen(l.Results))
+		back, park := refused(*t, l.Findings)
+		k.flags(l.Changed, l.Moved, allGreen(l.Results), len(back) > 0, park != nil)
 	}
+	k.flags(slices.Contains(t.Allowed, event.DeletedTests), slices.Contains(t.Allowed, event.TooLarge))
 	if t.State == event.Parked { // a retried task starts with a new allowance
-		k.flags(t.Reason == ReasonRounds, t.Reason == ReasonNoProgress)
+		k.flags(t.Reason == ReasonRounds, t.Reason == ReasonNoProgress, ofFinding(t.Reason))
 	} else {
 		k.nums(t.APIErrors, t.Rounds.Spent, t.Agent.Launches)
 		k.words(class(t.Next), string(t.Stage))

@@ -334,6 +334,9 @@ func (p *place) verbs(errands bool) []move {
 		return nil
 	}
 	all := []verb{{"stop", left{}, constant(event.StopRequested{})}, {"retry", left{}, constant(event.RetryRequested{})}}
+	if p.task.Spec.Done.DeletedTests != "" {
+		all = append(all, verb{"retry, allowing", left{}, constant(event.RetryRequested{Allow: []event.FindingKind{event.DeletedTests, event.TooLarge}})})
+	}
 	errand := slices.ContainsFunc(p.task.Open, func(a event.Action) bool {
 		return slices.Contains([]event.ActionKind{event.ActInterrupt, event.ActRemove, event.ActRestore}, a.Kind())
 	})
@@ -471,6 +474,13 @@ func rounds(t Task) func(yield func(string, event.RoundFinished) bool) {
 	unchanged, moved := green(tree), red(tree, "no")
 	unchanged.Changed, moved.Moved = false, true
 	return func(yield func(string, event.RoundFinished) bool) {
+		if t.Spec.Done.DeletedTests != "" {
+			large := green(tree)
+			large.Findings = []event.Finding{{Kind: event.TooLarge, Text: "the change is too large"}}
+			if !yield("finds deleted tests", finding(green(tree))) || !yield("finds a large change", large) {
+				return
+			}
+		}
 		ok := yield("is green", green(tree)) && yield("is red", red(tree, "no")) && yield("sees no change", unchanged) && yield("sees the tree move", moved)
 		if ok && t.Rounds.Last != nil {
 			same := *t.Rounds.Last

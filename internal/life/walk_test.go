@@ -61,7 +61,7 @@ func (b bounds) String() string {
 // walks lists the walks of `make walk`. Only a short one runs with the other tests. Features that multiply the number
 // of states, and are mostly independent of the others, have walks of their own.
 var walks = []bounds{
-	{"short", left{lacks: 1}, 2, 1, 1, false, []string{"mailbox", "paste", "command", "review", "dependency"}},
+	{"short", left{lacks: 1}, 2, 1, 1, false, []string{"mailbox", "paste", "command", "review", "dependency", "demands"}},
 	{"silence", left{silences: 2}, 2, 1, 1, false, []string{"mailbox", "paste", "command"}},
 	{"errands", left{messages: 1}, 2, 1, 1, true, []string{"mailbox", "paste", "command"}},
 	{"far", left{messages: 2, questions: 1, limits: 1}, 2, 2, 1, false, []string{"command", "mailbox", "paste"}},
@@ -70,6 +70,7 @@ var walks = []bounds{
 var kinds = map[string]func(*event.Spec){
 	"mailbox": traits(hooked), "paste": traits(pasted), "command": traits(command),
 	"review":     func(s *event.Spec) { s.Publish = event.PublishPR },
+	"demands":    func(s *event.Spec) { s.Done.DeletedTests, s.Done.TooLarge = event.ReactionBack, event.ReactionPark },
 	"dependency": func(s *event.Spec) { s.After = []event.TaskID{"t9"} },
 }
 
@@ -143,7 +144,7 @@ func TestTheWalkKnowsTheWholeTask(t *testing.T) {
 	for _, c := range []struct {
 		of   any
 		want int
-	}{{Task{}, 48}, {Agent{}, 17}, {Message{}, 4}, {Rounds{}, 4}, {Deadline{}, 4}} {
+	}{{Task{}, 49}, {Agent{}, 17}, {Message{}, 4}, {Rounds{}, 4}, {Deadline{}, 4}} {
 		if n := reflect.TypeOf(c.of).NumField(); n != c.want {
 			t.Errorf("%T has %d fields, not %d: does anything depend on the new one? Then it belongs into place.key", c.of, n, c.want)
 		}

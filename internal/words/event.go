@@ -38,6 +38,9 @@ func requestEvent(e event.Event) (string, bool) {
 	case event.StopRequested:
 		return "a person asked to stop the task", true
 	case event.RetryRequested:
+		if len(p.Allow) > 0 {
+			return fmt.Sprintf("a person asked to try again, and allowed %s", p.Allow), true
+		}
 		return "a person asked to try again", true
 	case event.RemoveRequested:
 		if p.Force {

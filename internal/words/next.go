@@ -97,6 +97,10 @@ func parkedSteps(t life.Task) []Step {
 	switch t.Reason {
 	case life.ReasonRounds, life.ReasonNoProgress, life.ReasonNoChange:
 		return []Step{about(t.ID, "checks"), about(t.ID, "send", "TEXT"), retry}
+	case event.Reason(event.OutsideScope), event.Reason(event.DeletedTests), event.Reason(event.ProseOnly), event.Reason(event.CheckConfig), event.Reason(event.TooLarge):
+		allow := about(t.ID, "retry", "--allow", string(t.Reason))
+		allow.When = "to take the work as it is"
+		return []Step{about(t.ID, "diff"), allow, about(t.ID, "send", "TEXT")}
 	case life.ReasonDialog:
 		retry.When = "once what its screen asks is settled, by starting the agent yourself"
 		return []Step{about(t.ID, "attach"), retry}

@@ -105,6 +105,9 @@ func Round(r event.RoundFinished) string {
 	if len(red) > 0 {
 		text = strings.Join(red, ", ")
 	}
+	for _, f := range r.Findings {
+		text += "; " + f.Text
+	}
 	if !r.Changed {
 		text += ", and nothing was changed"
 	}

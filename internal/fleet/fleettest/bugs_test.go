@@ -55,6 +55,11 @@ var bugs = []bug{
 		by: "in which fence generation", odds: map[string]int{"the supervisor dies after opening a window": 100},
 	},
 	{
+		name: "publish green work, whatever else it has", file: "life/check.go",
+		old: "\tcase park != nil:\n", new: "\tcase false:\n",
+		by: "it has what nobody allowed",
+	},
+	{
 		name: "a shortage of one repository is everybody's", file: "life/shortage.go",
 		old: "\tcase p.Place == event.PlaceMachine:\n", new: "\tcase true:\n",
 		by: "the machine lacks nothing", odds: onlyRepositories(),

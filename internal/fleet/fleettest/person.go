@@ -235,7 +235,11 @@ var verbs = []verb{
 		if t.State != event.Parked {
 			return nil
 		}
-		return event.RetryRequested{}
+		r := event.RetryRequested{}
+		if t.Reason == event.Reason(event.DeletedTests) {
+			r.Allow = []event.FindingKind{event.DeletedTests}
+		}
+		return r
 	}},
 	{"interrupt", func(t life.Task) event.Payload {
 		if !t.Agent.Live {
@@ -363,6 +367,12 @@ func (w *World) spec(who string) event.Spec {
 	}
 	if w.Luck.One("fence", who, 3) == 0 {
 		s.Fence = &event.Fence{Cache: event.CacheRepository, Git: event.GitCommit}
+	}
+	switch w.Luck.One("demands", who, 8) {
+	case 0:
+		s.Done.DeletedTests = event.ReactionPark
+	case 1, 2:
+		s.Done.DeletedTests = event.ReactionBack
 	}
 	if w.Luck.One("respawns", who, 20) == 0 {
 		s.Respawns = 1

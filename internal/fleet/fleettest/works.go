@@ -47,10 +47,18 @@ func (e *edges) Baseline(ctx context.Context, t life.Task) error {
 func (e *edges) Snapshot(ctx context.Context, t life.Task, _ int) (s fleet.Snapshot, err error) {
 	err = e.inWorktree(ctx, t, "taking a snapshot", func(wk *work) error {
 		n := wk.tree
-		s = fleet.Snapshot{Commit: fmt.Sprintf("c%d", n), Tree: fmt.Sprintf("tree%d", n), Changed: n > 0}
+		s = fleet.Snapshot{Commit: fmt.Sprintf("c%d", n), Tree: fmt.Sprintf("tree%d", n), Changed: n > 0, Findings: findings(t, n)}
 		return nil
 	})
 	return s, err
+}
+
+// findings returns what a tree has that its task does not allow. Another change of the agent mends it.
+func findings(t life.Task, tree int) []event.Finding {
+	if t.Spec.Done.Reaction(event.DeletedTests) == event.ReactionAllow || tree%4 != 2 {
+		return nil
+	}
+	return []event.Finding{{Kind: event.DeletedTests, Files: []string{"a_test.go"}, Text: "tests were deleted: a_test.go"}}
 }
 
 // Tree implements fleet.Worktrees.
@@ -74,6 +82,9 @@ func (e *edges) Publish(ctx context.Context, t life.Task, tree string) (p event.
 		}
 		if !wk.green[n] && len(t.Spec.Checks) > 0 {
 			e.w.breach("%s: tree %d was published, and it is not green", t.ID, n)
+		}
+		if len(findings(t, n)) > 0 && len(t.Allowed) == 0 {
+			e.w.breach("%s: tree %d was published, and it has what nobody allowed", t.ID, n)
 		}
 		if k := len(wk.published); t.Spec.Publish != event.PublishNone && (k == 0 || wk.published[k-1] != n) {
 			wk.published = append(wk.published, n)
