@@ -13,7 +13,7 @@ PACKAGES ?= 1
 FUZZTIME ?= 30s
 EVENTS  ?= 10000000
 
-.PHONY: help build install demo test quick check types format lint tidy generated generate bench simulate planted walk chaos night delivery agents fuzz prices tools tmux node clean
+.PHONY: help build install demo test quick check types format lint tidy generated generate bench simulate planted walk chaos night delivery agents situations fuzz prices tools tmux node clean
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -107,8 +107,18 @@ delivery: tmux node ## messages to agents of each kind, by many senders at once:
 	$(GO) test -count=1 -v -timeout 12h -run '^TestDelivery$$' ./internal/e2e \
 		-delivery.sim $(SIM) -delivery.claude $(CLAUDE) -delivery.codex $(CODEX) -delivery.opencode $(OPENCODE)
 
-agents: tmux node ## the real agents in every situation of docs/agents.md, against a scripted model
-	MUSTER_TEST_AGENTS=all $(GO) test -count=1 -v -timeout 60m -run '^Test(Claude|Codex|Copilot|Gemini|OpenCode)' ./internal/agent/... ./internal/e2e
+# Which tests of the table, such as RUN='^TestSituations$$/^codex$$/^question$$'; FIRST are the situations that each change must pass.
+RUN   ?= ^Test(Situations|RulesAnswerForAPerson|Claude|Codex|Copilot|Gemini|OpenCode)
+FIRST := ^TestSituations$$$$/./^(plain_task|two_tool_calls|edit_check|failing_check_fed_back|permission_.*|question)$$$$
+
+agents: tmux node ## the real agents in every situation, against a scripted model; the table goes into docs/agents.md
+	@mkdir -p bin
+	MUSTER_TEST_AGENTS=all $(GO) test -json -count=1 -timeout 3h -run '$(RUN)' ./internal/agent/... ./internal/e2e > bin/agents.json; status=$$?; \
+	grep -E '"Output":"( *--- |ok|FAIL)' bin/agents.json | sed -E 's/.*"Output":"(.*)\\n".*/\1/'; \
+	$(GO) test -count=1 -run '^TestPageIsFresh$$' ./internal/testkit/matrix -run-of-agents "$$PWD/bin/agents.json" && exit $$status
+
+situations: ## the first situations of the table, as CI runs them for each change
+	$(MAKE) agents RUN='$(FIRST)'
 
 fuzz: ## each fuzz test for FUZZTIME
 	@set -e; for pkg in $$($(GO) list ./...); do \

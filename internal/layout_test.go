@@ -38,6 +38,7 @@ var vendorNames = map[string]string{
 	"testkit/claude":   "it brings that program to tests",
 	"testkit/codex":    "it brings that program to tests",
 	"testkit/gemini":   "it brings that program to tests",
+	"testkit/matrix":   "the table of what each program is tested in",
 	"testkit/opencode": "it brings that program to tests",
 	"recipe":           "the shape of hooks that many agents have taken over from one",
 }

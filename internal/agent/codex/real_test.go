@@ -103,6 +103,44 @@ func changed(before, after map[string]string) string {
 	return strings.Join(out, "\n")
 }
 
+// TestCodexDoesNotSayWhatItsShellHasEdited states what the program tells of edits by its shell: of a patch only the beginning, and of
+// another command not which files it has changed. So the check for edits does not run, and the end of the turn judges the work.
+func TestCodexDoesNotSayWhatItsShellHasEdited(t *testing.T) {
+	testrig.Long(t)
+	t.Parallel()
+	spec := plain()
+	spec.Checks = []event.Check{{Name: "build", Run: "echo 'a.txt:1:1: it ran'; exit 3", OnEdit: true, Timeout: time.Minute}}
+	r := newRig(t, "edit by your shell", spec,
+		model.ToolUse("exec_command", shell("sed -i s/hello/two/ a.txt")),
+		model.ToolUse("exec_command", shell("apply_patch <<'EOF'\n*** Begin Patch\n*** Update File: a.txt\n@@\n-two\n+three\n*** End Patch\nEOF")),
+		patch("b.txt", "by its own tool"),
+		model.Text("done"),
+	)
+	r.Start()
+	for n, want := range map[int]bool{2: false, 3: false, 4: true} {
+		if got := r.Called(n).Last().Contains("it ran"); got != want {
+			t.Errorf("call %d has the words of the check: %t, want %t: %+v", n, got, want, r.Called(n).Last())
+		}
+	}
+	r.over(1)
+	if b, err := os.ReadFile(filepath.Join(r.Launch.Worktree, "a.txt")); err != nil || string(b) != "three\n" {
+		t.Errorf("the file has %q (%v): the commands did not edit it", b, err)
+	}
+	begun, ended := 0, 0
+	for _, rec := range r.Records() {
+		switch {
+		case rec.Tool != "":
+			begun++
+		case rec.ToolUseID != "":
+			ended++
+		}
+	}
+	t.Logf("%d tools began, %d ended", begun, ended)
+	if begun != 3 {
+		t.Errorf("%d tools began, want 3", begun)
+	}
+}
+
 // plain is a spec whose commands run without the agent's own sandbox, which needs a home outside of /tmp.
 func plain() event.Spec { return event.Spec{Args: []string{"-s", "danger-full-access"}} }
 

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -19,15 +21,17 @@ type Server struct {
 	URL string // http://127.0.0.1:PORT, for ANTHROPIC_BASE_URL and GOOGLE_GEMINI_BASE_URL; the other protocols are below its /v1
 
 	http *httptest.Server
+	away atomic.Bool
 	stop chan struct{} // closed by Close: ends what hangs
 	once sync.Once
 
-	mu        sync.Mutex
-	steps     []Step
-	otherwise Step // answers where the script is used up
-	requests  []Request
-	news      chan struct{} // closed and replaced at each request
-	serial    int
+	mu            sync.Mutex
+	steps         []Step
+	conversations []*Conversation
+	otherwise     Step // answers where the script is used up
+	requests      []Request
+	news          chan struct{} // closed and replaced at each request
+	serial        int
 }
 
 // New starts a server outside of a test; Close ends it. After the end of the script, every call is answered by the
@@ -44,7 +48,9 @@ func New(script ...Step) *Server {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, "{}")
 	})
-	s.http = httptest.NewServer(mux)
+	s.http = httptest.NewUnstartedServer(mux)
+	s.http.Listener = &door{Listener: s.http.Listener, away: &s.away}
+	s.http.Start()
 	s.URL = s.http.URL
 	return s
 }
@@ -64,6 +70,34 @@ func (s *Server) Close() {
 		s.http.CloseClientConnections()
 		s.http.Close()
 	})
+}
+
+// Away makes the server unreachable: it breaks all connections off, and resets each new one until it is called with false.
+func (s *Server) Away(away bool) {
+	s.away.Store(away)
+	if away {
+		s.http.CloseClientConnections()
+	}
+}
+
+// door is a listener that can reset connections instead of accepting them.
+type door struct {
+	net.Listener
+	away *atomic.Bool
+}
+
+// Accept implements net.Listener.
+func (d *door) Accept() (net.Conn, error) {
+	for {
+		c, err := d.Listener.Accept()
+		if err != nil || !d.away.Load() {
+			return c, err
+		}
+		if tcp, ok := c.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+		_ = c.Close()
+	}
 }
 
 // Add appends steps to the script.
@@ -238,6 +272,9 @@ func (s *Server) take(r Request) Step {
 	s.news = make(chan struct{})
 	if r.Helper {
 		return nil
+	}
+	if step, ok := s.takeOf(r); ok {
+		return step
 	}
 	if len(s.steps) == 0 {
 		return s.otherwise
