@@ -98,6 +98,16 @@ func finding(kind event.FindingKind, files []git.FileChange, words string) event
 	return f
 }
 
+// Skipped returns the names of the checks that concern none of the changed files. Without any change all of them count.
+func Skipped(checks []event.Check, files []git.FileChange) (names []string) {
+	for _, c := range checks {
+		if len(files) > 0 && len(c.Only) > 0 && !slices.ContainsFunc(files, func(f git.FileChange) bool { return within(c.Only, f.Path) }) {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
 // within reports whether a pattern of a scope matches a file. A pattern without wildcards that names a directory matches
 // everything below it.
 func within(scope []string, file string) bool {

@@ -52,6 +52,16 @@ type Step struct {
 	Name    string        `json:"name"`
 	Run     string        `json:"run"`     // passed to sh -c
 	Timeout time.Duration `json:"timeout"` // 0 is DefaultStepTimeout
+	Flaky   int           `json:"flaky,omitempty"` // how often a failed run is repeated
+}
+
+// Steps returns the steps that run checks.
+func Steps(checks []event.Check) []Step {
+	steps := make([]Step, len(checks))
+	for i, c := range checks {
+		steps[i] = Step{Name: c.Name, Run: c.Run, Timeout: c.Timeout, Flaky: c.Flaky}
+	}
+	return steps
 }
 
 // Defaults of Job and Step.
@@ -73,6 +83,7 @@ type StepResult struct {
 	LogBytes  int64     `json:"log_bytes"` // size of its whole output
 	LogSum    string    `json:"log_sum"`   // SHA-256 of the kept output, in hexadecimal digits
 	Truncated bool      `json:"truncated,omitempty"`
+	Runs      int       `json:"runs,omitempty"` // more than 1 if failed runs were repeated; the rest is about the last one
 }
 
 // Green reports whether the step passed.

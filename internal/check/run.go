@@ -155,7 +155,7 @@ func (r *runner) run(ctx context.Context) (Result, error) {
 	}
 	res.Started = time.Now().UTC()
 	for _, s := range r.Steps {
-		step, err := r.step(ctx, s)
+		step, err := r.settled(ctx, s)
 		if err != nil {
 			return res, err
 		}
@@ -166,6 +166,21 @@ func (r *runner) run(ctx context.Context) (Result, error) {
 	}
 	res.Ended = time.Now().UTC()
 	return res, nil
+}
+
+// settled runs a step, and again as often as it may fail by chance.
+func (r *runner) settled(ctx context.Context, s Step) (StepResult, error) {
+	began := time.Now().UTC()
+	for n := 1; ; n++ {
+		res, err := r.step(ctx, s)
+		if err != nil || res.Green() || n > s.Flaky {
+			if n > 1 {
+				res.Runs, res.Started = n, began
+			}
+			return res, err
+		}
+		r.say("%s: it may fail by chance, so it runs again (%d of %d)", s.Name, n, s.Flaky)
+	}
 }
 
 // step runs one step to its end and then ends the processes that it leaves behind. The error is never the step's own.

@@ -187,6 +187,21 @@ func TestJobRunsAllStepsAndTellsHowEachWent(t *testing.T) {
 	}
 }
 
+func TestAFlakyStepIsRepeatedBeforeItsVerdict(t *testing.T) {
+	t.Parallel()
+	failsTwice := `echo run >> runs; echo "run $(wc -l < runs)"; [ "$(wc -l < runs)" -ge 3 ]`
+	for flaky, want := range map[int]struct{ exit, runs int }{0: {1, 0}, 1: {1, 2}, 2: {0, 3}, 5: {0, 3}} {
+		j := newJob(t, Step{Name: "test", Run: failsTwice, Flaky: flaky}, Step{Name: "after", Run: "true", Flaky: flaky})
+		r, _ := j.run(t)
+		if len(r.Steps) != 2 || r.Steps[0].Exit != want.exit || r.Steps[0].Runs != want.runs || r.Steps[1].Runs != 0 {
+			t.Errorf("flaky %d: %+v, want %+v", flaky, r.Steps, want)
+		}
+		if log, last := files.Read(t, r.Steps[0].Log), fmt.Sprintf("run %d\n", max(1, want.runs)); log != last {
+			t.Errorf("flaky %d: the log is %q, want that of the last run, %q", flaky, log, last)
+		}
+	}
+}
+
 func TestJobKeepsBothEndsOfALongLog(t *testing.T) {
 	t.Parallel()
 	j := newJob(t, Step{Name: "noisy", Run: `echo FIRST; i=0; while [ $i -lt 3000 ]; do echo "line $i of noise"; i=$((i+1)); done; echo LAST`})
@@ -368,7 +383,8 @@ func TestNeverMoreStepsAtOnceThanSlots(t *testing.T) {
 	var cmds []*exec.Cmd
 	var jobs []*job
 	for range 6 {
-		j := newJob(t, Step{Name: "one", Run: `echo + >> "$LOG"; sleep 0.3; echo - >> "$LOG"`})
+		// The first one waits for the second: starting a runner may take longer than the step on a busy machine.
+		j := newJob(t, Step{Name: "one", Run: `echo + >> "$LOG"; until [ "$(grep -c + "$LOG")" -ge 2 ]; do sleep 0.05; done; sleep 0.3; echo - >> "$LOG"`})
 		j.SlotPaths, j.Env = slots, append(j.Env, "LOG="+log)
 		cmd := proc.Role("run", j.write(t))
 		j.start(t, cmd)

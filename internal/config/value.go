@@ -277,6 +277,9 @@ func (k *key) setList(f *[]string, v any) error {
 		return k.mismatch(v)
 	}
 	list := make([]string, 0, len(items))
+	if k.kind == kindGlobs && len(items) == 0 {
+		list = nil // as without the key
+	}
 	for _, item := range items {
 		s, ok := item.(string)
 		if !ok {

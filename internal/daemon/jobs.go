@@ -130,7 +130,7 @@ func results(res check.Result) ([]event.CheckResult, error) {
 	for _, s := range res.Steps {
 		r := event.CheckResult{
 			Name: s.Name, Run: s.Run, Exit: s.Exit, Signal: s.Signal, TimedOut: s.TimedOut,
-			Duration: s.Ended.Sub(s.Started), Log: s.Log,
+			Duration: s.Ended.Sub(s.Started), Log: s.Log, Runs: s.Runs,
 		}
 		if !r.Green() {
 			var err error
@@ -171,9 +171,7 @@ func (j jobs) spec(ctx context.Context, job fleet.Job) (check.Job, error) {
 	spec := check.Job{
 		Task: job.Task.ID, Gen: job.Task.Gen, Name: job.Name, Dir: job.Task.Worktree, Env: env,
 		Lock: j.home.CheckLock(job.Task.ID), SlotPaths: j.agents.slots(), Out: j.dir(job), Wake: j.home.Wake(),
-	}
-	for _, c := range job.Steps {
-		spec.Steps = append(spec.Steps, check.Step{Name: c.Name, Run: c.Run, Timeout: c.Timeout})
+		Steps: check.Steps(job.Steps),
 	}
 	if job.Task.Spec.Fence != nil {
 		spec.Shim = []string{j.agents.exe, "launch"}

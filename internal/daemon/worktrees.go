@@ -158,7 +158,8 @@ func (w worktrees) Snapshot(ctx context.Context, t life.Task, round int) (fleet.
 		return fleet.Snapshot{}, err
 	}
 	return fleet.Snapshot{
-		Commit: snap.Commit, Tree: snap.Tree, Changed: len(files)+len(found) > 0, Obstacle: found.Error(), Findings: change.Find(t.Spec.Done, t.Spec.Checks, files),
+		Commit: snap.Commit, Tree: snap.Tree, Changed: len(files)+len(found) > 0, Obstacle: found.Error(),
+		Findings: change.Find(t.Spec.Done, t.Spec.Checks, files), Skipped: change.Skipped(t.Spec.Checks, files),
 	}, nil
 }
 

@@ -281,9 +281,11 @@ type CheckResult struct {
 	Duration time.Duration `json:"duration"`
 	Excerpt  string        `json:"excerpt,omitempty"` // the useful part of a failed check's output
 	Log      string        `json:"log,omitempty"`     // the file with the whole output
+	Runs     int           `json:"runs,omitempty"`    // how often it was run for this verdict, if more than once
+	Skipped  bool          `json:"skipped,omitempty"` // it was not run: the work has changed none of its files
 }
 
-// Green reports whether the check passed.
+// Green reports whether the check passed, or did not have to run.
 func (r CheckResult) Green() bool { return r.Exit == 0 && r.Signal == 0 && !r.TimedOut }
 
 // JobStarted says which process runs a job, checks or setup, and with which key it will sign the result. It is written
@@ -301,6 +303,7 @@ type JobStarted struct {
 	Tree       string        `json:"tree,omitempty"`    // what a round of checks judges
 	Changed    bool          `json:"changed,omitempty"` // as in round.finished
 	Findings   []Finding     `json:"findings,omitempty"`
+	Skipped    []string      `json:"skipped,omitempty"` // checks that the round leaves out
 }
 
 // RoundFinished is one pass of checks: what was judged, and the verdicts.

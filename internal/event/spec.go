@@ -49,6 +49,10 @@ type Check struct {
 	Run     string        `json:"run"` // run by sh -c in the worktree
 	Timeout time.Duration `json:"timeout"`
 	OnEdit  bool          `json:"on_edit,omitempty"` // also right after each edit, within the agent's turn
+	// Flaky is how often a failed run is repeated before it is a verdict.
+	Flaky int `json:"flaky,omitempty"`
+	// Only are patterns of files. A round leaves the check out if the work has changed none of them.
+	Only []string `json:"only,omitempty"`
 }
 
 // Spec is a task as it was dispatched, with everything that is frozen then. The prompt is stored separately, because

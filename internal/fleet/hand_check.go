@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"muster/internal/event"
@@ -61,7 +62,8 @@ func (s *Supervisor) runJob(ctx context.Context, j Job, judged Snapshot) (state 
 		met, lost := s.meet(ctx, j, busy)
 		if lost == nil {
 			met.Action, met.For, met.Name, met.Run = j.Action, j.For, j.Name, life.NextRun(j.Task, j.Name, j.Action)
-			met.Commit, met.Tree, met.Changed, met.Findings = judged.Commit, judged.Tree, judged.Changed, judged.Findings
+			met.Commit, met.Tree, met.Changed = judged.Commit, judged.Tree, judged.Changed
+			met.Findings, met.Skipped = judged.Findings, judged.Skipped
 			open.met = &met
 			return state, open, nil
 		}
@@ -155,10 +157,10 @@ func RoundName(round int, id event.ActionID) string { return fmt.Sprintf("round-
 // check judges the worktree: it takes a snapshot, runs the project's commands, and checks that the tree did not
 // change.
 func (s *Supervisor) check(ctx context.Context, t life.Task, id event.ActionID, args event.CheckArgs) result {
-	job := Job{Task: t, Name: RoundName(args.Round, id), For: event.ActCheck, Action: id, Steps: t.Spec.Checks}
+	job := Job{Task: t, Name: RoundName(args.Round, id), For: event.ActCheck, Action: id}
 	var snap Snapshot
 	if run, begun := t.Job(job.Name); begun {
-		snap = Snapshot{Commit: run.Commit, Tree: run.Tree, Changed: run.Changed, Findings: run.Findings}
+		snap = Snapshot{Commit: run.Commit, Tree: run.Tree, Changed: run.Changed, Findings: run.Findings, Skipped: run.Skipped}
 	} else {
 		var err error
 		if snap, err = s.cfg.Worktrees.Snapshot(ctx, t, args.Round); err != nil {
@@ -174,7 +176,13 @@ func (s *Supervisor) check(ctx context.Context, t life.Task, id event.ActionID, 
 		round.Results, round.Fence, round.Reused = judged.Results, judged.Fence, true
 		return done(nil, round)
 	}
-	if len(t.Spec.Checks) == 0 {
+	for _, c := range t.Spec.Checks {
+		if !slices.Contains(snap.Skipped, c.Name) {
+			job.Steps = append(job.Steps, c)
+		}
+	}
+	if len(job.Steps) == 0 {
+		round.Results = withSkipped(t.Spec.Checks, snap.Skipped, nil)
 		return done(nil, round)
 	}
 	state, open, err := s.runJob(ctx, job, snap)
@@ -191,11 +199,30 @@ func (s *Supervisor) check(ctx context.Context, t life.Task, id event.ActionID, 
 		return doneIn(err)
 	}
 	round.Moved = tree != snap.Tree
-	round.Results = state.Results
+	round.Results = withSkipped(t.Spec.Checks, snap.Skipped, state.Results)
 	if run, begun := t.Job(job.Name); begun {
 		round.Fence = run.Fence
 	}
 	return done(nil, round)
+}
+
+// withSkipped adds the checks that a round has left out to its results, in the order of the checks.
+func withSkipped(checks []event.Check, skipped []string, results []event.CheckResult) []event.CheckResult {
+	if len(skipped) == 0 {
+		return results
+	}
+	var all []event.CheckResult
+	for _, c := range checks {
+		if slices.Contains(skipped, c.Name) {
+			all = append(all, event.CheckResult{Name: c.Name, Run: c.Run, Skipped: true})
+		}
+		for _, r := range results {
+			if r.Name == c.Name {
+				all = append(all, r)
+			}
+		}
+	}
+	return all
 }
 
 // obstacleCheck is the name of the check that fails if the work can't be published as it is.

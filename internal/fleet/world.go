@@ -151,6 +151,7 @@ type Snapshot struct {
 	Changed      bool   // the agent changed something
 	Obstacle     string // why it can't be published as it is, and what the agent can do; "" if it can
 	Findings     []event.Finding
+	Skipped      []string // checks that the round leaves out
 }
 
 // Order describes a generation to prepare.

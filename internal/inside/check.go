@@ -53,22 +53,22 @@ func (v Voice) Check(ctx context.Context, name string, show io.Writer) ([]check.
 
 // choose returns the checks to run; an unknown name is an error that lists the known ones.
 func choose(checks []event.Check, name string) ([]check.Step, error) {
-	var steps []check.Step
+	var chosen []event.Check
 	var names []string
 	for _, c := range checks {
 		names = append(names, c.Name)
 		if name == "" || c.Name == name {
-			steps = append(steps, check.Step{Name: c.Name, Run: c.Run, Timeout: c.Timeout})
+			chosen = append(chosen, c)
 		}
 	}
-	if name != "" && len(steps) == 0 {
+	if name != "" && len(chosen) == 0 {
 		e := fault.New(fault.NotFound, "this task has no check %q", name)
 		if len(names) == 0 {
 			return nil, e.WithHint("It has no checks at all.")
 		}
 		return nil, e.WithHint("It has: %s.", strings.Join(names, ", "))
 	}
-	return steps, nil
+	return check.Steps(chosen), nil
 }
 
 // checkEnv returns the environment of a round. If the log cannot be read, for example in a sandbox, it returns the

@@ -34,7 +34,7 @@ func JobLimit(steps []event.Check) time.Duration {
 		if step <= 0 {
 			step = defaultStep
 		}
-		limit += step + settleStep
+		limit += time.Duration(1+c.Flaky) * (step + settleStep)
 	}
 	return limit
 }
@@ -272,14 +272,20 @@ func verdictText(r event.RoundFinished) string {
 		return "the worktree changed while its checks ran"
 	}
 	var red []string
+	skipped := 0
 	for _, c := range r.Results {
 		if !c.Green() {
 			red = append(red, c.Name)
+		}
+		if c.Skipped {
+			skipped++
 		}
 	}
 	switch {
 	case len(red) > 0:
 		return strings.Join(red, ", ") + " failed"
+	case skipped > 0:
+		return fmt.Sprintf("%d of %d checks passed, and the others were skipped", len(r.Results)-skipped, len(r.Results))
 	case len(r.Results) == 1:
 		return r.Results[0].Name + " passed"
 	}

@@ -102,6 +102,9 @@ func Round(r event.RoundFinished) string {
 	if len(r.Results) == 1 {
 		text = r.Results[0].Name + " passed"
 	}
+	if skipped := left(r.Results); len(skipped) > 0 {
+		text = fmt.Sprintf("%d of %d checks passed, %s skipped", len(r.Results)-len(skipped), len(r.Results), strings.Join(skipped, ", "))
+	}
 	if len(red) > 0 {
 		text = strings.Join(red, ", ")
 	}
@@ -125,9 +128,29 @@ func Result(c event.CheckResult) string {
 	case c.Signal != 0:
 		return text.Exited(c.Exit, c.Signal)
 	case c.Exit != 0:
-		return fmt.Sprintf("failed with %d", c.Exit)
+		return fmt.Sprintf("failed with %d", c.Exit) + again(c)
+	case c.Skipped:
+		return "skipped: none of its files was changed"
 	}
-	return "passed"
+	return "passed" + again(c)
+}
+
+// left returns the names of the checks that were left out.
+func left(results []event.CheckResult) (names []string) {
+	for _, c := range results {
+		if c.Skipped {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// again says how often a check was run, if more than once.
+func again(c event.CheckResult) string {
+	if c.Runs < 2 {
+		return ""
+	}
+	return fmt.Sprintf(" in run %d", c.Runs)
 }
 
 // Usage describes tokens and cost.
