@@ -50,8 +50,8 @@ type Job struct {
 // Step is one command of a job.
 type Step struct {
 	Name    string        `json:"name"`
-	Run     string        `json:"run"`     // passed to sh -c
-	Timeout time.Duration `json:"timeout"` // 0 is DefaultStepTimeout
+	Run     string        `json:"run"`             // passed to sh -c
+	Timeout time.Duration `json:"timeout"`         // 0 is DefaultStepTimeout
 	Flaky   int           `json:"flaky,omitempty"` // how often a failed run is repeated
 }
 

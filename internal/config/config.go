@@ -144,7 +144,6 @@ func Default() Config {
 		},
 		Agents: map[string]Agent{},
 		Done: event.Demands{
-			Scope:    []string{},
 			NoChange: event.ReactionBack, OutsideScope: event.ReactionBack, DeletedTests: event.ReactionBack,
 			ProseOnly: event.ReactionAllow, CheckConfig: event.ReactionAllow, TooLarge: event.ReactionPark,
 		},
