@@ -2,6 +2,7 @@ package internal_test
 
 import (
 	"bufio"
+	"bytes"
 	"debug/elf"
 	"os"
 	"os/exec"
@@ -14,7 +15,7 @@ import (
 // maxBinary is the size that the shipped binary must stay under, which has no symbols: a hook starts it at each tool call.
 const maxBinary = 25_000_000
 
-func TestTheBinaryIsSmallAndStatic(t *testing.T) {
+func TestTheBinaryIsSmallStaticAndKnowsTimeZones(t *testing.T) {
 	t.Parallel()
 	bin := filepath.Join(t.TempDir(), "muster")
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", bin, "./cmd/muster")
@@ -29,6 +30,15 @@ func TestTheBinaryIsSmallAndStatic(t *testing.T) {
 	}
 	if st.Size() > maxBinary {
 		t.Errorf("the binary has %d bytes, more than %d", st.Size(), maxBinary)
+	}
+	program, err := os.ReadFile(bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, zone := range []string{"Europe/Berlin", "America/New_York", "Asia/Kolkata"} { // the ends of usage limits name them
+		if !bytes.Contains(program, []byte(zone)) {
+			t.Errorf("the binary does not know the time zone %s", zone)
+		}
 	}
 	if runtime.GOOS != "linux" {
 		return // macOS has no static programs

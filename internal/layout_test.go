@@ -52,6 +52,7 @@ var goroutines = map[string]string{
 	"git":       "each call waits for the one that watches it",
 	"fence":     "Fence.Exec waits; the restricted thread ends with its goroutine",
 	"fleet":     "Supervisor.Serve waits",
+	"cli":       "progress.end waits",
 	"tui":       "the program's loop waits",
 	"web":       "the server's shutdown waits",
 	"mcp":       "the server's shutdown waits",

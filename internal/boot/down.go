@@ -19,8 +19,9 @@ import (
 // keeperEnd is how long a keeper may take to notice that its server is gone.
 const keeperEnd = 10 * time.Second
 
-// Down tells the fleet to be down and waits until it is, at most until ctx ends.
-func (f Fleet) Down(ctx context.Context, mode event.DownMode) error {
+// Down tells the fleet to be down and waits until it is, at most until ctx ends. Meanwhile it calls say from time to
+// time with the tasks that it waits for, none if only the supervisor has not ended yet.
+func (f Fleet) Down(ctx context.Context, mode event.DownMode, say func([]store.Summary)) error {
 	if err := os.WriteFile(f.Home.Down(), nil, 0o600); err != nil {
 		return fault.Wrap(fault.Failed, err, "mark the fleet as down").WithHint("Make %s writable.", f.Home)
 	}
@@ -44,13 +45,15 @@ func (f Fleet) Down(ctx context.Context, mode event.DownMode) error {
 		return err
 	}
 	_ = os.WriteFile(f.Home.Wake(), nil, 0o600) // only a hint: the supervisor reads the log later anyway
+	waits := &waitsFor{db: db, mode: mode, say: say}
+	waits.look(ctx)
 	var alone error
 	if !supervised { // a conflict means that a keeper has started one meanwhile, which reads the same request
 		if alone = f.downAlone(ctx, mode); fault.CodeOf(alone) != fault.Conflict {
 			return alone
 		}
 	}
-	stopped, err := awaitStop(ctx, db, asked)
+	stopped, err := awaitStop(ctx, waits, asked)
 	switch {
 	case stopped:
 		return errors.Join(f.awaitUnlocked(ctx), f.endServer(ctx, mode))
@@ -62,12 +65,41 @@ func (f Fleet) Down(ctx context.Context, mode event.DownMode) error {
 	return fault.New(fault.Timeout, "the fleet is not down yet").WithHint("`muster status` shows what still runs; `muster down --kill` ends it.")
 }
 
+// waitsFor calls a function with the tasks that a fleet that goes down still waits for. It does so at most twice a
+// second.
+type waitsFor struct {
+	db     *store.Store
+	mode   event.DownMode
+	say    func([]store.Summary)
+	looked time.Time
+}
+
+func (w *waitsFor) look(ctx context.Context) {
+	if w.say == nil || time.Since(w.looked) < lookPause/2 {
+		return
+	}
+	w.looked = time.Now()
+	var left []store.Summary
+	if w.mode != event.DownLeave {
+		all, err := w.db.Running(ctx)
+		if err != nil {
+			return // it is told to a person only
+		}
+		for _, t := range all {
+			if w.mode == event.DownKill || t.Slot {
+				left = append(left, t)
+			}
+		}
+	}
+	w.say(left)
+}
+
 // awaitStop waits until a supervisor reports after an event that it has stopped, or until ctx ends.
-func awaitStop(ctx context.Context, db *store.Store, after int64) (bool, error) {
+func awaitStop(ctx context.Context, waits *waitsFor, after int64) (bool, error) {
 	tick := time.NewTicker(awaitPause)
 	defer tick.Stop()
 	for {
-		for e, err := range db.Events(ctx, store.EventFilter{After: after}) {
+		for e, err := range waits.db.Events(ctx, store.EventFilter{After: after}) {
 			if ctx.Err() != nil {
 				return false, nil
 			}
@@ -79,6 +111,7 @@ func awaitStop(ctx context.Context, db *store.Store, after int64) (bool, error) 
 			}
 			after = e.Seq
 		}
+		waits.look(ctx)
 		select {
 		case <-ctx.Done():
 			return false, nil

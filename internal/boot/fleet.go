@@ -2,6 +2,7 @@ package boot
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -33,13 +34,20 @@ type Caller struct {
 	Exe         string   // path of this program; "" for a caller that never starts a fleet
 	Now         func() time.Time
 	Stderr      io.Writer     // receives the log lines of the keeper and the supervisor
-	Say         func(string)  // tells a person what a slow verb waits for; may be nil
+	Say         func(string)  // shows a person what a slow verb waits for; called often, also with the same words; may be nil
 	StartLimit  time.Duration // 0 is the constant StartLimit; tests use less
 	KeeperClock keeper.Clock  // nil is the real clock; tests use a faster one
 }
 
 // Getenv returns the value of a variable, "" if it is not set.
 func (c Caller) Getenv(name string) string { return environ.Get(c.Environ, name) }
+
+// Tell says what a slow verb waits for. The front end decides whether a person is shown it.
+func (c Caller) Tell(format string, args ...any) {
+	if c.Say != nil {
+		c.Say(fmt.Sprintf(format, args...))
+	}
+}
 
 // InAgentsShell reports whether the caller is an agent of the fleet in h, or a program that such an agent started.
 func (c Caller) InAgentsShell(h home.Dir) bool {

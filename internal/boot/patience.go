@@ -27,9 +27,6 @@ const (
 	startWork = 50 * time.Millisecond
 	// lookPause is the pause between two looks at the progress of a start, which read the table of processes.
 	lookPause = time.Second
-	// quiet is how long a person waits before they are told why, and sayPause the shortest time between two lines.
-	quiet    = 3 * time.Second
-	sayPause = 2 * time.Second
 )
 
 // patience decides how long a start is waited for: as long as it gets on, and startMost in all. Progress is a stage that
@@ -45,13 +42,12 @@ type patience struct {
 	best   stage // the furthest one
 	work   time.Duration
 	onward func() // called at each progress
-	told   teller
 }
 
 func (f Fleet) newPatience(onward func()) *patience {
 	now := time.Now()
 	forgetStart(f.Home)
-	return &patience{f: f, limit: f.startLimit(), began: now, since: now, onward: onward, told: teller{say: f.Say, began: now}}
+	return &patience{f: f, limit: f.startLimit(), began: now, since: now, onward: onward}
 }
 
 // forgetStart removes the stage of a supervisor that died before it was ready.
@@ -81,7 +77,7 @@ func (p *patience) over() error {
 	if now.Sub(p.looked) >= min(lookPause, p.limit/10) {
 		p.look(now)
 	}
-	p.told.tell("waiting for the supervisor: " + p.now.String())
+	p.f.Tell("waiting for the supervisor: %s", p.now)
 	switch {
 	case now.Sub(p.began) > max(startMost, p.limit):
 		return p.lost("the supervisor was not ready within %s; it is %s", max(startMost, p.limit), p.now)
@@ -127,23 +123,6 @@ func (f Fleet) startWork() (sum time.Duration) {
 	return sum
 }
 
-// teller tells a person who waits why, but not at once, not too often, and nothing twice.
-type teller struct {
-	say   func(string)
-	began time.Time
-	at    time.Time
-	last  string
-}
-
-func (t *teller) tell(what string) {
-	now := time.Now()
-	if t.say == nil || what == t.last || now.Sub(t.began) < quiet || now.Sub(t.at) < sayPause {
-		return
-	}
-	t.at, t.last = now, what
-	t.say(what)
-}
-
 // turn is what a call of Up sees of the one before it: it gets on if any of this changes.
 type turn struct {
 	pid     int
@@ -169,7 +148,6 @@ const turnPause = 50 * time.Millisecond
 // these get on. It returns nil without an error as soon as enough reports that nothing is to be started any more.
 func (f Fleet) takeTurn(ctx context.Context, enough func() bool) (*os.File, error) {
 	var seen turn
-	told := teller{say: f.Say, began: time.Now()}
 	since := time.Now()
 	tick := time.NewTicker(turnPause)
 	defer tick.Stop()
@@ -190,7 +168,7 @@ func (f Fleet) takeTurn(ctx context.Context, enough func() bool) (*os.File, erro
 		if now := f.readTurn(); now != seen {
 			seen, since = now, time.Now()
 		}
-		told.tell("waiting for another muster that starts the fleet")
+		f.Tell("waiting for another muster that starts the fleet")
 		if time.Since(since) > f.startLimit()+turnSlack {
 			return nil, f.turnLost(seen)
 		}

@@ -104,22 +104,3 @@ func TestTurnLost_NamesTheProcess(t *testing.T) {
 		t.Errorf("a process that hangs: %v, %s", err, fault.HintOf(err))
 	}
 }
-
-func TestTeller_SaysNothingTwiceAndNothingAtOnce(t *testing.T) {
-	t.Parallel()
-	var said []string
-	tell := teller{say: func(s string) { said = append(said, s) }, began: time.Now()}
-	tell.tell("a")
-	if len(said) != 0 {
-		t.Errorf("said at once: %q", said)
-	}
-	tell.began = time.Now().Add(-quiet)
-	tell.tell("a")
-	tell.tell("b") // too soon
-	tell.at = time.Now().Add(-sayPause)
-	tell.tell("a") // the same
-	tell.tell("c")
-	if strings.Join(said, " ") != "a c" {
-		t.Errorf("said %q", said)
-	}
-}

@@ -67,12 +67,14 @@ func (f Fleet) Upgrade(ctx context.Context, binary string) (Upgraded, error) {
 		r.Already = true
 		return r, keeper.Drop(f.Home.Upgrade(), f.Home.KeeperLock()) // cancel an older request for another program
 	}
+	f.Tell("trying %s on a copy of the state", r.To)
 	if err := f.tryOn(ctx, program); err != nil {
 		if made {
 			_ = os.Remove(program)
 		}
 		return r, err
 	}
+	f.Tell("waiting for a supervisor of %s", r.To)
 	return f.change(ctx, program, r)
 }
 

@@ -26,6 +26,8 @@ type Env struct {
 	Now            func() time.Time
 	// Wrap replaces edges of a supervisor, for the failpoints of tests. It is nil outside tests.
 	Wrap func(fleet.Config) fleet.Config
+	// progress tells what a slow verb waits for; nil says nothing.
+	progress *progress
 	// KeeperClock is the keeper's clock; tests use a faster one. nil is the real clock.
 	KeeperClock keeper.Clock
 }
@@ -81,13 +83,12 @@ func (e Env) path(p string) string {
 // home returns the state directory and the path of the user's configuration.
 func (e Env) home() (home.Dir, string, error) { return home.Find(e.Getenv) }
 
+// warn writes a line to standard error.
+func (e Env) warn(line string) { e.progress.print(e.Stderr, line+"\n") }
+
 // caller returns this call in the form that other packages use.
 func (e Env) caller() boot.Caller {
-	c := boot.Caller{Environ: e.Environ, Exe: e.Exe, Now: e.Now, Stderr: e.Stderr, KeeperClock: e.KeeperClock}
-	if isTerminal(e.Stderr) {
-		c.Say = func(what string) { _, _ = fmt.Fprintln(e.Stderr, clean(what, 200)) }
-	}
-	return c
+	return boot.Caller{Environ: e.Environ, Exe: e.Exe, Now: e.Now, Stderr: e.Stderr, KeeperClock: e.KeeperClock, Say: e.progress.say}
 }
 
 // openFleet opens the fleet of this call's environment. It starts nothing.

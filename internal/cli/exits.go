@@ -114,6 +114,10 @@ var exits = map[string]string{
 3 there is no such task
 4 the task is not over, or its work would be lost
 5 the supervisor has not removed it yet`,
+	"gc": `0 everything old is removed, but for work that exists nowhere else
+1 something could not be removed
+2 the time is wrong
+5 the supervisor has not removed something yet`,
 	"restore": `0 the work is in its worktree; while the fleet is down: will be
 1 it could not be restored
 2 ID is not an id

@@ -50,6 +50,7 @@ func Run(args []string, env Env) int {
 			env.Stderr = pane
 		}
 	}
+	env.progress = newProgress(env)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := execute(ctx, args, env)
@@ -71,9 +72,9 @@ func printError(env Env, err error) {
 	if errors.Is(err, errQuiet) {
 		return
 	}
-	_, _ = fmt.Fprintln(env.Stderr, "muster: "+text.Terminal(err.Error(), false))
+	env.warn("muster: " + text.Terminal(err.Error(), false))
 	if hint := fault.HintOf(err); hint != "" {
-		_, _ = fmt.Fprintln(env.Stderr, "  "+text.Terminal(hint, false))
+		env.warn("  " + text.Terminal(hint, false))
 	}
 }
 

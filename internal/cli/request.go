@@ -45,7 +45,8 @@ func newRequestCommand(env Env, c *cobra.Command, group string, command func(eve
 func each[R any](env Env, words []string, do func(event.TaskID) (R, error)) ([]R, error) {
 	all := []R{}
 	var failure error
-	for _, w := range words {
+	for i, w := range words {
+		env.progress.reach(i+1, len(words))
 		id, err := taskID(w)
 		if err == nil {
 			var r R

@@ -20,7 +20,9 @@ type result[R any] struct {
 func (r result[R]) addTo(env Env, c *cobra.Command) {
 	asJSON := jsonFlag(c, r.json)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
+		env.progress.begin(*asJSON)
 		v, err := r.get(cmd.Context(), args)
+		env.progress.end()
 		also, partly := errors.AsType[partial](err)
 		switch {
 		case err != nil && !partly:

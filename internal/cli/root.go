@@ -114,7 +114,7 @@ func do(ctx context.Context, env Env, cmd control.Command) (out control.Outcome,
 			return err
 		}
 		if out.Down {
-			_, _ = fmt.Fprintln(env.Stderr, "The fleet is down: this is kept until `muster up`.")
+			env.warn("The fleet is down: this is kept until `muster up`.")
 		}
 		done, err = c.Await(ctx, out)
 		return err

@@ -194,7 +194,8 @@ func dispatch(ctx context.Context, env Env, orders []intake.Order) ([]queued, er
 	}
 	in := intake.New(f, env.Dir)
 	var cmd control.Dispatch
-	for _, o := range orders {
+	for i, o := range orders {
+		env.progress.say(fmt.Sprintf("checking task %d of %d", i+1, len(orders)))
 		t, err := in.Task(ctx, o)
 		if err != nil {
 			return nil, o.At(err)
@@ -218,7 +219,7 @@ func dispatch(ctx context.Context, env Env, orders []intake.Order) ([]queued, er
 		all[i].ID, all[i].Notices = id, cmd.Tasks[i].Notices
 		for _, n := range all[i].Notices {
 			if !told[n] {
-				_, _ = fmt.Fprintln(env.Stderr, "notice: "+clean(n, 400))
+				env.warn("notice: " + clean(n, 400))
 			}
 			told[n] = true
 		}

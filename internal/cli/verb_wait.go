@@ -3,11 +3,9 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"muster/internal/control"
 	"muster/internal/event"
@@ -82,7 +80,7 @@ func wait(ctx context.Context, env Env, c *control.Control, o waitOptions, refs 
 		w.add(t)
 	}
 	if !h.Running && !w.over() {
-		_, _ = fmt.Fprintln(env.Stderr, "No supervisor runs: nothing happens until `muster up`.")
+		env.warn("No supervisor runs: nothing happens until `muster up`.")
 	}
 	if err := w.follow(ctx, c, h.LastSeq, limit); err != nil {
 		return w.states(), partial{err}
@@ -120,6 +118,7 @@ func (w *waiter) follow(ctx context.Context, c *control.Control, from int64, lim
 		defer cancel()
 	}
 	if !w.over() {
+		w.say()
 		task := event.TaskID("")
 		if len(w.order) == 1 {
 			task = w.order[0]
@@ -149,17 +148,36 @@ func (w *waiter) take(e event.Event) {
 		return
 	}
 	w.tasks[e.Task] = waited{Task: e.Task, State: p.To, Reason: p.Reason, Detail: p.Detail}
-	if f, ok := w.env.Stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		_, _ = fmt.Fprintf(w.env.Stderr, "%s  %s  %s\n", e.Task, p.To, clean(p.Detail, 200))
+	if isTerminal(w.env.Stderr) {
+		w.env.warn(fmt.Sprintf("%s  %s  %s", e.Task, p.To, clean(p.Detail, 200)))
 	}
+	w.say()
+}
+
+// say says which tasks are waited for.
+func (w *waiter) say() {
+	left := w.left()
+	what := "waiting for "
+	if w.any && len(left) > 1 {
+		what += "one of "
+	}
+	w.env.progress.say(what + words.Tasks(left))
+}
+
+// left returns the states of the tasks that are not over.
+func (w *waiter) left() (left []words.TaskState) {
+	for _, id := range w.order {
+		if t := w.tasks[id]; !t.State.Final() {
+			left = append(left, words.TaskState{ID: id, State: t.State})
+		}
+	}
+	return left
 }
 
 func (w *waiter) unfinished() string {
 	text := ""
-	for _, id := range w.order {
-		if t := w.tasks[id]; !t.State.Final() {
-			text += fmt.Sprintf(" %s is %s", id, t.State)
-		}
+	for _, t := range w.left() {
+		text += fmt.Sprintf(" %s is %s", t.ID, t.State)
 	}
 	return text[1:]
 }

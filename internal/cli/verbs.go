@@ -10,7 +10,7 @@ func verbs(env Env) []*cobra.Command {
 		newShowCommand(env), newStatusCommand(env), newAccountsCommand(env), newWaitCommand(env), newAttachCommand(env), newLogsCommand(env), newDiffCommand(env), newChecksCommand(env),
 		newEventsCommand(env), newWhyCommand(env), newStatsCommand(env), newReportCommand(env),
 		newSendCommand(env), newAnswerCommand(env), newInterruptCommand(env),
-		newStopCommand(env), newRetryCommand(env), newRmCommand(env), newRestoreCommand(env),
+		newStopCommand(env), newRetryCommand(env), newRmCommand(env), newGcCommand(env), newRestoreCommand(env),
 		newCheckCommand(env), newDoneCommand(env), newNoteCommand(env), newAskCommand(env),
 		newDemoCommand(env), newConfigCommand(env), newSchemaCommand(env), newDoctorCommand(env), newFenceCommand(env), newServiceCommand(env), newVersionCommand(env), newCompletionCommand(env),
 		newKeepCommand(env), newSuperviseCommand(env),

@@ -172,6 +172,7 @@ func (c *Control) onAccount(ctx context.Context, name event.AccountID, request f
 
 // awaitAccount waits until the supervisor has decided about a request for an account.
 func (c *Control) awaitAccount(ctx context.Context, name event.AccountID, seq int64) error {
+	c.caller.Tell("waiting for the supervisor to take up the request for account %s", name)
 	limited, cancel := context.WithTimeout(ctx, takenUpLimit)
 	defer cancel()
 	for e, err := range c.Watch(limited, seq, "") {

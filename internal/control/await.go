@@ -64,23 +64,76 @@ func (c *Control) Await(ctx context.Context, out Outcome) (life.Task, error) {
 	return Get(ctx, c, One{Ref: string(out.Task)})
 }
 
+// await waits for an effect. An action that has begun may take longer than the limit: keeping and removing a large
+// worktree has the time of its task.
 func (c *Control) await(ctx context.Context, out Outcome) error {
-	limited, cancel := context.WithTimeout(ctx, out.effect.limit)
-	defer cancel()
-	for e, err := range c.Watch(limited, out.Seq, out.Task) {
-		if err != nil {
+	a := awaiting{out: out, from: out.Seq}
+	for {
+		over, err := c.awaitFor(ctx, &a, out.effect.limit)
+		switch {
+		case over || err != nil:
 			return err
-		}
-		if f, ok := e.Data.(event.ActionFinished); ok && f.What == out.effect.action && f.Error != "" {
-			return fault.New(fault.Failed, "%s %s: %s", out.effect.what, out.Task, f.Error)
-		}
-		if out.effect.seen(e) {
-			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case a.lacks != "":
+			return fault.New(fault.Timeout, "%s %s is put off: %s", out.effect.what, out.Task, a.lacks).
+				WithHint("It is tried again by itself. %s", out.effect.late(out.Task))
+		case !a.begun:
+			return fault.Wrap(fault.Timeout, context.DeadlineExceeded, "%s %s is queued, but the supervisor has not processed it yet", out.effect.what, out.Task).
+				WithHint("%s", out.effect.late(out.Task))
+		case !c.supervised():
+			return fault.New(fault.Timeout, "%s %s has begun, but no supervisor runs that could end it", out.effect.what, out.Task).
+				WithHint("Start one with `muster up`; it goes on where the last one was.")
 		}
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
+}
+
+// awaiting is how far the effect of a request is.
+type awaiting struct {
+	out   Outcome
+	from  int64
+	begun bool   // the action is under way
+	lacks string // why the action was put off
+}
+
+// awaitFor waits at most for a time. over means that the effect has come.
+func (c *Control) awaitFor(ctx context.Context, a *awaiting, limit time.Duration) (over bool, err error) {
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	of := a.out.effect
+	c.caller.Tell("waiting for the supervisor to %s %s", of.what, a.out.Task)
+	for e, err := range c.Watch(limited, a.from, a.out.Task) {
+		if err != nil {
+			return false, err
+		}
+		a.from = e.Seq
+		switch p := e.Data.(type) {
+		case event.ActionIntended:
+			if of.action != "" && p.Action.Kind() == of.action {
+				a.begun, a.lacks = true, ""
+			}
+		case event.ActionPutOff:
+			if p.What == of.action {
+				a.lacks = p.Why
+			}
+		case event.ActionFinished:
+			if p.What == of.action && p.Error != "" {
+				return false, fault.New(fault.Failed, "%s %s: %s", of.what, a.out.Task, p.Error)
+			}
+		}
+		if of.seen(e) {
+			return true, nil
+		}
 	}
-	return fault.Wrap(fault.Timeout, limited.Err(), "%s %s is queued, but the supervisor has not processed it yet", out.effect.what, out.Task).
-		WithHint("%s", out.effect.late(out.Task))
+	return false, nil
+}
+
+// supervised reports whether a supervisor runs.
+func (c *Control) supervised() bool {
+	f, err := c.fleet()
+	if err != nil {
+		return false
+	}
+	held, err := f.Supervised()
+	return err == nil && held
 }

@@ -15,15 +15,18 @@ import (
 type Dispatch struct{ Tasks []intake.Task }
 
 func (d Dispatch) do(ctx context.Context, of *Control) (Outcome, error) {
-	return of.ask(ctx, d.request)
+	return of.ask(ctx, func(tx *store.Tx) (Outcome, error) { return d.request(tx, of.caller.Tell) })
 }
 
-func (d Dispatch) request(tx *store.Tx) (out Outcome, err error) {
+func (d Dispatch) request(tx *store.Tx, tell func(format string, args ...any)) (out Outcome, err error) {
 	if len(d.Tasks) == 0 {
 		return out, fault.New(fault.Usage, "there is no task to dispatch").WithHint("Give a prompt, or a file with tasks.")
 	}
 	refs := references{tx: tx, all: d.Tasks, named: map[string][]event.TaskID{}, mine: map[event.TaskID]bool{}}
 	for i, n := range d.Tasks {
+		if i%1000 == 0 {
+			tell("queueing task %d of %d", i+1, len(d.Tasks))
+		}
 		p, err := refs.resolve(i, n)
 		if err != nil {
 			return out, err

@@ -6,6 +6,8 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/store"
+	"muster/internal/words"
 )
 
 // Down takes the fleet down. Do returns when the fleet is down.
@@ -38,11 +40,29 @@ func (c Down) do(ctx context.Context, of *Control) (Outcome, error) {
 		limited, cancel = context.WithTimeout(ctx, c.Limit)
 		defer cancel()
 	}
-	if err := f.Down(limited, c.Mode); err != nil {
+	if err := f.Down(limited, c.Mode, of.tellWaits(c.Mode)); err != nil {
 		return Outcome{}, err
 	}
 	seq, err := of.newest(ctx)
 	return Outcome{Seq: seq, Down: true}, err
+}
+
+// tellWaits returns a function that says what a fleet that goes down waits for.
+func (c *Control) tellWaits(mode event.DownMode) func([]store.Summary) {
+	return func(left []store.Summary) {
+		states := make([]words.TaskState, len(left))
+		for i, t := range left {
+			states[i] = words.TaskState{ID: t.ID, State: t.State}
+		}
+		switch {
+		case len(left) == 0:
+			c.caller.Tell("waiting for the supervisor to end")
+		case mode == event.DownKill:
+			c.caller.Tell("ending %s", words.Tasks(states))
+		default:
+			c.caller.Tell("waiting for %s", words.Tasks(states))
+		}
+	}
 }
 
 // Up brings the fleet up: tmux server, keeper and supervisor. A running fleet takes over the caller's environment.

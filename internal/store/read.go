@@ -160,10 +160,16 @@ func scanSummary(rows *sql.Rows) (out Summary, err error) {
 	return out, json.Unmarshal(doc, &out)
 }
 
+// Running returns the tasks that a supervisor works on, oldest first: those with a slot, and those whose agent or
+// action has not ended yet. Its cost does not depend on how many tasks are queued.
+func (s *Store) Running(ctx context.Context) ([]Summary, error) {
+	rows, err := s.readers.QueryContext(ctx, slotsQuery)
+	return collect(s, "read running tasks", rows, err, scanSummary)
+}
+
 // Slots returns how many tasks have a slot.
 func (s *Store) Slots(ctx context.Context) (int, error) {
-	rows, err := s.readers.QueryContext(ctx, slotsQuery)
-	all, err := collect(s, "count slots", rows, err, scanSummary)
+	all, err := s.Running(ctx)
 	n := 0
 	for _, t := range all {
 		if t.Slot {
@@ -171,6 +177,17 @@ func (s *Store) Slots(ctx context.Context) (int, error) {
 		}
 	}
 	return n, err
+}
+
+// endedBeforeQuery selects the tasks that ended before a time.
+const endedBeforeQuery = "SELECT id FROM tasks WHERE finished_at > 0 AND finished_at < ? AND NOT removed ORDER BY num"
+
+// EndedBefore returns the tasks that ended before a time and are not removed, oldest first.
+func (s *Store) EndedBefore(ctx context.Context, before time.Time) ([]event.TaskID, error) {
+	rows, err := s.readers.QueryContext(ctx, endedBeforeQuery, nanos(before))
+	return collect(s, "list ended tasks", rows, err, func(rows *sql.Rows) (id event.TaskID, err error) {
+		return id, rows.Scan(&id)
+	})
 }
 
 func conditions(where []string) string {

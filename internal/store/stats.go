@@ -59,11 +59,17 @@ func scanCount(rows *sql.Rows) (c taskCount, err error) {
 	return c, err
 }
 
+// unpricedQuery selects the models without a price. Each part uses an index that holds only tasks that run or have ended.
+const unpricedQuery = `SELECT models FROM (
+		SELECT json_extract(summary, '$.usage.unpriced') AS models FROM tasks WHERE busy AND NOT removed
+		UNION
+		SELECT json_extract(summary, '$.usage.unpriced') FROM tasks WHERE finished_at > 0 AND finished_at > ?1 AND NOT removed
+	) WHERE models IS NOT NULL`
+
 // Unpriced returns the models without a price that tasks use now or used lately, in order.
 func (s *Store) Unpriced(ctx context.Context) ([]string, error) {
 	since := max(nanos(s.now().Add(-lately)), 0)
-	rows, err := s.readers.QueryContext(ctx, `SELECT DISTINCT json_extract(summary, '$.usage.unpriced') AS models FROM tasks
-		WHERE (busy OR finished_at > ?) AND NOT removed AND models IS NOT NULL`, since)
+	rows, err := s.readers.QueryContext(ctx, unpricedQuery, since)
 	all, err := collect(s, "read models", rows, err, func(rows *sql.Rows) (models string, err error) {
 		err = rows.Scan(&models)
 		return models, err

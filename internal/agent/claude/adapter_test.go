@@ -72,6 +72,8 @@ func TestTheEndOfAUsageLimit(t *testing.T) {
 		{"You've hit your usage limit · resets 14:05 (America/New_York)", now, at(11, 24, 19, 5)},
 		{"You've hit your weekly limit · resets Jan 2, 1am (UTC)", now, time.Date(2027, 1, 2, 1, 1, 0, 0, time.UTC)},
 		{"You've hit your weekly limit · resets Nov 24, 11am (UTC)", now, at(11, 24, 11, 0)},
+		{"You've reached your Fable 5 limit · resets 3pm (UTC)", now, at(11, 24, 15, 0)},
+		{"You're out of extra usage · resets 4pm (Asia/Kolkata)", now, at(11, 25, 10, 30)},
 		{"You've hit your session limit · resets 2:30pm", now.In(time.FixedZone("x", 3600)), at(11, 24, 13, 30)},
 	} {
 		got := turnError("rate_limit", c.text, "", c.now)
@@ -85,6 +87,23 @@ func TestTheEndOfAUsageLimit(t *testing.T) {
 	} {
 		if got := turnError("rate_limit", text, "", now); got.State != event.RecordError || got.Error != event.ErrorRateLimit {
 			t.Errorf("%q: %+v", text, got)
+		}
+	}
+}
+
+// TestTheEndOfAUsageLimit_ThatOnlyMoneyEnds has the wordings of limits that name no end: a rest of a minute would be
+// followed by the same words all night.
+func TestTheEndOfAUsageLimit_ThatOnlyMoneyEnds(t *testing.T) {
+	t.Parallel()
+	for _, said := range []string{
+		"You're out of usage credits", "You're out of extra usage · /extra-usage to add more", "Your org is out of usage",
+		"Your group's usage limit is set to $0", "Your usage allocation has been disabled by your admin",
+		"Your seat type doesn't include Claude Code", "Fable 5 requires usage credits",
+	} {
+		for _, kind := range []string{"rate_limit", "unknown"} {
+			if got := turnError(kind, said, "", time.Now()); got.State != event.RecordError || got.Error != event.ErrorBilling {
+				t.Errorf("%s %q: %s %s, want a fault of billing", kind, said, got.State, got.Error)
+			}
 		}
 	}
 }
