@@ -57,7 +57,7 @@ func TestFrontEndsKnowTheSeamOnly(t *testing.T) {
 // commands are the commands of control, and the file of cli that has the verb for each.
 var commands = map[string]string{
 	"Dispatch": "verb_dispatch.go", "Send": "verb_send.go", "Answer": "verb_answer.go", "Interrupt": "verb_interrupt.go",
-	"Stop": "verb_stop.go", "Retry": "verb_retry.go", "Remove": "verb_rm.go", "Restore": "verb_restore.go",
+	"Stop": "verb_stop.go", "Retry": "verb_retry.go", "Remove": "verb_rm.go", "Collect": "verb_gc.go", "Restore": "verb_restore.go",
 	"Down": "verb_down.go", "Up": "verb_up.go", "Upgrade": "verb_upgrade.go",
 	"WakeAccount": "verb_accounts.go", "RestAccount": "verb_accounts.go",
 }

@@ -195,7 +195,10 @@ func dispatch(ctx context.Context, env Env, orders []intake.Order) ([]queued, er
 	in := intake.New(f, env.Dir)
 	var cmd control.Dispatch
 	for i, o := range orders {
-		env.progress.say(fmt.Sprintf("checking task %d of %d", i+1, len(orders)))
+		env.progress.say("checking the task")
+		if len(orders) > 1 {
+			env.progress.say(fmt.Sprintf("checking task %d of %d", i+1, len(orders)))
+		}
 		t, err := in.Task(ctx, o)
 		if err != nil {
 			return nil, o.At(err)

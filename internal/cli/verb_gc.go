@@ -46,60 +46,34 @@ func newGcCommand(env Env) *cobra.Command {
 	c.Flags().StringVar(&older, "older-than", "", "tasks that ended more than `TIME` ago, such as 12h or 2d (default: 14d)")
 	c.Flags().BoolVar(&dry, "dry-run", false, "say what would be removed, and remove nothing")
 	result[collected]{
-		get: func(ctx context.Context, _ []string) (all collected, err error) {
+		get: func(ctx context.Context, _ []string) (collected, error) {
 			age := oldEnough
 			if err := intake.ParseDuration("older-than", older, &age); err != nil {
-				return all, err
+				return collected{}, err
 			}
-			err = withControl(env, func(c *control.Control) error {
-				all, err = collect(ctx, env, c, env.Now().Add(-age), dry)
-				return err
-			})
-			return all, err
+			out, _, err := do(ctx, env, control.Collect{Before: env.Now().Add(-age), Dry: dry})
+			if err != nil {
+				return collected{}, err
+			}
+			return collectedOf(out.Collected)
 		},
 		show: func(all collected) error { return printCollected(env, all, dry) },
 	}.addTo(env, c)
 	return c
 }
 
-// collect removes the rest of the tasks that ended before a time. The error of one task does not stop the others.
-func collect(ctx context.Context, env Env, c *control.Control, before time.Time, dry bool) (collected, error) {
-	all := collected{Removed: []event.TaskID{}, Queued: []event.TaskID{}, Left: []leftTask{}}
-	ended, err := control.Get(ctx, c, control.Ended{Before: before})
-	if err != nil {
-		return all, err
-	}
+// collectedOf returns the result of gc, and an error if something could not be removed. To leave work that exists
+// nowhere else is none.
+func collectedOf(c control.Collected) (collected, error) {
+	all := collected{Removed: orEmpty(c.Removed), Queued: orEmpty(c.Queued), Left: []leftTask{}}
 	var failure error
-	for i, id := range ended {
-		env.progress.reach(i+1, len(ended))
-		queued, err := collectOne(ctx, c, id, dry)
-		switch {
-		case ctx.Err() != nil:
-			return all, ctx.Err()
-		case err != nil:
-			all.Left = append(all.Left, leftTask{Task: id, Why: err.Error(), Hint: fault.HintOf(err)})
-			if failure == nil && !fault.Is(err, fault.Conflict) { // to keep work is no failure
-				failure = partial{quiet(fault.CodeOf(err))}
-			}
-		case queued:
-			all.Queued = append(all.Queued, id)
-		default:
-			all.Removed = append(all.Removed, id)
+	for _, l := range c.Left {
+		all.Left = append(all.Left, leftTask{Task: l.Task, Why: l.Err.Error(), Hint: fault.HintOf(l.Err)})
+		if failure == nil && !fault.Is(l.Err, fault.Conflict) {
+			failure = partial{quiet(fault.CodeOf(l.Err))}
 		}
 	}
 	return all, failure
-}
-
-func collectOne(ctx context.Context, c *control.Control, id event.TaskID, dry bool) (queued bool, err error) {
-	cmd := control.Remove{Task: id}
-	if dry {
-		return false, cmd.Check(ctx, c)
-	}
-	out, err := c.Do(ctx, cmd)
-	if err == nil && !out.Down {
-		_, err = c.Await(ctx, out)
-	}
-	return out.Down, err
 }
 
 func printCollected(env Env, all collected, dry bool) error {

@@ -82,6 +82,8 @@ type Outcome struct {
 	Up      boot.Started    // the result of Up
 	Upgrade boot.Upgraded   // the result of Upgrade
 
+	Collected Collected // the result of Collect
+
 	effect effect
 }
 

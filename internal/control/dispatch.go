@@ -24,7 +24,7 @@ func (d Dispatch) request(tx *store.Tx, tell func(format string, args ...any)) (
 	}
 	refs := references{tx: tx, all: d.Tasks, named: map[string][]event.TaskID{}, mine: map[event.TaskID]bool{}}
 	for i, n := range d.Tasks {
-		if i%1000 == 0 {
+		if i%1000 == 0 && len(d.Tasks) > 1 {
 			tell("queueing task %d of %d", i+1, len(d.Tasks))
 		}
 		p, err := refs.resolve(i, n)

@@ -25,6 +25,8 @@ func ofAPerson(cmd Command) string {
 		return "muster retry"
 	case Remove:
 		return "muster rm"
+	case Collect:
+		return "muster gc"
 	case Restore:
 		return "muster restore"
 	case WakeAccount:

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"strings"
-	"time"
 
 	"muster/internal/event"
 	"muster/internal/fault"
@@ -57,13 +56,6 @@ type TasksJSON struct {
 
 func (q TasksJSON) get(ctx context.Context, _ *Control, db *store.Store) ([]json.RawMessage, error) {
 	return db.ListJSON(ctx, store.ListFilter{All: q.All, States: q.States})
-}
-
-// Ended asks for the tasks that ended before a time and are not removed, oldest first.
-type Ended struct{ Before time.Time }
-
-func (q Ended) get(ctx context.Context, _ *Control, db *store.Store) ([]event.TaskID, error) {
-	return db.EndedBefore(ctx, q.Before)
 }
 
 // One asks for a task by its id or an unambiguous beginning of its name.

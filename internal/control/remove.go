@@ -21,19 +21,13 @@ type Remove struct {
 }
 
 func (c Remove) do(ctx context.Context, of *Control) (Outcome, error) {
-	if err := c.Check(ctx, of); err != nil {
-		return Outcome{}, err
+	if !c.Force {
+		of.caller.Tell("looking for unsaved work of %s", c.Task)
+		if err := of.losesNothing(ctx, c.Task); err != nil {
+			return Outcome{}, err
+		}
 	}
 	return of.ask(ctx, c.request)
-}
-
-// Check returns an error if the removal would lose work. It changes nothing.
-func (c Remove) Check(ctx context.Context, of *Control) error {
-	if c.Force {
-		return nil
-	}
-	of.caller.Tell("looking for unsaved work of %s", c.Task)
-	return of.losesNothing(ctx, c.Task)
 }
 
 // losesNothing returns an error if a removal would lose work; its hint has both ways to continue. The request checks

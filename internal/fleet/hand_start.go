@@ -293,13 +293,14 @@ func (s *Supervisor) setup(ctx context.Context, job Job) result {
 	case open.pending():
 		return open
 	}
-	wrong := ""
+	wrong, late := "", false
 	if state.Error != "" {
 		wrong = "setup did not run: " + state.Error
 	}
 	for _, r := range state.Results {
 		if !r.Green() {
-			wrong = fmt.Sprintf("setup `%s` failed:\n%s\n(all of it: %s)", r.Run, r.Excerpt, r.Log)
+			wrong = fmt.Sprintf("setup `%s` failed: it %s\n%s\n(all of it: %s)", r.Run, life.HowEnded(r), r.Excerpt, r.Log)
+			late = late || r.TimedOut
 		}
 	}
 	if wrong == "" {
@@ -313,7 +314,7 @@ func (s *Supervisor) setup(ctx context.Context, job Job) result {
 	if _, err := s.cfg.Jobs.Noted(ctx, job, &again); err != nil {
 		return done(err)
 	}
-	again = !again && state.Error == ""
+	again = !again && state.Error == "" && !late // it had all the time of its task already
 	if err := s.cfg.Jobs.Note(ctx, job, again); err != nil {
 		return done(err)
 	}

@@ -184,7 +184,7 @@ func (c *checkout) inView(args ...string) call {
 func (r *Reader) inspect(ctx context.Context, worktree string) (checkout, error) {
 	if st, err := os.Stat(worktree); err != nil || !st.IsDir() {
 		return checkout{}, fault.New(fault.NotFound, "the worktree %s is gone", worktree).
-			WithHint("Bring it back with muster restore.")
+			WithHint("muster retry makes it again from its branch; muster restore brings back what was kept.")
 	}
 	real, err := filepath.EvalSymlinks(worktree)
 	if err != nil {

@@ -307,7 +307,7 @@ func feedbackText(r event.RoundFinished, fenced bool) string {
 			excerpt = strings.ToValidUTF8(excerpt[:budget], "") + "\n[…]"
 		}
 		budget = max(500, budget-len(excerpt))
-		fmt.Fprintf(&b, "\n%s failed: `%s` %s\n%s\n", c.Name, c.Run, endText(c), excerpt)
+		fmt.Fprintf(&b, "\n%s failed: `%s` %s\n%s\n", c.Name, c.Run, HowEnded(c), excerpt)
 		switch {
 		case c.Log == "":
 		case fenced: // it cannot read the log, which lies where no check can write
@@ -368,7 +368,8 @@ func names(r event.RoundFinished) string {
 	return strings.Join(out, ", ")
 }
 
-func endText(c event.CheckResult) string {
+// HowEnded describes the end of a step's command: "exited with status 2", "did not end in 20m0s".
+func HowEnded(c event.CheckResult) string {
 	if c.TimedOut {
 		return fmt.Sprintf("did not end in %s", c.Duration.Round(1e9))
 	}
