@@ -193,7 +193,7 @@ func dispatch(ctx context.Context, env Env, orders []intake.Order) ([]queued, er
 		return nil, err
 	}
 	in := intake.New(f, env.Dir)
-	var cmd control.Dispatch
+	cmd := control.Dispatch{Tasks: make([]intake.Task, 0, len(orders))}
 	for i, o := range orders {
 		env.progress.say("checking the task")
 		if len(orders) > 1 {

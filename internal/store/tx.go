@@ -149,12 +149,11 @@ func (tx *Tx) flush() error {
 		return tx.err
 	}
 	c := Changes{Events: tx.events, Offsets: tx.offsets, Tasks: make([]life.Task, 0, len(tx.dirty)), Counts: map[event.State]int{}}
-	for id, was := range tx.dirty {
+	for _, id := range slices.SortedFunc(maps.Keys(tx.dirty), compareIDs) { // ids are sorted, because tasks are large
 		c.Tasks = append(c.Tasks, *tx.touched[id])
-		c.Counts[was]--
+		c.Counts[tx.dirty[id]]--
 		c.Counts[countedAs(tx.touched[id])]++
 	}
-	slices.SortFunc(c.Tasks, func(a, b life.Task) int { return compareIDs(a.ID, b.ID) })
 	for id := range tx.stale {
 		c.Accounts = append(c.Accounts, tx.accounts[id])
 	}
