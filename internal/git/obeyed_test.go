@@ -273,6 +273,38 @@ func filter(name string) func(*world, Worktree, string) {
 	}
 }
 
+// TestALaterDispatchObeysNoBranchOfAnAgent lets an agent write what a dispatch takes anew: which branch follows which, and what a fetch
+// updates.
+func TestALaterDispatchObeysNoBranchOfAnAgent(t *testing.T) {
+	t.Parallel()
+	w, wt := upstreamed(t, "")
+	main := w.head("main")
+	w.git(wt.Path, "commit", "-qam", "agent's")
+	w.git(wt.Path, "config", "branch.main.remote", ".")
+	w.git(wt.Path, "config", "branch.main.merge", "refs/heads/"+wt.Branch)
+	w.git(wt.Path, "config", "--add", "remote.origin.fetch", "+refs/heads/main:refs/heads/person")
+	w.r = w.open(w.repo)
+	if err := w.r.Freeze(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	next, err := w.r.Prepare(t.Context(), w.spec("t2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next.Base != main {
+		t.Errorf("the next task starts at %s, where only an agent's branch is, and not at %s", next.Base, main)
+	}
+	if err := w.r.Fetch(t.Context(), "origin"); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.head("person"); got != main {
+		t.Errorf("a fetch moved a branch of the person to %s", got)
+	}
+	if got := w.head("refs/remotes/origin/main"); got == main {
+		t.Error("the fetch fetched nothing")
+	}
+}
+
 // TestNoCommitGraphIsBelieved forges the file by which git knows the tree of a commit without reading the commit. The agent commits
 // something else than what was judged.
 func TestNoCommitGraphIsBelieved(t *testing.T) {
