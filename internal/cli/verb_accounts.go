@@ -11,7 +11,6 @@ import (
 
 	"muster/internal/control"
 	"muster/internal/event"
-	"muster/internal/fault"
 	"muster/internal/words"
 )
 
@@ -77,10 +76,10 @@ func newAccountsRestCommand(env Env) *cobra.Command {
 	c := verb(&cobra.Command{
 		Use: "rest NAME", Short: "Let an account rest", Long: accountsRestHelp, Args: cobra.ExactArgs(1),
 	}, "")
-	c.Flags().StringVar(&until, "until", "", "wake it at this `TIME`: RFC 3339, HH:MM, or a duration; without it somebody has to wake it")
+	c.Flags().StringVar(&until, "until", "", "wake it at `TIME`: "+timeForms+"; without it somebody has to wake it")
 	result[onAccount]{
 		get: func(ctx context.Context, args []string) (onAccount, error) {
-			at, err := readUntil(until, env.Now())
+			at, err := readTime("until", until, future, env.Now())
 			if err != nil {
 				return onAccount{}, err
 			}
@@ -90,27 +89,6 @@ func newAccountsRestCommand(env Env) *cobra.Command {
 		},
 	}.addTo(env, c)
 	return c
-}
-
-// readUntil parses a point in time: RFC 3339, the next HH:MM of the local clock, or a duration from now. "" is none.
-func readUntil(s string, now time.Time) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if at, err := time.Parse(time.RFC3339, s); err == nil {
-		return at, nil
-	}
-	if at, ok := todayAt(s, now); ok {
-		if !at.After(now) {
-			at = at.AddDate(0, 0, 1)
-		}
-		return at, nil
-	}
-	if d, err := time.ParseDuration(s); err == nil && d > 0 {
-		return now.Add(d), nil
-	}
-	return time.Time{}, fault.New(fault.Usage, "--until: %q is no time", clean(s, 40)).
-		WithHint("Write it like 18:30, 2026-12-01T06:00:00Z or 3h.")
 }
 
 func printAccounts(env Env, all []control.AccountStatus) error {
@@ -126,10 +104,11 @@ func printAccounts(env Env, all []control.AccountStatus) error {
 			until = words.Until(*a.Until, now)
 		}
 		rows = append(rows, []string{
-			clean(string(a.Name), 40), clean(a.Agent, 20), a.State, until, fmt.Sprint(a.Running), fmt.Sprint(a.Limited), cmp.Or(usedText(a.Windows), "-"),
+			clean(string(a.Name), 40), clean(cmp.Or(a.Agent, "all"), 20), a.State, until, fmt.Sprint(a.Running), fmt.Sprint(a.Limited), cmp.Or(usedText(a.Windows), "-"),
+			cmp.Or(a.Spent.Text(), "-"),
 		})
 	}
-	return env.table([]string{"NAME", "AGENT", "STATE", "UNTIL", "RUNNING", "LIMITED", "USED"}, rows)
+	return env.table([]string{"NAME", "AGENT", "STATE", "UNTIL", "RUNNING", "LIMITED", "USED", "SPENT"}, rows)
 }
 
 // usedText describes the use of an account's limits.

@@ -5,13 +5,10 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"muster/internal/config"
 	"muster/internal/control"
-	"muster/internal/fault"
 )
 
 const statsHelp = `Show what tasks took that have ended: rounds of checks, attempts, how often a person had to act (answers, messages,
@@ -26,7 +23,7 @@ func newStatsCommand(env Env) *cobra.Command {
 	c := verb(&cobra.Command{
 		Use: "stats", Short: "Show what tasks took, by repository, agent, model and week", Long: statsHelp, Args: cobra.NoArgs,
 	}, groupLook)
-	c.Flags().StringVar(&since, "since", "", "only tasks that ended in the last `TIME`, such as 7d, or since a day such as 2026-11-01")
+	c.Flags().StringVar(&since, "since", "", "only tasks that ended after `TIME`: "+timeForms)
 	c.Flags().StringVar(&by, "by", "", "one line for each `WHAT`: repo, agent, model or week")
 	result[[]control.StatsRow]{
 		json: "an array of groups",
@@ -34,7 +31,7 @@ func newStatsCommand(env Env) *cobra.Command {
 			if err := blankFlag(c.Flags()); err != nil {
 				return nil, err
 			}
-			from, err := sinceTime(since, env.Now())
+			from, err := readTime("since", since, past, env.Now())
 			if err != nil {
 				return nil, err
 			}
@@ -44,20 +41,6 @@ func newStatsCommand(env Env) *cobra.Command {
 		show: func(rows []control.StatsRow) error { return printStats(env, by, rows) },
 	}.addTo(env, c)
 	return c
-}
-
-// sinceTime returns the time that a duration before now or a day names; zero for "".
-func sinceTime(s string, now time.Time) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if d, ok := config.ParseDuration(s); ok && d > 0 {
-		return now.Add(-d), nil
-	}
-	if day, err := time.ParseInLocation(time.DateOnly, s, time.Local); err == nil {
-		return day, nil
-	}
-	return time.Time{}, fault.New(fault.Usage, "--since: %q is neither a duration nor a day", s).WithHint("Use one such as 12h, 7d or 2026-11-01.")
 }
 
 func printStats(env Env, by string, rows []control.StatsRow) error {

@@ -63,6 +63,9 @@ func printHealth(env Env, h control.FleetStatus) error {
 	for _, a := range h.Resting {
 		p.field("account", accountLine(a, now))
 	}
+	for _, a := range h.Budgets {
+		p.field("budget", clean(a.BudgetText(now), 200))
+	}
 	var counts []string
 	for _, s := range event.States() {
 		if n := h.Tasks[s]; n > 0 {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"muster/internal/event"
 	"muster/internal/fault"
 )
 
@@ -35,6 +36,10 @@ env_from = { ANTHROPIC_API_KEY = "WORK_KEY" }
 max_agents = 2
 spread = "1m"
 prefer_below = 70
+[accounts.work.budget]
+cost_usd = 40
+soft = 1
+hard = true
 [accounts.quick]
 agent = "fast"
 `
@@ -51,12 +56,12 @@ func TestAccounts_AreReadInTheirOrder(t *testing.T) {
 	}
 	none := map[string]string{}
 	want := []Account{
-		{Name: "claude", Agent: "claude", Env: none, EnvFrom: none, Spread: 10 * time.Second, PreferBelow: 90},
+		{Name: "claude", Agent: "claude", Env: none, EnvFrom: none, Spread: 10 * time.Second, PreferBelow: 90, Budget: event.SharedBudget{Soft: 0.8}},
 		{
-			Name: "work", Agent: "claude", Env: map[string]string{"CLAUDE_CONFIG_DIR": filepath.Join(home, ".claude-work")},
+			Name: "work", Budget: event.SharedBudget{CostUSD: 40, Soft: 1, Hard: true}, Agent: "claude", Env: map[string]string{"CLAUDE_CONFIG_DIR": filepath.Join(home, ".claude-work")},
 			EnvFrom: map[string]string{"ANTHROPIC_API_KEY": "WORK_KEY"}, MaxAgents: 2, Spread: time.Minute, PreferBelow: 70,
 		},
-		{Name: "quick", Agent: "fast", Env: none, EnvFrom: none, Spread: 10 * time.Second, PreferBelow: 90},
+		{Name: "quick", Agent: "fast", Env: none, EnvFrom: none, Spread: 10 * time.Second, PreferBelow: 90, Budget: event.SharedBudget{Soft: 0.8}},
 	}
 	if d := cmp.Diff(want, c.Accounts); d != "" {
 		t.Errorf("accounts (-want +got):\n%s", d)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"muster/internal/event"
 	"muster/internal/fault"
@@ -12,8 +13,30 @@ import (
 
 // Budget has the limits of what may be used.
 type Budget struct {
-	Task event.Budget // of one task
+	Task  event.Budget // of one task
+	Night NightBudget  // of all tasks
 }
+
+// NightBudget is what all tasks may use in a night.
+type NightBudget struct {
+	event.SharedBudget
+	Since string // the time of day, as HH:MM, at which the budgets of nights and of accounts are renewed
+}
+
+// Dusk returns the time of day at which the budgets of nights and of accounts are renewed, as the time since midnight.
+func (b NightBudget) Dusk() time.Duration {
+	at, err := time.Parse(clockForm, b.Since)
+	if err != nil { // the zero value of a Config
+		at, _ = time.Parse(clockForm, defaultDusk)
+	}
+	return time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute
+}
+
+// The form of a time of day, and the default of NightBudget.Since.
+const (
+	clockForm   = "15:04"
+	defaultDusk = "18:00"
+)
 
 // The limits of amounts, far above what anybody means.
 const (

@@ -85,12 +85,14 @@ type Account struct {
 	MaxAgents   int               // agents that run on it at once; 0 is no limit
 	Spread      time.Duration     // the pause between two agents that are woken after a rest
 	PreferBelow int               // percent of a usage limit; above it new work goes elsewhere if it can
+	Budget      event.SharedBudget
 }
 
 // The defaults of an account.
 const (
 	DefaultSpread      = 10 * time.Second
 	DefaultPreferBelow = 90
+	defaultShare       = 0.8
 )
 
 // Fence is what an agent, its checks and its setup may use of the machine. A project's file can only narrow it.
@@ -147,7 +149,7 @@ func Default() Config {
 			NoChange: event.ReactionBack, OutsideScope: event.ReactionBack, DeletedTests: event.ReactionBack,
 			ProseOnly: event.ReactionAllow, CheckConfig: event.ReactionAllow, TooLarge: event.ReactionPark,
 		},
-		Budget: Budget{Task: event.Budget{Soft: 0.8}},
+		Budget: Budget{Task: event.Budget{Soft: 0.8}, Night: NightBudget{SharedBudget: event.SharedBudget{Soft: defaultShare}, Since: defaultDusk}},
 		Fence:  Fence{Mode: FenceOff, Unix: UnixDeny, Cache: CacheRepository, Git: GitCommit},
 		Fleet:  Fleet{MinFreeMemory: 512 << 20, MinFreeDisk: 1 << 30, Wait: 15 * time.Minute},
 		Origin: map[string]string{},

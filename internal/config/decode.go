@@ -99,6 +99,7 @@ func (d *draft) account(name string) *Account {
 	}
 	d.Accounts = append(d.Accounts, Account{
 		Name: name, Env: map[string]string{}, EnvFrom: map[string]string{}, Spread: DefaultSpread, PreferBelow: DefaultPreferBelow,
+		Budget: event.SharedBudget{Soft: defaultShare},
 	})
 	return &d.Accounts[len(d.Accounts)-1]
 }
@@ -177,7 +178,11 @@ func (d *draft) lay(file string, s scope, data []byte) error {
 
 // entry sets one value, or returns what is wrong with it.
 func (d *draft) entry(file string, s scope, e entry) *complaint {
-	if c := misplaced(s, e.path[0]); c != nil {
+	table := e.path[0]
+	if table == "budget" && len(e.path) > 1 && e.path[1] == "night" {
+		table = "budget.night"
+	}
+	if c := misplaced(s, table); c != nil {
 		return c
 	}
 	if len(e.path) == 1 && slices.Contains(lists, e.path[0]) {
@@ -288,6 +293,11 @@ func misplaced(s scope, table string) *complaint {
 		return &complaint{
 			what: "[fleet] does not belong in a project's " + ProjectFile,
 			hint: "Put [fleet] into your own ~/.config/muster/" + UserFile + " ($MUSTER_HOME/" + UserFile + " if that is set): it concerns the machine.",
+		}
+	case s == projectScope && table == "budget.night":
+		return &complaint{
+			what: "[budget.night] does not belong in a project's " + ProjectFile,
+			hint: "Put [budget.night] into your own ~/.config/muster/" + UserFile + " ($MUSTER_HOME/" + UserFile + " if that is set): it is about all tasks of the fleet.",
 		}
 	case s == projectScope && table == "accounts":
 		return &complaint{

@@ -38,6 +38,7 @@ const (
 	kindAmount   kind = "USD"   // a number, with or without a fraction
 	kindShare    kind = "share" // a number from 0 to 1
 	kindTokens   kind = "tokens"
+	kindClock    kind = "time of day" // a string such as "18:00"
 )
 
 // key is one row of the table for decoding, strict errors, the reference, the schema and Show.
@@ -80,7 +81,10 @@ func (d *draft) field(k key, name string) any {
 		}
 	case "accounts":
 		a := d.account(name)
-		if in = a; field == "VAR" {
+		if in = a; parts[2] == "budget" {
+			in = &a.Budget
+		}
+		if field == "VAR" {
 			if parts[2] == "env_from" {
 				return a.EnvFrom
 			}
@@ -150,6 +154,10 @@ func keys() []key {
 		{path: "accounts.NAME.max_agents", kind: kindCount, max: mostCount, def: "no limit of its own", doc: "Agents that run on the account at once, besides `fleet.max_agents`."},
 		{path: "accounts.NAME.spread", kind: kindDuration, min: second, def: "`\"10s\"`", doc: "The pause between two agents that are woken after a rest. The first one goes alone."},
 		{path: "accounts.NAME.prefer_below", kind: kindCount, min: 1, max: 100, def: "`90`", doc: "Percent of a usage limit. Above it new work goes to another account, if one is free."},
+		{path: "accounts.NAME.budget.cost_usd", kind: kindAmount, def: "none", doc: "What the tasks on the account may cost from one `budget.night.since` to the next, at list prices. Then the account rests until it is renewed."},
+		{path: "accounts.NAME.budget.tokens", kind: kindTokens, def: "none", doc: "Tokens that they may use in this time, counted as in `budget.task.tokens`."},
+		{path: "accounts.NAME.budget.soft", kind: kindShare, def: "0.8", doc: "The share of a limit from which on no task is begun on the account; those that have begun go on."},
+		{path: "accounts.NAME.budget.hard", kind: kindBool, def: "false", doc: "Whether agents at work are interrupted when a limit is reached. Otherwise each ends its turn."},
 		{path: "permission.N.tool", kind: kindText, def: "every tool", doc: "What the request is about: `run` a command, `edit` or `read` a file, `fetch`, `mcp`, `plan`, `question`, `other`. Or a tool by its agent's own name, such as `\"claude:WebFetch\"` or `\"mcp:github/*\"`."},
 		{path: "permission.N.command", kind: kindScript, def: "every command", doc: "Of `run`: a pattern for one simple command, such as `\"git push*\"`; `*` matches anything in it. Each part of a compound command is judged by itself."},
 		{path: "permission.N.path", kind: kindText, def: "every file", doc: "Of `edit` and `read`: a pattern relative to the worktree, such as `\"docs/**\"`. Files outside of it, also by a link, match only absolute patterns."},
@@ -162,6 +170,11 @@ func keys() []key {
 		{path: "budget.task.turns", kind: kindCount, max: mostCount, def: "none", doc: "Answers of the model, each of which may call tools."},
 		{path: "budget.task.wall", kind: kindDuration, def: "none", doc: "Time in which the agent can work. As with `task.timeout`, waiting does not count; but the task is parked and not failed."},
 		{path: "budget.task.soft", kind: kindShare, def: "0.8", doc: "The share of any of these limits at which the agent is told, once, to come to an end. 1 means never."},
+		{path: "budget.night.since", kind: kindClock, def: `"18:00"`, doc: "The time of day, in the local zone, at which the budgets of the night and of accounts are renewed. Only in the user's file, like all of `[budget.night]`."},
+		{path: "budget.night.cost_usd", kind: kindAmount, def: "none", doc: "What all tasks of the fleet may cost from one `since` to the next, at list prices. Then the fleet rests until it is renewed, or until `muster accounts wake budget:night`."},
+		{path: "budget.night.tokens", kind: kindTokens, def: "none", doc: "Tokens that they may use in this time, counted as in `budget.task.tokens`."},
+		{path: "budget.night.soft", kind: kindShare, def: "0.8", doc: "The share of a limit from which on no task is begun; those that have begun go on."},
+		{path: "budget.night.hard", kind: kindBool, def: "false", doc: "Whether agents at work are interrupted when a limit is reached. Otherwise each ends its turn."},
 		{path: "prices.NAME.input", kind: kindAmount, doc: "USD for a million tokens of input."},
 		{path: "prices.NAME.output", kind: kindAmount, doc: "USD for a million tokens of output."},
 		{path: "prices.NAME.cache_read", kind: kindAmount, def: "as input", doc: "USD for a million tokens that are read from a cache."},
@@ -219,7 +232,7 @@ func tables() []section {
 		{"agents", "Agents and how they are started. The names `" + strings.Join(kinds(), "`, `") + "` exist without any configuration."},
 		{"accounts", "Accounts of the agents' services, in the order of preference; see [accounts.md](../accounts.md). Without any, each agent has one implied account of its name. Only in the user's `" + UserFile + "`."},
 		{"permission", "Rules for what agents ask, in `[[double brackets]]`; see [permissions.md](../permissions.md). The first that matches decides. The user's denials come first, then the rules of the project's `" + ProjectFile + "`, then the user's others."},
-		{"budget", "What a task may use before a person is asked; see [budgets.md](../budgets.md). A limit of 0 is none."},
+		{"budget", "What a task may use before a person is asked, and all tasks in a night; see [budgets.md](../budgets.md). A limit of 0 is none."},
 		{"prices", "What models cost, before muster's own table. NAME is the name of a model in quotes, in which `*` matches any characters: `[prices.\"claude-sonnet-5*\"]`. The longest that matches wins."},
 		{"fence", "What agents, checks and setup may use of the machine; see [security.md](../security.md). A project's `" + ProjectFile + "` can only narrow what the user's `" + UserFile + "` allows."},
 		{"fleet", "What concerns this machine. Only in the user's `" + UserFile + "`."},

@@ -135,6 +135,8 @@ func (k *key) schema() *jsonschema.Schema {
 		s.Type, s.Pattern = "string", `\S`
 	case kindText, kindEnv, kindEnvPath, kindFile:
 		s.Type = "string"
+	case kindClock:
+		s.Type, s.Pattern = "string", "^[0-9]{1,2}:[0-9]{2}$"
 	case kindVariable:
 		s.Type, s.Pattern = "string", "^[A-Za-z_][A-Za-z0-9_]*$"
 	}

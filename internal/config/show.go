@@ -136,6 +136,9 @@ func (k *key) literal(field any) string {
 	case *float64:
 		return strconv.FormatFloat(*f, 'f', -1, 64)
 	case *bool:
+		if k.kind == kindBool {
+			return strconv.FormatBool(*f)
+		}
 		if *f {
 			return quote(onEdit)
 		}

@@ -34,6 +34,9 @@ func (k *key) set(field any, e entry) error {
 	case *float64:
 		return k.setAmount(f, e.value)
 	case *bool:
+		if k.kind == kindBool {
+			return k.setBool(f, e.value)
+		}
 		return k.setEdit(f, e.value)
 	case *[]string:
 		return k.setList(f, e.value)
@@ -87,12 +90,23 @@ func (k *key) wants() string {
 		return "true or false"
 	case kindVariable:
 		return "the name of a variable, a string"
+	case kindClock:
+		return `a time of day, a string such as "18:00"`
 	}
 	return "a " + string(k.kind)
 }
 
 func (k *key) mismatch(v any) error {
 	return fault.New(fault.Usage, "must be %s, not %s", k.wants(), typeName(v))
+}
+
+func (k *key) setBool(f *bool, v any) error {
+	b, ok := v.(bool)
+	if !ok {
+		return k.mismatch(v)
+	}
+	*f = b
+	return nil
 }
 
 // typeName returns the TOML type of a decoded value, with its article.
@@ -125,6 +139,10 @@ func (k *key) setText(f *string, v any) error {
 		return fault.New(fault.Usage, "holds a NUL character")
 	}
 	switch k.kind {
+	case kindClock:
+		if _, err := time.Parse(clockForm, s); err != nil {
+			return fault.New(fault.Usage, "is %q, which is no time of day", s).WithHint("Write it like \"18:00\".")
+		}
 	case kindWord:
 		if !slices.Contains(k.words, s) {
 			return fault.New(fault.Usage, "is %q, which is not one of %s", s, quoted(k.words)).

@@ -2,14 +2,17 @@ package control
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"muster/internal/config"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/life"
 	"muster/internal/store"
+	"muster/internal/words"
 )
 
 // AccountStatus is the state of an account: one object of `muster accounts --json`.
@@ -24,6 +27,63 @@ type AccountStatus struct {
 	Windows []event.LimitWindow `json:"windows"`
 	// Phase tells how far its incident has come; "" if it is free.
 	Phase life.Phase `json:"phase"`
+	// Spent is what was used of its budget; null if it has none.
+	Spent *AccountSpent `json:"spent"`
+}
+
+// AccountSpent is what was used of a budget of an account, or of the night, and its limits.
+type AccountSpent struct {
+	CostUSD float64          `json:"cost_usd"`
+	Tokens  int64            `json:"tokens"`
+	Since   *time.Time       `json:"since"` // null if nothing was used in this night
+	Until   *time.Time       `json:"until"` // when the budget is renewed
+	Level   event.SpendLevel `json:"level"` // soft: no task is begun. spent: nothing is started or sent
+	// Limits are those of the configuration.
+	Limits struct {
+		CostUSD float64 `json:"cost_usd,omitempty"`
+		Tokens  int64   `json:"tokens,omitempty"`
+		Soft    float64 `json:"soft"`
+		Hard    bool    `json:"hard"`
+	} `json:"limits"`
+	Unpriced string `json:"unpriced,omitempty"` // models whose cost is not in cost_usd
+}
+
+// Text describes what was used; "" for nil.
+func (s *AccountSpent) Text() string {
+	if s == nil {
+		return ""
+	}
+	var parts []string
+	if s.Limits.CostUSD > 0 || s.Limits.Tokens == 0 {
+		parts = append(parts, fmt.Sprintf("$%.2f of $%.2f", s.CostUSD, s.Limits.CostUSD))
+	}
+	if s.Limits.Tokens > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d tokens", s.Tokens, s.Limits.Tokens))
+	}
+	if s.Unpriced != "" {
+		parts = append(parts, "without the price of "+s.Unpriced)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// BudgetText describes the budget of an account that has one, what it stops, and when it is renewed.
+func (s AccountStatus) BudgetText(now time.Time) string {
+	name := "of " + string(s.Name)
+	if s.Name == event.NightBudget {
+		name = "of the night"
+	}
+	text := name + ": " + s.Spent.Text()
+	switch s.Spent.Level {
+	case event.SpendFree:
+	case event.SpendSoft:
+		text += "; no task is begun until it is renewed"
+	case event.SpendSpent:
+		text += "; it is SPENT: muster accounts wake " + string(s.Name) + " grants it once more"
+	}
+	if s.Spent.Until != nil {
+		text += fmt.Sprintf("; it is renewed at %s (%s)", s.Spent.Until.Local().Format(time.DateTime), words.Until(*s.Spent.Until, now))
+	}
+	return text
 }
 
 // The states of an account without a cause of its own.
@@ -52,12 +112,19 @@ func (Accounts) get(ctx context.Context, c *Control, db *store.Store) ([]Account
 	for _, a := range f.Config.Accounts {
 		add(event.AccountID(a.Name), a.Agent)
 	}
+	if f.Config.Budget.Night.Limited() {
+		add(event.NightBudget, "")
+	}
+	for i := range all {
+		tally(&all[i], life.Spent{}, budgetOf(f.Config, all[i].Name), c.caller.Now())
+	}
 	folds, err := db.Accounts(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, a := range folds {
-		describe(add(a.ID, string(a.ID)), a)
+		describe(add(a.ID, agentOf(a.ID)), a)
+		tally(add(a.ID, ""), a.Spent, budgetOf(f.Config, a.ID), c.caller.Now())
 	}
 	live, err := db.List(ctx, store.ListFilter{States: inUse})
 	if err != nil {
@@ -67,14 +134,60 @@ func (Accounts) get(ctx context.Context, c *Control, db *store.Store) ([]Account
 		if t.Account == "" {
 			continue
 		}
-		a := add(t.Account, t.Agent)
-		if t.State == event.Limited {
-			a.Limited++
-		} else {
-			a.Running++
+		add(t.Account, t.Agent).count(t.State)
+		if i := slices.IndexFunc(all, func(a AccountStatus) bool { return a.Name == event.NightBudget }); i >= 0 {
+			all[i].count(t.State)
 		}
 	}
 	return all, nil
+}
+
+// count counts a task that uses the account.
+func (s *AccountStatus) count(state event.State) {
+	if state == event.Limited {
+		s.Limited++
+	} else {
+		s.Running++
+	}
+}
+
+// agentOf returns the agent whose implied account this is; "" for the night's budget.
+func agentOf(id event.AccountID) string {
+	if id == event.NightBudget {
+		return ""
+	}
+	return string(id)
+}
+
+// budgetOf returns the budget of an account, or of the night.
+func budgetOf(c config.Config, id event.AccountID) event.SharedBudget {
+	if id == event.NightBudget {
+		return c.Budget.Night.SharedBudget
+	}
+	for _, a := range c.Accounts {
+		if a.Name == string(id) {
+			return a.Budget
+		}
+	}
+	return event.SharedBudget{}
+}
+
+// tally adds what was used of a budget. What was used in a night that is over does not count.
+func tally(s *AccountStatus, was life.Spent, b event.SharedBudget, now time.Time) {
+	if !b.Limited() && was.Level == event.SpendFree {
+		return
+	}
+	if s.Spent == nil {
+		s.Spent = &AccountSpent{}
+	}
+	s.Spent.Limits.CostUSD, s.Spent.Limits.Tokens, s.Spent.Limits.Soft, s.Spent.Limits.Hard = b.CostUSD, b.Tokens, b.Soft, b.Hard
+	if !was.Until.After(now) {
+		return
+	}
+	used := was.Counted()
+	s.Spent.CostUSD, s.Spent.Tokens, s.Spent.Unpriced, s.Spent.Level = used.CostUSD, used.Tokens(), was.Usage.Unpriced, was.Level
+	since, until := was.Since.UTC(), was.Until.UTC()
+	s.Spent.Since, s.Spent.Until = &since, &until
 }
 
 // inUse lists the states in which a task uses its account.
@@ -109,7 +222,7 @@ type WakeAccount struct{ Name event.AccountID }
 
 func (c WakeAccount) do(ctx context.Context, of *Control) (Outcome, error) {
 	return of.onAccount(ctx, c.Name, func(a life.Account) (event.Payload, error) {
-		if !a.Resting() {
+		if !a.Resting() && a.Spent.Level == event.SpendFree {
 			return nil, fault.New(fault.Conflict, "account %s does not rest", c.Name).WithHint("See the accounts: muster accounts")
 		}
 		return event.WakeRequested{}, nil
@@ -145,7 +258,7 @@ func (c *Control) onAccount(ctx context.Context, name event.AccountID, request f
 	if err != nil {
 		return Outcome{}, err
 	}
-	if _, err := f.Config.Agent(string(name)); err != nil && !slices.Contains(names, string(name)) {
+	if _, err := f.Config.Agent(string(name)); err != nil && name != event.NightBudget && !slices.Contains(names, string(name)) {
 		hint := "No account was used yet, and none is configured."
 		if len(names) > 0 {
 			hint = "The accounts are " + strings.Join(names, ", ") + "."

@@ -47,8 +47,16 @@ func (q Report) get(ctx context.Context, c *Control, db *store.Store) (report.Re
 	now := f.Now()
 	return night.Report(report.World{
 		Since: q.Since.In(now.Location()), Until: now, Slots: status.Slots, Used: status.SlotsUsed, Counts: status.Tasks, Gate: status.Gate,
-		Running: status.Supervisor.Running, Trouble: trouble(status),
+		Running: status.Supervisor.Running, Trouble: trouble(status), Budgets: budgets(status, now),
 	}, tasks), nil
+}
+
+// budgets returns the budgets that many tasks share.
+func budgets(s FleetStatus, now time.Time) (out []report.Budget) {
+	for _, a := range s.Budgets {
+		out = append(out, report.Budget{Name: a.Name, CostUSD: a.Spent.CostUSD, Tokens: a.Spent.Tokens, Level: a.Spent.Level, Text: a.BudgetText(now)})
+	}
+	return out
 }
 
 // trouble says what is wrong with the fleet itself.

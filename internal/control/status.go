@@ -26,6 +26,7 @@ type FleetStatus struct {
 	Tmux       TmuxStatus          `json:"tmux"`
 	Gate       string              `json:"gate"`    // why nothing new starts; "" if tasks may start
 	Resting    []AccountStatus     `json:"resting"` // the accounts that are not free
+	Budgets    []AccountStatus     `json:"budgets"` // the accounts that have a budget, and the night if it has one
 	Tasks      map[event.State]int `json:"tasks"`
 	Live       int                 `json:"live"`    // neither ended nor parked
 	Watched    int                 `json:"watched"` // agents' processes that need a supervisor
@@ -83,7 +84,7 @@ func (Status) get(ctx context.Context, c *Control, db *store.Store) (FleetStatus
 	}
 	row := of.Fleet.Supervisor
 	s := FleetStatus{
-		Home: string(f.Home), Down: f.ToldDown(), Gate: of.Fleet.Gate, Tasks: of.Counts, Slots: f.Slots(), SlotsUsed: used,
+		Home: string(f.Home), Resting: []AccountStatus{}, Budgets: []AccountStatus{}, Down: f.ToldDown(), Gate: of.Fleet.Gate, Tasks: of.Counts, Slots: f.Slots(), SlotsUsed: used,
 		Supervisor: SupervisorStatus{Running: of.Running, PID: row.PID, Version: row.Version, Since: row.At, Stopped: row.Stopped},
 		RolledBack: of.Fleet.RolledBack,
 		Tmux:       TmuxStatus{Socket: f.Server().Socket()},
@@ -98,7 +99,14 @@ func (Status) get(ctx context.Context, c *Control, db *store.Store) (FleetStatus
 	if err != nil {
 		return FleetStatus{}, err
 	}
-	s.Resting = slices.DeleteFunc(all, func(a AccountStatus) bool { return a.State == accountFree })
+	for _, a := range all {
+		if a.State != accountFree {
+			s.Resting = append(s.Resting, a)
+		}
+		if a.Spent != nil {
+			s.Budgets = append(s.Budgets, a)
+		}
+	}
 	s.count(of.Counts)
 	s.Healthy = of.Running || s.Live == 0
 	if of.Running {

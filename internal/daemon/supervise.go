@@ -16,6 +16,7 @@ import (
 	"muster/internal/fault"
 	"muster/internal/fleet"
 	"muster/internal/host"
+	"muster/internal/life"
 	"muster/internal/lock"
 	"muster/internal/status"
 	"muster/internal/store"
@@ -179,7 +180,8 @@ func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logge
 		Processes: mach, Admission: []fleet.Admission{mach},
 		Server:    event.ServerChanged{PID: identity.PID, Started: identity.Started.UTC(), Version: identity.Version},
 		ServerWas: event.ServerChanged{PID: row.Server.PID, Started: row.Server.Started.UTC(), Version: row.Server.Version},
-		Accounts:  accounts(f.Config.Accounts),
+		Accounts:  accounts(f.Config),
+		Night:     allowance(f.Config, f.Config.Budget.Night.SharedBudget),
 		Mode:      mode(row), GateWas: row.Gate, Exe: o.Exe, Slots: f.Slots(), Version: boot.Version(), Boot: bootID, PID: os.Getpid(),
 		Now: f.Now, Mono: func() time.Duration { return f.Now().Sub(began) }, Logger: logger, Lost: term.lost,
 		Prologue: o.Prologue, Pulse: beat.note,
@@ -190,11 +192,18 @@ func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logge
 }
 
 // accounts returns the settings of the configured accounts.
-func accounts(all []config.Account) (out []fleet.AccountSettings) {
-	for _, a := range all {
-		out = append(out, fleet.AccountSettings{Name: event.AccountID(a.Name), MaxAgents: a.MaxAgents, Spread: a.Spread, PreferBelow: a.PreferBelow})
+func accounts(c config.Config) (out []fleet.AccountSettings) {
+	for _, a := range c.Accounts {
+		out = append(out, fleet.AccountSettings{
+			Name: event.AccountID(a.Name), MaxAgents: a.MaxAgents, Spread: a.Spread, PreferBelow: a.PreferBelow, Allowance: allowance(c, a.Budget),
+		})
 	}
 	return out
+}
+
+// allowance returns a budget that is renewed each night.
+func allowance(c config.Config, b event.SharedBudget) life.Allowance {
+	return life.Allowance{SharedBudget: b, Dusk: c.Budget.Night.Dusk()}
 }
 
 // mode returns how the fleet was told to be down; "" if it was not.

@@ -69,6 +69,7 @@ const (
 	WakeLook       WakeWhy = "look"       // nothing names an end, and it is time to look
 	WakePerson     WakeWhy = "person"     // a person asked for it
 	WakeCredential WakeWhy = "credential" // its credential file has changed
+	WakeBudget     WakeWhy = "budget"     // its budget is renewed
 )
 
 // AccountProbing says that an account's rest is over, as far as is known: one agent tries it, alone.
@@ -99,6 +100,7 @@ type AccountHeld struct {
 	Account AccountID `json:"account"`
 	Cause   RestCause `json:"cause"`
 	Until   time.Time `json:"until,omitzero"` // absent if the rest has no end of its own
+	Hard    bool      `json:"hard,omitempty"` // its agent is interrupted, too
 }
 
 // AccountReleased says that the account of a task no longer rests.

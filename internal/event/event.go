@@ -161,6 +161,7 @@ var kinds = map[Kind]func([]byte) (Payload, error){
 	"account.proved":  typed[AccountProved],
 	"account.woke":    typed[AccountWoke],
 	"account.used":    typed[AccountUsed],
+	"account.spent":   typed[AccountSpent],
 
 	// Written by the supervisor about itself and the machine.
 	"supervisor.started":  typed[SupervisorStarted],

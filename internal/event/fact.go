@@ -70,6 +70,7 @@ const (
 	DeadlineLackEnd     DeadlineName = "lack_end"     // how long an action may be postponed
 	DeadlineRest        DeadlineName = "rest"         // of an account: when it is tried again
 	DeadlineSpread      DeadlineName = "spread"       // of an account: when the next agent is woken after a rest
+	DeadlineNight       DeadlineName = "night"        // of an account: when its budget is renewed
 )
 
 // DeadlineSet starts or moves a deadline.
@@ -116,7 +117,7 @@ const (
 	WhyRetry    Why = "retry"
 	WhyAPI      Why = "api_error"
 	WhyNudge    Why = "nudge"  // only of a message: it asks a silent agent to continue
-	WhyBudget   Why = "budget" // only of a message: it asks the agent to come to an end
+	WhyBudget   Why = "budget" // it was interrupted for a hard budget; of a message: it asks the agent to come to an end
 )
 
 // Fault reports whether the previous generation ended by the agent's own fault.

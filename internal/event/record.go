@@ -98,6 +98,18 @@ func (u Usage) WithoutPrice(model string) Usage {
 	return u
 }
 
+// Since returns what was used after an earlier state of the same usage. Figures that have fallen add nothing.
+func (u Usage) Since(v Usage) Usage {
+	u.InputTokens = max(0, u.InputTokens-v.InputTokens)
+	u.OutputTokens = max(0, u.OutputTokens-v.OutputTokens)
+	u.CacheReadTokens = max(0, u.CacheReadTokens-v.CacheReadTokens)
+	u.CacheWriteTokens = max(0, u.CacheWriteTokens-v.CacheWriteTokens)
+	u.CacheWrite1hTokens = max(0, u.CacheWrite1hTokens-v.CacheWrite1hTokens)
+	u.CostUSD = max(0, u.CostUSD-v.CostUSD)
+	u.Turns = max(0, u.Turns-v.Turns)
+	return u
+}
+
 // Tokens returns the tokens that count for a budget: input that did not come from a cache, and output. Reading a cache
 // costs money and no tokens.
 func (u Usage) Tokens() int64 { return u.InputTokens + u.CacheWriteTokens + u.OutputTokens }

@@ -17,7 +17,7 @@ func (d *decision) accounts() (map[event.AccountID]life.AccountState, error) {
 	}
 	for _, s := range d.s.cfg.Accounts {
 		state := out[s.Name]
-		state.ID, state.MaxAgents, state.Spread, state.PreferBelow = s.Name, s.MaxAgents, s.Spread, s.PreferBelow
+		state.ID, state.MaxAgents, state.Spread, state.PreferBelow, state.Allowance = s.Name, s.MaxAgents, s.Spread, s.PreferBelow, s.Allowance
 		out[s.Name] = state
 	}
 	return out, nil
@@ -39,8 +39,10 @@ func (d *decision) account(id event.AccountID, in life.Input) error {
 		switch e.Data.(type) {
 		case event.AccountProbing:
 			recalled, changed = a.Parked, true
-		case event.AccountRested, event.AccountUntil:
+		case event.AccountRested, event.AccountUntil, event.AccountWoke:
 			changed = true
+		case event.AccountSpent:
+			changed = changed || a.Resting()
 		default: // it concerns the account alone, or Schedule
 		}
 	}
@@ -59,13 +61,16 @@ func (d *decision) tellTasks(id event.AccountID, recalled []event.TaskID) error 
 	}
 	var held []event.TaskID
 	for t := range d.tx.EachLive() {
-		if t.Account() != id {
+		if t.Account() != id && id != event.NightBudget {
 			continue
 		}
+		in, err := d.holdOf(*t)
 		switch {
+		case err != nil:
+			return err
 		case a.Phase == life.PhaseProbing:
 			recalled = append(recalled[:len(recalled):len(recalled)], t.ID)
-		case life.HoldOf(*t, a) != nil:
+		case in != nil:
 			held = append(held, t.ID)
 		}
 	}
@@ -83,17 +88,29 @@ func (d *decision) tellTasks(id event.AccountID, recalled []event.TaskID) error 
 // holdIfNeeded tells a task the state of its account if that has changed for it.
 func (d *decision) holdIfNeeded(id event.TaskID) error {
 	t, ok, err := d.tx.Task(id)
-	if err != nil || !ok || t.Account() == "" {
+	if err != nil || !ok {
 		return err
 	}
-	a, _, err := d.tx.Account(t.Account())
+	in, err := d.holdOf(t)
+	if err != nil || in == nil {
+		return err
+	}
+	return d.decide(id, in)
+}
+
+// holdOf returns what a task must be told about its account and about the night's budget; nil if it is nothing.
+func (d *decision) holdOf(t life.Task) (life.Input, error) {
+	night, _, err := d.tx.Account(event.NightBudget)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if in := life.HoldOf(t, a); in != nil {
-		return d.decide(id, in)
+	a := life.Account{}
+	if id := t.Account(); id != "" {
+		if a, _, err = d.tx.Account(id); err != nil {
+			return nil, err
+		}
 	}
-	return nil
+	return life.HoldOf(t, a, night), nil
 }
 
 // tellAccount tells the account of a task what a decision about the task means for it, and the task what its account means
@@ -117,6 +134,13 @@ func (d *decision) tellAccount(before life.Task, in life.Input, events []event.E
 	}
 	if len(events) == 0 {
 		return nil
+	}
+	if used := life.UsedBy(before, events); used != (event.Usage{}) {
+		for _, account := range []event.AccountID{id, event.NightBudget} {
+			if err := d.spend(account, before.ID, used); err != nil {
+				return err
+			}
+		}
 	}
 	return d.holdIfNeeded(before.ID)
 }
@@ -146,6 +170,42 @@ func (d *decision) lookAtCredentials() error {
 			if err := d.account(a.ID, life.AccountWake{Why: event.WakeCredential}); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// spend counts what a task has used against the budget of its account, or of the night.
+func (d *decision) spend(id event.AccountID, by event.TaskID, used event.Usage) error {
+	if id == "" {
+		return nil
+	}
+	return d.account(id, life.AccountSpend{Task: by, Usage: used, Allowance: d.s.allowance(id)})
+}
+
+// allowance returns the budget of an account, or of the night.
+func (s *Supervisor) allowance(id event.AccountID) life.Allowance {
+	if id == event.NightBudget {
+		return s.cfg.Night
+	}
+	for _, a := range s.cfg.Accounts {
+		if a.Name == id {
+			return a.Allowance
+		}
+	}
+	return life.Allowance{}
+}
+
+// lookAtBudgets decides about the shared budgets before something is started: a night may be over, and the
+// configuration may be another one since the supervisor was started.
+func (d *decision) lookAtBudgets() error {
+	all, err := d.tx.Accounts()
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		if err := d.spend(a.ID, "", event.Usage{}); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -35,6 +35,7 @@ type Config struct {
 	Slots     int    // agents that may run at once
 	// Accounts lists the settings of the configured accounts. Others have none.
 	Accounts []AccountSettings
+	Night    life.Allowance // the budget of all tasks
 	Version  string
 	Boot     string // the machine's boot id
 	PID      int
@@ -65,6 +66,7 @@ type AccountSettings struct {
 	MaxAgents   int           // 0 is no limit
 	Spread      time.Duration // the pause between two agents that are woken after a rest
 	PreferBelow int           // percent of a usage limit; above it new work goes elsewhere if it can
+	Allowance   life.Allowance
 }
 
 // Supervisor runs a fleet.

@@ -271,6 +271,9 @@ func (d *decision) schedule() error {
 	if !d.moved && d.gate == d.gateWas {
 		return nil
 	}
+	if err := d.lookAtBudgets(); err != nil {
+		return err
+	}
 	for range 10_000 { // each pass grants or settles at least one task; the bound only guards against a bug
 		if d.settled >= settledAtOnce {
 			d.unsettled = true

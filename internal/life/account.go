@@ -30,6 +30,7 @@ type Account struct {
 	// Parked lists the tasks that the incident has parked.
 	Parked  []event.TaskID      `json:"parked,omitempty"`
 	Windows []event.LimitWindow `json:"windows,omitempty"` // the use of its limits, as reported last
+	Spent   Spent               `json:"spent,omitzero"`    // of its budget
 }
 
 // Phase is a phase of an account's incident; "" is an account that is free.
@@ -59,6 +60,10 @@ func (a Account) RestCause() event.RestCause { return cmp.Or(a.Cause, event.Rest
 type Held struct {
 	Cause event.RestCause `json:"cause"`
 	Until time.Time       `json:"until,omitzero"` // zero if the rest has no end of its own
+	// Hard means that its turn is ended at once, because a hard budget is spent.
+	Hard bool `json:"hard,omitempty"`
+	// Of is event.NightBudget if the whole fleet rests; "" if the task's account does.
+	Of event.AccountID `json:"of,omitempty"`
 }
 
 // AccountLimited is an input of DecideAccount: the agent of a task reported that the account cannot be used.
@@ -120,11 +125,14 @@ func DecideAccount(a Account, in Input, now time.Time) []event.Event {
 		if !sameUse(a.Windows, in.Windows) {
 			s.emit(event.AccountUsed{Windows: in.Windows})
 		}
+	case AccountSpend:
+		s.spend(in)
 	case AccountWake:
 		s.wake(in.Why)
 	case Heard:
 		switch p := in.Payload.(type) {
 		case event.WakeRequested:
+			s.grant()
 			s.wake(event.WakePerson)
 		case event.RestRequested:
 			s.rest(AccountLimited{Cause: event.RestPerson, Until: p.Until})
@@ -165,6 +173,10 @@ func (s *accountStep) limited(in AccountLimited) {
 		s.rest(in)
 	case a.Cause == event.RestPerson && a.Until.IsZero() || !named:
 		// it rests, and no shorter than that
+	case a.Cause == event.RestBudget:
+		if in.Until.After(a.Until) {
+			s.rest(in) // it is no longer the budget that it waits for
+		}
 	case in.Until.After(a.Until), a.Source == event.SourceWords && in.Task == a.By && in.Source != event.SourceWords && !in.Until.Equal(a.Until):
 		in.Until = s.bounded(in.Until)
 		s.emit(event.AccountUntil{Until: in.Until, Source: in.Source, By: in.Task})
@@ -193,6 +205,9 @@ func (s *accountStep) rest(in AccountLimited) {
 	case in.Until.After(s.now):
 		p.Until = s.bounded(in.Until)
 		at = p.Until.Add(margin(p.Until.Sub(s.now)))
+		if in.Cause == event.RestBudget {
+			at = p.Until // it is ours, and exact
+		}
 	case in.Cause == event.RestPerson:
 	default:
 		p.Source = event.SourceNone
@@ -216,9 +231,16 @@ func (s *accountStep) look() time.Duration {
 	return min(firstLook<<min(s.a.Looks, 4), longestLook)
 }
 
-// wake ends a rest: one agent may try the account.
+// wake ends a rest: one agent may try the account. Nothing needs to be tried about the night.
 func (s *accountStep) wake(why event.WakeWhy) {
-	if s.a.Resting() {
+	switch {
+	case !s.a.Resting():
+	case s.a.Spent.Level == event.SpendSpent && s.now.Before(s.a.Spent.Until) && (s.a.Cause != event.RestBudget || s.a.Until.Before(s.a.Spent.Until)):
+		s.restUntilDusk("")
+	case s.a.ID == event.NightBudget:
+		s.clear(event.DeadlineRest)
+		s.emit(event.AccountWoke{})
+	default:
 		s.clear(event.DeadlineRest)
 		s.emit(event.AccountProbing{Why: why})
 	}
@@ -230,9 +252,16 @@ func (s *accountStep) due(name event.DeadlineName) {
 	if !set || d.At.After(s.now) {
 		return
 	}
+	if name == event.DeadlineNight {
+		s.newNight()
+		return
+	}
 	if name == event.DeadlineRest && s.a.Resting() {
 		why := event.WakeReset
-		if s.a.Source == event.SourceNone {
+		switch {
+		case s.a.Cause == event.RestBudget:
+			why = event.WakeBudget
+		case s.a.Source == event.SourceNone:
 			why = event.WakeLook
 		}
 		s.wake(why)
@@ -266,9 +295,13 @@ func ApplyAccount(a Account, e event.Event) Account {
 	case event.AccountProved:
 		a.Phase, a.Looks, a.Since = PhaseWaking, 0, e.Time
 	case event.AccountWoke:
-		a = Account{ID: a.ID, Deadlines: a.Deadlines, Windows: a.Windows}
+		a = Account{ID: a.ID, Deadlines: a.Deadlines, Windows: a.Windows, Spent: a.Spent}
 	case event.AccountUsed:
 		a.Windows = p.Windows
+	case event.AccountSpent:
+		a.Spent = spentFold(a.Spent, p)
+	case event.BudgetGranted:
+		a.Spent.From, a.Spent.Level = p.Usage, event.SpendFree
 	case event.DeadlineSet:
 		a.Deadlines = withDeadline(a.Deadlines, Deadline(p))
 	case event.DeadlineCleared:

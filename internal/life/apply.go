@@ -35,7 +35,10 @@ func Apply(t Task, e event.Event) Task {
 			t.Uses = p.Account
 		}
 	case event.AccountHeld:
-		t.Held = &Held{Cause: p.Cause, Until: p.Until}
+		t.Held = &Held{Cause: p.Cause, Until: p.Until, Hard: p.Hard}
+		if p.Account == event.NightBudget {
+			t.Held.Of = p.Account
+		}
 	case event.AccountReleased:
 		t.Held = nil
 	case event.SlotReleased:

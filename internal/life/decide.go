@@ -133,6 +133,7 @@ func (s *step) settle() {
 		s.takeDown()
 	}
 	s.mindBudget()
+	s.mindHold()
 	switch s.t.State {
 	case event.Working:
 		s.drain()

@@ -44,18 +44,44 @@ func (Hold) input()    {}
 func (Release) input() {}
 func (Recall) input()  {}
 
-// HoldOf returns the input that a task needs because of the state of its account; nil if it needs none.
-func HoldOf(t Task, a Account) Input {
-	uses := t.Slot || t.State == event.Limited
-	switch {
-	case t.State.Final() || t.State == event.Parked:
-	case a.Resting() && uses && (t.Held == nil || t.Held.Cause != a.RestCause() || !t.Held.Until.Equal(a.Until)):
-		return Hold{Account: a.ID, Held: Held{Cause: a.RestCause(), Until: a.Until}}
-	case a.Free() && t.Held != nil:
+// HoldOf returns the input that a task needs because of the states of its account and of the night's budget; nil if it
+// needs none.
+func HoldOf(t Task, a, night Account) Input {
+	if t.State.Final() || t.State == event.Parked {
+		return nil
+	}
+	of := a
+	if night.Resting() && (!a.Resting() || !a.Until.IsZero() && night.outlasts(a)) {
+		of = night
+	}
+	switch held := of.held(); {
+	case of.Resting() && (t.Slot || t.State == event.Limited):
+		held.Hard = a.hard() || night.hard()
+		if was := t.Held; was == nil || was.Cause != held.Cause || !was.Until.Equal(held.Until) || was.Hard != held.Hard || was.Of != held.Of {
+			return Hold{Account: of.ID, Held: held}
+		}
+	case a.Free() && night.Free() && t.Held != nil:
 		return Release{}
 	}
 	return nil
 }
+
+// held returns what a task is told of the rest of an account.
+func (a Account) held() Held {
+	h := Held{Cause: a.RestCause(), Until: a.Until}
+	if a.ID == event.NightBudget {
+		h.Of = a.ID
+	}
+	return h
+}
+
+// hard reports whether agents at work are interrupted because the account rests.
+func (a Account) hard() bool {
+	return a.Resting() && a.Spent.Hard && a.Spent.Level == event.SpendSpent
+}
+
+// outlasts reports whether the rest of an account ends later than that of another one.
+func (a Account) outlasts(b Account) bool { return a.Until.IsZero() || a.Until.After(b.Until) }
 
 // AccountInputs returns what a decision about a task means for its account: the task before it, its input, and its
 // events.
@@ -157,14 +183,14 @@ func ofAccount(r event.Record) bool {
 // hold records that the account rests. What follows is decided where the agent would get something: see rest.
 func (s *step) hold(in Hold) {
 	if !s.t.State.Final() {
-		s.emit(event.AccountHeld{Account: in.Account, Cause: in.Cause, Until: in.Until})
+		s.emit(event.AccountHeld{Account: in.Account, Cause: in.Cause, Until: in.Until, Hard: in.Hard})
 	}
 }
 
 // rest rests a task whose account rests, instead of starting its agent or sending it something. why is the reason of the
 // generation that begins when it is woken.
 func (s *step) rest(why event.Why) {
-	if !s.move(ruleAccountRests, event.Reason(s.t.Held.Cause), "its account "+string(s.t.Account())+" rests") {
+	if !s.move(ruleAccountRests, event.Reason(s.t.Held.Cause), s.restText()) {
 		return
 	}
 	s.clear(event.DeadlineFirstRecord, event.DeadlineRestart, event.DeadlineWaiting, event.DeadlineAPIRetry, event.DeadlineAck, event.DeadlineShut, event.DeadlineStall)
@@ -172,6 +198,13 @@ func (s *step) rest(why event.Why) {
 	if s.t.Slot {
 		s.emit(event.SlotReleased{})
 	}
+}
+
+func (s *step) restText() string {
+	if s.t.Held.Of == event.NightBudget {
+		return "the whole fleet rests"
+	}
+	return "its account " + string(s.t.Account()) + " rests"
 }
 
 // recall lets a task wait for its turn, whatever end of the limit its own agent has named. One that the incident has

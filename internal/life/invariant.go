@@ -10,7 +10,7 @@ import (
 // Broken returns which invariant a task violates; "" if none. The invariants hold whenever the supervisor has
 // committed. The simulation, the exhaustive walk and the property tests check them.
 func Broken(t Task) string {
-	for _, judge := range []func(Task) string{judgeCaps, judgeOpen, judgeSlot, judgeProgress, judgeReason, judgeRequest} {
+	for _, judge := range []func(Task) string{judgeCaps, judgeOpen, judgeSlot, judgeProgress, judgeReason, judgeRequest, judgeMoney} {
 		if text := judge(t); text != "" {
 			return text
 		}
@@ -64,6 +64,9 @@ func brokenIntent(t Task, a event.Action) string {
 	if why, spent := t.OverBudget(); spent && (a.Kind() == event.ActStart || a.Kind() == event.ActDeliver) {
 		return "a prompt is sent although the budget is spent: " + why
 	}
+	if t.Held != nil && (a.Kind() == event.ActStart || a.Kind() == event.ActDeliver) {
+		return "a prompt is sent although its account rests: " + string(t.Held.Cause)
+	}
 	switch args := a.Args.(type) {
 	case event.StartArgs:
 		if t.Agent.Live || t.Stopping || t.Shelved || t.State != event.Starting {
@@ -78,6 +81,18 @@ func brokenIntent(t Task, a event.Action) string {
 			return fmt.Sprintf("tree %s is published without a green verdict", args.Tree)
 		}
 	default:
+	}
+	return ""
+}
+
+// judgeMoney checks that no agent works on whose budget is spent.
+func judgeMoney(t Task) string {
+	works := t.State == event.Working && t.Agent.Live && !t.Agent.Turn.Over() && !t.Stopping
+	if why, spent := t.OverBudget(); works && spent {
+		return "its agent works on, and its budget is spent: " + why
+	}
+	if works && t.Held != nil && t.Held.Hard && t.hardHoldBegins() {
+		return "its agent works on, and a hard budget is spent"
 	}
 	return ""
 }

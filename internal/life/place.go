@@ -13,6 +13,7 @@ type AccountState struct {
 	MaxAgents   int           // agents that may run on it at once; 0 is no limit
 	Spread      time.Duration // the pause between two agents that are woken
 	PreferBelow int           // percent of a usage limit; above it new work goes elsewhere if it can. 0 is no preference
+	Allowance   Allowance     // its budget; without a limit it has none
 }
 
 // DefaultSpread is the pause between two agents of an account without settings.
@@ -76,12 +77,15 @@ func (p *Places) Add(t *Task) {
 	}
 }
 
-// Admit returns the account on which a task may get a slot now; false if it must wait.
+// Admit returns the account on which a task may get a slot now; false if it must wait, also for the night's budget.
 func (p *Places) Admit(t *Task) (event.AccountID, bool) {
 	if t.AwaitsRoom() {
 		if a, ok := openAction(*t, t.PutOff.Action); ok && a.Kind() != event.ActStart && a.Kind() != event.ActPrepare {
 			return t.Account(), true // it starts no agent
 		}
+	}
+	if night := p.known[event.NightBudget]; night.Resting() || night.keepsFrom(t) {
+		return "", false
 	}
 	choices := t.choices()
 	var full event.AccountID
@@ -103,7 +107,7 @@ func (p *Places) Admit(t *Task) (event.AccountID, bool) {
 
 // admits reports whether an agent may be started or woken on the account now.
 func (u *accountUse) admits(t *Task) bool {
-	if u.Resting() || u.MaxAgents > 0 && u.running >= u.MaxAgents {
+	if u.Resting() || u.keepsFrom(t) || u.MaxAgents > 0 && u.running >= u.MaxAgents {
 		return false
 	}
 	switch u.Phase {
@@ -116,6 +120,9 @@ func (u *accountUse) admits(t *Task) bool {
 	}
 	return true
 }
+
+// keepsFrom reports whether so much of the account's budget is used that the task must not be begun.
+func (a AccountState) keepsFrom(t *Task) bool { return t.Gen == 0 && a.Spent.Level != event.SpendFree }
 
 // used returns how much of the fullest window is used, in percent. A window that was reset counts as empty.
 func (u *accountUse) used(now time.Time) (most float64) {

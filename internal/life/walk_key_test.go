@@ -8,7 +8,7 @@ import (
 
 // key returns what all equivalent places have in common. It leaves out times, counters and texts that life writes and
 // never reads, and everything that has no effect in this state. TestTwinsAreTwins checks that.
-// TestTheWalkKnowsTheWholeTask fails if a field is added. No walk has a budget, so Task.Spending is always the same.
+// TestTheWalkKnowsTheWholeTask fails if a field is added. The budgets of walks are about money only.
 func (p *place) key() []byte {
 	t := &p.task
 	k := keyWriter{b: make([]byte, 0, 200)}
@@ -18,7 +18,7 @@ func (p *place) key() []byte {
 		k.flags(t.Agent.Ends >= maxEnds)
 	}
 	p.keyOpen(&k)
-	k.flags(t.Held != nil, t.PutOff != nil, t.PutOff != nil && t.PutOff.Begun)
+	k.flags(t.Held != nil, t.Held != nil && t.Held.Hard, t.Spending.Told, t.PutOff != nil, t.PutOff != nil && t.PutOff.Begun)
 	ends := (t.Stopping || t.Shelved) && t.State != event.Publishing // and no deadline changes that
 	for _, d := range t.Deadlines {
 		if (!ends || d.Name == event.DeadlineEnd) && d.Name != event.DeadlineSilence { // it is set wherever it matters
@@ -33,7 +33,8 @@ func (p *place) key() []byte {
 		return k.b
 	}
 	k.flags(t.DepsMet, t.Request != nil)
-	k.nums(t.Gen, int(p.left.messages), int(p.left.questions), int(p.left.limits), int(p.left.silences), int(p.left.lacks))
+	k.nums(t.Gen, int(p.left.messages), int(p.left.questions), int(p.left.limits), int(p.left.silences), int(p.left.lacks), int(p.left.money), int(p.left.rests),
+		int(2*(t.TotalUsage().CostUSD-t.Spending.From.CostUSD)))
 	p.keyAgent(&k, ends)
 	if t.Stopping && ends { // it will be cancelled, however many rounds or attempts are left
 		return k.b

@@ -9,8 +9,9 @@ import (
 )
 
 // left is what may still happen from outside, so that the walk ends: the numbers of messages by people, of questions
-// and limits of the agent, of silences, and of shortages. Everything else may happen any number of times.
-type left struct{ messages, questions, limits, silences, lacks int8 }
+// and limits of the agent, of silences, of shortages, of records with further usage, and of rests of its account. Everything
+// else may happen any number of times.
+type left struct{ messages, questions, limits, silences, lacks, money, rests int8 }
 
 // place is a state of the walk.
 type place struct {
@@ -126,6 +127,7 @@ func (p *place) moves(errands bool) []move {
 		}
 	}
 	out = append(out, p.schedules()...)
+	out = append(out, p.holds()...)
 	out = append(out, p.records()...)
 	out = append(out, p.exits()...)
 	out = append(out, p.verbs(errands)...)
@@ -223,6 +225,25 @@ func (p *place) schedules() []move {
 	return out
 }
 
+// holds returns what the account of the task, or the night, may mean for it.
+func (p *place) holds() (out []move) {
+	if p.task.Held != nil {
+		out = append(out, input("its account is free", both, func(*place) Input { return Release{} }))
+	}
+	if p.left.rests <= 0 {
+		return out
+	}
+	for _, hard := range []bool{false, true} {
+		a := Account{ID: "some", Phase: PhaseResting, Cause: event.RestBudget, Until: p.now.Add(time.Hour), Spent: Spent{Level: event.SpendSpent, Hard: hard}}
+		if in := HoldOf(p.task, a, Account{}); in != nil {
+			m := input(fmt.Sprintf("its account rests, hard %v", hard), never, func(*place) Input { return in })
+			m.do = spend(m.do, left{rests: 1})
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
 func (p *place) records() []move {
 	var out []move
 	say := func(name string, r event.Record) {
@@ -265,6 +286,14 @@ func (p *place) records() []move {
 			out[len(out)-1].do = spend(out[len(out)-1].do, left{questions: 1})
 		}
 	}
+	if p.left.money > 0 {
+		m := input("has used more", never, func(p *place) Input {
+			u := event.Usage{CostUSD: p.task.TotalUsage().CostUSD + 0.5}
+			return Reported{Gen: p.task.Gen, Source: "status", Record: event.Record{State: event.RecordWorking, Time: p.now, Gen: p.task.Gen, Usage: &u}}
+		})
+		m.do = spend(m.do, left{money: 1})
+		out = append(out, m)
+	}
 	if p.left.limits > 0 {
 		for _, r := range []event.Record{
 			{State: event.RecordError, Error: event.ErrorOverloaded},
@@ -291,6 +320,8 @@ func spend(do func(*place) string, cost left) func(*place) string {
 		p.left.limits -= cost.limits
 		p.left.silences -= cost.silences
 		p.left.lacks -= cost.lacks
+		p.left.money -= cost.money
+		p.left.rests -= cost.rests
 		return do(p)
 	}
 }

@@ -49,6 +49,9 @@ type bounds struct {
 func (b bounds) String() string {
 	text := fmt.Sprintf("%d attempts, %d rounds, %d generations, %d messages, %d questions, %d limits, %d silences",
 		b.attempts, b.rounds, b.respawns+1, b.left.messages, b.left.questions, b.left.limits, b.left.silences)
+	if b.left.money > 0 {
+		text += fmt.Sprintf(", %d records of usage, %d rests", b.left.money, b.left.rests)
+	}
 	if b.left.lacks > 0 {
 		text += fmt.Sprintf(", %d shortages", b.left.lacks)
 	}
@@ -64,6 +67,7 @@ var walks = []bounds{
 	{"short", left{lacks: 1}, 2, 1, 1, false, []string{"mailbox", "paste", "command", "review", "dependency", "demands"}},
 	{"silence", left{silences: 2}, 2, 1, 1, false, []string{"mailbox", "paste", "command"}},
 	{"errands", left{messages: 1}, 2, 1, 1, true, []string{"mailbox", "paste", "command"}},
+	{"money", left{money: 2, rests: 1}, 2, 1, 1, false, []string{"mailbox", "paste", "command"}},
 	{"far", left{messages: 2, questions: 1, limits: 1}, 2, 2, 1, false, []string{"command", "mailbox", "paste"}},
 }
 
@@ -106,6 +110,9 @@ func goWalk(t *testing.T, b bounds, kind string, rows map[row]bool) int {
 	start.left = b.left
 	s := &start.task.Spec
 	s.Attempts, s.Rounds, s.Respawns = b.attempts, b.rounds, b.respawns
+	if b.left.money > 0 {
+		s.Budget = event.Budget{CostUSD: 1, Soft: 0.5}
+	}
 	began := time.Now()
 	w := newWalk(t, start, b.errands)
 	w.run()

@@ -53,6 +53,9 @@ func (r Report) summary() []string {
 	if u := r.Totals.Usage; u != (Usage{}) {
 		lines = append(lines, "used "+usage(u))
 	}
+	for _, b := range r.Budgets {
+		lines = append(lines, "budget "+text.Field(b.Text, maxAct))
+	}
 	if all := r.Until.Sub(r.Since).Hours() * float64(r.Slots.Total); all > 0 {
 		lines = append(lines, fmt.Sprintf("slots were busy for %.0f%% of the time (%s, %d slots)", 100*r.Slots.Busy/all, hours(r.Slots.Busy), r.Slots.Total))
 	}

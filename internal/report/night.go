@@ -86,6 +86,10 @@ func (n *Night) Add(e event.Event) {
 		if p.To == event.Limited {
 			n.did(e, ActLimit, cmp.Or(p.Detail, "waited for a usage limit"))
 		}
+	case event.AccountRested:
+		if p.Cause == event.RestBudget {
+			n.did(e, ActLimit, words.Event(e))
+		}
 	case event.ActionPutOff:
 		n.lacks(e, p)
 	case event.ActionFinished:
@@ -130,7 +134,8 @@ type World struct {
 	Slots, Used  int // slots of the fleet, and those in use
 	Counts       map[event.State]int
 	Gate         string // why nothing new starts; "" if tasks may start
-	Running      bool   // whether a supervisor runs
+	Budgets      []Budget
+	Running      bool // whether a supervisor runs
 	Trouble      []string
 }
 
@@ -139,7 +144,7 @@ func (n *Night) Report(w World, tasks []Task) Report {
 	r := Report{
 		Since: w.Since, Until: w.Until, Trouble: orEmpty(w.Trouble), Tasks: orEmpty(tasks), Acts: orEmpty(n.acts),
 		Totals: Totals{Groups: map[words.Group]int{}, Persons: n.persons},
-		Slots:  n.slots.sum(w),
+		Slots:  n.slots.sum(w), Budgets: w.Budgets,
 	}
 	for _, a := range n.acts {
 		if a.Kind != ActFleet {

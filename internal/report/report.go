@@ -20,6 +20,17 @@ type Report struct {
 	// Acts are what muster did by itself, oldest first.
 	Acts  []Act `json:"acts"`
 	Slots Slots `json:"slots"`
+	// Budgets are those that many tasks share, as they are at the end of that time.
+	Budgets []Budget `json:"budgets,omitempty"`
+}
+
+// Budget is what was used of a budget of an account, or of the night.
+type Budget struct {
+	Name    event.AccountID  `json:"name"`
+	CostUSD float64          `json:"cost_usd"`
+	Tokens  int64            `json:"tokens"`
+	Level   event.SpendLevel `json:"level"`
+	Text    string           `json:"text"` // what of it is used, and until when, for people
 }
 
 // Totals are the numbers of a report.

@@ -14,6 +14,7 @@ type ledger struct {
 	started bool // whether the supervisor wrote something before the first supervisor.started
 	begun   bool // whether there was a supervisor.started or supervisor.stopped
 	off     bool // whether no supervisor ran at the beginning
+	resting map[event.AccountID]bool
 }
 
 // change is a change of the fleet at one time.
@@ -37,10 +38,14 @@ func (l *ledger) add(e event.Event) {
 	case event.TaskMoved:
 		c.queued = in(p.To, event.Queued) - in(p.From, event.Queued)
 		c.blocked = in(p.To, event.Blocked) - in(p.From, event.Blocked)
-	case event.AccountRested:
-		c.rests = 1
+	case event.AccountRested: // an incident may have several rests
+		if !l.resting[e.Account] {
+			c.rests = 1
+		}
+		l.rests(e.Account, true)
 	case event.AccountWoke:
 		c.rests = -1
+		l.rests(e.Account, false)
 	case event.GateClosed:
 		c.gate = &p.Reason
 	case event.GateOpened:
@@ -56,6 +61,14 @@ func (l *ledger) add(e event.Event) {
 		l.started = true
 	}
 	l.changes = append(l.changes, c)
+}
+
+// rests notes whether an account rests.
+func (l *ledger) rests(id event.AccountID, on bool) {
+	if l.resting == nil {
+		l.resting = map[event.AccountID]bool{}
+	}
+	l.resting[id] = on
 }
 
 // supervisor notes that a supervisor has started or ended. If nothing was written by one before the first start, none ran.

@@ -42,12 +42,45 @@ func accountEvent(e event.Event) (string, bool) {
 			text += fmt.Sprintf(" %s %.0f %%", w.Name, w.UsedPercent)
 		}
 		return text, true
+	case event.AccountSpent:
+		return spent(e.Account, p), true
 	case event.AccountHeld:
-		return fmt.Sprintf("its account %s rests%s: %s", p.Account, End(p.Until), Cause(p.Cause)), true
+		text := fmt.Sprintf("its account %s rests%s: %s", p.Account, End(p.Until), Cause(p.Cause))
+		if p.Account == event.NightBudget {
+			text = fmt.Sprintf("the whole fleet rests%s: %s", End(p.Until), Cause(p.Cause))
+		}
+		if p.Hard {
+			text += "; its turn is ended at once"
+		}
+		return text, true
 	case event.AccountReleased:
 		return "its account no longer rests", true
 	}
 	return "", false
+}
+
+// of names an account, or the night.
+func of(id event.AccountID) string {
+	if id == event.NightBudget {
+		return "the night"
+	}
+	return string(id)
+}
+
+// spent describes what was used of the budget of an account, or of the night.
+func spent(id event.AccountID, p event.AccountSpent) string {
+	if p.Until.IsZero() {
+		return fmt.Sprintf("the budget of %s is renewed", of(id))
+	}
+	text := fmt.Sprintf("used of the budget of %s: $%.2f, %d tokens", of(id), p.Usage.CostUSD, p.Usage.Tokens())
+	switch p.Level {
+	case event.SpendFree:
+	case event.SpendSoft:
+		text += "; no task is begun until it is renewed"
+	case event.SpendSpent:
+		text += "; it is spent"
+	}
+	return text
 }
 
 // End returns " until" and a time in UTC; "" for the zero time.
@@ -94,6 +127,8 @@ func wakeWhy(w event.WakeWhy) string {
 		return "a person asked for it"
 	case event.WakeCredential:
 		return "its credential file has changed"
+	case event.WakeBudget:
+		return "its budget is renewed"
 	}
 	return string(w)
 }

@@ -15,7 +15,7 @@ func Why(w event.Why) string {
 		event.WhyFirst: "the first", event.WhyCrash: "the one before crashed", event.WhySilent: "the one before never reported",
 		event.WhyStall: "the one before stalled", event.WhyFeedback: "checks failed", event.WhyMessage: "there is a message for it",
 		event.WhyLost: "tmux or the machine went away", event.WhyRetry: "a person brought it back", event.WhyAPI: "the model's service failed",
-		event.WhyNudge: "it was silent", event.WhyBudget: "its budget comes to an end",
+		event.WhyNudge: "it was silent", event.WhyBudget: "its budget",
 	}[w]
 	if !ok {
 		return string(w)

@@ -173,6 +173,7 @@ func (w *World) turn(p *proc, t life.Task) bool {
 	}) {
 		return false
 	}
+	w.with(p, func() { w.spends(p) })
 	if l.Fault("the agent asks", p.who, 60) && !w.ask(p) {
 		return false
 	}

@@ -110,6 +110,26 @@ var bugs = []bug{
 		old: "\tif !s.cfg.Worktrees.There(t) {", new: "\tif t.Gen < 0 && !s.cfg.Worktrees.There(t) {",
 		by: "an agent was started where its worktree was", odds: map[string]int{"the agent crashes": 200},
 	},
+	{
+		name: "a held agent is told something", file: "life/hold.go",
+		old: "\tif s.t.Held == nil || m.State != event.MessageWaiting {\n", new: "\tif s.t.Held == nil || m.State != \"\" {\n",
+		by: "a prompt is sent although its account rests", odds: map[string]int{"the service fails": 200},
+	},
+	{
+		name: "a rest of the fleet stops nobody", file: "life/place.go",
+		old: "night.Resting() || night.keepsFrom(t) {", new: "night.keepsFrom(t) {",
+		by: "on account budget:night, which rests", odds: map[string]int{"the agent crashes": 200},
+	},
+	{
+		name: "a hard budget waits for the end of the turn", file: "life/decide.go",
+		old: "\ts.mindHold()\n", new: "",
+		by: "a hard budget is spent",
+	},
+	{
+		name: "a task's budget is looked at between its turns", file: "life/budget.go",
+		old: "\tended := s.t.State == event.Working && (", new: "\tended := s.t.State == event.Working && (s.t.Agent.Turn == TurnBusy || ",
+		by: "its budget is spent",
+	},
 }
 
 // onlyRepositories returns the odds of a world in which only actions on repositories meet a shortage.

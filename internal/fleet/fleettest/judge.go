@@ -141,8 +141,10 @@ func (w *World) judgeEvent(e event.Event) {
 			}
 		}
 	case event.GenerationStarted:
-		if a := j.accounts[j.tasks[e.Task].Account()]; a.Resting() {
-			w.breach("%s: generation %d is started on account %s, which rests", e.Task, e.Gen, a.ID)
+		for _, id := range []event.AccountID{j.tasks[e.Task].Account(), event.NightBudget} {
+			if a := j.accounts[id]; a.Resting() {
+				w.breach("%s: generation %d is started on account %s, which rests", e.Task, e.Gen, a.ID)
+			}
 		}
 	case event.GateClosed:
 		if p.Reason != "memory" && time.Since(w.shortAt) > shortPatience {

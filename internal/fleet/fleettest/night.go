@@ -14,6 +14,7 @@ type night struct {
 	need    time.Duration // of work for each task
 	worked  map[event.TaskID]time.Duration
 	prompts []prompt
+	price   float64 // USD for a minute of work; 0: agents report no usage
 }
 
 // span is a time in which an account is limited.
@@ -59,7 +60,7 @@ func (w *World) nightTurn(p *proc, t life.Task) bool {
 			case first:
 			default:
 				n.worked[p.task] += time.Minute
-				w.says(p, event.Record{State: event.RecordWorking, Tool: "Bash"})
+				w.says(p, event.Record{State: event.RecordWorking, Tool: "Bash", Usage: w.uses(p, n.price)})
 			}
 		}) {
 			return false

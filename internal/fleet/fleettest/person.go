@@ -174,7 +174,7 @@ func (w *World) habits(n int) {
 		return
 	}
 	if w.Luck.Fault("somebody wakes the accounts", "", 300) {
-		w.wakeAccounts()
+		w.wakeAccounts(true)
 	}
 	for _, id := range parked {
 		if w.Luck.Fault("somebody retries", names[id], 100) {
@@ -183,12 +183,13 @@ func (w *World) habits(n int) {
 	}
 }
 
-// wakeAccounts asks to try the accounts that rest until a person does that.
-func (w *World) wakeAccounts() {
+// wakeAccounts asks to try the accounts that rest until a person does that, and with budgets those, too, whose budget is
+// used up to a level.
+func (w *World) wakeAccounts(budgets bool) {
 	w.mu.Lock()
 	var resting []event.AccountID
 	for _, id := range slices.Sorted(maps.Keys(w.judge.accounts)) {
-		if a := w.judge.accounts[id]; a.Resting() && a.Cause.Endless() {
+		if a := w.judge.accounts[id]; a.Resting() && a.Cause.Endless() || budgets && a.Spent.Level != event.SpendFree {
 			resting = append(resting, id)
 		}
 	}
@@ -365,6 +366,7 @@ func (w *World) spec(who string) event.Spec {
 	case 3:
 		s.Traits = event.Traits{Door: event.DoorRespawn, ExitIsTurn: true}
 	}
+	s.Accounts, s.Budget = w.means(who)
 	if w.Luck.One("fence", who, 3) == 0 {
 		s.Fence = &event.Fence{Cache: event.CacheRepository, Git: event.GitCommit}
 	}

@@ -43,6 +43,7 @@ func Run(p Plan) Report {
 	w := newWorld(newLuck(p), p.Slots, p.Dir)
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
+	w.endow()
 	deeds := w.plan(p.Tasks, p.Every)
 	over := make(chan struct{})
 	go func() {
@@ -131,7 +132,7 @@ func (w *World) calm(ctx context.Context) {
 	limit := time.Now().Add(settleLimit)
 	for ctx.Err() == nil {
 		time.Sleep(10 * time.Minute)
-		w.wakeAccounts()
+		w.wakeAccounts(false)
 		w.mu.Lock()
 		rest := true
 		for _, t := range w.judge.tasks {

@@ -61,8 +61,10 @@ type World struct {
 	suspect event.TaskID // the first task that violated an invariant
 
 	accounts []fleet.AccountSettings
-	logins   int    // how often a person has logged in
-	night    *night // nil: agents work as luck has it
+	nightly  life.Allowance // the budget of all tasks
+	pays     bool           // agents report what they use
+	logins   int            // how often a person has logged in
+	night    *night         // nil: agents work as luck has it
 }
 
 type fileID struct {
@@ -85,6 +87,7 @@ type work struct {
 	heard     map[event.MessageID]int
 	answers   map[string]bool
 	posted    map[string]bool // by generation and message
+	used      event.Usage     // by its agents, as they report it
 	ready     bool            // its setup has passed
 }
 
@@ -192,6 +195,7 @@ func (w *World) supervise(ctx context.Context) error {
 		Server:    event.ServerChanged{PID: server, Started: born},
 		ServerWas: event.ServerChanged{PID: row.Server.PID, Started: row.Server.Started},
 		Accounts:  w.accounts,
+		Night:     w.nightly,
 		Slots:     w.slots, Now: w.Now, Mono: func() time.Duration { return time.Since(began) },
 		Mode: row.Mode, GateWas: row.Gate, Exe: "muster", Boot: boot, Lost: e.lost,
 		Point: func(name string) {
