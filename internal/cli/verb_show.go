@@ -254,6 +254,9 @@ func publishText(d control.TaskDetail) string {
 	text := string(d.Task.Spec.Publish)
 	if w := d.Task.Published; w != nil && w.Commit != "" {
 		text += fmt.Sprintf(": %s at %s", cmp.Or(w.URL, w.Branch), shortHash(w.Commit))
+		if w.Remote != "" {
+			text += " on " + w.Remote
+		}
 	}
 	return text
 }

@@ -217,7 +217,35 @@ func (w worktrees) Publish(ctx context.Context, t life.Task, tree string) (event
 	if errors.Is(err, git.ErrMoved) {
 		return out, fmt.Errorf("%w: %w", fleet.ErrMoved, err)
 	}
-	return out, err
+	if err != nil || t.Spec.Publish == event.PublishBranch {
+		return out, err
+	}
+	if err := repo.Push(ctx, git.PushSpec{Remote: t.Spec.Remote, Branch: t.Branch, Commit: out.Commit, Task: string(t.ID)}); err != nil {
+		return out, pushFault(repo, t, err)
+	}
+	out.Remote = t.Spec.Remote
+	return out, nil
+}
+
+// pushFault returns the error of a push with its next step. A remote that cannot be used now is a fleet.ErrRemote; what a
+// person must decide is a fault.Conflict.
+func pushFault(repo *git.Repo, t life.Task, err error) error {
+	at := text.Quote(repo.Root)
+	switch {
+	case errors.Is(err, git.ErrLogin):
+		return fault.Wrap(fault.Failed, fmt.Errorf("%w: %w", fleet.ErrRemote, err), "publish %s", t.Branch).
+			WithHint("Mend the login; muster tries again by itself. Try it: git -C %s push --dry-run %s HEAD:refs/heads/muster/try", at, t.Spec.Remote)
+	case errors.Is(err, git.ErrUnreachable):
+		return fmt.Errorf("%w: %w", fleet.ErrRemote, err)
+	case errors.Is(err, git.ErrDiverged):
+		return fault.Wrap(fault.Conflict, err, "nothing was overwritten").
+			WithHint("Look at it: git -C %[1]s fetch %[2]s %[3]s, then git -C %[1]s log %[3]s..FETCH_HEAD. If it can go: git -C %[1]s push %[2]s --delete %[3]s. Then: muster retry %[4]s",
+				at, t.Spec.Remote, t.Branch, t.ID)
+	case errors.Is(err, git.ErrDeclined):
+		return fault.Wrap(fault.Conflict, err, "the branch %s is complete here", t.Branch).
+			WithHint("Change what it names, then: muster retry %s", t.ID)
+	}
+	return err
 }
 
 // commitMessage returns the message of the commit with the agent's uncommitted work.

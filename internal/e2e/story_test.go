@@ -104,10 +104,16 @@ func cancelled(f *Fleet) []event.TaskID {
 	return []event.TaskID{id}
 }
 
-// crashed is an agent that crashes and is resumed in its conversation.
+// crashed is an agent that crashes and is resumed in its conversation. Its work is pushed.
 func crashed(f *Fleet) []event.TaskID {
-	id := f.dispatch("append a.txt one\nonce crash\nappend a.txt two\ndone", "--check", "test=grep -c . a.txt | grep -qx 2")
-	f.reaches(id, event.Done)
+	remote := f.root + "/remote.git"
+	f.git("init", "-q", "--bare", remote)
+	f.git("remote", "add", "origin", remote)
+	id := f.dispatch("append a.txt one\nonce crash\nappend a.txt two\ndone", "--check", "test=grep -c . a.txt | grep -qx 2", "--publish", "push")
+	got := f.reaches(id, event.Done)
+	if at, err := f.tryGit(remote, "rev-parse", "refs/heads/"+got.Branch); err != nil || at != got.Published.Commit {
+		f.t.Errorf("the remote has %s at %q (%v), published was %s", got.Branch, at, err, got.Published.Commit)
+	}
 	conversations := []string{}
 	for _, b := range f.begins(id) {
 		conversations = append(conversations, b.conversation)

@@ -288,13 +288,14 @@ type Place string
 const (
 	PlaceMachine    Place = "machine"
 	PlaceRepository Place = "repository" // the disk of the task's own repository
+	PlaceRemote     Place = "remote"     // the remote that the task's work is pushed to: the network, or the login there
 )
 
 // ActionPutOff says that an action failed for want of what a place lacks. It stays intended and is tried again.
 type ActionPutOff struct {
 	ID    ActionID   `json:"id"`
 	What  ActionKind `json:"what"`
-	Place Place      `json:"place"` // machine or repository
+	Place Place      `json:"place"` // machine, repository or remote
 	Why   string     `json:"why"`
 }
 

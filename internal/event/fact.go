@@ -329,6 +329,8 @@ type WorkPublished struct {
 	Commit string  `json:"commit"`
 	Tree   string  `json:"tree"`
 	URL    string  `json:"url,omitempty"`
+	// Remote is the name of the remote that has the branch at the commit; "" if it was not pushed.
+	Remote string `json:"remote,omitempty"`
 }
 
 // WorkKept says under which ref everything in the worktree was kept.

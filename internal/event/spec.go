@@ -5,7 +5,7 @@ import "time"
 // Publish is what happens to work that passed its checks.
 type Publish string
 
-// The publish modes. Push, pull request and merge come with a forge.
+// The publish modes. Pull request and merge are not supported yet.
 const (
 	PublishNone   Publish = "none"
 	PublishBranch Publish = "branch"
@@ -75,6 +75,7 @@ type Spec struct {
 	Trust     string            `json:"trust,omitempty"`    // "" means as the user's own set-up; or "sandboxed"
 	Traits    Traits            `json:"traits"`
 	Publish   Publish           `json:"publish"`
+	Remote    string            `json:"remote,omitempty"` // the name of the remote that work is pushed to
 	Checks    []Check           `json:"checks,omitempty"`
 	Setup     string            `json:"setup,omitempty"` // run by sh -c in the new worktree
 	Copy      []string          `json:"copy,omitempty"`  // files of the checkout for the worktree, as relative paths

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"errors"
 	"slices"
 
 	"muster/internal/event"
@@ -26,12 +27,16 @@ func lackOf(err error) event.Place {
 	return ""
 }
 
-// doneIn is done for an action on a task's repository. A full or read-only disk is a shortage of the repository; any
-// other shortage is one of the whole machine.
+// doneIn is done for an action on a task's repository. A full or read-only disk is a shortage of the repository, and a
+// remote that cannot be used is one of that remote; any other shortage is one of the whole machine.
 func doneIn(err error) result {
 	r := done(err)
-	if r.failure != nil && scarce.OfDisk(err) {
+	switch {
+	case r.failure == nil:
+	case scarce.OfDisk(err):
 		r.failure.Lack = event.PlaceRepository
+	case errors.Is(err, ErrRemote):
+		r.failure.Lack = event.PlaceRemote
 	}
 	return r
 }
@@ -45,7 +50,12 @@ func (d *decision) worked(id event.TaskID, kind event.ActionKind) {
 	switch kind {
 	case event.ActStart:
 		d.freed(t, event.PlaceMachine)
-	case event.ActPrepare, event.ActCheck, event.ActPublish:
+	case event.ActPublish:
+		d.freed(t, event.PlaceRepository)
+		if t.Spec.Remote != "" {
+			d.freed(t, event.PlaceRemote)
+		}
+	case event.ActPrepare, event.ActCheck:
 		d.freed(t, event.PlaceRepository)
 	default: // it shows nothing about room
 	}

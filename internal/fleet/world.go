@@ -142,8 +142,13 @@ type Shipper interface {
 	Publish(ctx context.Context, t life.Task, tree string) (event.WorkPublished, error)
 }
 
-// ErrMoved means that the work differs from what was judged.
-var ErrMoved = errors.New("the work changed after its verdict")
+// Errors of a Shipper.
+var (
+	// ErrMoved means that the work differs from what was judged.
+	ErrMoved = errors.New("the work changed after its verdict")
+	// ErrRemote means that the remote cannot be used now, because of the network or of the login there. That may end.
+	ErrRemote = errors.New("the remote cannot be used now")
+)
 
 // Snapshot is the state of a worktree.
 type Snapshot struct {

@@ -1,7 +1,7 @@
 // Package git reads and changes the repositories that agents work in.
 //
 // Owns: the git program; branches, worktrees and private refs of tasks; what is kept before anything is removed.
-// Never does: read the configuration of a repository after it was frozen, run a hook, open an editor or a prompt, change an agent's index unless asked, use the network except in Fetch.
+// Never does: read the configuration of a repository after it was frozen, run a hook but the user's pre-push, open an editor or a prompt, change an agent's index unless asked, use the network except in Fetch and Push, force a push.
 // Start at: Open and Find; then Reader for queries and Repo for changes.
 //
 // # The model

@@ -36,7 +36,8 @@ var handedOn = []string{
 	"SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "GIT_SSL_",
 	"GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT",
 	"GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM",
-	"GH_CONFIG_DIR", "GH_TOKEN", "GITHUB_TOKEN", // for gh as credential helper
+	"GH_CONFIG_DIR", "GH_HOST", "GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN", // for gh as credential helper
+	"DBUS_SESSION_BUS_ADDRESS", // for helpers that keep logins in the keyring
 }
 
 // fixedEnv is set for every git: no prompts, messages in English, and an identity that needs no configuration.
@@ -104,6 +105,7 @@ func ConfigEnv(settings [][2]string) []string {
 type call struct {
 	args    []string
 	in      *place // the worktree to run in; nil is the repository itself
+	own     string // instead of in: an empty directory of muster's own, with a .git that has a configuration of its own
 	native  string // instead of in: the directory for one of the calls that read a configuration that is not ours
 	stdin   string
 	stdout  io.Writer // nil returns the output
@@ -176,6 +178,8 @@ func (r *Reader) git(ctx context.Context, c call) (string, error) {
 			return "", oddFile(c.args[0], path)
 		}
 		env, dir = append(env, c.in.env()...), c.in.workTree
+	case c.own != "": // git finds the .git itself: a GIT_DIR would lead the programs of a hook astray, such as git lfs
+		env, dir = append(env, "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null"), c.own
 	case c.native == "":
 		view, err := r.viewed(ctx)
 		if err != nil {

@@ -31,6 +31,8 @@ type frozen struct {
 	Filtered string `json:",omitempty"`
 	// Alternates are the object directories that the repository borrows from. It is nil where an older version froze the rest.
 	Alternates []string
+	// PrePush is the hook pre-push of the repository. It is nil where an older version froze the rest.
+	PrePush *hook `json:",omitempty"`
 }
 
 // maxFrozen bounds the file in bytes.
@@ -84,6 +86,9 @@ func (r *Repo) Freeze(ctx context.Context) error {
 	if now.Filtered, err = r.filteredLines(ctx, now.Programs); err != nil {
 		return err
 	}
+	if known.PrePush != nil {
+		now.PrePush = known.PrePush // only a person changes it, see PushRemote
+	}
 	if busy, err := r.hasWorktrees(); err != nil {
 		return err
 	} else if busy {
@@ -136,6 +141,10 @@ func (r *Reader) hasWorktrees() (bool, error) {
 // taken selects from the repository's settings what its tasks go on with.
 func (r *Reader) taken(read readings) (frozen, error) {
 	f := frozen{Alternates: r.alternates()}
+	var err error
+	if f.PrePush, err = r.prePush(read); err != nil {
+		return f, err
+	}
 	for _, s := range slices.Concat(read.local, read.worktree) {
 		switch {
 		case namesProgram(s):

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 
 	"muster/internal/fault"
 	"muster/internal/home"
@@ -100,13 +99,13 @@ func (r *Repo) clean(ctx context.Context, path string) error {
 
 // Fetch updates the remote-tracking branches of a remote. It never prompts and ends at its timeout.
 func (r *Repo) Fetch(ctx context.Context, remote string) error {
-	if strings.HasPrefix(remote, "-") || !validRef(remote) {
+	if !remoteName(remote) {
 		return fault.New(fault.Usage, "%q is not the name of a remote", remote)
 	}
-	env, err := r.sshEnv(ctx)
-	if err != nil {
+	if _, err := r.viewed(ctx); err != nil {
 		return err
 	}
+	env := r.quietSSH(r.view.settings())
 	return r.locked(ctx, func(lock *os.File) error {
 		args := []string{"fetch", "-q", "--no-write-fetch-head", "--no-recurse-submodules", remote}
 		if err := r.change(ctx, call{args: args, env: env, lock: lock, timeout: fetchTimeout}, false); err != nil {
@@ -115,21 +114,4 @@ func (r *Repo) Fetch(ctx context.Context, remote string) error {
 		}
 		return nil
 	})
-}
-
-// sshEnv returns the environment that keeps ssh from prompting. A command that the user configured is not replaced.
-func (r *Repo) sshEnv(ctx context.Context) ([]string, error) {
-	for _, kv := range r.env {
-		if strings.HasPrefix(kv, "GIT_SSH_COMMAND=") || strings.HasPrefix(kv, "GIT_SSH=") {
-			return nil, nil
-		}
-	}
-	_, err := r.git(ctx, call{args: []string{"config", "--get", "core.sshCommand"}})
-	switch {
-	case err == nil:
-		return nil, nil
-	case exited(err, 1):
-		return []string{"GIT_SSH_COMMAND=ssh -o BatchMode=yes"}, nil
-	}
-	return nil, fmt.Errorf("read the configuration: %w", err)
 }

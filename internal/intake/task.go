@@ -14,6 +14,7 @@ import (
 	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/git"
 	"muster/internal/lock"
 )
 
@@ -67,6 +68,13 @@ func (in *Intake) Task(ctx context.Context, o Order) (Task, error) {
 	if s.Base, err = at.base(ctx, s.Base, o.File != ""); err != nil {
 		return Task{}, err
 	}
+	var to git.Destination
+	if s.Publish == event.PublishPush {
+		if to, err = at.repo.Destination(ctx, s.Base); err != nil {
+			return Task{}, err
+		}
+		s.Remote = to.Remote
+	}
 	ad, err := all.For(s)
 	if err != nil {
 		return Task{}, err
@@ -87,6 +95,9 @@ func (in *Intake) Task(ctx context.Context, o Order) (Task, error) {
 		return Task{}, err
 	}
 	notices, err := at.notices(ctx, s, missing)
+	if to.Notice != "" {
+		notices = append(notices, to.Notice)
+	}
 	return Task{Spec: s, Prompt: o.Prompt, AfterRefs: o.After, Notices: append(append(notices, granted...), out...)}, err
 }
 

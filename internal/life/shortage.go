@@ -6,13 +6,15 @@ import (
 	"muster/internal/event"
 )
 
-// A shortage is a temporary lack of a resource at a place: disk space, descriptors, terminals, memory. An action that
+// A shortage is a temporary lack of a resource at a place: disk space, descriptors, terminals, memory, a remote. An action that
 // fails for it is postponed: it stays intended, releases its slot and uses no attempt. It is tried again with a slot
 // when its pause is over, when another action shows that the shortage has ended, or when a person requests something.
 
 const (
 	firstLackPause   = 5 * time.Second // before the first retry; it doubles with each one
 	longestLackPause = 2 * time.Minute
+	// longestRemotePause is the same for a remote: each attempt costs its server a request.
+	longestRemotePause = 5 * time.Minute
 	// longestLack is how long one action may be postponed. Then its task is parked.
 	longestLack = 12 * time.Hour
 )
@@ -42,9 +44,12 @@ func (t Task) AwaitsRoom() bool { return t.PutOff != nil && !t.Slot }
 // IsPutOff reports whether this action of the task must not run now.
 func (t Task) IsPutOff(id event.ActionID) bool { return t.AwaitsRoom() && t.PutOff.Action == id }
 
-// At returns a name of a place that is the same for all tasks: the machine, or the task's own repository.
+// At returns a name of a place that is the same for all tasks: the machine, the task's own repository, or its remote.
 func (t Task) At(p event.Place) string {
-	if p != event.PlaceRepository {
+	switch {
+	case p == event.PlaceRemote:
+		return string(p) + " " + t.Spec.Remote + " " + t.Spec.GitDir
+	case p != event.PlaceRepository:
 		return string(p)
 	}
 	if t.Spec.GitDir != "" {
@@ -79,7 +84,11 @@ func (s *step) await(a event.Action, place event.Place, why string) {
 		s.setDeadline(event.DeadlineLackEnd, s.now.Add(longestLack), false)
 	}
 	s.emit(event.ActionPutOff{ID: a.ID, What: a.Kind(), Place: place, Why: why})
-	pause := min(firstLackPause<<min(max(0, s.t.Lacks-1), 10), longestLackPause)
+	longest := longestLackPause
+	if place == event.PlaceRemote {
+		longest = longestRemotePause
+	}
+	pause := min(firstLackPause<<min(max(0, s.t.Lacks-1), 10), longest)
 	s.setDeadline(event.DeadlineLack, s.now.Add(pause), false)
 	if s.t.Slot {
 		s.emit(event.SlotReleased{})

@@ -146,6 +146,9 @@ func workEvent(e event.Event) (string, bool) {
 		if p.Mode == event.PublishNone {
 			where = "nowhere, as it was asked for"
 		}
+		if p.Remote != "" && p.URL == "" {
+			where += " on " + p.Remote
+		}
 		return "published: " + where, true
 	case event.WorkKept:
 		return "the work is kept under " + p.Ref, true
@@ -174,6 +177,9 @@ func taskEvent(e event.Event) (string, bool) {
 		}
 		return fmt.Sprintf("%s: %s is done", p.ID, p.What), true
 	case event.ActionPutOff:
+		if p.Place == event.PlaceRemote {
+			return fmt.Sprintf("%s: %s is put off, since the remote cannot be used now: %s", p.ID, p.What, p.Why), true
+		}
 		return fmt.Sprintf("%s: %s is put off, since the %s lacks something: %s", p.ID, p.What, p.Place, p.Why), true
 	case event.ActionBegun:
 		return fmt.Sprintf("%s: what was put off has begun", p.ID), true

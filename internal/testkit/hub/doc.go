@@ -1,0 +1,6 @@
+// Package hub serves the repositories and the pull requests of a forge on loopback to tests, for the real programs.
+//
+// Owns: a server of git over HTTP that asks for a token, and the faults of a network that a test wants from it.
+// Never does: run outside of tests; know the program under test.
+// Start at: Start.
+package hub
