@@ -33,6 +33,8 @@ var exits = map[string]string{
 3 there is no such task`,
 	"status": `0 everything that is live is watched
 1 tasks are live and no supervisor makes progress with them`,
+	"preflight": `0 nothing is known that would stop the night
+1 something would stop it`,
 	"status set": `0 the record is written
 2 the record is wrong
 4 this is not an agent's shell, or its run has ended`,

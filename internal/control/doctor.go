@@ -37,19 +37,8 @@ type Finding struct {
 // repository around dir with its agent. It works without a fleet and without a readable log, to find what is wrong
 // with them.
 func Diagnose(ctx context.Context, caller boot.Caller, dir string) []Finding {
-	var out []Finding
-	add := func(check, good string, err error) {
-		f := Finding{Check: check, Level: LevelOK, Text: good}
-		if err != nil {
-			f = Finding{Check: check, Level: LevelError, Text: err.Error(), Hint: fault.HintOf(err)}
-		}
-		out = append(out, f)
-	}
-	clean, _ := environ.ForLaunch(caller.Environ, nil)
-	v, err := tmux.Preflight(ctx, clean)
-	add("tmux", v.String(), err)
-	path, err := git.Program(clean)
-	add("git", path, err)
+	out := diagnosePrograms(ctx, caller.Environ)
+	add := func(check, good string, err error) { out = append(out, finding(check, good, err)) }
 	f, err := boot.Open(caller)
 	add("state", string(f.Home), err)
 	if err != nil {
@@ -63,6 +52,22 @@ func Diagnose(ctx context.Context, caller boot.Caller, dir string) []Finding {
 	}
 	add("repository", repo.Root, nil)
 	return append(out, diagnoseAgent(ctx, f, repo, dir)...)
+}
+
+// finding returns the state of a thing that is good, or has an error.
+func finding(check, good string, err error) Finding {
+	if err != nil {
+		return Finding{Check: check, Level: LevelError, Text: err.Error(), Hint: fault.HintOf(err)}
+	}
+	return Finding{Check: check, Level: LevelOK, Text: good}
+}
+
+// diagnosePrograms looks for the programs that a fleet with an environment starts itself.
+func diagnosePrograms(ctx context.Context, env []string) []Finding {
+	clean, _ := environ.ForLaunch(env, nil)
+	v, err := tmux.Preflight(ctx, clean)
+	path, missing := git.Program(clean)
+	return []Finding{finding("tmux", v.String(), err), finding("git", path, missing)}
 }
 
 // canOpen returns an error if the log cannot be opened.

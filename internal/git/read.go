@@ -270,6 +270,29 @@ func (r *Reader) ChangedFiles(ctx context.Context, base, target string) ([]strin
 	return out, nil
 }
 
+// TreeSize returns the size of all files of a revision, in bytes.
+func (r *Reader) TreeSize(ctx context.Context, rev string) (uint64, error) {
+	commit, err := r.Resolve(ctx, rev)
+	if err != nil {
+		return 0, err
+	}
+	out, err := r.git(ctx, call{args: []string{"ls-tree", "-r", "-l", "-z", commit}, long: true})
+	if err != nil {
+		return 0, fmt.Errorf("list the files of %s: %w", rev, err)
+	}
+	size := uint64(0)
+	for _, entry := range fields(out) { // mode, type, object, size, tab, path
+		words := strings.Fields(entry)
+		if len(words) < 4 {
+			return 0, fmt.Errorf("git ls-tree: unexpected %q", entry)
+		}
+		if n, err := strconv.ParseUint(words[3], 10, 64); err == nil { // a submodule has "-"
+			size += n
+		}
+	}
+	return size, nil
+}
+
 // FileChange is the number of lines that a file has gained and lost. Both are 0 for a file that is no text.
 type FileChange struct {
 	Path           string

@@ -108,6 +108,11 @@ func (in *Intake) CheckAgent(ctx context.Context, cfg config.Config, repo string
 		return err
 	}
 	s.Repo = repo
+	return in.CheckTask(ctx, s)
+}
+
+// CheckTask returns an error if the agent of a task could not start now, on one of its accounts.
+func (in *Intake) CheckTask(ctx context.Context, s event.Spec) error {
 	ad, err := all.For(s)
 	if err != nil {
 		return err
