@@ -283,3 +283,31 @@ func TestPutOffActionMayHaveWorkedAllTheSame(t *testing.T) {
 		t.Errorf("it works without a slot: %s", asJSON(w.task))
 	}
 }
+
+// A remote that cannot be used parks nothing for half a day, is asked at most every five minutes, and holds no other work of
+// the repository.
+func TestRemoteThatCannotBeUsedIsTriedAgainForHalfADay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(s *event.Spec) { s.Publish, s.Remote = event.PublishPush, "origin" }).work().endTurn()
+	w.finish(event.ActCheck, green("x"))
+	began, longest := w.now, time.Duration(0)
+	for w.lack(event.ActPublish, event.PlaceRemote); w.task.State == event.Publishing && w.now.Sub(began) < 2*longestLack; w.lack(event.ActPublish, event.PlaceRemote) {
+		var short Shortages
+		short.Add(&w.task)
+		if other := (Task{State: event.Queued, Spec: w.task.Spec}); short.Machine != "" || short.Holds(&other) {
+			t.Fatalf("another task of the repository does not start: %+v", short)
+		}
+		d, _ := w.task.Deadline(event.DeadlineLack)
+		longest = max(longest, d.At.Sub(w.now))
+		if end, set := w.task.Deadline(event.DeadlineLackEnd); set && !end.At.After(d.At) {
+			w.now = end.At
+			w.do(Due{Name: end.Name})
+			break
+		}
+		w.tries()
+	}
+	w.want(event.Parked, ReasonPublish)
+	if waited := w.now.Sub(began); waited < 6*time.Hour || waited > longestLack || longest != longestRemotePause {
+		t.Errorf("it was tried for %s, with pauses of at most %s", waited, longest)
+	}
+}
