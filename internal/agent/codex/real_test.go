@@ -116,6 +116,7 @@ func TestCodexDoesNotSayWhatItsShellHasEdited(t *testing.T) {
 		patch("b.txt", "by its own tool"),
 		model.Text("done"),
 	)
+	r.Patience = 5 * time.Minute // the program starts slowly on a busy machine
 	r.Start()
 	for n, want := range map[int]bool{2: false, 3: false, 4: true} {
 		if got := r.Called(n).Last().Contains("it ran"); got != want {
