@@ -200,9 +200,10 @@ func (c *cell) back() life.Task {
 }
 
 func quitByAPerson(c *cell) {
-	c.begin(c.runs("touch slow.txt"), model.Text("done"), c.runs("rm slow.txt"), model.Text("mended"))
-	c.becomes(c.id, event.Checking)
-	time.Sleep(2 * time.Second)
+	c.begin(c.runs("sh tool.sh"), model.Text("done"))
+	c.await("the tool runs", func() bool { return c.made("go-begun") })
+	c.escapes()
+	c.await("the end of the turn is seen", func() bool { return c.task(c.id).Agent.Turn.Over() })
 	c.types(c.a.quit, "Enter")
 	parked := c.becomes(c.id, event.Parked)
 	if parked.Reason != life.ReasonQuit {
@@ -210,7 +211,7 @@ func quitByAPerson(c *cell) {
 	}
 	c.must("retry", string(c.id))
 	got := c.back()
-	c.went("working checking parked queued preparing starting working checking publishing done")
+	c.went("working parked queued preparing starting working checking publishing done")
 	if got.Conversation != parked.Conversation || got.Gen != 2 {
 		c.t.Errorf("conversation %s (was %s), generation %d", got.Conversation, parked.Conversation, got.Gen)
 	}
