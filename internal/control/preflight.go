@@ -3,6 +3,7 @@ package control
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"muster/internal/boot"
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/git"
 	"muster/internal/host"
 	"muster/internal/intake"
 	"muster/internal/life"
@@ -52,6 +54,7 @@ func (Preflight) get(ctx context.Context, c *Control, db *store.Store) ([]Findin
 	out = append(out, preflightTasks(tasks)...)
 	out = append(out, preflightAgents(ctx, f, tasks)...)
 	out = append(out, c.preflightRepositories(ctx, f, tasks)...)
+	out = append(out, c.preflightPushes(ctx, tasks)...)
 	return append(out, preflightAccounts(accounts)...), nil
 }
 
@@ -207,6 +210,40 @@ func (c *Control) preflightRepositories(ctx context.Context, f boot.Fleet, tasks
 		out = append(out, room)
 	}
 	return out
+}
+
+// preflightPushes asks each remote that tasks push to whether it lets this fleet write. Nothing is sent.
+func (c *Control) preflightPushes(ctx context.Context, tasks []life.Task) []Finding {
+	type place struct{ repo, remote string }
+	var out []Finding
+	seen := map[place]bool{}
+	for _, t := range tasks {
+		at := place{t.Spec.Repo, t.Spec.Remote}
+		if !works(t) || t.Spec.Remote == "" || seen[at] {
+			continue
+		}
+		seen[at] = true
+		err := c.tryPush(ctx, t)
+		got := finding("push", fmt.Sprintf("%s of %s accepts pushes", t.Spec.Remote, t.Spec.Repo), err)
+		if errors.Is(err, git.ErrLogin) || errors.Is(err, git.ErrUnreachable) || errors.Is(err, git.ErrDeclined) {
+			got.Hint = fmt.Sprintf("Try it: git -C %s push --dry-run %s HEAD:refs/heads/muster/try", text.Quote(t.Spec.Repo), text.Quote(t.Spec.Remote))
+		}
+		out = append(out, got)
+	}
+	return out
+}
+
+// tryPush asks the remote of a task whether it would take a new branch.
+func (c *Control) tryPush(ctx context.Context, t life.Task) error {
+	repo, err := c.repository(ctx, t)
+	if err != nil {
+		return err
+	}
+	commit, err := repo.Resolve(ctx, "HEAD")
+	if err != nil {
+		return err
+	}
+	return repo.TryPush(ctx, git.PushSpec{Remote: t.Spec.Remote, Branch: "muster/preflight", Commit: commit, Task: string(t.ID)})
 }
 
 // baseSize returns the size of the commit that a task starts from, in bytes.

@@ -67,6 +67,17 @@ type PushSpec struct {
 // after a push that failed, because the answer to one that worked can be lost. Everything that git reads for it is the
 // user's own configuration and that of the repository as it was frozen. Failures are *PushError.
 func (r *Repo) Push(ctx context.Context, spec PushSpec) error {
+	return r.pushing(ctx, spec, (*pushing).arrive)
+}
+
+// TryPush returns the error with which the remote would refuse every push: an unknown host, or a login without the right to
+// write. It sends nothing and runs no hook, so that a server's rules for a branch are not tried.
+func (r *Repo) TryPush(ctx context.Context, spec PushSpec) error {
+	return r.pushing(ctx, spec, func(p *pushing, ctx context.Context) error { return p.push(ctx, "--dry-run", "--no-verify") })
+}
+
+// pushing calls do with a git directory that is ready for a push.
+func (r *Repo) pushing(ctx context.Context, spec PushSpec, do func(*pushing, context.Context) error) error {
 	ref, err := branchRef(spec.Branch)
 	if err != nil {
 		return err
@@ -86,6 +97,12 @@ func (r *Repo) Push(ctx context.Context, spec PushSpec) error {
 	if err := p.ready(ctx); err != nil {
 		return err
 	}
+	return do(&p, ctx)
+}
+
+// arrive makes the remote's branch lead to the commit.
+func (p *pushing) arrive(ctx context.Context) error {
+	spec := p.spec
 	there, err := p.ask(ctx)
 	if err != nil || there == spec.Commit {
 		return err
@@ -233,8 +250,8 @@ func (p *pushing) follows(ctx context.Context, there string) error {
 }
 
 // push pushes.
-func (p *pushing) push(ctx context.Context) error {
-	args := []string{"push", "--porcelain", "--", p.spec.Remote, p.spec.Commit + ":" + p.ref}
+func (p *pushing) push(ctx context.Context, flags ...string) error {
+	args := slices.Concat([]string{"push", "--porcelain"}, flags, []string{"--", p.spec.Remote, p.spec.Commit + ":" + p.ref})
 	out, err := p.git(ctx, call{args: args, long: true})
 	if err == nil {
 		return nil

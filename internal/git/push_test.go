@@ -234,6 +234,27 @@ func (w *world) writePrePush(path, mark string, fails bool) {
 	}
 }
 
+func TestTryPushAsksForTheRightToWriteAndSendsNothing(t *testing.T) {
+	t.Parallel()
+	r := newRemote(t, func(w *world) {
+		w.write(w.repo, ".git/hooks/pre-push", "#!/bin/sh\ntouch ran\nexit 1\n")
+		if err := os.Chmod(filepath.Join(w.repo, ".git/hooks/pre-push"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	})
+	spec := PushSpec{Remote: "origin", Branch: r.wt.Branch, Commit: r.commit("work"), Task: "t1"}
+	if err := r.r.TryPush(t.Context(), spec); err != nil {
+		t.Errorf("a push that may be made: %v", err)
+	}
+	if at := r.there(); at != "" {
+		t.Errorf("the branch is at %s on the server", at)
+	}
+	r.write(r.dir, "home/.gitconfig", "[credential]\n\thelper = \"!f() { echo username=x; echo password=wrong; }; f\"\n")
+	if err := r.open(r.repo).TryPush(t.Context(), spec); !errors.Is(err, ErrLogin) {
+		t.Errorf("with a login that is not accepted: %v, want ErrLogin", err)
+	}
+}
+
 func TestPushRunsTheHookOfTheUser(t *testing.T) {
 	t.Parallel()
 	for name, place := range map[string]func(w *world) string{
