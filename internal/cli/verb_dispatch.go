@@ -35,7 +35,16 @@ for --no-checks); after and base may name tasks above them. Either all of them a
   [[task]]
   after = ["parser"]
   base = "@parser"
-  prompt_file = "documentation.md"`
+  prompt_file = "documentation.md"
+
+A Markdown file (.md) is one task: its text is the prompt, and its front matter has the same keys, as YAML between
+lines of --- or as TOML between lines of +++:
+
+  ---
+  name: parser
+  scope: ["src/**"]
+  ---
+  Make the parser accept trailing commas.`
 
 // addOrderFlags adds the flags of an order.
 func addOrderFlags(f *pflag.FlagSet, o *intake.Options) {
@@ -88,19 +97,19 @@ func intFlag(f *pflag.FlagSet, p **int, name, usage string) {
 
 func newDispatchCommand(env Env) *cobra.Command {
 	var o intake.Options
-	var file string
+	var files []string
 	c := verb(&cobra.Command{
 		Use: "dispatch [flags] PROMPT|-", Short: "Queue a task, print its id", Long: dispatchHelp, Args: onePrompt,
 	}, groupRun)
 	addOrderFlags(c.Flags(), &o)
-	c.Flags().StringVar(&file, "file", "", "queue all tasks of `FILE`; - is standard input")
+	c.Flags().StringArrayVar(&files, "file", nil, "queue all tasks of `FILE`, TOML or Markdown; - is standard input; again for more")
 	result[[]queued]{
 		json: "as ls does: the task, or a list if there are many",
 		get: func(ctx context.Context, args []string) ([]queued, error) {
 			if err := blankFlag(c.Flags()); err != nil {
 				return nil, err
 			}
-			orders, err := readOrders(env, o, file, args)
+			orders, err := readOrders(env, o, files, args)
 			if err != nil {
 				return nil, err
 			}
@@ -142,13 +151,21 @@ func onePrompt(_ *cobra.Command, args []string) error {
 // promptLimit bounds what is read of standard input, in bytes. control refuses a prompt of this size.
 const promptLimit = 4 << 20
 
-// readOrders returns the orders of the arguments or of a file.
-func readOrders(env Env, o intake.Options, file string, args []string) ([]intake.Order, error) {
+// readOrders returns the orders of the arguments or of files.
+func readOrders(env Env, o intake.Options, files, args []string) ([]intake.Order, error) {
 	switch {
-	case file != "" && len(args) > 0:
+	case len(files) > 0 && len(args) > 0:
 		return nil, fault.New(fault.Usage, "dispatch takes a prompt or --file, not both").WithHint("Leave one of them out.")
-	case file != "":
-		return readTasksFile(env, o, file)
+	case len(files) > 0:
+		var all []intake.Order
+		for _, file := range files {
+			orders, err := readTasksFile(env, o, file)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, orders...)
+		}
+		return all, nil
 	case len(args) == 0:
 		return nil, fault.New(fault.Usage, "dispatch needs a prompt").WithHint("Usage: muster dispatch [flags] PROMPT, or - to read it from standard input.")
 	}
@@ -181,7 +198,7 @@ func readTasksFile(env Env, o intake.Options, path string) ([]intake.Order, erro
 		if errors.Is(err, os.ErrNotExist) {
 			code = fault.NotFound
 		}
-		return nil, fault.Wrap(code, err, "--file").WithHint("Give --file the path of a TOML file with [[task]] tables.")
+		return nil, fault.Wrap(code, err, "--file").WithHint("Give --file the path of a TOML file with [[task]] tables, or of a Markdown file.")
 	}
 	return intake.Read(data, name, filepath.Dir(path), o)
 }

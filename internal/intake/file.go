@@ -51,9 +51,12 @@ func (t ruleTable) rule(origin string) (event.PermissionRule, error) {
 	return r, config.CheckRule(r)
 }
 
-// Read parses the orders of a tasks file. name is the file's name in errors, dir is the directory of a relative
-// prompt_file, and defaults apply to options that a table does not set.
+// Read parses the orders of a tasks file: tables in TOML, or one task in Markdown if the name says so. name is the file's name in
+// errors, dir is the directory of a relative prompt_file, and defaults apply to options that a table does not set.
 func Read(data []byte, name, dir string, defaults Options) ([]Order, error) {
+	if isMarkdown(name) {
+		return readMarkdown(data, name, defaults)
+	}
 	var doc struct {
 		Task []taskTable `toml:"task"`
 	}
