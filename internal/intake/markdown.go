@@ -150,4 +150,3 @@ func yamlFault(name string, err error) error {
 	return fault.New(fault.Usage, "%s:%d: %s", name, row, what).
 		WithHint("Front matter between lines of --- is YAML: one `key: value` on each line. Between lines of +++ it is TOML.")
 }
-
