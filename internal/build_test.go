@@ -55,6 +55,30 @@ func TestTheBinaryIsSmallStaticAndKnowsTimeZones(t *testing.T) {
 	}
 }
 
+// costly are packages that cost every start of the program, or a large part of its size: their variables are initialised before
+// main, or they make the linker keep every exported method.
+var costly = []string{
+	"html/template", "github.com/google/jsonschema-go/jsonschema", "github.com/alecthomas/chroma/v2", "charm.land/glamour/v2", "charm.land/bubbles/v2",
+	"charm.land/lipgloss/v2/compat",
+}
+
+func TestTheProgramHasNoDependencyThatCostsAtEachStart(t *testing.T) {
+	t.Parallel()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "./cmd/muster")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dep := range strings.Lines(string(out)) {
+		for _, c := range costly {
+			if dep = strings.TrimSpace(dep); dep == c || strings.HasPrefix(dep, c+"/") {
+				t.Errorf("the program depends on %s", dep)
+			}
+		}
+	}
+}
+
 // TestEveryDependencyHasAReason compares deps.txt with go.mod: one line "module  reason" for each direct one.
 func TestEveryDependencyHasAReason(t *testing.T) {
 	t.Parallel()

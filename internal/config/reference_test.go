@@ -35,6 +35,24 @@ func TestReference_PageIsFresh(t *testing.T) {
 	}
 }
 
+func TestSchema_IsFresh(t *testing.T) {
+	t.Parallel()
+	want, err := makeSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		write(t, "schema.json", string(want))
+	}
+	got, err := os.ReadFile("schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), string(got)); d != "" {
+		t.Errorf("stale; run go test ./internal/config -update (-want +got):\n%s", d)
+	}
+}
+
 func TestReference_DefaultsMatchShow(t *testing.T) {
 	t.Parallel()
 	rows := Default().Show()
@@ -61,12 +79,8 @@ func TestReference_ExampleIsValid(t *testing.T) {
 
 func TestSchema_AgreesWithTheParser(t *testing.T) {
 	t.Parallel()
-	data, err := Schema()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var s jsonschema.Schema
-	if err := json.Unmarshal(data, &s); err != nil {
+	if err := json.Unmarshal(Schema(), &s); err != nil {
 		t.Fatal(err)
 	}
 	resolved, err := s.Resolve(nil)

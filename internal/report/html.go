@@ -2,60 +2,85 @@ package report
 
 import (
 	_ "embed"
-	"html/template"
+	"html"
 	"io"
-	"sync"
+	"strings"
 
 	"muster/internal/text"
 	"muster/internal/words"
 )
 
+// head is the page up to its heading, with a place for the title.
+//
 //go:embed report.html
-var page string
+var head string
 
-// parsed returns the page's template. It is parsed at the first use, because every call of a hook starts this program.
-var parsed = sync.OnceValue(func() *template.Template { return template.Must(template.New("report").Parse(page)) })
+// page is a page in the making. Every text of a task goes through say, which escapes it. It does without html/template, which
+// keeps every exported method of the program and is a seventh of its size.
+type page struct{ strings.Builder }
+
+// say writes an element with a text.
+func (p *page) say(before, s, after string) {
+	p.WriteString(before)
+	p.WriteString(html.EscapeString(s))
+	p.WriteString(after)
+}
 
 // HTML writes the report as one page without scripts, and without anything that has to be fetched.
 func HTML(w io.Writer, r Report) error {
-	type row struct {
-		ID, Name, About, Warning string
-		Steps                    []string
+	p := &page{}
+	p.WriteString(strings.Replace(head, "TITLE", html.EscapeString(r.span()), 1))
+	p.say("<h1>muster, ", r.span(), "</h1>\n<ul>\n")
+	for _, line := range r.summary() {
+		p.say("<li>", line, "</li>\n")
 	}
-	type group struct {
-		Title string
-		Tasks []row
-	}
-	type act struct{ Time, Task, Text string }
-	type free struct{ Hours, Why string }
-	view := struct {
-		Span, Queue, Earlier string
-		Summary              []string
-		Groups               []group
-		Acts                 []act
-		Free                 []free
-	}{Span: r.span(), Queue: r.queue(), Summary: r.summary()}
+	p.WriteString("</ul>\n")
 	for _, g := range lists {
-		tasks := r.of(g)
-		if len(tasks) == 0 {
-			continue
+		if tasks := r.of(g); len(tasks) > 0 {
+			p.group(g, tasks)
 		}
-		of := group{Title: titles[g]}
-		for _, t := range tasks {
-			of.Tasks = append(of.Tasks, row{ID: string(t.ID), Name: text.Field(t.Name, 60), About: t.about(), Warning: t.warning()})
-			if g != words.DoneGroup && g != words.CancelledGroup {
-				of.Tasks[len(of.Tasks)-1].Steps = t.steps()
+	}
+	if queue := r.queue(); queue != "" {
+		p.say("<h2>Queued</h2>\n<p>", queue, "</p>\n")
+	}
+	if acts, left := r.listed(); len(acts) > 0 {
+		p.WriteString("<h2>What muster did by itself</h2>\n")
+		if e := earlier(left); e != "" {
+			p.say("<p>", e, "</p>\n")
+		}
+		p.WriteString("<ul>\n")
+		for _, a := range acts {
+			p.say("<li>", r.clock(a.Time)+" "+string(a.Task)+" "+text.Field(a.Text, maxAct), "</li>\n")
+		}
+		p.WriteString("</ul>\n")
+	}
+	if free := r.free(); len(free) > 0 {
+		p.WriteString("<h2>Free slots</h2>\n<ul>\n")
+		for _, i := range free {
+			p.say("<li>", hours(i.Hours)+": "+text.Field(i.Why, maxAct), "</li>\n")
+		}
+		p.WriteString("</ul>\n")
+	}
+	p.WriteString("</body>\n</html>\n")
+	_, err := io.WriteString(w, p.String())
+	return err
+}
+
+// group writes the tasks of a group. Those that a person can take on have the commands for it.
+func (p *page) group(g words.Group, tasks []Task) {
+	p.say("<h2>", titles[g], "</h2>\n<ul>\n")
+	for _, t := range tasks {
+		p.say("<li><strong>", string(t.ID)+" "+text.Field(t.Name, 60), "</strong> ")
+		p.say("", t.about(), "")
+		if warning := t.warning(); warning != "" {
+			p.say(`<br><span class="warning">`, warning, "</span>")
+		}
+		if g != words.DoneGroup && g != words.CancelledGroup {
+			for _, step := range t.steps() {
+				p.say("<br><code>", step, "</code>")
 			}
 		}
-		view.Groups = append(view.Groups, of)
+		p.WriteString("</li>\n")
 	}
-	acts, left := r.listed()
-	view.Earlier = earlier(left)
-	for _, a := range acts {
-		view.Acts = append(view.Acts, act{Time: r.clock(a.Time), Task: string(a.Task), Text: text.Field(a.Text, maxAct)})
-	}
-	for _, i := range r.free() {
-		view.Free = append(view.Free, free{Hours: hours(i.Hours), Why: text.Field(i.Why, maxAct)})
-	}
-	return parsed().Execute(w, view)
+	p.WriteString("</ul>\n")
 }

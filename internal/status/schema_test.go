@@ -51,12 +51,8 @@ func TestDescriptionsAreTheCommentsOfTheRecord(t *testing.T) {
 
 func TestSchemaTakesWhatMusterWritesAndRefusesOtherWords(t *testing.T) {
 	t.Parallel()
-	raw, err := Schema()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var s jsonschema.Schema
-	if err := json.Unmarshal(raw, &s); err != nil {
+	if err := json.Unmarshal(Schema(), &s); err != nil {
 		t.Fatal(err)
 	}
 	res, err := s.Resolve(nil)
