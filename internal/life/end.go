@@ -413,7 +413,7 @@ func (s *step) due(in Due) {
 		}
 	case event.DeadlineStall:
 		s.stage()
-	case event.DeadlineRest, event.DeadlineSpread: // belong to an account
+	case event.DeadlineRest, event.DeadlineSpread, event.DeadlineNight: // belong to an account
 	case event.DeadlineReview:
 		s.park(ruleReviewEnd, ReasonReview, "")
 	case event.DeadlineKeep:
