@@ -43,7 +43,7 @@ func readTime(flag, value string, side direction, now time.Time) (time.Time, err
 // parseTime returns the time that a text names; false if it names none.
 func parseTime(s string, side direction, now time.Time) (time.Time, bool) {
 	if d, ok := config.ParseDuration(s); ok {
-		return now.Add(time.Duration(side) * d), true
+		return now.Add(time.Duration(side) * d), d >= 0
 	}
 	here := now.Local()
 	if clock, err := time.Parse("15:04", s); err == nil {

@@ -161,10 +161,8 @@ func (r *agentRig) queue(name, prompt string, flags ...string) event.TaskID {
 // await polls until the condition holds, for at most the time that Claude may take.
 func (r *agentRig) await(what string, ok func() bool) {
 	r.t.Helper()
-	for deadline := time.Now().Add(cmp.Or(r.patience, patienceClaude)); !ok(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			r.t.Fatalf("did not happen: %s", what)
-		}
+	if !poll(cmp.Or(r.patience, patienceClaude), 250*time.Millisecond, ok) {
+		r.t.Fatalf("did not happen: %s", what)
 	}
 }
 

@@ -268,11 +268,22 @@ func (f *Fleet) eventually(what string, ok func() bool) {
 // within is eventually with a time of its own.
 func (f *Fleet) within(limit time.Duration, what string, ok func() bool) {
 	f.t.Helper()
-	for deadline := time.Now().Add(limit); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			f.t.Fatalf("timed out waiting until %s", what)
-		}
+	if !poll(limit, 100*time.Millisecond, ok) {
+		f.t.Fatalf("timed out waiting until %s", what)
 	}
+}
+
+// poll calls ok until it holds or the time is over. The pauses grow to the longest one: most looks read the log, which under the
+// race detector costs as much as a fleet.
+func poll(limit, longest time.Duration, ok func() bool) bool {
+	pause := 20 * time.Millisecond
+	for deadline := time.Now().Add(limit); !ok(); pause = min(pause*5/4, longest) {
+		if time.Now().After(deadline) {
+			return false
+		}
+		time.Sleep(pause)
+	}
+	return true
 }
 
 // until waits until a condition on a task holds.

@@ -94,11 +94,10 @@ func taskRemoved(t life.Task) bool { return t.Removed }
 func (f *Fleet) nothingLeft() {
 	f.t.Helper()
 	var left []process
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if left = f.processes(); len(left) == 0 || time.Now().After(deadline) {
-			break
-		}
-	}
+	poll(10*time.Second, 100*time.Millisecond, func() bool {
+		left = f.processes()
+		return len(left) == 0
+	})
 	for _, p := range left {
 		f.t.Errorf("left running: %d %s", p.pid, strings.Join(p.argv, " "))
 	}
