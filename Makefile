@@ -13,7 +13,7 @@ PACKAGES ?= 1
 FUZZTIME ?= 30s
 EVENTS  ?= 10000000
 
-.PHONY: help build install demo test quick check types format lint tidy generated generate bench simulate planted walk chaos night delivery agents situations fuzz prices tools tmux node clean
+.PHONY: help build install demo test race quick check types format lint tidy generated generate bench simulate planted walk chaos night delivery agents situations fuzz prices tools tmux node clean
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -31,6 +31,9 @@ demo: tmux build ## the whole story in a minute, no account needed
 
 test: tmux node ## all tests, with the race detector
 	$(GO) test -race -vet=off -p $(PACKAGES) -timeout $(TIMEOUT) ./...
+
+race: tmux node ## whole fleets with the race detector in each supervisor; make test has it in one of three
+	MUSTER_TEST_RACE=all $(GO) test -race -vet=off -count=1 -timeout 60m ./internal/e2e
 
 # What needs neither tmux nor node, and no whole fleets.
 QUICK = $(shell $(GO) list ./... | grep -vE '/internal/(tmux|cli|e2e|bench|daemon|agent|testkit|fleet)(/|$$)')
