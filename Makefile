@@ -29,8 +29,15 @@ install: build ## copy it to PREFIX/bin (default: ~/.local/bin)
 demo: tmux build ## the whole story in a minute, no account needed
 	bin/muster demo
 
+# Packages whose tests start no fleets and wait for no other program run side by side; the others one after another.
+LIGHT = internal(/(agent|agent/(agenttest|all|command|gemini|generic)|change|config|environ|event|fault|home|intake|life|permit|price|proof|recipe|regular|replace|report|scarce|spec|store|testkit/.*|text|words))?$$
+TEST  = $(GO) test -race -vet=off -timeout $(TIMEOUT)
+
 test: tmux node ## all tests, with the race detector
-	$(GO) test -race -vet=off -p $(PACKAGES) -timeout $(TIMEOUT) ./...
+	@status=0; \
+	$(TEST) $(shell $(GO) list ./... | grep -E '$(LIGHT)') || status=1; \
+	$(TEST) -p $(PACKAGES) $(shell $(GO) list ./... | grep -vE '$(LIGHT)') || status=1; \
+	exit $$status
 
 race: tmux node ## whole fleets with the race detector in each supervisor; make test has it in one of three
 	MUSTER_TEST_RACE=all $(GO) test -race -vet=off -count=1 -timeout 60m ./internal/e2e
@@ -111,7 +118,7 @@ delivery: tmux node ## messages to agents of each kind, by many senders at once:
 		-delivery.sim $(SIM) -delivery.claude $(CLAUDE) -delivery.codex $(CODEX) -delivery.opencode $(OPENCODE)
 
 # Which tests of the table, such as RUN='^TestSituations$$/^codex$$/^question$$'; FIRST are the situations that each change must pass.
-RUN   ?= ^Test(Situations|RulesAnswerForAPerson|Claude|Codex|Copilot|Gemini|OpenCode)
+RUN   ?= ^Test(Situations|AFencedNightOnToolchains|RulesAnswerForAPerson|Claude|Codex|Copilot|Gemini|OpenCode)
 FIRST := ^TestSituations$$$$/./^(plain_task|two_tool_calls|edit_check|failing_check_fed_back|permission_.*|question)$$$$
 
 agents: tmux node ## the real agents in every situation, against a scripted model; the table goes into docs/agents.md

@@ -11,6 +11,7 @@ import (
 	"muster/internal/fence"
 	"muster/internal/life"
 	"muster/internal/testkit/model"
+	testrig "muster/internal/testkit/rig"
 )
 
 // asks waits until the task has an open request that differs from the last one.
@@ -142,6 +143,7 @@ func TestClaudeIsNotAnsweredByItsOwnProcess(t *testing.T) {
 // TestClaudeInAFenceIsAnswered checks that a hook believes an answer where a fence keeps the log from it, and that the process
 // that its check left behind cannot write one there.
 func TestClaudeInAFenceIsAnswered(t *testing.T) {
+	testrig.Long(t)
 	t.Parallel()
 	if _, err := fence.ABI(); err != nil {
 		t.Skipf("NOT TESTED: %v", err)

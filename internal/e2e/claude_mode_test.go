@@ -6,11 +6,13 @@ import (
 
 	"muster/internal/event"
 	"muster/internal/life"
+	testrig "muster/internal/testkit/rig"
 )
 
 // TestClaudeInAnotherPermissionModeIsParked asks for a mode that the user's own settings forbid: the program starts in another one
 // and says so in its screen only.
 func TestClaudeInAnotherPermissionModeIsParked(t *testing.T) {
+	testrig.Long(t)
 	t.Parallel()
 	openFence(t, "in a fence the program has other settings")
 	r := newClaudeRig(t, "", map[string]string{"a.txt": "a\n"})

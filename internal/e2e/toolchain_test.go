@@ -14,6 +14,7 @@ import (
 	"muster/internal/fence"
 	"muster/internal/home"
 	"muster/internal/testkit/model"
+	testrig "muster/internal/testkit/rig"
 )
 
 // patienceBuild is how long a task may take whose caches are empty: Go builds its library first.
@@ -144,6 +145,7 @@ func filesOf(t *testing.T, dir string) []string {
 // TestAFencedNightOnToolchains runs a task in repositories of three languages as a new user would: with the checks and the
 // fence that `muster init` proposes, and with nothing granted. Dependencies come from their registries in the setup.
 func TestAFencedNightOnToolchains(t *testing.T) {
+	testrig.Long(t)
 	t.Parallel()
 	for name, c := range toolchains {
 		t.Run(name, func(t *testing.T) {
@@ -216,6 +218,7 @@ func names(t *testing.T, dir string) []string {
 // TestClaudeBuildsWithToolchainsInAFence lets the real program install a package of npm, test with it, and build and test with
 // cargo, where that is installed, in one repository.
 func TestClaudeBuildsWithToolchainsInAFence(t *testing.T) {
+	testrig.Long(t)
 	t.Parallel()
 	node, rust := toolchains["Node"], toolchains["Rust"]
 	r := newClaudeRig(t, "", nil)
