@@ -126,12 +126,12 @@ func (Accounts) get(ctx context.Context, c *Control, db *store.Store) ([]Account
 		describe(add(a.ID, agentOf(a.ID)), a)
 		tally(add(a.ID, ""), a.Spent, budgetOf(f.Config, a.ID), c.caller.Now())
 	}
-	live, err := db.List(ctx, store.ListFilter{States: inUse})
+	live, err := db.Overview(ctx, 0) // its cost does not depend on how many tasks are queued
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range live {
-		if t.Account == "" {
+	for _, t := range live.Tasks {
+		if t.Account == "" || !slices.Contains(inUse, t.State) {
 			continue
 		}
 		add(t.Account, t.Agent).count(t.State)
