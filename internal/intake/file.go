@@ -51,6 +51,18 @@ func (t ruleTable) rule(origin string) (event.PermissionRule, error) {
 	return r, config.CheckRule(r)
 }
 
+// rules returns the rules of a task. origin is where the task is.
+func (t taskTable) rules(origin string) (all []event.PermissionRule, err error) {
+	for _, table := range t.Permission {
+		r, err := table.rule(origin)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
 // Read parses the orders of a tasks file: tables in TOML, or one task in Markdown if the name says so. name is the file's name in
 // errors, dir is the directory of a relative prompt_file, and defaults apply to options that a table does not set.
 func Read(data []byte, name, dir string, defaults Options) ([]Order, error) {
@@ -77,12 +89,8 @@ func Read(data []byte, name, dir string, defaults Options) ([]Order, error) {
 		if o.Prompt, err = t.text(dir); err != nil {
 			return nil, o.At(err)
 		}
-		for _, table := range t.Permission {
-			r, err := table.rule(fmt.Sprintf("%s:%d", name, lines[i]))
-			if err != nil {
-				return nil, o.At(err)
-			}
-			o.Permission = append(o.Permission, r)
+		if o.Permission, err = t.rules(fmt.Sprintf("%s:%d", name, lines[i])); err != nil {
+			return nil, o.At(err)
 		}
 		out[i] = o
 	}
@@ -131,30 +139,55 @@ func tableLines(data []byte) []int {
 	return lines
 }
 
-// tomlFault returns the error for an invalid tasks file, with its position.
-func tomlFault(name string, err error) error {
-	keys := taskKeys()
+// wrongKey is what the TOML decoder says is wrong with the keys of a task.
+type wrongKey struct {
+	row, col int
+	key      string // "" if the text is no TOML
+	what     string
+	hint     string // a similar key; "" for none
+	unknown  bool
+}
+
+// wrongOf reads an error of the TOML decoder. depth is how many keys stand before those of a task. It returns false for an
+// error of another kind.
+func wrongOf(err error, depth int) (w wrongKey, ok bool) {
 	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok && len(strict.Errors) > 0 {
-		row, col := strict.Errors[0].Position()
+		w.row, w.col = strict.Errors[0].Position()
 		path := strict.Errors[0].Key()
-		key := path[len(path)-1]
-		hint := fmt.Sprintf("A [[task]] may have: %s.", strings.Join(keys, ", "))
-		if near := config.Nearest(key, keys); near != "" {
-			hint = fmt.Sprintf("Did you mean `%s`? %s", near, hint)
+		w.key, w.unknown = path[len(path)-1], true
+		w.what = fmt.Sprintf("unknown key `%s`", w.key)
+		if near := config.Nearest(w.key, taskKeys()); near != "" {
+			w.hint = fmt.Sprintf("Did you mean `%s`? ", near)
 		}
-		return fault.New(fault.Usage, "%s:%d:%d: unknown key `%s`", name, row, col, key).WithHint("%s", hint)
+		return w, true
 	}
 	dec, ok := errors.AsType[*toml.DecodeError](err)
 	if !ok {
+		return w, false
+	}
+	w.row, w.col = dec.Position()
+	w.what = strings.TrimPrefix(dec.Error(), "toml: ")
+	if path := dec.Key(); len(path) > depth && slices.Contains(taskKeys(), path[depth]) {
+		w.key = path[depth]
+		w.what = fmt.Sprintf("%s must be %s", w.key, keyWants(w.key))
+	}
+	return w, true
+}
+
+// tomlFault returns the error for an invalid tasks file, with its position.
+func tomlFault(name string, err error) error {
+	w, ok := wrongOf(err, 1)
+	if !ok {
 		return fault.Wrap(fault.Usage, err, "%s", name)
 	}
-	row, col := dec.Position()
-	if path := dec.Key(); len(path) > 1 && slices.Contains(keys, path[1]) {
-		return fault.New(fault.Usage, "%s:%d:%d: %s must be %s", name, row, col, path[1], keyWants(path[1])).
-			WithHint("`muster dispatch --help` shows a whole file.")
+	hint := "The file is TOML: strings are quoted, and tables are in [[double brackets]]."
+	switch {
+	case w.unknown:
+		hint = fmt.Sprintf("%sA [[task]] may have: %s.", w.hint, strings.Join(taskKeys(), ", "))
+	case w.key != "":
+		hint = "`muster dispatch --help` shows a whole file."
 	}
-	return fault.New(fault.Usage, "%s:%d:%d: %s", name, row, col, strings.TrimPrefix(dec.Error(), "toml: ")).
-		WithHint("The file is TOML: strings are quoted, and tables are in [[double brackets]].")
+	return fault.New(fault.Usage, "%s:%d:%d: %s", name, w.row, w.col, w.what).WithHint("%s", hint)
 }
 
 // taskKeys returns the keys that a [[task]] may have.

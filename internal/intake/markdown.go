@@ -2,8 +2,6 @@ package intake
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -12,7 +10,6 @@ import (
 	"github.com/pelletier/go-toml/v2"
 	"go.yaml.in/yaml/v3"
 
-	"muster/internal/config"
 	"muster/internal/fault"
 	"muster/internal/text"
 )
@@ -37,12 +34,8 @@ func readMarkdown(data []byte, name string, defaults Options) ([]Order, error) {
 	if t.Prompt != "" || t.PromptFile != "" {
 		return nil, o.At(fault.New(fault.Usage, "the front matter has a prompt").WithHint("The text below it is the prompt."))
 	}
-	for _, table := range t.Permission {
-		r, err := table.rule(name + ":1")
-		if err != nil {
-			return nil, o.At(err)
-		}
-		o.Permission = append(o.Permission, r)
+	if o.Permission, err = t.rules(name + ":1"); err != nil {
+		return nil, o.At(err)
 	}
 	if o.Prompt == "" {
 		return nil, o.At(fault.New(fault.Usage, "there is no text below the front matter").WithHint("The text is the prompt."))
@@ -89,25 +82,13 @@ func (f frontMatter) decode(name string) (t taskTable, err error) {
 	if err == nil {
 		return t, nil
 	}
-	key, row := "", 0
-	what := strings.TrimPrefix(err.Error(), "toml: ")
-	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok && len(strict.Errors) > 0 {
-		path := strict.Errors[0].Key()
-		key = path[len(path)-1]
-		row, _ = strict.Errors[0].Position()
-		what = fmt.Sprintf("unknown key `%s`", key)
-	} else if e, ok := errors.AsType[*toml.DecodeError](err); ok {
-		row, _ = e.Position()
-		if path := e.Key(); len(path) > 0 && slices.Contains(taskKeys(), path[0]) {
-			key = path[0]
-			what = fmt.Sprintf("%s must be %s", key, keyWants(key))
-		}
+	w, ok := wrongOf(err, 0)
+	if !ok {
+		w.what = strings.TrimPrefix(err.Error(), "toml: ")
 	}
-	hint := fmt.Sprintf("The front matter may have: %s.", strings.Join(slices.DeleteFunc(taskKeys(), func(k string) bool { return strings.HasPrefix(k, "prompt") }), ", "))
-	if near := config.Nearest(key, taskKeys()); near != "" && near != key {
-		hint = fmt.Sprintf("Did you mean `%s`? %s", near, hint)
-	}
-	return t, fault.New(fault.Usage, "%s:%d: %s", name, cmp.Or(lines[key], row+1), what).WithHint("%s", hint)
+	keys := slices.DeleteFunc(taskKeys(), func(k string) bool { return strings.HasPrefix(k, "prompt") })
+	return t, fault.New(fault.Usage, "%s:%d: %s", name, cmp.Or(lines[w.key], w.row+1), w.what).
+		WithHint("%sThe front matter may have: %s.", w.hint, strings.Join(keys, ", "))
 }
 
 // yamlLine finds the line in an error of the YAML decoder.

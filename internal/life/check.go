@@ -184,28 +184,18 @@ func (s *step) checksFailed(f *Failure) {
 
 // red sends the failures of a round to the agent, unless another round would be useless.
 func (s *step) red(round event.RoundFinished, last *event.RoundFinished) {
-	said := verdictText(round)
-	back, _ := refused(s.t, round.Findings)
-	// If nothing but a finding is left, a person decides about it. Its reason says about which one.
-	green := allGreen(round.Results) && !round.Moved && len(back) > 0
-	if green {
-		said = back[0].Text
+	said, same, used := verdictText(round), ReasonNoProgress, ReasonRounds
+	sameRule, usedRule := ruleNoProgress, ruleRoundsUsed
+	// If nothing but a finding is left, a person decides about it, and the reason says about which one.
+	if back, _ := refused(s.t, round.Findings); len(back) > 0 && allGreen(round.Results) && !round.Moved {
+		said, same, used = back[0].Text, event.Reason(back[0].Kind), event.Reason(back[0].Kind)
+		sameRule, usedRule = ruleWorkRefused, ruleWorkRefused
 	}
 	switch {
 	case last != nil && last.Tree == round.Tree && fingerprint(*last) == fingerprint(round):
-		said += ", as in the round before, and nothing was changed since"
-		if green {
-			s.park(ruleWorkRefused, event.Reason(back[0].Kind), said)
-			return
-		}
-		s.park(ruleNoProgress, ReasonNoProgress, said)
+		s.park(sameRule, same, said+", as in the round before, and nothing was changed since")
 	case s.t.Rounds.Spent >= s.t.Spec.Rounds:
-		said += ", and " + usedUp(s.t.Rounds.Spent, "round")
-		if green {
-			s.park(ruleWorkRefused, event.Reason(back[0].Kind), said)
-			return
-		}
-		s.park(ruleRoundsUsed, ReasonRounds, said)
+		s.park(usedRule, used, said+", and "+usedUp(s.t.Rounds.Spent, "round"))
 	default:
 		s.feedback(redText(s.t, round), said)
 	}

@@ -250,15 +250,15 @@ func (s *step) back(why event.Why) {
 
 // tellVerdict queues the feedback that the agent did not get because the task was parked.
 func (s *step) tellVerdict() {
-	if last := s.t.Rounds.Last; last != nil && (s.t.Reason == ReasonRounds || s.t.Reason == ReasonNoProgress || ofFinding(s.t.Reason)) {
+	if last := s.t.Rounds.Last; last != nil && (s.t.Reason == ReasonRounds || s.t.Reason == ReasonNoProgress || OfFinding(s.t.Reason)) {
 		if text := redText(s.t, *last); text != "" {
 			s.emit(event.MessageQueued{Message: s.nextMessage(), Text: text, Why: event.WhyFeedback})
 		}
 	}
 }
 
-// ofFinding reports whether a reason of a parked task is what its work was found to have.
-func ofFinding(r event.Reason) bool {
+// OfFinding reports whether a reason of a parked task is what its work was found to have.
+func OfFinding(r event.Reason) bool {
 	return slices.Contains(event.FindingKinds(), event.FindingKind(r))
 }
 

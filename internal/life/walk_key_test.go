@@ -47,7 +47,7 @@ func (p *place) key() []byte {
 	}
 	k.flags(slices.Contains(t.Allowed, event.DeletedTests), slices.Contains(t.Allowed, event.TooLarge))
 	if t.State == event.Parked { // a retried task starts with a new allowance
-		k.flags(t.Reason == ReasonRounds, t.Reason == ReasonNoProgress, ofFinding(t.Reason))
+		k.flags(t.Reason == ReasonRounds, t.Reason == ReasonNoProgress, OfFinding(t.Reason))
 	} else {
 		k.nums(t.APIErrors, t.Rounds.Spent, t.Agent.Launches)
 		k.words(class(t.Next), string(t.Stage))

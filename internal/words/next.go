@@ -94,13 +94,14 @@ func answerSteps(t life.Task) []Step {
 // parkedSteps returns the steps for a parked task. They depend on the reason.
 func parkedSteps(t life.Task) []Step {
 	retry := about(t.ID, "retry")
-	switch t.Reason {
-	case life.ReasonRounds, life.ReasonNoProgress, life.ReasonNoChange:
-		return []Step{about(t.ID, "checks"), about(t.ID, "send", "TEXT"), retry}
-	case event.Reason(event.OutsideScope), event.Reason(event.DeletedTests), event.Reason(event.ProseOnly), event.Reason(event.CheckConfig), event.Reason(event.TooLarge):
+	if life.OfFinding(t.Reason) {
 		allow := about(t.ID, "retry", "--allow", string(t.Reason))
 		allow.When = "to take the work as it is"
 		return []Step{about(t.ID, "diff"), allow, about(t.ID, "send", "TEXT")}
+	}
+	switch t.Reason {
+	case life.ReasonRounds, life.ReasonNoProgress, life.ReasonNoChange:
+		return []Step{about(t.ID, "checks"), about(t.ID, "send", "TEXT"), retry}
 	case life.ReasonDialog:
 		retry.When = "once what its screen asks is settled, by starting the agent yourself"
 		return []Step{about(t.ID, "attach"), retry}
