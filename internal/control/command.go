@@ -3,12 +3,12 @@ package control
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/life"
 	"muster/internal/store"
+	"muster/internal/text"
 )
 
 // Send queues a message to the agent of a task. A message to a parked task starts it again.
@@ -100,15 +100,6 @@ func (c Stop) request(tx *store.Tx) (out Outcome, err error) {
 	return Outcome{Task: t.ID, effect: takenUp("stop", t)}, err
 }
 
-// joined joins words for a message.
-func joined[S ~string](words []S) string {
-	out := make([]string, len(words))
-	for i, w := range words {
-		out[i] = string(w)
-	}
-	return strings.Join(out, ", ")
-}
-
 // Retry starts a parked task again. From then on its work may have the findings that Allow lists.
 type Retry struct {
 	Task  event.TaskID
@@ -131,7 +122,7 @@ func (c Retry) request(tx *store.Tx) (out Outcome, err error) {
 	}
 	for _, k := range c.Allow {
 		if !slices.Contains(event.FindingKinds(), k) {
-			return out, fault.New(fault.Usage, "%q is nothing that work is found to have", k).WithHint("Use one of: %s.", joined(event.FindingKinds()))
+			return out, fault.New(fault.Usage, "%q is nothing that work is found to have", k).WithHint("Use one of: %s.", text.Some(event.FindingKinds(), len(event.FindingKinds())))
 		}
 	}
 	_, err = tx.Append(t.ID, t.Gen, event.RetryRequested{Allow: c.Allow})

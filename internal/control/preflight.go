@@ -100,15 +100,15 @@ func preflightPower(s host.Sleep) []Finding {
 
 // preflightTasks returns what the night has to do, and what waits for a person already.
 func preflightTasks(tasks []life.Task) []Finding {
-	var asks, parked []string
+	var asks, parked []event.TaskID
 	work := 0
 	for _, t := range tasks {
 		switch {
 		case t.State == event.Waiting:
-			asks = append(asks, string(t.ID))
+			asks = append(asks, t.ID)
 			work++
 		case t.State == event.Parked:
-			parked = append(parked, string(t.ID))
+			parked = append(parked, t.ID)
 		case !t.State.Final():
 			work++
 		}
@@ -120,23 +120,17 @@ func preflightTasks(tasks []life.Task) []Finding {
 	out := []Finding{todo}
 	if len(asks) > 0 {
 		out = append(out, Finding{
-			Check: "tasks", Level: LevelWarning, Text: fmt.Sprintf("%s asks and will be parked if nobody answers", some(asks)), Hint: "See: muster show " + asks[0],
+			Check: "tasks", Level: LevelWarning, Text: fmt.Sprintf("%s asks and will be parked if nobody answers", text.Some(asks, maxListed)), Hint: "See: muster show " + string(asks[0]),
 		})
 	}
 	if len(parked) > 0 {
-		out = append(out, Finding{Check: "tasks", Level: LevelWarning, Text: some(parked) + " is parked, and waits for you", Hint: "See: muster show " + parked[0]})
+		out = append(out, Finding{Check: "tasks", Level: LevelWarning, Text: text.Some(parked, maxListed) + " is parked, and waits for you", Hint: "See: muster show " + string(parked[0])})
 	}
 	return out
 }
 
-// some joins the first few ids.
-func some(ids []string) string {
-	const most = 5
-	if len(ids) <= most {
-		return strings.Join(ids, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(ids[:most], ", "), len(ids)-most)
-}
+// maxListed bounds the tasks that a finding names.
+const maxListed = 5
 
 // works reports whether a task will need its agent without a person's help.
 func works(t life.Task) bool { return !t.State.Final() && t.State != event.Parked && !t.Stopping }
@@ -226,7 +220,7 @@ func (c *Control) preflightPushes(ctx context.Context, tasks []life.Task) []Find
 		err := c.tryPush(ctx, t)
 		got := finding("push", fmt.Sprintf("%s of %s accepts pushes", t.Spec.Remote, t.Spec.Repo), err)
 		if errors.Is(err, git.ErrLogin) || errors.Is(err, git.ErrUnreachable) || errors.Is(err, git.ErrDeclined) {
-			got.Hint = fmt.Sprintf("Try it: git -C %s push --dry-run %s HEAD:refs/heads/muster/try", text.Quote(t.Spec.Repo), text.Quote(t.Spec.Remote))
+			got.Hint = "Try it: " + git.TryPushCommand(t.Spec.Repo, t.Spec.Remote)
 		}
 		out = append(out, got)
 	}

@@ -149,7 +149,7 @@ func (w worktrees) Snapshot(ctx context.Context, t life.Task, round int) (fleet.
 		return fleet.Snapshot{}, err
 	}
 	work := w.work(ctx, t)
-	files, err := repo.OwnChanges(ctx, work, snap)
+	files, err := repo.OwnChanges(ctx, work, snap, t.Spec.Done.Sized())
 	if err != nil {
 		return fleet.Snapshot{}, err
 	}
@@ -234,7 +234,7 @@ func pushFault(repo *git.Repo, t life.Task, err error) error {
 	switch {
 	case errors.Is(err, git.ErrLogin):
 		return fault.Wrap(fault.Failed, fmt.Errorf("%w: %w", fleet.ErrRemote, err), "publish %s", t.Branch).
-			WithHint("Mend the login; muster tries again by itself. Try it: git -C %s push --dry-run %s HEAD:refs/heads/muster/try", at, t.Spec.Remote)
+			WithHint("Mend the login; muster tries again by itself. Try it: %s", git.TryPushCommand(repo.Root, t.Spec.Remote))
 	case errors.Is(err, git.ErrUnreachable):
 		return fmt.Errorf("%w: %w", fleet.ErrRemote, err)
 	case errors.Is(err, git.ErrDiverged):

@@ -1,5 +1,7 @@
 package event
 
+import "cmp"
+
 // Reaction is what happens if finished work has something that a person may not want.
 type Reaction string
 
@@ -43,14 +45,24 @@ func FindingKinds() []FindingKind {
 
 // Reaction returns what happens to work with a finding.
 func (d Demands) Reaction(k FindingKind) Reaction {
-	r := map[FindingKind]Reaction{
-		OutsideScope: d.OutsideScope, DeletedTests: d.DeletedTests, ProseOnly: d.ProseOnly, CheckConfig: d.CheckConfig, TooLarge: d.TooLarge,
-	}[k]
-	if r == "" {
-		return ReactionAllow
+	r := ReactionAllow
+	switch k {
+	case OutsideScope:
+		r = d.OutsideScope
+	case DeletedTests:
+		r = d.DeletedTests
+	case ProseOnly:
+		r = d.ProseOnly
+	case CheckConfig:
+		r = d.CheckConfig
+	case TooLarge:
+		r = d.TooLarge
 	}
-	return r
+	return cmp.Or(r, ReactionAllow)
 }
+
+// Sized reports whether the size of a change matters.
+func (d Demands) Sized() bool { return d.MaxFiles > 0 || d.MaxLines > 0 }
 
 // Finding is one thing that finished work was found to have.
 type Finding struct {

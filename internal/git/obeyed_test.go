@@ -37,7 +37,7 @@ func (w *world) results(wt Worktree) (results, error) {
 		return got, err
 	}
 	got.diff = diff.String()
-	changed, err := w.r.Changed(ctx, work(wt), s)
+	changed, err := w.r.OwnChanges(ctx, work(wt), s, true)
 	if err != nil {
 		return got, err
 	}

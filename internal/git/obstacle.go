@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"muster/internal/text"
 )
 
 // Obstacle is something in a worktree that keeps its work from being published and that the agent can fix.
@@ -355,13 +357,7 @@ func (r *Reader) rawDiff(ctx context.Context, from, to string) ([]change, error)
 }
 
 // some joins the first few paths for a message.
-func some(paths []string) string {
-	const most = 5
-	if len(paths) <= most {
-		return strings.Join(paths, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(paths[:most], ", "), len(paths)-most)
-}
+func some(paths []string) string { return text.Some(paths, 5) }
 
 // wrongBranch returns an error if the task's branch is not checked out.
 func wrongBranch(c checkout, spec WorkSpec) *BranchError {
@@ -387,27 +383,23 @@ func (e *BranchError) obstacle() Obstacle {
 	}
 }
 
-// Changed reports whether a snapshot holds a change of the agent's own: content that differs from the newest commit
-// in common with the base and that setup did not produce. Commits without content and merges of the base do not
-// count.
-func (r *Reader) Changed(ctx context.Context, spec WorkSpec, s Snapshot) (bool, error) {
-	changes, _, err := r.ownChanges(ctx, spec, s)
-	return len(changes) > 0, err
-}
-
-// OwnChanges returns the files that a snapshot's agent has changed, as Changed counts them, with the numbers of changed lines.
-func (r *Reader) OwnChanges(ctx context.Context, spec WorkSpec, s Snapshot) ([]FileChange, error) {
+// OwnChanges returns the files in which a snapshot holds a change of the agent's own: content that differs from the newest
+// commit in common with the base and that setup did not produce. Commits without content and merges of the base do not
+// count. The numbers of changed lines are counted only on request, because git reads both contents of each file for them.
+func (r *Reader) OwnChanges(ctx context.Context, spec WorkSpec, s Snapshot, lines bool) ([]FileChange, error) {
 	changes, from, err := r.ownChanges(ctx, spec, s)
 	if err != nil || len(changes) == 0 {
 		return nil, err
 	}
-	lines, err := r.ChangedLines(ctx, from, s.Tree)
-	if err != nil {
-		return nil, err
-	}
-	of := make(map[string]FileChange, len(lines))
-	for _, l := range lines {
-		of[l.Path] = l
+	of := map[string]FileChange{}
+	if lines {
+		all, err := r.ChangedLines(ctx, from, s.Tree)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range all {
+			of[c.Path] = c
+		}
 	}
 	added := map[string]bool{}
 	for _, ch := range changes {
@@ -428,7 +420,7 @@ func (r *Reader) OwnChanges(ctx context.Context, spec WorkSpec, s Snapshot) ([]F
 // noMode is the mode of a file that is on one side of a difference only.
 const noMode = "000000"
 
-// ownChanges returns what Changed counts, and the commit from which it counts.
+// ownChanges returns the changes that OwnChanges is about, and the commit from which it counts them.
 func (r *Reader) ownChanges(ctx context.Context, spec WorkSpec, s Snapshot) (changes []change, from string, err error) {
 	if from, err = r.forkPoint(ctx, s.Head, spec); err != nil {
 		return nil, "", fmt.Errorf("compare with base: %w", err)

@@ -61,7 +61,7 @@ func (w *world) operations(wt Worktree) error {
 	errs = append(errs, err)
 	_, err = w.r.Obstacles(ctx, work(wt), s, false)
 	errs = append(errs, err)
-	_, err = w.r.Changed(ctx, work(wt), s)
+	_, err = w.r.OwnChanges(ctx, work(wt), s, true)
 	errs = append(errs, err, w.r.Diff(ctx, io.Discard, wt.Base, wt.Path, DiffOptions{}))
 	_, err = w.r.Unsaved(ctx, wt.Path, wt.Branch, wt.Base, false)
 	errs = append(errs, err)

@@ -76,6 +76,11 @@ func (r *Repo) TryPush(ctx context.Context, spec PushSpec) error {
 	return r.pushing(ctx, spec, func(p *pushing, ctx context.Context) error { return p.push(ctx, "--dry-run", "--no-verify") })
 }
 
+// TryPushCommand returns the command by which a person tries what TryPush tries.
+func TryPushCommand(checkout, remote string) string {
+	return text.Command([]string{"git", "-C", checkout, "push", "--dry-run", remote, "HEAD:refs/heads/muster/try"})
+}
+
 // pushing calls do with a git directory that is ready for a push.
 func (r *Repo) pushing(ctx context.Context, spec PushSpec, do func(*pushing, context.Context) error) error {
 	ref, err := branchRef(spec.Branch)

@@ -135,12 +135,7 @@ func (t Task) warning() string {
 	if len(t.Configures) == 0 || t.Group != words.DoneGroup {
 		return ""
 	}
-	const most = 3
-	names := strings.Join(t.Configures[:min(most, len(t.Configures))], ", ")
-	if n := len(t.Configures) - most; n > 0 {
-		names += fmt.Sprintf(" and %d more", n)
-	}
-	return text.Field("read before you use it, since it changes what runs later: "+names, maxAct)
+	return text.Field("read before you use it, since it changes what runs later: "+text.Some(t.Configures, 3), maxAct)
 }
 
 // String returns the size as in "+12 -3 in 2 files".
