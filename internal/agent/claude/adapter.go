@@ -207,16 +207,13 @@ const (
 
 // chosenMode returns the permission mode that the user's arguments set; "" if they set none. The last of them counts.
 func chosenMode(args []string) (mode string) {
-	for i, a := range args {
-		name, value, joined := strings.Cut(a, "=")
+	for i := range args {
+		name, value, ok := agent.Argument(args, i)
 		switch {
 		case name == "--dangerously-skip-permissions":
 			return modeBypass // whatever --permission-mode says
-		case name != "--permission-mode":
-		case joined:
+		case name == "--permission-mode" && ok:
 			mode = value
-		case i+1 < len(args):
-			mode = args[i+1]
 		}
 	}
 	if mode == "manual" { // another name of it

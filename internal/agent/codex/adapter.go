@@ -247,11 +247,8 @@ func (a adapter) Mode(s event.Spec) string {
 		return modeNever
 	}
 	mode := ""
-	for i, arg := range s.Args {
-		name, value, joined := strings.Cut(arg, "=")
-		if !joined && i+1 < len(s.Args) {
-			value = s.Args[i+1]
-		}
+	for i := range s.Args {
+		name, value, _ := agent.Argument(s.Args, i)
 		switch name {
 		case "-c", "--config":
 			key, policy, _ := strings.Cut(value, "=")

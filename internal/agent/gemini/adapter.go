@@ -133,14 +133,12 @@ var approval = []string{"--approval-mode", "--approvalMode"}
 func modeOf(spec event.Spec, s settings) string {
 	mode := s.General.Mode
 	for i, a := range spec.Args {
-		name, value, joined := strings.Cut(a, "=")
+		name, value, ok := agent.Argument(spec.Args, i)
 		switch {
 		case a == "-y" || a == "--yolo":
 			mode = modeYOLO
-		case slices.Contains(approval, name) && joined:
+		case slices.Contains(approval, name) && ok:
 			mode = value
-		case slices.Contains(approval, name) && i+1 < len(spec.Args):
-			mode = spec.Args[i+1]
 		}
 	}
 	if mode == "" {
@@ -175,14 +173,9 @@ func modelOf(spec event.Spec, s settings) string {
 	if spec.Model != "" {
 		return spec.Model
 	}
-	for i, a := range spec.Args {
-		name, value, joined := strings.Cut(a, "=")
-		switch {
-		case !slices.Contains(modelArgs, name):
-		case joined:
+	for i := range spec.Args {
+		if name, value, ok := agent.Argument(spec.Args, i); ok && slices.Contains(modelArgs, name) {
 			return value
-		case i+1 < len(spec.Args):
-			return spec.Args[i+1]
 		}
 	}
 	return s.Model.Name

@@ -29,12 +29,7 @@ func TestNightOfBudgets(t *testing.T) {
 		w.night = &night{need: 30 * time.Minute, price: price, worked: map[event.TaskID]time.Duration{}}
 		var ids []event.TaskID
 		for _, who := range []string{"k1", "k2", "k3", "k4"} {
-			spec := w.spec(who)
-			spec.Repo, spec.Publish, spec.Setup, spec.Priority = "/r", event.PublishBranch, "", 0
-			spec.Traits = event.Traits{Door: event.DoorMailbox, FirstRecord: 30 * time.Second, Resumes: true}
-			spec.Checks, spec.Silence, spec.Fence = nil, 0, nil
-			spec.Accounts = []event.TaskAccount{{Name: "a"}, {Name: "b"}}
-			ids = append(ids, w.queue(who, spec))
+			ids = append(ids, w.queue(who, w.nightSpec(who)))
 		}
 		dusk := time.Date(2000, 1, 1, 18, 0, 0, 0, time.UTC)
 		ctx, stop := context.WithDeadline(t.Context(), dusk.Add(2*time.Hour))

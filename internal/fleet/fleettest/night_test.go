@@ -32,12 +32,7 @@ func TestNightOfLimits(t *testing.T) {
 		}}
 		var ids []event.TaskID
 		for _, who := range []string{"k1", "k2", "k3", "k4", "k5", "k6", "k7", "k8"} {
-			spec := w.spec(who)
-			spec.Repo, spec.Publish, spec.Setup, spec.Priority = "/r", event.PublishBranch, "", 0
-			spec.Traits = event.Traits{Door: event.DoorMailbox, FirstRecord: 30 * time.Second, Resumes: true}
-			spec.Checks, spec.Silence, spec.Respawns, spec.Fence = nil, 0, 20, nil
-			spec.Accounts = []event.TaskAccount{{Name: "a"}, {Name: "b"}}
-			ids = append(ids, w.queue(who, spec))
+			ids = append(ids, w.queue(who, w.nightSpec(who)))
 		}
 		ctx, stop := context.WithTimeout(t.Context(), 14*time.Hour)
 		defer stop()
@@ -51,6 +46,16 @@ func TestNightOfLimits(t *testing.T) {
 		}
 		judgeNight(t, w, ids, spread)
 	})
+}
+
+// nightSpec is a task without anything that chance decides, which may use either of two accounts.
+func (w *World) nightSpec(who string) event.Spec {
+	s := w.spec(who)
+	s.Repo, s.Publish, s.Setup, s.Priority = "/r", event.PublishBranch, "", 0
+	s.Traits = event.Traits{Door: event.DoorMailbox, FirstRecord: 30 * time.Second, Resumes: true}
+	s.Checks, s.Silence, s.Respawns, s.Fence, s.Done = nil, 0, 20, nil, event.Demands{}
+	s.Accounts = []event.TaskAccount{{Name: "a"}, {Name: "b"}}
+	return s
 }
 
 func judgeNight(t *testing.T, w *World, ids []event.TaskID, spread time.Duration) {
