@@ -157,7 +157,17 @@ function over() {
   S.timer = setTimeout(ended, 100)
 }
 
+// begun takes back the end of a turn that over has put off. If that turn was aborted, its end is on record already, and
+// the end of the next turn is none of the abort's.
+function begun() {
+  if (!S.timer) return
+  clearTimeout(S.timer)
+  S.timer = undefined
+  S.aborting = false
+}
+
 function ended() {
+  S.timer = undefined
   S.turn = false
   for (const id of [...S.asking.keys()]) answered(id)
   const error = S.error
@@ -210,7 +220,7 @@ const handlers = {
     if (sessionID !== S.session) return
     if (status.type === "busy") {
       // Only this begins a turn: the end of the one before may be reported after the prompt.
-      clearTimeout(S.timer)
+      begun()
       S.turn = true
       S.error = null
     }
