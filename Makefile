@@ -31,16 +31,24 @@ demo: tmux build ## the whole story in a minute, no account needed
 
 # Packages whose tests start no fleets and wait for no other program run side by side; the others one after another.
 LIGHT = internal(/(agent|agent/(agenttest|all|command|gemini|generic)|change|config|environ|event|fault|home|intake|life|permit|price|proof|recipe|regular|replace|report|scarce|spec|store|testkit/.*|text|words))?$$
-TEST  = $(GO) test -race -vet=off -timeout $(TIMEOUT)
+TEST  = $(GO) test -vet=off -timeout $(TIMEOUT)
 
-test: tmux node ## all tests, with the race detector
+test: tmux node ## all tests
 	@status=0; \
 	$(TEST) $(shell $(GO) list ./... | grep -E '$(LIGHT)') || status=1; \
 	$(TEST) -p $(PACKAGES) $(shell $(GO) list ./... | grep -vE '$(LIGHT)') || status=1; \
 	exit $$status
 
-race: tmux node ## whole fleets with the race detector in each supervisor; make test has it in one of three
-	MUSTER_TEST_RACE=all $(GO) test -race -vet=off -count=1 -timeout 60m ./internal/e2e
+# The packages in which goroutines share data; real agents, git and the command line have their tests without the detector only.
+RACED  = $(shell $(GO) list ./... | grep -vE '/internal(/(e2e|cli|git|bench|life|agent/[a-z]*|testkit/[a-z]*))?$$')
+# Whole fleets whose supervisors have the detector, too: FLEETS=. is all of them.
+FLEETS ?= ^Test(Adopt.*|ManyDispatchAtOnce|TheServerIsKilled|AFleetAtWorkIsUpgraded|DownKillInMidWork|APermissionIsAnswered|AFloodOfRecords|TheDiskIsFull)$$
+
+race: tmux node ## the tests under the race detector; FLEETS are the whole fleets, FLEETS=. is all of them
+	@status=0; \
+	$(TEST) -race $(RACED) || status=1; \
+	$(TEST) -race -run '$(FLEETS)' ./internal/e2e || status=1; \
+	exit $$status
 
 # What needs neither tmux nor node, and no whole fleets.
 QUICK = $(shell $(GO) list ./... | grep -vE '/internal/(tmux|cli|e2e|bench|daemon|agent|testkit|fleet)(/|$$)')
@@ -49,7 +57,7 @@ quick: ## the tests that need no tmux and no node, for the inner loop
 	$(GO) test $(QUICK)
 
 # Whether the pages of docs/reference are fresh, and whether the house stands as ARCHITECTURE.md says, are tests.
-check: build types format lint tidy test ## everything that CI asks for
+check: build types format lint tidy test race ## everything that CI asks for
 
 # The linter checks the types of the system that it runs on.
 types: ## what does not compile on macOS

@@ -63,9 +63,6 @@ func newFleet(t *testing.T) *Fleet {
 			t.Fatal(err)
 		}
 	}
-	if raced(t.Name()) {
-		f.write(racedFile(f.home), "")
-	}
 	f.env = []string{
 		"HOME=" + root + "/home", "TMPDIR=" + root + "/tmp", "PATH=" + os.Getenv("PATH"), "MUSTER_HOME=" + f.home,
 		"LANG=C.UTF-8", "SHELL=/bin/sh", "USER=tester", "TERM=xterm",

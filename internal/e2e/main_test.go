@@ -3,8 +3,6 @@ package e2e
 import (
 	"flag"
 	"fmt"
-	"hash/fnv"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -55,14 +53,10 @@ var racer string
 // exeVar names the program that a supervisor under the race detector replaces.
 const exeVar = "MUSTER_E2E_EXE"
 
-// supervise replaces this process by the test binary with the race detector, if that binary runs the tests and the fleet
-// is one of those whose supervisors have it. It does not replace the versions that tests make, nor supervisors with a plan
-// to die, of which hundreds start.
+// supervise replaces this process by the test binary with the race detector, if that binary runs the tests. It does not
+// replace the versions that tests make, nor supervisors with a plan to die, of which hundreds start.
 func supervise(exe, home string) error {
 	if _, err := os.Stat(planFile(home)); racer == "" || wordOf(exe) != "" || err == nil {
-		return nil
-	}
-	if _, err := os.Stat(racedFile(home)); err != nil {
 		return nil
 	}
 	others := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "GORACE=") })
@@ -83,21 +77,6 @@ func runAll(m *testing.M) int {
 		fmt.Println(chaosSummary)
 	}
 	return status
-}
-
-// racedFile marks a fleet whose supervisors run under the race detector.
-func racedFile(home string) string { return filepath.Join(home, "test-raced") }
-
-// raced reports whether the supervisors of a test's fleets run under the race detector, if its binary does. Such a supervisor
-// starts six times as slowly, and those of all fleets take a third of the CPU time of this package. So one
-// test in three has them, chosen by its name; with MUSTER_TEST_RACE=all each has (make race).
-func raced(test string) bool {
-	if os.Getenv("MUSTER_TEST_RACE") == "all" {
-		return true
-	}
-	h := fnv.New32a()
-	_, _ = io.WriteString(h, test)
-	return h.Sum32()%3 == 0
 }
 
 // raceLog is where the race detector of a fleet's supervisor writes. The harness fails the test for any report.

@@ -190,7 +190,7 @@ var ownedArgs = map[string]string{
 // checkArgs returns an error for arguments that break a launch.
 func checkArgs(args []string) error {
 	for _, a := range args {
-		name, _, _ := strings.Cut(a, "=")
+		name, _, _ := agent.Option(a)
 		if why, ok := ownedArgs[name]; ok {
 			return fault.New(fault.Usage, "args of agent %s have %s: %s", kind, name, why).
 				WithHint("Remove %s from args in muster.toml.", name)

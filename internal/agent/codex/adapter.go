@@ -175,28 +175,35 @@ func checkArgs(args []string) error {
 		return fault.New(fault.Usage, "args of agent %s have %s: %s", kind, what, why).
 			WithHint("Remove %s from args in muster.toml.", what)
 	}
-	for i, a := range args {
-		name, value, joined := strings.Cut(a, "=")
-		if why, ok := ownedArgs[name]; ok {
+	for i := range args {
+		name, value, ok := agent.Argument(args, i)
+		if why, owned := ownedArgs[name]; owned {
 			return refuse(name, why)
 		}
-		switch {
-		case (a == "-c" || a == "--config") && i+1 < len(args):
-			value = args[i+1]
-		case joined && name == "--config":
-		default:
+		if !ok || !slices.Contains(configArgs, name) {
 			continue
 		}
-		key, _, _ := strings.Cut(value, "=")
-		first, _, _ := strings.Cut(strings.TrimSpace(key), ".")
-		if slices.Contains(ownedKeys, first) {
-			return refuse(first, "muster sets it")
-		}
-		if key = strings.TrimSpace(key); slices.Contains(ownedKeys, key) {
-			return refuse(key, "muster sets it")
+		key, _ := setting(value)
+		first, _, _ := strings.Cut(key, ".")
+		for _, k := range []string{first, key} {
+			if slices.Contains(ownedKeys, k) {
+				return refuse(k, "muster sets it")
+			}
 		}
 	}
 	return nil
+}
+
+// configArgs take a key and its value; sandboxArgs the mode of the agent's own sandbox.
+var (
+	configArgs  = []string{"-c", "--config"}
+	sandboxArgs = []string{"-s", "--sandbox"}
+)
+
+// setting splits the value of an argument that sets a key of the configuration.
+func setting(text string) (key, value string) {
+	key, value, _ = strings.Cut(text, "=")
+	return strings.TrimSpace(key), strings.Trim(strings.TrimSpace(value), `"'`)
 }
 
 // bypass is the option that switches both sandbox and questions off; the second is its older name.
@@ -204,11 +211,16 @@ var bypass = []string{"--dangerously-bypass-approvals-and-sandbox", "--yolo"}
 
 // choosesSandbox reports whether the user's arguments set the sandbox.
 func choosesSandbox(args []string) bool {
-	return slices.ContainsFunc(args, func(a string) bool {
-		name, _, _ := strings.Cut(a, "=")
-		return name == "-s" || name == "--sandbox" || slices.Contains(bypass, name) || name == "--approve-for-me" ||
-			strings.HasPrefix(a, "sandbox_mode=")
-	})
+	for i := range args {
+		name, value, _ := agent.Argument(args, i)
+		if slices.Contains(sandboxArgs, name) || slices.Contains(bypass, name) || name == "--approve-for-me" {
+			return true
+		}
+		if key, _ := setting(value); slices.Contains(configArgs, name) && key == "sandbox_mode" {
+			return true
+		}
+	}
+	return false
 }
 
 // userArgs returns the user's arguments. In a fence those for the agent's own sandbox are left out.
@@ -218,13 +230,12 @@ func userArgs(l agent.Launch) []string {
 	}
 	var out []string
 	for i := 0; i < len(l.Spec.Args); i++ {
-		a := l.Spec.Args[i]
+		name, _, joined := agent.Option(l.Spec.Args[i])
 		switch {
-		case a == "-s" || a == "--sandbox":
+		case !slices.Contains(sandboxArgs, name):
+			out = append(out, l.Spec.Args[i])
+		case !joined:
 			i++
-		case strings.HasPrefix(a, "--sandbox="):
-		default:
-			out = append(out, a)
 		}
 	}
 	return out
@@ -249,14 +260,14 @@ func (a adapter) Mode(s event.Spec) string {
 	mode := ""
 	for i := range s.Args {
 		name, value, _ := agent.Argument(s.Args, i)
-		switch name {
-		case "-c", "--config":
-			key, policy, _ := strings.Cut(value, "=")
-			if strings.TrimSpace(key) != "approval_policy" {
+		switch {
+		case slices.Contains(configArgs, name):
+			key, policy := setting(value)
+			if key != "approval_policy" {
 				continue
 			}
-			value = strings.Trim(strings.TrimSpace(policy), `"'`)
-		case "-a", "--ask-for-approval":
+			value = policy
+		case name == "-a" || name == "--ask-for-approval":
 		default:
 			continue
 		}

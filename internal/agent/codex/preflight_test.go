@@ -55,6 +55,9 @@ func TestCheckRefusesWhatWouldStopALaunch(t *testing.T) {
 			write(t, filepath.Join(root, ".codex", "config.toml"), []byte("model_provider = \"mine\"\n[model_providers.mine]\nenv_key = \"MY_KEY\"\n"))
 		}, "MY_KEY"},
 		"an argument of muster's own": {func(_ *testing.T, p *agent.Preflight, _ string) { p.Spec.Args = []string{"-c", "hooks.Stop=[]"} }, "Remove hooks"},
+		"joined to a short option":    {func(_ *testing.T, p *agent.Preflight, _ string) { p.Spec.Args = []string{"-chooks.Stop=[]"} }, "Remove hooks"},
+		"joined by a sign":            {func(_ *testing.T, p *agent.Preflight, _ string) { p.Spec.Args = []string{"-c=features.hooks=false"} }, "Remove features.hooks"},
+		"a joined directory":          {func(_ *testing.T, p *agent.Preflight, _ string) { p.Spec.Args = []string{"-C/tmp"} }, "Remove -C"},
 		"the daemon":                  {func(_ *testing.T, p *agent.Preflight, _ string) { p.Spec.Args = []string{"--remote=unix://"} }, "Remove --remote"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -73,7 +76,7 @@ func TestCheckRefusesWhatWouldStopALaunch(t *testing.T) {
 func TestPlanInAFenceHasNoSandboxOfTheAgentsOwn(t *testing.T) {
 	t.Parallel()
 	l := setUpLaunch(t)
-	l.Spec.Args = []string{"-s", "read-only", "--sandbox=read-only", "-a", "never"}
+	l.Spec.Args = []string{"-s", "read-only", "--sandbox=read-only", "-sread-only", "-s=read-only", "-a", "never"}
 	l.Spec.Fence = &event.Fence{}
 	argv := strings.Join(agenttest.Plan(t, New(), l).Argv, " ")
 	if strings.Count(argv, "danger-full-access") != 1 || strings.Contains(argv, "read-only") || !strings.Contains(argv, "-a never") {

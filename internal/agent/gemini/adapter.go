@@ -151,7 +151,7 @@ func modeOf(spec event.Spec, s settings) string {
 func otherArgs(args []string) []string {
 	var out []string
 	for i := 0; i < len(args); i++ {
-		name, _, joined := strings.Cut(args[i], "=")
+		name, _, joined := agent.Option(args[i])
 		switch {
 		case args[i] == "-y" || args[i] == "--yolo":
 		case slices.Contains(approval, name) || slices.Contains(modelArgs, name):
@@ -194,7 +194,7 @@ var ownedArgs = map[string]string{
 // checkArgs returns an error for arguments that break a launch.
 func checkArgs(args []string) error {
 	for _, a := range args {
-		name, _, _ := strings.Cut(a, "=")
+		name, _, _ := agent.Option(a)
 		if why, ok := ownedArgs[name]; ok {
 			return fault.New(fault.Usage, "args of agent %s have %s: %s", kind, name, why).
 				WithHint("Remove %s from args in muster.toml.", name)

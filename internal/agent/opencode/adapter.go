@@ -173,7 +173,7 @@ var ownedArgs = map[string]string{
 // checkArgs returns an error for arguments that break a launch.
 func checkArgs(spec event.Spec) error {
 	for i, a := range spec.Args {
-		name, _, _ := strings.Cut(a, "=")
+		name, _, _ := agent.Option(a)
 		why, ok := ownedArgs[name]
 		if i == 0 && !strings.HasPrefix(a, "-") {
 			why, ok = "the program would run a command instead", true
