@@ -140,6 +140,9 @@ func (f Fleet) envNames() []string {
 	for _, a := range f.Config.Accounts {
 		names = slices.AppendSeq(names, maps.Values(a.EnvFrom))
 	}
+	for _, c := range f.Config.Notify.Channels {
+		names = append(names, c.Variables()...)
+	}
 	if data, err := regular.Read(f.Home.EnvNames(), maxEnvNames); err == nil {
 		names = append(names, strings.Fields(string(data))...)
 	}

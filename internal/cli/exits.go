@@ -163,6 +163,11 @@ var exits = map[string]string{
 	"service status": `0 the status is printed, whatever it is
 1 the service manager could not be asked
 4 this machine has no service manager that muster knows`,
+	"notify": `2 there is no such verb`,
+	"notify test": `0 the channel has taken the message
+1 it has not; the error says why
+3 there is no such channel
+4 the environment that the fleet was started with lacks a variable`,
 	"doctor": `0 nothing is wrong; there may be warnings
 1 something is wrong; each line says what to do`,
 	"version":    `0 the version is printed`,

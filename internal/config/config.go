@@ -33,6 +33,7 @@ type Config struct {
 	Budget Budget
 	Prices []event.Price // before the built-in ones, in the order of their patterns
 	Fence  Fence
+	Notify Notify
 	Fleet  Fleet
 	// Origin maps the path of a key (task.rounds) to where its value was set: "file:line", or "default".
 	Origin map[string]string

@@ -44,7 +44,7 @@ func newDraft(c Config) *draft {
 	if d.Origin == nil {
 		d.Origin = map[string]string{}
 	}
-	d.Checks, d.Accounts = slices.Clone(c.Checks), slices.Clone(c.Accounts)
+	d.Checks, d.Accounts, d.Notify.Channels = slices.Clone(c.Checks), slices.Clone(c.Accounts), slices.Clone(c.Notify.Channels)
 	for i, a := range d.Accounts {
 		d.Accounts[i].Env, d.Accounts[i].EnvFrom = maps.Clone(a.Env), maps.Clone(a.EnvFrom)
 	}
@@ -225,6 +225,9 @@ func (d *draft) entry(file string, s scope, e entry) *complaint {
 			hint: "One check may be a script that does many things, and a pattern may match many commands.",
 		}
 	}
+	if len(d.Notify.Channels) > mostNamed {
+		return &complaint{what: fmt.Sprintf("more than %d channels", mostNamed), last: true, hint: "A program of kind command may tell many people."}
+	}
 	if len(d.prices) > mostNamed {
 		return &complaint{what: fmt.Sprintf("more than %d prices", mostNamed), last: true, hint: "A pattern such as \"gpt-5*\" may match many models."}
 	}
@@ -273,6 +276,8 @@ func (d *draft) touch(s scope, path []string, at string) {
 		d.price(path[1])
 	case "accounts":
 		d.account(path[1])
+	case "notify":
+		d.channel(path[1])
 	case "permission":
 		origin := at[:strings.LastIndexByte(at, ':')] // without the column
 		d.rules = append(d.rules, draftRule{PermissionRule: event.PermissionRule{Origin: origin}, scope: s, at: at})
@@ -303,6 +308,11 @@ func misplaced(s scope, table string) *complaint {
 		return &complaint{
 			what: "[accounts] does not belong in a project's " + ProjectFile,
 			hint: "Put [accounts] into your own ~/.config/muster/" + UserFile + " ($MUSTER_HOME/" + UserFile + " if that is set): they are yours and not the project's.",
+		}
+	case s == projectScope && table == "notify":
+		return &complaint{
+			what: "[notify] does not belong in a project's " + ProjectFile,
+			hint: "Put [notify] into your own ~/.config/muster/" + UserFile + " ($MUSTER_HOME/" + UserFile + " if that is set): it is about you and not the project.",
 		}
 	case s == userScope && table == "checks":
 		return &complaint{
@@ -348,7 +358,7 @@ func entryName(path []string) (string, error) {
 		}
 		return path[1], nil
 	}
-	if len(path) < 2 || !slices.Contains([]string{"checks", "agents", "accounts", "permission"}, path[0]) {
+	if len(path) < 2 || !slices.Contains([]string{"checks", "agents", "accounts", "permission", "notify"}, path[0]) {
 		return "", nil
 	}
 	name := path[1]

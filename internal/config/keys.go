@@ -39,6 +39,7 @@ const (
 	kindShare    kind = "share" // a number from 0 to 1
 	kindTokens   kind = "tokens"
 	kindClock    kind = "time of day" // a string such as "18:00"
+	kindSpans    kind = "list of spans of the day"
 )
 
 // key is one row of the table for decoding, strict errors, the reference, the schema and Show.
@@ -89,6 +90,10 @@ func (d *draft) field(k key, name string) any {
 				return a.EnvFrom
 			}
 			return a.Env
+		}
+	case "notify":
+		if in = member(in, parts[0]); len(parts) > 2 {
+			in = d.channel(name)
 		}
 	default:
 		in = member(in, parts[0])
@@ -186,6 +191,16 @@ func keys() []key {
 		{path: "fence.tcp", kind: kindPorts, def: `"any"`, doc: "The TCP ports that may be connected to, such as `[443]`. Names of hosts cannot be listed, and UDP stays open."},
 		{path: "fence.cache", kind: kindWord, words: []string{CacheUser, CacheRepository, CacheTask}, def: `"repository"`, doc: "Where builds keep their caches: the user's own, one of the fleet for each repository, one for each task."},
 		{path: "fence.git", kind: kindWord, words: []string{GitCommit, GitRead}, def: `"commit"`, doc: "`\"commit\"`: the agent may commit on branches below `muster/`. `\"read\"`: it changes files only."},
+		{path: "notify.quiet", kind: kindSpans, def: "[]", doc: "Spans of the day, in the local zone, in which nothing is sent but that the fleet stands still, such as `\"23:00-07:00\"`. What waited is told at their end, with a digest."},
+		{path: "notify.digest", kind: kindClock, def: "at the end of quiet", doc: "The time of day at which what happened since the last digest is told, if anything did."},
+		{path: "notify.NAME.kind", kind: kindWord, words: []string{ChannelNtfy, ChannelDesktop, ChannelWebhook, ChannelCommand}, doc: "How the channel reaches you."},
+		{path: "notify.NAME.url", kind: kindText, def: "`https://ntfy.sh` for ntfy", doc: "Of `ntfy` the server, of `webhook` an address without a secret."},
+		{path: "notify.NAME.url_from", kind: kindVariable, doc: "Of `webhook`: the variable of the environment the fleet was started with that has the address. The addresses of Slack and Discord are secrets."},
+		{path: "notify.NAME.topic_from", kind: kindVariable, doc: "Of `ntfy`: the variable that has the topic, which is as good as a password."},
+		{path: "notify.NAME.token_from", kind: kindVariable, def: "none", doc: "Of `ntfy` and `webhook`: the variable that has an access token, which is sent as `Authorization: Bearer`."},
+		{path: "notify.NAME.shape", kind: kindWord, words: []string{ShapeJSON, ShapeSlack, ShapeDiscord}, def: `"json"`, doc: "Of `webhook`: what it gets."},
+		{path: "notify.NAME.command", kind: kindArgv, doc: "Of `command`: the program and its arguments, run without a shell. It gets the same JSON on its standard input, and has 10 seconds."},
+		{path: "notify.NAME.detail", kind: kindWord, words: []string{DetailName, DetailQuestion, DetailFull}, def: "`\"question\"`, and `\"name\"` at ntfy.sh", doc: "What leaves the machine: the id and name of the task, also the first line of what its agent asks or why it is parked, or all of the text that muster keeps."},
 		{path: "fleet.max_agents", kind: kindCount, max: mostCount, def: "two a core, as memory allows", doc: "Agents that run at once."},
 		{path: "fleet.max_checks", kind: kindCount, max: mostCount, def: "half the cores", doc: "Checks that run at once."},
 		{path: "fleet.min_free_memory", kind: kindSize, def: `"512MiB"`, doc: "With less memory free than this no agent is started."},
@@ -235,6 +250,7 @@ func tables() []section {
 		{"budget", "What a task may use before a person is asked, and all tasks in a night; see [budgets.md](../budgets.md). A limit of 0 is none."},
 		{"prices", "What models cost, before muster's own table. NAME is the name of a model in quotes, in which `*` matches any characters: `[prices.\"claude-sonnet-5*\"]`. The longest that matches wins."},
 		{"fence", "What agents, checks and setup may use of the machine; see [security.md](../security.md). A project's `" + ProjectFile + "` can only narrow what the user's `" + UserFile + "` allows."},
+		{"notify", "Who is told in the night, and when; see [notifications.md](../notifications.md). `[notify.NAME]` is one channel. Without any, nothing is sent. Only in the user's `" + UserFile + "`."},
 		{"fleet", "What concerns this machine. Only in the user's `" + UserFile + "`."},
 	}
 }

@@ -106,6 +106,7 @@ func (d *draft) finish() error {
 		}
 	}
 	wrong = append(wrong, d.finishAccounts()...)
+	wrong = append(wrong, d.finishNotify()...)
 	d.order()
 	if len(wrong) == 0 {
 		if _, err := d.config().Agent(d.Task.Agent); err != nil {

@@ -123,6 +123,8 @@ func (k *key) schema() *jsonschema.Schema {
 		s.Type, s.Items = "array", text("^(/|~$|~/)")
 	case kindList, kindPaths, kindGlobs, kindNames:
 		s.Type, s.Items = "array", text("")
+	case kindSpans:
+		s.Type, s.Items = "array", text("^[0-9]{1,2}:[0-9]{2} ?- ?[0-9]{1,2}:[0-9]{2}$")
 	case kindArgv:
 		one := 1
 		s.Type, s.Items, s.MinItems = "array", text(""), &one

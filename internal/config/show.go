@@ -39,8 +39,8 @@ func (c Config) Show() []Row {
 				path := strings.Replace(k.path, "NAME", p.Model, 1)
 				rows = append(rows, c.row(path, k, d.field(k, p.Model)))
 			}
-		case strings.HasPrefix(k.path, "accounts."):
-			// each account is listed below, in the order of preference
+		case strings.HasPrefix(k.path, "accounts."), strings.HasPrefix(k.path, "notify.NAME."):
+			// each account and each channel is listed below, in the order of preference
 		case strings.HasSuffix(k.path, ".VAR"):
 			for _, name := range sortedKeys(d.agents) {
 				for _, v := range sortedKeys(d.agents[name].Env) {
@@ -68,6 +68,7 @@ func (c Config) Show() []Row {
 		}
 	}
 	rows = append(rows, c.showAccounts(d)...)
+	rows = append(rows, c.showNotify(d)...)
 	for i, rule := range c.Permission {
 		for _, k := range keys() {
 			if !strings.HasPrefix(k.path, "permission.") {

@@ -70,6 +70,8 @@ func (k *key) wants() string {
 		return `a size, a string such as "512MiB"`
 	case kindList, kindPaths, kindNames, kindGlobs:
 		return "a list of strings"
+	case kindSpans:
+		return `a list of spans such as ["23:00-07:00"]`
 	case kindFiles:
 		return "a list of absolute paths"
 	case kindPorts:
@@ -139,6 +141,10 @@ func (k *key) setText(f *string, v any) error {
 		return fault.New(fault.Usage, "holds a NUL character")
 	}
 	switch k.kind {
+	case kindVariable:
+		if err := validVariable(s); err != nil {
+			return err
+		}
 	case kindClock:
 		if _, err := time.Parse(clockForm, s); err != nil {
 			return fault.New(fault.Usage, "is %q, which is no time of day", s).WithHint("Write it like \"18:00\".")
@@ -341,6 +347,11 @@ func (k *key) item(s string) (string, error) {
 		return s, CheckScope(s)
 	case kindNames:
 		return s, validVariable(s)
+	case kindSpans:
+		if _, ok := ParseSpan(s); !ok {
+			return "", fault.New(fault.Usage, "holds %q, which is no span of the day", s).WithHint("Write it like \"23:00-07:00\".")
+		}
+		return s, nil
 	case kindFiles:
 		if !filepath.IsAbs(s) && s != "~" && !strings.HasPrefix(s, "~/") {
 			return "", fault.New(fault.Usage, "holds %q, which is not an absolute path", s).WithHint("Begin it with / or ~/.")

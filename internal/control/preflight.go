@@ -55,7 +55,11 @@ func (Preflight) get(ctx context.Context, c *Control, db *store.Store) ([]Findin
 	out = append(out, preflightAgents(ctx, f, tasks)...)
 	out = append(out, c.preflightRepositories(ctx, f, tasks)...)
 	out = append(out, c.preflightPushes(ctx, tasks)...)
-	return append(out, preflightAccounts(accounts)...), nil
+	notices, err := preflightNotices(ctx, f, db)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(out, preflightAccounts(accounts), notices), nil
 }
 
 // preflightFleet returns whether somebody looks after the tasks.

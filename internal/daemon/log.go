@@ -15,10 +15,12 @@ import (
 type log struct {
 	store  *store.Store
 	writer *store.Writer
+	wrote  func() // is called after each update
 }
 
 // Update implements fleet.Log.
 func (l log) Update(ctx context.Context, durable bool, fn func(fleet.Tx) error) error {
+	defer l.wrote()
 	return l.writer.Update(ctx, durable, func(tx *store.Tx) error { return fn(logTx{tx}) })
 }
 

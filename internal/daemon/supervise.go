@@ -18,6 +18,7 @@ import (
 	"muster/internal/host"
 	"muster/internal/life"
 	"muster/internal/lock"
+	"muster/internal/notify/post"
 	"muster/internal/status"
 	"muster/internal/store"
 )
@@ -173,9 +174,10 @@ func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logge
 	trees := worktrees{home: f.Home, env: f.Saved, other: db.Task, opened: &sync.Map{}}
 	ags := agents{home: f.Home, exe: o.Exe, maxChecks: f.MaxChecks(), repo: trees.agentPaths, base: trees.baseFiles}
 	recs := newRecords(watcher, ags, db, beat.setPolling, logger)
+	notices := post.NewService(f.Home, db, f.Config.Notify, f.Now, logger)
 	began := f.Now() // its monotonic reading excludes the time that the host sleeps
 	c := fleet.Config{
-		Home: f.Home, Log: log{store: db, writer: writer}, Terminal: term,
+		Home: f.Home, Log: log{store: db, writer: writer, wrote: notices.Wake}, Terminal: term,
 		Worktrees: trees, Shipper: trees, Launcher: ags, Channel: ags, Jobs: jobs{home: f.Home, agents: ags}, Records: recs,
 		Processes: mach, Admission: []fleet.Admission{mach},
 		Server:    event.ServerChanged{PID: identity.PID, Started: identity.Started.UTC(), Version: identity.Version},
@@ -187,7 +189,7 @@ func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logge
 		Prologue: o.Prologue, Pulse: beat.note,
 	}
 	return c, map[string]service{
-		"terminal": term, "machine": mach, "deaths": mach.deaths, "records": recs, "status files": watcher, "heartbeat": beat,
+		"terminal": term, "machine": mach, "deaths": mach.deaths, "records": recs, "status files": watcher, "heartbeat": beat, "notices": notices,
 	}, nil
 }
 

@@ -170,6 +170,8 @@ var kinds = map[Kind]func([]byte) (Payload, error){
 	"upgrade.rolled_back": typed[UpgradeRolledBack],
 	"server.changed":      typed[ServerChanged],
 	"host.slept":          typed[HostSlept],
+	"notice.sent":         typed[NoticeSent],
+	"notice.failed":       typed[NoticeMissed],
 }
 
 // Kinds returns all kinds that this version knows.

@@ -178,6 +178,7 @@ func (d *decision) heard(e event.Event) error {
 		}
 	case event.UpRequested:
 		d.mode, d.moved = "", true
+	case event.NoticeSent, event.NoticeMissed: // of our own service, and of no matter to the task
 	default:
 		d.moved = true
 		if e.Task != "" {

@@ -139,6 +139,9 @@ func (d Dir) Superseded() string { return filepath.Join(d.BinDir(), "superseded"
 // Pulse is the supervisor's heartbeat.
 func (d Dir) Pulse() string { return d.join("pulse") }
 
+// Looked is touched by a front end while a person looks at the fleet in it.
+func (d Dir) Looked() string { return d.join("looked") }
+
 // Starting records how far the start of a supervisor is, until it is ready.
 func (d Dir) Starting() string { return d.join("starting") }
 

@@ -16,7 +16,7 @@ const maxLine = 400
 
 // Event describes an event in one line.
 func Event(e event.Event) string {
-	for _, part := range []func(event.Event) (string, bool){requestEvent, agentEvent, workEvent, taskEvent, accountEvent, fleetEvent} {
+	for _, part := range []func(event.Event) (string, bool){requestEvent, agentEvent, workEvent, taskEvent, accountEvent, noticeEvent, fleetEvent} {
 		if line, ok := part(e); ok {
 			return text.Field(line, maxLine)
 		}

@@ -81,6 +81,7 @@ func fleetPayload(r *rapid.T, now time.Time) event.Payload {
 		event.UpgradeRolledBack{From: "a", To: "b", Why: "it quit"},
 		event.ServerChanged{PID: 4, Started: now.In(time.FixedZone("", 3600)), Version: "3.4"},
 		event.HostSlept{Gap: time.Hour},
+		event.NoticeSent{Channel: "phone", What: event.NoticeOver, Of: 3, Message: "n3"},
 	}).Draw(r, "fleet payload")
 }
 
@@ -108,6 +109,7 @@ func taskPayload(r *rapid.T, now time.Time) event.Payload {
 		event.BudgetGranted{Usage: event.Usage{Turns: n}},
 		event.RequestOpened{Request: "q", Reason: event.WaitQuestion, Text: text(r), Options: []string{"x"}},
 		event.RequestClosed{Request: "q"},
+		event.NoticeSent{Channel: "phone", What: event.NoticeAsks, Of: 2, Message: "n2"},
 		event.SendRequested{Message: msg, Text: text(r)},
 		event.MessageQueued{Message: msg, Text: text(r), Why: event.WhyFeedback},
 		event.AnswerRequested{Request: "q", Decision: event.Reply, Text: text(r)},
