@@ -45,20 +45,20 @@ var vendorNames = map[string]string{
 
 // goroutines are the packages that may start them, and who waits for them.
 var goroutines = map[string]string{
-	"status":    "Watcher.Serve waits",
-	"tmux":      "Client.Close waits",
-	"host":      "Deaths.Serve and Machine.End wait",
-	"run":       "Proc.Wait waits",
-	"git":       "each call waits for the one that watches it",
-	"fence":     "Fence.Exec waits; the restricted thread ends with its goroutine",
-	"fleet":     "Supervisor.Serve waits",
-	"cli":       "progress.end waits",
+	"status":      "Watcher.Serve waits",
+	"tmux":        "Client.Close waits",
+	"host":        "Deaths.Serve and Machine.End wait",
+	"run":         "Proc.Wait waits",
+	"git":         "each call waits for the one that watches it",
+	"fence":       "Fence.Exec waits; the restricted thread ends with its goroutine",
+	"fleet":       "Supervisor.Serve waits",
+	"cli":         "progress.end waits",
 	"notify/post": "Service.Serve waits for each message",
-	"tui":       "the program's loop waits",
-	"web":       "the server's shutdown waits",
-	"mcp":       "the server's shutdown waits",
-	"agent/sim": "a program of its own, which plays an agent",
-	"daemon":    "supervise.go starts the services of one supervisor and waits for them",
+	"tui":         "the program's loop waits",
+	"web":         "the server's shutdown waits",
+	"mcp":         "the server's shutdown waits",
+	"agent/sim":   "a program of its own, which plays an agent",
+	"daemon":      "supervise.go starts the services of one supervisor and waits for them",
 }
 
 // startsGoroutines are the files of daemon that may.

@@ -11,6 +11,7 @@ import (
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/intake"
+	"muster/internal/words"
 )
 
 const gcHelp = `Remove what tasks left that ended long ago, as ` + "`muster rm`" + ` does: worktrees, sessions, files. Their
@@ -28,6 +29,8 @@ type collected struct {
 	Removed []event.TaskID `json:"removed"` // with --dry-run: that would be removed
 	Queued  []event.TaskID `json:"queued"`  // that the next up removes, because the fleet is down
 	Left    []leftTask     `json:"left"`
+	// Freed is the room in bytes that each of removed took, as far as it was counted.
+	Freed map[event.TaskID]int64 `json:"freed"`
 }
 
 // leftTask is a task whose rest was not removed.
@@ -65,7 +68,7 @@ func newGcCommand(env Env) *cobra.Command {
 // collectedOf returns the result of gc, and an error if something could not be removed. To leave work that exists
 // nowhere else is none.
 func collectedOf(c control.Collected) (collected, error) {
-	all := collected{Removed: orEmpty(c.Removed), Queued: orEmpty(c.Queued), Left: []leftTask{}}
+	all := collected{Removed: orEmpty(c.Removed), Queued: orEmpty(c.Queued), Left: []leftTask{}, Freed: c.Freed}
 	var failure error
 	for _, l := range c.Left {
 		all.Left = append(all.Left, leftTask{Task: l.Task, Why: l.Err.Error(), Hint: fault.HintOf(l.Err)})
@@ -86,6 +89,11 @@ func printCollected(env Env, all collected, dry bool) error {
 			return err
 		}
 	}
+	if text := freedText(all); text != "" {
+		if err := env.say(text); err != nil {
+			return err
+		}
+	}
 	if n := len(all.Queued); n > 0 {
 		if err := env.say(fmt.Sprintf("The fleet is down: the next `muster up` removes %d.", n)); err != nil {
 			return err
@@ -100,4 +108,23 @@ func printCollected(env Env, all collected, dry bool) error {
 		return env.say("Nothing to remove.")
 	}
 	return nil
+}
+
+// freedText says how much room removed tasks took, and which of them took most; "" if nothing is known.
+func freedText(all collected) string {
+	var sum int64
+	var most event.TaskID
+	for _, id := range all.Removed {
+		sum += all.Freed[id]
+		if all.Freed[id] > all.Freed[most] {
+			most = id
+		}
+	}
+	switch {
+	case sum == 0:
+		return ""
+	case len(all.Removed) == 1:
+		return "It takes " + words.Bytes(sum) + "."
+	}
+	return fmt.Sprintf("They take %s, most of it %s: %s.", words.Bytes(sum), most, words.Bytes(all.Freed[most]))
 }

@@ -48,6 +48,7 @@ type shown struct {
 	PublishedWork *event.WorkPublished `json:"published_work"`
 	// Configures are changed files that decide what runs later, such as rules of agents, hooks and checks; null if that is not known.
 	Configures []control.Configuring `json:"configures"`
+	Disk       control.DiskUse       `json:"disk"` // what the task takes now, in bytes
 	Next       []string              `json:"next"` // commands that continue the task
 }
 
@@ -69,15 +70,47 @@ func newShowCommand(env Env) *cobra.Command {
 	c := verb(&cobra.Command{
 		Use: "show ID", Short: "Show everything about a task", Long: showHelp, Args: cobra.ExactArgs(1),
 	}, groupLook)
-	result[control.TaskDetail]{
+	result[detail]{
 		json: "the fields that ls has, and more",
-		get: func(ctx context.Context, args []string) (control.TaskDetail, error) {
-			return get(ctx, env, control.Detail{Ref: args[0]})
+		get: func(ctx context.Context, args []string) (d detail, err error) {
+			err = withControl(env, func(c *control.Control) error {
+				if d.TaskDetail, err = control.Get(ctx, c, control.Detail{Ref: args[0]}); err != nil {
+					return err
+				}
+				d.disk, err = control.Get(ctx, c, control.Disk{Task: d.Task.ID, Limit: diskLimit})
+				return err
+			})
+			return d, err
 		},
-		view: func(_ context.Context, d control.TaskDetail) (any, error) { return showOf(d), nil },
-		show: func(d control.TaskDetail) error { return printDetail(env, d) },
+		view: func(_ context.Context, d detail) (any, error) {
+			s := showOf(d.TaskDetail)
+			s.Disk = d.disk
+			return s, nil
+		},
+		show: func(d detail) error { return printDetail(env, d) },
 	}.addTo(env, c)
 	return c
+}
+
+// detail is everything about a task, and the room that it takes.
+type detail struct {
+	control.TaskDetail
+	disk control.DiskUse
+}
+
+// diskLimit bounds the time in which the room that a task takes is counted: a person waits for it.
+const diskLimit = time.Second
+
+// diskText describes the room that a task takes; "" for none.
+func diskText(d control.DiskUse) string {
+	if d.Total() == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%s in its worktree, %s in other files", words.Bytes(d.Worktree), words.Bytes(d.Files))
+	if d.Partial {
+		text += ", and more that was not counted"
+	}
+	return text
 }
 
 func showOf(d control.TaskDetail) shown {
@@ -142,10 +175,12 @@ func (p *page) flush() error {
 	return err
 }
 
-func printDetail(env Env, d control.TaskDetail) error {
+func printDetail(env Env, all detail) error {
 	p := &page{env: env, now: env.Now()}
+	d := all.TaskDetail
 	p.state(d)
 	p.work(d)
+	p.field("disk", diskText(all.disk))
 	if err := p.flush(); err != nil {
 		return err
 	}

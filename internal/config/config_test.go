@@ -455,7 +455,7 @@ func TestShow_PrintsAValidConfiguration(t *testing.T) {
 	}
 	var b strings.Builder
 	for _, r := range c.Show() {
-		if !strings.HasPrefix(r.Key, "fleet.") && !strings.HasPrefix(r.Key, "fence.") && !strings.HasPrefix(r.Key, "budget.night.") { // a project may not say it all
+		if !strings.HasPrefix(r.Key, "fleet.") && !strings.HasPrefix(r.Key, "fence.") && !strings.HasPrefix(r.Key, "budget.night.") && !strings.HasPrefix(r.Key, "notify.") { // a project may not say it all
 			b.WriteString(r.Key + " = " + r.Value + "\n")
 		}
 	}

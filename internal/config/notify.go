@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -112,8 +113,12 @@ func (c Channel) check() *complaint {
 		name string
 		set  bool
 	}{
-		{"url", c.URL != ""}, {"url_from", c.URLFrom != ""}, {"topic_from", c.TopicFrom != ""},
-		{"token_from", c.TokenFrom != ""}, {"shape", c.Shape != ""}, {"command", len(c.Command) > 0},
+		{"url", c.URL != ""},
+		{"url_from", c.URLFrom != ""},
+		{"topic_from", c.TopicFrom != ""},
+		{"token_from", c.TokenFrom != ""},
+		{"shape", c.Shape != ""},
+		{"command", len(c.Command) > 0},
 	} {
 		if key.set && !slices.Contains(allowed, key.name) {
 			return bad("Remove it.", "is of kind %q, which has no `%s`", c.Kind, key.name)
@@ -177,7 +182,9 @@ func (c Config) showNotify(d *draft) (rows []Row) {
 	for _, channel := range c.Notify.Channels {
 		for _, k := range keys() {
 			if key, ok := strings.CutPrefix(k.path, "notify.NAME."); ok && (key == "kind" || key == "detail" || slices.Contains(channelKeys[channel.Kind], key)) {
-				rows = append(rows, c.row("notify."+channel.Name+"."+key, k, d.field(k, channel.Name)))
+				if field := d.field(k, channel.Name); !reflect.ValueOf(field).Elem().IsZero() {
+					rows = append(rows, c.row("notify."+channel.Name+"."+key, k, field))
+				}
 			}
 		}
 	}

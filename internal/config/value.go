@@ -146,7 +146,7 @@ func (k *key) setText(f *string, v any) error {
 			return err
 		}
 	case kindClock:
-		if _, err := time.Parse(clockForm, s); err != nil {
+		if _, err := time.Parse(clockForm, s); err != nil && (s != "" || k.path != "notify.digest") {
 			return fault.New(fault.Usage, "is %q, which is no time of day", s).WithHint("Write it like \"18:00\".")
 		}
 	case kindWord:

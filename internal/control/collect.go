@@ -21,7 +21,12 @@ type Collected struct {
 	Removed []event.TaskID
 	Queued  []event.TaskID // the next Up removes them, because the fleet is down
 	Left    []Leftover
+	// Freed is the room that the tasks of Removed took, by task, in bytes. What was not counted in time is missing.
+	Freed map[event.TaskID]int64
 }
+
+// countLimit bounds the time in which the room that one task takes is counted.
+const countLimit = 10 * time.Second
 
 // Leftover is a task of which something is left. The code of its error is fault.Conflict if its work would be lost.
 type Leftover struct {
@@ -38,8 +43,9 @@ func (c Collect) do(ctx context.Context, of *Control) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	var out Outcome
+	out := Outcome{Collected: Collected{Freed: map[event.TaskID]int64{}}}
 	for i, id := range ended {
+		took, _ := Disk{Task: id, Limit: countLimit}.get(ctx, of, db)
 		down, err := c.one(ctx, of, id, fmt.Sprintf("%d of %d: ", i+1, len(ended)))
 		switch {
 		case ctx.Err() != nil:
@@ -50,6 +56,9 @@ func (c Collect) do(ctx context.Context, of *Control) (Outcome, error) {
 			out.Collected.Queued = append(out.Collected.Queued, id)
 		default:
 			out.Collected.Removed = append(out.Collected.Removed, id)
+			if !took.Partial {
+				out.Collected.Freed[id] = took.Total()
+			}
 		}
 	}
 	return out, nil

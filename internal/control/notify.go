@@ -29,6 +29,9 @@ type Noticed struct {
 }
 
 func (q TestNotice) get(ctx context.Context, c *Control, _ *store.Store) (Noticed, error) {
+	if err := c.outside("muster notify test"); err != nil {
+		return Noticed{}, err
+	}
 	f, err := c.fleet()
 	if err != nil {
 		return Noticed{}, err

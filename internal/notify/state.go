@@ -13,8 +13,18 @@ import (
 func Kinds() []event.Kind {
 	var out []event.Kind
 	for _, p := range []event.Payload{
-		event.DispatchRequested{}, event.SlotGranted{}, event.TaskMoved{}, event.TaskRemoved{}, event.RequestOpened{}, event.RequestClosed{},
-		event.DeadlineSet{}, event.DeadlineCleared{}, event.GateClosed{}, event.GateOpened{}, event.NoticeSent{}, event.NoticeMissed{},
+		event.DispatchRequested{},
+		event.SlotGranted{},
+		event.TaskMoved{},
+		event.TaskRemoved{},
+		event.RequestOpened{},
+		event.RequestClosed{},
+		event.DeadlineSet{},
+		event.DeadlineCleared{},
+		event.GateClosed{},
+		event.GateOpened{},
+		event.NoticeSent{},
+		event.NoticeMissed{},
 	} {
 		out = append(out, p.Kind())
 	}

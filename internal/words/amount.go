@@ -36,6 +36,23 @@ func Duration(d time.Duration) string {
 	return fmt.Sprintf("%dd", int(d.Hours())/24)
 }
 
+// Bytes returns an amount of room in the unit that leaves it short: "812 KiB", "1.4 GiB".
+func Bytes(n int64) string {
+	if n < 1<<10 {
+		return fmt.Sprintf("%d B", max(n, 0))
+	}
+	value, unit := float64(n), ""
+	for _, u := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if value, unit = value/1024, u; value < 1023.5 {
+			break
+		}
+	}
+	if value < 9.95 {
+		return fmt.Sprintf("%.1f %s", value, unit)
+	}
+	return fmt.Sprintf("%.0f %s", value, unit)
+}
+
 // Count returns a number of things: "no checks", "1 check", "3 checks".
 func Count(n int, thing string) string {
 	switch n {

@@ -163,6 +163,9 @@ func TestSend_NoErrorHasASecret(t *testing.T) {
 				t.Fatal("no error")
 			}
 			for _, secret := range []string{topic, token, "secret-path", "\x1b"} {
+				if secret == topic && c.Kind == config.ChannelWebhook {
+					continue // it does not have it
+				}
 				if strings.Contains(err.Error(), secret) {
 					t.Errorf("%s: the error %q has %q", c.Kind, err, secret)
 				}

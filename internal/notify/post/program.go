@@ -28,9 +28,14 @@ func (c Channel) command(ctx context.Context, m notify.Text) error {
 
 // start runs a program of a channel. Its error does not have the arguments.
 func start(ctx context.Context, cmd run.Cmd) error {
-	cmd.Timeout, cmd.MaxOutput = sendLimit, mostAnswer
-	_, err := run.Do(ctx, cmd)
 	program := filepath.Base(cmd.Argv[0])
+	path, err := run.LookPath(cmd.Argv[0], cmd.Env)
+	if err != nil {
+		return fmt.Errorf("there is no program %s", program)
+	}
+	cmd.Argv = append([]string{path}, cmd.Argv[1:]...)
+	cmd.Timeout, cmd.MaxOutput = sendLimit, mostAnswer
+	_, err = run.Do(ctx, cmd)
 	if e, ok := errors.AsType[*run.ExitError](err); ok {
 		return fmt.Errorf("%s %s: %s", program, text.Exited(e.Exit, int(e.Signal)), e.Stderr)
 	}
@@ -59,9 +64,6 @@ func (c Channel) desktop(ctx context.Context, m notify.Text) error {
 		// tmux and a shell by ssh do not know the bus of the desktop, which has a usual place.
 		bus := "unix:path=" + filepath.Join(host.RuntimeDir(), "bus")
 		env = environ.With(env, map[string]string{"DBUS_SESSION_BUS_ADDRESS": bus})
-	}
-	if _, err := run.LookPath(argv[0], env); err != nil {
-		return fmt.Errorf("there is no %s on this machine", argv[0])
 	}
 	return start(ctx, run.Cmd{Argv: argv, Env: env})
 }

@@ -58,4 +58,3 @@ func (s *Service) outcome(a attempt) (out []outcome) {
 	missed := event.NoticeMissed{Channel: a.Channel, Message: a.ID, Why: a.err.Error(), Tries: n, Next: s.Now().Add(pause)}
 	return []outcome{{event.Subject{}, missed}}
 }
-
