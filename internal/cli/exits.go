@@ -172,6 +172,9 @@ var exits = map[string]string{
 1 something is wrong; each line says what to do`,
 	"version":    `0 the version is printed`,
 	"completion": `0 the script is printed` + "\n" + `2 muster has none for that shell`,
+	"man": `0 the page is printed, or all pages are written
+1 a page could not be written
+2 there is no such verb`,
 }
 
 // rootExits is the general meaning of the codes.

@@ -12,7 +12,7 @@ func verbs(env Env) []*cobra.Command {
 		newSendCommand(env), newAnswerCommand(env), newInterruptCommand(env),
 		newStopCommand(env), newRetryCommand(env), newRmCommand(env), newGcCommand(env), newRestoreCommand(env),
 		newCheckCommand(env), newDoneCommand(env), newNoteCommand(env), newAskCommand(env),
-		newDemoCommand(env), newConfigCommand(env), newSchemaCommand(env), newDoctorCommand(env), newFenceCommand(env), newServiceCommand(env), newNotifyCommand(env), newVersionCommand(env), newCompletionCommand(env),
+		newDemoCommand(env), newConfigCommand(env), newSchemaCommand(env), newDoctorCommand(env), newFenceCommand(env), newServiceCommand(env), newNotifyCommand(env), newVersionCommand(env), newCompletionCommand(env), newManCommand(env),
 		newKeepCommand(env), newSuperviseCommand(env),
 	}
 }
