@@ -13,10 +13,10 @@ PACKAGES ?= 1
 FUZZTIME ?= 30s
 EVENTS  ?= 10000000
 
-.PHONY: help build install demo test race quick check types format lint tidy generated generate bench simulate planted walk chaos night delivery agents situations fuzz prices tools tmux node clean
+.PHONY: help build install demo test race quick check types format lint tidy generated generate bench simulate planted walk chaos night delivery agents situations fuzz prices tools tmux node release-dry clean
 
 help: ## say what there is
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 build: ## bin/muster, one static program
 	$(BUILD) -o bin/muster ./cmd/muster
@@ -64,8 +64,8 @@ types: ## what does not compile on macOS
 	cd tools && $(GO) run -trimpath ./types .. darwin
 
 format: ## files that gofumpt would change
-	@out=$$($(TOOL) gofumpt -l cmd internal tools/types) && if [ -n "$$out" ]; then \
-		echo "not formatted; run: $(TOOL) gofumpt -w cmd internal tools/types"; echo "$$out"; exit 1; fi
+	@out=$$($(TOOL) gofumpt -l cmd internal tools/types tools/release) && if [ -n "$$out" ]; then \
+		echo "not formatted; run: $(TOOL) gofumpt -w cmd internal tools/types tools/release"; echo "$$out"; exit 1; fi
 
 # The flags are those of `make build`, so that both share what is compiled.
 lint: ## golangci-lint, with go vet
@@ -161,6 +161,13 @@ tmux: ## install tmux if it is missing
 
 node: ## install node and npm if they are missing: tests run a real Claude Code, which npm brings
 	@.ci/need npm nodejs npm
+
+# Where the archives will lie, for the formula; without one it installs from DIST itself.
+DIST ?= dist
+URL  ?=
+
+release-dry: ## archives, packages, formula, checksums and bills of materials in DIST; nothing is published
+	cd tools/release && GOFLAGS= $(GO) run . -out '$(abspath $(DIST))' -url '$(URL)' ../..
 
 clean: ## remove what was built
 	rm -rf bin dist
