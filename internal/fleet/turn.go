@@ -332,16 +332,22 @@ func view(tx Tx, f life.Fleet, now time.Time) (life.Fleet, error) {
 	var short life.Shortages
 	places := life.NewPlaces(f.Accounts, now)
 	free := f.Slots
+	var lacking []*life.Task
 	for t := range tx.EachLive() {
-		short.Add(t)
 		if t.Slot || t.PutOff != nil || t.State == event.Limited {
 			copied := *t // a task of EachLive is valid until the next one
 			tasks[t.ID] = copied
 			places.Add(&copied)
+			if t.PutOff != nil {
+				lacking = append(lacking, &copied)
+			}
 		}
 		if t.Slot {
 			free--
 		}
+	}
+	for _, t := range lacking {
+		short.Add(t, places)
 	}
 	unsettled, err := tx.Unsettled(settledAtOnce)
 	if err != nil {

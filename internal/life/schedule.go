@@ -41,8 +41,10 @@ func Schedule(f Fleet, now time.Time) []event.Event {
 	var short Shortages
 	places := NewPlaces(f.Accounts, now)
 	for i := range f.Tasks {
-		short.Add(&f.Tasks[i])
 		places.Add(&f.Tasks[i])
+	}
+	for i := range f.Tasks {
+		short.Add(&f.Tasks[i], places)
 	}
 	for _, id := range places.over() {
 		out = append(out, event.Event{Time: now, Subject: event.OfAccount(id), Data: event.AccountWoke{}})

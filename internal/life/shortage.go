@@ -156,10 +156,18 @@ type Shortages struct {
 	places  map[string]bool
 }
 
-// Add adds the shortage of a task's postponed action. Tasks are added in the order of their ids.
-func (s *Shortages) Add(t *Task) {
-	switch p := t.PutOff; {
-	case p == nil || p.Begun:
+// Add adds the shortage of a task's postponed action. Tasks are added in the order of their ids, when all of them have
+// their place. A task that its account keeps from another try adds none: it would hold back everybody else for as long as
+// the account rests, and whether the shortage lasts is found by whoever starts next.
+func (s *Shortages) Add(t *Task, places *Places) {
+	p := t.PutOff
+	if p == nil || p.Begun {
+		return
+	}
+	if _, ok := places.Admit(t); !ok {
+		return
+	}
+	switch {
 	case p.Place == event.PlaceMachine:
 		if s.Machine == "" {
 			s.Machine = "the machine lacks something, and what failed for it is tried again: " + p.Why

@@ -169,7 +169,7 @@ func TestLaunchesWithoutRoomShutTheGateUntilTheTaskHasFailed(t *testing.T) {
 	w := newWorld(t, func(s *event.Spec) { s.Respawns = 3 }).prepared().launch()
 	gate := func() string {
 		var s Shortages
-		s.Add(&w.task)
+		s.Add(&w.task, NewPlaces(nil, w.now))
 		return s.Machine
 	}
 	began := w.now
@@ -203,7 +203,7 @@ func TestLaunchThatFindsTheLockHeldParksTheTaskAndShutsNoGate(t *testing.T) {
 	w := newWorld(t).prepared().launch()
 	w.do(Exited{Gen: w.task.Gen, Cause: event.CauseLost, Exit: 69, Known: true, Held: "4711 holds its lock"})
 	var s Shortages
-	if s.Add(&w.task); s.Machine != "" {
+	if s.Add(&w.task, NewPlaces(nil, w.now)); s.Machine != "" {
 		t.Errorf("the gate is closed: %s", s.Machine)
 	}
 	w.wantOpen(event.ActEnd)
@@ -271,6 +271,33 @@ func TestShortageOfARepositoryHoldsItsOwnTasksOnly(t *testing.T) {
 	}
 }
 
+// A task whose account rests cannot find out whether a shortage is over. It holds back nobody meanwhile, and does so again
+// when it may start.
+func TestShortageOfATaskWhoseAccountRestsHoldsNobody(t *testing.T) {
+	t.Parallel()
+	putOff := func(t *Task) {
+		*t = Apply(*t, event.Event{Subject: event.OfTask(t.ID), Data: event.ActionIntended{Action: event.Action{ID: "a1", Args: event.StartArgs{}}}})
+		*t = Apply(*t, event.Event{Subject: event.OfTask(t.ID), Data: event.ActionPutOff{ID: "a1", What: event.ActStart, Place: event.PlaceMachine, Why: "full"}})
+		*t = Apply(*t, event.Event{Subject: event.OfTask(t.ID), Data: event.DeadlineSet{Name: event.DeadlineLack, At: dawn.Add(time.Minute)}})
+	}
+	for phase, want := range map[Phase][]event.TaskID{"": nil, PhaseResting: {"t2"}} {
+		f := crew{t: t}
+		f.fleet.Slots = 9
+		f.add(1, in(event.Starting, false), putOff, func(t *Task) { t.Uses = "tired" })
+		f.add(2, func(t *Task) { t.Uses = "other" })
+		f.fleet.Accounts = map[event.AccountID]AccountState{"tired": {Account: Account{ID: "tired", Phase: phase}}}
+		var granted []event.TaskID
+		for _, e := range Schedule(f.fleet, dawn) {
+			if _, ok := e.Data.(event.SlotGranted); ok {
+				granted = append(granted, e.Task)
+			}
+		}
+		if !slices.Equal(granted, want) {
+			t.Errorf("while the account is %q, slots are granted to %v, want %v", phase, granted, want)
+		}
+	}
+}
+
 // An action that ran twice, for example after a death that was reported twice, may succeed after it was postponed.
 func TestPutOffActionMayHaveWorkedAllTheSame(t *testing.T) {
 	t.Parallel()
@@ -293,7 +320,7 @@ func TestRemoteThatCannotBeUsedIsTriedAgainForHalfADay(t *testing.T) {
 	began, longest := w.now, time.Duration(0)
 	for w.lack(event.ActPublish, event.PlaceRemote); w.task.State == event.Publishing && w.now.Sub(began) < 2*longestLack; w.lack(event.ActPublish, event.PlaceRemote) {
 		var short Shortages
-		short.Add(&w.task)
+		short.Add(&w.task, NewPlaces(nil, w.now))
 		if other := (Task{State: event.Queued, Spec: w.task.Spec}); short.Machine != "" || short.Holds(&other) {
 			t.Fatalf("another task of the repository does not start: %+v", short)
 		}

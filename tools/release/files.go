@@ -112,7 +112,9 @@ func (r *release) archive(t target, program string, common []file) (string, erro
 	return sum(packed), r.write(r.archiveName(t), packed)
 }
 
-func (r *release) archiveName(t target) string { return fmt.Sprintf("muster_%s_%s.tar.gz", r.version, t) }
+func (r *release) archiveName(t target) string {
+	return fmt.Sprintf("muster_%s_%s.tar.gz", r.version, t)
+}
 
 // write writes one file of the release.
 func (r *release) write(name string, data []byte) error {

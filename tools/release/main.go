@@ -148,6 +148,9 @@ func (r *release) begin(work string) error {
 	if err := json.Unmarshal([]byte(text), &v); err != nil {
 		return fmt.Errorf("the version of the program: %w", err)
 	}
+	if !strings.HasPrefix(v.Version, "v") {
+		return fmt.Errorf("the program says that its version is %q: build a clone, in which git and go know the commit", v.Version)
+	}
 	if strings.HasSuffix(v.Version, "+dirty") {
 		return errors.New("the checkout has changes that are not committed: commit them, or build a clone")
 	}
