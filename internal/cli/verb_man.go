@@ -10,7 +10,6 @@ import (
 
 	"muster/internal/boot"
 	"muster/internal/fault"
-	"muster/internal/replace"
 )
 
 const manHelp = `Print the manual page of muster or of one of its verbs, or write all pages into a
@@ -51,7 +50,7 @@ func writeManual(env Env, root *cobra.Command, dir string) error {
 	n := 0
 	var each func(c *cobra.Command) error
 	each = func(c *cobra.Command) error {
-		if err := replace.File(filepath.Join(dir, manName(c)+".1"), []byte(manPage(c, boot.Version())), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, manName(c)+".1"), []byte(manPage(c, boot.Version())), 0o644); err != nil { //nolint:gosec // everybody may read them
 			return fault.Wrap(fault.Failed, err, "write a manual page")
 		}
 		n++
