@@ -52,6 +52,7 @@ var goroutines = map[string]string{
 	"git":         "each call waits for the one that watches it",
 	"fence":       "Fence.Exec waits; the restricted thread ends with its goroutine",
 	"fleet":       "Supervisor.Serve waits",
+	"control":     "the last reader of the log waits for the lookout",
 	"cli":         "progress.end waits",
 	"notify/post": "Service.Serve waits for each message",
 	"tui":         "the program's loop waits",

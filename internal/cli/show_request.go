@@ -1,13 +1,10 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
-	"strings"
 
 	"muster/internal/control"
 	"muster/internal/event"
-	"muster/internal/text"
 	"muster/internal/words"
 )
 
@@ -45,62 +42,9 @@ func (p *page) request(r event.RequestOpened) {
 		p.questions(r.Questions())
 		return
 	}
-	if r.Unjudged != "" {
-		p.field("", "no rule decides it: "+clean(r.Unjudged, 100))
+	for _, line := range words.Wants(r) {
+		p.b.WriteString("  " + line + "\n")
 	}
-	a := r.Ask
-	if a == nil {
-		return
-	}
-	tool := clean(r.Tool, 100)
-	if tool == "" {
-		tool = "a permission"
-	}
-	if a.Cut {
-		fmt.Fprintf(&p.b, "  %s wants, not whole (the first of %d bytes):\n", tool, a.Size)
-	} else {
-		fmt.Fprintf(&p.b, "  %s wants:\n", tool)
-	}
-	for _, part := range inputParts(a.Input) {
-		indent := "    "
-		if part.name != "" {
-			fmt.Fprintf(&p.b, "    %s:\n", text.Visible(part.name))
-			indent += "  "
-		}
-		for line := range strings.SplitSeq(strings.TrimSuffix(part.text, "\n"), "\n") {
-			p.b.WriteString(indent + text.Visible(line) + "\n")
-		}
-	}
-}
-
-// inputPart is one field of a tool's input.
-type inputPart struct{ name, text string }
-
-// inputParts returns the fields of an input in order: texts unchanged, other values as JSON. An input that is
-// incomplete or not an object is one part without a name.
-func inputParts(input string) []inputPart {
-	d := json.NewDecoder(strings.NewReader(input))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return []inputPart{{text: input}}
-	}
-	var out []inputPart
-	for d.More() {
-		name, err := d.Token()
-		var value json.RawMessage
-		if err != nil || d.Decode(&value) != nil {
-			return []inputPart{{text: input}}
-		}
-		part := inputPart{name: fmt.Sprint(name), text: string(value)}
-		var s string
-		if json.Unmarshal(value, &s) == nil {
-			part.text = s
-		}
-		out = append(out, part)
-	}
-	if _, err := d.Token(); err != nil || d.More() {
-		return []inputPart{{text: input}}
-	}
-	return out
 }
 
 // questions prints questions with their options.

@@ -59,23 +59,16 @@ func attach(ctx context.Context, env Env, o attachOptions, ref string) error {
 	case o.print:
 		return env.say(text.Command(a.Argv))
 	}
-	return replaceBy(env, a.Argv)
+	return replaceBy(env, a)
 }
 
 // replaceBy turns this process into the terminal's tmux client, so that no process of muster remains in between.
-func replaceBy(env Env, argv []string) error {
-	path, err := run.LookPath(argv[0], env.Environ)
+func replaceBy(env Env, a control.Attachment) error {
+	path, err := run.LookPath(a.Argv[0], env.Environ)
 	if err != nil {
 		return fault.Wrap(fault.Conflict, err, "find tmux").WithHint("Install tmux.")
 	}
-	var vars []string
-	for _, kv := range env.Environ {
-		// Inside another tmux a client refuses to start. That tmux belongs to the user and may contain this one.
-		if !strings.HasPrefix(kv, "TMUX=") && !strings.HasPrefix(kv, "TMUX_PANE=") {
-			vars = append(vars, kv)
-		}
-	}
-	return run.Replace(path, argv, vars)
+	return run.Replace(path, a.Argv, a.Env)
 }
 
 // offerBack asks whether to resume the conversation of a parked task, and waits until it has started.

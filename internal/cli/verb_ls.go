@@ -119,23 +119,10 @@ func printTasks(env Env, tasks []control.Summary) error {
 	for _, t := range tasks {
 		rows = append(rows, pick(
 			string(t.ID), paint(env, t.State), words.Ago(*t.ChangedAt, now), clean(t.Agent, 12), fmt.Sprint(t.Rounds),
-			ansi.Truncate(clean(t.Name, 100), nameWidth, "…"), clean(about(t), 200),
+			ansi.Truncate(clean(t.Name, 100), nameWidth, "…"), clean(words.About(&t), 200),
 		))
 	}
 	return env.table(pick("ID", "STATE", "FOR", "AGENT", "ROUNDS", "NAME", ""), rows)
-}
-
-// about returns the most useful line about a task.
-func about(t control.Summary) string {
-	switch {
-	case t.Detail != "" && (t.State == event.Parked || t.State == event.Failed || t.State == event.Waiting || t.State == event.Limited):
-		return t.Detail
-	case t.State.Final() && t.Detail != "":
-		return t.Detail
-	case t.Note != "":
-		return t.Note
-	}
-	return t.Detail
 }
 
 // paint colours a state by its urgency: red and yellow need a person, green is good, the others are in progress.
@@ -143,12 +130,6 @@ func paint(env Env, s event.State) string {
 	if !env.colour() {
 		return string(s)
 	}
-	code := map[event.State]string{
-		event.Done: "32", event.Failed: "31", event.Parked: "33", event.Waiting: "33", event.Limited: "33",
-		event.Cancelled: "90", event.Queued: "90", event.Blocked: "90",
-	}[s]
-	if code == "" {
-		code = "36"
-	}
+	code := map[words.Tone]string{words.ToneGood: "32", words.ToneBad: "31", words.ToneWarn: "33", words.ToneDim: "90", words.ToneBusy: "36"}[words.ToneOf(s)]
 	return "\x1b[" + code + "m" + string(s) + "\x1b[0m"
 }

@@ -16,8 +16,9 @@ import (
 
 // Control gives a front end access to a fleet. All methods are safe for concurrent use.
 type Control struct {
-	caller boot.Caller
-	home   home.Dir
+	caller  boot.Caller
+	home    home.Dir
+	lookout lookout
 
 	mu    sync.Mutex
 	store *store.Store // opened at first use: Upgrade must not open a database that another version wrote

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -15,7 +14,10 @@ import (
 )
 
 // Report asks what happened in the fleet since a time.
-type Report struct{ Since time.Time }
+type Report struct {
+	Since time.Time
+	quick bool // without what git has to be asked for
+}
 
 // mostSized is the number of tasks whose changes a report counts. It needs a few calls of git for each.
 const mostSized = 200
@@ -88,6 +90,7 @@ func (q Report) tasks(ctx context.Context, c *Control, db *store.Store) ([]repor
 	if err != nil {
 		return nil, err
 	}
+	slices.SortFunc(all, func(a, b Summary) int { return words.Compare(&a, &b) })
 	var out []report.Task
 	for _, s := range all {
 		if s.State.Final() && (s.FinishedAt == nil || s.FinishedAt.Before(q.Since)) {
@@ -102,14 +105,11 @@ func (q Report) tasks(ctx context.Context, c *Control, db *store.Store) ([]repor
 			return nil, err
 		}
 		task := reportTask(s, t, rounds)
-		if len(out) < mostSized {
+		if !q.quick && len(out) < mostSized {
 			c.size(ctx, &task, t, rounds)
 		}
 		out = append(out, task)
 	}
-	slices.SortStableFunc(out, func(a, b report.Task) int {
-		return cmp.Or(cmp.Compare(words.Attention(a.State), words.Attention(b.State)), a.ChangedAt.Compare(*b.ChangedAt))
-	})
 	return out, nil
 }
 

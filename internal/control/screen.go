@@ -3,11 +3,15 @@ package control
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
+	"time"
 
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/fleet"
 	"muster/internal/life"
+	"muster/internal/run"
 	"muster/internal/store"
 	"muster/internal/tmux"
 )
@@ -56,7 +60,16 @@ type Attach struct {
 type Attachment struct {
 	Task life.Task
 	Argv []string
+	Env  []string // the environment of the command: the caller's, without what belongs to a tmux around the caller
 }
+
+// Foreground returns the command for a front end that lends it its own terminal and goes on when it has ended.
+func (a Attachment) Foreground(ctx context.Context) *run.Foreground {
+	return &run.Foreground{Context: ctx, Argv: a.Argv, Env: a.Env, Settle: settle}
+}
+
+// settle is how long the tmux server may take to reset the terminal of a client that was killed, after the client has ended.
+const settle = 400 * time.Millisecond
 
 func (q Attach) get(ctx context.Context, c *Control, db *store.Store) (a Attachment, err error) {
 	f, err := c.fleet()
@@ -75,7 +88,7 @@ func (q Attach) get(ctx context.Context, c *Control, db *store.Store) (a Attachm
 		if q.Checks {
 			target += ":" + string(p.Window)
 		}
-		a.Argv = f.Server().AttachArgv(target, q.ReadOnly)
+		a.Argv, a.Env = f.Server().AttachArgv(target, q.ReadOnly), outsideTmux(c.caller.Environ)
 		return nil
 	})
 	if err == nil && !found {
@@ -94,20 +107,30 @@ func pane(ctx context.Context, s *tmux.Server, id event.TaskID, role string, fn 
 		return false, err
 	}
 	defer client.Close()
-	panes, err := client.Panes(ctx)
-	if err != nil {
+	newest, found, err := newestPane(ctx, client, id, role)
+	if err != nil || !found {
 		return false, err
 	}
-	var newest tmux.Pane
+	return true, fn(client, newest)
+}
+
+// newestPane returns the pane of a task's newest generation.
+func newestPane(ctx context.Context, client *tmux.Client, id event.TaskID, role string) (newest tmux.Pane, found bool, err error) {
+	panes, err := client.Panes(ctx)
 	for _, p := range panes {
 		if p.Task == string(id) && p.Role == role && (!found || p.Gen > newest.Gen) {
 			newest, found = p, true
 		}
 	}
-	if !found {
-		return false, nil
-	}
-	return true, fn(client, newest)
+	return newest, found, err
+}
+
+// outsideTmux returns an environment without the variables of a tmux around the caller: inside one a client refuses to start.
+// That tmux belongs to the user and may contain this program.
+func outsideTmux(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
+		return strings.HasPrefix(kv, "TMUX=") || strings.HasPrefix(kv, "TMUX_PANE=")
+	})
 }
 
 // noSession returns the error that explains why a task has no session.

@@ -74,6 +74,24 @@ func (Status) get(ctx context.Context, c *Control, db *store.Store) (FleetStatus
 	if err != nil {
 		return FleetStatus{}, err
 	}
+	s, err := c.status(ctx, f, db)
+	if err != nil {
+		return FleetStatus{}, err
+	}
+	if id, err := f.Server().Identity(ctx); err == nil {
+		s.Tmux.Running, s.Tmux.PID, s.Tmux.Version, s.Tmux.Since = true, id.PID, id.Version, id.Started
+	}
+	if mem, err := host.Mem(); err == nil {
+		s.MemoryFree = mem.Available
+	}
+	if d, err := host.DiskAt(string(f.Home)); err == nil {
+		s.DiskFree = d.Free
+	}
+	return s, nil
+}
+
+// status returns the part of Status that needs no other process: all but the state of the tmux server and of the machine.
+func (c *Control) status(ctx context.Context, f boot.Fleet, db *store.Store) (FleetStatus, error) {
 	of, err := Health{}.get(ctx, c, db)
 	if err != nil {
 		return FleetStatus{}, err
@@ -111,15 +129,6 @@ func (Status) get(ctx context.Context, c *Control, db *store.Store) (FleetStatus
 	s.Healthy = of.Running || s.Live == 0
 	if of.Running {
 		s.heartbeat(boot.ReadHeartbeat(f.Home, row.PID, row.At, f.Now()))
-	}
-	if id, err := f.Server().Identity(ctx); err == nil {
-		s.Tmux.Running, s.Tmux.PID, s.Tmux.Version, s.Tmux.Since = true, id.PID, id.Version, id.Started
-	}
-	if mem, err := host.Mem(); err == nil {
-		s.MemoryFree = mem.Available
-	}
-	if d, err := host.DiskAt(string(f.Home)); err == nil {
-		s.DiskFree = d.Free
 	}
 	return s, nil
 }

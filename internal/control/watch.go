@@ -11,7 +11,7 @@ import (
 	"muster/internal/store"
 )
 
-// tick is how often a watcher reads the log without a notification. The kernel normally notifies of a write to the
+// tick is how often the lookout has the log read the log without a notification. The kernel normally notifies of a write to the
 // write-ahead log, but may drop that (queue overflow, no watches left, a network file system). Two seconds are short
 // enough for a person; a read costs one indexed query.
 const tick = 2 * time.Second
@@ -31,9 +31,9 @@ func (c *Control) Watch(ctx context.Context, from int64, task event.TaskID) iter
 			yield(event.Event{}, err)
 			return
 		}
-		hints, stop := hints(db)
-		defer stop()
+		defer c.lookout.join(db)()
 		for {
+			due := c.lookout.next()
 			for e, err := range db.Events(ctx, store.EventFilter{After: from, Task: task}) {
 				if ctx.Err() != nil {
 					return
@@ -43,8 +43,10 @@ func (c *Control) Watch(ctx context.Context, from int64, task event.TaskID) iter
 				}
 				from = e.Seq
 			}
-			if !hints.wait(ctx) {
+			select {
+			case <-ctx.Done():
 				return
+			case <-due:
 			}
 		}
 	}

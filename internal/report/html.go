@@ -68,7 +68,7 @@ func HTML(w io.Writer, r Report) error {
 
 // group writes the tasks of a group. Those that a person can take on have the commands for it.
 func (p *page) group(g words.Group, tasks []Task) {
-	p.say("<h2>", titles[g], "</h2>\n<ul>\n")
+	p.say("<h2>", g.Title(), "</h2>\n<ul>\n")
 	for _, t := range tasks {
 		p.say("<li><strong>", string(t.ID)+" "+text.Field(t.Name, 60), "</strong> ")
 		p.say("", t.about(), "")

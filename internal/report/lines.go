@@ -13,12 +13,6 @@ import (
 // The most acts that a form for people lists. The JSON has all of them.
 const mostActs = 40
 
-// titles are the headings of the groups.
-var titles = map[words.Group]string{
-	words.NeedsYouGroup: "Needs you", words.RunningGroup: "Running", words.QueuedGroup: "Queued", words.DoneGroup: "Done",
-	words.CancelledGroup: "Cancelled",
-}
-
 // span describes the time of the report.
 func (r Report) span() string {
 	const day = "Mon 2 Jan 15:04"
@@ -33,14 +27,8 @@ func (r Report) summary() []string {
 	}
 	var parts []string
 	for _, g := range []words.Group{words.DoneGroup, words.NeedsYouGroup, words.RunningGroup, words.QueuedGroup, words.CancelledGroup} {
-		n := r.Totals.Groups[g]
-		switch {
-		case n == 1 && g == words.NeedsYouGroup:
-			parts = append(parts, "1 needs you")
-		case n > 0 && g == words.NeedsYouGroup:
-			parts = append(parts, fmt.Sprintf("%d need you", n))
-		case n > 0:
-			parts = append(parts, fmt.Sprintf("%d %s", n, g))
+		if n := r.Totals.Groups[g]; n > 0 {
+			parts = append(parts, g.Count(n))
 		}
 	}
 	if len(parts) == 0 {

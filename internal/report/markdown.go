@@ -21,13 +21,13 @@ func Markdown(w io.Writer, r Report) error {
 		if len(tasks) == 0 {
 			continue
 		}
-		fmt.Fprintf(&b, "\n## %s\n\n", titles[g])
+		fmt.Fprintf(&b, "\n## %s\n\n", g.Title())
 		for _, t := range tasks {
 			markdownTask(&b, t)
 		}
 	}
 	if q := r.queue(); q != "" {
-		fmt.Fprintf(&b, "\n## %s\n\n%s\n", titles[words.QueuedGroup], q)
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n", words.QueuedGroup.Title(), q)
 	}
 	if acts, left := r.listed(); len(acts) > 0 {
 		b.WriteString("\n## What muster did by itself\n\n")

@@ -28,13 +28,13 @@ func Text(w io.Writer, r Report, width int) error {
 		if len(tasks) == 0 {
 			continue
 		}
-		t.head(titles[g])
+		t.head(g.Title())
 		for _, task := range tasks {
 			t.task(task, ids)
 		}
 	}
 	if q := r.queue(); q != "" {
-		t.head(titles[words.QueuedGroup])
+		t.head(words.QueuedGroup.Title())
 		t.line("  ", q)
 	}
 	if acts, left := r.listed(); len(acts) > 0 {

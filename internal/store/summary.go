@@ -101,6 +101,8 @@ type SummaryRequest struct {
 	Tool    string           `json:"tool"`
 	Text    string           `json:"text"`
 	Options []string         `json:"options"`
+	// Until is when muster decides it without a person; absent if nothing does, or in a row of an older version.
+	Until *time.Time `json:"until,omitempty"`
 }
 
 // Summarize returns the list entry of a task.
@@ -123,6 +125,11 @@ func Summarize(t life.Task) Summary {
 	if r := t.Request; r != nil {
 		s.Request = &SummaryRequest{
 			ID: r.Request, Reason: r.Reason, Tool: r.Tool, Text: r.Text, Options: append([]string{}, r.Options...),
+		}
+		for _, d := range t.Deadlines {
+			if d.Name == event.DeadlineWaiting {
+				s.Request.Until = timeOrNull(d.At)
+			}
 		}
 	}
 	for _, m := range t.Messages {

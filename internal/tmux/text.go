@@ -159,13 +159,19 @@ func isKey(k string) bool {
 // and without trailing spaces. It works on dead panes. The text is evidence of what an agent does, but no proof.
 func (c *Client) Capture(ctx context.Context, id PaneID, lines int) (string, error) {
 	if lines > 0 {
-		return c.capture(ctx, id, "-S", "-"+strconv.Itoa(lines))
+		return c.capture(ctx, id, "-J", "-S", "-"+strconv.Itoa(lines))
 	}
-	return c.capture(ctx, id)
+	return c.capture(ctx, id, "-J")
 }
 
 // CaptureStyled returns the visible screen as Capture does, with the escape sequences of its colours and attributes.
 func (c *Client) CaptureStyled(ctx context.Context, id PaneID) (string, error) {
+	return c.capture(ctx, id, "-J", "-e")
+}
+
+// CaptureRows returns the rows of the visible screen as they are drawn, with the escape sequences of their colours and
+// attributes. Unlike with Capture, a wrapped line is several rows.
+func (c *Client) CaptureRows(ctx context.Context, id PaneID) (string, error) {
 	return c.capture(ctx, id, "-e")
 }
 
@@ -173,7 +179,7 @@ func (c *Client) capture(ctx context.Context, id PaneID, more ...string) (string
 	if err := id.Check(); err != nil {
 		return "", err
 	}
-	out, err := c.Do(ctx, append([]string{"capture-pane", "-p", "-J", "-t", string(id)}, more...)...)
+	out, err := c.Do(ctx, append([]string{"capture-pane", "-p", "-t", string(id)}, more...)...)
 	if err != nil {
 		return "", err
 	}

@@ -1,6 +1,10 @@
 package words
 
-import "muster/internal/event"
+import (
+	"fmt"
+
+	"muster/internal/event"
+)
 
 // Group is a group of tasks in the order in which a person looks at them.
 type Group string
@@ -48,4 +52,75 @@ func Attention(s event.State) int {
 		}
 	}
 	return len(order)
+}
+
+// Tone is how much a state matters to a person. Front ends choose a colour for it, beside a mark or the word.
+type Tone int
+
+// The tones.
+const (
+	ToneBusy Tone = iota // it goes on by itself
+	ToneWarn             // it needs a person, or waits
+	ToneBad              // it failed
+	ToneGood             // it is done
+	ToneDim              // nothing happens
+)
+
+// ToneOf returns the tone of a state.
+func ToneOf(s event.State) Tone {
+	switch s {
+	case event.Waiting, event.Parked, event.Limited, event.Stalled:
+		return ToneWarn
+	case event.Failed:
+		return ToneBad
+	case event.Done:
+		return ToneGood
+	case event.Cancelled, event.Queued, event.Blocked:
+		return ToneDim
+	case event.Preparing, event.Starting, event.Working, event.Checking, event.Publishing, event.InReview:
+	}
+	return ToneBusy
+}
+
+// Mark returns a sign of one column for a state, and the same in ASCII. It tells the state apart without a
+// colour.
+func Mark(s event.State) (sign, ascii string) {
+	m, ok := map[event.State][2]string{
+		event.Waiting: {"?", "?"}, event.Parked: {"P", "P"}, event.Failed: {"✗", "x"},
+		event.Stalled: {"!", "!"}, event.Limited: {"z", "z"}, event.Preparing: {"▷", ">"}, event.Starting: {"▷", ">"}, event.Working: {"▶", ">"},
+		event.Checking: {"◌", "c"}, event.Publishing: {"↑", "^"}, event.InReview: {"↑", "^"},
+		event.Queued: {"·", "."}, event.Blocked: {"·", "."}, event.Done: {"✓", "v"}, event.Cancelled: {"-", "-"},
+	}[s]
+	if !ok {
+		return " ", " "
+	}
+	return m[0], m[1]
+}
+
+// Title returns the heading of a group.
+func (g Group) Title() string {
+	switch g {
+	case NeedsYouGroup:
+		return "Needs you"
+	case RunningGroup:
+		return "Running"
+	case QueuedGroup:
+		return "Queued"
+	case DoneGroup:
+		return "Done"
+	case CancelledGroup:
+		return "Cancelled"
+	}
+	return string(g)
+}
+
+// Count returns a number of tasks of a group: "3 need you", "1 running".
+func (g Group) Count(n int) string {
+	switch {
+	case n == 1 && g == NeedsYouGroup:
+		return "1 needs you"
+	case g == NeedsYouGroup:
+		return fmt.Sprintf("%d need you", n)
+	}
+	return fmt.Sprintf("%d %s", n, g)
 }
