@@ -65,9 +65,9 @@ func (s MergeStatus) String() string {
 	case s.Doing == event.ActJudge && len(s.Together) == 0:
 		text += ", the checks run on the base itself"
 	case s.Doing == event.ActJudge:
-		text += ", the checks run on " + words.Tasks(s.Together)
+		text += ", the checks run on " + words.TaskIDs(s.Together)
 	case s.Doing == event.ActLand:
-		text += ", merging " + words.Tasks(s.Together)
+		text += ", merging " + words.TaskIDs(s.Together)
 	}
 	return text
 }

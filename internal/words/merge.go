@@ -20,9 +20,9 @@ func mergeEvent(e event.Event) (string, bool) {
 		return mergeVerdict(p), true
 	case event.MergeLanded:
 		if p.Old == p.New {
-			return fmt.Sprintf("the base has the work of %s already", Tasks(p.Tasks)), true
+			return fmt.Sprintf("the base has the work of %s already", TaskIDs(p.Tasks)), true
 		}
-		return fmt.Sprintf("merged: %s, by the commit %.10s onto %.10s", Tasks(p.Tasks), p.New, p.Old), true
+		return fmt.Sprintf("merged: %s, by the commit %.10s onto %.10s", TaskIDs(p.Tasks), p.New, p.Old), true
 	case event.MergeReturned:
 		return fmt.Sprintf("%s goes back to its agent: %s", p.Task, p.Detail), true
 	case event.MergeHeld:
@@ -36,16 +36,16 @@ func mergeEvent(e event.Event) (string, bool) {
 func built(p event.MergeBuilt) string {
 	var parts []string
 	if len(p.Tasks) > 0 {
-		parts = append(parts, fmt.Sprintf("%s merged onto %.10s, to be judged together", Tasks(p.Tasks), p.Base))
+		parts = append(parts, fmt.Sprintf("%s merged onto %.10s, to be judged together", TaskIDs(p.Tasks), p.Base))
 	}
 	for _, c := range p.Conflicts {
 		parts = append(parts, fmt.Sprintf("%s conflicts in %s", c.Task, strings.Join(c.Files, ", ")))
 	}
 	if len(p.Left) > 0 {
-		parts = append(parts, Tasks(p.Left)+" wait for the next batch, since they conflict with the others")
+		parts = append(parts, TaskIDs(p.Left)+" wait for the next batch, since they conflict with the others")
 	}
 	if len(p.There) > 0 {
-		parts = append(parts, "the base has "+Tasks(p.There))
+		parts = append(parts, "the base has "+TaskIDs(p.There))
 	}
 	if len(parts) == 0 {
 		return fmt.Sprintf("the base is at %.10s", p.Base)
@@ -54,7 +54,7 @@ func built(p event.MergeBuilt) string {
 }
 
 func mergeVerdict(p event.MergeJudged) string {
-	what := Tasks(p.Tasks) + " together"
+	what := TaskIDs(p.Tasks) + " together"
 	switch len(p.Tasks) {
 	case 0:
 		what = "the base itself"
@@ -85,8 +85,8 @@ func Held(p event.MergeHeld) string {
 	return p.Why
 }
 
-// Tasks lists the ids of tasks.
-func Tasks(all []event.TaskID) string {
+// TaskIDs lists the ids of tasks.
+func TaskIDs(all []event.TaskID) string {
 	var out []string
 	for _, id := range all {
 		out = append(out, string(id))
