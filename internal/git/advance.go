@@ -118,6 +118,10 @@ func (r *Repo) advanceCheckout(ctx context.Context, lock *os.File, c checkout, r
 		if err := copySparse(c.view, at); err != nil {
 			return err
 		}
+		// Files that were touched and not changed are no changes, and read-tree compares only their times.
+		if _, err := r.git(ctx, call{in: &at, args: []string{"update-index", "-q", "--refresh"}, lock: lock, long: true}); err != nil && !exited(err, 1) {
+			return err
+		}
 		how := []string{"read-tree", "-m", "-u", spec.Old, spec.New}
 		u, err := r.uncommitted(ctx, c)
 		if err != nil {

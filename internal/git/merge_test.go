@@ -174,9 +174,9 @@ func TestAdvance_IsCompletedAfterAKill(t *testing.T) {
 				w.t.Fatal(err)
 			}
 		},
-		"before the branch": func(w *world, m Merge) { w.git(w.repo, "read-tree", "-m", "-u", m.Base, m.Commit) },
+		"before the branch": func(w *world, m Merge) { w.readTree(m) },
 		"with its lock": func(w *world, m Merge) {
-			w.git(w.repo, "read-tree", "-m", "-u", m.Base, m.Commit)
+			w.readTree(m)
 			w.write(w.repo, ".git/index.lock", ourLock)
 		},
 	} {
@@ -202,12 +202,19 @@ func TestAdvance_IsCompletedAfterAKill(t *testing.T) {
 	}
 }
 
+// readTree moves the files and the index of the checkout, and not its branch.
+func (w *world) readTree(m Merge) {
+	w.t.Helper()
+	w.git(w.repo, "update-index", "-q", "--refresh")
+	w.git(w.repo, "read-tree", "-m", "-u", m.Base, m.Commit)
+}
+
 // TestAdvance_BesideAPersonWhoCommits has a person commit to the base in its checkout while work lands. Every commit of both
 // stays, and the checkout is clean in the end.
 func TestAdvance_BesideAPersonWhoCommits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	const n = 5
+	const n = 3
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var work []MergeWork
@@ -251,7 +258,7 @@ func TestAdvance_BesideAPersonWhoCommits(t *testing.T) {
 			default:
 				t.Fatal(err)
 			}
-			if moved+used > 200 {
+			if moved+used > 20 {
 				cancel() // it commits without a pause; this is no race for the last word
 			}
 		}
