@@ -108,7 +108,7 @@ func (s *Supervisor) judge(ctx context.Context, q life.Queue, t life.Task, id ev
 	case state.Error != "":
 		return failed(life.FailAgain, state.Error)
 	}
-	tree, err := s.cfg.Merger.ScratchTree(ctx, t, path)
+	tree, err := s.cfg.Merger.ScratchTree(ctx, job.Task, path)
 	if err != nil {
 		return done(err)
 	}

@@ -31,7 +31,8 @@ func TestStoppedTaskWhoseWorkIsMergedAllTheSameSaysSo(t *testing.T) {
 		t.Error("it still waits to be merged")
 	}
 	w.do(Merged{Commit: "m1"})
-	w.finish(event.ActEnd).finish(event.ActKeep)
+	w.finish(event.ActEnd)
+	w.finish(event.ActKeep)
 	w.want(event.Cancelled, ReasonStopped)
 	if w.task.Published.Merged != "m1" {
 		t.Error("nothing says that the base has its work")
