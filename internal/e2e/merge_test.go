@@ -76,5 +76,6 @@ func TestMergeQueue_EachCommitOfTheBasePassesTheChecks(t *testing.T) {
 			t.Errorf("%s does not pass: %v %s", f.git("log", "-1", "--format=%h %s", c), err, out)
 		}
 	}
+	f.git("worktree", "remove", "--force", at)
 	t.Logf("main:\n%s", f.git("log", "--first-parent", "--format=%h %s", "main"))
 }
