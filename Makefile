@@ -32,11 +32,13 @@ demo: tmux build ## the whole story in a minute, no account needed
 # Packages whose tests start no fleets and wait for no other program run side by side; the others one after another.
 LIGHT = internal(/(agent|agent/(agenttest|all|command|gemini|generic)|change|config|environ|event|fault|home|intake|life|permit|price|proof|recipe|regular|replace|report|scarce|spec|store|testkit/.*|text|words))?$$
 TEST  = $(GO) test -vet=off -timeout $(TIMEOUT)
+# The flags of `make build` and `make lint`, so that nothing is compiled twice.
+PLAIN = CGO_ENABLED=0 GOFLAGS="$$GOFLAGS -trimpath" $(TEST)
 
 test: tmux node ## all tests
 	@status=0; \
-	$(TEST) $(shell $(GO) list ./... | grep -E '$(LIGHT)') || status=1; \
-	$(TEST) -p $(PACKAGES) $(shell $(GO) list ./... | grep -vE '$(LIGHT)') || status=1; \
+	$(PLAIN) $(shell $(GO) list ./... | grep -E '$(LIGHT)') || status=1; \
+	$(PLAIN) -p $(PACKAGES) $(shell $(GO) list ./... | grep -vE '$(LIGHT)') || status=1; \
 	exit $$status
 
 # The packages in which goroutines share data; real agents, git and the command line have their tests without the detector only.
