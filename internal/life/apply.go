@@ -30,7 +30,10 @@ func Apply(t Task, e event.Event) Task {
 	case event.TaskMoved:
 		return moved(t, e, p)
 	case event.SlotGranted:
-		t.Slot, t.Held = true, nil
+		if !t.triesWithoutAgent() {
+			t.Held = nil // its account admits an agent of it
+		}
+		t.Slot = true
 		if p.Account != "" {
 			t.Uses = p.Account
 		}

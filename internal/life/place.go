@@ -79,10 +79,8 @@ func (p *Places) Add(t *Task) {
 
 // Admit returns the account on which a task may get a slot now; false if it must wait, also for the night's budget.
 func (p *Places) Admit(t *Task) (event.AccountID, bool) {
-	if t.AwaitsRoom() {
-		if a, ok := openAction(*t, t.PutOff.Action); ok && a.Kind() != event.ActStart && a.Kind() != event.ActPrepare {
-			return t.Account(), true // it starts no agent
-		}
+	if t.triesWithoutAgent() {
+		return t.Account(), true
 	}
 	if night := p.known[event.NightBudget]; night.Resting() || night.keepsFrom(t) {
 		return "", false

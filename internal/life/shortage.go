@@ -41,6 +41,16 @@ func canWait(k event.ActionKind) bool {
 // AwaitsRoom reports whether an action of the task is postponed and not running. Such a task holds no slot.
 func (t Task) AwaitsRoom() bool { return t.PutOff != nil && !t.Slot }
 
+// triesWithoutAgent reports whether the task gets a slot for a postponed action that starts no agent. Its account has no
+// part in that, and a slot for it does not say that the account admits an agent.
+func (t Task) triesWithoutAgent() bool {
+	if !t.AwaitsRoom() {
+		return false
+	}
+	a, ok := openAction(t, t.PutOff.Action)
+	return ok && a.Kind() != event.ActStart && a.Kind() != event.ActPrepare
+}
+
 // IsPutOff reports whether this action of the task must not run now.
 func (t Task) IsPutOff(id event.ActionID) bool { return t.AwaitsRoom() && t.PutOff.Action == id }
 

@@ -298,6 +298,18 @@ func TestShortageOfATaskWhoseAccountRestsHoldsNobody(t *testing.T) {
 	}
 }
 
+// A slot for checks that were put off does not say that the account of the task is back: red work rests.
+func TestSlotForAPostponedCheckStartsNoAgentOfAnAccountThatRests(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work().endTurn()
+	w.do(Hold{Account: w.task.Account(), Held: Held{Cause: event.RestLimit, Until: w.now.Add(5 * time.Hour)}})
+	w.do(Exited{Gen: w.task.Gen, Cause: event.CauseLost})
+	w.lack(event.ActCheck, event.PlaceMachine)
+	w.tries()
+	w.finish(event.ActCheck, red("x", "no"))
+	w.want(event.Limited, event.Reason(event.RestLimit))
+}
+
 // An action that ran twice, for example after a death that was reported twice, may succeed after it was postponed.
 func TestPutOffActionMayHaveWorkedAllTheSame(t *testing.T) {
 	t.Parallel()
