@@ -174,6 +174,9 @@ func (f Facts) about(l *Line, t life.Task, d Detail) {
 	l.Text = text.Line(words.FirstLine(said), mostFirst)
 }
 
+// Nothing reports whether a digest has nothing to tell.
+func (f Facts) Nothing() bool { return f.Done+f.Failed+f.Cancelled+len(f.Needs) == 0 }
+
 // totals says how many tasks ended since the last digest, how many need a person, and what it cost.
 func (f Facts) totals() string {
 	var parts []string

@@ -180,7 +180,7 @@ func (v view) due() (due []Notice, next time.Time) {
 	if !v.w.Stands.IsZero() && v.c.still == 0 {
 		add(Notice{What: event.NoticeStill, Of: cmp.Or(v.ran, v.from), At: v.w.Stands}, v.w.Stands.Add(cmp.Or(v.set.Idle, defaultIdle)), true)
 	}
-	if v.work.seq > 0 && v.w.over() && v.c.over != v.work.seq {
+	if v.work.seq > 0 && v.w.over() && v.c.over.seq != v.work.seq {
 		add(Notice{What: event.NoticeOver, Of: v.work.seq, At: v.moved}, v.moved.Add(grace), false)
 	}
 	if v.closed.seq > 0 && v.c.gate != v.closed.seq && v.w.count(event.Queued, event.Blocked) > 0 {
@@ -210,8 +210,16 @@ func (v view) task(id event.TaskID, t *edge, grace time.Duration, add func(Notic
 	add(n, t.until.Add(-remind), false)
 }
 
-// since returns the time of the channel's newest digest.
+// since returns the time after which something is told in numbers: that of the channel's newest digest. Without digests it is that
+// of the newest end of the work, of the last day.
 func (v view) since() time.Time {
+	if len(v.set.Digest) == 0 {
+		day := v.now.Add(-tooOld)
+		if v.c.over.at.After(day) {
+			return v.c.over.at
+		}
+		return day
+	}
 	if v.c.digest.at.IsZero() {
 		return v.began
 	}

@@ -133,7 +133,7 @@ func TestDecide_KeepsQuietHoursAndTellsAtTheirEnd(t *testing.T) {
 		t.Errorf("the next look is at %v, want %v", next, want)
 	}
 	n.after(3 * time.Hour) // 7:00
-	n.want("phone n0 parked:t1 digest:")
+	n.want("phone n0d parked:t1 digest:")
 	n.send()
 	n.want("")
 	n.after(23 * time.Hour).want("")
@@ -150,7 +150,7 @@ func TestDecide_TellsThatTheFleetStandsStillEvenInQuietHours(t *testing.T) {
 	n.add("t1", event.SlotGranted{})
 	n.w = World{Counts: map[event.State]int{event.Queued: 3}, Stands: n.now}
 	n.after(9 * time.Minute).want("")
-	n.after(time.Minute).want("phone n1 still:")
+	n.after(time.Minute).want("phone n1s still:")
 	n.send()
 	n.after(time.Hour).want("")
 	n.add("t2", event.DispatchRequested{}) // another task that waits is no news
@@ -166,7 +166,7 @@ func TestDecide_TellsThatTheFleetStandsStillEvenInQuietHours(t *testing.T) {
 	n.add("", event.GateClosed{Reason: "no memory"})
 	n.after(time.Minute).want("") // nothing waits for it
 	n.w.Counts[event.Queued] = 1
-	n.want("phone n1 gate:")
+	n.want("phone n1g gate:")
 	n.send()
 	n.add("", event.GateClosed{Reason: "no disk"})
 	n.after(time.Minute).want("")
@@ -186,7 +186,7 @@ func TestDecide_TellsThatNothingIsLeft(t *testing.T) {
 	n.add("t5", event.TaskMoved{To: event.Done})
 	n.w = World{Counts: map[event.State]int{event.Done: 5, event.Parked: 2}}
 	n.want("")
-	n.after(20 * time.Second).want("phone n2 over:")
+	n.after(20 * time.Second).want("phone n2o over:")
 	n.send()
 	n.after(time.Hour).want("")
 }

@@ -58,7 +58,7 @@ type channel struct {
 	told   map[event.TaskID]mark
 	still  int64 // the notice that the fleet stands still; 0 after a task was started
 	gate   int64
-	over   int64
+	over   edge        // seq is the work after which it was told that nothing is left
 	digest edge        // the newest digest
 	sent   []time.Time // messages, oldest first
 	last   string      // the newest message
@@ -80,6 +80,9 @@ func NewState(from int64, began time.Time) *State {
 
 // Skip notes that there is no event up to this one that Apply was not called with.
 func (s *State) Skip(seq int64) { s.read = max(s.read, seq) }
+
+// PassDigest notes that there was nothing to tell in the digest of a channel that was due.
+func (s *State) PassDigest(name string, now time.Time) { s.channel(name).digest.at = now }
 
 // Tries returns how often in a row a channel has failed.
 func (s *State) Tries(name string) int { return s.channel(name).tries }
@@ -186,7 +189,7 @@ func (s *State) sent(e event.Event, p event.NoticeSent) {
 	case event.NoticeGate:
 		c.gate = p.Of
 	case event.NoticeOver:
-		c.over = p.Of
+		c.over = edge{seq: p.Of, at: e.Time}
 	case event.NoticeDigest:
 		c.digest = edge{seq: e.Seq, at: e.Time}
 	case event.NoticeAsks, event.NoticeParked, event.NoticeFailed:
@@ -231,8 +234,8 @@ func (c *channel) knows(id event.TaskID, t *edge) bool {
 
 // messageID returns the id of a message whose oldest notice is about this event. A repeat has the same.
 func messageID(what event.NoticeKind, seq int64) string {
-	if what == event.NoticeReminder {
-		return fmt.Sprintf("n%dr", seq)
-	}
-	return fmt.Sprintf("n%d", seq)
+	mark := map[event.NoticeKind]string{ // several notices may be about one event
+		event.NoticeReminder: "r", event.NoticeStill: "s", event.NoticeGate: "g", event.NoticeOver: "o", event.NoticeDigest: "d",
+	}[what]
+	return fmt.Sprintf("n%d%s", seq, mark)
 }

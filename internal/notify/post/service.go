@@ -37,6 +37,8 @@ type Service struct {
 	state  *notify.State
 	stands time.Time // since when tasks wait and none runs; zero if that is not so
 	kept   int64     // the offset that the log has
+	// sent are messages whose outcome could not be recorded yet, for example because the disk is full. They are not sent again.
+	sent []attempt
 }
 
 // source is the name of the offset up to which everything was told.
@@ -208,6 +210,12 @@ const forget = 5000
 
 // turn sends what is due now, and returns how long nothing will be.
 func (s *Service) turn(ctx context.Context) (time.Duration, error) {
+	if s.sent != nil {
+		if err := s.record(ctx, s.sent); err != nil {
+			return 0, err
+		}
+		s.sent = nil
+	}
 	if err := s.read(ctx, s.state.Read()); err != nil {
 		return 0, err
 	}
@@ -266,6 +274,10 @@ func (s *Service) send(ctx context.Context, w notify.World, all []notify.Message
 		if facts[i], tries[i].Message, err = s.facts(ctx, w, m); err != nil {
 			return err
 		}
+		if n := tries[i].Notices; len(n) == 1 && n[0].What == event.NoticeDigest && facts[i].Nothing() {
+			s.state.PassDigest(m.Channel, s.Now())
+			tries[i].Notices = nil
+		}
 	}
 	env, err := environ.Load(s.Home.Env())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -282,7 +294,11 @@ func (s *Service) send(ctx context.Context, w notify.World, all []notify.Message
 	if ctx.Err() != nil { // whether a receiver has it is not known; it gets it once more, with the same id
 		return ctx.Err()
 	}
-	return s.record(ctx, tries)
+	if err := s.record(ctx, tries); err != nil {
+		s.sent = tries
+		return err
+	}
+	return nil
 }
 
 // deliver sends one message.

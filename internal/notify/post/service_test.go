@@ -299,3 +299,63 @@ func TestService_AFloodOfEventsCostsFewReads(t *testing.T) {
 	r.parked(2)
 	await.Until(t, "it is told after 10,000 events", func() bool { return len(told(r)) == 1 })
 }
+
+func TestService_AnEmptyDigestIsNotSent(t *testing.T) {
+	t.Parallel()
+	to := newReceiver(t, nil)
+	r := newRig(t, to.URL)
+	r.append("", event.UpRequested{})
+	now := time.Date(2026, 11, 27, 7, 0, 0, 0, time.UTC)
+	s := NewService(r.home, r.db, r.conf, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+	s.Settings.Digest = []int{8 * 60}
+	if !s.begin(t.Context()) {
+		t.Fatal("the log cannot be read")
+	}
+	now = now.Add(time.Hour)
+	for range 3 {
+		if _, err := s.turn(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pause, err := s.turn(t.Context())
+	if err != nil || pause < time.Second || len(to.got()) > 0 || len(r.events(event.NoticeSent{})) > 0 {
+		t.Errorf("sent were %v, the next turn is in %v (%v)", to.got(), pause, err)
+	}
+}
+
+func TestService_AFullDiskDoesNotRepeatAMessage(t *testing.T) {
+	t.Parallel()
+	to := newReceiver(t, nil)
+	r := newRig(t, to.URL)
+	r.append("", event.UpRequested{})
+	s := NewService(r.home, r.db, r.conf, time.Now, slog.New(slog.DiscardHandler))
+	s.Settings.Grace = time.Nanosecond
+	if !s.begin(t.Context()) {
+		t.Fatal("the log cannot be read")
+	}
+	r.parked(1)
+	good := r.db
+	bad, err := store.Open(t.Context(), r.home.DB(), store.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bad.Close() //nolint:errcheck // only read
+	s.Store = bad     // reads, and does not write
+	for range 3 {
+		if _, err := s.turn(t.Context()); err == nil {
+			t.Error("an outcome was recorded in a log that takes none")
+		}
+	}
+	if n := len(to.got()); n != 1 {
+		t.Errorf("sent %d times", n)
+	}
+	s.Store = good
+	for range 2 {
+		if _, err := s.turn(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(told(r)); n != 1 || len(to.got()) != 1 {
+		t.Errorf("%d are recorded, %d sent", n, len(to.got()))
+	}
+}
