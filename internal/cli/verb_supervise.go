@@ -1,8 +1,12 @@
 package cli
 
 import (
+	"log/slog"
+
 	"github.com/spf13/cobra"
 
+	"muster/internal/boot"
+	"muster/internal/control"
 	"muster/internal/daemon"
 	"muster/internal/event"
 	"muster/internal/keeper"
@@ -25,14 +29,30 @@ func newSuperviseCommand(env Env) *cobra.Command {
 				}
 				return printJSON(env.Stdout, said)
 			}
+			services, done, err := services(f, env)
+			if err != nil {
+				return err
+			}
+			defer done()
 			kept, voice := keeper.ReadHandoff(env.Getenv)
 			return daemon.Serve(cmd.Context(), daemon.Options{
 				Fleet: f, Exe: env.Exe, Prologue: upgraded(kept), Ready: voice.Ready, Beat: voice.Beat, Wrap: env.Wrap,
+				Services: services,
 			})
 		},
 	}
 	c.Flags().StringVar(&preflight, "preflight", "", "only report whether the database in `FILE`, a copy, is understood")
 	return c
+}
+
+// services returns what runs beside a supervisor and needs what stands above it. done ends their access to the fleet.
+func services(f boot.Fleet, env Env) (all map[string]daemon.Service, done func(), err error) {
+	c, err := control.Open(f.Caller)
+	if err != nil {
+		return nil, nil, err
+	}
+	log := slog.New(slog.NewTextHandler(env.Stderr, nil))
+	return map[string]daemon.Service{"recurring": control.Recurring{Control: c, Log: log}}, func() { _ = c.Close() }, nil
 }
 
 // upgraded returns the first events of a supervisor that starts after an upgrade.

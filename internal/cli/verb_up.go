@@ -64,5 +64,10 @@ func superviseHere(ctx context.Context, env Env) error {
 		return err
 	}
 	defer release()
-	return daemon.Serve(ctx, daemon.Options{Fleet: f, Exe: exe, Wrap: env.Wrap})
+	services, done, err := services(f, env)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return daemon.Serve(ctx, daemon.Options{Fleet: f, Exe: exe, Wrap: env.Wrap, Services: services})
 }

@@ -34,7 +34,9 @@ type Config struct {
 	Prices []event.Price // before the built-in ones, in the order of their patterns
 	Fence  Fence
 	Notify Notify
-	Fleet  Fleet
+	// Recurring are the files of tasks that are dispatched by a schedule, in the order of the file.
+	Recurring []Recurring
+	Fleet     Fleet
 	// Origin maps the path of a key (task.rounds) to where its value was set: "file:line", or "default".
 	Origin map[string]string
 }

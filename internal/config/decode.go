@@ -44,7 +44,7 @@ func newDraft(c Config) *draft {
 	if d.Origin == nil {
 		d.Origin = map[string]string{}
 	}
-	d.Checks, d.Accounts, d.Notify.Channels = slices.Clone(c.Checks), slices.Clone(c.Accounts), slices.Clone(c.Notify.Channels)
+	d.Checks, d.Accounts, d.Notify.Channels, d.Recurring = slices.Clone(c.Checks), slices.Clone(c.Accounts), slices.Clone(c.Notify.Channels), slices.Clone(c.Recurring)
 	for i, a := range d.Accounts {
 		d.Accounts[i].Env, d.Accounts[i].EnvFrom = maps.Clone(a.Env), maps.Clone(a.EnvFrom)
 	}
@@ -225,6 +225,9 @@ func (d *draft) entry(file string, s scope, e entry) *complaint {
 			hint: "One check may be a script that does many things, and a pattern may match many commands.",
 		}
 	}
+	if len(d.Recurring) > mostNamed {
+		return &complaint{what: fmt.Sprintf("more than %d schedules", mostNamed), last: true, hint: "A file may hold many tasks."}
+	}
 	if len(d.Notify.Channels) > mostNamed {
 		return &complaint{what: fmt.Sprintf("more than %d channels", mostNamed), last: true, hint: "A program of kind command may tell many people."}
 	}
@@ -278,6 +281,8 @@ func (d *draft) touch(s scope, path []string, at string) {
 		d.account(path[1])
 	case "notify":
 		d.channel(path[1])
+	case "recurring":
+		d.recurring(path[1])
 	case "permission":
 		origin := at[:strings.LastIndexByte(at, ':')] // without the column
 		d.rules = append(d.rules, draftRule{PermissionRule: event.PermissionRule{Origin: origin}, scope: s, at: at})
@@ -308,6 +313,11 @@ func misplaced(s scope, table string) *complaint {
 		return &complaint{
 			what: "[accounts] does not belong in a project's " + ProjectFile,
 			hint: "Put [accounts] into your own ~/.config/muster/" + UserFile + " ($MUSTER_HOME/" + UserFile + " if that is set): they are yours and not the project's.",
+		}
+	case s == projectScope && table == "recurring":
+		return &complaint{
+			what: "[recurring] does not belong in a project's " + ProjectFile,
+			hint: "Put [recurring] into your own ~/.config/muster/" + UserFile + " ($MUSTER_HOME/" + UserFile + " if that is set): an agent must not start others.",
 		}
 	case s == projectScope && table == "notify":
 		return &complaint{
@@ -358,7 +368,7 @@ func entryName(path []string) (string, error) {
 		}
 		return path[1], nil
 	}
-	if len(path) < 2 || !slices.Contains([]string{"checks", "agents", "accounts", "permission", "notify"}, path[0]) {
+	if len(path) < 2 || !slices.Contains([]string{"checks", "agents", "accounts", "permission", "notify", "recurring"}, path[0]) {
 		return "", nil
 	}
 	name := path[1]

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"muster/internal/event"
+	"muster/internal/life"
 )
 
 // kind is the type of a key, named as in the reference.
@@ -91,6 +92,8 @@ func (d *draft) field(k key, name string) any {
 			}
 			return a.Env
 		}
+	case "recurring":
+		in = d.recurring(name)
 	case "notify":
 		if in = member(in, parts[0]); len(parts) > 2 {
 			in = d.channel(name)
@@ -119,7 +122,7 @@ func keys() []key {
 	rows := []key{
 		{path: "task.agent", kind: kindName, def: `"claude"`, doc: "Who does the work: a built-in agent, or one of `[agents.NAME]`."},
 		{path: "task.base", kind: kindText, def: "the branch checked out", doc: "The branch or commit that work starts from."},
-		{path: "task.publish", kind: kindWord, words: publishWords(), def: `"branch"`, doc: "What happens to work that passed its checks: nothing, a local branch, a pushed branch, or (`merge`) one merge commit on the base branch. `pr` is not supported yet. See [publishing](../publishing.md)."},
+		{path: "task.publish", kind: kindWord, words: publishWords(), def: `"branch"`, doc: "What happens to work that passed its checks: nothing, a local branch, a pushed branch. `pr` and `merge` are not supported yet. See [publishing](../publishing.md)."},
 		{path: "task.timeout", kind: kindDuration, min: second, def: `"3h"`, doc: "Time of the whole task; then it is failed. Time in which its agent could not go on does not count: a limit, a question to a person, a round of checks."},
 		{path: "task.attempts", kind: kindCount, min: 1, max: mostCount, def: "3", doc: "Agent processes that may end by the agent's own fault (crash, no first record, restart after a stall)."},
 		{path: "task.rounds", kind: kindCount, min: 1, max: mostCount, def: "5", doc: "Rounds of checks; then the task is parked."},
@@ -201,6 +204,11 @@ func keys() []key {
 		{path: "notify.NAME.shape", kind: kindWord, words: []string{ShapeJSON, ShapeSlack, ShapeDiscord}, def: `"json"`, doc: "Of `webhook`: what it gets."},
 		{path: "notify.NAME.command", kind: kindArgv, doc: "Of `command`: the program and its arguments, run without a shell. It gets the same JSON on its standard input, and has 10 seconds."},
 		{path: "notify.NAME.detail", kind: kindWord, words: []string{DetailName, DetailQuestion, DetailFull}, def: "`\"question\"`, and `\"name\"` at ntfy.sh", doc: "What leaves the machine: the id and name of the task, also the first line of what its agent asks or why it is parked, or all of the text that muster keeps."},
+		{path: "recurring.NAME.cron", kind: kindText, doc: "When: minute, hour, day of the month, month and day of the week, as cron reads them, or `@daily` and the like."},
+		{path: "recurring.NAME.zone", kind: kindText, def: "the local one", doc: "The zone of these times, such as `\"Europe/Berlin\"`. A time that a change of clocks leaves out is the first minute after it; one that is there twice counts once."},
+		{path: "recurring.NAME.missed", kind: kindWord, words: []string{string(life.MissedSkip), string(life.MissedOnce), string(life.MissedAll)}, def: `"once"`, doc: "What happens to runs whose time has passed while no supervisor was there: none is made up for, the newest one, or all of them, at most 50."},
+		{path: "recurring.NAME.file", kind: kindFile, doc: "The file of tasks, TOML or Markdown, as `muster dispatch --file` takes it. It is read at each run."},
+		{path: "recurring.NAME.repo", kind: kindFile, def: "as the tasks say", doc: "The checkout that the tasks are for."},
 		{path: "fleet.max_agents", kind: kindCount, max: mostCount, def: "two a core, as memory allows", doc: "Agents that run at once."},
 		{path: "fleet.max_checks", kind: kindCount, max: mostCount, def: "half the cores", doc: "Checks that run at once."},
 		{path: "fleet.min_free_memory", kind: kindSize, def: `"512MiB"`, doc: "With less memory free than this no agent is started."},
@@ -251,6 +259,7 @@ func tables() []section {
 		{"prices", "What models cost, before muster's own table. NAME is the name of a model in quotes, in which `*` matches any characters: `[prices.\"claude-sonnet-5*\"]`. The longest that matches wins."},
 		{"fence", "What agents, checks and setup may use of the machine; see [security.md](../security.md). A project's `" + ProjectFile + "` can only narrow what the user's `" + UserFile + "` allows."},
 		{"notify", "Who is told in the night, and when; see [notifications.md](../notifications.md). `[notify.NAME]` is one channel. Without any, nothing is sent. Only in the user's `" + UserFile + "`."},
+		{"recurring", "Tasks that are dispatched by a schedule; see [recurring.md](../recurring.md). Only in the user's `" + UserFile + "`."},
 		{"fleet", "What concerns this machine. Only in the user's `" + UserFile + "`."},
 	}
 }

@@ -107,6 +107,7 @@ func (d *draft) finish() error {
 	}
 	wrong = append(wrong, d.finishAccounts()...)
 	wrong = append(wrong, d.finishNotify()...)
+	wrong = append(wrong, d.finishRecurring()...)
 	d.order()
 	if len(wrong) == 0 {
 		if _, err := d.config().Agent(d.Task.Agent); err != nil {

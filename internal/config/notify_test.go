@@ -112,3 +112,47 @@ func TestNotify_MistakesNameTheFileAndTheKey(t *testing.T) {
 		t.Errorf("in a project's file the error is %v", err)
 	}
 }
+
+func TestRecurring_SchedulesAreRead(t *testing.T) {
+	t.Parallel()
+	c, err := loadUser(t, `
+[recurring.nightly]
+cron = "30 2 * * mon-fri"
+zone = "Europe/Berlin"
+file = "/tasks/nightly.md"
+repo = "/src/app"
+[recurring.often]
+cron = "@hourly"
+missed = "all"
+file = "/tasks/often.toml"
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Recurring{
+		{Name: "nightly", Cron: "30 2 * * mon-fri", Zone: "Europe/Berlin", Missed: "once", File: "/tasks/nightly.md", Repo: "/src/app"},
+		{Name: "often", Cron: "@hourly", Missed: "all", File: "/tasks/often.toml"},
+	}
+	if d := cmp.Diff(want, c.Recurring); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if _, zone, err := c.Recurring[0].Schedule(); err != nil || zone.String() != "Europe/Berlin" {
+		t.Errorf("%v, %v", zone, err)
+	}
+	for content, want := range map[string]string{
+		"[recurring.x]\nfile = \"/x\"":                                          "have no `cron`",
+		"[recurring.x]\ncron = \"@daily\"":                                      "have no `file`",
+		"[recurring.x]\ncron = \"61 * * * *\"\nfile = \"/x\"":                   "is no minute",
+		"[recurring.x]\ncron = \"@daily\"\nfile = \"x\"":                        "is not an absolute path",
+		"[recurring.x]\ncron = \"@daily\"\nfile = \"/x\"\nzone = \"Mars/Base\"": "is not known",
+		"[recurring.x]\ncron = \"@daily\"\nfile = \"/x\"\nmissed = \"never\"":   "is not one of",
+	} {
+		_, err := loadUser(t, content)
+		if !fault.Is(err, fault.Usage) || !strings.Contains(err.Error(), want) || fault.HintOf(err) == "" {
+			t.Errorf("%s\nthe error is %v, want one with %q", content, err, want)
+		}
+	}
+	if _, err := parseProject(ProjectFile, []byte("[recurring.x]\ncron = \"@daily\"")); err == nil || !strings.Contains(err.Error(), "does not belong in a project's") {
+		t.Errorf("in a project's file the error is %v", err)
+	}
+}

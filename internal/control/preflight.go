@@ -60,7 +60,7 @@ func (Preflight) get(ctx context.Context, c *Control, db *store.Store) ([]Findin
 	if err != nil {
 		return nil, err
 	}
-	return slices.Concat(out, preflightAccounts(accounts), notices), nil
+	return slices.Concat(out, preflightAccounts(accounts), preflightRecurring(ctx, f), notices), nil
 }
 
 // preflightFleet returns whether somebody looks after the tasks.

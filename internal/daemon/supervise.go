@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -32,12 +33,14 @@ type Options struct {
 	Ready    func()
 	// Beat is called after each look at the whole fleet. It may be nil.
 	Beat func()
+	// Services run beside the supervisor's loop, by their names: those of packages that stand below this one. It may be nil.
+	Services map[string]Service
 	// Wrap replaces edges of the supervisor, for the failpoints of tests. nil replaces none.
 	Wrap func(fleet.Config) fleet.Config
 }
 
-// service runs beside the supervisor's loop, as long as the loop does.
-type service interface {
+// Service runs beside the supervisor's loop, as long as the loop does.
+type Service interface {
 	// Serve returns when ctx ends, or earlier if it cannot continue.
 	Serve(ctx context.Context) error
 }
@@ -97,6 +100,7 @@ func Serve(ctx context.Context, o Options) error {
 	if o.Wrap != nil {
 		c = o.Wrap(c)
 	}
+	maps.Copy(services, o.Services)
 	// The services end after the loop and before this function returns.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
@@ -138,7 +142,7 @@ func waitFor(wg *sync.WaitGroup, limit time.Duration) bool {
 }
 
 // connect opens the edges of a supervisor and returns the services that must run as long as it does.
-func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logger) (fleet.Config, map[string]service, error) {
+func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logger) (fleet.Config, map[string]Service, error) {
 	var none fleet.Config
 	f := o.Fleet
 	writer, err := db.NewWriter(ctx)
@@ -178,7 +182,7 @@ func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logge
 	began := f.Now() // its monotonic reading excludes the time that the host sleeps
 	c := fleet.Config{
 		Home: f.Home, Log: log{store: db, writer: writer, wrote: notices.Wake}, Terminal: term,
-		Worktrees: trees, Shipper: trees, Merger: trees, Launcher: ags, Channel: ags, Jobs: jobs{home: f.Home, agents: ags}, Records: recs,
+		Worktrees: trees, Shipper: trees, Launcher: ags, Channel: ags, Jobs: jobs{home: f.Home, agents: ags}, Records: recs,
 		Processes: mach, Admission: []fleet.Admission{mach},
 		Server:    event.ServerChanged{PID: identity.PID, Started: identity.Started.UTC(), Version: identity.Version},
 		ServerWas: event.ServerChanged{PID: row.Server.PID, Started: row.Server.Started.UTC(), Version: row.Server.Version},
@@ -188,7 +192,7 @@ func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logge
 		Now: f.Now, Mono: func() time.Duration { return f.Now().Sub(began) }, Logger: logger, Lost: term.lost,
 		Prologue: o.Prologue, Pulse: beat.note,
 	}
-	return c, map[string]service{
+	return c, map[string]Service{
 		"terminal": term, "machine": mach, "deaths": mach.deaths, "records": recs, "status files": watcher, "heartbeat": beat, "notices": notices,
 	}, nil
 }

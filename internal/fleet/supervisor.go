@@ -20,7 +20,6 @@ type Config struct {
 	Terminal  Terminal
 	Worktrees Worktrees
 	Shipper   Shipper
-	Merger    Merger
 	Launcher  Launcher
 	Channel   Channel
 	Jobs      Jobs
@@ -89,10 +88,9 @@ type Supervisor struct {
 	runnersAt time.Duration                      // when they are looked at next, by Mono
 }
 
-// item is an input for a task, or for a merge queue.
+// item is an input for a task.
 type item struct {
 	task   event.TaskID
-	queue  event.QueueID // "" for a task
 	in     life.Input
 	key    string // the key of the offset that is stored with it
 	offset int64
@@ -229,10 +227,8 @@ func (s *Supervisor) gather(ctx context.Context, timer *time.Timer) (stopped boo
 	return false, nil
 }
 
-func (s *Supervisor) push(id event.TaskID, in life.Input) { s.pushTo(event.OfTask(id), in) }
-
-func (s *Supervisor) pushTo(of event.Subject, in life.Input) {
-	s.pending = append(s.pending, item{task: of.Task, queue: of.Queue, in: in})
+func (s *Supervisor) push(id event.TaskID, in life.Input) {
+	s.pending = append(s.pending, item{task: id, in: in})
 }
 
 func (s *Supervisor) takeBatch(b Batch) {
@@ -278,15 +274,15 @@ func (s *Supervisor) takeResult(r result) {
 		s.cfg.Logger.Warn("an act that was given up has come back", "task", r.job.of.Task, "action", r.job.action.Kind())
 		return
 	}
-	if r.refused != "" && r.job.of.Task != "" {
+	if r.refused != "" {
 		s.push(r.job.of.Task, life.Refused{Source: sourceResult, Why: r.refused})
 	}
 	if r.met != nil {
-		s.pushTo(r.job.of, life.Met{Job: *r.met})
+		s.push(r.job.of.Task, life.Met{Job: *r.met})
 		return
 	}
 	if r.wait.PID != 0 {
-		s.pushTo(r.job.of, life.Begun{ID: r.job.action.ID})
+		s.push(r.job.of.Task, life.Begun{ID: r.job.action.ID})
 		s.cfg.Processes.Watch(r.wait, jobToken{of: r.job.of, action: r.job.action})
 		s.runners[r.wait] = s.cfg.Mono() + r.limit
 		return
@@ -299,7 +295,7 @@ func (s *Supervisor) takeResult(r result) {
 		if s.outdated(r.job) {
 			r.facts, r.failure = nil, &life.Failure{Kind: life.FailAgain, Text: "the agent was heard of meanwhile, or another supervisor listened"}
 		}
-		s.pushTo(r.job.of, life.Finished{ID: r.job.action.ID, Facts: r.facts, Failure: r.failure})
+		s.push(r.job.of.Task, life.Finished{ID: r.job.action.ID, Facts: r.facts, Failure: r.failure})
 	}
 }
 
@@ -314,10 +310,6 @@ func (s *Supervisor) giveUpLost() {
 		if j.death != nil {
 			s.ears.forget(j.of.Task)
 			s.push(j.of.Task, life.Exited{Gen: j.death.gen, Cause: event.CauseOwn, Exit: j.death.death.Exit, Signal: j.death.death.Signal, Known: j.death.death.Known})
-			continue
-		}
-		if j.of.Queue != "" {
-			s.pushTo(j.of, life.Finished{ID: j.action.ID, Failure: &life.Failure{Kind: life.FailAgain, Text: string(j.action.Kind()) + " has not come back within its limit"}})
 			continue
 		}
 		s.push(j.of.Task, life.Finished{ID: j.action.ID, Failure: &life.Failure{Kind: life.FailRefused, Text: fmt.Sprintf(

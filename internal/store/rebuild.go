@@ -21,7 +21,6 @@ func projections() []projection {
 		{"attempts", "task || '.' || gen"},
 		{"fleet", "id"},
 		{"accounts", "id"},
-		{"queues", "id"},
 		{"dependencies", "num || ' ' || on_num"},
 		{"counts", "state"},
 	}
@@ -96,7 +95,7 @@ func refold(ctx context.Context, conn *writeConn) error {
 			return err
 		}
 	}
-	tasks, accounts, queues := map[event.TaskID]life.Task{}, map[event.AccountID]life.Account{}, map[event.QueueID]life.Queue{}
+	tasks, accounts := map[event.TaskID]life.Task{}, map[event.AccountID]life.Account{}
 	pr := projector{conn: conn}
 	for after := int64(0); ; {
 		batch, err := pageOf(ctx, conn, after)
@@ -110,8 +109,6 @@ func refold(ctx context.Context, conn *writeConn) error {
 				tasks[e.Task] = life.Apply(tasks[e.Task], e)
 			case e.Account != "":
 				accounts[e.Account] = life.ApplyAccount(accounts[e.Account], e)
-			case e.Queue != "":
-				queues[e.Queue] = life.ApplyQueue(queues[e.Queue], e)
 			}
 			if err := pr.project(ctx, e); err != nil {
 				return err
@@ -121,7 +118,7 @@ func refold(ctx context.Context, conn *writeConn) error {
 			break
 		}
 	}
-	if err := pr.finish(ctx, sortedTasks(tasks), slices.Collect(maps.Values(accounts)), slices.Collect(maps.Values(queues))); err != nil {
+	if err := pr.finish(ctx, sortedTasks(tasks), slices.Collect(maps.Values(accounts))); err != nil {
 		return err
 	}
 	counts := map[event.State]int{}

@@ -16,7 +16,7 @@ const maxLine = 400
 
 // Event describes an event in one line.
 func Event(e event.Event) string {
-	for _, part := range []func(event.Event) (string, bool){requestEvent, agentEvent, workEvent, taskEvent, accountEvent, mergeEvent, noticeEvent, fleetEvent} {
+	for _, part := range []func(event.Event) (string, bool){requestEvent, agentEvent, workEvent, taskEvent, accountEvent, noticeEvent, fleetEvent} {
 		if line, ok := part(e); ok {
 			return text.Field(line, maxLine)
 		}
@@ -149,12 +149,6 @@ func workEvent(e event.Event) (string, bool) {
 		if p.Remote != "" && p.URL == "" {
 			where += " on " + p.Remote
 		}
-		if p.Merged != "" {
-			return fmt.Sprintf("merged: the base has %s in the commit %.10s", p.Branch, p.Merged), true
-		}
-		if p.Mode == event.PublishMerge {
-			return "complete on " + p.Branch + ", to be merged", true
-		}
 		return "published: " + where, true
 	case event.WorkKept:
 		return "the work is kept under " + p.Ref, true
@@ -227,6 +221,8 @@ func fleetEvent(e event.Event) (string, bool) {
 		return "the supervisor stopped: " + p.Why, true
 	case event.ServerChanged:
 		return fmt.Sprintf("tmux %s holds the fleet, process %d", p.Version, p.PID), true
+	case event.RecurringRan:
+		return recurring(p), true
 	case event.HostSlept:
 		return "the machine slept for " + Duration(p.Gap), true
 	}
