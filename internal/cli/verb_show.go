@@ -48,8 +48,9 @@ type shown struct {
 	PublishedWork *event.WorkPublished `json:"published_work"`
 	// Configures are changed files that decide what runs later, such as rules of agents, hooks and checks; null if that is not known.
 	Configures []control.Configuring `json:"configures"`
-	Disk       control.DiskUse       `json:"disk"` // what the task takes now, in bytes
-	Next       []string              `json:"next"` // commands that continue the task
+	Merge      string                `json:"merge"` // where its work stands in its merge queue; "" if it does not wait there
+	Disk       control.DiskUse       `json:"disk"`  // what the task takes now, in bytes
+	Next       []string              `json:"next"`  // commands that continue the task
 }
 
 // shownFence is what a task may use of the machine, and the fence that its newest agent was started in.
@@ -124,7 +125,7 @@ func showOf(d control.TaskDetail) shown {
 		Checks: orEmpty(t.Spec.Checks), Conversation: t.Conversation, Generations: orEmpty(d.Attempts),
 		CheckRounds: orEmpty(d.Rounds), Messages: orEmpty(d.Messages), Deadlines: []control.Deadline{},
 		Kept: orEmpty(t.Kept), Acting: orEmpty(t.Open), BaseCommit: t.Base, BaseFrom: t.BaseFrom, PublishedWork: t.Published,
-		Configures: d.Configures, Next: nextLines(t),
+		Configures: d.Configures, Merge: d.Merge, Next: nextLines(t),
 	}
 	if t.Spec.Fence != nil {
 		s.Fence = &shownFence{Fence: *t.Spec.Fence, Applied: t.Agent.Fenced}
@@ -245,6 +246,7 @@ func (p *page) work(d control.TaskDetail) {
 	p.field("branch", t.Branch)
 	p.field("worktree", t.Worktree)
 	p.field("publish", publishText(d))
+	p.field("merge", clean(d.Merge, 400))
 	p.field("beware", configuresText(d.Configures))
 	for _, ref := range t.Kept {
 		p.field("kept", ref)
@@ -291,6 +293,9 @@ func publishText(d control.TaskDetail) string {
 		text += fmt.Sprintf(": %s at %s", cmp.Or(w.URL, w.Branch), shortHash(w.Commit))
 		if w.Remote != "" {
 			text += " on " + w.Remote
+		}
+		if w.Merged != "" {
+			text += fmt.Sprintf(", merged into %s at %s", d.Task.Spec.Base, shortHash(w.Merged))
 		}
 	}
 	return text

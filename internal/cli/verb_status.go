@@ -66,6 +66,9 @@ func printHealth(env Env, h control.FleetStatus) error {
 	for _, a := range h.Budgets {
 		p.field("budget", clean(a.BudgetText(now), 200))
 	}
+	for _, q := range h.Merging {
+		p.field("merge", clean(q.String(), 400))
+	}
 	var counts []string
 	for _, s := range event.States() {
 		if n := h.Tasks[s]; n > 0 {

@@ -83,6 +83,7 @@ type TaskDetail struct {
 	// Configures are the changed files of the newest round's work that decide what runs later, such as rules of agents, hooks and
 	// checks; nil if that is not known.
 	Configures []Configuring
+	Merge      string // where its work stands in its merge queue; "" if it does not wait there
 }
 
 func (q Detail) get(ctx context.Context, c *Control, db *store.Store) (d TaskDetail, err error) {
@@ -103,7 +104,8 @@ func (q Detail) get(ctx context.Context, c *Control, db *store.Store) (d TaskDet
 		return d, err
 	}
 	d.Configures = c.configuresOf(ctx, d.Task, d.Rounds)
-	return d, nil
+	d.Merge, err = mergeOf(ctx, db, d.Task)
+	return d, err
 }
 
 // Events asks for events of the log up to the newest one, oldest first.

@@ -27,6 +27,7 @@ type FleetStatus struct {
 	Gate       string              `json:"gate"`    // why nothing new starts; "" if tasks may start
 	Resting    []AccountStatus     `json:"resting"` // the accounts that are not free
 	Budgets    []AccountStatus     `json:"budgets"` // the accounts that have a budget, and the night if it has one
+	Merging    []MergeStatus       `json:"merging"` // the merge queues in which work waits
 	Tasks      map[event.State]int `json:"tasks"`
 	Live       int                 `json:"live"`    // neither ended nor parked
 	Watched    int                 `json:"watched"` // agents' processes that need a supervisor
@@ -111,6 +112,9 @@ func (c *Control) status(ctx context.Context, f boot.Fleet, db *store.Store) (Fl
 		s.Supervisor.PID, s.Supervisor.Since = 0, time.Time{}
 	}
 	if s.Unpriced, err = db.Unpriced(ctx); err != nil {
+		return FleetStatus{}, err
+	}
+	if s.Merging, err = mergeStatus(ctx, db); err != nil {
 		return FleetStatus{}, err
 	}
 	all, err := Accounts{}.get(ctx, c, db)

@@ -36,6 +36,20 @@ func (l log) Task(ctx context.Context, id event.TaskID) (life.Task, bool, error)
 	return t, err == nil, err
 }
 
+// Queues implements fleet.Log.
+func (l log) Queues(ctx context.Context) ([]life.Queue, error) { return l.store.Queues(ctx) }
+
+// Queue implements fleet.Log.
+func (l log) Queue(ctx context.Context, id event.QueueID) (life.Queue, error) {
+	all, err := l.store.Queues(ctx)
+	for _, q := range all {
+		if q.ID == id {
+			return q, err
+		}
+	}
+	return life.Queue{ID: id}, err
+}
+
 // Prompt implements fleet.Log.
 func (l log) Prompt(ctx context.Context, id event.TaskID) (string, error) {
 	return l.store.Prompt(ctx, id)

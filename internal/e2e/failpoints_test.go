@@ -32,6 +32,7 @@ func wrapped(c fleet.Config, at failpoints) fleet.Config {
 	c.Terminal = pointTerminal{c.Terminal, at}
 	c.Worktrees = pointWorktrees{c.Worktrees, at}
 	c.Shipper = pointShipper{c.Shipper, at}
+	c.Merger = pointMerger{c.Merger, at}
 	c.Launcher = pointLauncher{c.Launcher, at}
 	c.Channel = pointChannel{c.Channel, at}
 	c.Jobs = pointJobs{c.Jobs, at}
@@ -172,6 +173,26 @@ type pointShipper struct {
 func (s pointShipper) Publish(ctx context.Context, t life.Task, tree string) (event.WorkPublished, error) {
 	defer s.at.around("git.publish", t.ID)()
 	return s.Shipper.Publish(ctx, t, tree)
+}
+
+type pointMerger struct {
+	fleet.Merger
+	at failpoints
+}
+
+func (m pointMerger) Build(ctx context.Context, t life.Task, args event.BuildArgs) (event.MergeBuilt, error) {
+	defer m.at.around("merge.build", len(args.Entries))()
+	return m.Merger.Build(ctx, t, args)
+}
+
+func (m pointMerger) Scratch(ctx context.Context, t life.Task, id event.QueueID, commit string, inUse bool) (string, error) {
+	defer m.at.around("merge.scratch", inUse)()
+	return m.Merger.Scratch(ctx, t, id, commit, inUse)
+}
+
+func (m pointMerger) Land(ctx context.Context, t life.Task, id event.QueueID, args event.LandArgs) error {
+	defer m.at.around("merge.land", args.Lead)()
+	return m.Merger.Land(ctx, t, id, args)
 }
 
 type pointLauncher struct {

@@ -33,6 +33,7 @@ func scenarios() []scenario {
 		{name: "chain", begin: scripted(chained)},
 		{name: "side-by-side", begin: scripted(sideBySide)},
 		{name: "command", begin: scripted(commanded)},
+		{name: "merge", begin: scripted(merged)},
 		{name: "claude", begin: claudeTwoRounds, full: true},
 	}
 }
@@ -122,6 +123,25 @@ func crashed(f *Fleet) []event.TaskID {
 		f.t.Errorf("conversations of the generations: %v", conversations)
 	}
 	return []event.TaskID{id}
+}
+
+// merged is two tasks whose work passes alone and not together. The one that comes second mends it, and both are merged
+// into the base.
+func merged(f *Fleet) []event.TaskID {
+	const check = `test=test -e both.txt || ! test -e one.txt || ! test -e two.txt`
+	second := f.dispatch("write two.txt <<2\nmark ready\nawait-file go-on\ndone\n---\nrun git merge -q main\nwrite both.txt <<b\ndone", "--check", check, "--publish", "merge")
+	f.marks(second, "ready")
+	first := f.dispatch("write one.txt <<1\ndone", "--check", check, "--publish", "merge")
+	f.reaches(first, event.Done)
+	f.release(second, "go-on")
+	got := f.reaches(second, event.Done)
+	if at := f.git("rev-parse", "main"); got.Published == nil || got.Published.Merged != at || f.git("status", "--porcelain") != "" {
+		f.t.Errorf("main is at %s, published %+v, status %q", at, got.Published, f.git("status", "--porcelain"))
+	}
+	if n := f.git("rev-list", "--count", "--first-parent", "main"); n != "3" {
+		f.t.Errorf("main has %s commits, want the base and two merges", n)
+	}
+	return []event.TaskID{first, second}
 }
 
 // permitted is an agent whose first request is allowed and whose second is denied.

@@ -201,6 +201,9 @@ var actions = map[ActionKind]func([]byte) (Args, error){
 	"close":     argsOf[CloseArgs],
 	"remove":    argsOf[RemoveArgs],
 	"restore":   argsOf[RestoreArgs],
+	"build":     argsOf[BuildArgs],
+	"judge":     argsOf[JudgeArgs],
+	"land":      argsOf[LandArgs],
 }
 
 // argsOf decodes arguments of one type. It ignores fields of the object that are not arguments.

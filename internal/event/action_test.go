@@ -29,6 +29,11 @@ var oldActions = map[string]Action{
 	`{"id":"a13","kind":"close","gen":1}`:                                                             {ID: "a13", Gen: 1, Args: CloseArgs{}},
 	`{"id":"a14","kind":"remove","gen":1,"force":true}`:                                               {ID: "a14", Gen: 1, Args: RemoveArgs{Force: true}},
 	`{"id":"a15","kind":"restore","gen":1,"ref":"refs/muster/keep/t1-fix/1"}`:                         {ID: "a15", Gen: 1, Args: RestoreArgs{Ref: "refs/muster/keep/t1-fix/1"}},
+	`{"id":"a17","kind":"build","branch":"main","entries":[{"task":"t1","commit":"c1","tree":"x1","lane":"l"}],"lane":"l","lead":"t1","fresh":true}`: {
+		ID: "a17", Args: BuildArgs{Branch: "main", Entries: []MergeEntry{{Task: "t1", Commit: "c1", Tree: "x1", Lane: "l"}}, Lane: "l", Lead: "t1", Fresh: true},
+	},
+	`{"id":"a18","kind":"judge","lead":"t1","commit":"c2","tree":"x2","run":3}`:                {ID: "a18", Args: JudgeArgs{Lead: "t1", Commit: "c2", Tree: "x2", Run: 3}},
+	`{"id":"a19","kind":"land","branch":"main","lead":"t1","old":"c0","new":"c2","tree":"x2"}`: {ID: "a19", Args: LandArgs{Branch: "main", Lead: "t1", Old: "c0", New: "c2", Tree: "x2"}},
 	`{"id":"a16","kind":"teleport","gen":1,"to":"moon"}`: {
 		ID: "a16", Gen: 1, Args: UnknownArgs{Name: "teleport", Raw: json.RawMessage(`{"id":"a16","kind":"teleport","gen":1,"to":"moon"}`)},
 	},

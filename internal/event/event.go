@@ -162,6 +162,15 @@ var kinds = map[Kind]func([]byte) (Payload, error){
 	"account.woke":    typed[AccountWoke],
 	"account.used":    typed[AccountUsed],
 	"account.spent":   typed[AccountSpent],
+	// Written by life, for one merge queue.
+	"merge.joined":    typed[MergeJoined],
+	"merge.withdrawn": typed[MergeWithdrawn],
+	"merge.built":     typed[MergeBuilt],
+	"merge.judged":    typed[MergeJudged],
+	"merge.landed":    typed[MergeLanded],
+	"merge.returned":  typed[MergeReturned],
+	"merge.held":      typed[MergeHeld],
+	"merge.resumed":   typed[MergeResumed],
 
 	// Written by the supervisor about itself and the machine.
 	"supervisor.started":  typed[SupervisorStarted],

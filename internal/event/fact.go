@@ -71,6 +71,7 @@ const (
 	DeadlineRest        DeadlineName = "rest"         // of an account: when it is tried again
 	DeadlineSpread      DeadlineName = "spread"       // of an account: when the next agent is woken after a rest
 	DeadlineNight       DeadlineName = "night"        // of an account: when its budget is renewed
+	DeadlineMerge       DeadlineName = "merge"        // of a merge queue: when it is looked at again
 )
 
 // DeadlineSet starts or moves a deadline.
@@ -331,6 +332,8 @@ type WorkPublished struct {
 	URL    string  `json:"url,omitempty"`
 	// Remote is the name of the remote that has the branch at the commit; "" if it was not pushed.
 	Remote string `json:"remote,omitempty"`
+	// Merged is the commit of the base branch that has the work; "" if it was not merged.
+	Merged string `json:"merged,omitempty"`
 }
 
 // WorkKept says under which ref everything in the worktree was kept.

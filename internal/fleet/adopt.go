@@ -32,6 +32,15 @@ func (s *Supervisor) adopt(ctx context.Context) error {
 		}
 		s.adoptTask(t, byAgent[agentToken{task: t.ID, gen: t.Gen}])
 	}
+	queues, err := s.cfg.Log.Queues(ctx)
+	if err != nil {
+		return err
+	}
+	for _, q := range queues {
+		for _, a := range q.Open {
+			s.jobs.add(job{of: event.OfQueue(q.ID), action: a, again: true})
+		}
+	}
 	if s.cfg.Server != s.cfg.ServerWas {
 		s.prologue = append(s.prologue, s.cfg.Server)
 	}

@@ -33,6 +33,9 @@ func (s *Supervisor) do(ctx context.Context, j job) result {
 		defer cancel()
 		return s.findDeath(ctx, j)
 	}
+	if j.of.Queue != "" {
+		return s.doQueue(ctx, j)
+	}
 	t, ok, err := s.cfg.Log.Task(ctx, j.of.Task)
 	if err != nil || !ok { // our own log can't be read now, which is not the task's fault
 		failure := again(fmt.Errorf("read task %s: %w", j.of.Task, err))

@@ -20,6 +20,7 @@ type Config struct {
 	Terminal  Terminal
 	Worktrees Worktrees
 	Shipper   Shipper
+	Merger    Merger
 	Launcher  Launcher
 	Channel   Channel
 	Jobs      Jobs
@@ -88,9 +89,10 @@ type Supervisor struct {
 	runnersAt time.Duration                      // when they are looked at next, by Mono
 }
 
-// item is an input for a task.
+// item is an input for a task, or for a merge queue.
 type item struct {
 	task   event.TaskID
+	queue  event.QueueID // "" for a task
 	in     life.Input
 	key    string // the key of the offset that is stored with it
 	offset int64
@@ -227,8 +229,10 @@ func (s *Supervisor) gather(ctx context.Context, timer *time.Timer) (stopped boo
 	return false, nil
 }
 
-func (s *Supervisor) push(id event.TaskID, in life.Input) {
-	s.pending = append(s.pending, item{task: id, in: in})
+func (s *Supervisor) push(id event.TaskID, in life.Input) { s.pushTo(event.OfTask(id), in) }
+
+func (s *Supervisor) pushTo(of event.Subject, in life.Input) {
+	s.pending = append(s.pending, item{task: of.Task, queue: of.Queue, in: in})
 }
 
 func (s *Supervisor) takeBatch(b Batch) {
@@ -274,15 +278,15 @@ func (s *Supervisor) takeResult(r result) {
 		s.cfg.Logger.Warn("an act that was given up has come back", "task", r.job.of.Task, "action", r.job.action.Kind())
 		return
 	}
-	if r.refused != "" {
+	if r.refused != "" && r.job.of.Task != "" {
 		s.push(r.job.of.Task, life.Refused{Source: sourceResult, Why: r.refused})
 	}
 	if r.met != nil {
-		s.push(r.job.of.Task, life.Met{Job: *r.met})
+		s.pushTo(r.job.of, life.Met{Job: *r.met})
 		return
 	}
 	if r.wait.PID != 0 {
-		s.push(r.job.of.Task, life.Begun{ID: r.job.action.ID})
+		s.pushTo(r.job.of, life.Begun{ID: r.job.action.ID})
 		s.cfg.Processes.Watch(r.wait, jobToken{of: r.job.of, action: r.job.action})
 		s.runners[r.wait] = s.cfg.Mono() + r.limit
 		return
@@ -295,7 +299,7 @@ func (s *Supervisor) takeResult(r result) {
 		if s.outdated(r.job) {
 			r.facts, r.failure = nil, &life.Failure{Kind: life.FailAgain, Text: "the agent was heard of meanwhile, or another supervisor listened"}
 		}
-		s.push(r.job.of.Task, life.Finished{ID: r.job.action.ID, Facts: r.facts, Failure: r.failure})
+		s.pushTo(r.job.of, life.Finished{ID: r.job.action.ID, Facts: r.facts, Failure: r.failure})
 	}
 }
 
@@ -310,6 +314,10 @@ func (s *Supervisor) giveUpLost() {
 		if j.death != nil {
 			s.ears.forget(j.of.Task)
 			s.push(j.of.Task, life.Exited{Gen: j.death.gen, Cause: event.CauseOwn, Exit: j.death.death.Exit, Signal: j.death.death.Signal, Known: j.death.death.Known})
+			continue
+		}
+		if j.of.Queue != "" {
+			s.pushTo(j.of, life.Finished{ID: j.action.ID, Failure: &life.Failure{Kind: life.FailAgain, Text: string(j.action.Kind()) + " has not come back within its limit"}})
 			continue
 		}
 		s.push(j.of.Task, life.Finished{ID: j.action.ID, Failure: &life.Failure{Kind: life.FailRefused, Text: fmt.Sprintf(

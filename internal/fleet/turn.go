@@ -136,6 +136,12 @@ func (d *decision) run(pending []item, gap time.Duration) error {
 			offsets[it.key] = it.offset
 			continue
 		}
+		if it.queue != "" {
+			if err := d.queue(it.queue, it.in); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := d.decide(it.task, it.in); err != nil {
 			return err
 		}
@@ -143,6 +149,12 @@ func (d *decision) run(pending []item, gap time.Duration) error {
 	for _, due := range d.tx.Due(d.now) {
 		if due.Account != "" {
 			if err := d.account(due.Account, life.Due{Name: due.Name}); err != nil {
+				return err
+			}
+			continue
+		}
+		if due.Queue != "" {
+			if err := d.queue(due.Queue, life.Due{Name: due.Name}); err != nil {
 				return err
 			}
 			continue
@@ -158,6 +170,9 @@ func (d *decision) run(pending []item, gap time.Duration) error {
 		return err
 	}
 	if err := d.schedule(); err != nil {
+		return err
+	}
+	if err := d.lookAtQueues(life.MergeLook{}); err != nil {
 		return err
 	}
 	if d.wrote { // records that changed nothing may be read again, since they will change nothing then either
@@ -195,6 +210,9 @@ func (d *decision) slept(gap time.Duration) error {
 	if _, err := d.tx.AppendTo(event.Subject{}, 0, event.HostSlept{Gap: gap}); err != nil {
 		return err
 	}
+	if err := d.lookAtQueues(life.Slept{Gap: gap}); err != nil {
+		return err
+	}
 	return d.each(d.tx.Timed(), life.Slept{Gap: gap})
 }
 
@@ -230,6 +248,11 @@ func (d *decision) decide(id event.TaskID, in life.Input) error {
 	d.wrote = d.wrote || len(events) > 0
 	for _, a := range actions {
 		d.actions = append(d.actions, subjectAction{of: event.OfTask(id), action: a})
+	}
+	if len(events) > 0 || d.asked {
+		if err := d.tellQueue(id); err != nil {
+			return err
+		}
 	}
 	return d.tellAccount(t, in, events)
 }
@@ -409,6 +432,9 @@ func (d *decision) finish() error {
 		if t.Slot || t.Agent.Live && t.State != event.Limited || len(t.Open) > 0 {
 			running++
 		}
+	}
+	if d.merging() {
+		running++
 	}
 	switch {
 	case d.mode == event.DownLeave:

@@ -18,6 +18,10 @@ type Log interface {
 	Live(ctx context.Context) ([]life.Task, error)
 	// Task returns the committed state of a task.
 	Task(ctx context.Context, id event.TaskID) (life.Task, bool, error)
+	// Queues returns the committed states of the merge queues, and Queue that of one; its zero value, with the id, if it
+	// has no events.
+	Queues(ctx context.Context) ([]life.Queue, error)
+	Queue(ctx context.Context, id event.QueueID) (life.Queue, error)
 	Prompt(ctx context.Context, id event.TaskID) (string, error)
 	MessageText(ctx context.Context, id event.TaskID, m event.MessageID) (string, error)
 }
@@ -35,6 +39,10 @@ type Tx interface {
 	Account(id event.AccountID) (life.Account, bool, error)
 	// Accounts returns all accounts that have events, by name.
 	Accounts() ([]life.Account, error)
+	// Queue returns the fold of a merge queue. Its zero value, with the id, is returned if it has no events.
+	Queue(id event.QueueID) (life.Queue, error)
+	// Queues returns all merge queues that have events, by name.
+	Queues() ([]life.Queue, error)
 	// EachLive iterates over the tasks that need a supervisor, in the order of their ids. Tasks that only wait for a
 	// slot or for a deadline are left out. A task is valid until the next one.
 	EachLive() iter.Seq[*life.Task]
@@ -140,6 +148,20 @@ type Shipper interface {
 	// Publish publishes exactly the judged tree in the task's publish mode. It returns ErrMoved if the worktree has
 	// another tree now.
 	Publish(ctx context.Context, t life.Task, tree string) (event.WorkPublished, error)
+}
+
+// Merger merges the work of tasks into their base branch. t is a task of the queue, in whose repository it works.
+type Merger interface {
+	// Build merges work onto the base. It changes no branch and no checkout.
+	Build(ctx context.Context, t life.Task, args event.BuildArgs) (event.MergeBuilt, error)
+	// Scratch makes a worktree of the queue's own that has exactly a commit, and returns its path. If it is in use, it is
+	// left as it is.
+	Scratch(ctx context.Context, t life.Task, id event.QueueID, commit string, inUse bool) (path string, err error)
+	// ScratchTree returns the tree of everything in it that is not ignored.
+	ScratchTree(ctx context.Context, t life.Task, path string) (string, error)
+	// Land makes the base lead to a commit, together with a checkout of it that has no changes. It returns ErrMoved if
+	// the base is elsewhere by now, and ErrCheckout if a checkout is in use. Nothing was changed then.
+	Land(ctx context.Context, t life.Task, id event.QueueID, args event.LandArgs) error
 }
 
 // Errors of a Shipper.

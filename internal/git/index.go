@@ -79,6 +79,11 @@ func copyInto(out *os.File, from string) error {
 // editIndex runs fn with a seat of a checkout and puts the index that is there then in place of the checkout's own. It
 // holds git's lock of that index meanwhile. The caller holds the repository's lock.
 func (r *Repo) editIndex(ctx context.Context, c checkout, fn func(place) error) error {
+	return r.editIndexThen(ctx, c, fn, nil)
+}
+
+// editIndexThen is editIndex that calls then, if it is not nil, when the index is in place and still locked.
+func (r *Repo) editIndexThen(ctx context.Context, c checkout, fn func(place) error, then func() error) error {
 	lock, edited := filepath.Join(c.gitDir, "index.lock"), filepath.Join(c.gitDir, "index.muster")
 	if err := lockIndex(lock); err != nil {
 		return fmt.Errorf("lock the index: %w", err)
@@ -98,6 +103,8 @@ func (r *Repo) editIndex(ctx context.Context, c checkout, fn func(place) error) 
 	}
 	if err != nil {
 		_ = os.Remove(edited)
+	} else if then != nil {
+		err = then()
 	}
 	return errors.Join(err, os.Remove(lock))
 }

@@ -144,9 +144,9 @@ func (o Options) checkPublish(p event.Publish) error {
 		from = "--publish"
 	}
 	switch p {
-	case event.PublishNone, event.PublishBranch, event.PublishPush:
+	case event.PublishNone, event.PublishBranch, event.PublishPush, event.PublishMerge:
 		return nil
-	case event.PublishPR, event.PublishMerge:
+	case event.PublishPR:
 		return fault.New(fault.Usage, "%s: this version cannot publish by %q yet, only to a local or a pushed branch", from, p).
 			WithHint("Use --publish push, then open the pull request or merge that branch yourself.")
 	}

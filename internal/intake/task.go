@@ -75,6 +75,11 @@ func (in *Intake) Task(ctx context.Context, o Order) (Task, error) {
 		}
 		s.Remote = to.Remote
 	}
+	if s.Publish == event.PublishMerge {
+		if err = at.mergeable(ctx, s.Base); err != nil {
+			return Task{}, err
+		}
+	}
 	ad, err := all.For(s)
 	if err != nil {
 		return Task{}, err

@@ -285,10 +285,15 @@ func verdictText(r event.RoundFinished) string {
 // feedbackText returns the message to the agent about a red round: each failing command, how it ended, and the useful
 // part of its output.
 func feedbackText(r event.RoundFinished, fenced bool) string {
+	return "Your work does not pass its checks yet.\n" + failures(r.Results, fenced) +
+		"\nFix what is wrong in the code, not the check. `muster check` runs the checks now. Then end your turn."
+}
+
+// failures describes to the agent each failed check, within feedbackLimit.
+func failures(results []event.CheckResult, fenced bool) string {
 	var b strings.Builder
-	b.WriteString("Your work does not pass its checks yet.\n")
 	budget := feedbackLimit
-	for _, c := range r.Results {
+	for _, c := range results {
 		if c.Green() {
 			continue
 		}
@@ -306,7 +311,6 @@ func feedbackText(r event.RoundFinished, fenced bool) string {
 			fmt.Fprintf(&b, "(all of it: %s)\n", c.Log)
 		}
 	}
-	b.WriteString("\nFix what is wrong in the code, not the check. `muster check` runs the checks now. Then end your turn.")
 	return b.String()
 }
 

@@ -59,6 +59,10 @@ func (s *step) take(in Input) {
 		s.emit(event.AccountReleased{})
 	case Recall:
 		s.recall()
+	case Merged:
+		s.merged(in)
+	case Unmerged:
+		s.unmerged(in)
 	case Shelve:
 		s.shelve()
 	case Reviewed:

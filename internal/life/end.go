@@ -147,6 +147,8 @@ func (s *step) published(f *Failure) {
 		s.check()
 	case f != nil:
 		s.park(rulePublishRefused, ReasonPublish, f.Text)
+	case s.t.Published != nil && s.t.Published.Mode == event.PublishMerge:
+		s.enqueue()
 	case s.t.Published != nil && s.t.Published.URL != "":
 		s.move(ruleInReview, "", s.t.Published.URL)
 		s.clearAll()
@@ -413,7 +415,7 @@ func (s *step) due(in Due) {
 		}
 	case event.DeadlineStall:
 		s.stage()
-	case event.DeadlineRest, event.DeadlineSpread, event.DeadlineNight: // belong to an account
+	case event.DeadlineRest, event.DeadlineSpread, event.DeadlineNight, event.DeadlineMerge: // belong to another subject
 	case event.DeadlineReview:
 		s.park(ruleReviewEnd, ReasonReview, "")
 	case event.DeadlineKeep:

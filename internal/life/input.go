@@ -61,7 +61,7 @@ type FailureKind string
 // The kinds of failure.
 const (
 	FailAgain   FailureKind = "again"   // a later attempt may work
-	FailShut    FailureKind = "shut"    // the agent's input is in use: a draft, a dialog, copy mode
+	FailShut    FailureKind = "shut"    // a person uses it: the agent's input has a draft or a dialog, or a checkout has changes
 	FailRefused FailureKind = "refused" // a person must change something first
 	FailMoved   FailureKind = "moved"   // the work changed meanwhile
 	FailUnknown FailureKind = "unknown" // it is unknown whether it happened

@@ -199,7 +199,7 @@ func judgeProgress(t Task) string {
 	case event.Publishing:
 		ok = doing(event.ActPublish, event.ActEnd, event.ActClean)
 	case event.InReview:
-		ok = has(event.DeadlineReview) || ends && len(t.Open) > 0
+		ok = has(event.DeadlineReview) || doing(event.ActClean) || ends && len(t.Open) > 0
 	case event.Done, event.Failed, event.Cancelled:
 	}
 	if !ok {

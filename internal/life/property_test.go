@@ -64,7 +64,7 @@ var scenes = []func(*world){
 func drawSpec(rt *rapid.T, s *event.Spec) {
 	s.Traits = pick(rt, []event.Traits{hooked, pasted, command}, "traits")
 	s.Done.DeletedTests = pick(rt, []event.Reaction{"", event.ReactionBack, event.ReactionPark}, "deleted tests")
-	s.Publish = pick(rt, []event.Publish{event.PublishBranch, event.PublishNone, event.PublishPR}, "publish")
+	s.Publish = pick(rt, []event.Publish{event.PublishBranch, event.PublishNone, event.PublishPR, event.PublishMerge}, "publish")
 	s.Attempts = die(rt, 6, "attempts")
 	s.Respawns = die(rt, 9, "respawns")
 	s.Rounds = die(rt, 4, "rounds")
@@ -156,6 +156,8 @@ func someFacts(rt *rapid.T, a event.Action) []event.Payload {
 		p := event.WorkPublished{Mode: event.PublishPR, Branch: "muster/t1-fix", Commit: "c9"}
 		if rapid.Bool().Draw(rt, "review") {
 			p.URL = "https://forge.test/pr/1"
+		} else if rapid.Bool().Draw(rt, "merge") {
+			p.Mode, p.Tree = event.PublishMerge, "x"
 		}
 		return []event.Payload{p}
 	case event.ActDeliver, event.ActConfirm:
@@ -296,7 +298,9 @@ func (w *world) someHostility(rt *rapid.T) {
 		w.do(Slept{Gap: pick(rt, []time.Duration{-time.Hour, time.Second, 6 * time.Hour}, "gap")})
 	case 9:
 		if rapid.Bool().Draw(rt, "reviewed") {
-			w.do(Reviewed{})
+			w.do(pick(rt, []Input{
+				Reviewed{}, Merged{Commit: "m1"}, Unmerged{Why: event.MergeConflicts, Branch: "main", Files: []string{"a.go"}},
+			}, "review"))
 		} else {
 			w.do(Refused{Gen: w.task.Gen, Source: "status", Why: "not a record"})
 		}

@@ -101,9 +101,22 @@ func Schedule(f Fleet, now time.Time) []event.Event {
 	return out
 }
 
-// CompareLine orders the tasks that wait for a slot: by priority, then by age.
+// CompareLine orders the tasks that wait for a slot: by rank, then by age.
 func CompareLine(a, b *Task) int {
-	return cmp.Or(cmp.Compare(b.Spec.Priority, a.Spec.Priority), cmp.Compare(a.ID.Number(), b.ID.Number()))
+	return cmp.Or(cmp.Compare(a.Rank(), b.Rank()), cmp.Compare(a.ID.Number(), b.ID.Number()))
+}
+
+// returnedFirst is more than the span of all priorities.
+const returnedFirst = 1 << 20
+
+// Rank returns the place of a task in the line for a slot by its priority; the lowest is the first. Work that was
+// finished and came back with feedback goes before new work, because others may wait for it.
+func (t *Task) Rank() int {
+	rank := -t.Spec.Priority
+	if t.State == event.Queued && t.Next == event.WhyFeedback {
+		rank -= returnedFirst
+	}
+	return rank
 }
 
 // InLine reports whether the task waits only for a slot.

@@ -63,6 +63,9 @@ const (
 	ruleChecksBroken   rule = "checks.broken"
 	ruleTreeMoved      rule = "tree.moved"
 	ruleInReview       rule = "review.opened"
+	ruleMergeQueued    rule = "merge.queued"
+	ruleMergeReturned  rule = "merge.returned"
+	ruleMergeRefused   rule = "merge.refused"
 	rulePublishRefused rule = "publish.refused"
 	rulePublished      rule = "published"
 	ruleReviewEnd      rule = "review.end"
@@ -113,6 +116,9 @@ var table = map[rule]Transition{
 	ruleChecksBroken:   {From: []event.State{event.Checking}, To: event.Parked, When: "the checks could not be run"},
 	ruleTreeMoved:      {From: []event.State{event.Publishing}, To: event.Checking, When: "the work changed after its verdict"},
 	ruleInReview:       {From: []event.State{event.Publishing}, To: event.InReview, When: "the work waits for review"},
+	ruleMergeQueued:    {From: []event.State{event.Publishing}, To: event.InReview, When: "the work waits to be merged into its base"},
+	ruleMergeReturned:  {From: []event.State{event.InReview}, To: event.Queued, When: "the work cannot be merged as it is, and goes back to the agent"},
+	ruleMergeRefused:   {From: []event.State{event.InReview}, To: event.Parked, When: "the work cannot be merged as it is, and all rounds are used"},
 	rulePublishRefused: {From: []event.State{event.Publishing}, To: event.Parked, When: "the work could not be published"},
 	rulePublished:      {From: []event.State{event.Publishing, event.InReview}, To: event.Done, When: "the work is published"},
 	ruleReviewEnd:      {From: []event.State{event.InReview}, To: event.Parked, When: "the review did not end in time"},

@@ -168,6 +168,15 @@ var rows = []struct {
 		w.finish(event.ActEnd)
 		w.finish(event.ActClean, event.WorktreeRemoved{})
 	}},
+	{name: "work to be merged waits in the queue of its base", rule: ruleMergeQueued, change: merges, to: event.InReview, run: func(w *world) {
+		w.queued()
+	}},
+	{name: "work that conflicts goes back to its agent", rule: ruleMergeReturned, change: merges, to: event.Queued, reason: event.Reason(event.MergeConflicts), run: func(w *world) {
+		w.queued().do(Unmerged{Why: event.MergeConflicts, Branch: "main", Files: []string{"a.go"}})
+	}},
+	{name: "work that conflicts after all rounds parks", rule: ruleMergeRefused, to: event.Parked, reason: event.Reason(event.MergeRed), change: func(s *event.Spec) { merges(s); s.Rounds = 1 }, run: func(w *world) {
+		w.queued().do(Unmerged{Why: event.MergeRed, Branch: "main", Results: red("x", "no").Results})
+	}},
 	{name: "a review without end parks", rule: ruleReviewEnd, to: event.Parked, reason: ReasonReview, run: func(w *world) {
 		w.review()
 		w.advance(reviewLimit)
@@ -245,6 +254,17 @@ func (w *world) review() *world {
 	w.t.Helper()
 	w.work().endTurn().finish(event.ActCheck, green("x"))
 	w.finish(event.ActPublish, event.WorkPublished{Mode: event.PublishPR, URL: "https://forge.test/pr/1"})
+	w.finish(event.ActEnd)
+	return w.want(event.InReview, "")
+}
+
+func merges(s *event.Spec) { s.Publish = event.PublishMerge }
+
+// queued continues to work that waits to be merged, after the end of its agent.
+func (w *world) queued() *world {
+	w.t.Helper()
+	w.work().endTurn().finish(event.ActCheck, green("x"))
+	w.finish(event.ActPublish, event.WorkPublished{Mode: event.PublishMerge, Branch: "muster/t1-fix", Commit: "c9", Tree: "x"})
 	w.finish(event.ActEnd)
 	return w.want(event.InReview, "")
 }

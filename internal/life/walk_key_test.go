@@ -40,7 +40,7 @@ func (p *place) key() []byte {
 		return k.b
 	}
 	k.nums(t.Attempt)
-	k.flags(t.Published != nil && t.Published.URL != "")
+	k.flags(t.Published != nil && t.Published.URL != "", t.Published != nil && t.Published.Merged != "")
 	if l := t.Rounds.Last; l != nil {
 		back, park := refused(*t, l.Findings)
 		k.flags(l.Changed, l.Moved, allGreen(l.Results), len(back) > 0, park != nil)

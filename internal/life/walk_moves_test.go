@@ -137,6 +137,13 @@ func (p *place) moves(errands bool) []move {
 	if p.task.State == event.InReview {
 		out = append(out, input("reviewed", never, func(*place) Input { return Reviewed{} }))
 	}
+	if _, waits := p.task.MergeEntry(); waits {
+		out = append(out,
+			input("merged", never, func(*place) Input { return Merged{Commit: "m1"} }),
+			input("in conflict with the base", never, func(*place) Input {
+				return Unmerged{Why: event.MergeConflicts, Branch: "main", Files: []string{"a.go"}}
+			}))
+	}
 	if slices.Contains(running, p.task.State) && !p.task.Shelved {
 		out = append(out, input("fleet goes down", never, func(*place) Input { return Shelve{} }))
 	}

@@ -64,7 +64,7 @@ func (b bounds) String() string {
 // walks lists the walks of `make walk`. Only a short one runs with the other tests. Features that multiply the number
 // of states, and are mostly independent of the others, have walks of their own.
 var walks = []bounds{
-	{"short", left{lacks: 1}, 2, 1, 1, false, []string{"mailbox", "paste", "command", "review", "dependency", "demands"}},
+	{"short", left{lacks: 1}, 2, 1, 1, false, []string{"mailbox", "paste", "command", "review", "merge", "dependency", "demands"}},
 	{"silence", left{silences: 2}, 2, 1, 1, false, []string{"mailbox", "paste", "command"}},
 	{"errands", left{messages: 1}, 2, 1, 1, true, []string{"mailbox", "paste", "command"}},
 	{"money", left{money: 2, rests: 1}, 2, 1, 1, false, []string{"mailbox", "paste", "command"}},
@@ -74,6 +74,7 @@ var walks = []bounds{
 var kinds = map[string]func(*event.Spec){
 	"mailbox": traits(hooked), "paste": traits(pasted), "command": traits(command),
 	"review":     func(s *event.Spec) { s.Publish = event.PublishPR },
+	"merge":      merges,
 	"demands":    func(s *event.Spec) { s.Done.DeletedTests, s.Done.TooLarge = event.ReactionBack, event.ReactionPark },
 	"dependency": func(s *event.Spec) { s.After = []event.TaskID{"t9"} },
 }

@@ -121,6 +121,7 @@ const (
 	lineQuery      = "SELECT doc FROM tasks WHERE rank IS NOT NULL AND (rank, num) > (?, ?) ORDER BY rank, num LIMIT ?"
 	unsettledQuery = "SELECT doc FROM tasks WHERE unsettled = 1 ORDER BY num LIMIT ?"
 	timedQuery     = "SELECT doc FROM tasks WHERE next_due > 0 AND next_due <= ? ORDER BY num"
+	queuesQuery    = "SELECT doc FROM queues ORDER BY id"
 	nextDueQuery   = "SELECT ifnull(min(next_due), 0) FROM tasks WHERE next_due > 0"
 )
 
@@ -166,10 +167,27 @@ func (b *diskBatch) Accounts() ([]life.Account, error) {
 	})
 }
 
+func (b *diskBatch) Queues() ([]life.Queue, error) {
+	st, err := b.conn.stmt(b.ctx, queuesQuery)
+	if err != nil {
+		return nil, b.s.explain(err, "read merge queues")
+	}
+	rows, err := st.QueryContext(b.ctx)
+	return collect(b.s, "read merge queues", rows, err, scanQueue)
+}
+
+func scanQueue(rows *sql.Rows) (q life.Queue, err error) {
+	var doc []byte
+	if err := rows.Scan(&doc); err != nil {
+		return q, err
+	}
+	return q, json.Unmarshal(doc, &q)
+}
+
 func (b *diskBatch) Line(after *life.Task, n int) ([]life.Task, error) {
 	rank, num := math.MinInt64, 0
 	if after != nil {
-		rank, num = -after.Spec.Priority, after.ID.Number()
+		rank, num = after.Rank(), after.ID.Number()
 	}
 	return b.tasks("read the queue", lineQuery, rank, num, n)
 }
@@ -246,7 +264,7 @@ func (b *diskBatch) writeAll(c Changes) error {
 			return err
 		}
 	}
-	if err := p.finish(b.ctx, c.Tasks, c.Accounts); err != nil {
+	if err := p.finish(b.ctx, c.Tasks, c.Accounts, c.Queues); err != nil {
 		return err
 	}
 	if err := p.count(b.ctx, c.Counts); err != nil {

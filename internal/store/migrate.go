@@ -31,6 +31,7 @@ func migrations() []migration {
 		{file: "0002_subjects.sql", rebuild: true},
 		{file: "0003_queue.sql", rebuild: true},
 		{file: "0004_counts.sql", rebuild: true},
+		{file: "0005_merge.sql", rebuild: true},
 	}
 }
 

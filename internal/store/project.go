@@ -77,8 +77,8 @@ func (p *projector) foldFleet(ctx context.Context, e event.Event) error {
 	return nil
 }
 
-// finish writes the tasks, the accounts and the fleet after all events.
-func (p *projector) finish(ctx context.Context, tasks []life.Task, accounts []life.Account) error {
+// finish writes the tasks, the accounts, the merge queues and the fleet after all events.
+func (p *projector) finish(ctx context.Context, tasks []life.Task, accounts []life.Account, queues []life.Queue) error {
 	for _, t := range tasks {
 		if err := p.writeTask(ctx, t); err != nil {
 			return err
@@ -102,6 +102,15 @@ func (p *projector) finish(ctx context.Context, tasks []life.Task, accounts []li
 			return err
 		}
 		if err := p.conn.exec(ctx, "INSERT OR REPLACE INTO accounts VALUES (?, ?)", string(a.ID), string(doc)); err != nil {
+			return err
+		}
+	}
+	for _, q := range queues {
+		doc, err := json.Marshal(q)
+		if err != nil {
+			return err
+		}
+		if err := p.conn.exec(ctx, "INSERT OR REPLACE INTO queues VALUES (?, ?)", string(q.ID), string(doc)); err != nil {
 			return err
 		}
 	}
@@ -160,7 +169,7 @@ func (p *projector) writeTask(ctx context.Context, t life.Task) error {
 	}
 	var rank, unsettled any
 	if t.InLine() {
-		rank = -t.Spec.Priority
+		rank = t.Rank()
 	}
 	if t.AwaitsOthers() {
 		unsettled = t.State == event.Queued

@@ -98,6 +98,12 @@ func (s *Store) Accounts(ctx context.Context) ([]life.Account, error) {
 	})
 }
 
+// Queues returns all merge queues that have events, by name.
+func (s *Store) Queues(ctx context.Context) ([]life.Queue, error) {
+	rows, err := s.readers.QueryContext(ctx, queuesQuery)
+	return collect(s, "list merge queues", rows, err, scanQueue)
+}
+
 // Overview is a list with only some of the tasks that need no attention.
 type Overview struct {
 	Tasks []Summary // oldest first

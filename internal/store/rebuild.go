@@ -21,6 +21,7 @@ func projections() []projection {
 		{"attempts", "task || '.' || gen"},
 		{"fleet", "id"},
 		{"accounts", "id"},
+		{"queues", "id"},
 		{"dependencies", "num || ' ' || on_num"},
 		{"counts", "state"},
 	}
@@ -95,7 +96,7 @@ func refold(ctx context.Context, conn *writeConn) error {
 			return err
 		}
 	}
-	tasks, accounts := map[event.TaskID]life.Task{}, map[event.AccountID]life.Account{}
+	tasks, accounts, queues := map[event.TaskID]life.Task{}, map[event.AccountID]life.Account{}, map[event.QueueID]life.Queue{}
 	pr := projector{conn: conn}
 	for after := int64(0); ; {
 		batch, err := pageOf(ctx, conn, after)
@@ -109,6 +110,8 @@ func refold(ctx context.Context, conn *writeConn) error {
 				tasks[e.Task] = life.Apply(tasks[e.Task], e)
 			case e.Account != "":
 				accounts[e.Account] = life.ApplyAccount(accounts[e.Account], e)
+			case e.Queue != "":
+				queues[e.Queue] = life.ApplyQueue(queues[e.Queue], e)
 			}
 			if err := pr.project(ctx, e); err != nil {
 				return err
@@ -118,7 +121,7 @@ func refold(ctx context.Context, conn *writeConn) error {
 			break
 		}
 	}
-	if err := pr.finish(ctx, sortedTasks(tasks), slices.Collect(maps.Values(accounts))); err != nil {
+	if err := pr.finish(ctx, sortedTasks(tasks), slices.Collect(maps.Values(accounts)), slices.Collect(maps.Values(queues))); err != nil {
 		return err
 	}
 	counts := map[event.State]int{}

@@ -25,6 +25,7 @@ type Batch interface {
 	// Live returns the tasks that need a supervisor, oldest first.
 	Live() ([]life.Task, error)
 	Accounts() ([]life.Account, error)
+	Queues() ([]life.Queue, error)
 	// Line returns up to n tasks that wait for a slot, in the order of life.CompareLine. If after is not nil, it
 	// begins after that task.
 	Line(after *life.Task, n int) ([]life.Task, error)
@@ -54,6 +55,7 @@ type Changes struct {
 	Events   []Record
 	Tasks    []life.Task // in the order of their ids
 	Accounts []life.Account
+	Queues   []life.Queue
 	Counts   map[event.State]int // by how much the number of tasks in a state changes
 	Offsets  map[string]int64
 	Cursor   int64 // 0 leaves it unchanged
@@ -78,8 +80,11 @@ type Tx struct {
 	// accounts has all accounts once one of them is needed, since they are few. The supervisor's Writer keeps them.
 	accounts map[event.AccountID]life.Account
 	stale    map[event.AccountID]bool // accounts folded and not written yet
-	foreign  []event.Event
-	births   bool // other processes have dispatched tasks
+	// queues has all merge queues once one of them is needed, as accounts has the accounts.
+	queues  map[event.QueueID]life.Queue
+	altered map[event.QueueID]bool // queues folded and not written yet
+	foreign []event.Event
+	births  bool // other processes have dispatched tasks
 	// dirty has the tasks folded and not written yet, with the state under which each is counted in the log.
 	dirty   map[event.TaskID]event.State
 	events  []Record         // not written yet
@@ -94,7 +99,7 @@ const pageOfWrites = 512
 func newTx(b Batch, now time.Time) *Tx {
 	return &Tx{
 		batch: b, head: b.Head(), now: now.Round(0).UTC(),
-		touched: map[event.TaskID]*life.Task{}, changed: map[event.TaskID]bool{}, dirty: map[event.TaskID]event.State{}, stale: map[event.AccountID]bool{}, offsets: map[string]int64{},
+		touched: map[event.TaskID]*life.Task{}, changed: map[event.TaskID]bool{}, dirty: map[event.TaskID]event.State{}, stale: map[event.AccountID]bool{}, altered: map[event.QueueID]bool{}, offsets: map[string]int64{},
 	}
 }
 
@@ -157,6 +162,9 @@ func (tx *Tx) flush() error {
 	for id := range tx.stale {
 		c.Accounts = append(c.Accounts, tx.accounts[id])
 	}
+	for id := range tx.altered {
+		c.Queues = append(c.Queues, tx.queues[id])
+	}
 	tx.wrote = true
 	if tx.err = tx.batch.Write(c); tx.err != nil {
 		return tx.err
@@ -164,6 +172,7 @@ func (tx *Tx) flush() error {
 	tx.events, tx.offsets = nil, map[string]int64{}
 	clear(tx.dirty)
 	clear(tx.stale)
+	clear(tx.altered)
 	if tx.base == nil && len(tx.touched) > pageOfWrites { // they can be read again
 		clear(tx.touched)
 		clear(tx.changed)
@@ -175,6 +184,9 @@ func (tx *Tx) fold(e event.Event) error {
 	_, birth := e.Data.(event.DispatchRequested)
 	if e.Account != "" {
 		return tx.foldAccount(e)
+	}
+	if e.Queue != "" {
+		return tx.foldQueue(e)
 	}
 	if e.Task == "" {
 		if birth {
@@ -333,6 +345,53 @@ func (tx *Tx) loadAccounts() error {
 	return nil
 }
 
+// foldQueue folds an event into its merge queue. A queue exists from its first event on.
+func (tx *Tx) foldQueue(e event.Event) error {
+	if err := tx.loadQueues(); err != nil {
+		return err
+	}
+	tx.queues[e.Queue] = life.ApplyQueue(tx.queues[e.Queue], e)
+	tx.altered[e.Queue] = true
+	return nil
+}
+
+// Queue returns the current fold of a merge queue. Its zero value, with the id, is returned if it has no events.
+func (tx *Tx) Queue(id event.QueueID) (life.Queue, error) {
+	if err := tx.loadQueues(); err != nil {
+		return life.Queue{}, err
+	}
+	q := tx.queues[id]
+	q.ID = id
+	return q, nil
+}
+
+// Queues returns all merge queues that have events, by name.
+func (tx *Tx) Queues() ([]life.Queue, error) {
+	if err := tx.loadQueues(); err != nil {
+		return nil, err
+	}
+	out := make([]life.Queue, 0, len(tx.queues))
+	for _, id := range slices.Sorted(maps.Keys(tx.queues)) {
+		out = append(out, tx.queues[id])
+	}
+	return out, nil
+}
+
+func (tx *Tx) loadQueues() error {
+	if tx.queues != nil {
+		return nil
+	}
+	all, err := tx.batch.Queues()
+	if err != nil {
+		return err
+	}
+	tx.queues = map[event.QueueID]life.Queue{}
+	for _, q := range all {
+		tx.queues[q.ID] = q
+	}
+	return nil
+}
+
 // NewTaskID returns a new id for a task to be dispatched. An id is never used twice.
 func (tx *Tx) NewTaskID() event.TaskID {
 	tx.head.LastTask++
@@ -396,6 +455,12 @@ func (tx *Tx) Due(now time.Time) []DueRow {
 	for _, id := range slices.Sorted(maps.Keys(tx.accounts)) {
 		take(event.OfAccount(id), tx.accounts[id].Deadlines)
 	}
+	if err := tx.loadQueues(); err != nil {
+		tx.err = err
+	}
+	for _, id := range slices.Sorted(maps.Keys(tx.queues)) {
+		take(event.OfQueue(id), tx.queues[id].Deadlines)
+	}
 	slices.SortStableFunc(out, func(a, b DueRow) int { return a.Deadline.At.Compare(b.Deadline.At) })
 	return out
 }
@@ -429,12 +494,21 @@ func (tx *Tx) NextDue() (at time.Time, ok bool) {
 	if err == nil {
 		err = tx.loadAccounts()
 	}
-	for _, a := range tx.accounts {
-		for _, d := range a.Deadlines {
+	if err == nil {
+		err = tx.loadQueues()
+	}
+	earliest := func(all []life.Deadline) {
+		for _, d := range all {
 			if at.IsZero() || d.At.Before(at) {
 				at = d.At
 			}
 		}
+	}
+	for _, a := range tx.accounts {
+		earliest(a.Deadlines)
+	}
+	for _, q := range tx.queues {
+		earliest(q.Deadlines)
 	}
 	if err != nil {
 		tx.err = err

@@ -140,8 +140,8 @@ func TestNoWayBackFromWhatNobodyKnows(t *testing.T) {
 	}
 	edit(t, path, "PRAGMA user_version = 900; ALTER TABLE offsets RENAME COLUMN offset TO place")
 	_, err = store.GoBack(t.Context(), path)
-	refuses(t, err, fault.Failed, "format 4", "newer version")
-	edit(t, path, "PRAGMA user_version = 4; ALTER TABLE offsets RENAME COLUMN place TO offset") // the original name
+	refuses(t, err, fault.Failed, "format 5", "newer version")
+	edit(t, path, "PRAGMA user_version = 5; ALTER TABLE offsets RENAME COLUMN place TO offset") // the original name
 	if s, err = store.Open(t.Context(), path, store.Options{}); err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ type Writer struct {
 	live   *liveSet
 	// accounts has all accounts; nil if they must be read again.
 	accounts map[event.AccountID]life.Account
+	queues   map[event.QueueID]life.Queue // the same for the merge queues
 }
 
 // NewWriter returns a Writer for any log. Store.NewWriter is the one for a file.
@@ -47,7 +48,7 @@ func (w *Writer) Update(ctx context.Context, durable bool, fn func(*Tx) error) e
 	done := false
 	defer func() {
 		if !done { // on an error, and if fn panics
-			w.live, w.accounts = nil, nil
+			w.live, w.accounts, w.queues = nil, nil, nil
 		}
 	}()
 	tried, err := runTx(tx, func(tx *Tx) error {
@@ -92,6 +93,7 @@ func (w *Writer) catchUp(tx *Tx) error {
 	if !slices.ContainsFunc(tx.foreign, func(e event.Event) bool { return e.Account != "" }) {
 		tx.accounts = w.accounts
 	}
+	tx.queues = w.queues // only the supervisor writes their events
 	return nil
 }
 
@@ -120,7 +122,7 @@ func (w *Writer) reload(tx *Tx) error {
 
 // keep stores what a committed transaction has folded.
 func (w *Writer) keep(tx *Tx) {
-	w.cursor, w.accounts = tx.head.Seq, tx.accounts
+	w.cursor, w.accounts, w.queues = tx.head.Seq, tx.accounts, tx.queues
 	for id := range tx.changed {
 		w.live.put(*tx.touched[id])
 	}

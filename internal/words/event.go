@@ -16,7 +16,7 @@ const maxLine = 400
 
 // Event describes an event in one line.
 func Event(e event.Event) string {
-	for _, part := range []func(event.Event) (string, bool){requestEvent, agentEvent, workEvent, taskEvent, accountEvent, noticeEvent, fleetEvent} {
+	for _, part := range []func(event.Event) (string, bool){requestEvent, agentEvent, workEvent, taskEvent, accountEvent, mergeEvent, noticeEvent, fleetEvent} {
 		if line, ok := part(e); ok {
 			return text.Field(line, maxLine)
 		}
@@ -148,6 +148,12 @@ func workEvent(e event.Event) (string, bool) {
 		}
 		if p.Remote != "" && p.URL == "" {
 			where += " on " + p.Remote
+		}
+		if p.Merged != "" {
+			return fmt.Sprintf("merged: the base has %s in the commit %.10s", p.Branch, p.Merged), true
+		}
+		if p.Mode == event.PublishMerge {
+			return "complete on " + p.Branch + ", to be merged", true
 		}
 		return "published: " + where, true
 	case event.WorkKept:

@@ -216,6 +216,15 @@ func Action(a event.Action) string {
 		return "remove what the task left behind"
 	case event.RestoreArgs:
 		return "restore " + args.Ref
+	case event.BuildArgs:
+		if len(args.Entries) == 0 {
+			return "look at " + args.Branch
+		}
+		return fmt.Sprintf("merge the work of %s onto %s, beside it", Count(len(args.Entries), "task"), args.Branch)
+	case event.JudgeArgs:
+		return "run the checks on what was merged"
+	case event.LandArgs:
+		return fmt.Sprintf("move %s from %.10s to %.10s", args.Branch, args.Old, args.New)
 	}
 	return string(a.Kind())
 }

@@ -209,7 +209,11 @@ func (w *World) runJob(p *proc, j *jobState) {
 			w.breach("%s: its job ran on for %s after the task had ended", p.task, time.Since(over))
 		}
 		if l.Fault("the worktree changes under its checks", p.who, 10) {
-			w.work(p.task).change()
+			if j.merged == "" {
+				w.work(p.task).change()
+			} else {
+				w.base(w.judge.tasks[p.task]).changed = true
+			}
 		}
 		if l.Fault("a job is killed", p.who, 20) {
 			w.kill(p, 0, 9)
@@ -228,6 +232,8 @@ func (w *World) runJob(p *proc, j *jobState) {
 			r.Exit, r.Excerpt = 1, fmt.Sprintf("tree %d is red", j.tree)
 		} else if j.setup {
 			w.work(p.task).ready = true
+		} else if j.merged != "" {
+			w.base(w.judge.tasks[p.task]).green[j.merged] = true
 		} else {
 			w.work(p.task).green[j.tree] = true
 		}

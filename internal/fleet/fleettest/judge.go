@@ -22,6 +22,7 @@ type judge struct {
 	tasks map[event.TaskID]life.Task
 	// accounts are folded like the tasks.
 	accounts map[event.AccountID]life.Account
+	queues   map[event.QueueID]life.Queue
 	moves    map[Move]int
 	events   int
 	seq      int64 // the newest event that was judged
@@ -170,6 +171,10 @@ func (w *World) judgeEvent(e event.Event) {
 		j.accounts[e.Account] = life.ApplyAccount(j.accounts[e.Account], e)
 		return
 	}
+	if e.Queue != "" {
+		w.judgeQueue(e)
+		return
+	}
 	if e.Task == "" {
 		return
 	}
@@ -214,6 +219,7 @@ func (w *World) judgeFleet() {
 // task runs, and every message is settled. The caller holds mu.
 func (w *World) judgeRest() {
 	w.judgeFleet()
+	w.judgeMerged()
 	for id, t := range w.judge.tasks {
 		if !resting(t) {
 			w.breach("%s is not at rest: it is %s (%s), open %v, deadlines %v", id, t.State, t.Detail, t.Open, t.Deadlines)
@@ -239,5 +245,8 @@ func (w *World) intended(id event.TaskID, kind event.ActionKind, action event.Ac
 
 // resting reports whether a task has ended or waits for a person.
 func resting(t life.Task) bool {
+	if _, merges := t.MergeEntry(); merges {
+		return false
+	}
 	return (t.State.Final() || t.State == event.Parked || t.State == event.Blocked || t.State == event.InReview) && len(t.Open) == 0 && !t.Agent.Live
 }

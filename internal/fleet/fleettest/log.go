@@ -86,6 +86,20 @@ func (l memoryLog) Task(ctx context.Context, id event.TaskID) (life.Task, bool, 
 	return t, err == nil, err
 }
 
+// Queues implements fleet.Log.
+func (l memoryLog) Queues(ctx context.Context) ([]life.Queue, error) { return l.w.Log.Queues(ctx) }
+
+// Queue implements fleet.Log.
+func (l memoryLog) Queue(ctx context.Context, id event.QueueID) (life.Queue, error) {
+	all, err := l.w.Log.Queues(ctx)
+	for _, q := range all {
+		if q.ID == id {
+			return q, err
+		}
+	}
+	return life.Queue{ID: id}, err
+}
+
 // Prompt implements fleet.Log.
 func (l memoryLog) Prompt(ctx context.Context, id event.TaskID) (string, error) {
 	return l.w.Log.Prompt(ctx, id)

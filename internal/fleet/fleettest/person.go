@@ -376,6 +376,9 @@ func (w *World) spec(who string) event.Spec {
 	case 1, 2:
 		s.Done.DeletedTests = event.ReactionBack
 	}
+	if w.Luck.One("merge", who, 8) == 0 {
+		s.Publish = event.PublishMerge
+	}
 	if w.Luck.One("respawns", who, 20) == 0 {
 		s.Respawns = 1
 	}

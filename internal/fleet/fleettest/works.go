@@ -228,6 +228,9 @@ func (e jobEdges) Begin(ctx context.Context, j fleet.Job, run event.JobStarted) 
 			return nil
 		}
 		st.begun, st.tree = p, e.w.work(j.Task.ID).tree
+		if j.For == event.ActJudge {
+			st.merged = run.Tree
+		}
 		e.w.wg.Go(func() { e.w.runJob(p, st) })
 		return nil
 	})

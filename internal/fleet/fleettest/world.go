@@ -53,6 +53,7 @@ type World struct {
 	orders   map[fileID]fleet.Order
 	jobs     map[string]*jobState
 	works    map[event.TaskID]*work
+	bases    map[string]*base // by repository
 	names    map[event.TaskID]string
 	judge    judge
 	up       chan struct{} // a supervisor is wanted
@@ -103,6 +104,7 @@ type jobState struct {
 	begun   *proc  // the newest one that was let begin
 	key     string // of the runner that left the result; "" if there is none
 	tree    int
+	merged  string // the tree that a merge queue has judged; "" for a round or a setup
 	setup   bool
 }
 
@@ -123,10 +125,10 @@ func newWorld(luck *Luck, slots int, dir string) *World {
 		Luck: luck, home: home.Dir(dir), slots: slots,
 		procs: map[int]*proc{}, byTask: map[event.TaskID][]*proc{}, panes: map[event.TaskID][]*pane{}, begun: map[fileID]*proc{},
 		files: map[fileKey]*file{}, orders: map[fileID]fleet.Order{}, jobs: map[string]*jobState{},
-		fullAt: map[string]bool{}, movedAt: map[string]bool{}, works: map[event.TaskID]*work{}, names: map[event.TaskID]string{}, up: make(chan struct{}, 1),
+		fullAt: map[string]bool{}, movedAt: map[string]bool{}, works: map[event.TaskID]*work{}, bases: map[string]*base{}, names: map[event.TaskID]string{}, up: make(chan struct{}, 1),
 	}
 	w.judge.tasks, w.judge.accounts = map[event.TaskID]life.Task{}, map[event.AccountID]life.Account{}
-	w.judge.moves = map[Move]int{}
+	w.judge.moves, w.judge.queues = map[Move]int{}, map[event.QueueID]life.Queue{}
 	w.judge.uses, w.judge.over = map[event.TaskID]*use{}, map[event.TaskID]time.Time{}
 	w.judge.parked, w.judge.waiting = map[event.TaskID]bool{}, map[event.TaskID]bool{}
 	w.Log = storetest.OpenMemory(w.Now)
@@ -190,7 +192,7 @@ func (w *World) supervise(ctx context.Context) error {
 	}
 	began := time.Now()
 	s := fleet.New(fleet.Config{
-		Home: w.home, Log: memoryLog{edges: e, writer: writer}, Terminal: e, Worktrees: e, Shipper: e,
+		Home: w.home, Log: memoryLog{edges: e, writer: writer}, Terminal: e, Worktrees: e, Shipper: e, Merger: e,
 		Launcher: e, Channel: e, Jobs: jobEdges{e}, Records: e, Processes: e, Admission: []fleet.Admission{e},
 		Server:    event.ServerChanged{PID: server, Started: born},
 		ServerWas: event.ServerChanged{PID: row.Server.PID, Started: row.Server.Started},

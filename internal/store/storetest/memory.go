@@ -29,6 +29,7 @@ type Memory struct {
 	last    int                    // the highest number of a task
 	tasks   map[event.TaskID]life.Task
 	rested  map[event.AccountID]life.Account
+	queues  map[event.QueueID]life.Queue
 	busy    map[event.TaskID]index // tasks that may be live, waiting or due
 	fleet   store.FleetRow
 	offsets map[string]int64
@@ -50,7 +51,7 @@ func indexOf(t life.Task) index {
 func OpenMemory(now func() time.Time) *Memory {
 	return &Memory{
 		now: now, byTask: map[event.TaskID][]int{}, tasks: map[event.TaskID]life.Task{},
-		rested: map[event.AccountID]life.Account{}, busy: map[event.TaskID]index{}, offsets: map[string]int64{},
+		rested: map[event.AccountID]life.Account{}, queues: map[event.QueueID]life.Queue{}, busy: map[event.TaskID]index{}, offsets: map[string]int64{},
 	}
 }
 
@@ -144,6 +145,16 @@ func (b *memoryBatch) Accounts() ([]life.Account, error) {
 	return slices.Collect(maps.Values(all)), nil
 }
 
+func (b *memoryBatch) Queues() ([]life.Queue, error) {
+	b.m.mu.RLock()
+	defer b.m.mu.RUnlock()
+	all := maps.Clone(b.m.queues)
+	for _, q := range b.Changes.Queues {
+		all[q.ID] = q
+	}
+	return slices.Collect(maps.Values(all)), nil
+}
+
 func (b *memoryBatch) Line(after *life.Task, n int) ([]life.Task, error) {
 	all := b.which(func(at index) bool { return at.inLine })
 	if after != nil {
@@ -210,6 +221,7 @@ func (b *memoryBatch) Write(c store.Changes) error {
 		b.tasks[t.ID] = t
 	}
 	b.Changes.Accounts = append(b.Changes.Accounts, c.Accounts...)
+	b.Changes.Queues = append(b.Changes.Queues, c.Queues...)
 	maps.Copy(b.Offsets, c.Offsets)
 	b.Cursor = max(b.Cursor, c.Cursor)
 	return nil
@@ -231,6 +243,9 @@ func (b *memoryBatch) Commit() error {
 	}
 	for _, a := range b.Changes.Accounts {
 		b.m.rested[a.ID] = a
+	}
+	for _, q := range b.Changes.Queues {
+		b.m.queues[q.ID] = q
 	}
 	maps.Copy(b.m.offsets, b.Offsets)
 	b.m.cursor = max(b.m.cursor, b.Cursor)
@@ -310,6 +325,16 @@ func (m *Memory) Live(ctx context.Context) ([]life.Task, error) {
 	}
 	defer b.Rollback()
 	return b.Live()
+}
+
+// Queues is Store.Queues.
+func (m *Memory) Queues(ctx context.Context) ([]life.Queue, error) {
+	b, err := m.begin(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Rollback()
+	return b.Queues()
 }
 
 // Offset is Store.Offset.

@@ -79,6 +79,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) Log) {
 		"offsets belong to the transaction":  offsets,
 		"deadlines come due":                 deadlines,
 		"accounts are folded":                accounts,
+		"merge queues are folded":            queues,
 		"live tasks are in order":            live,
 		"ids are never used twice":           ids,
 		"lists show what they should":        lists,

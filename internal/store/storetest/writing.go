@@ -266,3 +266,44 @@ func accounts(t *testing.T, b *bench) {
 		}
 	}
 }
+
+func queues(t *testing.T, b *bench) {
+	at := b.clock.Now().Add(time.Hour)
+	main := event.OfQueue("main@/r/.git")
+	w := b.writer(t)
+	entry := event.MergeEntry{Task: "t1", Commit: "c1", Tree: "tree1", Lane: "l"}
+	join := func(tx *store.Tx) error {
+		for _, p := range []event.Payload{event.MergeJoined{Entry: entry, Branch: "main", GitDir: "/r/.git"}, event.DeadlineSet{Name: event.DeadlineMerge, At: at}} {
+			if _, err := tx.AppendTo(main, 0, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := w.Update(t.Context(), false, func(tx *store.Tx) error { return errors.Join(join(tx), errors.New("roll back")) }); err == nil {
+		t.Error("no roll back")
+	}
+	if err := w.Update(t.Context(), false, func(tx *store.Tx) error {
+		all, err := tx.Queues()
+		same(t, "queues after a roll back", len(all), 0)
+		return errors.Join(err, join(tx))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := life.Queue{
+		ID: main.Queue, Branch: "main", GitDir: "/r/.git", Entries: []event.MergeEntry{entry},
+		Deadlines: []life.Deadline{{Name: event.DeadlineMerge, At: at}},
+	}
+	for name, w := range map[string]*store.Writer{"the same writer": w, "a new one": b.writer(t)} {
+		if err := w.Update(t.Context(), false, func(tx *store.Tx) error {
+			q, err := tx.Queue(main.Queue)
+			same(t, name, q, want)
+			same(t, "due", tx.Due(at), []store.DueRow{{Subject: main, Deadline: want.Deadlines[0]}})
+			next, ok := tx.NextDue()
+			same(t, "next", []any{next, ok}, []any{at, true})
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,212 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"muster/internal/fault"
+)
+
+// MergeWork is the work of one task to be merged.
+type MergeWork struct {
+	Name   string // of the task
+	Commit string
+}
+
+// MergeSpec describes work to be merged onto a branch.
+type MergeSpec struct {
+	Branch  string // the base
+	Work    []MergeWork
+	Message func(names []string) string // of the merge commit
+}
+
+// MergeConflict is work that cannot be merged onto the base.
+type MergeConflict struct {
+	Name  string
+	Files []string // the first few
+}
+
+// Merge is what MergeOnto made.
+type Merge struct {
+	Base, BaseTree string
+	// Commit is one merge commit: its first parent is Base, the others are the commits of the merged work. It is Base
+	// itself if nothing was merged.
+	Commit, Tree string
+	Merged       []string        // names, in order
+	Left         []string        // whose work conflicts with that of Merged only
+	There        []string        // whose work the base has
+	Conflicts    []MergeConflict // with the base
+}
+
+// maxConflicts bounds the files of a conflict that are named.
+const maxConflicts = 20
+
+// CanMerge returns an error unless the installed git can merge without a worktree.
+func (r *Reader) CanMerge(ctx context.Context) error {
+	out, err := r.line(ctx, call{args: []string{"version"}})
+	if err != nil {
+		return fmt.Errorf("ask git for its version: %w", err)
+	}
+	const major, minor = 2, 38
+	f := strings.Fields(out)
+	if len(f) >= 3 {
+		if v := strings.Split(f[2], "."); len(v) >= 2 {
+			a, _ := strconv.Atoi(v[0])
+			b, _ := strconv.Atoi(v[1])
+			if a > major || a == major && b >= minor {
+				return nil
+			}
+		}
+	}
+	return fault.New(fault.Conflict, "publish = \"merge\" needs git %d.%d, and this is %s", major, minor, out).
+		WithHint("Install a newer git, or dispatch with --publish branch.")
+}
+
+// HasBranch reports whether the repository has a local branch with this name.
+func (r *Reader) HasBranch(ctx context.Context, name string) (bool, error) {
+	ref, err := branchRef(name)
+	if err != nil {
+		return false, nil //nolint:nilerr // what cannot be the name of a branch is the name of none
+	}
+	_, err = r.git(ctx, call{args: []string{"rev-parse", "-q", "--verify", ref + "^{commit}"}})
+	if exited(err, 1) || exited(err, 128) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// MergeOnto merges work onto a branch, in order, as objects only: it moves no ref and touches no checkout. What conflicts
+// with the branch, or only with earlier work, is left out and named.
+func (r *Repo) MergeOnto(ctx context.Context, spec MergeSpec) (Merge, error) {
+	ref, err := branchRef(spec.Branch)
+	if err != nil {
+		return Merge{}, err
+	}
+	base, err := r.described(ctx, ref)
+	if err != nil {
+		return Merge{}, err
+	}
+	if base.commit == "" {
+		return Merge{}, fault.New(fault.Conflict, "there is no branch %q any more", spec.Branch).
+			WithHint("Bring it back: git branch %s COMMIT", spec.Branch)
+	}
+	m := Merge{Base: base.commit, BaseTree: base.tree, Commit: base.commit, Tree: base.tree}
+	tip, parents := base.commit, []string{base.commit}
+	for _, w := range spec.Work {
+		if !isHash(w.Commit) {
+			return m, fault.New(fault.Usage, "%q is not the name of a commit", w.Commit)
+		}
+		_, err := r.git(ctx, call{args: []string{"merge-base", "--is-ancestor", w.Commit, base.commit}})
+		if err == nil {
+			m.There = append(m.There, w.Name)
+			continue
+		}
+		if !exited(err, 1) {
+			return m, fmt.Errorf("look for the work of %s in %s: %w", w.Name, spec.Branch, err)
+		}
+		tree, files, err := r.mergeTrees(ctx, tip, w.Commit)
+		if err == nil && files != nil && tip != base.commit {
+			if _, files, err = r.mergeTrees(ctx, base.commit, w.Commit); err == nil && files == nil {
+				m.Left = append(m.Left, w.Name)
+				continue
+			}
+		}
+		if err != nil {
+			return m, fmt.Errorf("merge the work of %s: %w", w.Name, err)
+		}
+		if files != nil {
+			m.Conflicts = append(m.Conflicts, MergeConflict{Name: w.Name, Files: files})
+			continue
+		}
+		if tip, err = r.commitTree(ctx, newCommit{tree: tree, parents: []string{tip, w.Commit}, message: "muster: merging", timeless: true}); err != nil {
+			return m, err
+		}
+		m.Merged, m.Tree, parents = append(m.Merged, w.Name), tree, append(parents, w.Commit)
+	}
+	if len(m.Merged) > 0 {
+		m.Commit, err = r.commitTree(ctx, newCommit{tree: m.Tree, parents: parents, message: spec.Message(m.Merged)})
+	}
+	return m, err
+}
+
+// mergeTrees returns the tree of two commits merged, or the files in conflict.
+func (r *Reader) mergeTrees(ctx context.Context, ours, theirs string) (tree string, files []string, err error) {
+	out, err := r.git(ctx, call{args: []string{"merge-tree", "--write-tree", "--no-messages", "--name-only", "-z", ours, theirs}, long: true})
+	if err != nil && !exited(err, 1) {
+		return "", nil, err
+	}
+	f := fields(out)
+	if len(f) == 0 || !isHash(f[0]) {
+		return "", nil, fmt.Errorf("git merge-tree: unexpected %.200q", out)
+	}
+	if err == nil {
+		return f[0], nil, nil
+	}
+	files = f[1:min(len(f), 1+maxConflicts)]
+	if len(files) == 0 {
+		files = []string{"a file that git does not name"}
+	}
+	return "", files, nil
+}
+
+// Scratch makes a worktree at path that has exactly a commit, and no branch. One that has it already is left as it is;
+// anything else there is removed, so path must belong to the caller alone.
+func (r *Repo) Scratch(ctx context.Context, path, commit string) error {
+	if err := r.contained(path); err != nil {
+		return err
+	}
+	if !isHash(commit) {
+		return fault.New(fault.Usage, "%q is not the name of a commit", commit)
+	}
+	if c, tree, err := r.tree(ctx, path); err == nil && c.ref == "" && c.head == commit && c.headTree == tree {
+		return nil
+	}
+	admin, err := r.registration(path)
+	switch {
+	case err != nil:
+		return err
+	case admin != "" || exists(path):
+		if err := r.dropScratch(ctx, path, admin); err != nil {
+			return err
+		}
+	}
+	p := preparing{r: r, spec: WorktreeSpec{Path: path, Task: "the merge queue"}}
+	err = r.locked(ctx, func(lock *os.File) error {
+		p.lock = lock
+		return p.addEmpty(ctx, "--detach", path, commit)
+	})
+	if err != nil {
+		return err
+	}
+	return p.fill(ctx)
+}
+
+// dropScratch removes what is at the path of a scratch worktree, also if it is registered no longer.
+func (r *Repo) dropScratch(ctx context.Context, path, admin string) error {
+	if admin == "" {
+		if err := os.RemoveAll(path); err != nil {
+			return fault.Wrap(fault.Failed, err, "remove the worktree %s", path)
+		}
+		return nil
+	}
+	return r.RemoveWorktree(ctx, path, true)
+}
+
+// DropScratch removes the worktree that Scratch made. A missing one is not an error.
+func (r *Repo) DropScratch(ctx context.Context, path string) error {
+	if err := r.contained(path); err != nil {
+		return err
+	}
+	admin, err := r.registration(path)
+	if err != nil || admin == "" && !exists(path) {
+		return err
+	}
+	return r.dropScratch(ctx, path, admin)
+}
+
+// ErrInUse is the cause of an error of Advance about a checkout of the branch that must not be touched now.
+var ErrInUse = errors.New("a checkout of the branch is in use")
