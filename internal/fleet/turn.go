@@ -433,7 +433,7 @@ func (d *decision) finish() error {
 			running++
 		}
 	}
-	if d.merging() {
+	if d.mode == event.DownDrain && d.merging() { // otherwise the next supervisor repeats its action
 		running++
 	}
 	switch {

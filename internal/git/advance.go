@@ -111,6 +111,9 @@ func (r *Repo) checkoutsOf(ctx context.Context, ref string) (out []checkout, err
 // advanceCheckout moves a branch together with its checkout: files, then the index, then the branch, all under git's
 // lock of that index.
 func (r *Repo) advanceCheckout(ctx context.Context, lock *os.File, c checkout, ref string, spec AdvanceSpec) error {
+	if r.under != "" && inside(realPath(r.under), c.workTree) {
+		return fmt.Errorf("%w: an agent has %s checked out in %s", ErrInUse, spec.Branch, c.workTree)
+	}
 	if doing := operationOf(c.gitDir); doing != "" {
 		return fmt.Errorf("%w: a %s is unfinished in %s", ErrInUse, doing, c.workTree)
 	}

@@ -100,6 +100,18 @@ func TestAdvance_MovesABranchThatIsCheckedOutNowhere(t *testing.T) {
 	}
 }
 
+func TestAdvance_LeavesTheWorktreeOfAnAgentAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.merge(MergeWork{"t1", w.branchWith("one", "main", map[string]string{"one": "1\n"})})
+	w.git(w.repo, "checkout", "-q", "-b", "elsewhere")
+	wt := w.prepare("t1")
+	w.git(wt.Path, "checkout", "-q", "main")
+	if err := w.advance(m); !errors.Is(err, ErrInUse) || w.head("main") != m.Base || exists(filepath.Join(wt.Path, "one")) {
+		t.Fatalf("main at %s: %v", w.head("main"), err)
+	}
+}
+
 func TestAdvance_IsACompareAndSwap(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"strings"
 
 	"muster/internal/fault"
 )
@@ -10,6 +11,10 @@ import (
 func (c *checkout) mergeable(ctx context.Context, base string) error {
 	if err := c.repo.CanMerge(ctx); err != nil {
 		return err
+	}
+	if strings.HasPrefix(base, "muster/") { // an agent works there
+		return fault.New(fault.Usage, "publish = \"merge\" merges into the base, and %q is the branch of a task", base).
+			WithHint("Name the branch that the work is for: --base main. Or take another mode: --publish branch.")
 	}
 	there, err := c.repo.HasBranch(ctx, base)
 	if err != nil || there {
