@@ -13,7 +13,7 @@ PACKAGES ?= 1
 FUZZTIME ?= 30s
 EVENTS  ?= 10000000
 
-.PHONY: help build install demo test race quick check types format lint tidy generated generate bench simulate planted walk chaos night delivery agents situations fuzz prices tools tmux node release-dry clean
+.PHONY: help build install demo test race quick check types format lint tidy generated generate bench simulate planted walk chaos night delivery agents situations fuzz prices tools tmux node gh release-dry clean
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -35,7 +35,7 @@ TEST  = $(GO) test -vet=off -timeout $(TIMEOUT)
 # The flags of `make build` and `make lint`, so that nothing is compiled twice.
 PLAIN = CGO_ENABLED=0 GOFLAGS="$$GOFLAGS -trimpath" $(TEST)
 
-test: tmux node ## all tests
+test: tmux node gh ## all tests
 	@status=0; \
 	$(PLAIN) $(shell $(GO) list ./... | grep -E '$(LIGHT)') || status=1; \
 	$(PLAIN) -p $(PACKAGES) $(shell $(GO) list ./... | grep -vE '$(LIGHT)') || status=1; \
@@ -46,14 +46,14 @@ RACED  = $(shell $(GO) list ./... | grep -vE '/internal(/(e2e|cli|git|bench|life
 # Whole fleets whose supervisors have the detector, too: FLEETS=. is all of them.
 FLEETS ?= ^Test(Adopt.*|ManyDispatchAtOnce|TheServerIsKilled|AFleetAtWorkIsUpgraded|DownKillInMidWork|APermissionIsAnswered|AFloodOfRecords|TheDiskIsFull)$$
 
-race: tmux node ## the tests under the race detector; FLEETS are the whole fleets, FLEETS=. is all of them
+race: tmux node gh ## the tests under the race detector; FLEETS are the whole fleets, FLEETS=. is all of them
 	@status=0; \
 	$(TEST) -race $(RACED) || status=1; \
 	$(TEST) -race -run '$(FLEETS)' ./internal/e2e || status=1; \
 	exit $$status
 
-# What needs neither tmux nor node, and no whole fleets.
-QUICK = $(shell $(GO) list ./... | grep -vE '/internal/(tmux|cli|e2e|bench|daemon|agent|testkit|fleet)(/|$$)')
+# What needs neither tmux, node nor gh, and no whole fleets.
+QUICK = $(shell $(GO) list ./... | grep -vE '/internal/(tmux|forge|cli|e2e|bench|daemon|agent|testkit|fleet)(/|$$)')
 
 quick: ## the tests that need no tmux and no node, for the inner loop
 	$(GO) test $(QUICK)
@@ -163,6 +163,9 @@ tmux: ## install tmux if it is missing
 
 node: ## install node and npm if they are missing: tests run a real Claude Code, which npm brings
 	@.ci/need npm nodejs npm
+
+gh: ## install gh if it is missing: tests open pull requests at a server of their own
+	@.ci/need gh gh
 
 # Where the archives will lie, for the formula; without one it installs from DIST itself.
 DIST ?= dist

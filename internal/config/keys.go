@@ -122,7 +122,7 @@ func keys() []key {
 	rows := []key{
 		{path: "task.agent", kind: kindName, def: `"claude"`, doc: "Who does the work: a built-in agent, or one of `[agents.NAME]`."},
 		{path: "task.base", kind: kindText, def: "the branch checked out", doc: "The branch or commit that work starts from."},
-		{path: "task.publish", kind: kindWord, words: publishWords(), def: `"branch"`, doc: "What happens to work that passed its checks: nothing, a local branch, a pushed branch, or (`merge`) one merge commit on the base branch. `pr` is not supported yet. See [publishing](../publishing.md)."},
+		{path: "task.publish", kind: kindWord, words: publishWords(), def: `"branch"`, doc: "What happens to work that passed its checks: nothing, a local branch, a pushed branch, a pull request (`pr`), or (`merge`) one merge commit on the base branch. See [publishing](../publishing.md)."},
 		{path: "task.timeout", kind: kindDuration, min: second, def: `"3h"`, doc: "Time of the whole task; then it is failed. Time in which its agent could not go on does not count: a limit, a question to a person, a round of checks."},
 		{path: "task.attempts", kind: kindCount, min: 1, max: mostCount, def: "3", doc: "Agent processes that may end by the agent's own fault (crash, no first record, restart after a stall)."},
 		{path: "task.rounds", kind: kindCount, min: 1, max: mostCount, def: "5", doc: "Rounds of checks; then the task is parked."},

@@ -55,6 +55,7 @@ func (Preflight) get(ctx context.Context, c *Control, db *store.Store) ([]Findin
 	out = append(out, preflightAgents(ctx, f, tasks)...)
 	out = append(out, c.preflightRepositories(ctx, f, tasks)...)
 	out = append(out, c.preflightPushes(ctx, tasks)...)
+	out = append(out, preflightForges(ctx, f, tasks)...)
 	out = append(out, c.preflightClock(ctx, f, db, tasks)...)
 	notices, err := preflightNotices(ctx, f, db)
 	if err != nil {

@@ -177,12 +177,13 @@ func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logge
 	beat := newHeartbeat(f.Home, f.Config.Fleet.DeadmanURL, bootID, logger)
 	trees := worktrees{home: f.Home, env: f.Saved, other: db.Task, opened: &sync.Map{}}
 	ags := agents{home: f.Home, exe: o.Exe, maxChecks: f.MaxChecks(), repo: trees.agentPaths, base: trees.baseFiles}
+	chs := newChanges(trees, db.Live, f.Saved, f.Now, logger)
 	recs := newRecords(watcher, ags, db, beat.setPolling, logger)
 	notices := post.NewService(f.Home, db, f.Config.Notify, f.Now, logger)
 	began := f.Now() // its monotonic reading excludes the time that the host sleeps
 	c := fleet.Config{
 		Home: f.Home, Log: log{store: db, writer: writer, wrote: notices.Wake}, Terminal: term,
-		Worktrees: trees, Shipper: trees, Merger: trees, Launcher: ags, Channel: ags, Jobs: jobs{home: f.Home, agents: ags}, Records: recs,
+		Worktrees: trees, Shipper: trees, Merger: trees, Launcher: ags, Channel: ags, Jobs: jobs{home: f.Home, agents: ags}, Records: recs, Changes: chs,
 		Processes: mach, Admission: []fleet.Admission{mach},
 		Server:    event.ServerChanged{PID: identity.PID, Started: identity.Started.UTC(), Version: identity.Version},
 		ServerWas: event.ServerChanged{PID: row.Server.PID, Started: row.Server.Started.UTC(), Version: row.Server.Version},
@@ -193,7 +194,7 @@ func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logge
 		Prologue: o.Prologue, Pulse: beat.note,
 	}
 	return c, map[string]Service{
-		"terminal": term, "machine": mach, "deaths": mach.deaths, "records": recs, "status files": watcher, "heartbeat": beat, "notices": notices,
+		"terminal": term, "machine": mach, "deaths": mach.deaths, "records": recs, "status files": watcher, "heartbeat": beat, "notices": notices, "changes": chs,
 	}, nil
 }
 

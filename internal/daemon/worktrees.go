@@ -184,6 +184,9 @@ func (w worktrees) work(ctx context.Context, t life.Task) git.WorkSpec {
 	if base != "" {
 		work.Onto = []string{base, base + "@{upstream}"}
 	}
+	if t.Spec.Into != "" { // the agent merges it where it conflicts
+		work.Onto = append(work.Onto, "refs/remotes/"+t.Spec.Remote+"/"+t.Spec.Into)
+	}
 	return work
 }
 

@@ -33,6 +33,7 @@ func wrapped(c fleet.Config, at failpoints) fleet.Config {
 	c.Worktrees = pointWorktrees{c.Worktrees, at}
 	c.Shipper = pointShipper{c.Shipper, at}
 	c.Merger = pointMerger{c.Merger, at}
+	c.Changes = pointChanges{c.Changes, at}
 	c.Launcher = pointLauncher{c.Launcher, at}
 	c.Channel = pointChannel{c.Channel, at}
 	c.Jobs = pointJobs{c.Jobs, at}
@@ -193,6 +194,17 @@ func (m pointMerger) Scratch(ctx context.Context, t life.Task, id event.QueueID,
 func (m pointMerger) Land(ctx context.Context, t life.Task, id event.QueueID, args event.LandArgs) error {
 	defer m.at.around("merge.land", args.Lead)()
 	return m.Merger.Land(ctx, t, id, args)
+}
+
+type pointChanges struct {
+	fleet.Changes
+	at failpoints
+}
+
+// Open implements fleet.Changes.
+func (s pointChanges) Open(ctx context.Context, t life.Task, p event.WorkPublished) (event.WorkPublished, error) {
+	defer s.at.around("forge.open", t.ID)()
+	return s.Changes.Open(ctx, t, p)
 }
 
 type pointLauncher struct {

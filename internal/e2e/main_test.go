@@ -79,6 +79,23 @@ func runAll(m *testing.M) int {
 	return status
 }
 
+// paceFile holds a factor for the pauses between questions to a forge.
+func paceFile(home string) string { return filepath.Join(home, "test-pace") }
+
+// hurried returns wrap with such a factor.
+func hurried(wrap func(fleet.Config) fleet.Config, pace string) func(fleet.Config) fleet.Config {
+	return func(c fleet.Config) fleet.Config {
+		factor, _ := strconv.ParseFloat(pace, 64)
+		if changes, ok := c.Changes.(interface{ Hurry(factor float64) }); ok {
+			changes.Hurry(factor)
+		}
+		if wrap != nil {
+			c = wrap(c)
+		}
+		return c
+	}
+}
+
 // raceLog is where the race detector of a fleet's supervisor writes. The harness fails the test for any report.
 func raceLog(home string) string { return filepath.Join(home, "race") }
 
@@ -117,6 +134,9 @@ func play(args []string) int {
 		if point := dying(home); point != nil {
 			env.Wrap = func(c fleet.Config) fleet.Config { return wrapped(c, point) }
 			watchFiles(point)
+		}
+		if pace, err := os.ReadFile(paceFile(home)); err == nil {
+			env.Wrap = hurried(env.Wrap, string(pace))
 		}
 		if slow := slowStart(home); slow != nil {
 			env.Wrap = slow

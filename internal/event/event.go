@@ -138,6 +138,7 @@ var kinds = map[Kind]func([]byte) (Payload, error){
 	"job.started":        typed[JobStarted],
 	"round.finished":     typed[RoundFinished],
 	"work.published":     typed[WorkPublished],
+	"review.told":        typed[ReviewTold],
 	"work.kept":          typed[WorkKept],
 	"stash.kept":         typed[StashKept],
 	"usage.recorded":     typed[UsageRecorded],

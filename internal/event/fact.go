@@ -334,6 +334,14 @@ type WorkPublished struct {
 	Remote string `json:"remote,omitempty"`
 	// Merged is the commit of the base branch that has the work; "" if it was not merged.
 	Merged string `json:"merged,omitempty"`
+	// Number is that of the change on the forge; 0 if there is none.
+	Number int `json:"number,omitempty"`
+}
+
+// ReviewTold says that something about the work in review goes back to the agent. Each key does so once.
+type ReviewTold struct {
+	Key   string `json:"key"`
+	Names string `json:"names,omitempty"` // of the failing checks
 }
 
 // WorkKept says under which ref everything in the worktree was kept.

@@ -131,3 +131,6 @@ func (UpgradeRolledBack) Kind() Kind { return "upgrade.rolled_back" }
 
 // Kind implements Payload.
 func (FenceApplied) Kind() Kind { return "fence.applied" }
+
+// Kind implements Payload.
+func (ReviewTold) Kind() Kind { return "review.told" }

@@ -5,7 +5,7 @@ import "time"
 // Publish is what happens to work that passed its checks.
 type Publish string
 
-// The publish modes. Pull request and merge are not supported yet.
+// The publish modes. Merge is not supported yet.
 const (
 	PublishNone   Publish = "none"
 	PublishBranch Publish = "branch"
@@ -76,6 +76,8 @@ type Spec struct {
 	Traits    Traits            `json:"traits"`
 	Publish   Publish           `json:"publish"`
 	Remote    string            `json:"remote,omitempty"` // the name of the remote that work is pushed to
+	Forge     string            `json:"forge,omitempty"`  // the repository of its changes, HOST/OWNER/NAME
+	Into      string            `json:"into,omitempty"`   // the branch that a change is to be merged into
 	Checks    []Check           `json:"checks,omitempty"`
 	Setup     string            `json:"setup,omitempty"` // run by sh -c in the new worktree
 	Copy      []string          `json:"copy,omitempty"`  // files of the checkout for the worktree, as relative paths

@@ -228,9 +228,12 @@ func withSkipped(checks []event.Check, skipped []string, results []event.CheckRe
 // obstacleCheck is the name of the check that fails if the work can't be published as it is.
 const obstacleCheck = "unfinished work"
 
-// publish publishes the judged tree.
+// publish publishes the judged tree, and opens its change.
 func (s *Supervisor) publish(ctx context.Context, t life.Task, args event.PublishArgs) result {
 	p, err := s.cfg.Shipper.Publish(ctx, t, args.Tree)
+	if err == nil && t.Spec.Publish == event.PublishPR && s.cfg.Changes != nil {
+		p, err = s.cfg.Changes.Open(ctx, t, p)
+	}
 	if err != nil {
 		return doneIn(err)
 	}

@@ -48,6 +48,8 @@ type Config struct {
 	GateWas string         // the reason in the log why admission is closed; "" if it is open
 	// Prologue lists further events for the first transaction.
 	Prologue []event.Payload
+	// Changes opens and follows changes on a forge; nil if the Shipper does all.
+	Changes Changes
 	// Adopting is called while the fleet is adopted, with the number of tasks that are done and of all. nil is ignored.
 	Adopting func(done, of int)
 	// Ready is called once, when the first transaction is committed. The fleet is adopted then.
@@ -193,9 +195,9 @@ func (s *Supervisor) Serve(ctx context.Context) error {
 
 // gather waits until something happens and takes everything that has happened by then.
 func (s *Supervisor) gather(ctx context.Context, timer *time.Timer) (stopped bool, err error) {
-	batches := s.cfg.Records.Batches()
+	batches, news := s.cfg.Records.Batches(), s.news()
 	if len(s.pending) > pendingLimit {
-		batches = nil // no transaction has worked for a while; the records stay in their files
+		batches, news = nil, nil // no transaction has worked for a while; the records stay in their files
 	}
 	select {
 	case <-ctx.Done():
@@ -206,6 +208,8 @@ func (s *Supervisor) gather(ctx context.Context, timer *time.Timer) (stopped boo
 	case <-s.cfg.Records.Wake():
 	case b := <-batches:
 		s.takeBatch(b)
+	case n := <-news:
+		s.push(n.Task, n.Review)
 	case d := <-s.cfg.Processes.Deaths():
 		s.takeDeath(d)
 	case r := <-s.jobs.results:
@@ -217,6 +221,8 @@ func (s *Supervisor) gather(ctx context.Context, timer *time.Timer) (stopped boo
 		select {
 		case b := <-batches:
 			s.takeBatch(b)
+		case n := <-news:
+			s.push(n.Task, n.Review)
 		case d := <-s.cfg.Processes.Deaths():
 			s.takeDeath(d)
 		case r := <-s.jobs.results:
@@ -227,6 +233,14 @@ func (s *Supervisor) gather(ctx context.Context, timer *time.Timer) (stopped boo
 		}
 	}
 	return false, nil
+}
+
+// news returns what forges show; nil if the fleet follows none.
+func (s *Supervisor) news() <-chan News {
+	if s.cfg.Changes == nil {
+		return nil
+	}
+	return s.cfg.Changes.News()
 }
 
 func (s *Supervisor) push(id event.TaskID, in life.Input) { s.pushTo(event.OfTask(id), in) }

@@ -164,7 +164,22 @@ type Merger interface {
 	Land(ctx context.Context, t life.Task, id event.QueueID, args event.LandArgs) error
 }
 
-// Errors of a Shipper.
+// Changes opens changes (pull requests) on a forge, and follows them.
+type Changes interface {
+	// Open returns pushed work with the address of its change. It finds an open one, or opens one. It returns ErrRemote while
+	// the forge cannot be used.
+	Open(ctx context.Context, t life.Task, p event.WorkPublished) (event.WorkPublished, error)
+	// News are what forges show about work in review. The same may come any number of times.
+	News() <-chan News
+}
+
+// News is what a forge shows about one task in review.
+type News struct {
+	Task   event.TaskID
+	Review life.Reviewed
+}
+
+// Errors of a Shipper and of Changes.
 var (
 	// ErrMoved means that the work differs from what was judged.
 	ErrMoved = errors.New("the work changed after its verdict")

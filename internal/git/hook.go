@@ -1,6 +1,7 @@
 package git
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -116,6 +117,7 @@ func (p *pushing) hooks(read readings, f frozen) (string, error) {
 // Destination is where the work of a task is pushed to.
 type Destination struct {
 	Remote string
+	URL    string // as the configuration has it
 	// Notice is what a person may wrongly expect of the push; "" for nothing.
 	Notice string
 }
@@ -169,6 +171,9 @@ func (r *Repo) Destination(ctx context.Context, base string) (Destination, error
 	if !slices.Contains(remotes, to.Remote) {
 		return to, fault.New(fault.Conflict, "the remote %q to push to has no URL in %s", to.Remote, r.Root).
 			WithHint("Add it: git -C %s remote add NAME URL, and choose it: git config remote.pushDefault NAME", text.Quote(r.Root))
+	}
+	for _, key := range []string{"remote." + to.Remote + ".url", "remote." + to.Remote + ".pushurl"} {
+		to.URL = cmp.Or(lastOf(key, read.user, known.Programs), to.URL)
 	}
 	if h := known.PrePush; h != nil && h.Why != "" {
 		to.Notice = "The hook " + h.Path + " is not run when muster pushes: " + h.Why + ". Make what it checks one of [checks]."

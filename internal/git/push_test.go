@@ -276,7 +276,7 @@ func TestPushRunsTheHookOfTheUser(t *testing.T) {
 					mark = filepath.Join(w.dir, "hook ran")
 					w.writePrePush(place(w), "'"+mark+"'", fails)
 				})
-				if to, err := r.r.Destination(t.Context(), "main"); err != nil || to != (Destination{Remote: "origin"}) {
+				if to, err := r.r.Destination(t.Context(), "main"); err != nil || to.Remote != "origin" || to.Notice != "" {
 					t.Errorf("Destination = %+v, %v", to, err)
 				}
 				commit := r.commit("one")

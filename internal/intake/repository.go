@@ -20,6 +20,7 @@ type checkout struct {
 	dirty  *git.Unsaved      // nil until it was read
 	// passedOver are the project files between the root and the directory of the orders. They are ignored.
 	passedOver []string
+	forges     map[string]string // notices about logins, by repository of a forge
 }
 
 // checkout returns the checkout around a directory. It is read once.
@@ -42,7 +43,7 @@ func (in *Intake) checkout(ctx context.Context, dir string) (*checkout, error) {
 	if err != nil {
 		return nil, err
 	}
-	in.checkouts[dir] = &checkout{repo: repo, config: cfg, bases: map[string]string{}, passedOver: passedOver(repo.Root, dir)}
+	in.checkouts[dir] = &checkout{repo: repo, config: cfg, bases: map[string]string{}, forges: map[string]string{}, passedOver: passedOver(repo.Root, dir)}
 	return in.checkouts[dir], nil
 }
 

@@ -144,11 +144,8 @@ func (o Options) checkPublish(p event.Publish) error {
 		from = "--publish"
 	}
 	switch p {
-	case event.PublishNone, event.PublishBranch, event.PublishPush, event.PublishMerge:
+	case event.PublishNone, event.PublishBranch, event.PublishPush, event.PublishMerge, event.PublishPR:
 		return nil
-	case event.PublishPR:
-		return fault.New(fault.Usage, "%s: this version cannot publish by %q yet, only to a local or a pushed branch", from, p).
-			WithHint("Use --publish push, then open the pull request or merge that branch yourself.")
 	}
 	return fault.New(fault.Usage, "%s: unknown publish mode %q", from, p).WithHint("Use --publish branch or --publish none.")
 }

@@ -14,7 +14,6 @@ import (
 	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
-	"muster/internal/git"
 	"muster/internal/lock"
 )
 
@@ -68,12 +67,9 @@ func (in *Intake) Task(ctx context.Context, o Order) (Task, error) {
 	if s.Base, err = at.base(ctx, s.Base, o.File != ""); err != nil {
 		return Task{}, err
 	}
-	var to git.Destination
-	if s.Publish == event.PublishPush {
-		if to, err = at.repo.Destination(ctx, s.Base); err != nil {
-			return Task{}, err
-		}
-		s.Remote = to.Remote
+	sent, err := in.destination(ctx, at, &s)
+	if err != nil {
+		return Task{}, err
 	}
 	if s.Publish == event.PublishMerge {
 		if err = at.mergeable(ctx, s.Base); err != nil {
@@ -100,9 +96,7 @@ func (in *Intake) Task(ctx context.Context, o Order) (Task, error) {
 		return Task{}, err
 	}
 	notices, err := at.notices(ctx, s, missing)
-	if to.Notice != "" {
-		notices = append(notices, to.Notice)
-	}
+	notices = append(notices, sent...)
 	return Task{Spec: s, Prompt: o.Prompt, AfterRefs: o.After, Notices: append(append(notices, granted...), out...)}, err
 }
 

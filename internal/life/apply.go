@@ -63,6 +63,8 @@ func Apply(t Task, e event.Event) Task {
 		t.Worktree, t.SetAside = "", p.SetAside
 	case event.WorkPublished:
 		t.Published = &p
+	case event.ReviewTold:
+		t.Review = told(t.Review, p)
 	case event.WorkKept:
 		if !slices.Contains(t.Kept, p.Ref) {
 			t.Kept = append(slices.Clone(t.Kept), p.Ref)
@@ -146,7 +148,7 @@ func moved(t Task, e event.Event, p event.TaskMoved) Task {
 			t.Stage, t.Doubted = "", false
 		}
 	case p.From == event.Parked: // a person retried it: it gets a new allowance, whatever the state of its dependencies
-		t.Rounds.Spent, t.APIErrors, t.Agent.Launches = 0, 0, 0
+		t.Rounds.Spent, t.APIErrors, t.Agent.Launches, t.Review = 0, 0, 0, Review{}
 		t.Stage, t.Doubted = "", false
 		t.DepsMet = true
 	}

@@ -66,9 +66,7 @@ func (s *step) take(in Input) {
 	case Shelve:
 		s.shelve()
 	case Reviewed:
-		if s.t.State == event.InReview {
-			s.finish()
-		}
+		s.reviewed(in)
 	}
 }
 
@@ -92,6 +90,7 @@ func (s *step) heard(p event.Payload) {
 		if _, spent := s.t.OverBudget(); s.t.State == event.Parked && (!spent || s.t.Reason != ReasonBudget) {
 			s.back(event.WhyMessage)
 		}
+		s.hearInReview()
 	case event.AnswerRequested:
 		s.answered(p)
 	case event.StopRequested:

@@ -179,7 +179,10 @@ func (s *step) ended(f *Failure) {
 		s.emit(event.AgentExited{Cause: event.CauseEnded})
 	}
 	switch {
-	case s.t.State.Final() || s.t.State == event.Parked || s.t.State == event.InReview:
+	case s.t.State == event.InReview:
+		s.freeSlot()
+		s.hearInReview()
+	case s.t.State.Final() || s.t.State == event.Parked:
 		s.freeSlot()
 	case s.t.State == event.Publishing && s.open(event.ActPublish):
 		// published continues
@@ -417,7 +420,9 @@ func (s *step) due(in Due) {
 		s.stage()
 	case event.DeadlineRest, event.DeadlineSpread, event.DeadlineNight, event.DeadlineMerge: // belong to another subject
 	case event.DeadlineReview:
-		s.park(ruleReviewEnd, ReasonReview, "")
+		if !s.open(event.ActClean) { // otherwise it is merged
+			s.park(ruleReviewEnd, ReasonReview, "")
+		}
 	case event.DeadlineKeep:
 		if s.t.State.Final() {
 			s.act(event.CloseArgs{})

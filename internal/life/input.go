@@ -100,9 +100,6 @@ type Slept struct{ Gap time.Duration }
 // Shelve ends the agent together with the fleet, to be resumed later.
 type Shelve struct{}
 
-// Reviewed is the end of a review.
-type Reviewed struct{}
-
 func (Heard) input()    {}
 func (Reported) input() {}
 func (Refused) input()  {}

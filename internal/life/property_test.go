@@ -299,7 +299,7 @@ func (w *world) someHostility(rt *rapid.T) {
 	case 9:
 		if rapid.Bool().Draw(rt, "reviewed") {
 			w.do(pick(rt, []Input{
-				Reviewed{}, Merged{Commit: "m1"}, Unmerged{Why: event.MergeConflicts, Branch: "main", Files: []string{"a.go"}},
+				Reviewed{Phase: ReviewMerged}, Merged{Commit: "m1"}, Unmerged{Why: event.MergeConflicts, Branch: "main", Files: []string{"a.go"}},
 			}, "review"))
 		} else {
 			w.do(Refused{Gen: w.task.Gen, Source: "status", Why: "not a record"})

@@ -69,6 +69,10 @@ const (
 	rulePublishRefused rule = "publish.refused"
 	rulePublished      rule = "published"
 	ruleReviewEnd      rule = "review.end"
+	ruleReviewFeedback rule = "review.feedback"
+	ruleReviewClosed   rule = "review.closed"
+	ruleReviewStuck    rule = "review.stuck"
+	ruleReviewRounds   rule = "review.rounds"
 	ruleReturned       rule = "returned"
 	ruleShelved        rule = "shelved"
 	ruleAttemptsUsed   rule = "attempts.used"
@@ -122,6 +126,10 @@ var table = map[rule]Transition{
 	rulePublishRefused: {From: []event.State{event.Publishing}, To: event.Parked, When: "the work could not be published"},
 	rulePublished:      {From: []event.State{event.Publishing, event.InReview}, To: event.Done, When: "the work is published"},
 	ruleReviewEnd:      {From: []event.State{event.InReview}, To: event.Parked, When: "the review did not end in time"},
+	ruleReviewFeedback: {From: []event.State{event.InReview}, To: event.Queued, When: "its review brought something to mend, which goes back to the agent"},
+	ruleReviewClosed:   {From: []event.State{event.InReview}, To: event.Parked, When: "its change was closed without being merged, or is gone"},
+	ruleReviewStuck:    {From: []event.State{event.InReview}, To: event.Parked, When: "its review goes on to fail, and the agent makes no progress"},
+	ruleReviewRounds:   {From: []event.State{event.InReview}, To: event.Parked, When: "its review brought something to mend, and all rounds are used"},
 	ruleReturned:       {From: []event.State{event.Parked}, To: event.Queued, When: "a person brought it back"},
 	ruleShelved:        {From: running, To: event.Queued, When: "the fleet went down and took the agent along"},
 	ruleAttemptsUsed:   {From: unfinished, To: event.Failed, When: "all attempts are used"},
@@ -166,6 +174,7 @@ const (
 	ReasonChecksBroken event.Reason = "checks_broken"
 	ReasonPublish      event.Reason = "publish_refused"
 	ReasonReview       event.Reason = "review"
+	ReasonClosed       event.Reason = "review_closed"
 	ReasonAttempts     event.Reason = "attempts_used"
 	ReasonRespawns     event.Reason = "respawns_used"
 	ReasonTimeout      event.Reason = "timeout"

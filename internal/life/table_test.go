@@ -181,6 +181,18 @@ var rows = []struct {
 		w.review()
 		w.advance(reviewLimit)
 	}},
+	{name: "red checks of a forge go back to the agent", rule: ruleReviewFeedback, to: event.Queued, reason: event.Reason(event.WhyFeedback), run: func(w *world) {
+		w.review().show(redReview("c9", "test"))
+	}},
+	{name: "a change that was closed parks", rule: ruleReviewClosed, to: event.Parked, reason: ReasonClosed, run: func(w *world) {
+		w.review().show(Reviewed{Phase: ReviewClosed, Why: "ann closed it"})
+	}},
+	{name: "a change that stays red parks", rule: ruleReviewStuck, to: event.Parked, reason: ReasonNoProgress, run: func(w *world) {
+		w.review().show(redReview("c9", "test")).again("c9").show(redReview("c9", "test"))
+	}},
+	{name: "a review has the rounds of its task", rule: ruleReviewRounds, to: event.Parked, reason: ReasonRounds, change: func(s *event.Spec) { s.Rounds = 1 }, run: func(w *world) {
+		w.review().show(redReview("c9", "test"))
+	}},
 	{name: "retry puts a parked task in line again", rule: ruleReturned, to: event.Queued, reason: event.Reason(event.WhyRetry), run: func(w *world) {
 		w.park().write(event.RetryRequested{})
 	}},
@@ -253,7 +265,7 @@ func (w *world) silence() *world {
 func (w *world) review() *world {
 	w.t.Helper()
 	w.work().endTurn().finish(event.ActCheck, green("x"))
-	w.finish(event.ActPublish, event.WorkPublished{Mode: event.PublishPR, URL: "https://forge.test/pr/1"})
+	w.finish(event.ActPublish, event.WorkPublished{Mode: event.PublishPR, URL: "https://forge.test/pr/1", Commit: "c9"})
 	w.finish(event.ActEnd)
 	return w.want(event.InReview, "")
 }

@@ -68,6 +68,7 @@ type Task struct {
 	// Allowed are the findings that a person has allowed the work to have.
 	Allowed   []event.FindingKind  `json:"allowed,omitempty"`
 	Published *event.WorkPublished `json:"published,omitempty"`
+	Review    Review               `json:"review,omitzero"`
 	Kept      []string             `json:"kept,omitempty"`      // refs, oldest first
 	SetAside  string               `json:"set_aside,omitempty"` // directory of files that could neither be kept nor removed
 	Usage     []Usage              `json:"usage,omitempty"`

@@ -342,7 +342,8 @@ func TestReviewEnds(t *testing.T) {
 	if w.task.Slot {
 		t.Error("it waits for people with a slot")
 	}
-	w.do(Reviewed{})
+	w.do(Reviewed{Phase: ReviewMerged})
+	w.wantOpen(event.ActClean).finish(event.ActClean, event.WorktreeRemoved{})
 	w.want(event.Done, "")
 }
 
@@ -353,7 +354,7 @@ func TestReviewThatEndsBeforeItBeganIsNone(t *testing.T) {
 			return
 		}
 		n := len(w.log)
-		w.do(Reviewed{})
+		w.do(Reviewed{Phase: ReviewMerged})
 		if len(w.log) != n {
 			t.Errorf("%d events, want none", len(w.log)-n)
 		}

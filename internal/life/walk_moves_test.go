@@ -135,7 +135,7 @@ func (p *place) moves(errands bool) []move {
 		out = append(out, input("says more than anybody reads", never, func(p *place) Input { return Flooded{Gen: p.task.Gen, Text: "64 MiB"} }))
 	}
 	if p.task.State == event.InReview {
-		out = append(out, input("reviewed", never, func(*place) Input { return Reviewed{} }))
+		out = append(out, p.reviews()...)
 	}
 	if _, waits := p.task.MergeEntry(); waits {
 		out = append(out,
@@ -148,6 +148,21 @@ func (p *place) moves(errands bool) []move {
 		out = append(out, input("fleet goes down", never, func(*place) Input { return Shelve{} }))
 	}
 	return append(out, move{nothing, never, (*place).idle})
+}
+
+// reviews returns what a forge may show about work in review.
+func (p *place) reviews() []move {
+	shows := func(name string, in Reviewed) move {
+		return input(name, never, func(*place) Input { return in })
+	}
+	head := p.task.Published.Commit
+	return []move{
+		shows("merged", Reviewed{Phase: ReviewMerged}),
+		shows("closed", Reviewed{Phase: ReviewClosed, Why: "by somebody"}),
+		shows("checks of the forge failed", Reviewed{Phase: ReviewOpen, Key: "checks " + head, Names: "test", Head: head, Text: "red"}),
+		shows("checks of an older commit failed", Reviewed{Phase: ReviewOpen, Key: "checks old", Names: "test", Head: "old", Text: "red"}),
+		shows("words", Reviewed{Phase: ReviewOpen, Key: "words W1", Text: "rename it"}),
+	}
 }
 
 // nothing is the name of the move with all inputs that must change nothing.
@@ -457,7 +472,12 @@ func outcomes(t Task, a event.Action) []move {
 	case event.ActPublish:
 		p := event.WorkPublished{Mode: t.Spec.Publish, Branch: "b", Commit: "c9"}
 		if t.Spec.Publish == event.PublishPR {
-			p.URL = "https://forge.test/pr/1"
+			p.URL, p.Commit = "https://forge.test/pr/1", fmt.Sprintf("c%d", t.Rounds.Count)
+			if t.Published != nil {
+				same := p
+				same.Commit = t.Published.Commit
+				end("works, and nothing is new", never, nil, same)
+			}
 		}
 		end("works", good, nil, p)
 		fails(bad, FailMoved, FailAgain)

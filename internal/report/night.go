@@ -83,6 +83,9 @@ func (n *Night) Add(e event.Event) {
 	case event.PermissionDecided:
 		n.did(e, ActPermission, words.Permission(p))
 	case event.TaskMoved:
+		if p.To == event.InReview { // what is told from now on comes from the review
+			delete(n.verdict, e.Task)
+		}
 		if p.To == event.Limited {
 			n.did(e, ActLimit, cmp.Or(p.Detail, "waited for a usage limit"))
 		}

@@ -156,6 +156,8 @@ func workEvent(e event.Event) (string, bool) {
 			return "complete on " + p.Branch + ", to be merged", true
 		}
 		return "published: " + where, true
+	case event.ReviewTold:
+		return "its review goes back to the agent: " + FirstLine(p.Key), true
 	case event.WorkKept:
 		return "the work is kept under " + p.Ref, true
 	case event.StashKept:

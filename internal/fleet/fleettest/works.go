@@ -93,9 +93,6 @@ func (e *edges) Publish(ctx context.Context, t life.Task, tree string) (p event.
 		if t.Spec.Publish != event.PublishNone {
 			p.Commit = fmt.Sprintf("c%d", n)
 		}
-		if t.Spec.Publish == event.PublishPR {
-			p.URL = "https://forge.test/pr/" + string(t.ID)
-		}
 		return nil
 	})
 	return p, err

@@ -85,6 +85,8 @@ type work struct {
 	stash     int          // entries of the stash that vanished while its agent ran
 	stashKept int          // those of them that a ref of muster keeps
 	published []int
+	pull      *pull // nil if it has no change
+	pulls     int   // changes that were opened
 	heard     map[event.MessageID]int
 	answers   map[string]bool
 	posted    map[string]bool // by generation and message
@@ -191,9 +193,11 @@ func (w *World) supervise(ctx context.Context) error {
 		return err
 	}
 	began := time.Now()
+	follows := changeEdges{edges: e, news: make(chan fleet.News)}
+	w.wg.Go(follows.follow)
 	s := fleet.New(fleet.Config{
 		Home: w.home, Log: memoryLog{edges: e, writer: writer}, Terminal: e, Worktrees: e, Shipper: e, Merger: e,
-		Launcher: e, Channel: e, Jobs: jobEdges{e}, Records: e, Processes: e, Admission: []fleet.Admission{e},
+		Launcher: e, Channel: e, Jobs: jobEdges{e}, Records: e, Processes: e, Admission: []fleet.Admission{e}, Changes: follows,
 		Server:    event.ServerChanged{PID: server, Started: born},
 		ServerWas: event.ServerChanged{PID: row.Server.PID, Started: row.Server.Started},
 		Accounts:  w.accounts,

@@ -1,6 +1,7 @@
 // Package hub serves the repositories and the pull requests of a forge on loopback to tests, for the real programs.
 //
-// Owns: a server of git over HTTP that asks for a token, and the faults of a network that a test wants from it.
+// Owns: a server of git over HTTP that asks for a token, a server of the part of GitHub's API that muster uses, and the faults of a network that a
+// test wants from them.
 // Never does: run outside of tests; know the program under test.
 // Start at: Start.
 package hub

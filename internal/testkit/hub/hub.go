@@ -28,6 +28,7 @@ const (
 	Refused           // it answers 401, whatever the token
 	Cut               // it hangs up before it has served the request
 	Lost              // it serves the request and hangs up instead of answering
+	Secondary         // the API answers with its secondary limit
 )
 
 // Hub is a forge on loopback. It is safe for concurrent use.
@@ -43,6 +44,7 @@ type Hub struct {
 	mu       sync.Mutex
 	fault    func(r *http.Request) Fault
 	requests []string
+	api      api
 }
 
 // Start starts a server that ends with the test. git is the path of that program.

@@ -1,0 +1,110 @@
+package daemon
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/fleet"
+	"muster/internal/forge"
+	"muster/internal/life"
+	"muster/internal/text"
+)
+
+// changes implements fleet.Changes: it opens pull requests, and asks each repository with work in review by one request at a
+// time.
+type changes struct {
+	trees worktrees
+	live  func(ctx context.Context) ([]life.Task, error)
+	env   []string
+	out   chan fleet.News
+	now   func() time.Time
+	// pace is what all pauses are multiplied by; 1 but in tests.
+	pace float64
+	log  *slog.Logger
+
+	once   sync.Once
+	github *forge.GitHub
+	broken error
+
+	// Only Serve uses these.
+	repos   map[string]*watched // by event.Spec.Forge
+	hosts   map[string]*forgeHost
+	writers map[string]writer // by repository and login
+}
+
+func newChanges(trees worktrees, live func(ctx context.Context) ([]life.Task, error), env []string, now func() time.Time, log *slog.Logger) *changes {
+	return &changes{
+		trees: trees, live: live, env: env, out: make(chan fleet.News), now: now, pace: 1, log: log,
+		repos: map[string]*watched{}, hosts: map[string]*forgeHost{}, writers: map[string]writer{},
+	}
+}
+
+// Hurry multiplies all pauses by a factor, for tests. It is called before Serve.
+func (c *changes) Hurry(factor float64) { c.pace = factor }
+
+// client returns the forge. gh is looked for at the first use: most fleets need none.
+func (c *changes) client() (*forge.GitHub, error) {
+	c.once.Do(func() { c.github, c.broken = forge.New(c.env) })
+	return c.github, c.broken
+}
+
+// Open implements fleet.Changes.
+func (c *changes) Open(ctx context.Context, t life.Task, p event.WorkPublished) (event.WorkPublished, error) {
+	g, err := c.client()
+	if err != nil {
+		return p, err
+	}
+	repo, err := forge.ParseRepo(t.Spec.Forge)
+	if err != nil {
+		return p, err
+	}
+	pull, err := g.Open(ctx, repo, forge.Draft{Head: t.Branch, Base: t.Spec.Into, Commit: p.Commit, Title: t.Spec.Name, Body: c.body(t)})
+	if err != nil {
+		return p, openFault(t, repo, err)
+	}
+	p.URL, p.Number = pull.URL, pull.Number
+	return p, nil
+}
+
+// openFault returns the error of a change that could not be opened, with its next step.
+func openFault(t life.Task, repo forge.Repo, err error) error {
+	if errors.Is(err, forge.ErrClosed) {
+		return fault.Wrap(fault.Conflict, err, "muster opens no second one").
+			WithHint("Reopen it, then: muster retry %s", t.ID)
+	}
+	e, ok := errors.AsType[*forge.Error](err)
+	switch {
+	case !ok:
+		return err
+	case e.Class == forge.Login:
+		return fault.Wrap(fault.Failed, fmt.Errorf("%w: %w", fleet.ErrRemote, err), "open a pull request at %s", repo).
+			WithHint("Log in again: gh auth login -h %s; muster tries again by itself", repo.Host)
+	case e.Class == forge.Unreachable, e.Class == forge.Limited:
+		return fmt.Errorf("open a pull request at %s: %w: %w", repo, fleet.ErrRemote, err)
+	}
+	return fault.Wrap(fault.Conflict, err, "the branch %s is pushed, but no pull request could be opened at %s", t.Branch, repo).
+		WithHint("Change what it names, then: muster retry %s", t.ID)
+}
+
+// body returns the text of a change. What people and agents wrote pages nobody in it.
+func (c *changes) body(t life.Task) string {
+	var b strings.Builder
+	b.WriteString(forge.Neutral(text.Field(t.Spec.Summary, 1000)) + "\n")
+	if last := t.Rounds.Last; last != nil && len(last.Results) > 0 {
+		b.WriteString("\nChecks that passed on exactly this tree (`" + last.Tree + "`):\n\n")
+		for _, r := range last.Results {
+			b.WriteString("- " + forge.Neutral(text.Field(r.Name, 100)) + ": `" + strings.ReplaceAll(text.Field(r.Run, 300), "`", "'") + "`\n")
+		}
+	}
+	of := sha256.Sum256([]byte(c.trees.home))
+	fmt.Fprintf(&b, "\nBy muster, task %s.\n\n%s%x/%s -->\n", t.ID, forge.Marker, of[:4], t.ID)
+	return b.String()
+}

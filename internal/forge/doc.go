@@ -1,0 +1,6 @@
+// Package forge opens and reads changes (pull requests) on GitHub.
+//
+// Owns: the gh program, of which only `gh api` is used; what a forge's answers and errors mean.
+// Never does: decide anything about a task, keep a login, retry, merge, or close.
+// Start at: New, GitHub.Open, GitHub.Poll.
+package forge
