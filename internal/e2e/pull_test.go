@@ -38,7 +38,9 @@ func newForge(t *testing.T) (*Fleet, *hub.Hub) {
 // republished waits until a task is in review with another commit.
 func (f *Fleet) republished(id event.TaskID, before life.Task) life.Task {
 	f.t.Helper()
-	return f.until(id, "is in review again", func(t life.Task) bool { return t.State == event.InReview && t.Published.Commit != before.Published.Commit })
+	return f.until(id, "is in review again", func(t life.Task) bool {
+		return t.State == event.InReview && t.Published.Commit != before.Published.Commit
+	})
 }
 
 // TestAPullRequestIsFollowedToItsEnd publishes by the real gh. The check of the forge fails for the first commit, and its log goes

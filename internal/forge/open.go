@@ -18,8 +18,8 @@ const (
 	maxBody  = 60_000
 )
 
-// Login is what is known of the login at a repository.
-type Login struct {
+// Access is what is known of the login at a repository.
+type Access struct {
 	Name    string
 	Push    bool // it may push to the repository
 	Archive bool // the repository takes no changes
@@ -28,17 +28,17 @@ type Login struct {
 }
 
 // Check returns who is logged in and what the login may do.
-func (g *GitHub) Check(ctx context.Context, r Repo) (Login, error) {
+func (g *GitHub) Check(ctx context.Context, r Repo) (Access, error) {
 	a, err := g.do(ctx, request{host: r.Host, method: "GET", path: "user"})
 	if err != nil {
-		return Login{}, err
+		return Access{}, err
 	}
 	var user struct{ Login string }
 	var repo struct {
 		Archived    bool
 		Permissions struct{ Push bool }
 	}
-	l := Login{Left: a.left, Expires: a.header.Get("Github-Authentication-Token-Expiration")}
+	l := Access{Left: a.left, Expires: a.header.Get("Github-Authentication-Token-Expiration")}
 	if err := json.Unmarshal(a.body, &user); err != nil {
 		return l, err
 	}

@@ -26,9 +26,9 @@ type Reviewed struct {
 	Phase ReviewPhase
 	Why   string // of a closed one, for people
 	// Key identifies what the agent is to be told; "" if there is nothing. Each key is told once.
-	Key   string
-	Names string // the failing checks, sorted, with commas
-	Text  string
+	Key      string
+	Names    string // the failing checks, sorted, with commas
+	Text     string
 	Conflict bool // the key is that of a conflict
 	// Head is set if a new commit must follow. Such a key that comes again means that the agent left it as it was.
 	Head string

@@ -50,6 +50,7 @@ type Pull struct {
 	checks            map[string][]Check // by commit
 	words             []Word
 	repo, commit, url string
+	fixed             bool // it has no branch
 }
 
 // api is the state behind the API.
@@ -104,11 +105,11 @@ func (h *Hub) Pulls(repo string) (out []Pull) {
 	return out
 }
 
-// Put adds an open pull request of a branch that need not exist, and returns its number.
+// Put adds an open pull request of a branch that does not exist, and returns its number.
 func (h *Hub) Put(repo, head, base, commit string) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.add(repo, Pull{Title: head, Head: head, Base: base, commit: commit}).Number
+	return h.add(repo, Pull{Title: head, Head: head, Base: base, commit: commit, fixed: true}).Number
 }
 
 // add adds an open pull request. The caller holds mu.
@@ -185,8 +186,11 @@ func (h *Hub) Limit(left int) {
 	h.api.limit, h.api.left = 5000, left
 }
 
-// head returns the commit of the branch of a pull request; the last one that was seen if the branch is gone.
+// head returns the commit of a pull request: that of its branch while it is open.
 func (h *Hub) head(p *Pull) string {
+	if p.State != "OPEN" || p.fixed {
+		return p.commit
+	}
 	if c := h.branch(p.repo, p.Head); c != "" {
 		p.commit = c
 	}
