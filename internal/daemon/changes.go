@@ -15,6 +15,7 @@ import (
 	"muster/internal/fleet"
 	"muster/internal/forge"
 	"muster/internal/life"
+	"muster/internal/store"
 	"muster/internal/text"
 )
 
@@ -22,7 +23,7 @@ import (
 // time.
 type changes struct {
 	trees worktrees
-	live  func(ctx context.Context) ([]life.Task, error)
+	live  func(ctx context.Context) ([]life.Task, error) // at least the tasks in review
 	env   []string
 	out   chan fleet.News
 	now   func() time.Time
@@ -44,6 +45,17 @@ func newChanges(trees worktrees, live func(ctx context.Context) ([]life.Task, er
 	return &changes{
 		trees: trees, live: live, env: env, out: make(chan fleet.News), now: now, pace: 1, log: log,
 		repos: map[string]*watched{}, hosts: map[string]*forgeHost{}, writers: map[string]writer{},
+	}
+}
+
+// inReview returns the function that reads the tasks in review. Most fleets have none, and read nothing else for it.
+func inReview(db *store.Store) func(ctx context.Context) ([]life.Task, error) {
+	return func(ctx context.Context) ([]life.Task, error) {
+		counts, err := db.Counts(ctx)
+		if err != nil || counts[event.InReview] == 0 {
+			return nil, err
+		}
+		return db.Live(ctx)
 	}
 }
 
