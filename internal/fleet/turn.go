@@ -331,6 +331,10 @@ func (d *decision) schedule() error {
 				if err := d.decide(e.Task, life.Heard{Payload: e.Data}); err != nil {
 					return err
 				}
+				// A task without a slot was not told that its account rests. It gets one for an action without an agent.
+				if err := d.holdIfNeeded(e.Task); err != nil {
+					return err
+				}
 			}
 		}
 		if len(events) == 0 {
