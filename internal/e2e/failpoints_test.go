@@ -78,11 +78,20 @@ type pointTx struct {
 func (t *pointTx) AppendTo(of event.Subject, gen int, p event.Payload) (event.Event, error) {
 	switch p := p.(type) {
 	case event.ActionIntended:
-		t.said = append(t.said, fmt.Sprintf("intent/%s/%s/%s", of.Key(), p.Action.ID, p.Action.Kind()))
+		t.said = append(t.said, fmt.Sprintf("intent/%s/%s/%s", nameOf(of), p.Action.ID, p.Action.Kind()))
 	case event.ActionFinished:
-		t.said = append(t.said, fmt.Sprintf("outcome/%s/%s/%s", of.Key(), p.ID, p.What))
+		t.said = append(t.said, fmt.Sprintf("outcome/%s/%s/%s", nameOf(of), p.ID, p.What))
 	}
 	return t.Tx.AppendTo(of, gen, p)
+}
+
+// nameOf names a subject of actions. The key of a merge queue has the path of its repository, which is another one in each
+// run.
+func nameOf(of event.Subject) string {
+	if of.Queue != "" {
+		return "queue"
+	}
+	return of.Key()
 }
 
 type pointTerminal struct {
