@@ -221,7 +221,7 @@ func (p *proposal) render() string {
 [task]
 agent = "claude"
 # base = "main"          # default: the branch checked out
-publish = "branch"       # none | branch | push | pr
+publish = "branch"       # none | branch | push | pr | merge
 timeout = "3h"
 rounds = 5               # rounds of checks before the task is parked
 
