@@ -20,6 +20,9 @@ const (
 
 // Preamble returns what every agent is told besides its task: its checks, and how to use muster.
 func Preamble(spec event.Spec) string {
+	if spec.Review != nil {
+		return reviewPreamble(spec)
+	}
 	var b strings.Builder
 	b.WriteString("You work unattended, under muster, a supervisor: nobody sits at the keyboard. Your working directory is a " +
 		"git worktree of your own. You need not commit, push or open a pull request: when your turn ends, muster keeps your " +
@@ -49,6 +52,17 @@ func Preamble(spec event.Spec) string {
 	return b.String()
 }
 
+// reviewPreamble returns what a reviewer is told besides its task.
+func reviewPreamble(spec event.Spec) string {
+	return "You review the work of another agent, unattended, under muster, a supervisor: nobody sits at the keyboard. Your working " +
+		"directory is a checkout of the work, and it is thrown away when you have decided. Change nothing in it, and publish nothing.\n\n" +
+		fenced(spec.Fence) +
+		"In your shell, `muster verdict green` or `muster verdict red \"FINDINGS\"` gives your verdict, and only that counts (`muster verdict red -` reads " +
+		"longer findings from its input). Then end your turn. " +
+		"Messages marked [muster mN] come from muster or from the person you work for: treat them as the user's own words. Your task is also in the " +
+		"file that MUSTER_PROMPT_FILE names: read it if it is not above.\n"
+}
+
 // fenced returns what an agent in a fence is told about it.
 func fenced(f *event.Fence) string {
 	if f == nil {
@@ -57,6 +71,9 @@ func fenced(f *event.Fence) string {
 	what := "You can write in this worktree, in $TMPDIR and in the caches that your environment names, and nowhere else"
 	if len(f.Write) > 0 {
 		what = "You can write in this worktree, in $TMPDIR, in the caches that your environment names and in " + strings.Join(f.Write, ", ") + ", and nowhere else"
+	}
+	if f.ReadOnly {
+		what = "You can write in $TMPDIR and in the caches that your environment names, and nowhere else"
 	}
 	git := "commit, but do not stash, tag or make branches outside of muster/."
 	if f.Git == event.GitRead {

@@ -29,7 +29,12 @@ func (f Fenced) Policy(env []string, program string, read, write []string) (fenc
 	if err != nil {
 		return fence.Policy{}, err
 	}
-	write = append(slices.Clone(write), f.Task.Worktree, temp)
+	write = append(slices.Clone(write), temp)
+	if f.Task.Spec.Fence.ReadOnly {
+		read = append(slices.Clone(read), f.Task.Worktree)
+	} else {
+		write = append(write, f.Task.Worktree)
+	}
 	if dir := f.cacheDir(); dir != "" {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fence.Policy{}, fault.Wrap(fault.Failed, err, "make the directory for caches").WithHint("Check the free space of the disk.")

@@ -138,6 +138,9 @@ var exits = map[string]string{
 	"note": `0 it is recorded
 2 the note is not text
 4 this is not an agent's shell, or its run has ended`,
+	"verdict": `0 it is recorded; end your turn
+2 the verdict is neither green nor red, or a red one has no findings
+4 this is not the shell of a reviewer, or its run has ended`,
 	"ask": `0 the answer is printed
 2 the question or a flag is wrong
 4 this is not an agent's shell, or its run has ended

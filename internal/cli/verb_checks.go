@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,6 +54,9 @@ func newChecksCommand(env Env) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if r.Review != "" {
+			return env.say(cmp.Or(r.Excerpt, "It named no findings."))
+		}
 		return printLog(env, r.Log)
 	}
 	return c
@@ -61,7 +65,7 @@ func newChecksCommand(env Env) *cobra.Command {
 // printRounds prints the rounds of a task.
 func printRounds(env Env, d control.TaskChecks) error {
 	switch {
-	case len(d.Task.Spec.Checks) == 0:
+	case len(d.Task.Spec.Checks)+len(d.Task.Spec.Reviews) == 0:
 		return env.say("This task has no checks: its work is taken as it is.")
 	case len(d.Rounds) == 0:
 		return env.say("No round has been judged yet.")

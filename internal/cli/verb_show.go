@@ -210,6 +210,12 @@ func (p *page) state(d control.TaskDetail) {
 	}
 	p.field("next", strings.Join(nextLines(t), "\n"))
 	p.field("note", t.Note)
+	if r := t.Inspection; r != nil && r.Reviewer != "" {
+		p.field("doing", fmt.Sprintf("waits for %s by %s (muster attach %s)", r.Check, r.Reviewer, r.Reviewer))
+	}
+	if of := t.Spec.Review; of != nil {
+		p.field("reviews", fmt.Sprintf("%s, round %d, tree %s", of.Task, of.Round, shortHash(of.Tree)))
+	}
 	for _, a := range t.Open {
 		p.field("doing", words.Action(a))
 	}
@@ -318,12 +324,15 @@ func configuresText(files []control.Configuring) string {
 }
 
 func checksText(d control.TaskDetail) string {
-	if len(d.Task.Spec.Checks) == 0 {
+	if len(d.Task.Spec.Checks)+len(d.Task.Spec.Reviews) == 0 {
 		return "no checks: its work is taken as it is"
 	}
 	var names []string
 	for _, c := range d.Task.Spec.Checks {
 		names = append(names, c.Name)
+	}
+	for _, r := range d.Task.Spec.Reviews {
+		names = append(names, r.Name+" (agent "+r.Spec.Agent+")")
 	}
 	return fmt.Sprintf("%s; %d of %d rounds used", strings.Join(names, ", "), d.Task.Rounds.Spent, d.Task.Spec.Rounds)
 }

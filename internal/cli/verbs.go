@@ -11,7 +11,7 @@ func verbs(env Env) []*cobra.Command {
 		newEventsCommand(env), newWhyCommand(env), newStatsCommand(env), newReportCommand(env), newPreflightCommand(env),
 		newSendCommand(env), newAnswerCommand(env), newInterruptCommand(env),
 		newStopCommand(env), newRetryCommand(env), newRmCommand(env), newGcCommand(env), newRestoreCommand(env),
-		newCheckCommand(env), newDoneCommand(env), newNoteCommand(env), newAskCommand(env),
+		newCheckCommand(env), newDoneCommand(env), newNoteCommand(env), newAskCommand(env), newVerdictCommand(env),
 		newDemoCommand(env), newConfigCommand(env), newSchemaCommand(env), newDoctorCommand(env), newFenceCommand(env), newServiceCommand(env), newNotifyCommand(env), newVersionCommand(env), newCompletionCommand(env), newManCommand(env),
 		newKeepCommand(env), newSuperviseCommand(env),
 	}

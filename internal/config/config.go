@@ -20,6 +20,7 @@ const (
 type Config struct {
 	Task      Task
 	Checks    []event.Check // in the order of the file, which is the order in which they run
+	Reviews   []Review      // the checks that are agents, in the order of the file; they run after all others
 	Workspace Workspace
 	Agents    map[string]Agent // only what the files name; see Config.Agent for the built-in ones
 	Accounts  []Account        // in the order of the file, which is the order of preference
@@ -56,6 +57,16 @@ type Task struct {
 	// Silence is how long a working agent may be silent before the supervisor acts; SilenceInTool is the same while a
 	// tool call is open.
 	Silence, SilenceInTool time.Duration
+}
+
+// Review is a check that is an agent.
+type Review struct {
+	Name    string // of the check
+	Agent   string // a name for Config.Agent
+	Prompt  string // what it is to look at
+	Model   string // "" is that of the agent
+	Timeout time.Duration
+	CostUSD float64 // what one review may cost; 0 is no limit
 }
 
 // Workspace is what a new worktree needs.
@@ -166,6 +177,9 @@ func Default() Config {
 }
 
 const originDefault = "default"
+
+// defaultReviewTimeout is the time limit of a review that sets none.
+const defaultReviewTimeout = 30 * time.Minute
 
 // defaultCheckTimeout is the time limit of a check that sets none.
 const defaultCheckTimeout = 10 * time.Minute

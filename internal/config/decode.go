@@ -26,6 +26,7 @@ type draft struct {
 	keys    []key
 	agents  map[string]*Agent
 	prices  map[string]*event.Price // by pattern
+	reviews map[string]*Review      // by the name of the check
 	setBy   map[string]string       // path of a value to its position, file:line:col, for complaints found later
 	rules   []draftRule
 	earlier int // how many of the rules are of the layers before
@@ -39,7 +40,7 @@ type draftRule struct {
 }
 
 func newDraft(c Config) *draft {
-	d := &draft{Config: c, keys: keys(), agents: map[string]*Agent{}, prices: map[string]*event.Price{}, setBy: map[string]string{}}
+	d := &draft{Config: c, keys: keys(), agents: map[string]*Agent{}, prices: map[string]*event.Price{}, reviews: map[string]*Review{}, setBy: map[string]string{}}
 	d.Origin = maps.Clone(c.Origin)
 	if d.Origin == nil {
 		d.Origin = map[string]string{}
@@ -47,6 +48,9 @@ func newDraft(c Config) *draft {
 	d.Checks, d.Accounts, d.Notify.Channels, d.Recurring = slices.Clone(c.Checks), slices.Clone(c.Accounts), slices.Clone(c.Notify.Channels), slices.Clone(c.Recurring)
 	for i, a := range d.Accounts {
 		d.Accounts[i].Env, d.Accounts[i].EnvFrom = maps.Clone(a.Env), maps.Clone(a.EnvFrom)
+	}
+	for _, r := range c.Reviews {
+		d.reviews[r.Name] = &r
 	}
 	for _, r := range c.Permission {
 		d.rules = append(d.rules, draftRule{PermissionRule: r})

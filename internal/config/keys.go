@@ -64,6 +64,9 @@ func (d *draft) field(k key, name string) any {
 	var in any = &d.Config
 	switch parts[0] {
 	case "checks":
+		if slices.Contains(reviewKeys, field) {
+			return member(d.review(name), field)
+		}
 		in = d.check(name)
 		switch field {
 		case "NAME":
@@ -135,9 +138,13 @@ func keys() []key {
 		{path: "checks.NAME", kind: kindScript, doc: "A check in short: the command alone."},
 		{path: "checks.NAME.run", kind: kindScript, doc: "The command, given to `sh -c` in the worktree; exit status 0 is a pass."},
 		{path: "checks.NAME.on", kind: kindEdit, doc: "`\"edit\"`: run it also right after each edit, so that the agent hears of it within its turn."},
-		{path: "checks.NAME.timeout", kind: kindDuration, min: second, def: `"10m"`, doc: "Then the check is ended, and counts as failed."},
+		{path: "checks.NAME.timeout", kind: kindDuration, min: second, def: `"10m"`, doc: "Then the check is ended, and counts as failed. A review has `\"30m\"`, and then it has no verdict."},
 		{path: "checks.NAME.flaky", kind: kindCount, max: 20, def: "0", doc: "How often a failed run is repeated before it counts; a pass in a later run is a pass, and says so."},
 		{path: "checks.NAME.only", kind: kindGlobs, def: "every change", doc: "Patterns of files, such as `\"go/**\"`: a round in which the work has changed none of them leaves the check out, and says so."},
+		{path: "checks.NAME.agent", kind: kindName, doc: "Instead of `run`: the check is a review by this agent, in a task of its own. It begins when all commands are green; see [done.md](../done.md)."},
+		{path: "checks.NAME.prompt", kind: kindText, doc: "Of a review: what it is to look at."},
+		{path: "checks.NAME.model", kind: kindText, def: "the agent's", doc: "Of a review: the model."},
+		{path: "checks.NAME.cost_usd", kind: kindAmount, def: "none", doc: "Of a review: what it may cost, at list prices."},
 		{path: "done.scope", kind: kindGlobs, def: "all files", doc: "Patterns of the files that a task may change, such as `\"src/**\"`; a directory stands for all that is below it. `muster dispatch --scope` adds to it."},
 		{path: "done.outside_scope", kind: kindWord, words: reactions(), def: `"back"`, doc: "What happens to finished work that changed other files: `\"back\"` sends it to its agent with the reason, as a red check does, `\"park\"` asks a person, and `\"allow\"` takes it."},
 		{path: "done.deleted_tests", kind: kindWord, words: reactions(), def: `"back"`, doc: "The same for files with tests that are gone, and not moved."},

@@ -74,7 +74,7 @@ func read(path string) ([]byte, error) {
 
 // finish checks what depends on several keys, and fills in values that default to others.
 func (d *draft) finish() error {
-	var wrong []complaint
+	wrong := d.finishReviews()
 	for _, c := range d.Checks {
 		if c.Run == "" {
 			wrong = append(wrong, complaint{
@@ -110,6 +110,7 @@ func (d *draft) finish() error {
 	wrong = append(wrong, d.finishRecurring()...)
 	d.order()
 	if len(wrong) == 0 {
+		wrong = append(wrong, d.knownReviewers()...)
 		if _, err := d.config().Agent(d.Task.Agent); err != nil {
 			c := asComplaint(err)
 			c.where, c.what = d.place("task.agent"), "task.agent: "+c.what

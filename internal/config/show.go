@@ -62,11 +62,12 @@ func (c Config) Show() []Row {
 	}
 	for _, check := range c.Checks {
 		for _, k := range keys() {
-			if strings.HasPrefix(k.path, "checks.NAME.") {
+			if strings.HasPrefix(k.path, "checks.NAME.") && !k.ofReview() {
 				rows = append(rows, c.row(strings.Replace(k.path, "NAME", check.Name, 1), k, d.field(k, check.Name)))
 			}
 		}
 	}
+	rows = append(rows, c.showReviews(d)...)
 	rows = append(rows, c.showAccounts(d)...)
 	rows = append(rows, c.showNotify(d)...)
 	rows = append(rows, c.showRecurring(d)...)

@@ -160,12 +160,12 @@ func (c TaskChecks) Result(check string, round int) (event.CheckResult, error) {
 	var found event.CheckResult
 	for _, r := range only(c.Rounds, round) {
 		for _, res := range r.Results {
-			if res.Name == check && res.Log != "" {
+			if res.Name == check && (res.Log != "" || res.Review != "") {
 				found = res
 			}
 		}
 	}
-	if found.Log == "" {
+	if found.Log == "" && found.Review == "" {
 		return found, fault.New(fault.NotFound, "no round of %s has a check %q", c.Task.ID, check).
 			WithHint("`muster checks %s` lists them.", c.Task.ID)
 	}

@@ -172,7 +172,7 @@ func (c *Control) preflightRepositories(ctx context.Context, f boot.Fleet, tasks
 		if !works(t) {
 			continue
 		}
-		if len(t.Spec.Checks) == 0 {
+		if len(t.Spec.Checks)+len(t.Spec.Reviews) == 0 {
 			unchecked++
 		}
 		if t.Worktree != "" || strings.HasPrefix(t.Spec.Base, "@") {

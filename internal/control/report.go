@@ -93,6 +93,9 @@ func (q Report) tasks(ctx context.Context, c *Control, db *store.Store) ([]repor
 	slices.SortFunc(all, func(a, b Summary) int { return words.Compare(&a, &b) })
 	var out []report.Task
 	for _, s := range all {
+		if s.Reviews != "" {
+			continue // it is part of the task whose work it reviews
+		}
 		if s.State.Final() && (s.FinishedAt == nil || s.FinishedAt.Before(q.Since)) {
 			continue
 		}
@@ -123,7 +126,7 @@ func reported() []event.State {
 func reportTask(s store.Summary, t life.Task, rounds []store.RoundRow) report.Task {
 	r := report.Task{
 		ID: t.ID, Name: s.Name, Group: words.GroupOf(t.State), State: t.State, Reason: t.Reason, Detail: t.Detail, Repo: s.Repo, Agent: s.Agent,
-		Branch: s.Branch, Commit: s.Published, URL: s.PRURL, Unchecked: len(t.Spec.Checks) == 0, Configures: []string{},
+		Branch: s.Branch, Commit: s.Published, URL: s.PRURL, Unchecked: len(t.Spec.Checks)+len(t.Spec.Reviews) == 0, Configures: []string{},
 		Rounds: s.Rounds, Attempt: s.Attempt, Gen: s.Gen,
 		Usage:     report.Usage{InputTokens: s.Usage.InputTokens, OutputTokens: s.Usage.OutputTokens, CostUSD: s.Usage.CostUSD},
 		StartedAt: s.StartedAt, ChangedAt: s.ChangedAt, FinishedAt: s.FinishedAt, Next: []string{}, When: []string{},

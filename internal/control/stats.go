@@ -55,6 +55,9 @@ func (q Stats) get(ctx context.Context, _ *Control, db *store.Store) ([]StatsRow
 	}
 	groups := map[[4]string]*StatsRow{}
 	for _, t := range tasks {
+		if t.Reviews != "" {
+			continue // what it used is part of the task whose work it reviewed
+		}
 		key := q.key(t)
 		row := groups[key]
 		if row == nil {

@@ -95,6 +95,11 @@ func (a agents) Ready(ctx context.Context, o fleet.Order) (string, []event.Paylo
 	if err != nil {
 		return "", nil, err
 	}
+	sealed, err := a.seal(o.Task, o.Gen)
+	if err != nil {
+		return "", nil, err
+	}
+	facts = append(facts, sealed...)
 	if err := a.writeShell(l, plan.Shell, policy); err != nil {
 		return "", nil, err
 	}

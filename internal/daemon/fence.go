@@ -73,12 +73,13 @@ func (a agents) appliedPath(t life.Task, gen int) string {
 
 // Facts implements fleet.Launcher.
 func (a agents) Facts(t life.Task, gen int) ([]event.Payload, error) {
-	if t.Spec.Fence == nil {
-		return nil, nil
+	sealed, err := a.sealed(t, gen)
+	if err != nil || t.Spec.Fence == nil {
+		return sealed, err
 	}
 	data, err := regular.Read(a.appliedPath(t, gen), maxNote)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // a version that kept no such file has launched it
+		return sealed, nil // a version that kept no such file has launched it
 	}
 	var applied event.FenceApplied
 	if err == nil {
@@ -87,7 +88,7 @@ func (a agents) Facts(t life.Task, gen int) ([]event.Payload, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Failed, err, "read in which fence %s was started", t.ID)
 	}
-	return []event.Payload{applied}, nil
+	return append(sealed, applied), nil
 }
 
 // policy returns what a process of a task may use, see boot.Fenced.Policy.

@@ -269,8 +269,11 @@ func (w worktrees) Keep(ctx context.Context, t life.Task) (string, error) {
 		return "", err
 	}
 	published := ""
-	if t.Published != nil {
+	switch {
+	case t.Published != nil:
 		published = t.Published.Commit
+	case t.Spec.Review != nil: // it is kept by the author's round
+		published = t.Spec.Review.Commit
 	}
 	return repo.Keep(ctx, t.Worktree, string(t.ID), published)
 }
@@ -306,6 +309,11 @@ func (w worktrees) Remove(ctx context.Context, t life.Task) error {
 	}
 	if err := repo.RemoveWorktree(ctx, t.Worktree, true); err != nil {
 		return err
+	}
+	if t.Spec.Review != nil { // its branch has the author's work, and nothing of its own that was not kept
+		if err := repo.DropBranch(ctx, t.Branch); err != nil {
+			return err
+		}
 	}
 	return repo.DropRefs(ctx, w.rounds(t))
 }

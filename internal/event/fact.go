@@ -67,6 +67,7 @@ const (
 	DeadlineLack        DeadlineName = "lack"         // the end of the pause before a postponed action is tried again
 	DeadlineBudget      DeadlineName = "budget"       // of the working time that the budget allows
 	DeadlineBudgetSoft  DeadlineName = "budget_soft"  // when the agent is told that this time ends
+	DeadlineVerdict     DeadlineName = "verdict"      // of the review that a round waits for
 	DeadlineLackEnd     DeadlineName = "lack_end"     // how long an action may be postponed
 	DeadlineRest        DeadlineName = "rest"         // of an account: when it is tried again
 	DeadlineSpread      DeadlineName = "spread"       // of an account: when the next agent is woken after a rest
@@ -285,6 +286,8 @@ type CheckResult struct {
 	Log      string        `json:"log,omitempty"`     // the file with the whole output
 	Runs     int           `json:"runs,omitempty"`    // how often it was run for this verdict, if more than once
 	Skipped  bool          `json:"skipped,omitempty"` // it was not run: the work has changed none of its files
+	// Review is the task of the reviewer whose verdict it is; "" for a command.
+	Review TaskID `json:"review,omitempty"`
 }
 
 // Green reports whether the check passed, or did not have to run.

@@ -166,6 +166,8 @@ type Record struct {
 	Limits []LimitWindow `json:"limits,omitempty"`
 	// Usage is the cumulative use of this conversation.
 	Usage *Usage `json:"usage,omitempty"`
+	// Verdict is the answer of a reviewer.
+	Verdict *Verdict `json:"verdict,omitempty"`
 	// Background tells that work goes on although the turn is over.
 	Background bool `json:"background,omitempty"`
 	// Prompted marks the start of a turn: the agent took a prompt.

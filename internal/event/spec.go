@@ -63,32 +63,36 @@ type Spec struct {
 	Summary string `json:"summary"` // the prompt's first line, cleaned and cut, for lists
 	Repo    string `json:"repo"`    // absolute path of the checkout that dispatch was run for
 	// GitDir is the git directory that all checkouts of the repository share; "" in tasks of older versions.
-	GitDir    string            `json:"git_dir,omitempty"`
-	Base      string            `json:"base"`  // branch, commit, or @task
-	Agent     string            `json:"agent"` // the name in the configuration
-	Kind      string            `json:"kind"`  // the adapter, such as "command"
-	Command   []string          `json:"command,omitempty"`
-	Args      []string          `json:"args,omitempty"`
-	Model     string            `json:"model,omitempty"`
-	Env       map[string]string `json:"env,omitempty"`
-	EnvFrom   []string          `json:"env_from,omitempty"` // only names; their values are never written to the log
-	Trust     string            `json:"trust,omitempty"`    // "" means as the user's own set-up; or "sandboxed"
-	Traits    Traits            `json:"traits"`
-	Publish   Publish           `json:"publish"`
-	Remote    string            `json:"remote,omitempty"` // the name of the remote that work is pushed to
-	Forge     string            `json:"forge,omitempty"`  // the repository of its changes, HOST/OWNER/NAME
-	Into      string            `json:"into,omitempty"`   // the branch that a change is to be merged into
-	Checks    []Check           `json:"checks,omitempty"`
-	Setup     string            `json:"setup,omitempty"` // run by sh -c in the new worktree
-	Copy      []string          `json:"copy,omitempty"`  // files of the checkout for the worktree, as relative paths
-	After     []TaskID          `json:"after,omitempty"`
-	Priority  int               `json:"priority,omitempty"` // higher starts first
-	Attempts  int               `json:"attempts"`
-	Respawns  int               `json:"respawns"`
-	Rounds    int               `json:"rounds"`
-	Timeout   time.Duration     `json:"timeout"`
-	WaitLimit time.Duration     `json:"wait_limit"` // how long a permission request or a question stays open
-	Keep      time.Duration     `json:"keep"`       // how long a finished session keeps its last screen
+	GitDir  string            `json:"git_dir,omitempty"`
+	Base    string            `json:"base"`  // branch, commit, or @task
+	Agent   string            `json:"agent"` // the name in the configuration
+	Kind    string            `json:"kind"`  // the adapter, such as "command"
+	Command []string          `json:"command,omitempty"`
+	Args    []string          `json:"args,omitempty"`
+	Model   string            `json:"model,omitempty"`
+	Env     map[string]string `json:"env,omitempty"`
+	EnvFrom []string          `json:"env_from,omitempty"` // only names; their values are never written to the log
+	Trust   string            `json:"trust,omitempty"`    // "" means as the user's own set-up; or "sandboxed"
+	Traits  Traits            `json:"traits"`
+	Publish Publish           `json:"publish"`
+	Remote  string            `json:"remote,omitempty"` // the name of the remote that work is pushed to
+	Forge   string            `json:"forge,omitempty"`  // the repository of its changes, HOST/OWNER/NAME
+	Into    string            `json:"into,omitempty"`   // the branch that a change is to be merged into
+	Checks  []Check           `json:"checks,omitempty"`
+	// Reviews are the checks that are agents. They run one after another once all commands are green.
+	Reviews []Reviewer `json:"reviews,omitempty"`
+	// Review is the work that this task reviews; nil for any other task.
+	Review    *ReviewOf     `json:"review,omitempty"`
+	Setup     string        `json:"setup,omitempty"` // run by sh -c in the new worktree
+	Copy      []string      `json:"copy,omitempty"`  // files of the checkout for the worktree, as relative paths
+	After     []TaskID      `json:"after,omitempty"`
+	Priority  int           `json:"priority,omitempty"` // higher starts first
+	Attempts  int           `json:"attempts"`
+	Respawns  int           `json:"respawns"`
+	Rounds    int           `json:"rounds"`
+	Timeout   time.Duration `json:"timeout"`
+	WaitLimit time.Duration `json:"wait_limit"` // how long a permission request or a question stays open
+	Keep      time.Duration `json:"keep"`       // how long a finished session keeps its last screen
 	// Silence is how long a working agent may be silent before it is probed, and SilenceInTool is the same while a
 	// tool call is open. 0 means never, as in tasks of older versions.
 	Silence       time.Duration `json:"silence,omitempty"`
@@ -138,6 +142,8 @@ type Fence struct {
 	Ports []int    `json:"ports"`           // TCP ports that may be connected to; null means all
 	Cache string   `json:"cache"`           // CacheUser, CacheRepository or CacheTask
 	Git   string   `json:"git"`             // GitCommit or GitRead
+	// ReadOnly means that the worktree cannot be written, as for a reviewer.
+	ReadOnly bool `json:"read_only,omitempty"`
 }
 
 // The values of Fence.Cache and Fence.Git, which are also those of the configuration.

@@ -87,6 +87,13 @@ func (s *Supervisor) order(ctx context.Context, t life.Task, a event.Action, arg
 	if err != nil {
 		return Order{}, nil, err
 	}
+	if of := t.Spec.Review; of != nil {
+		asked, err := s.cfg.Log.Prompt(ctx, of.Task)
+		if err != nil {
+			return Order{}, nil, err
+		}
+		prompt += life.ReviewedTask(asked)
+	}
 	o := Order{Task: t, Gen: a.Gen, Prompt: prompt, Action: a.ID, Resume: args.Resume}
 	var arrived []event.Payload
 	for _, id := range args.Messages {

@@ -254,7 +254,10 @@ func (d *decision) decide(id event.TaskID, in life.Input) error {
 			return err
 		}
 	}
-	return d.tellAccount(t, in, events)
+	if err := d.tellAccount(t, in, events); err != nil || len(events) == 0 {
+		return err
+	}
+	return d.reviews(t)
 }
 
 // note records what must be done about an event after the commit.
@@ -369,12 +372,19 @@ func view(tx Tx, f life.Fleet, now time.Time) (life.Fleet, error) {
 				lacking = append(lacking, &copied)
 			}
 		}
-		if t.Slot {
+		if t.Slot && !t.SharesSlot() {
 			free--
 		}
 	}
 	for _, t := range lacking {
 		short.Add(t, places)
+	}
+	reviewers, err := reviewersInLine(tx)
+	if err != nil {
+		return f, err
+	}
+	for _, t := range reviewers {
+		tasks[t.ID] = t
 	}
 	unsettled, err := tx.Unsettled(settledAtOnce)
 	if err != nil {
@@ -394,6 +404,9 @@ func view(tx Tx, f life.Fleet, now time.Time) (life.Fleet, error) {
 	if free > 0 && f.Gate == "" && short.Machine == "" && !f.Draining {
 		held := 0
 		for t := range tx.Line() {
+			if t.SharesSlot() {
+				continue // it is there already, if it may start
+			}
 			account, admitted := places.Admit(t)
 			if short.Holds(t) || !admitted {
 				if held++; held == mostHeld {

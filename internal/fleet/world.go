@@ -34,6 +34,8 @@ type Tx interface {
 	// Births reports whether other processes dispatched tasks since the last Update.
 	Births() bool
 	AppendTo(of event.Subject, gen int, p event.Payload) (event.Event, error)
+	// NewTaskID returns a new id for a task to be dispatched. An id is never used twice.
+	NewTaskID() event.TaskID
 	Task(id event.TaskID) (life.Task, bool, error)
 	// Account returns the fold of an account. Its zero value, with the id, is returned if it has no events.
 	Account(id event.AccountID) (life.Account, bool, error)

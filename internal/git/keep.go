@@ -373,6 +373,26 @@ func (r *Repo) DropRefs(ctx context.Context, prefix string) error {
 	if err := privateRef(prefix); err != nil {
 		return err
 	}
+	return r.dropRefs(ctx, prefix)
+}
+
+// ownBranches is the prefix of the branches that muster makes.
+const ownBranches = "muster/"
+
+// DropBranch removes a branch that muster made. A missing branch is not an error. The objects stay until git's own gc.
+func (r *Repo) DropBranch(ctx context.Context, branch string) error {
+	ref, err := branchRef(branch)
+	if err == nil && !strings.HasPrefix(branch, ownBranches) {
+		err = fault.New(fault.Usage, "%q is not a branch below %s", branch, ownBranches)
+	}
+	if err != nil {
+		return err
+	}
+	return r.dropRefs(ctx, ref)
+}
+
+// dropRefs removes a ref and all refs below it.
+func (r *Repo) dropRefs(ctx context.Context, prefix string) error {
 	return r.locked(ctx, func(lock *os.File) error {
 		out, err := r.git(ctx, call{args: []string{"for-each-ref", "--format=delete %(refname) %(objectname)", prefix}})
 		if err != nil || out == "" {

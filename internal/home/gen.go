@@ -17,6 +17,9 @@ type Gen struct {
 	Shared bool
 }
 
+// SealName is the name in RO of the file with the secret by which a reviewer's verdict is recognised.
+const SealName = "seal"
+
 // RO holds what muster writes and the agent's side reads: settings, prompt, checks, messages and answers.
 func (g Gen) RO() string { return g.sub("ro") }
 

@@ -76,21 +76,15 @@ func (in *Intake) Task(ctx context.Context, o Order) (Task, error) {
 			return Task{}, err
 		}
 	}
-	ad, err := all.For(s)
+	ad, granted, err := in.agent(at, o, &s)
 	if err != nil {
 		return Task{}, err
 	}
-	s.Traits = ad.Facts().Traits
-	if m, ok := ad.(agent.Moder); ok {
-		s.Traits.Mode = m.Mode(s)
-	}
-	var granted []string
-	if s.Fence, granted, err = in.fence(at.config, o); err != nil {
+	reviewed, err := in.reviews(ctx, at, o, &s)
+	if err != nil {
 		return Task{}, err
 	}
-	if b, ok := ad.(agent.Bypasser); ok && s.Fence == nil && b.Bypasses(s) {
-		granted = append(granted, fmt.Sprintf("agent %s asks for no permission and has no fence: it may do all that you may do. Switch the fence on: --fence on.", s.Agent))
-	}
+	granted = append(granted, reviewed...)
 	missing, out, err := in.readyAnywhere(ctx, ad, at, &s, o.Prompt)
 	if err != nil {
 		return Task{}, err
@@ -98,6 +92,26 @@ func (in *Intake) Task(ctx context.Context, o Order) (Task, error) {
 	notices, err := at.notices(ctx, s, missing)
 	notices = append(notices, sent...)
 	return Task{Spec: s, Prompt: o.Prompt, AfterRefs: o.After, Notices: append(append(notices, granted...), out...)}, err
+}
+
+// agent freezes what follows from the kind of a task's agent, and its fence. It returns hints about what they grant.
+func (in *Intake) agent(at *checkout, o Order, s *event.Spec) (agent.Adapter, []string, error) {
+	ad, err := all.For(*s)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.Traits = ad.Facts().Traits
+	if m, ok := ad.(agent.Moder); ok {
+		s.Traits.Mode = m.Mode(*s)
+	}
+	var granted []string
+	if s.Fence, granted, err = in.fence(at.config, o); err != nil {
+		return nil, nil, err
+	}
+	if b, ok := ad.(agent.Bypasser); ok && s.Fence == nil && b.Bypasses(*s) {
+		granted = append(granted, fmt.Sprintf("agent %s asks for no permission and has no fence: it may do all that you may do. Switch the fence on: --fence on.", s.Agent))
+	}
+	return ad, granted, nil
 }
 
 // CheckAgent returns an error if the agent for new tasks in a configuration could not start in a repository.

@@ -81,6 +81,8 @@ func Apply(t Task, e event.Event) Task {
 		t.Usage = setUsage(t.Usage, p)
 	case event.JobStarted:
 		t = jobStarted(t, p)
+	case event.ReviewWanted, event.ReviewBegun, event.ReviewFinished, event.ReviewerSealed:
+		t = applyReview(t, e)
 	case event.RoundFinished:
 		t.Rounds = judged(t.Rounds, p)
 		switch {
@@ -132,6 +134,9 @@ func born(e event.Event, p event.DispatchRequested) Task {
 func moved(t Task, e event.Event, p event.TaskMoved) Task {
 	t.State, t.Reason, t.Detail = p.To, p.Reason, p.Detail
 	t.ChangedAt = e.Time
+	if p.To != event.Checking {
+		t.Inspection = nil // it belongs to a round
+	}
 	if p.To.Final() || p.To == event.Parked || p.To == event.Queued {
 		t.Held = nil // it uses its account no longer
 	}
@@ -233,6 +238,9 @@ func reported(t Task, r event.Record, counts bool) Task {
 	}
 	if r.Note != "" {
 		t.Note = r.Note
+	}
+	if r.Verdict != nil {
+		a.Verdict = r.Verdict
 	}
 	switch r.State {
 	case event.RecordWorking:

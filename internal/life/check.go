@@ -79,6 +79,10 @@ func (s *step) judge() {
 	}
 	s.clear(event.DeadlineSettle)
 	s.move(ruleTurnEnded, "", "")
+	if s.t.Spec.Review != nil {
+		s.conclude()
+		return
+	}
 	s.check()
 }
 
@@ -147,6 +151,7 @@ func (s *step) judged(round event.RoundFinished, last *event.RoundFinished) {
 		s.red(round, last)
 	case park != nil:
 		s.park(ruleWorkRefused, event.Reason(park.Kind), park.Text)
+	case s.review(round, last):
 	default:
 		s.move(ruleRoundGreen, "", verdictText(round))
 		s.act(event.PublishArgs{Tree: round.Tree})
@@ -302,6 +307,10 @@ func failures(results []event.CheckResult, fenced bool) string {
 			excerpt = strings.ToValidUTF8(excerpt[:budget], "") + "\n[…]"
 		}
 		budget = max(500, budget-len(excerpt))
+		if c.Review != "" {
+			fmt.Fprintf(&b, "\n%s: a reviewer (%s) has read your change and does not accept it:\n%s\n", c.Name, c.Run, excerpt)
+			continue
+		}
 		fmt.Fprintf(&b, "\n%s failed: `%s` %s\n%s\n", c.Name, c.Run, HowEnded(c), excerpt)
 		switch {
 		case c.Log == "":

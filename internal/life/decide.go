@@ -65,6 +65,8 @@ func (s *step) take(in Input) {
 		s.unmerged(in)
 	case Shelve:
 		s.shelve()
+	case ReviewEnded:
+		s.reviewEnded(in)
 	case Reviewed:
 		s.reviewed(in)
 	}
@@ -121,6 +123,7 @@ func (s *step) heard(p event.Payload) {
 // settle handles everything that depends on the present state and not on the event that led to it. It is
 // level-triggered, so a lost event cannot leave a task behind.
 func (s *step) settle() {
+	defer s.discard()
 	s.dropUnwanted()
 	if s.t.State.Final() {
 		s.endJobs()
@@ -137,6 +140,7 @@ func (s *step) settle() {
 	}
 	s.mindBudget()
 	s.mindHold()
+	s.mindReview()
 	switch s.t.State {
 	case event.Working:
 		s.drain()

@@ -88,7 +88,7 @@ func (s *step) facts(a event.Action, in Finished) (round *event.RoundFinished, s
 			if a.Kind() == event.ActStart && a.Gen == s.t.Gen {
 				s.emitGen(a.Gen, f)
 			}
-		case event.FenceApplied:
+		case event.FenceApplied, event.ReviewerSealed:
 			if a.Kind() == event.ActStart && a.Gen == s.t.Gen {
 				s.emitGen(a.Gen, f)
 			}
@@ -186,7 +186,7 @@ func (s *step) ended(f *Failure) {
 		s.freeSlot()
 	case s.t.State == event.Publishing && s.open(event.ActPublish):
 		// published continues
-	case s.t.State == event.Publishing && f == nil && s.t.Spec.Publish != event.PublishNone:
+	case s.t.State == event.Publishing && f == nil && (s.t.Spec.Publish != event.PublishNone || s.t.Spec.Review != nil):
 		s.act(event.CleanArgs{})
 	case s.t.State == event.Publishing:
 		s.finish()
@@ -224,6 +224,10 @@ func (s *step) doneText() string {
 
 // park stops the task until a person acts. Its process ends; its conversation, worktree and last screen stay.
 func (s *step) park(r rule, reason event.Reason, detail string) {
+	if s.t.Spec.Review != nil { // a round waits for it, and no person does
+		s.fail(ruleReviewBroken, reason, detail)
+		return
+	}
 	if !s.move(r, reason, detail) {
 		return
 	}
@@ -424,9 +428,14 @@ func (s *step) due(in Due) {
 			s.park(ruleReviewEnd, ReasonReview, "")
 		}
 	case event.DeadlineKeep:
-		if s.t.State.Final() {
+		switch {
+		case s.t.State.Final() && s.t.Spec.Review != nil && !s.t.Removed && !s.open(event.ActRemove):
+			s.act(event.RemoveArgs{})
+		case s.t.State.Final():
 			s.act(event.CloseArgs{})
 		}
+	case event.DeadlineVerdict:
+		s.reviewLate()
 	}
 }
 

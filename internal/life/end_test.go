@@ -62,6 +62,8 @@ func (w *world) calm() *world {
 			facts = append(facts, green("x"))
 		case event.ActPublish:
 			facts = append(facts, publishedFact())
+		case event.ActClean:
+			facts = append(facts, event.WorktreeRemoved{})
 		default:
 		}
 		w.do(Finished{ID: a.ID, Facts: facts})

@@ -80,6 +80,11 @@ func brokenIntent(t Task, a event.Action) string {
 		if last := t.Rounds.Last; last == nil || last.Tree != args.Tree || last.Moved || !allGreen(last.Results) {
 			return fmt.Sprintf("tree %s is published without a green verdict", args.Tree)
 		}
+		for _, r := range t.Spec.Reviews {
+			if _, judged := reviewIn(*t.Rounds.Last, r.Name); !judged {
+				return fmt.Sprintf("tree %s is published without its review %s", args.Tree, r.Name)
+			}
+		}
 	default:
 	}
 	return ""
@@ -195,7 +200,7 @@ func judgeProgress(t Task) string {
 	case event.Limited:
 		ok = has(event.DeadlineAPIRetry) || t.Next != "" || ends && len(t.Open) > 0
 	case event.Checking:
-		ok = doing(event.ActCheck) || ends && len(t.Open) > 0
+		ok = doing(event.ActCheck) || t.Inspection != nil && has(event.DeadlineVerdict) || ends && len(t.Open) > 0
 	case event.Publishing:
 		ok = doing(event.ActPublish, event.ActEnd, event.ActClean)
 	case event.InReview:

@@ -96,7 +96,7 @@ func (s *step) startAgain(why event.Why, detail string) bool {
 	if s.t.Request != nil {
 		s.emit(event.RequestClosed{Request: s.t.Request.Request, How: "gone"})
 	}
-	s.clear(event.DeadlineFirstRecord, event.DeadlineWaiting, event.DeadlineAPIRetry, event.DeadlineAck, event.DeadlineShut, event.DeadlineStall)
+	s.clear(event.DeadlineFirstRecord, event.DeadlineWaiting, event.DeadlineAPIRetry, event.DeadlineAck, event.DeadlineShut, event.DeadlineStall, event.DeadlineVerdict)
 	return true
 }
 

@@ -63,7 +63,9 @@ func (p *Places) Add(t *Task) {
 	}
 	u := p.use(t.Account())
 	if t.Slot {
-		u.running++
+		if !t.SharesSlot() {
+			u.running++
+		}
 		u.probed = u.probed || u.Probe == t.ID
 	}
 	if t.State != event.Limited || t.Stopping {
@@ -105,7 +107,7 @@ func (p *Places) Admit(t *Task) (event.AccountID, bool) {
 
 // admits reports whether an agent may be started or woken on the account now.
 func (u *accountUse) admits(t *Task) bool {
-	if u.Resting() || u.keepsFrom(t) || u.MaxAgents > 0 && u.running >= u.MaxAgents {
+	if u.Resting() || u.keepsFrom(t) || u.MaxAgents > 0 && u.running >= u.MaxAgents && !t.SharesSlot() {
 		return false
 	}
 	switch u.Phase {
@@ -119,8 +121,11 @@ func (u *accountUse) admits(t *Task) bool {
 	return true
 }
 
-// keepsFrom reports whether so much of the account's budget is used that the task must not be begun.
-func (a AccountState) keepsFrom(t *Task) bool { return t.Gen == 0 && a.Spent.Level != event.SpendFree }
+// keepsFrom reports whether so much of the account's budget is used that the task must not be begun. A review is part of a
+// task that has begun.
+func (a AccountState) keepsFrom(t *Task) bool {
+	return t.Gen == 0 && !t.SharesSlot() && a.Spent.Level != event.SpendFree
+}
 
 // used returns how much of the fullest window is used, in percent. A window that was reset counts as empty.
 func (u *accountUse) used(now time.Time) (most float64) {
@@ -135,7 +140,9 @@ func (u *accountUse) used(now time.Time) (most float64) {
 // Take gives a task that was admitted its place on the account, and returns the events of the account.
 func (p *Places) Take(t *Task, id event.AccountID) []event.Payload {
 	u := p.use(id)
-	u.running++
+	if !t.SharesSlot() {
+		u.running++
+	}
 	switch u.Phase {
 	case PhaseProbing:
 		if u.probed { // what starts no agent tries nothing

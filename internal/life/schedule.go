@@ -62,7 +62,7 @@ func Schedule(f Fleet, now time.Time) []event.Event {
 	var line []*Task
 	for i := range f.Tasks {
 		t := &f.Tasks[i] // avoid copies: a task is large, and there may be thousands
-		if t.Slot {
+		if t.Slot && !t.SharesSlot() {
 			free--
 		}
 		if t.AwaitsOthers() {
@@ -72,23 +72,27 @@ func Schedule(f Fleet, now time.Time) []event.Event {
 			continue // it was met just now, so it is in the queue from the next call on, which follows at once
 		}
 		// A postponed action is not new work: only another try shows whether the shortage is over.
-		if t.InLine() && (t.AwaitsRoom() || !shut && !short.Holds(t)) {
+		// A review belongs to a task that runs already, so a fleet that is drained waits for it.
+		closed := shut
+		if t.SharesSlot() {
+			closed = gate != ""
+		}
+		if t.InLine() && (t.AwaitsRoom() || !closed && !short.Holds(t)) {
 			line = append(line, t)
 		}
 	}
-	if free <= 0 {
-		return out
-	}
 	slices.SortFunc(line, CompareLine)
 	for _, t := range line {
-		if free <= 0 {
-			break
+		if free <= 0 && !t.SharesSlot() {
+			continue
 		}
 		account, ok := places.Admit(t)
 		if !ok {
 			continue
 		}
-		free--
+		if !t.SharesSlot() {
+			free--
+		}
 		for _, p := range places.Take(t, account) {
 			out = append(out, event.Event{Time: now, Subject: event.OfAccount(account), Data: p})
 		}

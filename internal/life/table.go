@@ -80,6 +80,8 @@ const (
 	ruleTimeout        rule = "timeout"
 	ruleBudgetSpent    rule = "budget.spent"
 	ruleStopped        rule = "stopped"
+	ruleVerdict        rule = "review.verdict"
+	ruleReviewBroken   rule = "review.broken"
 )
 
 // table has every transition of a task.
@@ -135,6 +137,8 @@ var table = map[rule]Transition{
 	ruleAttemptsUsed:   {From: unfinished, To: event.Failed, When: "all attempts are used"},
 	ruleRespawnsUsed:   {From: unfinished, To: event.Failed, When: "all generations are used"},
 	ruleBudgetSpent:    {From: []event.State{event.Queued, event.Starting, event.Working, event.Waiting, event.Stalled, event.Limited}, To: event.Parked, When: "its budget is spent"},
+	ruleVerdict:        {From: []event.State{event.Checking}, To: event.Publishing, When: "it is a review, and the reviewer has given its verdict"},
+	ruleReviewBroken:   {From: unfinished, To: event.Failed, When: "it is a review, and the reviewer cannot go on without a person"},
 	ruleTimeout:        {From: unfinished, To: event.Failed, When: "its time is over"},
 	ruleStopped:        {From: unfinished, To: event.Cancelled, When: "a person stopped it"},
 }
@@ -180,4 +184,5 @@ const (
 	ReasonTimeout      event.Reason = "timeout"
 	ReasonBudget       event.Reason = "budget"
 	ReasonStopped      event.Reason = "stopped"
+	ReasonNoVerdict    event.Reason = "no_verdict"
 )

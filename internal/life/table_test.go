@@ -31,6 +31,15 @@ var rows = []struct {
 		w.granted()
 		w.wantOpen(event.ActPrepare)
 	}},
+	{name: "a reviewer with a verdict has done its work", rule: ruleVerdict, change: reviewing, to: event.Publishing, run: func(w *world) {
+		w.sealed()
+		w.verdict(event.Verdict{Result: event.VerdictGreen, Seal: seal})
+		w.says(event.RecordIdle)
+	}},
+	{name: "a reviewer that would need a person fails", rule: ruleReviewBroken, change: reviewing, to: event.Failed, reason: ReasonPrepare, run: func(w *world) {
+		w.granted()
+		w.fail(event.ActPrepare, FailRefused)
+	}},
 	{name: "a worktree that cannot be made parks", rule: rulePrepareFailed, to: event.Parked, reason: ReasonPrepare, run: func(w *world) {
 		w.granted()
 		w.fail(event.ActPrepare, FailAgain)

@@ -60,6 +60,9 @@ type Task struct {
 	Setup *event.JobStarted `json:"setup,omitempty"`
 	Round *event.JobStarted `json:"round,omitempty"`
 
+	// Inspection is the review that a round waits for; nil if there is none.
+	Inspection *Inspection `json:"inspection,omitempty"`
+
 	// Stage is the newest stage of the reaction to an agent's silence; "" if it has reported since, or ended a turn.
 	Stage event.Stage `json:"stage,omitempty"`
 	// Doubted is true if its silence was once attributed to the whole fleet.
@@ -105,6 +108,9 @@ type Agent struct {
 	NotesFrom time.Time `json:"notes_from,omitzero"`
 	// Fenced is the fence that the process was started in; nil if it has none.
 	Fenced *event.FenceApplied `json:"fenced,omitempty"`
+	// Seal recognises the verdict of a reviewer, and Verdict is the newest one.
+	Seal    string         `json:"seal,omitempty"`
+	Verdict *event.Verdict `json:"verdict,omitempty"`
 }
 
 // MessageID is event.MessageID.

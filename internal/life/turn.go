@@ -32,6 +32,10 @@ func (s *step) reported(in Reported) {
 		r.Time = s.now // a record from a clock that is ahead must not make later records stale
 	}
 	s.proved(r)
+	if why := s.distrust(&r); why != "" {
+		s.emitGen(in.Gen, event.RecordRefused{Source: in.Source, Why: why, Record: &r})
+		return
+	}
 	if !obeyed(&r) || s.stale(r) {
 		return
 	}
@@ -186,7 +190,7 @@ func (s *step) news(r event.Record) bool {
 	a, after := s.t.Agent, reported(s.t, r, !ofAccount(r))
 	b := after.Agent
 	return !a.Seen || a.Turn != b.Turn || a.Claimed != b.Claimed || a.Mode != b.Mode ||
-		a.Error != b.Error || r.Prompted || after.Note != s.t.Note || after.APIErrors != s.t.APIErrors ||
+		a.Error != b.Error || r.Prompted || r.Verdict != nil || after.Note != s.t.Note || after.APIErrors != s.t.APIErrors ||
 		r.State == event.RecordWaiting && s.newRequest(r)
 }
 
@@ -247,7 +251,7 @@ func (s *step) asked(r event.Record, ask *event.Ask) {
 	if s.t.State == event.Publishing || !s.newRequest(r) {
 		return
 	}
-	s.clear(event.DeadlineFirstRecord, event.DeadlineStall)
+	s.clear(event.DeadlineFirstRecord, event.DeadlineStall, event.DeadlineVerdict)
 	req := event.RequestOpened{Request: r.Request, Reason: r.Reason, Tool: r.Tool, Text: r.Note, Options: r.Options, Ask: ask}
 	verdict := s.verdict(req)
 	req.Unjudged = verdict.Why
@@ -320,7 +324,7 @@ func answerText(req event.RequestOpened, p event.AnswerRequested) string {
 
 // apiError handles a turn that ended by an error of the model's service.
 func (s *step) apiError(r event.Record) {
-	s.clear(event.DeadlineFirstRecord, event.DeadlineStall, event.DeadlineWaiting)
+	s.clear(event.DeadlineFirstRecord, event.DeadlineStall, event.DeadlineWaiting, event.DeadlineVerdict)
 	if s.t.Request != nil {
 		s.emit(event.RequestClosed{Request: s.t.Request.Request, How: "by an error"})
 	}

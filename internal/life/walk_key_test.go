@@ -46,7 +46,17 @@ func (p *place) key() []byte {
 	if l := t.Rounds.Last; l != nil {
 		back, park := refused(*t, l.Findings)
 		k.flags(l.Changed, l.Moved, allGreen(l.Results), len(back) > 0, park != nil)
+		_, reviewed := reviewIn(*l, "review")
+		k.flags(reviewed)
 	}
+	k.flags(t.Inspection != nil, t.Inspection != nil && t.Inspection.Reviewer != "")
+	asked := 0
+	for _, m := range t.Messages {
+		if t.Spec.Review != nil && m.Why == event.WhyFeedback {
+			asked++
+		}
+	}
+	k.nums(asked)
 	k.flags(slices.Contains(t.Allowed, event.DeletedTests), slices.Contains(t.Allowed, event.TooLarge))
 	if t.State == event.Parked { // a retried task starts with a new allowance
 		k.flags(t.Reason == ReasonRounds, t.Reason == ReasonNoProgress, OfFinding(t.Reason))
@@ -70,6 +80,7 @@ func (p *place) keyAgent(k *keyWriter, ends bool) {
 		return
 	}
 	k.words(string(t.Agent.Turn))
+	k.flags(t.Agent.Seal != "", t.Agent.Verdict != nil, t.Agent.verdict() != nil)
 	if _, starts := t.Action(event.ActStart); starts { // otherwise the reason of the start has no effect any more
 		k.words(class(t.Agent.Why))
 	}

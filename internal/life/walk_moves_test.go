@@ -127,6 +127,7 @@ func (p *place) moves(errands bool) []move {
 		}
 	}
 	out = append(out, p.schedules()...)
+	out = append(out, p.reviews()...)
 	out = append(out, p.holds()...)
 	out = append(out, p.records()...)
 	out = append(out, p.exits()...)
@@ -188,6 +189,35 @@ func (p *place) idle() string {
 		}
 	}
 	return ""
+}
+
+// reviews returns what may become of the review that the task waits for.
+func (p *place) reviews() (out []move) {
+	r := p.task.Inspection
+	if r == nil {
+		return nil
+	}
+	if r.Reviewer == "" { // in the transaction that wants it
+		return []move{{"its review begins", both, func(p *place) string {
+			p.task = Apply(p.task, event.Event{Time: p.now, Subject: event.OfTask(p.task.ID), Data: event.ReviewBegun{Task: event.NewTaskID(10 + len(p.task.Usage))}})
+			return ""
+		}}}
+	}
+	f := event.ReviewFinished{Task: r.Reviewer, Check: r.Check, Round: r.Round, Tree: r.Tree}
+	for name, by := range map[string]sure{"accepts": good, "refuses": good, "gives no verdict": bad} {
+		f := f
+		switch name {
+		case "accepts":
+			f.Green = true
+		case "refuses":
+			f.Findings = "no"
+		default:
+			f.Error = "it crashed"
+		}
+		out = append(out, input("its review "+name, by, func(*place) Input { return ReviewEnded{f} }))
+	}
+	slices.SortFunc(out, func(a, b move) int { return cmpString(a.name, b.name) })
+	return out
 }
 
 // shortages returns the shortages of an action, and their end.
@@ -292,6 +322,10 @@ func (p *place) records() []move {
 	say("working in the background", event.Record{State: event.RecordIdle, Background: true})
 	say("idle", event.Record{State: event.RecordIdle})
 	say("done", event.Record{State: event.RecordDone})
+	if p.task.Spec.Review != nil {
+		say("its verdict", event.Record{State: event.RecordDone, Verdict: &event.Verdict{Result: event.VerdictGreen, Seal: seal}})
+		say("a forged verdict", event.Record{State: event.RecordDone, Verdict: &event.Verdict{Result: event.VerdictGreen}})
+	}
 	say("idle, late", event.Record{State: event.RecordIdle, Time: dawn})
 	for _, m := range p.task.Messages {
 		if m.open() {
@@ -450,7 +484,11 @@ func outcomes(t Task, a event.Action) []move {
 		end("works", good, nil, readyFact())
 		fails(bad, FailAgain)
 	case event.ActStart:
-		end("works", good, nil, launchedFact(a.Gen))
+		if t.Spec.Review != nil {
+			end("works", good, nil, launchedFact(a.Gen), event.ReviewerSealed{Seal: event.SealOf(seal)})
+		} else {
+			end("works", good, nil, launchedFact(a.Gen))
+		}
 		fails(bad, FailAgain, FailRefused, FailUnknown)
 		end("fails, and the agent is there", never, &Failure{Kind: FailAgain, Text: "it failed"}, launchedFact(a.Gen))
 		end("works, and no agent is there", never, nil)

@@ -64,7 +64,7 @@ func (b bounds) String() string {
 // walks lists the walks of `make walk`. Only a short one runs with the other tests. Features that multiply the number
 // of states, and are mostly independent of the others, have walks of their own.
 var walks = []bounds{
-	{"short", left{lacks: 1}, 2, 1, 1, false, []string{"mailbox", "paste", "command", "review", "merge", "dependency", "demands"}},
+	{"short", left{lacks: 1}, 2, 1, 1, false, []string{"mailbox", "paste", "command", "review", "merge", "dependency", "demands", "reviewed", "reviewer"}},
 	{"silence", left{silences: 2}, 2, 1, 1, false, []string{"mailbox", "paste", "command"}},
 	{"errands", left{messages: 1}, 2, 1, 1, true, []string{"mailbox", "paste", "command"}},
 	{"money", left{money: 2, rests: 1}, 2, 1, 1, false, []string{"mailbox", "paste", "command"}},
@@ -76,6 +76,8 @@ var kinds = map[string]func(*event.Spec){
 	"review":     func(s *event.Spec) { s.Publish = event.PublishPR },
 	"merge":      merges,
 	"demands":    func(s *event.Spec) { s.Done.DeletedTests, s.Done.TooLarge = event.ReactionBack, event.ReactionPark },
+	"reviewed":   func(s *event.Spec) { reviewed(s) },
+	"reviewer":   func(s *event.Spec) { reviewing(s) },
 	"dependency": func(s *event.Spec) { s.After = []event.TaskID{"t9"} },
 }
 
@@ -152,7 +154,7 @@ func TestTheWalkKnowsTheWholeTask(t *testing.T) {
 	for _, c := range []struct {
 		of   any
 		want int
-	}{{Task{}, 50}, {Agent{}, 17}, {Message{}, 4}, {Rounds{}, 4}, {Deadline{}, 4}} {
+	}{{Task{}, 51}, {Agent{}, 19}, {Message{}, 4}, {Rounds{}, 4}, {Deadline{}, 4}} {
 		if n := reflect.TypeOf(c.of).NumField(); n != c.want {
 			t.Errorf("%T has %d fields, not %d: does anything depend on the new one? Then it belongs into place.key", c.of, n, c.want)
 		}

@@ -46,7 +46,7 @@ func essenceOf(r *event.Record) essence {
 
 // isEvent reports whether a record counts even if it equals the one before.
 func isEvent(r *event.Record) bool {
-	return r.Message != "" || r.Prompted || r.PID != 0 || r.Exit != nil || r.Signal != 0 || len(r.Options) > 0
+	return r.Message != "" || r.Prompted || r.PID != 0 || r.Exit != nil || r.Signal != 0 || len(r.Options) > 0 || r.Verdict != nil
 }
 
 // refill adds the tokens for the time since the last pass. It adds none if the clock was set back.

@@ -73,6 +73,7 @@ func normalise(r *event.Record) {
 			r.Options[i] = text.Field(o, maxOption)
 		}
 	}
+	r.Verdict = verdict(r.Verdict)
 	if !slices.Contains(untilSources(), r.UntilFrom) {
 		r.UntilFrom = ""
 	}
@@ -103,6 +104,20 @@ func windows(all []event.LimitWindow) (out []event.LimitWindow) {
 		}
 	}
 	return out
+}
+
+// MaxFindings is how many bytes of a reviewer's findings are kept. Encoded they fit into a line.
+const MaxFindings = 8 << 10
+
+// verdict returns a verdict within its bounds; nil if it is neither green nor red.
+func verdict(v *event.Verdict) *event.Verdict {
+	if v == nil || v.Result != event.VerdictGreen && v.Result != event.VerdictRed {
+		return nil
+	}
+	clean := *v
+	clean.Findings = text.Cut(text.Clean(v.Findings), MaxFindings)
+	clean.Seal = text.Field(v.Seal, maxID)
+	return &clean
 }
 
 // States returns all states that a record may have.

@@ -29,6 +29,10 @@ func makeSchema() ([]byte, error) {
 	if u := s.Properties["usage"]; u != nil {
 		u.AdditionalProperties = nil
 	}
+	if v := s.Properties["verdict"]; v != nil {
+		v.AdditionalProperties = nil
+		v.Properties["result"].Enum = words([]event.VerdictColor{event.VerdictGreen, event.VerdictRed})
+	}
 	if l := s.Properties["limits"]; l != nil && l.Items != nil {
 		l.Items.AdditionalProperties = nil
 	}
@@ -74,6 +78,7 @@ func descriptions() map[string]string {
 		"until_from":      "UntilFrom says where Until is from: quotaLimits, rate_limits, retry.next or words.",
 		"limits":          "Limits is how much of the usage limits of the agent's account is used.",
 		"usage":           "Usage is the cumulative use of this conversation.",
+		"verdict":         "Verdict is the answer of a reviewer.",
 		"background":      "Background tells that work goes on although the turn is over.",
 		"prompted":        "Prompted marks the start of a turn: the agent took a prompt.",
 		"transcript":      "Transcript is the path of the conversation's transcript, as the agent names it.",

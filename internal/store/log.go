@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"muster/internal/event"
+	"muster/internal/life"
 )
 
 // page is how many events are read at a time. No read stays open while its reader does something else, because an
@@ -130,13 +131,26 @@ func (s *Store) LastSeq(ctx context.Context) (seq int64, err error) {
 
 // Rounds returns all rounds of checks of a task, oldest first, including void ones.
 func (s *Store) Rounds(ctx context.Context, id event.TaskID) (out []RoundRow, _ error) {
-	for e, err := range s.Events(ctx, EventFilter{Task: id, Kinds: []event.Kind{event.RoundFinished{}.Kind()}}) {
+	for e, err := range s.Events(ctx, EventFilter{Task: id, Kinds: []event.Kind{event.RoundFinished{}.Kind(), event.ReviewFinished{}.Kind()}}) {
 		if err != nil {
 			return nil, err
 		}
-		if p, ok := e.Data.(event.RoundFinished); ok {
+		switch p := e.Data.(type) {
+		case event.RoundFinished:
 			out = append(out, RoundRow{Seq: e.Seq, Time: e.Time, Gen: e.Gen, RoundFinished: p})
+		case event.ReviewFinished:
+			addReview(out, p)
 		}
 	}
 	return out, nil
+}
+
+// addReview adds the verdict of a review to the round that it belongs to.
+func addReview(rounds []RoundRow, p event.ReviewFinished) {
+	for i := len(rounds) - 1; i >= 0 && p.Error == ""; i-- {
+		if r := &rounds[i]; r.Void == "" && r.Round == p.Round && r.Tree == p.Tree {
+			r.Results = append(r.Results, life.ReviewResult(p))
+			return
+		}
+	}
 }

@@ -173,12 +173,12 @@ func (s *Store) Running(ctx context.Context) ([]Summary, error) {
 	return collect(s, "read running tasks", rows, err, scanSummary)
 }
 
-// Slots returns how many tasks have a slot.
+// Slots returns how many slots are taken. A reviewer shares that of its author.
 func (s *Store) Slots(ctx context.Context) (int, error) {
 	all, err := s.Running(ctx)
 	n := 0
 	for _, t := range all {
-		if t.Slot {
+		if t.Slot && t.Reviews == "" {
 			n++
 		}
 	}

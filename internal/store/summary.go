@@ -34,6 +34,7 @@ type Summary struct {
 	Priority   int              `json:"priority"`
 	After      []event.TaskID   `json:"after"`
 	Slot       bool             `json:"slot"`
+	Reviews    event.TaskID     `json:"reviews,omitempty"` // the task whose work it reviews
 	Usage      SummaryUsage     `json:"usage"`
 	Budget     *SummaryBudget   `json:"budget,omitempty"` // what the task may use; absent if it has no budget
 	QueuedAt   *time.Time       `json:"queued_at"`
@@ -121,6 +122,12 @@ func Summarize(t life.Task) Summary {
 	}
 	if d, ok := nextDeadline(t); ok {
 		s.Deadline = &SummaryDeadline{Name: d.Name, At: d.At.UTC()}
+	}
+	if of := t.Spec.Review; of != nil {
+		s.Reviews = of.Task
+	}
+	if r := t.Inspection; r != nil && r.Reviewer != "" {
+		s.Detail = r.Check + " by " + string(r.Reviewer)
 	}
 	if r := t.Request; r != nil {
 		s.Request = &SummaryRequest{

@@ -141,6 +141,8 @@ func workEvent(e event.Event) (string, bool) {
 		return text + "; only a result that it signs counts", true
 	case event.RoundFinished:
 		return fmt.Sprintf("round %d: %s", p.Round, Round(p)), true
+	case event.ReviewWanted, event.ReviewBegun, event.ReviewFinished, event.ReviewerSealed:
+		return review(p), true
 	case event.WorkPublished:
 		where := cmp.Or(p.URL, p.Branch)
 		if p.Mode == event.PublishNone {

@@ -38,6 +38,8 @@ func NextSteps(t life.Task) []Step {
 	switch {
 	case t.Removed:
 		return removedSteps(t)
+	case t.Spec.Review != nil && t.State.Final():
+		return nil // its verdict is with the work
 	case t.Request != nil && (t.State == event.Waiting || t.State == event.Parked):
 		return answerSteps(t)
 	case t.State == event.Parked:

@@ -123,6 +123,10 @@ func Round(r event.RoundFinished) string {
 // Result describes the verdict of a check.
 func Result(c event.CheckResult) string {
 	switch {
+	case c.Review != "" && c.Green():
+		return "accepted by " + string(c.Review)
+	case c.Review != "":
+		return "refused by " + string(c.Review)
 	case c.TimedOut:
 		return "timed out"
 	case c.Signal != 0:

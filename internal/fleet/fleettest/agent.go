@@ -164,7 +164,7 @@ func (w *World) turn(p *proc, t life.Task) bool {
 	case <-long.C:
 	}
 	if !w.with(p, func() {
-		if !l.Fault("a turn changes nothing", p.who, 100) {
+		if t.Spec.Review == nil && !l.Fault("a turn changes nothing", p.who, 100) {
 			w.work(p.task).change()
 		}
 		if l.Fault("an entry of the stash vanishes", p.who, 30) {
@@ -177,7 +177,9 @@ func (w *World) turn(p *proc, t life.Task) bool {
 	if l.Fault("the agent asks", p.who, 60) && !w.ask(p) {
 		return false
 	}
-	if l.Fault("the agent says that it is done", p.who, 100) {
+	if of := t.Spec.Review; of != nil {
+		w.decides(p, *of)
+	} else if l.Fault("the agent says that it is done", p.who, 100) {
 		w.with(p, func() { w.says(p, event.Record{State: event.RecordDone}) })
 	}
 	crash := l.Fault("the agent crashes", p.who, 50)

@@ -356,10 +356,14 @@ func (e *edges) Ready(ctx context.Context, o fleet.Order) (string, []event.Paylo
 
 // Facts implements fleet.Launcher.
 func (*edges) Facts(t life.Task, gen int) ([]event.Payload, error) {
-	if t.Spec.Fence == nil {
-		return nil, nil
+	var facts []event.Payload
+	if t.Spec.Review != nil {
+		facts = append(facts, event.ReviewerSealed{Seal: event.SealOf(secretOf(t.ID, gen))})
 	}
-	return []event.Payload{event.FenceApplied{ABI: 7, Seccomp: true, Read: gen, Write: 1, Policy: "agent"}}, nil
+	if t.Spec.Fence == nil {
+		return facts, nil
+	}
+	return append(facts, event.FenceApplied{ABI: 7, Seccomp: true, Read: gen, Write: 1, Policy: "agent"}), nil
 }
 
 // Typed implements fleet.Channel.

@@ -2,6 +2,7 @@ package fleettest
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"strings"
 	"time"
@@ -127,6 +128,11 @@ func mark(m map[event.TaskID]bool, id event.TaskID, on bool) {
 func (w *World) judgeEvent(e event.Event) {
 	j := &w.judge
 	switch p := e.Data.(type) {
+	case event.DispatchRequested:
+		if of := p.Spec.Review; of != nil {
+			w.names[e.Task] = fmt.Sprintf("review %d of %s", of.Round, w.names[of.Task])
+			w.judgeReviewers(*of)
+		}
 	case event.TaskMoved:
 		j.moves[Move{p.Rule, p.From}]++
 		w.judgeMove(e.Task, p)
@@ -193,7 +199,7 @@ func (w *World) judgeFleet() {
 		if t.State.Final() && !t.Slot && !t.Agent.Live && len(t.Open) == 0 {
 			continue
 		}
-		if t.Slot {
+		if t.Slot && !t.SharesSlot() {
 			slots++
 		}
 		if was, err := w.Log.Task(ctx, id); err != nil || !reflect.DeepEqual(t, was) {

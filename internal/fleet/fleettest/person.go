@@ -367,6 +367,9 @@ func (w *World) spec(who string) event.Spec {
 		s.Traits = event.Traits{Door: event.DoorRespawn, ExitIsTurn: true}
 	}
 	s.Accounts, s.Budget = w.means(who)
+	if w.Luck.One("review", who, 6) == 0 {
+		s.Reviews = []event.Reviewer{w.reviewer(s)}
+	}
 	if w.Luck.One("fence", who, 3) == 0 {
 		s.Fence = &event.Fence{Cache: event.CacheRepository, Git: event.GitCommit}
 	}

@@ -83,6 +83,9 @@ func (e *edges) Publish(ctx context.Context, t life.Task, tree string) (p event.
 		if !wk.green[n] && len(t.Spec.Checks) > 0 {
 			e.w.breach("%s: tree %d was published, and it is not green", t.ID, n)
 		}
+		if len(t.Spec.Reviews) > 0 && !wk.reviewed[tree] {
+			e.w.breach("%s: %s was published, and no reviewer has accepted it", t.ID, tree)
+		}
 		if len(findings(t, n)) > 0 && len(t.Allowed) == 0 {
 			e.w.breach("%s: tree %d was published, and it has what nobody allowed", t.ID, n)
 		}

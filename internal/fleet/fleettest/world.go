@@ -79,11 +79,12 @@ type work struct {
 	tree      int  // 0 is the base
 	newest    int  // the highest number of a tree
 	green     map[int]bool
-	kept      map[int]bool // trees that a ref of muster keeps
-	keeps     bool         // the ref exists
-	nowhere   int          // launches that found no worktree
-	stash     int          // entries of the stash that vanished while its agent ran
-	stashKept int          // those of them that a ref of muster keeps
+	reviewed  map[string]bool // trees that a reviewer has accepted
+	kept      map[int]bool    // trees that a ref of muster keeps
+	keeps     bool            // the ref exists
+	nowhere   int             // launches that found no worktree
+	stash     int             // entries of the stash that vanished while its agent ran
+	stashKept int             // those of them that a ref of muster keeps
 	published []int
 	pull      *pull // nil if it has no change
 	pulls     int   // changes that were opened
@@ -149,7 +150,7 @@ func (w *World) now() time.Time { return time.Now().Add(w.skew).Round(0).UTC() }
 
 func (w *World) work(id event.TaskID) *work {
 	if w.works[id] == nil {
-		w.works[id] = &work{green: map[int]bool{}, kept: map[int]bool{}, heard: map[event.MessageID]int{}, answers: map[string]bool{}, posted: map[string]bool{}}
+		w.works[id] = &work{green: map[int]bool{}, reviewed: map[string]bool{}, kept: map[int]bool{}, heard: map[event.MessageID]int{}, answers: map[string]bool{}, posted: map[string]bool{}}
 	}
 	return w.works[id]
 }
