@@ -127,7 +127,7 @@ func (p *place) moves(errands bool) []move {
 		}
 	}
 	out = append(out, p.schedules()...)
-	out = append(out, p.reviews()...)
+	out = append(out, p.inspections()...)
 	out = append(out, p.holds()...)
 	out = append(out, p.records()...)
 	out = append(out, p.exits()...)
@@ -191,8 +191,8 @@ func (p *place) idle() string {
 	return ""
 }
 
-// reviews returns what may become of the review that the task waits for.
-func (p *place) reviews() (out []move) {
+// inspections returns what may become of the review that the task waits for.
+func (p *place) inspections() (out []move) {
 	r := p.task.Inspection
 	if r == nil {
 		return nil
