@@ -33,6 +33,9 @@ var exits = map[string]string{
 3 there is no such task`,
 	"status": `0 everything that is live is watched
 1 tasks are live and no supervisor makes progress with them`,
+	"top": `0 you left it
+4 this is no terminal that can be drawn on
+130 interrupted`,
 	"preflight": `0 nothing is known that would stop the night
 1 something would stop it`,
 	"status set": `0 the record is written

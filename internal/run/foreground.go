@@ -13,7 +13,7 @@ import (
 // Foreground is a program to which a front end lends its terminal until the program ends. It belongs to the caller's process
 // group, so that keys that send signals reach it.
 type Foreground struct {
-	Context context.Context //nolint:containedctx // Run has no parameters, as those who lend a terminal call it
+	Context context.Context // a field, because those who lend a terminal call Run without parameters
 	Argv    []string
 	Env     []string
 	// Settle is how long to wait after the program was killed or failed, because its server may still reset the terminal.

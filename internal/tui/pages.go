@@ -1,0 +1,271 @@
+package tui
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"muster/internal/control"
+	"muster/internal/event"
+	"muster/internal/life"
+	"muster/internal/words"
+)
+
+// The most of a diff in bytes, and of a log in lines, that a page has.
+const (
+	mostDiff = 4 << 20
+	mostLog  = 5_000
+)
+
+// readTab returns a tab of a task.
+func readTab(ctx context.Context, c *control.Control, want readPage) page {
+	p := page{id: want.id, tab: want.tab}
+	b := &pageWriter{look: want.look, now: want.now}
+	switch want.tab {
+	case diffTab:
+		p.err = b.diff(ctx, c, want.id)
+	case checksTab:
+		p.err = b.checks(ctx, c, want.id)
+	case whyTab:
+		p.err, p.end = b.why(ctx, c, want.id), true
+	case wordsTab:
+		p.err = b.words(ctx, c, want.id)
+	case logTab:
+		p.err, p.end = b.log(ctx, c, want.id), true
+	case nowTab:
+	}
+	p.lines, p.marks = b.lines, b.marks
+	return p
+}
+
+// pageWriter collects the lines of a page.
+type pageWriter struct {
+	look  Look
+	now   time.Time
+	lines []string
+	marks []int
+}
+
+// add adds a text of others, in as many lines as it has.
+func (b *pageWriter) add(s string) { b.lines = append(b.lines, b.look.rows(s)...) }
+
+// field adds a text with a label before its first line.
+func (b *pageWriter) field(label, s string) {
+	for line := range strings.SplitSeq(strings.TrimRight(s, "\n"), "\n") {
+		b.lines = append(b.lines, b.look.paint(dim, fmt.Sprintf("  %-9s ", label))+b.look.field(line, 2000))
+		label = ""
+	}
+}
+
+// head adds a heading to which ] and [ jump.
+func (b *pageWriter) head(st style, s string) {
+	if len(b.lines) > 0 {
+		b.lines = append(b.lines, "")
+	}
+	b.marks = append(b.marks, len(b.lines))
+	b.lines = append(b.lines, b.look.paint(st, b.look.field(s, 500)))
+}
+
+// errFull ends a diff that has more than a page takes.
+var errFull = errors.New("the page is full")
+
+// limited is a writer that takes a number of bytes.
+type limited struct {
+	bytes.Buffer
+}
+
+func (w *limited) Write(p []byte) (int, error) {
+	if w.Len()+len(p) > mostDiff {
+		return 0, errFull
+	}
+	return w.Buffer.Write(p)
+}
+
+// diff adds what the task has changed, with a line for each file first.
+func (b *pageWriter) diff(ctx context.Context, c *control.Control, id event.TaskID) error {
+	var stat, all limited
+	if _, err := control.Get(ctx, c, control.Diff{Ref: string(id), Stat: true, To: &stat}); err != nil {
+		return err
+	}
+	if stat.Len() == 0 {
+		b.add("nothing was changed")
+		return nil
+	}
+	b.add(strings.TrimRight(stat.String(), "\n"))
+	_, err := control.Get(ctx, c, control.Diff{Ref: string(id), To: &all})
+	cut := all.Len() > mostDiff-(1<<16)
+	if err != nil && !cut {
+		return err
+	}
+	for line := range strings.Lines(all.String()) {
+		line = strings.TrimRight(line, "\n")
+		st := style("")
+		switch {
+		case strings.HasPrefix(line, "diff "):
+			b.lines = append(b.lines, "")
+			b.marks = append(b.marks, len(b.lines))
+			st = bold
+		case strings.HasPrefix(line, "+++"), strings.HasPrefix(line, "---"), strings.HasPrefix(line, "index "):
+			st = dim
+		case strings.HasPrefix(line, "@@"):
+			st = cyan
+		case strings.HasPrefix(line, "+"):
+			st = green
+		case strings.HasPrefix(line, "-"):
+			st = red
+		}
+		b.lines = append(b.lines, b.look.paint(st, b.look.field(strings.ReplaceAll(line, "\t", "    "), 2000)))
+	}
+	if cut {
+		b.add(fmt.Sprintf("\nThis is not all of it: muster diff %s", id))
+	}
+	return nil
+}
+
+// checks adds the rounds, the newest first, with the useful part of what failed.
+func (b *pageWriter) checks(ctx context.Context, c *control.Control, id event.TaskID) error {
+	d, err := control.Get(ctx, c, control.Checks{Ref: string(id)})
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(d.Task.Spec.Checks) == 0:
+		b.add("This task has no checks: its work is taken as it is.")
+	case len(d.Rounds) == 0:
+		b.add("No round has been judged yet.")
+	}
+	for i := range d.Rounds {
+		r := d.Rounds[len(d.Rounds)-1-i]
+		b.head(bold, fmt.Sprintf("Round %d, %s ago: %s", r.Round, words.Ago(r.Time, b.now), words.Round(r.RoundFinished)))
+		if in := words.VerdictFence(d.Task.Spec.Fence, r.Fence); in != "" && len(r.Results) > 0 {
+			b.field("", in)
+		}
+		for _, result := range r.Results {
+			st := green
+			if !result.Green() {
+				st = red
+			}
+			b.lines = append(b.lines, b.look.paint(st, b.look.field(fmt.Sprintf("  %s: %s, %s   %s", result.Name, words.Result(result), result.Duration.Round(10*time.Millisecond), result.Run), 500)))
+			if i == 0 && result.Excerpt != "" {
+				for _, line := range b.look.rows(strings.TrimRight(result.Excerpt, "\n")) {
+					b.lines = append(b.lines, "    "+line)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// why adds the decisions that led to the task's state.
+func (b *pageWriter) why(ctx context.Context, c *control.Control, id event.TaskID) error {
+	h, err := control.Get(ctx, c, control.Why{Ref: string(id)})
+	if err != nil {
+		return err
+	}
+	for _, d := range h.Decisions {
+		title := d.Time.Local().Format(time.DateTime)
+		if d.Move != nil {
+			title += fmt.Sprintf("  %s -> %s", d.Move.From, d.Move.To)
+		}
+		b.head(bold, title)
+		for _, e := range d.Facts {
+			b.field("saw", words.Event(e))
+		}
+		if m := d.Move; m != nil {
+			b.field("rule", m.Rule+": "+cmp.Or(life.RuleText(m.Rule), "a rule of another version"))
+			if m.Detail != "" {
+				b.field("because", m.Detail)
+			}
+		}
+		for _, a := range d.Acts {
+			b.field("did", words.Action(a.Action)+", "+actEnd(a))
+		}
+	}
+	return nil
+}
+
+// actEnd says how an act ended.
+func actEnd(a control.Act) string {
+	switch {
+	case a.Ended.IsZero():
+		return "which is under way"
+	case a.Error != "":
+		return "which failed: " + words.FirstLine(a.Error)
+	}
+	return "done in " + a.Ended.Sub(a.Begun).Round(time.Millisecond).String()
+}
+
+// words adds the prompt, what can be done next, and the messages.
+func (b *pageWriter) words(ctx context.Context, c *control.Control, id event.TaskID) error {
+	d, err := control.Get(ctx, c, control.Detail{Ref: string(id)})
+	if err != nil {
+		return err
+	}
+	t := d.Task
+	if steps := words.NextSteps(t); len(steps) > 0 {
+		b.head(bold, "Next")
+		for _, step := range steps {
+			b.field("", step.String())
+		}
+	}
+	b.head(bold, "Task")
+	for _, f := range [][2]string{
+		{"repo", t.Spec.Repo}, {"base", t.Spec.Base}, {"branch", t.Branch}, {"worktree", t.Worktree},
+		{"agent", t.Spec.Agent}, {"fence", words.FenceSpec(t.Spec.Fence)}, {"usage", words.Usage(t.TotalUsage())}, {"note", t.Note},
+	} {
+		if f[1] != "" {
+			b.field(f[0], f[1])
+		}
+	}
+	for _, f := range d.Configures {
+		b.field("beware", string(f.Concern)+": "+f.Path)
+	}
+	b.head(bold, "Prompt")
+	b.add(strings.TrimRight(d.Prompt, "\n"))
+	for _, m := range d.Messages {
+		b.head(bold, fmt.Sprintf("Message %s, %s, %s ago: %s", m.ID, m.State, words.Ago(m.At, b.now), words.Why(m.Why)))
+		b.add(strings.TrimRight(m.Text, "\n"))
+	}
+	return nil
+}
+
+// log adds the output of the newest check that failed; if none did, the text of the agent's terminal with its history.
+func (b *pageWriter) log(ctx context.Context, c *control.Control, id event.TaskID) error {
+	d, err := control.Get(ctx, c, control.Checks{Ref: string(id)})
+	if err != nil {
+		return err
+	}
+	want := control.Log{Ref: string(id)}
+	if n := len(d.Rounds); n > 0 {
+		for _, r := range d.Rounds[n-1].Results {
+			if !r.Green() && r.Log != "" {
+				want.Check, want.Round = r.Name, d.Rounds[n-1].Round
+				break
+			}
+		}
+	}
+	l, err := control.Get(ctx, c, want)
+	if err != nil {
+		return err
+	}
+	said, err := l.Read(ctx)
+	if err != nil {
+		return err
+	}
+	lines := strings.Split(strings.TrimRight(said, "\n"), "\n")
+	title := "The agent's terminal"
+	if want.Check != "" {
+		title = fmt.Sprintf("Check %s in round %d", want.Check, want.Round)
+	}
+	b.head(bold, fmt.Sprintf("%s, %s", title, words.Count(len(lines), "line")))
+	if over := len(lines) - mostLog; over > 0 {
+		lines = lines[over:]
+		b.add(fmt.Sprintf("(the first %d lines: muster logs %s)", over, id))
+	}
+	b.add(strings.Join(lines, "\n"))
+	return nil
+}

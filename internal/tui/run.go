@@ -1,0 +1,206 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"muster/internal/control"
+	"muster/internal/fault"
+)
+
+// Options describe the terminal and the fleet.
+type Options struct {
+	Look    Look
+	Since   time.Time // of the night
+	Input   io.Reader // a terminal
+	Output  io.Writer // a terminal
+	Environ []string  // NAME=VALUE
+	Now     func() time.Time
+}
+
+const (
+	// mostListed is the number of listed tasks that only wait, and of those that have ended.
+	mostListed = 1000
+	// framesPerSecond is how often what has changed is drawn. A person does not see more of a list, and a slow line cannot carry it.
+	framesPerSecond = 25
+	// retryAfter is the pause after the log could not be read.
+	retryAfter = 2 * time.Second
+)
+
+// Run shows the fleet until the person quits or ctx ends. However it ends, the terminal is as it was before.
+func Run(ctx context.Context, c *control.Control, o Options) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP) // otherwise it would end the process in the middle of a frame
+	defer signal.Stop(hup)
+
+	s := &shell{ctx: ctx, control: c, viewer: c.Viewer(), model: New(o.Look, o.Since), now: o.Now}
+	defer s.viewer.Close()
+	p := tea.NewProgram(s, tea.WithContext(ctx), tea.WithInput(o.Input), tea.WithOutput(o.Output), tea.WithEnvironment(o.Environ), tea.WithFPS(framesPerSecond))
+	done := make(chan struct{}, 2)
+	go func() {
+		defer func() { done <- struct{}{} }()
+		s.follow(p.Send)
+	}()
+	go func() {
+		defer func() { done <- struct{}{} }()
+		select {
+		case <-hup:
+			p.Quit()
+		case <-ctx.Done():
+		}
+	}()
+	_, err := p.Run()
+	cancel()
+	<-done
+	<-done
+	switch {
+	case errors.Is(err, tea.ErrInterrupted):
+		return fault.New(fault.Interrupted, "interrupted")
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	case err != nil:
+		return fault.Wrap(fault.Failed, err, "show the fleet").WithHint("`muster ls` shows it without a full screen.")
+	}
+	return nil
+}
+
+// shell connects a Model to Bubble Tea: it translates messages, and carries out effects.
+type shell struct {
+	ctx     context.Context
+	control *control.Control
+	viewer  *control.Viewer
+	model   *Model
+	now     func() time.Time
+}
+
+// follow sends what changes in the fleet, and goes on after errors.
+func (s *shell) follow(send func(tea.Msg)) {
+	for s.ctx.Err() == nil {
+		for change, err := range s.control.Follow(s.ctx, control.Follow{Most: mostListed}) {
+			if err != nil {
+				send(Lost{err})
+				continue
+			}
+			send(Changed{change})
+		}
+		select {
+		case <-s.ctx.Done():
+		case <-time.After(retryAfter):
+		}
+	}
+}
+
+// Init returns the first effects.
+func (s *shell) Init() tea.Cmd { return s.batch(s.model.Start()) }
+
+// Update translates a message of the terminal for the model.
+func (s *shell) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	switch m := msg.(type) {
+	case tea.KeyPressMsg:
+		msg = keyOf(m)
+	case tea.PasteMsg:
+		msg = Paste{m.Content}
+	case tea.WindowSizeMsg:
+		msg = Size{m.Width, m.Height}
+	case tea.FocusMsg:
+		msg = Focus{true}
+	case tea.BlurMsg:
+		msg = Focus{false}
+	case tea.ResumeMsg:
+		return s, tea.ClearScreen
+	}
+	return s, s.batch(s.model.Update(msg, s.now()))
+}
+
+// keyOf returns the key of a message. A letter bears the name that it types.
+func keyOf(m tea.KeyPressMsg) Key {
+	k := Key{Name: m.Keystroke(), Text: m.Text}
+	if n := strings.TrimSpace(m.Text); n != "" && !strings.Contains(k.Name, "ctrl+") && !strings.Contains(k.Name, "alt+") {
+		k.Name = n
+	}
+	return k
+}
+
+// View draws a frame.
+func (s *shell) View() tea.View {
+	v := tea.NewView(strings.Join(s.model.Frame(s.now()), "\n"))
+	v.AltScreen, v.ReportFocus, v.WindowTitle = true, true, s.model.Title()
+	return v
+}
+
+func (s *shell) batch(all []effect) tea.Cmd {
+	var cmds []tea.Cmd
+	for _, e := range all {
+		cmds = append(cmds, s.command(e))
+	}
+	return tea.Batch(cmds...)
+}
+
+// command returns what carries out an effect.
+func (s *shell) command(e effect) tea.Cmd {
+	switch e := e.(type) {
+	case wait:
+		return tea.Tick(e.after, func(time.Time) tea.Msg { return e.msg })
+	case copyText:
+		return tea.SetClipboard(e.text)
+	case redraw:
+		return tea.ClearScreen
+	case suspend:
+		return tea.Suspend
+	case quit:
+		return tea.Quit
+	case attach:
+		return s.attach(e)
+	}
+	return func() tea.Msg { return s.read(e) }
+}
+
+// read carries out an effect that needs the fleet, and returns its result.
+func (s *shell) read(e effect) tea.Msg {
+	switch e := e.(type) {
+	case readAsk:
+		t, err := control.Get(s.ctx, s.control, control.One{Ref: string(e.id)})
+		return asked{id: e.id, task: t, err: err}
+	case readScreen:
+		text, err := s.viewer.Screen(s.ctx, e.id, e.gen)
+		return screen{id: e.id, text: text, err: err}
+	case readPage:
+		return readTab(s.ctx, s.control, e)
+	case readNight:
+		line, err := control.Get(s.ctx, s.control, control.Night{Since: e.since})
+		return night{line: line, err: err}
+	case order:
+		out, err := s.control.Do(s.ctx, e.cmd)
+		if err != nil {
+			return ordered{id: e.id, err: err}
+		}
+		t, err := s.control.Await(s.ctx, out)
+		return ordered{id: e.id, task: t, down: out.Down, err: err}
+	case markSeen:
+		if err := s.control.MarkSeen(s.ctx, e.id, e.changed); err != nil {
+			return failed{err}
+		}
+	}
+	return nil
+}
+
+// attach finds the agent's session, and lends it the terminal.
+func (s *shell) attach(e attach) tea.Cmd {
+	return func() tea.Msg {
+		a, err := control.Get(s.ctx, s.control, control.Attach{Ref: string(e.id), ReadOnly: e.readOnly})
+		if err != nil {
+			return failed{err}
+		}
+		return tea.Exec(a.Foreground(s.ctx), func(err error) tea.Msg { return returned{err} })()
+	}
+}

@@ -1,0 +1,144 @@
+package tui
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"muster/internal/event"
+)
+
+// tab is a page of a task; the number is its key.
+type tab int
+
+const (
+	nowTab tab = iota + 1
+	diffTab
+	checksTab
+	whyTab
+	wordsTab
+	logTab
+	tabs = logTab
+)
+
+// String returns the title of a tab.
+func (t tab) String() string {
+	return [...]string{"", "Now", "Diff", "Checks", "Why", "Words", "Log"}[t]
+}
+
+// command returns the muster command that shows the same.
+func (t tab) command(id event.TaskID) string {
+	return "muster " + [...]string{"", "show", "diff", "checks", "why", "show", "logs"}[t] + " " + string(id)
+}
+
+// taskPage is the view of one task.
+type taskPage struct {
+	id     event.TaskID
+	tab    tab
+	in     bool // a page is being read
+	lines  []string
+	marks  []int
+	why    string // why there is nothing
+	top    int
+	height int // of the page on the screen
+	find   string
+	opened bool // the page was shown, so that its place must stay
+
+	asked time.Time // when the page was asked for
+	stale bool      // the task has changed since then
+}
+
+// openTask opens the selected task.
+func (m *Model) openTask(t tab) []effect {
+	if id := m.current(); id != "" {
+		return m.openTaskOf(id, t)
+	}
+	return nil
+}
+
+func (m *Model) openTaskOf(id event.TaskID, t tab) []effect {
+	if m.list.all[id] == nil {
+		return nil
+	}
+	m.view, m.task = taskView, taskPage{id: id, tab: t}
+	m.command = ""
+	return append(m.settle(), m.wantPage()...)
+}
+
+// openTab opens another page of the task.
+func (m *Model) openTab(t tab) []effect {
+	m.task = taskPage{id: m.task.id, tab: t}
+	m.command = ""
+	return append(m.wantLook(), m.wantPage()...)
+}
+
+// pageEvery is the least time between two reads of a page while its task changes.
+const pageEvery = 2 * time.Second
+
+// refresh asks for the page if its task has changed, and the last time is a while ago.
+func (m *Model) refresh() []effect {
+	if m.view != taskView || !m.task.stale || m.now.Sub(m.task.asked) < pageEvery {
+		return nil
+	}
+	return m.wantPage()
+}
+
+// take takes up a page. The place in it stays.
+func (p *taskPage) take(msg page) {
+	if msg.id != p.id {
+		return // of a task that was left; its page is not awaited any more
+	}
+	if msg.tab != p.tab {
+		return
+	}
+	p.in, p.why = false, ""
+	if msg.err != nil {
+		p.why = problem(msg.err)
+		return
+	}
+	p.lines, p.marks = msg.lines, msg.marks
+	if !p.opened && msg.end {
+		p.top = len(p.lines) // the frame knows how much fits
+	}
+	p.opened = true
+}
+
+func (p *taskPage) scroll(by int) { p.top = max(0, min(p.top+by, len(p.lines)-p.height)) }
+
+// jump goes to the next mark, or to the one before.
+func (p *taskPage) jump(by int) {
+	if by > 0 {
+		if i := slices.IndexFunc(p.marks, func(n int) bool { return n > p.top }); i >= 0 {
+			p.top = p.marks[i]
+		}
+		return
+	}
+	for _, n := range slices.Backward(p.marks) {
+		if n < p.top {
+			p.top = n
+			return
+		}
+	}
+}
+
+// search goes to the next line that has the searched text. It reports whether there is one.
+func (p *taskPage) search(from int) bool {
+	want := strings.ToLower(p.find)
+	if want == "" {
+		return true
+	}
+	for i := range p.lines {
+		if n := (p.top + from + i) % len(p.lines); strings.Contains(strings.ToLower(p.lines[n]), want) {
+			p.top = n
+			return true
+		}
+	}
+	return false
+}
+
+// window returns the lines that are shown.
+func (p *taskPage) window(height int) []string {
+	p.height = max(height, 0)
+	p.scroll(0)
+	return p.lines[p.top:min(len(p.lines), p.top+p.height)]
+}
