@@ -92,10 +92,14 @@ func ago(d time.Duration) *time.Time { at := start.Add(-d); return &at }
 // fleet returns a change with the tasks of the golden screens.
 func fleet() Changed {
 	tasks := []control.Summary{
-		{ID: "t4", Name: "infra-plan", State: event.Waiting, Detail: "Bash: terraform plan -out plan.bin", Agent: "sim", Attempt: 1, Gen: 1, Session: "t4-infra-plan", ChangedAt: ago(12 * time.Minute),
-			Request: &control.Request{ID: "r4", Reason: event.WaitPermission, Until: ago(-3 * time.Minute)}},
-		{ID: "t12", Name: "rename-account", State: event.Waiting, Detail: "Which name shall the column have?", Agent: "sim", Attempt: 1, Gen: 1, Session: "t12-rename-account", ChangedAt: ago(3 * time.Minute),
-			Request: &control.Request{ID: "r12", Reason: event.WaitQuestion, Until: ago(-12 * time.Minute)}, Usage: usage(0.8)},
+		{
+			ID: "t4", Name: "infra-plan", State: event.Waiting, Detail: "Bash: terraform plan -out plan.bin", Agent: "sim", Attempt: 1, Gen: 1, Session: "t4-infra-plan", ChangedAt: ago(12 * time.Minute),
+			Request: &control.Request{ID: "r4", Reason: event.WaitPermission, Until: ago(-3 * time.Minute)},
+		},
+		{
+			ID: "t12", Name: "rename-account", State: event.Waiting, Detail: "Which name shall the column have?", Agent: "sim", Attempt: 1, Gen: 1, Session: "t12-rename-account", ChangedAt: ago(3 * time.Minute),
+			Request: &control.Request{ID: "r12", Reason: event.WaitQuestion, Until: ago(-12 * time.Minute)}, Usage: usage(0.8),
+		},
 		{ID: "t7", Name: "race-detector", State: event.Parked, Detail: "rounds used: test failed with 1", Agent: "sim", Attempt: 1, Gen: 2, Rounds: 5, ChangedAt: ago(41 * time.Minute), Usage: usage(4.1)},
 		{ID: "t9", Name: "store-flake", State: event.Working, Note: "go test -race ./store", Agent: "sim", Attempt: 2, Gen: 3, Rounds: 2, Session: "t9-store-flake", ChangedAt: ago(5 * time.Minute), Usage: usage(2.95)},
 		{ID: "t10", Name: "docs-links", State: event.Checking, Note: "links", Agent: "sim", Attempt: 1, Gen: 1, Rounds: 1, Session: "t10", ChangedAt: ago(20 * time.Second)},
@@ -209,8 +213,11 @@ func aNight() night {
 	line := control.Timeline{Since: since, Until: until, Gaps: []report.Gap{{From: at(3), Until: at(3.7)}}}
 	line.Lanes = []report.Lane{
 		{Task: "t7", Name: "race-detector", State: event.Parked, Red: 5, Cost: 4.1, Gens: 1, Spans: []report.Span{
-			{State: event.Queued, From: at(0), Until: at(1)}, {State: event.Working, From: at(1), Until: at(4)}, {State: event.Checking, From: at(4), Until: at(4.01)},
-			{State: event.Working, From: at(4.01), Until: at(6)}, {State: event.Parked, From: at(6), Until: at(9)},
+			{State: event.Queued, From: at(0), Until: at(1)},
+			{State: event.Working, From: at(1), Until: at(4)},
+			{State: event.Checking, From: at(4), Until: at(4.01)},
+			{State: event.Working, From: at(4.01), Until: at(6)},
+			{State: event.Parked, From: at(6), Until: at(9)},
 		}},
 		{Task: "t1", Name: "greet", State: event.Done, Gens: 1, Spans: []report.Span{{State: event.Working, From: at(2), Until: at(3)}, {State: event.Done, From: at(3), Until: at(3)}}},
 	}

@@ -214,8 +214,14 @@ func (b *pageWriter) words(ctx context.Context, c *control.Control, id event.Tas
 	}
 	b.head(bold, "Task")
 	for _, f := range [][2]string{
-		{"repo", t.Spec.Repo}, {"base", t.Spec.Base}, {"branch", t.Branch}, {"worktree", t.Worktree},
-		{"agent", t.Spec.Agent}, {"fence", words.FenceSpec(t.Spec.Fence)}, {"usage", words.Usage(t.TotalUsage())}, {"note", t.Note},
+		{"repo", t.Spec.Repo},
+		{"base", t.Spec.Base},
+		{"branch", t.Branch},
+		{"worktree", t.Worktree},
+		{"agent", t.Spec.Agent},
+		{"fence", words.FenceSpec(t.Spec.Fence)},
+		{"usage", words.Usage(t.TotalUsage())},
+		{"note", t.Note},
 	} {
 		if f[1] != "" {
 			b.field(f[0], f[1])
