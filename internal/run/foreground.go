@@ -23,6 +23,9 @@ type Foreground struct {
 	stdout, stderr io.Writer
 }
 
+// restoreGrace is how long a program may take to restore its terminal after SIGTERM.
+const restoreGrace = 5 * time.Second
+
 // SetStdin sets the standard input.
 func (f *Foreground) SetStdin(r io.Reader) { f.stdin = r }
 
@@ -42,7 +45,7 @@ func (f *Foreground) Run() error {
 	cmd.Args[0] = f.Argv[0]
 	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = f.Env, f.stdin, f.stdout, f.stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = pipeGrace
+	cmd.WaitDelay = restoreGrace
 	err = cmd.Run()
 	var failed *exec.ExitError
 	if errors.As(err, &failed) && f.Settle > 0 && f.Context.Err() == nil {
