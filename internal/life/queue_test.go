@@ -131,7 +131,7 @@ func (w *mergeWorld) blame(id event.TaskID, in Unmerged) {
 	for _, b := range w.base {
 		ok = ok || in.Why == event.MergeConflicts && pairOf(w.conflict, v, b) || in.Why == event.MergeRed && pairOf(w.red, v, b)
 	}
-	if !ok && !(in.Why == event.MergeRed && w.alone[v]) {
+	if !ok && (in.Why != event.MergeRed || !w.alone[v]) {
 		w.t.Fatalf("%s is given back for %s, and has no part in it; the base has %v", v, in.Why, w.base)
 	}
 	w.blamed++
