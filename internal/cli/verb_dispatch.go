@@ -56,7 +56,7 @@ func addOrderFlags(f *pflag.FlagSet, o *intake.Options) {
 	f.StringVar(&o.Base, "base", "", "`REV` to start from: branch, commit, or @t3 for the work of t3 as it is then (default: the branch checked out)")
 	f.StringArrayVar(&o.Checks, "check", nil, "`NAME=CMD` is a check beside those of muster.toml; the same name replaces one")
 	f.BoolVar(&o.NoChecks, "no-checks", false, "take the work unchecked")
-	f.StringVar(&o.Publish, "publish", "", "`HOW` work that passed is published: none, branch, push or pr")
+	f.StringVar(&o.Publish, "publish", "", "`HOW` work that passed is published: none, branch, push, pr or merge")
 	f.StringSliceVar(&o.After, "after", nil, "`ID` of a task that must be done first; again, or with commas, for more")
 	intFlag(f, &o.Priority, "priority", "higher `N` goes first (default 0)")
 	intFlag(f, &o.Rounds, "rounds", "after `N` rounds of checks a person is asked")
