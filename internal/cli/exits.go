@@ -34,6 +34,8 @@ var exits = map[string]string{
 	"status": `0 everything that is live is watched
 1 tasks are live and no supervisor makes progress with them`,
 	"top": `0 you left it
+1 the screen could not be drawn
+2 --since is wrong
 4 this is no terminal that can be drawn on
 130 interrupted`,
 	"preflight": `0 nothing is known that would stop the night

@@ -15,7 +15,7 @@ import (
 const topHelp = `Show the fleet on a full screen: what needs you, what runs, and the screen of the selected agent. n shows
 what the next task asks; a digit answers a question, y allows and d denies. Enter opens a task with its
 diff, checks and log, and attaches to its agent from there. T shows the night; ? shows all keys.
-Each action shows the muster command that does the same. It starts no fleet by itself.
+Each action shows the muster command that does the same. Opening it starts no fleet.
 
   muster top
   muster top --ascii
