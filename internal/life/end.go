@@ -242,10 +242,11 @@ func (s *step) fail(r rule, reason event.Reason, detail string) {
 	s.wrapUp()
 }
 
-// wrapUp ends what still runs of a task that does not continue, including processes that a dead agent left behind.
+// wrapUp ends what still runs of a task that does not continue, including processes that a dead agent left behind, and a
+// setup that its action could not end.
 func (s *step) wrapUp() {
 	s.clearAll()
-	if s.t.Gen > 0 && !s.open(event.ActStart) && !s.justDone(event.ActEnd) { // an open start must finish first
+	if (s.t.Gen > 0 || s.t.Setup != nil) && !s.open(event.ActStart) && !s.justDone(event.ActEnd) { // an open start must finish first
 		s.endAgent()
 	}
 	s.freeSlot()

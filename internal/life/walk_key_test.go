@@ -13,7 +13,7 @@ func (p *place) key() []byte {
 	t := &p.task
 	k := keyWriter{b: make([]byte, 0, 200)}
 	k.words(string(t.State))
-	k.flags(t.Slot, t.Agent.Live, t.Removed, t.Worktree != "", t.Stopping, t.Shelved)
+	k.flags(t.Slot, t.Agent.Live, t.Removed, t.Worktree != "", t.Stopping, t.Shelved, t.Gen == 0 && t.Setup != nil)
 	if _, ending := t.Action(event.ActEnd); !ending { // otherwise all tries have the same effect, see outcomes
 		k.flags(t.Agent.Ends >= maxEnds)
 	}

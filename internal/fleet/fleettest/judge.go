@@ -31,7 +31,8 @@ type judge struct {
 
 	parked, waiting map[event.TaskID]bool
 	uses            map[event.TaskID]*use
-	over            map[event.TaskID]time.Time // when a task was told to stop, or ended
+	over            map[event.TaskID]time.Time    // when a task was told to stop, or ended
+	woke            map[event.AccountID]time.Time // when an account last stopped to rest
 }
 
 // use is how long an agent could have worked on its task since its last launch.
@@ -47,6 +48,17 @@ const jobPatience = 3 * time.Hour
 
 // shortPatience is how long the log may report a shortage after the machine had one.
 const shortPatience = 3 * time.Hour
+
+// kept reports whether a task that met a shortage may try again only since a moment ago, because its account rested. The
+// caller holds mu.
+func (w *World) kept() bool {
+	for _, t := range w.judge.tasks {
+		if t.PutOff != nil && (time.Since(w.judge.woke[t.Account()]) < shortPatience || time.Since(w.judge.woke[event.NightBudget]) < shortPatience) {
+			return true
+		}
+	}
+	return false
+}
 
 // judgeMove checks a change of state. The caller holds mu.
 func (w *World) judgeMove(id event.TaskID, p event.TaskMoved) {
@@ -153,8 +165,10 @@ func (w *World) judgeEvent(e event.Event) {
 				w.breach("%s: generation %d is started on account %s, which rests", e.Task, e.Gen, a.ID)
 			}
 		}
+	case event.AccountWoke:
+		j.woke[e.Account] = time.Now()
 	case event.GateClosed:
-		if p.Reason != "memory" && time.Since(w.shortAt) > shortPatience {
+		if p.Reason != "memory" && time.Since(w.shortAt) > shortPatience && !w.kept() {
 			w.breach("nothing new starts, and the machine lacks nothing: %s", p.Reason)
 		}
 	case event.AgentLaunched:
