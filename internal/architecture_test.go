@@ -1,6 +1,7 @@
 package internal_test
 
 import (
+	"fmt"
 	"go/ast"
 	"os"
 	"path/filepath"
@@ -153,4 +154,23 @@ func isFile(pkg, name string) bool {
 		}
 	}
 	return false
+}
+
+// TestEachDecisionHasANumberOfItsOwn checks that the files of decisions are numbered without a gap, and that each page's heading has
+// the number of its file.
+func TestEachDecisionHasANumberOfItsOwn(t *testing.T) {
+	t.Parallel()
+	pages, err := filepath.Glob("../docs/decisions/*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatal(pages, err)
+	}
+	for i, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := i + 1; !strings.HasPrefix(filepath.Base(page), fmt.Sprintf("%04d-", n)) || !strings.HasPrefix(string(text), fmt.Sprintf("# %d. ", n)) {
+			t.Errorf("%s is page %d, and its name and its heading must say so", page, n)
+		}
+	}
 }
