@@ -104,7 +104,7 @@ func TestReadersOfALogShareOneWatch(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for range c.Watch(ctx, 0, "") { //nolint:revive // it ends at once, and leaves
+	for range c.Watch(ctx, 0, "") { //nolint:revive,errcheck // it ends at once, and leaves
 	}
 	if n := c.lookout.readers; n != 20 {
 		t.Errorf("%d readers", n)
@@ -117,7 +117,7 @@ func TestLookout_EndsWithItsLastReader(t *testing.T) {
 	queue(t, c, "a")
 	for range 3 {
 		ctx, cancel := context.WithCancel(t.Context())
-		for range c.Follow(ctx, Follow{Most: 10}) {
+		for range c.Follow(ctx, Follow{Most: 10}) { //nolint:errcheck // it is about the end of the watch
 			cancel()
 		}
 		cancel()

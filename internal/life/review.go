@@ -124,9 +124,9 @@ func (r Review) HasTold(word string) bool {
 func told(r Review, p event.ReviewTold) Review {
 	r.Told = append(slices.Clone(r.Told), p.Key)
 	r.Told = r.Told[max(0, len(r.Told)-maxTold):]
-	switch {
-	case p.Names == "":
-	case p.Names == r.Names:
+	switch p.Names {
+	case "":
+	case r.Names:
 		r.Same++
 	default:
 		r.Names, r.Same = p.Names, 1

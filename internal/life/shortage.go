@@ -1,6 +1,7 @@
 package life
 
 import (
+	"cmp"
 	"time"
 
 	"muster/internal/event"
@@ -177,17 +178,14 @@ func (s *Shortages) Add(t *Task, places *Places) {
 	if _, ok := places.Admit(t); !ok {
 		return
 	}
-	switch {
-	case p.Place == event.PlaceMachine:
-		if s.Machine == "" {
-			s.Machine = "the machine lacks something, and what failed for it is tried again: " + p.Why
-		}
-	default:
-		if s.places == nil {
-			s.places = map[string]bool{}
-		}
-		s.places[t.At(p.Place)] = true
+	if p.Place == event.PlaceMachine {
+		s.Machine = cmp.Or(s.Machine, "the machine lacks something, and what failed for it is tried again: "+p.Why)
+		return
 	}
+	if s.places == nil {
+		s.places = map[string]bool{}
+	}
+	s.places[t.At(p.Place)] = true
 }
 
 // Holds reports whether a task that waits for its worktree must not start yet, because of a shortage at its

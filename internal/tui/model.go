@@ -81,11 +81,11 @@ func New(look Look, since time.Time) *Model {
 	return &Model{look: look, since: since, focused: true, width: 80, height: 24}
 }
 
-// Start returns what has to be done first.
-func (m *Model) Start() []effect { return []effect{wait{tickEvery, second{}}} }
+// start returns what has to be done first.
+func (m *Model) start() []effect { return []effect{wait{tickEvery, second{}}} }
 
-// Update takes up a message.
-func (m *Model) Update(msg any, now time.Time) []effect {
+// update takes up a message.
+func (m *Model) update(msg any, now time.Time) []effect {
 	m.now = now
 	switch msg := msg.(type) {
 	case Size:

@@ -44,7 +44,7 @@ func (b *bench) send(msgs ...any) {
 	b.t.Helper()
 	for _, msg := range msgs {
 		b.now = b.now.Add(time.Millisecond)
-		b.wants = append(b.wants, b.m.Update(msg, b.now)...)
+		b.wants = append(b.wants, b.m.update(msg, b.now)...)
 		b.frame = b.m.Frame(b.now)
 	}
 }

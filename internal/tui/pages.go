@@ -62,12 +62,12 @@ func (b *pageWriter) field(label, s string) {
 }
 
 // head adds a heading to which ] and [ jump.
-func (b *pageWriter) head(st style, s string) {
+func (b *pageWriter) head(s string) {
 	if len(b.lines) > 0 {
 		b.lines = append(b.lines, "")
 	}
 	b.marks = append(b.marks, len(b.lines))
-	b.lines = append(b.lines, b.look.paint(st, b.look.field(s, 500)))
+	b.lines = append(b.lines, b.look.paint(bold, b.look.field(s, 500)))
 }
 
 // errFull ends a diff that has more than a page takes.
@@ -140,7 +140,7 @@ func (b *pageWriter) checks(ctx context.Context, c *control.Control, id event.Ta
 	}
 	for i := range d.Rounds {
 		r := d.Rounds[len(d.Rounds)-1-i]
-		b.head(bold, fmt.Sprintf("Round %d, %s ago: %s", r.Round, words.Ago(r.Time, b.now), words.Round(r.RoundFinished)))
+		b.head(fmt.Sprintf("Round %d, %s ago: %s", r.Round, words.Ago(r.Time, b.now), words.Round(r.RoundFinished)))
 		if in := words.VerdictFence(d.Task.Spec.Fence, r.Fence); in != "" && len(r.Results) > 0 {
 			b.field("", in)
 		}
@@ -171,7 +171,7 @@ func (b *pageWriter) why(ctx context.Context, c *control.Control, id event.TaskI
 		if d.Move != nil {
 			title += fmt.Sprintf("  %s -> %s", d.Move.From, d.Move.To)
 		}
-		b.head(bold, title)
+		b.head(title)
 		for _, e := range d.Facts {
 			b.field("saw", words.Event(e))
 		}
@@ -207,12 +207,12 @@ func (b *pageWriter) words(ctx context.Context, c *control.Control, id event.Tas
 	}
 	t := d.Task
 	if steps := words.NextSteps(t); len(steps) > 0 {
-		b.head(bold, "Next")
+		b.head("Next")
 		for _, step := range steps {
 			b.field("", step.String())
 		}
 	}
-	b.head(bold, "Task")
+	b.head("Task")
 	for _, f := range [][2]string{
 		{"repo", t.Spec.Repo},
 		{"base", t.Spec.Base},
@@ -230,10 +230,10 @@ func (b *pageWriter) words(ctx context.Context, c *control.Control, id event.Tas
 	for _, f := range d.Configures {
 		b.field("beware", string(f.Concern)+": "+f.Path)
 	}
-	b.head(bold, "Prompt")
+	b.head("Prompt")
 	b.add(strings.TrimRight(d.Prompt, "\n"))
 	for _, m := range d.Messages {
-		b.head(bold, fmt.Sprintf("Message %s, %s, %s ago: %s", m.ID, m.State, words.Ago(m.At, b.now), words.Why(m.Why)))
+		b.head(fmt.Sprintf("Message %s, %s, %s ago: %s", m.ID, m.State, words.Ago(m.At, b.now), words.Why(m.Why)))
 		b.add(strings.TrimRight(m.Text, "\n"))
 	}
 	return nil
@@ -267,7 +267,7 @@ func (b *pageWriter) log(ctx context.Context, c *control.Control, id event.TaskI
 	if want.Check != "" {
 		title = fmt.Sprintf("Check %s in round %d", want.Check, want.Round)
 	}
-	b.head(bold, fmt.Sprintf("%s, %s", title, words.Count(len(lines), "line")))
+	b.head(fmt.Sprintf("%s, %s", title, words.Count(len(lines), "line")))
 	if over := len(lines) - mostLog; over > 0 {
 		lines = lines[over:]
 		b.add(fmt.Sprintf("(the first %d lines: muster logs %s)", over, id))

@@ -101,7 +101,7 @@ func (s *shell) follow(send func(tea.Msg)) {
 }
 
 // Init returns the first effects.
-func (s *shell) Init() tea.Cmd { return s.batch(s.model.Start()) }
+func (s *shell) Init() tea.Cmd { return s.batch(s.model.start()) }
 
 // Update translates a message of the terminal for the model.
 func (s *shell) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
@@ -119,7 +119,7 @@ func (s *shell) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.ResumeMsg:
 		return s, tea.ClearScreen
 	}
-	return s, s.batch(s.model.Update(msg, s.now()))
+	return s, s.batch(s.model.update(msg, s.now()))
 }
 
 // keyOf returns the key of a message. A letter bears the name that it types.

@@ -91,12 +91,13 @@ func (p *parser) selection() (out []field) {
 				name := p.next()
 				p.eat(":")
 				value := p.next()
-				if value == "[" {
+				switch value {
+				case "[":
 					for value = ""; p.peek() != "]"; {
 						value += p.next()
 					}
 					p.next()
-				} else if value == "$" {
+				case "$":
 					value += p.next()
 				}
 				f.args[name] = value
