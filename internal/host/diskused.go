@@ -29,7 +29,7 @@ func DiskUsed(ctx context.Context, path string) (u Used) {
 		u.Partial = !os.IsNotExist(err)
 		return u
 	}
-	device, _ := identity(top)
+	device, _ := fileIdentity(top)
 	seen := map[[2]uint64]bool{}
 	err = filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
 		if ctx.Err() != nil {
@@ -44,7 +44,7 @@ func DiskUsed(ctx context.Context, path string) (u Used) {
 			u.Partial = u.Partial || !os.IsNotExist(err)
 			return nil
 		}
-		id, stat := identity(st)
+		id, stat := fileIdentity(st)
 		if stat == nil {
 			u.Bytes += st.Size()
 			u.Files++
@@ -70,8 +70,8 @@ func DiskUsed(ctx context.Context, path string) (u Used) {
 	return u
 }
 
-// identity returns device and inode of a file.
-func identity(st fs.FileInfo) ([2]uint64, *syscall.Stat_t) {
+// fileIdentity returns device and inode of a file.
+func fileIdentity(st fs.FileInfo) ([2]uint64, *syscall.Stat_t) {
 	stat, ok := st.Sys().(*syscall.Stat_t)
 	if !ok {
 		return [2]uint64{}, nil
