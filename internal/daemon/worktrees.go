@@ -220,7 +220,7 @@ func (w worktrees) Publish(ctx context.Context, t life.Task, tree string) (event
 	if errors.Is(err, git.ErrMoved) {
 		return out, fmt.Errorf("%w: %w", fleet.ErrMoved, err)
 	}
-	if err != nil || t.Spec.Publish != event.PublishPush {
+	if err != nil || t.Spec.Remote == "" { // it goes nowhere else
 		return out, err
 	}
 	if err := repo.Push(ctx, git.PushSpec{Remote: t.Spec.Remote, Branch: t.Branch, Commit: out.Commit, Task: string(t.ID)}); err != nil {
