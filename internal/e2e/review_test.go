@@ -20,6 +20,8 @@ review = { agent = "critic", prompt = "Is it right?" }
 kind = "command"
 command = ["sh", "-c", "while ! test -e `+wait+`; do sleep 0.05; done; muster verdict green"]
 `)
+	f.git("add", "-A")
+	f.git("commit", "-q", "-m", "checks")
 	id := f.dispatch("write a.txt <<x\ndone")
 	reviewer := f.until(id, "is under review", func(t life.Task) bool { return t.Inspection != nil && t.Inspection.Reviewer != "" }).Inspection.Reviewer
 	f.reaches(reviewer, event.Working)
