@@ -128,7 +128,7 @@ func (f *Fleet) nothingLeft() {
 // lasting are the files of a state directory that outlive all tasks. Those of `bin` are checked separately.
 var lasting = []string{
 	"muster.db", "muster.db-wal", "muster.db-shm", "config.toml", "lock", "keeper.lock", "start.lock", "front.lock", "down", "env", "env.names",
-	"tmux.conf", "tmux.pid", "supervisor.log", "supervisor.log.1", "pulse", "status/wake", "test-die", "test-points", "test-clock", "test-raced",
+	"tmux.conf", "tmux.pid", "supervisor.log", "supervisor.log.1", "pulse", "status/wake", "test-die", "test-points", "test-clock", "test-pace",
 	"upgrade.lock", "upgrade.outcome", "test-hurry",
 }
 

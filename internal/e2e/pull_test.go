@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/http"
+	"os"
 	"os/exec"
 	"strings"
 	"sync/atomic"
@@ -27,6 +28,13 @@ func newForge(t *testing.T) (*Fleet, *hub.Hub) {
 	h := hub.Start(t, program)
 	h.Repo(widget)
 	h.SetUp(f.root + "/home")
+	t.Cleanup(func() { // they are the person's, and no rest of the fleet
+		for _, name := range []string{".gitconfig", ".config"} {
+			if err := os.RemoveAll(f.root + "/home/" + name); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 	f.write(paceFile(f.home), "0.02") // a pause of 30 s lasts 0.6 s
 	f.git("config", "--global", "credential.helper", "!f() { echo username=x; echo password="+hub.Token+"; }; f")
 	f.git("config", "--global", "url."+h.URL+"/.insteadOf", "https://github.com/")
