@@ -61,7 +61,7 @@ var bugs = []bug{
 	},
 	{
 		name: "a shortage of one repository is everybody's", file: "life/shortage.go",
-		old: "\tcase p.Place == event.PlaceMachine:\n", new: "\tcase true:\n",
+		old: "\tif p.Place == event.PlaceMachine {\n", new: "\tif true {\n",
 		by: "the machine lacks nothing", odds: onlyRepositories(),
 	},
 	{

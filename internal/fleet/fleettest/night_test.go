@@ -53,7 +53,7 @@ func (w *World) nightSpec(who string) event.Spec {
 	s := w.spec(who)
 	s.Repo, s.Publish, s.Setup, s.Priority = "/r", event.PublishBranch, "", 0
 	s.Traits = event.Traits{Door: event.DoorMailbox, FirstRecord: 30 * time.Second, Resumes: true}
-	s.Checks, s.Silence, s.Respawns, s.Fence, s.Done = nil, 0, 20, nil, event.Demands{}
+	s.Checks, s.Reviews, s.Silence, s.Respawns, s.Fence, s.Done = nil, nil, 0, 20, nil, event.Demands{}
 	s.Accounts = []event.TaskAccount{{Name: "a"}, {Name: "b"}}
 	return s
 }
