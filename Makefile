@@ -59,7 +59,7 @@ quick: ## the tests that need no tmux and no node, for the inner loop
 	$(GO) test $(QUICK)
 
 # Whether the pages of docs/reference are fresh, and whether the house stands as ARCHITECTURE.md says, are tests.
-check: build types format lint tidy test race ## everything that CI asks for
+check: build types format lint tidy test ## everything that CI asks for
 
 # The linter checks the types of the system that it runs on.
 types: ## what does not compile on macOS
