@@ -1,6 +1,10 @@
 package cli
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+)
 
 // exits maps each verb to the meaning of its exit codes, one code per line. The codes are those of package fault; a
 // verb lists the codes that it can return. rootExits has their general meaning.
@@ -193,6 +197,14 @@ const rootExits = `0 ok
 4 conflict or precondition
 5 timed out
 130 interrupted`
+
+// exitCodes returns the meaning of a verb's exit codes; of muster itself that of all codes.
+func exitCodes(c *cobra.Command) string {
+	if !c.HasParent() {
+		return rootExits
+	}
+	return exits[verbPath(c)]
+}
 
 // exitHelp returns the part of a help text with the exit codes.
 func exitHelp(codes string) string {

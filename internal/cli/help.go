@@ -48,10 +48,10 @@ func helpText(env Env, c *cobra.Command) string {
 	}
 	if !c.HasParent() {
 		for _, g := range c.Groups() {
-			listVerbs(&b, g.Title, c.Commands(), g.ID)
+			listVerbs(&b, g.Title, listed(c), g.ID)
 		}
 	} else {
-		listVerbs(&b, "Verbs:", c.Commands(), "")
+		listVerbs(&b, "Verbs:", listed(c), "")
 	}
 	if c.HasParent() && c.HasAvailableLocalFlags() {
 		b.WriteString("\nFlags:\n" + c.LocalFlags().FlagUsagesWrapped(width))
@@ -60,16 +60,17 @@ func helpText(env Env, c *cobra.Command) string {
 	if c.HasAvailableSubCommands() {
 		fmt.Fprintf(&b, "`%s VERB --help` tells more about a verb.\n", c.CommandPath())
 	}
-	if c.HasParent() {
-		b.WriteString(exitHelp(exits[verbPath(c)]))
-	} else {
-		b.WriteString(exitHelp(rootExits))
-	}
+	b.WriteString(exitHelp(exitCodes(c)))
 	return b.String()
 }
 
+// listed returns the verbs below a verb that its help and its manual page list.
+func listed(c *cobra.Command) []*cobra.Command {
+	return slices.DeleteFunc(slices.Clone(c.Commands()), func(sub *cobra.Command) bool { return !sub.IsAvailableCommand() })
+}
+
 func listVerbs(b *strings.Builder, title string, all []*cobra.Command, group string) {
-	all = slices.DeleteFunc(slices.Clone(all), func(c *cobra.Command) bool { return !c.IsAvailableCommand() || c.GroupID != group })
+	all = slices.DeleteFunc(all, func(c *cobra.Command) bool { return c.GroupID != group })
 	if len(all) == 0 {
 		return
 	}

@@ -35,11 +35,7 @@ func manPage(c *cobra.Command, version string) string {
 		})
 	}
 	b.WriteString(".SH EXIT STATUS\n")
-	codes := exits[verbPath(c)]
-	if !c.HasParent() {
-		codes = rootExits
-	}
-	for line := range strings.SplitSeq(codes, "\n") {
+	for line := range strings.SplitSeq(exitCodes(c), "\n") {
 		code, meaning, _ := strings.Cut(line, " ")
 		fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", roff(code), roff(meaning))
 	}
@@ -50,17 +46,6 @@ func manPage(c *cobra.Command, version string) string {
 		b.WriteString(".BR tmux (1),\n.BR git (1)\n")
 	}
 	return b.String()
-}
-
-// listed returns the verbs below a verb that its help lists.
-func listed(c *cobra.Command) []*cobra.Command {
-	var all []*cobra.Command
-	for _, sub := range c.Commands() {
-		if sub.IsAvailableCommand() {
-			all = append(all, sub)
-		}
-	}
-	return all
 }
 
 // roffFlag returns the entry of a flag.

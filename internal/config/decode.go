@@ -67,13 +67,17 @@ func newDraft(c Config) *draft {
 
 // check returns the check of that name; a new one is added at the end.
 func (d *draft) check(name string) *event.Check {
-	for i := range d.Checks {
-		if d.Checks[i].Name == name {
-			return &d.Checks[i]
-		}
+	return entryOf(&d.Checks, func(c event.Check) bool { return c.Name == name }, event.Check{Name: name, Timeout: defaultCheckTimeout})
+}
+
+// entryOf returns an entry of a list in the order of a file. If there is none, fresh is added at the end.
+func entryOf[T any](list *[]T, is func(T) bool, fresh T) *T {
+	i := slices.IndexFunc(*list, is)
+	if i < 0 {
+		i = len(*list)
+		*list = append(*list, fresh)
 	}
-	d.Checks = append(d.Checks, event.Check{Name: name, Timeout: defaultCheckTimeout})
-	return &d.Checks[len(d.Checks)-1]
+	return &(*list)[i]
 }
 
 // rule returns the rule with this number in the layer that is read. Its table was touched before.
@@ -96,16 +100,10 @@ func (d *draft) agent(name string) *Agent {
 
 // account returns the account of that name; a new one is added at the end.
 func (d *draft) account(name string) *Account {
-	for i := range d.Accounts {
-		if d.Accounts[i].Name == name {
-			return &d.Accounts[i]
-		}
-	}
-	d.Accounts = append(d.Accounts, Account{
+	return entryOf(&d.Accounts, func(a Account) bool { return a.Name == name }, Account{
 		Name: name, Env: map[string]string{}, EnvFrom: map[string]string{}, Spread: DefaultSpread, PreferBelow: DefaultPreferBelow,
 		Budget: event.SharedBudget{Soft: defaultShare},
 	})
-	return &d.Accounts[len(d.Accounts)-1]
 }
 
 // config returns the finished configuration.
@@ -301,32 +299,23 @@ func asComplaint(err error) *complaint {
 	return c
 }
 
+// usersOwn are the tables that a project may not have, with the reason.
+var usersOwn = map[string]string{
+	"fleet":        "it concerns the machine",
+	"budget.night": "it is about all tasks of the fleet",
+	"accounts":     "they are yours and not the project's",
+	"recurring":    "an agent must not start others",
+	"notify":       "it is about you and not the project",
+}
+
+// misplaced returns a complaint about a table that is in the wrong file; nil if it may be there.
 func misplaced(s scope, table string) *complaint {
+	why, own := usersOwn[table]
 	switch {
-	case s == projectScope && table == "fleet":
+	case s == projectScope && own:
 		return &complaint{
-			what: "[fleet] does not belong in a project's " + ProjectFile,
-			hint: "Put [fleet] into your own ~/.config/muster/" + UserFile + " ($MUSTER_HOME/" + UserFile + " if that is set): it concerns the machine.",
-		}
-	case s == projectScope && table == "budget.night":
-		return &complaint{
-			what: "[budget.night] does not belong in a project's " + ProjectFile,
-			hint: "Put [budget.night] into your own ~/.config/muster/" + UserFile + " ($MUSTER_HOME/" + UserFile + " if that is set): it is about all tasks of the fleet.",
-		}
-	case s == projectScope && table == "accounts":
-		return &complaint{
-			what: "[accounts] does not belong in a project's " + ProjectFile,
-			hint: "Put [accounts] into your own ~/.config/muster/" + UserFile + " ($MUSTER_HOME/" + UserFile + " if that is set): they are yours and not the project's.",
-		}
-	case s == projectScope && table == "recurring":
-		return &complaint{
-			what: "[recurring] does not belong in a project's " + ProjectFile,
-			hint: "Put [recurring] into your own ~/.config/muster/" + UserFile + " ($MUSTER_HOME/" + UserFile + " if that is set): an agent must not start others.",
-		}
-	case s == projectScope && table == "notify":
-		return &complaint{
-			what: "[notify] does not belong in a project's " + ProjectFile,
-			hint: "Put [notify] into your own ~/.config/muster/" + UserFile + " ($MUSTER_HOME/" + UserFile + " if that is set): it is about you and not the project.",
+			what: "[" + table + "] does not belong in a project's " + ProjectFile,
+			hint: "Put [" + table + "] into your own ~/.config/muster/" + UserFile + " ($MUSTER_HOME/" + UserFile + " if that is set): " + why + ".",
 		}
 	case s == userScope && table == "checks":
 		return &complaint{

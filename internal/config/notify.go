@@ -47,7 +47,7 @@ const (
 	DetailFull     = "full"
 )
 
-// publicNtfy is the host of the public server of ntfy, where whoever guesses a topic reads it.
+// publicNtfy is the host of the public server of ntfy, where anyone who guesses a topic can read it.
 const publicNtfy = "ntfy.sh"
 
 // Variables returns the names of the variables that the channel needs from the fleet's environment.
@@ -57,13 +57,7 @@ func (c Channel) Variables() []string {
 
 // channel returns the channel of that name; a new one is added at the end.
 func (d *draft) channel(name string) *Channel {
-	for i := range d.Notify.Channels {
-		if d.Notify.Channels[i].Name == name {
-			return &d.Notify.Channels[i]
-		}
-	}
-	d.Notify.Channels = append(d.Notify.Channels, Channel{Name: name})
-	return &d.Notify.Channels[len(d.Notify.Channels)-1]
+	return entryOf(&d.Notify.Channels, func(c Channel) bool { return c.Name == name }, Channel{Name: name})
 }
 
 // finishNotify checks the channels, and fills in what has a default.

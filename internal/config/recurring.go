@@ -35,13 +35,7 @@ func (r Recurring) Schedule() (life.Cron, *time.Location, error) {
 
 // recurring returns the entry of that name; a new one is added at the end.
 func (d *draft) recurring(name string) *Recurring {
-	for i := range d.Recurring {
-		if d.Recurring[i].Name == name {
-			return &d.Recurring[i]
-		}
-	}
-	d.Recurring = append(d.Recurring, Recurring{Name: name, Missed: string(life.MissedOnce)})
-	return &d.Recurring[len(d.Recurring)-1]
+	return entryOf(&d.Recurring, func(r Recurring) bool { return r.Name == name }, Recurring{Name: name, Missed: string(life.MissedOnce)})
 }
 
 // finishRecurring checks the schedules, and fills in the home directory.

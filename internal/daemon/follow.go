@@ -36,7 +36,7 @@ const (
 	limitRetry  = time.Minute
 	longLimit   = time.Hour
 	forbidLimit = 3 // so many refusals in a row are a verdict
-	// firstLoginRetry is the pause after a login was refused once, which is no verdict.
+	// firstLoginRetry is the pause after a login was refused once: a single refusal may pass.
 	firstLoginRetry = 10 * time.Second
 )
 
@@ -227,8 +227,13 @@ func (c *changes) tell(ctx context.Context, g *forge.GitHub, repo forge.Repo, t 
 		}
 		in.Text = life.ConflictText(t, change, files)
 	}
+	c.hand(ctx, t.ID, in)
+}
+
+// hand hands on what is known about the change of a task.
+func (c *changes) hand(ctx context.Context, id event.TaskID, in life.Reviewed) {
 	select {
-	case c.out <- fleet.News{Task: t.ID, Review: in}:
+	case c.out <- fleet.News{Task: id, Review: in}:
 	case <-ctx.Done():
 	}
 }
@@ -292,9 +297,6 @@ func (c *changes) refused(ctx context.Context, repo forge.Repo, tasks []life.Tas
 // lost hands on that the changes of a repository cannot be followed.
 func (c *changes) lost(ctx context.Context, tasks []life.Task, err error) {
 	for _, t := range tasks {
-		select {
-		case c.out <- fleet.News{Task: t.ID, Review: life.Reviewed{Phase: life.ReviewClosed, Why: text.Line(err.Error(), 500)}}:
-		case <-ctx.Done():
-		}
+		c.hand(ctx, t.ID, life.Reviewed{Phase: life.ReviewClosed, Why: text.Line(err.Error(), 500)})
 	}
 }

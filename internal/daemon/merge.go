@@ -63,7 +63,8 @@ func (w worktrees) mergeMessage(ctx context.Context, ids []string, branch string
 
 // scratch returns the path of the worktree of a merge queue.
 func (w worktrees) scratch(id event.QueueID) string {
-	return filepath.Join(w.home.WorktreesDir(), fmt.Sprintf("merge-%x", sha256.Sum256([]byte(id)))[:len("merge-")+12])
+	sum := sha256.Sum256([]byte(id))
+	return filepath.Join(w.home.WorktreesDir(), fmt.Sprintf("merge-%x", sum[:6]))
 }
 
 // Scratch implements fleet.Merger.

@@ -71,7 +71,7 @@ func (w worktrees) Prepare(ctx context.Context, t life.Task) (event.WorktreeRead
 	}
 	branch := t.Branch
 	if branch == "" {
-		branch = "muster/" + home.Slugged(t.ID, t.Spec.Slug)
+		branch = git.OwnBranches + home.Slugged(t.ID, t.Spec.Slug)
 	}
 	wt, err := repo.Prepare(ctx, git.WorktreeSpec{
 		Path: w.home.Worktree(t.ID, t.Spec.Slug), Branch: branch, Base: base, Task: string(t.ID), Owner: w.owner(t),

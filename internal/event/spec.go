@@ -5,7 +5,7 @@ import "time"
 // Publish is what happens to work that passed its checks.
 type Publish string
 
-// The publish modes. Merge is not supported yet.
+// The publish modes.
 const (
 	PublishNone   Publish = "none"
 	PublishBranch Publish = "branch"

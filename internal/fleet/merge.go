@@ -52,10 +52,10 @@ func openOf(q life.Queue, id event.ActionID) (out []subjectAction) {
 	return out
 }
 
-// tellQueue tells the merge queue of a task whether its work waits to be merged, if that has changed.
+// tellQueue tells the queue of a task that is to be merged whether its work waits to be merged, if that has changed.
 func (d *decision) tellQueue(id event.TaskID) error {
 	t, ok, err := d.tx.Task(id)
-	if err != nil || !ok || t.Spec.Publish != event.PublishMerge {
+	if err != nil || !ok {
 		return err
 	}
 	q, err := d.tx.Queue(life.QueueOf(t))

@@ -45,24 +45,3 @@ func (d *decision) stopReview(id event.TaskID) error {
 	}
 	return d.decide(id, life.Heard{Payload: event.StopRequested{}})
 }
-
-// reviewersInLine returns the reviewers that wait for their start. They share the slots of tasks that run, so they start
-// although no slot is free.
-func reviewersInLine(tx Tx) (out []life.Task, err error) {
-	var ids []event.TaskID
-	for t := range tx.EachLive() {
-		if t.Inspection != nil && t.Inspection.Reviewer != "" {
-			ids = append(ids, t.Inspection.Reviewer)
-		}
-	}
-	for _, id := range ids {
-		t, ok, err := tx.Task(id)
-		if err != nil {
-			return nil, err
-		}
-		if ok && t.InLine() {
-			out = append(out, t)
-		}
-	}
-	return out, nil
-}

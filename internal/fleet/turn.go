@@ -249,12 +249,12 @@ func (d *decision) decide(id event.TaskID, in life.Input) error {
 	for _, a := range actions {
 		d.actions = append(d.actions, subjectAction{of: event.OfTask(id), action: a})
 	}
-	if len(events) > 0 || d.asked {
+	if t.Spec.Publish == event.PublishMerge && (len(events) > 0 || d.asked) {
 		if err := d.tellQueue(id); err != nil {
 			return err
 		}
 	}
-	if err := d.tellAccount(t, in, events); err != nil || len(events) == 0 {
+	if err := d.tellAccount(t, in, events); err != nil || len(events) == 0 || len(t.Spec.Reviews) == 0 && t.Spec.Review == nil {
 		return err
 	}
 	return d.reviews(t)
@@ -363,6 +363,7 @@ func view(tx Tx, f life.Fleet, now time.Time) (life.Fleet, error) {
 	places := life.NewPlaces(f.Accounts, now)
 	free := f.Slots
 	var lacking []*life.Task
+	var reviewers []event.TaskID
 	for t := range tx.EachLive() {
 		if t.Slot || t.PutOff != nil || t.State == event.Limited {
 			copied := *t // a task of EachLive is valid until the next one
@@ -375,16 +376,22 @@ func view(tx Tx, f life.Fleet, now time.Time) (life.Fleet, error) {
 		if t.Slot && !t.SharesSlot() {
 			free--
 		}
+		if t.Inspection != nil && t.Inspection.Reviewer != "" {
+			reviewers = append(reviewers, t.Inspection.Reviewer)
+		}
 	}
 	for _, t := range lacking {
 		short.Add(t, places)
 	}
-	reviewers, err := reviewersInLine(tx)
-	if err != nil {
-		return f, err
-	}
-	for _, t := range reviewers {
-		tasks[t.ID] = t
+	// Reviewers share the slots of tasks that run, so they start although no slot is free.
+	for _, id := range reviewers {
+		t, ok, err := tx.Task(id)
+		if err != nil {
+			return f, err
+		}
+		if ok && t.InLine() {
+			tasks[t.ID] = t
+		}
 	}
 	unsettled, err := tx.Unsettled(settledAtOnce)
 	if err != nil {

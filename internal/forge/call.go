@@ -68,7 +68,7 @@ func (r Repo) String() string { return r.Host + "/" + r.Owner + "/" + r.Name }
 // ParseRepo parses what String returns.
 func ParseRepo(s string) (Repo, error) {
 	p := strings.Split(s, "/")
-	if len(p) != 3 || !slices.ContainsFunc(p, func(w string) bool { return w != "" }) || !plain(p[0]) || !plain(p[1]) || !plain(p[2]) {
+	if len(p) != 3 || !plain(p[0]) || !plain(p[1]) || !plain(p[2]) {
 		return Repo{}, fault.New(fault.Usage, "%q is not HOST/OWNER/NAME", s)
 	}
 	return Repo{Host: p[0], Owner: p[1], Name: p[2]}, nil
@@ -155,8 +155,7 @@ type request struct {
 
 // do calls the API once. The error is an *Error, unless gh could not be run.
 func (g *GitHub) do(ctx context.Context, q request) (answer, error) {
-	argv := []string{"gh", "api", "-i", "--hostname", q.host, "-X", q.method, q.path}
-	argv[0] = g.program
+	argv := []string{g.program, "api", "-i", "--hostname", q.host, "-X", q.method, q.path}
 	cmd := run.Cmd{Env: g.env, Timeout: readTimeout, MaxOutput: maxAnswer}
 	if q.body != nil {
 		b, err := json.Marshal(q.body)

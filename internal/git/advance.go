@@ -165,11 +165,7 @@ func (r *Repo) retreat(ctx context.Context, lock *os.File, c checkout, spec Adva
 			return err
 		}
 		edited := filepath.Join(c.gitDir, "index.muster")
-		out, err := createOver(edited)
-		if err != nil {
-			return err
-		}
-		if err := copyInto(out, at.index); err != nil {
+		if err := copyOver(edited, at.index); err != nil {
 			return err
 		}
 		return os.Rename(edited, filepath.Join(c.gitDir, "index"))

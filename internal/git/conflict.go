@@ -2,7 +2,6 @@ package git
 
 import (
 	"context"
-	"strings"
 
 	"muster/internal/fault"
 )
@@ -12,13 +11,12 @@ func (r *Repo) Conflicts(ctx context.Context, ours, theirs string) (files []stri
 	if !isHash(ours) || !isHash(theirs) {
 		return nil, false, fault.New(fault.Usage, "%q and %q are not the names of commits", ours, theirs)
 	}
-	out, err := r.git(ctx, call{args: []string{"merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", ours, theirs}, long: true})
+	_, files, conflict, err := r.mergeTree(ctx, ours, theirs)
 	switch {
-	case err == nil:
+	case err != nil:
+		return nil, false, fault.Wrap(fault.Failed, err, "merge %.10s and %.10s", ours, theirs)
+	case !conflict:
 		return nil, false, nil
-	case exited(err, 1):
-		_, names, _ := strings.Cut(strings.TrimRight(out, "\x00\n"), "\x00") // the tree comes first
-		return strings.FieldsFunc(names, func(c rune) bool { return c == 0 }), true, nil
 	}
-	return nil, false, fault.Wrap(fault.Failed, err, "merge %.10s and %.10s", ours, theirs)
+	return files, true, nil
 }

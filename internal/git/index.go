@@ -76,6 +76,15 @@ func copyInto(out *os.File, from string) error {
 	return os.Chtimes(out.Name(), st.ModTime(), st.ModTime())
 }
 
+// copyOver replaces a file by a copy of an index.
+func copyOver(path, index string) error {
+	out, err := createOver(path)
+	if err != nil {
+		return err
+	}
+	return copyInto(out, index)
+}
+
 // editIndex runs fn with a seat of a checkout and puts the index that is there then in place of the checkout's own. It
 // holds git's lock of that index meanwhile. The caller holds the repository's lock.
 func (r *Repo) editIndex(ctx context.Context, c checkout, fn func(place) error) error {
@@ -92,11 +101,7 @@ func (r *Repo) editIndexThen(ctx context.Context, c checkout, fn func(place) err
 		if err := fn(at); err != nil {
 			return err
 		}
-		out, err := createOver(edited)
-		if err != nil {
-			return err
-		}
-		return copyInto(out, at.index)
+		return copyOver(edited, at.index)
 	})
 	if err == nil {
 		err = os.Rename(edited, filepath.Join(c.gitDir, "index")) // a link there is replaced and not followed

@@ -376,14 +376,14 @@ func (r *Repo) DropRefs(ctx context.Context, prefix string) error {
 	return r.dropRefs(ctx, prefix)
 }
 
-// ownBranches is the prefix of the branches that muster makes.
-const ownBranches = "muster/"
+// OwnBranches is the prefix of the branches that muster makes.
+const OwnBranches = "muster/"
 
 // DropBranch removes a branch that muster made. A missing branch is not an error. The objects stay until git's own gc.
 func (r *Repo) DropBranch(ctx context.Context, branch string) error {
 	ref, err := branchRef(branch)
-	if err == nil && !strings.HasPrefix(branch, ownBranches) {
-		err = fault.New(fault.Usage, "%q is not a branch below %s", branch, ownBranches)
+	if err == nil && !strings.HasPrefix(branch, OwnBranches) {
+		err = fault.New(fault.Usage, "%q is not a branch below %s", branch, OwnBranches)
 	}
 	if err != nil {
 		return err

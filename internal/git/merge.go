@@ -133,24 +133,29 @@ func (r *Repo) MergeOnto(ctx context.Context, spec MergeSpec) (Merge, error) {
 	return m, err
 }
 
-// mergeTrees returns the tree of two commits merged, or the files in conflict.
+// mergeTrees returns the tree of two commits merged, or the first files in conflict.
 func (r *Reader) mergeTrees(ctx context.Context, ours, theirs string) (tree string, files []string, err error) {
-	out, err := r.git(ctx, call{args: []string{"merge-tree", "--write-tree", "--no-messages", "--name-only", "-z", ours, theirs}, long: true})
-	if err != nil && !exited(err, 1) {
-		return "", nil, err
+	tree, files, conflict, err := r.mergeTree(ctx, ours, theirs)
+	if err != nil || !conflict {
+		return tree, nil, err
 	}
-	f := fields(out)
-	if len(f) == 0 || !isHash(f[0]) {
-		return "", nil, fmt.Errorf("git merge-tree: unexpected %.200q", out)
-	}
-	if err == nil {
-		return f[0], nil, nil
-	}
-	files = f[1:min(len(f), 1+maxConflicts)]
 	if len(files) == 0 {
 		files = []string{"a file that git does not name"}
 	}
-	return "", files, nil
+	return "", files[:min(len(files), maxConflicts)], nil
+}
+
+// mergeTree merges two commits as objects, and returns the tree and all files in conflict.
+func (r *Reader) mergeTree(ctx context.Context, ours, theirs string) (tree string, files []string, conflict bool, err error) {
+	out, err := r.git(ctx, call{args: []string{"merge-tree", "--write-tree", "--no-messages", "--name-only", "-z", ours, theirs}, long: true})
+	if conflict = exited(err, 1); err != nil && !conflict {
+		return "", nil, false, err
+	}
+	f := fields(out)
+	if len(f) == 0 || !isHash(f[0]) {
+		return "", nil, false, fmt.Errorf("git merge-tree: unexpected %.200q", out)
+	}
+	return f[0], f[1:], conflict, nil
 }
 
 // Scratch makes a worktree at path that has exactly a commit, and no branch. One that has it already is left as it is;

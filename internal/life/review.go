@@ -148,7 +148,7 @@ type Change struct {
 // CheckState is the verdict of a check of a forge.
 type CheckState string
 
-// The states. A check that was cancelled or never started is no verdict.
+// The states. A check that was cancelled or never started has no verdict.
 const (
 	CheckPending CheckState = "pending"
 	CheckPassed  CheckState = "passed"

@@ -168,8 +168,8 @@ type Shortages struct {
 }
 
 // Add adds the shortage of a task's postponed action. Tasks are added in the order of their ids, when all of them have
-// their place. A task that its account keeps from another try adds none: it would hold back everybody else for as long as
-// the account rests, and whether the shortage lasts is found by whoever starts next.
+// their place. A task that its account keeps from another try adds none: it would hold back all other tasks for as long
+// as the account rests. The next task that starts shows whether the shortage lasts.
 func (s *Shortages) Add(t *Task, places *Places) {
 	p := t.PutOff
 	if p == nil || p.Begun {

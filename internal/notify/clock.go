@@ -1,6 +1,10 @@
 package notify
 
-import "time"
+import (
+	"time"
+
+	"muster/internal/config"
+)
 
 // at returns a time of day, in minutes since midnight, on the day that is some days after that of t, in the zone of t.
 // Where the zone leaves that time out, it is the same distance after the beginning of the gap.
@@ -28,7 +32,7 @@ func nextAt(minute int, now time.Time) time.Time {
 }
 
 // quietUntil returns the end of the quiet spans that now is in; zero if it is in none. Spans that touch are one.
-func quietUntil(spans []Span, now time.Time) (until time.Time) {
+func quietUntil(spans []config.Span, now time.Time) (until time.Time) {
 	at := now
 	for range len(spans) + 1 {
 		end := time.Time{}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"muster/internal/config"
 	"muster/internal/event"
 	"muster/internal/life"
 	"muster/internal/text"
@@ -17,9 +18,9 @@ type Detail string
 
 // The details.
 const (
-	DetailName     Detail = "name"     // the id and the name of the task
-	DetailQuestion Detail = "question" // also the first line of a question, or of a reason
-	DetailFull     Detail = "full"     // also the rest of what the log has
+	DetailName     Detail = config.DetailName     // the id and the name of the task
+	DetailQuestion Detail = config.DetailQuestion // also the first line of a question, or of a reason
+	DetailFull     Detail = config.DetailFull     // also the rest of what the log has
 )
 
 // Facts are what messages tell about: the tasks of their notices, and of a digest the fleet.
@@ -186,12 +187,8 @@ func (f Facts) totals() string {
 		}
 	}
 	add(f.Done, "done")
-	switch n := len(f.Needs); n {
-	case 0:
-	case 1:
-		parts = append(parts, "1 needs you")
-	default:
-		parts = append(parts, fmt.Sprintf("%d need you", n))
+	if n := len(f.Needs); n > 0 {
+		parts = append(parts, words.NeedsYouGroup.Count(n))
 	}
 	add(f.Failed, "failed")
 	add(f.Cancelled, "cancelled")

@@ -5,13 +5,14 @@ import (
 	"slices"
 	"time"
 
+	"muster/internal/config"
 	"muster/internal/event"
 )
 
 // Settings say when a person is told what. The zero value of each pause stands for its default.
 type Settings struct {
 	Channels []string
-	Quiet    []Span
+	Quiet    []config.Span
 	Digest   []int // times of day in minutes since midnight at which a digest is due
 
 	Grace  time.Duration // how long something must last to be told
@@ -19,9 +20,6 @@ type Settings struct {
 	Idle   time.Duration // how long nothing runs before the fleet stands still
 	Look   time.Duration // how long after a look at the fleet a person knows what happens
 }
-
-// Span is a part of each day, in minutes since midnight. It may pass midnight.
-type Span struct{ From, To int }
 
 // Limits, and the defaults of the pauses of Settings.
 const (

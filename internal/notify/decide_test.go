@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"muster/internal/config"
 	"muster/internal/event"
 	"muster/internal/life"
 )
@@ -126,7 +127,7 @@ func TestDecide_JoinsWhatIsDueAtOnce(t *testing.T) {
 func TestDecide_KeepsQuietHoursAndTellsAtTheirEnd(t *testing.T) {
 	t.Parallel()
 	n := newNight(t)
-	n.set.Quiet, n.set.Digest = []Span{{23 * 60, 7 * 60}}, []int{7 * 60}
+	n.set.Quiet, n.set.Digest = []config.Span{{From: 23 * 60, To: 7 * 60}}, []int{7 * 60}
 	n.add("t1", event.TaskMoved{To: event.Parked})
 	n.after(3 * time.Hour).want("")
 	if next, want := Decide(n.state, n.w, n.set, n.now).Next, time.Date(2026, 11, 27, 7, 0, 0, 0, time.UTC); !next.Equal(want) {
@@ -146,7 +147,7 @@ func TestDecide_KeepsQuietHoursAndTellsAtTheirEnd(t *testing.T) {
 func TestDecide_TellsThatTheFleetStandsStillEvenInQuietHours(t *testing.T) {
 	t.Parallel()
 	n := newNight(t)
-	n.set.Quiet = []Span{{23 * 60, 7 * 60}}
+	n.set.Quiet = []config.Span{{From: 23 * 60, To: 7 * 60}}
 	n.add("t1", event.SlotGranted{})
 	n.w = World{Counts: map[event.State]int{event.Queued: 3}, Stands: n.now}
 	n.after(9 * time.Minute).want("")
@@ -162,7 +163,7 @@ func TestDecide_TellsThatTheFleetStandsStillEvenInQuietHours(t *testing.T) {
 		t.Errorf("after a task has run, %q is due", got)
 	}
 	n = newNight(t)
-	n.set.Quiet = []Span{{23 * 60, 7 * 60}}
+	n.set.Quiet = []config.Span{{From: 23 * 60, To: 7 * 60}}
 	n.add("", event.GateClosed{Reason: "no memory"})
 	n.after(time.Minute).want("") // nothing waits for it
 	n.w.Counts[event.Queued] = 1
@@ -316,20 +317,20 @@ func TestQuietUntil(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	night, lunch := Span{23 * 60, 7 * 60}, Span{12 * 60, 13 * 60}
+	night, lunch := config.Span{From: 23 * 60, To: 7 * 60}, config.Span{From: 12 * 60, To: 13 * 60}
 	for _, c := range []struct {
-		spans     []Span
+		spans     []config.Span
 		now, want string
 	}{
-		{[]Span{night}, "2026-11-26T22:59", ""},
-		{[]Span{night}, "2026-11-26T23:00", "2026-11-27T07:00"},
-		{[]Span{night}, "2026-11-27T06:59", "2026-11-27T07:00"},
-		{[]Span{night}, "2026-11-27T07:00", ""},
-		{[]Span{night, lunch}, "2026-11-27T12:30", "2026-11-27T13:00"},
-		{[]Span{night, {7 * 60, 8 * 60}}, "2026-11-27T01:00", "2026-11-27T08:00"}, // they touch
-		{[]Span{night}, "2026-03-28T23:30", "2026-03-29T07:00"},                   // the hour from 2 to 3 is left out
-		{[]Span{{2*60 + 30, 4 * 60}}, "2026-03-29T03:40", "2026-03-29T04:00"},     // 2:30 does not exist
-		{[]Span{night}, "2026-10-25T02:30", "2026-10-25T07:00"},                   // it is there twice
+		{[]config.Span{night}, "2026-11-26T22:59", ""},
+		{[]config.Span{night}, "2026-11-26T23:00", "2026-11-27T07:00"},
+		{[]config.Span{night}, "2026-11-27T06:59", "2026-11-27T07:00"},
+		{[]config.Span{night}, "2026-11-27T07:00", ""},
+		{[]config.Span{night, lunch}, "2026-11-27T12:30", "2026-11-27T13:00"},
+		{[]config.Span{night, {From: 7 * 60, To: 8 * 60}}, "2026-11-27T01:00", "2026-11-27T08:00"}, // they touch
+		{[]config.Span{night}, "2026-03-28T23:30", "2026-03-29T07:00"},                             // the hour from 2 to 3 is left out
+		{[]config.Span{{From: 2*60 + 30, To: 4 * 60}}, "2026-03-29T03:40", "2026-03-29T04:00"},     // 2:30 does not exist
+		{[]config.Span{night}, "2026-10-25T02:30", "2026-10-25T07:00"},                             // it is there twice
 	} {
 		now, err := time.ParseInLocation("2006-01-02T15:04", c.now, berlin)
 		if err != nil {

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,15 +111,7 @@ func (m *Model) key(k Key, now time.Time) []effect {
 }
 
 func (b binding) in(v view) bool {
-	if b.views == nil {
-		return true
-	}
-	for _, in := range b.views {
-		if in == v {
-			return true
-		}
-	}
-	return false
+	return b.views == nil || slices.Contains(b.views, v)
 }
 
 // helpKey handles the keys of the help that do not work as elsewhere.

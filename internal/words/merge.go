@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"muster/internal/event"
+	"muster/internal/text"
 )
 
 // mergeEvent describes a merge queue.
@@ -64,11 +65,11 @@ func mergeVerdict(p event.MergeJudged) string {
 	if p.Void != "" {
 		return what + ": no verdict, " + p.Void
 	}
-	text := what + ": " + Round(event.RoundFinished{Results: p.Results, Changed: true})
+	verdict := what + ": " + Round(event.RoundFinished{Results: p.Results, Changed: true})
 	if p.Reused {
-		text += " (as is known: the tree is the same)"
+		verdict += " (as is known: the tree is the same)"
 	}
-	return text
+	return verdict
 }
 
 // Held describes what a merge queue waits for.
@@ -86,10 +87,4 @@ func Held(p event.MergeHeld) string {
 }
 
 // TaskIDs lists the ids of tasks.
-func TaskIDs(all []event.TaskID) string {
-	var out []string
-	for _, id := range all {
-		out = append(out, string(id))
-	}
-	return strings.Join(out, ", ")
-}
+func TaskIDs(all []event.TaskID) string { return text.Some(all, len(all)) }

@@ -2,7 +2,6 @@ package words
 
 import (
 	"fmt"
-	"strings"
 
 	"muster/internal/event"
 )
@@ -16,11 +15,7 @@ func recurring(p event.RecurringRan) string {
 	case len(p.Tasks) == 0:
 		text += "left out"
 	default:
-		ids := make([]string, len(p.Tasks))
-		for i, id := range p.Tasks {
-			ids[i] = string(id)
-		}
-		text += "queued " + strings.Join(ids, ", ")
+		text += "queued " + TaskIDs(p.Tasks)
 	}
 	if p.Skipped > 0 {
 		text += fmt.Sprintf(" (%s missed)", Count(p.Skipped, "run"))

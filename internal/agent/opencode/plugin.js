@@ -157,8 +157,8 @@ function over() {
   S.timer = setTimeout(ended, 100)
 }
 
-// begun takes back the end of a turn that over has put off. If that turn was aborted, its end is on record already, and
-// the end of the next turn is none of the abort's.
+// begun takes back the end of a turn that over has put off. If that turn was aborted, its end is on record already. The
+// end of the next turn is then recorded as that of any turn.
 function begun() {
   if (!S.timer) return
   clearTimeout(S.timer)

@@ -62,7 +62,7 @@ func Settings(c config.Notify) notify.Settings {
 	}
 	for _, q := range c.Quiet {
 		span, _ := config.ParseSpan(q) // Load has refused what is none
-		set.Quiet = append(set.Quiet, notify.Span(span))
+		set.Quiet = append(set.Quiet, span)
 		if !own {
 			set.Digest = append(set.Digest, span.To)
 		}
