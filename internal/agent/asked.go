@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -154,4 +155,14 @@ func Chosen(questions []event.Question, said string) []string {
 // IsSimple reports whether a command is one program with plain words, which does nothing more than what it says.
 func IsSimple(command string) bool {
 	return command != "" && !strings.ContainsAny(command, ";&|<>$`()\\\"'*?{}[]!#~\n\r")
+}
+
+// NeedsNoDecision reports whether a command may run without a decision: it is one of muster's own verbs for agents, or one of the
+// project's own checks.
+func (s Hooked) NeedsNoDecision(command string) bool {
+	if checks, err := s.Box().ReadChecks(); err == nil && slices.ContainsFunc(checks.Checks, func(c event.Check) bool { return c.Run == command }) {
+		return true
+	}
+	words := strings.Fields(command)
+	return IsSimple(command) && len(words) > 1 && words[0] == "muster" && slices.Contains([]string{"check", "done", "ask", "note", "status"}, words[1])
 }

@@ -43,6 +43,22 @@ func FirstPrompt(l Launch) (argument, file string) {
 	return argument, words
 }
 
+// PromptParts returns the parts of the first prompt of a resumed conversation: the words to go on and each message. A prompt that
+// is in a file has one part.
+func PromptParts(l Launch, argument string) []string {
+	bare := l
+	bare.Messages = nil
+	first, _ := FirstPrompt(bare)
+	parts := []string{strings.TrimRight(first, "\n")}
+	for _, m := range l.Messages {
+		parts = append(parts, Tagged(m))
+	}
+	if strings.Join(parts, "\n\n") != strings.TrimRight(argument, "\n") {
+		return []string{argument}
+	}
+	return parts
+}
+
 // FindProgram returns the program of an agent with the arguments of a wrapper, if any: command of [agents.NAME] replaces the
 // name. install is the command that installs it.
 func FindProgram(spec event.Spec, env []string, name, install string) ([]string, error) {

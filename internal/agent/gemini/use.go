@@ -101,13 +101,9 @@ func (s *hookState) needsLeave() bool {
 // isHarmless reports whether a command needs no permission: muster's own verbs for agents, the project's own checks, and programs
 // that only print, without a redirection.
 func (s *hookState) isHarmless(command string) bool {
-	if checks, err := s.Box().ReadChecks(); err == nil && slices.ContainsFunc(checks.Checks, func(c event.Check) bool { return c.Run == command }) {
+	if s.NeedsNoDecision(command) {
 		return true
 	}
-	if !agent.IsSimple(command) {
-		return false
-	}
 	words := strings.Fields(command)
-	return slices.Contains(harmless, words[0]) ||
-		len(words) > 1 && words[0] == "muster" && slices.Contains([]string{"check", "done", "ask", "note", "status"}, words[1])
+	return agent.IsSimple(command) && len(words) > 0 && slices.Contains(harmless, words[0])
 }

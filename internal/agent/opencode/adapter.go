@@ -25,10 +25,13 @@ const (
 	firstRecord = 5 * time.Minute
 )
 
-type adapter struct{ agent.Mailbox }
+type adapter struct {
+	agent.Mailbox
+	agent.Journaled
+}
 
 // New returns the adapter for OpenCode.
-func New() agent.Adapter { return adapter{} }
+func New() agent.Adapter { return adapter{Journaled: agent.Journaled{Source: "opencode.journal"}} }
 
 // Facts implements agent.Adapter.
 func (adapter) Facts() agent.Facts {
@@ -58,17 +61,17 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 	}
 	session := ""
 	if l.Resume {
-		if session = history(l).session; session == "" {
+		if session = agent.History(l).Session; session == "" {
 			return agent.Plan{}, fault.New(fault.Failed, "task %s: no conversation of OpenCode to resume", l.Task)
 		}
 	}
 	argument, file := agent.FirstPrompt(l)
 	var parts []string
 	if l.Resume {
-		parts = goOnParts(l, argument)
+		parts = agent.PromptParts(l, argument)
 	}
 	instructions, err := json.Marshal(launchFile{
-		Exe: l.Exe, RW: l.Dirs().RW(), Journal: journalName, Conversation: l.Conversation, Session: session, Frame: agent.Frame(l), Parts: parts,
+		Exe: l.Exe, RW: l.Dirs().RW(), Journal: agent.JournalName, Conversation: l.Conversation, Session: session, Frame: agent.Frame(l), Parts: parts,
 	})
 	if err != nil {
 		return agent.Plan{}, fmt.Errorf("encode the launch: %w", err)
@@ -102,22 +105,6 @@ func (adapter) Plan(l agent.Launch) (agent.Plan, error) {
 	return agent.Plan{
 		Argv: argv, Env: append(variables(l, config), project.variables(l)...), Files: slices.Concat(files, project.files, agent.Grants(l)), Shell: shell(l),
 	}, nil
-}
-
-// goOnParts returns the parts of the first prompt of a resumed conversation: the words to go on and each message. A prompt that
-// is in a file has one part.
-func goOnParts(l agent.Launch, argument string) []string {
-	bare := l
-	bare.Messages = nil
-	first, _ := agent.FirstPrompt(bare)
-	parts := []string{strings.TrimRight(first, "\n")}
-	for _, m := range l.Messages {
-		parts = append(parts, agent.Tagged(m))
-	}
-	if strings.Join(parts, "\n\n") != strings.TrimRight(argument, "\n") {
-		return []string{argument}
-	}
-	return parts
 }
 
 // The directories of the agent below a fenced task's own configuration directory, which is its dataHome.

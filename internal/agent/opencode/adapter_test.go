@@ -212,7 +212,7 @@ func TestUsage_IsTheSumOverAllGenerations(t *testing.T) {
 		t.Fatal(err)
 	}
 	appendJournal(t, l, map[string]any{"type": "user", "text": "go on"})
-	parse := adapter{}.Sources(l, 0)[0].Parse
+	parse := New().Sources(l, 0)[0].Parse
 	for range 2 {
 		recs, err := parse(line)
 		if err != nil || len(recs) != 1 {

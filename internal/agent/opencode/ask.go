@@ -61,15 +61,7 @@ func (s *hookState) harmless() bool {
 		var in struct {
 			Command string `json:"command"`
 		}
-		if json.Unmarshal(s.in.Metadata, &in) != nil || !agent.IsSimple(in.Command) {
-			return false
-		}
-		words := strings.Fields(in.Command)
-		if len(words) > 1 && words[0] == "muster" && slices.Contains([]string{"check", "done", "ask", "note", "status"}, words[1]) {
-			return true
-		}
-		checks, err := s.Box().ReadChecks()
-		return err == nil && slices.ContainsFunc(checks.Checks, func(c event.Check) bool { return c.Run == in.Command })
+		return json.Unmarshal(s.in.Metadata, &in) == nil && s.NeedsNoDecision(in.Command)
 	case "external_directory":
 		var in struct {
 			Path string `json:"filepath"`

@@ -88,7 +88,7 @@ func subject() agenttest.Subject {
 func appendJournal(t *testing.T, l agent.Launch, line map[string]any) {
 	t.Helper()
 	line["session"] = testSession
-	path := journalPath(l, l.Gen)
+	path := agent.JournalPath(l, l.Gen)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		t.Fatal(err)
 	}
