@@ -31,7 +31,6 @@ var frontFiles = map[string]struct {
 	"verb_service.go":   {[]string{"run", "service"}, "the service manager of the machine, which no fleet needs"},
 	"verb_attach.go":    {[]string{"run"}, "this process becomes the terminal's client"},
 	"verb_demo.go":      {[]string{"environ", "git", "host"}, "it has a fleet and a repository of its own, and kills a supervisor"},
-	"verb_logs.go":      {[]string{"status"}, "it puts records into words"},
 	"verb_schema.go":    {[]string{"status"}, "it prints the schema"},
 	"verb_check.go":     {[]string{"check"}, "the results of inside.Voice.Check"},
 	"verb_ask.go":       {[]string{"mail"}, "the results of inside.Voice.Ask"},

@@ -11,12 +11,7 @@ import (
 )
 
 // requested is the JSON of all verbs that send the supervisor a request of a person.
-type requested struct {
-	Task      event.TaskID    `json:"task"`
-	Requested string          `json:"requested"` // the verb
-	Message   event.MessageID `json:"message,omitempty"`
-	Seq       int64           `json:"seq"` // `muster events --after SEQ` shows the effect
-}
+type requested = control.Requested
 
 // taskID parses the id of a task for a verb that changes something. Only an exact id is accepted.
 func taskID(word string) (event.TaskID, error) {
@@ -69,5 +64,5 @@ func each[R any](env Env, words []string, do func(event.TaskID) (R, error)) ([]R
 // askSupervisor carries out a command on one task and waits until the supervisor has processed it.
 func askSupervisor(ctx context.Context, env Env, name string, cmd control.Command) (requested, error) {
 	out, _, err := do(ctx, env, cmd)
-	return requested{Task: out.Task, Requested: name, Message: out.Message, Seq: out.Seq}, err
+	return out.Requested(name), err
 }

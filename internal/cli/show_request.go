@@ -3,38 +3,12 @@ package cli
 import (
 	"fmt"
 
-	"muster/internal/control"
 	"muster/internal/event"
 	"muster/internal/words"
 )
 
 // shownHash is the number of hash digits that are shown and that a person must give: 48 bits.
 const shownHash = 12
-
-// shownRequest is the complete request of an agent in `show --json`.
-type shownRequest struct {
-	control.Request
-	Input     string           `json:"input"` // of the tool, as JSON
-	Size      int              `json:"size"`  // of the whole input in bytes
-	Hash      string           `json:"hash"`  // of tool, newline and whole input; `answer --hash` takes it
-	Whole     bool             `json:"whole"` // if false, it can only be denied
-	Questions []event.Question `json:"questions"`
-}
-
-// wholeRequest returns the open request for `show --json`; nil if there is none.
-func wholeRequest(s *control.Request, r *event.RequestOpened) *shownRequest {
-	if s == nil || r == nil {
-		return nil
-	}
-	out := &shownRequest{Request: *s, Questions: []event.Question{}}
-	if r.Reason == event.WaitQuestion {
-		out.Questions = r.Questions()
-	}
-	if a := r.Ask; a != nil {
-		out.Input, out.Size, out.Hash, out.Whole = a.Input, a.Size, a.Hash, !a.Cut
-	}
-	return out
-}
 
 // request prints all of an open request, with control characters shown.
 func (p *page) request(r event.RequestOpened) {

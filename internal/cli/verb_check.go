@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"muster/internal/check"
+	"muster/internal/control"
 	"muster/internal/fault"
 )
 
@@ -35,7 +36,7 @@ func newCheckCommand(env Env) *cobra.Command {
 			if err != nil {
 				return nil, err
 			}
-			return orEmpty(results), firstRed(results)
+			return control.OrEmpty(results), firstRed(results)
 		},
 		show: func(all []check.StepResult) error {
 			if len(all) == 0 {

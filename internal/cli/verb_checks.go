@@ -38,7 +38,7 @@ func newChecksCommand(env Env) *cobra.Command {
 	result[control.TaskChecks]{
 		json: "an array of rounds",
 		get:  read,
-		view: func(_ context.Context, d control.TaskChecks) (any, error) { return orEmpty(d.Rounds), nil },
+		view: func(_ context.Context, d control.TaskChecks) (any, error) { return control.OrEmpty(d.Rounds), nil },
 		show: func(d control.TaskChecks) error { return printRounds(env, d) },
 	}.addTo(env, c)
 	verdicts := c.RunE

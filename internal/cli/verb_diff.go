@@ -7,8 +7,6 @@ import (
 	"muster/internal/control"
 
 	"github.com/spf13/cobra"
-
-	"muster/internal/event"
 )
 
 const diffHelp = `Show what a task has changed since it began: everything in its worktree, including uncommitted and
@@ -19,14 +17,6 @@ untracked files; if the worktree is gone, the changes on its branch.
   muster diff t3 | git apply`
 
 type diffOptions struct{ stat, json bool }
-
-// changes is the output of `diff --json`.
-type changes struct {
-	Task   event.TaskID `json:"task"`
-	Base   string       `json:"base"`   // commit
-	Target string       `json:"target"` // the worktree, or the branch
-	Diff   string       `json:"diff"`
-}
 
 func newDiffCommand(env Env) *cobra.Command {
 	var o diffOptions
@@ -48,7 +38,7 @@ func diff(ctx context.Context, env Env, o diffOptions, ref string) error {
 		if err != nil {
 			return err
 		}
-		return printJSON(env.Stdout, changes{Task: d.Task, Base: d.Base, Target: d.Target, Diff: text.String()})
+		return printJSON(env.Stdout, control.ToldDiff{Changes: d, Diff: text.String()})
 	}
 	if env.width() == 0 { // a program such as git apply needs every byte
 		_, err := get(ctx, env, q)

@@ -134,10 +134,7 @@ func newDispatchCommand(env Env) *cobra.Command {
 }
 
 // queued is a queued task in the output of `dispatch --json`.
-type queued struct {
-	control.Summary
-	Notices []string `json:"notices,omitempty"` // what the task will not see or use
-}
+type queued = control.Queued
 
 // onePrompt returns an error for a prompt that the shell has split into words.
 func onePrompt(_ *cobra.Command, args []string) error {

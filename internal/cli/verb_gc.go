@@ -68,7 +68,7 @@ func newGcCommand(env Env) *cobra.Command {
 // collectedOf returns the result of gc, and an error if something could not be removed. To leave work that exists
 // nowhere else is none.
 func collectedOf(c control.Collected) (collected, error) {
-	all := collected{Removed: orEmpty(c.Removed), Queued: orEmpty(c.Queued), Left: []leftTask{}, Freed: c.Freed}
+	all := collected{Removed: control.OrEmpty(c.Removed), Queued: control.OrEmpty(c.Queued), Left: []leftTask{}, Freed: c.Freed}
 	var failure error
 	for _, l := range c.Left {
 		all.Left = append(all.Left, leftTask{Task: l.Task, Why: l.Err.Error(), Hint: fault.HintOf(l.Err)})

@@ -13,10 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"muster/internal/control"
-	"muster/internal/event"
 	"muster/internal/fault"
-	"muster/internal/status"
-	"muster/internal/words"
 )
 
 const logsHelp = `Print the log of a task: the text of its agent's terminal with its history, as long as
@@ -58,13 +55,6 @@ func newLogsCommand(env Env) *cobra.Command {
 	return c
 }
 
-// logText is the output of `logs --json`.
-type logText struct {
-	Task   event.TaskID `json:"task,omitempty"`
-	Source string       `json:"source"` // terminal, check, records, supervisor
-	Text   string       `json:"text"`
-}
-
 func logs(ctx context.Context, env Env, o logsOptions, ref string) error {
 	return withControl(env, func(c *control.Control) error {
 		l, err := control.Get(ctx, c, control.Log{Ref: ref, Supervisor: o.supervisor, Check: o.check, Round: o.round, Gen: o.gen})
@@ -77,38 +67,12 @@ func logs(ctx context.Context, env Env, o logsOptions, ref string) error {
 		if !o.json {
 			return follow(ctx, env, l, o.follow)
 		}
-		said, err := readLog(ctx, l)
+		said, err := l.Say(ctx)
 		if err != nil {
 			return err
 		}
-		return printJSON(env.Stdout, logText{Task: l.Task, Source: l.Source, Text: text.Terminal(said, false)})
+		return printJSON(env.Stdout, control.ToldLog{Task: l.Task, Source: l.Source, Text: text.Terminal(said, false)})
 	})
-}
-
-// readLog reads a log for people.
-func readLog(ctx context.Context, l control.TaskLog) (string, error) {
-	said, err := l.Read(ctx)
-	if err == nil && l.Source == control.LogRecords {
-		said = recordLines(said)
-	}
-	return said, err
-}
-
-// recordLines describes status records, one per line.
-func recordLines(records string) string {
-	var b strings.Builder
-	for line := range strings.Lines(records) {
-		if strings.TrimSpace(line) == "" {
-			continue
-		}
-		r, err := status.Parse([]byte(line))
-		if err != nil {
-			fmt.Fprintf(&b, "(no record: %s)\n", clean(line, 200))
-			continue
-		}
-		fmt.Fprintf(&b, "%s  %s\n", r.Time.Local().Format(time.DateTime), words.Record(r))
-	}
-	return b.String()
 }
 
 // follow prints a log, and then what is added to it. A full-screen agent redraws in place; the output then continues
@@ -119,7 +83,7 @@ func follow(ctx context.Context, env Env, l control.TaskLog, on bool) error {
 	tick := time.NewTicker(followStep)
 	defer tick.Stop()
 	for {
-		text, err := readLog(ctx, l)
+		text, err := l.Say(ctx)
 		if errors.Is(err, control.ErrNoScreen) || on && fault.Is(err, fault.NotFound) {
 			return w.Close() // the log ended while it was followed
 		}

@@ -68,7 +68,7 @@ func printRemoved(env Env, r removed) error {
 
 func rmOne(ctx context.Context, env Env, id event.TaskID, force bool) (removed, error) {
 	_, t, err := do(ctx, env, control.Remove{Task: id, Force: force})
-	r := removed{Task: id, Removed: t.Removed, Kept: orEmpty(t.Kept), Aside: t.SetAside}
+	r := removed{Task: id, Removed: t.Removed, Kept: control.OrEmpty(t.Kept), Aside: t.SetAside}
 	if err != nil || !t.Removed || len(t.Kept) == 0 {
 		return r, err
 	}

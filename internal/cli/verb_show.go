@@ -13,7 +13,6 @@ import (
 
 	"muster/internal/control"
 	"muster/internal/event"
-	"muster/internal/life"
 	"muster/internal/text"
 	"muster/internal/words"
 )
@@ -24,48 +23,6 @@ instructions of agents, hooks, automation, editors) are named under "beware", as
 
   muster show t3
   muster show t3 --json | jq .next`
-
-// shown is a task with everything that belongs to it, as `show --json` prints it. Its first fields are those of `ls`.
-type shown struct {
-	control.Summary
-	Request       *shownRequest        `json:"request"` // more than in ls
-	Prompt        string               `json:"prompt"`
-	Kind          string               `json:"kind"`
-	Model         string               `json:"model"`
-	Publish       event.Publish        `json:"publish"`
-	Limits        limits               `json:"limits"`
-	Checks        []event.Check        `json:"checks"` // if empty, its work is accepted unchecked
-	Fence         *shownFence          `json:"fence"`  // null: nothing restricts its agent and its checks
-	Conversation  string               `json:"conversation"`
-	Generations   []control.Attempt    `json:"generations"`
-	CheckRounds   []control.Round      `json:"check_rounds"`
-	Messages      []control.Message    `json:"messages"`
-	Deadlines     []control.Deadline   `json:"deadlines"`
-	Kept          []string             `json:"kept"`        // refs, oldest first
-	Acting        []event.Action       `json:"acting"`      // what muster is doing for the task now
-	BaseCommit    string               `json:"base_commit"` // the base's commit at the start of the task; "" before that
-	BaseFrom      string               `json:"base_from"`   // for a base such as @t3: worktree, branch, or a kept ref
-	PublishedWork *event.WorkPublished `json:"published_work"`
-	// Configures are changed files that decide what runs later, such as rules of agents, hooks and checks; null if that is not known.
-	Configures []control.Configuring `json:"configures"`
-	Merge      string                `json:"merge"` // where its work stands in its merge queue; "" if it does not wait there
-	Disk       control.DiskUse       `json:"disk"`  // what the task takes now, in bytes
-	Next       []string              `json:"next"`  // commands that continue the task
-}
-
-// shownFence is what a task may use of the machine, and the fence that its newest agent was started in.
-type shownFence struct {
-	event.Fence
-	Applied *event.FenceApplied `json:"applied"` // null before the first start
-}
-
-type limits struct {
-	Attempts int     `json:"attempts"`
-	Respawns int     `json:"respawns"`
-	Rounds   int     `json:"rounds"`
-	Timeout  float64 `json:"timeout_s"`
-	Wait     float64 `json:"wait_s"`
-}
 
 func newShowCommand(env Env) *cobra.Command {
 	c := verb(&cobra.Command{
@@ -84,7 +41,7 @@ func newShowCommand(env Env) *cobra.Command {
 			return d, err
 		},
 		view: func(_ context.Context, d detail) (any, error) {
-			s := showOf(d.TaskDetail)
+			s := d.Shown()
 			s.Disk = d.disk
 			return s, nil
 		},
@@ -112,36 +69,6 @@ func diskText(d control.DiskUse) string {
 		text += ", and more that was not counted"
 	}
 	return text
-}
-
-func showOf(d control.TaskDetail) shown {
-	t := d.Task
-	s := shown{
-		Summary: d.Summary, Request: wholeRequest(d.Summary.Request, t.Request), Prompt: d.Prompt, Kind: t.Spec.Kind, Model: t.Spec.Model, Publish: t.Spec.Publish,
-		Limits: limits{
-			Attempts: t.Spec.Attempts, Respawns: t.Spec.Respawns, Rounds: t.Spec.Rounds,
-			Timeout: t.Spec.Timeout.Seconds(), Wait: t.Spec.WaitLimit.Seconds(),
-		},
-		Checks: orEmpty(t.Spec.Checks), Conversation: t.Conversation, Generations: orEmpty(d.Attempts),
-		CheckRounds: orEmpty(d.Rounds), Messages: orEmpty(d.Messages), Deadlines: []control.Deadline{},
-		Kept: orEmpty(t.Kept), Acting: orEmpty(t.Open), BaseCommit: t.Base, BaseFrom: t.BaseFrom, PublishedWork: t.Published,
-		Configures: d.Configures, Merge: d.Merge, Next: nextLines(t),
-	}
-	if t.Spec.Fence != nil {
-		s.Fence = &shownFence{Fence: *t.Spec.Fence, Applied: t.Agent.Fenced}
-	}
-	for _, dl := range t.Deadlines {
-		s.Deadlines = append(s.Deadlines, control.Deadline{Name: dl.Name, At: dl.At.UTC()})
-	}
-	return s
-}
-
-// orEmpty returns an empty list for nil, so that scripts get [] and never null.
-func orEmpty[T any](list []T) []T {
-	if list == nil {
-		return []T{}
-	}
-	return list
 }
 
 // page collects the output for one task.
@@ -208,7 +135,7 @@ func (p *page) state(d control.TaskDetail) {
 		p.field("asks", requestLine(*r))
 		p.request(*r)
 	}
-	p.field("next", strings.Join(nextLines(t), "\n"))
+	p.field("next", strings.Join(control.NextLines(t), "\n"))
 	p.field("note", t.Note)
 	if r := t.Inspection; r != nil && r.Reviewer != "" {
 		p.field("doing", fmt.Sprintf("waits for %s by %s (muster attach %s)", r.Check, r.Reviewer, r.Reviewer))
@@ -269,15 +196,6 @@ func (p *page) work(d control.TaskDetail) {
 		used := d.Summary.Budget.Used
 		p.field("budget", fmt.Sprintf("%s; used $%.2f, %d tokens, %d turns of it", limits, used.CostUSD, used.Tokens, used.Turns))
 	}
-}
-
-// nextLines returns the command lines that continue a task.
-func nextLines(t life.Task) []string {
-	out := []string{}
-	for _, s := range words.NextSteps(t) {
-		out = append(out, s.String())
-	}
-	return out
 }
 
 // baseText describes which state of another task a base was.

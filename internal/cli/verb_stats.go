@@ -37,7 +37,7 @@ func newStatsCommand(env Env) *cobra.Command {
 			}
 			return get(ctx, env, control.Stats{Since: from, By: by})
 		},
-		view: func(_ context.Context, rows []control.StatsRow) (any, error) { return orEmpty(rows), nil },
+		view: func(_ context.Context, rows []control.StatsRow) (any, error) { return control.OrEmpty(rows), nil },
 		show: func(rows []control.StatsRow) error { return printStats(env, by, rows) },
 	}.addTo(env, c)
 	return c

@@ -34,20 +34,20 @@ func TestAStoryHasFactsRuleActAndResult(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := at.Add(5 * time.Second)
-	want := []intervention{
+	want := []control.Told{
 		{
-			Seq: 3, Time: at.Add(2 * time.Second), Facts: []fact{{Seq: 1, Time: at, Kind: "request.opened", Text: "the agent asks: question: which"}},
-			Rule: "request.opened", Means: life.RuleText("request.opened"), From: event.Working, To: event.Waiting, Acts: []act{},
+			Seq: 3, Time: at.Add(2 * time.Second), Facts: []control.ToldFact{{Seq: 1, Time: at, Kind: "request.opened", Text: "the agent asks: question: which"}},
+			Rule: "request.opened", Means: life.RuleText("request.opened"), From: event.Working, To: event.Waiting, Acts: []control.ToldAct{},
 		},
 		{
-			Seq: 5, Time: at.Add(4 * time.Second), Facts: []fact{{Seq: 4, Time: at.Add(3 * time.Second), Kind: "answer.requested", Text: "a person answered: this"}},
-			Acts: []act{{ID: "a1", Kind: event.ActAnswer, Text: "answer the request: text", Begun: at.Add(4 * time.Second), Ended: &ended, Error: "no mailbox"}},
+			Seq: 5, Time: at.Add(4 * time.Second), Facts: []control.ToldFact{{Seq: 4, Time: at.Add(3 * time.Second), Kind: "answer.requested", Text: "a person answered: this"}},
+			Acts: []control.ToldAct{{ID: "a1", Kind: event.ActAnswer, Text: "answer the request: text", Begun: at.Add(4 * time.Second), Ended: &ended, Error: "no mailbox"}},
 		},
 		{
-			Seq: 6, Time: ended, Facts: []fact{{Seq: 6, Time: ended, Kind: "action.finished", Text: "a1: answer failed: no mailbox"}}, Acts: []act{},
+			Seq: 6, Time: ended, Facts: []control.ToldFact{{Seq: 6, Time: ended, Kind: "action.finished", Text: "a1: answer failed: no mailbox"}}, Acts: []control.ToldAct{},
 		},
 	}
-	if d := cmp.Diff(want, story(control.History{Decisions: decisions})); d != "" {
+	if d := cmp.Diff(want, control.History{Decisions: decisions}.Told()); d != "" {
 		t.Errorf("story (-want +got):\n%s", d)
 	}
 }

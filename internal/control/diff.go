@@ -23,9 +23,9 @@ type Diff struct {
 
 // Changes names the two sides of a diff.
 type Changes struct {
-	Task   event.TaskID
-	Base   string // commit
-	Target string // the worktree, or the branch
+	Task   event.TaskID `json:"task"`
+	Base   string       `json:"base"`   // commit
+	Target string       `json:"target"` // the worktree, or the branch
 }
 
 func (q Diff) get(ctx context.Context, c *Control, db *store.Store) (Changes, error) {
