@@ -94,7 +94,7 @@ simulate: ## whole fleets in virtual time, with faults at every edge, until EVEN
 	GOGC=400 bin/simulate.test -test.run '^TestSimulate$$' -test.timeout 30m -simulate.events $(EVENTS)
 
 planted: ## the simulation finds bugs that are planted for it
-	$(GO) test -count=1 -tags planted -run '^TestPlanted' ./internal/fleet/fleettest
+	$(GO) test -count=1 -v -timeout 60m -tags planted -run '^TestPlanted' ./internal/fleet/fleettest
 
 walk: ## every state that a task can reach, in every order of everything that can happen
 	GOGC=400 $(GO) test -count=1 -v -timeout 60m -run '^TestWalk$$' ./internal/life -walk.full

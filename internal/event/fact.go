@@ -192,9 +192,10 @@ const (
 	CauseOwn   ExitCause = "own"   // it ended by itself, or was killed from outside muster
 	CauseEnded ExitCause = "ended" // muster ended it
 	CauseLost  ExitCause = "lost"  // its tmux server died, or the machine restarted
+	CauseLeft  ExitCause = "left"  // muster could not end it, and tries again from time to time
 )
 
-// AgentExited says that the agent's process is gone.
+// AgentExited says that the agent's process is gone, or that it no longer counts because it could not be ended (CauseLeft).
 type AgentExited struct {
 	Cause  ExitCause `json:"cause"`
 	Exit   int       `json:"exit"`

@@ -126,17 +126,23 @@ func (s *step) settle() {
 	defer s.discard()
 	s.dropUnwanted()
 	if s.t.State.Final() {
-		s.endJobs()
+		s.endRest()
 		s.freeSlot()
 		return
 	}
 	defer s.clock()
 	if s.t.Stopping {
 		s.stop()
+		if s.t.State.Final() {
+			s.endRest()
+		}
 		return
 	}
-	if s.t.Shelved {
+	switch {
+	case s.t.Shelved:
 		s.takeDown()
+	case s.in(running...):
+		s.clear(event.DeadlineEnd) // what is left of it waits until the task rests again
 	}
 	s.mindBudget()
 	s.mindHold()
@@ -150,7 +156,7 @@ func (s *step) settle() {
 	case event.Waiting, event.Stalled:
 		s.drain()
 	case event.Queued, event.Blocked, event.Parked, event.InReview:
-		s.endJobs()
+		s.endRest()
 		s.freeSlot()
 	default: // an action is open, and its outcome continues the task
 	}

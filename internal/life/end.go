@@ -169,6 +169,10 @@ func (s *step) endAgent() {
 // maxEnds is how often muster tries to end an agent before it continues without.
 const maxEnds = 3
 
+// LeftPause is the pause before muster tries again to end what it could not end. A process that waits in the kernel, as
+// for a disk that does not answer, ends when the disk answers, which may be hours later.
+const LeftPause = 15 * time.Minute
+
 // ended continues after the end of the agent's processes.
 func (s *step) ended(f *Failure) {
 	if f != nil && s.t.Agent.Ends < maxEnds {
@@ -176,7 +180,11 @@ func (s *step) ended(f *Failure) {
 		return
 	}
 	if s.t.Agent.Live {
-		s.emit(event.AgentExited{Cause: event.CauseEnded})
+		cause := event.CauseEnded
+		if f != nil {
+			cause = event.CauseLeft
+		}
+		s.emit(event.AgentExited{Cause: cause})
 	}
 	switch {
 	case s.t.State == event.InReview:
@@ -297,13 +305,17 @@ func (s *step) endedAll() bool {
 	return tried && !s.t.Agent.Live && !s.open(event.ActCheck, event.ActPrepare)
 }
 
-// endJobs ends the job of a task that has ended, such as a round that was started a moment earlier.
-func (s *step) endJobs() {
-	switch {
-	case !s.open(event.ActCheck, event.ActPrepare):
-		s.clear(event.DeadlineEnd)
-	case !s.open(event.ActEnd):
+// endRest ends what still runs of a task that has ended or does not continue: its job, such as a round that was started a
+// moment earlier, and processes that could not be ended before.
+func (s *step) endRest() {
+	switch _, pause := s.t.Deadline(event.DeadlineEnd); {
+	case s.open(event.ActEnd):
+	case s.open(event.ActCheck, event.ActPrepare):
 		s.endAll()
+	case !s.t.Left():
+		s.clear(event.DeadlineEnd)
+	case !pause:
+		s.setDeadline(event.DeadlineEnd, s.now.Add(LeftPause), false)
 	}
 }
 
@@ -384,6 +396,10 @@ func (s *step) due(in Due) {
 		return // usually it is moved: an agent without problems costs one event
 	}
 	s.clear(name)
+	if name == event.DeadlineEnd && s.t.Left() && !s.t.Agent.Live && !s.in(running...) {
+		s.endAgent()
+		return
+	}
 	if s.t.Stopping || s.t.Shelved && s.t.State != event.Publishing {
 		return // it is ending anyway
 	}

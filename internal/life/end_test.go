@@ -473,3 +473,45 @@ func TestAfterTheHostSleptDurationsMoveAndInstantsDoNot(t *testing.T) {
 	w.want(event.Limited, event.Reason(event.ErrorRateLimit)).granted()
 	w.want(event.Working, "")
 }
+
+// TestWhatCannotBeEndedIsTriedAgain: a process that waits in the kernel does not end when it is killed, and ends later.
+func TestWhatCannotBeEndedIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.write(event.StopRequested{})
+	for range maxEnds {
+		w.fail(event.ActEnd, FailAgain)
+	}
+	w.finish(event.ActKeep)
+	w.want(event.Cancelled, ReasonStopped)
+	if !w.task.Left() || w.task.Slot || w.task.Agent.Live {
+		t.Fatalf("it is not known as left over: %s", asJSON(w.task))
+	}
+	w.wantOpen().advance(LeftPause)
+	w.fail(event.ActEnd, FailAgain)
+	w.wantOpen().advance(LeftPause)
+	w.finish(event.ActEnd)
+	if w.wantOpen(); w.task.Left() || len(w.task.Deadlines) > 0 {
+		t.Errorf("its end is not known: %s", asJSON(w.task))
+	}
+	w.advance(4 * LeftPause)
+	w.wantOpen()
+}
+
+func TestWhatCouldNotBeEndedOfAParkedTaskIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work().endTurn()
+	w.finish(event.ActCheck, green("x"))
+	w.fail(event.ActPublish, FailRefused)
+	for range maxEnds {
+		w.fail(event.ActEnd, FailAgain)
+	}
+	if w.want(event.Parked, ReasonPublish); !w.task.Left() || w.task.Slot {
+		t.Fatalf("it is not known as left over: %s", asJSON(w.task))
+	}
+	w.wantOpen().advance(LeftPause)
+	w.finish(event.ActEnd)
+	if w.wantOpen(); w.task.Left() {
+		t.Errorf("its end is not known: %s", asJSON(w.task))
+	}
+}

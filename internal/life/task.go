@@ -113,6 +113,9 @@ type Agent struct {
 	Verdict *event.Verdict `json:"verdict,omitempty"`
 }
 
+// Left reports whether a process of the task could not be ended.
+func (t Task) Left() bool { return t.Agent.Ends >= maxEnds }
+
 // MessageID is event.MessageID.
 type MessageID = event.MessageID
 

@@ -48,6 +48,8 @@ type Summary struct {
 	Published    string `json:"published"` // the commit that was published
 	PRURL        string `json:"pr_url"`
 	Removed      bool   `json:"removed,omitempty"`
+	// Left reports that a process of the task could not be ended, and that no agent of it runs. Muster tries again.
+	Left bool `json:"left,omitempty"`
 }
 
 // SummaryUsage is the usage of all conversations of a task so far.
@@ -144,6 +146,7 @@ func Summarize(t life.Task) Summary {
 			s.MessagesOpen++
 		}
 	}
+	s.Left = t.Left() && !t.Agent.Live
 	if p := t.Published; p != nil {
 		s.Published, s.PRURL = p.Commit, p.URL
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"muster/internal/event"
+	"muster/internal/life"
 	"muster/internal/text"
 )
 
@@ -60,6 +61,8 @@ func Exit(cause event.ExitCause, exit, signal int, known bool) string {
 		return how + ", ended by muster"
 	case event.CauseLost:
 		return how + ", with its tmux server or machine"
+	case event.CauseLeft:
+		return "could not be ended; muster tries again every " + Duration(life.LeftPause)
 	case event.CauseOwn:
 	}
 	return how

@@ -2,6 +2,7 @@ package words
 
 import (
 	"cmp"
+	"strings"
 	"time"
 
 	"muster/internal/event"
@@ -10,6 +11,9 @@ import (
 
 // About returns the most useful line about a task in a list: why it is in its state, or what its agent last reported.
 func About(t *store.Summary) string {
+	if t.Left {
+		return strings.TrimLeft(t.Detail+"; a process of it could not be ended", "; ")
+	}
 	switch {
 	case t.Detail != "" && (t.State.Final() || t.State == event.Parked || t.State == event.Waiting || t.State == event.Limited):
 		return t.Detail

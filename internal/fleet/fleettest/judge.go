@@ -268,5 +268,8 @@ func resting(t life.Task) bool {
 	if _, merges := t.MergeEntry(); merges {
 		return false
 	}
+	if t.Left() {
+		return false // its end is tried again
+	}
 	return (t.State.Final() || t.State == event.Parked || t.State == event.Blocked || t.State == event.InReview) && len(t.Open) == 0 && !t.Agent.Live
 }
