@@ -22,6 +22,11 @@ func Environ(h home.Dir, t life.Task, gen int) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	return EnvironFrom(saved, h, t, gen)
+}
+
+// EnvironFrom is Environ for a fleet that is started with the environment saved.
+func EnvironFrom(saved []string, h home.Dir, t life.Task, gen int) ([]string, error) {
 	env, missing := environ.ForLaunch(saved, t.Spec.EnvFrom)
 	if len(missing) > 0 {
 		return nil, fault.New(fault.Conflict, "the fleet's environment has no %s", strings.Join(missing, ", ")).

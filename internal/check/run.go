@@ -267,6 +267,15 @@ func (r *runner) env() []string { return environ.Overlay(r.Env, environ.Mark+"="
 // mark is the value of the mark. It is unique for the directory of the job and does not name it.
 func (j Job) mark() string { return digest([]byte(j.Out))[:32] }
 
+// EndLeft ends the processes that the steps of a job with this Out left behind when its runner was killed.
+func EndLeft(ctx context.Context, outDir string) error {
+	_, err := host.End(ctx, host.Ending{Mark: [2]string{environ.Mark, Job{Out: outDir}.mark()}, Grace: stepGrace})
+	if errors.Is(err, host.ErrUnsupported) {
+		return nil
+	}
+	return err
+}
+
 // sweep ends processes, and all other processes with the job's marker. It also works after ctx has ended, because it
 // is needed then.
 func (r *runner) sweep(ctx context.Context, procs []host.Process) {

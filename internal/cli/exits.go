@@ -43,7 +43,8 @@ var exits = map[string]string{
 4 this is no terminal that can be drawn on
 130 interrupted`,
 	"preflight": `0 nothing is known that would stop the night
-1 something would stop it`,
+1 something would stop it, or could not be tried
+130 interrupted; what the checks started has ended`,
 	"status set": `0 the record is written
 2 the record is wrong
 4 this is not an agent's shell, or its run has ended`,

@@ -13,6 +13,6 @@ func verbs(env Env) []*cobra.Command {
 		newStopCommand(env), newRetryCommand(env), newRmCommand(env), newGcCommand(env), newRestoreCommand(env),
 		newCheckCommand(env), newDoneCommand(env), newNoteCommand(env), newAskCommand(env), newVerdictCommand(env),
 		newDemoCommand(env), newConfigCommand(env), newSchemaCommand(env), newDoctorCommand(env), newFenceCommand(env), newServiceCommand(env), newNotifyCommand(env), newVersionCommand(env), newCompletionCommand(env), newManCommand(env),
-		newKeepCommand(env), newSuperviseCommand(env),
+		newKeepCommand(env), newSuperviseCommand(env), newTrialCommand(env),
 	}
 }

@@ -22,12 +22,15 @@ import (
 
 // Preflight asks whether the fleet can be left alone: its supervisor and its machine, and for each task that has work to do its
 // repository, its agent and its accounts, in the environment with which the fleet was started.
-type Preflight struct{}
+type Preflight struct {
+	// Trials are the checks that are tried on the bases; nil tries none.
+	Trials *Trials
+}
 
 // nearEnd is the share of a usage limit, in percent, above which the night may meet it.
 const nearEnd = 80
 
-func (Preflight) get(ctx context.Context, c *Control, db *store.Store) ([]Finding, error) {
+func (q Preflight) get(ctx context.Context, c *Control, db *store.Store) ([]Finding, error) {
 	f, err := c.fleet()
 	if err != nil {
 		return nil, err
@@ -61,7 +64,15 @@ func (Preflight) get(ctx context.Context, c *Control, db *store.Store) ([]Findin
 	if err != nil {
 		return nil, err
 	}
-	return slices.Concat(out, preflightAccounts(accounts), preflightRecurring(ctx, f), notices), nil
+	out = slices.Concat(out, preflightAccounts(accounts), preflightRecurring(ctx, f), notices)
+	if q.Trials == nil {
+		if err := c.sweepTrial(ctx, f); err != nil {
+			out = append(out, finding("base", "", err))
+		}
+		return append(out, Finding{Check: "base", Level: LevelWarning, Text: "the checks were not tried on what tasks start from", Hint: "Try them: muster preflight"}), nil
+	}
+	tried, err := c.preflightTrials(ctx, *q.Trials)
+	return append(out, tried...), err
 }
 
 // preflightFleet returns whether somebody looks after the tasks.

@@ -142,13 +142,7 @@ func writeBelow(dir string, files []agent.File) error {
 }
 
 // slots returns the lock files that all running checks share.
-func (a agents) slots() []string {
-	out := make([]string, a.maxChecks)
-	for i := range out {
-		out[i] = a.home.CheckSlot(i)
-	}
-	return out
-}
+func (a agents) slots() []string { return a.home.CheckSlots(a.maxChecks) }
 
 func (a agents) box(t life.Task, gen int) mail.Box { return mail.Of(a.home.Gen(t.ID, gen)) }
 

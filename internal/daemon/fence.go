@@ -28,10 +28,7 @@ func (w worktrees) agentPaths(ctx context.Context, t life.Task) (read, write []s
 	if err != nil {
 		return nil, nil, err
 	}
-	if t.Spec.Fence.Git == event.GitRead {
-		return []string{repo.Common}, nil, nil
-	}
-	return repo.AgentPaths(ctx, t.Worktree)
+	return boot.AgentPaths(ctx, repo, t)
 }
 
 // generation returns the directories of a generation that its agent's side reads, and those that it writes.

@@ -167,19 +167,16 @@ func (j jobs) spec(ctx context.Context, job fleet.Job) (check.Job, error) {
 	if err != nil {
 		return check.Job{}, err
 	}
-	env = j.agents.fencedEnv(job.Task, env, "")
-	spec := check.Job{
-		Task: job.Task.ID, Gen: job.Task.Gen, Name: job.Name, Dir: job.Task.Worktree, Env: env,
-		Lock: j.home.CheckLock(job.Task.ID), SlotPaths: j.agents.slots(), Out: j.dir(job), Wake: j.home.Wake(),
-		Steps: check.Steps(job.Steps),
-	}
+	var read, write []string
 	if job.Task.Spec.Fence != nil {
-		spec.Shim = []string{j.agents.exe, "launch"}
-		if spec.Fence, err = j.agents.policy(ctx, job.Task, env, "", nil, nil); err != nil {
+		if read, write, err = j.agents.repo(ctx, job.Task); err != nil {
 			return check.Job{}, err
 		}
 	}
-	return spec, nil
+	return boot.Job{
+		Fenced: boot.Fenced{Home: j.home, Task: job.Task}, Exe: j.agents.exe, Name: job.Name, Steps: job.Steps,
+		Out: j.dir(job), Slots: j.agents.slots(), Lock: j.home.CheckLock(job.Task.ID), Wake: j.home.Wake(),
+	}.Spec(env, read, write)
 }
 
 // Unready implements fleet.Jobs. It deletes the result first, because a job with a result counts as run.

@@ -198,6 +198,21 @@ func (d Dir) JobDir(t event.TaskID, job string) string { return filepath.Join(d.
 // CheckSlot is the lock file of one slot. Running checks share the slots.
 func (d Dir) CheckSlot(i int) string { return d.join(fmt.Sprintf("checkslot.%d", i)) }
 
+// CheckSlots are the lock files of all slots.
+func (d Dir) CheckSlots(n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = d.CheckSlot(i)
+	}
+	return out
+}
+
+// TrialLock is held by the preflight that runs the checks of a base. There is one worktree for that.
+func (d Dir) TrialLock() string { return d.join("trial.lock") }
+
+// TrialDir is the worktree in which a preflight runs the checks of a base.
+func (d Dir) TrialDir() string { return filepath.Join(d.WorktreesDir(), "trial") }
+
 // PrivateHome is the configuration directory of a fenced task's agents, which all of its generations share. Conversations
 // lie in it, so that a later generation finds them.
 func (d Dir) PrivateHome(t event.TaskID) string { return filepath.Join(d.TaskDir(t), "home") }

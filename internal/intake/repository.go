@@ -122,3 +122,22 @@ func Root(ctx context.Context, environ []string, dir string) (string, error) {
 	}
 	return repo.Root, nil
 }
+
+// Base returns what a task without a prompt would start from and be judged by in the checkout around a directory: its repository,
+// base, checks, setup and fence. The agent is not looked at.
+func (in *Intake) Base(ctx context.Context, dir string) (event.Spec, error) {
+	at, err := in.checkout(ctx, dir)
+	if err != nil {
+		return event.Spec{}, err
+	}
+	s, err := spec(at.config, Order{})
+	if err != nil {
+		return event.Spec{}, err
+	}
+	s.Repo, s.GitDir = at.repo.Root, at.repo.Common
+	if s.Base, err = at.base(ctx, s.Base, false); err != nil {
+		return event.Spec{}, err
+	}
+	s.Fence, _, err = in.fence(at.config, Order{})
+	return s, err
+}
