@@ -13,7 +13,7 @@ PACKAGES ?= 1
 FUZZTIME ?= 30s
 EVENTS  ?= 10000000
 
-.PHONY: help build install demo test race quick check types format lint tidy generated generate bench simulate planted walk chaos night delivery agents situations fuzz prices tools tmux node gh release-dry clean
+.PHONY: help build install demo test fleets race quick check types format lint tidy generated generate bench simulate planted walk chaos night delivery agents situations fuzz prices tools tmux node gh release-dry clean
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -35,10 +35,22 @@ TEST  = $(GO) test -vet=off -timeout $(TIMEOUT)
 # The flags of `make build` and `make lint`, so that nothing is compiled twice.
 PLAIN = CGO_ENABLED=0 GOFLAGS="$$GOFLAGS -trimpath" $(TEST)
 
-test: tmux node gh ## all tests
+# Packages whose tests are whole fleets or real agents.
+WHOLE = internal/(e2e|agent/(claude|codex|opencode))$$
+# The whole fleets that `make test` has, so that it goes once from dispatch to done; `make fleets` has all others.
+ONCE  = ^Test(ClaudeFromDispatchToDone|TheServerIsKilled|APermissionIsAnswered|Verdict_OfAnotherTree)$$
+
+test: tmux node gh ## each package's tests, and whole fleets once from dispatch to done: ten minutes
 	@status=0; \
 	$(PLAIN) $(shell $(GO) list ./... | grep -E '$(LIGHT)') || status=1; \
-	$(PLAIN) -p $(PACKAGES) $(shell $(GO) list ./... | grep -vE '$(LIGHT)') || status=1; \
+	$(PLAIN) -p $(PACKAGES) $(shell $(GO) list ./... | grep -vE '$(LIGHT)|$(WHOLE)') || status=1; \
+	$(PLAIN) -run '$(ONCE)' ./internal/e2e || status=1; \
+	exit $$status
+
+fleets: tmux node gh ## all other whole fleets, and the real agents: a quarter of an hour
+	@status=0; \
+	$(PLAIN) -p $(PACKAGES) $(shell $(GO) list ./... | grep -E '$(WHOLE)' | grep -v /e2e) || status=1; \
+	$(PLAIN) -skip '$(ONCE)' ./internal/e2e || status=1; \
 	exit $$status
 
 # The packages in which goroutines share data; real agents, git and the command line have their tests without the detector only.
@@ -59,7 +71,7 @@ quick: ## the tests that need no tmux and no node, for the inner loop
 	$(GO) test $(QUICK)
 
 # Whether the pages of docs/reference are fresh, and whether the house stands as ARCHITECTURE.md says, are tests.
-check: build types format lint tidy test ## everything that CI asks for
+check: build types format lint tidy test fleets ## everything that CI asks for
 
 # The linter checks the types of the system that it runs on.
 types: ## what does not compile on macOS
