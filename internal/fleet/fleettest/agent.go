@@ -117,7 +117,13 @@ func (w *World) rest(p *proc) bool {
 		if !p.lives(w.Luck.Span("taking a prompt", p.who, time.Second)) {
 			return false
 		}
+		drops := w.Luck.Fault("the agent drops a message", p.who, 20)
 		ok := w.with(p, func() {
+			if drops {
+				w.drop(p, taken)
+				taken = nil
+				return
+			}
 			taken, p.draft = append(taken, p.draft...), nil
 			for _, id := range taken {
 				w.hear(p, id)
@@ -132,6 +138,14 @@ func (w *World) rest(p *proc) bool {
 			return true
 		}
 	}
+}
+
+// drop is what some versions of an agent do with a message: they take it, and their model never sees it. The caller holds mu.
+func (w *World) drop(p *proc, taken []event.MessageID) {
+	for _, id := range taken {
+		delete(w.work(p.task).posted, fmt.Sprintf("%d.%s", p.gen, id))
+	}
+	p.draft = nil
 }
 
 // hear records that an agent received a message. The caller holds mu.

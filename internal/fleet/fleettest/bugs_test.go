@@ -86,6 +86,17 @@ var bugs = []bug{
 		by: "framed as a notice",
 	},
 	{
+		name: "a message of which there is no sign has arrived", file: "fleet/hand_message.go",
+		old: "\treturn failed(life.FailUnknown, \"no sign of it in the conversation\")\n",
+		new: "\treturn done(nil, event.MessageMoved{Message: a.Message(), To: event.MessageAcked})\n",
+		by:  "is said to have arrived", odds: map[string]int{"the agent drops a message": 300},
+	},
+	{
+		name: "what could not be ended is forgotten", file: "life/end.go",
+		old: "\t\ts.setDeadline(event.DeadlineEnd, s.now.Add(LeftPause), false)\n", new: "",
+		by: "is not at rest", odds: map[string]int{"ending an agent fails": 500},
+	},
+	{
 		name: "git has two minutes", file: "fleet/hands.go",
 		old: "return max(actLimit, t.Spec.Timeout)", new: "return actLimit",
 		by: "because git took its time",
