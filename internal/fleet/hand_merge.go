@@ -24,20 +24,7 @@ func (s *Supervisor) doQueue(ctx context.Context, j job) result {
 	if err != nil {
 		return result{job: j, failure: again(fmt.Errorf("read the merge queue %s: %w", j.of.Queue, err))}
 	}
-	if j.run != nil {
-		j.run.limit.Store(int64(buildLimit))
-	}
-	ctx, cancel := context.WithTimeout(ctx, buildLimit)
-	defer cancel()
-	r := s.actQueue(ctx, q, j)
-	r.job = j
-	if !r.pending() {
-		s.cfg.Point("act")
-	}
-	if r.failure != nil {
-		s.cfg.Logger.Warn("action failed", "queue", j.of.Queue, "action", j.action.Kind(), "err", r.failure.Text)
-	}
-	return r
+	return s.within(ctx, buildLimit, j, func(ctx context.Context) result { return s.actQueue(ctx, q, j) })
 }
 
 // actQueue calls the method of an action.

@@ -44,19 +44,23 @@ func (s *Supervisor) do(ctx context.Context, j job) result {
 		}
 		return result{job: j, failure: failure}
 	}
-	limit := limitOf(t, j.action.Kind())
+	return s.within(ctx, limitOf(t, j.action.Kind()), j, func(ctx context.Context) result { return s.act(ctx, t, j) })
+}
+
+// within carries out a job's action within a time limit.
+func (s *Supervisor) within(ctx context.Context, limit time.Duration, j job, act func(context.Context) result) result {
 	if j.run != nil {
 		j.run.limit.Store(int64(limit))
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	r := s.act(ctx, t, j)
+	r := act(ctx)
 	r.job = j
 	if !r.pending() {
 		s.cfg.Point("act")
 	}
 	if r.failure != nil {
-		s.cfg.Logger.Warn("action failed", "task", j.of.Task, "action", j.action.Kind(), "err", r.failure.Text)
+		s.cfg.Logger.Warn("action failed", "subject", j.of.Key(), "action", j.action.Kind(), "err", r.failure.Text)
 	}
 	return r
 }

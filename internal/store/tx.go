@@ -77,14 +77,10 @@ type Tx struct {
 	base    *liveSet                    // live tasks when the transaction began; nil until needed
 	touched map[event.TaskID]*life.Task // tasks read or folded in this transaction
 	changed map[event.TaskID]bool       // tasks folded in this transaction
-	// accounts has all accounts once one of them is needed, since they are few. The supervisor's Writer keeps them.
-	accounts map[event.AccountID]life.Account
-	stale    map[event.AccountID]bool // accounts folded and not written yet
-	// queues has all merge queues once one of them is needed, as accounts has the accounts.
-	queues  map[event.QueueID]life.Queue
-	altered map[event.QueueID]bool // queues folded and not written yet
-	foreign []event.Event
-	births  bool // other processes have dispatched tasks
+	accounts few[event.AccountID, life.Account]
+	queues   few[event.QueueID, life.Queue]
+	foreign  []event.Event
+	births   bool // other processes have dispatched tasks
 	// dirty has the tasks folded and not written yet, with the state under which each is counted in the log.
 	dirty   map[event.TaskID]event.State
 	events  []Record         // not written yet
@@ -99,7 +95,8 @@ const pageOfWrites = 512
 func newTx(b Batch, now time.Time) *Tx {
 	return &Tx{
 		batch: b, head: b.Head(), now: now.Round(0).UTC(),
-		touched: map[event.TaskID]*life.Task{}, changed: map[event.TaskID]bool{}, dirty: map[event.TaskID]event.State{}, stale: map[event.AccountID]bool{}, altered: map[event.QueueID]bool{}, offsets: map[string]int64{},
+		touched: map[event.TaskID]*life.Task{}, changed: map[event.TaskID]bool{}, dirty: map[event.TaskID]event.State{}, offsets: map[string]int64{},
+		accounts: few[event.AccountID, life.Account]{kind: accountKind}, queues: few[event.QueueID, life.Queue]{kind: queueKind},
 	}
 }
 
@@ -159,20 +156,15 @@ func (tx *Tx) flush() error {
 		c.Counts[tx.dirty[id]]--
 		c.Counts[countedAs(tx.touched[id])]++
 	}
-	for id := range tx.stale {
-		c.Accounts = append(c.Accounts, tx.accounts[id])
-	}
-	for id := range tx.altered {
-		c.Queues = append(c.Queues, tx.queues[id])
-	}
+	c.Accounts, c.Queues = tx.accounts.unwritten(), tx.queues.unwritten()
 	tx.wrote = true
 	if tx.err = tx.batch.Write(c); tx.err != nil {
 		return tx.err
 	}
 	tx.events, tx.offsets = nil, map[string]int64{}
 	clear(tx.dirty)
-	clear(tx.stale)
-	clear(tx.altered)
+	clear(tx.accounts.altered)
+	clear(tx.queues.altered)
 	if tx.base == nil && len(tx.touched) > pageOfWrites { // they can be read again
 		clear(tx.touched)
 		clear(tx.changed)
@@ -183,10 +175,10 @@ func (tx *Tx) flush() error {
 func (tx *Tx) fold(e event.Event) error {
 	_, birth := e.Data.(event.DispatchRequested)
 	if e.Account != "" {
-		return tx.foldAccount(e)
+		return tx.accounts.append(tx.batch, e.Account, e)
 	}
 	if e.Queue != "" {
-		return tx.foldQueue(e)
+		return tx.queues.append(tx.batch, e.Queue, e)
 	}
 	if e.Task == "" {
 		if birth {
@@ -296,101 +288,22 @@ func (tx *Tx) candidates() []*life.Task {
 	return all
 }
 
-// foldAccount folds an event into its account. An account exists from its first event on.
-func (tx *Tx) foldAccount(e event.Event) error {
-	if _, _, err := tx.Account(e.Account); err != nil {
-		return err
-	}
-	tx.accounts[e.Account] = life.ApplyAccount(tx.accounts[e.Account], e)
-	tx.stale[e.Account] = true
-	return nil
-}
-
 // Account returns the current fold of an account; false if it has no events.
 func (tx *Tx) Account(id event.AccountID) (life.Account, bool, error) {
-	if err := tx.loadAccounts(); err != nil {
-		return life.Account{}, false, err
-	}
-	a, ok := tx.accounts[id]
-	if !ok {
-		a.ID = id
-	}
-	return a, ok, nil
+	return tx.accounts.get(tx.batch, id)
 }
 
 // Accounts returns all accounts that have events, by name.
-func (tx *Tx) Accounts() ([]life.Account, error) {
-	if err := tx.loadAccounts(); err != nil {
-		return nil, err
-	}
-	out := make([]life.Account, 0, len(tx.accounts))
-	for _, id := range slices.Sorted(maps.Keys(tx.accounts)) {
-		out = append(out, tx.accounts[id])
-	}
-	return out, nil
-}
-
-func (tx *Tx) loadAccounts() error {
-	if tx.accounts != nil {
-		return nil
-	}
-	all, err := tx.batch.Accounts()
-	if err != nil {
-		return err
-	}
-	tx.accounts = map[event.AccountID]life.Account{}
-	for _, a := range all {
-		tx.accounts[a.ID] = a
-	}
-	return nil
-}
-
-// foldQueue folds an event into its merge queue. A queue exists from its first event on.
-func (tx *Tx) foldQueue(e event.Event) error {
-	if err := tx.loadQueues(); err != nil {
-		return err
-	}
-	tx.queues[e.Queue] = life.ApplyQueue(tx.queues[e.Queue], e)
-	tx.altered[e.Queue] = true
-	return nil
-}
+func (tx *Tx) Accounts() ([]life.Account, error) { return tx.accounts.sorted(tx.batch) }
 
 // Queue returns the current fold of a merge queue. Its zero value, with the id, is returned if it has no events.
 func (tx *Tx) Queue(id event.QueueID) (life.Queue, error) {
-	if err := tx.loadQueues(); err != nil {
-		return life.Queue{}, err
-	}
-	q := tx.queues[id]
-	q.ID = id
-	return q, nil
+	q, _, err := tx.queues.get(tx.batch, id)
+	return q, err
 }
 
 // Queues returns all merge queues that have events, by name.
-func (tx *Tx) Queues() ([]life.Queue, error) {
-	if err := tx.loadQueues(); err != nil {
-		return nil, err
-	}
-	out := make([]life.Queue, 0, len(tx.queues))
-	for _, id := range slices.Sorted(maps.Keys(tx.queues)) {
-		out = append(out, tx.queues[id])
-	}
-	return out, nil
-}
-
-func (tx *Tx) loadQueues() error {
-	if tx.queues != nil {
-		return nil
-	}
-	all, err := tx.batch.Queues()
-	if err != nil {
-		return err
-	}
-	tx.queues = map[event.QueueID]life.Queue{}
-	for _, q := range all {
-		tx.queues[q.ID] = q
-	}
-	return nil
-}
+func (tx *Tx) Queues() ([]life.Queue, error) { return tx.queues.sorted(tx.batch) }
 
 // NewTaskID returns a new id for a task to be dispatched. An id is never used twice.
 func (tx *Tx) NewTaskID() event.TaskID {
@@ -435,6 +348,11 @@ func (tx *Tx) Unsettled(n int) ([]life.Task, error) {
 	return tx.batch.Unsettled(n)
 }
 
+// timedFew returns, for each kind of subject of which a fleet has few, the function that yields their deadlines.
+func (tx *Tx) timedFew() []func(Batch, func(event.Subject, []life.Deadline)) error {
+	return []func(Batch, func(event.Subject, []life.Deadline)) error{tx.accounts.timed, tx.queues.timed}
+}
+
 // Due returns all deadlines of all subjects that have passed at now, the earliest first. If they can't be read, it
 // returns none, and the transaction fails at its end.
 func (tx *Tx) Due(now time.Time) []DueRow {
@@ -449,17 +367,10 @@ func (tx *Tx) Due(now time.Time) []DueRow {
 	for _, t := range tx.timed(now) {
 		take(event.OfTask(t.ID), t.Deadlines)
 	}
-	if err := tx.loadAccounts(); err != nil {
-		tx.err = err
-	}
-	for _, id := range slices.Sorted(maps.Keys(tx.accounts)) {
-		take(event.OfAccount(id), tx.accounts[id].Deadlines)
-	}
-	if err := tx.loadQueues(); err != nil {
-		tx.err = err
-	}
-	for _, id := range slices.Sorted(maps.Keys(tx.queues)) {
-		take(event.OfQueue(id), tx.queues[id].Deadlines)
+	for _, timed := range tx.timedFew() {
+		if err := timed(tx.batch, take); err != nil {
+			tx.err = err
+		}
 	}
 	slices.SortStableFunc(out, func(a, b DueRow) int { return a.Deadline.At.Compare(b.Deadline.At) })
 	return out
@@ -491,24 +402,17 @@ func (tx *Tx) NextDue() (at time.Time, ok bool) {
 	if err == nil {
 		at, err = tx.batch.NextDue()
 	}
-	if err == nil {
-		err = tx.loadAccounts()
-	}
-	if err == nil {
-		err = tx.loadQueues()
-	}
-	earliest := func(all []life.Deadline) {
-		for _, d := range all {
-			if at.IsZero() || d.At.Before(at) {
-				at = d.At
-			}
+	for _, timed := range tx.timedFew() {
+		if err != nil {
+			break
 		}
-	}
-	for _, a := range tx.accounts {
-		earliest(a.Deadlines)
-	}
-	for _, q := range tx.queues {
-		earliest(q.Deadlines)
+		err = timed(tx.batch, func(_ event.Subject, all []life.Deadline) {
+			for _, d := range all {
+				if at.IsZero() || d.At.Before(at) {
+					at = d.At
+				}
+			}
+		})
 	}
 	if err != nil {
 		tx.err = err

@@ -91,9 +91,9 @@ func (w *Writer) catchUp(tx *Tx) error {
 	}
 	tx.base = w.live
 	if !slices.ContainsFunc(tx.foreign, func(e event.Event) bool { return e.Account != "" }) {
-		tx.accounts = w.accounts
+		tx.accounts.all = w.accounts
 	}
-	tx.queues = w.queues // only the supervisor writes their events
+	tx.queues.all = w.queues // only the supervisor writes their events
 	return nil
 }
 
@@ -122,7 +122,7 @@ func (w *Writer) reload(tx *Tx) error {
 
 // keep stores what a committed transaction has folded.
 func (w *Writer) keep(tx *Tx) {
-	w.cursor, w.accounts, w.queues = tx.head.Seq, tx.accounts, tx.queues
+	w.cursor, w.accounts, w.queues = tx.head.Seq, tx.accounts.all, tx.queues.all
 	for id := range tx.changed {
 		w.live.put(*tx.touched[id])
 	}
