@@ -138,6 +138,9 @@ func (e *Error) Error() string {
 	return "the forge: " + e.Message
 }
 
+// asError returns the error of a call; false if it is of another kind.
+func asError(err error) (*Error, bool) { return errors.AsType[*Error](err) }
+
 // answer is what the forge answered.
 type answer struct {
 	status int
@@ -151,11 +154,15 @@ type request struct {
 	host, method, path string
 	body               any // nil sends none
 	raw                bool
+	tag                string // of an answer that the caller has; the forge may answer that nothing has changed
 }
 
 // do calls the API once. The error is an *Error, unless gh could not be run.
 func (g *GitHub) do(ctx context.Context, q request) (answer, error) {
 	argv := []string{g.program, "api", "-i", "--hostname", q.host, "-X", q.method, q.path}
+	if q.tag != "" {
+		argv = append(argv, "-H", "If-None-Match: "+q.tag)
+	}
 	cmd := run.Cmd{Env: g.env, Timeout: readTimeout, MaxOutput: maxAnswer}
 	if q.body != nil {
 		b, err := json.Marshal(q.body)
@@ -249,6 +256,8 @@ func (a answer) failed(q request, exited bool) error {
 	e.Wait = a.wait()
 	limited := a.header.Get("X-Ratelimit-Remaining") == "0" || a.header.Get("Retry-After") != "" || strings.Contains(said.Message, "secondary rate limit")
 	switch {
+	case a.status == 304 && q.tag != "":
+		return nil
 	case a.status == 401:
 		e.Class = Login
 	case a.status == 403 && limited, a.status == 429:

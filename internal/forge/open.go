@@ -86,7 +86,7 @@ func (g *GitHub) Open(ctx context.Context, r Repo, d Draft) (Pull, error) {
 	a, err := g.do(ctx, request{host: r.Host, method: "POST", path: r.path("pulls"), body: map[string]any{
 		"title": text.Field(d.Title, maxTitle), "head": d.Head, "base": d.Base, "body": text.Cut(d.Body, maxBody),
 	}})
-	if e, ok := errors.AsType[*Error](err); ok && e.Status == 422 {
+	if e, ok := asError(err); ok && e.Status == 422 {
 		if found, again := g.find(ctx, r, d); again == nil && found.Number != 0 {
 			return found, nil
 		}

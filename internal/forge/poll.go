@@ -3,7 +3,6 @@ package forge
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -241,28 +240,41 @@ func appendWord(all []life.ChangeWord, w rawWord, path string, line int) []life.
 	}
 	return append(all, life.ChangeWord{
 		ID: w.ID, Author: w.Author.Login, Text: w.Body, Path: path, Line: line, At: at,
-		Trusted: slices.Contains([]string{"OWNER", "MEMBER", "COLLABORATOR"}, w.AuthorAssociation),
+		Trusted: isMember(w.AuthorAssociation),
 	})
+}
+
+// isMember reports whether the forge shows somebody as one who may write.
+func isMember(association string) bool {
+	return slices.Contains([]string{"OWNER", "MEMBER", "COLLABORATOR"}, association)
 }
 
 // MayWrite reports whether a person may write to a repository. A forge shows private members of an organisation as
 // strangers; this asks for what they may do.
 func (g *GitHub) MayWrite(ctx context.Context, r Repo, login string) (bool, error) {
+	return g.may(ctx, r, login, "admin", "maintain", "write")
+}
+
+// may reports whether a person has one of these roles in a repository.
+func (g *GitHub) may(ctx context.Context, r Repo, login string, roles ...string) (bool, error) {
 	if !plain(login) {
 		return false, nil // a bot, whose name has brackets
 	}
 	a, err := g.do(ctx, request{host: r.Host, method: "GET", path: r.path("collaborators/" + login + "/permission")})
-	if e, ok := errors.AsType[*Error](err); ok && e.Class == Forbidden {
+	if e, ok := asError(err); ok && e.Class == Forbidden {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	var said struct{ Permission string }
+	var said struct {
+		Permission string
+		Role       string `json:"role_name"`
+	}
 	if err := json.Unmarshal(a.body, &said); err != nil {
 		return false, &Error{Class: Unreachable, Status: a.status, Message: "its answer names no permission"}
 	}
-	return slices.Contains([]string{"admin", "maintain", "write"}, said.Permission), nil
+	return slices.Contains(roles, said.Permission) || slices.Contains(roles, said.Role), nil
 }
 
 // maxLog bounds the excerpt of a log in bytes.

@@ -17,6 +17,9 @@ import (
 // Host is the name under which gh knows the server.
 const Host = "github.com"
 
+// Login is the name of the login that Token is of.
+const Login = "muster-bot"
+
 // Check is a check of a commit. The zero time of Ended means that it has not ended.
 type Check struct {
 	Name       string
@@ -56,7 +59,9 @@ type Pull struct {
 // api is the state behind the API.
 type api struct {
 	pulls    map[string][]*Pull // by repository, OWNER/NAME
+	issues   map[string][]*Issue
 	writers  map[string]bool    // logins that may write although the API calls them strangers
+	triagers map[string]bool
 	blind    bool               // the login may not read checks
 	limit    int
 	left     int
@@ -87,7 +92,7 @@ func (h *Hub) SetUp(home string) {
 	}
 	for name, content := range map[string]string{
 		"config.yml": "http_unix_socket: " + socket + "\n",
-		"hosts.yml":  Host + ":\n    oauth_token: " + Token + "\n    user: muster-bot\n    git_protocol: https\n",
+		"hosts.yml":  Host + ":\n    oauth_token: " + Token + "\n    user: " + Login + "\n    git_protocol: https\n",
 	} {
 		if err := os.WriteFile(filepath.Join(config, name), []byte(content), 0o600); err != nil {
 			h.t.Fatal(err)
@@ -114,7 +119,7 @@ func (h *Hub) Put(repo, head, base, commit string) int {
 
 // add adds an open pull request. The caller holds mu.
 func (h *Hub) add(repo string, p Pull) *Pull {
-	p.Number, p.State, p.repo = len(h.api.pulls[repo])+1, "OPEN", repo
+	p.Number, p.State, p.repo = h.number(repo), "OPEN", repo
 	p.url = fmt.Sprintf("https://%s/%s/pull/%d", Host, repo, p.Number)
 	if h.api.pulls == nil {
 		h.api.pulls = map[string][]*Pull{}
@@ -170,6 +175,16 @@ func (h *Hub) Writer(login string) {
 		h.api.writers = map[string]bool{}
 	}
 	h.api.writers[login] = true
+}
+
+// Triage lets a login set labels in all repositories, and write to none.
+func (h *Hub) Triage(login string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.api.triagers == nil {
+		h.api.triagers = map[string]bool{}
+	}
+	h.api.triagers[login] = true
 }
 
 // HideChecks lets the API refuse to show checks, as it does to a fine-grained token.
@@ -248,7 +263,7 @@ func (h *Hub) serveAPI(w http.ResponseWriter, r *http.Request) {
 		say(w, http.StatusForbidden, map[string]any{"message": "API rate limit exceeded"})
 		return
 	}
-	status, value := h.answer(r)
+	status, value := h.answer(w, r)
 	switch text, plain := value.(string); {
 	case fault == Lost:
 		hangUp(w)
@@ -263,15 +278,17 @@ func (h *Hub) serveAPI(w http.ResponseWriter, r *http.Request) {
 
 func say(w http.ResponseWriter, status int, value any) {
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(value)
+	if value != nil {
+		_ = json.NewEncoder(w).Encode(value)
+	}
 }
 
 // answer serves one request of the API.
-func (h *Hub) answer(r *http.Request) (int, any) {
+func (h *Hub) answer(w http.ResponseWriter, r *http.Request) (int, any) {
 	notFound := map[string]any{"message": "Not Found"}
 	path := strings.Trim(r.URL.Path, "/")
 	if path == "user" {
-		return http.StatusOK, map[string]any{"login": "muster-bot"}
+		return http.StatusOK, map[string]any{"login": Login}
 	}
 	if path == "graphql" {
 		return h.graphQL(r)
@@ -287,16 +304,21 @@ func (h *Hub) answer(r *http.Request) (int, any) {
 	switch rest := strings.Join(p[3:], "/"); {
 	case rest == "":
 		return http.StatusOK, map[string]any{"full_name": repo, "archived": false, "permissions": map[string]any{"push": true}}
+	case p[3] == "issues":
+		return h.issuesAPI(w, r, repo, p[4:])
 	case rest == "pulls" && r.Method == http.MethodPost:
 		return h.open(r, repo)
 	case rest == "pulls":
 		return http.StatusOK, h.list(r, repo)
 	case len(p) == 6 && p[3] == "collaborators" && p[5] == "permission":
-		permission := "read"
-		if h.api.writers[p[4]] {
-			permission = "write"
+		permission, role := "read", "read"
+		switch {
+		case h.api.writers[p[4]]:
+			permission, role = "write", "write"
+		case h.api.triagers[p[4]]:
+			role = "triage"
 		}
-		return http.StatusOK, map[string]any{"permission": permission}
+		return http.StatusOK, map[string]any{"permission": permission, "role_name": role}
 	case len(p) == 7 && p[3] == "actions" && p[6] == "logs":
 		for _, pull := range h.api.pulls[repo] {
 			for _, checks := range pull.checks {
@@ -390,7 +412,19 @@ func (h *Hub) graphQL(r *http.Request) (status int, value any) {
 			errs = append(errs, map[string]any{"type": "NOT_FOUND", "path": []any{f.alias}, "message": "Could not resolve to a Repository with the name '" + repo + "'."})
 			return nil
 		}
-		return object{"Repository", map[string]any{"pullRequest": func(f field) any {
+		return object{"Repository", map[string]any{"issue": func(f field) any {
+			n, _ := strconv.Atoi(f.args["number"])
+			for i := range f.fields { // a variable as an argument
+				if name, ok := strings.CutPrefix(f.fields[i].args["after"], "$"); ok {
+					f.fields[i].args["after"] = q.Variables[name]
+				}
+			}
+			if i := h.issue(repo, n); i != nil {
+				return i.node(repo)
+			}
+			errs = append(errs, map[string]any{"type": "NOT_FOUND", "path": []any{"repository", f.alias}, "message": "Could not resolve to an Issue with the number of " + f.args["number"] + "."})
+			return nil
+		}, "pullRequest": func(f field) any {
 			n, _ := strconv.Atoi(f.args["number"])
 			for _, p := range h.api.pulls[repo] {
 				if p.Number != n {

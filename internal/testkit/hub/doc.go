@@ -1,4 +1,4 @@
-// Package hub serves the repositories and the pull requests of a forge on loopback to tests, for the real programs.
+// Package hub serves the repositories, the pull requests and the issues of a forge on loopback to tests, for the real programs.
 //
 // Owns: a server of git over HTTP that asks for a token, a server of the part of GitHub's API that muster uses, and the faults of a network that a
 // test wants from them.
