@@ -59,7 +59,7 @@ var commands = map[string]string{
 	"Dispatch": "verb_dispatch.go", "Send": "verb_send.go", "Answer": "verb_answer.go", "Interrupt": "verb_interrupt.go",
 	"Stop": "verb_stop.go", "Retry": "verb_retry.go", "Remove": "verb_rm.go", "Collect": "verb_gc.go", "Restore": "verb_restore.go",
 	"Down": "verb_down.go", "Up": "verb_up.go", "Upgrade": "verb_upgrade.go",
-	"WakeAccount": "verb_accounts.go", "RestAccount": "verb_accounts.go",
+	"TakeIssues": "verb_intake.go", "WakeAccount": "verb_accounts.go", "RestAccount": "verb_accounts.go",
 }
 
 // commandsToo are further uses: verbs that people are led through several commands by.

@@ -30,6 +30,13 @@ var exits = map[string]string{
 2 a flag, the tasks file, muster.toml or a prompt is wrong
 3 the repository, a file, or a task of --after or --base was not found
 4 the agent could not start here, or a precondition is missing`,
+	"intake": `2 there is no such source`,
+	"intake github": `0 every issue with the label is taken, or is left and named
+1 GitHub does not answer, or no supervisor could be started
+2 a flag or muster.toml is wrong
+3 the repository was not found
+4 the agent could not start here, gh has no login, or another intake runs
+130 --follow was interrupted`,
 	"ls": `0 the tasks are listed, also when there are none
 1 the log could not be read`,
 	"show": `0 the task is shown

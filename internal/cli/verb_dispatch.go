@@ -46,9 +46,8 @@ lines of --- or as TOML between lines of +++:
   ---
   Make the parser accept trailing commas.`
 
-// addOrderFlags adds the flags of an order.
+// addOrderFlags adds the flags of an order but its name.
 func addOrderFlags(f *pflag.FlagSet, o *intake.Options) {
-	f.StringVar(&o.Name, "name", "", "a `NAME` for people (default: the prompt's first line)")
 	f.StringVar(&o.Repo, "repo", "", "`DIR` is a checkout of the repository (default: the one around the working directory)")
 	f.StringVar(&o.Agent, "agent", "", "`NAME` is claude, command, sim, or one from [agents]")
 	f.StringVar(&o.Command, "command", "", "`CMD` is any program; {prompt} {prompt_file} {worktree} {task} in it are filled in (implies --agent command)")
@@ -102,6 +101,7 @@ func newDispatchCommand(env Env) *cobra.Command {
 		Use: "dispatch [flags] PROMPT|-", Short: "Queue a task, print its id", Long: dispatchHelp, Args: onePrompt,
 	}, groupRun)
 	addOrderFlags(c.Flags(), &o)
+	c.Flags().StringVar(&o.Name, "name", "", "a `NAME` for people (default: the prompt's first line)")
 	c.Flags().StringArrayVar(&files, "file", nil, "queue all tasks of `FILE`, TOML or Markdown; - is standard input; again for more")
 	result[[]queued]{
 		json: "as ls does: the task, or a list if there are many",

@@ -5,7 +5,7 @@ import "github.com/spf13/cobra"
 // verbs returns all verbs, in the order of the help.
 func verbs(env Env) []*cobra.Command {
 	return []*cobra.Command{
-		newInitCommand(env), newUpCommand(env), newDownCommand(env), newUpgradeCommand(env), newDispatchCommand(env),
+		newInitCommand(env), newUpCommand(env), newDownCommand(env), newUpgradeCommand(env), newDispatchCommand(env), newIntakeCommand(env),
 		newLsCommand(env),
 		newShowCommand(env), newStatusCommand(env), newAccountsCommand(env), newWaitCommand(env), newAttachCommand(env), newLogsCommand(env), newDiffCommand(env), newChecksCommand(env),
 		newTopCommand(env), newEventsCommand(env), newWhyCommand(env), newStatsCommand(env), newReportCommand(env), newPreflightCommand(env),

@@ -31,6 +31,8 @@ func ofAPerson(cmd Command) string {
 		return "muster restore"
 	case WakeAccount:
 		return "muster accounts wake"
+	case TakeIssues:
+		return "muster intake"
 	case RestAccount:
 		return "muster accounts rest"
 	}

@@ -116,6 +116,9 @@ func (c *changes) body(t life.Task) string {
 			b.WriteString("- " + forge.Neutral(text.Field(r.Name, 100)) + ": `" + strings.ReplaceAll(text.Field(r.Run, 300), "`", "'") + "`\n")
 		}
 	}
+	if i := t.Spec.Issue; i != nil && strings.EqualFold(i.Forge, t.Spec.Forge) {
+		fmt.Fprintf(&b, "\nCloses #%d\n", i.Number)
+	}
 	of := sha256.Sum256([]byte(c.trees.home))
 	fmt.Fprintf(&b, "\nBy muster, task %s.\n\n%s%x/%s -->\n", t.ID, forge.Marker, of[:4], t.ID)
 	return b.String()

@@ -31,13 +31,9 @@ const (
 
 // Pauses after requests that failed.
 const (
-	firstRetry  = 5 * time.Second
-	longRetry   = 5 * time.Minute
-	limitRetry  = time.Minute
-	longLimit   = time.Hour
+	forbidRetry = time.Minute
+	noGhRetry   = time.Hour
 	forbidLimit = 3 // so many refusals in a row are a verdict
-	// firstLoginRetry is the pause after a login was refused once: a single refusal may pass.
-	firstLoginRetry = 10 * time.Second
 )
 
 // watched is a repository with work in review.
@@ -124,7 +120,7 @@ func (c *changes) look(ctx context.Context) error {
 func (c *changes) ask(ctx context.Context, repo forge.Repo, tasks []life.Task, w *watched, at *forgeHost) {
 	g, err := c.client()
 	if err != nil {
-		at.until = c.now().Add(c.paced(longLimit))
+		at.until = c.now().Add(c.paced(noGhRetry))
 		c.log.Error("follow pull requests", "repository", repo.String(), "err", err)
 		return
 	}
@@ -268,7 +264,7 @@ func (c *changes) refused(ctx context.Context, repo forge.Repo, tasks []life.Tas
 	}
 	if e.Class == forge.Forbidden || e.Class == forge.Refused { // of this repository only
 		w.forbidden++
-		w.next = c.now().Add(c.paced(limitRetry))
+		w.next = c.now().Add(c.paced(forbidRetry))
 		c.log.Warn("a repository cannot be asked for its pull requests", "repository", repo.String(), "class", e.Class, "err", err)
 		if e.Class == forge.Forbidden && w.forbidden >= forbidLimit {
 			c.lost(ctx, tasks, err)
@@ -280,18 +276,7 @@ func (c *changes) refused(ctx context.Context, repo forge.Repo, tasks []life.Tas
 		at.failed = 0
 	}
 	at.failed, at.class = at.failed+1, e.Class
-	pause := min(firstRetry<<min(at.failed-1, 10), longRetry)
-	switch {
-	case e.Wait > 0:
-		pause = e.Wait
-	case e.Class == forge.Limited:
-		pause = min(limitRetry<<min(at.failed-1, 10), longLimit)
-	case e.Class == forge.Login && at.failed == 1:
-		pause = firstLoginRetry
-	case e.Class == forge.Login:
-		pause = longRetry
-	}
-	at.until = c.now().Add(c.paced(pause))
+	at.until = c.now().Add(c.paced(e.Pause(at.failed)))
 }
 
 // lost hands on that the changes of a repository cannot be followed.

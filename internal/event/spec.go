@@ -81,6 +81,8 @@ type Spec struct {
 	Checks  []Check           `json:"checks,omitempty"`
 	// Reviews are the checks that are agents. They run one after another once all commands are green.
 	Reviews []Reviewer `json:"reviews,omitempty"`
+	// Issue is the issue of a forge that the task was made from; nil for any other task.
+	Issue *Issue `json:"issue,omitempty"`
 	// Review is the work that this task reviews; nil for any other task.
 	Review    *ReviewOf     `json:"review,omitempty"`
 	Setup     string        `json:"setup,omitempty"` // run by sh -c in the new worktree
@@ -112,6 +114,17 @@ type Spec struct {
 	// Accounts are the accounts that the task may use, the preferred one first. Without any the task uses the implied
 	// account of its agent.
 	Accounts []TaskAccount `json:"accounts,omitempty"`
+}
+
+// Issue is an issue of a forge that has become a task. Its text is part of the prompt, and is not read again.
+type Issue struct {
+	Forge  string `json:"forge"` // the repository, HOST/OWNER/NAME
+	Number int    `json:"number"`
+	URL    string `json:"url"`
+	Author string `json:"author"` // who wrote it
+	Label  string `json:"label"`
+	By     string `json:"by"`   // who set the label
+	Hash   string `json:"hash"` // of title and body, SHA-256
 }
 
 // TaskAccount is an account that a task may use, as it was configured at dispatch.

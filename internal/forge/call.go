@@ -138,6 +138,30 @@ func (e *Error) Error() string {
 	return "the forge: " + e.Message
 }
 
+// Pauses after requests that failed.
+const (
+	firstRetry      = 5 * time.Second
+	longRetry       = 5 * time.Minute
+	limitRetry      = time.Minute
+	longLimit       = time.Hour
+	firstLoginRetry = 10 * time.Second // a login that is refused once may pass the next time
+)
+
+// Pause returns how long nothing is asked after a number of requests in a row that ended with this class of error.
+func (e *Error) Pause(failed int) time.Duration {
+	switch {
+	case e.Wait > 0:
+		return e.Wait
+	case e.Class == Limited:
+		return min(limitRetry<<min(failed-1, 10), longLimit)
+	case e.Class == Login && failed == 1:
+		return firstLoginRetry
+	case e.Class == Login:
+		return longRetry
+	}
+	return min(firstRetry<<min(failed-1, 10), longRetry)
+}
+
 // asError returns the error of a call; false if it is of another kind.
 func asError(err error) (*Error, bool) { return errors.AsType[*Error](err) }
 

@@ -109,6 +109,11 @@ func (d Dir) Upgrade() string { return d.join("upgrade") }
 // UpgradeOutcome has the outcome of the newest upgrade.
 func (d Dir) UpgradeOutcome() string { return d.join("upgrade.outcome") }
 
+// IntakeLock is held by the process that takes issues of a repository of a forge.
+func (d Dir) IntakeLock(repo string) string {
+	return d.join(fmt.Sprintf("intake-%.6x.lock", sha256.Sum256([]byte(repo))))
+}
+
 // UpgradeLock serialises upgrades.
 func (d Dir) UpgradeLock() string { return d.join("upgrade.lock") }
 

@@ -34,8 +34,7 @@ func (in *Intake) destination(ctx context.Context, at *checkout, s *event.Spec) 
 	}
 	repo, ok := forge.RepoOf(to.URL)
 	if !ok {
-		return nil, fault.New(fault.Conflict, "the remote %s does not name a repository of a forge: %s", to.Remote, to.URL).
-			WithHint("Its URL has to be like https://github.com/OWNER/NAME.git. Or use --publish push.")
+		return nil, notAForge(to.Remote, to.URL, " Or use --publish push.")
 	}
 	s.Forge = repo.String()
 	known, found := at.forges[s.Forge]
@@ -69,21 +68,12 @@ func CheckForge(ctx context.Context, env []string, name string) (notice string, 
 		return "", err
 	}
 	l, err := g.Check(ctx, repo)
-	if e, ok := errors.AsType[*forge.Error](err); ok {
-		switch e.Class {
-		case forge.Unreachable, forge.Limited:
-			return repo.Host + " does not answer now (" + e.Message + "): the pull request waits until it does.", nil
-		case forge.Login:
-			return "", fault.Wrap(fault.Conflict, err, "gh has no login at %s in the fleet's environment", repo.Host).
-				WithHint("Log in: gh auth login -h %s", repo.Host)
-		case forge.Forbidden, forge.Refused:
-			return "", fault.Wrap(fault.Conflict, err, "%s cannot be used with this login", repo).
-				WithHint("See what it may do: gh auth status -h %s", repo.Host)
-		}
+	if e, ok := errors.AsType[*forge.Error](err); ok && (e.Class == forge.Unreachable || e.Class == forge.Limited) {
+		return repo.Host + " does not answer now (" + e.Message + "): the pull request waits until it does.", nil
 	}
 	switch {
 	case err != nil:
-		return "", err
+		return "", forgeFault(err, repo, " in the fleet's environment")
 	case l.Archive:
 		return "", fault.New(fault.Conflict, "%s is archived and takes no changes", repo).WithHint("Use --publish branch.")
 	case !l.Push:
@@ -91,4 +81,25 @@ func CheckForge(ctx context.Context, env []string, name string) (notice string, 
 			WithHint("Ask for write access, or use --publish branch. A pull request from a fork is not supported yet.")
 	}
 	return "", nil
+}
+
+// notAForge returns the error for a remote of which no repository of a forge is known.
+func notAForge(remote, url, also string) error {
+	return fault.New(fault.Conflict, "the remote %s does not name a repository of a forge: %s", remote, url).
+		WithHint("Its URL has to be like https://github.com/OWNER/NAME.git.%s", also)
+}
+
+// forgeFault returns an error of a forge with its next step. where says whose login it is.
+func forgeFault(err error, repo forge.Repo, where string) error {
+	e, ok := errors.AsType[*forge.Error](err)
+	switch {
+	case !ok:
+		return err
+	case e.Class == forge.Login:
+		return fault.Wrap(fault.Conflict, err, "gh has no login at %s%s", repo.Host, where).WithHint("Log in: gh auth login -h %s", repo.Host)
+	case e.Class == forge.Forbidden, e.Class == forge.Refused:
+		return fault.Wrap(fault.Conflict, err, "%s cannot be used with this login", repo).
+			WithHint("See what it may do: gh auth status -h %s", repo.Host)
+	}
+	return fault.Wrap(fault.Failed, err, "%s does not answer now", repo.Host).WithHint("Try again later.")
 }

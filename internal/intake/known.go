@@ -23,7 +23,7 @@ const maxKnown = 64
 
 // kindOf returns a spec without the fields that do not matter for the start of its agent.
 func kindOf(s event.Spec) event.Spec {
-	s.Name, s.Slug, s.Summary, s.After = "", "", "", nil
+	s.Name, s.Slug, s.Summary, s.After, s.Issue = "", "", "", nil, nil
 	s.Priority, s.Attempts, s.Respawns, s.Rounds = 0, 0, 0, 0
 	s.Timeout, s.WaitLimit, s.Keep, s.Silence, s.SilenceInTool = 0, 0, 0, 0, 0
 	if strings.HasPrefix(s.Base, "@") {

@@ -48,14 +48,7 @@ func New(f boot.Fleet, dir string) *Intake {
 // Task freezes an order. Anything that would stop the task at once is an error here, while the person can still be
 // told.
 func (in *Intake) Task(ctx context.Context, o Order) (Task, error) {
-	dir := o.Repo
-	switch {
-	case dir == "":
-		dir = in.dir
-	case !filepath.IsAbs(dir):
-		dir = filepath.Join(in.dir, dir)
-	}
-	at, err := in.checkout(ctx, dir)
+	at, err := in.checkout(ctx, in.directory(o.Repo))
 	if err != nil {
 		return Task{}, err
 	}
@@ -92,6 +85,17 @@ func (in *Intake) Task(ctx context.Context, o Order) (Task, error) {
 	notices, err := at.notices(ctx, s, missing)
 	notices = append(notices, sent...)
 	return Task{Spec: s, Prompt: o.Prompt, AfterRefs: o.After, Notices: append(append(notices, granted...), out...)}, err
+}
+
+// directory returns the directory of an order.
+func (in *Intake) directory(repo string) string {
+	switch {
+	case repo == "":
+		return in.dir
+	case !filepath.IsAbs(repo):
+		return filepath.Join(in.dir, repo)
+	}
+	return repo
 }
 
 // agent freezes what follows from the kind of a task's agent, and its fence. It returns hints about what they grant.

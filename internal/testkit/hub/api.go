@@ -60,9 +60,9 @@ type Pull struct {
 type api struct {
 	pulls    map[string][]*Pull // by repository, OWNER/NAME
 	issues   map[string][]*Issue
-	writers  map[string]bool    // logins that may write although the API calls them strangers
+	writers  map[string]bool // logins that may write although the API calls them strangers
 	triagers map[string]bool
-	blind    bool               // the login may not read checks
+	blind    bool // the login may not read checks
 	limit    int
 	left     int
 	sequence int
