@@ -27,6 +27,28 @@ func Environ(h home.Dir, t life.Task, gen int) ([]string, error) {
 
 // EnvironFrom is Environ for a fleet that is started with the environment saved.
 func EnvironFrom(saved []string, h home.Dir, t life.Task, gen int) ([]string, error) {
+	env, err := lasting(saved, h, t)
+	if err != nil {
+		return nil, err
+	}
+	files := h.Gen(t.ID, gen)
+	vars := map[string]string{
+		environ.Home:       string(h),
+		environ.Task:       string(t.ID),
+		environ.Gen:        fmt.Sprint(gen),
+		environ.StatusFile: h.StatusFile(t.ID, gen),
+		environ.PromptFile: filepath.Join(files.RO(), "prompt.md"),
+		environ.Worktree:   t.Worktree,
+		environ.Wait:       fmt.Sprint(int(t.Spec.LongestWait().Seconds())),
+	}
+	if dir := tmuxDir(files.RW()); dir != "" && environ.Get(env, tmuxTemp) == "" {
+		vars[tmuxTemp] = dir
+	}
+	return environ.With(env, vars), nil
+}
+
+// lasting returns the part of an environment that all generations of a task share.
+func lasting(saved []string, h home.Dir, t life.Task) ([]string, error) {
 	env, missing := environ.ForLaunch(saved, t.Spec.EnvFrom)
 	if len(missing) > 0 {
 		return nil, fault.New(fault.Conflict, "the fleet's environment has no %s", strings.Join(missing, ", ")).
@@ -41,17 +63,6 @@ func EnvironFrom(saved []string, h home.Dir, t life.Task, gen int) ([]string, er
 				WithHint("Set it and run `muster up`, which saves the environment again.")
 		}
 		maps.Copy(vars, of)
-	}
-	files := h.Gen(t.ID, gen)
-	vars[environ.Home] = string(h)
-	vars[environ.Task] = string(t.ID)
-	vars[environ.Gen] = fmt.Sprint(gen)
-	vars[environ.StatusFile] = h.StatusFile(t.ID, gen)
-	vars[environ.PromptFile] = filepath.Join(files.RO(), "prompt.md")
-	vars[environ.Worktree] = t.Worktree
-	vars[environ.Wait] = fmt.Sprint(int(t.Spec.LongestWait().Seconds()))
-	if dir := tmuxDir(files.RW()); dir != "" && vars["TMUX_TMPDIR"] == "" {
-		vars["TMUX_TMPDIR"] = dir
 	}
 	vars["PATH"] = h.PathDir()
 	if v, ok := environ.Lookup(env, "PATH"); ok {
@@ -77,6 +88,9 @@ func AccountEnv(a event.TaskAccount, from []string) (vars map[string]string, mis
 	}
 	return vars, missing
 }
+
+// tmuxTemp is the variable for the directory of tmux servers. An environment has it only if the task names it.
+const tmuxTemp = "TMUX_TMPDIR"
 
 // maxTmuxDir is the maximum length of TMUX_TMPDIR in bytes. The path of a socket has at most 104 bytes on macOS, and
 // tmux appends the user's id and the name of the server.

@@ -89,7 +89,7 @@ func printRound(env Env, spec *event.Fence, r control.Round) error {
 	for _, mark := range []struct {
 		set  bool
 		text string
-	}{{r.Reused, "the verdicts of the round before, for the same tree"}, {r.Void != "", "void: " + r.Void}, {r.Moved, "void: the work changed while it was judged"}} {
+	}{{r.Reused, "the verdicts of the round before, for the same tree in the same environment"}, {r.Void != "", "void: " + r.Void}, {r.Moved, "void: the work changed while it was judged"}} {
 		if mark.set {
 			head += ", " + mark.text
 		}
@@ -97,7 +97,7 @@ func printRound(env Env, spec *event.Fence, r control.Round) error {
 	if err := env.line(clean(head, 400)); err != nil {
 		return err
 	}
-	if in := words.VerdictFence(spec, r.Fence); in != "" && len(r.Results) > 0 {
+	if in := words.JudgedIn(spec, r.RoundFinished); in != "" {
 		if err := env.line("  " + clean(in, 200)); err != nil {
 			return err
 		}

@@ -303,7 +303,7 @@ func (p *page) rounds(d control.TaskDetail) error {
 	p.head("Rounds")
 	for _, r := range d.Rounds {
 		fmt.Fprintf(&p.b, "  %d  %s ago  %s\n", r.Round, words.Ago(r.Time, p.now), clean(words.Round(r.RoundFinished), 300))
-		if in := words.VerdictFence(d.Task.Spec.Fence, r.Fence); in != "" && len(r.Results) > 0 {
+		if in := words.JudgedIn(d.Task.Spec.Fence, r.RoundFinished); in != "" {
 			fmt.Fprintf(&p.b, "     %s\n", clean(in, 200))
 		}
 	}

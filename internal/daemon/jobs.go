@@ -17,6 +17,7 @@ import (
 	"muster/internal/fleet"
 	"muster/internal/home"
 	"muster/internal/host"
+	"muster/internal/life"
 	"muster/internal/regular"
 	"muster/internal/replace"
 )
@@ -29,8 +30,9 @@ const maxNote = 1 << 20
 
 // jobs implements fleet.Jobs with the runner of checks.
 type jobs struct {
-	home   home.Dir
-	agents agents
+	home     home.Dir
+	agents   agents
+	evidence *boot.Evidence
 }
 
 func (j jobs) dir(job fleet.Job) string { return j.home.JobDir(job.Task.ID, job.Name) }
@@ -116,7 +118,13 @@ func (j jobs) Meet(ctx context.Context, job fleet.Job, p event.ProcessRef) (even
 	case in.Task != job.Task.ID || in.Job != job.Name || in.Definition != want:
 		return event.JobStarted{}, fleet.ErrRunnerOther
 	}
-	return event.JobStarted{Key: in.Key, Definition: in.Definition, Fence: in.Fence}, nil
+	environment, err := j.evidence.Environment(job.Task)
+	return event.JobStarted{Key: in.Key, Definition: in.Definition, Fence: in.Fence, Environment: environment}, err
+}
+
+// Environment implements fleet.Jobs.
+func (j jobs) Environment(_ context.Context, t life.Task) (string, error) {
+	return j.evidence.Environment(t)
 }
 
 // Begin implements fleet.Jobs.

@@ -183,7 +183,7 @@ func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logge
 	began := f.Now() // its monotonic reading excludes the time that the host sleeps
 	c := fleet.Config{
 		Home: f.Home, Log: log{store: db, writer: writer, wrote: notices.Wake}, Terminal: term,
-		Worktrees: trees, Shipper: trees, Merger: trees, Launcher: ags, Channel: ags, Jobs: jobs{home: f.Home, agents: ags}, Records: recs, Changes: chs,
+		Worktrees: trees, Shipper: trees, Merger: trees, Launcher: ags, Channel: ags, Jobs: jobs{home: f.Home, agents: ags, evidence: boot.NewEvidence(f.Home)}, Records: recs, Changes: chs,
 		Processes: mach, Admission: []fleet.Admission{mach},
 		Server:    event.ServerChanged{PID: identity.PID, Started: identity.Started.UTC(), Version: identity.Version},
 		ServerWas: event.ServerChanged{PID: row.Server.PID, Started: row.Server.Started.UTC(), Version: row.Server.Version},

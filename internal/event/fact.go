@@ -310,6 +310,8 @@ type JobStarted struct {
 	Changed    bool          `json:"changed,omitempty"` // as in round.finished
 	Findings   []Finding     `json:"findings,omitempty"`
 	Skipped    []string      `json:"skipped,omitempty"` // checks that the round leaves out
+	// Environment is the name of the environment that the commands have, as in round.finished.
+	Environment string `json:"environment,omitempty"`
 }
 
 // RoundFinished is one pass of checks: what was judged, and the verdicts.
@@ -325,6 +327,9 @@ type RoundFinished struct {
 	Void    string        `json:"void,omitempty"`  // why the verdict does not count; "" if it does
 	// Findings are what the work has besides its verdicts, as far as the task does not allow it.
 	Findings []Finding `json:"findings,omitempty"`
+	// Environment is a name of everything besides tree and commands on which the verdicts depend and that the machine knows:
+	// variables, fence and programs. It is a keyed digest and reveals no value. "" in events of older versions.
+	Environment string `json:"environment,omitempty"`
 }
 
 // WorkPublished says where work that passed has gone.

@@ -14,6 +14,8 @@ type MergeEntry struct {
 	Tree   string `json:"tree"`   // of that commit, with its green verdict
 	// Lane identifies the checks, the setup and the fence of the task. Only work of one lane is judged together.
 	Lane string `json:"lane"`
+	// Environment is that of the green verdict, as in round.finished; "" if there is none.
+	Environment string `json:"environment,omitempty"`
 }
 
 // BuildArgs merges work onto a base, without changing any branch or checkout.
@@ -84,6 +86,8 @@ type MergeBuilt struct {
 	Conflicts []MergeConflict `json:"conflicts,omitempty"`
 	// There lists the tasks whose work the base has already.
 	There []TaskID `json:"there,omitempty"`
+	// Environment is that in which the checks would run now, as in round.finished.
+	Environment string `json:"environment,omitempty"`
 }
 
 // MergeJudged is a verdict on what was built.
@@ -97,6 +101,8 @@ type MergeJudged struct {
 	Void    string        `json:"void,omitempty"` // why the verdict does not count; "" if it does
 	// Most is how much work the next new batch may have; 0 leaves it unchanged.
 	Most int `json:"most,omitempty"`
+	// Environment is that in which the checks ran, as in round.finished.
+	Environment string `json:"environment,omitempty"`
 }
 
 // MergeLanded says that the base branch has the work of tasks.

@@ -172,9 +172,17 @@ func (s *Supervisor) check(ctx context.Context, t life.Task, id event.ActionID, 
 		round.Results = []event.CheckResult{{Name: obstacleCheck, Run: "muster", Exit: 1, Excerpt: snap.Obstacle}}
 		return done(nil, round)
 	}
-	if judged, ok := life.Reuse(t, args, snap.Tree, snap.Changed); ok {
-		round.Results, round.Fence, round.Reused = judged.Results, judged.Fence, true
-		return done(nil, round)
+	run, begun := t.Job(job.Name)
+	if round.Environment = run.Environment; !begun {
+		now, err := s.cfg.Jobs.Environment(ctx, t)
+		if err != nil {
+			return done(err)
+		}
+		round.Environment = now
+		if judged, ok := life.Reuse(t, args, snap.Tree, snap.Changed, now); ok {
+			round.Results, round.Fence, round.Reused = judged.Results, judged.Fence, true
+			return done(nil, round)
+		}
 	}
 	for _, c := range t.Spec.Checks {
 		if !slices.Contains(snap.Skipped, c.Name) {
@@ -200,7 +208,7 @@ func (s *Supervisor) check(ctx context.Context, t life.Task, id event.ActionID, 
 	}
 	round.Moved = tree != snap.Tree
 	round.Results = withSkipped(t.Spec.Checks, snap.Skipped, state.Results)
-	if run, begun := t.Job(job.Name); begun {
+	if begun {
 		round.Fence = run.Fence
 	}
 	return done(nil, round)

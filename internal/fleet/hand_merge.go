@@ -48,6 +48,9 @@ func (s *Supervisor) actQueue(ctx context.Context, q life.Queue, j job) result {
 	switch args := j.action.Args.(type) {
 	case event.BuildArgs:
 		built, err := s.cfg.Merger.Build(ctx, t, args)
+		if err == nil {
+			built.Environment, err = s.cfg.Jobs.Environment(ctx, t)
+		}
 		return done(err, built)
 	case event.JudgeArgs:
 		return s.judge(ctx, q, t, j.action.ID, args)
@@ -66,6 +69,9 @@ func (s *Supervisor) judge(ctx context.Context, q life.Queue, t life.Task, id ev
 		steps = append([]event.Check{{Name: "setup", Run: t.Spec.Setup, Timeout: t.Spec.Timeout}}, steps...)
 	}
 	if len(steps) == 0 {
+		if q.Batch != nil {
+			verdict.Environment = q.Batch.Environment
+		}
 		return done(nil, verdict)
 	}
 	job := Job{Task: t, Name: mergeJob(id), For: event.ActJudge, Action: id, Steps: steps}
@@ -99,6 +105,7 @@ func (s *Supervisor) judge(ctx context.Context, q life.Queue, t life.Task, id ev
 	if err != nil {
 		return done(err)
 	}
+	verdict.Environment = run.Environment
 	if verdict.Results = state.Results; tree != args.Tree {
 		verdict.Void = "a check, or something beside it, changed files of the worktree " + path
 	}

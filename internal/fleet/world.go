@@ -307,11 +307,14 @@ var (
 type Jobs interface {
 	State(ctx context.Context, j Job) (JobState, error)
 	// Meet waits until the process p introduces itself as the runner of the job. Of the result, it sets the fields that
-	// the runner knows. It returns ErrRunnerGone if the process ended, and ErrRunnerOther if it is about to run
+	// the runner knows, and the environment of its commands. It returns ErrRunnerGone if the process ended, and ErrRunnerOther if it is about to run
 	// anything but exactly this job.
 	Meet(ctx context.Context, j Job, p event.ProcessRef) (event.JobStarted, error)
 	// Begin lets the runner of a recorded job start its steps. A second call has no effect.
 	Begin(ctx context.Context, j Job, run event.JobStarted) error
+	// Environment names the environment that the commands of a task have now: two names are equal only if all variables, the
+	// fence and the programs are. It is a keyed digest, which the log may have.
+	Environment(ctx context.Context, t life.Task) (string, error)
 	// Ready writes the job's spec, counts the start and returns the spec's path.
 	Ready(ctx context.Context, j Job) (spec string, err error)
 	// Unready deletes the last start and its result, because of a shortage.

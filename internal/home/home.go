@@ -123,6 +123,9 @@ func (d Dir) Down() string { return d.join("down") }
 // Env is the environment of the last `up` (0600), as NAME=VALUE entries that end with NUL.
 func (d Dir) Env() string { return d.join("env") }
 
+// EvidenceKey is the key under which the log names environments.
+func (d Dir) EvidenceKey() string { return d.join("evidence.key") }
+
 // Socket is the tmux socket, if its path is short enough.
 func (d Dir) Socket() string { return d.join("tmux.sock") }
 

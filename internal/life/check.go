@@ -98,10 +98,14 @@ func (s *step) check() {
 // be outside the tree, such as a service, the network, the time, or a flaky test.
 func reusable(r event.RoundFinished) bool { return !r.Moved && allGreen(r.Results) }
 
-// Reuse returns the verdict of the last round if a round on this tree can use it; false if the checks must run.
-func Reuse(t Task, args event.CheckArgs, tree string, changed bool) (event.RoundFinished, bool) {
+// Reuse returns the verdict of the last round if a round on this tree and in this environment can use it; false if the checks
+// must run. A verdict of a version that did not record its environment is never used again.
+func Reuse(t Task, args event.CheckArgs, tree string, changed bool, environment string) (event.RoundFinished, bool) {
 	last := t.Rounds.Last
 	if last == nil || !reusable(*last) || args.Known != tree || last.Tree != tree || last.Changed != changed {
+		return event.RoundFinished{}, false
+	}
+	if environment == "" || last.Environment != environment {
 		return event.RoundFinished{}, false
 	}
 	return *last, true

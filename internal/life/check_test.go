@@ -98,14 +98,39 @@ func TestGreenVerdictIsReusedForTheSameTree(t *testing.T) {
 	w.finish(event.ActCheck, green("x"))
 	w.fail(event.ActPublish, FailMoved)
 	a := argsOf[event.CheckArgs](w)
-	if judged, ok := Reuse(w.task, a, "x", true); !ok || len(judged.Results) != 1 {
+	if judged, ok := Reuse(w.task, a, "x", true, "e"); !ok || len(judged.Results) != 1 {
 		t.Errorf("%+v does not reuse the green verdict", a)
 	}
 	for _, other := range []bool{true, false} {
 		tree := map[bool]string{true: "y", false: "x"}[other]
-		if _, ok := Reuse(w.task, a, tree, other); ok {
+		if _, ok := Reuse(w.task, a, tree, other, "e"); ok {
 			t.Errorf("the verdict of x stands for tree %s, changed %v", tree, other)
 		}
+	}
+	for _, other := range []string{"another", ""} {
+		if _, ok := Reuse(w.task, a, "x", true, other); ok {
+			t.Errorf("a verdict in environment e stands for %q", other)
+		}
+	}
+}
+
+// An older version has not recorded in which environment it judged.
+func TestVerdictWithoutAnEnvironmentIsNotReused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work().endTurn()
+	old := green("x")
+	old.Environment = ""
+	w.finish(event.ActCheck, old)
+	w.fail(event.ActPublish, FailMoved)
+	for _, now := range []string{"e", ""} {
+		if _, ok := Reuse(w.task, argsOf[event.CheckArgs](w), "x", true, now); ok {
+			t.Errorf("it stands for %q", now)
+		}
+	}
+	again := old
+	again.Reused = true
+	if wrong := BrokenBy(w.task, event.Event{Subject: event.OfTask(w.task.ID), Data: again}); wrong == "" {
+		t.Error("nothing is wrong with its reuse")
 	}
 }
 
@@ -117,7 +142,7 @@ func TestRedVerdictIsAskedAgain(t *testing.T) {
 	w.finish(event.ActCheck, red("x", "no"))
 	w.take().endTurn()
 	a := argsOf[event.CheckArgs](w)
-	if _, ok := Reuse(w.task, a, "x", true); ok || a.Known != "" || a.Round != 2 {
+	if _, ok := Reuse(w.task, a, "x", true, "e"); ok || a.Known != "" || a.Round != 2 {
 		t.Errorf("checks %+v, want round 2, and nothing known", a)
 	}
 	w.finish(event.ActCheck, red("x", "no"))

@@ -39,6 +39,11 @@ func BrokenBy(t Task, e event.Event) string {
 		if _, open := openAction(t, p.ID); !open {
 			return fmt.Sprintf("%s %s ends, and was never intended", p.What, p.ID)
 		}
+	case event.RoundFinished:
+		last := t.Rounds.Last
+		if p.Reused && (last == nil || !reusable(*last) || p.Tree != last.Tree || p.Environment == "" || p.Environment != last.Environment) {
+			return fmt.Sprintf("round %d has the verdict of another tree or environment, or one that is not green", p.Round)
+		}
 	case event.GenerationStarted:
 		if e.Gen != t.Gen+1 || p.Why == "" {
 			return fmt.Sprintf("generation %d after %d, for %q", e.Gen, t.Gen, p.Why)

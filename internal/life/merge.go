@@ -30,7 +30,11 @@ func (t Task) MergeEntry() (event.MergeEntry, bool) {
 	if t.State != event.InReview || t.Stopping || p == nil || p.Mode != event.PublishMerge || p.Merged != "" {
 		return event.MergeEntry{}, false
 	}
-	return event.MergeEntry{Task: t.ID, Commit: p.Commit, Tree: p.Tree, Lane: lane(t.Spec)}, true
+	e := event.MergeEntry{Task: t.ID, Commit: p.Commit, Tree: p.Tree, Lane: lane(t.Spec)}
+	if last := t.Rounds.Last; last != nil && last.Tree == p.Tree && reusable(*last) {
+		e.Environment = last.Environment
+	}
+	return e, true
 }
 
 // QueueInput returns what a queue must be told about a task; nil if it is nothing.

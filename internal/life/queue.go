@@ -25,7 +25,7 @@ type Queue struct {
 	Suspects int            `json:"suspects,omitempty"`
 	Batch    *Batch         `json:"batch,omitempty"`  // what was built, until it has landed or was found red
 	Base     string         `json:"base,omitempty"`   // the newest known commit of the base
-	Greens   []string       `json:"greens,omitempty"` // lanes and trees with a green verdict, the newest last
+	Greens   []string       `json:"greens,omitempty"` // lanes, trees and environments with a green verdict, the newest last
 	Red      *Red           `json:"red,omitempty"`    // the newest red verdict
 	Held     *QueueHeld     `json:"held,omitempty"`
 	Voids    int            `json:"voids,omitempty"`    // verdicts in a row that did not count
@@ -327,7 +327,7 @@ func (s *queueStep) present(all []event.TaskID) []event.TaskID {
 // single entry on a base that has not moved has the tree of its own evidence.
 func (s *queueStep) proceed(b Batch) {
 	if len(b.Tasks) == 0 {
-		if s.q.green(b.Lane, b.Tree) || s.q.Suspects == 0 {
+		if s.q.green(b, b.Tree) || s.q.Suspects == 0 {
 			s.build() // now the entry is known to be the cause, or there is none left
 			return
 		}
@@ -336,25 +336,38 @@ func (s *queueStep) proceed(b Batch) {
 	}
 	red := s.q.Red
 	switch {
-	case s.q.green(b.Lane, b.Tree) || s.proven(b):
+	case s.q.green(b, b.Tree) || s.proven(b):
 		s.act(event.LandArgs{Branch: s.q.Branch, Lead: b.Tasks[0], Old: b.Base, New: b.Commit, Tree: b.Tree})
-	case red != nil && red.Lane == b.Lane && red.Tree == b.Tree:
-		s.verdict(b, event.MergeJudged{Base: b.Base, Commit: b.Commit, Tree: b.Tree, Tasks: b.Tasks, Reused: true, Results: red.Results})
+	case red != nil && red.Lane == b.Lane && red.Tree == b.Tree && red.Environment == b.Environment:
+		s.verdict(b, event.MergeJudged{
+			Base: b.Base, Commit: b.Commit, Tree: b.Tree, Tasks: b.Tasks, Reused: true, Results: red.Results, Environment: red.Environment,
+		})
 	default:
 		s.judge(b)
 	}
 }
 
-// green reports whether a tree has a green verdict of a lane.
-func (q Queue) green(lane, tree string) bool { return slices.Contains(q.Greens, lane+" "+tree) }
+// green reports whether a tree has a green verdict of the lane and the environment of a batch.
+func (q Queue) green(b Batch, tree string) bool {
+	return slices.Contains(q.Greens, evidence(b, tree))
+}
 
-// proven reports whether a batch has the tree by which its only entry was judged.
+// evidence is the name of a verdict on a tree in the lane and the environment of a batch. Verdicts of versions that did not record
+// the environment have a shorter one.
+func evidence(b Batch, tree string) string {
+	if b.Environment == "" {
+		return b.Lane + " " + tree
+	}
+	return b.Lane + " " + tree + " " + b.Environment
+}
+
+// proven reports whether a batch has the tree by which its only entry was judged, in the same environment.
 func (s *queueStep) proven(b Batch) bool {
 	if len(b.Tasks) != 1 {
 		return false
 	}
 	n := s.q.Place(b.Tasks[0])
-	return n > 0 && s.q.Entries[n-1].Tree == b.Tree
+	return n > 0 && s.q.Entries[n-1].Tree == b.Tree && b.Environment != "" && s.q.Entries[n-1].Environment == b.Environment
 }
 
 func (s *queueStep) judge(b Batch) {
@@ -400,12 +413,13 @@ func (s *queueStep) verdict(b Batch, v event.MergeJudged) {
 		v.Most = max(1, cmp.Or(s.q.Most, firstBatch)/2)
 	}
 	s.emit(v)
+	b.Environment = v.Environment
 	switch {
 	case b.Void: // it says nothing about those that are left
 	case len(b.Tasks) == 0:
 		s.hold(event.MergeHeld{For: event.MergeWaitBase, Why: redNames(v.Results) + " failed on " + s.q.Branch + " itself", Commit: b.Base})
 	case len(b.Tasks) > 1: // settle builds half of it
-	case s.q.green(b.Lane, b.BaseTree):
+	case s.q.green(b, b.BaseTree):
 		s.giveBack(b.Tasks[0], Unmerged{Why: event.MergeRed, Branch: s.q.Branch, Results: v.Results, With: s.q.Lately})
 	case s.may:
 		s.buildBase(s.q.Entries[0])

@@ -122,9 +122,11 @@ func judgedFold(q Queue, p event.MergeJudged) Queue {
 	var b Batch
 	if q.Batch != nil {
 		b = *q.Batch
+		b.Environment = p.Environment // it may have changed since the batch was built
+		q.Batch = &b
 	}
 	if allGreen(p.Results) {
-		q.Greens = remembered(q.Greens, b.Lane+" "+p.Tree)
+		q.Greens = remembered(q.Greens, evidence(b, p.Tree))
 		if len(p.Tasks) == 0 {
 			q.Held, q.Troubles, q.Batch = nil, 0, nil
 		}
@@ -162,7 +164,7 @@ func landedFold(q Queue, e event.Event, p event.MergeLanded) Queue {
 		return q // the base had it already
 	}
 	if q.Batch != nil {
-		q.Greens = remembered(q.Greens, q.Batch.Lane+" "+p.Tree)
+		q.Greens = remembered(q.Greens, evidence(*q.Batch, p.Tree))
 	}
 	q.Base, q.Batch, q.Held, q.Troubles, q.LandedAt = p.New, nil, nil, 0, e.Time
 	if p.Most > 0 {
@@ -209,7 +211,7 @@ func BrokenQueueBy(q Queue, e event.Event) string {
 		switch {
 		case b == nil || b.Void || b.Commit != land.New || b.Base != land.Old || b.Tree != land.Tree:
 			return "something lands that was not built"
-		case !q.green(b.Lane, b.Tree) && !s.proven(*b):
+		case !q.green(*b, b.Tree) && !s.proven(*b):
 			return "a tree lands without a green verdict"
 		}
 	case event.ActionFinished:

@@ -42,7 +42,7 @@ func (s *queueStep) baseLook() time.Duration {
 // lands without a run.
 func (s *queueStep) awaitBase() {
 	held := *s.q.Held
-	if b := s.q.Batch; b != nil && !b.Void && len(b.Tasks) == 1 && b.Base == held.Commit && (s.proven(*b) || s.q.green(b.Lane, b.Tree)) {
+	if b := s.q.Batch; b != nil && !b.Void && len(b.Tasks) == 1 && b.Base == held.Commit && (s.proven(*b) || s.q.green(*b, b.Tree)) {
 		s.proceed(*b)
 		return
 	}

@@ -31,6 +31,7 @@ type mergeWorld struct {
 	alone    map[string]bool    // versions that are red together with any base
 	redBase  bool               // the base is red until it moves
 
+	environ   int // how often the environment of the checks has changed
 	runs      int // of the checks
 	blamed    int
 	mended    []event.TaskID // who comes back at the end
@@ -38,6 +39,7 @@ type mergeWorld struct {
 	moves     float64        // how often a person commits to the base
 	withdraws float64
 	busy      float64 // how often the checkout is in use
+	changes   float64 // how often the environment changes
 	trouble   float64
 	may       bool
 }
@@ -87,10 +89,12 @@ func (w *mergeWorld) green(parts []string) bool {
 	return true
 }
 
+func (w *mergeWorld) environment() string { return fmt.Sprint("e", w.environ) }
+
 // join puts the present version of a task into the queue. The version was judged on a base that is gone.
 func (w *mergeWorld) join(id event.TaskID) {
 	w.waits[id] = true
-	w.do(MergeJoin{Entry: event.MergeEntry{Task: id, Commit: "b:" + w.version(id), Tree: "own:" + w.version(id), Lane: "l"}, Branch: "main", GitDir: "/r"})
+	w.do(MergeJoin{Entry: event.MergeEntry{Task: id, Commit: "b:" + w.version(id), Tree: "own:" + w.version(id), Lane: "l", Environment: w.environment()}, Branch: "main", GitDir: "/r"})
 }
 
 // do makes one decision, checks its events, and carries its actions out.
@@ -150,7 +154,7 @@ func (w *mergeWorld) outcome(a event.Action) Finished {
 		return Finished{ID: a.ID, Facts: []event.Payload{w.build(args)}}
 	case event.JudgeArgs:
 		w.runs++
-		v := event.MergeJudged{Results: []event.CheckResult{{Name: "test"}}}
+		v := event.MergeJudged{Results: []event.CheckResult{{Name: "test"}}, Environment: w.environment()}
 		if !w.green(w.commits[args.Commit]) {
 			v.Results[0].Exit = 1
 		}
@@ -173,7 +177,7 @@ func (w *mergeWorld) outcome(a event.Action) Finished {
 }
 
 func (w *mergeWorld) build(args event.BuildArgs) event.MergeBuilt {
-	out := event.MergeBuilt{Base: w.commit(w.base), BaseTree: "T:" + setOf(w.base)}
+	out := event.MergeBuilt{Base: w.commit(w.base), BaseTree: "T:" + setOf(w.base), Environment: w.environment()}
 	parts := slices.Clone(w.base)
 	for _, e := range args.Entries {
 		v := strings.TrimPrefix(e.Commit, "b:")
@@ -214,6 +218,9 @@ func (w *mergeWorld) step() {
 		w.redBase = false
 		w.base = append(slices.Clone(w.base), fmt.Sprintf("person%d", len(w.base)))
 		w.commit(w.base)
+	}
+	if w.changes > 0 && w.r.Float64() < w.changes {
+		w.environ++
 	}
 	if n := len(w.q.Entries); n > 0 && w.r.Float64() < w.withdraws {
 		id := w.q.Entries[w.r.IntN(n)].Task
@@ -360,6 +367,7 @@ func TestMergeQueue_SurvivesEverything(t *testing.T) {
 	for seed := range uint64(500) {
 		w := newMergeWorld(t, seed)
 		w.kill, w.moves, w.withdraws, w.busy, w.trouble = 0.2, 0.05, 0.01, 0.2, 0.1
+		w.changes = 0.1 * float64(seed%2)
 		w.redBase = w.r.IntN(3) == 0
 		ids := taskIDs(1 + w.r.IntN(20))
 		for i, id := range ids {
@@ -427,7 +435,7 @@ func TestMergeQueue_WorkThatMendsARedBaseLands(t *testing.T) {
 	}
 	mended := w.version("t9")
 	w.waits["t9"] = true
-	w.do(MergeJoin{Entry: event.MergeEntry{Task: "t9", Commit: "b:" + mended, Tree: "T:" + mended, Lane: "l"}, Branch: "main", GitDir: "/r"})
+	w.do(MergeJoin{Entry: event.MergeEntry{Task: "t9", Commit: "b:" + mended, Tree: "T:" + mended, Lane: "l", Environment: w.environment()}, Branch: "main", GitDir: "/r"})
 	for range 20 {
 		w.step()
 		if w.landed["t9"] {
@@ -442,10 +450,32 @@ func TestMergeQueue_WorkOnAnUnmovedBaseLandsWithoutARun(t *testing.T) {
 	w := newMergeWorld(t, 1)
 	v := w.version("t1")
 	w.waits["t1"] = true
-	w.do(MergeJoin{Entry: event.MergeEntry{Task: "t1", Commit: "b:" + v, Tree: "T:" + v, Lane: "l"}, Branch: "main", GitDir: "/r"})
+	w.do(MergeJoin{Entry: event.MergeEntry{Task: "t1", Commit: "b:" + v, Tree: "T:" + v, Lane: "l", Environment: w.environment()}, Branch: "main", GitDir: "/r"})
 	w.run()
 	if !w.landed["t1"] || w.runs != 0 {
 		t.Fatalf("landed %v after %d runs", w.landed, w.runs)
+	}
+}
+
+// TestMergeQueue_JudgesAgainInAnotherEnvironment has work whose evidence is about exactly the merged tree.
+func TestMergeQueue_JudgesAgainInAnotherEnvironment(t *testing.T) {
+	t.Parallel()
+	for _, old := range []string{"e0", ""} {
+		w := newMergeWorld(t, 1)
+		w.environ = 1
+		v := w.version("t1")
+		w.waits["t1"] = true
+		w.do(MergeJoin{Entry: event.MergeEntry{Task: "t1", Commit: "b:" + v, Tree: "T:" + v, Lane: "l", Environment: old}, Branch: "main", GitDir: "/r"})
+		w.run()
+		if !w.landed["t1"] || w.runs != 1 {
+			t.Errorf("evidence in %q: landed %v after %d runs", old, w.landed, w.runs)
+		}
+		if !w.q.green(Batch{Lane: "l", MergeBuilt: event.MergeBuilt{Environment: "e1"}}, "T:"+v) {
+			t.Errorf("its verdict is not known: %v", w.q.Greens)
+		}
+		if w.q.green(Batch{Lane: "l", MergeBuilt: event.MergeBuilt{Environment: "e2"}}, "T:"+v) || w.q.green(Batch{Lane: "l"}, "T:"+v) {
+			t.Errorf("its verdict stands for any environment: %v", w.q.Greens)
+		}
 	}
 }
 

@@ -192,7 +192,7 @@ func launchedFact(gen int) event.Payload {
 }
 
 func green(tree string) event.RoundFinished {
-	return event.RoundFinished{Commit: "c" + tree, Tree: tree, Changed: true, Results: []event.CheckResult{{Name: "test", Run: "make test"}}}
+	return event.RoundFinished{Commit: "c" + tree, Tree: tree, Changed: true, Environment: "e", Results: []event.CheckResult{{Name: "test", Run: "make test"}}}
 }
 
 func red(tree, says string) event.RoundFinished {

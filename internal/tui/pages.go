@@ -141,7 +141,7 @@ func (b *pageWriter) checks(ctx context.Context, c *control.Control, id event.Ta
 	for i := range d.Rounds {
 		r := d.Rounds[len(d.Rounds)-1-i]
 		b.head(fmt.Sprintf("Round %d, %s ago: %s", r.Round, words.Ago(r.Time, b.now), words.Round(r.RoundFinished)))
-		if in := words.VerdictFence(d.Task.Spec.Fence, r.Fence); in != "" && len(r.Results) > 0 {
+		if in := words.JudgedIn(d.Task.Spec.Fence, r.RoundFinished); in != "" {
 			b.field("", in)
 		}
 		for _, result := range r.Results {

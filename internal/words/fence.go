@@ -2,6 +2,7 @@ package words
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"muster/internal/event"
@@ -22,6 +23,19 @@ func VerdictFence(spec *event.Fence, applied *event.FenceApplied) string {
 		return "without a fence"
 	}
 	return ""
+}
+
+// JudgedIn describes in which fence and in which environment the commands of a round ran; "" if none ran, or if the log is of a
+// version that did not record it.
+func JudgedIn(spec *event.Fence, r event.RoundFinished) string {
+	if len(r.Results) == 0 {
+		return ""
+	}
+	parts := []string{VerdictFence(spec, r.Fence)}
+	if r.Environment != "" {
+		parts = append(parts, "environment "+r.Environment[:min(len(r.Environment), 9)])
+	}
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ", ")
 }
 
 // fenceMeans says what enforces a fence.

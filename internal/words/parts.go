@@ -118,7 +118,7 @@ func Round(r event.RoundFinished) string {
 		text += ", and nothing was changed"
 	}
 	if r.Reused {
-		text += " (as before: the work is the same)"
+		text += " (as before: work and environment are the same)"
 	}
 	return text
 }

@@ -91,6 +91,9 @@ func (w *World) disasters(end time.Duration) []deed {
 		d := l.Span("sleep", key, 8*time.Hour)
 		return func() { w.setClock(d) }
 	})
+	again("another environment", 6*time.Hour, func(string, time.Duration) func() {
+		return func() { w.set(func() { w.environ++ }) }
+	})
 	again("disk full", 20*time.Hour, func(key string, at time.Duration) func() {
 		then(at+l.Span("disk full", key, 20*time.Minute), "disk has room", func() { w.set(func() { w.full = false }) })
 		return func() { w.set(func() { w.full = true }) }

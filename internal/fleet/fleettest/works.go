@@ -210,13 +210,25 @@ func (e jobEdges) Meet(ctx context.Context, j fleet.Job, p event.ProcessRef) (me
 			e.w.kill(st.running, 0, 9)
 			return fleet.ErrRunnerGone
 		}
-		met.Key = []byte(key(st.running))
+		met.Key, met.Environment = []byte(key(st.running)), e.w.environment()
 		if j.Task.Spec.Fence != nil {
 			met.Fence = &event.FenceApplied{ABI: 7, Seccomp: true, Read: 1, Write: 1, Policy: "job"}
 		}
 		return nil
 	})
 	return met, err
+}
+
+// environment is the name of the environment that commands have. The caller holds mu.
+func (w *World) environment() string { return fmt.Sprint("environment ", w.environ) }
+
+// Environment implements fleet.Jobs.
+func (e jobEdges) Environment(ctx context.Context, t life.Task) (name string, err error) {
+	err = e.act(ctx, "naming an environment", t.Spec.Name, func() error {
+		name = e.w.environment()
+		return nil
+	})
+	return name, err
 }
 
 // Begin implements fleet.Jobs.

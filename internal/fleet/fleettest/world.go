@@ -52,6 +52,7 @@ type World struct {
 	files    map[fileKey]*file
 	orders   map[fileID]fleet.Order
 	jobs     map[string]*jobState
+	environ  int // how often the environment was changed by an `up`
 	works    map[event.TaskID]*work
 	bases    map[string]*base // by repository
 	names    map[event.TaskID]string
