@@ -97,6 +97,11 @@ var bugs = []bug{
 		by: "is not at rest", odds: map[string]int{"ending an agent fails": 500},
 	},
 	{
+		name: "work is merged by its own verdict, whatever the base has become", file: "life/queue.go",
+		old: "\treturn n > 0 && s.q.Entries[n-1].Tree == b.Tree\n", new: "\treturn n > 0\n",
+		by: "and it is not green",
+	},
+	{
 		name: "git has two minutes", file: "fleet/hands.go",
 		old: "return max(actLimit, t.Spec.Timeout)", new: "return actLimit",
 		by: "because git took its time",
