@@ -13,7 +13,7 @@ PACKAGES ?= 1
 FUZZTIME ?= 30s
 EVENTS  ?= 10000000
 
-.PHONY: help build install demo test fleets race quick check types format lint tidy generated generate bench simulate planted walk chaos night delivery agents situations fuzz prices tools tmux node gh release-dry clean
+.PHONY: help build install demo test fleets race quick check types format lint tidy generated generate bench simulate planted walk chaos night merges delivery agents situations fuzz prices tools tmux node gh release-dry clean
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -128,6 +128,12 @@ TASKS ?= 30
 night: tmux node ## a night of TASKS tasks, in which supervisor and tmux are killed twice and people commit
 	@.ci/need git-lfs git-lfs
 	$(GO) test -count=1 -v -timeout 60m -run '^TestANightOnThreeRepositories$$' ./internal/e2e -night.tasks $(TASKS) -e2e.fence $(FENCE)
+
+# A quarter of the tasks conflicts, and a quarter is red only together with another.
+MERGES ?= 40
+
+merges: tmux ## the work of MERGES tasks goes through a merge queue; each commit of the base passes the checks
+	$(GO) test -count=1 -v -timeout 60m -run '^TestANightOfMerges$$' ./internal/e2e -merge.tasks $(MERGES)
 
 # Messages to agents of each kind; a fault names the message.
 SIM      ?= 100000

@@ -1,7 +1,11 @@
 package e2e
 
 import (
+	"flag"
+	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -65,17 +69,82 @@ func TestMergeQueue_EachCommitOfTheBasePassesTheChecks(t *testing.T) {
 			t.Errorf("main does not have %s", file)
 		}
 	}
-	at := t.TempDir() + "/replay"
-	f.git("worktree", "add", "-q", "--detach", at, "main")
-	commits := strings.Fields(f.git("rev-list", "--first-parent", "main"))
-	for _, c := range commits {
+	f.eachCommitPasses("main", check)
+	t.Logf("main:\n%s", f.git("log", "--first-parent", "--format=%h %s", "main"))
+}
+
+var mergeTasks = flag.Int("merge.tasks", 0, "merge the work of so many tasks; 0 skips the test")
+
+// TestANightOfMerges has tasks that begin on the same base: of each eight two conflict, two are red only together, and four
+// have nothing to do with others. It counts the runs of the checks against merging one by one, where each entry is judged on
+// the base that it meets.
+func TestANightOfMerges(t *testing.T) {
+	if *mergeTasks == 0 {
+		t.Skip("run it by: make merges")
+	}
+	f := newFleet(t)
+	f.userConfig(fmt.Sprintf("[fleet]\nmax_agents = %d\nmax_checks = 3\nmin_free_disk = 1\nmin_free_memory = 1\n", *mergeTasks))
+	count := filepath.Join(f.shared, "runs")
+	check := "echo run >> " + count + "\nfor x in x*.txt; do [ -e \"$x\" ] || continue; n=${x#x}; [ ! -e \"y$n\" ] || [ -e \"xy$n\" ] || exit 1; done"
+	var ids []event.TaskID
+	for i := range *mergeTasks {
+		pair := fmt.Sprint(i / 8)
+		script := fmt.Sprintf("write n%d.txt <<n\nmark ready\nawait-file go-on\ndone\n---\nsay nothing to mend\ndone", i)
+		switch i % 8 {
+		case 0, 4:
+			script = fmt.Sprintf("write c%s.txt <<t%d\nmark ready\nawait-file go-on\ndone\n---\nrun git merge -q -X theirs main\nappend c%s.txt more\ndone", pair, i, pair)
+		case 1, 5:
+			name := map[int]string{1: "x", 5: "y"}[i%8] + pair + ".txt"
+			script = "write " + name + " <<t\nmark ready\nawait-file go-on\ndone\n---\nrun git merge -q main\nwrite xy" + pair + ".txt <<both\ndone"
+		}
+		ids = append(ids, f.dispatch(script, "--check", "test="+check, "--publish", "merge"))
+	}
+	for _, id := range ids {
+		f.marks(id, "ready")
+	}
+	for _, id := range ids {
+		f.release(id, "go-on")
+	}
+	entries := 0 // each round of an author is green and has made an entry of the queue
+	for _, id := range ids {
+		got := f.reaches(id, event.Done)
+		entries += got.Rounds.Count
+		if got.Published == nil || got.Published.Merged == "" {
+			t.Errorf("%s: published %+v", id, got.Published)
+		}
+	}
+	data, err := os.ReadFile(count)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs := strings.Count(string(data), "run\n") - entries
+	f.eachCommitPasses("main", check)
+	for i, id := range ids {
+		if i%8 == 1 || i%8 == 5 || i%8 == 0 || i%8 == 4 {
+			continue
+		}
+		if _, err := f.tryGit(f.repo, "cat-file", "-e", fmt.Sprintf("main:n%d.txt", i)); err != nil {
+			t.Errorf("main does not have the work of %s", id)
+		}
+	}
+	t.Logf("%d tasks, %d entries, %d runs of the queue's checks: %.2f of one by one", len(ids), entries, runs, float64(runs)/float64(entries))
+	if 10*runs > 7*entries {
+		t.Errorf("%d runs for %d entries, want at most 0.7 of them", runs, entries)
+	}
+}
+
+// eachCommitPasses checks that each first-parent commit of a branch passes a check.
+func (f *Fleet) eachCommitPasses(branch, check string) {
+	f.t.Helper()
+	at := f.t.TempDir() + "/replay"
+	f.git("worktree", "add", "-q", "--detach", at, branch)
+	for c := range strings.FieldsSeq(f.git("rev-list", "--first-parent", branch)) {
 		f.gitIn(at, "checkout", "-q", c)
-		cmd := exec.CommandContext(t.Context(), "sh", "-c", check)
+		cmd := exec.CommandContext(f.t.Context(), "sh", "-c", check)
 		cmd.Dir = at
 		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%s does not pass: %v %s", f.git("log", "-1", "--format=%h %s", c), err, out)
+			f.t.Errorf("%s does not pass: %v %s", f.git("log", "-1", "--format=%h %s", c), err, out)
 		}
 	}
 	f.git("worktree", "remove", "--force", at)
-	t.Logf("main:\n%s", f.git("log", "--first-parent", "--format=%h %s", "main"))
 }
