@@ -144,9 +144,9 @@ func (s *step) settle() {
 	case s.in(running...):
 		s.clear(event.DeadlineEnd) // what is left of it waits until the task rests again
 	}
+	s.mindReview() // it may bring the author back to work, so what follows looks at that
 	s.mindBudget()
 	s.mindHold()
-	s.mindReview()
 	switch s.t.State {
 	case event.Working:
 		s.drain()

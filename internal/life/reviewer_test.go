@@ -342,3 +342,16 @@ func TestReviewerSharesTheSlotOfItsAuthor(t *testing.T) {
 		t.Errorf("a reviewer starts while nothing may: %s", asJSON(events))
 	}
 }
+
+// TestNoMessageEndsAReviewWhenTheBudgetIsSpent: what its reviewers used is the task's, so the message would be a prompt too many.
+func TestNoMessageEndsAReviewWhenTheBudgetIsSpent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, reviewed, func(s *event.Spec) { s.Budget = event.Budget{CostUSD: 1} }).work().endTurn()
+	w.finish(event.ActCheck, green("x"))
+	w.reviewBegun("t2").reviewEnds(event.ReviewFinished{Task: "t2", Error: "it crashed", Usage: event.Usage{CostUSD: 2}})
+	w.write(event.SendRequested{Message: "m1", Text: "and of the docs"})
+	w.want(event.Parked, ReasonBudget)
+	if m, _ := w.task.Message("m1"); m.State != event.MessageWaiting {
+		t.Errorf("the message is %s", m.State)
+	}
+}
