@@ -27,6 +27,7 @@ var frontFiles = map[string]struct {
 	"main.go":           {[]string{"agent", "agent/all", "agent/sim", "launch"}, "the hidden verbs hook, launch and sim"},
 	"verb_supervise.go": {[]string{"daemon", "keeper"}, "the hidden verbs supervise and keep"},
 	"verb_top.go":       {[]string{"tui"}, "it lends its terminal to the full screen"},
+	"verb_web.go":       {[]string{"web"}, "it serves the page"},
 	"verb_up.go":        {[]string{"daemon"}, "--foreground"},
 	"verb_service.go":   {[]string{"run", "service"}, "the service manager of the machine, which no fleet needs"},
 	"verb_attach.go":    {[]string{"run"}, "this process becomes the terminal's client"},

@@ -49,6 +49,21 @@ var exits = map[string]string{
 2 --since is wrong
 4 this is no terminal that can be drawn on
 130 interrupted`,
+	"web": `0 it was served until it was told to end, or a link is printed
+1 it could not be served
+2 a flag is wrong
+3 --link: no page is served
+4 it is served already, the port is taken, or --stay has no fleet to stay in
+5 --stay: it was not served in time
+130 interrupted`,
+	"web token": `2 there is no such verb`,
+	"web token new": `0 the token is printed
+2 the name is wrong
+4 there is a token of this name, or too many of them`,
+	"web token list": `0 the tokens are listed, also when there are none
+1 their file is damaged`,
+	"web token revoke": `0 the token is not good any more
+3 there is no such token`,
 	"preflight": `0 nothing is known that would stop the night
 1 something would stop it, or could not be tried
 130 interrupted; what the checks started has ended`,

@@ -132,7 +132,7 @@ func TestEveryFlagIsDocumented(t *testing.T) {
 // a screen or a story.
 func TestEveryVerbSpeaksJSON(t *testing.T) {
 	t.Parallel()
-	silent := []string{"completion", "man", "top", "config", "config schema", "schema", "schema status", "demo", "service", "notify", "intake", "fence"}
+	silent := []string{"completion", "man", "top", "web", "web token", "config", "config schema", "schema", "schema status", "demo", "service", "notify", "intake", "fence"}
 	for _, c := range everyVerb(t) {
 		if has := c.Flags().Lookup("json") != nil; has == slices.Contains(silent, verbPath(c)) {
 			t.Errorf("%s: --json is there: %t", c.CommandPath(), has)

@@ -150,6 +150,9 @@ func (d Dir) Pulse() string { return d.join("pulse") }
 // Looked is touched by a front end while a person looks at the fleet in it.
 func (d Dir) Looked() string { return d.join("looked") }
 
+// WebDir holds what lets a person into the page of the fleet, and a program into its JSON API.
+func (d Dir) WebDir() string { return d.join("web") }
+
 // Starting records how far the start of a supervisor is, until it is ready.
 func (d Dir) Starting() string { return d.join("starting") }
 

@@ -1,0 +1,586 @@
+package web
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"muster/internal/control"
+	"muster/internal/event"
+	"muster/internal/fault"
+	"muster/internal/text"
+	"muster/internal/words"
+)
+
+const (
+	// mostLines is the number of lines of a diff or a log on one page. A browser stands still over many more.
+	mostLines    = 20_000
+	mostLogLines = 2_000
+	// mostOpen is the number of lines of a file up to which its changes are unfolded, and openFiles that of the files.
+	mostOpen  = 400
+	openFiles = 30
+)
+
+// taskPage shows one of the pages of a task.
+func (s *Server) taskPage(w http.ResponseWriter, r *http.Request) {
+	ref, tab := r.PathValue("id"), r.PathValue("tab")
+	if !event.IsTaskID(ref) {
+		s.refuse(w, r, http.StatusNotFound, "there is no such task", "")
+		return
+	}
+	var body func(*doc, control.TaskDetail) error
+	switch tab {
+	case "":
+		s.overview(w, r, ref, http.StatusOK, did(r), "", "")
+		return
+	case "diff":
+		body = func(d *doc, of control.TaskDetail) error { return s.diff(d, r, of) }
+	case "checks":
+		body = s.checks
+	case "why":
+		body = func(d *doc, of control.TaskDetail) error { return s.why(d, r, of) }
+	case "screen":
+		body = func(d *doc, of control.TaskDetail) error { return s.screen(d, r, of) }
+	case "words":
+		body = s.words
+	case "log":
+		body = func(d *doc, of control.TaskDetail) error { return s.log(d, r, of) }
+	default:
+		s.refuse(w, r, http.StatusNotFound, "there is no such page", "")
+		return
+	}
+	s.task(w, r, ref, tab, http.StatusOK, "", body)
+}
+
+// task sends a page of a task.
+func (s *Server) task(w http.ResponseWriter, r *http.Request, ref, tab string, status int, notice string, body func(*doc, control.TaskDetail) error) {
+	of, err := control.Get(r.Context(), s.o.Control, control.Detail{Ref: ref})
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	l := s.now(r.Context())
+	inner := &doc{}
+	if err := body(inner, of); err != nil {
+		inner = &doc{}
+		inner.in("div", attrs{"class", "notice"}, func() { inner.lines(problem(err)) })
+	}
+	stream := "task=" + ref
+	if tab == "screen" {
+		stream += "&screen=1"
+	}
+	t := of.Task
+	f := frame{title: ref + " " + text.Field(t.Spec.Name, 60), page: "task", stream: stream, seq: l.seq, list: l, notice: notice, bad: status != http.StatusOK}
+	s.write(w, r, status, f, func(d *doc) {
+		d.in("div", attrs{"id", "head", "data-was", was(t.State, t.Gen)}, func() { s.taskHead(d, of.Summary) })
+		d.in("nav", attrs{"class", "tabs", "aria-label", "Pages of " + ref}, func() {
+			for _, p := range []string{"", "diff", "checks", "why", "screen", "words"} {
+				link := attrs{"href", s.taskPath(t.ID, p)}
+				if p == tab || p == "checks" && tab == "log" {
+					link = append(link, "aria-current", "page")
+				}
+				name := cmp.Or(p, "now")
+				d.el("a", strings.ToUpper(name[:1])+name[1:], link...)
+			}
+		})
+		d.el("p", "", "id", "stale", "class", "notice", "hidden", bare)
+		d.part(inner)
+	})
+}
+
+// taskHead adds what a task is and how it is, which is kept up to date while the page is open.
+func (s *Server) taskHead(d *doc, t control.Summary) {
+	now := s.o.Now()
+	d.in("h1", nil, func() {
+		d.el("span", string(t.ID), "class", "id")
+		d.text(" " + text.Field(t.Name, 100))
+	})
+	d.in("p", attrs{"class", "facts"}, func() {
+		d.state(t.State)
+		if t.ChangedAt != nil {
+			d.text(" for ")
+			d.clock(*t.ChangedAt, now, "ago")
+		}
+		for _, f := range []string{t.Agent, counted(t.Gen, "generation"), counted(t.Rounds, "round"), cost(t)} {
+			if f != "" {
+				d.el("span", f, "class", "fact")
+			}
+		}
+	})
+	if about := words.About(&t); about != "" && !words.Asks(&t) {
+		d.el("p", text.Field(about, 1000), "class", "about")
+	}
+}
+
+func counted(n int, what string) string {
+	if n == 0 {
+		return ""
+	}
+	return words.Count(n, what)
+}
+
+func cost(t control.Summary) string {
+	if t.Usage.CostUSD == 0 {
+		return ""
+	}
+	return fmt.Sprintf("$%.2f", t.Usage.CostUSD)
+}
+
+// overview shows what a person can do with a task. typed are words that were typed into the form of verb before.
+func (s *Server) overview(w http.ResponseWriter, r *http.Request, ref string, status int, notice, verb, typed string) {
+	s.task(w, r, ref, "", status, notice, func(d *doc, of control.TaskDetail) error {
+		t := of.Task
+		if words.Asks(&of.Summary) {
+			d.in("section", attrs{"class", "card warn", "aria-label", "What it asks"}, func() {
+				d.el("h2", strings.ToUpper(asks(&of.Summary)[:1])+asks(&of.Summary)[1:])
+				kept := ""
+				if verb == "answer" {
+					kept = typed
+				}
+				s.ask(d, &of.Summary, t.Request, 0, kept)
+			})
+		} else if verb == "answer" && typed != "" {
+			d.in("section", attrs{"class", "card"}, func() {
+				d.el("h2", "Your words")
+				d.el("pre", typed)
+			})
+		}
+		if steps := words.NextSteps(t); len(steps) > 0 {
+			d.in("section", attrs{"class", "card"}, func() {
+				d.el("h2", "Next")
+				d.in("ul", attrs{"class", "steps"}, func() {
+					for _, step := range steps {
+						d.in("li", nil, func() {
+							d.el("code", step.Command())
+							if step.When != "" {
+								d.text(" " + step.When)
+							}
+						})
+					}
+				})
+			})
+		}
+		if !s.o.ReadOnly {
+			s.actions(d, of, verb, typed)
+		}
+		d.in("section", attrs{"class", "card"}, func() {
+			d.el("h2", "Facts")
+			d.in("dl", nil, func() {
+				fact := func(name, value string) {
+					if value != "" {
+						d.el("dt", name)
+						d.el("dd", text.Field(value, 1000))
+					}
+				}
+				fact("Repository", t.Spec.Repo)
+				fact("Base", t.Spec.Base)
+				fact("Branch", t.Branch)
+				fact("Worktree", t.Worktree)
+				fact("Fence", words.FenceSpec(t.Spec.Fence))
+				fact("Note", t.Note)
+				if n := len(of.Rounds); n > 0 {
+					fact("Checks", words.Round(of.Rounds[n-1].RoundFinished))
+				}
+				if u := t.TotalUsage(); u != (event.Usage{}) {
+					fact("Usage", words.Usage(u))
+				}
+				fact("Merge", of.Merge)
+				if p := t.Published; p != nil && strings.HasPrefix(p.URL, "https://") {
+					d.el("dt", "Pull request")
+					d.in("dd", nil, func() { d.el("a", p.URL, "href", p.URL, "rel", "noreferrer noopener") })
+				}
+				for _, c := range of.Configures {
+					fact("Beware", string(c.Concern)+": "+c.Path)
+				}
+			})
+		})
+		return nil
+	})
+}
+
+// actions adds the forms by which a person acts on a task that goes on, or marks one that has ended as looked at.
+func (s *Server) actions(d *doc, of control.TaskDetail, verb, typed string) {
+	t := of.Task
+	form := func(name string, fn func()) {
+		d.in("form", attrs{"method", "post", "action", s.taskPath(t.ID, name)}, func() {
+			d.open("input", "type", "hidden", "name", "was", "value", was(t.State, t.Gen))
+			fn()
+		})
+	}
+	kept := ""
+	if verb == "send" {
+		kept = typed
+	}
+	if t.Removed || t.State.Final() && kept == "" {
+		if t.State.Final() && !t.Removed {
+			d.in("section", attrs{"class", "card row"}, func() {
+				d.in("form", attrs{"method", "post", "action", s.taskPath(t.ID, "seen")}, func() {
+					d.open("input", "type", "hidden", "name", "changed", "value", t.ChangedAt.Format(time.RFC3339Nano))
+					d.el("button", "I have looked at it")
+				})
+			})
+		}
+		return
+	}
+	d.in("section", attrs{"class", "card"}, func() {
+		d.el("h2", "Tell it something")
+		form("send", func() {
+			d.el("label", "A message for its agent", "for", "text")
+			d.el("textarea", kept, "id", "text", "name", "text", "rows", "3", "required", bare)
+			d.el("button", "Send")
+		})
+		d.in("div", attrs{"class", "row"}, func() {
+			if t.State == event.Parked {
+				form("retry", func() { d.el("button", "Retry, with fresh rounds") })
+			}
+			confirm := func(name, title, what string) {
+				d.in("details", nil, func() {
+					d.el("summary", title)
+					form(name, func() { d.el("button", what, "class", "no") })
+				})
+			}
+			if t.Agent.Live {
+				confirm("interrupt", "Interrupt…", "Interrupt its turn")
+			}
+			if !t.State.Final() {
+				confirm("stop", "Stop…", "Stop it and keep its work")
+			}
+		})
+	})
+}
+
+// diff adds what a task has changed.
+func (s *Server) diff(d *doc, r *http.Request, of control.TaskDetail) error {
+	var out limited
+	changes, err := control.Get(r.Context(), s.o.Control, control.Diff{Ref: string(of.Task.ID), To: &out})
+	cut := err != nil && out.Len() > mostDiff-(1<<16)
+	if err != nil && !cut {
+		return err
+	}
+	verdict := "It was not judged yet."
+	if n := len(of.Rounds); n > 0 {
+		last := of.Rounds[n-1]
+		verdict = fmt.Sprintf("Round %d: %s", last.Round, words.Round(last.RoundFinished))
+	}
+	d.in("p", attrs{"class", "facts"}, func() {
+		d.el("span", verdict, "class", "fact")
+		d.el("span", fmt.Sprintf("base %.10s", changes.Base), "class", "fact")
+	})
+	files := splitDiff(out.String())
+	if len(files) == 0 {
+		d.el("p", "Nothing was changed.", "class", "empty")
+		return nil
+	}
+	added, removed := 0, 0
+	for _, f := range files {
+		added, removed = added+f.added, removed+f.removed
+	}
+	d.el("p", fmt.Sprintf("%s, +%d −%d", words.Count(len(files), "file"), added, removed), "class", "dim")
+	room := mostLines
+	for i, f := range files {
+		at := attrs{"class", "file"}
+		if len(f.lines) <= mostOpen && i < openFiles && !f.generated() {
+			at = append(at, "open", bare)
+		}
+		d.in("details", at, func() {
+			d.in("summary", nil, func() {
+				d.el("span", text.Visible(f.name), "class", "path")
+				d.el("span", fmt.Sprintf("+%d", f.added), "class", "plus")
+				d.el("span", fmt.Sprintf("−%d", f.removed), "class", "minus")
+			})
+			d.in("pre", attrs{"class", "diff", "tabindex", "0", "aria-label", "Changes of " + f.name}, func() {
+				for _, line := range f.lines {
+					if room--; room < 0 {
+						cut = true
+						return
+					}
+					class := ""
+					switch line[:min(1, len(line))] {
+					case "+":
+						class = "add"
+					case "-":
+						class = "del"
+					case "@":
+						class = "hunk"
+					}
+					line = text.Visible(line) + "\n"
+					if class == "" {
+						d.text(line)
+						continue
+					}
+					d.el("span", line, "class", class)
+				}
+			})
+		})
+	}
+	if cut {
+		d.in("p", nil, func() {
+			d.text("This is not all of it: ")
+			d.el("code", "muster diff "+string(of.Task.ID))
+		})
+	}
+	return nil
+}
+
+// fileDiff is the change of one file, without the lines of git that repeat its name.
+type fileDiff struct {
+	name           string
+	lines          []string
+	added, removed int
+}
+
+// splitDiff returns the files of a diff of git.
+func splitDiff(all string) (out []*fileDiff) {
+	var f *fileDiff
+	body := false
+	for line := range strings.Lines(all) {
+		line = strings.TrimRight(line, "\r\n")
+		switch {
+		case strings.HasPrefix(line, "diff --"):
+			name := line[strings.LastIndexByte(line, ' ')+1:]
+			if i := strings.Index(line, " b/"); i >= 0 {
+				name = line[i+3:]
+			}
+			f, body = &fileDiff{name: strings.TrimPrefix(name, "b/")}, false
+			out = append(out, f)
+			continue
+		case f == nil:
+			continue
+		case strings.HasPrefix(line, "@@"):
+			body = true
+		case !body && (strings.HasPrefix(line, "index ") || strings.HasPrefix(line, "--- ") || strings.HasPrefix(line, "+++ ")):
+			continue
+		case body && strings.HasPrefix(line, "+"):
+			f.added++
+		case body && strings.HasPrefix(line, "-"):
+			f.removed++
+		}
+		f.lines = append(f.lines, line)
+	}
+	return out
+}
+
+// generated reports whether a file is one that a program writes and nobody reads.
+func (f *fileDiff) generated() bool {
+	for _, end := range []string{".lock", ".sum", "-lock.json", ".min.js", ".min.css", ".pb.go", ".snap", ".svg"} {
+		if strings.HasSuffix(f.name, end) {
+			return true
+		}
+	}
+	return false
+}
+
+// checks adds the rounds, the newest first, with the useful part of the first check that failed.
+func (s *Server) checks(d *doc, of control.TaskDetail) error {
+	switch {
+	case len(of.Task.Spec.Checks)+len(of.Task.Spec.Reviews) == 0:
+		d.el("p", "This task has no checks: its work is taken as it is.", "class", "empty")
+	case len(of.Rounds) == 0:
+		d.el("p", "No round has been judged yet.", "class", "empty")
+	}
+	open := true
+	for i := range of.Rounds {
+		round := of.Rounds[len(of.Rounds)-1-i]
+		d.in("section", attrs{"class", "card"}, func() {
+			d.in("h2", nil, func() {
+				d.text(fmt.Sprintf("Round %d, ", round.Round))
+				d.clock(round.Time, s.o.Now(), "ago")
+				d.text(" ago")
+			})
+			d.el("p", words.Round(round.RoundFinished))
+			if in := words.VerdictFence(of.Task.Spec.Fence, round.Fence); in != "" && len(round.Results) > 0 {
+				d.el("p", in, "class", "dim")
+			}
+			for _, c := range round.Results {
+				s.check(d, of.Task.ID, round.Round, c, open && !c.Green())
+				open = open && c.Green()
+			}
+		})
+	}
+	return nil
+}
+
+// check adds the verdict of one check.
+func (s *Server) check(d *doc, id event.TaskID, round int, c event.CheckResult, open bool) {
+	class, sign := "good", "✓"
+	if !c.Green() {
+		class, sign = "bad", "✗"
+	}
+	at := attrs{"class", "check"}
+	if open {
+		at = append(at, "open", bare)
+	}
+	d.in("details", at, func() {
+		d.in("summary", nil, func() {
+			d.in("span", attrs{"class", "state " + class}, func() {
+				d.el("span", sign, "class", "mark", "aria-hidden", "true")
+				d.text(" " + text.Field(c.Name, 100))
+			})
+			d.el("span", words.Result(c), "class", "fact")
+			d.el("span", c.Duration.Round(10*time.Millisecond).String(), "class", "fact")
+		})
+		if c.Run != "" {
+			d.el("p", text.Visible(c.Run), "class", "command")
+		}
+		if c.Excerpt != "" {
+			d.el("pre", text.Visible(strings.TrimRight(c.Excerpt, "\n")), "tabindex", "0", "aria-label", "What "+c.Name+" said")
+		}
+		if c.Log != "" {
+			d.in("p", nil, func() {
+				d.el("a", "The whole output", "href", fmt.Sprintf("%s?check=%s&round=%d#end", s.taskPath(id, "log"), url.QueryEscape(c.Name), round))
+			})
+		}
+	})
+}
+
+// log adds a page of the output of a check, or of the agent's terminal; its end, if no line is asked for.
+func (s *Server) log(d *doc, r *http.Request, of control.TaskDetail) error {
+	round, err := number(r, "round")
+	if err != nil {
+		return err
+	}
+	check := r.URL.Query().Get("check")
+	l, err := control.Get(r.Context(), s.o.Control, control.Log{Ref: string(of.Task.ID), Check: check, Round: int(round)})
+	if err != nil {
+		return err
+	}
+	said, err := l.Say(r.Context())
+	if err != nil {
+		return err
+	}
+	lines := strings.Split(strings.TrimRight(text.Terminal(said, false), "\n"), "\n")
+	from := max(0, len(lines)-mostLogLines)
+	if r.URL.Query().Has("from") {
+		n, err := number(r, "from")
+		if err != nil {
+			return err
+		}
+		from = min(int(n), len(lines))
+	}
+	until := min(len(lines), from+mostLogLines)
+	title := "What the agent reported"
+	switch {
+	case check != "":
+		title = "Output of " + text.Field(check, 100)
+	case l.Source == control.LogTerminal:
+		title = "The agent's terminal"
+	}
+	d.el("h2", title)
+	page := func(name string, from int) {
+		d.el("a", name, "class", "button", "href", fmt.Sprintf("%s?check=%s&round=%d&from=%d", s.taskPath(of.Task.ID, "log"), url.QueryEscape(check), round, from))
+	}
+	d.in("p", attrs{"class", "row"}, func() {
+		d.el("span", fmt.Sprintf("lines %d to %d of %d", min(from+1, until), until, len(lines)), "class", "fact")
+		if from > 0 {
+			page("Earlier", max(0, from-mostLogLines))
+		}
+		if until < len(lines) {
+			page("Later", until)
+		}
+	})
+	d.el("pre", cutBytes(strings.Join(lines[from:until], "\n"), mostLogText), "class", "log", "tabindex", "0", "aria-label", title)
+	d.el("p", "", "id", "end")
+	return nil
+}
+
+// cutBytes cuts a text that has lines of any length.
+func cutBytes(s string, most int) string { return text.Cut(s, most) }
+
+// why adds the decisions that led to the state of a task, oldest first.
+func (s *Server) why(d *doc, r *http.Request, of control.TaskDetail) error {
+	h, err := control.Get(r.Context(), s.o.Control, control.Why{Ref: string(of.Task.ID)})
+	if err != nil {
+		return err
+	}
+	all := h.Told()
+	const most = 300
+	if len(all) > most {
+		d.in("p", nil, func() {
+			d.text(fmt.Sprintf("The newest %d of %d decisions. All of them: ", most, len(all)))
+			d.el("code", "muster why "+string(of.Task.ID))
+		})
+		all = all[len(all)-most:]
+	}
+	d.in("ol", attrs{"class", "why"}, func() {
+		for _, step := range all {
+			d.in("li", attrs{"class", "card"}, func() {
+				d.in("h2", nil, func() {
+					d.el("time", step.Time.Local().Format(time.DateTime), "datetime", step.Time.UTC().Format(time.RFC3339))
+					if step.To != "" {
+						d.text(fmt.Sprintf(" %s → %s", step.From, step.To))
+					}
+				})
+				d.in("dl", nil, func() {
+					say := func(name, what string) {
+						if what != "" {
+							d.el("dt", name)
+							d.el("dd", text.Field(what, 1000))
+						}
+					}
+					for _, f := range step.Facts {
+						say("Saw", f.Text)
+					}
+					if step.Rule != "" {
+						say("Rule", step.Rule+": "+cmp.Or(step.Means, "a rule of another version"))
+						say("Because", step.Detail)
+					}
+					for _, a := range step.Acts {
+						end := "which is under way"
+						switch {
+						case a.Ended != nil && a.Error != "":
+							end = "which failed: " + words.FirstLine(a.Error)
+						case a.Ended != nil:
+							end = "done in " + a.Ended.Sub(a.Begun).Round(time.Millisecond).String()
+						}
+						say("Did", a.Text+", "+end)
+					}
+				})
+			})
+		}
+	})
+	return nil
+}
+
+// words adds the prompt and the messages.
+func (s *Server) words(d *doc, of control.TaskDetail) error {
+	d.in("section", attrs{"class", "card"}, func() {
+		d.el("h2", "Prompt")
+		d.el("pre", cutBytes(text.Visible(strings.TrimRight(of.Prompt, "\n")), mostLogText), "class", "prose")
+	})
+	for _, m := range of.Messages {
+		d.in("section", attrs{"class", "card"}, func() {
+			d.in("h2", nil, func() {
+				d.text(fmt.Sprintf("Message %s, %s, ", m.ID, m.State))
+				d.clock(m.At, s.o.Now(), "ago")
+				d.text(" ago: " + words.Why(m.Why))
+			})
+			d.el("pre", cutBytes(text.Visible(strings.TrimRight(m.Text, "\n")), mostLogText), "class", "prose")
+		})
+	}
+	return nil
+}
+
+// screen adds the visible screen of the agent. While the page is open it is kept up to date.
+func (s *Server) screen(d *doc, r *http.Request, of control.TaskDetail) error {
+	rows, err := s.viewer.Screen(r.Context(), of.Task.ID, of.Task.Gen)
+	if errors.Is(err, control.ErrNoScreen) {
+		err = fault.Wrap(fault.NotFound, err, "the agent has no screen now").WithHint("What it said is under Checks and Why, and in muster logs %s.", of.Task.ID)
+	}
+	if err != nil {
+		return err
+	}
+	d.in("p", attrs{"class", "dim"}, func() {
+		d.text("To type there, attach: ")
+		d.el("code", "muster attach "+string(of.Task.ID))
+	})
+	d.in("pre", attrs{"class", "screen", "id", "screen", "tabindex", "0", "aria-label", "The screen of the agent"}, func() { d.terminal(rows) })
+	return nil
+}
+
+// number in a class of the palette.
+func class(prefix string, n int) string { return prefix + strconv.Itoa(n) }
