@@ -48,6 +48,7 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /in/{code}", s.signIn)
 	mux.HandleFunc("GET /{$}", s.stranger)
+	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }) // browsers ask for one
 	s.pages(mux)
 	s.api(mux)
 	return mux

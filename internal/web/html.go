@@ -36,7 +36,7 @@ func (d *doc) open(tag string, at ...string) {
 		d.b.WriteString(name)
 		if value != bare {
 			d.b.WriteString(`="`)
-			d.b.WriteString(html.EscapeString(text.Clean(value)))
+			d.b.WriteString(html.EscapeString(readable(value)))
 			d.b.WriteByte('"')
 		}
 	}
@@ -51,6 +51,16 @@ func address(s string) string {
 	return "about:invalid"
 }
 
+// readable returns a text without what could deceive a reader of a page, who does not see characters without a width.
+func readable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == 0x200b || r == 0x180e || r >= 0x2060 && r <= 0x2064 {
+			return -1
+		}
+		return r
+	}, text.Clean(s))
+}
+
 // close ends an element.
 func (d *doc) close(tag string) {
 	d.b.WriteString("</")
@@ -59,7 +69,7 @@ func (d *doc) close(tag string) {
 }
 
 // text adds a text. What could deceive a reader is removed.
-func (d *doc) text(s string) { d.b.WriteString(html.EscapeString(text.Clean(s))) }
+func (d *doc) text(s string) { d.b.WriteString(html.EscapeString(readable(s))) }
 
 // el adds an element with a text.
 func (d *doc) el(tag, s string, at ...string) {

@@ -28,6 +28,7 @@ func (s *Server) nightPage(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
+	n.Since = begin(n)
 	l := s.now(r.Context())
 	s.write(w, r, http.StatusOK, frame{title: "Night", page: "night", seq: l.seq, list: l}, func(d *doc) {
 		d.el("h1", "Night of "+n.Since.Local().Format("2 Jan 15:04")+" to "+n.Until.Local().Format("15:04"))
@@ -59,9 +60,10 @@ func (s *Server) nightPage(w http.ResponseWriter, r *http.Request) {
 			d.el("caption", "What each task did", "class", "hidden")
 			d.in("thead", nil, func() {
 				d.in("tr", nil, func() {
-					for _, c := range []string{"Task", "Time", "State", "Cost"} {
-						d.el("th", c, "scope", "col")
-					}
+					d.el("th", "Task", "scope", "col")
+					d.in("th", attrs{"scope", "col", "class", "lane"}, func() { d.axis(n) })
+					d.el("th", "State", "scope", "col")
+					d.el("th", "Cost", "scope", "col")
 				})
 			})
 			d.in("tbody", nil, func() {
@@ -74,6 +76,37 @@ func (s *Server) nightPage(w http.ResponseWriter, r *http.Request) {
 			d.el("p", fmt.Sprintf("%s to %s: %s", g.From.Local().Format("15:04"), g.Until.Local().Format("15:04"), g.Why), "class", "dim")
 		}
 		acts(d, n.Report)
+	})
+}
+
+// begin returns when the first task of a night did something. What was before it would only squeeze the rest.
+func begin(n control.Timeline) time.Time {
+	first := n.Until
+	for _, lane := range n.Lanes {
+		if len(lane.Spans) > 0 && lane.Spans[0].From.Before(first) {
+			first = lane.Spans[0].From
+		}
+	}
+	if len(n.Lanes) == 0 || first.Before(n.Since) {
+		return n.Since
+	}
+	return first
+}
+
+// ticks are the parts into which the axis of a night is divided.
+const ticks = 4
+
+// axis adds the times of the axis, which are above the lanes.
+func (d *doc) axis(n control.Timeline) {
+	step := n.Until.Sub(n.Since) / ticks
+	form := "15:04"
+	if step < 2*time.Minute {
+		form = "15:04:05"
+	}
+	d.in("span", attrs{"class", "axis"}, func() {
+		for i := range ticks {
+			d.el("span", n.Since.Add(time.Duration(i)*step).Local().Format(form))
+		}
 	})
 }
 
