@@ -23,7 +23,8 @@ import (
 const webHelp = `Serve the fleet as a page, on a desktop or a phone, until Ctrl-C: what needs you with its answers as
 buttons, what runs, each task with its diff, checks and screen, the night, and the report. It prints a link
 that signs one browser in, is good once and for two minutes. Only this machine reaches the page; from
-another one, forward the port: ssh -L 7331:127.0.0.1:7331 HOST, or the socket of --socket.
+another one, forward the port: ssh -L 7331:127.0.0.1:7331 HOST (or the socket of
+--socket).
 Programs use the JSON API below /api/v1 with a token (muster web token).
 
   muster web
@@ -237,7 +238,7 @@ type webToken struct {
 func newWebTokenCommand(env Env) *cobra.Command {
 	c := &cobra.Command{Use: "token", Short: "Make, list and revoke tokens of the JSON API", Long: webTokenHelp, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	var readOnly bool
-	made := &cobra.Command{Use: "new NAME", Short: "Make a token and print it", Long: "Make a token for a program and print it, once.\n\n  muster web token new dashboard --read-only", Args: cobra.ExactArgs(1)}
+	made := &cobra.Command{Use: "new NAME", Short: "Make a token and print it", Long: "Make a token for a program and print it, once.\n\n  muster web token new dashboard --read-only\n  muster web token new deploy --json", Args: cobra.ExactArgs(1)}
 	made.Flags().BoolVar(&readOnly, "read-only", false, "it can read, and change nothing")
 	result[webToken]{
 		get: func(ctx context.Context, args []string) (out webToken, err error) {
@@ -250,7 +251,7 @@ func newWebTokenCommand(env Env) *cobra.Command {
 		},
 		show: func(t webToken) error { return env.say(t.Token) },
 	}.addTo(env, made)
-	list := &cobra.Command{Use: "list", Short: "List the tokens", Long: "List the names of the tokens, oldest first.\n\n  muster web token list", Args: cobra.NoArgs}
+	list := &cobra.Command{Use: "list", Short: "List the tokens", Long: "List the names of the tokens, oldest first.\n\n  muster web token list\n  muster web token list --json", Args: cobra.NoArgs}
 	result[[]webToken]{
 		get: func(context.Context, []string) (out []webToken, err error) {
 			err = withControl(env, func(c *control.Control) error {
@@ -278,7 +279,7 @@ func newWebTokenCommand(env Env) *cobra.Command {
 			return env.table([]string{"NAME", "MAY", "AGE"}, rows)
 		},
 	}.addTo(env, list)
-	revoke := &cobra.Command{Use: "revoke NAME", Short: "Revoke a token", Long: "Revoke a token. It is not good from the next request on.\n\n  muster web token revoke dashboard", Args: cobra.ExactArgs(1)}
+	revoke := &cobra.Command{Use: "revoke NAME", Short: "Revoke a token", Long: "Revoke a token. It is not good from the next request on.\n\n  muster web token revoke dashboard\n  muster web token revoke deploy --json", Args: cobra.ExactArgs(1)}
 	result[webToken]{
 		get: func(ctx context.Context, args []string) (webToken, error) {
 			return webToken{Name: args[0]}, withControl(env, func(c *control.Control) error { return c.RevokeToken(ctx, args[0]) })
