@@ -22,14 +22,14 @@ import (
 
 const webHelp = `Serve the fleet as a page, on a desktop or a phone, until Ctrl-C: what needs you with its answers as
 buttons, what runs, each task with its diff, checks and screen, the night, and the report. It prints a link
-that signs one browser in, is good once and for two minutes. Only this machine reaches the page; from
-another one, forward the port: ssh -L 7331:127.0.0.1:7331 HOST (or the socket of
---socket).
-Programs use the JSON API below /api/v1 with a token (muster web token).
+that signs one browser in, is good once and for two minutes. Only this machine reaches the page; forward
+the port from another one: ssh -L 7331:127.0.0.1:7331 HOST. Programs use the JSON API below /api/v1 with a
+token (muster web token).
 
   muster web
   muster web --stay       in the fleet's tmux server, beyond this terminal
   muster web --link       another link to the page that is served
+  muster web --socket     on a Unix socket, which ssh forwards as well
   muster web --read-only  nothing can be answered or changed`
 
 // webPort is the port of the page, unless it is taken.
