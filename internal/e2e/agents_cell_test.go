@@ -141,10 +141,17 @@ func (c *cell) ends(states string) life.Task {
 	return got
 }
 
-// went compares the states of the task from the first record on.
+// went compares the states of the task from the first record on. Some agents ask for each command: a wait that a rule ends at once is
+// left out.
 func (c *cell) went(states string) {
 	c.t.Helper()
-	if got, want := c.path(), "preparing starting "+states; got != want {
+	got := c.path()
+	for _, p := range payloads[event.PermissionDecided](c.Fleet, c.id) {
+		if p.By == "rule" {
+			got = strings.Replace(got, " waiting working", "", 1)
+		}
+	}
+	if want := "preparing starting " + states; got != want {
 		c.t.Errorf("its states were %q, want %q", got, want)
 	}
 }
