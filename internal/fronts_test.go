@@ -24,7 +24,7 @@ var frontFiles = map[string]struct {
 	why      string
 }{
 	"env.go":            {[]string{"fleet", "keeper"}, "the types of what tests replace"},
-	"main.go":           {[]string{"agent", "agent/all", "agent/sim", "launch"}, "the hidden verbs hook, launch and sim"},
+	"main.go":           {[]string{"agent", "agent/acp", "agent/all", "agent/sim", "launch"}, "the hidden verbs acp, hook, launch and sim"},
 	"verb_supervise.go": {[]string{"daemon", "keeper"}, "the hidden verbs supervise and keep"},
 	"verb_top.go":       {[]string{"tui"}, "it lends its terminal to the full screen"},
 	"verb_web.go":       {[]string{"web"}, "it serves the page"},

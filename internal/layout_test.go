@@ -59,6 +59,7 @@ var goroutines = map[string]string{
 	"web":         "the server's shutdown waits",
 	"mcp":         "the server's shutdown waits",
 	"agent/sim":   "a program of its own, which plays an agent",
+	"agent/acp":   "a program of its own: the lines of its agent, the mailbox, the keyboard and each request wait for the end of Run",
 	"daemon":      "supervise.go starts the services of one supervisor and waits for them",
 }
 

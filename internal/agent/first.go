@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -57,6 +58,14 @@ func PromptParts(l Launch, argument string) []string {
 		return []string{argument}
 	}
 	return parts
+}
+
+// LookPath returns the path of a program. A relative path is below dir, and a bare word is on the PATH.
+func LookPath(program, dir string, env []string) (string, error) {
+	if strings.Contains(program, "/") && !filepath.IsAbs(program) {
+		program = filepath.Join(dir, program)
+	}
+	return run.LookPath(program, env)
 }
 
 // FindProgram returns the program of an agent with the arguments of a wrapper, if any: command of [agents.NAME] replaces the

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"muster/internal/agent"
+	"muster/internal/agent/acp"
 	"muster/internal/agent/all"
 	"muster/internal/agent/sim"
 	"muster/internal/boot"
@@ -42,6 +43,8 @@ func Run(args []string, env Env) int {
 			return runHook(args[1:], env)
 		case "launch":
 			return runLaunch(args[1:])
+		case acp.Verb:
+			return acp.Main(args[1:], os.Stdin, os.Stdout, env.Getenv)
 		case "sim":
 			return sim.Main(args[1:], os.Stdin, os.Stdout, env.Getenv)
 		case "keep", "supervise":

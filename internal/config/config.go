@@ -242,6 +242,7 @@ func DefaultMaxAgents(memBytes uint64, cores int) int {
 
 // The kinds of agent. Only the agent package knows what they mean.
 const (
+	kindACP      = "acp"
 	kindClaude   = "claude"
 	kindCodex    = "codex"
 	kindCommand  = "command"
@@ -254,7 +255,7 @@ const (
 
 // kinds returns the values of agents.NAME.kind, which are also the names of built-in agents.
 func kinds() []string {
-	return []string{kindClaude, kindCodex, kindCommand, kindCopilot, kindGemini, kindGeneric, kindOpenCode, kindSim}
+	return []string{kindACP, kindClaude, kindCodex, kindCommand, kindCopilot, kindGemini, kindGeneric, kindOpenCode, kindSim}
 }
 
 // NewCheck returns a check with the default time limit, as given by a flag. A bad name and an empty command are a

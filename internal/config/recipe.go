@@ -10,23 +10,26 @@ import (
 
 // recipeKeys are the rows of the keys that describe an agent of kind generic. Package recipe reads them.
 func recipeKeys() []key {
-	const g = "Of kind `generic`: "
+	const (
+		g = "Of kind `generic`: "
+		b = "Of kinds `generic` and `acp`: "
+	)
 	rows := []key{
 		{path: "agents.NAME.hooks", kind: kindWord, words: []string{kindClaude}, doc: g + "a known shape of hooks, which fills in `fields` and `events`; both may override it."},
 		{path: "agents.NAME.resume", kind: kindArgv, def: "none", doc: g + "the command line that takes a conversation up again. Without it each process begins a new one, with the prompt."},
-		{path: "agents.NAME.install", kind: kindText, doc: g + "the command that installs the program, for hints."},
+		{path: "agents.NAME.install", kind: kindText, doc: b + "the command that installs the program, for hints."},
 		{path: "agents.NAME.session", kind: kindWord, words: []string{"pinned", "reported", "none"}, def: `"none"`, doc: g + "who chooses the id of a conversation: muster, by `{session}` in the command; the agent, whose first hook reports it; nobody."},
-		{path: "agents.NAME.first_record", kind: kindText, def: `"60s"`, doc: g + "how long a start may take until its first hook; `\"none\"` promises none, and the exit of the program ends its turn."},
+		{path: "agents.NAME.first_record", kind: kindText, def: `"60s"`, doc: b + "how long a start may take until its first hook, or until it has opened a conversation; `\"none\"`, of kind `generic`, promises none, and the exit of the program ends its turn."},
 		{path: "agents.NAME.files.VAR", kind: kindText, doc: g + "a file for the directory of the generation (`{gen_dir}`), by its path there. In a `.json` file the values of placeholders are escaped."},
-		{path: "agents.NAME.home.variable", kind: kindText, doc: g + "the variable that moves the agent's configuration to another directory."},
-		{path: "agents.NAME.home.dir", kind: kindText, doc: g + "that directory below the user's home directory; `{agent_home}`."},
-		{path: "agents.NAME.seed.VAR", kind: kindText, doc: g + "a file for the configuration directory of a fenced agent, which has one of its own."},
+		{path: "agents.NAME.home.variable", kind: kindText, doc: b + "the variable that moves the agent's configuration to another directory."},
+		{path: "agents.NAME.home.dir", kind: kindText, doc: b + "that directory below the user's home directory; `{agent_home}`."},
+		{path: "agents.NAME.seed.VAR", kind: kindText, doc: b + "a file for the configuration directory of a fenced agent, which has one of its own."},
 		{path: "agents.NAME.trusted.file", kind: kindText, doc: g + "the JSON file below `home` with the directories that the user trusts."},
 		{path: "agents.NAME.trusted.list", kind: kindText, doc: g + "the pointer to them. `muster dispatch` refuses a repository that is not among them."},
-		{path: "agents.NAME.bypass", kind: kindList, def: "[]", doc: g + "arguments by which it asks for no permission; a dispatch with one of them warns."},
-		{path: "agents.NAME.refuse", kind: kindList, def: "[]", doc: g + "arguments that would break a start; a dispatch with one of them is refused."},
-		{path: "agents.NAME.configures", kind: kindList, def: "[]", doc: g + "files of a repository that configure the agent."},
-		{path: "agents.NAME.variables", kind: kindList, def: "[]", doc: g + "variables that select its account or set-up; `*` at the end makes a prefix."},
+		{path: "agents.NAME.bypass", kind: kindList, def: "[]", doc: b + "arguments by which it asks for no permission; a dispatch with one of them warns."},
+		{path: "agents.NAME.refuse", kind: kindList, def: "[]", doc: b + "arguments that would break a start; a dispatch with one of them is refused."},
+		{path: "agents.NAME.configures", kind: kindList, def: "[]", doc: b + "files of a repository that configure the agent."},
+		{path: "agents.NAME.variables", kind: kindList, def: "[]", doc: b + "variables that select its account or set-up; `*` at the end makes a prefix."},
 	}
 	for _, f := range recipe.Fields {
 		rows = append(rows, key{path: "agents.NAME.fields." + f, kind: kindPointers, doc: g + "the pointer to this field in the payload of a hook, or a list of pointers of which the first with a value counts."})
@@ -100,6 +103,11 @@ func (d *draft) described(file, name string, e entry) *complaint {
 
 // finishRecipe reads the description of an agent.
 func (d *draft) finishRecipe(a *Agent) []complaint {
+	if a.Kind == kindACP {
+		read, problems := recipe.DecodeSpeaker(a.Described)
+		a.Recipe = &read
+		return d.mistakes(a, problems)
+	}
 	if a.Kind != kindGeneric {
 		if len(a.Described) > 0 {
 			return []complaint{{
@@ -111,6 +119,12 @@ func (d *draft) finishRecipe(a *Agent) []complaint {
 	}
 	read, problems := recipe.Decode(a.Described)
 	problems = append(problems, recipe.CheckCommand(a.Command, read)...)
+	a.Recipe = &read
+	return d.mistakes(a, problems)
+}
+
+// mistakes returns what is wrong with the description of an agent.
+func (d *draft) mistakes(a *Agent, problems []recipe.Problem) []complaint {
 	var wrong []complaint
 	for _, p := range problems {
 		wrong = append(wrong, complaint{
@@ -118,7 +132,6 @@ func (d *draft) finishRecipe(a *Agent) []complaint {
 			what:  "agents." + a.Name + "." + p.Key() + " " + p.What, hint: p.Hint,
 		})
 	}
-	a.Recipe = &read
 	return wrong
 }
 

@@ -14,13 +14,17 @@ import (
 
 	"muster/internal/cli"
 	"muster/internal/fleet"
+	"muster/internal/testkit/acp"
 	testprogram "muster/internal/testkit/program"
 )
 
-// TestMain runs muster when the test binary is called by that name, as the copies in <state>/bin are.
+// TestMain runs muster when the test binary is called by that name, as the copies in <state>/bin are, and the agent that speaks a protocol by its.
 func TestMain(m *testing.M) {
 	if strings.HasPrefix(filepath.Base(os.Args[0]), "muster") {
 		os.Exit(play(os.Args[1:]))
+	}
+	if acp.Called(os.Args[0]) {
+		os.Exit(acp.Main(os.Args[1:]))
 	}
 	os.Exit(runAll(m))
 }

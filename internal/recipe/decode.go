@@ -41,6 +41,23 @@ func Decode(table map[string]any) (event.Recipe, []Problem) {
 	return out, r.wrong
 }
 
+// ofSpeaker are the keys that describe an agent which speaks a protocol: all else the protocol says.
+var ofSpeaker = []string{"install", "first_record", "home", "seed", "bypass", "refuse", "configures", "variables"}
+
+// DecodeSpeaker reads the description of an agent that speaks a protocol. It has fewer keys.
+func DecodeSpeaker(table map[string]any) (event.Recipe, []Problem) {
+	r := &reader{}
+	var out event.Recipe
+	keys := keysOf(r, &out)
+	maps.DeleteFunc(keys, func(name string, _ setter) bool { return !slices.Contains(ofSpeaker, name) })
+	keys["first_record"] = r.duration(&out.FirstRecord, time.Second, time.Hour)
+	if table != nil {
+		r.table(nil, table, keys)
+	}
+	r.checkHome(&out)
+	return out, r.wrong
+}
+
 // Owns reports whether a key of an agent belongs to its description.
 func Owns(key string) bool {
 	_, ok := keysOf(&reader{}, &event.Recipe{})[key]

@@ -226,10 +226,18 @@ func (r *reader) check(out *event.Recipe) {
 	need(out.Usage.Event != "" && out.Usage.ID == "", "usage", "Give `id`, the pointer to what is different in each line.", "has no `id`, and a line that is read again would count twice")
 	need(out.Usage.Event == "" && out.Usage != (event.RecipeUsage{}), "usage", "Give `event`, the word of the lines that have it.", "names no lines")
 	need((out.Trusted.File == "") != (out.Trusted.List == ""), "trusted", "Give both `file` and `list`.", "is incomplete")
-	need(out.Home.Dir == "" && (out.Trusted.File != "" || len(out.Seed) > 0 || out.Home.Variable != ""), "home", "Give home.dir, such as \".droid\".", "has no `dir`")
+	r.checkHome(out)
 	need(len(out.Quit.Interrupt) == 0, "quit", "Give it the keys, such as interrupt = [\"Escape\"].", "has no key that interrupts a turn")
 	for _, name := range slices.Sorted(maps.Keys(out.Tools)) {
 		need(!hooks || len(out.Fields["tool"]) == 0, "tools", "Give fields.tool, the pointer to the name of a tool.", "can never match %q: no field has the name of a tool", name)
+	}
+}
+
+// checkHome checks that an agent with files in its configuration directory has such a directory.
+func (r *reader) checkHome(out *event.Recipe) {
+	missing := out.Home.Dir == "" && (out.Trusted.File != "" || len(out.Seed) > 0 || out.Home.Variable != "")
+	if missing && !slices.ContainsFunc(r.wrong, func(p Problem) bool { return p.Path[0] == "home" }) {
+		r.add([]string{"home"}, "Give home.dir, such as \".droid\".", "has no `dir`")
 	}
 }
 

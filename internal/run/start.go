@@ -30,6 +30,8 @@ type Spec struct {
 	Env  []string
 	// Pipes connects Stdin and Stdout to the caller; otherwise the child inherits the caller's.
 	Pipes bool
+	// Stderr gets the standard error of a child with Pipes; nil drops it.
+	Stderr io.Writer
 	// Word adds a pipe as descriptor WordFD, for lines from the child. See Child.Word.
 	Word bool
 	// SameGroup leaves the child in the caller's process group, so that a terminal's signals reach it.
@@ -55,6 +57,7 @@ func Start(ctx context.Context, s Spec) (*Child, error) {
 	}
 	endWithParent(cmd.SysProcAttr)
 	if s.Pipes {
+		cmd.Stderr = s.Stderr
 		var err error
 		if c.Stdin, err = cmd.StdinPipe(); err != nil {
 			return nil, fmt.Errorf("run %s: %w", s.Argv[0], err)

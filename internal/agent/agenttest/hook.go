@@ -225,6 +225,9 @@ func scenes(t *testing.T, s Subject) {
 			for _, c := range scene.Calls {
 				st.call(c)
 			}
+			if scene.Play != nil {
+				scene.Play(t, st.launch, func(name string) string { return st.env[name] })
+			}
 			var got []event.RecordState
 			for _, r := range st.records() {
 				got = append(got, r.State)

@@ -27,6 +27,8 @@ type Subject struct {
 type Scene struct {
 	Name  string
 	Calls []Call
+	// Play runs the generation instead, for a kind whose program writes the records itself. getenv has the variables of the launch.
+	Play func(t *testing.T, l agent.Launch, getenv func(string) string)
 	// Want are the states of the records that the calls write, in order. The last one is the state of the agent.
 	Want []event.RecordState
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"muster/internal/agent"
+	"muster/internal/agent/acp"
 	"muster/internal/agent/claude"
 	"muster/internal/agent/codex"
 	"muster/internal/agent/command"
@@ -27,6 +28,7 @@ func adapters() []agent.Adapter {
 		sim.New(),
 		generic.Preset("copilot"),
 		generic.New(nil),
+		acp.New(nil),
 	}
 }
 
@@ -41,10 +43,13 @@ func New(kind string) (agent.Adapter, error) {
 		WithHint("Use one of: %s.", strings.Join(Kinds(), ", "))
 }
 
-// For returns the adapter of a task. An agent of kind generic has its description in its spec.
+// For returns the adapter of a task. An agent of kind generic or acp has its description in its spec.
 func For(s event.Spec) (agent.Adapter, error) {
-	if s.Kind == generic.Kind {
+	switch s.Kind {
+	case generic.Kind:
 		return generic.New(s.Recipe), nil
+	case acp.Kind:
+		return acp.New(s.Recipe), nil
 	}
 	return New(s.Kind)
 }

@@ -14,7 +14,6 @@ import (
 	"muster/internal/fault"
 	"muster/internal/recipe"
 	"muster/internal/regular"
-	"muster/internal/run"
 	"muster/internal/text"
 )
 
@@ -82,7 +81,7 @@ func (a adapter) Check(_ context.Context, p agent.Preflight) error {
 	}
 	env := agent.FullEnv(p)
 	program := a.command(p.Spec, false)[0]
-	if _, err := lookPath(program, p.Spec.Repo, env); err != nil {
+	if _, err := agent.LookPath(program, p.Spec.Repo, env); err != nil {
 		hint := "Install it, make it executable, or name it by its path."
 		if install := a.described().Install; install != "" {
 			hint = "Run: " + install
@@ -131,14 +130,6 @@ func (a adapter) command(s event.Spec, resume bool) []string {
 		return slices.Concat(s.Command, words[1:])
 	}
 	return words
-}
-
-// lookPath returns the path of a program. A relative path is below dir, and a bare word is on the PATH.
-func lookPath(program, dir string, env []string) (string, error) {
-	if strings.Contains(program, "/") && !filepath.IsAbs(program) {
-		program = filepath.Join(dir, program)
-	}
-	return run.LookPath(program, env)
 }
 
 // home returns the directory in which the agent keeps its configuration; "" if it is not described.

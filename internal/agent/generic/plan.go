@@ -38,7 +38,7 @@ func (a adapter) Plan(l agent.Launch) (agent.Plan, error) {
 	}
 	values := a.values(l, session)
 	argv := fill(words, l.Spec.Args, l.Spec.Model, values, argument)
-	program, err := lookPath(argv[0], l.Worktree, l.Env)
+	program, err := agent.LookPath(argv[0], l.Worktree, l.Env)
 	if err != nil {
 		return agent.Plan{}, fault.Wrap(fault.Conflict, err, "agent %s: no program %s", l.Spec.Agent, text.Line(argv[0], 200)).
 			WithHint("A relative path is looked up in the worktree: commit the program, or copy it there by [workspace] copy.")

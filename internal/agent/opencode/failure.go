@@ -52,23 +52,11 @@ func retryAfter(headers map[string]string, now time.Time) (time.Duration, bool) 
 // errorKind returns the kind of an error: by its status, else by its name, else by its words. A retry that the plugin gave up
 // has only words.
 func errorKind(e apiError) event.ErrorKind {
-	all := strings.ToLower(e.Data.Message + "\n" + e.Data.Body)
-	has := func(words ...string) bool { return agent.Says(all, words...) }
 	switch {
 	case e.Name == "ContextOverflowError":
 		return event.ErrorContextFull
-	case e.Name == "ProviderAuthError", e.Data.Status == 401, e.Data.Status == 403 && !has("quota", "billing"):
+	case e.Name == "ProviderAuthError":
 		return event.ErrorAuth
-	case e.Data.Status == 402, has("insufficient_quota", "credit balance", "billing", "payment required"):
-		return event.ErrorBilling
-	case e.Data.Status == 429, has("rate limit", "rate_limit", "too many requests", "usage_limit", "usage limit", "quota"):
-		return event.ErrorRateLimit
-	case e.Data.Status >= 500, has("overloaded", "server error", "internal error", "unavailable", "provider is overloaded"):
-		return event.ErrorOverloaded
-	case e.Data.Status >= 400:
-		return event.ErrorInvalidRequest
-	case has("unable to connect", "connection", "econnreset", "econnrefused", "timed out", "timeout", "fetch failed", "socket", "enotfound", "network"):
-		return event.ErrorNetwork
 	}
-	return event.ErrorOther
+	return agent.ErrorOf(e.Data.Status, strings.ToLower(e.Data.Message+"\n"+e.Data.Body))
 }
