@@ -13,7 +13,7 @@ PACKAGES ?= 1
 FUZZTIME ?= 30s
 EVENTS  ?= 10000000
 
-.PHONY: help build install demo test fleets race quick check types format lint tidy generated generate bench simulate planted walk chaos night merges delivery agents situations fuzz prices tools tmux node gh release-dry clean
+.PHONY: help build install demo test fleets race quick check types format lint tidy generated generate bench simulate planted walk chaos night merges delivery agents situations fuzz prices tools tmux node browser gh release-dry clean
 
 help: ## say what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -47,7 +47,7 @@ test: tmux node gh ## each package's tests, and whole fleets once from dispatch 
 	$(PLAIN) -run '$(ONCE)' ./internal/e2e || status=1; \
 	exit $$status
 
-fleets: tmux node gh ## all other whole fleets, and the real agents: a quarter of an hour
+fleets: tmux node browser gh ## all other whole fleets, and the real agents: a quarter of an hour
 	@status=0; \
 	$(PLAIN) -p $(PACKAGES) $(shell $(GO) list ./... | grep -E '$(WHOLE)' | grep -v /e2e) || status=1; \
 	$(PLAIN) -skip '$(ONCE)' ./internal/e2e || status=1; \
@@ -89,13 +89,14 @@ tidy: ## go.mod and go.sum hold what is needed and no more
 	$(GO) mod tidy -diff
 
 generated: ## the pages of docs/reference are fresh
-	$(GO) test -run 'Fresh' ./internal/config ./internal/event ./internal/life ./internal/status
+	$(GO) test -run 'Fresh' ./internal/config ./internal/event ./internal/life ./internal/status ./internal/web
 
 generate: ## write them anew
 	$(GO) test -run 'Fresh' ./internal/config -update
 	$(GO) test -run 'Fresh' ./internal/event -update
 	$(GO) test -run 'Fresh' ./internal/life -update
 	$(GO) test -run 'Fresh' ./internal/status -update
+	$(GO) test -run 'Fresh' ./internal/web -update
 
 bench: tmux ## what muster costs, each figure beside the least that the same work costs here
 	$(GO) run ./internal/bench
@@ -181,6 +182,9 @@ tmux: ## install tmux if it is missing
 
 node: ## install node and npm if they are missing: tests run a real Claude Code, which npm brings
 	@.ci/need npm nodejs npm
+
+browser: ## install Chromium if it is missing: tests open the page of muster web in it
+	@command -v google-chrome >/dev/null 2>&1 || test -d '/Applications/Google Chrome.app' || .ci/need chromium chromium
 
 gh: ## install gh if it is missing: tests open pull requests at a server of their own
 	@.ci/need gh gh

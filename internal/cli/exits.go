@@ -54,8 +54,7 @@ var exits = map[string]string{
 2 a flag is wrong
 3 --link: no page is served
 4 it is served already, the port is taken, or --stay has no fleet to stay in
-5 --stay: it was not served in time
-130 interrupted`,
+5 --stay: it was not served in time`,
 	"web token": `2 there is no such verb`,
 	"web token new": `0 the token is printed
 2 the name is wrong

@@ -77,18 +77,21 @@ func serveWeb(ctx context.Context, env Env, c *control.Control, o webOptions) er
 	if err != nil {
 		return err
 	}
+	place, err := c.Serving()
+	if err != nil {
+		return err
+	}
+	defer place.Release()
 	at, listeners, err := listenWeb(ctx, c, o)
 	if err != nil {
 		return err
 	}
-	release, err := c.Serving(at)
-	if err != nil {
+	if err := place.Note(at); err != nil {
 		for _, l := range listeners {
 			_ = l.Close()
 		}
 		return err
 	}
-	defer release()
 	base, err := url.Parse(at.Base)
 	if err != nil {
 		return fmt.Errorf("read the address of the page: %w", err)
@@ -98,13 +101,13 @@ func serveWeb(ctx context.Context, env Env, c *control.Control, o webOptions) er
 	for _, h := range hosts {
 		all = append(all, h, net.JoinHostPort(h, base.Port()))
 	}
-	f, err := openFleet(env)
-	if err != nil {
-		return err
-	}
 	s := web.New(web.Options{
 		Control: c, Hosts: all, ReadOnly: o.readOnly, Now: env.Now, Dir: env.Dir,
 		Order: func(ctx context.Context, order intake.Order) (intake.Task, error) {
+			f, err := openFleet(env) // anew for each order: the configuration may have changed
+			if err != nil {
+				return intake.Task{}, err
+			}
 			return intake.New(f, env.Dir).Task(ctx, order)
 		},
 	})
@@ -126,9 +129,6 @@ func hostNames(names []string) ([]string, error) {
 
 // listenWeb opens the listeners of the page.
 func listenWeb(ctx context.Context, c *control.Control, o webOptions) (control.WebAt, []net.Listener, error) {
-	if _, err := c.Served(); err == nil { // its socket must stay
-		return control.WebAt{}, nil, fault.New(fault.Conflict, "the page of this fleet is served already").WithHint("`muster web --link` prints a link to it.")
-	}
 	base := func(port int) string { return "http://127.0.0.1:" + strconv.Itoa(port) }
 	if o.socket {
 		dir, err := c.WebDir()

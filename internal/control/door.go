@@ -127,9 +127,14 @@ func (c *Control) sweepPasses() {
 	}
 }
 
-// Serving takes the place of the one process that serves the page of the fleet, and notes where. The place is free again after
-// release, or when the process ends. fault.Conflict means that another process has it.
-func (c *Control) Serving(at WebAt) (release func(), err error) {
+// Place is the place of the one process that serves the page of a fleet. It is free again after Release, or when the process ends.
+type Place struct {
+	held *os.File
+	note string
+}
+
+// Serving takes the place of the process that serves the page. fault.Conflict means that another process has it.
+func (c *Control) Serving() (*Place, error) {
 	if err := c.outside("muster web"); err != nil {
 		return nil, err
 	}
@@ -145,22 +150,28 @@ func (c *Control) Serving(at WebAt) (release func(), err error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Failed, err, "take the place of the page")
 	}
-	if at.PID == 0 {
-		at.PID = os.Getpid()
-	}
-	note := filepath.Join(c.home.WebDir(), "at.json")
+	p := &Place{held: held, note: filepath.Join(c.home.WebDir(), "at.json")}
+	_ = os.Remove(p.note) // of a process that was killed
+	return p, nil
+}
+
+// Note notes where the page is served, for Served.
+func (p *Place) Note(at WebAt) error {
+	at.PID = os.Getpid()
 	data, err := json.Marshal(at)
 	if err == nil {
-		err = replace.Quick(note, data)
+		err = replace.Quick(p.note, data)
 	}
 	if err != nil {
-		lock.Release(held)
-		return nil, fault.Wrap(fault.Failed, err, "note where the page is served").WithHint("Make %s writable, and free some space.", c.home)
+		return fault.Wrap(fault.Failed, err, "note where the page is served").WithHint("Make %s writable, and free some space.", filepath.Dir(p.note))
 	}
-	return func() {
-		_ = os.Remove(note)
-		lock.Release(held)
-	}, nil
+	return nil
+}
+
+// Release frees the place.
+func (p *Place) Release() {
+	_ = os.Remove(p.note)
+	lock.Release(p.held)
 }
 
 // Served returns where the page of the fleet is served. fault.NotFound means that it is not.

@@ -157,17 +157,23 @@ func TestOneProcessServesThePageOfAFleet(t *testing.T) {
 	if _, err := c.Served(); !fault.Is(err, fault.NotFound) {
 		t.Errorf("served before: %v", err)
 	}
-	release, err := c.Serving(WebAt{Base: "http://127.0.0.1:1"})
+	place, err := c.Serving()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Serving(WebAt{}); !fault.Is(err, fault.Conflict) {
+	if _, err := c.Served(); !fault.Is(err, fault.NotFound) {
+		t.Errorf("served before it listens: %v", err)
+	}
+	if err := place.Note(WebAt{Base: "http://127.0.0.1:1"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Serving(); !fault.Is(err, fault.Conflict) {
 		t.Errorf("served twice: %v", err)
 	}
 	if at, err := c.Served(); err != nil || at.Base != "http://127.0.0.1:1" || at.PID != os.Getpid() {
 		t.Errorf("served at %+v, %v", at, err)
 	}
-	release()
+	place.Release()
 	if _, err := c.Served(); !fault.Is(err, fault.NotFound) {
 		t.Errorf("served after: %v", err)
 	}
@@ -178,7 +184,7 @@ func TestAnAgentOpensNoDoor(t *testing.T) {
 	c, _ := door(t, environ.Task+"=t1")
 	_, pass := c.NewPass()
 	_, _, token := c.NewToken(t.Context(), "x", false)
-	_, serve := c.Serving(WebAt{})
+	_, serve := c.Serving()
 	for _, err := range []error{pass, token, serve, c.RevokeToken(t.Context(), "x")} {
 		if !fault.Is(err, fault.Conflict) {
 			t.Errorf("an agent is not refused: %v", err)

@@ -129,7 +129,7 @@ func (f *Fleet) nothingLeft() {
 var lasting = []string{
 	"muster.db", "muster.db-wal", "muster.db-shm", "config.toml", "lock", "keeper.lock", "start.lock", "front.lock", "down", "env", "env.names",
 	"tmux.conf", "tmux.pid", "supervisor.log", "supervisor.log.1", "pulse", "status/wake", "test-die", "test-points", "test-clock", "test-pace",
-	"upgrade.lock", "upgrade.outcome", "test-hurry", "evidence.key", "trial.lock",
+	"upgrade.lock", "upgrade.outcome", "looked", "test-hurry", "evidence.key", "trial.lock",
 }
 
 // filesLeft fails the test for files that no longer belong in the state directory.
@@ -143,6 +143,7 @@ func (f *Fleet) filesLeft() {
 		switch {
 		case slices.Contains(lasting, name) || strings.HasPrefix(name, "checkslot.") || strings.HasPrefix(name, "race."):
 		case strings.HasPrefix(name, "bin/"):
+		case name == "web" || strings.HasPrefix(name, "web/"): // where the page was served, and the hashes of what lets somebody in
 		case strings.HasPrefix(name, "git/"): // muster's own git directory of a repository
 		case strings.HasPrefix(name, "cache/repository-"): // of fenced builds, for the next task of the repository
 		case d.IsDir() && slices.Contains([]string{".", "bin", "cache", "gen", "git", "jobs", "status", "attempts", "worktrees"}, name):

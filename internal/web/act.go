@@ -61,7 +61,7 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) {
 	}
 	s.caughtUp(r)
 	back := s.prefix + "/"
-	if from, err := url.Parse(r.Referer()); err == nil && strings.HasPrefix(from.Path, s.taskPath(id, "")) || verb != "answer" {
+	if verb != "answer" { // after an answer the next task that asks is what a person looks for
 		back = s.taskPath(id, "")
 	}
 	http.Redirect(w, r, back+"?did="+did+"&task="+string(id), http.StatusSeeOther)

@@ -110,12 +110,16 @@ func operations() []operation {
 		{
 			"GET", "tasks/{id}/log", "The end of a log, as `muster logs --json`; at most 1 MiB.",
 			[]parameter{{"check", "string", "the output of this check"}, {"round", "integer", "in this round"}, {"gen", "integer", "what this generation reported"}},
-			nil, control.ToldLog{}, (*Server).getLog,
+			nil,
+			control.ToldLog{},
+			(*Server).getLog,
 		},
 		{
 			"GET", "events", "Events of the log, oldest first, at most 1000.",
 			[]parameter{{"after", "integer", "only those with a greater sequence number"}, {"task", "string", "only of this task"}, {"kind", "string", "only of these kinds, with commas between them"}, {"limit", "integer", "at most so many"}},
-			nil, []event.Event{}, (*Server).getEvents,
+			nil,
+			[]event.Event{},
+			(*Server).getEvents,
 		},
 		{"GET", "report", "What happened, as `muster report --json`.", []parameter{{"since", "string", "a duration such as 12h, or a time of RFC 3339"}}, nil, report.Report{}, (*Server).getReport},
 		{"POST", "tasks", "Queue a task, as `muster dispatch --json`.", nil, Order{}, control.Queued{}, (*Server).postTask},

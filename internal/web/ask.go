@@ -95,7 +95,7 @@ func (s *Server) permission(d *doc, t *control.Summary, r *event.RequestOpened, 
 	if most > 0 && len(all) > most {
 		shown = all[:most]
 	}
-	d.el("pre", strings.Join(shown, "\n"), "class", "wants", "tabindex", "0", "aria-label", "What it wants to do")
+	d.el("pre", strings.Join(shown, "\n"), "class", "wants", "tabindex", "0", "role", "group", "aria-label", "What it wants to do")
 	whole := len(shown) == len(all) && r.Ask != nil && !r.Ask.Cut && r.Ask.Hash != ""
 	switch {
 	case len(shown) < len(all):

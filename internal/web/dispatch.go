@@ -35,8 +35,12 @@ func (s *Server) dispatchPage(w http.ResponseWriter, r *http.Request, status int
 			d.in("details", nil, func() {
 				d.el("summary", "More")
 				for _, f := range [][3]string{
-					{"name", "Name", "the first line of the prompt"}, {"agent", "Agent", "as muster.toml says"}, {"model", "Model", "as muster.toml says"},
-					{"base", "Base", "the branch checked out, or @t3 for the work of t3"}, {"after", "After", "t3, t4: tasks that must be done first"}, {"priority", "Priority", "0"},
+					{"name", "Name", "the first line of the prompt"},
+					{"agent", "Agent", "as muster.toml says"},
+					{"model", "Model", "as muster.toml says"},
+					{"base", "Base", "the branch checked out, or @t3 for the work of t3"},
+					{"after", "After", "t3, t4: tasks that must be done first"},
+					{"priority", "Priority", "0"},
 				} {
 					d.el("label", f[1], "for", f[0])
 					d.open("input", "id", f[0], "name", f[0], "placeholder", f[2], "autocomplete", "off", "value", typed.Get(f[0]))

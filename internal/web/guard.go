@@ -31,8 +31,6 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			s.refuse(w, r, http.StatusMisdirectedRequest, "this server does not answer for that host", "Open the link that muster web printed. A further name is allowed by --host.")
 		case cross.Check(r) != nil:
 			s.refuse(w, r, http.StatusForbidden, "the request comes from another site", "")
-		case r.ContentLength > maxBody:
-			s.refuse(w, r, http.StatusRequestEntityTooLarge, "the request has more than 128 KiB", "")
 		case s.o.ReadOnly && r.Method != http.MethodGet && r.Method != http.MethodHead:
 			s.refuse(w, r, http.StatusForbidden, "this page is for reading only", "It was started with --read-only.")
 		default:

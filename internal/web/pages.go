@@ -220,7 +220,7 @@ func (s *Server) fleetPage(w http.ResponseWriter, r *http.Request) {
 			by[g] = append(by[g], &l.tasks[i])
 		}
 		for _, g := range words.Groups() {
-			s.group(d, r.Context(), g, by[g], l)
+			s.group(r.Context(), d, g, by[g], l)
 		}
 		at := attrs{"class", "empty", "id", "empty"}
 		if len(l.tasks) > 0 {
@@ -259,7 +259,7 @@ func did(r *http.Request) string {
 }
 
 // group adds the table of one group. It is there also when it is empty, so that a row can come.
-func (s *Server) group(d *doc, ctx context.Context, g words.Group, tasks []*control.Summary, l list) {
+func (s *Server) group(ctx context.Context, d *doc, g words.Group, tasks []*control.Summary, l list) {
 	at := attrs{"class", "group", "id", "g-" + string(g)}
 	if len(tasks) == 0 {
 		at = append(at, "hidden", bare)
@@ -295,7 +295,7 @@ func (s *Server) group(d *doc, ctx context.Context, g words.Group, tasks []*cont
 				})
 			})
 			for _, t := range tasks {
-				s.row(d, ctx, t, l.fresh[t.ID])
+				s.row(ctx, d, t, l.fresh[t.ID])
 			}
 		})
 		if folded {
@@ -331,7 +331,7 @@ func (d *doc) clock(at, now time.Time, kind string) {
 }
 
 // row adds the rows of one task, which are replaced together.
-func (s *Server) row(d *doc, ctx context.Context, t *control.Summary, fresh bool) {
+func (s *Server) row(ctx context.Context, d *doc, t *control.Summary, fresh bool) {
 	now := s.o.Now()
 	class := tone(t.State)
 	if fresh {

@@ -138,7 +138,7 @@ func FuzzRow(f *testing.F) {
 		s := &Server{o: Options{Now: time.Now}, prefix: "/m/x"}
 		task := summary("t1", event.Working, func(t *control.Summary) { t.Name, t.Note, t.Detail = name, note, note })
 		d := &doc{}
-		s.row(d, context.Background(), &task, true)
+		s.row(context.Background(), d, &task, true)
 		s.taskHead(d, task)
 		s.ask(d, &task, permission(command), mostAsked, note)
 		d.terminal(command)
@@ -290,7 +290,7 @@ func BenchmarkThousandTasks(b *testing.B) {
 		l := s.hub.since(0)
 		d := &doc{}
 		for i := range l.tasks {
-			s.row(d, b.Context(), &l.tasks[i], false)
+			s.row(b.Context(), d, &l.tasks[i], false)
 		}
 		if d.b.Len() < 100_000 {
 			b.Fatal("the rows are not there")

@@ -17,6 +17,9 @@ type pen struct {
 // plainPen is the pen of a terminal that was not told anything.
 func plainPen() pen { return pen{fore: -1, back: -1} }
 
+// class returns the class of a colour of the palette.
+func class(prefix string, n int) string { return prefix + strconv.Itoa(n) }
+
 // classes returns the classes of a pen. The policy forbids styles in a page.
 func (p pen) classes() string {
 	fore, back := p.fore, p.back
@@ -52,8 +55,8 @@ func (d *doc) terminal(rows string) {
 			i = len(rows)
 		}
 		if i > 0 {
-			if class := p.classes(); class != "" {
-				d.el("span", rows[:i], "class", class)
+			if names := p.classes(); names != "" {
+				d.el("span", rows[:i], "class", names)
 			} else {
 				d.text(rows[:i])
 			}

@@ -67,7 +67,10 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, v *session) {
 	if after == "" {
 		after = r.URL.Query().Get("from")
 	}
-	p.seq, _ = strconv.ParseInt(after, 10, 64) // 0 reads everything
+	p.seq, _ = strconv.ParseInt(after, 10, 64)   // 0 reads everything
+	if p.c.SetReadDeadline(time.Time{}) != nil { // the time for the request does not end the stream
+		return
+	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
@@ -174,7 +177,7 @@ func (p *page) changes(ctx context.Context) error {
 	for i := range l.tasks {
 		t := &l.tasks[i]
 		d := &doc{}
-		p.s.row(d, ctx, t, l.fresh[t.ID])
+		p.s.row(ctx, d, t, l.fresh[t.ID])
 		u.Rows = append(u.Rows, updateRow{ID: t.ID, HTML: d.String()})
 		u.Say = p.news(t, u.Say)
 	}

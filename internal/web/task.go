@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -293,7 +292,7 @@ func (s *Server) diff(d *doc, r *http.Request, of control.TaskDetail) error {
 				d.el("span", fmt.Sprintf("+%d", f.added), "class", "plus")
 				d.el("span", fmt.Sprintf("−%d", f.removed), "class", "minus")
 			})
-			d.in("pre", attrs{"class", "diff", "tabindex", "0", "aria-label", "Changes of " + f.name}, func() {
+			d.in("pre", attrs{"class", "diff", "tabindex", "0", "role", "group", "aria-label", "Changes of " + f.name}, func() {
 				for _, line := range f.lines {
 					if room--; room < 0 {
 						cut = true
@@ -428,7 +427,7 @@ func (s *Server) check(d *doc, id event.TaskID, round int, c event.CheckResult, 
 			d.el("p", text.Visible(c.Run), "class", "command")
 		}
 		if c.Excerpt != "" {
-			d.el("pre", text.Visible(strings.TrimRight(c.Excerpt, "\n")), "tabindex", "0", "aria-label", "What "+c.Name+" said")
+			d.el("pre", text.Visible(strings.TrimRight(c.Excerpt, "\n")), "tabindex", "0", "role", "group", "aria-label", "What "+c.Name+" said")
 		}
 		if c.Log != "" {
 			d.in("p", nil, func() {
@@ -483,13 +482,10 @@ func (s *Server) log(d *doc, r *http.Request, of control.TaskDetail) error {
 			page("Later", until)
 		}
 	})
-	d.el("pre", cutBytes(strings.Join(lines[from:until], "\n"), mostLogText), "class", "log", "tabindex", "0", "aria-label", title)
+	d.el("pre", text.Cut(strings.Join(lines[from:until], "\n"), mostLogText), "class", "log", "tabindex", "0", "role", "group", "aria-label", title)
 	d.el("p", "", "id", "end")
 	return nil
 }
-
-// cutBytes cuts a text that has lines of any length.
-func cutBytes(s string, most int) string { return text.Cut(s, most) }
 
 // why adds the decisions that led to the state of a task, oldest first.
 func (s *Server) why(d *doc, r *http.Request, of control.TaskDetail) error {
@@ -550,7 +546,7 @@ func (s *Server) why(d *doc, r *http.Request, of control.TaskDetail) error {
 func (s *Server) words(d *doc, of control.TaskDetail) error {
 	d.in("section", attrs{"class", "card"}, func() {
 		d.el("h2", "Prompt")
-		d.el("pre", cutBytes(text.Visible(strings.TrimRight(of.Prompt, "\n")), mostLogText), "class", "prose")
+		d.el("pre", text.Cut(text.Visible(strings.TrimRight(of.Prompt, "\n")), mostLogText), "class", "prose")
 	})
 	for _, m := range of.Messages {
 		d.in("section", attrs{"class", "card"}, func() {
@@ -559,7 +555,7 @@ func (s *Server) words(d *doc, of control.TaskDetail) error {
 				d.clock(m.At, s.o.Now(), "ago")
 				d.text(" ago: " + words.Why(m.Why))
 			})
-			d.el("pre", cutBytes(text.Visible(strings.TrimRight(m.Text, "\n")), mostLogText), "class", "prose")
+			d.el("pre", text.Cut(text.Visible(strings.TrimRight(m.Text, "\n")), mostLogText), "class", "prose")
 		})
 	}
 	return nil
@@ -578,9 +574,6 @@ func (s *Server) screen(d *doc, r *http.Request, of control.TaskDetail) error {
 		d.text("To type there, attach: ")
 		d.el("code", "muster attach "+string(of.Task.ID))
 	})
-	d.in("pre", attrs{"class", "screen", "id", "screen", "tabindex", "0", "aria-label", "The screen of the agent"}, func() { d.terminal(rows) })
+	d.in("pre", attrs{"class", "screen", "id", "screen", "tabindex", "0", "role", "group", "aria-label", "The screen of the agent"}, func() { d.terminal(rows) })
 	return nil
 }
-
-// number in a class of the palette.
-func class(prefix string, n int) string { return prefix + strconv.Itoa(n) }
