@@ -35,6 +35,8 @@ type Config struct {
 	Prices []event.Price // before the built-in ones, in the order of their patterns
 	Fence  Fence
 	Notify Notify
+	// Forges are the programs that stand for forges which muster does not know, in the order of the file.
+	Forges []Forge
 	// Recurring are the files of tasks that are dispatched by a schedule, in the order of the file.
 	Recurring []Recurring
 	Fleet     Fleet

@@ -46,6 +46,7 @@ func newDraft(c Config) *draft {
 		d.Origin = map[string]string{}
 	}
 	d.Checks, d.Accounts, d.Notify.Channels, d.Recurring = slices.Clone(c.Checks), slices.Clone(c.Accounts), slices.Clone(c.Notify.Channels), slices.Clone(c.Recurring)
+	d.Forges = slices.Clone(c.Forges)
 	for i, a := range d.Accounts {
 		d.Accounts[i].Env, d.Accounts[i].EnvFrom = maps.Clone(a.Env), maps.Clone(a.EnvFrom)
 	}
@@ -230,6 +231,9 @@ func (d *draft) entry(file string, s scope, e entry) *complaint {
 	if len(d.Recurring) > mostNamed {
 		return &complaint{what: fmt.Sprintf("more than %d schedules", mostNamed), last: true, hint: "A file may hold many tasks."}
 	}
+	if len(d.Forges) > mostNamed {
+		return &complaint{what: fmt.Sprintf("more than %d forges", mostNamed), last: true, hint: "Remove those that no repository has a remote at."}
+	}
 	if len(d.Notify.Channels) > mostNamed {
 		return &complaint{what: fmt.Sprintf("more than %d channels", mostNamed), last: true, hint: "A program of kind command may tell many people."}
 	}
@@ -285,6 +289,8 @@ func (d *draft) touch(s scope, path []string, at string) {
 		d.channel(path[1])
 	case "recurring":
 		d.recurring(path[1])
+	case "forges":
+		d.forge(path[1])
 	case "permission":
 		origin := at[:strings.LastIndexByte(at, ':')] // without the column
 		d.rules = append(d.rules, draftRule{PermissionRule: event.PermissionRule{Origin: origin}, scope: s, at: at})
@@ -304,6 +310,7 @@ var usersOwn = map[string]string{
 	"fleet":        "it concerns the machine",
 	"budget.night": "it is about all tasks of the fleet",
 	"accounts":     "they are yours and not the project's",
+	"forges":       "the program runs with your login, and not the project's",
 	"recurring":    "an agent must not start others",
 	"notify":       "it is about you and not the project",
 }
@@ -361,7 +368,7 @@ func entryName(path []string) (string, error) {
 		}
 		return path[1], nil
 	}
-	if len(path) < 2 || !slices.Contains([]string{"checks", "agents", "accounts", "permission", "notify", "recurring"}, path[0]) {
+	if len(path) < 2 || !slices.Contains([]string{"checks", "agents", "accounts", "permission", "notify", "recurring", "forges"}, path[0]) {
 		return "", nil
 	}
 	name := path[1]

@@ -95,6 +95,8 @@ func (d *draft) field(k key, name string) any {
 			}
 			return a.Env
 		}
+	case "forges":
+		in = d.forge(name)
 	case "recurring":
 		in = d.recurring(name)
 	case "notify":
@@ -211,6 +213,8 @@ func keys() []key {
 		{path: "notify.NAME.shape", kind: kindWord, words: []string{ShapeJSON, ShapeSlack, ShapeDiscord}, def: `"json"`, doc: "Of `webhook`: what it gets."},
 		{path: "notify.NAME.command", kind: kindArgv, doc: "Of `command`: the program and its arguments, run without a shell. It gets the same JSON on its standard input, and has 10 seconds."},
 		{path: "notify.NAME.detail", kind: kindWord, words: []string{DetailName, DetailQuestion, DetailFull}, def: "`\"question\"`, and `\"name\"` at ntfy.sh", doc: "What leaves the machine: the id and name of the task, also the first line of what its agent asks or why it is parked, or all of the text that muster keeps."},
+		{path: "forges.NAME.host", kind: kindText, doc: "The host of the forge, as in the URL of the remote."},
+		{path: "forges.NAME.command", kind: kindArgv, doc: "The program and its arguments, run without a shell. It gets one request as JSON on its standard input, and answers in JSON."},
 		{path: "recurring.NAME.cron", kind: kindText, doc: "When: minute, hour, day of the month, month and day of the week, as cron reads them, or `@daily` and the like."},
 		{path: "recurring.NAME.zone", kind: kindText, def: "the local one", doc: "The zone of these times, such as `\"Europe/Berlin\"`. A time that a change of clocks leaves out is the first minute after it; one that is there twice counts once."},
 		{path: "recurring.NAME.missed", kind: kindWord, words: []string{string(life.MissedSkip), string(life.MissedOnce), string(life.MissedAll)}, def: `"once"`, doc: "What happens to runs whose time has passed while no supervisor was there: none is made up for, the newest one, or all of them, at most 50."},
@@ -266,6 +270,7 @@ func tables() []section {
 		{"prices", "What models cost, before muster's own table. NAME is the name of a model in quotes, in which `*` matches any characters: `[prices.\"claude-sonnet-5*\"]`. The longest that matches wins."},
 		{"fence", "What agents, checks and setup may use of the machine; see [security.md](../security.md). A project's `" + ProjectFile + "` can only narrow what the user's `" + UserFile + "` allows."},
 		{"notify", "Who is told in the night, and when; see [notifications.md](../notifications.md). `[notify.NAME]` is one channel. Without any, nothing is sent. Only in the user's `" + UserFile + "`."},
+		{"forges", "Programs of yours that stand for forges other than GitHub; see [publishing.md](../publishing.md#another-forge). Only in the user's `" + UserFile + "`."},
 		{"recurring", "Tasks that are dispatched by a schedule; see [recurring.md](../recurring.md). Only in the user's `" + UserFile + "`."},
 		{"fleet", "What concerns this machine. Only in the user's `" + UserFile + "`."},
 	}

@@ -108,6 +108,7 @@ func (d *draft) finish() error {
 	wrong = append(wrong, d.finishAccounts()...)
 	wrong = append(wrong, d.finishNotify()...)
 	wrong = append(wrong, d.finishRecurring()...)
+	wrong = append(wrong, d.finishForges()...)
 	d.order()
 	if len(wrong) == 0 {
 		wrong = append(wrong, d.knownReviewers()...)

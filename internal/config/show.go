@@ -39,7 +39,7 @@ func (c Config) Show() []Row {
 				path := strings.Replace(k.path, "NAME", p.Model, 1)
 				rows = append(rows, c.row(path, k, d.field(k, p.Model)))
 			}
-		case strings.HasPrefix(k.path, "accounts."), strings.HasPrefix(k.path, "notify.NAME."), strings.HasPrefix(k.path, "recurring."):
+		case strings.HasPrefix(k.path, "accounts."), strings.HasPrefix(k.path, "notify.NAME."), strings.HasPrefix(k.path, "recurring."), strings.HasPrefix(k.path, "forges."):
 			// each account and each channel is listed below, in the order of preference
 		case strings.HasSuffix(k.path, ".VAR"):
 			for _, name := range sortedKeys(d.agents) {
@@ -71,6 +71,7 @@ func (c Config) Show() []Row {
 	rows = append(rows, c.showAccounts(d)...)
 	rows = append(rows, c.showNotify(d)...)
 	rows = append(rows, c.showRecurring(d)...)
+	rows = append(rows, c.showForges(d)...)
 	for i, rule := range c.Permission {
 		for _, k := range keys() {
 			if !strings.HasPrefix(k.path, "permission.") {

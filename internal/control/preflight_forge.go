@@ -18,7 +18,7 @@ func preflightForges(ctx context.Context, f boot.Fleet, tasks []life.Task) []Fin
 			continue
 		}
 		seen[at] = true
-		notice, err := intake.CheckForge(ctx, f.Environ, at)
+		notice, err := intake.CheckForge(ctx, f.Config, f.Environ, at)
 		got := finding("forge", at+" takes pull requests of this login", err)
 		if err == nil && notice != "" {
 			got.Level, got.Text = LevelWarning, notice

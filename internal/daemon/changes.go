@@ -31,9 +31,10 @@ type changes struct {
 	pace float64
 	log  *slog.Logger
 
-	once   sync.Once
-	github *forge.GitHub
-	broken error
+	program func(host string) []string // that stands for the forge at a host; nil for GitHub
+
+	mu     sync.Mutex
+	forges map[string]forge.Forge // by host
 
 	// Only Serve uses these.
 	repos   map[string]*watched // by event.Spec.Forge
@@ -41,9 +42,9 @@ type changes struct {
 	writers map[string]writer // by repository and login
 }
 
-func newChanges(trees worktrees, live func(ctx context.Context) ([]life.Task, error), env []string, now func() time.Time, log *slog.Logger) *changes {
+func newChanges(trees worktrees, live func(ctx context.Context) ([]life.Task, error), env []string, program func(host string) []string, now func() time.Time, log *slog.Logger) *changes {
 	return &changes{
-		trees: trees, live: live, env: env, out: make(chan fleet.News), now: now, pace: 1, log: log,
+		trees: trees, live: live, env: env, program: program, forges: map[string]forge.Forge{}, out: make(chan fleet.News), now: now, pace: 1, log: log,
 		repos: map[string]*watched{}, hosts: map[string]*forgeHost{}, writers: map[string]writer{},
 	}
 }
@@ -62,32 +63,40 @@ func inReview(db *store.Store) func(ctx context.Context) ([]life.Task, error) {
 // Hurry multiplies all pauses by a factor, for tests. It is called before Serve.
 func (c *changes) Hurry(factor float64) { c.pace = factor }
 
-// client returns the forge. gh is looked for at the first use: most fleets need none.
-func (c *changes) client() (*forge.GitHub, error) {
-	c.once.Do(func() { c.github, c.broken = forge.New(c.env) })
-	return c.github, c.broken
+// client returns the forge at a host. Its program is looked for at the first use: most fleets need none.
+func (c *changes) client(host string) (forge.Forge, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f := c.forges[host]; f != nil {
+		return f, nil
+	}
+	f, err := forge.For(c.program(host), c.env)
+	if err == nil {
+		c.forges[host] = f
+	}
+	return f, err
 }
 
 // Open implements fleet.Changes.
 func (c *changes) Open(ctx context.Context, t life.Task, p event.WorkPublished) (event.WorkPublished, error) {
-	g, err := c.client()
-	if err != nil {
-		return p, err
-	}
 	repo, err := forge.ParseRepo(t.Spec.Forge)
 	if err != nil {
 		return p, err
 	}
-	pull, err := g.Open(ctx, repo, forge.Draft{Head: t.Branch, Base: t.Spec.Into, Commit: p.Commit, Title: t.Spec.Name, Body: c.body(t)})
+	g, err := c.client(repo.Host)
 	if err != nil {
-		return p, openFault(t, repo, err)
+		return p, err
+	}
+	pull, err := forge.Open(ctx, g, repo, forge.Draft{Head: t.Branch, Base: t.Spec.Into, Commit: p.Commit, Title: t.Spec.Name, Body: c.body(t)})
+	if err != nil {
+		return p, openFault(t, repo, err, len(c.program(repo.Host)) > 0)
 	}
 	p.URL, p.Number = pull.URL, pull.Number
 	return p, nil
 }
 
 // openFault returns the error of a change that could not be opened, with its next step.
-func openFault(t life.Task, repo forge.Repo, err error) error {
+func openFault(t life.Task, repo forge.Repo, err error, byProgram bool) error {
 	if errors.Is(err, forge.ErrClosed) {
 		return fault.Wrap(fault.Conflict, err, "muster opens no second one").
 			WithHint("Reopen it, then: muster retry %s", t.ID)
@@ -96,6 +105,9 @@ func openFault(t life.Task, repo forge.Repo, err error) error {
 	switch {
 	case !ok:
 		return err
+	case e.Class == forge.Login && byProgram:
+		return fault.Wrap(fault.Failed, fmt.Errorf("%w: %w", fleet.ErrRemote, err), "open a change at %s", repo).
+			WithHint("Give the program in [forges] a login that holds; muster tries again by itself")
 	case e.Class == forge.Login:
 		return fault.Wrap(fault.Failed, fmt.Errorf("%w: %w", fleet.ErrRemote, err), "open a pull request at %s", repo).
 			WithHint("Log in again: gh auth login -h %s; muster tries again by itself", repo.Host)

@@ -118,7 +118,7 @@ func (c *changes) look(ctx context.Context) error {
 
 // ask asks one repository for all its changes in review, and hands on what it shows.
 func (c *changes) ask(ctx context.Context, repo forge.Repo, tasks []life.Task, w *watched, at *forgeHost) {
-	g, err := c.client()
+	g, err := c.client(repo.Host)
 	if err != nil {
 		at.until = c.now().Add(c.paced(noGhRetry))
 		c.log.Error("follow pull requests", "repository", repo.String(), "err", err)
@@ -169,7 +169,7 @@ func (c *changes) ask(ctx context.Context, repo forge.Repo, tasks []life.Task, w
 
 // trust marks the words of people who may write to the repository although the forge shows them as strangers. A word whose
 // author it could not ask about stays untrusted until the next round.
-func (c *changes) trust(ctx context.Context, g *forge.GitHub, repo forge.Repo, t life.Task, change life.Change, asked *int) {
+func (c *changes) trust(ctx context.Context, g forge.Forge, repo forge.Repo, t life.Task, change life.Change, asked *int) {
 	if change.Phase != life.ReviewOpen {
 		return
 	}
@@ -198,7 +198,7 @@ func (c *changes) trust(ctx context.Context, g *forge.GitHub, repo forge.Repo, t
 }
 
 // tell hands on what the forge shows about one task.
-func (c *changes) tell(ctx context.Context, g *forge.GitHub, repo forge.Repo, t life.Task, change life.Change) {
+func (c *changes) tell(ctx context.Context, g forge.Forge, repo forge.Repo, t life.Task, change life.Change) {
 	in, red := life.ReviewOf(t, change, c.now())
 	if in.Phase == life.ReviewOpen && in.Key == "" {
 		return

@@ -50,7 +50,7 @@ func follow(t *testing.T, n int) *following {
 		})
 	}
 	live := func(context.Context) ([]life.Task, error) { return f.tasks, nil }
-	f.c = newChanges(worktrees{}, live, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home}, func() time.Time { return f.now }, slog.New(slog.DiscardHandler))
+	f.c = newChanges(worktrees{}, live, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home}, func(string) []string { return nil }, func() time.Time { return f.now }, slog.New(slog.DiscardHandler))
 	f.c.out = f.news
 	return f
 }

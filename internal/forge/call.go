@@ -59,8 +59,11 @@ func New(env []string) (*GitHub, error) {
 	return g, nil
 }
 
-// Repo is a repository of a forge.
+// Repo is a repository of a forge. Its owner is a path on forges that have groups within groups.
 type Repo struct{ Host, Owner, Name string }
+
+// Deep reports whether the owner is a group within another one, which GitHub does not have.
+func (r Repo) Deep() bool { return strings.Contains(r.Owner, "/") }
 
 // String returns HOST/OWNER/NAME.
 func (r Repo) String() string { return r.Host + "/" + r.Owner + "/" + r.Name }
@@ -68,10 +71,11 @@ func (r Repo) String() string { return r.Host + "/" + r.Owner + "/" + r.Name }
 // ParseRepo parses what String returns.
 func ParseRepo(s string) (Repo, error) {
 	p := strings.Split(s, "/")
-	if len(p) != 3 || !plain(p[0]) || !plain(p[1]) || !plain(p[2]) {
+	if len(p) < 3 || slices.ContainsFunc(p, func(word string) bool { return !plain(word) }) {
 		return Repo{}, fault.New(fault.Usage, "%q is not HOST/OWNER/NAME", s)
 	}
-	return Repo{Host: p[0], Owner: p[1], Name: p[2]}, nil
+	last := len(p) - 1
+	return Repo{Host: p[0], Owner: strings.Join(p[1:last], "/"), Name: p[last]}, nil
 }
 
 // RepoOf returns the repository that the URL of a git remote names: https://HOST/OWNER/NAME.git, ssh://git@HOST/OWNER/NAME
@@ -89,16 +93,13 @@ func RepoOf(url string) (Repo, bool) {
 		rest = rest[at+1:]
 	}
 	rest = strings.TrimSuffix(strings.TrimSuffix(rest, "/"), ".git")
-	p := strings.Split(rest, "/")
-	if len(p) != 3 {
-		return Repo{}, false
-	}
-	host, _, _ := strings.Cut(p[0], ":")
+	host, path, _ := strings.Cut(rest, "/")
+	host, _, _ = strings.Cut(host, ":")
 	if host == "ssh.github.com" { // ssh over the port of https
 		host = "github.com"
 	}
-	r := Repo{Host: host, Owner: p[1], Name: p[2]}
-	return r, plain(r.Host) && plain(r.Owner) && plain(r.Name)
+	r, err := ParseRepo(host + "/" + path)
+	return r, err == nil
 }
 
 // plain reports whether a word is part of a path and nothing else.

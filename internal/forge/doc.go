@@ -2,5 +2,5 @@
 //
 // Owns: the gh program, of which only `gh api` is used; what a forge's answers and errors mean.
 // Never does: decide anything about a task, keep a login, retry, merge, or close.
-// Start at: New, GitHub.Open, GitHub.Poll.
+// Start at: Forge, Open; GitHub and Command implement it.
 package forge

@@ -71,7 +71,7 @@ func (w *world) draft() Draft {
 	return Draft{Head: "work", Base: "main", Commit: w.git(w.dir, "rev-parse", "HEAD"), Title: "A title", Body: "a body " + Marker + "x/t1 -->"}
 }
 
-func (w *world) open() (Pull, error) { return w.g.Open(w.t.Context(), widget, w.draft()) }
+func (w *world) open() (Pull, error) { return Open(w.t.Context(), w.g, widget, w.draft()) }
 
 func TestOpenOpensOneAndFindsIt(t *testing.T) {
 	t.Parallel()
@@ -134,7 +134,7 @@ func TestOpenIsRefusedWithTheWordsOfTheForge(t *testing.T) {
 	w := newWorld(t)
 	d := w.draft()
 	d.Base = "nowhere"
-	_, err := w.g.Open(t.Context(), widget, d)
+	_, err := Open(t.Context(), w.g, widget, d)
 	if e, ok := errors.AsType[*Error](err); !ok || e.Class != Refused || !strings.Contains(e.Message, "must be a branch") {
 		t.Errorf("Open = %v", err)
 	}
@@ -165,7 +165,7 @@ func TestErrorsHaveTheirClass(t *testing.T) {
 		{"primary limit", func() { w.hub.Limit(0) }, Limited, 50 * time.Minute},
 	} {
 		tt.set()
-		_, find := w.g.find(t.Context(), widget, w.draft())
+		_, find := find(t.Context(), w.g, widget, w.draft())
 		_, poll := w.g.Poll(t.Context(), widget, []int{1})
 		for how, err := range map[string]error{"REST": find, "GraphQL": poll} {
 			e, ok := errors.AsType[*Error](err)
@@ -179,7 +179,7 @@ func TestErrorsHaveTheirClass(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(filepath.Dir(w.dir), ".config")); err != nil {
 		t.Fatal(err)
 	}
-	_, err := w.g.find(t.Context(), widget, w.draft())
+	_, err := find(t.Context(), w.g, widget, w.draft())
 	if e, ok := errors.AsType[*Error](err); !ok || e.Class != Login {
 		t.Errorf("without a login: %v", err)
 	}
@@ -301,6 +301,7 @@ func TestRepoOfReadsTheURLsOfRemotes(t *testing.T) {
 		"git@github.com:acme/widget.git":               "github.com/acme/widget",
 		"ssh://git@github.com:22/acme/widget.git/":     "github.com/acme/widget",
 		"ssh://git@ssh.github.com:443/acme/widget.git": "github.com/acme/widget",
+		"git@gitlab.com:acme/team/sub/widget.git":      "gitlab.com/acme/team/sub/widget",
 		"/srv/acme/widget.git":                         "",
 		"../widget.git":                                "",
 		"https://github.com/acme":                      "",

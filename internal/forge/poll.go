@@ -231,7 +231,7 @@ const maxID = 100
 
 // appendWord adds what a person wrote, unless it is empty, hidden or muster's own.
 func appendWord(all []life.ChangeWord, w rawWord, path string, line int) []life.ChangeWord {
-	if strings.TrimSpace(w.Body) == "" || w.IsMinimized || strings.Contains(w.Body, Marker) || w.ID == "" || len(w.ID) > maxID || strings.ContainsAny(w.ID, " \n") || w.Author == nil {
+	if w.IsMinimized || w.Author == nil || !validWord(w.ID, w.Body) {
 		return all
 	}
 	at := w.CreatedAt

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"strings"
 
+	"muster/internal/config"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/forge"
+	"muster/internal/text"
 )
 
 // destination freezes where work is pushed to, and where its change is opened. It asks the forge whether the login may do
@@ -33,13 +35,13 @@ func (in *Intake) destination(ctx context.Context, at *checkout, s *event.Spec) 
 			WithHint("Name one: --base main. Or use --publish push."))
 	}
 	repo, ok := forge.RepoOf(to.URL)
-	if !ok {
+	if !ok || repo.Deep() && len(at.config.ForgeOf(repo.Host)) == 0 {
 		return nil, notAForge(to.Remote, to.URL, " Or use --publish push.")
 	}
 	s.Forge = repo.String()
 	known, found := at.forges[s.Forge]
 	if !found {
-		known, err = CheckForge(ctx, in.fleetEnv(), s.Forge)
+		known, err = CheckForge(ctx, at.config, in.fleetEnv(), s.Forge)
 		if err != nil {
 			return nil, err
 		}
@@ -58,12 +60,13 @@ func isCommit(base string) bool {
 
 // CheckForge returns an error if the login at a forge could not open a change in a repository, HOST/OWNER/NAME, and a notice if the
 // forge does not answer now.
-func CheckForge(ctx context.Context, env []string, name string) (notice string, err error) {
+func CheckForge(ctx context.Context, cfg config.Config, env []string, name string) (notice string, err error) {
 	repo, err := forge.ParseRepo(name)
 	if err != nil {
 		return "", err
 	}
-	g, err := forge.New(env)
+	program := cfg.ForgeOf(repo.Host)
+	g, err := forge.For(program, env)
 	if err != nil {
 		return "", err
 	}
@@ -73,6 +76,10 @@ func CheckForge(ctx context.Context, env []string, name string) (notice string, 
 	}
 	switch {
 	case err != nil:
+		if len(program) > 0 { // it has a login of its own
+			return "", fault.Wrap(fault.Conflict, err, "ask %s through %s", repo, program[0]).
+				WithHint("Give it what it says that it lacks. A request by hand: echo '{\"version\":1,\"do\":\"check\",\"repo\":%q}' | %s", repo.Owner+"/"+repo.Name, text.Command(program))
+		}
 		return "", forgeFault(err, repo, " in the fleet's environment")
 	case l.Archive:
 		return "", fault.New(fault.Conflict, "%s is archived and takes no changes", repo).WithHint("Use --publish branch.")

@@ -65,7 +65,7 @@ func (in *Intake) Issues(ctx context.Context, o Options, label, claimant string)
 		return nil, err
 	}
 	repo, ok := forge.RepoOf(to.URL)
-	if !ok {
+	if !ok || repo.Deep() {
 		return nil, notAForge(to.Remote, to.URL, "")
 	}
 	g, err := forge.New(in.fleet.Environ)
