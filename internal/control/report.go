@@ -49,7 +49,7 @@ func (q Report) get(ctx context.Context, c *Control, db *store.Store) (report.Re
 	now := f.Now()
 	return night.Report(report.World{
 		Since: q.Since.In(now.Location()), Until: now, Slots: status.Slots, Used: status.SlotsUsed, Counts: status.Tasks, Gate: status.Gate,
-		Running: status.Supervisor.Running, Trouble: trouble(status), Budgets: budgets(status, now),
+		Running: status.Supervisor.Running, Trouble: trouble(status), Budgets: budgets(status, now), Merges: merges(status),
 	}, tasks), nil
 }
 
@@ -57,6 +57,16 @@ func (q Report) get(ctx context.Context, c *Control, db *store.Store) (report.Re
 func budgets(s FleetStatus, now time.Time) (out []report.Budget) {
 	for _, a := range s.Budgets {
 		out = append(out, report.Budget{Name: a.Name, CostUSD: a.Spent.CostUSD, Tokens: a.Spent.Tokens, Level: a.Spent.Level, Text: a.BudgetText(now)})
+	}
+	return out
+}
+
+// merges returns the merge queues that wait for something but their turn.
+func merges(s FleetStatus) (out []report.Merge) {
+	for _, q := range s.Merging {
+		if q.Waits != "" {
+			out = append(out, report.Merge{Branch: q.Branch, GitDir: q.GitDir, Waits: q.Waits, Why: q.Why, Since: q.Since, Tasks: q.Tasks})
+		}
 	}
 	return out
 }

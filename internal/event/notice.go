@@ -13,6 +13,7 @@ const (
 	NoticeFailed   NoticeKind = "failed"   // a task failed
 	NoticeStill    NoticeKind = "still"    // tasks wait, and none has run for a while
 	NoticeGate     NoticeKind = "gate"     // tasks wait, and nothing new starts
+	NoticeMerge    NoticeKind = "merge"    // a merge queue waits
 	NoticeOver     NoticeKind = "over"     // nothing is left that can run
 	NoticeDigest   NoticeKind = "digest"   // what has happened since the last digest
 	NoticeTest     NoticeKind = "test"     // a person tries the channel

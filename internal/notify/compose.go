@@ -82,7 +82,7 @@ func Stands(n Notice, t life.Task) bool {
 		return t.State == event.Parked && !t.Removed
 	case event.NoticeFailed:
 		return t.State == event.Failed && !t.Removed
-	case event.NoticeStill, event.NoticeGate, event.NoticeOver, event.NoticeDigest, event.NoticeTest:
+	case event.NoticeStill, event.NoticeGate, event.NoticeMerge, event.NoticeOver, event.NoticeDigest, event.NoticeTest:
 	}
 	return true
 }
@@ -128,6 +128,8 @@ func (f Facts) line(n Notice, d Detail) Line {
 		l.Commands = []string{"muster status"}
 	case event.NoticeGate:
 		l.Text, l.Commands = "nothing new starts: "+text.Line(cmp.Or(f.Gate, "see muster status"), mostFirst), []string{"muster status"}
+	case event.NoticeMerge:
+		l.Text, l.Commands = n.Text, []string{"muster status"}
 	case event.NoticeOver:
 		l.Text, l.Commands = "nothing is left that can run: "+f.totals(), []string{"muster report"}
 	case event.NoticeDigest:
@@ -210,7 +212,7 @@ func verb(what event.NoticeKind) string {
 		return "is parked"
 	case event.NoticeFailed:
 		return "has failed"
-	case event.NoticeAsks, event.NoticeStill, event.NoticeGate, event.NoticeOver, event.NoticeDigest, event.NoticeTest:
+	case event.NoticeAsks, event.NoticeStill, event.NoticeGate, event.NoticeMerge, event.NoticeOver, event.NoticeDigest, event.NoticeTest:
 	}
 	return "asks"
 }
@@ -244,6 +246,11 @@ func many(n int, what event.NoticeKind) string {
 		return "the fleet stands still"
 	case event.NoticeGate:
 		return "nothing new starts"
+	case event.NoticeMerge:
+		if n > 1 {
+			return fmt.Sprintf("%d merge queues wait", n)
+		}
+		return "a merge queue waits"
 	case event.NoticeOver:
 		return "nothing is left that can run"
 	case event.NoticeAsks, event.NoticeReminder, event.NoticeParked, event.NoticeFailed, event.NoticeDigest, event.NoticeTest:

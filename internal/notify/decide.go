@@ -69,6 +69,8 @@ type Notice struct {
 	Task event.TaskID // "" for the fleet
 	Of   int64        // the event that it is about
 	At   time.Time    // of that event
+	// Text says why a merge queue waits; "" for all others.
+	Text string
 }
 
 // Message is what a channel is to be sent now: all notices that are due, in the order in which a person reads them.
@@ -122,7 +124,7 @@ func Decide(s *State, w World, set Settings, now time.Time) (d Decision) {
 // rank orders the notices of a message.
 func rank(k event.NoticeKind) int {
 	return slices.Index([]event.NoticeKind{
-		event.NoticeStill, event.NoticeGate, event.NoticeReminder, event.NoticeAsks, event.NoticeParked, event.NoticeFailed, event.NoticeOver, event.NoticeDigest,
+		event.NoticeStill, event.NoticeGate, event.NoticeMerge, event.NoticeReminder, event.NoticeAsks, event.NoticeParked, event.NoticeFailed, event.NoticeOver, event.NoticeDigest,
 	}, k)
 }
 
@@ -184,10 +186,24 @@ func (v view) due() (due []Notice, next time.Time) {
 	if v.closed.seq > 0 && v.c.gate != v.closed.seq && v.w.count(event.Queued, event.Blocked) > 0 {
 		add(Notice{What: event.NoticeGate, Of: v.closed.seq, At: v.closed.at}, v.closed.at.Add(grace), true)
 	}
+	for _, q := range v.queues {
+		if v.now.Sub(q.at) <= tooOld && !v.c.merge[q.seq] {
+			add(Notice{What: event.NoticeMerge, Of: q.seq, At: q.at, Text: q.why}, q.at.Add(q.lasts(v.set)), false)
+		}
+	}
 	if at := v.digestAt(); !at.IsZero() {
 		add(Notice{What: event.NoticeDigest, Of: cmp.Or(v.c.digest.seq, v.from), At: at}, at, false)
 	}
 	return due, next
+}
+
+// lasts returns how long a merge queue must wait to be told. What a person has to mend is told soon; a checkout that is in use, and
+// an action that is tried again, may pass by themselves.
+func (h held) lasts(set Settings) time.Duration {
+	if h.For == event.MergeWaitBase || h.For == event.MergeWaitChecks {
+		return cmp.Or(set.Grace, defaultGrace)
+	}
+	return cmp.Or(set.Idle, defaultIdle)
 }
 
 // task adds the notice about a task that the channel was not told yet.

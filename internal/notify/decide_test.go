@@ -41,6 +41,14 @@ func (n *night) add(task event.TaskID, p event.Payload) int64 {
 	return e.Seq
 }
 
+// queue appends an event of a merge queue.
+func (n *night) queue(id event.QueueID, p event.Payload) int64 {
+	e := event.Event{Seq: int64(len(n.log) + 1), Time: n.now, Subject: event.OfQueue(id), Data: p}
+	n.log = append(n.log, e)
+	n.state.Apply(e)
+	return e.Seq
+}
+
 func (n *night) after(d time.Duration) *night {
 	n.now = n.now.Add(d)
 	return n
@@ -247,6 +255,31 @@ func TestDecide_WaitsAfterAFailure(t *testing.T) {
 	n.after(time.Minute).want("phone n1 parked:t1")
 }
 
+func TestDecide_TellsThatAMergeQueueWaits(t *testing.T) {
+	t.Parallel()
+	n := newNight(t)
+	n.set.Quiet = nil
+	n.queue("main", event.MergeHeld{For: event.MergeWaitCheckout, Why: "README.md is not committed"})
+	n.after(5 * time.Minute).want("") // a person may be at work there
+	n.queue("main", event.MergeHeld{For: event.MergeWaitCheckout, Why: "README.md is not committed"})
+	n.after(5 * time.Minute).want("phone n1q merge:")
+	n.send()
+	n.queue("main", event.MergeHeld{For: event.MergeWaitCheckout, Why: "another file is not committed"})
+	n.after(time.Hour).want("") // it waits for the same thing
+	n.queue("main", event.MergeResumed{})
+	red := n.queue("main", event.MergeHeld{For: event.MergeWaitBase, Why: "test failed on main itself", Commit: "abc"})
+	n.after(time.Minute).want(fmt.Sprintf("phone n%dq merge:", red))
+	m := Decide(n.state, n.w, n.set, n.now).Messages[0]
+	if got := Compose(m, Facts{World: n.w}, DetailName); got.Title != "muster: a merge queue waits" || got.Text != "the base is red, and nobody is blamed: test failed on main itself\n  muster status" {
+		t.Errorf("the message is %q, %q", got.Title, got.Text)
+	}
+	n.queue("main", event.MergeResumed{})
+	n.want("") // it was not told in time, and goes on
+	n.queue("main", event.MergeHeld{For: event.MergeWaitBase, Commit: "def"})
+	n.set.Quiet = []config.Span{{From: 0, To: 7 * 60}}
+	n.after(time.Minute).want("")
+}
+
 func TestDecide_DoesNotTellWhatIsADayOld(t *testing.T) {
 	t.Parallel()
 	n := newNight(t)
@@ -263,6 +296,8 @@ func TestSettled_ARestartLeadsToTheSameNotices(t *testing.T) {
 		func(n *night) { n.add("t1", event.DispatchRequested{}); n.add("t1", event.SlotGranted{}) },
 		func(n *night) { n.asks("t1", 15*time.Minute) }, pass(time.Minute),
 		func(n *night) { n.add("t2", event.TaskMoved{To: event.Parked}) }, pass(12 * time.Minute),
+		func(n *night) { n.queue("main", event.MergeHeld{For: event.MergeWaitBase}) }, pass(time.Minute),
+		func(n *night) { n.queue("main", event.MergeHeld{For: event.MergeWaitBase}) }, pass(time.Minute),
 		func(n *night) { n.add("", event.GateClosed{Reason: "disk"}); n.w.Counts[event.Queued] = 1 }, pass(time.Minute),
 		func(n *night) { n.w = World{Counts: map[event.State]int{event.Queued: 1}, Stands: n.now} }, pass(time.Hour),
 		func(n *night) { n.add("t1", event.TaskMoved{To: event.Failed}) }, pass(7 * time.Hour),

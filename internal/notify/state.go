@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"muster/internal/event"
+	"muster/internal/text"
+	"muster/internal/words"
 )
 
 // Kinds returns the kinds of events that a State is folded from.
@@ -23,6 +25,8 @@ func Kinds() []event.Kind {
 		event.DeadlineCleared{},
 		event.GateClosed{},
 		event.GateOpened{},
+		event.MergeHeld{},
+		event.MergeResumed{},
 		event.NoticeSent{},
 		event.NoticeMissed{},
 	} {
@@ -42,7 +46,16 @@ type State struct {
 	ran    int64     // the newest start of a task: after it the fleet can stand still
 	// tasks has the newest edge of each task for which a person is wanted.
 	tasks    map[event.TaskID]*edge
+	queues   map[event.QueueID]held // merge queues that wait now
 	channels map[string]*channel
+}
+
+// held is why a merge queue waits.
+type held struct {
+	event.MergeHeld
+	seq int64 // the event with which it began to wait for that
+	at  time.Time
+	why string
 }
 
 // edge is something that happened and may be worth a notice.
@@ -58,12 +71,13 @@ type channel struct {
 	told   map[event.TaskID]mark
 	still  int64 // the notice that the fleet stands still; 0 after a task was started
 	gate   int64
-	over   edge        // seq is the work after which it was told that nothing is left
-	digest edge        // the newest digest
-	sent   []time.Time // messages, oldest first
-	last   string      // the newest message
-	tries  int         // failures in a row
-	next   time.Time   // after a failure
+	merge  map[int64]bool // the waits of merge queues, by their events
+	over   edge           // seq is the work after which it was told that nothing is left
+	digest edge           // the newest digest
+	sent   []time.Time    // messages, oldest first
+	last   string         // the newest message
+	tries  int            // failures in a row
+	next   time.Time      // after a failure
 }
 
 // mark is what a channel was told about a task.
@@ -75,7 +89,7 @@ type mark struct {
 // NewState returns a state in which everything up to the event from is settled. The first digest tells what happened
 // after began. Apply ignores what is settled, but for notices: they count for the limit of an hour.
 func NewState(from int64, began time.Time) *State {
-	return &State{from: from, began: began, read: from, tasks: map[event.TaskID]*edge{}, channels: map[string]*channel{}}
+	return &State{from: from, began: began, read: from, tasks: map[event.TaskID]*edge{}, queues: map[event.QueueID]held{}, channels: map[string]*channel{}}
 }
 
 // Skip notes that there is no event up to this one that Apply was not called with.
@@ -93,7 +107,7 @@ func (s *State) Read() int64 { return s.read }
 func (s *State) channel(name string) *channel {
 	c := s.channels[name]
 	if c == nil {
-		c = &channel{told: map[event.TaskID]mark{}}
+		c = &channel{told: map[event.TaskID]mark{}, merge: map[int64]bool{}}
 		s.channels[name] = c
 	}
 	return c
@@ -128,6 +142,12 @@ func (s *State) Apply(e event.Event) {
 		}
 	case event.GateOpened:
 		s.closed = edge{}
+	case event.MergeHeld:
+		if q, ok := s.queues[e.Queue]; !ok || q.For != p.For || q.Commit != p.Commit { // that it waits on is no news
+			s.queues[e.Queue] = held{MergeHeld: p, seq: e.Seq, at: e.Time, why: text.Line(words.Held(p), mostFirst)}
+		}
+	case event.MergeResumed:
+		delete(s.queues, e.Queue)
 	case event.TaskMoved:
 		s.moved = e.Time
 		s.change(e, p)
@@ -188,6 +208,8 @@ func (s *State) sent(e event.Event, p event.NoticeSent) {
 		c.still = e.Seq
 	case event.NoticeGate:
 		c.gate = p.Of
+	case event.NoticeMerge:
+		c.merge[p.Of] = true
 	case event.NoticeOver:
 		c.over = edge{seq: p.Of, at: e.Time}
 	case event.NoticeDigest:
@@ -211,6 +233,9 @@ func (s *State) Settled(set Settings) int64 {
 	}
 	before(s.work.seq)
 	before(s.closed.seq)
+	for _, q := range s.queues {
+		before(q.seq)
+	}
 	for id, t := range s.tasks {
 		if slices.ContainsFunc(set.Channels, func(name string) bool { return !s.channel(name).knows(id, t) }) {
 			before(t.seq)
@@ -235,7 +260,7 @@ func (c *channel) knows(id event.TaskID, t *edge) bool {
 // messageID returns the id of a message whose oldest notice is about this event. A repeat has the same.
 func messageID(what event.NoticeKind, seq int64) string {
 	mark := map[event.NoticeKind]string{ // several notices may be about one event
-		event.NoticeReminder: "r", event.NoticeStill: "s", event.NoticeGate: "g", event.NoticeOver: "o", event.NoticeDigest: "d",
+		event.NoticeReminder: "r", event.NoticeStill: "s", event.NoticeGate: "g", event.NoticeMerge: "q", event.NoticeOver: "o", event.NoticeDigest: "d",
 	}[what]
 	return fmt.Sprintf("n%d%s", seq, mark)
 }

@@ -25,6 +25,9 @@ func (r Report) summary() []string {
 	for _, s := range r.Trouble {
 		lines = append(lines, "ATTENTION: "+text.Field(s, maxAct))
 	}
+	for _, m := range r.Merges {
+		lines = append(lines, text.Field(fmt.Sprintf("ATTENTION: the merge queue of %s waits since %s, with %s (%s): %s", m.Branch, r.clock(m.Since), words.Count(len(m.Tasks), "task"), text.Some(m.Tasks, 5), m.Why), maxAct))
+	}
 	var parts []string
 	for _, g := range []words.Group{words.DoneGroup, words.NeedsYouGroup, words.RunningGroup, words.QueuedGroup, words.CancelledGroup} {
 		if n := r.Totals.Groups[g]; n > 0 {

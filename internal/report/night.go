@@ -138,6 +138,7 @@ type World struct {
 	Counts       map[event.State]int
 	Gate         string // why nothing new starts; "" if tasks may start
 	Budgets      []Budget
+	Merges       []Merge
 	Running      bool // whether a supervisor runs
 	Trouble      []string
 }
@@ -147,7 +148,7 @@ func (n *Night) Report(w World, tasks []Task) Report {
 	r := Report{
 		Since: w.Since, Until: w.Until, Trouble: orEmpty(w.Trouble), Tasks: orEmpty(tasks), Acts: orEmpty(n.acts),
 		Totals: Totals{Groups: map[words.Group]int{}, Persons: n.persons},
-		Slots:  n.slots.sum(w), Budgets: w.Budgets,
+		Slots:  n.slots.sum(w), Budgets: w.Budgets, Merges: w.Merges,
 	}
 	for _, a := range n.acts {
 		if a.Kind != ActFleet {

@@ -22,6 +22,18 @@ type Report struct {
 	Slots Slots `json:"slots"`
 	// Budgets are those that many tasks share, as they are at the end of that time.
 	Budgets []Budget `json:"budgets,omitempty"`
+	// Merges are the merge queues that wait for something but their turn, at the end of that time.
+	Merges []Merge `json:"merges,omitempty"`
+}
+
+// Merge is a merge queue that waits.
+type Merge struct {
+	Branch string          `json:"branch"` // the base
+	GitDir string          `json:"git_dir"`
+	Waits  event.MergeWait `json:"waits"`
+	Why    string          `json:"why"`
+	Since  time.Time       `json:"since"`
+	Tasks  []event.TaskID  `json:"tasks"` // whose work waits in it, in order
 }
 
 // Budget is what was used of a budget of an account, or of the night.

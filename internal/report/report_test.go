@@ -76,6 +76,10 @@ func example() Report {
 	return n.Report(World{
 		Since: evening, Until: evening.Add(12 * time.Hour), Slots: 8, Used: 3,
 		Counts: map[event.State]int{event.Queued: 1, event.Done: 2}, Running: true, Trouble: []string{"the upgrade to v9 was rolled back: it did not start"},
+		Merges: []Merge{{
+			Branch: "main", GitDir: "/src/widget/.git", Waits: event.MergeWaitBase, Since: evening.Add(6 * time.Hour), Tasks: []event.TaskID{"t7", "t8"},
+			Why: "the base is red, and nobody is blamed: test failed on main itself \x1b[31m<b>",
+		}},
 	}, tasks)
 }
 

@@ -32,6 +32,8 @@ func Notice(k event.NoticeKind) string {
 		return "tasks wait, and none has run for a while"
 	case event.NoticeGate:
 		return "nothing new starts"
+	case event.NoticeMerge:
+		return "a merge queue waits"
 	case event.NoticeOver:
 		return "nothing is left that can run"
 	case event.NoticeDigest:
