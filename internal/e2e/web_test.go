@@ -85,7 +85,7 @@ func TestThePageInABrowser(t *testing.T) {
 	}
 	s := f.serve()
 	settings := map[string]any{
-		"muster": f.command().Path, "repo": f.repo, "link": s.link,
+		"muster": f.command().Path, "repo": f.repo, "home": f.root + "/home", "link": s.link,
 		"tasks": map[string]event.TaskID{"done": done, "asks": asks, "permits": permits, "late": late, "works": works, "fails": fails},
 	}
 	if *shots {

@@ -9,7 +9,7 @@ const { chromium } = require("playwright-core");
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
 const set = JSON.parse(process.env.SETTINGS);
-const muster = (...args) => execFileSync(set.muster, args, { cwd: set.repo, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] }).trim();
+const muster = (...args) => execFileSync(set.muster, args, { cwd: set.repo, env: { ...process.env, HOME: set.home }, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] }).trim();
 const state = (id) => JSON.parse(muster("show", id, "--json")).state;
 const dispatch = (name, script) => muster("dispatch", "--agent", "sim", "--name", name, name + "\n\n```sim\n" + script + "\n```\n");
 

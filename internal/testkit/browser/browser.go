@@ -41,7 +41,7 @@ func chromium(t testing.TB) string {
 }
 
 // Run runs a script of Node.js that drives the browser. It can require playwright-core and axe-core, and gets settings as JSON in the
-// variable SETTINGS, with the path of the browser added. The test fails if the script does.
+// variable SETTINGS, with the path of the browser added. The browser has a home directory of its own. The test fails if the script does.
 func Run(t testing.TB, script string, settings map[string]any, env []string, limit time.Duration) {
 	t.Helper()
 	playwright := npm.Package{Name: "browser-" + version, Bin: "playwright-core", Manifest: manifest, Lock: lockFile}.Path(t, "Playwright "+version, "MUSTER_TEST_PLAYWRIGHT")
@@ -51,7 +51,7 @@ func Run(t testing.TB, script string, settings map[string]any, env []string, lim
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := run.Do(t.Context(), run.Cmd{Argv: []string{"node", script}, Env: append(env, "NODE_PATH="+modules, "SETTINGS="+string(data)), Timeout: limit})
+	r, err := run.Do(t.Context(), run.Cmd{Argv: []string{"node", script}, Env: append(env, "HOME="+t.TempDir(), "NODE_PATH="+modules, "SETTINGS="+string(data)), Timeout: limit})
 	t.Logf("%s%s", r.Stdout, r.Stderr)
 	if err != nil {
 		t.Fatalf("%s: %v", filepath.Base(script), err)
