@@ -28,7 +28,6 @@ var shots = flag.Bool("shots", false, "write the pictures of the documentation a
 type served struct {
 	link string
 	base string
-	pid  int
 }
 
 // serve starts muster web.
@@ -63,7 +62,7 @@ func (f *Fleet) serve(args ...string) served {
 		f.t.Fatalf("muster web prints %q: %v %s", link, err, errs.String())
 	}
 	go func() { _, _ = io.Copy(io.Discard, out) }() // it ends with the process
-	return served{link: link, base: base, pid: cmd.Process.Pid}
+	return served{link: link, base: base}
 }
 
 func TestThePageInABrowser(t *testing.T) {
@@ -173,7 +172,11 @@ func TestPageVerbsAndAPIAgree(t *testing.T) {
 	client := &http.Client{Jar: jar}
 	get := func(address string) string {
 		t.Helper()
-		w, err := client.Get(address)
+		q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := client.Do(q)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -63,7 +63,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, http.StatusUnauthorized, "this link was used, or is more than two minutes old", "Print another: muster web --link")
 		return
 	}
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure would need TLS, and this is loopback
 		Name: s.cookie, Value: s.sessions.begin(s.o.Now()), Path: s.prefix + "/", MaxAge: int(sessionFor.Seconds()), HttpOnly: true, SameSite: http.SameSiteStrictMode,
 	})
 	// A redirect would be part of the navigation from wherever the link stood, and the cookie is not sent with that.

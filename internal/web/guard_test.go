@@ -94,7 +94,7 @@ func (r *rig) do(method, path, body string, header ...string) *httptest.Response
 	return r.send(r.request(method, path, body, header...))
 }
 
-// signIn signs a browser in and returns the header by which it shows that.
+// enter signs a browser in and returns its cookie.
 func (r *rig) enter() *http.Cookie {
 	r.t.Helper()
 	link, err := Link(r.o.Control, "")
@@ -422,7 +422,8 @@ func TestItListensOnThisMachineOnly(t *testing.T) {
 	for _, l := range all {
 		_ = l.Close()
 	}
-	six, err := net.Listen("tcp6", "[::1]:0")
+	var lc net.ListenConfig
+	six, err := lc.Listen(t.Context(), "tcp6", "[::1]:0")
 	if err != nil {
 		return // a machine without IPv6
 	}
@@ -459,11 +460,11 @@ func TestASocketIsForItsOwner(t *testing.T) {
 	}
 }
 
-// TestASlowClientIsDropped: the header must come within its time, and a client that reads nothing ends no other's answer.
 func TestTheServerHasLimits(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -471,7 +472,8 @@ func TestTheServerHasLimits(t *testing.T) {
 	done := make(chan error, 1)
 	s := New(r.o)
 	go func() { done <- s.Serve(ctx, l) }()
-	conn, err := net.Dial("tcp", l.Addr().String())
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(t.Context(), "tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func (s *Server) pages(mux *http.ServeMux) {
 		if c, err := r.Cookie(s.cookie); err == nil {
 			s.sessions.end(c.Value)
 		}
-		http.SetCookie(w, &http.Cookie{Name: s.cookie, Path: s.prefix + "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+		http.SetCookie(w, &http.Cookie{Name: s.cookie, Path: s.prefix + "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode}) //nolint:gosec // as where it is set
 		s.bare(w, http.StatusOK, "You are signed out", func(d *doc) { d.el("p", "To come back, print another link: muster web --link") })
 	})
 	mux.HandleFunc(s.prefix+"/", s.signedIn(func(w http.ResponseWriter, r *http.Request, _ *session) {
