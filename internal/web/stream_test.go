@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"muster/internal/control"
 	"muster/internal/event"
@@ -154,13 +155,17 @@ func TestAFifthStreamIsRefusedAndOneThatEndsMakesRoom(t *testing.T) {
 		t.Errorf("a page beside four streams: %d", w.Code)
 	}
 	all[0].close()
-	for r.t.Context().Err() == nil { // the server notices at its next write, or when the connection is closed
+	for end := time.Now().Add(time.Minute); ; { // the server notices that the connection is closed
 		r.sessions.mu.Lock()
 		n := r.sessions.streams
 		r.sessions.mu.Unlock()
 		if n == mostStreamsEach {
 			break
 		}
+		if time.Now().After(end) {
+			t.Fatalf("%d streams are open a minute after one was closed", n)
+		}
+		<-time.After(10 * time.Millisecond)
 	}
 	if l := r.listen(h, c, "tasks&from=0", ""); l.status != http.StatusOK {
 		t.Errorf("after one has ended: %d", l.status)
