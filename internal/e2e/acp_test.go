@@ -146,6 +146,19 @@ func TestASpeakerOfTheProtocolIsKilledAndTakenUpAgain(t *testing.T) {
 	}
 }
 
+// TestASpeakerWhoseTerminalIsClosedIsTakenUpAgain: the end of its input is how a person quits it, too, and its status is 0 then.
+func TestASpeakerWhoseTerminalIsClosedIsTakenUpAgain(t *testing.T) {
+	t.Parallel()
+	s := newSpeaker(t, "", "")
+	s.up()
+	id := s.order("run touch go-busy\nwait go-never", "say I am through")
+	s.eventually("its turn runs", func() bool { _, err := os.Stat(s.work(id, "go-busy")); return err == nil })
+	s.tmux("kill-session", "-t", "="+s.task(id).Session)
+	if got := s.reaches(id, event.Done, event.Parked); got.State != event.Done || got.Gen != 2 {
+		t.Errorf("it is %s (%s), generation %d", got.State, got.Detail, got.Gen)
+	}
+}
+
 func TestASpeakerOfTheProtocolThatHangsIsInterrupted(t *testing.T) {
 	t.Parallel()
 	s := newSpeaker(t, "silence = \"2s\"\nsilence_in_tool = \"1m\"\n", "")

@@ -27,6 +27,8 @@ type driver struct {
 	use func(command string) (tool string, input any)
 	// write returns a call of the tool that creates a file of one line.
 	write func(path, line string) model.Reply
+	// asked is a command for which the agent asks, and which makes allowed.txt; "" is touch.
+	asked string
 	// question returns a call of the tool that asks "Which color?", Red or Blue; nil for an agent that has none.
 	question func() model.Reply
 	// limit returns the answer of a service whose usage limit ends at a time.
@@ -61,7 +63,7 @@ func retryAfter(reset time.Time) model.Reply {
 func drivers() []driver {
 	return []driver{
 		{
-			kind: "claude", quit: "/exit", setUp: setUpClaude,
+			kind: "claude", quit: "/exit", setUp: setUpClaude, asked: "git init -q allowed.txt", // it does not ask for touch
 			program: func(t *testing.T) string {
 				t.Helper()
 				return claude.Path(t, claude.Versions()[len(claude.Versions())-1])

@@ -153,6 +153,10 @@ func (s *Supervisor) findDeath(ctx context.Context, j job) result {
 			r.exited.Exit, r.exited.Signal, r.exited.Known = exit, signal, true
 		}
 	}
+	quit := r.exited.Cause == event.CauseOwn && r.exited.Known && r.exited.Exit == 0 && r.exited.Signal == 0
+	if quit && t.Spec.Traits.Resumes && s.hungUp(ctx, d.pane) {
+		r.exited.Known = false // some agents end with status 0 when somebody closes their terminal; that is no quit
+	}
 	s.cfg.Records.Flush(ctx, j.of.Task, d.gen)
 	s.cfg.Records.Forget(j.of.Task, d.gen)
 	if r.exited.Known && !s.begun(j.of.Task, d.gen) {
@@ -190,6 +194,12 @@ func (s *Supervisor) lost(ctx context.Context, d *deathOf) bool {
 	_, _, _, err := s.cfg.Terminal.ExitStatus(ctx, d.pane)
 	_, alive := s.cfg.Processes.Identify(s.cfg.Server.PID)
 	return !alive || errors.Is(err, ErrNoWorld)
+}
+
+// hungUp reports whether a pane is gone. One whose process has ended by itself stays.
+func (s *Supervisor) hungUp(ctx context.Context, pane string) bool {
+	_, _, _, err := s.cfg.Terminal.ExitStatus(ctx, pane)
+	return errors.Is(err, ErrNoPane)
 }
 
 // end ends everything that the task started.

@@ -5,10 +5,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"os"
+	"path/filepath"
+	"time"
 
 	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/mail"
+	"muster/internal/regular"
 	"muster/internal/text"
 )
 
@@ -16,15 +20,54 @@ import (
 // dialog meanwhile. If no answer comes, it ends without a decision, and the dialog opens for a person.
 func (s *hookState) permission(ctx context.Context, reply func(event.Ask, mail.Answer)) {
 	ask := event.NewAsk(s.in.ToolName, s.in.ToolInput)
+	if s.Event == "PermissionRequest" && s.allowedBefore(ctx) {
+		reply(ask, mail.Answer{Decision: mail.Allow, Hash: ask.Hash})
+		return
+	}
 	if agent.UseGrant(s.Home, s.Task, s.Gen, ask) {
 		reply(ask, mail.Answer{Decision: mail.Allow, Hash: ask.Hash})
 		return
 	}
 	r := s.tool(event.RecordWaiting)
 	r.Reason, r.Note = event.WaitPermission, permissionNote(s.in)
-	if answer, ok := s.Hold(ctx, s.key(), mail.NewRequest(), ask, r, s.tool(event.RecordWorking), s.write); ok {
+	request := mail.NewRequest()
+	if s.Event == "PreToolUse" {
+		s.NoteOnce(allowedPrefix+ask.Hash, []byte(request))
+	}
+	if answer, ok := s.Hold(ctx, s.key(), request, ask, r, s.tool(event.RecordWorking), s.write); ok {
 		reply(ask, answer)
 	}
+}
+
+// A use of a tool about which a rule has asked a person may need the agent's own permission, too. The hook before the tool notes under
+// which request it asked, in home.Gen.RW; whether that was allowed only the log tells.
+const (
+	allowedPrefix = "asked-"
+	maxNoted      = 100 // bytes of an id
+)
+
+// allowedBefore reports whether a person has just allowed what the agent asks a permission for, before the tool. It counts once. The
+// agent's own request has a description in addition.
+func (s *hookState) allowedBefore(ctx context.Context) bool {
+	var in map[string]json.RawMessage
+	if json.Unmarshal(s.in.ToolInput, &in) != nil {
+		return false
+	}
+	delete(in, "description")
+	input, err := json.Marshal(in)
+	if err != nil {
+		return false
+	}
+	ask := event.NewAsk(s.in.ToolName, input)
+	noted := filepath.Join(s.Files.RW(), allowedPrefix+ask.Hash)
+	request, err := regular.Read(noted, maxNoted)
+	if err != nil || os.Remove(noted) != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	answer, err := s.Box().AwaitWhile(ctx, string(request), s.PPID)
+	return err == nil && agent.Refusal(ask, answer) == ""
 }
 
 // permissionNote describes what the tool wants to do.

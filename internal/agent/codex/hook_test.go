@@ -3,6 +3,7 @@ package codex
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,8 @@ import (
 
 	"muster/internal/agent"
 	"muster/internal/event"
+	"muster/internal/mail"
+	"muster/internal/proof/prooftest"
 	"muster/internal/status"
 )
 
@@ -184,5 +187,54 @@ func TestHookAsksAboutWhatARuleDoesNotAllow(t *testing.T) {
 	agent.Asked{Files: r.l.Dirs()}.CloseAll()
 	if _, rec := r.call("PreToolUse", `{"tool_name":"Bash","tool_use_id":"c","tool_input":{"command":"ls"}}`); rec.State != event.RecordWorking || rec.Tool != "Bash" {
 		t.Errorf("what no rule denies begins as %+v", rec)
+	}
+}
+
+func TestWhatAPersonAllowedBeforeAToolIsNotAskedAgain(t *testing.T) {
+	t.Parallel()
+	r := newHookRig(t, thread{Conversation: conversation})
+	for _, f := range agent.RuleFiles([]event.PermissionRule{{Tool: "run", Action: event.PermissionAsk}}) {
+		write(t, filepath.Join(r.l.Dirs().RO(), f.Path), f.Data)
+	}
+	const use = `{"tool_name":"Bash","tool_use_id":"c","tool_input":{"command":"touch x"}}`
+	const request = `{"tool_name":"Bash","tool_input":{"command":"touch x","description":"it must be"}}`
+	answers := func(decision string) {
+		t.Helper()
+		asked := make(chan string, 1)
+		go func() { // a person
+			for {
+				files, _ := filepath.Glob(filepath.Join(r.l.Dirs().RW(), "asked", "*"))
+				for _, f := range files {
+					var rec event.Record
+					if b, err := os.ReadFile(f); err == nil && json.Unmarshal(b, &rec) == nil && rec.Request != "" {
+						asked <- rec.Request
+						return
+					}
+				}
+				time.Sleep(time.Millisecond)
+			}
+		}()
+		done := make(chan struct{})
+		go func() { defer close(done); r.call("PreToolUse", use) }()
+		ask := event.NewAsk("Bash", []byte(`{"command":"touch x"}`))
+		a := mail.Answer{Request: <-asked, Decision: decision, Gen: 1, Hash: ask.Hash}
+		prooftest.Intend(t, r.l.Home, "t3", 1, a)
+		if err := r.l.Box().Answer(a); err != nil {
+			t.Fatal(err)
+		}
+		<-done
+	}
+	answers(mail.Allow)
+	if out, _ := r.call("PermissionRequest", request); !strings.Contains(out, `"behavior":"allow"`) {
+		t.Errorf("what was allowed is answered by %q", out)
+	}
+	r.timeout = 50 * time.Millisecond // nobody answers
+	if out, rec := r.call("PermissionRequest", request); out != "" || rec.State != event.RecordWaiting {
+		t.Errorf("the same once more is answered by %q, and the record is %+v", out, rec)
+	}
+	agent.Asked{Files: r.l.Dirs()}.CloseAll()
+	write(t, filepath.Join(r.l.Dirs().RW(), allowedPrefix+event.NewAsk("Bash", []byte(`{"command":"touch x"}`)).Hash), []byte("q-forged"))
+	if out, rec := r.call("PermissionRequest", request); out != "" || rec.State != event.RecordWaiting {
+		t.Errorf("a forged note is answered by %q, and the record is %+v", out, rec)
 	}
 }
