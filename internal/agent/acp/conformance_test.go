@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -103,7 +104,7 @@ func start(t *testing.T, l agent.Launch, getenv func(string) string) *stage {
 		defer close(ended)
 		st.exit <- Run(ctx, Setting{
 			File: filepath.Join(l.Dirs().RO(), launchName), Typed: r, Pane: st.pane, Getenv: getenv, Signals: st.signals,
-			Env: append(os.Environ(), acp.State+"="+agenttest.Root(l)),
+			Env: append(slices.Clone(l.Env), acp.State+"="+agenttest.Root(l)),
 		})
 	}()
 	t.Cleanup(func() {
@@ -135,15 +136,18 @@ func (st *stage) records() []event.Record {
 	return out
 }
 
+// patience is how long a test waits for one thing. A real agent may fetch packages at its first start.
+const patience = 5 * time.Minute
+
 // await waits until the records are as ok says.
 func (st *stage) await(what string, ok func([]event.Record) bool) []event.Record {
 	st.t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if all := st.records(); ok(all) {
 			return all
 		}
 	}
-	st.t.Fatalf("not within a minute: %s; records: %+v", what, st.records())
+	st.t.Fatalf("not within %s: %s; records: %+v", patience, what, st.records())
 	return nil
 }
 
