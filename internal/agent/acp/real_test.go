@@ -12,6 +12,7 @@ import (
 	"muster/internal/agent/agenttest"
 	"muster/internal/event"
 	"muster/internal/mail"
+	"muster/internal/testkit/gemini"
 	"muster/internal/testkit/model"
 	"muster/internal/testkit/opencode"
 	testrig "muster/internal/testkit/rig"
@@ -24,15 +25,21 @@ func TestRealAgentsSpeakTheProtocol(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		command []string
-		env     func(t *testing.T, home, url string) []string
+		env     func(t *testing.T, home, url, repo string) []string
 		tool    model.Reply
 	}{
-		"opencode": {[]string{"opencode", "acp"}, func(t *testing.T, home, url string) []string {
+		"opencode": {[]string{"opencode", "acp"}, func(t *testing.T, home, url, _ string) []string {
 			t.Helper()
 			u := opencode.User{Home: home}
 			u.SetUp(t, url, map[string]any{"bash": "allow"})
 			return u.Env(t)
 		}, model.Use("bash", map[string]any{"command": "echo from-the-tool", "description": "say"})},
+		"gemini": {[]string{"gemini", "--acp", "--model", gemini.Model, "--approval-mode", "yolo"}, func(t *testing.T, home, url, repo string) []string {
+			t.Helper()
+			u := gemini.User{Home: home, URL: url}
+			u.SetUp(t, repo)
+			return append(u.Env(t), "GEMINI_CLI_TRUST_WORKSPACE=true")
+		}, model.Use("run_shell_command", map[string]any{"command": "echo from-the-tool"})},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -44,7 +51,7 @@ func TestRealAgentsSpeakTheProtocol(t *testing.T) {
 			if err := os.Mkdir(user, 0o700); err != nil {
 				t.Fatal(err)
 			}
-			l.Env = c.env(t, user, m.URL)
+			l.Env = c.env(t, user, m.URL, l.Spec.Repo)
 			m.Add(model.Always(c.tool), model.Text("hello"))
 			st := start(t, l, nil)
 			all := st.rests(1)
