@@ -23,6 +23,8 @@ const dispatchHelp = `Queue a task and print its id. The prompt is one argument,
   muster dispatch --after t3 --base @t3 - < prompt.md
   muster dispatch --command './agent.sh {prompt_file}' "tidy the docs"
   muster dispatch --file tasks.toml
+  muster dispatch --race 3 "make it twice as fast"
+  muster dispatch --race claude,codex "find the leak"
 
 Options without a flag come from muster.toml of the checkout, and are frozen now: later edits do
 not change a queued task. A file has any number of tables, with the flags' names as keys (no_checks
@@ -97,12 +99,14 @@ func intFlag(f *pflag.FlagSet, p **int, name, usage string) {
 func newDispatchCommand(env Env) *cobra.Command {
 	var o intake.Options
 	var files []string
+	var race string
 	c := verb(&cobra.Command{
 		Use: "dispatch [flags] PROMPT|-", Short: "Queue a task, print its id", Long: dispatchHelp, Args: onePrompt,
 	}, groupRun)
 	addOrderFlags(c.Flags(), &o)
 	c.Flags().StringVar(&o.Name, "name", "", "a `NAME` for people (default: the prompt's first line)")
 	c.Flags().StringArrayVar(&files, "file", nil, "queue all tasks of `FILE`, TOML or Markdown; - is standard input; again for more")
+	c.Flags().StringVar(&race, "race", "", "`N` tasks with this order, or one for each agent of a list such as claude,codex; the best one is published")
 	result[[]queued]{
 		json: "as ls does: the task, or a list if there are many",
 		get: func(ctx context.Context, args []string) ([]queued, error) {
@@ -113,7 +117,16 @@ func newDispatchCommand(env Env) *cobra.Command {
 			if err != nil {
 				return nil, err
 			}
-			return dispatch(ctx, env, orders)
+			if race == "" {
+				return dispatch(ctx, env, control.Dispatch{}, orders)
+			}
+			if len(files) > 0 {
+				return nil, fault.New(fault.Usage, "--race is for one prompt, and --file has several").WithHint("Leave one of them out.")
+			}
+			if orders, err = intake.Race(orders[0], race); err != nil {
+				return nil, err
+			}
+			return dispatch(ctx, env, control.Dispatch{Race: true}, orders)
 		},
 		view: func(ctx context.Context, all []queued) (any, error) {
 			if err := summarize(ctx, env, all); err != nil || len(all) != 1 {
@@ -201,13 +214,13 @@ func readTasksFile(env Env, o intake.Options, path string) ([]intake.Order, erro
 }
 
 // dispatch checks everything that can be checked now, queues the tasks, and makes sure that a supervisor runs.
-func dispatch(ctx context.Context, env Env, orders []intake.Order) ([]queued, error) {
+func dispatch(ctx context.Context, env Env, cmd control.Dispatch, orders []intake.Order) ([]queued, error) {
 	f, err := openFleet(env)
 	if err != nil {
 		return nil, err
 	}
 	in := intake.New(f, env.Dir)
-	cmd := control.Dispatch{Tasks: make([]intake.Task, 0, len(orders))}
+	cmd.Tasks = make([]intake.Task, 0, len(orders))
 	for i, o := range orders {
 		env.progress.say("checking the task")
 		if len(orders) > 1 {

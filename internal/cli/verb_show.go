@@ -143,6 +143,7 @@ func (p *page) state(d control.TaskDetail) {
 	if of := t.Spec.Review; of != nil {
 		p.field("reviews", fmt.Sprintf("%s, round %d, tree %s", of.Task, of.Round, shortHash(of.Tree)))
 	}
+	p.field("race", words.Race(t))
 	for _, a := range t.Open {
 		p.field("doing", words.Action(a))
 	}

@@ -8,11 +8,17 @@ import (
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/intake"
+	"muster/internal/life"
 	"muster/internal/store"
+	"muster/internal/text"
 )
 
 // Dispatch queues tasks, all of them or none.
-type Dispatch struct{ Tasks []intake.Task }
+type Dispatch struct {
+	Tasks []intake.Task
+	// Race makes the tasks racers: they have one order, and only the best one is published.
+	Race bool
+}
 
 func (d Dispatch) do(ctx context.Context, of *Control) (Outcome, error) {
 	return of.ask(ctx, func(tx *store.Tx) (Outcome, error) { return d.request(tx, of.caller.Tell) })
@@ -21,6 +27,10 @@ func (d Dispatch) do(ctx context.Context, of *Control) (Outcome, error) {
 func (d Dispatch) request(tx *store.Tx, tell func(format string, args ...any)) (out Outcome, err error) {
 	if len(d.Tasks) == 0 {
 		return out, fault.New(fault.Usage, "there is no task to dispatch").WithHint("Give a prompt, or a file with tasks.")
+	}
+	ids := make([]event.TaskID, len(d.Tasks))
+	for i := range ids {
+		ids[i] = tx.NewTaskID()
 	}
 	refs := references{tx: tx, all: d.Tasks, named: map[string][]event.TaskID{}, mine: map[event.TaskID]bool{}}
 	for i, n := range d.Tasks {
@@ -31,11 +41,13 @@ func (d Dispatch) request(tx *store.Tx, tell func(format string, args ...any)) (
 		if err != nil {
 			return out, err
 		}
-		id := tx.NewTaskID()
-		if _, err := tx.Append(id, 0, p); err != nil {
+		if d.Race {
+			p.Spec.Race = &event.Race{Tasks: ids}
+		}
+		if _, err := tx.Append(ids[i], 0, p); err != nil {
 			return out, err
 		}
-		refs.add(n.Spec.Name, id)
+		refs.add(n.Spec.Name, ids[i])
 	}
 	return Outcome{Task: refs.ids[0], Tasks: refs.ids}, nil
 }
@@ -92,9 +104,12 @@ func (r *references) at(i int, err error) error {
 // find returns the id of a task that task i refers to.
 func (r *references) find(i int, ref string) (event.TaskID, error) {
 	if event.IsTaskID(ref) {
-		_, ok, err := r.tx.Task(event.TaskID(ref))
+		t, ok, err := r.tx.Task(event.TaskID(ref))
 		if err == nil && (!ok || r.mine[event.TaskID(ref)]) { // an id of this dispatch can only be guessed
 			err = noTask(event.TaskID(ref))
+		}
+		if err == nil {
+			err = racing(t)
 		}
 		return event.TaskID(ref), err
 	}
@@ -113,6 +128,21 @@ func (r *references) find(i int, ref string) (event.TaskID, error) {
 	}
 	return "", fault.New(fault.NotFound, "there is no task %q", ref).
 		WithHint("Give an id such as t12, or the name of a task that comes earlier in the same file.")
+}
+
+// racing returns an error for a task that may not be the one of its race that is published: nothing can come after it or start
+// from it.
+func racing(t life.Task) error {
+	switch {
+	case t.Spec.Race == nil:
+		return nil
+	case t.Race == nil:
+		return fault.New(fault.Conflict, "%s races against %s, and which of them is published is not known yet", t.ID, text.Some(t.Spec.Race.Others(t.ID), maxListed)).
+			WithHint("Wait for it: muster wait --any %s", strings.Join(idsAsRefs(t.Spec.Race.Tasks), " "))
+	case t.Race.Winner != t.ID:
+		return fault.New(fault.Conflict, "%s has lost its race, and %s is published", t.ID, t.Race.Winner).WithHint("Name %s.", t.Race.Winner)
+	}
+	return nil
 }
 
 func idsAsRefs(ids []event.TaskID) []string {

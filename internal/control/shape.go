@@ -38,6 +38,7 @@ type Shown struct {
 	PublishedWork *event.WorkPublished `json:"published_work"`
 	// Configures are changed files that decide what runs later, such as rules of agents, hooks and checks; null if that is not known.
 	Configures []Configuring `json:"configures"`
+	Race       *ShownRace    `json:"race"`  // null: no other task has the same order
 	Merge      string        `json:"merge"` // where its work stands in its merge queue; "" if it does not wait there
 	Disk       DiskUse       `json:"disk"`  // what the task takes now, in bytes
 	Next       []string      `json:"next"`  // commands that continue the task
@@ -47,6 +48,25 @@ type Shown struct {
 type ShownFence struct {
 	event.Fence
 	Applied *event.FenceApplied `json:"applied"` // null before the first start
+}
+
+// ShownRace is the race of a task.
+type ShownRace struct {
+	Tasks  []event.TaskID `json:"tasks"`
+	Winner event.TaskID   `json:"winner"` // "" while the race lasts
+	Why    string         `json:"why"`
+}
+
+// raceOf returns the race of a task; nil if it is in none.
+func raceOf(t life.Task) *ShownRace {
+	if t.Spec.Race == nil {
+		return nil
+	}
+	r := ShownRace{Tasks: t.Spec.Race.Tasks}
+	if t.Race != nil {
+		r.Winner, r.Why = t.Race.Winner, t.Race.Why
+	}
+	return &r
 }
 
 // ShownLimits are the limits of a task.
@@ -79,7 +99,7 @@ func (d TaskDetail) Shown() Shown {
 		},
 		Checks: OrEmpty(t.Spec.Checks), Conversation: t.Conversation, Generations: OrEmpty(d.Attempts),
 		CheckRounds: OrEmpty(d.Rounds), Messages: OrEmpty(d.Messages), Deadlines: []Deadline{},
-		Kept: OrEmpty(t.Kept), Acting: OrEmpty(t.Open), BaseCommit: t.Base, BaseFrom: t.BaseFrom, PublishedWork: t.Published,
+		Kept: OrEmpty(t.Kept), Acting: OrEmpty(t.Open), BaseCommit: t.Base, BaseFrom: t.BaseFrom, PublishedWork: t.Published, Race: raceOf(t),
 		Configures: d.Configures, Merge: d.Merge, Next: NextLines(t),
 	}
 	if t.Spec.Fence != nil {

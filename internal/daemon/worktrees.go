@@ -149,7 +149,7 @@ func (w worktrees) Snapshot(ctx context.Context, t life.Task, round int) (fleet.
 		return fleet.Snapshot{}, err
 	}
 	work := w.work(ctx, t)
-	files, err := repo.OwnChanges(ctx, work, snap, t.Spec.Done.Sized())
+	files, err := repo.OwnChanges(ctx, work, snap, t.Spec.Done.Sized() || t.Spec.Race != nil)
 	if err != nil {
 		return fleet.Snapshot{}, err
 	}
@@ -157,8 +157,12 @@ func (w worktrees) Snapshot(ctx context.Context, t life.Task, round int) (fleet.
 	if err != nil {
 		return fleet.Snapshot{}, err
 	}
+	size := 0
+	for _, f := range files {
+		size += f.Added + f.Removed
+	}
 	return fleet.Snapshot{
-		Commit: snap.Commit, Tree: snap.Tree, Changed: len(files)+len(found) > 0, Obstacle: found.Error(),
+		Size: size, Commit: snap.Commit, Tree: snap.Tree, Changed: len(files)+len(found) > 0, Obstacle: found.Error(),
 		Findings: change.Find(t.Spec.Done, t.Spec.Checks, files), Skipped: change.Skipped(t.Spec.Checks, files),
 	}, nil
 }

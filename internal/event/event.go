@@ -143,6 +143,7 @@ var kinds = map[Kind]func([]byte) (Payload, error){
 	"reviewer.sealed":    typed[ReviewerSealed],
 	"work.published":     typed[WorkPublished],
 	"review.told":        typed[ReviewTold],
+	"race.decided":       typed[RaceDecided],
 	"work.kept":          typed[WorkKept],
 	"stash.kept":         typed[StashKept],
 	"usage.recorded":     typed[UsageRecorded],

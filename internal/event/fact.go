@@ -310,6 +310,7 @@ type JobStarted struct {
 	Changed    bool          `json:"changed,omitempty"` // as in round.finished
 	Findings   []Finding     `json:"findings,omitempty"`
 	Skipped    []string      `json:"skipped,omitempty"` // checks that the round leaves out
+	Size       int           `json:"size,omitempty"`    // as in round.finished
 	// Environment is the name of the environment that the commands have, as in round.finished.
 	Environment string `json:"environment,omitempty"`
 }
@@ -327,6 +328,8 @@ type RoundFinished struct {
 	Void    string        `json:"void,omitempty"`  // why the verdict does not count; "" if it does
 	// Findings are what the work has besides its verdicts, as far as the task does not allow it.
 	Findings []Finding `json:"findings,omitempty"`
+	// Size is how many lines the work adds and removes; 0 if nobody asks for it.
+	Size int `json:"size,omitempty"`
 	// Environment is a name of everything besides tree and commands on which the verdicts depend and that the machine knows:
 	// variables, fence and programs. It is a keyed digest and reveals no value. "" in events of older versions.
 	Environment string `json:"environment,omitempty"`
@@ -345,6 +348,12 @@ type WorkPublished struct {
 	Merged string `json:"merged,omitempty"`
 	// Number is that of the change on the forge; 0 if there is none.
 	Number int `json:"number,omitempty"`
+}
+
+// RaceDecided says which of the tasks of a race is published. It is written for each of them that has not ended.
+type RaceDecided struct {
+	Winner TaskID `json:"winner"`
+	Why    string `json:"why"`
 }
 
 // ReviewTold says that something about the work in review goes back to the agent. Each key does so once.

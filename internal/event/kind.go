@@ -67,6 +67,9 @@ func (RoundFinished) Kind() Kind { return "round.finished" }
 func (WorkPublished) Kind() Kind { return "work.published" }
 
 // Kind implements Payload.
+func (RaceDecided) Kind() Kind { return "race.decided" }
+
+// Kind implements Payload.
 func (WorkKept) Kind() Kind { return "work.kept" }
 
 // Kind implements Payload.

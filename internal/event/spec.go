@@ -84,7 +84,9 @@ type Spec struct {
 	// Issue is the issue of a forge that the task was made from; nil for any other task.
 	Issue *Issue `json:"issue,omitempty"`
 	// Review is the work that this task reviews; nil for any other task.
-	Review    *ReviewOf     `json:"review,omitempty"`
+	Review *ReviewOf `json:"review,omitempty"`
+	// Race has the tasks with the same order, of which one is published; nil for any other task.
+	Race      *Race         `json:"race,omitempty"`
 	Setup     string        `json:"setup,omitempty"` // run by sh -c in the new worktree
 	Copy      []string      `json:"copy,omitempty"`  // files of the checkout for the worktree, as relative paths
 	After     []TaskID      `json:"after,omitempty"`

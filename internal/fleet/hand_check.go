@@ -63,7 +63,7 @@ func (s *Supervisor) runJob(ctx context.Context, j Job, judged Snapshot) (state 
 		if lost == nil {
 			met.Action, met.For, met.Name, met.Run = j.Action, j.For, j.Name, life.NextRun(j.Task, j.Name, j.Action)
 			met.Commit, met.Tree, met.Changed = judged.Commit, judged.Tree, judged.Changed
-			met.Findings, met.Skipped = judged.Findings, judged.Skipped
+			met.Findings, met.Skipped, met.Size = judged.Findings, judged.Skipped, judged.Size
 			open.met = &met
 			return state, open, nil
 		}
@@ -160,14 +160,14 @@ func (s *Supervisor) check(ctx context.Context, t life.Task, id event.ActionID, 
 	job := Job{Task: t, Name: RoundName(args.Round, id), For: event.ActCheck, Action: id}
 	var snap Snapshot
 	if run, begun := t.Job(job.Name); begun {
-		snap = Snapshot{Commit: run.Commit, Tree: run.Tree, Changed: run.Changed, Findings: run.Findings, Skipped: run.Skipped}
+		snap = Snapshot{Commit: run.Commit, Tree: run.Tree, Changed: run.Changed, Findings: run.Findings, Skipped: run.Skipped, Size: run.Size}
 	} else {
 		var err error
 		if snap, err = s.cfg.Worktrees.Snapshot(ctx, t, args.Round); err != nil {
 			return doneIn(err)
 		}
 	}
-	round := event.RoundFinished{Round: args.Round, Commit: snap.Commit, Tree: snap.Tree, Changed: snap.Changed, Findings: snap.Findings}
+	round := event.RoundFinished{Round: args.Round, Commit: snap.Commit, Tree: snap.Tree, Changed: snap.Changed, Findings: snap.Findings, Size: snap.Size}
 	if snap.Obstacle != "" { // no command of the project checks that
 		round.Results = []event.CheckResult{{Name: obstacleCheck, Run: "muster", Exit: 1, Excerpt: snap.Obstacle}}
 		return done(nil, round)

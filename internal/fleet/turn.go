@@ -254,6 +254,11 @@ func (d *decision) decide(id event.TaskID, in life.Input) error {
 			return err
 		}
 	}
+	if t.Spec.Race != nil && len(events) > 0 {
+		if err := d.race(*t.Spec.Race); err != nil {
+			return err
+		}
+	}
 	if err := d.tellAccount(t, in, events); err != nil || len(events) == 0 || len(t.Spec.Reviews) == 0 && t.Spec.Review == nil {
 		return err
 	}

@@ -196,6 +196,7 @@ type Snapshot struct {
 	Obstacle     string // why it can't be published as it is, and what the agent can do; "" if it can
 	Findings     []event.Finding
 	Skipped      []string // checks that the round leaves out
+	Size         int      // lines that the work adds and removes; only for a task that races
 }
 
 // Order describes a generation to prepare.

@@ -56,6 +56,9 @@ func Apply(t Task, e event.Event) Task {
 		}
 	case event.StopRequested:
 		t.Stopping = !t.State.Final()
+	case event.RaceDecided:
+		t.Race = &p
+		t.Stopping = t.Stopping || t.lost() && !t.State.Final()
 	case event.WorktreeReady:
 		t.Worktree, t.Branch, t.Base, t.BaseFrom = p.Path, p.Branch, p.Base, cmp.Or(p.From, t.BaseFrom)
 		t.Removed = false // restored work can be removed again

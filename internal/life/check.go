@@ -156,6 +156,7 @@ func (s *step) judged(round event.RoundFinished, last *event.RoundFinished) {
 	case park != nil:
 		s.park(ruleWorkRefused, event.Reason(park.Kind), park.Text)
 	case s.review(round, last):
+	case s.race():
 	default:
 		s.move(ruleRoundGreen, "", verdictText(round))
 		s.act(event.PublishArgs{Tree: round.Tree})

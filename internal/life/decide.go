@@ -69,6 +69,8 @@ func (s *step) take(in Input) {
 		s.reviewEnded(in)
 	case Reviewed:
 		s.reviewed(in)
+	case Raced:
+		s.raced(in)
 	}
 }
 

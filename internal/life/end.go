@@ -141,6 +141,8 @@ func (s *step) published(f *Failure) {
 		return
 	}
 	switch {
+	case f != nil && f.Kind == FailMoved && s.t.Race != nil && !s.t.Slot: // its agent is gone, and so is its slot
+		s.park(rulePublishRefused, ReasonPublish, f.Text)
 	case f != nil && f.Kind == FailMoved && s.t.Rounds.Spent < s.t.Spec.Rounds+maxVoids: // each green round counts, too
 		s.emit(event.RoundFinished{Round: s.t.Rounds.Count, Void: f.Text})
 		s.move(ruleTreeMoved, "", f.Text)
@@ -277,7 +279,11 @@ func (s *step) stop() {
 	case s.t.Worktree != "" && !s.justDone(event.ActKeep):
 		s.act(event.KeepArgs{})
 	default:
-		s.move(ruleStopped, ReasonStopped, "")
+		if s.t.lost() {
+			s.move(ruleRaceLost, ReasonRaced, string(s.t.Race.Winner)+" is published: "+s.t.Race.Why)
+		} else {
+			s.move(ruleStopped, ReasonStopped, "")
+		}
 		s.clearAll()
 		s.freeSlot()
 	}

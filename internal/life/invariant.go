@@ -39,6 +39,10 @@ func BrokenBy(t Task, e event.Event) string {
 		if _, open := openAction(t, p.ID); !open {
 			return fmt.Sprintf("%s %s ends, and was never intended", p.What, p.ID)
 		}
+	case event.RaceDecided:
+		if t.Race != nil || t.Spec.Race == nil || !slices.Contains(t.Spec.Race.Tasks, p.Winner) {
+			return "a race is decided twice, or by a task that is not in it"
+		}
 	case event.RoundFinished:
 		last := t.Rounds.Last
 		if p.Reused && (last == nil || !reusable(*last) || p.Tree != last.Tree || p.Environment == "" || p.Environment != last.Environment) {
@@ -82,6 +86,9 @@ func brokenIntent(t Task, a event.Action) string {
 			return fmt.Sprintf("message %s is delivered, and is not under way", args.Message)
 		}
 	case event.PublishArgs:
+		if t.Spec.Race != nil && (t.Race == nil || t.lost()) {
+			return "work of a race is published, and it has not won"
+		}
 		if last := t.Rounds.Last; last == nil || last.Tree != args.Tree || last.Moved || !allGreen(last.Results) {
 			return fmt.Sprintf("tree %s is published without a green verdict", args.Tree)
 		}
@@ -153,7 +160,8 @@ func judgeOpen(t Task) string {
 func judgeSlot(t Task) string {
 	switch t.State {
 	case event.Preparing, event.Starting, event.Working, event.Waiting, event.Stalled, event.Checking, event.Publishing:
-		if !t.Slot && !t.AwaitsRoom() {
+		published := t.State == event.Publishing && t.Race != nil // its agent has gone before it won
+		if !t.Slot && !t.AwaitsRoom() && !published {
 			return "it runs without a slot"
 		}
 	case event.Limited:

@@ -103,7 +103,7 @@ func (s *step) feedBack(in Reviewed) {
 // hearInReview lets the agent go on if a person has written to it during the review.
 func (s *step) hearInReview() {
 	waits := func(m Message) bool { return m.State == event.MessageWaiting && m.Why == event.WhyMessage }
-	if s.inReview() && len(s.t.Open) == 0 && !s.t.Stopping && slices.ContainsFunc(s.t.Messages, waits) {
+	if (s.inReview() || s.t.AwaitsRace()) && len(s.t.Open) == 0 && !s.t.Stopping && slices.ContainsFunc(s.t.Messages, waits) {
 		s.workAgain(event.WhyMessage, "")
 	}
 }

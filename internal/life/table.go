@@ -82,6 +82,9 @@ const (
 	ruleStopped        rule = "stopped"
 	ruleVerdict        rule = "review.verdict"
 	ruleReviewBroken   rule = "review.broken"
+	ruleRaceWaits      rule = "race.waits"
+	ruleRaceWon        rule = "race.won"
+	ruleRaceLost       rule = "race.lost"
 )
 
 // table has every transition of a task.
@@ -139,6 +142,9 @@ var table = map[rule]Transition{
 	ruleBudgetSpent:    {From: []event.State{event.Queued, event.Starting, event.Working, event.Waiting, event.Stalled, event.Limited}, To: event.Parked, When: "its budget is spent"},
 	ruleVerdict:        {From: []event.State{event.Checking}, To: event.Publishing, When: "it is a review, and the reviewer has given its verdict"},
 	ruleReviewBroken:   {From: unfinished, To: event.Failed, When: "it is a review, and the reviewer cannot go on without a person"},
+	ruleRaceWaits:      {From: []event.State{event.Checking}, To: event.InReview, When: "it races, and all checks passed"},
+	ruleRaceWon:        {From: []event.State{event.InReview}, To: event.Publishing, When: "it races, and its work is the best of those that passed"},
+	ruleRaceLost:       {From: unfinished, To: event.Cancelled, When: "it races, and the work of another racer is published"},
 	ruleTimeout:        {From: unfinished, To: event.Failed, When: "its time is over"},
 	ruleStopped:        {From: unfinished, To: event.Cancelled, When: "a person stopped it"},
 }
@@ -185,4 +191,5 @@ const (
 	ReasonBudget       event.Reason = "budget"
 	ReasonStopped      event.Reason = "stopped"
 	ReasonNoVerdict    event.Reason = "no_verdict"
+	ReasonRaced        event.Reason = "raced"
 )

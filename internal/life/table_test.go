@@ -248,6 +248,17 @@ var rows = []struct {
 		w.wantOpen(event.ActEnd).finish(event.ActEnd)
 		w.wantOpen(event.ActKeep).finish(event.ActKeep, event.WorkKept{Ref: "refs/muster/keep/1"})
 	}},
+	{name: "a racer that passed waits for the others", rule: ruleRaceWaits, change: races, to: event.InReview, run: func(w *world) {
+		w.work().endTurn().finish(event.ActCheck, green("x"))
+	}},
+	{name: "the best racer is published", rule: ruleRaceWon, change: races, to: event.Publishing, run: func(w *world) {
+		w.work().endTurn().finish(event.ActCheck, green("x"))
+		w.finish(event.ActEnd)
+		w.do(Raced{event.RaceDecided{Winner: "t1", Why: "best"}})
+	}},
+	{name: "another racer is cancelled", rule: ruleRaceLost, change: races, to: event.Cancelled, reason: ReasonRaced, run: func(w *world) {
+		w.do(Raced{event.RaceDecided{Winner: "t2", Why: "best"}})
+	}},
 }
 
 func afterT9(s *event.Spec) { s.After = []event.TaskID{"t9"} }

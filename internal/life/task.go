@@ -72,6 +72,7 @@ type Task struct {
 	Allowed   []event.FindingKind  `json:"allowed,omitempty"`
 	Published *event.WorkPublished `json:"published,omitempty"`
 	Review    Review               `json:"review,omitzero"`
+	Race      *event.RaceDecided   `json:"race,omitempty"`      // how its race ended; nil while it lasts, or without one
 	Kept      []string             `json:"kept,omitempty"`      // refs, oldest first
 	SetAside  string               `json:"set_aside,omitempty"` // directory of files that could neither be kept nor removed
 	Usage     []Usage              `json:"usage,omitempty"`

@@ -43,6 +43,7 @@ func (p *place) key() []byte {
 	k.flags(t.Published != nil && t.Published.URL != "", t.Published != nil && t.Published.Merged != "", slices.Contains(t.Review.Told, "words W1"),
 		t.Published != nil && slices.Contains(t.Review.Told, "checks "+t.Published.Commit))
 	k.nums(t.Review.Same)
+	k.flags(t.Race != nil, t.lost())
 	if l := t.Rounds.Last; l != nil {
 		back, park := refused(*t, l.Findings)
 		k.flags(l.Changed, l.Moved, allGreen(l.Results), len(back) > 0, park != nil)

@@ -109,6 +109,20 @@ func (p *place) moves(errands bool) []move {
 		out = append(out, all...)
 		out = append(out, p.shortages(a)...)
 	}
+	if p.task.Spec.Race != nil && !p.task.State.Final() && p.task.Race == nil {
+		for _, id := range p.task.Spec.Race.Tasks {
+			when := both
+			if id == p.task.ID && !p.task.AwaitsRace() {
+				continue
+			}
+			if id != p.task.ID {
+				when = never
+			}
+			out = append(out, input("the race is won by "+string(id), when, func(*place) Input {
+				return Raced{RaceDecided: event.RaceDecided{Winner: id, Why: "it is the best"}}
+			}))
+		}
+	}
 	for _, d := range p.task.Deadlines {
 		due := func(name string, in Due) {
 			out = append(out, move{name, both, func(p *place) string {
@@ -135,7 +149,7 @@ func (p *place) moves(errands bool) []move {
 	if errands && p.task.Gen > 0 {
 		out = append(out, input("says more than anybody reads", never, func(p *place) Input { return Flooded{Gen: p.task.Gen, Text: "64 MiB"} }))
 	}
-	if p.task.State == event.InReview {
+	if p.task.State == event.InReview && p.task.Published != nil {
 		out = append(out, p.reviews()...)
 	}
 	if _, waits := p.task.MergeEntry(); waits {

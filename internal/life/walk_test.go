@@ -64,7 +64,7 @@ func (b bounds) String() string {
 // walks lists the walks of `make walk`. Only a short one runs with the other tests. Features that multiply the number
 // of states, and are mostly independent of the others, have walks of their own.
 var walks = []bounds{
-	{"short", left{lacks: 1}, 2, 1, 1, false, []string{"mailbox", "paste", "command", "review", "merge", "dependency", "demands", "reviewed", "reviewer"}},
+	{"short", left{lacks: 1}, 2, 1, 1, false, []string{"mailbox", "paste", "command", "review", "merge", "dependency", "demands", "reviewed", "reviewer", "race"}},
 	{"silence", left{silences: 2}, 2, 1, 1, false, []string{"mailbox", "paste", "command"}},
 	{"errands", left{messages: 1}, 2, 1, 1, true, []string{"mailbox", "paste", "command"}},
 	{"money", left{money: 2, rests: 1}, 2, 1, 1, false, []string{"mailbox", "paste", "command"}},
@@ -78,6 +78,7 @@ var kinds = map[string]func(*event.Spec){
 	"demands":    func(s *event.Spec) { s.Done.DeletedTests, s.Done.TooLarge = event.ReactionBack, event.ReactionPark },
 	"reviewed":   func(s *event.Spec) { reviewed(s) },
 	"reviewer":   func(s *event.Spec) { reviewing(s) },
+	"race":       races,
 	"dependency": func(s *event.Spec) { s.After = []event.TaskID{"t9"} },
 }
 
@@ -154,7 +155,7 @@ func TestTheWalkKnowsTheWholeTask(t *testing.T) {
 	for _, c := range []struct {
 		of   any
 		want int
-	}{{Task{}, 51}, {Agent{}, 19}, {Message{}, 4}, {Rounds{}, 4}, {Deadline{}, 4}} {
+	}{{Task{}, 52}, {Agent{}, 19}, {Message{}, 4}, {Rounds{}, 4}, {Deadline{}, 4}} {
 		if n := reflect.TypeOf(c.of).NumField(); n != c.want {
 			t.Errorf("%T has %d fields, not %d: does anything depend on the new one? Then it belongs into place.key", c.of, n, c.want)
 		}

@@ -158,6 +158,8 @@ func workEvent(e event.Event) (string, bool) {
 			return "complete on " + p.Branch + ", to be merged", true
 		}
 		return "published: " + where, true
+	case event.RaceDecided:
+		return "the race is over, " + raceEnd(e.Task, p), true
 	case event.ReviewTold:
 		return "its review goes back to the agent: " + FirstLine(p.Key), true
 	case event.WorkKept:

@@ -240,6 +240,7 @@ func (w *World) judgeFleet() {
 func (w *World) judgeRest() {
 	w.judgeFleet()
 	w.judgeMerged()
+	w.judgeRaces()
 	for id, t := range w.judge.tasks {
 		if !resting(t) {
 			w.breach("%s is not at rest: it is %s (%s), open %v, deadlines %v", id, t.State, t.Detail, t.Open, t.Deadlines)
@@ -267,6 +268,9 @@ func (w *World) intended(id event.TaskID, kind event.ActionKind, action event.Ac
 func resting(t life.Task) bool {
 	if _, merges := t.MergeEntry(); merges {
 		return false
+	}
+	if t.AwaitsRace() {
+		return false // it is decided as soon as the last racer rests
 	}
 	if t.Left() {
 		return false // its end is tried again

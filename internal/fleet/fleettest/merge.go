@@ -135,6 +135,22 @@ func (w *World) judgeMerged() {
 	}
 }
 
+// judgeRaces checks the races of a fleet that has nothing left to do. The caller holds mu.
+func (w *World) judgeRaces() {
+	for id, t := range w.judge.tasks {
+		if t.Race == nil {
+			continue
+		}
+		winner := w.judge.tasks[t.Race.Winner]
+		if winner.Race == nil || winner.Race.Winner != winner.ID {
+			w.breach("%s has lost to %s, which has not won", id, winner.ID)
+		}
+		if id != winner.ID && (t.State != event.Cancelled || t.Published != nil) {
+			w.breach("%s has lost its race, and is %s", id, t.State)
+		}
+	}
+}
+
 // judgeQueue checks an event of a merge queue. The caller holds mu.
 func (w *World) judgeQueue(e event.Event) {
 	q := w.judge.queues[e.Queue]

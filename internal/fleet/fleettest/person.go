@@ -330,7 +330,33 @@ func (w *World) dispatch(who string, before []event.TaskID) event.TaskID {
 			spec.After = []event.TaskID{dep}
 		}
 	}
+	if w.Luck.One("race", who, 8) == 0 {
+		return w.queueRace(who, spec)
+	}
 	return w.queue(who, spec)
+}
+
+// queueRace dispatches two or three tasks of one spec, and returns the first one.
+func (w *World) queueRace(who string, spec event.Spec) event.TaskID {
+	var ids []event.TaskID
+	err := w.Log.Request(context.Background(), func(tx *store.Tx) error {
+		for range 2 + w.Luck.One("racers", who, 2) {
+			ids = append(ids, tx.NewTaskID())
+		}
+		spec.Race = &event.Race{Tasks: ids}
+		for i, id := range ids {
+			w.set(func() { w.names[id] = fmt.Sprintf("%s racer %d", who, i+1) })
+			if _, err := tx.Append(id, 0, event.DispatchRequested{Spec: spec, Prompt: "do it"}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		w.set(func() { w.breach("dispatch failed: %v", err) })
+	}
+	w.wake()
+	return ids[0]
 }
 
 // queue dispatches a task of a spec.

@@ -47,7 +47,7 @@ func (e *edges) Baseline(ctx context.Context, t life.Task) error {
 func (e *edges) Snapshot(ctx context.Context, t life.Task, _ int) (s fleet.Snapshot, err error) {
 	err = e.inWorktree(ctx, t, "taking a snapshot", func(wk *work) error {
 		n := wk.tree
-		s = fleet.Snapshot{Commit: fmt.Sprintf("c%d", n), Tree: fmt.Sprintf("tree%d", n), Changed: n > 0, Findings: findings(t, n)}
+		s = fleet.Snapshot{Commit: fmt.Sprintf("c%d", n), Tree: fmt.Sprintf("tree%d", n), Changed: n > 0, Findings: findings(t, n), Size: n % 3}
 		return nil
 	})
 	return s, err
@@ -79,6 +79,13 @@ func (e *edges) Publish(ctx context.Context, t life.Task, tree string) (p event.
 		n := wk.tree
 		if fmt.Sprintf("tree%d", n) != tree {
 			return fleet.ErrMoved
+		}
+		if r := t.Spec.Race; r != nil {
+			for _, other := range r.Others(t.ID) {
+				if o := e.w.judge.tasks[other]; o.Published != nil {
+					e.w.breach("%s and %s of one race are both published", t.ID, other)
+				}
+			}
 		}
 		if !wk.green[n] && len(t.Spec.Checks) > 0 {
 			e.w.breach("%s: tree %d was published, and it is not green", t.ID, n)
