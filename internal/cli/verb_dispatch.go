@@ -118,7 +118,7 @@ func newDispatchCommand(env Env) *cobra.Command {
 				return nil, err
 			}
 			if race == "" {
-				return dispatch(ctx, env, control.Dispatch{}, orders)
+				return dispatch(ctx, env, orders, false)
 			}
 			if len(files) > 0 {
 				return nil, fault.New(fault.Usage, "--race is for one prompt, and --file has several").WithHint("Leave one of them out.")
@@ -126,7 +126,7 @@ func newDispatchCommand(env Env) *cobra.Command {
 			if orders, err = intake.Race(orders[0], race); err != nil {
 				return nil, err
 			}
-			return dispatch(ctx, env, control.Dispatch{Race: true}, orders)
+			return dispatch(ctx, env, orders, true)
 		},
 		view: func(ctx context.Context, all []queued) (any, error) {
 			if err := summarize(ctx, env, all); err != nil || len(all) != 1 {
@@ -214,13 +214,13 @@ func readTasksFile(env Env, o intake.Options, path string) ([]intake.Order, erro
 }
 
 // dispatch checks everything that can be checked now, queues the tasks, and makes sure that a supervisor runs.
-func dispatch(ctx context.Context, env Env, cmd control.Dispatch, orders []intake.Order) ([]queued, error) {
+func dispatch(ctx context.Context, env Env, orders []intake.Order, race bool) ([]queued, error) {
 	f, err := openFleet(env)
 	if err != nil {
 		return nil, err
 	}
 	in := intake.New(f, env.Dir)
-	cmd.Tasks = make([]intake.Task, 0, len(orders))
+	cmd := control.Dispatch{Tasks: make([]intake.Task, 0, len(orders)), Race: race}
 	for i, o := range orders {
 		env.progress.say("checking the task")
 		if len(orders) > 1 {

@@ -18,7 +18,7 @@ func Race(o Order, how string) ([]Order, error) {
 	var agents []string
 	if n, err := strconv.Atoi(how); err == nil {
 		if n < 2 || n > mostRacers {
-			return nil, fault.New(fault.Usage, "--race: %d is not a number from 2 to %d", n, mostRacers).WithHint("Write --race 3, or --race claude,codex.")
+			return nil, fault.New(fault.Usage, "--race: %d is not a number from 2 to %d", n, mostRacers).WithHint("Write --race 3, or the names of agents with commas between them.")
 		}
 		agents = make([]string, n)
 		for i := range agents {
@@ -30,7 +30,7 @@ func Race(o Order, how string) ([]Order, error) {
 		}
 		switch {
 		case len(agents) < 2 || len(agents) > mostRacers || strings.Contains(","+strings.Join(agents, ",")+",", ",,"):
-			return nil, fault.New(fault.Usage, "--race: %q is neither a number nor a list of agents", how).WithHint("Write --race 3, or --race claude,codex.")
+			return nil, fault.New(fault.Usage, "--race: %q is neither a number nor a list of agents", how).WithHint("Write --race 3, or the names of agents with commas between them.")
 		case o.Agent != "" || o.Command != "":
 			return nil, fault.New(fault.Usage, "--race names the agents, and so does --agent or --command").WithHint("Leave one of them out.")
 		}
