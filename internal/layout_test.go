@@ -18,7 +18,7 @@ import (
 // floors is the house from the ground up: a package imports only what stands before it. A package below one of
 // these (tmux/tmuxtest) belongs to it.
 var floors = []string{
-	"fault", "text", "event", "permit", "recipe", "life", "price", "replace", "regular", "environ", "scarce", "run", "host", "lock", "spec", "home", "fence", "config", "store", "words", "status", "mail", "proof",
+	"fault", "text", "event", "permit", "recipe", "life", "price", "regular", "replace", "environ", "scarce", "run", "host", "lock", "spec", "home", "fence", "config", "store", "words", "status", "mail", "proof",
 	"tmux", "git", "change", "check", "agent", "forge", "service", "notify", "launch", "keeper", "boot", "fleet", "daemon", "report", "intake", "inside", "control",
 	"tui", "web", "mcp", "cli", "testkit", "e2e",
 }

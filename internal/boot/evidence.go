@@ -2,7 +2,6 @@ package boot
 
 import (
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -18,7 +17,6 @@ import (
 	"muster/internal/fence"
 	"muster/internal/home"
 	"muster/internal/life"
-	"muster/internal/regular"
 	"muster/internal/replace"
 )
 
@@ -120,12 +118,6 @@ func (e *Evidence) secret() []byte {
 	if e.key != nil {
 		return e.key
 	}
-	if b, err := regular.Read(e.home.EvidenceKey(), evidenceKey); err == nil && len(b) == evidenceKey {
-		e.key = b
-		return e.key
-	}
-	e.key = make([]byte, evidenceKey)
-	_, _ = rand.Read(e.key) // it never fails
-	_ = replace.File(e.home.EvidenceKey(), e.key, 0o600)
+	e.key, _ = replace.Secret(e.home.EvidenceKey(), evidenceKey)
 	return e.key
 }

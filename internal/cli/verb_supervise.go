@@ -52,7 +52,9 @@ func services(f boot.Fleet, env Env) (all map[string]daemon.Service, done func()
 		return nil, nil, err
 	}
 	log := slog.New(slog.NewTextHandler(env.Stderr, nil))
-	return map[string]daemon.Service{"recurring": control.Recurring{Control: c, Log: log}}, func() { _ = c.Close() }, nil
+	return map[string]daemon.Service{
+		"recurring": control.Recurring{Control: c, Log: log}, "replies": control.Replies{Control: c, Log: log},
+	}, func() { _ = c.Close() }, nil
 }
 
 // upgraded returns the first events of a supervisor that starts after an upgrade.

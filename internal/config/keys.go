@@ -213,6 +213,7 @@ func keys() []key {
 		{path: "notify.NAME.shape", kind: kindWord, words: []string{ShapeJSON, ShapeSlack, ShapeDiscord}, def: `"json"`, doc: "Of `webhook`: what it gets."},
 		{path: "notify.NAME.command", kind: kindArgv, doc: "Of `command`: the program and its arguments, run without a shell. It gets the same JSON on its standard input, and has 10 seconds."},
 		{path: "notify.NAME.detail", kind: kindWord, words: []string{DetailName, DetailQuestion, DetailFull}, def: "`\"question\"`, and `\"name\"` at ntfy.sh", doc: "What leaves the machine: the id and name of the task, also the first line of what its agent asks or why it is parked, or all of the text that muster keeps."},
+		{path: "notify.NAME.answer", kind: kindWord, words: []string{AnswerNone, AnswerQuestion, AnswerAll}, def: `"none"`, doc: "Of `ntfy`: what its buttons may answer: questions, or (`\"all\"`, on a server of your own) permissions, too."},
 		{path: "forges.NAME.host", kind: kindText, doc: "The host of the forge, as in the URL of the remote."},
 		{path: "forges.NAME.command", kind: kindArgv, doc: "The program and its arguments, run without a shell. It gets one request as JSON on its standard input, and answers in JSON."},
 		{path: "recurring.NAME.cron", kind: kindText, doc: "When: minute, hour, day of the month, month and day of the week, as cron reads them, or `@daily` and the like."},

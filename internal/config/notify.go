@@ -29,6 +29,7 @@ type Channel struct {
 	Shape     string // of what a webhook gets
 	Command   []string
 	Detail    string // how much of an agent's text leaves the machine
+	Answer    string // what may be answered by the channel's buttons: "" for nothing, AnswerQuestion or AnswerAll
 }
 
 // Words of channels.
@@ -45,6 +46,10 @@ const (
 	DetailName     = "name"
 	DetailQuestion = "question"
 	DetailFull     = "full"
+
+	AnswerNone     = "none"
+	AnswerQuestion = "question"
+	AnswerAll      = "all"
 )
 
 // publicNtfy is the host of the public server of ntfy, where anyone who guesses a topic can read it.
@@ -70,6 +75,9 @@ func (d *draft) finishNotify() (wrong []complaint) {
 			wrong = append(wrong, *complain)
 			continue
 		}
+		if c.Answer == AnswerNone {
+			c.Answer = ""
+		}
 		if c.Kind == ChannelNtfy && c.URL == "" {
 			c.URL = "https://" + publicNtfy
 		}
@@ -78,17 +86,28 @@ func (d *draft) finishNotify() (wrong []complaint) {
 		}
 		if c.Detail == "" {
 			c.Detail = DetailQuestion
-			if at, err := url.Parse(c.URL); c.Kind == ChannelNtfy && err == nil && at.Hostname() == publicNtfy {
+			if c.Kind == ChannelNtfy && onPublicNtfy(c.URL) {
 				c.Detail = DetailName
 			}
+		}
+		if c.Answer != "" && c.Detail == DetailName {
+			wrong = append(wrong, complaint{
+				where: d.place("notify." + c.Name), what: fmt.Sprintf("channel `%s` offers answers, and its messages do not have the question", c.Name),
+				hint: "Add detail = \"question\".",
+			})
 		}
 	}
 	return wrong
 }
 
+func onPublicNtfy(address string) bool {
+	at, err := url.Parse(address)
+	return err == nil && at.Hostname() == publicNtfy
+}
+
 // channelKeys are the keys that each kind of channel may have, besides kind and detail.
 var channelKeys = map[string][]string{
-	ChannelNtfy: {"url", "topic_from", "token_from"}, ChannelWebhook: {"url", "url_from", "token_from", "shape"}, ChannelDesktop: {}, ChannelCommand: {"command"},
+	ChannelNtfy: {"url", "topic_from", "token_from", "answer"}, ChannelWebhook: {"url", "url_from", "token_from", "shape"}, ChannelDesktop: {}, ChannelCommand: {"command"},
 }
 
 // check returns what is wrong with a channel; nil if nothing is.
@@ -113,6 +132,7 @@ func (c Channel) check() *complaint {
 		{"token_from", c.TokenFrom != ""},
 		{"shape", c.Shape != ""},
 		{"command", len(c.Command) > 0},
+		{"answer", c.Answer != ""},
 	} {
 		if key.set && !slices.Contains(allowed, key.name) {
 			return bad("Remove it.", "is of kind %q, which has no `%s`", c.Kind, key.name)
@@ -137,6 +157,9 @@ func (c Channel) check() *complaint {
 	}
 	if c.Kind == ChannelNtfy && c.TopicFrom == "" {
 		return bad("Set a variable to the topic where `muster up` runs, and name it: topic_from = \"MY_TOPIC\"", "has no `topic_from`")
+	}
+	if c.Answer == AnswerAll && (c.URL == "" || onPublicNtfy(c.URL)) {
+		return bad("Run a server of your own, or write answer = \"question\".", "allows permissions to be answered through %s, and whoever runs a server can forge an answer", publicNtfy)
 	}
 	return nil
 }

@@ -35,6 +35,7 @@ kind = "ntfy"
 url = "https://ntfy.example"
 topic_from = "MY_TOPIC"
 token_from = "MY_TOKEN"
+answer = "all"
 [notify.team]
 kind = "webhook"
 shape = "slack"
@@ -54,7 +55,7 @@ kind = "desktop"
 	}
 	want := Notify{Quiet: []string{"23:00-07:00"}, Digest: "07:15", Channels: []Channel{
 		{Name: "phone", Kind: ChannelNtfy, URL: "https://ntfy.sh", TopicFrom: "MY_TOPIC", Detail: DetailName},
-		{Name: "own", Kind: ChannelNtfy, URL: "https://ntfy.example", TopicFrom: "MY_TOPIC", TokenFrom: "MY_TOKEN", Detail: DetailQuestion},
+		{Name: "own", Kind: ChannelNtfy, URL: "https://ntfy.example", TopicFrom: "MY_TOPIC", TokenFrom: "MY_TOKEN", Detail: DetailQuestion, Answer: AnswerAll},
 		{Name: "team", Kind: ChannelWebhook, Shape: ShapeSlack, URLFrom: "MY_SLACK", Detail: DetailQuestion},
 		{Name: "hook", Kind: ChannelWebhook, Shape: ShapeJSON, URL: "http://127.0.0.1:8080/x", Detail: DetailFull},
 		{Name: "mail", Kind: ChannelCommand, Command: []string{"./tell", "me"}, Detail: DetailQuestion},
@@ -84,10 +85,13 @@ kind = "desktop"
 func TestNotify_MistakesNameTheFileAndTheKey(t *testing.T) {
 	t.Parallel()
 	for content, want := range map[string]string{
-		"[notify.phone]\nkind = \"ntfy\"":    "has no `topic_from`",
-		"[notify.phone]\ntopic_from = \"X\"": "has no `kind`",
-		"[notify.phone]\nkind = \"mail\"":    "is not one of",
-		"[notify.team]\nkind = \"webhook\"":  "has no `url_from`",
+		"[notify.phone]\nkind = \"ntfy\"":                                                           "has no `topic_from`",
+		"[notify.phone]\ntopic_from = \"X\"":                                                        "has no `kind`",
+		"[notify.phone]\nkind = \"mail\"":                                                           "is not one of",
+		"[notify.phone]\nkind = \"ntfy\"\ntopic_from = \"X\"\nanswer = \"all\"":                     "can forge an answer",
+		"[notify.phone]\nkind = \"ntfy\"\ntopic_from = \"X\"\nanswer = \"question\"":                "do not have the question",
+		"[notify.desk]\nkind = \"desktop\"\nanswer = \"question\"":                                  "which has no `answer`",
+		"[notify.team]\nkind = \"webhook\"":                                                         "has no `url_from`",
 		"[notify.team]\nkind = \"webhook\"\nshape = \"slack\"\nurl = \"https://hooks.slack.com/x\"": "is a secret",
 		"[notify.team]\nkind = \"webhook\"\nurl = \"ftp://x\"":                                      "is no http",
 		"[notify.team]\nkind = \"webhook\"\nurl = \"https://u:p@x\"":                                "holds a password",

@@ -28,6 +28,8 @@ type Answer struct {
 	// something. Otherwise an empty Request means the open one.
 	Request string
 	Hash    string
+	// Via names the channel by which a person answers; "" for a front end of this machine.
+	Via string
 }
 
 func (c Answer) do(ctx context.Context, of *Control) (Outcome, error) { return of.ask(ctx, c.request) }
@@ -44,6 +46,9 @@ func (c Answer) request(tx *store.Tx) (out Outcome, err error) {
 		return out, fault.New(fault.Conflict, "%s is %s and asks nothing", t.ID, t.State).
 			WithHint("To tell it something: muster send %s TEXT", t.ID)
 	}
+	if t.Answered {
+		return out, fault.New(fault.Conflict, "%s was answered a moment ago", t.ID).WithHint("See how it goes on: muster show %s", t.ID)
+	}
 	if err := c.read(*t.Request); err != nil {
 		return out, err
 	}
@@ -54,7 +59,7 @@ func (c Answer) request(tx *store.Tx) (out Outcome, err error) {
 	if err != nil {
 		return out, err
 	}
-	p := event.AnswerRequested{Request: t.Request.Request, Decision: c.Decision, Text: words}
+	p := event.AnswerRequested{Request: t.Request.Request, Decision: c.Decision, Text: words, Via: c.Via}
 	if c.Decision == event.Allow {
 		p.Hash = c.Hash
 	}

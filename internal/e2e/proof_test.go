@@ -129,7 +129,7 @@ func (f *Fleet) nothingLeft() {
 var lasting = []string{
 	"muster.db", "muster.db-wal", "muster.db-shm", "config.toml", "lock", "keeper.lock", "start.lock", "front.lock", "down", "env", "env.names",
 	"tmux.conf", "tmux.pid", "supervisor.log", "supervisor.log.1", "pulse", "status/wake", "test-die", "test-points", "test-clock", "test-pace",
-	"upgrade.lock", "upgrade.outcome", "looked", "test-hurry", "evidence.key", "trial.lock",
+	"upgrade.lock", "upgrade.outcome", "looked", "test-hurry", "evidence.key", "reply.key", "trial.lock",
 }
 
 // filesLeft fails the test for files that no longer belong in the state directory.

@@ -28,6 +28,7 @@ type AnswerRequested struct {
 	Decision Decision `json:"decision"`
 	Text     string   `json:"text,omitempty"` // of several questions, one line for each
 	Hash     string   `json:"hash,omitempty"` // of what was shown to the person who allows it
+	Via      string   `json:"via,omitempty"`  // the channel by which it came, such as "phone"; "" for the commands of this machine
 }
 
 // InterruptRequested asks to interrupt the agent's turn.

@@ -126,6 +126,9 @@ func (d Dir) Env() string { return d.join("env") }
 // EvidenceKey is the key under which the log names environments.
 func (d Dir) EvidenceKey() string { return d.join("evidence.key") }
 
+// ReplyKey is the key of the codes that the buttons of notices carry.
+func (d Dir) ReplyKey() string { return d.join("reply.key") }
+
 // Socket is the tmux socket, if its path is short enough.
 func (d Dir) Socket() string { return d.join("tmux.sock") }
 

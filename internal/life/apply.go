@@ -99,9 +99,9 @@ func Apply(t Task, e event.Event) Task {
 			t.Stage, t.Doubted = "", false
 		}
 	case event.RequestOpened:
-		t.Request = &p
+		t.Request, t.Answered = &p, false
 	case event.RequestClosed:
-		t.Request = nil
+		t.Request, t.Answered = nil, false
 	case event.PermissionDecided:
 		if p.By == event.DecidedByDeadline {
 			t.Lapsed = p.Request
@@ -109,6 +109,9 @@ func Apply(t Task, e event.Event) Task {
 	case event.AnswerRequested:
 		if r := t.Request; t.State == event.Parked && p.Decision == event.Allow && r != nil && r.Request == p.Request && r.Ask != nil && r.Shown(p.Hash) {
 			t.Granted = r.Ask.Hash
+		}
+		if r := t.Request; r != nil && r.Request == p.Request && (p.Decision != event.Allow || r.Shown(p.Hash)) && (t.State == event.Waiting || t.State == event.Parked) {
+			t.Answered = true
 		}
 	default:
 		t = applyAgent(t, e)
@@ -146,7 +149,7 @@ func moved(t Task, e event.Event, p event.TaskMoved) Task {
 	switch {
 	case p.To.Final():
 		t.FinishedAt = e.Time
-		t.Stopping, t.Shelved, t.Request = false, false, nil
+		t.Stopping, t.Shelved, t.Request, t.Answered = false, false, nil, false
 	case p.To == event.Parked || p.To == event.InReview:
 		t.Shelved = false // there is nothing left to shut down
 		t.Rounds.Voids = 0
@@ -355,6 +358,8 @@ func applyBook(t Task, e event.Event) Task {
 			t.Lacks = 0
 		}
 		switch {
+		case p.What == event.ActAnswer && p.Error != "":
+			t.Answered = false
 		case p.What == event.ActInterrupt && p.Error != "":
 			switch t.Agent.Turn {
 			case TurnInterrupting:

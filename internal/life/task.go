@@ -48,7 +48,8 @@ type Task struct {
 	APIErrors int       `json:"api_errors,omitempty"` // in a row
 
 	Request  *event.RequestOpened `json:"request,omitempty"`
-	Lapsed   string               `json:"lapsed,omitempty"` // the newest request to which a rule's default was given
+	Answered bool                 `json:"answered,omitempty"` // a person's answer to Request is being carried out
+	Lapsed   string               `json:"lapsed,omitempty"`   // the newest request to which a rule's default was given
 	Messages []Message            `json:"messages,omitempty"`
 	// Granted is the hash of the newest permission request that a person allowed after the asking process was gone.
 	// The next generation may do exactly that without asking again.

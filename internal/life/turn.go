@@ -281,7 +281,7 @@ func (s *step) answered(p event.AnswerRequested) {
 	}
 	if s.t.State == event.Waiting {
 		if !s.answering(p.Request) {
-			args := event.AnswerArgs(p)
+			args := event.AnswerArgs{Request: p.Request, Decision: p.Decision, Text: p.Text, Hash: p.Hash}
 			if args.Hash == "" && req.Ask != nil {
 				args.Hash = req.Ask.Hash // the request that is open is the one that is answered
 			}

@@ -402,3 +402,27 @@ func TestAnswerToARequestWithoutWordsNamesItsTool(t *testing.T) {
 		t.Errorf("the agent is told %q, want the tool's name in it", text)
 	}
 }
+
+// TestAnAnswerThatFailedCanBeGivenAgain: while an answer is being carried out no other one is taken.
+func TestAnAnswerThatFailedCanBeGivenAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.report(event.Record{State: event.RecordWaiting, Reason: event.WaitQuestion, Request: "q1"})
+	w.write(event.AnswerRequested{Request: "q1", Decision: event.Reply, Text: "red"})
+	if !w.task.Answered {
+		t.Fatal("it does not know that it was answered")
+	}
+	w.fail(event.ActAnswer, FailAgain)
+	if w.task.Answered {
+		t.Error("the answer failed, and no other one is taken")
+	}
+	w.write(event.AnswerRequested{Request: "other", Decision: event.Reply, Text: "red"})
+	if w.task.Answered {
+		t.Error("the answer to another request counts")
+	}
+	w.write(event.AnswerRequested{Request: "q1", Decision: event.Reply, Text: "green"})
+	w.finish(event.ActAnswer)
+	if w.task.Answered || w.task.Request != nil {
+		t.Errorf("the answered request is left: %s", asJSON(w.task.Request))
+	}
+}

@@ -48,7 +48,12 @@ type Text struct {
 	Ask     string           `json:"question,omitempty"` // what is asked, or why the task stands
 	Command string           `json:"command,omitempty"`  // what takes the task on
 	Notices []Line           `json:"notices"`
+	// Buttons answer what the task asks. Their codes are secrets, and only a channel that offers answers gets them.
+	Buttons []Button `json:"-"`
 }
+
+// Button is a choice with the code that its press sends to a topic.
+type Button struct{ Label, Code, Topic string }
 
 // Line is one notice in words.
 type Line struct {

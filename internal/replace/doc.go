@@ -3,5 +3,5 @@
 //
 // Owns: the temporary file, which is made in the same directory, so that its content never gets into TMPDIR.
 // Never does: know what is written, or what a failure means.
-// Start at: File, Durable, Quick, Sole.
+// Start at: File, Durable, Quick, Sole, Secret.
 package replace

@@ -59,10 +59,14 @@ func requestEvent(e event.Event) (string, bool) {
 
 // answer describes an answer.
 func answer(p event.AnswerRequested) string {
-	if p.Decision == event.Reply {
-		return FirstLine(p.Text)
+	via := ""
+	if p.Via != "" {
+		via = " (by the channel " + p.Via + ")"
 	}
-	return strings.TrimSpace(string(p.Decision) + " " + FirstLine(p.Text))
+	if p.Decision == event.Reply {
+		return FirstLine(p.Text) + via
+	}
+	return strings.TrimSpace(string(p.Decision)+" "+FirstLine(p.Text)) + via
 }
 
 // agentEvent describes the agent and the messages to it.

@@ -31,10 +31,14 @@ const (
 
 // ntfy posts to the root of a server of ntfy. The topic is in the body, so that no log of a proxy has it.
 func (c Channel) ntfy(ctx context.Context, m notify.Text) error {
-	return c.post(ctx, map[string]any{
+	body := map[string]any{
 		"topic": c.topic, "title": text.Cut(m.Title, 250), "message": text.Cut(m.Text, mostNtfy), "priority": priority(m.Kind),
 		"sequence_id": "muster-" + m.ID, // a repeat replaces the message on the phone
-	})
+	}
+	if buttons := c.buttons(m); len(buttons) > 0 {
+		body["actions"] = buttons
+	}
+	return c.post(ctx, body)
 }
 
 // priority is that of ntfy, from 1 to 5.

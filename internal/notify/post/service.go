@@ -311,7 +311,13 @@ func (s *Service) deliver(ctx context.Context, m notify.Message, f notify.Facts,
 		if err != nil {
 			return err
 		}
-		return channel.Send(ctx, notify.Compose(m, f, notify.Detail(c.Detail)))
+		said := notify.Compose(m, f, notify.Detail(c.Detail))
+		if n := m.Notices; len(n) == 1 && n[0].Task != "" && c.Answer != "" {
+			if key, err := Key(s.Home); err == nil { // otherwise nobody could check a code
+				said = channel.Offer(said, f.Tasks[n[0].Task], key)
+			}
+		}
+		return channel.Send(ctx, said)
 	}
 	return nil
 }
