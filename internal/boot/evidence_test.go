@@ -34,7 +34,8 @@ func saveEnviron(t interface{ Fatal(...any) }, h home.Dir, env []string) {
 func nameOf(t interface {
 	Helper()
 	Fatal(...any)
-}, e *Evidence, task life.Task) string {
+}, e *Evidence, task life.Task,
+) string {
 	t.Helper()
 	name, err := e.Environment(task)
 	if err != nil || len(name) != 64 {

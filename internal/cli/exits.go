@@ -8,7 +8,7 @@ import (
 
 // exits maps each verb to the meaning of its exit codes, one code per line. The codes are those of package fault; a
 // verb lists the codes that it can return. rootExits has their general meaning.
-var exits = map[string]string{
+var exits = map[string]string{ //nolint:gosec // words about tokens are none
 	"init": `0 muster.toml is written, or printed
 1 it could not be written
 4 there is a muster.toml already, or this is not a git repository`,

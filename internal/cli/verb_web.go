@@ -220,6 +220,7 @@ func stayWeb(ctx context.Context, env Env, c *control.Control, o webOptions) err
 	}
 }
 
+//nolint:gosec // words about tokens are none
 const webTokenHelp = `Make, list and revoke the tokens by which programs use the JSON API of muster web. A token is printed once,
 when it is made; only its hash is stored. Requests bear it as Authorization: Bearer TOKEN.
 

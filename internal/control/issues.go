@@ -98,10 +98,9 @@ func (k TakeIssues) do(ctx context.Context, c *Control) (out Outcome, err error)
 	for {
 		err := k.look(ctx, c, db, of, &out)
 		pause, waits := k.pause(err, worked, failed+1)
-		switch {
-		case err == nil:
+		if err == nil {
 			worked, failed = true, 0
-		default:
+		} else {
 			failed++
 			of.Again()
 		}

@@ -90,13 +90,13 @@ func Code(key []byte, t life.Task, c Choice) string {
 		hash = t.Request.Ask.Hash
 	}
 	sum := hmac.New(sha256.New, key)
-	fmt.Fprintf(sum, "answer\n%q\n%q\n%q\n%q\n", t.ID, t.Request.Request, hash, c.Words)
+	_, _ = fmt.Fprintf(sum, "answer\n%q\n%q\n%q\n%q\n", t.ID, t.Request.Request, hash, c.Words)
 	return hex.EncodeToString(sum.Sum(nil)[:16])
 }
 
 // ReplyTopic returns the topic at which the codes of a channel arrive. Only who knows the key, or has got a message, knows it.
 func ReplyTopic(key []byte, topic string) string {
 	sum := hmac.New(sha256.New, key)
-	fmt.Fprintf(sum, "topic\n%q\n", topic)
+	_, _ = fmt.Fprintf(sum, "topic\n%q\n", topic)
 	return "muster-" + hex.EncodeToString(sum.Sum(nil)[:16])
 }

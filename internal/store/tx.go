@@ -71,12 +71,12 @@ type Record struct {
 // none. A Tx is valid only within the function that it is passed to, and for one goroutine. The tasks that it returns
 // share their slices, so nothing in them may be changed in place.
 type Tx struct {
-	batch   Batch
-	now     time.Time
-	head    Head
-	base    *liveSet                    // live tasks when the transaction began; nil until needed
-	touched map[event.TaskID]*life.Task // tasks read or folded in this transaction
-	changed map[event.TaskID]bool       // tasks folded in this transaction
+	batch    Batch
+	now      time.Time
+	head     Head
+	base     *liveSet                    // live tasks when the transaction began; nil until needed
+	touched  map[event.TaskID]*life.Task // tasks read or folded in this transaction
+	changed  map[event.TaskID]bool       // tasks folded in this transaction
 	accounts few[event.AccountID, life.Account]
 	queues   few[event.QueueID, life.Queue]
 	foreign  []event.Event

@@ -47,7 +47,7 @@ func (r *rig) listen(h *httptest.Server, c *http.Cookie, query, last string) *li
 	if last != "" {
 		q.Header.Set("Last-Event-ID", last)
 	}
-	w, err := h.Client().Do(q)
+	w, err := h.Client().Do(q) //nolint:bodyclose // its close does
 	if err != nil {
 		r.t.Fatal(err)
 	}

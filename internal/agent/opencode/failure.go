@@ -52,10 +52,10 @@ func retryAfter(headers map[string]string, now time.Time) (time.Duration, bool) 
 // errorKind returns the kind of an error: by its status, else by its name, else by its words. A retry that the plugin gave up
 // has only words.
 func errorKind(e apiError) event.ErrorKind {
-	switch {
-	case e.Name == "ContextOverflowError":
+	switch e.Name {
+	case "ContextOverflowError":
 		return event.ErrorContextFull
-	case e.Name == "ProviderAuthError":
+	case "ProviderAuthError":
 		return event.ErrorAuth
 	}
 	return agent.ErrorOf(e.Data.Status, strings.ToLower(e.Data.Message+"\n"+e.Data.Body))

@@ -48,7 +48,7 @@ func priority(k event.NoticeKind) int {
 		return 4
 	case event.NoticeDigest:
 		return 2
-	case event.NoticeParked, event.NoticeFailed, event.NoticeOver, event.NoticeTest:
+	case event.NoticeParked, event.NoticeFailed, event.NoticeOver, event.NoticeTest, event.NoticeMerge:
 	}
 	return 3
 }

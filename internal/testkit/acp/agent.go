@@ -100,15 +100,15 @@ func (p *program) listen() {
 			fmt.Fprintf(os.Stderr, "not JSON: %.200q\n", line)
 			continue
 		}
-		switch {
-		case c.Method == "":
+		switch c.Method {
+		case "":
 			go func() { p.answers <- c }()
-		case c.Method == "session/cancel":
+		case "session/cancel":
 			select {
 			case p.cancel <- struct{}{}:
 			default:
 			}
-		case c.Method == "session/prompt":
+		case "session/prompt":
 			go p.prompt(c)
 		default:
 			p.handle(c)
