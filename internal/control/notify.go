@@ -60,6 +60,10 @@ func (q TestNotice) get(ctx context.Context, c *Control, _ *store.Store) (Notice
 	return Noticed{Channel: q.Channel, Kind: all[i].Kind, Message: id}, nil
 }
 
+// Attention is how long after a person's newest key or click a front end takes it that somebody looks. A screen that is left
+// open over night must not keep messages back.
+const Attention = 2 * time.Minute
+
 // Looking notes that a person looks at the fleet now: nothing is sent for half a minute. A front end calls it every few
 // seconds while it has the person's attention.
 func (c *Control) Looking() error {

@@ -38,6 +38,8 @@ type (
 		id      event.TaskID
 		changed time.Time
 	}
+	// noteLook notes that a person looks at the fleet, so that nothing is sent meanwhile.
+	noteLook struct{}
 	// attach lends the terminal to a task's agent; the result is a returned.
 	attach struct {
 		id       event.TaskID

@@ -31,6 +31,7 @@ const (
 	tickEvery  = time.Second
 	tickIdle   = 15 * time.Second // without the focus
 	sayFor     = 8 * time.Second  // how long an outcome is shown
+	noteEvery  = 10 * time.Second // between two notes that a person looks at the fleet
 )
 
 // Model is the state of the screen. Update and Frame are its only entries; they must not be called at the same time.
@@ -41,6 +42,8 @@ type Model struct {
 	width, height int
 	focused       bool
 	now           time.Time
+	touched       time.Time // the newest sign of a person: a key, or the focus
+	noted         time.Time // the newest note that one looks
 	view, back    view
 
 	list           list
@@ -92,9 +95,10 @@ func (m *Model) update(msg any, now time.Time) []effect {
 		m.width, m.height = max(1, msg.Width), max(1, msg.Height)
 		return m.wantLook()
 	case Focus:
-		m.focused = msg.On
+		m.focused, m.touched = msg.On, now
 		return m.wantLook()
 	case Key:
+		m.touched = now
 		return m.key(msg, now)
 	case Paste:
 		if m.ask != nil {
@@ -193,6 +197,13 @@ func (m *Model) tick(now time.Time) []effect {
 		after = tickIdle
 	}
 	out := []effect{wait{after, second{}}}
+	if m.touched.IsZero() {
+		m.touched = now // who starts it looks at it
+	}
+	if m.focused && now.Sub(m.touched) < control.Attention && now.Sub(m.noted) >= noteEvery {
+		m.noted = now
+		out = append(out, noteLook{})
+	}
 	if m.view == nightView && now.Sub(m.night.asked) > nightEvery {
 		out = append(out, m.night.want(m.since, now)...)
 	}

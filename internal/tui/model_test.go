@@ -481,3 +481,31 @@ func BenchmarkFrame(b *testing.B) {
 		})
 	}
 }
+
+// TestLook_IsNotedWhileAPersonIsThere: a screen that is left open over night does not keep messages back.
+func TestLook_IsNotedWhileAPersonIsThere(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Look{}, 120, 40)
+	b.send(fleet(), second{}, second{})
+	if n := len(take[noteLook](b)); n != 1 {
+		t.Errorf("%d notes within a moment, want 1", n)
+	}
+	b.now = b.now.Add(noteEvery)
+	b.send(Focus{false}, second{})
+	if n := len(take[noteLook](b)); n != 0 {
+		t.Errorf("%d notes without the focus", n)
+	}
+	b.send(Focus{true}, second{})
+	if n := len(take[noteLook](b)); n != 1 {
+		t.Errorf("%d notes with the focus", n)
+	}
+	b.now = b.now.Add(control.Attention)
+	b.send(second{})
+	if n := len(take[noteLook](b)); n != 0 {
+		t.Errorf("%d notes, and nobody has touched it for %s", n, control.Attention)
+	}
+	b.send(Key{Name: "j"}, second{})
+	if n := len(take[noteLook](b)); n != 1 {
+		t.Errorf("%d notes after a key", n)
+	}
+}

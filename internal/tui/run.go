@@ -186,6 +186,8 @@ func (s *shell) read(e effect) tea.Msg {
 		}
 		t, err := s.control.Await(s.ctx, out)
 		return ordered{id: e.id, task: t, down: out.Down, err: err}
+	case noteLook:
+		_ = s.control.Looking() // otherwise a message is sent, which is what happens without the screen
 	case markSeen:
 		if err := s.control.MarkSeen(s.ctx, e.id, e.changed); err != nil {
 			return failed{err}

@@ -103,6 +103,7 @@ func (p *page) serve(ctx context.Context) {
 		defer t.Stop()
 		screens = t.C
 	}
+	opened := time.Now()
 	_ = p.s.o.Control.Looking() // otherwise a message is sent, which is what happens without a page
 	if p.raw(": muster\n\n") != nil {
 		return
@@ -124,7 +125,9 @@ func (p *page) serve(ctx context.Context) {
 			case <-beats.C:
 				err = p.raw(": beat\n\n")
 			case <-looks.C:
-				_ = p.s.o.Control.Looking()
+				if time.Since(opened) < control.Attention {
+					_ = p.s.o.Control.Looking()
+				}
 			case <-screens:
 				err = p.look(ctx)
 			}
