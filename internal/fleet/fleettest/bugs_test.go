@@ -102,6 +102,11 @@ var bugs = []bug{
 		by: "and it is not green",
 	},
 	{
+		name: "who passes first wins the race", file: "life/race.go",
+		old: "\tif s.t.Spec.Race == nil || s.t.Race != nil {\n\t\treturn false\n", new: "\tif s.t.Spec.Race == nil || s.t.Race == nil {\n\t\treturn false\n",
+		by: "work of a race is published, and it has not won",
+	},
+	{
 		name: "git has two minutes", file: "fleet/hands.go",
 		old: "return max(actLimit, t.Spec.Timeout)", new: "return actLimit",
 		by: "because git took its time",
