@@ -98,7 +98,7 @@ var bugs = []bug{
 	},
 	{
 		name: "work is merged by its own verdict, whatever the base has become", file: "life/queue.go",
-		old: "\treturn n > 0 && s.q.Entries[n-1].Tree == b.Tree\n", new: "\treturn n > 0\n",
+		old: "\treturn n > 0 && s.q.Entries[n-1].Tree == b.Tree && b.Environment", new: "\treturn n > 0 && b.Environment",
 		by: "and it is not green",
 	},
 	{
