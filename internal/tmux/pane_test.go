@@ -342,7 +342,7 @@ func TestScrollbackIsKeptOverARestart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return known
+		return known && pane(t, c, p.ID).Dead // the server may know the status before it has read the last output
 	})
 	screen, err := c.Capture(t.Context(), p.ID, 0)
 	if err != nil || !strings.HasSuffix(screen, "199\n200") || strings.Contains(screen, "\n100\n") {
