@@ -35,8 +35,8 @@ TEST  = $(GO) test -vet=off -timeout $(TIMEOUT)
 # The flags of `make build` and `make lint`, so that nothing is compiled twice.
 PLAIN = CGO_ENABLED=0 GOFLAGS="$$GOFLAGS -trimpath" $(TEST)
 
-# Packages whose tests are whole fleets or real agents.
-WHOLE = internal/(e2e|agent/(claude|codex|opencode))$$
+# Packages whose tests are whole fleets or real agents, and git, which takes four minutes.
+WHOLE = internal/(e2e|git|agent/(claude|codex|opencode))$$
 # The whole fleets that `make test` has, so that it goes once from dispatch to done; `make fleets` has all others.
 ONCE  = ^Test(ClaudeFromDispatchToDone|TheServerIsKilled|APermissionIsAnswered|Verdict_OfAnotherTree)$$
 
@@ -47,7 +47,7 @@ test: tmux node gh ## each package's tests, and whole fleets once from dispatch 
 	$(PLAIN) -run '$(ONCE)' ./internal/e2e || status=1; \
 	exit $$status
 
-fleets: tmux node browser gh ## all other whole fleets, and the real agents: a quarter of an hour
+fleets: tmux node browser gh ## all other whole fleets, the real agents, and git: twenty minutes
 	@status=0; \
 	$(PLAIN) -p $(PACKAGES) $(shell $(GO) list ./... | grep -E '$(WHOLE)' | grep -v /e2e) || status=1; \
 	$(PLAIN) -skip '$(ONCE)' ./internal/e2e || status=1; \
