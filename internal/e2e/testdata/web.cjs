@@ -62,7 +62,7 @@ async function main() {
   const goes = () => page.waitForFunction(() => document.body.dataset.live === "live");
 
   step("the link signs in, once");
-  await page.goto(set.link);
+  await page.goto(set.link, { waitUntil: "commit" }); // the page goes on by itself, which would interrupt a longer wait
   await page.waitForURL("**/m/**");
   const home = page.url();
   const again = await context.newPage();
@@ -205,8 +205,8 @@ async function main() {
   step("without a script");
   const plain = await browser.newContext({ javaScriptEnabled: false, viewport: { width: 390, height: 844 } });
   const still = await plain.newPage();
-  await still.goto(muster("web", "--link"));
-  await still.waitForURL("**/m/**"); // the page goes on by itself
+  await still.goto(muster("web", "--link"), { waitUntil: "commit" });
+  await still.waitForURL("**/m/**");
   assert.match(await still.textContent("main"), /after the kill/);
   await still.goto(home + "tasks/" + fails);
   await still.fill("textarea", "go on");
