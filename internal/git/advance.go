@@ -125,25 +125,27 @@ func (r *Repo) advanceCheckout(ctx context.Context, lock *os.File, c checkout, r
 		if _, err := r.git(ctx, call{in: &at, args: []string{"update-index", "-q", "--refresh"}, lock: lock, long: true}); err != nil && !exited(err, 1) {
 			return err
 		}
-		how := []string{"read-tree", "-m", "-u", spec.Old, spec.New}
 		u, err := r.uncommitted(ctx, c)
 		if err != nil {
 			return err
 		}
-		if u.Dirty {
-			half, err := r.halfAdvanced(ctx, at, spec)
-			if err != nil {
+		refused := fmt.Errorf("%w: %s has changes that are not committed", ErrInUse, c.workTree)
+		if !u.Dirty {
+			_, err := r.git(ctx, call{in: &at, args: []string{"read-tree", "-m", "-u", spec.Old, spec.New}, lock: lock, long: true})
+			if !said(err, "would be overwritten", "would be removed", "not uptodate", "Updating the following directories") {
 				return err
 			}
-			if !half {
-				return fmt.Errorf("%w: %s has changes that are not committed", ErrInUse, c.workTree)
-			}
-			how = []string{"read-tree", "--reset", "-u", spec.New} // each file is that of one of the two commits
+			refused = fmt.Errorf("%w: a file of %s is in the way: %w", ErrInUse, c.workTree, err)
 		}
-		_, err = r.git(ctx, call{in: &at, args: how, lock: lock, long: true})
-		if said(err, "would be overwritten", "would be removed", "not uptodate", "Updating the following directories") {
-			return fmt.Errorf("%w: a file of %s is in the way: %w", ErrInUse, c.workTree, err)
+		half, err := r.halfAdvanced(ctx, at, spec)
+		if err != nil {
+			return err
 		}
+		if !half {
+			return refused
+		}
+		// Each file is that of one of the two commits.
+		_, err = r.git(ctx, call{in: &at, args: []string{"read-tree", "--reset", "-u", spec.New}, lock: lock, long: true})
 		return err
 	}, func() error {
 		err := r.advanceRef(ctx, lock, ref, spec)
