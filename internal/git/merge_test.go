@@ -179,7 +179,7 @@ func TestAdvance_IsCompletedAfterAKill(t *testing.T) {
 	t.Parallel()
 	for name, half := range map[string]func(w *world, m Merge){
 		"between two files": func(w *world, _ Merge) { w.write(w.repo, "dir/b.txt", "changed\n") },
-		"after a new file": func(w *world, _ Merge) { w.write(w.repo, "one", "1\n") },
+		"after a new file":  func(w *world, _ Merge) { w.write(w.repo, "one", "1\n") },
 		"before the index": func(w *world, _ Merge) {
 			w.write(w.repo, "dir/b.txt", "changed\n")
 			w.write(w.repo, "one", "1\n")
