@@ -40,6 +40,22 @@ const (
 	freshList = 10 * time.Minute
 )
 
+// followAgain is the pause after a Follow that ended.
+const followAgain = 2 * time.Second
+
+// FollowOn calls take with what Follow yields until ctx ends. It goes on after errors.
+func (c *Control) FollowOn(ctx context.Context, q Follow, take func(Change, error)) {
+	for ctx.Err() == nil {
+		for change, err := range c.Follow(ctx, q) {
+			take(change, err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(followAgain):
+		}
+	}
+}
+
 // Follow returns the list of tasks, and then what changes. The first Change has all tasks. It ends when ctx does, or with an
 // error, after which it can be called again.
 func (c *Control) Follow(ctx context.Context, q Follow) iter.Seq2[Change, error] {

@@ -1,11 +1,13 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"muster/internal/config"
@@ -84,17 +86,13 @@ func (s Replies) follow(ctx context.Context, c config.Channel) {
 			if err != nil {
 				return err
 			}
-			since := last
-			if since == "" && begun > 0 {
-				since = post.Since(begun)
-			}
-			if since == "" { // what was pressed while the stream is away is read later
+			if begun == 0 { // what is pressed from now on is read, also if the stream is away
 				begun = f.Now().Unix()
 				if err := keepReply(ctx, db, c.Name, begun); err != nil {
 					return err
 				}
-				since = post.Since(begun)
 			}
+			since := cmp.Or(last, strconv.FormatInt(begun, 10))
 			return channel.Listen(ctx, key, since, func(r post.Reply) {
 				pause = replyPause
 				answer := s.Control.reply(ctx, db, c, key, r)

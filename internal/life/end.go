@@ -152,13 +152,18 @@ func (s *step) published(f *Failure) {
 	case s.t.Published != nil && s.t.Published.Mode == event.PublishMerge:
 		s.enqueue()
 	case s.t.Published != nil && s.t.Published.URL != "":
-		s.move(ruleInReview, "", s.t.Published.URL)
-		s.clearAll()
-		s.setDeadline(event.DeadlineReview, s.now.Add(reviewLimit), false)
-		s.endAgent()
+		s.awaitOthers(ruleInReview, s.t.Published.URL)
 	default:
 		s.endAgent()
 	}
+}
+
+// awaitOthers lets work that passed wait for others: reviewers of a pull request, a merge queue, a race. Its agent is not needed meanwhile.
+func (s *step) awaitOthers(r rule, detail string) {
+	s.move(r, "", detail)
+	s.clearAll()
+	s.setDeadline(event.DeadlineReview, s.now.Add(reviewLimit), false)
+	s.endAgent()
 }
 
 // endAgent ends everything that the agent started. ended continues after that.

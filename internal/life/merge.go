@@ -49,13 +49,8 @@ func QueueInput(q Queue, t Task) Input {
 	return nil
 }
 
-// enqueue continues from work that is on its branch to the merge queue of its base. The agent is not needed meanwhile.
-func (s *step) enqueue() {
-	s.move(ruleMergeQueued, "", "it waits to be merged into "+s.t.Spec.Base)
-	s.clearAll()
-	s.setDeadline(event.DeadlineReview, s.now.Add(reviewLimit), false)
-	s.endAgent()
-}
+// enqueue continues from work that is on its branch to the merge queue of its base.
+func (s *step) enqueue() { s.awaitOthers(ruleMergeQueued, "it waits to be merged into "+s.t.Spec.Base) }
 
 // merged handles that the base has the work, also if the task has not waited for it any more.
 func (s *step) merged(in Merged) {

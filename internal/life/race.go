@@ -60,10 +60,7 @@ func (s *step) race() bool {
 	if s.t.Spec.Race == nil || s.t.Race != nil {
 		return false
 	}
-	s.move(ruleRaceWaits, "", "it passed, and waits for "+list(s.t.Spec.Race.Others(s.t.ID)))
-	s.clearAll()
-	s.setDeadline(event.DeadlineReview, s.now.Add(reviewLimit), false)
-	s.endAgent()
+	s.awaitOthers(ruleRaceWaits, "it passed, and waits for "+list(s.t.Spec.Race.Others(s.t.ID)))
 	return true
 }
 

@@ -7,8 +7,6 @@ import (
 
 	"muster/internal/control"
 	"muster/internal/event"
-	"muster/internal/fault"
-	"muster/internal/text"
 	"muster/internal/words"
 )
 
@@ -108,7 +106,7 @@ func (m *Model) update(msg any, now time.Time) []effect {
 	case Changed:
 		return m.changed(msg.Change)
 	case Lost:
-		m.lost = problem(msg.Err)
+		m.lost = words.Problem(msg.Err)
 		return nil
 	case second:
 		return m.tick(now)
@@ -142,10 +140,10 @@ func (m *Model) result(msg any) []effect {
 		m.ordered(msg)
 		return m.wantPage()
 	case failed:
-		m.say("%s", problem(msg.err))
+		m.say("%s", words.Problem(msg.err))
 	case returned:
 		if msg.err != nil {
-			m.say("%s", problem(msg.err))
+			m.say("%s", words.Problem(msg.err))
 		}
 		m.preview.raw = ""
 		return append(m.wantLook(), m.wantPage()...)
@@ -155,15 +153,6 @@ func (m *Model) result(msg any) []effect {
 
 // redrawn asks for nothing but another frame.
 type redrawn struct{}
-
-// problem returns an error in one line, with what to do about it.
-func problem(err error) string {
-	line := text.Line(err.Error(), 300)
-	if hint := fault.HintOf(err); hint != "" {
-		line += ". " + text.Line(hint, 300)
-	}
-	return line
-}
 
 func (m *Model) say(format string, args ...any) {
 	m.said, m.saidAt = m.look.field(fmt.Sprintf(format, args...), 600), m.now
@@ -215,7 +204,7 @@ func (m *Model) ordered(msg ordered) {
 	line := ""
 	switch {
 	case msg.err != nil:
-		line = problem(msg.err)
+		line = words.Problem(msg.err)
 	case msg.down:
 		line = fmt.Sprintf("the fleet is down: what %s was asked for is kept until `muster up`", msg.id)
 	case msg.task.Removed:
@@ -302,7 +291,7 @@ func (m *Model) looked(s screen) []effect {
 	case errors.Is(s.err, control.ErrNoScreen):
 		p.lines, p.raw, p.why = nil, "", "its session is gone"
 	case s.err != nil:
-		p.why = problem(s.err)
+		p.why = words.Problem(s.err)
 	case s.text != p.raw || p.lines == nil:
 		p.raw, p.lines, p.why, p.still = s.text, m.look.rows(s.text), "", 0
 	default:

@@ -43,7 +43,7 @@ func (p *nightPage) want(since, now time.Time) []effect {
 func (p *nightPage) take(msg night) {
 	p.in, p.why = false, ""
 	if msg.err != nil {
-		p.why = problem(msg.err)
+		p.why = words.Problem(msg.err)
 		return
 	}
 	was := p.selected()

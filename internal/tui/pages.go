@@ -1,10 +1,8 @@
 package tui
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -12,6 +10,7 @@ import (
 	"muster/internal/control"
 	"muster/internal/event"
 	"muster/internal/life"
+	"muster/internal/text"
 	"muster/internal/words"
 )
 
@@ -70,35 +69,19 @@ func (b *pageWriter) head(s string) {
 	b.lines = append(b.lines, b.look.paint(bold, b.look.field(s, 500)))
 }
 
-// errFull ends a diff that has more than a page takes.
-var errFull = errors.New("the page is full")
-
-// limited is a writer that takes a number of bytes.
-type limited struct {
-	bytes.Buffer
-}
-
-func (w *limited) Write(p []byte) (int, error) {
-	if w.Len()+len(p) > mostDiff {
-		return 0, errFull
-	}
-	return w.Buffer.Write(p)
-}
-
 // diff adds what the task has changed, with a line for each file first.
 func (b *pageWriter) diff(ctx context.Context, c *control.Control, id event.TaskID) error {
-	var stat, all limited
-	if _, err := control.Get(ctx, c, control.Diff{Ref: string(id), Stat: true, To: &stat}); err != nil {
+	stat, all := &text.Limited{Most: mostDiff}, &text.Limited{Most: mostDiff}
+	if _, err := control.Get(ctx, c, control.Diff{Ref: string(id), Stat: true, To: stat}); err != nil {
 		return err
 	}
-	if stat.Len() == 0 {
+	if stat.String() == "" {
 		b.add("nothing was changed")
 		return nil
 	}
 	b.add(strings.TrimRight(stat.String(), "\n"))
-	_, err := control.Get(ctx, c, control.Diff{Ref: string(id), To: &all})
-	cut := all.Len() > mostDiff-(1<<16)
-	if err != nil && !cut {
+	_, err := control.Get(ctx, c, control.Diff{Ref: string(id), To: all})
+	if err != nil && !all.Full() {
 		return err
 	}
 	for line := range strings.Lines(all.String()) {
@@ -120,7 +103,7 @@ func (b *pageWriter) diff(ctx context.Context, c *control.Control, id event.Task
 		}
 		b.lines = append(b.lines, b.look.paint(st, b.look.field(strings.ReplaceAll(line, "\t", "    "), 2000)))
 	}
-	if cut {
+	if all.Full() {
 		b.add(fmt.Sprintf("\nThis is not all of it: muster diff %s", id))
 	}
 	return nil

@@ -31,8 +31,6 @@ const (
 	mostListed = 1000
 	// framesPerSecond is how often what has changed is drawn. A person does not see more of a list, and a slow line cannot carry it.
 	framesPerSecond = 25
-	// retryAfter is the pause after the log could not be read.
-	retryAfter = 2 * time.Second
 )
 
 // Run shows the fleet until the person quits or ctx ends. However it ends, the terminal is as it was before.
@@ -85,19 +83,13 @@ type shell struct {
 
 // follow sends what changes in the fleet, and goes on after errors.
 func (s *shell) follow(send func(tea.Msg)) {
-	for s.ctx.Err() == nil {
-		for change, err := range s.control.Follow(s.ctx, control.Follow{Most: mostListed}) {
-			if err != nil {
-				send(Lost{err})
-				continue
-			}
-			send(Changed{change})
+	s.control.FollowOn(s.ctx, control.Follow{Most: mostListed}, func(change control.Change, err error) {
+		if err != nil {
+			send(Lost{err})
+			return
 		}
-		select {
-		case <-s.ctx.Done():
-		case <-time.After(retryAfter):
-		}
-	}
+		send(Changed{change})
+	})
 }
 
 // Init returns the first effects.

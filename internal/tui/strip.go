@@ -62,7 +62,7 @@ func (s *strip) answerable() bool {
 func (s *strip) take(m asked) {
 	switch {
 	case m.err != nil:
-		s.failed = problem(m.err)
+		s.failed = words.Problem(m.err)
 	case m.task.Request == nil:
 		s.gone = fmt.Sprintf("%s asks nothing any more: it is %s", m.id, m.task.State)
 	default:

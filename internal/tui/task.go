@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"muster/internal/event"
+	"muster/internal/words"
 )
 
 // tab is a page of a task; the number is its key.
@@ -93,7 +94,7 @@ func (p *taskPage) take(msg page) {
 	}
 	p.in, p.why = false, ""
 	if msg.err != nil {
-		p.why = problem(msg.err)
+		p.why = words.Problem(msg.err)
 		return
 	}
 	p.lines, p.marks = msg.lines, msg.marks

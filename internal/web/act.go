@@ -13,6 +13,7 @@ import (
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/text"
+	"muster/internal/words"
 )
 
 // mostQuestions bounds the questions of one form.
@@ -136,7 +137,7 @@ func (s *Server) notDone(w http.ResponseWriter, r *http.Request, id event.TaskID
 		return
 	}
 	s.caughtUp(r)
-	said := fmt.Sprintf("Nothing was done (%s %s): %s", verb, id, problem(err))
+	said := fmt.Sprintf("Nothing was done (%s %s): %s", verb, id, words.Problem(err))
 	s.overview(w, r, string(id), statusOf(err), said, verb, typed)
 }
 

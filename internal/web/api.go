@@ -251,24 +251,11 @@ func (s *Server) getWhy(r *http.Request) (any, error) {
 	return h.Told(), err
 }
 
-// errFull ends a diff that has more than an answer takes.
-var errFull = errors.New("it has more than 4 MiB")
-
-// limited takes a number of bytes.
-type limited struct{ bytes.Buffer }
-
-func (w *limited) Write(p []byte) (int, error) {
-	if w.Len()+len(p) > mostDiff {
-		return 0, errFull
-	}
-	return w.Buffer.Write(p)
-}
-
 func (s *Server) getDiff(r *http.Request) (any, error) {
-	var out limited
-	d, err := control.Get(r.Context(), s.o.Control, control.Diff{Ref: r.PathValue("id"), Stat: r.URL.Query().Get("stat") == "true", To: &out})
-	if out.Len() > mostDiff-(1<<16) && err != nil {
-		err = fault.Wrap(fault.Conflict, errFull, "the diff of %s is too large for an answer", text.Line(r.PathValue("id"), 40)).WithHint("`muster diff` prints all of it; stat=true lists the files.")
+	out := &text.Limited{Most: mostDiff}
+	d, err := control.Get(r.Context(), s.o.Control, control.Diff{Ref: r.PathValue("id"), Stat: r.URL.Query().Get("stat") == "true", To: out})
+	if out.Full() {
+		err = fault.Wrap(fault.Conflict, text.ErrFull, "the diff of %s is too large for an answer", text.Line(r.PathValue("id"), 40)).WithHint("`muster diff` prints all of it; stat=true lists the files.")
 	}
 	return control.ToldDiff{Changes: d, Diff: out.String()}, err
 }

@@ -7,6 +7,7 @@ import (
 
 	"muster/internal/fault"
 	"muster/internal/text"
+	"muster/internal/words"
 )
 
 // dispatchPage shows the form by which a task is queued. After a mistake it has what was typed.
@@ -72,7 +73,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) {
 		id, err = string(q.ID), failed
 	}
 	if err != nil {
-		s.dispatchPage(w, r, statusOf(err), "Nothing was queued: "+problem(err))
+		s.dispatchPage(w, r, statusOf(err), "Nothing was queued: "+words.Problem(err))
 		return
 	}
 	s.caughtUp(r)

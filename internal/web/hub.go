@@ -18,8 +18,6 @@ const (
 	mostListed = 1000
 	// mostGone bounds what is remembered of removed tasks. A page that is older reads everything anew.
 	mostGone = 1000
-	// retryAfter is the pause after the log could not be read.
-	retryAfter = 2 * time.Second
 )
 
 // hub follows the fleet once for all pages. A page asks it what has changed since an event, so that nothing is queued for a page
@@ -48,15 +46,7 @@ func newHub() *hub {
 
 // follow keeps the list up to date until ctx ends.
 func (h *hub) follow(ctx context.Context, c *control.Control) {
-	for ctx.Err() == nil {
-		for change, err := range c.Follow(ctx, control.Follow{Most: mostListed}) {
-			h.take(change, err)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(retryAfter):
-		}
-	}
+	c.FollowOn(ctx, control.Follow{Most: mostListed}, h.take)
 }
 
 // take takes up a change.
@@ -64,8 +54,8 @@ func (h *hub) take(c control.Change, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err != nil {
-		if h.wrong != problem(err) {
-			h.wrong = problem(err)
+		if h.wrong != words.Problem(err) {
+			h.wrong = words.Problem(err)
 			h.tell()
 		}
 		return

@@ -69,15 +69,6 @@ func asset(w http.ResponseWriter, kind string, data []byte) {
 	_, _ = w.Write(data) // the browser may be gone
 }
 
-// problem returns an error in one line, with what to do about it.
-func problem(err error) string {
-	line := text.Line(err.Error(), 300)
-	if hint := fault.HintOf(err); hint != "" {
-		line += ". " + text.Line(hint, 300)
-	}
-	return line
-}
-
 // frame is what is around each page.
 type frame struct {
 	title  string

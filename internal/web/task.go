@@ -67,7 +67,7 @@ func (s *Server) task(w http.ResponseWriter, r *http.Request, ref, tab string, s
 	inner := &doc{}
 	if err := body(inner, of); err != nil {
 		inner = &doc{}
-		inner.in("div", attrs{"class", "notice"}, func() { inner.lines(problem(err)) })
+		inner.in("div", attrs{"class", "notice"}, func() { inner.lines(words.Problem(err)) })
 	}
 	stream := "task=" + ref
 	if tab == "screen" {
@@ -255,9 +255,9 @@ func (s *Server) actions(d *doc, of control.TaskDetail, verb, typed string) {
 
 // diff adds what a task has changed.
 func (s *Server) diff(d *doc, r *http.Request, of control.TaskDetail) error {
-	var out limited
-	changes, err := control.Get(r.Context(), s.o.Control, control.Diff{Ref: string(of.Task.ID), To: &out})
-	cut := err != nil && out.Len() > mostDiff-(1<<16)
+	out := &text.Limited{Most: mostDiff}
+	changes, err := control.Get(r.Context(), s.o.Control, control.Diff{Ref: string(of.Task.ID), To: out})
+	cut := out.Full()
 	if err != nil && !cut {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"muster/internal/event"
+	"muster/internal/fault"
 	"muster/internal/life"
 	"muster/internal/text"
 )
@@ -234,4 +235,13 @@ func Action(a event.Action) string {
 		return fmt.Sprintf("move %s from %.10s to %.10s", args.Branch, args.Old, args.New)
 	}
 	return string(a.Kind())
+}
+
+// Problem describes an error, and what to do about it, in one line.
+func Problem(err error) string {
+	line := text.Line(err.Error(), 300)
+	if hint := fault.HintOf(err); hint != "" {
+		line += ". " + text.Line(hint, 300)
+	}
+	return line
 }

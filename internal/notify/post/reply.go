@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -120,6 +119,3 @@ func (c Channel) Listen(ctx context.Context, key []byte, since string, take func
 	}
 	return nil
 }
-
-// Since returns the text for Listen of a time.
-func Since(seconds int64) string { return strconv.FormatInt(seconds, 10) }
