@@ -2,6 +2,8 @@ package fleet
 
 import (
 	"context"
+	"maps"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -10,6 +12,9 @@ import (
 	"muster/internal/event"
 	"muster/internal/life"
 )
+
+// SubjectLabel is the profiler label of a goroutine that carries out an action. Its value is the subject's key.
+const SubjectLabel = "subject"
 
 // agentToken and jobToken identify a watched process when its end is reported.
 type agentToken struct {
@@ -139,14 +144,15 @@ func (w *workers) run(ctx context.Context, now time.Duration) {
 		j.run = r
 		r.job = j
 		w.busy[id] = r
-		go func() {
+		// The label shows in a profile, and in the simulation, for what subject an action is carried out.
+		go pprof.Do(work, pprof.Labels(SubjectLabel, j.of.Key()), func(work context.Context) {
 			defer cancel()
 			res := w.work(work, j)
 			select {
 			case w.results <- res:
 			case <-w.over:
 			}
-		}()
+		})
 	}
 }
 
@@ -187,7 +193,9 @@ func (w *workers) free(id event.Subject) {
 func (w *workers) giveUp(now time.Duration) (lost []job) {
 	looked := w.looked
 	w.looked = now
-	for id, r := range w.busy {
+	byKey := func(a, b event.Subject) int { return strings.Compare(a.Key(), b.Key()) }
+	for _, id := range slices.SortedFunc(maps.Keys(w.busy), byKey) { // free puts subjects in line in this order
+		r := w.busy[id]
 		r.spent += min(now-max(looked, r.since), lookPause)
 		limit := time.Duration(r.limit.Load())
 		if slices.ContainsFunc(w.queues[id], func(j job) bool { return j.death == nil && j.action.Kind() == event.ActEnd }) {
@@ -204,7 +212,6 @@ func (w *workers) giveUp(now time.Duration) (lost []job) {
 			w.free(id)
 		}
 	}
-	slices.SortFunc(lost, func(a, b job) int { return strings.Compare(a.of.Key(), b.of.Key()) })
 	return lost
 }
 

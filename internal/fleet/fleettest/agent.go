@@ -99,20 +99,24 @@ func (w *World) rest(p *proc) bool {
 	}
 	for {
 		var taken []event.MessageID
-		select {
-		case <-p.end:
-			return false
-		case <-p.interrupt:
-			continue
-		case <-quits:
-			w.with(p, func() { w.kill(p, 0, 0) })
-			return false
-		case <-p.again:
-			p.again = nil
-			return w.with(p, func() { w.says(p, event.Record{State: event.RecordWorking}) })
-		case m := <-p.mail:
-			taken = []event.MessageID{m.ID}
-		case <-p.submit:
+		if len(p.mail) > 0 { // first, since a select chooses between the mail and Enter by chance
+			taken = []event.MessageID{(<-p.mail).ID}
+		} else {
+			select {
+			case <-p.end:
+				return false
+			case <-p.interrupt:
+				continue
+			case <-quits:
+				w.with(p, func() { w.kill(p, 0, 0) })
+				return false
+			case <-p.again:
+				p.again = nil
+				return w.with(p, func() { w.says(p, event.Record{State: event.RecordWorking}) })
+			case m := <-p.mail:
+				taken = []event.MessageID{m.ID}
+			case <-p.submit:
+			}
 		}
 		if !p.lives(w.Luck.Span("taking a prompt", p.who, time.Second)) {
 			return false

@@ -3,6 +3,7 @@ package fleettest
 import (
 	"context"
 	"fmt"
+	"runtime/pprof"
 	"strings"
 	"time"
 
@@ -81,7 +82,7 @@ func (e *edges) actIn(ctx context.Context, repo, op, who string, fn func() error
 		before += l.Span("large "+op, who, 40*time.Minute)
 	}
 	if !e.pause(ctx, before) {
-		return e.gaveUp(ctx)
+		return e.gaveUp(ctx, op, who)
 	}
 	if repo != "" && l.Fault(op+" never returns", who, 2) {
 		<-e.ctx.Done() // it ignores the caller's ctx
@@ -121,7 +122,7 @@ func (e *edges) actIn(ctx context.Context, repo, op, who string, fn func() error
 		return err
 	}
 	if !e.pause(ctx, l.Span("after "+op, who, 50*time.Millisecond)) {
-		return e.gaveUp(ctx)
+		return e.gaveUp(ctx, op, who)
 	}
 	if lost {
 		return errFlaky
@@ -129,8 +130,10 @@ func (e *edges) actIn(ctx context.Context, repo, op, who string, fn func() error
 	return nil
 }
 
-func (e *edges) gaveUp(ctx context.Context) error {
-	if ctx.Err() != nil {
+// gaveUp returns the error of an action whose ctx has ended. It returns a moment later, since a deadline of the same
+// length as the action's limit would otherwise end at the same instant, and the order of the two would be open.
+func (e *edges) gaveUp(ctx context.Context, op, who string) error {
+	if e.ctx.Err() == nil && e.pause(context.Background(), e.w.Luck.Span("giving up "+op, who, 5*time.Millisecond)) {
 		return ctx.Err()
 	}
 	return ErrDead
@@ -244,7 +247,8 @@ func (w *World) runJob(p *proc, j *jobState) {
 
 // Panes implements fleet.Terminal.
 func (e *edges) Panes(ctx context.Context) (out []fleet.Pane, err error) {
-	err = e.act(ctx, "listing panes", "", func() error {
+	key, _ := pprof.Label(ctx, fleet.SubjectLabel) // "" at adoption
+	err = e.act(ctx, "listing panes", e.w.who(event.ParseSubject(key).Task), func() error {
 		for _, id := range sortedIDs(e.w.panes) {
 			for _, p := range e.w.panes[id] {
 				c := p.Pane
@@ -344,7 +348,7 @@ func (e *edges) Ready(ctx context.Context, o fleet.Order) (string, []event.Paylo
 	if err != nil {
 		return "", nil, err
 	}
-	return "agent", facts, e.act(ctx, "making an agent ready", o.Task.Spec.Name, func() error {
+	return "agent", facts, e.act(ctx, "making an agent ready", e.w.who(o.Task.ID), func() error {
 		e.w.intended(o.Task.ID, event.ActStart, o.Action)
 		e.w.orders[fileID{o.Task.ID, o.Gen}] = o
 		if o.Task.Spec.Traits.Door == event.DoorPaste {
@@ -373,7 +377,7 @@ func (*edges) Typed(_ life.Task, m fleet.Text) []string {
 
 // Posture implements fleet.Channel. Text whose Enter was lost is still in the input.
 func (e *edges) Posture(ctx context.Context, t life.Task, _ string, texts []string) (posture fleet.Posture, err error) {
-	err = e.act(ctx, "looking at the input", t.Spec.Name, func() error {
+	err = e.act(ctx, "looking at the input", e.w.who(t.ID), func() error {
 		if p := e.w.living(t.ID, t.Gen); p != nil && len(p.draft) > 0 {
 			posture = fleet.PostureDraft
 			if len(texts) > 0 && strings.HasPrefix(texts[0], p.draft[len(p.draft)-1].Tag()) {
@@ -387,7 +391,7 @@ func (e *edges) Posture(ctx context.Context, t life.Task, _ string, texts []stri
 
 // Post implements fleet.Channel. A message that was posted before is not posted again.
 func (e *edges) Post(ctx context.Context, t life.Task, m fleet.Text) error {
-	return e.act(ctx, "posting", t.Spec.Name, func() error {
+	return e.act(ctx, "posting", e.w.who(t.ID), func() error {
 		wk, key := e.w.work(t.ID), fmt.Sprintf("%d.%s", t.Gen, m.ID)
 		if wk.posted[key] {
 			return nil
@@ -420,7 +424,7 @@ func (w *World) living(id event.TaskID, gen int) *proc {
 
 // Confirm implements fleet.Channel.
 func (e *edges) Confirm(ctx context.Context, t life.Task, gen int, id event.MessageID) (trace fleet.Trace, err error) {
-	err = e.act(ctx, "looking for a message", t.Spec.Name, func() error {
+	err = e.act(ctx, "looking for a message", e.w.who(t.ID), func() error {
 		trace = fleet.TraceNone
 		wk := e.w.work(t.ID)
 		if wk.heard[id] > 0 {
@@ -435,7 +439,7 @@ func (e *edges) Confirm(ctx context.Context, t life.Task, gen int, id event.Mess
 
 // Answer implements fleet.Channel.
 func (e *edges) Answer(ctx context.Context, t life.Task, id event.ActionID, a event.AnswerArgs) error {
-	return e.act(ctx, "answering", t.Spec.Name, func() error {
+	return e.act(ctx, "answering", e.w.who(t.ID), func() error {
 		e.w.intended(t.ID, event.ActAnswer, id)
 		e.w.work(t.ID).answers[a.Request] = true
 		if p := e.w.living(t.ID, t.Gen); p != nil {
@@ -447,8 +451,8 @@ func (e *edges) Answer(ctx context.Context, t life.Task, id event.ActionID, a ev
 
 // OpenTool implements fleet.Records.
 func (e *edges) OpenTool(ctx context.Context, t life.Task) (tool string, err error) {
-	err = e.act(ctx, "looking for an open tool", t.Spec.Name, func() error {
-		if e.w.Luck.Fault("a tool is open", t.Spec.Name, 200) {
+	err = e.act(ctx, "looking for an open tool", e.w.who(t.ID), func() error {
+		if e.w.Luck.Fault("a tool is open", e.w.names[t.ID], 200) {
 			tool = "Bash"
 		}
 		return nil
@@ -473,7 +477,7 @@ func (e *edges) Styled(ctx context.Context, id string) (string, error) { return 
 
 // Retire implements fleet.Launcher.
 func (e *edges) Retire(ctx context.Context, t life.Task, _ int) error {
-	return e.act(ctx, "putting files away", t.Spec.Name, func() error { return nil })
+	return e.act(ctx, "putting files away", e.w.who(t.ID), func() error { return nil })
 }
 
 // Credential implements fleet.Launcher. A person who logs in changes it.
@@ -519,7 +523,7 @@ func (e *edges) Deaths() <-chan fleet.Death { return e.deaths }
 
 // End implements fleet.Processes.
 func (e *edges) End(ctx context.Context, t life.Task, _ time.Duration) error {
-	return e.act(ctx, "ending an agent", t.Spec.Name, func() error {
+	return e.act(ctx, "ending an agent", e.w.who(t.ID), func() error {
 		for _, p := range append([]*proc(nil), e.w.byTask[t.ID]...) {
 			if !p.agent {
 				continue // a job has a runner of its own, which is not the agent's child

@@ -3,6 +3,7 @@ package fleettest
 import (
 	"context"
 	"fmt"
+	"hash"
 	"reflect"
 	"strings"
 	"time"
@@ -26,8 +27,9 @@ type judge struct {
 	queues   map[event.QueueID]life.Queue
 	moves    map[Move]int
 	events   int
-	seq      int64 // the newest event that was judged
-	fleetAt  int   // number of events at the last check of the whole fleet
+	game     hash.Hash64 // of the time, subject and kind of every event
+	seq      int64       // the newest event that was judged
+	fleetAt  int         // number of events at the last check of the whole fleet
 
 	parked, waiting map[event.TaskID]bool
 	uses            map[event.TaskID]*use
@@ -104,6 +106,7 @@ func (w *World) judgeCommit(events []event.Event) {
 	touched := map[event.TaskID]bool{}
 	for _, e := range events {
 		j.events++
+		_, _ = fmt.Fprintf(j.game, "%d %s %s\n", e.Time.UnixNano(), e.Subject.Key(), e.Kind())
 		w.judgeEvent(e)
 		if e.Task != "" {
 			touched[e.Task] = true

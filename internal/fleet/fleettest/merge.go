@@ -38,9 +38,9 @@ func treeOf(has []string) string { return "tree of " + strings.Join(has, " ") }
 
 // Build implements fleet.Merger.
 func (e *edges) Build(ctx context.Context, t life.Task, args event.BuildArgs) (m event.MergeBuilt, err error) {
-	err = e.actIn(ctx, t.Spec.Repo, "merging", t.Spec.Name, func() error {
+	err = e.actIn(ctx, t.Spec.Repo, "merging", e.w.who(t.ID), func() error {
 		b := e.w.base(t)
-		if e.w.Luck.Fault("a person commits to the base", t.Spec.Name, 50) {
+		if e.w.Luck.Fault("a person commits to the base", e.w.names[t.ID], 50) {
 			b.has = append(slices.Clone(b.has), fmt.Sprintf("person/%d", len(b.has)))
 		}
 		m = event.MergeBuilt{Base: b.commit(b.has), BaseTree: treeOf(b.has)}
@@ -67,7 +67,7 @@ func (e *edges) Build(ctx context.Context, t life.Task, args event.BuildArgs) (m
 
 // Scratch implements fleet.Merger.
 func (e *edges) Scratch(ctx context.Context, t life.Task, id event.QueueID, _ string, inUse bool) (string, error) {
-	return "/w/merge " + string(id), e.actIn(ctx, t.Spec.Repo, "making the worktree of a merge queue", t.Spec.Name, func() error {
+	return "/w/merge " + string(id), e.actIn(ctx, t.Spec.Repo, "making the worktree of a merge queue", e.w.who(t.ID), func() error {
 		if !inUse {
 			e.w.base(t).changed = false
 		}
@@ -77,7 +77,7 @@ func (e *edges) Scratch(ctx context.Context, t life.Task, id event.QueueID, _ st
 
 // ScratchTree implements fleet.Merger.
 func (e *edges) ScratchTree(ctx context.Context, t life.Task, _ string) (tree string, err error) {
-	err = e.actIn(ctx, t.Spec.Repo, "reading a tree", t.Spec.Name, func() error {
+	err = e.actIn(ctx, t.Spec.Repo, "reading a tree", e.w.who(t.ID), func() error {
 		if tree = t.Round.Tree; e.w.base(t).changed {
 			tree = "another tree"
 		}
@@ -88,14 +88,14 @@ func (e *edges) ScratchTree(ctx context.Context, t life.Task, _ string) (tree st
 
 // Land implements fleet.Merger.
 func (e *edges) Land(ctx context.Context, t life.Task, _ event.QueueID, args event.LandArgs) error {
-	return e.actIn(ctx, t.Spec.Repo, "landing", t.Spec.Name, func() error {
+	return e.actIn(ctx, t.Spec.Repo, "landing", e.w.who(t.ID), func() error {
 		b := e.w.base(t)
 		switch now := b.commit(b.has); {
 		case now == args.New:
 			return nil
 		case now != args.Old:
 			return fleet.ErrMoved
-		case e.w.Luck.Fault("the checkout has changes", t.Spec.Name, 100):
+		case e.w.Luck.Fault("the checkout has changes", e.w.names[t.ID], 100):
 			return fmt.Errorf("%w: it has changes", fleet.ErrCheckout)
 		}
 		has := b.commits[args.New]

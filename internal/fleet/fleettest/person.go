@@ -313,13 +313,16 @@ func (w *World) request(id event.TaskID, make func(life.Task) event.Payload) {
 	}
 }
 
+// wake tells the supervisor of a request. It then waits for a moment, so that each request has an instant of its own:
+// whether a supervisor reads two requests of one instant at once or one after the other would be open.
 func (w *World) wake() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.alive != nil && !w.Luck.Fault("a wake-up is lost", "", 50) {
-		poke(w.alive.wake)
-	}
-	poke(w.up)
+	w.set(func() {
+		if w.alive != nil && !w.Luck.Fault("a wake-up is lost", "", 50) {
+			poke(w.alive.wake)
+		}
+		poke(w.up)
+	})
+	time.Sleep(time.Microsecond)
 }
 
 // dispatch queues a task. Some tasks depend on others.
@@ -345,7 +348,9 @@ func (w *World) queueRace(who string, spec event.Spec) event.TaskID {
 		}
 		spec.Race = &event.Race{Tasks: ids}
 		for i, id := range ids {
-			w.set(func() { w.names[id] = fmt.Sprintf("%s racer %d", who, i+1) })
+			// Luck's choices are named after the spec, and two racers' choices of one instant must not share a name.
+			spec.Name = fmt.Sprintf("%s racer %d", who, i+1)
+			w.set(func() { w.names[id] = spec.Name })
 			if _, err := tx.Append(id, 0, event.DispatchRequested{Spec: spec, Prompt: "do it"}); err != nil {
 				return err
 			}

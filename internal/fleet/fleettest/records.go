@@ -105,7 +105,7 @@ func (e *edges) Follow(t life.Task) {
 		e.w.mu.Lock()
 		if _, known := e.tails[k]; !known && !e.dead() {
 			f := e.w.file(k)
-			tl := &tail{key: k, who: t.Spec.Name + " " + source, file: f, at: int(from), more: make(chan struct{}, 1), hurry: make(chan struct{}, 1), stop: make(chan struct{})}
+			tl := &tail{key: k, who: e.w.names[t.ID] + " " + source, file: f, at: int(from), more: make(chan struct{}, 1), hurry: make(chan struct{}, 1), stop: make(chan struct{})}
 			f.tail, e.tails[k] = tl, tl
 			e.w.wg.Go(func() { e.pump(tl) })
 		}

@@ -25,9 +25,9 @@ type changeEdges struct {
 
 // Open implements fleet.Changes. It finds an open change or opens one.
 func (c changeEdges) Open(ctx context.Context, t life.Task, p event.WorkPublished) (event.WorkPublished, error) {
-	err := c.act(ctx, "opening a change", t.Spec.Name, func() error {
+	err := c.act(ctx, "opening a change", c.w.who(t.ID), func() error {
 		w, wk := c.w, c.w.work(t.ID)
-		if w.Luck.Fault("the forge cannot be reached", t.Spec.Name, 50) {
+		if w.Luck.Fault("the forge cannot be reached", w.names[t.ID], 50) {
 			return fmt.Errorf("%w: it is down", fleet.ErrRemote)
 		}
 		if len(wk.published) == 0 {
@@ -55,7 +55,7 @@ func (c changeEdges) News() <-chan fleet.News { return c.news }
 func (c changeEdges) follow() {
 	for c.pause(c.ctx, c.w.Luck.Span("a look at the forge", "", 10*time.Minute)) {
 		for _, n := range c.look() {
-			if c.w.Luck.Fault("news of a forge is late", c.w.name(n.Task), 50) && !c.pause(c.ctx, c.w.Luck.Span("late news", "", time.Hour)) {
+			if c.w.Luck.Fault("news of a forge is late", c.w.who(n.Task), 50) && !c.pause(c.ctx, c.w.Luck.Span("late news", "", time.Hour)) {
 				return
 			}
 			select {
@@ -97,7 +97,7 @@ func (w *World) happens(t life.Task, p *pull) {
 	}
 	p.judged[p.shown.Head] = true
 	long := w.now().Add(-time.Hour)
-	switch w.Luck.One("review", t.Spec.Name, 8) {
+	switch w.Luck.One("review", w.names[t.ID], 8) {
 	case 0, 1:
 		p.shown.Checks = []life.ChangeCheck{{Name: "test", State: life.CheckFailed, Ended: long}}
 	case 2:
@@ -110,11 +110,4 @@ func (w *World) happens(t life.Task, p *pull) {
 	default:
 		p.shown.Phase = life.ReviewMerged
 	}
-}
-
-// name returns the name of a task.
-func (w *World) name(id event.TaskID) string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.names[id]
 }

@@ -24,6 +24,7 @@ type Plan struct {
 // Report is the result of a simulation.
 type Report struct {
 	Events  int
+	Game    uint64 // a hash of when what happened to whom: two plays of a plan have the same
 	Virtual time.Duration
 	Broken  []string            // the invariants that were violated, in order
 	Fired   []string            // the faults and requests that occurred, in order
@@ -73,7 +74,7 @@ func Run(p Plan) Report {
 			w.breach("the log folds to something else: %v %v", diff, err)
 		}
 	}
-	r := Report{Events: w.judge.events, Virtual: time.Since(began), Broken: w.broken, Fired: w.Luck.Fired(), Moves: w.judge.moves, States: map[event.State]int{}}
+	r := Report{Events: w.judge.events, Game: w.judge.game.Sum64(), Virtual: time.Since(began), Broken: w.broken, Fired: w.Luck.Fired(), Moves: w.judge.moves, States: map[event.State]int{}}
 	if w.suspect != "" {
 		r.Suspect, r.Story = w.names[w.suspect], w.story(w.suspect)
 	}

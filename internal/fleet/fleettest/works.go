@@ -12,7 +12,7 @@ import (
 
 // Prepare implements fleet.Worktrees.
 func (e *edges) Prepare(ctx context.Context, t life.Task) (out event.WorktreeReady, err error) {
-	err = e.actIn(ctx, t.Spec.Repo, "making a worktree", t.Spec.Name, func() error {
+	err = e.actIn(ctx, t.Spec.Repo, "making a worktree", e.w.who(t.ID), func() error {
 		e.w.work(t.ID).there = true
 		out = event.WorktreeReady{Path: "/w/" + string(t.ID), Branch: "muster/" + string(t.ID), Base: "base"}
 		return nil
@@ -29,7 +29,7 @@ func (e *edges) There(t life.Task) bool {
 
 // inWorktree is actIn for an action that reads the files of a worktree.
 func (e *edges) inWorktree(ctx context.Context, t life.Task, op string, fn func(*work) error) error {
-	return e.actIn(ctx, t.Spec.Repo, op, t.Spec.Name, func() error {
+	return e.actIn(ctx, t.Spec.Repo, op, e.w.who(t.ID), func() error {
 		wk := e.w.work(t.ID)
 		if !wk.there {
 			return fault.New(fault.NotFound, "the worktree of %s is gone", t.ID)
@@ -73,7 +73,7 @@ func (e *edges) Tree(ctx context.Context, t life.Task) (tree string, err error) 
 // Publish implements fleet.Shipper. A tree that is published already is not published again.
 func (e *edges) Publish(ctx context.Context, t life.Task, tree string) (p event.WorkPublished, err error) {
 	err = e.inWorktree(ctx, t, "publishing", func(wk *work) error {
-		if e.w.Luck.Fault("the worktree changes before it is published", t.Spec.Name, 10) {
+		if e.w.Luck.Fault("the worktree changes before it is published", e.w.names[t.ID], 10) {
 			wk.change()
 		}
 		n := wk.tree
@@ -110,7 +110,7 @@ func (e *edges) Publish(ctx context.Context, t life.Task, tree string) (p event.
 
 // Keep implements fleet.Worktrees.
 func (e *edges) Keep(ctx context.Context, t life.Task) (ref string, err error) {
-	err = e.actIn(ctx, t.Spec.Repo, "keeping work", t.Spec.Name, func() error {
+	err = e.actIn(ctx, t.Spec.Repo, "keeping work", e.w.who(t.ID), func() error {
 		wk := e.w.work(t.ID)
 		if p := t.Published; wk.there && (p == nil || p.Commit != fmt.Sprintf("c%d", wk.tree)) {
 			wk.kept[wk.tree], wk.keeps = true, true
@@ -123,7 +123,7 @@ func (e *edges) Keep(ctx context.Context, t life.Task) (ref string, err error) {
 
 // Restore implements fleet.Worktrees.
 func (e *edges) Restore(ctx context.Context, t life.Task, _ string) error {
-	return e.actIn(ctx, t.Spec.Repo, "restoring work", t.Spec.Name, func() error {
+	return e.actIn(ctx, t.Spec.Repo, "restoring work", e.w.who(t.ID), func() error {
 		wk := e.w.work(t.ID)
 		if !wk.keeps {
 			return fault.New(fault.NotFound, "the kept work of %s is gone", t.ID)
@@ -135,7 +135,7 @@ func (e *edges) Restore(ctx context.Context, t life.Task, _ string) error {
 
 // WatchStash implements fleet.Worktrees.
 func (e *edges) WatchStash(ctx context.Context, t life.Task) (out []event.StashKept, err error) {
-	err = e.actIn(ctx, t.Spec.Repo, "looking at the stash", t.Spec.Name, func() error {
+	err = e.actIn(ctx, t.Spec.Repo, "looking at the stash", e.w.who(t.ID), func() error {
 		wk := e.w.work(t.ID)
 		for ; wk.stashKept < wk.stash; wk.stashKept++ {
 			out = append(out, event.StashKept{Ref: fmt.Sprintf("refs/muster/stash/%s/%d", t.ID, wk.stashKept)})
@@ -147,7 +147,7 @@ func (e *edges) WatchStash(ctx context.Context, t life.Task) (out []event.StashK
 
 // Remove implements fleet.Worktrees.
 func (e *edges) Remove(ctx context.Context, t life.Task) error {
-	return e.actIn(ctx, t.Spec.Repo, "removing a worktree", t.Spec.Name, func() error {
+	return e.actIn(ctx, t.Spec.Repo, "removing a worktree", e.w.who(t.ID), func() error {
 		wk := e.w.work(t.ID)
 		switch n := len(wk.published); {
 		case !wk.there, wk.tree == 0, wk.kept[wk.tree], n > 0 && wk.published[n-1] == wk.tree:
@@ -164,7 +164,7 @@ func (e *edges) Remove(ctx context.Context, t life.Task) error {
 
 // SetAside implements fleet.Worktrees.
 func (e *edges) SetAside(ctx context.Context, t life.Task) (at string, err error) {
-	err = e.act(ctx, "setting a worktree aside", t.Spec.Name, func() error {
+	err = e.act(ctx, "setting a worktree aside", e.w.who(t.ID), func() error {
 		at = "/kept/" + string(t.ID)
 		e.w.work(t.ID).vanish()
 		return nil
@@ -186,14 +186,14 @@ func (e jobEdges) job(j fleet.Job) *jobState {
 
 // State implements fleet.Jobs.
 func (e jobEdges) State(ctx context.Context, j fleet.Job) (s fleet.JobState, err error) {
-	err = e.act(ctx, "looking at a job", j.Task.Spec.Name, func() error {
+	err = e.act(ctx, "looking at a job", e.w.who(j.Task.ID), func() error {
 		st := e.job(j)
 		run, recorded := j.Task.Job(j.Name)
 		s = fleet.JobState{Starts: st.state.Starts, Running: recorded && e.w.procs[run.Process.PID] != nil}
 		switch {
 		case recorded && string(run.Key) == st.key:
 			s.Finished, s.Results, s.Error, s.Scarce = st.state.Finished, st.state.Results, st.state.Error, st.state.Scarce
-		case e.w.Luck.Fault("another process writes a green result", j.Task.Spec.Name, 5):
+		case e.w.Luck.Fault("another process writes a green result", e.w.names[j.Task.ID], 5):
 			s.False = "another process wrote it"
 		}
 		return nil
@@ -206,14 +206,14 @@ func key(p *proc) string { return fmt.Sprint("key of ", p.pid) }
 
 // Meet implements fleet.Jobs.
 func (e jobEdges) Meet(ctx context.Context, j fleet.Job, p event.ProcessRef) (met event.JobStarted, err error) {
-	err = e.act(ctx, "meeting a runner", j.Task.Spec.Name, func() error {
+	err = e.act(ctx, "meeting a runner", e.w.who(j.Task.ID), func() error {
 		st := e.job(j)
 		switch {
 		case e.w.procs[p.PID] == nil:
 			return fleet.ErrRunnerGone
 		case st.running == nil || st.running.pid != p.PID:
 			return fleet.ErrRunnerOther
-		case e.w.Luck.Fault("a runner dies before it begins", j.Task.Spec.Name, 10):
+		case e.w.Luck.Fault("a runner dies before it begins", e.w.names[j.Task.ID], 10):
 			e.w.kill(st.running, 0, 9)
 			return fleet.ErrRunnerGone
 		}
@@ -231,7 +231,7 @@ func (w *World) environment() string { return fmt.Sprint("environment ", w.envir
 
 // Environment implements fleet.Jobs.
 func (e jobEdges) Environment(ctx context.Context, t life.Task) (name string, err error) {
-	err = e.act(ctx, "naming an environment", t.Spec.Name, func() error {
+	err = e.act(ctx, "naming an environment", e.w.who(t.ID), func() error {
 		name = e.w.environment()
 		return nil
 	})
@@ -240,7 +240,7 @@ func (e jobEdges) Environment(ctx context.Context, t life.Task) (name string, er
 
 // Begin implements fleet.Jobs.
 func (e jobEdges) Begin(ctx context.Context, j fleet.Job, run event.JobStarted) error {
-	return e.act(ctx, "letting a runner begin", j.Task.Spec.Name, func() error {
+	return e.act(ctx, "letting a runner begin", e.w.who(j.Task.ID), func() error {
 		st := e.job(j)
 		p := st.running
 		if p == nil || p.gone || key(p) != string(run.Key) || st.begun == p {
@@ -257,7 +257,7 @@ func (e jobEdges) Begin(ctx context.Context, j fleet.Job, run event.JobStarted) 
 
 // Ready implements fleet.Jobs.
 func (e jobEdges) Ready(ctx context.Context, j fleet.Job) (string, error) {
-	return "job " + string(j.Task.ID) + "/" + j.Name, e.act(ctx, "making a job ready", j.Task.Spec.Name, func() error {
+	return "job " + string(j.Task.ID) + "/" + j.Name, e.act(ctx, "making a job ready", e.w.who(j.Task.ID), func() error {
 		st := e.job(j)
 		st.state.Starts++
 		return nil
@@ -266,7 +266,7 @@ func (e jobEdges) Ready(ctx context.Context, j fleet.Job) (string, error) {
 
 // Unready implements fleet.Jobs.
 func (e jobEdges) Unready(ctx context.Context, j fleet.Job) error {
-	return e.act(ctx, "taking a count back", j.Task.Spec.Name, func() error {
+	return e.act(ctx, "taking a count back", e.w.who(j.Task.ID), func() error {
 		st := e.job(j)
 		st.state, st.key = fleet.JobState{Starts: st.state.Starts - 1}, ""
 		return nil
@@ -275,7 +275,7 @@ func (e jobEdges) Unready(ctx context.Context, j fleet.Job) error {
 
 // Note implements fleet.Jobs.
 func (e jobEdges) Note(ctx context.Context, j fleet.Job, v any) error {
-	return e.act(ctx, "noting", j.Task.Spec.Name, func() error {
+	return e.act(ctx, "noting", e.w.who(j.Task.ID), func() error {
 		e.job(j).note = v
 		return nil
 	})
@@ -283,7 +283,7 @@ func (e jobEdges) Note(ctx context.Context, j fleet.Job, v any) error {
 
 // Noted implements fleet.Jobs.
 func (e jobEdges) Noted(ctx context.Context, j fleet.Job, into any) (ok bool, err error) {
-	err = e.act(ctx, "reading a note", j.Task.Spec.Name, func() error {
+	err = e.act(ctx, "reading a note", e.w.who(j.Task.ID), func() error {
 		var snap fleet.Snapshot
 		if snap, ok = e.job(j).note.(fleet.Snapshot); ok {
 			*into.(*fleet.Snapshot) = snap //nolint:forcetypeassert // the only value that is stored
