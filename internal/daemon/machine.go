@@ -100,6 +100,13 @@ func (m *machine) End(ctx context.Context, t life.Task, grace time.Duration) err
 	if t.Agent.Process.PID != 0 {
 		e.Procs = append(e.Procs, host.Process(t.Agent.Process))
 	}
+	if t.Agent.Why == event.WhyCrash && t.Agent.Process.PID == 0 { // the generation after the crash is not launched yet
+		// What a killed program has left in its process group is the rest of the agent, such as the child of its launcher. It must not
+		// go on by itself, nor see its tools end and tell the model.
+		if pid, lives := lock.Holder(e.Held); !lives {
+			e.Headless = pid
+		}
+	}
 	left, err := host.End(ctx, e)
 	if err != nil {
 		return fmt.Errorf("end what %s started: %w", t.ID, err)

@@ -30,6 +30,9 @@ type Ending struct {
 	Held  string        // absolute path of a file that only the selected processes have open for writing; "" for none. See Holders
 	Group string        // directory of a control group that contains only selected processes; "" for none. See JoinCgroup
 	Grace time.Duration // from SIGTERM to SIGKILL; 0 kills at once
+	// Headless is a process group whose leader was killed; 0 for none. Those of the selected processes that are in it are killed before
+	// any other is told to end.
+	Headless int
 }
 
 // End ends processes, their descendants, and all processes that have the marker, hold the file or are in the group. It
@@ -105,7 +108,7 @@ func (e *ending) run(ctx context.Context) error {
 			case <-grace.C:
 				e.signal = syscall.SIGKILL
 				for p := range e.living {
-					e.send(p)
+					e.send(p, e.signal)
 				}
 			case <-ctx.Done():
 				return fmt.Errorf("end processes: %w", context.Cause(ctx))
@@ -136,6 +139,11 @@ func (e *ending) look() error {
 		e.note(found)
 	}
 	maps.DeleteFunc(e.living, spare)
+	headless := map[Process]bool{}
+	for _, p := range all {
+		headless[p.Process] = e.Headless != 0 && p.group == e.Headless
+	}
+	var others []Process
 	for p := range e.living {
 		if e.known[p] {
 			continue
@@ -144,7 +152,14 @@ func (e *ending) look() error {
 		if err := e.deaths.Watch(p, nil); err != nil {
 			return err
 		}
-		e.send(p)
+		if headless[p] {
+			e.send(p, syscall.SIGKILL)
+		} else {
+			others = append(others, p)
+		}
+	}
+	for _, p := range others {
+		e.send(p, e.signal)
 	}
 	return nil
 }
@@ -172,9 +187,9 @@ func (e *ending) note(procs []Process) {
 	}
 }
 
-func (e *ending) send(p Process) {
-	err := p.Signal(e.signal)
-	if err == nil && e.signal == syscall.SIGTERM {
+func (e *ending) send(p Process, signal syscall.Signal) {
+	err := p.Signal(signal)
+	if err == nil && signal == syscall.SIGTERM {
 		err = p.Signal(syscall.SIGCONT)
 	}
 	if err == nil || errors.Is(err, ErrGone) {

@@ -145,3 +145,22 @@ func TestEndStopsWithItsContext(t *testing.T) {
 		t.Error("no words")
 	}
 }
+
+// TestEndKillsWhatAKilledLeaderLeftInItsGroup checks that the rest of a killed program, unlike what it started, is not told first that it
+// has to end.
+func TestEndKillsWhatAKilledLeaderLeftInItsGroup(t *testing.T) {
+	t.Parallel()
+	for _, headless := range []bool{true, false} {
+		dir := t.TempDir()
+		leader := start(t, "leader", dir)
+		rest := leader.said(t, "ready")
+		e := Ending{Procs: []Process{rest}, Grace: 20 * time.Second}
+		if headless {
+			e.Headless = leader.cmd.Process.Pid
+		}
+		mustEnd(t, e)
+		if _, err := os.Stat(filepath.Join(dir, "told")); (err == nil) == headless {
+			t.Errorf("headless %v: what was left was told: %v", headless, err)
+		}
+	}
+}

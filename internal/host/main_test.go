@@ -44,6 +44,13 @@ func play(role string) {
 	case "daemon": // leaves a grandchild in its own session, and exits
 		spawn(os.Environ(), false)
 		return
+	case "leader": // dies, and leaves a child in its process group that writes a file when it is told to end
+		c := exec.Command("/bin/sh", "-c", `trap 'echo told > "$0"; exit 0' TERM; echo ready $$; while :; do sleep 0.05; done`, os.Getenv(markVar)+"/told")
+		c.Env, c.Stdout = os.Environ(), os.Stdout
+		if err := c.Start(); err != nil {
+			fmt.Println("failed", err)
+		}
+		return
 	case "cleared": // keeps a child in its own session with an empty environment
 		spawn([]string{roleVar + "=sleeper"}, true)
 	case "forker": // answers SIGTERM by forking another process with the marker, and exits
@@ -95,6 +102,9 @@ type actor struct {
 func start(t *testing.T, role, mark string) *actor {
 	t.Helper()
 	a := &actor{cmd: exec.Command(os.Args[0])}
+	if role == "leader" {
+		a.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	}
 	a.cmd.Env = []string{roleVar + "=" + role, markVar + "=" + mark}
 	out, err := a.cmd.StdoutPipe()
 	if err != nil {
@@ -109,7 +119,7 @@ func start(t *testing.T, role, mark string) *actor {
 		_ = a.cmd.Wait()
 	})
 	a.out = bufio.NewReader(out)
-	if role != "daemon" && role != "cleared" {
+	if role != "daemon" && role != "cleared" && role != "leader" {
 		a.proc = a.said(t, "ready")
 	}
 	return a

@@ -54,7 +54,7 @@ func Held(lock string) (bool, error) {
 }
 
 // Holder returns the process that took a lock, if it still holds it. A lock may be held without a holder, if a
-// process that a dead agent left behind holds it.
+// process that a dead agent left behind holds it; then ok is false, and pid was the dead one's.
 func Holder(lock string) (pid int, ok bool) {
 	if held, err := Held(lock); err != nil || !held {
 		return 0, false
