@@ -214,6 +214,9 @@ func baseText(from string) string {
 
 func publishText(d control.TaskDetail) string {
 	text := string(d.Task.Spec.Publish)
+	if style := d.Task.Spec.Style; style != "" {
+		text += " (" + string(style) + ")"
+	}
 	if w := d.Task.Published; w != nil && w.Commit != "" {
 		text += fmt.Sprintf(": %s at %s", cmp.Or(w.URL, w.Branch), shortHash(w.Commit))
 		if w.Remote != "" {

@@ -29,6 +29,7 @@ type Config struct {
 	Permission []event.PermissionRule
 	// Denials is how many of them are the user's denials, which even the rules of a task do not precede.
 	Denials int
+	Merge   Merge
 	// Done is what finished work must show besides green checks.
 	Done   event.Demands
 	Budget Budget
@@ -59,6 +60,11 @@ type Task struct {
 	// Silence is how long a working agent may be silent before the supervisor acts; SilenceInTool is the same while a
 	// tool call is open.
 	Silence, SilenceInTool time.Duration
+}
+
+// Merge is how a merge queue lands work.
+type Merge struct {
+	Style event.MergeStyle
 }
 
 // Review is a check that is an agent.
@@ -161,6 +167,7 @@ func Default() Config {
 			Silence: 10 * time.Minute, SilenceInTool: time.Hour,
 		},
 		Agents: map[string]Agent{},
+		Merge:  Merge{Style: event.MergeStyleMerge},
 		Done: event.Demands{
 			NoChange: event.ReactionBack, OutsideScope: event.ReactionBack, DeletedTests: event.ReactionBack,
 			ProseOnly: event.ReactionAllow, CheckConfig: event.ReactionAllow, TooLarge: event.ReactionPark,

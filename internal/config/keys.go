@@ -155,6 +155,7 @@ func keys() []key {
 		{path: "done.too_large", kind: kindWord, words: reactions(), def: `"park"`, doc: "The same for work beyond one of the two limits that follow."},
 		{path: "done.max_files", kind: kindCount, max: mostChange, def: "none", doc: "Changed files."},
 		{path: "done.max_lines", kind: kindCount, max: mostChange, def: "none", doc: "Added and removed lines."},
+		{path: "merge.style", kind: kindWord, words: mergeStyles(), def: `"merge"`, doc: "What the base branch gets: one merge commit for each landing (`\"merge\"`), or one commit for the work of each task, without any merge commit (`\"linear\"`). See [publishing](../publishing.md#a-linear-history)."},
 		{path: "done.no_change", kind: kindWord, words: reactions(), def: `"back"`, doc: "What happens if an agent ends its turn without any change: `\"back\"` asks it once, and then parks the task. With `publish = \"none\"` it is no matter."},
 		{path: "workspace.setup", kind: kindText, doc: "Given to `sh -c` once in each new worktree, such as `npm ci`."},
 		{path: "workspace.copy", kind: kindPaths, def: "[]", doc: "Files that git does not carry, copied from the checkout into each new worktree, such as `.env`."},
@@ -247,6 +248,10 @@ const (
 	trustSandboxed = "sandboxed"
 )
 
+func mergeStyles() []string {
+	return []string{string(event.MergeStyleMerge), string(event.MergeStyleLinear)}
+}
+
 func publishWords() []string {
 	var words []string
 	for _, p := range []event.Publish{
@@ -263,6 +268,7 @@ func tables() []section {
 		{"task", "Defaults of a task; flags of `muster dispatch` override them."},
 		{"checks", "What judges an agent's work, in this order. Only in a project's `" + ProjectFile + "`."},
 		{"done", "What finished work must show besides green checks. A task that is parked for it has the key as its reason; `muster retry --allow REASON` takes the work as it is."},
+		{"merge", "How `publish = \"merge\"` lands work."},
 		{"workspace", "What a new worktree needs."},
 		{"agents", "Agents and how they are started. The names `" + strings.Join(kinds(), "`, `") + "` exist without any configuration."},
 		{"accounts", "Accounts of the agents' services, in the order of preference; see [accounts.md](../accounts.md). Without any, each agent has one implied account of its name. Only in the user's `" + UserFile + "`."},

@@ -23,6 +23,7 @@ type Shown struct {
 	Kind          string               `json:"kind"`
 	Model         string               `json:"model"`
 	Publish       event.Publish        `json:"publish"`
+	MergeStyle    event.MergeStyle     `json:"merge_style"` // "" except with publish merge
 	Limits        ShownLimits          `json:"limits"`
 	Checks        []event.Check        `json:"checks"` // if empty, its work is accepted unchecked
 	Fence         *ShownFence          `json:"fence"`  // null: nothing restricts its agent and its checks
@@ -92,7 +93,7 @@ type ShownRequest struct {
 func (d TaskDetail) Shown() Shown {
 	t := d.Task
 	s := Shown{
-		Summary: d.Summary, Request: wholeRequest(d.Summary.Request, t.Request), Prompt: d.Prompt, Kind: t.Spec.Kind, Model: t.Spec.Model, Publish: t.Spec.Publish,
+		Summary: d.Summary, Request: wholeRequest(d.Summary.Request, t.Request), Prompt: d.Prompt, Kind: t.Spec.Kind, Model: t.Spec.Model, Publish: t.Spec.Publish, MergeStyle: t.Spec.MergeStyle(),
 		Limits: ShownLimits{
 			Attempts: t.Spec.Attempts, Respawns: t.Spec.Respawns, Rounds: t.Spec.Rounds,
 			Timeout: t.Spec.Timeout.Seconds(), Wait: t.Spec.WaitLimit.Seconds(),

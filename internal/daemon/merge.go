@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"muster/internal/event"
 	"muster/internal/fleet"
 	"muster/internal/git"
 	"muster/internal/life"
+	"muster/internal/text"
 )
 
 // Build implements fleet.Merger.
@@ -20,7 +22,11 @@ func (w worktrees) Build(ctx context.Context, t life.Task, args event.BuildArgs)
 	if err != nil {
 		return event.MergeBuilt{}, err
 	}
-	spec := git.MergeSpec{Branch: args.Branch, Message: func(names []string) string { return w.mergeMessage(ctx, names, args.Branch) }}
+	linear := t.Spec.Style == event.MergeStyleLinear
+	spec := git.MergeSpec{Branch: args.Branch, Linear: linear, Message: func(names []string) string { return w.mergeMessage(ctx, names, args.Branch) }}
+	if linear {
+		spec.Message = func(names []string) string { return w.workMessage(ctx, repo, event.TaskID(names[0]), args) }
+	}
 	for _, e := range args.Entries {
 		spec.Work = append(spec.Work, git.MergeWork{Name: string(e.Task), Commit: e.Commit})
 	}
@@ -61,6 +67,37 @@ func (w worktrees) mergeMessage(ctx context.Context, ids []string, branch string
 	return b.String()
 }
 
+// workMessage returns the message of the commit that has the work of a task in a linear history. Subjects are an agent's words, so none
+// of them begins a line, as a trailer does.
+func (w worktrees) workMessage(ctx context.Context, repo *git.Repo, id event.TaskID, args event.BuildArgs) string {
+	const most = 50
+	var b strings.Builder
+	name := string(id)
+	if t, err := w.other(ctx, id); err == nil {
+		name = t.Spec.Name
+	}
+	fmt.Fprintf(&b, "%s (%s)\n\n", name, id)
+	for _, e := range args.Entries {
+		if e.Task != id {
+			continue
+		}
+		commits, err := repo.Log(ctx, "refs/heads/"+args.Branch, e.Commit)
+		if err != nil {
+			commits = nil // the commit is made without them
+		}
+		slices.Reverse(commits)
+		for _, c := range commits[:min(len(commits), most)] {
+			fmt.Fprintf(&b, "* %s\n", text.Field(c.Subject, maxSubject))
+		}
+		fmt.Fprintf(&b, "\nMuster-Commit: %s\n", e.Commit)
+	}
+	b.WriteString("Muster-Task: " + string(id) + "\n")
+	return b.String()
+}
+
+// maxSubject bounds the subject of a commit in the message of another one.
+const maxSubject = 200
+
 // scratch returns the path of the worktree of a merge queue.
 func (w worktrees) scratch(id event.QueueID) string {
 	sum := sha256.Sum256([]byte(id))
@@ -98,7 +135,7 @@ func (w worktrees) Land(ctx context.Context, t life.Task, id event.QueueID, args
 	if err != nil {
 		return err
 	}
-	err = repo.Advance(ctx, git.AdvanceSpec{Branch: args.Branch, Old: args.Old, New: args.New, Tree: args.Tree})
+	err = repo.Advance(ctx, git.AdvanceSpec{Branch: args.Branch, Old: args.Old, New: args.New, Tree: args.Tree, Linear: t.Spec.Style == event.MergeStyleLinear})
 	switch {
 	case errors.Is(err, git.ErrMoved):
 		return fmt.Errorf("%w: %w", fleet.ErrMoved, err)

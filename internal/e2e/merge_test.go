@@ -73,6 +73,50 @@ func TestMergeQueue_EachCommitOfTheBasePassesTheChecks(t *testing.T) {
 	t.Logf("main:\n%s", f.git("log", "--first-parent", "--format=%h %s", "main"))
 }
 
+// TestMergeQueue_Linear_HasOneCommitForEachTask has the same work in the linear style: two tasks conflict, and two are red only
+// together. The base gets one commit for each task, in the order in which they landed, and no merge commit.
+func TestMergeQueue_Linear_HasOneCommitForEachTask(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.write(f.repo+"/muster.toml", "[task]\npublish = \"merge\"\n[merge]\nstyle = \"linear\"\n")
+	f.git("add", "-A")
+	f.git("commit", "-qm", "linear")
+	start := f.git("rev-parse", "HEAD")
+	const check = "test -e xy.txt || ! test -e x.txt || ! test -e y.txt"
+	begin := func(file, text, mend string) event.TaskID {
+		return f.dispatch("write "+file+" <<"+text+"\nmark ready\nawait-file go-on\ndone\n---\n"+mend+"\ndone", "--check", "test="+check)
+	}
+	const mend, side = "run git merge -q main\nwrite xy.txt <<both", "run git merge -q -X theirs main\nappend c.txt more"
+	ids := []event.TaskID{begin("c.txt", "one", side), begin("c.txt", "two", side), begin("x.txt", "x", mend), begin("y.txt", "y", mend)}
+	for _, id := range ids {
+		f.marks(id, "ready")
+	}
+	for _, id := range ids {
+		f.release(id, "go-on")
+	}
+	for _, id := range ids {
+		f.reaches(id, event.Done)
+	}
+	f.eventually("the checkout is where the base is", func() bool { return f.git("status", "--porcelain") == "" })
+	if merges := f.git("rev-list", "--merges", start+"..main"); merges != "" {
+		t.Errorf("the base has merge commits: %s", merges)
+	}
+	if n := f.git("rev-list", "--count", start+"..main"); n != fmt.Sprint(len(ids)) {
+		t.Errorf("the base has %s commits more, want one for each of %d tasks:\n%s", n, len(ids), f.git("log", "--format=%h %B", start+"..main"))
+	}
+	for _, id := range ids {
+		got := f.git("log", "--format=%s", "--grep", "^Muster-Task: "+string(id)+"$", start+"..main")
+		if strings.Count(got, "\n") != 0 || !strings.HasSuffix(got, "("+string(id)+")") {
+			t.Errorf("the commits of %s: %q", id, got)
+		}
+	}
+	for _, file := range []string{"c.txt", "x.txt", "y.txt", "xy.txt"} {
+		if _, err := f.tryGit(f.repo, "cat-file", "-e", "main:"+file); err != nil {
+			t.Errorf("main does not have %s", file)
+		}
+	}
+}
+
 var mergeTasks = flag.Int("merge.tasks", 0, "merge the work of so many tasks; 0 skips the test")
 
 // TestANightOfMerges has tasks that begin on the same base: of each eight two conflict, two are red only together, and four

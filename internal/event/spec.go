@@ -1,6 +1,9 @@
 package event
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Publish is what happens to work that passed its checks.
 type Publish string
@@ -12,6 +15,15 @@ const (
 	PublishPush   Publish = "push"
 	PublishPR     Publish = "pr"
 	PublishMerge  Publish = "merge"
+)
+
+// MergeStyle is the shape of what a merge queue lands on the base.
+type MergeStyle string
+
+// The merge styles.
+const (
+	MergeStyleMerge  MergeStyle = "merge"  // one merge commit for each landing
+	MergeStyleLinear MergeStyle = "linear" // one commit for the work of each task
 )
 
 // Door is the delivery channel of messages to a running agent.
@@ -75,10 +87,12 @@ type Spec struct {
 	Trust   string            `json:"trust,omitempty"`    // "" means as the user's own set-up; or "sandboxed"
 	Traits  Traits            `json:"traits"`
 	Publish Publish           `json:"publish"`
-	Remote  string            `json:"remote,omitempty"` // the name of the remote that work is pushed to
-	Forge   string            `json:"forge,omitempty"`  // the repository of its changes, HOST/OWNER/NAME
-	Into    string            `json:"into,omitempty"`   // the branch that a change is to be merged into
-	Checks  []Check           `json:"checks,omitempty"`
+	// Style is that of the task's merge queue. It is "" for MergeStyleMerge, and in any other mode.
+	Style  MergeStyle `json:"style,omitempty"`
+	Remote string     `json:"remote,omitempty"` // the name of the remote that work is pushed to
+	Forge  string     `json:"forge,omitempty"`  // the repository of its changes, HOST/OWNER/NAME
+	Into   string     `json:"into,omitempty"`   // the branch that a change is to be merged into
+	Checks []Check    `json:"checks,omitempty"`
 	// Reviews are the checks that are agents. They run one after another once all commands are green.
 	Reviews []Reviewer `json:"reviews,omitempty"`
 	// Issue is the issue of a forge that the task was made from; nil for any other task.
@@ -137,6 +151,14 @@ type TaskAccount struct {
 	// EnvFrom names, by the agent's variable, the variable of the fleet's environment whose value it gets. The values
 	// are never written to the log.
 	EnvFrom map[string]string `json:"env_from,omitempty"`
+}
+
+// MergeStyle returns the style in which the task's work is merged; "" if it is published otherwise.
+func (s Spec) MergeStyle() MergeStyle {
+	if s.Publish != PublishMerge {
+		return ""
+	}
+	return cmp.Or(s.Style, MergeStyleMerge)
 }
 
 // LongestWait returns how long a request of the task may stay open: WaitLimit, or the longest wait of a rule.

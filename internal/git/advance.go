@@ -1,6 +1,7 @@
 package git
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,12 +20,14 @@ type AdvanceSpec struct {
 	Old    string // the commit that the branch must be at
 	New    string // its first parent must be Old
 	Tree   string // that New must have
+	// Linear means that New stands on Old by commits of one parent each, instead of as one merge commit.
+	Linear bool
 }
 
-// Advance makes a branch lead to a commit whose first parent is where it leads now, and brings a checkout of the branch
+// Advance makes a branch lead to a commit that stands on where it leads now, and brings a checkout of the branch
 // there, too. It is a compare-and-swap: the error is ErrMoved if the branch leads elsewhere, and ErrInUse if a checkout of it has
 // changes, an unfinished operation or a file in the way. Nothing was changed then. A checkout is never left at another
-// commit than its branch: what a killed call left half done is completed by the next one. A second call does nothing.
+// commit than its branch: what a killed call left half done is completed by the next one. A second call does nothing, also if the branch has gone on from New.
 func (r *Repo) Advance(ctx context.Context, spec AdvanceSpec) error {
 	ref, err := branchRef(spec.Branch)
 	if err != nil {
@@ -45,9 +48,16 @@ func (r *Repo) Advance(ctx context.Context, spec AdvanceSpec) error {
 		case now.commit == spec.New:
 			return nil
 		case now.commit != spec.Old:
+			has, err := r.has(ctx, now.commit, next)
+			if err != nil || has && next.tree == spec.Tree {
+				return err
+			}
 			return fmt.Errorf("advance %s: %w: it is at %.10s, and was at %.10s", spec.Branch, ErrMoved, now.commit, spec.Old)
-		case next.commit == "" || next.tree != spec.Tree || len(next.parents) == 0 || next.parents[0] != spec.Old:
+		case next.commit == "" || next.tree != spec.Tree:
 			return fault.New(fault.Failed, "advance %s: %s is not the commit that was judged", spec.Branch, spec.New)
+		}
+		if stands, err := r.standsOn(ctx, next, spec); err != nil || !stands {
+			return cmp.Or(err, error(fault.New(fault.Failed, "advance %s: %s is not what was built on %.10s", spec.Branch, spec.New, spec.Old)))
 		}
 		at, err := r.checkoutsOf(ctx, ref)
 		switch {
@@ -60,6 +70,38 @@ func (r *Repo) Advance(ctx context.Context, spec AdvanceSpec) error {
 		}
 		return r.advanceRef(ctx, lock, ref, spec)
 	})
+}
+
+// has reports whether a commit has another one as its ancestor.
+func (r *Reader) has(ctx context.Context, commit string, ancestor description) (bool, error) {
+	if commit == "" || ancestor.commit == "" {
+		return false, nil
+	}
+	_, err := r.git(ctx, call{args: []string{"merge-base", "--is-ancestor", ancestor.commit, commit}})
+	if exited(err, 1) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// standsOn reports whether a commit is one that MergeOnto makes on the old commit of a branch.
+func (r *Reader) standsOn(ctx context.Context, next description, spec AdvanceSpec) (bool, error) {
+	if !spec.Linear {
+		return len(next.parents) > 0 && next.parents[0] == spec.Old, nil
+	}
+	out, err := r.git(ctx, call{args: []string{"rev-list", "--parents", "--topo-order", spec.New, "^" + spec.Old}})
+	if err != nil {
+		return false, err
+	}
+	at := spec.New
+	for line := range strings.Lines(out) {
+		f := strings.Fields(line)
+		if len(f) != 2 || f[0] != at {
+			return false, nil
+		}
+		at = f[1]
+	}
+	return at == spec.Old && spec.New != spec.Old, nil
 }
 
 // advanceRef moves the branch if it is where it was.

@@ -19,9 +19,11 @@ type MergeWork struct {
 
 // MergeSpec describes work to be merged onto a branch.
 type MergeSpec struct {
-	Branch  string // the base
-	Work    []MergeWork
-	Message func(names []string) string // of the merge commit
+	Branch string // the base
+	Work   []MergeWork
+	// Linear asks for one commit for each work, in order and without a merge commit, instead of one for all.
+	Linear  bool
+	Message func(names []string) string // of the commit that has the work of these
 }
 
 // MergeConflict is work that cannot be merged onto the base.
@@ -33,8 +35,9 @@ type MergeConflict struct {
 // Merge is what MergeOnto made.
 type Merge struct {
 	Base, BaseTree string
-	// Commit is one merge commit: its first parent is Base, the others are the commits of the merged work. It is Base
-	// itself if nothing was merged.
+	// Commit is one merge commit: its first parent is Base, the others are the commits of the merged work. With Linear it
+	// is the last of as many commits as there is merged work, the first of which stands on Base. It is Base itself if
+	// nothing was merged.
 	Commit, Tree string
 	Merged       []string        // names, in order
 	Left         []string        // whose work conflicts with that of Merged only
@@ -94,43 +97,83 @@ func (r *Repo) MergeOnto(ctx context.Context, spec MergeSpec) (Merge, error) {
 		return Merge{}, fault.New(fault.Conflict, "there is no branch %q any more", spec.Branch).
 			WithHint("Bring it back: git branch %s COMMIT", spec.Branch)
 	}
-	m := Merge{Base: base.commit, BaseTree: base.tree, Commit: base.commit, Tree: base.tree}
-	tip, parents := base.commit, []string{base.commit}
+	b := building{r: r, spec: spec, tip: base.commit, m: Merge{Base: base.commit, BaseTree: base.tree, Commit: base.commit, Tree: base.tree}}
 	for _, w := range spec.Work {
-		if !isHash(w.Commit) {
-			return m, fault.New(fault.Usage, "%q is not the name of a commit", w.Commit)
+		if err := b.add(ctx, w); err != nil {
+			return b.m, err
 		}
-		_, err := r.git(ctx, call{args: []string{"merge-base", "--is-ancestor", w.Commit, base.commit}})
-		if err == nil {
-			m.There = append(m.There, w.Name)
-			continue
-		}
-		if !exited(err, 1) {
-			return m, fmt.Errorf("look for the work of %s in %s: %w", w.Name, spec.Branch, err)
-		}
-		tree, files, err := r.mergeTrees(ctx, tip, w.Commit)
-		if err == nil && files != nil && tip != base.commit {
-			if _, files, err = r.mergeTrees(ctx, base.commit, w.Commit); err == nil && files == nil {
-				m.Left = append(m.Left, w.Name)
-				continue
+	}
+	return b.m, b.commit(ctx)
+}
+
+// building is a call of MergeOnto.
+type building struct {
+	r     *Repo
+	spec  MergeSpec
+	m     Merge
+	tip   string   // has all work that was merged so far, as its ancestors
+	works []string // the commits of the merged work
+	trees []string // what was there after each of them
+}
+
+// add merges one work onto the tip, or says why it can't.
+func (b *building) add(ctx context.Context, w MergeWork) error {
+	if !isHash(w.Commit) {
+		return fault.New(fault.Usage, "%q is not the name of a commit", w.Commit)
+	}
+	_, err := b.r.git(ctx, call{args: []string{"merge-base", "--is-ancestor", w.Commit, b.m.Base}})
+	if err == nil {
+		b.m.There = append(b.m.There, w.Name)
+		return nil
+	}
+	if !exited(err, 1) {
+		return fmt.Errorf("look for the work of %s in %s: %w", w.Name, b.spec.Branch, err)
+	}
+	tree, files, err := b.r.mergeTrees(ctx, b.tip, w.Commit)
+	alone := tree
+	if err == nil && b.tip != b.m.Base && (files != nil || b.empty(tree)) {
+		alone, files, err = b.r.mergeTrees(ctx, b.m.Base, w.Commit)
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("merge the work of %s: %w", w.Name, err)
+	case files != nil:
+		b.m.Conflicts = append(b.m.Conflicts, MergeConflict{Name: w.Name, Files: files})
+		return nil
+	case b.spec.Linear && alone == b.m.BaseTree: // the base has the same changes in commits of its own
+		b.m.There = append(b.m.There, w.Name)
+		return nil
+	case tree == "" || b.empty(tree):
+		b.m.Left = append(b.m.Left, w.Name)
+		return nil
+	}
+	b.tip, err = b.r.commitTree(ctx, newCommit{tree: tree, parents: []string{b.tip, w.Commit}, message: "muster: merging", timeless: true})
+	if err != nil {
+		return err
+	}
+	b.m.Merged, b.m.Tree, b.works, b.trees = append(b.m.Merged, w.Name), tree, append(b.works, w.Commit), append(b.trees, tree)
+	return nil
+}
+
+// empty reports whether a commit for work that leads to this tree would change nothing, so that a linear history has none.
+func (b *building) empty(tree string) bool { return b.spec.Linear && tree == b.m.Tree }
+
+// commit makes the commits that the branch is to get.
+func (b *building) commit(ctx context.Context) (err error) {
+	switch {
+	case len(b.works) == 0:
+	case b.spec.Linear:
+		for i, tree := range b.trees {
+			n := newCommit{tree: tree, parents: []string{b.m.Commit}, message: b.spec.Message(b.m.Merged[i : i+1])}
+			if b.m.Commit, err = b.r.commitTree(ctx, n); err != nil {
+				return err
 			}
 		}
-		if err != nil {
-			return m, fmt.Errorf("merge the work of %s: %w", w.Name, err)
-		}
-		if files != nil {
-			m.Conflicts = append(m.Conflicts, MergeConflict{Name: w.Name, Files: files})
-			continue
-		}
-		if tip, err = r.commitTree(ctx, newCommit{tree: tree, parents: []string{tip, w.Commit}, message: "muster: merging", timeless: true}); err != nil {
-			return m, err
-		}
-		m.Merged, m.Tree, parents = append(m.Merged, w.Name), tree, append(parents, w.Commit)
+	default:
+		n := newCommit{tree: b.m.Tree, parents: append([]string{b.m.Base}, b.works...), message: b.spec.Message(b.m.Merged)}
+		b.m.Commit, err = b.r.commitTree(ctx, n)
 	}
-	if len(m.Merged) > 0 {
-		m.Commit, err = r.commitTree(ctx, newCommit{tree: m.Tree, parents: parents, message: spec.Message(m.Merged)})
-	}
-	return m, err
+	return err
 }
 
 // mergeTrees returns the tree of two commits merged, or the first files in conflict.

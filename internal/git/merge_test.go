@@ -325,3 +325,104 @@ func TestScratch_HasExactlyTheCommit(t *testing.T) {
 		t.Errorf("the checkout of a person: %v", err)
 	}
 }
+
+func (w *world) linear(work ...MergeWork) Merge {
+	w.t.Helper()
+	m, err := w.r.MergeOnto(w.t.Context(), MergeSpec{Branch: "main", Work: work, Linear: true, Message: func(names []string) string { return "Work of " + strings.Join(names, ", ") }})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return m
+}
+
+func (w *world) advanceLinear(m Merge) error {
+	return w.r.Advance(w.t.Context(), AdvanceSpec{Branch: "main", Old: m.Base, New: m.Commit, Tree: m.Tree, Linear: true})
+}
+
+// TestMergeOnto_Linear_HasOneCommitForEachWork merges work that has merge commits of its own, conflicts, is empty, or is in the
+// base under other commits. The tree is that of a merge.
+func TestMergeOnto_Linear_HasOneCommitForEachWork(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	one := w.branchWith("one", "main", map[string]string{"one": "1\n", "a.txt": "of one\n"})
+	two := w.branchWith("two", "main", map[string]string{"two": "2\n"})
+	picked := w.branchWith("picked", "main", map[string]string{"picked": "p\n"})
+	clash := w.branchWith("clash", "main", map[string]string{"a.txt": "of clash\n"})
+	stale := w.branchWith("stale", "main", map[string]string{"dir/b.txt": "of stale\n"})
+	again := w.branchWith("again", "main", map[string]string{"two": "2\n"})
+	w.write(w.repo, "dir/b.txt", "of a person\n")
+	w.git(w.repo, "commit", "-qam", "a person's")
+	w.git(w.repo, "cherry-pick", picked)
+	at := filepath.Join(w.dir, "merging")
+	w.git(w.repo, "worktree", "add", "-q", at, "two")
+	w.git(at, "merge", "-q", "--no-edit", "main")
+	two = w.head("two")
+	base := w.head("main")
+	work := []MergeWork{{"t1", one}, {"t2", two}, {"t3", clash}, {"t4", stale}, {"t5", picked}, {"t6", again}}
+	m := w.linear(work...)
+	if !slices.Equal(m.Merged, []string{"t1", "t2"}) || !slices.Equal(m.Left, []string{"t3", "t6"}) || !slices.Equal(m.There, []string{"t5"}) {
+		t.Errorf("merged %v, left %v, there %v", m.Merged, m.Left, m.There)
+	}
+	if len(m.Conflicts) != 1 || m.Conflicts[0].Name != "t4" {
+		t.Errorf("conflicts %v", m.Conflicts)
+	}
+	if got, want := w.git(w.repo, "log", "--format=%s|%p", base+".."+m.Commit), w.git(w.repo, "log", "--format=%s|%p", "-2", m.Commit); got != want ||
+		!strings.HasPrefix(got, "Work of t2|") || strings.Count(got, "\n") != 2 || len(strings.Fields(strings.SplitN(got, "|", 2)[1])) == 0 {
+		t.Errorf("commits = %q, want %q", got, want)
+	}
+	if got := w.git(w.repo, "rev-list", "--merges", base+".."+m.Commit); got != "" {
+		t.Errorf("merge commits: %s", got)
+	}
+	if got := w.git(w.repo, "diff", "--name-only", m.Commit+"^^", m.Commit+"^"); got != "a.txt\none\n" {
+		t.Errorf("the first commit has %q", got)
+	}
+	if got := w.merge(work[:2]...); got.Tree != m.Tree || w.head(m.Commit+"^{tree}") != m.Tree {
+		t.Errorf("tree = %s, that of a merge is %s", m.Tree, got.Tree)
+	}
+	if err := w.advanceLinear(m); err != nil || w.head("main") != m.Commit || w.git(w.repo, "status", "--porcelain") != "" {
+		t.Fatalf("main at %s: %v", w.head("main"), err)
+	}
+	if m := w.linear(work...); !slices.Equal(m.There, []string{"t1", "t2", "t5", "t6"}) || len(m.Conflicts) != 2 || m.Commit != m.Base {
+		t.Errorf("there %v, conflicts %v", m.There, m.Conflicts)
+	}
+}
+
+func TestAdvance_Linear_RefusesWhatIsNotLinear(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	one, two := w.branchWith("one", "main", map[string]string{"one": "1\n"}), w.branchWith("two", "main", map[string]string{"two": "2\n"})
+	m := w.linear(MergeWork{"t1", one}, MergeWork{"t2", two})
+	at := w.head("main")
+	wrong := map[string]AdvanceSpec{
+		"a merge commit":    {New: w.merge(MergeWork{"t1", one}, MergeWork{"t2", two}).Commit, Linear: true},
+		"another base":      {New: w.head(strings.TrimSpace(w.git(w.repo, "commit-tree", m.Tree, "-m", "x"))), Linear: true},
+		"a commit too many": {New: m.Commit},
+	}
+	for name, spec := range wrong {
+		spec.Branch, spec.Old, spec.Tree = "main", m.Base, m.Tree
+		if err := w.r.Advance(t.Context(), spec); err == nil || errors.Is(err, ErrMoved) || w.head("main") != at {
+			t.Errorf("%s: main at %s: %v", name, w.head("main"), err)
+		}
+	}
+	w.git(w.repo, "commit", "-q", "--allow-empty", "-m", "a person's")
+	if err := w.advanceLinear(m); !errors.Is(err, ErrMoved) {
+		t.Errorf("a base that moved: %v", err)
+	}
+}
+
+// TestAdvance_FindsALandingThatWentOn has a supervisor killed after the base moved, and a person who commits on top before the next
+// one. A linear history shows no branch of a task as an ancestor.
+func TestAdvance_FindsALandingThatWentOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.linear(MergeWork{"t1", w.branchWith("one", "main", map[string]string{"one": "1\n"})})
+	if err := w.advanceLinear(m); err != nil {
+		t.Fatal(err)
+	}
+	w.write(w.repo, "one", "changed by a person\n")
+	w.git(w.repo, "commit", "-qam", "a person's")
+	at := w.head("main")
+	if err := w.advanceLinear(m); err != nil || w.head("main") != at {
+		t.Errorf("main at %s: %v", w.head("main"), err)
+	}
+}

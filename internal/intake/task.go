@@ -68,6 +68,9 @@ func (in *Intake) Task(ctx context.Context, o Order) (Task, error) {
 		if err = at.mergeable(ctx, s.Base); err != nil {
 			return Task{}, err
 		}
+		if at.config.Merge.Style != event.MergeStyleMerge {
+			s.Style = at.config.Merge.Style
+		}
 	}
 	ad, granted, err := in.agent(at, o, &s)
 	if err != nil {

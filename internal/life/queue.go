@@ -118,7 +118,8 @@ func QueueOf(t Task) event.QueueID {
 	return event.QueueID(t.Spec.Base + "@" + cmp.Or(t.Spec.GitDir, t.Spec.Repo))
 }
 
-// lane returns the lane of a task: a name for everything that its verdict depends on besides the tree.
+// lane returns the lane of a task: a name for everything that its verdict depends on besides the tree, and for the style in
+// which it lands.
 func lane(s event.Spec) string {
 	b, err := json.Marshal(struct {
 		Checks  []event.Check
@@ -127,7 +128,8 @@ func lane(s event.Spec) string {
 		Env     map[string]string
 		EnvFrom []string
 		Fence   *event.Fence
-	}{s.Checks, s.Setup, s.Copy, s.Env, s.EnvFrom, s.Fence})
+		Style   event.MergeStyle `json:",omitempty"`
+	}{s.Checks, s.Setup, s.Copy, s.Env, s.EnvFrom, s.Fence, s.Style})
 	if err != nil {
 		return "" // these types have no value that cannot be encoded
 	}
