@@ -16,6 +16,8 @@ import (
 // its branch if the worktree is gone.
 type Diff struct {
 	Ref     string    // named as in One
+	Round   int       // what this round judged instead of the newest state; 0 is the newest state
+	From    int       // since what this round judged instead of since the task began; 0 is its beginning
 	Stat    bool      // a line for each file instead of the changes
 	Colours bool      // with colours for a terminal
 	To      io.Writer // receives git's output
@@ -24,8 +26,10 @@ type Diff struct {
 // Changes names the two sides of a diff.
 type Changes struct {
 	Task   event.TaskID `json:"task"`
-	Base   string       `json:"base"`   // commit
-	Target string       `json:"target"` // the worktree, or the branch
+	Base   string       `json:"base"`            // commit
+	Target string       `json:"target"`          // the worktree, the branch, or the commit that a round judged
+	Round  int          `json:"round,omitempty"` // the round that judged the target
+	From   int          `json:"from,omitempty"`  // the round that judged the base
 }
 
 func (q Diff) get(ctx context.Context, c *Control, db *store.Store) (Changes, error) {
@@ -33,7 +37,7 @@ func (q Diff) get(ctx context.Context, c *Control, db *store.Store) (Changes, er
 	if err != nil {
 		return Changes{}, err
 	}
-	target, err := newestWork(t)
+	newest, err := newestWork(t)
 	if err != nil {
 		return Changes{}, err
 	}
@@ -41,8 +45,42 @@ func (q Diff) get(ctx context.Context, c *Control, db *store.Store) (Changes, er
 	if err != nil {
 		return Changes{}, err
 	}
-	return Changes{Task: t.ID, Base: t.Base, Target: target},
-		repo.Diff(ctx, q.To, t.Base, target, git.DiffOptions{Stat: q.Stat, Color: q.Colours})
+	sides := Changes{Task: t.ID, Base: t.Base, Target: newest, Round: q.Round, From: q.From}
+	if q.From != 0 {
+		if sides.Base, err = judged(ctx, db, repo, t, q.From); err != nil {
+			return Changes{}, err
+		}
+	}
+	if q.Round != 0 {
+		if sides.Target, err = judged(ctx, db, repo, t, q.Round); err != nil {
+			return Changes{}, err
+		}
+	}
+	return sides, repo.Diff(ctx, q.To, sides.Base, sides.Target, git.DiffOptions{Stat: q.Stat, Color: q.Colours})
+}
+
+// judged returns the commit that a round has judged. The refs of rounds go with the worktree of their task, and git removes what no
+// ref leads to after some weeks.
+func judged(ctx context.Context, db *store.Store, repo *git.Repo, t life.Task, round int) (string, error) {
+	all, err := db.Rounds(ctx, t.ID)
+	if err != nil {
+		return "", err
+	}
+	commit := ""
+	for _, r := range only(all, round) {
+		if r.Commit != "" {
+			commit = r.Commit // a round that was void is judged again under the same number
+		}
+	}
+	if commit == "" {
+		return "", fault.New(fault.NotFound, "%s has no round %d", t.ID, round).WithHint("`muster checks %s` lists them.", t.ID)
+	}
+	found, err := repo.Resolve(ctx, commit)
+	if fault.Is(err, fault.Conflict) {
+		return "", fault.Wrap(fault.NotFound, err, "git does not have what round %d of %s judged any more", round, t.ID).
+			WithHint("`muster diff %s` shows its newest work.", t.ID)
+	}
+	return found, err
 }
 
 // newestWork returns the worktree or branch that holds the newest state of the work.

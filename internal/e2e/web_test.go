@@ -114,7 +114,7 @@ func TestPageVerbsAndAPIAgree(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.up()
-	done := f.dispatch("write a.txt <<right\\n\nusage 1000 50 0.25\ndone", "--check", "test=grep -q right a.txt", "--name", "greet")
+	done := f.dispatch("write a.txt <<wrong\\n\nusage 1000 50 0.25\ndone\n---\nwrite a.txt <<right\\n\ndone", "--check", "test=grep -q right a.txt", "--name", "greet")
 	asks := f.dispatch("once ask permission Bash make deploy\nwrite b.txt <<x\\n\ndone", "--name", "deploy")
 	f.reaches(done, event.Done)
 	f.reaches(asks, event.Waiting)
@@ -149,7 +149,7 @@ func TestPageVerbsAndAPIAgree(t *testing.T) {
 	for path, args := range map[string][]string{
 		"tasks": {"ls", "--json"}, "tasks?all=true": {"ls", "--all", "--json"}, "tasks/" + string(done): {"show", string(done), "--json"}, "tasks/" + string(asks): {"show", string(asks), "--json"},
 		"tasks/" + string(done) + "/checks": {"checks", string(done), "--json"}, "tasks/" + string(done) + "/why": {"why", string(done), "--json"},
-		"tasks/" + string(done) + "/diff": {"diff", string(done), "--json"}, "tasks/" + string(done) + "/log?check=test": {"logs", string(done), "--check", "test", "--json"},
+		"tasks/" + string(done) + "/diff": {"diff", string(done), "--json"}, "tasks/" + string(done) + "/diff?round=2&from=1": {"diff", string(done), "--round", "2", "--from", "1", "--json"}, "tasks/" + string(done) + "/log?check=test": {"logs", string(done), "--check", "test", "--json"},
 		"status": {"status", "--json"}, "report?since=1h": {"report", "--since", "1h", "--json"},
 	} {
 		status, said := call("GET", "/api/v1/"+path, "")

@@ -106,7 +106,7 @@ func operations() []operation {
 		{"GET", "tasks/{id}", "Everything about a task, as `muster show --json`.", nil, nil, control.Shown{}, (*Server).getTask},
 		{"GET", "tasks/{id}/checks", "The rounds of its checks, as `muster checks --json`.", nil, nil, []control.Round{}, (*Server).getChecks},
 		{"GET", "tasks/{id}/why", "The decisions that led to its state, as `muster why --json`.", nil, nil, []control.Told{}, (*Server).getWhy},
-		{"GET", "tasks/{id}/diff", "What it has changed, as `muster diff --json`; at most 4 MiB.", []parameter{{"stat", "boolean", "a line for each file instead"}}, nil, control.ToldDiff{}, (*Server).getDiff},
+		{"GET", "tasks/{id}/diff", "What it has changed, as `muster diff --json`; at most 4 MiB.", []parameter{{"stat", "boolean", "a line for each file instead"}, {"round", "integer", "what this round of checks judged, instead of the newest work"}, {"from", "integer", "only what has changed since this round judged it"}}, nil, control.ToldDiff{}, (*Server).getDiff},
 		{
 			"GET", "tasks/{id}/log", "The end of a log, as `muster logs --json`; at most 1 MiB.",
 			[]parameter{{"check", "string", "the output of this check"}, {"round", "integer", "in this round"}, {"gen", "integer", "what this generation reported"}},
@@ -253,11 +253,26 @@ func (s *Server) getWhy(r *http.Request) (any, error) {
 
 func (s *Server) getDiff(r *http.Request) (any, error) {
 	out := &text.Limited{Most: mostDiff}
-	d, err := control.Get(r.Context(), s.o.Control, control.Diff{Ref: r.PathValue("id"), Stat: r.URL.Query().Get("stat") == "true", To: out})
+	q, err := diffOf(r, r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	q.Stat, q.To = r.URL.Query().Get("stat") == "true", out
+	d, err := control.Get(r.Context(), s.o.Control, q)
 	if out.Full() {
 		err = fault.Wrap(fault.Conflict, text.ErrFull, "the diff of %s is too large for an answer", text.Line(r.PathValue("id"), 40)).WithHint("`muster diff` prints all of it; stat=true lists the files.")
 	}
 	return control.ToldDiff{Changes: d, Diff: out.String()}, err
+}
+
+// diffOf returns the diff that an address asks for.
+func diffOf(r *http.Request, ref string) (control.Diff, error) {
+	round, err := number(r, "round")
+	if err != nil {
+		return control.Diff{}, err
+	}
+	from, err := number(r, "from")
+	return control.Diff{Ref: ref, Round: int(round), From: int(from)}, err
 }
 
 func (s *Server) getLog(r *http.Request) (any, error) {

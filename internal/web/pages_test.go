@@ -13,6 +13,7 @@ import (
 
 	"muster/internal/control"
 	"muster/internal/event"
+	"muster/internal/life"
 )
 
 // evil is a text that would do something on a page which took it for markup, or that reads otherwise than it is.
@@ -272,6 +273,38 @@ func TestADiffIsSplitByFile(t *testing.T) {
 	}
 	if splitDiff("") != nil || splitDiff("no diff\n") != nil {
 		t.Error("nothing has files")
+	}
+}
+
+func TestADiffHasTwoColumnsWithEveryLineOfOne(t *testing.T) {
+	t.Parallel()
+	d := &doc{}
+	d.splitLines([]string{"new file mode", "@@ -1,4 +1,4 @@", " same <b>", "-old 1", "-old 2", "+new", " same", "+end", `\ No newline at end of file`, "-z", ""})
+	wellFormed(t, d.String())
+	one := tag.ReplaceAllString(regexp.MustCompile(`(?s)<span class="new twin" aria-hidden="true">[^<]*</span>`).ReplaceAllString(d.String(), ""), "")
+	want := "new file mode\n@@ -1,4 +1,4 @@\n same &lt;b&gt;\n-old 1\n-old 2\n+new\n same\n+end\n\\ No newline at end of file\n-z\n\n"
+	if one != want {
+		t.Errorf("without the second copies it is\n%q, want\n%q", one, want)
+	}
+	if !strings.Contains(d.String(), `<span class="pair"><span class="old"><span class="del">-old 1`) || strings.Count(d.String(), "same\n") != 2 {
+		t.Errorf("the columns: %s", d)
+	}
+}
+
+func TestEveryRoundOfADiffCanBeChosen(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	of := control.TaskDetail{Task: life.Task{ID: "t1"}}
+	for i := range mostRounds + 2 {
+		of.Rounds = append(of.Rounds, control.Round{RoundFinished: event.RoundFinished{Round: i/2 + 1, Commit: "c"}})
+	}
+	d := &doc{}
+	r.sides(d, of, control.Diff{Round: 3, From: 2}, true)
+	wellFormed(t, d.String())
+	for want, n := range map[string]int{"/diff?round=3&amp;view=split\"": 2, "/diff?from=2&amp;round=3&amp;view=split\" aria-current": 2, "/diff?from=2&amp;round=3\"": 1, "from=3": 0, "/diff?view=split": 1, "Round 1<": 2} {
+		if got := strings.Count(d.String(), want); got != n {
+			t.Errorf("%q is there %d times, want %d:\n%s", want, got, n, d)
+		}
 	}
 }
 

@@ -73,7 +73,7 @@ async function main() {
   step("every page at two widths");
   const { asks, permits, late, done, works, fails } = set.tasks;
   for (const [name, path] of [
-    ["tasks", ""], ["permission", "tasks/" + permits], ["question", "tasks/" + asks], ["diff", `tasks/${done}/diff`], ["checks", `tasks/${fails}/checks`],
+    ["tasks", ""], ["permission", "tasks/" + permits], ["question", "tasks/" + asks], ["diff", `tasks/${done}/diff`], ["sides", `tasks/${done}/diff?round=2&from=1&view=split`], ["checks", `tasks/${fails}/checks`],
     ["log", `tasks/${done}/log?check=test&round=1`], ["why", `tasks/${done}/why`], ["screen", `tasks/${works}/screen`], ["words", `tasks/${done}/words`], ["night", "night"],
     ["report", "report"], ["dispatch", "dispatch"],
   ]) {
@@ -83,6 +83,11 @@ async function main() {
       const answer = await page.goto(home + path);
       if (answer.status() !== 200) problems.push(`${name}: ${answer.status()}`);
       await fine(page, name, width, width > 500 || ["tasks", "permission", "diff", "night", "dispatch"].includes(name));
+      if (name === "sides") {
+        const [old, fresh] = await page.evaluate(() => ["del", "add"].map((c) => document.querySelector(`.pair .${c}`).getBoundingClientRect().toJSON()));
+        assert.equal(width > 500, old.right <= fresh.left && Math.abs(old.top - fresh.top) < 2, "side by side at " + width);
+        assert.equal(width > 500, old.bottom > fresh.top, "below each other at " + width);
+      }
       const shot = (set.shots || {})[name + "-" + width];
       if (shot) await page.screenshot({ path: shot });
     }
