@@ -208,7 +208,7 @@ func (c *cell) rests(n int) life.Task {
 const situationRules = `
 [checks]
 edit = { run = "if test -e bad.txt; then echo 'bad.txt:1: it is bad'; exit 1; fi", on = "edit" }
-round = "if test -e worse.txt; then echo 'worse.txt:1: it is worse'; exit 1; fi; i=0; while test -e slow.txt && [ $i -lt 600 ]; do sleep 0.1; i=$((i+1)); done"
+round = "i=0; while test -e slow.txt && [ $i -lt 600 ]; do sleep 0.1; i=$((i+1)); done; if test -e worse.txt; then echo 'worse.txt:1: it is worse'; exit 1; fi"
 [[permission]]
 tool = "run"
 command = "touch denied.txt"

@@ -34,6 +34,7 @@ var ofTask = map[string]func(c *cell){
 	matrix.Killed:      killedInATurn,
 	matrix.SessionGone: sessionKilled,
 	matrix.Quit:        quitByAPerson,
+	matrix.QuitChecked: quitWhileChecksRun,
 }
 
 // ofAccount are the situations in which an account rests or a clock is set ahead. Each has a fleet of its own, with further lines of [task].
@@ -203,7 +204,7 @@ func (c *cell) back() life.Task {
 func quitByAPerson(c *cell) {
 	c.begin(c.runs("sh tool.sh"), model.Text("done"))
 	c.await("the tool runs", func() bool { return c.made("go-begun") })
-	c.escapes()
+	c.must("interrupt", string(c.id)) // after a key alone, what there is would be judged in five seconds
 	c.await("the end of the turn is seen", func() bool { return c.task(c.id).Agent.Turn.Over() })
 	c.types(c.a.quit, "Enter")
 	parked := c.becomes(c.id, event.Parked)
@@ -217,6 +218,25 @@ func quitByAPerson(c *cell) {
 		c.t.Errorf("conversation %s (was %s), generation %d", got.Conversation, parked.Conversation, got.Gen)
 	}
 	c.said(mark(c.name))
+}
+
+func quitWhileChecksRun(c *cell) {
+	c.begin(c.runs("touch slow.txt worse.txt"), model.Text("done"), c.runs("rm worse.txt"), model.Text("mended"))
+	before := c.becomes(c.id, event.Checking)
+	c.types(c.a.quit, "Enter")
+	c.await("the agent is gone", func() bool { return !c.task(c.id).Agent.Live })
+	if got := c.task(c.id); got.State != event.Checking {
+		c.t.Errorf("it is %s (%s: %s): the verdict counts, and the checks go on", got.State, got.Reason, got.Detail)
+	}
+	if err := os.Remove(filepath.Join(before.Worktree, "slow.txt")); err != nil {
+		c.t.Fatal(err)
+	}
+	c.told(3, "worse.txt:1: it is worse")
+	got := c.ends("working checking starting working checking")
+	if got.Conversation != before.Conversation || got.Gen != 2 || got.Attempt != 1 {
+		c.t.Errorf("conversation %s (was %s), generation %d, attempt %d", got.Conversation, before.Conversation, got.Gen, got.Attempt)
+	}
+	c.said(mark(c.name), "[muster m1]")
 }
 
 func limitTwice(c *cell) {

@@ -105,6 +105,38 @@ func TestAnAgentThatAPersonQuitsIsParked(t *testing.T) {
 	f.reaches(id, event.Done)
 }
 
+// TestAnAgentThatAPersonQuitsWhileChecksRun checks that verdicts count although the agent is gone: a red one goes to a new process of
+// the same conversation, and green work is published without one.
+func TestAnAgentThatAPersonQuitsWhileChecksRun(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	gate := f.shared + "/gate"
+	id := f.dispatch("write a.txt bad\n---\nwrite a.txt good", "--attempts", "1",
+		"--check", "good=while ! test -e "+gate+"; do sleep 0.1; done; rm "+gate+"; grep -q good a.txt")
+	quits := func(gen int) life.Task {
+		got := f.until(id, fmt.Sprintf("checks the work of generation %d", gen), func(t life.Task) bool { return t.State == event.Checking && t.Gen == gen })
+		pane := "=" + got.Session + ":agent"
+		f.tmux("send-keys", "-t", pane, "/exit")
+		f.eventually("the word is in the agent's input", func() bool { return strings.Contains(f.tmux("capture-pane", "-p", "-t", pane), "> /exit") })
+		f.tmux("send-keys", "-t", pane, "Enter")
+		got = f.until(id, "has no agent", func(t life.Task) bool { return !t.Agent.Live })
+		if got.State != event.Checking {
+			t.Errorf("generation %d was quit: %s (%s: %s)", gen, got.State, got.Reason, got.Detail)
+		}
+		f.write(gate, "")
+		return got
+	}
+	first := quits(1)
+	second := quits(2)
+	got := f.reaches(id, event.Done)
+	if got.Gen != 2 || got.Attempt != 1 || second.Conversation != first.Conversation || len(f.begins(id)) != 2 {
+		t.Errorf("generation %d, attempt %d, conversations %s and %s", got.Gen, got.Attempt, first.Conversation, second.Conversation)
+	}
+	if text := f.git("show", got.Published.Branch+":a.txt"); text != "good" {
+		t.Errorf("published %q", text)
+	}
+}
+
 func TestAnAgentThatNeverReports(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)

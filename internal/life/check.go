@@ -126,6 +126,10 @@ func (s *step) checked(round *event.RoundFinished, f *Failure) {
 		round.Void = "the agent went on working"
 		s.emit(*round)
 		s.move(ruleRoundVoid, "", round.Void)
+	case s.t.Agent.Turn == TurnInterrupted:
+		round.Void = "a person interrupted the agent, which had gone on working"
+		s.emit(*round)
+		s.move(ruleRoundVoid, "", round.Void)
 	case round.Moved && s.t.Rounds.Voids+1 < maxVoids:
 		round.Void = "the work changed while it was judged"
 		s.emit(*round)

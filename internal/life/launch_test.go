@@ -1,6 +1,7 @@
 package life
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -261,4 +262,49 @@ func TestPersonMayTakeATaskOnWhoseDependencyFailed(t *testing.T) {
 			t.Error("its first conversation is resumed")
 		}
 	}
+}
+
+// TestAnAgentThatIsQuitWhileChecksRun checks that the verdict about work that is finished counts, and that nothing is published of
+// a turn that a person broke off beside the checks.
+func TestAnAgentThatIsQuitWhileChecksRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work().endTurn()
+	w.exit(event.CauseOwn, 0)
+	w.want(event.Checking, "").wantOpen(event.ActCheck).finish(event.ActCheck, green("x"))
+	w.want(event.Publishing, "")
+
+	w = newWorld(t).work().endTurn()
+	w.exit(event.CauseOwn, 0)
+	w.finish(event.ActCheck, red("x", "no"))
+	w.want(event.Starting, event.Reason(event.WhyFeedback)).wantOpen(event.ActStart).wantGen(2, 1)
+	if a := argsOf[event.StartArgs](w); !a.Resume || !slices.Equal(a.Messages, []event.MessageID{"m1"}) {
+		t.Errorf("the next generation resumes %t with %v, want the conversation with m1", a.Resume, a.Messages)
+	}
+
+	w = newWorld(t).work().endTurn()
+	w.tell() // waits for the verdict
+	w.exit(event.CauseOwn, 0)
+	w.finish(event.ActCheck, green("x"))
+	w.wantOpen(event.ActStart).wantGen(2, 1)
+
+	w = newWorld(t).work().endTurn()
+	w.says(event.RecordWorking) // the person has typed something
+	w.exit(event.CauseOwn, 0)
+	w.want(event.Parked, ReasonQuit)
+
+	broken := func() *world {
+		w := newWorld(t).work().endTurn()
+		w.says(event.RecordWorking)
+		w.write(event.InterruptRequested{})
+		w.finish(event.ActInterrupt)
+		w.says(event.RecordIdle)
+		return w.want(event.Checking, "")
+	}
+	w = broken()
+	w.exit(event.CauseOwn, 0)
+	w.want(event.Parked, ReasonQuit)
+
+	w = broken()
+	w.finish(event.ActCheck, green("x"))
+	w.want(event.Working, "").wantOpen()
 }

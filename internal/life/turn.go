@@ -386,7 +386,8 @@ func (s *step) exited(in Exited) {
 	if asked && in.Cause == event.CauseOwn {
 		in.Cause = event.CauseEnded
 	}
-	wasIdle := s.t.Agent.Turn.Over()
+	// A person who broke off a turn that began beside the checks has left something to decide.
+	wasIdle := s.t.Agent.Turn == TurnIdle || s.t.Agent.Turn == TurnEnded
 	s.emit(event.AgentExited{Cause: in.Cause, Exit: in.Exit, Signal: in.Signal, Known: in.Known})
 	if asked || s.t.Stopping || s.t.Shelved || s.in(event.Parked, event.Publishing, event.InReview) {
 		return // the outcome of the action continues from here
@@ -396,7 +397,7 @@ func (s *step) exited(in Exited) {
 		return
 	}
 	if s.t.State == event.Limited || s.t.State == event.Checking && wasIdle {
-		return // it had nothing to do, and is started again when it has
+		return // it had nothing to do, whether it crashed or a person quit it, and is started again when it has
 	}
 	switch {
 	case in.Lack != "":

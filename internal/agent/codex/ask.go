@@ -5,14 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"os"
-	"path/filepath"
-	"time"
 
 	"muster/internal/agent"
 	"muster/internal/event"
 	"muster/internal/mail"
-	"muster/internal/regular"
 	"muster/internal/text"
 )
 
@@ -32,19 +28,12 @@ func (s *hookState) permission(ctx context.Context, reply func(event.Ask, mail.A
 	r.Reason, r.Note = event.WaitPermission, permissionNote(s.in)
 	request := mail.NewRequest()
 	if s.Event == "PreToolUse" {
-		s.NoteOnce(allowedPrefix+ask.Hash, []byte(request))
+		s.NoteAsked(ask.Hash, request, nil)
 	}
 	if answer, ok := s.Hold(ctx, s.key(), request, ask, r, s.tool(event.RecordWorking), s.write); ok {
 		reply(ask, answer)
 	}
 }
-
-// A use of a tool about which a rule has asked a person may need the agent's own permission, too. The hook before the tool notes under
-// which request it asked, in home.Gen.RW; whether that was allowed only the log tells.
-const (
-	allowedPrefix = "asked-"
-	maxNoted      = 100 // bytes of an id
-)
 
 // allowedBefore reports whether a person has just allowed what the agent asks a permission for, before the tool. It counts once. The
 // agent's own request has a description in addition.
@@ -59,15 +48,7 @@ func (s *hookState) allowedBefore(ctx context.Context) bool {
 		return false
 	}
 	ask := event.NewAsk(s.in.ToolName, input)
-	noted := filepath.Join(s.Files.RW(), allowedPrefix+ask.Hash)
-	request, err := regular.Read(noted, maxNoted)
-	if err != nil || os.Remove(noted) != nil {
-		return false
-	}
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	answer, err := s.Box().AwaitWhile(ctx, string(request), s.PPID)
-	return err == nil && agent.Refusal(ask, answer) == ""
+	return s.AllowedBefore(ctx, ask.Hash, func([]byte) (event.Ask, bool) { return ask, true })
 }
 
 // permissionNote describes what the tool wants to do.

@@ -233,7 +233,7 @@ func TestWhatAPersonAllowedBeforeAToolIsNotAskedAgain(t *testing.T) {
 		t.Errorf("the same once more is answered by %q, and the record is %+v", out, rec)
 	}
 	agent.Asked{Files: r.l.Dirs()}.CloseAll()
-	write(t, filepath.Join(r.l.Dirs().RW(), allowedPrefix+event.NewAsk("Bash", []byte(`{"command":"touch x"}`)).Hash), []byte("q-forged"))
+	write(t, filepath.Join(r.l.Dirs().RW(), "asked-"+event.NewAsk("Bash", []byte(`{"command":"touch x"}`)).Hash), []byte(`{"request":"q-forged"}`))
 	if out, rec := r.call("PermissionRequest", request); out != "" || rec.State != event.RecordWaiting {
 		t.Errorf("a forged note is answered by %q, and the record is %+v", out, rec)
 	}

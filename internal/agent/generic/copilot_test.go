@@ -12,6 +12,8 @@ import (
 	"muster/internal/agent/generic"
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/mail"
+	"muster/internal/proof/prooftest"
 	"muster/internal/testkit/files"
 )
 
@@ -162,5 +164,78 @@ func TestCopilotTellsErrorsAndUsageInItsRecord(t *testing.T) {
 		if u := got.Usage; u == nil || u.InputTokens != 100 || u.OutputTokens != 7 || u.CacheReadTokens != 3 || u.Turns != 1 || u.Model != "gpt-4.1" {
 			t.Errorf("the usage is %+v", u)
 		}
+	}
+}
+
+// TestCopilotIsAskedOnceAboutWhatARuleAsks checks that what a person allowed before a tool is not asked again when the program wants its own
+// permission, and that nothing else is allowed by that.
+func TestCopilotIsAskedOnceAboutWhatARuleAsks(t *testing.T) {
+	t.Parallel()
+	l := newCopilot(t)
+	a := generic.Preset("copilot")
+	write(t, a, l)
+	for _, f := range agent.RuleFiles([]event.PermissionRule{{Tool: "run", Action: event.PermissionAsk}}) {
+		if err := os.WriteFile(filepath.Join(l.Dirs().RO(), f.Path), f.Data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := func(command string) string {
+		return `{"sessionId":"` + session + `","toolName":"bash","toolArgs":{"command":"` + command + `","description":"as it says"}}`
+	}
+	own := func(command string) string {
+		return `{"sessionId":"` + session + `","hookName":"permissionRequest","toolName":"bash","toolInput":{"command":"` + command + `"}}`
+	}
+	// answered calls a hook, and answers what it asks.
+	answered := func(word, payload string, ask event.Ask) string {
+		t.Helper()
+		files, _ := filepath.Glob(filepath.Join(l.Dirs().RW(), "asked", "*"))
+		if len(files) > 0 {
+			t.Fatalf("still open: %v", files)
+		}
+		said := make(chan string, 1)
+		go func() { said <- hook(t, a, l, word, payload) }()
+		for {
+			files, _ := filepath.Glob(filepath.Join(l.Dirs().RW(), "asked", "*"))
+			for _, f := range files {
+				var rec event.Record
+				if b, err := os.ReadFile(f); err == nil && json.Unmarshal(b, &rec) == nil && rec.Request != "" {
+					answer := mail.Answer{Request: rec.Request, Decision: mail.Allow, Gen: 1, Hash: ask.Hash}
+					prooftest.Intend(t, l.Home, l.Task, 1, answer)
+					if err := l.Box().Answer(answer); err != nil {
+						t.Fatal(err)
+					}
+					return <-said
+				}
+			}
+			select {
+			case out := <-said:
+				return out + " (nobody was asked)"
+			default:
+			}
+		}
+	}
+	first := event.NewAsk("bash", []byte(`{"command":"touch x","description":"as it says"}`))
+	if out := answered("preToolUse", before("touch x"), first); out != "" {
+		t.Errorf("what a person allowed is answered by %q before the tool", out)
+	}
+	if out := answered("permissionRequest", own("touch x"), event.NewAsk("bash", []byte(`{"command":"touch x"}`))); out != "{\"behavior\":\"allow\"}\n (nobody was asked)" {
+		t.Errorf("the program's own request is answered by %q", out)
+	}
+	other := event.NewAsk("bash", []byte(`{"command":"touch x"}`))
+	if out := answered("permissionRequest", own("touch x"), other); strings.Contains(out, "nobody") {
+		t.Errorf("the same once more is answered by %q", out)
+	}
+	// A note that the agent has written itself about another command.
+	answered("preToolUse", before("touch x"), first)
+	noted, err := filepath.Glob(filepath.Join(l.Dirs().RW(), "asked-*"))
+	if err != nil || len(noted) != 1 {
+		t.Fatalf("noted %v, %v", noted, err)
+	}
+	forged := "asked-" + event.NewAsk("bash", []byte(`{"command":"rm -rf x"}`)).Hash
+	if err := os.Rename(noted[0], filepath.Join(l.Dirs().RW(), forged)); err != nil {
+		t.Fatal(err)
+	}
+	if out := answered("permissionRequest", own("rm -rf x"), event.NewAsk("bash", []byte(`{"command":"rm -rf x"}`))); strings.Contains(out, "nobody") {
+		t.Errorf("another command is answered by %q", out)
 	}
 }

@@ -275,18 +275,54 @@ func (s *hookState) permission(ctx context.Context, allow, deny string) {
 			s.say(allow)
 		}
 	}
+	if allow != "" && s.AllowedBefore(ctx, s.use(), s.askedBefore) {
+		s.say(allow)
+		return
+	}
 	if agent.UseGrant(s.Home, s.Task, s.Gen, ask) {
 		reply(mail.Answer{Decision: mail.Allow, Hash: ask.Hash})
 		return
 	}
 	r := event.Record{State: event.RecordWaiting, Reason: event.WaitPermission, Tool: tool, ToolUseID: s.useID(), Note: s.permissionNote()}
 	on := event.Record{State: event.RecordWorking, Tool: tool, ToolUseID: s.useID()}
-	answer, ok := s.Hold(ctx, s.key(), mail.NewRequest(), ask, r, on, s.write)
+	request := mail.NewRequest()
+	if allow == "" { // before the tool: the agent may ask for its own permission next
+		if payload, err := json.Marshal(s.in); err == nil {
+			s.NoteAsked(s.use(), request, payload)
+		}
+	}
+	answer, ok := s.Hold(ctx, s.key(), request, ask, r, on, s.write)
 	if !ok {
 		s.Asked().Close(s.key())
 		return
 	}
 	reply(answer)
+}
+
+// use returns a hash of what each event about one use of a tool has: the command of a shell, or else the whole input without the
+// words about it.
+func (s *hookState) use() string {
+	input := []byte(s.input())
+	var in map[string]json.RawMessage
+	switch command := s.field("command"); {
+	case s.class() == event.ToolRun && command != "":
+		input, _ = json.Marshal(map[string]string{"command": command})
+	case json.Unmarshal(input, &in) == nil:
+		delete(in, "description")
+		input, _ = json.Marshal(in)
+	}
+	return event.NewAsk(s.toolName(), input).Hash
+}
+
+// askedBefore returns what was asked for by a payload of an earlier event, if it was about the use of the tool that s is about.
+func (s *hookState) askedBefore(payload []byte) (event.Ask, bool) {
+	before := *s
+	d := json.NewDecoder(bytes.NewReader(payload))
+	d.UseNumber()
+	if d.Decode(&before.in) != nil || before.use() != s.use() {
+		return event.Ask{}, false
+	}
+	return event.NewAsk(before.toolName(), before.input()), true
 }
 
 // permissionNote describes what the tool wants to do.

@@ -30,6 +30,9 @@ const (
 	leave = 2 * time.Second
 )
 
+// quitWord ends the program with status 0, as those of real agents do. A message of muster is never the word alone.
+const quitWord = "/exit"
+
 // errInterrupted is the cause of a turn that Ctrl-C interrupted.
 var errInterrupted = errors.New("interrupted")
 
@@ -75,6 +78,7 @@ type program struct {
 	file    transcript
 	signals chan os.Signal
 	over    chan outcome
+	quit    bool // a person has typed quitWord
 	root    *os.Root
 	keys    keyboard
 	draft   string
@@ -230,6 +234,9 @@ func (p *program) loop() int {
 			}
 			p.typed(chunk)
 			p.draw()
+			if p.quit {
+				return 0
+			}
 		case s := <-p.signals:
 			if exit, ended := p.signal(s); ended {
 				return exit
@@ -352,6 +359,10 @@ func (p *program) enter() {
 		return
 	}
 	p.draft = ""
+	if strings.TrimSpace(draft) == quitWord {
+		p.quit = true
+		return
+	}
 	if p.cancel == nil {
 		p.begin(draft)
 		return

@@ -34,6 +34,7 @@ const (
 	Killed      = "killed in a turn and resumed"
 	SessionGone = "tmux session killed and resumed"
 	Quit        = "quit by a person, and brought back"
+	QuitChecked = "quit by a person while checks run"
 	OtherDialog = "dialog that nobody knows, at the start"
 )
 
@@ -41,7 +42,7 @@ const (
 func Situations() []string {
 	return []string{
 		Plain, TwoTools, EditCheck, Feedback, Allowed, Denied, Unanswered, Question,
-		Idle, Busy, Dialog, Escape, Limit, RateLimit, Overloaded, NoLogin, Cut, ServerGone, Hang, Killed, SessionGone, Quit, OtherDialog,
+		Idle, Busy, Dialog, Escape, Limit, RateLimit, Overloaded, NoLogin, Cut, ServerGone, Hang, Killed, SessionGone, Quit, QuitChecked, OtherDialog,
 	}
 }
 
