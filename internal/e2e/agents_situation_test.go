@@ -232,7 +232,7 @@ func quitWhileChecksRun(c *cell) {
 		c.t.Fatal(err)
 	}
 	c.told(3, "worse.txt:1: it is worse")
-	got := c.ends("working checking starting working checking")
+	got := c.ends("working checking working starting working checking")
 	if got.Conversation != before.Conversation || got.Gen != 2 || got.Attempt != 1 {
 		c.t.Errorf("conversation %s (was %s), generation %d, attempt %d", got.Conversation, before.Conversation, got.Gen, got.Attempt)
 	}
