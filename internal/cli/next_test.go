@@ -27,7 +27,7 @@ func TestEveryTaskThatWantsAPersonHasANextStep(t *testing.T) {
 	for _, r := range []event.Reason{
 		life.ReasonDependency, life.ReasonPrepare, life.ReasonLaunch, life.ReasonPermission, life.ReasonQuestion, life.ReasonDialog,
 		life.ReasonSilent, life.ReasonAPI, life.ReasonAuth, life.ReasonBilling, life.ReasonContextFull, life.ReasonRounds,
-		life.ReasonNoProgress, life.ReasonNoChange, life.ReasonChecksBroken, life.ReasonPublish, life.ReasonReview,
+		life.ReasonNoProgress, life.ReasonNoChange, life.ReasonChecksBroken, life.ReasonPublish, life.ReasonReview, life.ReasonCI,
 	} {
 		tasks = append(tasks, life.Task{ID: "t1", State: event.Parked, Reason: r})
 	}

@@ -60,6 +60,8 @@ type Task struct {
 	// Silence is how long a working agent may be silent before the supervisor acts; SilenceInTool is the same while a
 	// tool call is open.
 	Silence, SilenceInTool time.Duration
+	// CILimit is how long a check of a pull request may have no verdict before the task is parked; 0 is for ever.
+	CILimit time.Duration
 }
 
 // Merge is how a merge queue lands work.
@@ -164,7 +166,7 @@ func Default() Config {
 		Task: Task{
 			Agent: kindClaude, Publish: event.PublishBranch, Timeout: 3 * time.Hour,
 			Attempts: 3, Rounds: 5, Respawns: 20, Keep: 24 * time.Hour, WaitLimit: 15 * time.Minute,
-			Silence: 10 * time.Minute, SilenceInTool: time.Hour,
+			Silence: 10 * time.Minute, SilenceInTool: time.Hour, CILimit: 6 * time.Hour,
 		},
 		Agents: map[string]Agent{},
 		Merge:  Merge{Style: event.MergeStyleMerge},

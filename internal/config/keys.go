@@ -137,6 +137,7 @@ func keys() []key {
 		{path: "task.wait_limit", kind: kindDuration, min: second, def: "`fleet.wait`", doc: "How long a permission request or a question stays open before the task is parked."},
 		{path: "task.silence", kind: kindDuration, min: second, def: `"10m"`, doc: "How long a working agent may say nothing; then it is looked at, nudged, interrupted, started again, and at last parked."},
 		{path: "task.silence_in_tool", kind: kindDuration, min: second, def: `"1h"`, doc: "The same while one of its tool calls is open: a long build is no stall."},
+		{path: "task.ci_limit", kind: kindDuration, def: `"6h"`, doc: "How long a check of a task's pull request may be queued, run, or be cancelled without being started again; then the task is parked. 0 is for ever."},
 		{path: "checks.NAME", kind: kindScript, doc: "A check in short: the command alone."},
 		{path: "checks.NAME.run", kind: kindScript, doc: "The command, given to `sh -c` in the worktree; exit status 0 is a pass."},
 		{path: "checks.NAME.on", kind: kindEdit, doc: "`\"edit\"`: run it also right after each edit, so that the agent hears of it within its turn."},

@@ -200,7 +200,7 @@ func (c *changes) trust(ctx context.Context, g forge.Forge, repo forge.Repo, t l
 // tell hands on what the forge shows about one task.
 func (c *changes) tell(ctx context.Context, g forge.Forge, repo forge.Repo, t life.Task, change life.Change) {
 	in, red := life.ReviewOf(t, change, c.now())
-	if in.Phase == life.ReviewOpen && in.Key == "" {
+	if in.Phase == life.ReviewOpen && in.Key == "" && in.Waits == "" {
 		return
 	}
 	switch told := slices.Contains(t.Review.Told, in.Key); {

@@ -129,6 +129,26 @@ func TestFollow_TellsWhatHappenedToEach(t *testing.T) {
 	}
 }
 
+// TestFollow_TellsOfChecksThatNeverBegin has one check that is queued for hours, and one that was started again a moment ago.
+func TestFollow_TellsOfChecksThatNeverBegin(t *testing.T) {
+	t.Parallel()
+	f := follow(t, 2)
+	for i := range f.tasks {
+		f.tasks[i].Spec.CILimit = time.Hour
+	}
+	f.hub.Check("acme/widget", 1, hub.Check{Name: "queued", Began: f.now})
+	f.hub.Check("acme/widget", 2, hub.Check{Name: "again", Began: f.now.Add(50 * time.Minute)})
+	if _, news := f.pass(50 * time.Minute); len(news) != 0 {
+		t.Errorf("after 50 minutes: %+v", news)
+	}
+	_, news := f.pass(20 * time.Minute)
+	if len(news) == 0 || slices.ContainsFunc(news, func(n fleet.News) bool {
+		return n.Task != "t1" || n.Review.Head != commitOf(1) || !strings.Contains(n.Review.Waits, "queued has not ended")
+	}) {
+		t.Errorf("after 70 minutes: %+v", news)
+	}
+}
+
 func TestFollow_LeavesAForgeAloneThatDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -115,6 +115,8 @@ type Spec struct {
 	// tool call is open. 0 means never, as in tasks of older versions.
 	Silence       time.Duration `json:"silence,omitempty"`
 	SilenceInTool time.Duration `json:"silence_in_tool,omitempty"`
+	// CILimit is how long a check of the task's change may have no verdict. 0 means for ever, as in tasks of older versions.
+	CILimit time.Duration `json:"ci_limit,omitempty"`
 	// Permission has the rules for the agent's requests, in the order in which they are looked at.
 	Permission []PermissionRule `json:"permission,omitempty"`
 	// Done is what finished work must show besides green checks.

@@ -112,6 +112,7 @@ type ProgramCheck struct {
 	State string    `json:"state"` // pending, passed, failed or void
 	Why   string    `json:"why,omitempty"`
 	Link  string    `json:"link,omitempty"`
+	Began time.Time `json:"began,omitzero"`
 	Ended time.Time `json:"ended,omitzero"`
 	Job   string    `json:"job,omitempty"` // what log is asked for
 }
@@ -256,7 +257,7 @@ func (p ProgramChange) change() life.Change {
 		if !ok {
 			state = life.CheckVoid
 		}
-		c.Checks = append(c.Checks, life.ChangeCheck{Name: k.Name, State: state, Why: k.Why, Link: k.Link, Ended: k.Ended, Job: text.Field(k.Job, maxID)})
+		c.Checks = append(c.Checks, life.ChangeCheck{Name: k.Name, State: state, Why: k.Why, Link: k.Link, Began: k.Began, Ended: k.Ended, Job: text.Field(k.Job, maxID)})
 	}
 	for _, w := range p.Words[:min(len(p.Words), mostOfEach)] {
 		if validWord(w.ID, w.Text) && w.Author != "" {

@@ -22,7 +22,7 @@ const fields = `fragment F on PullRequest {
   timelineItems(last: 1, itemTypes: [CLOSED_EVENT]) { nodes { ... on ClosedEvent { actor { login } } } }
   commits(last: 1) { nodes { commit { oid statusCheckRollup { contexts(first: 100) { nodes {
     __typename
-    ... on CheckRun { name status conclusion completedAt detailsUrl databaseId title steps(first: 1) { totalCount } }
+    ... on CheckRun { name status conclusion startedAt completedAt detailsUrl databaseId title steps(first: 1) { totalCount } }
     ... on StatusContext { context state description targetUrl createdAt }
   } } } } } }
   reviews(last: 20) { nodes { id state body submittedAt isMinimized authorAssociation author { login } } }
@@ -138,7 +138,7 @@ type rawCheck struct {
 	Name, Status, Conclusion, DetailsURL string
 	Title                                string
 	DatabaseID                           int64
-	CompletedAt, CreatedAt               time.Time
+	StartedAt, CompletedAt, CreatedAt    time.Time
 	Steps                                *struct{ TotalCount int }
 	Context, State, Description          string
 	TargetURL                            string
@@ -200,7 +200,7 @@ func (k rawCheck) check() life.ChangeCheck {
 		}
 		return out
 	}
-	out := life.ChangeCheck{Name: k.Name, Ended: k.CompletedAt, Why: strings.ToLower(k.Conclusion) + " " + k.Title, Link: k.DetailsURL, State: life.CheckPending}
+	out := life.ChangeCheck{Name: k.Name, Began: k.StartedAt, Ended: k.CompletedAt, Why: strings.ToLower(k.Conclusion) + " " + k.Title, Link: k.DetailsURL, State: life.CheckPending}
 	if k.Status != "COMPLETED" {
 		return out
 	}

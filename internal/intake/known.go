@@ -25,7 +25,7 @@ const maxKnown = 64
 func kindOf(s event.Spec) event.Spec {
 	s.Name, s.Slug, s.Summary, s.After, s.Issue = "", "", "", nil, nil
 	s.Priority, s.Attempts, s.Respawns, s.Rounds = 0, 0, 0, 0
-	s.Timeout, s.WaitLimit, s.Keep, s.Silence, s.SilenceInTool = 0, 0, 0, 0, 0
+	s.Timeout, s.WaitLimit, s.Keep, s.Silence, s.SilenceInTool, s.CILimit = 0, 0, 0, 0, 0, 0
 	if strings.HasPrefix(s.Base, "@") {
 		s.Base = "@" // the base does not exist yet
 	}

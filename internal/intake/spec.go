@@ -41,7 +41,7 @@ func spec(cfg config.Config, o Order) (event.Spec, error) {
 		Publish: cfg.Task.Publish, Checks: cfg.Checks, Setup: cfg.Workspace.Setup, Copy: cfg.Workspace.Copy,
 		Priority: cfg.Task.Priority, Attempts: cfg.Task.Attempts, Respawns: cfg.Task.Respawns, Rounds: cfg.Task.Rounds,
 		Timeout: cfg.Task.Timeout, WaitLimit: cfg.Task.WaitLimit, Keep: cfg.Task.Keep,
-		Silence: cfg.Task.Silence, SilenceInTool: cfg.Task.SilenceInTool, Permission: cfg.Rules(o.Permission),
+		Silence: cfg.Task.Silence, SilenceInTool: cfg.Task.SilenceInTool, CILimit: cfg.Task.CILimit, Permission: cfg.Rules(o.Permission),
 		Done: cfg.Done, Budget: cfg.Budget.Task, Prices: cfg.Prices,
 	}
 	s.Name = cmp.Or(text.Field(o.Name, maxName), text.Field(s.Summary, maxAutoName), "task")

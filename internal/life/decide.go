@@ -107,7 +107,10 @@ func (s *step) heard(p event.Payload) {
 			s.act(event.InterruptArgs{})
 		}
 	case event.RetryRequested:
-		if s.t.State == event.Parked {
+		switch {
+		case s.t.State == event.Parked && s.t.Reason == ReasonCI && s.t.Published != nil:
+			s.reviewAgain()
+		case s.t.State == event.Parked:
 			s.back(event.WhyRetry)
 		}
 	case event.RemoveRequested:

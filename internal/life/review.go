@@ -30,6 +30,8 @@ type Reviewed struct {
 	Names    string // the failing checks, sorted, with commas
 	Text     string
 	Conflict bool // the key is that of a conflict
+	// Waits says which checks of Head have had no verdict for too long; "" if none.
+	Waits string
 	// Head is set if a new commit must follow. Such a key that comes again means that the agent left it as it was.
 	Head string
 }
@@ -74,7 +76,16 @@ func (s *step) reviewed(in Reviewed) {
 		s.park(ruleReviewClosed, ReasonClosed, in.Why)
 	case in.Key != "":
 		s.feedBack(in)
+	case in.Waits != "" && in.Head == s.t.Published.Commit:
+		s.park(ruleReviewWaits, ReasonCI, in.Waits)
 	}
+}
+
+// reviewAgain takes a task back into its review that was parked because checks of the forge gave no verdict. Its agent has nothing to do.
+func (s *step) reviewAgain() {
+	s.move(ruleReviewAgain, "", s.t.Published.URL)
+	s.clearAll()
+	s.setDeadline(event.DeadlineReview, s.now.Add(reviewLimit), false)
 }
 
 // feedBack gives an agent what its review brought. It goes on in its conversation, with a slot.
@@ -160,6 +171,7 @@ const (
 type ChangeCheck struct {
 	Name    string
 	State   CheckState
+	Began   time.Time // when it was queued or started; zero if it is not known
 	Ended   time.Time // zero if it is not known
 	Why     string    // in the forge's words
 	Link    string
@@ -198,8 +210,49 @@ func ReviewOf(t Task, c Change, now time.Time) (in Reviewed, red []ChangeCheck) 
 			return in, nil
 		}
 	}
-	in.Key, in.Text = words(t, c, now)
+	if in.Key, in.Text = words(t, c, now); in.Key == "" && c.Head == t.Published.Commit {
+		if in.Waits = waiting(t, c, now); in.Waits != "" {
+			in.Head = c.Head
+		}
+	}
 	return in, nil
+}
+
+// waiting names the checks that have had no verdict for as long as the task waits for one; "" if there are none. Such a check was not
+// started, does not end, or was cancelled, and nobody has started it again.
+func waiting(t Task, c Change, now time.Time) string {
+	const most = 5
+	var names []string
+	for _, k := range c.Checks {
+		since := t.ChangedAt
+		for _, at := range []time.Time{k.Began, k.Ended} {
+			if at.After(since) {
+				since = at
+			}
+		}
+		judged := func(o ChangeCheck) bool {
+			return o.Name == k.Name && (o.State == CheckPassed || o.State == CheckFailed)
+		}
+		if t.Spec.CILimit == 0 || now.Sub(since) < t.Spec.CILimit || k.State != CheckPending && k.State != CheckVoid || slices.ContainsFunc(c.Checks, judged) {
+			continue
+		}
+		what := "has not ended"
+		if k.State == CheckVoid {
+			what = "has no verdict"
+			if why := text.Field(k.Why, 100); why != "" {
+				what += " (" + why + ")"
+			}
+		}
+		names = append(names, text.Field(k.Name, 100)+" "+what)
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	slices.Sort(names)
+	if n := len(names) - most; n > 0 {
+		names = append(names[:most], fmt.Sprintf("and %d more", n))
+	}
+	return fmt.Sprintf("the forge gives no verdict in %s: %s", t.Spec.CILimit, strings.Join(names, ", "))
 }
 
 // failing returns the checks that failed, sorted by name; nil if there are none, or if others may follow soon.

@@ -99,6 +99,60 @@ func TestReview_OfATaskThatIsNotInReviewChangesNothing(t *testing.T) {
 	}
 }
 
+// TestReview_WhoseChecksNeverBegin parks the task. It keeps its work, and retry has it wait again without its agent.
+func TestReview_WhoseChecksNeverBegin(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).review()
+	gen := w.task.Gen
+	w.show(Reviewed{Phase: ReviewOpen, Head: "c8", Waits: "test has not ended"}).want(event.InReview, "") // of an older commit
+	w.show(Reviewed{Phase: ReviewOpen, Head: "c9", Waits: "test has not ended"}).want(event.Parked, ReasonCI)
+	if w.task.Published == nil || w.task.Slot || w.task.Detail != "test has not ended" {
+		t.Errorf("published %+v, slot %v, detail %q", w.task.Published, w.task.Slot, w.task.Detail)
+	}
+	w.calm().write(event.RetryRequested{})
+	w.want(event.InReview, "")
+	if w.task.Gen != gen || w.task.Next != "" {
+		t.Errorf("generation %d after %d, next %q: its agent has nothing to do", w.task.Gen, gen, w.task.Next)
+	}
+	w.show(Reviewed{Phase: ReviewMerged}).wantOpen(event.ActClean)
+}
+
+func TestReviewOf_NamesTheChecksThatGiveNoVerdict(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	ago := func(h float64) time.Time { return now.Add(-time.Duration(h * float64(time.Hour))) }
+	pending, void := ChangeCheck{Name: "test", State: CheckPending}, ChangeCheck{Name: "lint", State: CheckVoid, Why: "it was never started", Ended: ago(7)}
+	rerun := pending
+	rerun.Began = ago(1)
+	young := void
+	young.Ended = ago(1)
+	passed := ChangeCheck{Name: "lint", State: CheckPassed, Ended: ago(1)}
+	for _, tt := range []struct {
+		name    string
+		limit   time.Duration
+		changed time.Time
+		head    string
+		checks  []ChangeCheck
+		waits   string
+	}{
+		{"queued for long", 6 * time.Hour, ago(6), "c9", []ChangeCheck{pending}, "the forge gives no verdict in 6h0m0s: test has not ended"},
+		{"queued for a while", 6 * time.Hour, ago(5.9), "c9", []ChangeCheck{pending}, ""},
+		{"it may wait for ever", 0, ago(600), "c9", []ChangeCheck{pending, void}, ""},
+		{"started again lately", 6 * time.Hour, ago(9), "c9", []ChangeCheck{rerun}, ""},
+		{"of another commit", 6 * time.Hour, ago(9), "d0", []ChangeCheck{pending}, ""},
+		{"both kinds", 6 * time.Hour, ago(9), "c9", []ChangeCheck{pending, void}, "the forge gives no verdict in 6h0m0s: lint has no verdict (it was never started), test has not ended"},
+		{"cancelled lately", 6 * time.Hour, ago(9), "c9", []ChangeCheck{young}, ""},
+		{"cancelled, and run again", 6 * time.Hour, ago(9), "c9", []ChangeCheck{void, passed}, ""},
+		{"no checks", 6 * time.Hour, ago(9), "c9", nil, ""},
+	} {
+		task := Task{ChangedAt: tt.changed, Published: &event.WorkPublished{Commit: "c9"}, Spec: event.Spec{CILimit: tt.limit}}
+		in, _ := ReviewOf(task, Change{Phase: ReviewOpen, Head: tt.head, Checks: tt.checks}, now)
+		if in.Waits != tt.waits || in.Key != "" || in.Waits != "" && in.Head != "c9" {
+			t.Errorf("%s: %+v, want %q", tt.name, in, tt.waits)
+		}
+	}
+}
+
 func TestReviewOf(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)

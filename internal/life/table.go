@@ -73,6 +73,8 @@ const (
 	ruleReviewClosed   rule = "review.closed"
 	ruleReviewStuck    rule = "review.stuck"
 	ruleReviewRounds   rule = "review.rounds"
+	ruleReviewWaits    rule = "review.waits"
+	ruleReviewAgain    rule = "review.again"
 	ruleReturned       rule = "returned"
 	ruleShelved        rule = "shelved"
 	ruleAttemptsUsed   rule = "attempts.used"
@@ -135,6 +137,8 @@ var table = map[rule]Transition{
 	ruleReviewClosed:   {From: []event.State{event.InReview}, To: event.Parked, When: "its change was closed without being merged, or is gone"},
 	ruleReviewStuck:    {From: []event.State{event.InReview}, To: event.Parked, When: "its review goes on to fail, and the agent makes no progress"},
 	ruleReviewRounds:   {From: []event.State{event.InReview}, To: event.Parked, When: "its review brought something to mend, and all rounds are used"},
+	ruleReviewWaits:    {From: []event.State{event.InReview}, To: event.Parked, When: "a check of its change has had no verdict for too long"},
+	ruleReviewAgain:    {From: []event.State{event.Parked}, To: event.InReview, When: "a person has it wait for the checks of its change again"},
 	ruleReturned:       {From: []event.State{event.Parked}, To: event.Queued, When: "a person brought it back"},
 	ruleShelved:        {From: running, To: event.Queued, When: "the fleet went down and took the agent along"},
 	ruleAttemptsUsed:   {From: unfinished, To: event.Failed, When: "all attempts are used"},
@@ -185,6 +189,7 @@ const (
 	ReasonPublish      event.Reason = "publish_refused"
 	ReasonReview       event.Reason = "review"
 	ReasonClosed       event.Reason = "review_closed"
+	ReasonCI           event.Reason = "ci_waits"
 	ReasonAttempts     event.Reason = "attempts_used"
 	ReasonRespawns     event.Reason = "respawns_used"
 	ReasonTimeout      event.Reason = "timeout"

@@ -196,6 +196,12 @@ var rows = []struct {
 	{name: "a change that was closed parks", rule: ruleReviewClosed, to: event.Parked, reason: ReasonClosed, run: func(w *world) {
 		w.review().show(Reviewed{Phase: ReviewClosed, Why: "ann closed it"})
 	}},
+	{name: "a change whose checks never begin parks", rule: ruleReviewWaits, to: event.Parked, reason: ReasonCI, run: func(w *world) {
+		w.review().show(Reviewed{Phase: ReviewOpen, Head: "c9", Waits: "test has not ended"})
+	}},
+	{name: "retry waits for the checks of a change again", rule: ruleReviewAgain, to: event.InReview, run: func(w *world) {
+		w.review().show(Reviewed{Phase: ReviewOpen, Head: "c9", Waits: "test has not ended"}).write(event.RetryRequested{})
+	}},
 	{name: "a change that stays red parks", rule: ruleReviewStuck, to: event.Parked, reason: ReasonNoProgress, run: func(w *world) {
 		w.review().show(redReview("c9", "test")).again("c9").show(redReview("c9", "test"))
 	}},

@@ -176,6 +176,7 @@ func (p *place) reviews() []move {
 		shows("closed", Reviewed{Phase: ReviewClosed, Why: "by somebody"}),
 		shows("checks of the forge failed", Reviewed{Phase: ReviewOpen, Key: "checks " + head, Names: "test", Head: head, Text: "red"}),
 		shows("checks of an older commit failed", Reviewed{Phase: ReviewOpen, Key: "checks old", Names: "test", Head: "old", Text: "red"}),
+		shows("a check of the forge never begins", Reviewed{Phase: ReviewOpen, Head: head, Waits: "test has not ended"}),
 		shows("words", Reviewed{Phase: ReviewOpen, Key: "words W1", Text: "rename it"}),
 	}
 }

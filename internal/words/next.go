@@ -113,6 +113,8 @@ func parkedSteps(t life.Task) []Step {
 		return []Step{about(t.ID, "logs"), retry}
 	case life.ReasonBudget:
 		retry.When = "grants the same budget once more"
+	case life.ReasonCI:
+		retry.When = "once its checks run on the forge, or it is merged"
 	case life.ReasonAuth, life.ReasonBilling:
 		retry.When = "once the account is in order"
 	case life.ReasonContextFull:

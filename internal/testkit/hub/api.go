@@ -23,7 +23,8 @@ const Login = "muster-bot"
 // Check is a check of a commit. The zero time of Ended means that it has not ended.
 type Check struct {
 	Name       string
-	Conclusion string // success, failure, cancelled, …
+	Conclusion string    // success, failure, cancelled, …
+	Began      time.Time // when it was queued or started; zero if that is not known
 	Ended      time.Time
 	Log        string
 	Never      bool // it was never started
@@ -507,6 +508,10 @@ func (c Check) node(p *Pull) object {
 		}
 		return object{"StatusContext", map[string]any{"context": c.Name, "state": state, "description": "", "targetUrl": nil, "createdAt": ended}}
 	}
+	began := any(nil)
+	if !c.Began.IsZero() {
+		began = c.Began.UTC().Format(time.RFC3339)
+	}
 	status, conclusion, steps := "IN_PROGRESS", any(nil), 3
 	if ended != nil {
 		status, conclusion = "COMPLETED", upper(c.Conclusion)
@@ -515,7 +520,7 @@ func (c Check) node(p *Pull) object {
 		steps = 0
 	}
 	return object{"CheckRun", map[string]any{
-		"name": c.Name, "status": status, "conclusion": conclusion, "completedAt": ended, "databaseId": c.id, "title": nil,
+		"name": c.Name, "status": status, "conclusion": conclusion, "startedAt": began, "completedAt": ended, "databaseId": c.id, "title": nil,
 		"detailsUrl": fmt.Sprintf("https://%s/%s/actions/runs/1/job/%d", Host, p.repo, c.id),
 		"steps":      object{"CheckStepConnection", map[string]any{"totalCount": steps}},
 	}}
