@@ -16,14 +16,15 @@ interrupts, retries), tokens and money; by repository, agent, model and week, or
 of the line used, for each that was done. Money is at list prices; + marks lines with models whose price is not known.
 
   muster stats --since 30d --by model
-  muster stats --since 2026-11-01 --json`
+  muster stats --since 2026-10-01 --until 2026-11-01 --json`
 
 func newStatsCommand(env Env) *cobra.Command {
-	var since, by string
+	var since, until, by string
 	c := verb(&cobra.Command{
 		Use: "stats", Short: "Show what tasks took, by repository, agent, model and week", Long: statsHelp, Args: cobra.NoArgs,
 	}, groupLook)
 	c.Flags().StringVar(&since, "since", "", "only tasks that ended after `TIME`: "+timeForms)
+	c.Flags().StringVar(&until, "until", "", "only tasks that ended by `TIME`, of the same forms")
 	c.Flags().StringVar(&by, "by", "", "one line for each `WHAT`: repo, agent, model or week")
 	result[[]control.StatsRow]{
 		json: "an array of groups",
@@ -31,11 +32,11 @@ func newStatsCommand(env Env) *cobra.Command {
 			if err := blankFlag(c.Flags()); err != nil {
 				return nil, err
 			}
-			from, err := readTime("since", since, past, env.Now())
+			from, to, err := readWindow(since, until, env.Now())
 			if err != nil {
 				return nil, err
 			}
-			return get(ctx, env, control.Stats{Since: from, By: by})
+			return get(ctx, env, control.Stats{Since: from, Until: to, By: by})
 		},
 		view: func(_ context.Context, rows []control.StatsRow) (any, error) { return control.OrEmpty(rows), nil },
 		show: func(rows []control.StatsRow) error { return printStats(env, by, rows) },

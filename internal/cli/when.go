@@ -40,6 +40,21 @@ func readTime(flag, value string, side direction, now time.Time) (time.Time, err
 	return time.Time{}, fault.New(fault.Usage, "--%s: %q %s", flag, clean(value, 40), wrong).WithHint("Give a duration or a time, such as %s.", timeForms)
 }
 
+// readWindow returns the times that the flags --since and --until name; the zero time for "".
+func readWindow(since, until string, now time.Time) (from, to time.Time, err error) {
+	if from, err = readTime("since", since, past, now); err != nil {
+		return from, to, err
+	}
+	if to, err = readTime("until", until, past, now); err != nil {
+		return from, to, err
+	}
+	if until != "" && !to.After(from) {
+		return from, to, fault.New(fault.Usage, "--until: %q is not after --since %q", clean(until, 40), clean(since, 40)).
+			WithHint("The time from %s to %s is empty.", from.Format("2006-01-02 15:04"), to.Format("2006-01-02 15:04"))
+	}
+	return from, to, nil
+}
+
 // parseTime returns the time that a text names; false if it names none.
 func parseTime(s string, side direction, now time.Time) (time.Time, bool) {
 	if d, ok := config.ParseDuration(s); ok {

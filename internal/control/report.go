@@ -16,6 +16,8 @@ import (
 // Report asks what happened in the fleet since a time.
 type Report struct {
 	Since time.Time
+	// Until is the end of the time; zero is now. What has not ended is reported as it is now.
+	Until time.Time
 	quick bool // without what git has to be asked for
 }
 
@@ -35,7 +37,12 @@ func (q Report) get(ctx context.Context, c *Control, db *store.Store) (report.Re
 	if err != nil {
 		return report.Report{}, err
 	}
-	var night report.Night
+	now := f.Now()
+	until := now
+	if !q.Until.IsZero() {
+		until = q.Until.In(now.Location())
+	}
+	night := report.Night{Until: q.Until}
 	for e, err := range db.Events(ctx, store.EventFilter{After: from, Kinds: report.Kinds()}) {
 		if err != nil {
 			return report.Report{}, err
@@ -46,9 +53,8 @@ func (q Report) get(ctx context.Context, c *Control, db *store.Store) (report.Re
 	if err != nil {
 		return report.Report{}, err
 	}
-	now := f.Now()
 	return night.Report(report.World{
-		Since: q.Since.In(now.Location()), Until: now, Slots: status.Slots, Used: status.SlotsUsed, Counts: status.Tasks, Gate: status.Gate,
+		Since: q.Since.In(now.Location()), Until: until, Slots: status.Slots, Used: status.SlotsUsed, Counts: status.Tasks, Gate: status.Gate,
 		Running: status.Supervisor.Running, Trouble: trouble(status), Budgets: budgets(status, now), Merges: merges(status),
 	}, tasks), nil
 }
@@ -109,6 +115,9 @@ func (q Report) tasks(ctx context.Context, c *Control, db *store.Store) ([]repor
 		if s.State.Final() && (s.FinishedAt == nil || s.FinishedAt.Before(q.Since)) {
 			continue
 		}
+		if !q.Until.IsZero() && (isAfter(s.FinishedAt, q.Until) || isAfter(s.QueuedAt, q.Until)) {
+			continue
+		}
 		t, err := db.Task(ctx, s.ID)
 		if err != nil {
 			return nil, err
@@ -125,6 +134,9 @@ func (q Report) tasks(ctx context.Context, c *Control, db *store.Store) ([]repor
 	}
 	return out, nil
 }
+
+// isAfter reports whether something happened after a time.
+func isAfter(at *time.Time, t time.Time) bool { return at != nil && at.After(t) }
 
 // reported returns the states of the tasks that a report lists: all but those that wait for their turn, of which there may be very
 // many.

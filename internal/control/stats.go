@@ -13,9 +13,9 @@ import (
 	"muster/internal/store"
 )
 
-// Stats asks for figures about the tasks that have ended since a time, in groups.
+// Stats asks for figures about the tasks that have ended in some time, in groups.
 type Stats struct {
-	Since time.Time // zero: all
+	Since, Until time.Time // zero: no bound
 	// By is how tasks are grouped: repo, agent, model or week; "" is by all of these.
 	By string
 }
@@ -29,6 +29,9 @@ type StatsRow struct {
 	Agent string `json:"agent,omitempty"`
 	Model string `json:"model,omitempty"` // of the newest answer; "unknown" if no agent named it
 	Week  string `json:"week,omitempty"`  // in which the tasks ended, ISO 8601: 2026-W48
+	// Since and Until are those that were asked for; absent if there was no such bound.
+	Since *time.Time `json:"since,omitempty"`
+	Until *time.Time `json:"until,omitempty"`
 
 	Tasks         int     `json:"tasks"` // that have ended
 	Done          int     `json:"done"`
@@ -58,10 +61,13 @@ func (q Stats) get(ctx context.Context, _ *Control, db *store.Store) ([]StatsRow
 		if t.Reviews != "" {
 			continue // what it used is part of the task whose work it reviewed
 		}
+		if !q.Until.IsZero() && isAfter(t.FinishedAt, q.Until) {
+			continue
+		}
 		key := q.key(t)
 		row := groups[key]
 		if row == nil {
-			row = &StatsRow{Repo: key[0], Agent: key[1], Model: key[2], Week: key[3]}
+			row = &StatsRow{Repo: key[0], Agent: key[1], Model: key[2], Week: key[3], Since: orNone(q.Since), Until: orNone(q.Until)}
 			groups[key] = row
 		}
 		row.add(t)
@@ -72,6 +78,14 @@ func (q Stats) get(ctx context.Context, _ *Control, db *store.Store) ([]StatsRow
 		out = append(out, *groups[key])
 	}
 	return out, nil
+}
+
+// orNone returns nil for the zero time.
+func orNone(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }
 
 // key returns the group of a task, in the order of StatsBy.

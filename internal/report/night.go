@@ -12,6 +12,8 @@ import (
 
 // Night collects what a report needs from the events of a time, which are added oldest first.
 type Night struct {
+	// Until is the end of the night. Later events only say how the slots were used before; zero means that there are none.
+	Until   time.Time
 	acts    []Act
 	persons int
 	slots   ledger
@@ -57,6 +59,9 @@ func Kinds() []event.Kind {
 // Add adds an event.
 func (n *Night) Add(e event.Event) {
 	n.slots.add(e)
+	if !n.Until.IsZero() && e.Time.After(n.Until) {
+		return
+	}
 	switch p := e.Data.(type) {
 	case event.SendRequested, event.AnswerRequested, event.InterruptRequested, event.StopRequested, event.RetryRequested:
 		n.persons++

@@ -117,6 +117,9 @@ func (l *ledger) sum(w World) Slots {
 	free := map[string]float64{}
 	last := w.Since
 	count := func(until time.Time) {
+		if until.After(w.Until) {
+			until = w.Until
+		}
 		hours := until.Sub(last).Hours()
 		if hours <= 0 { // a clock that was set back
 			return
