@@ -28,7 +28,8 @@ const dispatchHelp = `Queue a task and print its id. The prompt is one argument,
 
 Options without a flag come from muster.toml of the checkout, and are frozen now: later edits do
 not change a queued task. A file has any number of tables, with the flags' names as keys (no_checks
-for --no-checks); after and base may name tasks above them. Either all of them are queued, or none:
+for --no-checks; race is a number or a list of agents); after and base may name tasks above them.
+Either all of them are queued, or none:
 
   [[task]]
   name = "parser"
@@ -118,15 +119,15 @@ func newDispatchCommand(env Env) *cobra.Command {
 				return nil, err
 			}
 			if race == "" {
-				return dispatch(ctx, env, orders, false)
+				return dispatch(ctx, env, orders)
 			}
 			if len(files) > 0 {
-				return nil, fault.New(fault.Usage, "--race is for one prompt, and --file has several").WithHint("Leave one of them out.")
+				return nil, fault.New(fault.Usage, "--race is for one prompt, and --file may have several").WithHint("Write race = 3, or race = [\"claude\", \"codex\"], in the file.")
 			}
 			if orders, err = intake.Race(orders[0], race); err != nil {
 				return nil, err
 			}
-			return dispatch(ctx, env, orders, true)
+			return dispatch(ctx, env, orders)
 		},
 		view: func(ctx context.Context, all []queued) (any, error) {
 			if err := summarize(ctx, env, all); err != nil || len(all) != 1 {
@@ -173,7 +174,7 @@ func readOrders(env Env, o intake.Options, files, args []string) ([]intake.Order
 			if err != nil {
 				return nil, err
 			}
-			all = append(all, orders...)
+			all = intake.Join(all, orders)
 		}
 		return all, nil
 	case len(args) == 0:
@@ -214,13 +215,13 @@ func readTasksFile(env Env, o intake.Options, path string) ([]intake.Order, erro
 }
 
 // dispatch checks everything that can be checked now, queues the tasks, and makes sure that a supervisor runs.
-func dispatch(ctx context.Context, env Env, orders []intake.Order, race bool) ([]queued, error) {
+func dispatch(ctx context.Context, env Env, orders []intake.Order) ([]queued, error) {
 	f, err := openFleet(env)
 	if err != nil {
 		return nil, err
 	}
 	in := intake.New(f, env.Dir)
-	cmd := control.Dispatch{Tasks: make([]intake.Task, 0, len(orders)), Race: race}
+	cmd := control.Dispatch{Tasks: make([]intake.Task, 0, len(orders))}
 	for i, o := range orders {
 		env.progress.say("checking the task")
 		if len(orders) > 1 {

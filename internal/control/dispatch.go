@@ -16,8 +16,6 @@ import (
 // Dispatch queues tasks, all of them or none.
 type Dispatch struct {
 	Tasks []intake.Task
-	// Race makes the tasks racers: they have one order, and only the best one is published.
-	Race bool
 }
 
 func (d Dispatch) do(ctx context.Context, of *Control) (Outcome, error) {
@@ -32,6 +30,10 @@ func (d Dispatch) request(tx *store.Tx, tell func(format string, args ...any)) (
 	for i := range ids {
 		ids[i] = tx.NewTaskID()
 	}
+	races := map[int][]event.TaskID{}
+	for i, n := range d.Tasks {
+		races[n.Race] = append(races[n.Race], ids[i])
+	}
 	refs := references{tx: tx, all: d.Tasks, named: map[string][]event.TaskID{}, mine: map[event.TaskID]bool{}}
 	for i, n := range d.Tasks {
 		if i%1000 == 0 && len(d.Tasks) > 1 {
@@ -41,8 +43,8 @@ func (d Dispatch) request(tx *store.Tx, tell func(format string, args ...any)) (
 		if err != nil {
 			return out, err
 		}
-		if d.Race {
-			p.Spec.Race = &event.Race{Tasks: ids}
+		if n.Race > 0 {
+			p.Spec.Race = &event.Race{Tasks: races[n.Race]}
 		}
 		if _, err := tx.Append(ids[i], 0, p); err != nil {
 			return out, err
@@ -115,6 +117,9 @@ func (r *references) find(i int, ref string) (event.TaskID, error) {
 	}
 	found := r.named[ref]
 	switch {
+	case len(found) == 1 && r.all[slices.Index(r.ids, found[0])].Race > 0:
+		return "", fault.New(fault.Conflict, "%q races against others, and which of them is published is not known yet", ref).
+			WithHint("Dispatch what comes after it once its race is over.")
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:

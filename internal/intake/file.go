@@ -24,6 +24,8 @@ type taskTable struct {
 	Prompt     string      `toml:"prompt"`
 	PromptFile string      `toml:"prompt_file"`
 	Permission []ruleTable `toml:"permission"`
+	// Race is a number of tasks with this order, or the names of their agents.
+	Race any `toml:"race"`
 }
 
 // ruleTable is one [[task.permission]], with the keys of [[permission]] in a configuration.
@@ -82,7 +84,7 @@ func Read(data []byte, name, dir string, defaults Options) ([]Order, error) {
 		return nil, fault.New(fault.Usage, "%s: no [[task]] in double brackets", name).
 			WithHint("Write one table for each task:\n  [[task]]\n  prompt = \"…\"")
 	}
-	out := make([]Order, len(doc.Task))
+	out := make([]Order, 0, len(doc.Task))
 	for i, t := range doc.Task {
 		o := Order{Options: defaults.with(t.Options), File: name, Line: lines[i]}
 		var err error
@@ -92,7 +94,11 @@ func Read(data []byte, name, dir string, defaults Options) ([]Order, error) {
 		if o.Permission, err = t.rules(fmt.Sprintf("%s:%d", name, lines[i])); err != nil {
 			return nil, o.At(err)
 		}
-		out[i] = o
+		racers, err := t.raced(o)
+		if err != nil {
+			return nil, o.At(err)
+		}
+		out = Join(out, racers)
 	}
 	return out, nil
 }

@@ -40,7 +40,11 @@ func readMarkdown(data []byte, name string, defaults Options) ([]Order, error) {
 	if o.Prompt == "" {
 		return nil, o.At(fault.New(fault.Usage, "there is no text below the front matter").WithHint("The text is the prompt."))
 	}
-	return []Order{o}, nil
+	racers, err := t.raced(o)
+	if err != nil {
+		return nil, o.At(err)
+	}
+	return racers, nil
 }
 
 // frontMatter is the head of a Markdown file.

@@ -41,8 +41,10 @@ type Order struct {
 	Prompt string
 	// Permission has the task's own rules, which come before those of the project.
 	Permission []event.PermissionRule
-	File       string // its tasks file, for errors; "" for none
-	Line       int    // the first line of its table
+	// Race is the number of its race among the orders of one dispatch; 0 for none. Orders with the same number are racers.
+	Race int
+	File string // its tasks file, for errors; "" for none
+	Line int    // the first line of its table
 }
 
 // At adds the position in the tasks file to an error.

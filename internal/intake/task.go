@@ -26,6 +26,8 @@ type Task struct {
 	// AfterRefs are the tasks it waits for: ids, or names of tasks that come earlier in the same dispatch, so that
 	// there can be no cycle.
 	AfterRefs []string
+	// Race is the number of its race among the tasks of one dispatch; 0 for none. Only one task of each race is published.
+	Race int
 	// Notices are hints for the person who ordered the task, one line each: what the task will not see or use.
 	Notices []string
 }
@@ -87,7 +89,7 @@ func (in *Intake) Task(ctx context.Context, o Order) (Task, error) {
 	}
 	notices, err := at.notices(ctx, s, missing)
 	notices = append(notices, sent...)
-	return Task{Spec: s, Prompt: o.Prompt, AfterRefs: o.After, Notices: append(append(notices, granted...), out...)}, err
+	return Task{Spec: s, Prompt: o.Prompt, AfterRefs: o.After, Race: o.Race, Notices: append(append(notices, granted...), out...)}, err
 }
 
 // directory returns the directory of an order.
