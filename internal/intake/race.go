@@ -80,7 +80,7 @@ func (t taskTable) raced(o Order) ([]Order, error) {
 	default:
 		how = fmt.Sprint(v)
 	}
-	return raceBy(o, how, raceForm{"race", "agent or command", "Write race = 3, or race = [\"claude\", \"codex\"]."})
+	return raceBy(o, how, raceForm{"race", "agent or command", "Write race = 3, or race = [\"NAME\", \"NAME\"] with the names of agents."})
 }
 
 // Join returns two lists of orders as one, in which the races of both are apart.
