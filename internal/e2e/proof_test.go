@@ -141,7 +141,7 @@ func (f *Fleet) filesLeft() {
 		}
 		name, _ := filepath.Rel(f.home, path)
 		switch {
-		case slices.Contains(lasting, name) || strings.HasPrefix(name, "checkslot.") || strings.HasPrefix(name, "race."):
+		case slices.Contains(lasting, name) || strings.HasPrefix(name, "checkslot.") || strings.HasPrefix(name, "race.") || strings.HasPrefix(name, "intake-"):
 		case strings.HasPrefix(name, "bin/"):
 		case name == "web" || strings.HasPrefix(name, "web/"): // where the page was served, and the hashes of what lets somebody in
 		case strings.HasPrefix(name, "git/"): // muster's own git directory of a repository

@@ -4,8 +4,11 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -136,5 +139,146 @@ func TestOnePullRequestWhateverDies(t *testing.T) {
 	}
 	if n := len(h.Pushes(widget)); n != 2 { // main, and the branch once
 		t.Errorf("%d updates on the server, want 2: %v", n, h.Pushes(widget))
+	}
+}
+
+// request is a class of requests to the forge.
+type request struct {
+	name string
+	is   func(r *http.Request) bool
+}
+
+// asks returns the class of requests of a method whose path, with its query, has a word.
+func asks(name, method, word string) request {
+	return request{name, func(r *http.Request) bool { return r.Method == method && strings.Contains(r.URL.RequestURI(), word) }}
+}
+
+// deathsAt kills the one process of a fleet that runs a verb at its requests to a forge: for each class once before the
+// request is served, and once when it was served and before the answer.
+type deathsAt struct {
+	f       *Fleet
+	verb    string
+	classes []request
+
+	mu   sync.Mutex
+	seen map[string]int
+	died []string
+}
+
+// at is what the server does with a request.
+func (d *deathsAt) at(r *http.Request) hub.Fault {
+	for _, c := range d.classes {
+		if c.is(r) {
+			return d.kill(c.name)
+		}
+	}
+	return hub.None
+}
+
+func (d *deathsAt) kill(name string) hub.Fault {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	alive := d.f.playing(d.verb)
+	if d.seen[name] > 1 || len(alive) != 1 { // without one it is the request of a process that was left behind
+		return hub.None
+	}
+	if err := syscall.Kill(alive[0], syscall.SIGKILL); err != nil {
+		return hub.None
+	}
+	if d.seen[name]++; d.seen[name] == 1 {
+		d.died = append(d.died, "before "+name)
+		return hub.Cut
+	}
+	d.died = append(d.died, "after "+name)
+	return hub.Lost
+}
+
+// all checks that there was each death once.
+func (d *deathsAt) all() {
+	d.f.t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range d.classes {
+		for _, when := range []string{"before ", "after "} {
+			if !slices.Contains(d.died, when+c.name) {
+				d.f.t.Errorf("no process died %s%s: %v", when, c.name, d.died)
+			}
+		}
+	}
+}
+
+// TestEachRequestToTheForgeOutlivesTheSupervisor kills the supervisor at each class of its requests, while a pull request is opened, its
+// red check goes back to the agent, and then the words of a person. The server counts one pull request and one update of the branch
+// for each commit, and the agent is told everything once.
+func TestEachRequestToTheForgeOutlivesTheSupervisor(t *testing.T) {
+	t.Parallel()
+	f, h := newForge(t)
+	f.write(planFile(f.home), "none") // many deaths in a row cause no pause
+	d := &deathsAt{f: f, verb: "supervise", seen: map[string]int{}, classes: []request{
+		asks("look", http.MethodGet, "service=git-upload-pack"), asks("push", http.MethodPost, "git-receive-pack"),
+		asks("find", http.MethodGet, "/pulls?"), asks("open", http.MethodPost, "/pulls"), asks("poll", http.MethodPost, "/graphql"),
+		asks("log", http.MethodGet, "/logs"), asks("who may write", http.MethodGet, "/collaborators/"),
+	}}
+	h.Break(d.at)
+	id := f.dispatch("write a.txt <<bad\ndone\n---\nwrite a.txt <<good\ndone\n---\nwrite b.txt <<renamed\ndone", "--publish", "pr")
+	first := f.reaches(id, event.InReview)
+	h.Check(widget, 1, hub.Check{Name: "test", Conclusion: "failure", Ended: time.Now().Add(-time.Minute), Log: "a.txt:1: MARK-LOG it is bad\n"})
+	second := f.republished(id, first)
+	h.Writer("pat")
+	h.Say(widget, 1, hub.Word{Author: "pat", Association: "CONTRIBUTOR", Body: "MARK-PAT rename it", At: time.Now().Add(-time.Hour)})
+	third := f.republished(id, second)
+	d.all()
+	h.Change(widget, 1, func(p *hub.Pull) { p.State = "MERGED" })
+	if done := f.reaches(id, event.Done); done.Gen != third.Gen || third.Gen != first.Gen+2 {
+		t.Errorf("generations %d, %d and %d", first.Gen, third.Gen, done.Gen)
+	}
+	told := strings.Join(f.prompts(id), "\n")
+	for _, mark := range []string{"MARK-LOG", "MARK-PAT"} {
+		if n := strings.Count(told, mark); n != 1 {
+			t.Errorf("the agent was told %s %d times: %s", mark, n, told)
+		}
+	}
+	if n := len(h.Pulls(widget)); n != 1 {
+		t.Errorf("%d pull requests, want 1", n)
+	}
+	if n := len(h.Pushes(widget)); n != 4 { // main, and the branch for each commit
+		t.Errorf("%d updates on the server, want 4: %v", n, h.Pushes(widget))
+	}
+	if forced := h.Forced(widget); forced != nil {
+		t.Errorf("pushes were forced: %v", forced)
+	}
+}
+
+// TestEachRequestOfAnIntakeOutlivesIt kills `muster intake` at each class of its requests, and starts it again. The issue has one claim in
+// the end, and is one task.
+func TestEachRequestOfAnIntakeOutlivesIt(t *testing.T) {
+	t.Parallel()
+	f, h := newForge(t)
+	h.Triage("ann")
+	n := h.Issue(widget, hub.Issue{Title: "Commas", Body: "Accept them.", Author: "ann"})
+	h.Label(widget, n, "go", "ann", time.Now().Add(-time.Minute))
+	d := &deathsAt{f: f, verb: "intake", seen: map[string]int{}, classes: []request{
+		asks("list", http.MethodGet, "/issues?"), asks("issue", http.MethodPost, "/graphql"),
+		asks("who may label", http.MethodGet, "/collaborators/"), asks("claim", http.MethodPost, "/comments"),
+	}}
+	h.Break(d.at)
+	take := func() int {
+		return f.run("intake", "github", "--label", "go", "--command", "true", "--no-checks", "--publish", "none").exit
+	}
+	runs := 1
+	for take() != 0 {
+		if runs++; runs > 3*len(d.classes) {
+			t.Fatalf("no run of %d ends well: %v", runs, d.died)
+		}
+	}
+	d.all()
+	if exit := take(); exit != 0 {
+		t.Errorf("another run ends with %d", exit)
+	}
+	if all := h.Issues(widget); len(all) != 1 || len(all[0].Comments) != 1 {
+		t.Errorf("the issues are %+v, want one claim", all)
+	}
+	if out := f.must("ls", "--all", "--json"); strings.Count(out, `"id"`) != 1 {
+		t.Errorf("the issue is not one task: %s", out)
 	}
 }
