@@ -44,10 +44,16 @@ func (r *agentRig) cell(t *testing.T, a driver, name string) *cell {
 // begin dispatches the task.
 func (c *cell) begin(steps ...model.Step) {
 	c.t.Helper()
+	c.beginWith(nil, steps...)
+}
+
+// beginWith dispatches the task with flags.
+func (c *cell) beginWith(flags []string, steps ...model.Step) {
+	c.t.Helper()
 	c.talk.Script(steps...)
 	dispatching.Lock()
 	defer dispatching.Unlock()
-	c.id = c.queue(c.name, mark(c.name)+" Do it.")
+	c.id = c.queue(c.name, mark(c.name)+" Do it.", flags...)
 }
 
 // file returns the path of a file in the worktree of the task that a call belongs to.

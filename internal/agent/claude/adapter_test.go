@@ -246,6 +246,9 @@ func TestIdleBeforeTheFirstPromptEndsNoTurn(t *testing.T) {
 	if recs, err := (&sessionParser{pid: 7, hooks: hooks}).parse(dialog); err != nil || len(recs) != 0 {
 		t.Errorf("the menu of a usage limit was told as a question: %v (%v)", recs, err)
 	}
+	if recs, err := p.parse(line("busy", 13)); err != nil || len(recs) != 0 {
+		t.Errorf("a turn that met a usage limit was told to go on: %v (%v)", recs, err)
+	}
 	if _, err := p.parse([]byte(`{"pid":7,"status":"novel","statusUpdatedAt":11}`)); err == nil {
 		t.Error("an unknown status was taken")
 	}

@@ -115,7 +115,9 @@ func (p *sessionParser) parse(data []byte) ([]event.Record, error) {
 
 // speaks reports whether a status adds to what the hooks reported. It ignores idle before the first prompt, which
 // ends no turn. It ignores a permission, which the hook holds: some tenths of a second earlier or later it would be a
-// second request that cannot be answered. It ignores the menu of a usage limit, which asks nothing else.
+// second request that cannot be answered. It ignores the menu of a usage limit, which asks nothing else. It ignores busy after a hook
+// has reported that the turn failed: the program writes it some tenths of a second later while that turn comes to its end. What
+// begins then is reported by a hook.
 func (p *sessionParser) speaks(r event.Record) bool {
 	if r.State != event.RecordIdle {
 		p.begun = true
@@ -125,11 +127,15 @@ func (p *sessionParser) speaks(r event.Record) bool {
 		p.begun = hooks.prompted
 		return p.begun
 	}
+	failed := hooks.last.State == event.RecordLimited || hooks.last.State == event.RecordError
+	if r.State == event.RecordWorking && failed {
+		return false
+	}
 	switch r.Reason {
 	case event.WaitPermission:
 		return !hooks.work
 	case event.WaitDialog:
-		return hooks.last.State != event.RecordLimited && hooks.last.State != event.RecordError
+		return !failed
 	case event.WaitQuestion:
 	}
 	return true
