@@ -13,6 +13,8 @@ import (
 	"muster/internal/agent/all"
 	"muster/internal/agent/sim"
 	"muster/internal/boot"
+	"muster/internal/control"
+	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/launch"
 	"muster/internal/text"
@@ -56,7 +58,7 @@ func Run(args []string, env Env) int {
 	env.progress = newProgress(env)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := execute(ctx, args, env)
+	err := execute(control.Through(ctx, event.FrontVerb), args, env)
 	if err == nil {
 		return 0
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"muster/internal/control"
+	"muster/internal/event"
 	"muster/internal/fault"
 )
 
@@ -21,6 +22,7 @@ the session exists, otherwise what the agent reported. --check prints the output
 
   muster logs t3 -f
   muster logs t3 --check test
+  muster logs t3 --check test --grep panic   the lines that have it
   muster logs --supervisor -f          the supervisor's own log`
 
 // followStep is the pause between two reads of a growing log that a person follows.
@@ -28,7 +30,7 @@ const followStep = 500 * time.Millisecond
 
 type logsOptions struct {
 	follow, supervisor, json bool
-	check                    string
+	check, grep              string
 	round, gen               int
 }
 
@@ -43,6 +45,9 @@ func newLogsCommand(env Env) *cobra.Command {
 			return cobra.ExactArgs(1)(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("grep") {
+				return grepLog(cmd.Context(), env, o, strings.Join(args, ""))
+			}
 			return logs(cmd.Context(), env, o, strings.Join(args, ""))
 		},
 	}, groupLook)
@@ -51,19 +56,54 @@ func newLogsCommand(env Env) *cobra.Command {
 	c.Flags().StringVar(&o.check, "check", "", "the output of check `NAME`, in the newest or running round")
 	c.Flags().IntVar(&o.round, "round", 0, "with --check: in round `N`")
 	c.Flags().IntVar(&o.gen, "gen", 0, "what generation `N` of the agent reported")
+	c.Flags().StringVar(&o.grep, "grep", "", "only the lines that have `WORDS`, in capitals or not")
 	c.Flags().BoolVar(&o.json, "json", false, "print JSON: the source and its text")
 	return c
 }
 
+func (o logsOptions) log(ref string) control.Log {
+	return control.Log{Ref: ref, Supervisor: o.supervisor, Check: o.check, Round: o.round, Gen: o.gen}
+}
+
+// tellSource says that there is less than what was asked for.
+func (o logsOptions) tellSource(env Env, id event.TaskID, source string) {
+	if source == control.LogRecords && o.gen == 0 {
+		_, _ = fmt.Fprintf(env.Stderr, "The session of %s is gone; this is what its agent reported.\n", id)
+	}
+}
+
+// grepLog prints the lines of a log that have some words.
+func grepLog(ctx context.Context, env Env, o logsOptions, ref string) error {
+	if o.follow {
+		return fault.New(fault.Usage, "--grep searches in what the log has now, and --follow prints what comes").WithHint("Leave one of them out.")
+	}
+	found, err := get(ctx, env, control.Search{Log: o.log(ref), Words: o.grep})
+	if err != nil {
+		return err
+	}
+	o.tellSource(env, found.Task, found.Source)
+	if o.json {
+		return printJSON(env.Stdout, found.Told())
+	}
+	if found.Count == 0 {
+		env.warn(fmt.Sprintf("No line of it has %q.", clean(o.grep, 200)))
+	}
+	w := env.forPeople()
+	for _, line := range found.Lines {
+		if _, err := fmt.Fprintf(w, "%d:%s\n", line.Number, line.Text); err != nil {
+			return err
+		}
+	}
+	return w.Close()
+}
+
 func logs(ctx context.Context, env Env, o logsOptions, ref string) error {
 	return withControl(env, func(c *control.Control) error {
-		l, err := control.Get(ctx, c, control.Log{Ref: ref, Supervisor: o.supervisor, Check: o.check, Round: o.round, Gen: o.gen})
+		l, err := control.Get(ctx, c, o.log(ref))
 		if err != nil {
 			return err
 		}
-		if l.Source == control.LogRecords && o.gen == 0 {
-			_, _ = fmt.Fprintf(env.Stderr, "The session of %s is gone; this is what its agent reported.\n", l.Task)
-		}
+		o.tellSource(env, l.Task, l.Source)
 		if !o.json {
 			return follow(ctx, env, l, o.follow)
 		}

@@ -46,7 +46,7 @@ func top(ctx context.Context, env Env, since string, ascii bool) error {
 	}
 	look := tui.Look{ASCII: ascii || !isUTF8(env), Colour: env.Getenv("NO_COLOR") == ""}
 	return withControl(env, func(c *control.Control) error {
-		return tui.Run(ctx, c, tui.Options{Look: look, Since: from, Input: in, Output: out, Environ: env.Environ, Now: env.Now})
+		return tui.Run(ctx, c, tui.Options{Look: look, Since: from, Input: in, Output: out, Environ: env.Environ, Now: env.Now, Order: orderOf(env)})
 	})
 }
 

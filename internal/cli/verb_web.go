@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -103,18 +102,23 @@ func serveWeb(ctx context.Context, env Env, c *control.Control, o webOptions) er
 	}
 	s := web.New(web.Options{
 		Control: c, Hosts: all, ReadOnly: o.readOnly, Now: env.Now, Dir: env.Dir,
-		Order: func(ctx context.Context, order intake.Order) (intake.Task, error) {
-			f, err := openFleet(env) // anew for each order: the configuration may have changed
-			if err != nil {
-				return intake.Task{}, err
-			}
-			return intake.New(f, env.Dir).Task(ctx, order)
-		},
+		Order: orderOf(env),
 	})
 	if err := printLink(env, c); err != nil {
 		return err
 	}
 	return s.Serve(ctx, listeners...)
+}
+
+// orderOf returns what checks and freezes the orders of a front end.
+func orderOf(env Env) func(context.Context, intake.Order) (intake.Task, error) {
+	return func(ctx context.Context, order intake.Order) (intake.Task, error) {
+		f, err := openFleet(env) // anew for each order: the configuration may have changed
+		if err != nil {
+			return intake.Task{}, err
+		}
+		return intake.New(f, env.Dir).Task(ctx, order)
+	}
 }
 
 // hostNames returns the names of --host, which are compared with a header.
@@ -203,21 +207,13 @@ func stayWeb(ctx context.Context, env Env, c *control.Control, o webOptions) err
 	}
 	limited, cancel := context.WithTimeout(ctx, stayLimit)
 	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if _, err := c.Served(); err == nil {
-			return printLink(env, c)
+	if err := c.AwaitServed(limited); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		select {
-		case <-limited.Done():
-			if errors.Is(ctx.Err(), context.Canceled) {
-				return ctx.Err()
-			}
-			return fault.New(fault.Timeout, "the page was not served in time").WithHint("Its pane says why: tmux session %s of the fleet. `muster web` serves it in this terminal.", control.WebSession)
-		case <-tick.C:
-		}
+		return fault.Wrap(fault.Timeout, err, "the page was not served in time").WithHint("Its pane says why: tmux session %s of the fleet. `muster web` serves it in this terminal.", control.WebSession)
 	}
+	return printLink(env, c)
 }
 
 //nolint:gosec // words about tokens are none

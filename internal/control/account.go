@@ -265,7 +265,7 @@ func (c *Control) onAccount(ctx context.Context, name event.AccountID, request f
 		}
 		return Outcome{}, fault.New(fault.NotFound, "there is no account %q", name).WithHint("%s", hint)
 	}
-	out, err := c.ask(ctx, func(tx *store.Tx) (Outcome, error) {
+	out, err := c.ask(ctx, func(tx *store.Tx, _ event.Front) (Outcome, error) {
 		a, _, err := tx.Account(name)
 		if err != nil {
 			return Outcome{}, err

@@ -34,7 +34,7 @@ type Answer struct {
 
 func (c Answer) do(ctx context.Context, of *Control) (Outcome, error) { return of.ask(ctx, c.request) }
 
-func (c Answer) request(tx *store.Tx) (out Outcome, err error) {
+func (c Answer) request(tx *store.Tx, front event.Front) (out Outcome, err error) {
 	t, err := present(tx, c.Task)
 	if err != nil {
 		return out, err
@@ -59,7 +59,7 @@ func (c Answer) request(tx *store.Tx) (out Outcome, err error) {
 	if err != nil {
 		return out, err
 	}
-	p := event.AnswerRequested{Request: t.Request.Request, Decision: c.Decision, Text: words, Via: c.Via}
+	p := event.AnswerRequested{Request: t.Request.Request, Decision: c.Decision, Text: words, Via: c.Via, Front: front}
 	if c.Decision == event.Allow {
 		p.Hash = c.Hash
 	}

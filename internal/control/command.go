@@ -19,7 +19,7 @@ type Send struct {
 
 func (c Send) do(ctx context.Context, of *Control) (Outcome, error) { return of.ask(ctx, c.request) }
 
-func (c Send) request(tx *store.Tx) (out Outcome, err error) {
+func (c Send) request(tx *store.Tx, front event.Front) (out Outcome, err error) {
 	t, err := present(tx, c.Task)
 	if err != nil {
 		return out, err
@@ -40,7 +40,7 @@ func (c Send) request(tx *store.Tx) (out Outcome, err error) {
 			WithHint("`muster retry %s` grants the same budget once more.", t.ID)
 	}
 	m := event.NewMessageID(t.LastMessage + 1)
-	_, err = tx.Append(t.ID, t.Gen, event.SendRequested{Message: m, Text: text})
+	_, err = tx.Append(t.ID, t.Gen, event.SendRequested{Message: m, Text: text, Front: front})
 	return Outcome{Task: t.ID, Message: m, effect: takenUp("send", t)}, err
 }
 
@@ -63,7 +63,7 @@ func (c Interrupt) do(ctx context.Context, of *Control) (Outcome, error) {
 	return of.ask(ctx, c.request)
 }
 
-func (c Interrupt) request(tx *store.Tx) (out Outcome, err error) {
+func (c Interrupt) request(tx *store.Tx, front event.Front) (out Outcome, err error) {
 	t, err := present(tx, c.Task)
 	if err != nil {
 		return out, err
@@ -75,7 +75,7 @@ func (c Interrupt) request(tx *store.Tx) (out Outcome, err error) {
 		return out, fault.New(fault.Conflict, "%s is %s: no agent runs that could be interrupted", t.ID, t.State).
 			WithHint("See what it is doing: muster show %s", t.ID)
 	}
-	_, err = tx.Append(t.ID, t.Gen, event.InterruptRequested{})
+	_, err = tx.Append(t.ID, t.Gen, event.InterruptRequested{Front: front})
 	return Outcome{Task: t.ID, effect: takenUp("interrupt", t)}, err
 }
 
@@ -84,7 +84,7 @@ type Stop struct{ Task event.TaskID }
 
 func (c Stop) do(ctx context.Context, of *Control) (Outcome, error) { return of.ask(ctx, c.request) }
 
-func (c Stop) request(tx *store.Tx) (out Outcome, err error) {
+func (c Stop) request(tx *store.Tx, front event.Front) (out Outcome, err error) {
 	t, err := present(tx, c.Task)
 	if err != nil {
 		return out, err
@@ -96,7 +96,7 @@ func (c Stop) request(tx *store.Tx) (out Outcome, err error) {
 		return out, fault.New(fault.Conflict, "%s is %s already", t.ID, t.State).
 			WithHint("To remove what it left behind: muster rm %s", t.ID)
 	}
-	_, err = tx.Append(t.ID, t.Gen, event.StopRequested{})
+	_, err = tx.Append(t.ID, t.Gen, event.StopRequested{Front: front})
 	return Outcome{Task: t.ID, effect: takenUp("stop", t)}, err
 }
 
@@ -108,7 +108,7 @@ type Retry struct {
 
 func (c Retry) do(ctx context.Context, of *Control) (Outcome, error) { return of.ask(ctx, c.request) }
 
-func (c Retry) request(tx *store.Tx) (out Outcome, err error) {
+func (c Retry) request(tx *store.Tx, front event.Front) (out Outcome, err error) {
 	t, err := present(tx, c.Task)
 	if err != nil {
 		return out, err
@@ -125,6 +125,6 @@ func (c Retry) request(tx *store.Tx) (out Outcome, err error) {
 			return out, fault.New(fault.Usage, "%q is nothing that work is found to have", k).WithHint("Use one of: %s.", text.Some(event.FindingKinds(), len(event.FindingKinds())))
 		}
 	}
-	_, err = tx.Append(t.ID, t.Gen, event.RetryRequested{Allow: c.Allow})
+	_, err = tx.Append(t.ID, t.Gen, event.RetryRequested{Allow: c.Allow, Front: front})
 	return Outcome{Task: t.ID, effect: takenUp("retry", t)}, err
 }

@@ -100,8 +100,21 @@ func (c *Control) Do(ctx context.Context, cmd Command) (Outcome, error) {
 	return cmd.do(ctx, c)
 }
 
+// frontKey is the key of the front end in a context.
+type frontKey struct{}
+
+// Through returns a context whose commands come through a front end. The log has it for what a person asks of a task.
+func Through(ctx context.Context, front event.Front) context.Context {
+	return context.WithValue(ctx, frontKey{}, front)
+}
+
+func frontOf(ctx context.Context) event.Front {
+	front, _ := ctx.Value(frontKey{}).(event.Front)
+	return front
+}
+
 // ask appends a request to the supervisor in one transaction, and starts a supervisor if none runs.
-func (c *Control) ask(ctx context.Context, request func(*store.Tx) (Outcome, error)) (Outcome, error) {
+func (c *Control) ask(ctx context.Context, request func(*store.Tx, event.Front) (Outcome, error)) (Outcome, error) {
 	f, err := c.fleet()
 	if err != nil {
 		return Outcome{}, err
@@ -117,7 +130,7 @@ func (c *Control) ask(ctx context.Context, request func(*store.Tx) (Outcome, err
 	var before int64
 	err = db.Request(ctx, func(tx *store.Tx) (err error) {
 		before = tx.Seq()
-		out, err = request(tx)
+		out, err = request(tx, frontOf(ctx))
 		out.Seq = tx.Seq()
 		return err
 	})

@@ -277,6 +277,29 @@ func TestMessagesAreNumbered(t *testing.T) {
 	}
 }
 
+func TestARequestNamesItsFrontEnd(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	id := queue(t, c, "a")
+	page := Through(t.Context(), event.FrontPage)
+	for _, cmd := range []Command{Send{id, "x"}, Stop{id}} {
+		if _, err := c.Do(page, cmd); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []event.Payload{event.SendRequested{Message: "m1", Text: "x", Front: event.FrontPage}, event.StopRequested{Front: event.FrontPage}}
+	var got []event.Payload
+	for e, err := range log(t, c).Events(t.Context(), store.EventFilter{Task: id, After: 1}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, e.Data)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
 func TestCommandsTouchTheWakeFile(t *testing.T) {
 	t.Parallel()
 	c := open(t)

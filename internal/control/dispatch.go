@@ -19,7 +19,7 @@ type Dispatch struct {
 }
 
 func (d Dispatch) do(ctx context.Context, of *Control) (Outcome, error) {
-	return of.ask(ctx, func(tx *store.Tx) (Outcome, error) { return d.request(tx, of.caller.Tell) })
+	return of.ask(ctx, func(tx *store.Tx, _ event.Front) (Outcome, error) { return d.request(tx, of.caller.Tell) })
 }
 
 func (d Dispatch) request(tx *store.Tx, tell func(format string, args ...any)) (out Outcome, err error) {

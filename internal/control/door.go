@@ -17,6 +17,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fsnotify/fsnotify"
+
 	"muster/internal/fault"
 	"muster/internal/lock"
 	"muster/internal/regular"
@@ -189,6 +191,43 @@ func (c *Control) Served() (at WebAt, err error) {
 		return at, fault.Wrap(fault.Failed, err, "read where the page is served")
 	}
 	return at, nil
+}
+
+// servedAgain is the pause between two looks for a page where its directory cannot be watched, or where nothing has happened in it.
+const servedAgain = time.Second
+
+// AwaitServed returns when the page of the fleet is served, or with the error of ctx.
+func (c *Control) AwaitServed(ctx context.Context) error {
+	dir, err := c.webFile("")
+	if err != nil {
+		return err
+	}
+	// Without a watch, of which a user may have few, it looks again after a pause.
+	var noted <-chan fsnotify.Event
+	if w, err := fsnotify.NewWatcher(); err == nil {
+		defer func() { _ = w.Close() }() // only ever read from
+		if w.Add(dir) == nil {
+			noted = w.Events
+		}
+	}
+	for {
+		if _, err := c.Served(); err == nil {
+			return nil
+		}
+		timer := time.NewTimer(servedAgain)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case _, ok := <-noted:
+			if !ok {
+				noted = nil
+			}
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
 }
 
 // Tokens returns the tokens of the JSON API, oldest first.

@@ -201,7 +201,7 @@ var errIssueTaken = errors.New("the issue is taken")
 
 // takeIssue queues the task of an issue and marks the issue as taken, in one transaction. It returns "" if it was taken before.
 func (c *Control) takeIssue(ctx context.Context, repo string, number int, t intake.Task, out *Outcome) (event.TaskID, error) {
-	got, err := c.ask(ctx, func(tx *store.Tx) (Outcome, error) {
+	got, err := c.ask(ctx, func(tx *store.Tx, _ event.Front) (Outcome, error) {
 		if tx.Offset(issueSource(repo, number)) != 0 {
 			return Outcome{}, errIssueTaken
 		}

@@ -74,9 +74,12 @@ func (c *Control) repository(ctx context.Context, t life.Task) (*git.Repo, error
 	return git.Find(ctx, where, git.Env(f.Saved), git.Under(f.Home.WorktreesDir()), git.Private(f.Home.GitDir()))
 }
 
+// Removable reports whether a task can be removed: it has ended or is parked, and was not removed.
+func Removable(t life.Task) bool { return !t.Removed && removable(t) }
+
 func removable(t life.Task) bool { return t.State.Final() || t.State == event.Parked }
 
-func (c Remove) request(tx *store.Tx) (out Outcome, err error) {
+func (c Remove) request(tx *store.Tx, front event.Front) (out Outcome, err error) {
 	t, err := present(tx, c.Task)
 	if err != nil {
 		return out, err
@@ -85,7 +88,7 @@ func (c Remove) request(tx *store.Tx) (out Outcome, err error) {
 		return out, fault.New(fault.Conflict, "%s is %s; only ended and parked tasks are removed", t.ID, t.State).
 			WithHint("Stop it first: muster stop %s", t.ID)
 	}
-	_, err = tx.Append(t.ID, t.Gen, event.RemoveRequested{Force: c.Force})
+	_, err = tx.Append(t.ID, t.Gen, event.RemoveRequested{Force: c.Force, Front: front})
 	return Outcome{Task: t.ID, effect: effectOf(event.ActRemove, func(e event.Event) bool {
 		_, gone := e.Data.(event.TaskRemoved)
 		return gone
@@ -100,7 +103,7 @@ type Restore struct {
 
 func (c Restore) do(ctx context.Context, of *Control) (Outcome, error) { return of.ask(ctx, c.request) }
 
-func (c Restore) request(tx *store.Tx) (out Outcome, err error) {
+func (c Restore) request(tx *store.Tx, front event.Front) (out Outcome, err error) {
 	t, err := task(tx, c.Task)
 	if err != nil {
 		return out, err
@@ -123,7 +126,7 @@ func (c Restore) request(tx *store.Tx) (out Outcome, err error) {
 		return out, fault.New(fault.Conflict, "%s is %s; its worktree is in use", t.ID, t.State).
 			WithHint("Stop it first: muster stop %s", t.ID)
 	}
-	_, err = tx.Append(t.ID, t.Gen, event.RestoreRequested{Ref: ref})
+	_, err = tx.Append(t.ID, t.Gen, event.RestoreRequested{Ref: ref, Front: front})
 	return Outcome{Task: t.ID, Ref: ref, effect: effectOf(event.ActRestore, func(e event.Event) bool {
 		_, ready := e.Data.(event.WorktreeReady)
 		return ready

@@ -63,71 +63,109 @@ func (s Replies) Serve(ctx context.Context) error {
 
 // follow takes the replies of one channel until ctx ends.
 func (s Replies) follow(ctx context.Context, c config.Channel) {
-	pause, last, told := replyPause, "", time.Time{}
+	l := &listener{Replies: s, to: c, pause: replyPause}
 	for ctx.Err() == nil {
-		err := func() error {
-			f, err := s.Control.fleet()
-			if err != nil {
-				return err
-			}
-			channel, err := post.New(c, f.Saved)
-			if err != nil {
-				return err
-			}
-			key, err := post.Key(f.Home)
-			if err != nil {
-				return fmt.Errorf("read the key of codes: %w", err)
-			}
-			db, err := s.Control.open(ctx)
-			if err != nil {
-				return err
-			}
-			begun, err := db.Offset(ctx, replySource(c.Name))
-			if err != nil {
-				return err
-			}
-			if begun == 0 { // what is pressed from now on is read, also if the stream is away
-				begun = f.Now().Unix()
-				if err := keepReply(ctx, db, c.Name, begun); err != nil {
-					return err
-				}
-			}
-			since := cmp.Or(last, strconv.FormatInt(begun, 10))
-			return channel.Listen(ctx, key, since, func(r post.Reply) {
-				pause = replyPause
-				answer := s.Control.reply(ctx, db, c, key, r)
-				if answer == "" && r.Time > begun && time.Since(told) > replyAsk {
-					answer, told = "That request is over.", time.Now()
-				}
-				last = r.ID
-				if err := keepReply(ctx, db, c.Name, r.Time); err != nil && ctx.Err() == nil {
-					s.Log.Error("keep how far replies were read", "channel", c.Name, "err", err)
-				}
-				if answer == "" {
-					return
-				}
-				said := notify.Text{ID: "reply-" + r.ID, Kind: event.NoticeDigest, Title: "muster: " + answer, Text: answer}
-				if err := channel.Send(ctx, said); err != nil && ctx.Err() == nil {
-					s.Log.Warn("tell what became of an answer", "channel", c.Name, "err", err)
-				}
-			})
-		}()
+		err := l.listen(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if err != nil {
-			s.Log.Warn("take answers from a channel", "channel", c.Name, "err", err)
-			pause = min(2*pause, replyLongest)
-		}
-		if r, ok := errors.AsType[*post.Refused](err); ok {
-			pause = max(pause, min(r.After, time.Hour))
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-		case <-timer.C:
-		}
+		l.rest(ctx, err)
+	}
+}
+
+// listener takes the replies of one channel.
+type listener struct {
+	Replies
+	to    config.Channel
+	pause time.Duration // before the stream is opened again
+	last  string        // the id of the newest reply
+	told  time.Time     // when a press that answers nothing was told
+}
+
+// stream is what a listener needs while a stream is open.
+type stream struct {
+	channel post.Channel
+	key     []byte // of codes
+	db      *store.Store
+	begun   int64 // the time from which replies are read, in seconds since 1970
+}
+
+// listen opens the stream of the channel and takes its replies until it ends.
+func (l *listener) listen(ctx context.Context) error {
+	st, err := l.open(ctx)
+	if err != nil {
+		return err
+	}
+	since := cmp.Or(l.last, strconv.FormatInt(st.begun, 10))
+	return st.channel.Listen(ctx, st.key, since, func(r post.Reply) {
+		l.pause = replyPause
+		l.tell(ctx, st, r, l.take(ctx, st, r))
+	})
+}
+
+// open reads what a stream needs, anew for each one: the configuration's secrets and the key may have changed.
+func (l *listener) open(ctx context.Context) (st stream, err error) {
+	f, err := l.Control.fleet()
+	if err != nil {
+		return st, err
+	}
+	if st.channel, err = post.New(l.to, f.Saved); err != nil {
+		return st, err
+	}
+	if st.key, err = post.Key(f.Home); err != nil {
+		return st, fmt.Errorf("read the key of codes: %w", err)
+	}
+	if st.db, err = l.Control.open(ctx); err != nil {
+		return st, err
+	}
+	if st.begun, err = st.db.Offset(ctx, replySource(l.to.Name)); err != nil {
+		return st, err
+	}
+	if st.begun == 0 { // what is pressed from now on is read, also if the stream is away
+		st.begun = f.Now().Unix()
+		err = keepReply(ctx, st.db, l.to.Name, st.begun)
+	}
+	return st, err
+}
+
+// take carries out a reply and records that it was taken. It returns what the person is told; "" is nothing.
+func (l *listener) take(ctx context.Context, st stream, r post.Reply) string {
+	answer := l.Control.reply(ctx, st.db, l.to, st.key, r)
+	if answer == "" && r.Time > st.begun && time.Since(l.told) > replyAsk {
+		answer, l.told = "That request is over.", time.Now()
+	}
+	l.last = r.ID
+	if err := keepReply(ctx, st.db, l.to.Name, r.Time); err != nil && ctx.Err() == nil {
+		l.Log.Error("keep how far replies were read", "channel", l.to.Name, "err", err)
+	}
+	return answer
+}
+
+// tell tells the person by the channel what became of a reply.
+func (l *listener) tell(ctx context.Context, st stream, r post.Reply, answer string) {
+	if answer == "" {
+		return
+	}
+	said := notify.Text{ID: "reply-" + r.ID, Kind: event.NoticeDigest, Title: "muster: " + answer, Text: answer}
+	if err := st.channel.Send(ctx, said); err != nil && ctx.Err() == nil {
+		l.Log.Warn("tell what became of an answer", "channel", l.to.Name, "err", err)
+	}
+}
+
+// rest waits before the stream is opened again, longer after each failure, and as long as the server has asked for.
+func (l *listener) rest(ctx context.Context, err error) {
+	if err != nil {
+		l.Log.Warn("take answers from a channel", "channel", l.to.Name, "err", err)
+		l.pause = min(2*l.pause, replyLongest)
+	}
+	if r, ok := errors.AsType[*post.Refused](err); ok {
+		l.pause = max(l.pause, min(r.After, time.Hour))
+	}
+	timer := time.NewTimer(l.pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
 	}
 }
 
@@ -151,7 +189,7 @@ func (c *Control) reply(ctx context.Context, db *store.Store, channel config.Cha
 		answer.Hash = a.Hash
 	}
 	name := text.Line(string(t.ID)+" "+t.Spec.Name, 80)
-	if _, err := c.Do(ctx, answer); err != nil {
+	if _, err := c.Do(Through(ctx, event.FrontNtfy), answer); err != nil {
 		return name + ": not answered: " + text.Line(err.Error(), 200)
 	}
 	return name + " is answered: " + choice.Label

@@ -208,8 +208,27 @@ type ToldDiff struct {
 // ToldLog is a log as it was when it was read, cleaned.
 type ToldLog struct {
 	Task   event.TaskID `json:"task,omitempty"`
-	Source string       `json:"source"` // terminal, check, records, supervisor
-	Text   string       `json:"text"`
+	Source string       `json:"source"`          // terminal, check, records, supervisor
+	Text   string       `json:"text"`            // of a search: the lines that were found
+	Found  *ToldFound   `json:"found,omitempty"` // of a search
+}
+
+// ToldFound says where lines that were searched for are in their log.
+type ToldFound struct {
+	Count   int   `json:"count"`   // of the lines that have the words
+	Numbers []int `json:"numbers"` // of the lines in text; the first line of the log is 1
+}
+
+// Told returns what was found as --json prints it.
+func (f Found) Told() ToldLog {
+	l := ToldLog{Task: f.Task, Source: f.Source, Found: &ToldFound{Count: f.Count, Numbers: []int{}}}
+	var b strings.Builder
+	for _, line := range f.Lines {
+		l.Found.Numbers = append(l.Found.Numbers, line.Number)
+		b.WriteString(line.Text + "\n")
+	}
+	l.Text = b.String()
+	return l
 }
 
 // Say reads a log for people: records are described, one in a line. As with Read, a terminal needs it cleaned.

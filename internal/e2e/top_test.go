@@ -115,7 +115,7 @@ func TestTopAnswersByTwoKeysAndLeavesTheTerminalAsItWas(t *testing.T) {
 			answer = p
 		}
 	}
-	if answer.Text != "right" || answer.Request == "" {
+	if answer.Text != "right" || answer.Request == "" || answer.Front != event.FrontTop {
 		t.Errorf("the answer is %+v", answer)
 	}
 	s.shows(`(?s)\$ muster answer ` + string(id) + ` 2 --request \S+`)

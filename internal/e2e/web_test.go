@@ -100,11 +100,11 @@ func TestThePageInABrowser(t *testing.T) {
 	browser.Run(t, "testdata/web.cjs", settings, f.env, 4*patience)
 	for id, want := range map[event.TaskID]event.AnswerRequested{asks: {Decision: event.Reply, Text: "right"}, permits: {Decision: event.Allow}} {
 		got := payloads[event.AnswerRequested](f, id)
-		if len(got) != 1 || got[0].Decision != want.Decision || got[0].Text != want.Text || got[0].Request == "" || (want.Decision == event.Allow) != (got[0].Hash != "") {
+		if len(got) != 1 || got[0].Decision != want.Decision || got[0].Text != want.Text || got[0].Request == "" || got[0].Front != event.FrontPage || (want.Decision == event.Allow) != (got[0].Hash != "") {
 			t.Errorf("%s was answered %+v", id, got)
 		}
 	}
-	if got := payloads[event.AnswerRequested](f, late); len(got) != 1 || got[0].Text != "no" {
+	if got := payloads[event.AnswerRequested](f, late); len(got) != 1 || got[0].Text != "no" || got[0].Front != event.FrontVerb {
 		t.Errorf("a stale answer is in the log: %+v", got)
 	}
 }
@@ -150,6 +150,7 @@ func TestPageVerbsAndAPIAgree(t *testing.T) {
 		"tasks": {"ls", "--json"}, "tasks?all=true": {"ls", "--all", "--json"}, "tasks/" + string(done): {"show", string(done), "--json"}, "tasks/" + string(asks): {"show", string(asks), "--json"},
 		"tasks/" + string(done) + "/checks": {"checks", string(done), "--json"}, "tasks/" + string(done) + "/why": {"why", string(done), "--json"},
 		"tasks/" + string(done) + "/diff": {"diff", string(done), "--json"}, "tasks/" + string(done) + "/diff?round=2&from=1": {"diff", string(done), "--round", "2", "--from", "1", "--json"}, "tasks/" + string(done) + "/log?check=test": {"logs", string(done), "--check", "test", "--json"},
+		"tasks/" + string(done) + "/log?check=test&round=1&q=EXIT": {"logs", string(done), "--check", "test", "--round", "1", "--grep", "EXIT", "--json"},
 		"status": {"status", "--json"}, "report?since=1h": {"report", "--since", "1h", "--json"},
 	} {
 		status, said := call("GET", "/api/v1/"+path, "")
@@ -227,6 +228,9 @@ func TestPageVerbsAndAPIAgree(t *testing.T) {
 		t.Errorf("allowed: %d %s", status, said)
 	}
 	f.reaches(asks, event.Done)
+	if got := payloads[event.AnswerRequested](f, asks); len(got) != 1 || got[0].Front != event.FrontAPI {
+		t.Errorf("the answer by the API is in the log as %+v", got)
+	}
 	status, said = call("POST", "/api/v1/tasks", `{"prompt": "by the API\n\n`+"```sim\\nwrite c.txt <<x\\\\n\\ndone\\n```"+`", "agent": "sim", "name": "api"}`)
 	var queued struct{ ID event.TaskID }
 	if err := json.Unmarshal([]byte(said), &queued); err != nil || status != http.StatusOK || !event.IsTaskID(string(queued.ID)) {

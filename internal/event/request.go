@@ -6,10 +6,23 @@ type DispatchRequested struct {
 	Prompt string `json:"prompt"`
 }
 
+// Front is the front end by which a person asked for something. It is "" in events of older versions, and where muster asks itself.
+type Front string
+
+// The front ends.
+const (
+	FrontVerb Front = "verb" // a command line
+	FrontTop  Front = "top"
+	FrontPage Front = "page"
+	FrontAPI  Front = "api"
+	FrontNtfy Front = "ntfy" // a button of a message
+)
+
 // SendRequested queues a message of a person to the agent.
 type SendRequested struct {
 	Message MessageID `json:"message"`
 	Text    string    `json:"text"`
+	Front   Front     `json:"front,omitempty"`
 }
 
 // Decision is the answer to a permission request or question.
@@ -29,27 +42,35 @@ type AnswerRequested struct {
 	Text     string   `json:"text,omitempty"` // of several questions, one line for each
 	Hash     string   `json:"hash,omitempty"` // of what was shown to the person who allows it
 	Via      string   `json:"via,omitempty"`  // the channel by which it came, such as "phone"; "" for the commands of this machine
+	Front    Front    `json:"front,omitempty"`
 }
 
 // InterruptRequested asks to interrupt the agent's turn.
-type InterruptRequested struct{}
+type InterruptRequested struct {
+	Front Front `json:"front,omitempty"`
+}
 
 // StopRequested asks to end the task gracefully, keeping its work.
-type StopRequested struct{}
+type StopRequested struct {
+	Front Front `json:"front,omitempty"`
+}
 
 // RetryRequested brings a parked task back.
 type RetryRequested struct {
 	Allow []FindingKind `json:"allow,omitempty"` // findings that the task's work may have from now on
+	Front Front         `json:"front,omitempty"`
 }
 
 // RemoveRequested asks to remove what a finished or parked task left behind.
 type RemoveRequested struct {
-	Force bool `json:"force,omitempty"`
+	Force bool  `json:"force,omitempty"`
+	Front Front `json:"front,omitempty"`
 }
 
 // RestoreRequested asks to bring the kept work of a task back into its worktree.
 type RestoreRequested struct {
-	Ref string `json:"ref"`
+	Ref   string `json:"ref"`
+	Front Front  `json:"front,omitempty"`
 }
 
 // DownMode is what happens to running tasks when the fleet goes down.

@@ -115,12 +115,12 @@ func (s *step) heard(p event.Payload) {
 		}
 	case event.RemoveRequested:
 		if !s.open(event.ActRemove) && !s.t.Removed && (s.t.State.Final() || s.t.State == event.Parked) {
-			s.act(event.RemoveArgs(p))
+			s.act(event.RemoveArgs{Force: p.Force})
 		}
 	case event.RestoreRequested:
 		quiet := s.t.State.Final() || s.in(event.Queued, event.Blocked, event.Parked) // no agent works in the worktree
 		if quiet && !s.t.Agent.Live && !s.open(event.ActRestore) {
-			s.act(event.RestoreArgs(p))
+			s.act(event.RestoreArgs{Ref: p.Ref})
 		}
 	}
 }

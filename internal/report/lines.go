@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"muster/internal/event"
 	"muster/internal/text"
 	"muster/internal/words"
 )
@@ -39,7 +40,7 @@ func (r Report) summary() []string {
 	}
 	lines = append(lines, strings.Join(parts, ", "))
 	if r.Totals.Spared > 0 || r.Totals.Persons > 0 {
-		lines = append(lines, fmt.Sprintf("muster stepped in %s by itself, persons %s", times(r.Totals.Spared), times(r.Totals.Persons)))
+		lines = append(lines, fmt.Sprintf("muster stepped in %s by itself, persons %s", times(r.Totals.Spared), times(r.Totals.Persons)+where(r.Totals.Fronts)))
 	}
 	if u := r.Totals.Usage; u != (Usage{}) {
 		lines = append(lines, "used "+usage(u))
@@ -51,6 +52,20 @@ func (r Report) summary() []string {
 		lines = append(lines, fmt.Sprintf("slots were busy for %.0f%% of the time (%s, %d slots)", 100*r.Slots.Busy/all, hours(r.Slots.Busy), r.Slots.Total))
 	}
 	return lines
+}
+
+// where says how many of the times that persons asked something were elsewhere than on a command line.
+func where(fronts map[event.Front]int) string {
+	var parts []string
+	for _, d := range []event.Front{event.FrontTop, event.FrontPage, event.FrontAPI, event.FrontNtfy} {
+		if n := fronts[d]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, words.Front(d)))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
 }
 
 func times(n int) string {

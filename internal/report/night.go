@@ -16,6 +16,7 @@ type Night struct {
 	Until   time.Time
 	acts    []Act
 	persons int
+	fronts  map[event.Front]int // where persons asked, as far as it is known
 	slots   ledger
 	down    map[event.TaskID]bool   // tasks of which an act is under way that lacks something
 	verdict map[event.TaskID]string // the newest verdict of tasks whose agent was not told it yet
@@ -56,6 +57,18 @@ func Kinds() []event.Kind {
 	return out
 }
 
+// asked counts something that a person asked of a task.
+func (n *Night) asked(front event.Front) {
+	n.persons++
+	if front == "" { // of an older version
+		return
+	}
+	if n.fronts == nil {
+		n.fronts = map[event.Front]int{}
+	}
+	n.fronts[front]++
+}
+
 // Add adds an event.
 func (n *Night) Add(e event.Event) {
 	n.slots.add(e)
@@ -63,8 +76,16 @@ func (n *Night) Add(e event.Event) {
 		return
 	}
 	switch p := e.Data.(type) {
-	case event.SendRequested, event.AnswerRequested, event.InterruptRequested, event.StopRequested, event.RetryRequested:
-		n.persons++
+	case event.SendRequested:
+		n.asked(p.Front)
+	case event.AnswerRequested:
+		n.asked(p.Front)
+	case event.InterruptRequested:
+		n.asked(p.Front)
+	case event.StopRequested:
+		n.asked(p.Front)
+	case event.RetryRequested:
+		n.asked(p.Front)
 	case event.MessageQueued:
 		if p.Why == event.WhyFeedback {
 			n.did(e, ActFeedback, "told the agent: "+cmp.Or(n.verdict[e.Task], words.FirstLine(p.Text)))
@@ -152,7 +173,7 @@ type World struct {
 func (n *Night) Report(w World, tasks []Task) Report {
 	r := Report{
 		Since: w.Since, Until: w.Until, Trouble: orEmpty(w.Trouble), Tasks: orEmpty(tasks), Acts: orEmpty(n.acts),
-		Totals: Totals{Groups: map[words.Group]int{}, Persons: n.persons},
+		Totals: Totals{Groups: map[words.Group]int{}, Persons: n.persons, Fronts: n.fronts},
 		Slots:  n.slots.sum(w), Budgets: w.Budgets, Merges: w.Merges,
 	}
 	for _, a := range n.acts {

@@ -51,8 +51,10 @@ type Totals struct {
 	// Spared counts the times that a person would have had to step in, and muster did. Acts says what they were.
 	Spared int `json:"spared"`
 	// Persons counts what persons asked of tasks: messages, answers, interrupts, stops and retries.
-	Persons int   `json:"persons"`
-	Usage   Usage `json:"usage"` // of the listed tasks, since each began
+	Persons int `json:"persons"`
+	// Fronts counts the same by where persons asked: verb, top, page, api, ntfy. Events of older versions do not say it.
+	Fronts map[event.Front]int `json:"fronts,omitempty"`
+	Usage  Usage               `json:"usage"` // of the listed tasks, since each began
 }
 
 // Usage is what tasks used of a model.

@@ -47,7 +47,7 @@ func example() Report {
 	n.at(3*time.Hour, "t5", event.ActionPutOff{ID: "a3", What: event.ActCheck, Why: "no space left on device"})
 	n.at(3*time.Hour, "", event.GateClosed{Reason: "only 8 MiB of disk are free"})
 	n.at(4*time.Hour, "", event.GateOpened{})
-	n.at(4*time.Hour, "t6", event.AnswerRequested{})
+	n.at(4*time.Hour, "t6", event.AnswerRequested{Front: event.FrontPage})
 	for _, id := range []event.TaskID{"t1", "t5", "t6"} {
 		n.at(4*time.Hour, id, event.SlotReleased{})
 	}

@@ -5,6 +5,7 @@ import (
 
 	"muster/internal/control"
 	"muster/internal/event"
+	"muster/internal/intake"
 	"muster/internal/life"
 )
 
@@ -50,6 +51,13 @@ type (
 		after time.Duration
 		msg   any
 	}
+	// dispatch queues a task; the result is a dispatched.
+	dispatch struct {
+		order intake.Order
+		draft string // the file that has the prompt, which is removed once the task is queued; "" for none
+	}
+	// edit lends the terminal to the person's editor; the result is an edited.
+	edit struct{}
 	// copyText puts a text into the clipboard of the terminal.
 	copyText struct{ text string }
 	redraw   struct{}
@@ -91,6 +99,7 @@ type (
 		tab   tab
 		lines []string
 		marks []int // lines at which files or rounds begin
+		hunks []int // lines at which hunks begin
 		end   bool  // it is opened at its end
 		err   error
 	}
@@ -103,6 +112,16 @@ type (
 		task life.Task
 		down bool // the fleet was told to be down, and does it later
 		err  error
+	}
+	dispatched struct {
+		id  event.TaskID
+		err error
+	}
+	// edited is what a person has written.
+	edited struct {
+		text  string
+		draft string // the file that has it
+		err   error
 	}
 	failed   struct{ err error }
 	returned struct{ err error }

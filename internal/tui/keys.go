@@ -8,6 +8,7 @@ import (
 
 	"muster/internal/control"
 	"muster/internal/event"
+	"muster/internal/intake"
 	"muster/internal/text"
 	"muster/internal/words"
 )
@@ -39,8 +40,10 @@ func bindings() []binding {
 		{[]string{"tab"}, "the next tab of a task", page, func(m *Model) []effect { return m.openTab(m.task.tab%tabs + 1) }},
 		{[]string{"shift+tab"}, "the tab before", page, func(m *Model) []effect { return m.openTab((m.task.tab+tabs-2)%tabs + 1) }},
 		{[]string{"1", "2", "3", "4", "5", "6"}, "a tab: now, diff, checks, why, words, log", page, nil},
-		{[]string{"]"}, "the next file, or round", page, func(m *Model) []effect { m.task.jump(1); return nil }},
-		{[]string{"["}, "the file, or round, before", page, func(m *Model) []effect { m.task.jump(-1); return nil }},
+		{[]string{"]"}, "the next file, or round", page, func(m *Model) []effect { m.task.jump(m.task.marks, 1); return nil }},
+		{[]string{"["}, "the file, or round, before", page, func(m *Model) []effect { m.task.jump(m.task.marks, -1); return nil }},
+		{[]string{"}"}, "the next hunk of a diff", page, func(m *Model) []effect { m.task.jump(m.task.hunks, 1); return nil }},
+		{[]string{"{"}, "the hunk before", page, func(m *Model) []effect { m.task.jump(m.task.hunks, -1); return nil }},
 		{[]string{"/"}, "filter by words; in a task: search", nil, (*Model).search},
 		{[]string{"s"}, "send words to its agent", tasks, (*Model).sendWords},
 		{[]string{"R"}, "retry a parked task, with fresh rounds", tasks, func(m *Model) []effect {
@@ -55,6 +58,8 @@ func bindings() []binding {
 		{[]string{"D"}, "remove what it left behind, unless work would be lost (press it twice)", tasks, func(m *Model) []effect {
 			return m.twice("D", "rm", func(t *control.Summary) control.Command { return control.Remove{Task: t.ID} })
 		}},
+		{[]string{"b"}, "queue a new task from its branch", tasks, (*Model).branchOff},
+		{[]string{"c"}, "queue a new task, written in your editor", nil, func(*Model) []effect { return []effect{edit{}} }},
 		{[]string{"m"}, "mark the task as looked at", tasks, (*Model).mark},
 		{[]string{"w"}, "why the task is in its state", tasks, func(m *Model) []effect { return m.openTask(whyTab) }},
 		{[]string{"T"}, "the night", nil, (*Model).openNight},
@@ -229,6 +234,43 @@ func (m *Model) sendWords() []effect {
 		return []effect{order{id: id, cmd: control.Send{Task: id, Text: typed}}}
 	}}
 	return nil
+}
+
+// branchOff asks for the prompt of a task that begins with the work of the selected one.
+func (m *Model) branchOff() []effect {
+	t := m.subject()
+	switch {
+	case t == nil:
+		return nil
+	case t.Branch == "":
+		m.say("%s has not begun to work, so it has no branch", t.ID)
+		return nil
+	}
+	id, repo := t.ID, t.Repo
+	m.ask = &prompt{title: fmt.Sprintf("new task from the work of %s:", id), done: func(typed string) []effect {
+		if strings.TrimSpace(typed) == "" {
+			return nil
+		}
+		m.command = fmt.Sprintf("muster dispatch --repo %s --base @%s %s", text.Quote(repo), id, text.Quote(typed))
+		m.say("dispatch: asked for")
+		return []effect{dispatch{order: intake.Order{Prompt: typed, Options: intake.Options{Repo: repo, Base: "@" + string(id)}}}}
+	}}
+	return nil
+}
+
+// edited queues a task with what the person has written.
+func (m *Model) edited(msg edited) []effect {
+	switch {
+	case msg.err != nil:
+		m.say("%s", words.Problem(msg.err))
+		return nil
+	case strings.TrimSpace(msg.text) == "":
+		m.say("nothing was written, so nothing is queued")
+		return nil
+	}
+	m.command = "muster dispatch - <FILE"
+	m.say("dispatch: asked for")
+	return []effect{dispatch{order: intake.Order{Prompt: msg.text}, draft: msg.draft}}
 }
 
 func (m *Model) search() []effect {

@@ -139,6 +139,14 @@ func (m *Model) result(msg any) []effect {
 	case ordered:
 		m.ordered(msg)
 		return m.wantPage()
+	case dispatched:
+		if msg.err != nil {
+			m.say("%s", words.Problem(msg.err))
+		} else {
+			m.say("%s is queued", msg.id)
+		}
+	case edited:
+		return append(m.edited(msg), m.wantLook()...)
 	case failed:
 		m.say("%s", words.Problem(msg.err))
 	case returned:

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -15,6 +16,7 @@ import (
 
 	"muster/internal/control"
 	"muster/internal/event"
+	"muster/internal/intake"
 	"muster/internal/life"
 	"muster/internal/report"
 	"muster/internal/store"
@@ -297,6 +299,75 @@ func TestTwoKeysAnswer(t *testing.T) {
 		if n := len(take[order](b)); n != 0 {
 			t.Errorf("%d more orders", n)
 		}
+	}
+}
+
+func TestHunksAreReachedByKeys(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Look{}, 80, 24)
+	b.send(fleet())
+	b.keys("enter", "2")
+	b.send(page{id: b.m.task.id, tab: diffTab, lines: make([]string, 100), marks: []int{2, 60}, hunks: []int{5, 20, 62}})
+	for i, want := range []int{5, 20, 62, 62, 20, 5, 5} {
+		b.keys([]string{"}", "}", "}", "}", "{", "{", "{"}[i])
+		if b.m.task.top != want {
+			t.Errorf("after key %d the page begins at %d, want %d", i+1, b.m.task.top, want)
+		}
+	}
+}
+
+func TestATaskIsQueuedFromTheWorkOfAnother(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Look{}, 120, 40)
+	c := fleet()
+	for i := range c.Tasks {
+		if c.Tasks[i].ID == "t9" {
+			c.Tasks[i].Branch, c.Tasks[i].Repo = "muster/t9-store-flake", "/src/my project"
+		}
+	}
+	b.send(c)
+	b.keys("b") // the selected task has no branch
+	if b.m.ask != nil || !strings.Contains(b.text(), "has no branch") {
+		t.Fatalf("a task without work is a base:\n%s", b.text())
+	}
+	b.send(Key{Name: "esc"})
+	b.m.selectTask("t9")
+	b.keys("b")
+	b.send(Paste{"go on with it"})
+	b.keys("enter")
+	want := dispatch{order: intake.Order{Prompt: "go on with it", Options: intake.Options{Repo: "/src/my project", Base: "@t9"}}}
+	if d := cmp.Diff([]dispatch{want}, take[dispatch](b), cmp.AllowUnexported(dispatch{})); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if got := b.m.command; got != "muster dispatch --repo '/src/my project' --base @t9 'go on with it'" {
+		t.Errorf("the command is %s", got)
+	}
+	b.send(dispatched{id: "t20"})
+	if !strings.Contains(b.text(), "t20 is queued") {
+		t.Errorf("the outcome is not shown:\n%s", b.text())
+	}
+	b.keys("b", "enter") // nothing was typed
+	if n := len(take[dispatch](b)); n != 0 {
+		t.Errorf("%d tasks without words", n)
+	}
+}
+
+func TestATaskIsWrittenInTheEditor(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Look{}, 120, 40)
+	b.send(fleet())
+	b.keys("c")
+	if n := len(take[edit](b)); n != 1 {
+		t.Fatalf("the editor was opened %d times", n)
+	}
+	b.send(edited{text: "", draft: ""}, edited{err: errors.New("exit status 1")})
+	if n := len(take[dispatch](b)); n != 0 {
+		t.Errorf("%d tasks without words", n)
+	}
+	b.send(edited{text: "do it\n", draft: "/tmp/draft"})
+	want := dispatch{order: intake.Order{Prompt: "do it\n"}, draft: "/tmp/draft"}
+	if d := cmp.Diff([]dispatch{want}, take[dispatch](b), cmp.AllowUnexported(dispatch{})); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
 	}
 }
 

@@ -37,7 +37,7 @@ func readTab(ctx context.Context, c *control.Control, want readPage) page {
 		p.err, p.end = b.log(ctx, c, want.id), true
 	case nowTab:
 	}
-	p.lines, p.marks = b.lines, b.marks
+	p.lines, p.marks, p.hunks = b.lines, b.marks, b.hunks
 	return p
 }
 
@@ -47,6 +47,7 @@ type pageWriter struct {
 	now   time.Time
 	lines []string
 	marks []int
+	hunks []int
 }
 
 // add adds a text of others, in as many lines as it has.
@@ -95,6 +96,7 @@ func (b *pageWriter) diff(ctx context.Context, c *control.Control, id event.Task
 		case strings.HasPrefix(line, "+++"), strings.HasPrefix(line, "---"), strings.HasPrefix(line, "index "):
 			st = dim
 		case strings.HasPrefix(line, "@@"):
+			b.hunks = append(b.hunks, len(b.lines))
 			st = cyan
 		case strings.HasPrefix(line, "+"):
 			st = green

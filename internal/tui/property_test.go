@@ -139,7 +139,7 @@ func (w *witness) play(op, arg byte) {
 	w.t.Helper()
 	keys := []string{
 		"n", "N", "1", "2", "9", "y", "d", "t", "enter", "esc", "space", "j", "k", "pgdown", "pgup", "x", "D", "i", "R", "s", "m", "/", "T", "?", "tab", "3", "w", "g", "G",
-		"backspace", "q", "v", "Y", "]", "[", "up", "down", "ctrl+l", "a", "ä", "shift+tab", "ctrl+w", "home", "end",
+		"backspace", "q", "v", "Y", "]", "[", "up", "down", "ctrl+l", "a", "ä", "shift+tab", "ctrl+w", "home", "end", "}", "{", "b", "c",
 	}
 	switch op % 12 {
 	case 0, 1, 2, 3, 4:

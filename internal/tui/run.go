@@ -13,7 +13,10 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"muster/internal/control"
+	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/intake"
+	"muster/internal/regular"
 )
 
 // Options describe the terminal and the fleet.
@@ -24,6 +27,8 @@ type Options struct {
 	Output  io.Writer // a terminal
 	Environ []string  // NAME=VALUE
 	Now     func() time.Time
+	// Order checks an order and freezes it.
+	Order func(context.Context, intake.Order) (intake.Task, error)
 }
 
 const (
@@ -35,13 +40,13 @@ const (
 
 // Run shows the fleet until the person quits or ctx ends. However it ends, the terminal is as it was before.
 func Run(ctx context.Context, c *control.Control, o Options) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(control.Through(ctx, event.FrontTop))
 	defer cancel()
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP) // otherwise it would end the process in the middle of a frame
 	defer signal.Stop(hup)
 
-	s := &shell{ctx: ctx, control: c, viewer: c.Viewer(), model: New(o.Look, o.Since), now: o.Now}
+	s := &shell{ctx: ctx, control: c, viewer: c.Viewer(), model: New(o.Look, o.Since), now: o.Now, order: o.Order}
 	defer s.viewer.Close()
 	p := tea.NewProgram(s, tea.WithContext(ctx), tea.WithInput(o.Input), tea.WithOutput(o.Output), tea.WithEnvironment(o.Environ), tea.WithFPS(framesPerSecond))
 	done := make(chan struct{}, 2)
@@ -79,6 +84,7 @@ type shell struct {
 	viewer  *control.Viewer
 	model   *Model
 	now     func() time.Time
+	order   func(context.Context, intake.Order) (intake.Task, error)
 }
 
 // follow sends what changes in the fleet, and goes on after errors.
@@ -153,6 +159,8 @@ func (s *shell) command(e effect) tea.Cmd {
 		return tea.Quit
 	case attach:
 		return s.attach(e)
+	case edit:
+		return s.edit
 	}
 	return func() tea.Msg { return s.read(e) }
 }
@@ -178,6 +186,8 @@ func (s *shell) read(e effect) tea.Msg {
 		}
 		t, err := s.control.Await(s.ctx, out)
 		return ordered{id: e.id, task: t, down: out.Down, err: err}
+	case dispatch:
+		return s.dispatch(e)
 	case noteLook:
 		_ = s.control.Looking() // otherwise a message is sent, which is what happens without the screen
 	case markSeen:
@@ -187,6 +197,52 @@ func (s *shell) read(e effect) tea.Msg {
 	}
 	return nil
 }
+
+// dispatch queues a task. What a person has written stays in its file if that fails.
+func (s *shell) dispatch(e dispatch) tea.Msg {
+	t, err := s.order(s.ctx, e.order)
+	var out control.Outcome
+	if err == nil {
+		out, err = s.control.Do(s.ctx, control.Dispatch{Tasks: []intake.Task{t}})
+	}
+	switch {
+	case err != nil && out.Task == "" && e.draft != "":
+		return dispatched{err: fault.Wrap(fault.CodeOf(err), err, "nothing is queued, and your words are in %s", e.draft).WithHint("%s", fault.HintOf(err))}
+	case err != nil && out.Task == "":
+		return dispatched{err: err}
+	case e.draft != "":
+		_ = os.Remove(e.draft)
+	}
+	return dispatched{id: out.Task}
+}
+
+// edit lends the terminal to the person's editor with an empty file. A file in which nothing was written is removed.
+func (s *shell) edit() tea.Msg {
+	f, err := os.CreateTemp("", "muster-task-*.md")
+	if err != nil {
+		return failed{err}
+	}
+	path := f.Name()
+	if err := f.Close(); err != nil {
+		return failed{err}
+	}
+	return tea.Exec(s.control.Editor(s.ctx, path), func(err error) tea.Msg {
+		written, readErr := regular.Read(path, maxWritten)
+		if err == nil {
+			err = readErr
+		}
+		if err != nil || strings.TrimSpace(string(written)) == "" {
+			if readErr == nil && len(written) == 0 {
+				_ = os.Remove(path)
+			}
+			return edited{err: err}
+		}
+		return edited{text: string(written), draft: path}
+	})()
+}
+
+// maxWritten is the size of a prompt that is read from the editor, in bytes. It is that of any prompt.
+const maxWritten = 1 << 20
 
 // attach finds the agent's session, and lends it the terminal.
 func (s *shell) attach(e attach) tea.Cmd {

@@ -39,6 +39,7 @@ type taskPage struct {
 	in     bool // a page is being read
 	lines  []string
 	marks  []int
+	hunks  []int  // lines at which hunks of a diff begin
 	why    string // why there is nothing
 	top    int
 	height int // of the page on the screen
@@ -97,7 +98,7 @@ func (p *taskPage) take(msg page) {
 		p.why = words.Problem(msg.err)
 		return
 	}
-	p.lines, p.marks = msg.lines, msg.marks
+	p.lines, p.marks, p.hunks = msg.lines, msg.marks, msg.hunks
 	if !p.opened && msg.end {
 		p.top = len(p.lines) // the frame knows how much fits
 	}
@@ -106,15 +107,15 @@ func (p *taskPage) take(msg page) {
 
 func (p *taskPage) scroll(by int) { p.top = max(0, min(p.top+by, len(p.lines)-p.height)) }
 
-// jump goes to the next mark, or to the one before.
-func (p *taskPage) jump(by int) {
+// jump goes to the next of some lines, or to the one before.
+func (p *taskPage) jump(marks []int, by int) {
 	if by > 0 {
-		if i := slices.IndexFunc(p.marks, func(n int) bool { return n > p.top }); i >= 0 {
-			p.top = p.marks[i]
+		if i := slices.IndexFunc(marks, func(n int) bool { return n > p.top }); i >= 0 {
+			p.top = marks[i]
 		}
 		return
 	}
-	for _, n := range slices.Backward(p.marks) {
+	for _, n := range slices.Backward(marks) {
 		if n < p.top {
 			p.top = n
 			return

@@ -44,7 +44,16 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) {
 	case "stop":
 		cmd, err = control.Stop{Task: id}, s.unchanged(r, id, f.Get("was"))
 	case "retry":
-		cmd, err = control.Retry{Task: id}, s.unchanged(r, id, f.Get("was"))
+		retry := control.Retry{Task: id}
+		for _, k := range f["allow"] {
+			retry.Allow = append(retry.Allow, event.FindingKind(k))
+		}
+		cmd, err = retry, s.unchanged(r, id, f.Get("was"))
+	case "rm":
+		if err = s.unchanged(r, id, f.Get("was")); err == nil && strings.TrimSpace(f.Get("typed")) != string(id) {
+			err = fault.New(fault.Usage, "%s was not typed, so it is not removed", id).WithHint("Type %s into the field.", id)
+		}
+		cmd = control.Remove{Task: id, Force: f.Get("force") == "yes"}
 	default:
 		s.refuse(w, r, http.StatusNotFound, "there is no such form", "")
 		return
@@ -62,7 +71,7 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) {
 	}
 	s.caughtUp(r)
 	back := s.prefix + "/"
-	if verb != "answer" { // after an answer the next task that asks is what a person looks for
+	if verb != "answer" && verb != "rm" { // after an answer the next task that asks is what a person looks for
 		back = s.taskPath(id, "")
 	}
 	http.Redirect(w, r, back+"?did="+did+"&task="+string(id), http.StatusSeeOther)
@@ -138,6 +147,11 @@ func (s *Server) notDone(w http.ResponseWriter, r *http.Request, id event.TaskID
 	}
 	s.caughtUp(r)
 	said := fmt.Sprintf("Nothing was done (%s %s): %s", verb, id, words.Problem(err))
+	if verb == "rm" {
+		force := r.PostForm.Get("force") == "yes"
+		s.task(w, r, string(id), verb, statusOf(err), said, func(d *doc, of control.TaskDetail) error { s.remove(d, of, force); return nil })
+		return
+	}
 	s.overview(w, r, string(id), statusOf(err), said, verb, typed)
 }
 

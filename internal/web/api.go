@@ -30,6 +30,7 @@ const (
 	mostEvents  = 1000
 	mostDiff    = 4 << 20 // bytes
 	mostLogText = 1 << 20 // bytes, of its end
+	mostFound   = 1000    // lines of a log
 	// defaultNight is how far the report and the night look back.
 	defaultNight = 12 * time.Hour
 )
@@ -108,8 +109,8 @@ func operations() []operation {
 		{"GET", "tasks/{id}/why", "The decisions that led to its state, as `muster why --json`.", nil, nil, []control.Told{}, (*Server).getWhy},
 		{"GET", "tasks/{id}/diff", "What it has changed, as `muster diff --json`; at most 4 MiB.", []parameter{{"stat", "boolean", "a line for each file instead"}, {"round", "integer", "what this round of checks judged, instead of the newest work"}, {"from", "integer", "only what has changed since this round judged it"}}, nil, control.ToldDiff{}, (*Server).getDiff},
 		{
-			"GET", "tasks/{id}/log", "The end of a log, as `muster logs --json`; at most 1 MiB.",
-			[]parameter{{"check", "string", "the output of this check"}, {"round", "integer", "in this round"}, {"gen", "integer", "what this generation reported"}},
+			"GET", "tasks/{id}/log", "The end of a log, as `muster logs --json`; at most 1 MiB, or the first 1000 lines that have some words.",
+			[]parameter{{"check", "string", "the output of this check"}, {"round", "integer", "in this round"}, {"gen", "integer", "what this generation reported"}, {"q", "string", "only the lines that have these words"}},
 			nil,
 			control.ToldLog{},
 			(*Server).getLog,
@@ -284,7 +285,12 @@ func (s *Server) getLog(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := control.Get(r.Context(), s.o.Control, control.Log{Ref: r.PathValue("id"), Check: r.URL.Query().Get("check"), Round: int(round), Gen: int(gen)})
+	q := control.Log{Ref: r.PathValue("id"), Check: r.URL.Query().Get("check"), Round: int(round), Gen: int(gen)}
+	if r.URL.Query().Has("q") {
+		found, err := control.Get(r.Context(), s.o.Control, control.Search{Log: q, Words: r.URL.Query().Get("q"), Most: mostFound})
+		return found.Told(), err
+	}
+	l, err := control.Get(r.Context(), s.o.Control, q)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"muster/internal/control"
+	"muster/internal/event"
 	"muster/internal/fault"
 )
 
@@ -93,7 +94,7 @@ func (s *Server) signedIn(next func(http.ResponseWriter, *http.Request, *session
 			s.stranger(w, r)
 			return
 		}
-		next(w, r, v)
+		next(w, r.WithContext(control.Through(r.Context(), event.FrontPage)), v)
 	}
 }
 
@@ -118,7 +119,7 @@ func (s *Server) withToken(write bool, next http.HandlerFunc) http.HandlerFunc {
 		case write && !isJSON(r):
 			s.refuse(w, r, http.StatusUnsupportedMediaType, "the body is not application/json", "")
 		default:
-			next(w, r)
+			next(w, r.WithContext(control.Through(r.Context(), event.FrontAPI)))
 		}
 	}
 }

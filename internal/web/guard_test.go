@@ -184,7 +184,7 @@ func TestARequestOfAnotherSiteChangesNothing(t *testing.T) {
 		{"Origin", "null"},
 		{"Origin", "http://evil.example"},
 	} {
-		for _, path := range []string{"/out", "/dispatch", "/tasks/t1/answer", "/tasks/t1/stop"} {
+		for _, path := range []string{"/out", "/dispatch", "/tasks/t1/answer", "/tasks/t1/stop", "/tasks/t1/retry", "/tasks/t1/rm"} {
 			if w := r.page("POST", path, "", c, header...); w.Code != http.StatusForbidden {
 				t.Errorf("%v %s: %d", header, path, w.Code)
 			}
@@ -341,7 +341,7 @@ func TestReadOnlyChangesNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(o *Options) { o.ReadOnly = true })
 	c, token := r.enter(), r.token(false)
-	for _, path := range []string{"/dispatch", "/tasks/t1/answer", "/tasks/t1/send", "/tasks/t1/stop", "/tasks/t1/retry", "/tasks/t1/interrupt", "/tasks/t1/seen"} {
+	for _, path := range []string{"/dispatch", "/tasks/t1/answer", "/tasks/t1/send", "/tasks/t1/stop", "/tasks/t1/retry", "/tasks/t1/interrupt", "/tasks/t1/seen", "/tasks/t1/rm"} {
 		if w := r.page("POST", path, "", c); w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "reading only") {
 			t.Errorf("%s: %d", path, w.Code)
 		}

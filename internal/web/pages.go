@@ -241,6 +241,7 @@ func did(r *http.Request) string {
 	id, verb := r.URL.Query().Get("task"), r.URL.Query().Get("did")
 	said := map[string]string{
 		"answer": "was answered", "send": "was sent your words", "interrupt": "was interrupted", "retry": "was started again", "stop": "was told to stop", "seen": "is marked as looked at", "dispatch": "is queued",
+		"rm": "is removed", "rm-late": "will be removed as soon as the supervisor is there",
 		"answer-late": "will be answered as soon as the supervisor is there", "retry-late": "will be started again as soon as the supervisor is there",
 	}[verb]
 	if said == "" || !event.IsTaskID(id) {

@@ -22,8 +22,8 @@ const evil = "</td></script><script>alert(1)</script><img src=x onerror=alert(1)
 var (
 	tag       = regexp.MustCompile(`<(/?)([a-zA-Z!][a-zA-Z0-9]*)((?:[^<>"]|"[^"]*")*)>`)
 	attribute = regexp.MustCompile(`([a-zA-Z-]+)(?:="([^"]*)")?`)
-	tags      = strings.Fields("!doctype html head meta title link script body a header div nav span p main h1 h2 section table caption thead tbody tr th td time details summary form input button pre code footer noscript small ul li ol dl dt dd label textarea select option fieldset legend svg rect")
-	names     = strings.Fields("lang charset name content rel href src defer data-base data-seq data-stream class id aria-label aria-current aria-hidden role tabindex hidden scope colspan datetime data-ago data-left method action type value placeholder autocomplete required for rows data-was open viewBox preserveAspectRatio x y width height selected html")
+	tags      = strings.Fields("!doctype html head meta title link script body a header div nav span p main h1 h2 section table caption thead tbody tr th td time details summary form input button pre code footer noscript small ul li ol dl dt dd label textarea select option fieldset legend svg rect mark")
+	names     = strings.Fields("lang charset name content rel href src defer data-base data-seq data-stream class id aria-label aria-current aria-hidden role tabindex hidden scope colspan datetime data-ago data-left method action type value placeholder autocomplete required for rows data-was open viewBox preserveAspectRatio x y width height selected checked html")
 )
 
 // wellFormed fails a test if a page has a tag or an attribute that this package does not write, or anything outside of tags that a
@@ -304,6 +304,54 @@ func TestEveryRoundOfADiffCanBeChosen(t *testing.T) {
 	for want, n := range map[string]int{"/diff?round=3&amp;view=split\"": 2, "/diff?from=2&amp;round=3&amp;view=split\" aria-current": 2, "/diff?from=2&amp;round=3\"": 1, "from=3": 0, "/diff?view=split": 1, "Round 1<": 2} {
 		if got := strings.Count(d.String(), want); got != n {
 			t.Errorf("%q is there %d times, want %d:\n%s", want, got, n, d)
+		}
+	}
+}
+
+func TestAParkedTaskIsRetriedWithWhatAPersonChooses(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	of := control.TaskDetail{Task: life.Task{ID: "t1", State: event.Parked, Reason: event.Reason(event.DeletedTests), Allowed: []event.FindingKind{event.TooLarge}}}
+	of.Rounds = []control.Round{{RoundFinished: event.RoundFinished{Findings: []event.Finding{{Kind: event.TooLarge}, {Kind: event.OutsideScope}}}}}
+	d := &doc{}
+	r.actions(d, of, "", "")
+	wellFormed(t, d.String())
+	for _, want := range []string{`name="allow" value="outside_scope"`, `name="allow" value="deleted_tests"`, "muster retry t1 --allow outside_scope", `href="` + r.prefix + `/tasks/t1/rm"`} {
+		if !strings.Contains(d.String(), want) {
+			t.Errorf("the form lacks %s:\n%s", want, d)
+		}
+	}
+	if strings.Contains(d.String(), "too_large") || strings.Contains(d.String(), "checked") {
+		t.Errorf("something is allowed that nobody chose, or was allowed before: %s", d)
+	}
+}
+
+func TestARemovalIsAPageOfItsOwn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	form := func(r *rig, change func(*life.Task), force bool) string {
+		task := life.Task{ID: "t1", State: event.Done}
+		change(&task)
+		d := &doc{}
+		r.remove(d, control.TaskDetail{Task: task}, force)
+		wellFormed(t, d.String())
+		return d.String()
+	}
+	page := form(r, func(*life.Task) {}, false)
+	for _, want := range []string{`name="was" value="done.0"`, `name="typed" autocomplete="off" required`, "muster rm t1", "--force"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %s:\n%s", want, page)
+		}
+	}
+	if strings.Contains(page, "checked") || strings.Contains(page, `value="t1"`) {
+		t.Errorf("the confirmation is filled in: %s", page)
+	}
+	for name, page := range map[string]string{
+		"a task that works": form(r, func(t *life.Task) { t.State = event.Working }, false), "a removed task": form(r, func(t *life.Task) { t.Removed = true }, false),
+		"a page for reading": form(newRig(t, func(o *Options) { o.ReadOnly = true }), func(*life.Task) {}, false),
+	} {
+		if strings.Contains(page, "<form") || strings.Contains(page, "<button") {
+			t.Errorf("%s: %s", name, page)
 		}
 	}
 }

@@ -51,6 +51,8 @@ func (s *Server) taskPage(w http.ResponseWriter, r *http.Request) {
 		body = s.words
 	case "log":
 		body = func(d *doc, of control.TaskDetail) error { return s.log(d, r, of) }
+	case "rm":
+		body = func(d *doc, of control.TaskDetail) error { s.remove(d, of, false); return nil }
 	default:
 		s.refuse(w, r, http.StatusNotFound, "there is no such page", "")
 		return
@@ -224,6 +226,7 @@ func (s *Server) actions(d *doc, of control.TaskDetail, verb, typed string) {
 					d.open("input", "type", "hidden", "name", "changed", "value", t.ChangedAt.Format(time.RFC3339Nano))
 					d.el("button", "I have looked at it")
 				})
+				d.el("a", "Remove…", "href", s.taskPath(t.ID, "rm"), "class", "button")
 			})
 		}
 		return
@@ -237,7 +240,7 @@ func (s *Server) actions(d *doc, of control.TaskDetail, verb, typed string) {
 		})
 		d.in("div", attrs{"class", "row"}, func() {
 			if t.State == event.Parked {
-				form("retry", func() { d.el("button", "Retry, with fresh rounds") })
+				form("retry", func() { s.retryForm(d, of) })
 			}
 			confirm := func(name, title, what string) {
 				d.in("details", nil, func() {
@@ -251,6 +254,88 @@ func (s *Server) actions(d *doc, of control.TaskDetail, verb, typed string) {
 			if !t.State.Final() {
 				confirm("stop", "Stop…", "Stop it and keep its work")
 			}
+			if t.State == event.Parked {
+				d.el("a", "Remove…", "href", s.taskPath(t.ID, "rm"), "class", "button")
+			}
+		})
+	})
+}
+
+// retryForm adds the content of the form that starts a parked task again. What its newest work was found to have can be allowed, one
+// by one; nothing is allowed unless a person chooses it.
+func (s *Server) retryForm(d *doc, of control.TaskDetail) {
+	t := of.Task
+	if found := findings(of); len(found) > 0 {
+		d.in("fieldset", nil, func() {
+			d.el("legend", "Its work may have, from now on")
+			for _, k := range found {
+				d.in("label", attrs{"class", "option"}, func() {
+					d.open("input", "type", "checkbox", "name", "allow", "value", string(k))
+					d.el("span", string(k))
+				})
+			}
+		})
+		d.in("p", nil, func() { d.el("code", "muster retry "+string(t.ID)+" --allow "+string(found[0])) })
+	}
+	d.el("button", "Retry, with fresh rounds")
+	d.in("p", nil, func() { d.el("code", "muster retry "+string(t.ID)) })
+}
+
+// findings returns what the newest judged work of a task was found to have and a person has not allowed yet, the weightiest first.
+func findings(of control.TaskDetail) (out []event.FindingKind) {
+	has := map[event.FindingKind]bool{event.FindingKind(of.Task.Reason): true}
+	if n := len(of.Rounds); n > 0 {
+		for _, f := range of.Rounds[n-1].Findings {
+			has[f.Kind] = true
+		}
+	}
+	for _, k := range event.FindingKinds() {
+		if has[k] && !slices.Contains(of.Task.Allowed, k) {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// remove adds the form that removes what a task left behind. It is a page of its own, and the task's id has to be typed. Work that
+// exists nowhere else is not lost: the form without the choice to keep it under a private ref is refused, as the verb is.
+func (s *Server) remove(d *doc, of control.TaskDetail, force bool) {
+	t := of.Task
+	switch {
+	case s.o.ReadOnly:
+		d.el("p", "This page is for reading only.")
+		return
+	case t.Removed:
+		d.el("p", "It is removed already.", "class", "empty")
+		return
+	case !control.Removable(t):
+		d.in("p", nil, func() {
+			d.text(fmt.Sprintf("It is %s; only ended and parked tasks are removed. Stop it first: ", t.State))
+			d.el("code", "muster stop "+string(t.ID))
+		})
+		return
+	}
+	d.in("section", attrs{"class", "card warn"}, func() {
+		d.el("h2", "Remove what it left behind")
+		d.el("p", "Its worktree, its session and its files go. Its branch and its events stay.")
+		d.in("form", attrs{"method", "post", "action", s.taskPath(t.ID, "rm")}, func() {
+			d.open("input", "type", "hidden", "name", "was", "value", was(t.State, t.Gen))
+			d.in("label", attrs{"class", "option"}, func() {
+				at := attrs{"type", "checkbox", "name", "force", "value", "yes"}
+				if force {
+					at = append(at, "checked", bare)
+				}
+				d.open("input", at...)
+				d.el("span", "Also if it has work that exists nowhere else, which is then kept under a private ref")
+			})
+			d.el("label", "Type "+string(t.ID)+" to confirm", "for", "typed")
+			d.open("input", "id", "typed", "name", "typed", "autocomplete", "off", "required", bare)
+			d.in("p", nil, func() {
+				d.el("code", "muster rm "+string(t.ID))
+				d.text(" or ")
+				d.el("code", "muster rm "+string(t.ID)+" --force")
+			})
+			d.el("button", "Remove it", "class", "no")
 		})
 	})
 }
@@ -590,14 +675,18 @@ func (s *Server) check(d *doc, id event.TaskID, round int, c event.CheckResult, 
 	})
 }
 
-// log adds a page of the output of a check, or of the agent's terminal; its end, if no line is asked for.
+// log adds a page of the output of a check, or of the agent's terminal: its end, if no line is asked for, or the lines that have some
+// words.
 func (s *Server) log(d *doc, r *http.Request, of control.TaskDetail) error {
 	round, err := number(r, "round")
 	if err != nil {
 		return err
 	}
-	check := r.URL.Query().Get("check")
-	l, err := control.Get(r.Context(), s.o.Control, control.Log{Ref: string(of.Task.ID), Check: check, Round: int(round)})
+	q := control.Log{Ref: string(of.Task.ID), Check: r.URL.Query().Get("check"), Round: int(round)}
+	if sought := r.URL.Query().Get("q"); sought != "" {
+		return s.searchLog(d, r, of.Task.ID, q, sought)
+	}
+	l, err := control.Get(r.Context(), s.o.Control, q)
 	if err != nil {
 		return err
 	}
@@ -615,29 +704,89 @@ func (s *Server) log(d *doc, r *http.Request, of control.TaskDetail) error {
 		from = min(int(n), len(lines))
 	}
 	until := min(len(lines), from+mostLogLines)
-	title := "What the agent reported"
-	switch {
-	case check != "":
-		title = "Output of " + text.Field(check, 100)
-	case l.Source == control.LogTerminal:
-		title = "The agent's terminal"
-	}
+	title := logTitle(q, l.Source)
 	d.el("h2", title)
-	page := func(name string, from int) {
-		d.el("a", name, "class", "button", "href", fmt.Sprintf("%s?check=%s&round=%d&from=%d", s.taskPath(of.Task.ID, "log"), url.QueryEscape(check), round, from))
-	}
+	s.searchForm(d, of.Task.ID, q, "")
 	d.in("p", attrs{"class", "row"}, func() {
 		d.el("span", fmt.Sprintf("lines %d to %d of %d", min(from+1, until), until, len(lines)), "class", "fact")
 		if from > 0 {
-			page("Earlier", max(0, from-mostLogLines))
+			d.el("a", "Earlier", "class", "button", "href", s.logPath(of.Task.ID, q, max(0, from-mostLogLines)))
 		}
 		if until < len(lines) {
-			page("Later", until)
+			d.el("a", "Later", "class", "button", "href", s.logPath(of.Task.ID, q, until))
 		}
 	})
 	d.el("pre", text.Cut(strings.Join(lines[from:until], "\n"), mostLogText), "class", "log", "tabindex", "0", "role", "group", "aria-label", title)
 	d.el("p", "", "id", "end")
 	return nil
+}
+
+func logTitle(q control.Log, source string) string {
+	switch {
+	case q.Check != "":
+		return "Output of " + text.Field(q.Check, 100)
+	case source == control.LogTerminal:
+		return "The agent's terminal"
+	}
+	return "What the agent reported"
+}
+
+// logPath returns the address of a log from a line on, whose first line is 0.
+func (s *Server) logPath(id event.TaskID, q control.Log, from int) string {
+	return fmt.Sprintf("%s?check=%s&round=%d&from=%d", s.taskPath(id, "log"), url.QueryEscape(q.Check), q.Round, from)
+}
+
+// searchForm adds the form by which a log is searched.
+func (s *Server) searchForm(d *doc, id event.TaskID, q control.Log, sought string) {
+	d.in("form", attrs{"method", "get", "action", s.taskPath(id, "log"), "class", "search"}, func() {
+		d.open("input", "type", "hidden", "name", "check", "value", q.Check)
+		d.open("input", "type", "hidden", "name", "round", "value", strconv.Itoa(q.Round))
+		d.open("input", "name", "q", "aria-label", "Words to search for in this log", "placeholder", "search all of it", "autocomplete", "off", "value", sought)
+		d.el("button", "Search")
+	})
+}
+
+// searchLog adds the lines of a log that have some words. A number leads to its place.
+func (s *Server) searchLog(d *doc, r *http.Request, id event.TaskID, q control.Log, sought string) error {
+	found, err := control.Get(r.Context(), s.o.Control, control.Search{Log: q, Words: sought, Most: mostFound})
+	if fault.Is(err, fault.Usage) {
+		s.searchForm(d, id, q, "")
+	}
+	if err != nil {
+		return err
+	}
+	title := logTitle(q, found.Source)
+	d.el("h2", title)
+	s.searchForm(d, id, q, sought)
+	d.in("p", attrs{"class", "row"}, func() {
+		said := fmt.Sprintf("%d of %s", found.Count, words.Count(found.Of, "line"))
+		if len(found.Lines) < found.Count {
+			said += fmt.Sprintf(", the first %d are shown", len(found.Lines))
+		}
+		d.el("span", said, "class", "fact")
+		d.el("a", "All of the log", "class", "button", "href", s.logPath(id, q, max(0, found.Of-mostLogLines))+"#end")
+	})
+	const before = 5 // lines of context above the one that is looked for
+	d.in("pre", attrs{"class", "log found", "tabindex", "0", "role", "group", "aria-label", title}, func() {
+		for _, line := range found.Lines {
+			d.el("a", strconv.Itoa(line.Number), "href", s.logPath(id, q, max(0, line.Number-1-before)))
+			d.text(" ")
+			d.marked(line.Text, found.Marks(line.Text))
+			d.text("\n")
+		}
+	})
+	return nil
+}
+
+// marked adds a text with marks at pairs of offsets.
+func (d *doc) marked(s string, marks [][2]int) {
+	at := 0
+	for _, m := range marks {
+		d.text(s[at:m[0]])
+		d.el("mark", s[m[0]:m[1]])
+		at = m[1]
+	}
+	d.text(s[at:])
 }
 
 // why adds the decisions that led to the state of a task, oldest first.

@@ -30,25 +30,25 @@ func requestEvent(e event.Event) (string, bool) {
 	case event.DispatchRequested:
 		return "queued: " + cmp.Or(p.Spec.Summary, p.Spec.Name), true
 	case event.SendRequested:
-		return fmt.Sprintf("a person sent %s: %s", p.Message, FirstLine(p.Text)), true
+		return fmt.Sprintf("a person sent %s%s: %s", p.Message, through(p.Front), FirstLine(p.Text)), true
 	case event.AnswerRequested:
 		return "a person answered: " + answer(p), true
 	case event.InterruptRequested:
-		return "a person asked to interrupt the turn", true
+		return "a person asked to interrupt the turn" + through(p.Front), true
 	case event.StopRequested:
-		return "a person asked to stop the task", true
+		return "a person asked to stop the task" + through(p.Front), true
 	case event.RetryRequested:
 		if len(p.Allow) > 0 {
-			return fmt.Sprintf("a person asked to try again, and allowed %s", p.Allow), true
+			return fmt.Sprintf("a person asked to try again%s, and allowed %s", through(p.Front), p.Allow), true
 		}
-		return "a person asked to try again", true
+		return "a person asked to try again" + through(p.Front), true
 	case event.RemoveRequested:
 		if p.Force {
-			return "a person asked to remove it, whatever is in it", true
+			return "a person asked to remove it" + through(p.Front) + ", whatever is in it", true
 		}
-		return "a person asked to remove it", true
+		return "a person asked to remove it" + through(p.Front), true
 	case event.RestoreRequested:
-		return "a person asked to restore " + p.Ref, true
+		return "a person asked to restore " + p.Ref + through(p.Front), true
 	case event.DownRequested:
 		return fmt.Sprintf("a person told the fleet to be down (%s)", p.Mode), true
 	case event.UpRequested:
@@ -57,9 +57,34 @@ func requestEvent(e event.Event) (string, bool) {
 	return "", false
 }
 
+// Front returns where a person asked for something, in words; "" if that is not known.
+func Front(d event.Front) string {
+	switch d {
+	case event.FrontVerb:
+		return "on a command line"
+	case event.FrontTop:
+		return "in muster top"
+	case event.FrontPage:
+		return "on the page"
+	case event.FrontAPI:
+		return "by the API"
+	case event.FrontNtfy:
+		return "by a message"
+	}
+	return ""
+}
+
+// through returns where a person asked for something, for the middle of a sentence; "" for a command line, and if it is not known.
+func through(d event.Front) string {
+	if said := Front(d); said != "" && d != event.FrontVerb {
+		return " (" + said + ")"
+	}
+	return ""
+}
+
 // answer describes an answer.
 func answer(p event.AnswerRequested) string {
-	via := ""
+	via := through(p.Front)
 	if p.Via != "" {
 		via = " (by the channel " + p.Via + ")"
 	}

@@ -74,7 +74,7 @@ async function main() {
   const { asks, permits, late, done, works, fails } = set.tasks;
   for (const [name, path] of [
     ["tasks", ""], ["permission", "tasks/" + permits], ["question", "tasks/" + asks], ["diff", `tasks/${done}/diff`], ["sides", `tasks/${done}/diff?round=2&from=1&view=split`], ["checks", `tasks/${fails}/checks`],
-    ["log", `tasks/${done}/log?check=test&round=1`], ["why", `tasks/${done}/why`], ["screen", `tasks/${works}/screen`], ["words", `tasks/${done}/words`], ["night", "night"],
+    ["log", `tasks/${done}/log?check=test&round=1`], ["search", `tasks/${works}/log?q=SCHEMA`], ["why", `tasks/${done}/why`], ["screen", `tasks/${works}/screen`], ["words", `tasks/${done}/words`], ["remove", `tasks/${done}/rm`], ["night", "night"],
     ["report", "report"], ["dispatch", "dispatch"],
   ]) {
     for (const [width, height, colorScheme] of [[1280, 800, "light"], [390, 844, "dark"]]) {
@@ -82,12 +82,13 @@ async function main() {
       await page.emulateMedia({ colorScheme });
       const answer = await page.goto(home + path);
       if (answer.status() !== 200) problems.push(`${name}: ${answer.status()}`);
-      await fine(page, name, width, width > 500 || ["tasks", "permission", "diff", "night", "dispatch"].includes(name));
+      await fine(page, name, width, width > 500 || ["tasks", "permission", "diff", "remove", "night", "dispatch"].includes(name));
       if (name === "sides") {
         const [old, fresh] = await page.evaluate(() => ["del", "add"].map((c) => document.querySelector(`.pair .${c}`).getBoundingClientRect().toJSON()));
         assert.equal(width > 500, old.right <= fresh.left && Math.abs(old.top - fresh.top) < 2, "side by side at " + width);
         assert.equal(width > 500, old.bottom > fresh.top, "below each other at " + width);
       }
+      if (name === "search") assert.equal(await page.textContent("mark"), "schema");
       const shot = (set.shots || {})[name + "-" + width];
       if (shot) await page.screenshot({ path: shot });
     }
@@ -146,6 +147,19 @@ async function main() {
   await page.click('button:has-text("Stop it")');
   await page.waitForURL("**did=stop**");
   await until("it is stopped", () => state(works) === "cancelled");
+
+  step("what it left is removed, once its name is typed");
+  await page.goto(home + "tasks/" + works);
+  await page.click('a:has-text("Remove…")');
+  await page.waitForURL("**/rm");
+  await page.fill("#typed", "t0");
+  await page.click('button:has-text("Remove it")');
+  await page.waitForSelector(".notice.bad");
+  assert.match(await page.textContent(".notice.bad"), /was not typed/);
+  await page.fill("#typed", works);
+  await page.click('button:has-text("Remove it")');
+  await page.waitForURL("**did=rm**");
+  assert.match(await page.textContent(".notice"), new RegExp(works + " is removed"));
 
   step("a task is queued by the form, and one is marked as looked at");
   await page.goto(home + "dispatch");
