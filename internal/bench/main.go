@@ -55,6 +55,11 @@ func measurements() []measurement {
 		{"upgrade", "`muster upgrade` under 100 agents: nobody supervises", "< 300 ms", measureUpgrade},
 		{"tasks", "2,000 `sim` tasks over 50 slots", "none lost or doubled, memory flat", measureTasks},
 		{"queue", "100,000 tasks queued: dispatch, turn, memory", "≤ 15 s, ≤ 1.3 × the turn with 100, verbs ≤ 30 ms, adopted ≤ 1 s, ≤ 150 MB", measureQueue},
+		{"page", "page of `muster web` with 1,000 tasks, best of 100", "≤ 50 ms", measurePage},
+		{"row", "status line to the row of a page, p99 of 200", "≤ 150 ms", measureRow},
+		{"frame", "start of `muster top` to its list of 1,000 tasks, best of 20", "≤ 150 ms", measureFrame},
+		{"blurred", "`muster top` without the focus, 60 s", "≤ 0.5 % of a core", measureBlurred},
+		{"watching", "`muster top` with the screen of an idle agent, 60 s", "≤ 1 % of a core", measureWatching},
 		{"size", "size of the static binary", "< 25 MB", measureSize},
 	}
 }
