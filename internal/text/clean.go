@@ -9,6 +9,9 @@ import (
 // and tab, direction overrides and invisible characters. Invalid UTF-8 becomes U+FFFD. A carriage return within a
 // line discards the line so far, as a progress bar means it; CR LF is a newline.
 func Clean(s string) string {
+	if isPlain(s) {
+		return s
+	}
 	s = strings.ReplaceAll(s, "\r\n", "\n")
 	out := make([]byte, 0, len(s))
 	line := 0 // where the current line starts in out

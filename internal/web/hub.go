@@ -161,10 +161,11 @@ func (h *hub) since(after int64) list {
 	defer h.mu.Unlock()
 	l := list{seq: h.seq, fleet: h.last, wrong: h.wrong, groups: map[words.Group][]event.TaskID{}, fresh: map[event.TaskID]bool{}}
 	l.whole = after < h.floor || after > h.seq || after == 0
-	all := make([]*control.Summary, 0, len(h.tasks))
+	tasks, all := make([]control.Summary, 0, len(h.tasks)), make([]*control.Summary, 0, len(h.tasks))
 	for _, e := range h.tasks {
-		t := e.task
-		all = append(all, &t)
+		tasks = append(tasks, e.task) // never more than it has room for, so that pointers into it stay
+		t := &tasks[len(tasks)-1]
+		all = append(all, t)
 		l.cost += t.Usage.CostUSD
 		if words.GroupOf(t.State) == words.DoneGroup && t.ChangedAt != nil && h.last.Seen[t.ID].Before(*t.ChangedAt) {
 			l.fresh[t.ID] = true
@@ -179,6 +180,9 @@ func (h *hub) since(after int64) list {
 		}
 		return words.Compare(a, b)
 	})
+	if l.whole {
+		l.tasks = make([]control.Summary, 0, len(all))
+	}
 	for _, t := range all {
 		g := words.GroupOf(t.State)
 		l.groups[g] = append(l.groups[g], t.ID)

@@ -83,6 +83,9 @@ type frame struct {
 // write sends a page.
 func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, f frame, body func(*doc)) {
 	d := &doc{}
+	if f.page == "tasks" {
+		d.b.Grow(len(f.list.tasks) * 512) // a row that asks nothing has somewhat less
+	}
 	d.head(f.title+" · muster", func() {
 		d.open("link", "rel", "stylesheet", "href", s.prefix+"/style.css")
 		d.open("script", "src", s.prefix+"/app.js", "defer", bare)
@@ -301,7 +304,19 @@ func (s *Server) group(ctx context.Context, d *doc, g words.Group, tasks []*cont
 
 // tone returns the class of a state.
 func tone(state event.State) string {
-	return map[words.Tone]string{words.ToneWarn: "warn", words.ToneBad: "bad", words.ToneGood: "good", words.ToneDim: "dim", words.ToneBusy: "busy"}[words.ToneOf(state)]
+	switch words.ToneOf(state) {
+	case words.ToneWarn:
+		return "warn"
+	case words.ToneBad:
+		return "bad"
+	case words.ToneGood:
+		return "good"
+	case words.ToneDim:
+		return "dim"
+	case words.ToneBusy:
+		return "busy"
+	}
+	return ""
 }
 
 // state adds the state of a task: a sign, the word, and a colour.

@@ -85,16 +85,33 @@ func ToneOf(s event.State) Tone {
 // Mark returns a sign of one column for a state, and the same in ASCII. It tells the state apart without a
 // colour.
 func Mark(s event.State) (sign, ascii string) {
-	m, ok := map[event.State][2]string{
-		event.Waiting: {"?", "?"}, event.Parked: {"P", "P"}, event.Failed: {"✗", "x"},
-		event.Stalled: {"!", "!"}, event.Limited: {"z", "z"}, event.Preparing: {"▷", ">"}, event.Starting: {"▷", ">"}, event.Working: {"▶", ">"},
-		event.Checking: {"◌", "c"}, event.Publishing: {"↑", "^"}, event.InReview: {"↑", "^"},
-		event.Queued: {"·", "."}, event.Blocked: {"·", "."}, event.Done: {"✓", "v"}, event.Cancelled: {"-", "-"},
-	}[s]
-	if !ok {
-		return " ", " "
+	switch s {
+	case event.Waiting:
+		return "?", "?"
+	case event.Parked:
+		return "P", "P"
+	case event.Failed:
+		return "✗", "x"
+	case event.Stalled:
+		return "!", "!"
+	case event.Limited:
+		return "z", "z"
+	case event.Preparing, event.Starting:
+		return "▷", ">"
+	case event.Working:
+		return "▶", ">"
+	case event.Checking:
+		return "◌", "c"
+	case event.Publishing, event.InReview:
+		return "↑", "^"
+	case event.Queued, event.Blocked:
+		return "·", "."
+	case event.Done:
+		return "✓", "v"
+	case event.Cancelled:
+		return "-", "-"
 	}
-	return m[0], m[1]
+	return " ", " "
 }
 
 // Title returns the heading of a group.
