@@ -345,7 +345,7 @@ func TestMergeOnto_Linear_HasOneCommitForEachWork(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	one := w.branchWith("one", "main", map[string]string{"one": "1\n", "a.txt": "of one\n"})
-	two := w.branchWith("two", "main", map[string]string{"two": "2\n"})
+	w.branchWith("two", "main", map[string]string{"two": "2\n"})
 	picked := w.branchWith("picked", "main", map[string]string{"picked": "p\n"})
 	clash := w.branchWith("clash", "main", map[string]string{"a.txt": "of clash\n"})
 	stale := w.branchWith("stale", "main", map[string]string{"dir/b.txt": "of stale\n"})
@@ -356,7 +356,7 @@ func TestMergeOnto_Linear_HasOneCommitForEachWork(t *testing.T) {
 	at := filepath.Join(w.dir, "merging")
 	w.git(w.repo, "worktree", "add", "-q", at, "two")
 	w.git(at, "merge", "-q", "--no-edit", "main")
-	two = w.head("two")
+	two := w.head("two")
 	base := w.head("main")
 	work := []MergeWork{{"t1", one}, {"t2", two}, {"t3", clash}, {"t4", stale}, {"t5", picked}, {"t6", again}}
 	m := w.linear(work...)
