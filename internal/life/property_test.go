@@ -298,8 +298,12 @@ func (w *world) someHostility(rt *rapid.T) {
 		w.do(Slept{Gap: pick(rt, []time.Duration{-time.Hour, time.Second, 6 * time.Hour}, "gap")})
 	case 9:
 		if rapid.Bool().Draw(rt, "reviewed") {
+			head := ""
+			if p := w.task.Published; p != nil {
+				head = p.Commit
+			}
 			w.do(pick(rt, []Input{
-				Reviewed{Phase: ReviewMerged}, Merged{Commit: "m1"}, Unmerged{Why: event.MergeConflicts, Branch: "main", Files: []string{"a.go"}},
+				Reviewed{Phase: ReviewMerged}, Reviewed{Phase: ReviewOpen, Head: head, Waits: "test has not ended"}, Merged{Commit: "m1"}, Unmerged{Why: event.MergeConflicts, Branch: "main", Files: []string{"a.go"}},
 			}, "review"))
 		} else {
 			w.do(Refused{Gen: w.task.Gen, Source: "status", Why: "not a record"})
