@@ -18,7 +18,7 @@ import (
 // floors is the house from the ground up: a package imports only what stands before it. A package below one of
 // these (tmux/tmuxtest) belongs to it.
 var floors = []string{
-	"fault", "text", "event", "permit", "recipe", "life", "price", "regular", "replace", "environ", "scarce", "run", "host", "lock", "spec", "home", "fence", "config", "store", "words", "status", "mail", "proof",
+	"fault", "text", "event", "permit", "recipe", "life", "price", "regular", "replace", "environ", "scarce", "run", "host", "lock", "spec", "home", "cast", "fence", "config", "store", "words", "status", "mail", "proof",
 	"tmux", "git", "change", "check", "agent", "forge", "service", "notify", "launch", "keeper", "boot", "fleet", "daemon", "report", "intake", "inside", "control",
 	"tui", "web", "mcp", "cli", "testkit", "e2e",
 }
@@ -45,6 +45,7 @@ var vendorNames = map[string]string{
 
 // goroutines are the packages that may start them, and who waits for them.
 var goroutines = map[string]string{
+	"cast":        "a recorder is a process of its own: the end of its input or of the process ends them",
 	"status":      "Watcher.Serve waits",
 	"tmux":        "Client.Close waits",
 	"host":        "Deaths.Serve and Machine.End wait",

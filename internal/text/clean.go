@@ -19,7 +19,7 @@ func Clean(s string) string {
 		switch {
 		case r == '\r':
 			out = out[:line]
-		case r == '\n' || r == '\t' || !isHidden(r):
+		case r == '\n' || r == '\t' || !Hidden(r):
 			out = utf8.AppendRune(out, r)
 			if r == '\n' {
 				line = len(out)
@@ -48,7 +48,7 @@ func Field(s string, limit int) string {
 			return
 		case isLineEnd(r) || r == '\t':
 			b.WriteByte(' ')
-		case isHidden(r):
+		case Hidden(r):
 			return
 		default:
 			b.WriteRune(r)
@@ -103,8 +103,8 @@ func isPlain(s string) bool {
 
 func isLineEnd(r rune) bool { return r == '\n' || r == '\r' || r == '\u2028' || r == '\u2029' }
 
-// isHidden reports whether a character acts on a terminal, or hides or reorders what people read.
-func isHidden(r rune) bool {
+// Hidden reports whether a character acts on a terminal, or hides or reorders what people read.
+func Hidden(r rune) bool {
 	switch {
 	case r < ' ', r >= 0x7f && r <= 0x9f: // C0, DEL, C1
 	case r == 0x061c, r == 0x200e, r == 0x200f: // direction marks

@@ -17,7 +17,7 @@ func Visible(s string) string {
 			b.WriteRune(r)
 		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"):
 			b.WriteString(`\x` + strconv.FormatUint(uint64(s[i])|0x100, 16)[1:])
-		case unicode.IsPrint(r) && !isHidden(r):
+		case unicode.IsPrint(r) && !Hidden(r):
 			b.WriteRune(r)
 		default:
 			q := strconv.QuoteRune(r)

@@ -63,7 +63,7 @@ func Terminal(s string, colours bool) string {
 		r, n := utf8.DecodeRuneInString(s)
 		s = s[n:]
 		switch {
-		case r == '\n' || r == '\t' || !isHidden(r) && !isLineEnd(r):
+		case r == '\n' || r == '\t' || !Hidden(r) && !isLineEnd(r):
 			b.WriteRune(r)
 		case isLineEnd(r):
 			b.WriteByte(' ')
