@@ -89,10 +89,23 @@ func literal(s string) string { return strings.ReplaceAll(s, "#", "##") }
 // command that execs exactly that word.
 func program(argv []string) []string {
 	if len(argv) == 1 {
-		return []string{"exec '" + strings.ReplaceAll(argv[0], "'", `'\''`) + "'"}
+		return []string{"exec " + shellWord(argv[0])}
 	}
 	return argv
 }
+
+// recorder returns the shell command that becomes a recorder. tmux expands it first, as a format and as a time, and its releases
+// differ in how a # is escaped there. So the shell makes those characters.
+func recorder(argv []string) string {
+	made := strings.NewReplacer("#", `'"$(printf '\043')"'`, "%", `'"$(printf '\045')"'`)
+	words := make([]string, len(argv))
+	for i, a := range argv {
+		words[i] = made.Replace(shellWord(a))
+	}
+	return "exec " + strings.Join(words, " ") + " #{pane_pid} '#{pane_tty}' #{pane_width}x#{pane_height}"
+}
+
+func shellWord(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // oneShotWords escapes arguments for a client's command line, in which a trailing ';' separates commands.
 func oneShotWords(args []string) []string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,6 +25,10 @@ type OpenSpec struct {
 	Env     []string // NAME=VALUE for this process only; not for secrets, because other users can read it
 	Task    string   // the task's id, for the pane's marks
 	Gen     int      // the generation, for the pane's marks
+	// Record is a command that gets what the pane shows on its standard input, from the first byte on; nil is none. Three
+	// words are added to it: the program's pid, its terminal, and the size of that, as in 120x40. It goes on when the
+	// program has ended, until it ends or the pane does. That it cannot be started keeps nothing from running.
+	Record []string
 }
 
 // Open starts a program in a window. It makes session and window if they are missing. It reuses a window whose
@@ -78,7 +83,7 @@ func (spec OpenSpec) Check() error {
 	if len(spec.Argv) == 0 || spec.Argv[0] == "" {
 		return fault.New(fault.Usage, "no program for window %s of %s", spec.Window, spec.Session)
 	}
-	for _, a := range spec.Argv {
+	for _, a := range append(slices.Clip(spec.Argv), spec.Record...) {
 		if len(a) >= maxWord || strings.ContainsRune(a, 0) {
 			return fault.New(fault.Usage, "an argument of %s is too long or contains a NUL byte (%d bytes)", spec.Argv[0], len(a))
 		}
@@ -116,6 +121,7 @@ func (c *Client) openSession(ctx context.Context, spec OpenSpec) (Pane, error) {
 		name, _, _ := strings.Cut(kv, "=")
 		commands = append(commands, []string{"set-environment", "-u", "-t", target, name})
 	}
+	commands = append(commands, spec.record(target)...)
 	return c.opened(ctx, spec, commands)
 }
 
@@ -127,7 +133,15 @@ func (c *Client) openWindow(ctx context.Context, spec OpenSpec) (Pane, error) {
 	args := []string{"new-window", "-d", "-P", "-F", paneFormat, "-t", session, "-n", passing, "-c", literal(spec.Dir)}
 	commands := append([][]string{spec.start(args)}, spec.marks(target)...)
 	commands = append(commands, []string{"rename-window", "-t", target, spec.Window})
-	return c.opened(ctx, spec, commands)
+	p, err := c.opened(ctx, spec, commands)
+	if err != nil || len(spec.Record) == 0 {
+		return p, err
+	}
+	// The name by which the line knew the window is gone, so this is a line of its own.
+	if _, err := c.Do(ctx, spec.record(string(p.ID))[0]...); err != nil && !wasRefused(err) {
+		return p, err
+	}
+	return p, nil
 }
 
 // respawn starts the program in a pane whose program has ended.
@@ -140,13 +154,14 @@ func (c *Client) respawn(ctx context.Context, p Pane, spec OpenSpec) (Pane, erro
 	args := []string{"respawn-pane", "-t", string(p.ID), "-c", literal(spec.Dir)}
 	commands := append([][]string{spec.start(args)}, spec.marks(string(p.ID))...)
 	commands = append(commands, []string{"list-panes", "-t", string(p.ID), "-f", "#{==:#{pane_id}," + string(p.ID) + "}", "-F", paneFormat})
+	commands = append(commands, spec.record(string(p.ID))...)
 	return c.opened(ctx, spec, commands)
 }
 
-// opened sends the commands and returns the pane that they print.
+// opened sends the commands and returns the pane that they print. The one that starts a recorder is the last, and may be refused.
 func (c *Client) opened(ctx context.Context, spec OpenSpec, commands [][]string) (Pane, error) {
 	blocks, err := c.batch(ctx, commands...)
-	if err != nil {
+	if err != nil && (len(spec.Record) == 0 || !wasRefused(err) || len(blocks) != len(commands)-1) {
 		return Pane{}, fmt.Errorf("open window %s of %s: %w", spec.Window, spec.Session, err)
 	}
 	for _, b := range blocks {
@@ -175,6 +190,21 @@ func (spec OpenSpec) marks(target string) [][]string {
 		{"set-option", "-p", "-t", target, pastedOption, ""}, // a reused pane may have an old value
 		{"set-option", "-w", "-t", target, "window-size", "manual"},
 	}
+}
+
+// wasRefused reports whether tmux refused a command, so that it had no effect.
+func wasRefused(err error) bool {
+	_, is := errors.AsType[*CommandError](err)
+	return is
+}
+
+// record returns the command that hands what the pane shows on to the recorder. tmux ends the recorder of an earlier program in the
+// pane with it. It belongs to the same line as the start of the program, so that nothing is shown before.
+func (spec OpenSpec) record(target string) [][]string {
+	if len(spec.Record) == 0 {
+		return nil
+	}
+	return [][]string{{"pipe-pane", "-O", "-t", target, recorder(spec.Record)}}
 }
 
 // KillSession ends a session, named by id or exact name, and all its windows. A missing session is not an error.
