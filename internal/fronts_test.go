@@ -24,9 +24,10 @@ var frontFiles = map[string]struct {
 	why      string
 }{
 	"env.go":            {[]string{"fleet", "keeper"}, "the types of what tests replace"},
-	"main.go":           {[]string{"agent", "agent/acp", "agent/all", "agent/sim", "launch"}, "the hidden verbs acp, hook, launch and sim"},
+	"main.go":           {[]string{"agent", "agent/acp", "agent/all", "agent/sim", "cast", "launch"}, "the hidden verbs acp, hook, launch, record and sim"},
 	"verb_supervise.go": {[]string{"daemon", "keeper"}, "the hidden verbs supervise and keep"},
 	"verb_top.go":       {[]string{"tui"}, "it lends its terminal to the full screen"},
+	"verb_replay.go":    {[]string{"tui"}, "it lends its terminal to the player"},
 	"verb_web.go":       {[]string{"web"}, "it serves the page"},
 	"verb_up.go":        {[]string{"daemon"}, "--foreground"},
 	"verb_service.go":   {[]string{"run", "service"}, "the service manager of the machine, which no fleet needs"},

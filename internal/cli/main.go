@@ -13,6 +13,7 @@ import (
 	"muster/internal/agent/all"
 	"muster/internal/agent/sim"
 	"muster/internal/boot"
+	"muster/internal/cast"
 	"muster/internal/control"
 	"muster/internal/event"
 	"muster/internal/fault"
@@ -34,7 +35,7 @@ func Main(args []string) int {
 // needsNoDir reports whether a verb works without a working directory. An agent may delete its own, and its hook must
 // not fail then.
 func needsNoDir(args []string) bool {
-	return len(args) > 0 && (args[0] == "hook" || args[0] == "launch")
+	return len(args) > 0 && (args[0] == "hook" || args[0] == "launch" || args[0] == cast.Verb)
 }
 
 // Run is Main with the given environment.
@@ -45,6 +46,8 @@ func Run(args []string, env Env) int {
 			return runHook(args[1:], env)
 		case "launch":
 			return runLaunch(args[1:])
+		case cast.Verb:
+			return cast.Main(args[1:], os.Stdin, os.Stderr)
 		case acp.Verb:
 			return acp.Main(args[1:], os.Stdin, os.Stdout, env.Getenv)
 		case "sim":

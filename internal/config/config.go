@@ -40,6 +40,7 @@ type Config struct {
 	Forges []Forge
 	// Recurring are the files of tasks that are dispatched by a schedule, in the order of the file.
 	Recurring []Recurring
+	Recording Recording
 	Fleet     Fleet
 	// Origin maps the path of a key (task.rounds) to where its value was set: "file:line", or "default".
 	Origin map[string]string
@@ -149,6 +150,29 @@ const (
 	GitRead   = event.GitRead
 )
 
+// Recording is what is recorded of the terminals of agents.
+type Recording struct {
+	Mode string // RecordingOn or RecordingOff
+	Size int64  // bytes that the recordings of a task may take
+}
+
+// Words of recording.mode.
+const (
+	RecordingOn  = "on"
+	RecordingOff = "off"
+)
+
+// leastRecording is the least size of the recordings of a task. Half of it is for one generation.
+const leastRecording = 2 << 20
+
+// Bytes returns what the recordings of a task may take; 0 if nothing is recorded.
+func (r Recording) Bytes() int64 {
+	if r.Mode == RecordingOff {
+		return 0
+	}
+	return r.Size
+}
+
 // Fleet holds the settings of this machine. They come from the user's file only.
 type Fleet struct {
 	MaxAgents     int           // 0: by memory and cores, see DefaultMaxAgents
@@ -174,10 +198,11 @@ func Default() Config {
 			NoChange: event.ReactionBack, OutsideScope: event.ReactionBack, DeletedTests: event.ReactionBack,
 			ProseOnly: event.ReactionAllow, CheckConfig: event.ReactionAllow, TooLarge: event.ReactionPark,
 		},
-		Budget: Budget{Task: event.Budget{Soft: 0.8}, Night: NightBudget{SharedBudget: event.SharedBudget{Soft: defaultShare}, Since: defaultDusk}},
-		Fence:  Fence{Mode: FenceOff, Unix: UnixDeny, Cache: CacheRepository, Git: GitCommit},
-		Fleet:  Fleet{MinFreeMemory: 512 << 20, MinFreeDisk: 1 << 30, Wait: 15 * time.Minute},
-		Origin: map[string]string{},
+		Budget:    Budget{Task: event.Budget{Soft: 0.8}, Night: NightBudget{SharedBudget: event.SharedBudget{Soft: defaultShare}, Since: defaultDusk}},
+		Fence:     Fence{Mode: FenceOff, Unix: UnixDeny, Cache: CacheRepository, Git: GitCommit},
+		Recording: Recording{Mode: RecordingOn, Size: 16 << 20},
+		Fleet:     Fleet{MinFreeMemory: 512 << 20, MinFreeDisk: 1 << 30, Wait: 15 * time.Minute},
+		Origin:    map[string]string{},
 	}
 	for _, k := range keys() {
 		if !k.open() {

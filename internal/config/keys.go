@@ -223,6 +223,8 @@ func keys() []key {
 		{path: "recurring.NAME.missed", kind: kindWord, words: []string{string(life.MissedSkip), string(life.MissedOnce), string(life.MissedAll)}, def: `"once"`, doc: "What happens to runs whose time has passed while no supervisor was there: none is made up for, the newest one, or all of them, at most 50."},
 		{path: "recurring.NAME.file", kind: kindFile, doc: "The file of tasks, TOML or Markdown, as `muster dispatch --file` takes it. It is read at each run."},
 		{path: "recurring.NAME.repo", kind: kindFile, def: "as the tasks say", doc: "The checkout that the tasks are for."},
+		{path: "recording.mode", kind: kindWord, words: []string{RecordingOn, RecordingOff}, def: `"on"`, doc: "Whether what the terminal of an agent shows is recorded for `muster replay`. It costs one small process for each running agent."},
+		{path: "recording.size", kind: kindSize, min: leastRecording, def: `"16MiB"`, doc: "What the recordings of one task may take on the disk, compressed; at least 2 MiB. One agent process gets half of it, and of more than that its beginning and its end are kept. The recordings of the oldest ones make room."},
 		{path: "fleet.max_agents", kind: kindCount, max: mostCount, def: "two a core, as memory allows", doc: "Agents that run at once."},
 		{path: "fleet.max_checks", kind: kindCount, max: mostCount, def: "half the cores", doc: "Checks that run at once."},
 		{path: "fleet.min_free_memory", kind: kindSize, def: `"512MiB"`, doc: "With less memory free than this no agent is started."},
@@ -280,6 +282,7 @@ func tables() []section {
 		{"notify", "Who is told in the night, and when; see [notifications.md](../notifications.md). `[notify.NAME]` is one channel. Without any, nothing is sent. Only in the user's `" + UserFile + "`."},
 		{"forges", "Programs of yours that stand for forges other than GitHub; see [publishing.md](../publishing.md#another-forge). Only in the user's `" + UserFile + "`."},
 		{"recurring", "Tasks that are dispatched by a schedule; see [recurring.md](../recurring.md). Only in the user's `" + UserFile + "`."},
+		{"recording", "What is recorded of the terminals of agents; see [replay.md](../replay.md)."},
 		{"fleet", "What concerns this machine. Only in the user's `" + UserFile + "`."},
 	}
 }

@@ -240,16 +240,19 @@ func (k *key) setSize(f *int64, v any) error {
 			return fault.New(fault.Usage, "is %d, and must not be negative", v)
 		}
 		*f = v
-		return nil
 	case string:
 		n, ok := ParseSize(v)
 		if !ok {
 			return fault.New(fault.Usage, "is %q, which is not a size", v).WithHint(`Write it like "512MiB" or "2GiB".`)
 		}
 		*f = n
-		return nil
+	default:
+		return k.mismatch(v)
 	}
-	return k.mismatch(v)
+	if *f < k.min {
+		return fault.New(fault.Usage, "is %v, and must be at least %d bytes", v, k.min)
+	}
+	return nil
 }
 
 // ParseSize parses a number of bytes: "1048576", "512MiB", "2G". K, M, G and T are powers of 1024, with or without

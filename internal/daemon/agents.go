@@ -12,6 +12,7 @@ import (
 	"muster/internal/agent"
 	"muster/internal/agent/all"
 	"muster/internal/boot"
+	"muster/internal/cast"
 	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
@@ -256,6 +257,14 @@ func (a agents) Credential(t life.Task) string {
 		return ""
 	}
 	return fmt.Sprintf("%d %d", st.Size(), st.ModTime().UnixNano())
+}
+
+// Recorder implements fleet.Launcher.
+func (a agents) Recorder(t life.Task, gen int) []string {
+	if t.Spec.Recording == 0 {
+		return nil
+	}
+	return cast.Command(a.exe, a.home, t.ID, gen, t.Spec.Recording)
 }
 
 // EndPolicy implements fleet.Launcher.

@@ -86,7 +86,7 @@ func (t *terminal) current() *tmux.Client {
 // Open implements fleet.Terminal.
 func (t *terminal) Open(ctx context.Context, w fleet.Window) (fleet.Pane, error) {
 	p, err := t.current().Open(ctx, tmux.OpenSpec{
-		Session: w.Session, Window: w.Role, Dir: w.Dir, Argv: w.Argv, Task: string(w.Task), Gen: w.Gen,
+		Session: w.Session, Window: w.Role, Dir: w.Dir, Argv: w.Argv, Task: string(w.Task), Gen: w.Gen, Record: w.Record,
 	})
 	return pane(p), translate(err)
 }

@@ -111,6 +111,8 @@ type Spec struct {
 	Timeout   time.Duration `json:"timeout"`
 	WaitLimit time.Duration `json:"wait_limit"` // how long a permission request or a question stays open
 	Keep      time.Duration `json:"keep"`       // how long a finished session keeps its last screen
+	// Recording is what the recordings of the task's terminals may take, in bytes; 0 means that nothing is recorded.
+	Recording int64 `json:"recording,omitempty"`
 	// Silence is how long a working agent may be silent before it is probed, and SilenceInTool is the same while a
 	// tool call is open. 0 means never, as in tasks of older versions.
 	Silence       time.Duration `json:"silence,omitempty"`

@@ -46,7 +46,7 @@ func (s *Supervisor) start(ctx context.Context, t life.Task, a event.Action, arg
 	}
 	pane, err := s.cfg.Terminal.Open(ctx, Window{
 		Session: home.Slugged(t.ID, t.Spec.Slug), Role: RoleAgent, Dir: t.Worktree,
-		Argv: []string{s.cfg.Exe, "launch", spec}, Task: t.ID, Gen: a.Gen,
+		Argv: []string{s.cfg.Exe, "launch", spec}, Task: t.ID, Gen: a.Gen, Record: s.cfg.Launcher.Recorder(t, a.Gen),
 	})
 	if err != nil {
 		return done(err)

@@ -93,6 +93,8 @@ type Window struct {
 	Argv    []string
 	Task    event.TaskID
 	Gen     int
+	// Record is a command that gets what the pane shows; nil is none. Without it the program runs all the same.
+	Record []string
 }
 
 // Errors of a terminal about a pane that cannot be used.
@@ -244,6 +246,8 @@ type Launcher interface {
 	// Retire is called when the generation's end is recorded.
 	Retire(ctx context.Context, t life.Task, gen int) error
 	EndPolicy(t life.Task) EndPolicy
+	// Recorder returns the command that records what the terminal of a generation shows; nil if nothing is recorded.
+	Recorder(t life.Task, gen int) []string
 	// Credential returns a fingerprint of the file in which the agent of the task keeps its login; "" if there is none.
 	Credential(t life.Task) string
 }

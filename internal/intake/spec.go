@@ -40,7 +40,7 @@ func spec(cfg config.Config, o Order) (event.Spec, error) {
 		Env: map[string]string{}, EnvFrom: ag.EnvFrom, Trust: ag.Trust, Recipe: ag.Recipe,
 		Publish: cfg.Task.Publish, Checks: cfg.Checks, Setup: cfg.Workspace.Setup, Copy: cfg.Workspace.Copy,
 		Priority: cfg.Task.Priority, Attempts: cfg.Task.Attempts, Respawns: cfg.Task.Respawns, Rounds: cfg.Task.Rounds,
-		Timeout: cfg.Task.Timeout, WaitLimit: cfg.Task.WaitLimit, Keep: cfg.Task.Keep,
+		Timeout: cfg.Task.Timeout, WaitLimit: cfg.Task.WaitLimit, Keep: cfg.Task.Keep, Recording: cfg.Recording.Bytes(),
 		Silence: cfg.Task.Silence, SilenceInTool: cfg.Task.SilenceInTool, CILimit: cfg.Task.CILimit, Permission: cfg.Rules(o.Permission),
 		Done: cfg.Done, Budget: cfg.Budget.Task, Prices: cfg.Prices,
 	}

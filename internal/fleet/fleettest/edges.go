@@ -487,6 +487,9 @@ func (e *edges) Credential(life.Task) string {
 	return fmt.Sprint("login ", e.w.logins)
 }
 
+// Recorder implements fleet.Launcher. No pane of this world shows anything that could be recorded.
+func (e *edges) Recorder(life.Task, int) []string { return nil }
+
 // EndPolicy implements fleet.Launcher.
 func (e *edges) EndPolicy(life.Task) fleet.EndPolicy {
 	return fleet.EndPolicy{InterruptKeys: []string{"Escape"}, MenuKeys: []string{"Escape"}, Grace: time.Second}
