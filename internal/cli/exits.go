@@ -95,6 +95,12 @@ var exits = map[string]string{ //nolint:gosec // words about tokens are none
 3 there is no such task, check, round or generation
 4 nothing has been logged yet
 130 -f was interrupted`,
+	"replay": `0 it was played, written or listed
+1 the file could not be written, or the terminal not be drawn on
+2 a flag is wrong, or several tasks have names with this beginning
+3 there is no such task or generation, or no recording of it; the message says why
+4 the task has not begun to work, or this is no terminal to play on
+130 interrupted`,
 	"diff": `0 the changes are printed, also when there are none
 1 git failed
 3 there is no such task, or its repository is gone

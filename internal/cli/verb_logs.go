@@ -104,6 +104,9 @@ func logs(ctx context.Context, env Env, o logsOptions, ref string) error {
 			return err
 		}
 		o.tellSource(env, l.Task, l.Source)
+		if l.Recorded {
+			_, _ = fmt.Fprintf(env.Stderr, "What its terminal showed: muster replay %s\n", l.Task)
+		}
 		if !o.json {
 			return follow(ctx, env, l, o.follow)
 		}

@@ -7,7 +7,7 @@ func verbs(env Env) []*cobra.Command {
 	return []*cobra.Command{
 		newInitCommand(env), newUpCommand(env), newDownCommand(env), newUpgradeCommand(env), newDispatchCommand(env), newIntakeCommand(env),
 		newLsCommand(env),
-		newShowCommand(env), newStatusCommand(env), newAccountsCommand(env), newWaitCommand(env), newAttachCommand(env), newLogsCommand(env), newDiffCommand(env), newChecksCommand(env),
+		newShowCommand(env), newStatusCommand(env), newAccountsCommand(env), newWaitCommand(env), newAttachCommand(env), newLogsCommand(env), newReplayCommand(env), newDiffCommand(env), newChecksCommand(env),
 		newTopCommand(env), newWebCommand(env), newEventsCommand(env), newWhyCommand(env), newStatsCommand(env), newReportCommand(env), newPreflightCommand(env),
 		newSendCommand(env), newAnswerCommand(env), newInterruptCommand(env),
 		newStopCommand(env), newRetryCommand(env), newRmCommand(env), newGcCommand(env), newRestoreCommand(env),

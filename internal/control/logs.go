@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"muster/internal/cast"
 	"muster/internal/event"
 	"muster/internal/fault"
 	"muster/internal/fleet"
@@ -42,7 +43,9 @@ type Log struct {
 type TaskLog struct {
 	Task   event.TaskID // "" for the supervisor's
 	Source string       // one of the constants above
-	read   func(context.Context) (string, error)
+	// Recorded is true if the session is gone, and Replay has what its terminal showed.
+	Recorded bool
+	read     func(context.Context) (string, error)
 }
 
 // Read returns the present text. Agents and programs wrote it, so it must be cleaned before a terminal shows it.
@@ -74,7 +77,9 @@ func (q Log) get(ctx context.Context, c *Control, db *store.Store) (TaskLog, err
 	if t.Gen == 0 {
 		return l, noSession(t, fleet.RoleAgent)
 	}
-	return c.records(t.ID, t.Gen), nil
+	l = c.records(t.ID, t.Gen)
+	l.Recorded = len(cast.Find(c.home, t.ID, t.Gen)) > 0
+	return l, nil
 }
 
 // check returns the output of a check in the running round or in one that was judged.
