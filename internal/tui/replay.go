@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"io"
 	"iter"
 	"strings"
 	"time"
@@ -63,6 +64,9 @@ func (p *Player) blank(columns, rows int) {
 	p.columns, p.rows = max(1, columns), max(1, rows)
 	p.screen = vt.NewEmulator(p.columns, p.rows)
 	p.screen.SetScrollbackSize(1) // nobody scrolls back
+	if answers, ok := p.screen.InputPipe().(io.Closer); ok {
+		_ = answers.Close() // nobody reads what it answers, and it would wait for that
+	}
 }
 
 // update takes a message, as Model.update does. It reports whether the person leaves.
