@@ -354,6 +354,8 @@ var opens = map[string]string{
 	"internal/host/":                  "files of the kernel and of the system",
 	"internal/tmux/platform_linux.go": "files of the kernel",
 	"internal/check/pane_":            "a terminal, opened without blocking",
+	"internal/cast/main.go":           "a terminal, opened without blocking",
+	"internal/cast/recorder.go":       "creates a new file",
 	"internal/spec/spec.go":           "creates a new file",
 	"internal/fleet/hand_message.go":  "creates a new file",
 	"internal/git/fenced.go":          "creates a new file",
@@ -369,6 +371,7 @@ var opens = map[string]string{
 	"internal/agent/sim/":             "a program of its own, which plays an agent",
 	"internal/cli/verb_dispatch.go":   "a file that the user names, which may be a pipe",
 	"internal/cli/verb_init.go":       "a file that the user names",
+	"internal/cli/verb_replay.go":     "a file that the user names, which may be a pipe",
 	"internal/intake/file.go":         "a file that the user names, which may be a pipe",
 	"internal/service/service.go":     "a file of the user's service manager",
 }
