@@ -98,7 +98,7 @@ var exits = map[string]string{ //nolint:gosec // words about tokens are none
 	"replay": `0 it was played, written or listed
 1 the file could not be written, or the terminal not be drawn on
 2 a flag is wrong, or several tasks have names with this beginning
-3 there is no such task or generation, or no recording of it; the message says why
+3 there is no such task or generation, or no recording of it
 4 the task has not begun to work, or this is no terminal to play on
 130 interrupted`,
 	"diff": `0 the changes are printed, also when there are none

@@ -45,7 +45,7 @@ func newReplayCommand(env Env) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return replay(cmd.Context(), env, o, args[0]) },
 	}, groupLook)
 	c.Flags().IntVar(&o.gen, "gen", 0, "of generation `N` (default: the newest)")
-	c.Flags().DurationVar(&o.idle, "idle", 2*time.Second, "cut longer pauses to this; 0 leaves them as they were")
+	c.Flags().DurationVar(&o.idle, "idle", 2*time.Second, "cut longer pauses to `DURATION`; 0 leaves them as they were")
 	c.Flags().Float64Var(&o.speed, "speed", 1, "play so many `TIMES` as fast")
 	c.Flags().StringVar(&o.out, "out", "", "write the recording to `FILE`, or to standard output (-), instead of playing it")
 	c.Flags().BoolVar(&o.list, "list", false, "list the recordings that there are")
