@@ -199,6 +199,21 @@ func (c *cell) escapes() {
 	c.types(ad.Facts().Interrupt.Keys...)
 }
 
+// leaves quits the agent as a person does, who presses Enter again if the program has swallowed the first one.
+func (c *cell) leaves() {
+	c.t.Helper()
+	c.types(c.a.quit, "Enter")
+	pressed := time.Now()
+	c.await("the agent is gone", func() bool {
+		live := c.task(c.id).Agent.Live
+		if live && time.Since(pressed) > 5*time.Second {
+			c.types("Enter")
+			pressed = time.Now()
+		}
+		return !live
+	})
+}
+
 // rests waits until the task rests for the n-th time, and returns it.
 func (c *cell) rests(n int) life.Task {
 	c.t.Helper()

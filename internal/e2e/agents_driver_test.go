@@ -33,6 +33,8 @@ type driver struct {
 	question func() model.Reply
 	// limit returns the answer of a service whose usage limit ends at a time.
 	limit func(reset time.Time) model.Reply
+	// half is how many events of a streamed answer are half of it; 0 is 2.
+	half int
 	// quit is what a person types to leave the program.
 	quit string
 }
@@ -103,7 +105,7 @@ func drivers() []driver {
 			limit:    retryAfter,
 		},
 		{
-			kind: "gemini", quit: "/quit", setUp: setUpGemini,
+			kind: "gemini", quit: "/quit", half: 1, setUp: setUpGemini,
 			program: func(t *testing.T) string { t.Helper(); return gemini.Path(t) },
 			use:     func(command string) (string, any) { return "run_shell_command", map[string]any{"command": command} },
 			write: func(path, line string) model.Reply {

@@ -154,7 +154,7 @@ func messageDuringDialog(c *cell) {
 }
 
 func escapeByAPerson(c *cell) {
-	c.begin(model.Always(model.Say("half of it").StallAfter(2)))
+	c.begin(model.Always(model.Say("half of it").StallAfter(cmp.Or(c.a.half, 2))))
 	c.called(1)
 	time.Sleep(2 * time.Second) // until the program shows its turn, it does not take the key
 	c.escapes()
@@ -206,7 +206,7 @@ func quitByAPerson(c *cell) {
 	c.await("the tool runs", func() bool { return c.made("go-begun") })
 	c.must("interrupt", string(c.id)) // after a key alone, what there is would be judged in five seconds
 	c.await("the end of the turn is seen", func() bool { return c.task(c.id).Agent.Turn.Over() })
-	c.types(c.a.quit, "Enter")
+	c.leaves()
 	parked := c.becomes(c.id, event.Parked)
 	if parked.Reason != life.ReasonQuit {
 		c.t.Errorf("parked for %s (%s)", parked.Reason, parked.Detail)
@@ -223,8 +223,7 @@ func quitByAPerson(c *cell) {
 func quitWhileChecksRun(c *cell) {
 	c.begin(c.runs("touch slow.txt worse.txt"), model.Text("done"), c.runs("rm worse.txt"), model.Text("mended"))
 	before := c.becomes(c.id, event.Checking)
-	c.types(c.a.quit, "Enter")
-	c.await("the agent is gone", func() bool { return !c.task(c.id).Agent.Live })
+	c.leaves()
 	if got := c.task(c.id); got.State != event.Checking {
 		c.t.Errorf("it is %s (%s: %s): the verdict counts, and the checks go on", got.State, got.Reason, got.Detail)
 	}
@@ -311,7 +310,7 @@ func withoutLogin(c *cell) {
 }
 
 func connectionCut(c *cell) {
-	c.begin(model.Always(model.Say("half of it").CutAfter(2)), model.Text("done"))
+	c.begin(model.Always(model.Say("half of it").CutAfter(cmp.Or(c.a.half, 2))), model.Text("done"))
 	if got := c.goesOn(); got.Gen != 1 || got.Attempt != 1 {
 		c.t.Errorf("generation %d, attempt %d", got.Gen, got.Attempt)
 	}
