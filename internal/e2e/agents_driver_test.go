@@ -35,6 +35,8 @@ type driver struct {
 	limit func(reset time.Time) model.Reply
 	// half is how many events of a streamed answer are half of it; 0 is 2.
 	half int
+	// forgets says that a turn which is broken off takes its prompt out of the conversation.
+	forgets bool
 	// quit is what a person types to leave the program.
 	quit string
 }
@@ -105,7 +107,7 @@ func drivers() []driver {
 			limit:    retryAfter,
 		},
 		{
-			kind: "gemini", quit: "/quit", half: 1, setUp: setUpGemini,
+			kind: "gemini", quit: "/quit", half: 1, forgets: true, setUp: setUpGemini,
 			program: func(t *testing.T) string { t.Helper(); return gemini.Path(t) },
 			use:     func(command string) (string, any) { return "run_shell_command", map[string]any{"command": command} },
 			write: func(path, line string) model.Reply {

@@ -164,7 +164,11 @@ func escapeByAPerson(c *cell) {
 	}
 	c.must("send", string(c.id), "another way")
 	got := c.ends("working checking")
-	c.said("another way")
+	if !c.a.forgets {
+		c.said("another way")
+	} else if !slices.ContainsFunc(c.model.Requests(), func(q model.Request) bool { return q.Contains("another way") && !q.Contains(mark(c.name)) }) {
+		c.t.Error("the model was not told another way, or it still has the prompt of the turn that was broken off")
+	}
 	if got.Gen != 1 {
 		c.t.Errorf("generation %d, want the first", got.Gen)
 	}
