@@ -241,44 +241,51 @@ func awaitRow(ctx context.Context, rows <-chan row, id event.TaskID, state event
 	}
 }
 
-// measureFrame measures the time from the start of muster top until its list is on the screen.
+// measureFrame measures the time from the start of muster top until its list is on the screen. The floor is a run of the program that
+// does nothing else.
 func measureFrame(ctx context.Context, b *bench) (r result, err error) {
-	var few samples
+	var few, floor samples
 	var notes []string
 	for _, n := range []int{1000, 10_000} {
-		all, err := frames(ctx, b, n)
+		all, starts, err := frames(ctx, b, n)
 		if err != nil {
 			return r, err
 		}
 		if few == nil {
-			few = all
+			few, floor = all, starts
 		}
 		notes = append(notes, fmt.Sprintf("%d tasks: best of %d %s, median %s", n, len(all), ms(all.best()), ms(all.median())))
 	}
-	return result{measured: ms(few.best()), met: few.best() <= 150*time.Millisecond, notes: notes}, nil
+	return result{
+		measured: ms(few.best()), floor: ms(floor.best()), ratio: ratio(few.best(), floor.best()), met: few.best() <= 150*time.Millisecond, notes: notes,
+	}, nil
 }
 
-// frames opens muster top several times in a fleet with n tasks.
-func frames(ctx context.Context, b *bench, n int) (all samples, err error) {
+// frames opens muster top several times in a fleet with n tasks, in turn with runs of muster version.
+func frames(ctx context.Context, b *bench, n int) (all, starts samples, err error) {
 	w, err := b.queued(ctx, n)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(w.dir)) }()
 	for range b.pick(20, 5) {
+		start, err := process(ctx, w.env, nil, b.bin, "version")
+		if err != nil {
+			return nil, nil, err
+		}
 		began := time.Now()
 		t, err := w.top(ctx)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		err = t.shows(ctx, "task 1")
 		took := time.Since(began)
 		if err := errors.Join(err, t.close()); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		all = append(all, took)
+		all, starts = append(all, took), append(starts, start)
 	}
-	return all, nil
+	return all, starts, nil
 }
 
 // measureBlurred measures muster top in a terminal without the focus.
