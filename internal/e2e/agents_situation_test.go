@@ -258,6 +258,7 @@ func limitTwice(c *cell) {
 		if n := len(c.talk.Requests()); n != i+1 {
 			c.t.Errorf("%d calls were spent on a limited account", n-i-1)
 		}
+		time.Sleep(3 * time.Second) // a program that still ends its turn takes no message; in a night that was hours ago
 		c.later(reset + 10*time.Minute)
 	}
 	c.ends("working limited working limited working checking")
