@@ -54,8 +54,9 @@ func parts(path string) (out []piece) {
 	}
 	for _, e := range entries {
 		n := 0
-		middle, isPart := strings.CutPrefix(e.Name(), stem)
-		if middle, isPart = strings.CutSuffix(middle, ending); !isPart {
+		middle, begins := strings.CutPrefix(e.Name(), stem)
+		middle, ends := strings.CutSuffix(middle, ending)
+		if !begins || !ends {
 			continue
 		}
 		if middle != "" {

@@ -36,7 +36,7 @@ type Recording struct {
 func (r Recording) Length() time.Duration { return max(0, r.Ended.Sub(r.Began)) }
 
 func (q Recordings) get(ctx context.Context, c *Control, db *store.Store) ([]Recording, error) {
-	t, err := One{q.Ref}.get(ctx, c, db)
+	t, err := One(q).get(ctx, c, db)
 	if err != nil {
 		return nil, err
 	}
