@@ -160,8 +160,8 @@ func TestReply_AButtonAnswersWhatATaskAsks(t *testing.T) {
 	question.Actions[0].press(t) // too late
 	f.reaches(asks, event.Done)
 	f.reaches(wants, event.Done)
-	f.answeredBy(asks, event.AnswerRequested{Decision: event.Reply, Text: "user_id", Via: "phone"})
-	f.answeredBy(wants, event.AnswerRequested{Decision: event.Allow, Via: "phone"})
+	f.answeredBy(asks, event.AnswerRequested{Decision: event.Reply, Text: "user_id", Via: "phone", Front: event.FrontNtfy})
+	f.answeredBy(wants, event.AnswerRequested{Decision: event.Allow, Via: "phone", Front: event.FrontNtfy})
 	f.eventually("the phone is told what came of it", func() bool {
 		told := ""
 		for _, p := range n.to("phone-topic") {
@@ -175,7 +175,7 @@ func TestReply_AButtonAnswersWhatATaskAsks(t *testing.T) {
 	last.Actions[0].press(t)
 	f.must("up")
 	f.reaches(later, event.Done)
-	f.answeredBy(later, event.AnswerRequested{Decision: event.Reply, Text: "red", Via: "phone"})
+	f.answeredBy(later, event.AnswerRequested{Decision: event.Reply, Text: "red", Via: "phone", Front: event.FrontNtfy})
 	for _, secret := range []string{question.Actions[1].Body, "phone-topic"} {
 		if log := f.must("events"); strings.Contains(log, secret) {
 			t.Errorf("the log has the secret %s", secret)

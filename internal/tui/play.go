@@ -2,18 +2,14 @@ package tui
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
 
 	"muster/internal/control"
-	"muster/internal/fault"
 )
 
 // PlayOptions describe the terminal, and how a recording is played on it.
@@ -31,32 +27,8 @@ type PlayOptions struct {
 func Play(ctx context.Context, r control.Replayed, o PlayOptions) error {
 	p := NewPlayer(r.Recording, r.Events(), o.Look, o.Idle, o.Speed)
 	defer p.Close()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP) // otherwise it would end the process in the middle of a frame
-	defer signal.Stop(hup)
-	program := tea.NewProgram(&stage{p, o.Now}, tea.WithContext(ctx), tea.WithInput(o.Input), tea.WithOutput(o.Output),
-		tea.WithEnvironment(o.Environ), tea.WithFPS(framesPerSecond))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		select {
-		case <-hup:
-			program.Quit()
-		case <-ctx.Done():
-		}
-	}()
-	_, err := program.Run()
-	cancel()
-	<-done
-	switch {
-	case errors.Is(err, tea.ErrInterrupted):
-		return fault.New(fault.Interrupted, "interrupted")
-	case errors.Is(err, context.Canceled):
-		return context.Canceled
-	case err != nil:
-		return fault.Wrap(fault.Failed, err, "play the recording").WithHint("`muster replay %s --out FILE` writes it for other players.", r.Task)
+	if err := show(ctx, &stage{p, o.Now}, o.Input, o.Output, o.Environ, nil); err != nil {
+		return ended(err, "play the recording", fmt.Sprintf("`muster replay %s --out FILE` writes it for other players.", r.Task))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -42,39 +43,49 @@ const (
 func Run(ctx context.Context, c *control.Control, o Options) error {
 	ctx, cancel := context.WithCancel(control.Through(ctx, event.FrontTop))
 	defer cancel()
+	s := &shell{ctx: ctx, control: c, viewer: c.Viewer(), model: New(o.Look, o.Since), now: o.Now, order: o.Order}
+	defer s.viewer.Close()
+	if err := show(ctx, s, o.Input, o.Output, o.Environ, s.follow); err != nil {
+		return ended(err, "show the fleet", "`muster ls` shows it without a full screen.")
+	}
+	return nil
+}
+
+// show runs a program on the whole terminal until it quits, ctx ends or the terminal hangs up. beside, which may be nil, runs as long, and
+// is given a function that sends a message to the program.
+func show(ctx context.Context, m tea.Model, in io.Reader, out io.Writer, environ []string, beside func(context.Context, func(tea.Msg))) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP) // otherwise it would end the process in the middle of a frame
 	defer signal.Stop(hup)
-
-	s := &shell{ctx: ctx, control: c, viewer: c.Viewer(), model: New(o.Look, o.Since), now: o.Now, order: o.Order}
-	defer s.viewer.Close()
-	p := tea.NewProgram(s, tea.WithContext(ctx), tea.WithInput(o.Input), tea.WithOutput(o.Output), tea.WithEnvironment(o.Environ), tea.WithFPS(framesPerSecond))
-	done := make(chan struct{}, 2)
-	go func() {
-		defer func() { done <- struct{}{} }()
-		s.follow(p.Send)
-	}()
-	go func() {
-		defer func() { done <- struct{}{} }()
+	p := tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(in), tea.WithOutput(out), tea.WithEnvironment(environ), tea.WithFPS(framesPerSecond))
+	var wg sync.WaitGroup
+	wg.Go(func() {
 		select {
 		case <-hup:
 			p.Quit()
 		case <-ctx.Done():
 		}
-	}()
+	})
+	if beside != nil {
+		wg.Go(func() { beside(ctx, p.Send) })
+	}
 	_, err := p.Run()
 	cancel()
-	<-done
-	<-done
+	wg.Wait()
+	return err
+}
+
+// ended returns the error of a verb whose program ended with err: what it could not do, and what to do instead.
+func ended(err error, what, hint string) error {
 	switch {
 	case errors.Is(err, tea.ErrInterrupted):
 		return fault.New(fault.Interrupted, "interrupted")
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
-	case err != nil:
-		return fault.Wrap(fault.Failed, err, "show the fleet").WithHint("`muster ls` shows it without a full screen.")
 	}
-	return nil
+	return fault.Wrap(fault.Failed, err, "%s", what).WithHint("%s", hint)
 }
 
 // shell connects a Model to Bubble Tea: it translates messages, and carries out effects.
@@ -88,8 +99,8 @@ type shell struct {
 }
 
 // follow sends what changes in the fleet, and goes on after errors.
-func (s *shell) follow(send func(tea.Msg)) {
-	s.control.FollowOn(s.ctx, control.Follow{Most: mostListed}, func(change control.Change, err error) {
+func (s *shell) follow(ctx context.Context, send func(tea.Msg)) {
+	s.control.FollowOn(ctx, control.Follow{Most: mostListed}, func(change control.Change, err error) {
 		if err != nil {
 			send(Lost{err})
 			return
