@@ -69,6 +69,7 @@ func TestParse_ReadsTheExampleOfTheContract(t *testing.T) {
 		Agent: "claude", Base: "main", Publish: event.PublishBranch, Timeout: 3 * time.Hour, Attempts: 3, Rounds: 5,
 		Respawns: 7, Priority: -2, Keep: 48 * time.Hour, WaitLimit: 5 * time.Minute,
 		Silence: 20 * time.Minute, SilenceInTool: 2 * time.Hour,
+		CILimit: 6 * time.Hour,
 	}
 	if d := cmp.Diff(want, c.Task); d != "" {
 		t.Errorf("task (-want +got):\n%s", d)
