@@ -95,3 +95,51 @@ func TestTextAfterAnInterruptBeginsALineOfItsOwn(t *testing.T) {
 		}
 	}
 }
+
+// swallowing is the pane of an agent whose input shows only the first so many of the pasted texts.
+type swallowing struct {
+	pressed
+	Channel
+	shows int
+}
+
+func (*swallowing) Styled(context.Context, string) (string, error) { return "", nil }
+
+func (p *swallowing) Posture(_ context.Context, _ life.Task, _ string, texts []string) (Posture, error) {
+	switch {
+	case len(p.calls) > 0:
+		return PostureReady, nil
+	case len(texts) == p.shows:
+		return PostureTyped, nil
+	}
+	return PostureStale, nil
+}
+
+// TestAPartOfAMessageIsNotSent has an agent that loses the second of two pastes: Enter would send the tag of the message alone, and the
+// message would count as delivered.
+func TestAPartOfAMessageIsNotSent(t *testing.T) {
+	t.Parallel()
+	texts := []string{"[muster m3] ", "many lines"}
+	for _, c := range []struct {
+		shows   int
+		presses int
+		why     life.FailureKind
+	}{
+		{shows: 2, presses: 1},
+		{shows: 1, why: life.FailAgain},
+		{shows: 0, presses: 1}, // what the input has is not known; the conversation will tell
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := &swallowing{shows: c.shows}
+			s := &Supervisor{cfg: Config{Terminal: p, Channel: p}}
+			r := s.enter(t.Context(), life.Task{}, Pane{ID: "%1"}, texts)
+			why := life.FailureKind("")
+			if r.failure != nil {
+				why = r.failure.Kind
+			}
+			if len(p.calls) != c.presses || why != c.why {
+				t.Errorf("with %d of 2 texts shown: %d presses, and failure %q; want %d and %q", c.shows, len(p.calls), why, c.presses, c.why)
+			}
+		})
+	}
+}
