@@ -198,11 +198,8 @@ func (s *Supervisor) enter(ctx context.Context, t life.Task, pane Pane, texts []
 	case <-ctx.Done():
 	}
 	for range 2 {
-		posture, err := s.awaitPosture(ctx, t, pane, texts, showPatience, PostureReady, PostureStale, PostureDraft)
-		if err == nil && posture == PostureStale && s.swallowed(ctx, t, pane, texts) {
-			return failed(life.FailAgain, "the agent's input has only the beginning of the text")
-		}
 		// Press Enter even after an error: otherwise the text would stay there half sent.
+		_, _ = s.awaitPosture(ctx, t, pane, texts, showPatience, PostureReady, PostureStale, PostureDraft)
 		if err := s.cfg.Terminal.Keys(ctx, pane.ID, "Enter"); err != nil {
 			return failed(life.FailUnknown, "the text was typed, but Enter was not: "+err.Error())
 		}
@@ -211,17 +208,6 @@ func (s *Supervisor) enter(ctx context.Context, t life.Task, pane Pane, texts []
 		}
 	}
 	return result{}
-}
-
-// swallowed reports whether the agent's input has the first of several pasted texts and nothing of the others, as Codex CLI 0.171 was
-// seen to have it. Enter would send that as the whole message. The next attempt finds the text of muster in the input, and pastes
-// the message behind it.
-func (s *Supervisor) swallowed(ctx context.Context, t life.Task, pane Pane, texts []string) bool {
-	if len(texts) < 2 {
-		return false
-	}
-	posture, err := s.posture(ctx, t, pane, texts[:1])
-	return err == nil && posture == PostureTyped
 }
 
 // look confirms the delivery of a message. A message that was typed and not accepted gets another Enter, which does
