@@ -198,7 +198,8 @@ func (s *Supervisor) enter(ctx context.Context, t life.Task, pane Pane, texts []
 	case <-ctx.Done():
 	}
 	for range 2 {
-		// Press Enter even after an error: otherwise the text would stay there half sent.
+		// Press Enter even after an error: otherwise the text would stay there half sent. Codex CLI 0.171 sometimes shows the first of two
+		// pastes only, until a key comes, and has both.
 		_, _ = s.awaitPosture(ctx, t, pane, texts, showPatience, PostureReady, PostureStale, PostureDraft)
 		if err := s.cfg.Terminal.Keys(ctx, pane.ID, "Enter"); err != nil {
 			return failed(life.FailUnknown, "the text was typed, but Enter was not: "+err.Error())
