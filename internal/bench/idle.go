@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -107,16 +105,7 @@ func (w *world) accounts() map[int]account {
 		case strings.Contains(words[0], "tmux"):
 			a.what = "tmux"
 		}
-		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
-		for _, t := range threads {
-			data, err := os.ReadFile(t) //nolint:gosec // a file of the kernel
-			if err != nil {
-				continue
-			}
-			ns, _, _ := bytes.Cut(data, []byte(" "))
-			n, _ := strconv.ParseInt(string(ns), 10, 64)
-			a.cpu += time.Duration(n)
-		}
+		a.cpu = cpu(pid)
 		if f := stat(pid); len(f) > 10 {
 			a.reaped = f[8] + " " + f[10]
 		}

@@ -22,13 +22,7 @@ const task = "t3"
 // recordTo records pieces of output as generation gen, with the limit of one recording.
 func recordTo(t *testing.T, h home.Dir, gen int, limit int64, output ...string) Recording {
 	t.Helper()
-	if err := os.MkdirAll(h.NewGen(task, gen).Dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	w, err := create(Options{Path: Path(h, task, gen), Limit: limit, Size: Size{120, 40}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := begun(t, h, gen, limit, Size{120, 40})
 	r := recorder{w: w, lost: new(atomic.Int64)}
 	for i, o := range output {
 		r.add(w.began.Add(time.Duration(i+1)*time.Second), []byte(o))
@@ -37,6 +31,19 @@ func recordTo(t *testing.T, h home.Dir, gen int, limit int64, output ...string) 
 		t.Fatal(err)
 	}
 	return one(t, h, gen)
+}
+
+// begun returns a recording of a generation that has begun.
+func begun(t *testing.T, h home.Dir, gen int, limit int64, size Size) *writer {
+	t.Helper()
+	if err := os.MkdirAll(h.NewGen(task, gen).Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w, err := create(Options{Path: Path(h, task, gen), Limit: limit, Size: size})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
 }
 
 func one(t *testing.T, h home.Dir, gen int) Recording {
@@ -148,13 +155,7 @@ func TestRecordingsOfOlderGenerationsMakeRoom(t *testing.T) {
 func TestARecorderThatIsKilledLeavesWhatItHasWritten(t *testing.T) {
 	t.Parallel()
 	h := home.Dir(t.TempDir())
-	if err := os.MkdirAll(h.NewGen(task, 1).Dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	w, err := create(Options{Path: Path(h, task, 1), Size: Size{80, 24}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := begun(t, h, 1, 0, Size{80, 24})
 	w.output(w.began, []byte("first\n"))
 	w.flush(w.began)
 	w.output(w.began, []byte(strings.Repeat("second ", 1000)))
@@ -174,20 +175,16 @@ func TestARecorderThatIsKilledLeavesWhatItHasWritten(t *testing.T) {
 func TestAFullDiskLosesOutputAndTheRecordingSaysSo(t *testing.T) {
 	t.Parallel()
 	h := home.Dir(t.TempDir())
-	if err := os.MkdirAll(h.NewGen(task, 1).Dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	w, err := create(Options{Path: Path(h, task, 1), Size: Size{80, 24}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := begun(t, h, 1, 0, Size{80, 24})
 	at := w.began
 	w.output(at, []byte("before\n"))
 	w.flush(at)
 	good := w.file
-	if w.file, err = os.Open(Path(h, task, 1)); err != nil { // a file that is open for reading refuses as a full disk does
+	readOnly, err := os.Open(Path(h, task, 1))
+	if err != nil {
 		t.Fatal(err)
 	}
+	w.file = readOnly // a file that is open for reading refuses as a full disk does
 	w.output(at, []byte("in memory\n"))
 	if again := w.flush(at); again == 0 {
 		t.Error("a write that failed is not tried again")
@@ -247,14 +244,8 @@ func TestRecordEndsSoonAfterItsProgram(t *testing.T) {
 func TestRecorderNotesTheSizeOfTheTerminal(t *testing.T) {
 	t.Parallel()
 	h := home.Dir(t.TempDir())
-	if err := os.MkdirAll(h.NewGen(task, 1).Dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
 	size := Size{120, 40}
-	w, err := create(Options{Path: Path(h, task, 1), Size: size})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := begun(t, h, 1, 0, size)
 	r := recorder{w: w, lost: new(atomic.Int64), o: Options{Look: func() (Size, bool) { return size, true }}}
 	r.add(w.began.Add(time.Second), []byte("a"))
 	size = Size{60, 15}

@@ -34,15 +34,15 @@ func NewFilter() *Filter {
 // Event filters one event, whose data may be empty then.
 func (f *Filter) Event(e Event) Event {
 	switch e.Kind {
-	case "o":
+	case Output:
 		e.Data = f.Output(e.Data)
-	case "r":
+	case Resize:
 		if s, ok := ParseSize(e.Data); ok {
-			e.Data = strconv.Itoa(s.Columns) + "x" + strconv.Itoa(s.Rows)
+			e.Data = s.String()
 		} else {
 			e.Data = ""
 		}
-	case "m":
+	case Mark:
 		e.Data = text.Line(e.Data, 200)
 	default:
 		e.Data = "" // what was typed is not recorded

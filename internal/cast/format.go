@@ -22,9 +22,16 @@ type Header struct {
 // Event is a line of an asciicast.
 type Event struct {
 	At   time.Duration // since the beginning
-	Kind string        // "o" for output, "r" for a new size, "m" for a mark
+	Kind string        // one of the kinds below
 	Data string
 }
+
+// Kinds of an Event.
+const (
+	Output = "o"
+	Resize = "r" // Data is that of Size.String
+	Mark   = "m" // Data says what is missing, if it begins with LostPrefix
+)
 
 // rawHeader is Header as asciicast has it.
 type rawHeader struct {
@@ -87,7 +94,7 @@ func parseEvent(b []byte) (Event, error) {
 	return e, nil
 }
 
-// ParseSize reads the data of an "r" event.
+// ParseSize reads a size as Size.String writes it.
 func ParseSize(s string) (Size, bool) {
 	c, r, ok := strings.Cut(s, "x")
 	columns, err1 := strconv.Atoi(c)

@@ -85,6 +85,16 @@ type Recording struct {
 	parts []piece
 }
 
+// Any reports whether there is a recording of one of the generations 1 to gens of a task.
+func Any(h home.Dir, task event.TaskID, gens int) bool {
+	for gen := gens; gen > 0; gen-- {
+		if len(parts(Path(h, task, gen))) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Find returns the recordings of the generations 1 to gens of a task, in their order.
 func Find(h home.Dir, task event.TaskID, gens int) (out []Recording) {
 	for gen := 1; gen <= gens; gen++ {
@@ -159,7 +169,7 @@ func (r Recording) Events() iter.Seq2[Event, error] {
 		last := time.Duration(0)
 		size := r.Size
 		give := func(kind, data string) bool { return yield(Event{At: last, Kind: kind, Data: data}, nil) }
-		missing := func(what string) bool { return give("m", LostPrefix+what) && give("o", "\x1bc") }
+		missing := func(what string) bool { return give(Mark, LostPrefix+what) && give(Output, "\x1bc") }
 		for i, p := range r.parts {
 			if p.n != i && (i == 0 || r.parts[i-1].n != p.n-1) && !missing("the output before this was not kept") {
 				return
@@ -174,7 +184,7 @@ func (r Recording) Events() iter.Seq2[Event, error] {
 			}
 			if in.header.Size != size {
 				size = in.header.Size
-				if !give("r", fmt.Sprintf("%dx%d", size.Columns, size.Rows)) {
+				if !give(Resize, size.String()) {
 					in.close()
 					return
 				}
@@ -188,9 +198,9 @@ func (r Recording) Events() iter.Seq2[Event, error] {
 					}
 					break
 				}
-				if s, ok := ParseSize(e.Data); e.Kind == "r" && !ok {
+				if s, ok := ParseSize(e.Data); e.Kind == Resize && !ok {
 					continue
-				} else if e.Kind == "r" {
+				} else if e.Kind == Resize {
 					size = s
 				}
 				e.At = max(e.At, last)
@@ -224,6 +234,6 @@ func (r Recording) Export(to io.Writer, idle time.Duration) error {
 			return err
 		}
 	}
-	_, err := to.Write(line(Event{At: last, Kind: "o", Data: Restore}))
+	_, err := to.Write(line(Event{At: last, Kind: Output, Data: Restore}))
 	return err
 }

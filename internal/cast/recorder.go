@@ -18,6 +18,9 @@ type Size struct{ Columns, Rows int }
 // most bounds both numbers of a Size.
 const most = 1000
 
+// String returns a size as asciicast has it: 120x40.
+func (s Size) String() string { return fmt.Sprintf("%dx%d", s.Columns, s.Rows) }
+
 func (s Size) sane() bool {
 	return s.Columns > 0 && s.Rows > 0 && s.Columns <= most && s.Rows <= most
 }
@@ -234,17 +237,17 @@ func (w *writer) room() int64 {
 func (w *writer) output(now time.Time, p []byte) {
 	if !w.over && w.written+int64(w.pack.len())+int64(w.since)+reserve > w.room() {
 		cut := max(bytes.LastIndexByte(p, 0x1b), 0)
-		w.event(now, "o", string(p[:cut]))
+		w.event(now, Output, string(p[:cut]))
 		w.pack.end()
 		w.over = true
 		p = p[cut:]
 	}
-	w.event(now, "o", string(p))
+	w.event(now, Output, string(p))
 }
 
 func (w *writer) resize(now time.Time, s Size) {
 	w.size = s
-	w.event(now, "r", fmt.Sprintf("%dx%d", s.Columns, s.Rows))
+	w.event(now, Resize, s.String())
 }
 
 func (w *writer) lose(n int64) { w.missing += n }
@@ -255,14 +258,14 @@ func (w *writer) event(now time.Time, kind, data string) {
 		return
 	}
 	if !w.ready(now) {
-		if kind == "o" {
+		if kind == Output {
 			w.missing += int64(len(data))
 		}
 		return
 	}
 	w.last = max(w.last, now.Round(0).Sub(w.began).Round(time.Millisecond)) // people ask for the time of day, so a sleep of the machine counts
 	if w.missing > 0 {
-		w.put(line(Event{At: w.last, Kind: "m", Data: lostMark(w.missing)}))
+		w.put(line(Event{At: w.last, Kind: Mark, Data: lostMark(w.missing)}))
 		w.missing = 0
 	}
 	w.put(line(Event{At: w.last, Kind: kind, Data: data}))
@@ -345,7 +348,7 @@ func (w *writer) close() error {
 	}
 	if !w.over {
 		if w.missing > 0 {
-			w.put(line(Event{At: w.last, Kind: "m", Data: lostMark(w.missing)}))
+			w.put(line(Event{At: w.last, Kind: Mark, Data: lostMark(w.missing)}))
 		}
 		w.pack.end()
 	}

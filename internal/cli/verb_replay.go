@@ -78,14 +78,13 @@ func replay(ctx context.Context, env Env, o replayOptions, ref string) error {
 	case o.json || o.out == "-":
 		return export(env.Stdout, r, o.idle)
 	}
-	in, isIn := env.Stdin.(*os.File)
-	out, isOut := env.Stdout.(*os.File)
-	if !isIn || !isOut || !isTerminal(in) || !isTerminal(out) || env.Getenv("TERM") == "dumb" {
+	in, out, ok := fullScreen(env)
+	if !ok {
 		return fault.New(fault.Conflict, "muster replay needs a terminal to play on").
 			WithHint("Write it to a file: muster replay %s --out %s.cast", r.Task, r.Task)
 	}
 	return tui.Play(ctx, r, tui.PlayOptions{
-		Idle: o.idle, Speed: o.speed, Look: tui.Look{ASCII: !isUTF8(env), Colour: env.Getenv("NO_COLOR") == ""},
+		Idle: o.idle, Speed: o.speed, Look: lookOf(env, false),
 		Input: in, Output: out, Environ: env.Environ, Now: env.Now,
 	})
 }

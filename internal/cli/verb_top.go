@@ -38,16 +38,26 @@ func top(ctx context.Context, env Env, since string, ascii bool) error {
 	if err != nil {
 		return err
 	}
-	in, isIn := env.Stdin.(*os.File)
-	out, isOut := env.Stdout.(*os.File)
-	if !isIn || !isOut || !isTerminal(in) || !isTerminal(out) || env.Getenv("TERM") == "dumb" {
+	in, out, ok := fullScreen(env)
+	if !ok {
 		return fault.New(fault.Conflict, "muster top needs a terminal that it can draw on").
 			WithHint("`muster ls` prints the tasks as lines, and `muster report` what happened.")
 	}
-	look := tui.Look{ASCII: ascii || !isUTF8(env), Colour: env.Getenv("NO_COLOR") == ""}
 	return withControl(env, func(c *control.Control) error {
-		return tui.Run(ctx, c, tui.Options{Look: look, Since: from, Input: in, Output: out, Environ: env.Environ, Now: env.Now, Order: orderOf(env)})
+		return tui.Run(ctx, c, tui.Options{Look: lookOf(env, ascii), Since: from, Input: in, Output: out, Environ: env.Environ, Now: env.Now, Order: orderOf(env)})
 	})
+}
+
+// fullScreen returns the terminal of a verb that draws on all of it, and whether there is one.
+func fullScreen(env Env) (in, out *os.File, ok bool) {
+	in, isIn := env.Stdin.(*os.File)
+	out, isOut := env.Stdout.(*os.File)
+	return in, out, isIn && isOut && isTerminal(in) && isTerminal(out) && env.Getenv("TERM") != "dumb"
+}
+
+// lookOf returns how such a verb draws.
+func lookOf(env Env, ascii bool) tui.Look {
+	return tui.Look{ASCII: ascii || !isUTF8(env), Colour: env.Getenv("NO_COLOR") == ""}
 }
 
 // isUTF8 reports whether the terminal's characters are those of Unicode, as the locale says.

@@ -365,7 +365,7 @@ func TestDispatchIsAllOrNothing(t *testing.T) {
 	}{
 		"nothing":                     {nil, fault.Usage},
 		"no prompt":                   {[]intake.Task{good, {}}, fault.Usage},
-		"a prompt too long":           {[]intake.Task{good, {Prompt: strings.Repeat("x", maxPrompt+1)}}, fault.Usage},
+		"a prompt too long":           {[]intake.Task{good, {Prompt: strings.Repeat("x", MaxPrompt+1)}}, fault.Usage},
 		"after an unknown id":         {[]intake.Task{good, named("b", intake.Task{AfterRefs: []string{"t77"}})}, fault.NotFound},
 		"after an id yet to be given": {[]intake.Task{good, named("b", intake.Task{AfterRefs: []string{"t1"}})}, fault.NotFound},
 		"after an unknown id in spec": {[]intake.Task{good, {Spec: event.Spec{After: []event.TaskID{"t77"}}, Prompt: "x"}}, fault.NotFound},
@@ -383,7 +383,7 @@ func TestDispatchIsAllOrNothing(t *testing.T) {
 	if seq, err := log(t, c).LastSeq(t.Context()); err != nil || seq != 0 {
 		t.Errorf("%d events were left (%v)", seq, err)
 	}
-	if out, err := c.Do(t.Context(), Dispatch{Tasks: []intake.Task{{Prompt: strings.Repeat("x", maxPrompt)}}}); err != nil || out.Task != "t1" {
+	if out, err := c.Do(t.Context(), Dispatch{Tasks: []intake.Task{{Prompt: strings.Repeat("x", MaxPrompt)}}}); err != nil || out.Task != "t1" {
 		t.Errorf("the longest prompt: %+v, %v", out, err)
 	}
 }

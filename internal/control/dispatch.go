@@ -71,7 +71,7 @@ func (r *references) add(name string, id event.TaskID) {
 }
 
 func (r *references) resolve(i int, n intake.Task) (p event.DispatchRequested, err error) {
-	if p.Prompt, err = plain("the prompt", n.Prompt, maxPrompt); err != nil {
+	if p.Prompt, err = plain("the prompt", n.Prompt, MaxPrompt); err != nil {
 		return p, r.at(i, err)
 	}
 	p.Spec = n.Spec

@@ -78,7 +78,7 @@ func (q Log) get(ctx context.Context, c *Control, db *store.Store) (TaskLog, err
 		return l, noSession(t, fleet.RoleAgent)
 	}
 	l = c.records(t.ID, t.Gen)
-	l.Recorded = len(cast.Find(c.home, t.ID, t.Gen)) > 0
+	l.Recorded = cast.Any(c.home, t.ID, t.Gen)
 	return l, nil
 }
 

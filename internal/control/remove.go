@@ -34,7 +34,7 @@ func (c Remove) do(ctx context.Context, of *Control) (Outcome, error) {
 // whether the task may be removed at all. The work of a published task is on its branch.
 func (c *Control) losesNothing(ctx context.Context, id event.TaskID) error {
 	t, err := Get(ctx, c, One{Ref: string(id)})
-	if err != nil || t.Worktree == "" || t.Removed || !removable(t) {
+	if err != nil || t.Worktree == "" || !Removable(t) {
 		return nil //nolint:nilerr // the request reports what is wrong
 	}
 	repo, err := c.repository(ctx, t)

@@ -71,9 +71,9 @@ type ScreenEvent = cast.Event
 
 // Kinds of a ScreenEvent.
 const (
-	ScreenOutput = "o"
-	ScreenSize   = "r" // Data is COLUMNSxROWS
-	ScreenMark   = "m" // Data says what is missing
+	ScreenOutput = cast.Output
+	ScreenSize   = cast.Resize // Data is COLUMNSxROWS
+	ScreenMark   = cast.Mark   // Data says what is missing
 )
 
 func (q Replay) get(ctx context.Context, c *Control, db *store.Store) (Replayed, error) {

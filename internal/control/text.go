@@ -10,7 +10,7 @@ import (
 // Maximum lengths in bytes. A long prompt is written to a file; a message must fit in the mailbox and in the terminal
 // of an agent.
 const (
-	maxPrompt  = 1 << 20
+	MaxPrompt  = 1 << 20
 	maxMessage = 100 << 10
 )
 

@@ -1,7 +1,6 @@
 package git
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,16 +47,21 @@ func (r *Repo) Advance(ctx context.Context, spec AdvanceSpec) error {
 		case now.commit == spec.New:
 			return nil
 		case now.commit != spec.Old:
-			has, err := r.has(ctx, now.commit, next)
-			if err != nil || has && next.tree == spec.Tree {
-				return err
+			if now.commit != "" && next.commit != "" && next.tree == spec.Tree {
+				if gone, err := r.isAncestor(ctx, next.commit, now.commit); err != nil || gone {
+					return err // the branch has gone on from there
+				}
 			}
 			return fmt.Errorf("advance %s: %w: it is at %.10s, and was at %.10s", spec.Branch, ErrMoved, now.commit, spec.Old)
 		case next.commit == "" || next.tree != spec.Tree:
 			return fault.New(fault.Failed, "advance %s: %s is not the commit that was judged", spec.Branch, spec.New)
 		}
-		if stands, err := r.standsOn(ctx, next, spec); err != nil || !stands {
-			return cmp.Or(err, error(fault.New(fault.Failed, "advance %s: %s is not what was built on %.10s", spec.Branch, spec.New, spec.Old)))
+		stands, err := r.standsOn(ctx, next, spec)
+		if err != nil {
+			return err
+		}
+		if !stands {
+			return fault.New(fault.Failed, "advance %s: %s is not what was built on %.10s", spec.Branch, spec.New, spec.Old)
 		}
 		at, err := r.checkoutsOf(ctx, ref)
 		switch {
@@ -72,12 +76,9 @@ func (r *Repo) Advance(ctx context.Context, spec AdvanceSpec) error {
 	})
 }
 
-// has reports whether a commit has another one as its ancestor.
-func (r *Reader) has(ctx context.Context, commit string, ancestor description) (bool, error) {
-	if commit == "" || ancestor.commit == "" {
-		return false, nil
-	}
-	_, err := r.git(ctx, call{args: []string{"merge-base", "--is-ancestor", ancestor.commit, commit}})
+// isAncestor reports whether ancestor is commit or one of its ancestors. The error has exit status 128 if one of them does not exist.
+func (r *Reader) isAncestor(ctx context.Context, ancestor, commit string) (bool, error) {
+	_, err := r.git(ctx, call{args: []string{"merge-base", "--is-ancestor", ancestor, commit}})
 	if exited(err, 1) {
 		return false, nil
 	}

@@ -154,11 +154,11 @@ func (r *Reader) holds(ctx context.Context, commit string, kept newCommit) (bool
 	if err != nil || d.tree != kept.tree {
 		return false, err
 	}
-	_, err = r.git(ctx, call{args: []string{"merge-base", "--is-ancestor", kept.parents[0], commit}})
-	if exited(err, 1) || exited(err, 128) {
+	has, err := r.isAncestor(ctx, kept.parents[0], commit)
+	if exited(err, 128) {
 		return false, nil
 	}
-	return err == nil, err
+	return has, err
 }
 
 // Trailers of a kept commit's message, which Restore reads.

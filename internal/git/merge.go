@@ -121,13 +121,13 @@ func (b *building) add(ctx context.Context, w MergeWork) error {
 	if !isHash(w.Commit) {
 		return fault.New(fault.Usage, "%q is not the name of a commit", w.Commit)
 	}
-	_, err := b.r.git(ctx, call{args: []string{"merge-base", "--is-ancestor", w.Commit, b.m.Base}})
-	if err == nil {
+	there, err := b.r.isAncestor(ctx, w.Commit, b.m.Base)
+	if err != nil {
+		return fmt.Errorf("look for the work of %s in %s: %w", w.Name, b.spec.Branch, err)
+	}
+	if there {
 		b.m.There = append(b.m.There, w.Name)
 		return nil
-	}
-	if !exited(err, 1) {
-		return fmt.Errorf("look for the work of %s in %s: %w", w.Name, b.spec.Branch, err)
 	}
 	tree, files, err := b.r.mergeTrees(ctx, b.tip, w.Commit)
 	alone := tree

@@ -141,7 +141,9 @@ func (e *ending) look() error {
 	maps.DeleteFunc(e.living, spare)
 	headless := map[Process]bool{}
 	for _, p := range all {
-		headless[p.Process] = e.Headless != 0 && p.group == e.Headless
+		if e.Headless != 0 && p.group == e.Headless {
+			headless[p.Process] = true
+		}
 	}
 	var others []Process
 	for p := range e.living {

@@ -160,10 +160,15 @@ func (s *step) published(f *Failure) {
 
 // awaitOthers lets work that passed wait for others: reviewers of a pull request, a merge queue, a race. Its agent is not needed meanwhile.
 func (s *step) awaitOthers(r rule, detail string) {
+	s.awaitReview(r, detail)
+	s.endAgent()
+}
+
+// awaitReview moves the task into its review, whose deadline is the only one.
+func (s *step) awaitReview(r rule, detail string) {
 	s.move(r, "", detail)
 	s.clearAll()
 	s.setDeadline(event.DeadlineReview, s.now.Add(reviewLimit), false)
-	s.endAgent()
 }
 
 // endAgent ends everything that the agent started. ended continues after that.

@@ -83,9 +83,7 @@ func (s *step) reviewed(in Reviewed) {
 
 // reviewAgain takes a task back into its review that was parked because checks of the forge gave no verdict. Its agent has nothing to do.
 func (s *step) reviewAgain() {
-	s.move(ruleReviewAgain, "", s.t.Published.URL)
-	s.clearAll()
-	s.setDeadline(event.DeadlineReview, s.now.Add(reviewLimit), false)
+	s.awaitReview(ruleReviewAgain, s.t.Published.URL)
 }
 
 // feedBack gives an agent what its review brought. It goes on in its conversation, with a slot.

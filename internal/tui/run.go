@@ -238,7 +238,7 @@ func (s *shell) edit() tea.Msg {
 		return failed{err}
 	}
 	return tea.Exec(s.control.Editor(s.ctx, path), func(err error) tea.Msg {
-		written, readErr := regular.Read(path, maxWritten)
+		written, readErr := regular.Read(path, control.MaxPrompt)
 		if err == nil {
 			err = readErr
 		}
@@ -251,9 +251,6 @@ func (s *shell) edit() tea.Msg {
 		return edited{text: string(written), draft: path}
 	})()
 }
-
-// maxWritten is the size of a prompt that is read from the editor, in bytes. It is that of any prompt.
-const maxWritten = 1 << 20
 
 // attach finds the agent's session, and lends it the terminal.
 func (s *shell) attach(e attach) tea.Cmd {

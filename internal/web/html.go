@@ -53,21 +53,12 @@ func address(s string) string {
 
 // readable returns a text without what could deceive a reader of a page, who does not see characters without a width.
 func readable(s string) string {
-	s = text.Clean(s)
-	if strings.IndexFunc(s, unseen) < 0 {
-		return s
-	}
 	return strings.Map(func(r rune) rune {
-		if unseen(r) {
+		if r == 0x200b || r == 0x180e || r >= 0x2060 && r <= 0x2064 {
 			return -1
 		}
 		return r
-	}, s)
-}
-
-// unseen reports whether a character has no width.
-func unseen(r rune) bool {
-	return r >= 0x180e && (r == 0x200b || r == 0x180e || r >= 0x2060 && r <= 0x2064)
+	}, text.Clean(s))
 }
 
 // close ends an element.

@@ -348,9 +348,7 @@ func (w *World) queueRace(who string, spec event.Spec) event.TaskID {
 		}
 		spec.Race = &event.Race{Tasks: ids}
 		for i, id := range ids {
-			// Luck's choices are named after the spec, and two racers' choices of one instant must not share a name.
-			spec.Name = fmt.Sprintf("%s racer %d", who, i+1)
-			w.set(func() { w.names[id] = spec.Name })
+			w.set(func() { w.names[id] = fmt.Sprintf("%s racer %d", who, i+1) })
 			if _, err := tx.Append(id, 0, event.DispatchRequested{Spec: spec, Prompt: "do it"}); err != nil {
 				return err
 			}

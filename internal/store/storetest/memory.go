@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -40,11 +41,12 @@ type Memory struct {
 // and a simulation asks about all of them at every turn.
 type index struct {
 	live, inLine, awaits bool
+	rank                 int       // of life.CompareLine
 	due                  time.Time // zero if the task has no deadline
 }
 
 func indexOf(t life.Task) index {
-	return index{live: store.IsLive(t), inLine: t.InLine(), awaits: t.AwaitsOthers(), due: store.DueAt(t)}
+	return index{live: store.IsLive(t), inLine: t.InLine(), rank: t.Rank(), awaits: t.AwaitsOthers(), due: store.DueAt(t)}
 }
 
 // OpenMemory returns an empty log on the given clock.
@@ -156,12 +158,21 @@ func (b *memoryBatch) Queues() ([]life.Queue, error) {
 }
 
 func (b *memoryBatch) Line(after *life.Task, n int) ([]life.Task, error) {
-	all := b.which(func(at index) bool { return at.inLine })
-	if after != nil {
-		all = slices.DeleteFunc(all, func(t life.Task) bool { return life.CompareLine(after, &t) >= 0 })
+	type place struct{ rank, number int }
+	compare := func(x, y place) int { return cmp.Or(cmp.Compare(x.rank, y.rank), cmp.Compare(x.number, y.number)) }
+	var line []place
+	b.indexes(func(id event.TaskID, at index) {
+		p := place{at.rank, id.Number()}
+		if at.inLine && (after == nil || compare(p, place{after.Rank(), after.ID.Number()}) > 0) {
+			line = append(line, p)
+		}
+	})
+	slices.SortFunc(line, compare)
+	out := make([]life.Task, min(n, len(line)))
+	for i := range out {
+		out[i], _, _ = b.Task(event.NewTaskID(line[i].number))
 	}
-	slices.SortFunc(all, func(x, y life.Task) int { return life.CompareLine(&x, &y) })
-	return all[:min(n, len(all))], nil
+	return out, nil
 }
 
 func (b *memoryBatch) Unsettled(n int) ([]life.Task, error) {
