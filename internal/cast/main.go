@@ -23,6 +23,16 @@ const Verb = "record"
 // gcPercent has the garbage of a recorder collected early: there is one of them for each running agent.
 const gcPercent = 20
 
+// collect sets whether garbage is collected. The runtime collects it every two minutes otherwise, also if there is none, and that would be all
+// that the recorder of an idle agent does.
+func collect(is bool) {
+	percent := -1
+	if is {
+		percent = gcPercent
+	}
+	debug.SetGCPercent(percent)
+}
+
 // Command returns the command of a recorder for a generation. tmux adds the pid of the pane's program, its terminal and its size.
 func Command(exe string, h home.Dir, task event.TaskID, gen int, limit int64) []string {
 	return []string{exe, Verb, string(h), string(task), strconv.Itoa(gen), strconv.FormatInt(limit, 10)}
@@ -42,14 +52,14 @@ func Main(args []string, in *os.File, stderr *os.File) int {
 		_, _ = stderr.WriteString("muster record: not a generation of a task\n")
 		return fault.ExitCode(fault.New(fault.Usage, ""))
 	}
-	debug.SetGCPercent(gcPercent)
+	collect(false)
 	size, _ := ParseSize(args[6])
 	makeRoom(h, task, gen, limit/2)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer stop()
 	err := Record(in, Options{
 		Path: Path(h, task, gen), Limit: limit / 2, Size: size, Look: func() (Size, bool) { return look(args[5]) },
-		Ended: ended(ctx, pid), Stop: ctx.Done(),
+		Ended: ended(ctx, pid), Stop: ctx.Done(), Busy: collect,
 	})
 	if err != nil {
 		_, _ = stderr.WriteString("muster record: " + err.Error() + "\n")

@@ -38,6 +38,8 @@ type Options struct {
 	Ended <-chan struct{}
 	// Stop is closed when the recorder is told to end.
 	Stop <-chan struct{}
+	// Busy, if it is not nil, is told when output begins to come, and when all that came is written.
+	Busy func(bool)
 }
 
 const (
@@ -103,6 +105,12 @@ func (r *recorder) run(pieces <-chan []byte) error {
 	defer flush.Stop()
 	defer drain.Stop()
 	ended, dirty := r.o.Ended, false
+	busy := func(is bool) {
+		dirty = is
+		if r.o.Busy != nil {
+			r.o.Busy(is)
+		}
+	}
 	var last time.Time
 	for {
 		select {
@@ -114,7 +122,7 @@ func (r *recorder) run(pieces <-chan []byte) error {
 			r.add(now, p)
 			if !dirty {
 				flush.Reset(flushAfter)
-				dirty = true
+				busy(true)
 			}
 			if ended == nil && now.Before(last) {
 				drain.Reset(min(drainFor, last.Sub(now)))
@@ -123,7 +131,7 @@ func (r *recorder) run(pieces <-chan []byte) error {
 			if again := r.w.flush(time.Now()); again > 0 {
 				flush.Reset(again)
 			} else {
-				dirty = false
+				busy(false)
 			}
 		case <-ended:
 			ended = nil

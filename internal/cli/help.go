@@ -25,7 +25,12 @@ func dress(env Env, c *cobra.Command) {
 	var each func(*cobra.Command)
 	each = func(c *cobra.Command) {
 		check := c.Args
-		c.Args = func(c *cobra.Command, args []string) error { return argsFault(c, check, args) }
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := exclusionFault(c); err != nil {
+				return err
+			}
+			return argsFault(c, check, args)
+		}
 		for _, sub := range c.Commands() {
 			each(sub)
 		}
@@ -99,6 +104,20 @@ func reflow(text string, width int) string {
 	}
 	flush()
 	return strings.Join(out, "\n")
+}
+
+// exclusionFault returns the error for flags that exclude each other. Cobra would report it, too, as a failure and not as wrong usage.
+func exclusionFault(c *cobra.Command) error {
+	if c.ValidateFlagGroups() == nil {
+		return nil
+	}
+	var names []string
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if len(f.Annotations["cobra_annotation_mutually_exclusive"]) > 0 { // set by MarkFlagsMutuallyExclusive
+			names = append(names, "--"+f.Name)
+		}
+	})
+	return fault.New(fault.Usage, "%s exclude each other", strings.Join(names, " and ")).WithHint("Leave one of them out.")
 }
 
 // argsFault returns the error for an unexpected or a missing argument.

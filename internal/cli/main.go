@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"muster/internal/agent"
@@ -92,12 +93,18 @@ var errQuiet = errors.New("said already")
 // quiet returns an error that only sets the exit status.
 func quiet(code fault.Code) error { return fault.Wrap(code, errQuiet, "") }
 
+// hookMemory is the memory in bytes beyond which garbage of a hook is collected. What a hook reads of an agent is far smaller.
+const hookMemory = 128 << 20
+
 // runHook runs `muster hook KIND EVENT`, which an adapter registered with its agent. It never makes the agent's tool
 // call fail. It uses files of the agent's generation only: a fence keeps everything else from it.
 func runHook(args []string, env Env) int {
 	if len(args) < 2 {
 		return 0
 	}
+	// A hook may wait for hours, one beside each agent. The runtime would collect its garbage every two minutes.
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(hookMemory)
 	ad, err := all.New(args[0])
 	if err != nil {
 		return 0

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"muster/internal/event"
-	"muster/internal/fault"
 )
 
 const downHelp = `Stop the supervisor. Agents keep running unless a flag ends them. They are unattended until the
@@ -34,12 +33,11 @@ func newDownCommand(env Env) *cobra.Command {
 	c.Flags().BoolVar(&drain, "drain", false, "wait until every running task has ended")
 	c.Flags().BoolVar(&kill, "kill", false, "end the agents, too; they are resumed at the next up")
 	c.Flags().DurationVar(&limit, "timeout", 0, "wait no longer than `TIME` (default: 1m; no limit with --drain)")
+	c.MarkFlagsMutuallyExclusive("drain", "kill")
 	result[downed]{
 		get: func(ctx context.Context, _ []string) (downed, error) {
 			mode := event.DownLeave
 			switch {
-			case drain && kill:
-				return downed{}, fault.New(fault.Usage, "--drain and --kill exclude each other").WithHint("Leave one of them out.")
 			case drain:
 				mode = event.DownDrain
 			case kill:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -18,12 +19,16 @@ import (
 const eventsHelp = `Print the log: every event, oldest first. With --json each event is one object on a line.
 
   muster events --task t3
+  muster events --last 20 -f
+  muster events --since 22:00 --kind task.moved
   muster events -f --json --kind task.moved | jq -r '[.task, .data.to] | @tsv'`
 
 type eventsOptions struct {
 	follow bool
 	task   string
 	after  int64
+	since  string
+	last   int
 	kinds  []string
 	json   bool
 }
@@ -39,6 +44,8 @@ func newEventsCommand(env Env) *cobra.Command {
 	c.Flags().BoolVarP(&o.follow, "follow", "f", false, "print new events until Ctrl-C")
 	c.Flags().StringVar(&o.task, "task", "", "only of the task `ID`")
 	c.Flags().Int64Var(&o.after, "after", 0, "only events after the sequence number `N`")
+	c.Flags().StringVar(&o.since, "since", "", "only what happened after `TIME`: "+timeForms)
+	c.Flags().IntVar(&o.last, "last", 0, "only the newest `N` of these")
 	c.Flags().StringSliceVar(&o.kinds, "kind", nil, "only of this `KIND`, or these with commas, such as task.moved")
 	c.Flags().BoolVar(&o.json, "json", false, "print one JSON object a line")
 	return c
@@ -49,6 +56,13 @@ func events(ctx context.Context, env Env, c *control.Control, o eventsOptions) e
 	if err != nil {
 		return err
 	}
+	since, err := readTime("since", o.since, past, env.Now())
+	if err != nil {
+		return err
+	}
+	if o.last < 0 {
+		return fault.New(fault.Usage, "--last: %d is negative", o.last).WithHint("Leave it out for all events.")
+	}
 	var id event.TaskID
 	if o.task != "" {
 		t, err := control.Get(ctx, c, control.One{Ref: o.task})
@@ -57,12 +71,15 @@ func events(ctx context.Context, env Env, c *control.Control, o eventsOptions) e
 		}
 		id = t.ID
 	}
-	past, err := control.Get(ctx, c, control.Events{After: o.after, Task: string(id), Kinds: kinds})
+	all, err := control.Get(ctx, c, control.Events{After: o.after, Since: since, Task: string(id), Kinds: kinds, Limit: o.last, Newest: o.last > 0})
 	if err != nil {
 		return err
 	}
+	if o.last > 0 {
+		all = reversed(all)
+	}
 	last := o.after
-	for e, err := range past {
+	for e, err := range all {
 		if err != nil {
 			return err
 		}
@@ -86,6 +103,25 @@ func events(ctx context.Context, env Env, c *control.Control, o eventsOptions) e
 		}
 	}
 	return ctx.Err()
+}
+
+// reversed returns events in the opposite order. Those before an error are left out.
+func reversed(all iter.Seq2[event.Event, error]) iter.Seq2[event.Event, error] {
+	return func(yield func(event.Event, error) bool) {
+		var found []event.Event
+		for e, err := range all {
+			if err != nil {
+				yield(event.Event{}, err)
+				return
+			}
+			found = append(found, e)
+		}
+		for _, e := range slices.Backward(found) {
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
 }
 
 // eventKinds returns an error for unknown kinds: a filter with a typing error would match nothing.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"time"
 
 	"muster/internal/event"
 	"muster/internal/fault"
@@ -110,14 +111,24 @@ func (q Detail) get(ctx context.Context, c *Control, db *store.Store) (d TaskDet
 
 // Events asks for events of the log up to the newest one, oldest first.
 type Events struct {
-	After int64        // only those with a greater sequence number
-	Task  string       // only of this task, named as in One; "" is all tasks and the fleet
-	Kinds []event.Kind // nil is all
-	Limit int          // 0 is no limit
+	After  int64        // only those with a greater sequence number
+	Before int64        // only those with a smaller sequence number; 0 is all
+	Since  time.Time    // only those that happened then or later; zero is all
+	Task   string       // only of this task, named as in One; "" is all tasks and the fleet
+	Kinds  []event.Kind // nil is all
+	Limit  int          // 0 is no limit
+	Newest bool         // the newest first
 }
 
 func (q Events) get(ctx context.Context, c *Control, db *store.Store) (iter.Seq2[event.Event, error], error) {
-	f := store.EventFilter{After: q.After, Kinds: q.Kinds, Limit: q.Limit}
+	f := store.EventFilter{After: q.After, Before: q.Before, Kinds: q.Kinds, Limit: q.Limit, Newest: q.Newest}
+	if !q.Since.IsZero() {
+		before, err := db.SeqAt(ctx, q.Since)
+		if err != nil {
+			return nil, err
+		}
+		f.After = max(f.After, before)
+	}
 	if q.Task != "" {
 		t, err := (One{Ref: q.Task}).get(ctx, c, db)
 		if err != nil {

@@ -1,6 +1,8 @@
 package control
 
 import (
+	"slices"
+
 	"muster/internal/life"
 	"muster/internal/store"
 )
@@ -16,6 +18,16 @@ type Deadline = store.SummaryDeadline
 
 // Round is a round of checks.
 type Round = store.RoundRow
+
+// Judged returns the numbers of the rounds that have judged something, oldest first.
+func Judged(all []Round) (out []int) {
+	for _, r := range all {
+		if r.Commit != "" && !slices.Contains(out, r.Round) {
+			out = append(out, r.Round)
+		}
+	}
+	return out
+}
 
 // Attempt is a generation of an agent.
 type Attempt = store.AttemptRow

@@ -150,3 +150,30 @@ func TestTopAnswersByTwoKeysAndLeavesTheTerminalAsItWas(t *testing.T) {
 	s.keys("q")
 	s.shows(`ready>$`)
 }
+
+// TestTopOnAReadOnlyDisk checks that top shows the fleet, says why an answer cannot be given, and leaves the request open.
+func TestTopOnAReadOnlyDisk(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.up()
+	id := f.dispatch("once ask question \"Left or right?\" left|right\nwrite a.txt <<x\ndone")
+	f.reaches(id, event.Waiting)
+	writable := f.readOnly()
+	s := f.terminal("120", "30")
+	s.shows("ready>$")
+	s.keys(f.command("top").Path+" top", "Enter")
+	s.shows(`(?s)1 needs you.*\? ` + string(id) + " .*Left or right")
+	s.keys("n")
+	s.shows(`(?s)Left or right\?.*1 left.*2 right.*1-2 choose`)
+	time.Sleep(500 * time.Millisecond) // nobody reads a question sooner, and top takes no answer to what has just appeared
+	s.keys("2")
+	s.shows(`(?i)read-?only|not be written|may not write`)
+	if got := f.task(id); got.State != event.Waiting {
+		t.Errorf("it is %s", got.State)
+	}
+	s.keys("C-c")
+	s.shows(`ready>$`)
+	writable() // what was opened on this mount stays read-only, so it is another top that answers
+	f.must("answer", string(id), "2")
+	f.reaches(id, event.Done)
+}

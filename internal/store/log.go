@@ -20,10 +20,12 @@ const page = 256
 
 // EventFilter selects events.
 type EventFilter struct {
-	After int64        // only events with a greater sequence number
-	Task  event.TaskID // only of this task; "" means of all tasks and of the fleet
-	Kinds []event.Kind // only of these kinds; nil means all
-	Limit int          // at most this many; 0 means all
+	After  int64        // only events with a greater sequence number
+	Before int64        // only events with a smaller sequence number; 0 means all
+	Task   event.TaskID // only of this task; "" means of all tasks and of the fleet
+	Kinds  []event.Kind // only of these kinds; nil means all
+	Limit  int          // at most this many; 0 means all
+	Newest bool         // the newest first
 }
 
 const eventColumns = "SELECT seq, time, task, subject, gen, kind, data FROM events"
@@ -39,7 +41,8 @@ func OpenLog(path string) (*Store, error) {
 	return s, s.connect()
 }
 
-// Events iterates over the log, oldest first. It ends at the newest event, or with an error.
+// Events iterates over the log, oldest first unless the filter says otherwise. It ends at the last event that the filter selects, or with
+// an error.
 func (s *Store) Events(ctx context.Context, f EventFilter) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
 		left := f.Limit
@@ -57,7 +60,11 @@ func (s *Store) Events(ctx context.Context, f EventFilter) iter.Seq2[event.Event
 				if !yield(e, nil) {
 					return
 				}
-				f.After = e.Seq
+				if f.Newest {
+					f.Before = e.Seq
+				} else {
+					f.After = e.Seq
+				}
 			}
 			left -= len(batch)
 			if len(batch) < want || f.Limit > 0 && left == 0 {
@@ -68,7 +75,13 @@ func (s *Store) Events(ctx context.Context, f EventFilter) iter.Seq2[event.Event
 }
 
 func (s *Store) eventPage(ctx context.Context, f EventFilter, limit int) ([]event.Event, error) {
-	where, args := []string{"seq > ?"}, []any{f.After}
+	where, args, order := []string{"seq > ?"}, []any{f.After}, ""
+	if f.Before > 0 {
+		where, args = append(where, "seq < ?"), append(args, f.Before)
+	}
+	if f.Newest {
+		order = " DESC"
+	}
 	if f.Task != "" {
 		where, args = append(where, "task = ?"), append(args, string(f.Task))
 	}
@@ -78,7 +91,7 @@ func (s *Store) eventPage(ctx context.Context, f EventFilter, limit int) ([]even
 			args = append(args, string(k))
 		}
 	}
-	rows, err := s.readers.QueryContext(ctx, eventColumns+conditions(where)+" ORDER BY seq LIMIT ?", append(args, limit)...)
+	rows, err := s.readers.QueryContext(ctx, eventColumns+conditions(where)+" ORDER BY seq"+order+" LIMIT ?", append(args, limit)...)
 	return collect(s, "read log", rows, err, scanEvent)
 }
 

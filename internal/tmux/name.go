@@ -82,8 +82,26 @@ func line(args ...string) string {
 	return b.String()
 }
 
-// literal escapes text where tmux expects a format, such as a directory called "a#(b)".
-func literal(s string) string { return strings.ReplaceAll(s, "#", "##") }
+// literal escapes text where tmux expects a format, such as a directory called "a#(b)". Signs before a [ begin a style, which
+// tmux leaves to whoever draws: they stay as they are.
+func literal(s string) string {
+	var b strings.Builder
+	for s != "" {
+		rest := strings.TrimLeft(s, "#")
+		signs := s[:len(s)-len(rest)]
+		b.WriteString(signs)
+		if !strings.HasPrefix(rest, "[") {
+			b.WriteString(signs)
+		}
+		n := strings.IndexByte(rest, '#')
+		if n < 0 {
+			n = len(rest)
+		}
+		b.WriteString(rest[:n])
+		s = rest[n:]
+	}
+	return b.String()
+}
 
 // program returns the arguments after "--" for an argv. tmux runs a single argument by a shell, so it becomes a shell
 // command that execs exactly that word.

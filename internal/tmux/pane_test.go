@@ -102,7 +102,7 @@ func TestASingleWordIsAProgramAndNoShellLine(t *testing.T) {
 func TestADirectoryIsTakenLiterally(t *testing.T) {
 	t.Parallel()
 	c, _, base := tmuxtest.Connect(t)
-	dir := filepath.Join(base, "#{pid} #(touch no) ; 'x' é")
+	dir := filepath.Join(base, "#{pid} #(touch no) ; 'x' é #[a ##[b ## #")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -22,10 +22,11 @@ type (
 	}
 	// readPage asks for a tab of a task; the result is a page.
 	readPage struct {
-		id   event.TaskID
-		tab  tab
-		look Look
-		now  time.Time
+		id    event.TaskID
+		tab   tab
+		round int // 0 is the newest state
+		look  Look
+		now   time.Time
 	}
 	// readNight asks for the night; the result is a night.
 	readNight struct{ since time.Time }
@@ -95,13 +96,15 @@ type (
 		err  error
 	}
 	page struct {
-		id    event.TaskID
-		tab   tab
-		lines []string
-		marks []int // lines at which files or rounds begin
-		hunks []int // lines at which hunks begin
-		end   bool  // it is opened at its end
-		err   error
+		id     event.TaskID
+		tab    tab
+		round  int
+		rounds []int // that can be chosen, oldest first
+		lines  []string
+		marks  []int // lines at which files or rounds begin
+		hunks  []int // lines at which hunks begin
+		end    bool  // it is opened at its end
+		err    error
 	}
 	night struct {
 		line control.Timeline

@@ -76,7 +76,7 @@ func (m *Model) bottom(now time.Time) []string {
 func (m *Model) hint() string {
 	line := m.command
 	if line == "" && m.view == taskView {
-		line = m.task.tab.command(m.task.id)
+		line = m.task.command()
 	}
 	if line == "" && m.view == nightView {
 		line = "muster report"

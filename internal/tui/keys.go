@@ -44,6 +44,8 @@ func bindings() []binding {
 		{[]string{"["}, "the file, or round, before", page, func(m *Model) []effect { m.task.jump(m.task.marks, -1); return nil }},
 		{[]string{"}"}, "the next hunk of a diff", page, func(m *Model) []effect { m.task.jump(m.task.hunks, 1); return nil }},
 		{[]string{"{"}, "the hunk before", page, func(m *Model) []effect { m.task.jump(m.task.hunks, -1); return nil }},
+		{[]string{"<"}, "the diff or the log of the round before", page, func(m *Model) []effect { return m.openRound(-1) }},
+		{[]string{">"}, "the round after it, up to the newest state", page, func(m *Model) []effect { return m.openRound(1) }},
 		{[]string{"/"}, "filter by words; in a task: search", nil, (*Model).search},
 		{[]string{"s"}, "send words to its agent", tasks, (*Model).sendWords},
 		{[]string{"R"}, "retry a parked task, with fresh rounds", tasks, func(m *Model) []effect {

@@ -322,7 +322,7 @@ func (m *Model) wantPage() []effect {
 		return nil
 	}
 	m.task.in, m.task.stale, m.task.asked = true, false, m.now
-	return []effect{readPage{id: m.task.id, tab: m.task.tab, look: m.look, now: m.now}}
+	return []effect{readPage{id: m.task.id, tab: m.task.tab, round: m.task.round, look: m.look, now: m.now}}
 }
 
 // nextForPerson moves to the next task that needs a person when none asks.

@@ -316,6 +316,45 @@ func TestHunksAreReachedByKeys(t *testing.T) {
 	}
 }
 
+func TestRoundsAreChosenByKeys(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, Look{}, 120, 24)
+	b.send(fleet())
+	b.keys("enter", "3", "<")
+	if len(take[readPage](b)) != 1 || !strings.Contains(b.text(), "the diff and the log are those of a round") {
+		t.Errorf("the checks are those of a round:\n%s", b.text())
+	}
+	b.keys("2")
+	steps := []struct {
+		key   string
+		round int
+		said  string
+	}{
+		{"<", 4, ""}, {"<", 1, ""}, {"<", 1, "no round was judged before"}, {">", 4, ""}, {"6", 4, ""}, {">", 0, ""}, {">", 0, "this is the newest state"},
+	}
+	for i, step := range steps {
+		b.send(page{id: b.m.task.id, tab: b.m.task.tab, round: b.m.task.round, rounds: []int{1, 4}, lines: []string{"x"}})
+		take[readPage](b)
+		b.keys(step.key)
+		read := take[readPage](b)
+		switch {
+		case b.m.task.round != step.round || !strings.Contains(b.text(), step.said):
+			t.Errorf("after key %d round %d is shown:\n%s", i+1, b.m.task.round, b.text())
+		case step.said == "" && (len(read) != 1 || read[0].round != step.round):
+			t.Errorf("after key %d %+v is read", i+1, read)
+		}
+	}
+	b.keys("2", "<")
+	b.pause(time.Minute) // what was said goes
+	if !strings.Contains(b.text(), "muster diff "+string(b.m.task.id)+" --round 4") {
+		t.Errorf("the command is not shown:\n%s", b.text())
+	}
+	b.send(page{id: b.m.task.id, tab: diffTab, lines: []string{"of another round"}})
+	if strings.Contains(b.text(), "of another round") {
+		t.Errorf("a late page is shown:\n%s", b.text())
+	}
+}
+
 func TestATaskIsQueuedFromTheWorkOfAnother(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, Look{}, 120, 40)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,11 +23,11 @@ const (
 
 // readTab returns a tab of a task.
 func readTab(ctx context.Context, c *control.Control, want readPage) page {
-	p := page{id: want.id, tab: want.tab}
+	p := page{id: want.id, tab: want.tab, round: want.round}
 	b := &pageWriter{look: want.look, now: want.now}
 	switch want.tab {
 	case diffTab:
-		p.err = b.diff(ctx, c, want.id)
+		p.rounds, p.err = b.diff(ctx, c, want.id, want.round)
 	case checksTab:
 		p.err = b.checks(ctx, c, want.id)
 	case whyTab:
@@ -34,7 +35,8 @@ func readTab(ctx context.Context, c *control.Control, want readPage) page {
 	case wordsTab:
 		p.err = b.words(ctx, c, want.id)
 	case logTab:
-		p.err, p.end = b.log(ctx, c, want.id), true
+		p.rounds, p.err = b.log(ctx, c, want.id, want.round)
+		p.end = true
 	case nowTab:
 	}
 	p.lines, p.marks, p.hunks = b.lines, b.marks, b.hunks
@@ -70,20 +72,26 @@ func (b *pageWriter) head(s string) {
 	b.lines = append(b.lines, b.look.paint(bold, b.look.field(s, 500)))
 }
 
-// diff adds what the task has changed, with a line for each file first.
-func (b *pageWriter) diff(ctx context.Context, c *control.Control, id event.TaskID) error {
+// diff adds what the task has changed, or what a round judged, with a line for each file first. It returns the rounds that can be chosen.
+func (b *pageWriter) diff(ctx context.Context, c *control.Control, id event.TaskID, round int) ([]int, error) {
+	d, err := control.Get(ctx, c, control.Checks{Ref: string(id)})
+	if err != nil {
+		return nil, err
+	}
+	rounds := control.Judged(d.Rounds)
+	b.of(d.Rounds, rounds, round)
 	stat, all := &text.Limited{Most: mostDiff}, &text.Limited{Most: mostDiff}
-	if _, err := control.Get(ctx, c, control.Diff{Ref: string(id), Stat: true, To: stat}); err != nil {
-		return err
+	if _, err := control.Get(ctx, c, control.Diff{Ref: string(id), Round: round, Stat: true, To: stat}); err != nil {
+		return rounds, err
 	}
 	if stat.String() == "" {
 		b.add("nothing was changed")
-		return nil
+		return rounds, nil
 	}
 	b.add(strings.TrimRight(stat.String(), "\n"))
-	_, err := control.Get(ctx, c, control.Diff{Ref: string(id), To: all})
+	_, err = control.Get(ctx, c, control.Diff{Ref: string(id), Round: round, To: all})
 	if err != nil && !all.Full() {
-		return err
+		return rounds, err
 	}
 	for line := range strings.Lines(all.String()) {
 		line = strings.TrimRight(line, "\n")
@@ -108,7 +116,21 @@ func (b *pageWriter) diff(ctx context.Context, c *control.Control, id event.Task
 	if all.Full() {
 		b.add(fmt.Sprintf("\nThis is not all of it: muster diff %s", id))
 	}
-	return nil
+	return rounds, nil
+}
+
+// of adds what was found of a round that can be chosen, and that there are others.
+func (b *pageWriter) of(all []control.Round, rounds []int, round int) {
+	if len(rounds) == 0 {
+		return
+	}
+	line := fmt.Sprintf("The newest state. < shows what round %d judged.", rounds[len(rounds)-1])
+	for _, r := range all {
+		if r.Round == round {
+			line = fmt.Sprintf("Round %d: %s. < > choose another one.", r.Round, words.Round(r.RoundFinished))
+		}
+	}
+	b.lines = append(b.lines, b.look.paint(dim, b.look.field(line, 500)), "")
 }
 
 // checks adds the rounds, the newest first, with the useful part of what failed.
@@ -224,28 +246,41 @@ func (b *pageWriter) words(ctx context.Context, c *control.Control, id event.Tas
 	return nil
 }
 
-// log adds the output of the newest check that failed; if none did, the text of the agent's terminal with its history.
-func (b *pageWriter) log(ctx context.Context, c *control.Control, id event.TaskID) error {
+// log adds the output of the check of a round that failed, or of its last one. Without a round it is that of the newest check, if that
+// failed, or else the text of the agent's terminal with its history. It returns the rounds that can be chosen.
+func (b *pageWriter) log(ctx context.Context, c *control.Control, id event.TaskID, round int) ([]int, error) {
 	d, err := control.Get(ctx, c, control.Checks{Ref: string(id)})
 	if err != nil {
-		return err
+		return nil, err
 	}
+	rounds := control.Judged(d.Rounds)
+	b.of(d.Rounds, rounds, round)
 	want := control.Log{Ref: string(id)}
-	if n := len(d.Rounds); n > 0 {
-		for _, r := range d.Rounds[n-1].Results {
-			if !r.Green() && r.Log != "" {
-				want.Check, want.Round = r.Name, d.Rounds[n-1].Round
+	for _, r := range slices.Backward(d.Rounds) {
+		if round != 0 && r.Round != round {
+			continue
+		}
+		for _, result := range r.Results {
+			if result.Log != "" && (round != 0 || !result.Green()) {
+				want.Check, want.Round = result.Name, r.Round
+			}
+			if want.Check != "" && !result.Green() {
 				break
 			}
 		}
+		break
+	}
+	if round != 0 && want.Check == "" {
+		b.add("No check of this round has said anything.")
+		return rounds, nil
 	}
 	l, err := control.Get(ctx, c, want)
 	if err != nil {
-		return err
+		return rounds, err
 	}
 	said, err := l.Read(ctx)
 	if err != nil {
-		return err
+		return rounds, err
 	}
 	lines := strings.Split(strings.TrimRight(said, "\n"), "\n")
 	title := "The agent's terminal"
@@ -258,5 +293,5 @@ func (b *pageWriter) log(ctx context.Context, c *control.Control, id event.TaskI
 		b.add(fmt.Sprintf("(the first %d lines: muster logs %s)", over, id))
 	}
 	b.add(strings.Join(lines, "\n"))
-	return nil
+	return rounds, nil
 }

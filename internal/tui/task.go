@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -27,16 +28,13 @@ func (t tab) String() string {
 	return [...]string{"", "Now", "Diff", "Checks", "Why", "Words", "Log"}[t]
 }
 
-// command returns the muster command that shows the same.
-func (t tab) command(id event.TaskID) string {
-	return "muster " + [...]string{"", "show", "diff", "checks", "why", "show", "logs"}[t] + " " + string(id)
-}
-
 // taskPage is the view of one task.
 type taskPage struct {
 	id     event.TaskID
 	tab    tab
-	in     bool // a page is being read
+	round  int   // whose diff or log is shown; 0 is the newest state
+	rounds []int // that can be chosen, oldest first
+	in     bool  // a page is being read
 	lines  []string
 	marks  []int
 	hunks  []int  // lines at which hunks of a diff begin
@@ -48,6 +46,15 @@ type taskPage struct {
 
 	asked time.Time // when the page was asked for
 	stale bool      // the task has changed since then
+}
+
+// command returns the muster command that shows the same.
+func (p *taskPage) command() string {
+	line := "muster " + [...]string{"", "show", "diff", "checks", "why", "show", "logs"}[p.tab] + " " + string(p.id)
+	if p.tab == diffTab && p.round != 0 {
+		line += fmt.Sprintf(" --round %d", p.round)
+	}
+	return line
 }
 
 // openTask opens the selected task.
@@ -69,9 +76,36 @@ func (m *Model) openTaskOf(id event.TaskID, t tab) []effect {
 
 // openTab opens another page of the task.
 func (m *Model) openTab(t tab) []effect {
-	m.task = taskPage{id: m.task.id, tab: t}
+	m.task = taskPage{id: m.task.id, tab: t, round: m.task.round, rounds: m.task.rounds}
 	m.command = ""
 	return append(m.wantLook(), m.wantPage()...)
+}
+
+// openRound shows the diff or the log of the round before the shown one, or of the one after it. The newest state stands behind all rounds.
+func (m *Model) openRound(by int) []effect {
+	p := &m.task
+	if p.tab != diffTab && p.tab != logTab {
+		m.say("the diff and the log are those of a round")
+		return nil
+	}
+	at := slices.Index(p.rounds, p.round)
+	if at < 0 {
+		at = len(p.rounds)
+	}
+	at += by
+	switch {
+	case at < 0:
+		m.say("no round was judged before")
+		return nil
+	case at > len(p.rounds):
+		m.say("this is the newest state")
+		return nil
+	}
+	p.round = 0
+	if at < len(p.rounds) {
+		p.round = p.rounds[at]
+	}
+	return m.openTab(p.tab)
 }
 
 // pageEvery is the least time between two reads of a page while its task changes.
@@ -90,7 +124,7 @@ func (p *taskPage) take(msg page) {
 	if msg.id != p.id {
 		return // of a task that was left; its page is not awaited any more
 	}
-	if msg.tab != p.tab {
+	if msg.tab != p.tab || msg.round != p.round {
 		return
 	}
 	p.in, p.why = false, ""
@@ -98,6 +132,7 @@ func (p *taskPage) take(msg page) {
 		p.why = words.Problem(msg.err)
 		return
 	}
+	p.rounds = msg.rounds
 	p.lines, p.marks, p.hunks = msg.lines, msg.marks, msg.hunks
 	if !p.opened && msg.end {
 		p.top = len(p.lines) // the frame knows how much fits

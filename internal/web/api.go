@@ -117,7 +117,7 @@ func operations() []operation {
 		},
 		{
 			"GET", "events", "Events of the log, oldest first, at most 1000.",
-			[]parameter{{"after", "integer", "only those with a greater sequence number"}, {"task", "string", "only of this task"}, {"kind", "string", "only of these kinds, with commas between them"}, {"limit", "integer", "at most so many"}},
+			[]parameter{{"after", "integer", "only those with a greater sequence number"}, {"before", "integer", "only those with a smaller sequence number"}, {"newest", "boolean", "the newest first"}, {"task", "string", "only of this task"}, {"kind", "string", "only of these kinds, with commas between them"}, {"limit", "integer", "at most so many"}},
 			nil,
 			[]event.Event{},
 			(*Server).getEvents,
@@ -207,6 +207,18 @@ func number(r *http.Request, name string) (int64, error) {
 	return n, nil
 }
 
+// truth returns a parameter that is true or false; false is the value of one that is not there.
+func truth(r *http.Request, name string) (bool, error) {
+	switch v := r.URL.Query().Get(name); v {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	default:
+		return false, fault.New(fault.Usage, "%s=%s is neither true nor false", name, text.Line(v, 40))
+	}
+}
+
 // since returns the time from which a report is asked for.
 func (s *Server) since(r *http.Request) (time.Time, error) {
 	v := r.URL.Query().Get("since")
@@ -228,7 +240,11 @@ func (s *Server) getStatus(r *http.Request) (any, error) {
 }
 
 func (s *Server) getTasks(r *http.Request) (any, error) {
-	all, err := control.Get(r.Context(), s.o.Control, control.TasksJSON{All: r.URL.Query().Get("all") == "true"})
+	ended, err := truth(r, "all")
+	if err != nil {
+		return nil, err
+	}
+	all, err := control.Get(r.Context(), s.o.Control, control.TasksJSON{All: ended})
 	return control.OrEmpty(all), err
 }
 
@@ -258,7 +274,10 @@ func (s *Server) getDiff(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	q.Stat, q.To = r.URL.Query().Get("stat") == "true", out
+	if q.Stat, err = truth(r, "stat"); err != nil {
+		return nil, err
+	}
+	q.To = out
 	d, err := control.Get(r.Context(), s.o.Control, q)
 	if out.Full() {
 		err = fault.Wrap(fault.Conflict, text.ErrFull, "the diff of %s is too large for an answer", text.Line(r.PathValue("id"), 40)).WithHint("`muster diff` prints all of it; stat=true lists the files.")
@@ -312,6 +331,14 @@ func (s *Server) getEvents(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	before, err := number(r, "before")
+	if err != nil {
+		return nil, err
+	}
+	newest, err := truth(r, "newest")
+	if err != nil {
+		return nil, err
+	}
 	limit, err := number(r, "limit")
 	if err != nil {
 		return nil, err
@@ -329,7 +356,7 @@ func (s *Server) getEvents(r *http.Request) (any, error) {
 		}
 	}
 	out := []event.Event{}
-	all, err := control.Get(r.Context(), s.o.Control, control.Events{After: after, Task: r.URL.Query().Get("task"), Kinds: kinds, Limit: int(limit)})
+	all, err := control.Get(r.Context(), s.o.Control, control.Events{After: after, Before: before, Task: r.URL.Query().Get("task"), Kinds: kinds, Limit: int(limit), Newest: newest})
 	if err != nil {
 		return nil, err
 	}

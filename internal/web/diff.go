@@ -112,7 +112,8 @@ func (s *Server) sides(d *doc, of control.TaskDetail, now control.Diff, split bo
 		}
 		d.el("a", name, at...)
 	}
-	rounds := roundNumbers(of.Rounds)
+	rounds := control.Judged(of.Rounds)
+	rounds = rounds[max(0, len(rounds)-mostRounds):]
 	choose := func(label string, fn func()) {
 		d.in("nav", attrs{"class", "tabs choose", "aria-label", label}, func() {
 			d.el("span", label, "class", "dim")
@@ -144,16 +145,6 @@ func (s *Server) sides(d *doc, of control.TaskDetail, now control.Diff, split bo
 
 // mostRounds is the number of rounds that can be chosen by a click, the newest ones. An address can name any.
 const mostRounds = 12
-
-// roundNumbers returns the numbers of the newest rounds that have judged something, oldest first.
-func roundNumbers(all []control.Round) (out []int) {
-	for _, r := range all {
-		if r.Commit != "" && !slices.Contains(out, r.Round) {
-			out = append(out, r.Round)
-		}
-	}
-	return out[max(0, len(out)-mostRounds):]
-}
 
 // file adds the changes of a file. It reports whether there was room for all of its lines.
 func (d *doc) file(f *fileDiff, i int, split bool, room *int) bool {

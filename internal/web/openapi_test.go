@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"flag"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -27,6 +28,25 @@ func TestDocumentIsFresh(t *testing.T) {
 	got, err := os.ReadFile(documentPath)
 	if err != nil || string(got) != string(want) {
 		t.Errorf("%s is not what the types say; run: go test -run TestDocumentIsFresh ./internal/web -update (%v)", documentPath, err)
+	}
+}
+
+func TestAParameterThatIsNotOfItsTypeIsRefused(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	token := r.token(true)
+	wrong := map[string]string{"boolean": "yes", "integer": "-1"}
+	for _, o := range operations() {
+		for _, p := range o.query {
+			value, typed := wrong[p.kind]
+			if !typed {
+				continue
+			}
+			path := apiPrefix + strings.Replace(o.path, "{id}", "t1", 1) + "?" + p.name + "=" + value
+			if w := r.do(o.method, path, "", "Authorization", token); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), p.name+"="+value) {
+				t.Errorf("%s: %d %s", path, w.Code, w.Body)
+			}
+		}
 	}
 }
 

@@ -452,8 +452,12 @@ func (m *Memory) Events(_ context.Context, f store.EventFilter) iter.Seq2[event.
 		m.mu.RLock()
 		log := m.log[min(max(0, f.After), int64(len(m.log))):]
 		m.mu.RUnlock()
+		order := slices.All(log)
+		if f.Newest {
+			order = slices.Backward(log)
+		}
 		n := 0
-		for _, e := range log {
+		for _, e := range order {
 			if !matches(f, e) {
 				continue
 			}
@@ -557,9 +561,9 @@ func foldMessage(all []store.MessageRow, e event.Event) []store.MessageRow {
 	return all
 }
 
-// matches reports whether a filter selects an event, apart from its limit.
+// matches reports whether a filter selects an event, apart from its limit and order.
 func matches(f store.EventFilter, e event.Event) bool {
-	return e.Seq > f.After && (f.Task == "" || e.Task == f.Task) &&
+	return e.Seq > f.After && (f.Before == 0 || e.Seq < f.Before) && (f.Task == "" || e.Task == f.Task) &&
 		(len(f.Kinds) == 0 || slices.Contains(f.Kinds, e.Kind()))
 }
 

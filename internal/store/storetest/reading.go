@@ -130,6 +130,13 @@ func events(t *testing.T, b *bench) {
 	same(t, "a limit of a page", len(b.all(t, store.EventFilter{Limit: 256})), 256)
 	same(t, "after", kinds(b.all(t, store.EventFilter{After: 1202})), []event.Kind{"moon.landed"})
 	same(t, "kinds", len(b.all(t, store.EventFilter{Kinds: []event.Kind{"slot.granted", "moon.landed"}})), 601)
+	newest := b.all(t, store.EventFilter{Newest: true})
+	slices.Reverse(newest)
+	same(t, "the newest first, over pages", newest, all)
+	same(t, "the newest", kinds(b.all(t, store.EventFilter{Newest: true, Limit: 2})), []event.Kind{"moon.landed", "slot.released"})
+	same(t, "the newest of a task", kinds(b.all(t, store.EventFilter{Newest: true, Task: id, Limit: 1})), []event.Kind{"slot.released"})
+	same(t, "before", b.all(t, store.EventFilter{After: 4, Before: 7}), all[4:6])
+	same(t, "the newest before", b.all(t, store.EventFilter{Before: 600, Newest: true, Limit: 1}), all[598:599])
 	n := 0
 	for _, err := range b.Events(t.Context(), store.EventFilter{}) {
 		if err != nil {
