@@ -13,7 +13,8 @@ import (
 // settlePause is how long a finished turn waits for the report how it ended. It is longer than any observed hook.
 const settlePause = 5 * time.Second
 
-// maxVoids is how often in a row a verdict may be void, or checks may fail to run, before a person is asked.
+// maxVoids is how often in a row a verdict may be void, or checks may fail to run, before a person is asked. It is also the number of
+// rounds beyond those of the task that green work may take which was not published: its branch moved, or its agent went on.
 const maxVoids = 3
 
 // maxStarts is how often a job is started before it counts as broken, because it was killed each time.
@@ -79,11 +80,14 @@ func (s *step) judge() {
 	}
 	s.clear(event.DeadlineSettle)
 	s.move(ruleTurnEnded, "", "")
-	if s.t.Spec.Review != nil {
+	switch {
+	case s.t.Spec.Review != nil:
 		s.conclude()
-		return
+	case s.t.Rounds.Spent >= max(1, s.t.Spec.Rounds)+maxVoids: // green ones, since a red one counts against fewer
+		s.park(ruleRoundsUsed, ReasonRounds, "the agent goes on whenever its work has passed, and "+usedUp(s.t.Rounds.Spent, "round"))
+	default:
+		s.check()
 	}
-	s.check()
 }
 
 func (s *step) check() {

@@ -1,6 +1,7 @@
 package life
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -195,6 +196,18 @@ func TestReviewEndsWhenItsAuthorGoesOn(t *testing.T) {
 	if w.task.Inspection != nil {
 		t.Error("the review stays while the fleet is down")
 	}
+}
+
+func TestAuthorWhoGoesOnAtEachReviewUsesUpItsRounds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, reviewed).work()
+	for round := range w.task.Spec.Rounds + maxVoids {
+		w.endTurn()
+		w.finish(event.ActCheck, green(fmt.Sprint("tree ", round)))
+		w.want(event.Checking, "").prompted()
+	}
+	w.report(event.Record{State: event.RecordIdle})
+	w.want(event.Parked, ReasonRounds)
 }
 
 func TestVerdictCountsOnlyWithTheSealOfItsGeneration(t *testing.T) {
