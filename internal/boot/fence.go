@@ -43,6 +43,8 @@ func (f Fenced) Policy(env []string, program string, read, write []string) (fenc
 		f.linkSettings(dir, environ.Get(env, "HOME"))
 	}
 	read = append(slices.Clone(read), f.Home.BinDir())
+	// The project's file may set such a variable, and grants nothing by it.
+	read = append(read, environ.Authorities(env, f.Task.Spec.Env)...)
 	if program != "" {
 		if path, err := run.LookPath(program, env); err == nil {
 			read = append(read, fence.Program(path)...)

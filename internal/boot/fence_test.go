@@ -84,3 +84,20 @@ func TestFencedPolicy_CargoKeepsTheSettingsOfTheUser(t *testing.T) {
 		t.Errorf("a file was made outside of the caches: %v, %v", left, err)
 	}
 }
+
+// TestFencedPolicy_GrantsTheCertificatesOfTheUser checks that programs in a fence can read the authorities that the user's environment
+// names, and that a project's file opens nothing by such a variable.
+func TestFencedPolicy_GrantsTheCertificatesOfTheUser(t *testing.T) {
+	t.Parallel()
+	f := fencedTask(t, event.CacheRepository)
+	dir := t.TempDir()
+	authority, key := files.Write(t, filepath.Join(dir, "authority.pem"), "x"), files.Write(t, filepath.Join(dir, "key"), "x")
+	f.Task.Spec.Env = map[string]string{"GIT_SSL_CAINFO": key}
+	p, err := f.Policy([]string{"SSL_CERT_FILE=" + authority, "GIT_SSL_CAINFO=" + key}, "", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !p.Covers(authority) || p.Covers(key) {
+		t.Errorf("read %q", p.Read)
+	}
+}

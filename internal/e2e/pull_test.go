@@ -31,19 +31,25 @@ func newForge(t *testing.T) (*Fleet, *hub.Hub) {
 	h := hub.Start(t, program)
 	h.Repo(widget)
 	h.SetUp(f.root + "/home")
-	t.Cleanup(func() { // they are the person's, and no rest of the fleet
-		for _, name := range []string{".gitconfig", ".config"} {
-			if err := os.RemoveAll(f.root + "/home/" + name); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-	f.write(paceFile(f.home), "0.02") // a pause of 30 s lasts 0.6 s
+	f.usesForge()
 	f.git("config", "--global", "credential.helper", "!f() { echo username=x; echo password="+hub.Token+"; }; f")
 	f.git("config", "--global", "url."+h.URL+"/.insteadOf", "https://github.com/")
 	f.git("remote", "add", "origin", "https://github.com/"+widget+".git")
 	f.git("push", "-q", "origin", "main")
 	return f, h
+}
+
+// usesForge hurries what follows pull requests, and removes the configuration of git and gh at the end: it is the person's, and no rest of
+// the fleet.
+func (f *Fleet) usesForge() {
+	f.t.Cleanup(func() {
+		for _, name := range []string{".gitconfig", ".config"} {
+			if err := os.RemoveAll(f.root + "/home/" + name); err != nil {
+				f.t.Error(err)
+			}
+		}
+	})
+	f.write(paceFile(f.home), "0.02") // a pause of 30 s lasts 0.6 s
 }
 
 // republished waits until a task is in review with another commit.

@@ -12,11 +12,8 @@ import (
 )
 
 // allowed are the variables that every launch takes from the environment which the fleet was started with
-// (design section 9); a name that ends in * stands for all that begin so. The proxies come in both spellings.
-var allowed = []string{
-	"HOME", "USER", "LOGNAME", "PATH", "SHELL", "LANG", "LC_*", "TZ", "TMPDIR", "XDG_*", "SSH_AUTH_SOCK",
-	"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
-}
+// (design section 9), besides those of the network (IsNetwork); a name that ends in * stands for all that begin so.
+var allowed = []string{"HOME", "USER", "LOGNAME", "PATH", "SHELL", "LANG", "LC_*", "TZ", "TMPDIR", "XDG_*", "SSH_AUTH_SOCK"}
 
 // maxSaved is the largest file that Load reads, in bytes.
 const maxSaved = 4 << 20
@@ -73,5 +70,5 @@ func isAllowed(name string) bool {
 			return true
 		}
 	}
-	return false
+	return IsNetwork(name)
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"muster/internal/environ"
 	"muster/internal/fault"
 	"muster/internal/run"
 	"muster/internal/text"
@@ -31,11 +32,10 @@ type GitHub struct {
 	env     []string
 }
 
-// handedOn are the variables of the user that gh gets, besides those that set its behavior.
+// handedOn are the variables of the user that gh gets, besides those of the network and those that set its behavior.
 var handedOn = []string{
 	"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS",
-	"GH_CONFIG_DIR", "GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN", "SSL_CERT_FILE", "SSL_CERT_DIR",
-	"http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY",
+	"GH_CONFIG_DIR", "GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN",
 }
 
 // quiet keeps gh from asking, from looking for newer versions, and from color.
@@ -52,7 +52,7 @@ func New(env []string) (*GitHub, error) {
 	}
 	g := &GitHub{program: program, env: slices.Clone(quiet)}
 	for _, kv := range env {
-		if name, _, ok := strings.Cut(kv, "="); ok && slices.Contains(handedOn, name) {
+		if name, _, ok := strings.Cut(kv, "="); ok && (environ.IsNetwork(name) || slices.Contains(handedOn, name)) {
 			g.env = append(g.env, kv)
 		}
 	}

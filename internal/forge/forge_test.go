@@ -327,3 +327,22 @@ func TestNeutralTextPagesNobody(t *testing.T) {
 		t.Errorf("Neutral = %q", got)
 	}
 }
+
+// TestErrorsTellNothingOfTheLoginOfAProxy has a proxy that does not accept the login.
+func TestErrorsTellNothingOfTheLoginOfAProxy(t *testing.T) {
+	t.Parallel()
+	h := hub.Start(t, "git")
+	home := t.TempDir()
+	p := h.Behind(home)
+	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "HTTPS_PROXY=" + strings.Replace(p.URL, hub.ProxyPassword, "wr0ng", 1)}
+	g, err := New(env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = g.Check(t.Context(), widget); !hasClass(err, Unreachable) || strings.Contains(err.Error(), "wr0ng") {
+		t.Errorf("%v", err)
+	}
+	if to, refused := p.Tunnels(); len(to) > 0 || refused == 0 {
+		t.Errorf("connected to %v, refused %d", to, refused)
+	}
+}

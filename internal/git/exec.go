@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"muster/internal/environ"
 	"muster/internal/run"
 	"muster/internal/text"
 )
@@ -28,12 +29,11 @@ const (
 	maxListing = 256 << 20
 )
 
-// handedOn lists the variables of the caller that git sees. Everything else is dropped, above all GIT_DIR and
+// handedOn lists the variables of the caller that git sees, besides those of the network. Everything else is dropped, above all GIT_DIR and
 // GIT_INDEX_FILE of a git that started us. Names ending in _ are prefixes.
 var handedOn = []string{
 	"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_", "SSH_AUTH_SOCK", "SSH_AGENT_PID",
-	"http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY",
-	"SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "GIT_SSL_",
+	"GIT_SSL_",
 	"GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT",
 	"GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM",
 	"GH_CONFIG_DIR", "GH_HOST", "GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN", // for gh as credential helper
@@ -77,7 +77,7 @@ func callEnv(from []string) []string {
 	values := map[string]string{}
 	for _, kv := range from {
 		name, value, ok := strings.Cut(kv, "=")
-		if !ok || !slices.ContainsFunc(handedOn, func(h string) bool {
+		if !ok || !environ.IsNetwork(name) && !slices.ContainsFunc(handedOn, func(h string) bool {
 			return name == h || strings.HasSuffix(h, "_") && strings.HasPrefix(name, h)
 		}) {
 			continue

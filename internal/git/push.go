@@ -300,7 +300,7 @@ var (
 		"timed out", "Failed to connect", "Couldn't connect", "Could not connect", "Connection reset", "Connection closed", "Broken pipe",
 		"Network is unreachable", "No route to host", "Empty reply from server", "early EOF", "unexpected disconnect", "SSL_ERROR_SYSCALL", "SSL_read",
 		"GnuTLS recv error", "transfer closed with", "RPC failed", "returned error: 500", "returned error: 502", "returned error: 503", "returned error: 504",
-		"returned error: 429",
+		"returned error: 429", "CONNECT tunnel failed", "from proxy after CONNECT", "Proxy CONNECT aborted",
 	}
 )
 

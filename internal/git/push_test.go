@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -421,5 +422,63 @@ func TestPushBringsTheFilesOfLFS(t *testing.T) {
 	})
 	if len(found) != 1 {
 		t.Errorf("the remote has the LFS objects %v, want one", found)
+	}
+}
+
+// TestPushGoesThroughAProxyByTheSettingsOfTheUser has the authority of the proxy in the user's configuration of git.
+func TestPushGoesThroughAProxyByTheSettingsOfTheUser(t *testing.T) {
+	t.Parallel()
+	program, err := exec.LookPath("git")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := hub.Start(t, program)
+	h.Repo("acme/widget")
+	p := h.Behind(t.TempDir())
+	r := newRemote(t, func(w *world) {
+		w.git(w.repo, "remote", "add", "company", "https://"+hub.Host+"/acme/widget.git")
+		w.git(w.repo, "config", "--global", "http.sslCAInfo", p.Authority)
+		w.git(w.repo, "config", "--global", "http.proxy", p.URL)
+	})
+	commit := r.commit("one")
+	if err := r.r.Push(t.Context(), PushSpec{Remote: "company", Branch: r.wt.Branch, Commit: commit, Task: "t1"}); err != nil {
+		t.Fatal(err)
+	}
+	if pushes := h.Pushes("acme/widget"); len(pushes) != 1 || !strings.HasSuffix(pushes[0], commit) {
+		t.Errorf("the server was pushed to: %q", pushes)
+	}
+	if to, _ := p.Tunnels(); len(to) == 0 {
+		t.Error("nothing went through the proxy")
+	}
+}
+
+// TestPushTellsNothingOfTheLoginOfAProxy has a proxy that refuses the login, and one whose URL curl cannot read and quotes.
+func TestPushTellsNothingOfTheLoginOfAProxy(t *testing.T) {
+	t.Parallel()
+	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Proxy-Authenticate", `Basic realm="company"`)
+		http.Error(w, "who are you?", http.StatusProxyAuthRequired)
+	}))
+	t.Cleanup(refuses.Close)
+	for _, tt := range []struct {
+		proxy, words string
+		cause        error
+	}{
+		{"http://ann:s3cr-et@" + refuses.Listener.Addr().String(), "407", ErrUnreachable},
+		{"http://ann:s3cr/et@127.0.0.1:1", "Unsupported proxy syntax in '[the rest is not shown", ErrDeclined},
+	} {
+		r := newRemote(t, func(w *world) {
+			w.git(w.repo, "remote", "add", "company", "https://github.com/acme/widget.git")
+			w.env = append(w.env, "HTTPS_PROXY="+tt.proxy, "NO_PROXY=127.0.0.1")
+		})
+		err := r.r.Push(t.Context(), PushSpec{Remote: "company", Branch: r.wt.Branch, Commit: r.commit("one"), Task: "t1"})
+		if !errors.Is(err, tt.cause) || !strings.Contains(err.Error(), tt.words) {
+			t.Errorf("%s: %v", tt.proxy, err)
+		}
+		for ; err != nil; err = errors.Unwrap(err) {
+			if strings.Contains(err.Error(), "s3cr") {
+				t.Errorf("%T tells the password: %v", err, err)
+			}
+		}
 	}
 }

@@ -75,7 +75,7 @@ func (e *ExitError) Error() string {
 // Is reports whether the program's stderr says that it failed because of the shortage target.
 func (e *ExitError) Is(target error) bool { return scarce.Says(e.Stderr, target) }
 
-// Do runs a program to its end. The error is an *ExitError if it ran and failed. It satisfies errors.Is(err,
+// Do runs a program to its end. The error is an *ExitError if it ran and failed; what it said then has no login of a proxy. It satisfies errors.Is(err,
 // exec.ErrNotFound) if there is no such program, and context.DeadlineExceeded if the program was cut off, also if it
 // made no progress. The whole process group ends with the program.
 func Do(ctx context.Context, c Cmd) (Result, error) {
@@ -128,6 +128,7 @@ func Do(ctx context.Context, c Cmd) (Result, error) {
 		err = nil // the program itself succeeded; only a grandchild held its pipe
 	}
 	if x, ok := errors.AsType[*exec.ExitError](err); ok {
+		res.Stderr = []byte(environ.WithoutLogins(c.Env, string(res.Stderr)))
 		e := &ExitError{Argv: c.Argv, Exit: x.ExitCode(), Stderr: tail(res.Stderr)}
 		if ws, ok := x.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 			e.Signal = ws.Signal()

@@ -87,12 +87,18 @@ func (h *Hub) SetUp(home string) {
 	served := make(chan struct{})
 	go func() { defer close(served); _ = server.Serve(listener) }()
 	h.t.Cleanup(func() { _ = server.Close(); <-served })
+	h.login(home, "http_unix_socket: "+socket+"\n")
+}
+
+// login writes the configuration of gh with a login into a home directory.
+func (h *Hub) login(home, settings string) {
+	h.t.Helper()
 	config := filepath.Join(home, ".config", "gh")
 	if err := os.MkdirAll(config, 0o700); err != nil {
 		h.t.Fatal(err)
 	}
 	for name, content := range map[string]string{
-		"config.yml": "http_unix_socket: " + socket + "\n",
+		"config.yml": settings,
 		"hosts.yml":  Host + ":\n    oauth_token: " + Token + "\n    user: " + Login + "\n    git_protocol: https\n",
 	} {
 		if err := os.WriteFile(filepath.Join(config, name), []byte(content), 0o600); err != nil {
