@@ -243,11 +243,14 @@ func quitWhileChecksRun(c *cell) {
 }
 
 func limitTwice(c *cell) {
-	c.begin(
-		func(model.Request) model.Reply { return c.a.limit(time.Now().Add(2 * time.Hour)) },
-		func(model.Request) model.Reply { return c.a.limit(time.Now().Add(5 * time.Hour)) },
-		model.Text("done"),
-	)
+	first := func(model.Request) model.Reply { return c.a.limit(time.Now().Add(2 * time.Hour)) }
+	rest := []model.Step{func(model.Request) model.Reply { return c.a.limit(time.Now().Add(5 * time.Hour)) }, model.Text("done")}
+	calls := c.talk.Requests
+	if c.a.forgets { // what follows is a conversation without its prompt, in which the agent looks for it
+		c.model.Add(rest[0], c.runs(`cat "$MUSTER_PROMPT_FILE"`))
+		rest, calls = []model.Step{rest[1]}, c.model.Requests
+	}
+	c.begin(append([]model.Step{first}, rest...)...)
 	for i, hours := range []int{2, 5} {
 		reset := time.Duration(hours) * time.Hour
 		rests := c.rests(i + 1)
@@ -255,14 +258,32 @@ func limitTwice(c *cell) {
 		if left := time.Until(d.At); !ok || left < reset-5*time.Minute || left > reset+5*time.Minute {
 			c.t.Errorf("it rests until %v (%v), want about %v", d.At, ok, reset)
 		}
-		if n := len(c.talk.Requests()); n != i+1 {
+		if n := len(calls()); n != i+1 {
 			c.t.Errorf("%d calls were spent on a limited account", n-i-1)
 		}
 		time.Sleep(3 * time.Second) // a program that still ends its turn takes no message; in a night that was hours ago
 		c.later(reset + 10*time.Minute)
 	}
 	c.ends("working limited working limited working checking")
+	if c.a.forgets {
+		c.looksUpItsTask(4)
+		return
+	}
 	c.said(mark(c.name))
+}
+
+// looksUpItsTask reports an error unless a conversation without its prompt was told where the task is, and the n-th call has it from there.
+func (c *cell) looksUpItsTask(n int) {
+	c.t.Helper()
+	all := c.model.Requests()
+	if len(all) != n || !slices.ContainsFunc(all, func(q model.Request) bool {
+		return q.Contains("Should you see no task of yours above") && !q.Contains(mark(c.name))
+	}) {
+		c.t.Fatalf("%d calls, want %d; no agent without its prompt was told where that is, or it still has it", len(all), n)
+	}
+	if found := all[n-1].Last().ToolResults; len(found) != 1 || !strings.Contains(found[0].Text, mark(c.name)) {
+		c.t.Errorf("the agent did not find its task: %+v", found)
+	}
 }
 
 func tooManyRequests(c *cell) {
@@ -337,10 +358,20 @@ func serverGone(c *cell) {
 
 func modelHangs(c *cell) {
 	c.begin(c.runs("cat a.txt"), model.Hang(), model.Text("done"))
+	if c.a.forgets {
+		c.model.Add(c.runs(`cat "$MUSTER_PROMPT_FILE"`)) // a conversation without its prompt follows
+	}
 	c.await("it is interrupted", func() bool { return slices.Contains(c.stages(c.id), event.StageInterrupt) })
 	got := c.goesOn()
 	if got.Gen != 1 || got.Attempt != 1 {
 		c.t.Errorf("generation %d, attempt %d, stages %v: an interrupt is enough", got.Gen, got.Attempt, c.stages(c.id))
+	}
+	if c.a.forgets {
+		c.looksUpItsTask(4)
+		return
+	}
+	if n := len(c.talk.Requests()); n != 3 {
+		c.t.Errorf("the model was called %d times, want a tool, what hung, and what followed", n)
 	}
 	c.said(mark(c.name))
 }

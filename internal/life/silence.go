@@ -14,10 +14,12 @@ const probePause = time.Minute
 // stage of the reaction has 2 minutes to take effect.
 const stagesInSilence = 5
 
-// nudge is the message to a silent agent. It names the prompt file, because an interrupt that may follow removes an
-// unanswered prompt from some agents' conversations (seen with Claude Code 2.1.197).
-const nudge = "Nothing was heard of you for a while. If something hangs, end it and go on another way; else go on. " +
-	"Should you see no task of yours above, it stands in the file that MUSTER_PROMPT_FILE names."
+// lostTask is for an agent whose conversation lacks its prompt: some agents take an unanswered prompt out of the conversation when its
+// turn is broken off, by an interrupt or by the menu of a usage limit (seen with Claude Code 2.1.197 and Gemini CLI 0.61.0).
+const lostTask = "Should you see no task of yours above, it stands in the file that MUSTER_PROMPT_FILE names."
+
+// nudge is the message to a silent agent. An interrupt may follow it.
+const nudge = "Nothing was heard of you for a while. If something hangs, end it and go on another way; else go on. " + lostTask
 
 // listen sets the deadline by which a working agent must have reported. Reports do not move it: when it passes, the
 // supervisor adds the idle time.

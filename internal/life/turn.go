@@ -363,6 +363,9 @@ func lasting(k event.ErrorKind) event.Reason {
 	}
 }
 
+// goOn is the message to an agent whose turn ended by an error of the model's service.
+const goOn = "Your last turn ended by an error of the service. Go on where you stopped. " + lostTask
+
 // wake continues after an API error, with a slot.
 func (s *step) wake() {
 	if !s.t.Agent.Live {
@@ -373,7 +376,7 @@ func (s *step) wake() {
 	s.move(ruleAPIRetry, "", "")
 	s.emit(event.NextPlanned{})
 	if !s.messageWaits() {
-		s.emit(event.MessageQueued{Message: s.nextMessage(), Text: "Your last turn ended by an error of the service. Go on where you stopped.", Why: event.WhyAPI})
+		s.emit(event.MessageQueued{Message: s.nextMessage(), Text: goOn, Why: event.WhyAPI})
 	}
 }
 
