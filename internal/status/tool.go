@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"slices"
 
 	"muster/internal/event"
 )
@@ -52,12 +53,18 @@ func (u *toolUses) take(r event.Record) {
 	case r.State != event.RecordWorking && r.State != event.RecordWaiting, r.Prompted: // a turn begins or ends
 		*u = nil
 	case r.State == event.RecordWaiting: // the hook of the same use reports it
+	case r.Request != "" && r.ToolUseID == "" && u.has(r.Tool): // an answer, to a request that names no use, about one that has begun
 	case r.Tool != "":
 		u.end(r.ToolUseID)
 		*u = append(*u, r)
 	default:
 		u.end(r.ToolUseID)
 	}
+}
+
+// has reports whether a use of a tool is open.
+func (u *toolUses) has(tool string) bool {
+	return slices.ContainsFunc(*u, func(r event.Record) bool { return r.Tool == tool })
 }
 
 func (u *toolUses) end(id string) {

@@ -16,6 +16,7 @@ func TestOpenTool(t *testing.T) {
 		readEnd = `{"state":"working","tool_use_id":"u2"}`
 		script  = `{"state":"working","tool":"make"}`
 		works   = `{"state":"working"}`
+		answer  = `{"state":"working","tool":"Bash","request":"q1"}`
 		asks    = `{"state":"waiting","reason":"permission","tool":"Bash","tool_use_id":"u1"}`
 	)
 	for name, c := range map[string]struct {
@@ -31,6 +32,9 @@ func TestOpenTool(t *testing.T) {
 		"a new turn":                  {[]string{bash, `{"state":"working","prompted":true}`}, ""},
 		"asked for, not begun":        {[]string{asks}, ""},
 		"begun, then asked for":       {[]string{bash, asks}, "Bash"},
+		"asked, answered and ended":   {[]string{bash, asks, answer, bashEnd}, ""},
+		"asked and answered":          {[]string{bash, asks, answer}, "Bash"},
+		"answered without a begin":    {[]string{asks, answer}, "Bash"},
 		"a script without ids":        {[]string{script}, "make"},
 		"a script that went on":       {[]string{script, works}, ""},
 		"what is no record":           {[]string{bash, "nonsense", `{"state":"dancing"}`}, "Bash"},
