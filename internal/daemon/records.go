@@ -95,7 +95,7 @@ func (r *records) batch(b status.Batch) fleet.Batch {
 	}
 	out := fleet.Batch{
 		Task: b.Source.Task, Gen: b.Source.Gen, Source: b.Source.Name, Key: key(b.Source), Offset: b.Offset,
-		Records: b.Records, Refused: b.Rejected, Grew: b.Grew > 0,
+		Records: b.Records, Refused: b.Rejected, Grew: b.Grew > 0 && (!b.Source.Ticks || len(b.Records) > 0),
 	}
 	if b.Source.Parse == nil {
 		out.Size = b.Size

@@ -17,6 +17,8 @@ type Source struct {
 	// Whole marks a file that is replaced or rewritten as a whole. It is read entirely after each change and parsed as
 	// one, and yields a batch only when its content has changed. From and Batch.Offset are unused.
 	Whole bool
+	// Ticks marks a file to which the agent writes also while it does nothing. Only the records in it are activity.
+	Ticks bool
 	// Parse returns the records of one line (without its end), or of the whole file; nil means status.Parse. It may be
 	// called again for the same bytes. An error rejects this line only.
 	Parse func(data []byte) ([]event.Record, error)

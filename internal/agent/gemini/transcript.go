@@ -117,7 +117,7 @@ func (adapter) Sources(l agent.Launch, _ int) []status.Source {
 		return out
 	}
 	return append(out, status.Source{
-		Task: l.Task, Gen: l.Gen, Name: telemetryName, Path: telemetryPath(l),
+		Task: l.Task, Gen: l.Gen, Name: telemetryName, Path: telemetryPath(l), Ticks: true, // metrics, each ten seconds
 		Parse: (&telemetry{conversation: l.Conversation}).parse,
 	})
 }
