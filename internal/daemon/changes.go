@@ -15,7 +15,6 @@ import (
 	"muster/internal/fleet"
 	"muster/internal/forge"
 	"muster/internal/life"
-	"muster/internal/store"
 	"muster/internal/text"
 )
 
@@ -23,7 +22,7 @@ import (
 // time.
 type changes struct {
 	trees worktrees
-	live  func(ctx context.Context) ([]life.Task, error) // at least the tasks in review
+	of    func(ctx context.Context) ([]life.Task, error) // at least the tasks that are followed
 	env   []string
 	out   chan fleet.News
 	now   func() time.Time
@@ -42,21 +41,10 @@ type changes struct {
 	writers map[string]writer // by repository and login
 }
 
-func newChanges(trees worktrees, live func(ctx context.Context) ([]life.Task, error), env []string, program func(host string) []string, now func() time.Time, log *slog.Logger) *changes {
+func newChanges(trees worktrees, of func(ctx context.Context) ([]life.Task, error), env []string, program func(host string) []string, now func() time.Time, log *slog.Logger) *changes {
 	return &changes{
-		trees: trees, live: live, env: env, program: program, forges: map[string]forge.Forge{}, out: make(chan fleet.News), now: now, pace: 1, log: log,
+		trees: trees, of: of, env: env, program: program, forges: map[string]forge.Forge{}, out: make(chan fleet.News), now: now, pace: 1, log: log,
 		repos: map[string]*watched{}, hosts: map[string]*forgeHost{}, writers: map[string]writer{},
-	}
-}
-
-// inReview returns the function that reads the tasks in review. Most fleets have none, and read nothing else for it.
-func inReview(db *store.Store) func(ctx context.Context) ([]life.Task, error) {
-	return func(ctx context.Context) ([]life.Task, error) {
-		counts, err := db.Counts(ctx)
-		if err != nil || counts[event.InReview] == 0 {
-			return nil, err
-		}
-		return db.Live(ctx)
 	}
 }
 

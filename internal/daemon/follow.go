@@ -36,7 +36,7 @@ const (
 	forbidLimit = 3 // so many refusals in a row are a verdict
 )
 
-// watched is a repository with work in review.
+// watched is a repository with work that is followed.
 type watched struct {
 	next      time.Time // when it is asked again
 	forbidden int       // consecutive refusals
@@ -83,13 +83,13 @@ func (c *changes) paced(d time.Duration) time.Duration { return time.Duration(fl
 
 // look asks each repository whose pause is over.
 func (c *changes) look(ctx context.Context) error {
-	all, err := c.live(ctx)
+	all, err := c.of(ctx)
 	if err != nil {
 		return err
 	}
 	in := map[string][]life.Task{}
 	for _, t := range all {
-		if t.State == event.InReview && t.Published != nil && t.Published.Number > 0 && t.Spec.Forge != "" {
+		if life.Followed(t, c.now()) && t.Published.Number > 0 && t.Spec.Forge != "" {
 			in[t.Spec.Forge] = append(in[t.Spec.Forge], t)
 		}
 	}
@@ -150,8 +150,10 @@ func (c *changes) ask(ctx context.Context, repo forge.Repo, tasks []life.Task, w
 				continue
 			}
 			seen += fmt.Sprint(t.Published.Number, change)
-			watching.Pending = watching.Pending || change.Pending()
-			watching.Young = watching.Young || c.now().Sub(t.ChangedAt) < youngFor
+			if !t.AwaitsVerdict() { // such a change is looked at as often as one at rest
+				watching.Pending = watching.Pending || change.Pending()
+				watching.Young = watching.Young || c.now().Sub(t.ChangedAt) < youngFor
+			}
 			c.trust(ctx, g, repo, t, change, &asked)
 			c.tell(ctx, g, repo, t, change)
 		}
@@ -200,7 +202,7 @@ func (c *changes) trust(ctx context.Context, g forge.Forge, repo forge.Repo, t l
 // tell hands on what the forge shows about one task.
 func (c *changes) tell(ctx context.Context, g forge.Forge, repo forge.Repo, t life.Task, change life.Change) {
 	in, red := life.ReviewOf(t, change, c.now())
-	if in.Phase == life.ReviewOpen && in.Key == "" && in.Waits == "" {
+	if in.Phase == life.ReviewOpen && in.Key == "" && !in.Judged && (in.Waits == "" || t.AwaitsVerdict()) {
 		return
 	}
 	switch told := slices.Contains(t.Review.Told, in.Key); {

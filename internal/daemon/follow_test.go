@@ -150,6 +150,29 @@ func TestFollow_TellsOfChecksThatNeverBegin(t *testing.T) {
 	}
 }
 
+// TestFollow_LooksAtChangesThatWereGivenUp has one task in review and two that are parked because of checks without a verdict. One request
+// asks for all of them, as often as for changes at rest.
+func TestFollow_LooksAtChangesThatWereGivenUp(t *testing.T) {
+	t.Parallel()
+	f := follow(t, 3)
+	for i := range f.tasks {
+		f.tasks[i].Spec.CILimit = time.Hour
+	}
+	for i := 1; i < 3; i++ {
+		f.tasks[i].State, f.tasks[i].Reason, f.tasks[i].ChangedAt = event.Parked, life.ReasonCI, f.now
+		f.hub.Check("acme/widget", i+1, hub.Check{Name: "queued", Began: f.now.Add(-2 * time.Hour)})
+	}
+	if n, news := f.pass(10 * time.Minute); n != 10 || len(news) != 0 {
+		t.Errorf("%d requests in 10 minutes, want 10; news %+v", n, news)
+	}
+	f.hub.Check("acme/widget", 2, hub.Check{Name: "queued", Conclusion: "success", Ended: f.now})
+	f.hub.Change("acme/widget", 3, func(p *hub.Pull) { p.State = "MERGED" })
+	_, news := f.pass(time.Minute)
+	if len(news) != 2 || news[0].Task != "t2" || !news[0].Review.Judged || news[1].Task != "t3" || news[1].Review.Phase != life.ReviewMerged {
+		t.Errorf("news %+v", news)
+	}
+}
+
 func TestFollow_LeavesAForgeAloneThatDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -177,7 +177,7 @@ func connect(ctx context.Context, o Options, db *store.Store, logger *slog.Logge
 	beat := newHeartbeat(f.Home, f.Config.Fleet.DeadmanURL, bootID, logger)
 	trees := worktrees{home: f.Home, env: f.Saved, other: db.Task, opened: &sync.Map{}}
 	ags := agents{home: f.Home, exe: o.Exe, maxChecks: f.MaxChecks(), repo: trees.agentPaths, base: trees.baseFiles}
-	chs := newChanges(trees, inReview(db), f.Saved, f.Config.ForgeOf, f.Now, logger)
+	chs := newChanges(trees, db.Followed, f.Saved, f.Config.ForgeOf, f.Now, logger)
 	recs := newRecords(watcher, ags, db, beat.setPolling, logger)
 	notices := post.NewService(f.Home, db, f.Config.Notify, f.Now, logger)
 	began := f.Now() // its monotonic reading excludes the time that the host sleeps

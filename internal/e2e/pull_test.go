@@ -98,6 +98,33 @@ func TestAPullRequestIsFollowedToItsEnd(t *testing.T) {
 	}
 }
 
+// TestAPullRequestIsFollowedAfterItWasGivenUp parks a task twice because a check of the forge does not end. The verdict that comes late goes
+// to the agent, and a merge that comes late makes the task done. No person takes it on.
+func TestAPullRequestIsFollowedAfterItWasGivenUp(t *testing.T) {
+	t.Parallel()
+	f, h := newForge(t)
+	f.write(f.repo+"/muster.toml", "[task]\nci_limit = \"1s\"\n")
+	id := f.dispatch("write a.txt <<bad\ndone\n---\nwrite a.txt <<good\ndone", "--publish", "pr")
+	first := f.reaches(id, event.InReview)
+	hangs := hub.Check{Name: "test", Began: time.Now().Add(-time.Hour)}
+	givenUp := func() {
+		t.Helper()
+		h.Check(widget, 1, hangs)
+		if parked := f.reaches(id, event.Parked); parked.Reason != life.ReasonCI {
+			t.Fatalf("parked: %s, %s", parked.Reason, parked.Detail)
+		}
+	}
+	givenUp()
+	h.Check(widget, 1, hub.Check{Name: "test", Conclusion: "failure", Ended: time.Now(), Log: "a.txt:1: MARK it is bad\n"})
+	f.republished(id, first)
+	if got := strings.Join(f.prompts(id), "\n"); !strings.Contains(got, "MARK it is bad") {
+		t.Errorf("the agent was not told of the log: %s", got)
+	}
+	givenUp()
+	h.Change(widget, 1, func(p *hub.Pull) { p.State = "MERGED" })
+	f.reaches(id, event.Done)
+}
+
 // TestAPullRequestThatConflictsIsMergedByItsAgent moves the base. The agent gets the base and merges it.
 func TestAPullRequestThatConflictsIsMergedByItsAgent(t *testing.T) {
 	t.Parallel()

@@ -32,6 +32,8 @@ type Reviewed struct {
 	Conflict bool // the key is that of a conflict
 	// Waits says which checks of Head have had no verdict for too long; "" if none.
 	Waits string
+	// Judged is set if the checks of Head for which the task was parked have a verdict by now, or were started again.
+	Judged bool
 	// Head is set if a new commit must follow. Such a key that comes again means that the agent left it as it was.
 	Head string
 }
@@ -63,11 +65,27 @@ func (s *step) inReview() bool {
 	return s.t.State == event.InReview && s.t.Published != nil && s.t.Published.Mode != event.PublishMerge
 }
 
+// Followed reports whether the change of a task is looked at: while the task is in review, and for as long after it was parked because
+// the forge's checks gave no verdict. They may give one later, and people merge it without them.
+func Followed(t Task, now time.Time) bool {
+	return t.Published != nil && (t.State == event.InReview || t.AwaitsVerdict() && now.Sub(t.ChangedAt) < reviewLimit)
+}
+
+// AwaitsVerdict reports whether the task was parked because the forge's checks gave no verdict. It goes on by itself when there is one.
+func (t Task) AwaitsVerdict() bool {
+	return t.State == event.Parked && t.Reason == ReasonCI && t.Published != nil && !t.Removed
+}
+
 // reviewed handles what the forge shows.
 func (s *step) reviewed(in Reviewed) {
+	if s.t.Stopping || len(s.t.Open) > 0 {
+		return // it comes again
+	}
+	if s.t.AwaitsVerdict() && s.isNews(in) {
+		s.awaitReview(ruleReviewNews, s.t.Published.URL)
+	}
 	switch {
 	case !s.inReview():
-	case s.t.Stopping || len(s.t.Open) > 0: // it comes again
 	case in.Phase == ReviewMerged && s.t.Worktree != "":
 		s.act(event.CleanArgs{}) // finished continues
 	case in.Phase == ReviewMerged:
@@ -86,13 +104,27 @@ func (s *step) reviewAgain() {
 	s.awaitReview(ruleReviewAgain, s.t.Published.URL)
 }
 
+// isNews reports whether something has happened to a change for which the task does not wait in vain.
+func (s *step) isNews(in Reviewed) bool {
+	if in.Phase != ReviewOpen || in.Key != "" {
+		return in.Phase != ReviewOpen || !s.isOld(in)
+	}
+	return in.Judged && in.Head == s.t.Published.Commit
+}
+
+// isOld reports whether a key is of another commit than the newest one, or of words that the agent was told.
+func (s *step) isOld(in Reviewed) bool {
+	if in.Head != "" {
+		return s.t.Published == nil || in.Head != s.t.Published.Commit
+	}
+	return slices.Contains(s.t.Review.Told, in.Key)
+}
+
 // feedBack gives an agent what its review brought. It goes on in its conversation, with a slot.
 func (s *step) feedBack(in Reviewed) {
 	told := slices.Contains(s.t.Review.Told, in.Key)
 	switch {
-	case in.Head != "" && (s.t.Published == nil || in.Head != s.t.Published.Commit):
-		return // it is old: another commit was published since
-	case told && in.Head == "":
+	case s.isOld(in):
 		return
 	case told:
 		s.park(ruleReviewStuck, ReasonNoProgress, "the agent was told, and the change is still at "+in.Head)
@@ -209,7 +241,9 @@ func ReviewOf(t Task, c Change, now time.Time) (in Reviewed, red []ChangeCheck) 
 		}
 	}
 	if in.Key, in.Text = words(t, c, now); in.Key == "" && c.Head == t.Published.Commit {
-		if in.Waits = waiting(t, c, now); in.Waits != "" {
+		in.Waits = waiting(t, c, now)
+		in.Judged = in.Waits == "" && t.AwaitsVerdict() && len(c.Checks) > 0
+		if in.Waits != "" || in.Judged {
 			in.Head = c.Head
 		}
 	}
@@ -217,21 +251,21 @@ func ReviewOf(t Task, c Change, now time.Time) (in Reviewed, red []ChangeCheck) 
 }
 
 // waiting names the checks that have had no verdict for as long as the task waits for one; "" if there are none. Such a check was not
-// started, does not end, or was cancelled, and nobody has started it again.
+// started, does not end, or was cancelled, and nobody has started it again. If the task was parked for that, these are the checks that
+// have not been started again since.
 func waiting(t Task, c Change, now time.Time) string {
 	const most = 5
 	var names []string
 	for _, k := range c.Checks {
-		since := t.ChangedAt
-		for _, at := range []time.Time{k.Began, k.Ended} {
-			if at.After(since) {
-				since = at
-			}
+		since := latest(k.Began, k.Ended)
+		enough := now.Sub(latest(since, t.ChangedAt)) >= t.Spec.CILimit
+		if t.AwaitsVerdict() {
+			enough = !since.After(t.ChangedAt)
 		}
 		judged := func(o ChangeCheck) bool {
 			return o.Name == k.Name && (o.State == CheckPassed || o.State == CheckFailed)
 		}
-		if t.Spec.CILimit == 0 || now.Sub(since) < t.Spec.CILimit || k.State != CheckPending && k.State != CheckVoid || slices.ContainsFunc(c.Checks, judged) {
+		if t.Spec.CILimit == 0 || !enough || k.State != CheckPending && k.State != CheckVoid || slices.ContainsFunc(c.Checks, judged) {
 			continue
 		}
 		what := "has not ended"
@@ -251,6 +285,14 @@ func waiting(t Task, c Change, now time.Time) string {
 		names = append(names[:most], fmt.Sprintf("and %d more", n))
 	}
 	return fmt.Sprintf("the forge gives no verdict in %s: %s", t.Spec.CILimit, strings.Join(names, ", "))
+}
+
+// latest returns the later one of two times.
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // failing returns the checks that failed, sorted by name; nil if there are none, or if others may follow soon.

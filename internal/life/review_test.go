@@ -117,6 +117,98 @@ func TestReview_WhoseChecksNeverBegin(t *testing.T) {
 	w.show(Reviewed{Phase: ReviewMerged}).wantOpen(event.ActClean)
 }
 
+// TestReview_ThatWasGivenUpIsFollowed has a task that was parked because the forge's checks gave no verdict. What happens to its change
+// then takes it on without a person.
+func TestReview_ThatWasGivenUpIsFollowed(t *testing.T) {
+	t.Parallel()
+	waits := Reviewed{Phase: ReviewOpen, Head: "c9", Waits: "test has not ended"}
+	given := func() *world {
+		w := newWorld(t, func(s *event.Spec) { s.CILimit = 6 * time.Hour }).review().show(waits).want(event.Parked, ReasonCI)
+		w.show(Reviewed{Phase: ReviewMerged}).want(event.Parked, ReasonCI) // its agent is being ended; it comes again
+		return w.calm()
+	}
+	for _, in := range []Reviewed{
+		waits, {Phase: ReviewOpen}, {Phase: ReviewOpen, Head: "c8", Judged: true}, redReview("c8", "test"),
+	} {
+		if w := given().show(in); w.task.State != event.Parked || w.task.Reason != ReasonCI {
+			t.Errorf("%+v: it is %s", in, w.task.State)
+		}
+	}
+	merged := given().show(Reviewed{Phase: ReviewMerged}).wantOpen(event.ActClean)
+	merged.finish(event.ActClean, event.WorktreeRemoved{})
+	merged.want(event.Done, "")
+	given().show(Reviewed{Phase: ReviewClosed, Why: "ann closed it"}).want(event.Parked, ReasonClosed)
+	given().show(redReview("c9", "test")).want(event.Queued, event.Reason(event.WhyFeedback)).again("d0")
+	words := Reviewed{Phase: ReviewOpen, Key: "words W1", Text: "rename it"}
+	w := given().show(words).want(event.Queued, event.Reason(event.WhyFeedback)).again("d0")
+	w.show(Reviewed{Phase: ReviewOpen, Head: "d0", Waits: "test has not ended"}).want(event.Parked, ReasonCI)
+	w.calm().show(words).want(event.Parked, ReasonCI) // it was told
+	spent := w.task.Rounds.Spent
+	w.show(Reviewed{Phase: ReviewOpen, Head: "d0", Judged: true}).want(event.InReview, "")
+	if w.task.Rounds.Spent != spent || len(w.task.Review.Told) != 1 {
+		t.Errorf("%d rounds spent after %d, told %q: nobody has granted it more", w.task.Rounds.Spent, spent, w.task.Review.Told)
+	}
+}
+
+func TestFollowed(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	published := &event.WorkPublished{Commit: "c9"}
+	for _, tt := range []struct {
+		name string
+		task Task
+		want bool
+	}{
+		{"in review", Task{State: event.InReview, Published: published}, true},
+		{"a racer that waits", Task{State: event.InReview}, false},
+		{"given up", Task{State: event.Parked, Reason: ReasonCI, Published: published, ChangedAt: now.Add(-13 * 24 * time.Hour)}, true},
+		{"given up long ago", Task{State: event.Parked, Reason: ReasonCI, Published: published, ChangedAt: now.Add(-reviewLimit)}, false},
+		{"given up, and removed", Task{State: event.Parked, Reason: ReasonCI, Published: published, ChangedAt: now, Removed: true}, false},
+		{"parked for another reason", Task{State: event.Parked, Reason: ReasonClosed, Published: published, ChangedAt: now}, false},
+		{"done", Task{State: event.Done, Published: published}, false},
+	} {
+		if got := Followed(tt.task, now); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
+
+// TestReviewOf_KnowsALateVerdict has a task that was parked an hour ago because checks gave no verdict.
+func TestReviewOf_KnowsALateVerdict(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	ago := func(h float64) time.Time { return now.Add(-time.Duration(h * float64(time.Hour))) }
+	task := Task{
+		State: event.Parked, Reason: ReasonCI, ChangedAt: ago(1), Published: &event.WorkPublished{Commit: "c9"}, Spec: event.Spec{CILimit: 6 * time.Hour},
+	}
+	stuck := ChangeCheck{Name: "test", State: CheckPending, Began: ago(8)}
+	passed := ChangeCheck{Name: "test", State: CheckPassed, Ended: ago(0.1)}
+	rerun := ChangeCheck{Name: "test", State: CheckPending, Began: ago(0.5)}
+	void := ChangeCheck{Name: "lint", State: CheckVoid, Ended: ago(7)}
+	failed := ChangeCheck{Name: "test", State: CheckFailed, Ended: ago(0.1)}
+	for _, tt := range []struct {
+		name   string
+		head   string
+		checks []ChangeCheck
+		judged bool
+		key    string
+	}{
+		{"nothing has changed", "c9", []ChangeCheck{stuck}, false, ""},
+		{"passed", "c9", []ChangeCheck{passed}, true, ""},
+		{"passed, and the old run is still listed", "c9", []ChangeCheck{stuck, passed}, true, ""},
+		{"started again", "c9", []ChangeCheck{rerun}, true, ""},
+		{"another one has no verdict", "c9", []ChangeCheck{passed, void}, false, ""},
+		{"failed", "c9", []ChangeCheck{failed}, false, "checks c9 test"},
+		{"passed for another commit", "d0", []ChangeCheck{passed}, false, ""},
+		{"none is shown", "c9", nil, false, ""},
+	} {
+		in, _ := ReviewOf(task, Change{Phase: ReviewOpen, Head: tt.head, Checks: tt.checks}, now)
+		if in.Judged != tt.judged || in.Key != tt.key {
+			t.Errorf("%s: %+v", tt.name, in)
+		}
+	}
+}
+
 func TestReviewOf_NamesTheChecksThatGiveNoVerdict(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)

@@ -75,6 +75,7 @@ const (
 	ruleReviewRounds   rule = "review.rounds"
 	ruleReviewWaits    rule = "review.waits"
 	ruleReviewAgain    rule = "review.again"
+	ruleReviewNews     rule = "review.news"
 	ruleReturned       rule = "returned"
 	ruleShelved        rule = "shelved"
 	ruleAttemptsUsed   rule = "attempts.used"
@@ -139,6 +140,7 @@ var table = map[rule]Transition{
 	ruleReviewRounds:   {From: []event.State{event.InReview}, To: event.Parked, When: "its review brought something to mend, and all rounds are used"},
 	ruleReviewWaits:    {From: []event.State{event.InReview}, To: event.Parked, When: "a check of its change has had no verdict for too long"},
 	ruleReviewAgain:    {From: []event.State{event.Parked}, To: event.InReview, When: "a person has it wait for the checks of its change again"},
+	ruleReviewNews:     {From: []event.State{event.Parked}, To: event.InReview, When: "it was parked because checks of its change gave no verdict, and by now there is one, or something else has happened to the change"},
 	ruleReturned:       {From: []event.State{event.Parked}, To: event.Queued, When: "a person brought it back"},
 	ruleShelved:        {From: running, To: event.Queued, When: "the fleet went down and took the agent along"},
 	ruleAttemptsUsed:   {From: unfinished, To: event.Failed, When: "all attempts are used"},

@@ -202,6 +202,9 @@ var rows = []struct {
 	{name: "retry waits for the checks of a change again", rule: ruleReviewAgain, to: event.InReview, run: func(w *world) {
 		w.review().show(Reviewed{Phase: ReviewOpen, Head: "c9", Waits: "test has not ended"}).write(event.RetryRequested{})
 	}},
+	{name: "checks of a change that give a verdict late take the task back into its review", rule: ruleReviewNews, to: event.InReview, run: func(w *world) {
+		w.review().show(Reviewed{Phase: ReviewOpen, Head: "c9", Waits: "test has not ended"}).calm().show(Reviewed{Phase: ReviewOpen, Head: "c9", Judged: true})
+	}},
 	{name: "a change that stays red parks", rule: ruleReviewStuck, to: event.Parked, reason: ReasonNoProgress, run: func(w *world) {
 		w.review().show(redReview("c9", "test")).again("c9").show(redReview("c9", "test"))
 	}},

@@ -149,7 +149,7 @@ func (p *place) moves(errands bool) []move {
 	if errands && p.task.Gen > 0 {
 		out = append(out, input("says more than anybody reads", never, func(p *place) Input { return Flooded{Gen: p.task.Gen, Text: "64 MiB"} }))
 	}
-	if p.task.State == event.InReview && p.task.Published != nil {
+	if Followed(p.task, p.now) {
 		out = append(out, p.reviews()...)
 	}
 	if _, waits := p.task.MergeEntry(); waits {
@@ -177,6 +177,7 @@ func (p *place) reviews() []move {
 		shows("checks of the forge failed", Reviewed{Phase: ReviewOpen, Key: "checks " + head, Names: "test", Head: head, Text: "red"}),
 		shows("checks of an older commit failed", Reviewed{Phase: ReviewOpen, Key: "checks old", Names: "test", Head: "old", Text: "red"}),
 		shows("a check of the forge never begins", Reviewed{Phase: ReviewOpen, Head: head, Waits: "test has not ended"}),
+		shows("a check of the forge has a verdict late", Reviewed{Phase: ReviewOpen, Head: head, Judged: true}),
 		shows("words", Reviewed{Phase: ReviewOpen, Key: "words W1", Text: "rename it"}),
 	}
 }

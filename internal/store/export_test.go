@@ -22,7 +22,7 @@ func LimitPages(ctx context.Context, s *Store) error {
 
 // QueueQueries returns the queries whose cost must not grow with the queue.
 func QueueQueries() []string {
-	return []string{liveTasks, lineQuery, unsettledQuery, timedQuery, nextDueQuery, overviewQuery, endedQuery, slotsQuery, endedBeforeQuery, unpricedQuery}
+	return []string{liveTasks, lineQuery, unsettledQuery, timedQuery, nextDueQuery, followedQuery, overviewQuery, endedQuery, slotsQuery, endedBeforeQuery, unpricedQuery}
 }
 
 // Verify runs SQLite's integrity check; it returns nil if the file is whole.

@@ -227,6 +227,16 @@ func (s *Store) Live(ctx context.Context) ([]life.Task, error) {
 	return collect(s, "read live tasks", rows, err, s.scanTask)
 }
 
+// followedQuery selects the tasks in review, and those that are parked for a reason.
+const followedQuery = `SELECT doc FROM tasks WHERE state = 'in_review' AND NOT removed
+	UNION ALL SELECT doc FROM tasks WHERE state = 'parked' AND NOT removed AND json_extract(summary, '$.reason') = ?`
+
+// Followed returns the tasks whose change on a forge may have to be looked at, see life.Followed, in no order.
+func (s *Store) Followed(ctx context.Context) ([]life.Task, error) {
+	rows, err := s.readers.QueryContext(ctx, followedQuery, string(life.ReasonCI))
+	return collect(s, "read tasks in review", rows, err, s.scanTask)
+}
+
 // Unfinished iterates over all tasks that have not ended, oldest first. It ends with an error if one can't be read.
 func (s *Store) Unfinished(ctx context.Context) iter.Seq2[life.Task, error] {
 	return func(yield func(life.Task, error) bool) {

@@ -114,7 +114,7 @@ func parkedSteps(t life.Task) []Step {
 	case life.ReasonBudget:
 		retry.When = "grants the same budget once more"
 	case life.ReasonCI:
-		retry.When = "once its checks run on the forge, or it is merged"
+		retry.When = "has it wait as long again; it goes on by itself when its checks have a verdict, or it is merged"
 	case life.ReasonAuth, life.ReasonBilling:
 		retry.When = "once the account is in order"
 	case life.ReasonContextFull:

@@ -251,6 +251,9 @@ func (w *World) judgeRest() {
 		if !resting(t) {
 			w.breach("%s is not at rest: it is %s (%s), open %v, deadlines %v", id, t.State, t.Detail, t.Open, t.Deadlines)
 		}
+		if w.unseen(t) {
+			w.breach("%s waits for a verdict, and nobody has seen what became of its change: %s", id, w.work(id).pull.shown.Phase)
+		}
 		if t.Slot {
 			w.breach("%s is %s and holds a slot", id, t.State)
 		}

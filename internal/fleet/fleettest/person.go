@@ -383,7 +383,7 @@ func (w *World) spec(who string) event.Spec {
 		Name: who, Slug: "x", Repo: "/r", Kind: "fake", Agent: "fake", Publish: event.PublishBranch,
 		Checks:   []event.Check{{Name: "test", Run: "test", Timeout: time.Minute}},
 		Attempts: 3, Respawns: 20, Rounds: 5, Timeout: 3 * time.Hour, WaitLimit: 15 * time.Minute, Keep: time.Hour,
-		Silence: 10 * time.Minute, SilenceInTool: time.Hour,
+		Silence: 10 * time.Minute, SilenceInTool: time.Hour, CILimit: 6 * time.Hour,
 		Traits:   event.Traits{Door: event.DoorMailbox, FirstRecord: 30 * time.Second, Resumes: true},
 		Priority: w.Luck.One("priority", who, 3),
 	}

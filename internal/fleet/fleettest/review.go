@@ -15,6 +15,7 @@ import (
 type pull struct {
 	shown  life.Change
 	judged map[string]bool // commits that somebody has looked at
+	hangs  bool            // a check of the newest one has no verdict yet
 }
 
 // changeEdges implements fleet.Changes.
@@ -41,7 +42,7 @@ func (c changeEdges) Open(ctx context.Context, t life.Task, p event.WorkPublishe
 			wk.pulls++
 		}
 		wk.pull.shown.Head = p.Commit
-		wk.pull.shown.Checks, wk.pull.shown.Conflict = nil, false
+		wk.pull.shown.Checks, wk.pull.shown.Conflict, wk.pull.hangs = nil, false, false
 		p.URL, p.Number = fmt.Sprintf("https://forge.test/%s/%d", t.ID, wk.pulls), wk.pulls
 		return nil
 	})
@@ -67,17 +68,18 @@ func (c changeEdges) follow() {
 	}
 }
 
-// look returns the news about all tasks in review.
+// look returns the news about all tasks whose changes are followed.
 func (c changeEdges) look() (out []fleet.News) {
 	w := c.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, id := range sortedIDs(w.judge.tasks) {
 		t, p := w.judge.tasks[id], w.work(id).pull
-		if t.State != event.InReview || p == nil {
+		if !life.Followed(t, w.now()) || p == nil {
 			continue
 		}
 		w.happens(t, p)
+		w.late(t, p)
 		in, red := life.ReviewOf(t, p.shown, w.now())
 		switch {
 		case red != nil:
@@ -97,6 +99,10 @@ func (w *World) happens(t life.Task, p *pull) {
 	}
 	p.judged[p.shown.Head] = true
 	long := w.now().Add(-time.Hour)
+	if w.Luck.One("a check hangs", w.names[t.ID], 3) == 0 {
+		p.shown.Checks, p.hangs = []life.ChangeCheck{{Name: "test", State: life.CheckPending, Began: long}}, true
+		return
+	}
 	switch w.Luck.One("review", w.names[t.ID], 8) {
 	case 0, 1:
 		p.shown.Checks = []life.ChangeCheck{{Name: "test", State: life.CheckFailed, Ended: long}}
@@ -110,4 +116,32 @@ func (w *World) happens(t life.Task, p *pull) {
 	default:
 		p.shown.Phase = life.ReviewMerged
 	}
+}
+
+// late lets something happen to a change whose check hangs, some time after its task was parked for that. The caller holds mu.
+func (w *World) late(t life.Task, p *pull) {
+	if !p.hangs || !t.AwaitsVerdict() || w.Luck.One("somebody looks at a check", w.names[t.ID], 4) > 0 {
+		return
+	}
+	test := &p.shown.Checks[0]
+	switch w.Luck.One("late", w.names[t.ID], 5) {
+	case 0:
+		p.shown.Phase = life.ReviewMerged
+	case 1:
+		p.shown.Phase, p.shown.Why = life.ReviewClosed, "ann closed it"
+	case 2:
+		test.State, test.Ended = life.CheckFailed, w.now()
+	case 3:
+		test.Began = w.now()
+		return // it hangs again
+	default:
+		test.State, test.Ended = life.CheckPassed, w.now()
+	}
+	p.hangs = false
+}
+
+// unseen reports whether a task waits for the checks of a change that has ended. The caller holds mu.
+func (w *World) unseen(t life.Task) bool {
+	p := w.work(t.ID).pull
+	return t.AwaitsVerdict() && life.Followed(t, w.now()) && p != nil && (p.shown.Phase != life.ReviewOpen || !p.hangs)
 }

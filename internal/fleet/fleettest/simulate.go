@@ -137,7 +137,7 @@ func (w *World) calm(ctx context.Context) {
 		w.mu.Lock()
 		rest := true
 		for _, t := range w.judge.tasks {
-			if !resting(t) || patient && t.State == event.InReview {
+			if !resting(t) || w.unseen(t) || patient && t.State == event.InReview {
 				rest = false
 				break
 			}
