@@ -149,7 +149,7 @@ func (p *place) moves(errands bool) []move {
 	if errands && p.task.Gen > 0 {
 		out = append(out, input("says more than anybody reads", never, func(p *place) Input { return Flooded{Gen: p.task.Gen, Text: "64 MiB"} }))
 	}
-	if Followed(p.task, p.now) {
+	if p.task.State == event.InReview && p.task.Published != nil || p.task.AwaitsVerdict() {
 		out = append(out, p.reviews()...)
 	}
 	if _, waits := p.task.MergeEntry(); waits {
