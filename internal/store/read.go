@@ -228,10 +228,10 @@ func (s *Store) Live(ctx context.Context) ([]life.Task, error) {
 }
 
 // followedQuery selects the tasks in review, and those that are parked for a reason.
-const followedQuery = `SELECT doc FROM tasks WHERE state = 'in_review' AND NOT removed
-	UNION ALL SELECT doc FROM tasks WHERE state = 'parked' AND NOT removed AND json_extract(summary, '$.reason') = ?`
+const followedQuery = `SELECT doc FROM tasks WHERE finished_at = 0 AND NOT waits AND NOT removed
+	AND (state = 'in_review' OR state = 'parked' AND json_extract(summary, '$.reason') = ?) ORDER BY num`
 
-// Followed returns the tasks whose change on a forge may have to be looked at, see life.Followed, in no order.
+// Followed returns the tasks whose change on a forge may have to be looked at, see life.Followed, oldest first.
 func (s *Store) Followed(ctx context.Context) ([]life.Task, error) {
 	rows, err := s.readers.QueryContext(ctx, followedQuery, string(life.ReasonCI))
 	return collect(s, "read tasks in review", rows, err, s.scanTask)

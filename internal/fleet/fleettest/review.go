@@ -79,7 +79,7 @@ func (c changeEdges) look() (out []fleet.News) {
 			continue
 		}
 		w.happens(t, p)
-		w.late(t, p)
+		w.lateNews(t, p)
 		in, red := life.ReviewOf(t, p.shown, w.now())
 		switch {
 		case red != nil:
@@ -118,8 +118,8 @@ func (w *World) happens(t life.Task, p *pull) {
 	}
 }
 
-// late lets something happen to a change whose check hangs, some time after its task was parked for that. The caller holds mu.
-func (w *World) late(t life.Task, p *pull) {
+// lateNews lets something happen to a change whose check hangs, some time after its task was parked for that. The caller holds mu.
+func (w *World) lateNews(t life.Task, p *pull) {
 	if !p.hangs || !t.AwaitsVerdict() || w.Luck.One("somebody looks at a check", w.names[t.ID], 4) > 0 {
 		return
 	}
