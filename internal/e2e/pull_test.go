@@ -122,7 +122,7 @@ func TestAPullRequestIsFollowedAfterItWasGivenUp(t *testing.T) {
 	}
 	givenUp()
 	h.Change(widget, 1, func(p *hub.Pull) { p.State = "MERGED" })
-	f.reaches(id, event.Done)
+	f.until(id, "is done", func(t life.Task) bool { return t.State == event.Done })
 }
 
 // TestAPullRequestThatConflictsIsMergedByItsAgent moves the base. The agent gets the base and merges it.
