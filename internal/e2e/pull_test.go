@@ -104,6 +104,8 @@ func TestAPullRequestIsFollowedAfterItWasGivenUp(t *testing.T) {
 	t.Parallel()
 	f, h := newForge(t)
 	f.write(f.repo+"/muster.toml", "[task]\nci_limit = \"1s\"\n")
+	f.git("add", "muster.toml")
+	f.git("commit", "-q", "-m", "configured")
 	id := f.dispatch("write a.txt <<bad\ndone\n---\nwrite a.txt <<good\ndone", "--publish", "pr")
 	first := f.reaches(id, event.InReview)
 	hangs := hub.Check{Name: "test", Began: time.Now().Add(-time.Hour)}
