@@ -147,7 +147,7 @@ delivery: tmux node ## messages to agents of each kind, by many senders at once:
 		-delivery.sim $(SIM) -delivery.claude $(CLAUDE) -delivery.codex $(CODEX) -delivery.opencode $(OPENCODE)
 
 # Which tests of the table, such as RUN='^TestSituations$$/^codex$$/^question$$'; FIRST are the situations that each change must pass.
-RUN   ?= ^Test(Situations|AFencedNightOnToolchains|RulesAnswerForAPerson|RealAgents|Claude|Codex|Copilot|Gemini|OpenCode)
+RUN   ?= ^Test(Situations|AFencedNightOnToolchains|RulesAnswerForAPerson|RealAgents|Claude|Codex|Copilot|Gemini|OpenCode|Qwen)
 FIRST := ^TestSituations$$$$/./^(plain_task|two_tool_calls|edit_check|failing_check_fed_back|permission_.*|question)$$$$
 
 agents: tmux node ## the real agents in every situation, against a scripted model; the table goes into docs/agents.md

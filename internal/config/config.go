@@ -286,12 +286,13 @@ const (
 	kindGemini   = "gemini"
 	kindGeneric  = "generic"
 	kindOpenCode = "opencode"
+	kindQwen     = "qwen"
 	kindSim      = "sim"
 )
 
 // kinds returns the values of agents.NAME.kind, which are also the names of built-in agents.
 func kinds() []string {
-	return []string{kindACP, kindClaude, kindCodex, kindCommand, kindCopilot, kindGemini, kindGeneric, kindOpenCode, kindSim}
+	return []string{kindACP, kindClaude, kindCodex, kindCommand, kindCopilot, kindGemini, kindGeneric, kindOpenCode, kindQwen, kindSim}
 }
 
 // NewCheck returns a check with the default time limit, as given by a flag. A bad name and an empty command are a

@@ -444,7 +444,7 @@ func TestAgent_BuiltInNeedsNoConfiguration(t *testing.T) {
 		}
 	}
 	_, err := Default().Agent("sym")
-	if !fault.Is(err, fault.Usage) || !strings.Contains(fault.HintOf(err), "`sim`") || !strings.Contains(fault.HintOf(err), "claude, codex, command, copilot, gemini, generic, opencode, sim") {
+	if !fault.Is(err, fault.Usage) || !strings.Contains(fault.HintOf(err), "`sim`") || !strings.Contains(fault.HintOf(err), "claude, codex, command, copilot, gemini, generic, opencode, qwen, sim") {
 		t.Errorf("unknown agent: %v, hint %q", err, fault.HintOf(err))
 	}
 }

@@ -18,7 +18,7 @@ func recipeKeys() []key {
 		{path: "agents.NAME.hooks", kind: kindWord, words: []string{kindClaude}, doc: g + "a known shape of hooks, which fills in `fields` and `events`; both may override it."},
 		{path: "agents.NAME.resume", kind: kindArgv, def: "none", doc: g + "the command line that takes a conversation up again. Without it each process begins a new one, with the prompt."},
 		{path: "agents.NAME.install", kind: kindText, doc: b + "the command that installs the program, for hints."},
-		{path: "agents.NAME.session", kind: kindWord, words: []string{"pinned", "reported", "none"}, def: `"none"`, doc: g + "who chooses the id of a conversation: muster, by `{session}` in the command; the agent, whose first hook reports it; nobody."},
+		{path: "agents.NAME.session", kind: kindWord, words: []string{"pinned", "pinned_v4", "reported", "none"}, def: `"none"`, doc: g + "who chooses the id of a conversation: muster, by `{session}` in the command, a UUID of version 8, or of version 4 for an agent that takes no other; the agent, whose first hook reports it; nobody."},
 		{path: "agents.NAME.first_record", kind: kindText, def: `"60s"`, doc: b + "how long a start may take until its first hook, or until it has opened a conversation; `\"none\"`, of kind `generic`, promises none, and the exit of the program ends its turn."},
 		{path: "agents.NAME.files.VAR", kind: kindText, doc: g + "a file for the directory of the generation (`{gen_dir}`), by its path there. In a `.json` file the values of placeholders are escaped."},
 		{path: "agents.NAME.home.variable", kind: kindText, doc: b + "the variable that moves the agent's configuration to another directory."},

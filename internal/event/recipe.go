@@ -55,10 +55,23 @@ type RecipeSession string
 
 // The choices of RecipeSession.
 const (
-	SessionPinned   RecipeSession = "pinned"   // muster does, a UUID
+	SessionPinned   RecipeSession = "pinned"    // muster does, a UUID
+	SessionPinnedV4 RecipeSession = "pinned_v4" // muster does, a UUID that calls itself one of version 4
 	SessionReported RecipeSession = "reported" // the agent does, and its first hook reports it
 	SessionNone     RecipeSession = "none"     // there is none: what any process of the generation reports counts
 )
+
+// Pinned reports whether muster chooses the id of a conversation.
+func (s RecipeSession) Pinned() bool { return s == SessionPinned || s == SessionPinnedV4 }
+
+// ID returns the agent's id of a conversation with a choice of muster, from muster's own, which is a UUID of version 8.
+func (s RecipeSession) ID(conversation string) string {
+	const version = len("00000000-0000-") // where a UUID has its version
+	if s != SessionPinnedV4 || len(conversation) <= version {
+		return conversation
+	}
+	return conversation[:version] + "4" + conversation[version+1:]
+}
 
 // RecipeHome is a configuration directory: what Variable has, or Dir below the user's home directory.
 type RecipeHome struct {
@@ -105,6 +118,8 @@ type RecipeEvent struct {
 	// Of MeansTool, Deny alone refuses what a rule denies.
 	Allow string `json:"allow,omitempty"`
 	Deny  string `json:"deny,omitempty"`
+	// Ahead says that such a request comes ahead of the event of the same tool, which then does not ask once more.
+	Ahead bool `json:"ahead,omitempty"`
 	// Words is the answer of MeansToolEnded that gives the agent {words}, the output of a failed check.
 	Words string `json:"words,omitempty"`
 }

@@ -73,7 +73,7 @@ func keysOf(r *reader, out *event.Recipe) map[string]setter {
 		"hooks":        r.word(func(string) {}, slices.Sorted(maps.Keys(shapes))...),
 		"resume":       r.argv(&out.Resume),
 		"install":      r.text(&out.Install),
-		"session":      r.word(func(s string) { out.Session = event.RecipeSession(s) }, "pinned", "reported", "none"),
+		"session":      r.word(func(s string) { out.Session = event.RecipeSession(s) }, "pinned", "pinned_v4", "reported", "none"),
 		"first_record": r.firstRecord(&out.FirstRecord),
 		"files":        r.files(&out.Files),
 		"home":         r.sub(map[string]setter{"variable": r.text(&out.Home.Variable), "dir": r.text(&out.Home.Dir)}),

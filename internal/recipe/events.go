@@ -137,6 +137,7 @@ func (r *reader) meaning(path []string, v any) (m event.RecipeEvent, ok bool) {
 		"note":   r.pointer(&m.Note),
 		"allow":  r.text(&m.Allow),
 		"deny":   r.text(&m.Deny),
+		"ahead":  r.flag(&m.Ahead),
 		"words":  r.text(&m.Words),
 	})
 	if len(r.wrong) == before {
@@ -185,6 +186,8 @@ func (r *reader) checkMeaning(path []string, m event.RecipeEvent) {
 		r.add(under(path, "allow"), "A request for permission has both allow and deny.", "has no request that it could allow")
 	case m.Deny != "" && !is(event.MeansTool) && m.Allow == "":
 		r.add(under(path, "deny"), "A request for permission has both allow and deny; state \"tool\" may have deny.", "has nothing to deny")
+	case m.Ahead && m.Allow == "":
+		r.add(under(path, "ahead"), "Only a request for permission with allow and deny comes ahead of a tool.", "has no request")
 	case m.Words != "" && !is(event.MeansToolEnded):
 		r.add(under(path, "words"), "Only state \"tool_ended\" has words.", "does not fit the state %q", m.State)
 	}
@@ -254,8 +257,8 @@ func CheckCommand(command []string, r event.Recipe) []Problem {
 	switch {
 	case len(command) == 0:
 		c.add(path, `Give it one, such as command = ["droid", "{prompt}"].`, "is missing")
-	case r.Session == event.SessionPinned && !has(command, "session"):
-		c.add(path, "Put {session} into it, or set session = \"reported\".", "does not name {session}, and session is \"pinned\"")
+	case r.Session.Pinned() && !has(command, "session"):
+		c.add(path, "Put {session} into it, or set session = \"reported\".", "does not name {session}, and session is %q", r.Session)
 	case !has(command, "prompt") && !has(command, "prompt_file"):
 		c.add(path, "Put {prompt} or {prompt_file} into it.", "does not name the prompt")
 	}

@@ -27,6 +27,7 @@ func adapters() []agent.Adapter {
 		opencode.New(),
 		sim.New(),
 		generic.Preset("copilot"),
+		generic.Preset("qwen"),
 		generic.New(nil),
 		acp.New(nil),
 	}

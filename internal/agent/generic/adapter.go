@@ -12,6 +12,7 @@ import (
 	"muster/internal/environ"
 	"muster/internal/event"
 	"muster/internal/fault"
+	"muster/internal/mail"
 	"muster/internal/recipe"
 	"muster/internal/regular"
 	"muster/internal/text"
@@ -51,6 +52,16 @@ func (a adapter) Facts() agent.Facts {
 		Home:       r.Home.Variable,
 		Configures: r.Configures,
 	}
+}
+
+// Typed implements agent.Channel. Some programs take a backslash ahead of Enter for a line break; with a space between them, a message
+// is sent.
+func (a adapter) Typed(m mail.Message) []string {
+	out := a.Pasted.Typed(m)
+	if last := len(out) - 1; strings.HasSuffix(out[last], `\`) {
+		out[last] += " "
+	}
+	return out
 }
 
 // described returns the description; the defaults if there is none.

@@ -93,7 +93,7 @@ func (s *hookState) handle(ctx context.Context) {
 		s.toolEnded(ctx, m)
 	case event.MeansWaiting:
 		if m.Allow != "" {
-			s.permission(ctx, m.Allow, m.Deny)
+			s.permission(ctx, m)
 			return
 		}
 		s.write(s.recordOf(m))
@@ -193,12 +193,20 @@ func (s *hookState) conversation() string {
 	switch {
 	case id == "":
 		return nobody
-	case s.Recipe.Session == event.SessionReported && id == sessionIn(s.Files):
+	case id == s.agentID():
 		return s.Conversation
-	case s.Recipe.Session == event.SessionReported && id == s.Conversation:
+	case id == s.Conversation:
 		return nobody // muster's id is no secret, and it is not this agent's
 	}
 	return id
+}
+
+// agentID returns the agent's id of the task's conversation; "" if it is not known.
+func (s *hookState) agentID() string {
+	if s.Recipe.Session == event.SessionReported {
+		return sessionIn(s.Files)
+	}
+	return s.Recipe.Session.ID(s.Conversation)
 }
 
 // own reports whether the payload is of the task's conversation.
@@ -242,7 +250,7 @@ func (s *hookState) toolBegins(ctx context.Context, m event.RecipeEvent) {
 	}
 	named := adapter{kind: s.Kind, recipe: &s.Recipe}
 	if m.Deny != "" && s.own() && agent.RuleDecides(s.Files, named, s.field("tool"), s.input(), s.Worktree) {
-		s.permission(ctx, "", m.Deny)
+		s.permission(ctx, m)
 		return
 	}
 	s.goesOn(event.Record{State: event.RecordWorking, Tool: s.toolName(), ToolUseID: s.useID()})
@@ -260,9 +268,17 @@ func (s *hookState) toolEnded(ctx context.Context, m event.RecipeEvent) {
 	}
 }
 
+// noteOf returns the beginning of the key of a note about a request: the agent's own, or the one of the hook before the tool.
+func noteOf(own bool) string {
+	if own {
+		return "own-"
+	}
+	return ""
+}
+
 // permission holds a request open until it is decided, and answers. Without an answer the agent's own dialog opens. A request of
 // another conversation is not the task's, and the agent decides it as it would without muster.
-func (s *hookState) permission(ctx context.Context, allow, deny string) {
+func (s *hookState) permission(ctx context.Context, m event.RecipeEvent) {
 	if !s.own() {
 		return
 	}
@@ -270,13 +286,19 @@ func (s *hookState) permission(ctx context.Context, allow, deny string) {
 	ask := event.NewAsk(tool, s.input())
 	reply := func(a mail.Answer) {
 		if why := agent.Refusal(ask, a); why != "" {
-			s.say(recipe.Answer(deny, "reason", why))
+			s.say(recipe.Answer(m.Deny, "reason", why))
 		} else {
-			s.say(allow)
+			s.say(m.Allow)
 		}
 	}
-	if allow != "" && s.AllowedBefore(ctx, s.use(), s.askedBefore) {
-		s.say(allow)
+	// Of the agent's own request and the hook before the tool, the first asks for both.
+	own := m.State == event.MeansWaiting
+	on := event.Record{State: event.RecordWorking, Tool: tool, ToolUseID: s.useID()}
+	if s.AllowedBefore(ctx, noteOf(!own)+s.use(), s.askedBefore) {
+		if !own {
+			s.goesOn(on)
+		}
+		s.say(m.Allow)
 		return
 	}
 	if agent.UseGrant(s.Home, s.Task, s.Gen, ask) {
@@ -284,12 +306,9 @@ func (s *hookState) permission(ctx context.Context, allow, deny string) {
 		return
 	}
 	r := event.Record{State: event.RecordWaiting, Reason: event.WaitPermission, Tool: tool, ToolUseID: s.useID(), Note: s.permissionNote()}
-	on := event.Record{State: event.RecordWorking, Tool: tool, ToolUseID: s.useID()}
 	request := mail.NewRequest()
-	if allow == "" { // before the tool: the agent may ask for its own permission next
-		if payload, err := json.Marshal(s.in); err == nil {
-			s.NoteAsked(s.use(), request, payload)
-		}
+	if payload, err := json.Marshal(s.in); err == nil && (!own || m.Ahead) {
+		s.NoteAsked(noteOf(own)+s.use(), request, payload)
 	}
 	answer, ok := s.Hold(ctx, s.key(), request, ask, r, on, s.write)
 	if !ok {

@@ -21,7 +21,7 @@ func (a adapter) Plan(l agent.Launch) (agent.Plan, error) {
 		return agent.Plan{}, err
 	}
 	r := a.described()
-	session := l.Conversation
+	session := r.Session.ID(l.Conversation)
 	if r.Session == event.SessionReported {
 		session = sessionOf(l)
 		if l.Resume && session == "" {

@@ -20,6 +20,7 @@ var presets embed.FS
 // must not wait for that.
 var parsed = map[string]func() event.Recipe{
 	"copilot": sync.OnceValue(func() event.Recipe { return mustRead("copilot") }),
+	"qwen":    sync.OnceValue(func() event.Recipe { return mustRead("qwen") }),
 }
 
 // Preset returns the adapter for an agent whose description comes with the program. It panics for a name that has none.

@@ -41,7 +41,7 @@ func (a adapter) recordPath(l agent.Launch) string {
 		}
 		return ""
 	}
-	session := l.Conversation
+	session := r.Session.ID(l.Conversation)
 	if r.Session == event.SessionReported {
 		if session = sessionOf(l); session == "" || filepath.Base(session) != session {
 			return ""

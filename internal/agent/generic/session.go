@@ -55,8 +55,8 @@ func sessionIn(files home.Gen) string {
 	switch {
 	case !ok:
 		return ""
-	case planned.Recipe.Session == event.SessionPinned:
-		return planned.Conversation
+	case planned.Recipe.Session.Pinned():
+		return planned.Recipe.Session.ID(planned.Conversation)
 	case planned.Session != "":
 		return planned.Session
 	}
