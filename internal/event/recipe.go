@@ -57,8 +57,8 @@ type RecipeSession string
 const (
 	SessionPinned   RecipeSession = "pinned"    // muster does, a UUID
 	SessionPinnedV4 RecipeSession = "pinned_v4" // muster does, a UUID that calls itself one of version 4
-	SessionReported RecipeSession = "reported" // the agent does, and its first hook reports it
-	SessionNone     RecipeSession = "none"     // there is none: what any process of the generation reports counts
+	SessionReported RecipeSession = "reported"  // the agent does, and its first hook reports it
+	SessionNone     RecipeSession = "none"      // there is none: what any process of the generation reports counts
 )
 
 // Pinned reports whether muster chooses the id of a conversation.

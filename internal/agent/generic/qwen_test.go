@@ -72,7 +72,9 @@ func said(text string) map[string]any {
 
 func qwenSubject() agenttest.Subject {
 	a := generic.Preset("qwen")
-	call := func(word, more string) agenttest.Call { return qwenCall(word, "/h/.qwen/projects/-w/chats/x.jsonl", more) }
+	call := func(word, more string) agenttest.Call {
+		return qwenCall(word, "/h/.qwen/projects/-w/chats/x.jsonl", more)
+	}
 	shell := `,"tool_name":"run_shell_command","tool_input":{"command":"echo one > one.txt","description":"run it","is_background":false}`
 	use := shell + `,"tool_use_id":"toolu_1795822729621_ytp01bxe0","tool_call_id":"call_000001"`
 	notice := func(kind string) agenttest.Call {
