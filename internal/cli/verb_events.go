@@ -95,7 +95,7 @@ func events(ctx context.Context, env Env, c *control.Control, o eventsOptions) e
 		if err != nil {
 			return err
 		}
-		if len(kinds) > 0 && !slices.Contains(kinds, e.Kind()) {
+		if e.Time.Before(since) || len(kinds) > 0 && !slices.Contains(kinds, e.Kind()) {
 			continue
 		}
 		if err := printEvent(env, e, o.json); err != nil {
