@@ -24,3 +24,12 @@ func Holds(input string, texts []string, placeholder string) bool {
 	}
 	return strings.HasPrefix(squash(input), squash(texts[0])) && strings.Contains(input, placeholder)
 }
+
+// BeforeEnter returns a text as it is typed ahead of Enter. Some agents take a backslash there for a line break, and send nothing; they
+// remove a space between the two.
+func BeforeEnter(text string) string {
+	if strings.HasSuffix(text, `\`) {
+		return text + " "
+	}
+	return text
+}

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 
@@ -21,6 +22,18 @@ type Diff struct {
 	Stat    bool      // a line for each file instead of the changes
 	Colours bool      // with colours for a terminal
 	To      io.Writer // receives git's output
+}
+
+// Command returns the command line that shows the same.
+func (q Diff) Command() string {
+	line := "muster diff " + q.Ref
+	if q.Round != 0 {
+		line += fmt.Sprintf(" --round %d", q.Round)
+	}
+	if q.From != 0 {
+		line += fmt.Sprintf(" --from %d", q.From)
+	}
+	return line
 }
 
 // Changes names the two sides of a diff.

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -16,13 +15,7 @@ import (
 // only, since gh on macOS asks the keychain for authorities.
 func TestAPullRequestThroughTheProxyOfACompany(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t)
-	program, err := exec.LookPath("git")
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := hub.Start(t, program)
-	h.Repo(widget)
+	f, h := newHub(t)
 	p := h.Behind(f.root + "/home")
 	f.usesForge()
 	for name, value := range map[string]string{
@@ -30,9 +23,7 @@ func TestAPullRequestThroughTheProxyOfACompany(t *testing.T) {
 	} {
 		f.withVar(name, value)
 	}
-	f.git("config", "--global", "credential.helper", "!f() { echo username=x; echo password="+hub.Token+"; }; f")
-	f.git("remote", "add", "origin", "https://github.com/"+widget+".git")
-	f.git("push", "-q", "origin", "main")
+	f.pushesToHub()
 	shown := map[string]bool{}
 	p.Watch(func() { // what wants a tunnel is alive, and so is what started it
 		for _, seen := range f.processes() {

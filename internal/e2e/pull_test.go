@@ -23,20 +23,32 @@ const widget = "acme/widget"
 // newForge makes a fleet whose repository has a remote at a server that the real gh takes for GitHub.
 func newForge(t *testing.T) (*Fleet, *hub.Hub) {
 	t.Helper()
-	f := newFleet(t)
+	f, h := newHub(t)
+	h.SetUp(f.root + "/home")
+	f.usesForge()
+	f.git("config", "--global", "url."+h.URL+"/.insteadOf", "https://github.com/")
+	f.pushesToHub()
+	return f, h
+}
+
+// newHub makes a fleet, and a server with the repository widget to which nothing leads yet.
+func newHub(t *testing.T) (*Fleet, *hub.Hub) {
+	t.Helper()
 	program, err := exec.LookPath("git")
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := hub.Start(t, program)
+	f, h := newFleet(t), hub.Start(t, program)
 	h.Repo(widget)
-	h.SetUp(f.root + "/home")
-	f.usesForge()
+	return f, h
+}
+
+// pushesToHub gives the fleet's repository its remote, with a login, and pushes to it.
+func (f *Fleet) pushesToHub() {
+	f.t.Helper()
 	f.git("config", "--global", "credential.helper", "!f() { echo username=x; echo password="+hub.Token+"; }; f")
-	f.git("config", "--global", "url."+h.URL+"/.insteadOf", "https://github.com/")
 	f.git("remote", "add", "origin", "https://github.com/"+widget+".git")
 	f.git("push", "-q", "origin", "main")
-	return f, h
 }
 
 // usesForge hurries what follows pull requests, and removes the configuration of git and gh at the end: it is the person's, and no rest of

@@ -82,8 +82,8 @@ func line(args ...string) string {
 	return b.String()
 }
 
-// literal escapes text where tmux expects a format, such as a directory called "a#(b)". Signs before a [ begin a style, which
-// tmux leaves to whoever draws: they stay as they are.
+// literal escapes text where tmux expects a format, such as a directory called "a#(b)". tmux does not
+// expand signs before a [, which begin a style: they stay as they are.
 func literal(s string) string {
 	var b strings.Builder
 	for s != "" {

@@ -27,7 +27,7 @@ func readTab(ctx context.Context, c *control.Control, want readPage) page {
 	b := &pageWriter{look: want.look, now: want.now}
 	switch want.tab {
 	case diffTab:
-		p.rounds, p.err = b.diff(ctx, c, want.id, want.round)
+		p.err = b.diff(ctx, c, want.id, want.round)
 	case checksTab:
 		p.err = b.checks(ctx, c, want.id)
 	case whyTab:
@@ -35,11 +35,10 @@ func readTab(ctx context.Context, c *control.Control, want readPage) page {
 	case wordsTab:
 		p.err = b.words(ctx, c, want.id)
 	case logTab:
-		p.rounds, p.err = b.log(ctx, c, want.id, want.round)
-		p.end = true
+		p.err, p.end = b.log(ctx, c, want.id, want.round), true
 	case nowTab:
 	}
-	p.lines, p.marks, p.hunks = b.lines, b.marks, b.hunks
+	p.lines, p.marks, p.hunks, p.rounds = b.lines, b.marks, b.hunks, b.rounds
 	return p
 }
 
@@ -50,6 +49,8 @@ type pageWriter struct {
 	lines []string
 	marks []int
 	hunks []int
+
+	rounds []int // that can be chosen
 }
 
 // add adds a text of others, in as many lines as it has.
@@ -72,26 +73,24 @@ func (b *pageWriter) head(s string) {
 	b.lines = append(b.lines, b.look.paint(bold, b.look.field(s, 500)))
 }
 
-// diff adds what the task has changed, or what a round judged, with a line for each file first. It returns the rounds that can be chosen.
-func (b *pageWriter) diff(ctx context.Context, c *control.Control, id event.TaskID, round int) ([]int, error) {
-	d, err := control.Get(ctx, c, control.Checks{Ref: string(id)})
-	if err != nil {
-		return nil, err
+// diff adds what the task has changed, or what a round judged, with a line for each file first.
+func (b *pageWriter) diff(ctx context.Context, c *control.Control, id event.TaskID, round int) error {
+	if _, err := b.of(ctx, c, id, round); err != nil {
+		return err
 	}
-	rounds := control.Judged(d.Rounds)
-	b.of(d.Rounds, rounds, round)
 	stat, all := &text.Limited{Most: mostDiff}, &text.Limited{Most: mostDiff}
 	if _, err := control.Get(ctx, c, control.Diff{Ref: string(id), Round: round, Stat: true, To: stat}); err != nil {
-		return rounds, err
+		return err
 	}
 	if stat.String() == "" {
 		b.add("nothing was changed")
-		return rounds, nil
+		return nil
 	}
 	b.add(strings.TrimRight(stat.String(), "\n"))
-	_, err = control.Get(ctx, c, control.Diff{Ref: string(id), Round: round, To: all})
+	q := control.Diff{Ref: string(id), Round: round, To: all}
+	_, err := control.Get(ctx, c, q)
 	if err != nil && !all.Full() {
-		return rounds, err
+		return err
 	}
 	for line := range strings.Lines(all.String()) {
 		line = strings.TrimRight(line, "\n")
@@ -114,23 +113,28 @@ func (b *pageWriter) diff(ctx context.Context, c *control.Control, id event.Task
 		b.lines = append(b.lines, b.look.paint(st, b.look.field(strings.ReplaceAll(line, "\t", "    "), 2000)))
 	}
 	if all.Full() {
-		b.add(fmt.Sprintf("\nThis is not all of it: muster diff %s", id))
+		b.add("\nThis is not all of it: " + q.Command())
 	}
-	return rounds, nil
+	return nil
 }
 
-// of adds what was found of a round that can be chosen, and that there are others.
-func (b *pageWriter) of(all []control.Round, rounds []int, round int) {
-	if len(rounds) == 0 {
-		return
+// of adds what was found of a round that can be chosen, and that there are others. It returns all rounds.
+func (b *pageWriter) of(ctx context.Context, c *control.Control, id event.TaskID, round int) ([]control.Round, error) {
+	d, err := control.Get(ctx, c, control.Checks{Ref: string(id)})
+	if err != nil {
+		return nil, err
 	}
-	line := fmt.Sprintf("The newest state. < shows what round %d judged.", rounds[len(rounds)-1])
-	for _, r := range all {
+	if b.rounds = control.Judged(d.Rounds); len(b.rounds) == 0 {
+		return d.Rounds, nil
+	}
+	line := fmt.Sprintf("The newest state. < shows what round %d judged.", b.rounds[len(b.rounds)-1])
+	for _, r := range d.Rounds {
 		if r.Round == round {
 			line = fmt.Sprintf("Round %d: %s. < > choose another one.", r.Round, words.Round(r.RoundFinished))
 		}
 	}
 	b.lines = append(b.lines, b.look.paint(dim, b.look.field(line, 500)), "")
+	return d.Rounds, nil
 }
 
 // checks adds the rounds, the newest first, with the useful part of what failed.
@@ -246,41 +250,26 @@ func (b *pageWriter) words(ctx context.Context, c *control.Control, id event.Tas
 	return nil
 }
 
-// log adds the output of the check of a round that failed, or of its last one. Without a round it is that of the newest check, if that
-// failed, or else the text of the agent's terminal with its history. It returns the rounds that can be chosen.
-func (b *pageWriter) log(ctx context.Context, c *control.Control, id event.TaskID, round int) ([]int, error) {
-	d, err := control.Get(ctx, c, control.Checks{Ref: string(id)})
+// log adds the output of a round's check. Without a round it is that of the newest round, if it failed, or else the text of the agent's
+// terminal with its history.
+func (b *pageWriter) log(ctx context.Context, c *control.Control, id event.TaskID, round int) error {
+	all, err := b.of(ctx, c, id, round)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	rounds := control.Judged(d.Rounds)
-	b.of(d.Rounds, rounds, round)
 	want := control.Log{Ref: string(id)}
-	for _, r := range slices.Backward(d.Rounds) {
-		if round != 0 && r.Round != round {
-			continue
-		}
-		for _, result := range r.Results {
-			if result.Log != "" && (round != 0 || !result.Green()) {
-				want.Check, want.Round = result.Name, r.Round
-			}
-			if want.Check != "" && !result.Green() {
-				break
-			}
-		}
-		break
-	}
+	want.Check, want.Round = loggedCheck(all, round)
 	if round != 0 && want.Check == "" {
 		b.add("No check of this round has said anything.")
-		return rounds, nil
+		return nil
 	}
 	l, err := control.Get(ctx, c, want)
 	if err != nil {
-		return rounds, err
+		return err
 	}
 	said, err := l.Read(ctx)
 	if err != nil {
-		return rounds, err
+		return err
 	}
 	lines := strings.Split(strings.TrimRight(said, "\n"), "\n")
 	title := "The agent's terminal"
@@ -293,5 +282,26 @@ func (b *pageWriter) log(ctx context.Context, c *control.Control, id event.TaskI
 		b.add(fmt.Sprintf("(the first %d lines: muster logs %s)", over, id))
 	}
 	b.add(strings.Join(lines, "\n"))
-	return rounds, nil
+	return nil
+}
+
+// loggedCheck returns the check of a round whose output is shown, and its round: the first one that failed, or else the last one. The
+// newest round stands for 0, and has only a check that failed.
+func loggedCheck(all []control.Round, round int) (check string, of int) {
+	for _, r := range slices.Backward(all) {
+		if round != 0 && r.Round != round {
+			continue
+		}
+		for _, result := range r.Results {
+			switch {
+			case result.Log == "":
+			case !result.Green():
+				return result.Name, r.Round
+			case round != 0:
+				check, of = result.Name, r.Round
+			}
+		}
+		break
+	}
+	return check, of
 }

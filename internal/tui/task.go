@@ -1,11 +1,11 @@
 package tui
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"muster/internal/control"
 	"muster/internal/event"
 	"muster/internal/words"
 )
@@ -50,11 +50,10 @@ type taskPage struct {
 
 // command returns the muster command that shows the same.
 func (p *taskPage) command() string {
-	line := "muster " + [...]string{"", "show", "diff", "checks", "why", "show", "logs"}[p.tab] + " " + string(p.id)
-	if p.tab == diffTab && p.round != 0 {
-		line += fmt.Sprintf(" --round %d", p.round)
+	if p.tab == diffTab {
+		return control.Diff{Ref: string(p.id), Round: p.round}.Command()
 	}
-	return line
+	return "muster " + [...]string{"", "show", "", "checks", "why", "show", "logs"}[p.tab] + " " + string(p.id)
 }
 
 // openTask opens the selected task.

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"muster/internal/control"
-	"muster/internal/event"
 	"muster/internal/text"
 	"muster/internal/words"
 )
@@ -61,7 +60,7 @@ func (s *Server) diff(d *doc, r *http.Request, of control.TaskDetail) error {
 	if cut {
 		d.in("p", nil, func() {
 			d.text("This is not all of it: ")
-			d.el("code", diffCommand(of.Task.ID, q))
+			d.el("code", q.Command())
 		})
 	}
 	return nil
@@ -75,18 +74,6 @@ func verdict(of control.TaskDetail, round int) string {
 		}
 	}
 	return "It was not judged yet."
-}
-
-// diffCommand returns the command that shows the same.
-func diffCommand(id event.TaskID, q control.Diff) string {
-	line := "muster diff " + string(id)
-	if q.Round != 0 {
-		line += fmt.Sprintf(" --round %d", q.Round)
-	}
-	if q.From != 0 {
-		line += fmt.Sprintf(" --from %d", q.From)
-	}
-	return line
 }
 
 // sides adds the choice of what is compared: the work now or what a round judged, since the base or since an earlier round, in one

@@ -26,10 +26,7 @@ const (
 
 // Typed implements agent.Adapter.
 func (adapter) Typed(m mail.Message) []string {
-	text := strings.TrimRight(agent.Words(m), "\n\t ")
-	if strings.HasSuffix(text, `\`) {
-		text += " " // Enter after a backslash would replace it by a line break, and send nothing
-	}
+	text := agent.BeforeEnter(strings.TrimRight(agent.Words(m), "\n\t "))
 	if strings.Count(text, "\n") < plainLines && len(text) <= plainBytes {
 		return []string{m.ID.Tag() + " " + text}
 	}

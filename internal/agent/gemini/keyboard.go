@@ -27,10 +27,7 @@ const (
 // Typed implements agent.Channel. A long text is a paste of its own, which the input shows as a placeholder. Spaces at the end,
 // which the agent removes, make it long enough for that.
 func (channel) Typed(m mail.Message) []string {
-	words := plainAt(strings.TrimRight(agent.Words(m), "\n\t "))
-	if strings.HasSuffix(words, "\\") {
-		words += " " // Enter behind a backslash is a new line; the agent removes the space
-	}
+	words := agent.BeforeEnter(plainAt(strings.TrimRight(agent.Words(m), "\n\t ")))
 	if strings.Count(words, "\n") < plainLines && len(words) <= plainChars {
 		return []string{m.ID.Tag() + " " + words}
 	}

@@ -54,13 +54,11 @@ func (a adapter) Facts() agent.Facts {
 	}
 }
 
-// Typed implements agent.Channel. Some programs take a backslash ahead of Enter for a line break; with a space between them, a message
-// is sent.
+// Typed implements agent.Channel.
 func (a adapter) Typed(m mail.Message) []string {
 	out := a.Pasted.Typed(m)
-	if last := len(out) - 1; strings.HasSuffix(out[last], `\`) {
-		out[last] += " "
-	}
+	last := len(out) - 1
+	out[last] = agent.BeforeEnter(out[last])
 	return out
 }
 

@@ -46,27 +46,7 @@ func TestCopilotWorksAndIsTakenUpAgain(t *testing.T) {
 		model.Always(model.Say("all done").Costing(model.Usage{Input: 100, Output: 7, CacheRead: 3})),
 	)
 	n := &night{Rig: r}
-	r.Start()
-	if first := r.Called(1); !first.Contains("Task t1 (muster):") || !first.Contains("say hello") || !first.Contains("muster check") {
-		t.Errorf("the first prompt is %+v", first.Messages)
-	}
-	n.answer("one.txt", mail.Allow, "")
-	n.answer("two.txt", mail.Deny, "not this file")
-	if third := r.Called(3); !third.Contains("not this file") {
-		t.Errorf("the model was not told why: %+v", third.Last())
-	}
-	n.answer("b.txt", mail.Allow, "")
-	if fourth := r.Called(4); !fourth.Contains("b.txt:1:1: broken") {
-		t.Errorf("the check's words are not with the edit: %+v", fourth.Last())
-	}
-	n.ends(1)
-	n.made(map[string]bool{"one.txt": true, "two.txt": false, "b.txt": true})
-	r.Until("the usage is told", func() bool {
-		recs := r.Source("transcript")
-		return testrig.Count(recs, func(rec event.Record) bool {
-			return rec.Usage != nil && rec.Usage.Turns == 4 && rec.Usage.InputTokens == 130 && rec.Usage.OutputTokens == 22 && rec.Usage.CacheReadTokens == 3
-		}) > 0
-	})
+	n.firstTurn()
 
 	lines := strings.Repeat("- and more\n", 30) + "end your turn."
 	n.say("m1", lines)
@@ -118,26 +98,7 @@ func TestQwenWorksAndIsTakenUpAgain(t *testing.T) {
 		model.ToolUse("write_file", map[string]any{"file_path": filepath.Join(r.Launch.Worktree, "b.txt"), "content": "broken\n"}),
 		model.Always(model.Say("all done").Costing(model.Usage{Input: 100, Output: 7, CacheRead: 3})),
 	)
-	r.Start()
-	if first := r.Called(1); !first.Contains("Task t1 (muster):") || !first.Contains("say hello") || !first.Contains("muster check") {
-		t.Errorf("the first prompt is %+v", first.Messages)
-	}
-	n.answer("one.txt", mail.Allow, "")
-	n.answer("two.txt", mail.Deny, "not this file")
-	if third := r.Called(3); !third.Contains("not this file") {
-		t.Errorf("the model was not told why: %+v", third.Last())
-	}
-	n.answer("b.txt", mail.Allow, "")
-	if fourth := r.Called(4); !fourth.Contains("b.txt:1:1: broken") {
-		t.Errorf("the check's words are not with the edit: %+v", fourth.Last())
-	}
-	n.ends(1)
-	n.made(map[string]bool{"one.txt": true, "two.txt": false, "b.txt": true})
-	r.Until("the usage is told", func() bool {
-		return testrig.Count(r.Source("transcript"), func(rec event.Record) bool {
-			return rec.Usage != nil && rec.Usage.Turns == 4 && rec.Usage.InputTokens == 130 && rec.Usage.OutputTokens == 22 && rec.Usage.CacheReadTokens == 3
-		}) > 0
-	})
+	n.firstTurn()
 
 	n.say("m1", strings.Repeat("- and more\n", 30)+`end your turn. \`)
 	if told := r.Called(5).Last(); !told.Contains("[muster m1] - and more") || !told.Contains("end your turn.") {
@@ -175,6 +136,32 @@ func TestQwenWorksAndIsTakenUpAgain(t *testing.T) {
 
 // night is a described agent at work, with what a person and the fleet do to it.
 type night struct{ *testrig.Rig }
+
+// firstTurn starts the agent, whose script has two commands, an edit that a check refuses, and its last words: the first command is
+// allowed and the second one denied. It checks what the model was told, what was made, and the usage.
+func (r *night) firstTurn() {
+	r.T.Helper()
+	r.Start()
+	if first := r.Called(1); !first.Contains("Task t1 (muster):") || !first.Contains("say hello") || !first.Contains("muster check") {
+		r.T.Errorf("the first prompt is %+v", first.Messages)
+	}
+	r.answer("one.txt", mail.Allow, "")
+	r.answer("two.txt", mail.Deny, "not this file")
+	if third := r.Called(3); !third.Contains("not this file") {
+		r.T.Errorf("the model was not told why: %+v", third.Last())
+	}
+	r.answer("b.txt", mail.Allow, "")
+	if fourth := r.Called(4); !fourth.Contains("b.txt:1:1: broken") {
+		r.T.Errorf("the check's words are not with the edit: %+v", fourth.Last())
+	}
+	r.ends(1)
+	r.made(map[string]bool{"one.txt": true, "two.txt": false, "b.txt": true})
+	r.Until("the usage is told", func() bool {
+		return testrig.Count(r.Source("transcript"), func(rec event.Record) bool {
+			return rec.Usage != nil && rec.Usage.Turns == 4 && rec.Usage.InputTokens == 130 && rec.Usage.OutputTokens == 22 && rec.Usage.CacheReadTokens == 3
+		}) > 0
+	})
+}
 
 // ends waits for the ends of n turns that hooks report.
 func (r *night) ends(n int) {
