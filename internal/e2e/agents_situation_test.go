@@ -281,6 +281,16 @@ func (c *cell) looksUpItsTask(n int) {
 	}) {
 		c.t.Fatalf("%d calls, want %d; no agent without its prompt was told where that is, or it still has it", len(all), n)
 	}
+	c.findsItsTask(n)
+}
+
+// findsItsTask reports an error unless the n-th call has the task from its file.
+func (c *cell) findsItsTask(n int) {
+	c.t.Helper()
+	all := c.model.Requests()
+	if len(all) < n {
+		c.t.Fatalf("%d calls, want %d at least", len(all), n)
+	}
 	if found := all[n-1].Last().ToolResults; len(found) != 1 || !strings.Contains(found[0].Text, mark(c.name)) {
 		c.t.Errorf("the agent did not find its task: %+v", found)
 	}
@@ -366,8 +376,11 @@ func modelHangs(c *cell) {
 	if got.Gen != 1 || got.Attempt != 1 {
 		c.t.Errorf("generation %d, attempt %d, stages %v: an interrupt is enough", got.Gen, got.Attempt, c.stages(c.id))
 	}
-	if c.a.forgets {
-		c.looksUpItsTask(4)
+	if c.a.forgets { // the program goes on by itself, in a conversation without the prompt, and is told to go on after that turn
+		c.findsItsTask(4)
+		if all := c.model.Requests(); len(all) != 5 || all[2].Contains(mark(c.name)) || !all[4].Contains("[muster m1]") {
+			c.t.Errorf("%d calls, want 5: a tool, what hung, a look for the task, its end, and the message", len(all))
+		}
 		return
 	}
 	if n := len(c.talk.Requests()); n != 3 {

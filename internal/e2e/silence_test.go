@@ -33,11 +33,13 @@ func TestAnAgentThatHangsIsInterrupted(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	f.listening("2s")
-	id := f.dispatch("write a.txt <<x\nawait-file never", "--check", "test=true")
-	f.until(id, "is interrupted", func(life.Task) bool { return slices.Contains(f.stages(id), event.StageInterrupt) })
+	id := f.dispatch("append a.txt one\nawait-file never\n---\nappend a.txt two\ndone", "--check", twoLines)
 	got := f.reaches(id, event.Done)
-	if got.Gen != 1 || got.Attempt != 1 {
-		t.Errorf("generation %d, attempt %d: an interrupt was enough", got.Gen, got.Attempt)
+	if got.Gen != 1 || got.Attempt != 1 || got.Rounds.Count != 1 {
+		t.Errorf("generation %d, attempt %d, round %d: an interrupt was enough, and what it broke off is not judged", got.Gen, got.Attempt, got.Rounds.Count)
+	}
+	if stages := f.stages(id); !slices.Equal(stages, []event.Stage{event.StageInterrupt}) {
+		t.Errorf("stages %v", stages)
 	}
 	probes := payloads[event.AgentProbed](f, id)
 	if len(probes) == 0 {

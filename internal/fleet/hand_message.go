@@ -123,18 +123,13 @@ func (s *Supervisor) closeMenu(ctx context.Context, t life.Task, pane Pane) (Pos
 // putBack reports whether the text in the agent's input is a prompt that an interrupt put back there and removed from
 // the conversation. It is sent again together with the next message.
 func putBack(t life.Task, posture Posture) bool {
-	return posture == PostureStale || posture == PostureDraft && interrupted(t)
+	return posture == PostureStale || posture == PostureDraft && t.Agent.Turn == life.TurnInterrupted
 }
 
 // apart reports whether a pasted text must begin a line of its own, because its tag counts only there: after a prompt that was
 // put back, and after an interrupt, where the agent may put it back between this look and the paste.
 func apart(t life.Task, posture Posture) bool {
-	return putBack(t, posture) || posture == PostureReady && interrupted(t)
-}
-
-// interrupted reports whether the agent's last turn was interrupted.
-func interrupted(t life.Task) bool {
-	return t.Agent.Turn == life.TurnInterrupted || t.Stage == event.StageInterrupt
+	return putBack(t, posture) || posture == PostureReady && t.Agent.Turn == life.TurnInterrupted
 }
 
 // shut returns why nothing may be typed into an agent with this posture; "" if it may.

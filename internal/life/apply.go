@@ -49,7 +49,7 @@ func Apply(t Task, e event.Event) Task {
 	case event.DepsMet:
 		t.DepsMet = true
 	case event.InterruptRequested:
-		t.Agent.Turn = interrupted(t.Agent)
+		t.Agent.Turn = interruptedAgain(t.Agent)
 	case event.RetryRequested:
 		if t.State == event.Parked {
 			t.Allowed = allow(t.Allowed, p.Allow)
@@ -76,6 +76,9 @@ func Apply(t Task, e event.Event) Task {
 		t.Removed = true
 	case event.StallStaged:
 		t.Stage = p.Stage
+		if p.Stage == event.StageInterrupt {
+			t.Agent.Turn = interrupting(t.Agent)
+		}
 	case event.SilenceDoubted:
 		t.Doubted = true
 	case event.BudgetGranted:
@@ -320,16 +323,20 @@ func idle(t Turn, r event.Record) Turn {
 	return t
 }
 
-// interrupted returns the turn after a person interrupted it. A turn that is over cannot be interrupted; one that was
-// interrupted before is judged now.
-func interrupted(a Agent) Turn {
-	switch {
-	case a.Live && a.Turn == TurnBusy:
+// interrupting returns the turn that is being interrupted. A turn that is over cannot be.
+func interrupting(a Agent) Turn {
+	if a.Live && a.Turn == TurnBusy {
 		return TurnInterrupting
-	case a.Turn == TurnInterrupted:
-		return TurnEnded
 	}
 	return a.Turn
+}
+
+// interruptedAgain returns the turn that a person interrupts. One that was interrupted before is judged now.
+func interruptedAgain(a Agent) Turn {
+	if a.Turn == TurnInterrupted {
+		return TurnEnded
+	}
+	return interrupting(a)
 }
 
 // applyBook folds events about actions, deadlines and messages.

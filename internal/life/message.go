@@ -85,8 +85,8 @@ func (t Task) Door(m Message) event.Door {
 // input.
 func (s *step) doorOpen(m Message) bool {
 	switch s.t.Door(m) {
-	case event.DoorMailbox:
-		return s.t.Agent.Seen
+	case event.DoorMailbox: // what is put into a turn that is being broken off may be lost with it
+		return s.t.Agent.Seen && s.t.Agent.Turn != TurnInterrupting
 	case event.DoorPaste:
 		return (s.t.Agent.Turn.Over() || s.t.Agent.Turn == TurnBackground) && s.t.Request == nil
 	case event.DoorRespawn:

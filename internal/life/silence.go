@@ -18,8 +18,8 @@ const stagesInSilence = 5
 // turn is broken off, by an interrupt or by the menu of a usage limit (seen with Claude Code 2.1.197 and Gemini CLI 0.61.0).
 const lostTask = "Should you see no task of yours above, it stands in the file that MUSTER_PROMPT_FILE names."
 
-// nudge is the message to a silent agent. An interrupt may follow it.
-const nudge = "Nothing was heard of you for a while. If something hangs, end it and go on another way; else go on. " + lostTask
+// nudgeText is the message to a silent agent. It arrives ahead of an interrupt, after one, or both.
+const nudgeText = "Nothing was heard of you for a while. If something hangs, end it and go on another way; else go on. " + lostTask
 
 // listen sets the deadline by which a working agent must have reported. Reports do not move it: when it passes, the
 // supervisor adds the idle time.
@@ -114,11 +114,14 @@ func (s *step) stage() {
 	switch next := s.nextStage(); next {
 	case event.StageNudge:
 		s.emit(event.StallStaged{Stage: next})
-		s.emit(event.MessageQueued{Message: s.nextMessage(), Why: event.WhyNudge, Text: nudge})
+		s.nudge()
 		s.nextStageIn()
 	case event.StageInterrupt:
 		s.emit(event.StallStaged{Stage: next})
 		s.act(event.InterruptArgs{})
+		if !s.messageWaits() { // the turn that ends now is not judged
+			s.nudge()
+		}
 		s.nextStageIn()
 	case event.StageRestart:
 		s.emit(event.StallStaged{Stage: next})
@@ -126,6 +129,17 @@ func (s *step) stage() {
 	default:
 		s.park(ruleStallEnd, ReasonSilent, s.t.Detail)
 	}
+}
+
+func (s *step) nudge() {
+	s.emit(event.MessageQueued{Message: s.nextMessage(), Why: event.WhyNudge, Text: nudgeText})
+}
+
+// queuesNudge reports whether a record says only that a silent agent has the nudge in its conversation. Some agents report
+// that although their turn hangs, so it is no proof that this agent works.
+func (s *step) queuesNudge(r event.Record) bool {
+	m, ok := s.t.Message(r.Message)
+	return ok && m.Why == event.WhyNudge && r.Prompted && s.t.State == event.Stalled && s.t.Agent.Turn == TurnBusy
 }
 
 func (s *step) nextStageIn() {

@@ -220,6 +220,75 @@ func TestATurnThatAPersonBrokeOffAndForgotGoesOn(t *testing.T) {
 	w.want(event.Checking, "")
 }
 
+// TestATurnThatWasInterruptedForItsSilenceIsNotJudged has the case of Codex CLI: its own status file reports that it is idle
+// after the interrupt, and nothing says that its turn was broken off. The work was judged as it was, and published if it passed.
+func TestATurnThatWasInterruptedForItsSilenceIsNotJudged(t *testing.T) {
+	t.Parallel()
+	for name, r := range map[string]event.Record{
+		"a status file": {State: event.RecordIdle, Src: SourceStatusFile},
+		"a hook":        {State: event.RecordIdle, Src: "hook", Stopping: true},
+	} {
+		w := newWorld(t, traits(pasted)).work().silence()
+		w.wantStages(event.StageInterrupt)
+		w.says(event.RecordWorking) // it was slower than the key
+		w.finish(event.ActInterrupt)
+		w.report(r)
+		w.want(event.Working, "").wantMessage("m1", event.MessageSending)
+		if text := w.text("m1"); !strings.Contains(text, "MUSTER_PROMPT_FILE") {
+			t.Errorf("%s: an agent that may have lost its prompt is told %q", name, text)
+		}
+		w.fail(event.ActDeliver, FailUnknown)
+		w.advance(time.Minute)
+		w.want(event.Working, "")
+		w.silence() // the message may not have arrived
+		w.want(event.Stalled, ReasonSilent).finish(event.ActDeliver)
+		w.report(event.Record{State: event.RecordWorking, Prompted: true, Message: "m2"})
+		w.endTurn()
+		w.want(event.Checking, "")
+	}
+}
+
+// TestAnAgentThatOnlyQueuesTheNudgeGoesOnToBeSilent has the case of OpenCode: it puts a message into the queue of its conversation
+// and reports it as a prompt, while its turn hangs. It was nudged again and again, and never interrupted.
+func TestAnAgentThatOnlyQueuesTheNudgeGoesOnToBeSilent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work().silence()
+	w.wantStages(event.StageNudge).finish(event.ActDeliver)
+	w.report(event.Record{State: event.RecordWorking, Prompted: true, Message: "m1"})
+	w.want(event.Stalled, ReasonSilent).wantMessage("m1", event.MessageAcked)
+	w.advance(9 * time.Minute) // it has the time of another silence
+	w.wantStages(event.StageNudge)
+	w.advance(time.Minute)
+	w.wantStages(event.StageNudge, event.StageInterrupt).wantMessage("m2", event.MessageWaiting).finish(event.ActInterrupt)
+	w.wantMessage("m2", event.MessageWaiting) // what is queued in a turn that is broken off may be lost with it
+	w.says(event.RecordIdle)
+	w.want(event.Working, "").wantMessage("m2", event.MessageSending)
+}
+
+func TestAMessageWaitsForTheEndOfATurnThatIsInterrupted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.write(event.InterruptRequested{})
+	w.finish(event.ActInterrupt)
+	w.tell()
+	w.want(event.Working, "").wantMessage("m1", event.MessageWaiting).wantOpen()
+	w.says(event.RecordIdle)
+	w.want(event.Working, "").wantMessage("m1", event.MessageSending).wantOpen(event.ActDeliver)
+}
+
+// TestAnAgentThatHadItsNudgeIsToldAgainAfterTheInterrupt has an agent that took the nudge and hung again without a report.
+func TestAnAgentThatHadItsNudgeIsToldAgainAfterTheInterrupt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work().silence()
+	w.finish(event.ActDeliver)
+	w.advance(time.Minute)
+	w.finish(event.ActConfirm, event.MessageMoved{Message: "m1", To: event.MessageAcked})
+	w.advance(time.Minute)
+	w.wantStages(event.StageNudge, event.StageInterrupt).finish(event.ActInterrupt)
+	w.says(event.RecordIdle)
+	w.want(event.Working, "").wantMessage("m2", event.MessageSending)
+}
+
 func TestAnInterruptThatFailedHoldsNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).work()

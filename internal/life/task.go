@@ -128,13 +128,14 @@ type Turn string
 const (
 	TurnBusy         Turn = "busy"
 	TurnBackground   Turn = "background"   // over, but work continues in the background
-	TurnInterrupting Turn = "interrupting" // busy, and a person interrupts it
+	TurnInterrupting Turn = "interrupting" // busy, and it is being interrupted
 	TurnIdle         Turn = "idle"         // ready, and nothing waits to be judged
 	TurnEnded        Turn = "ended"        // over, and no round has judged it
 	// TurnUnexplained is an ended turn that is known only from the agent's own status file, which does not report how
 	// it ended.
 	TurnUnexplained Turn = "ended_unexplained"
-	// TurnInterrupted is a turn that a person interrupted. It is not judged until the person acts.
+	// TurnInterrupted is a turn that a person interrupted, or the supervisor for its silence. It is not judged: the person
+	// acts, or the agent is told to go on.
 	TurnInterrupted Turn = "interrupted"
 )
 

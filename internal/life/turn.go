@@ -52,6 +52,10 @@ func (s *step) reported(in Reported) {
 		s.failedAgain(r)
 		return
 	}
+	if s.queuesNudge(r) {
+		s.setDeadline(event.DeadlineStall, s.now.Add(s.t.Spec.Silence), false)
+		return
+	}
 	other := s.otherMode(r)
 	note := isNote(s.t, reported(s.t, r, !ofAccount(r)), r)
 	switch {

@@ -53,7 +53,7 @@ func (u *toolUses) take(r event.Record) {
 	case r.State != event.RecordWorking && r.State != event.RecordWaiting, r.Prompted: // a turn begins or ends
 		*u = nil
 	case r.State == event.RecordWaiting: // the hook of the same use reports it
-	case r.Request != "" && r.ToolUseID == "" && u.has(r.Tool): // an answer, to a request that names no use, about one that has begun
+	case r.Request != "" && u.has(r.Tool): // an answer about a use that has begun; some requests name no use, or one of their own
 	case r.Tool != "":
 		u.end(r.ToolUseID)
 		*u = append(*u, r)

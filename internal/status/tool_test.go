@@ -34,6 +34,7 @@ func TestOpenTool(t *testing.T) {
 		"begun, then asked for":       {[]string{bash, asks}, "Bash"},
 		"asked, answered and ended":   {[]string{bash, asks, answer, bashEnd}, ""},
 		"asked and answered":          {[]string{bash, asks, answer}, "Bash"},
+		"asked as a use of its own":   {[]string{bash, `{"state":"waiting","reason":"permission","tool":"Bash","tool_use_id":"u7"}`, `{"state":"working","tool":"Bash","tool_use_id":"u7","request":"q1"}`, bashEnd}, ""}, // as Copilot CLI does
 		"answered without a begin":    {[]string{asks, answer}, "Bash"},
 		"a script without ids":        {[]string{script}, "make"},
 		"a script that went on":       {[]string{script, works}, ""},

@@ -43,6 +43,11 @@ var bugs = []bug{
 		by: "is obeyed, and",
 	},
 	{
+		name: "judge a turn that was interrupted for its silence", file: "life/apply.go",
+		old: "\t\tif p.Stage == event.StageInterrupt {\n", new: "\t\tif false {\n",
+		by: "a turn is judged that was interrupted", odds: map[string]int{"the agent hangs": 200, "the supervisor dies after pasting": 200},
+	},
+	{
 		name: "trust a failed probe", file: "fleet/hand_start.go",
 		old: "\tpanes, err := s.cfg.Terminal.Panes(ctx)\n\tif err != nil {\n", new: "\tpanes, err := s.cfg.Terminal.Panes(ctx)\n\tif err != nil && false {\n",
 		by: "was ended, and started once more", odds: map[string]int{

@@ -34,6 +34,7 @@ type judge struct {
 
 	parked, waiting map[event.TaskID]bool
 	uses            map[event.TaskID]*use
+	broken          map[event.TaskID]bool         // whose turn was interrupted for its silence, and whose agent has had no prompt since
 	over            map[event.TaskID]time.Time    // when a task was told to stop, or ended
 	woke            map[event.AccountID]time.Time // when an account last stopped to rest
 }
@@ -152,6 +153,18 @@ func (w *World) judgeEvent(e event.Event) {
 	case event.TaskMoved:
 		j.moves[Move{p.Rule, p.From}]++
 		w.judgeMove(e.Task, p)
+		if p.Rule == "turn.ended" && j.broken[e.Task] {
+			w.breach("%s: a turn is judged that was interrupted for its silence", e.Task)
+		}
+	case event.StallStaged:
+		turn := j.tasks[e.Task].Agent.Turn
+		mark(j.broken, e.Task, j.broken[e.Task] || p.Stage == event.StageInterrupt && (turn == life.TurnBusy || turn == life.TurnInterrupting))
+	case event.InterruptRequested:
+		delete(j.broken, e.Task) // the person decides
+	case event.AgentReported:
+		if s := p.Record.State; p.Record.Prompted || s == event.RecordError || s == event.RecordLimited {
+			delete(j.broken, e.Task)
+		}
 	case event.StopRequested:
 		j.over[e.Task] = time.Now()
 	case event.RoundFinished:
@@ -166,6 +179,7 @@ func (w *World) judgeEvent(e event.Event) {
 			}
 		}
 	case event.GenerationStarted:
+		delete(j.broken, e.Task)
 		for _, id := range []event.AccountID{j.tasks[e.Task].Account(), event.NightBudget} {
 			if a := j.accounts[id]; a.Resting() {
 				w.breach("%s: generation %d is started on account %s, which rests", e.Task, e.Gen, a.ID)

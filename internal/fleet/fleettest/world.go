@@ -134,7 +134,7 @@ func newWorld(luck *Luck, slots int, dir string) *World {
 	}
 	w.judge.tasks, w.judge.accounts = map[event.TaskID]life.Task{}, map[event.AccountID]life.Account{}
 	w.judge.moves, w.judge.queues = map[Move]int{}, map[event.QueueID]life.Queue{}
-	w.judge.uses, w.judge.over = map[event.TaskID]*use{}, map[event.TaskID]time.Time{}
+	w.judge.uses, w.judge.over, w.judge.broken = map[event.TaskID]*use{}, map[event.TaskID]time.Time{}, map[event.TaskID]bool{}
 	w.judge.game = fnv.New64a()
 	w.judge.woke = map[event.AccountID]time.Time{}
 	w.judge.parked, w.judge.waiting = map[event.TaskID]bool{}, map[event.TaskID]bool{}
