@@ -8,8 +8,8 @@ import (
 )
 
 const interruptHelp = `Interrupt the turn of a task's agent, as Escape or Ctrl-C in its terminal would. The agent stays
-and waits for your message; its work so far is not judged. Without a message it is told to go on after it has been
-silent for too long (task.silence).
+and waits for your message; its work so far is not judged, unless you interrupt it once more. Without a message it is
+told to go on after it has been silent for too long (task.silence).
 
   muster interrupt t3
   muster interrupt t3 && muster send t3 "not that file"`

@@ -159,6 +159,7 @@ func escapeByAPerson(c *cell) {
 	time.Sleep(2 * time.Second) // until the program shows its turn, it does not take the key
 	c.escapes()
 	c.await("the end of the turn is seen", func() bool { return c.task(c.id).Agent.Turn.Over() })
+	time.Sleep(8 * time.Second) // a turn of which nothing says how it ended is judged after five
 	if got := c.task(c.id); got.State != event.Working {
 		c.t.Errorf("it is %s: what a person broke off was judged", got.State)
 	}

@@ -175,6 +175,8 @@ type Record struct {
 	// Stopping says that the agent has ended its turn by itself: in a working record unless one of its hooks sends it on,
 	// in an idle record for good.
 	Stopping bool `json:"stopping,omitempty"`
+	// Interrupted says, in an idle record, that the turn was broken off, by a person or by muster.
+	Interrupted bool `json:"interrupted,omitempty"`
 	// Transcript is the path of the conversation's transcript, as the agent names it.
 	Transcript string `json:"transcript,omitempty"`
 	// PID is the process that a launched record speaks of.

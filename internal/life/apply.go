@@ -14,6 +14,9 @@ const keptMessages = 50
 // SourceExit is the source of the record for an exit that ends a turn.
 const SourceExit = "exit"
 
+// SourceHook is the source of records of an agent's hooks.
+const SourceHook = "hook"
+
 // SourceStatusFile is the source of records about a state without its cause: if the agent's status file says idle,
 // the turn may have ended well or by an error, or a person may have interrupted it.
 const SourceStatusFile = "statusfile"
@@ -94,7 +97,7 @@ func Apply(t Task, e event.Event) Task {
 		switch {
 		case !t.Agent.Live:
 			t.Agent.Turn = ""
-		case t.Agent.Turn == TurnEnded || t.Agent.Turn == TurnUnexplained:
+		case t.Agent.Turn.ended() && !t.Agent.brokenOff():
 			t.Agent.Turn = TurnIdle
 		}
 		if p.Void == "" {
@@ -238,6 +241,7 @@ func noted(a Agent, at time.Time) Agent {
 func reported(t Task, r event.Record, counts bool) Task {
 	a := t.Agent
 	a.Seen = true
+	a.Hooked = a.Hooked || r.Src == SourceHook
 	t.Lacks = 0
 	if r.Time.After(a.ReportedAt) {
 		a.ReportedAt = r.Time
@@ -303,6 +307,8 @@ func idle(t Turn, r event.Record) Turn {
 		return TurnBackground
 	case r.Src == SourceExit:
 		return TurnEnded
+	case r.Interrupted && t != "" && t != TurnIdle:
+		return TurnInterrupted
 	}
 	switch t {
 	case TurnInterrupting:
@@ -333,7 +339,7 @@ func interrupting(a Agent) Turn {
 
 // interruptedAgain returns the turn that a person interrupts. One that was interrupted before is judged now.
 func interruptedAgain(a Agent) Turn {
-	if a.Turn == TurnInterrupted {
+	if a.brokenOff() {
 		return TurnEnded
 	}
 	return interrupting(a)

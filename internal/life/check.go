@@ -68,9 +68,12 @@ func (s *step) judge() {
 	if s.t.State != event.Working || len(s.t.Open) > 0 || s.messageWaits() {
 		return
 	}
+	if s.t.Agent.brokenOff() {
+		return
+	}
 	switch s.t.Agent.Turn {
 	case TurnEnded:
-	case TurnUnexplained: // the hook that reports how it ended is slower than the agent's own file, by up to a second
+	case TurnUnexplained: // a report how it ended may be slower than the agent's own file, by up to a second
 		if _, set := s.t.Deadline(event.DeadlineSettle); !set {
 			s.setDeadline(event.DeadlineSettle, s.now.Add(settlePause), false)
 		}
@@ -130,7 +133,7 @@ func (s *step) checked(round *event.RoundFinished, f *Failure) {
 		round.Void = "the agent went on working"
 		s.emit(*round)
 		s.move(ruleRoundVoid, "", round.Void)
-	case s.t.Agent.Turn == TurnInterrupted:
+	case s.t.Agent.brokenOff():
 		round.Void = "a person interrupted the agent, which had gone on working"
 		s.emit(*round)
 		s.move(ruleRoundVoid, "", round.Void)

@@ -158,13 +158,13 @@ func returns(p event.Payload) bool {
 }
 
 // produced reports whether a record proves that the service has answered. An idle agent is known from its status file
-// also after an error.
+// also after an error, and one whose turn was broken off may have had no answer.
 func produced(r event.Record) bool {
 	switch r.State {
 	case event.RecordWorking, "":
 		return r.Tool != "" || r.ToolUseID != "" || r.Usage != nil
 	case event.RecordIdle:
-		return r.Src != SourceStatusFile
+		return r.Src != SourceStatusFile && !r.Interrupted
 	case event.RecordWaiting:
 		return r.Reason != event.WaitDialog
 	case event.RecordDone:

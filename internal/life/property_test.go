@@ -191,9 +191,10 @@ func (w *world) someRecord(rt *rapid.T, gen int) {
 			event.RecordWorking, event.RecordWorking, event.RecordIdle, event.RecordIdle, event.RecordWaiting,
 			event.RecordDone, event.RecordError, event.RecordLimited, event.RecordLaunched, event.RecordExited, "", "dancing",
 		}, "record"),
-		Prompted:   rapid.Bool().Draw(rt, "prompted"),
-		Background: die(rt, 5, "background") == 0,
-		Note:       pick(rt, []string{"", "tests", "lint"}, "note"),
+		Prompted:    rapid.Bool().Draw(rt, "prompted"),
+		Background:  die(rt, 5, "background") == 0,
+		Interrupted: die(rt, 5, "interrupted") == 0,
+		Note:        pick(rt, []string{"", "tests", "lint"}, "note"),
 	}
 	switch r.State {
 	case event.RecordWaiting:

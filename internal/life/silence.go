@@ -79,7 +79,7 @@ func (s *step) quiet(in Due) (moved bool) {
 // attended reports whether something will wake the idle agent: a round to run, an open action or a queued message.
 func (s *step) attended() bool {
 	turn := s.t.Agent.Turn
-	return turn == TurnEnded || turn == TurnUnexplained || turn.Over() && (len(s.t.Open) > 0 || s.messageWaits())
+	return turn.ended() && !s.t.Agent.brokenOff() || turn.Over() && (len(s.t.Open) > 0 || s.messageWaits())
 }
 
 // probed handles the result of a look at a silent agent.

@@ -207,6 +207,60 @@ func TestATurnThatAPersonBrokeOffIsNotJudgedBeforeTheyHaveSpoken(t *testing.T) {
 	w.want(event.Checking, "")
 }
 
+func TestATurnThatAPersonBrokeOffAtTheTerminalIsNotJudged(t *testing.T) {
+	t.Parallel()
+	bare := event.Record{State: event.RecordIdle, Src: SourceStatusFile}
+	broken := event.Record{State: event.RecordIdle, Src: "hook", Interrupted: true}
+	for name, records := range map[string][]event.Record{
+		"a hook says so":                 {broken},
+		"the agent's own file is slower": {broken, bare},
+		"the agent's own file is faster": {bare, broken},
+	} {
+		w := newWorld(t).work()
+		w.now = w.now.Add(3 * time.Second)
+		for _, r := range records {
+			r.Time, r.Gen = w.now, w.task.Gen
+			if r.Interrupted { // it is read later than it was written
+				r.Time = w.now.Add(-time.Second)
+			}
+			w.do(Reported{Gen: w.task.Gen, Source: "status", Record: r})
+		}
+		w.advance(time.Minute)
+		if w.task.State != event.Working || len(w.task.Open) > 0 {
+			t.Errorf("%s: it is %s, %+v", name, w.task.State, w.task.Open)
+		}
+		w.report(event.Record{State: event.RecordWorking, Prompted: true}) // the person types
+		w.endTurn()
+		w.want(event.Checking, "")
+	}
+}
+
+// TestATurnWhoseHooksDoNotTellItsEndIsNotJudged has the case of Claude Code: a turn that a person breaks off before the model has said
+// anything leaves no mark, and its status file says that the agent is idle.
+func TestATurnWhoseHooksDoNotTellItsEndIsNotJudged(t *testing.T) {
+	t.Parallel()
+	bare := event.Record{State: event.RecordIdle, Src: SourceStatusFile}
+	begin := func() *world {
+		w := newWorld(t).work()
+		w.report(event.Record{State: event.RecordWorking, Src: SourceHook, Prompted: true})
+		w.report(bare)
+		w.advance(time.Minute)
+		return w.want(event.Working, "").wantOpen()
+	}
+	slow := begin()
+	slow.report(event.Record{State: event.RecordIdle, Src: SourceHook, Stopping: true})
+	slow.want(event.Checking, "")
+	again := begin()
+	again.write(event.InterruptRequested{}) // the person wants it judged
+	again.finish(event.ActInterrupt)
+	again.want(event.Checking, "")
+	forgotten := begin().silence()
+	forgotten.want(event.Stalled, ReasonSilent).finish(event.ActDeliver)
+	forgotten.report(event.Record{State: event.RecordWorking, Src: SourceHook, Prompted: true, Message: "m1"})
+	forgotten.want(event.Working, "").endTurn()
+	forgotten.want(event.Checking, "")
+}
+
 func TestATurnThatAPersonBrokeOffAndForgotGoesOn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).work()

@@ -94,6 +94,7 @@ type Agent struct {
 	Process    event.ProcessRef `json:"process,omitzero"`   // zero before it was launched
 	Pane       string           `json:"pane,omitempty"`     // tmux pane id
 	Seen       bool             `json:"seen,omitempty"`     // it has written a record
+	Hooked     bool             `json:"hooked,omitempty"`   // its hooks work: one of them has written a record
 	Turn       Turn             `json:"turn,omitempty"`     // as it reports
 	Claimed    bool             `json:"claimed,omitempty"`  // it reports that the task is done
 	ReportedAt time.Time        `json:"reported,omitzero"`  // time of the newest accepted record
@@ -132,12 +133,17 @@ const (
 	TurnIdle         Turn = "idle"         // ready, and nothing waits to be judged
 	TurnEnded        Turn = "ended"        // over, and no round has judged it
 	// TurnUnexplained is an ended turn that is known only from the agent's own status file, which does not report how
-	// it ended.
+	// it ended. If the agent's hooks work, one of them reports how; until then it counts as broken off by a person.
 	TurnUnexplained Turn = "ended_unexplained"
 	// TurnInterrupted is a turn that a person interrupted, or the supervisor for its silence. It is not judged: the person
 	// acts, or the agent is told to go on.
 	TurnInterrupted Turn = "interrupted"
 )
+
+// brokenOff reports whether the agent's turn is over and is not to be judged as it is.
+func (a Agent) brokenOff() bool {
+	return a.Turn == TurnInterrupted || a.Turn == TurnUnexplained && a.Hooked
+}
 
 // Over reports whether the agent is ready for input.
 func (t Turn) Over() bool {
@@ -149,8 +155,11 @@ func (t Turn) Over() bool {
 	return false
 }
 
-// unjudged reports whether a turn has ended and was not judged.
-func (t Turn) unjudged() bool { return t == TurnEnded || t == TurnUnexplained || t == TurnInterrupted }
+// ended reports whether a turn has ended, was not judged, and is not known to have been broken off.
+func (t Turn) ended() bool { return t == TurnEnded || t == TurnUnexplained }
+
+// unjudged reports whether a turn is over and was not judged.
+func (t Turn) unjudged() bool { return t.ended() || t == TurnInterrupted }
 
 // Message is a message to the agent. Its text is in the store.
 type Message struct {

@@ -159,11 +159,11 @@ func (s *step) refuse(in Reported) string {
 }
 
 // stale reports whether a newer record was accepted already. If that one is in the future, the clock was set back,
-// and nothing is stale. An error within sameTurn of the end of a turn belongs to that turn, because hook and status
-// file report independently.
+// and nothing is stale. How a turn failed or was broken off belongs to it within sameTurn of its end, because hook and
+// status file report independently.
 func (s *step) stale(r event.Record) bool {
 	at := s.t.Agent.ReportedAt
-	if failed(r) && s.t.Agent.Turn.Over() && at.Sub(r.Time) < sameTurn {
+	if (failed(r) || r.Interrupted) && s.t.Agent.Turn.Over() && at.Sub(r.Time) < sameTurn {
 		return false
 	}
 	return r.Time.Before(at) && !at.After(s.now)

@@ -86,7 +86,7 @@ func (p *place) keyAgent(k *keyWriter, ends bool) {
 		k.words(class(t.Agent.Why))
 	}
 	if !t.Shelved || !ends {
-		k.flags(t.Agent.Seen)
+		k.flags(t.Agent.Seen, t.Agent.Hooked)
 	}
 }
 

@@ -342,6 +342,9 @@ func (p *place) records() []move {
 		say("its verdict", event.Record{State: event.RecordDone, Verdict: &event.Verdict{Result: event.VerdictGreen, Seal: seal}})
 		say("a forged verdict", event.Record{State: event.RecordDone, Verdict: &event.Verdict{Result: event.VerdictGreen}})
 	}
+	if p.left.silences > 0 { // elsewhere `interrupt` leads to the same states
+		say("interrupted", event.Record{State: event.RecordIdle, Interrupted: true})
+	}
 	say("idle, late", event.Record{State: event.RecordIdle, Time: dawn})
 	for _, m := range p.task.Messages {
 		if m.open() {

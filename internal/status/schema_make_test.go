@@ -62,6 +62,7 @@ func descriptions() map[string]string {
 		"gen":             "Gen is the generation that the writer belongs to; a record of an older one is kept and never obeyed.",
 		"src":             "Src says who wrote it: hook, statusfile, transcript, launcher, cli, script.",
 		"state":           "State is what the agent is doing.",
+		"interrupted":     "Interrupted says, in an idle record, that the turn was broken off, by a person or by muster.",
 		"stopping":        "Stopping says that the agent has ended its turn by itself: in a working record unless one of its hooks sends it on, in an idle record for good.",
 		"reason":          "Reason says what a waiting agent waits for.",
 		"note":            "Note is a short text for people.",

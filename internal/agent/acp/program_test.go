@@ -61,11 +61,11 @@ func TestProgram_InterruptsATurn(t *testing.T) {
 	})
 	st.signals <- syscall.SIGINT
 	all := st.rests(1)
-	if last := all[len(all)-1]; last.State != idle || last.Src != agent.SrcStatusFile {
+	if last := all[len(all)-1]; last.State != idle || !last.Interrupted {
 		t.Errorf("the end of an interrupted turn is %+v", last)
 	}
 	st.typed.WriteString("go on\n") //nolint:errcheck // a test's own pipe
-	if all = st.rests(2); all[len(all)-1].Src == agent.SrcStatusFile {
+	if all = st.rests(2); all[len(all)-1].Interrupted {
 		t.Errorf("the next turn ended as %+v", all[len(all)-1])
 	}
 	st.signals <- syscall.SIGTERM

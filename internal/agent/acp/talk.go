@@ -326,8 +326,7 @@ func (p *program) over(m message) {
 	}
 	switch {
 	case t.cancelled:
-		// Like the status file of another kind of agent: it says that the turn is over, and not how.
-		p.write(event.Record{State: event.RecordIdle, Src: agent.SrcStatusFile, Note: "the turn was interrupted"})
+		p.write(event.Record{State: event.RecordIdle, Interrupted: true, Note: "the turn was interrupted"})
 	case m.Error != nil:
 		p.screen.line("!", m.Error.Error())
 		p.write(event.Record{State: event.RecordError, Error: m.Error.kind(), Note: text.Line(m.Error.Error(), noteLimit)})
@@ -338,7 +337,7 @@ func (p *program) over(m message) {
 	case in.Reason == stopRefusal:
 		p.write(event.Record{State: event.RecordError, Error: event.ErrorOther, Note: "the model refuses to go on"})
 	case in.Reason == stopCancelled:
-		p.write(event.Record{State: event.RecordIdle, Src: agent.SrcStatusFile, Note: "the agent cancelled its turn"})
+		p.write(event.Record{State: event.RecordIdle, Interrupted: true, Note: "the agent cancelled its turn"})
 	case in.Reason != stopEnd && in.Reason != "":
 		p.write(event.Record{State: event.RecordIdle, Note: text.Line("the turn ended by "+in.Reason, noteLimit)})
 	default:

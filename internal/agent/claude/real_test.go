@@ -351,6 +351,18 @@ func TestClaudeTellsOfATurnThatAPersonBrokeOff(t *testing.T) {
 	})
 }
 
+func TestClaudeTellsOfAToolThatAPersonBrokeOff(t *testing.T) {
+	testclaude.Each(t, func(t *testing.T, version string) {
+		r := newRig(t, version, "work", event.Spec{}, model.ToolUse("Bash", map[string]any{"command": "touch begun; sleep 60"}))
+		r.Start()
+		r.Until("the tool runs", func() bool { _, err := os.Stat(filepath.Join(r.Launch.Worktree, "begun")); return err == nil })
+		r.Tmux(append([]string{"send-keys", "-t", "g1"}, r.Adapter.Facts().Interrupt.Keys...)...)
+		r.Until("its transcript tells of it", func() bool {
+			return testrig.Count(r.Source("transcript"), func(rec event.Record) bool { return rec.State == event.RecordIdle && rec.Interrupted }) == 1
+		})
+	})
+}
+
 func TestClaudeReadsALongPromptFromItsFileWithoutAsking(t *testing.T) {
 	testclaude.Each(t, func(t *testing.T, version string) {
 		long := "begin-of-task\n" + strings.Repeat("all work and no play\n", 8000) + "end-of-task"

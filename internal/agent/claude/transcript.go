@@ -108,10 +108,20 @@ func (l transcriptLine) delivered() string {
 	return ""
 }
 
+// interrupted reports whether a line marks the place where a turn was broken off. Claude Code 2.1.197 and 2.1.332 write none if the
+// model had said nothing yet: the prompt goes back into the input.
+func (l transcriptLine) interrupted() bool {
+	if l.Type != "user" {
+		return false
+	}
+	said := texts(l.Message.Content)
+	return said == "[Request interrupted by user]" || said == "[Request interrupted by user for tool use]"
+}
+
 // quotaMargin is added to the end of a usage limit, for differences between clocks.
 const quotaMargin = 5 * time.Second
 
-// parse returns records for acknowledged messages, for usage, and for the one error that no hook reports. Usage is
+// parse returns records for acknowledged messages, for usage, for interrupted turns, and for the one error that no hook reports. Usage is
 // the sum over the whole conversation and all its generations, so the first call reads the file from its beginning.
 // Records about something else than the state have no state.
 func (t *transcript) parse(line []byte) ([]event.Record, error) {
@@ -136,6 +146,11 @@ func (t *transcript) parse(line []byte) ([]event.Record, error) {
 		sum := t.usage.Sum()
 		r := base
 		r.Usage = &sum
+		out = append(out, r)
+	}
+	if l.interrupted() && !l.Timestamp.Before(t.since) {
+		r := base
+		r.State, r.Interrupted = event.RecordIdle, true
 		out = append(out, r)
 	}
 	if until := time.Unix(l.Quota.ResetsAt, 0).UTC(); l.IsError && l.Quota.Status == "rejected" && !l.Timestamp.Before(t.since) && until.After(l.Timestamp) {

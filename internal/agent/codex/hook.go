@@ -96,8 +96,7 @@ func (s *hookState) handle(ctx context.Context) {
 		s.stopped()
 	case "Interrupt":
 		s.Asked().CloseAll()
-		// A state and no end of a turn: nobody has said that the work is done.
-		s.write(event.Record{State: event.RecordIdle, Src: agent.SrcStatusFile})
+		s.write(event.Record{State: event.RecordIdle, Interrupted: true})
 	case "SessionEnd":
 		s.write(event.Record{State: event.RecordExited, Note: "session ended: " + text.Line(s.in.Reason, noteLimit)})
 	}

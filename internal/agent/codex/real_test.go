@@ -201,7 +201,7 @@ func TestCodexTakesMessagesAndSaysWhetherItTakesWhatIsTyped(t *testing.T) {
 	r.Called(6)
 	posture(agent.PostureBusy)
 	r.Tmux(append([]string{"send-keys", "-t", "g1"}, r.Adapter.Facts().Interrupt.Keys...)...)
-	broken := func(rec event.Record) bool { return rec.State == event.RecordIdle && rec.Src == agent.SrcStatusFile }
+	broken := func(rec event.Record) bool { return rec.State == event.RecordIdle && rec.Interrupted }
 	r.Record("the hook tells of it", broken)
 	r.Until("the rollout tells of it", func() bool { return testrig.Count(r.rollout(), broken) == 1 })
 	r.Until("the input is free", func() bool { p := r.Posture(); return p == agent.PostureReady || p == agent.PostureStale })

@@ -152,7 +152,7 @@ func (p *rollout) parse(line []byte) ([]event.Record, error) {
 		if l.Time.Before(p.since) {
 			return nil, nil
 		}
-		base.State, base.Src = event.RecordIdle, agent.SrcStatusFile // see the hook of Interrupt
+		base.State, base.Interrupted = event.RecordIdle, true
 		return []event.Record{base}, nil
 	}
 	return nil, nil

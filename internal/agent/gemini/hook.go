@@ -176,8 +176,7 @@ func (s *hookState) ended() {
 	case end.failed:
 		s.write(turnError(event.Record{}, end.text))
 	case end.cancelled:
-		// A state and no end of a turn: nobody has said that the work is done.
-		s.write(event.Record{State: event.RecordIdle, Src: agent.SrcStatusFile, Note: "interrupted"})
+		s.write(event.Record{State: event.RecordIdle, Interrupted: true, Note: "interrupted"})
 	default:
 		s.write(event.Record{State: event.RecordIdle, Stopping: true, Note: text.Line(s.in.Response, noteLimit)})
 	}

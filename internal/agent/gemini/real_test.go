@@ -146,7 +146,7 @@ func TestGeminiDoesATurnAsksAndIsTakenUpAgain(t *testing.T) {
 	r.Called(7)
 	r.Tmux(append([]string{"send-keys", "-t", r.Pane()}, r.Adapter.Facts().Interrupt.Keys...)...)
 	r.Record("the interrupt is told", func(rec event.Record) bool {
-		return rec.State == event.RecordIdle && rec.Src == agent.SrcStatusFile
+		return rec.State == event.RecordIdle && rec.Interrupted
 	})
 	r.Say("m4", "again")
 	r.Record("the error is told", func(rec event.Record) bool {

@@ -187,7 +187,7 @@ func (p *transcript) parse(line []byte) ([]event.Record, error) {
 		base.Usage = &sum
 		return []event.Record{base}, nil
 	case l.cancels() && !l.Time.Before(p.since):
-		base.State, base.Src = event.RecordIdle, agent.SrcStatusFile // see hookState.ended
+		base.State, base.Interrupted = event.RecordIdle, true
 		return []event.Record{base}, nil
 	}
 	return nil, nil

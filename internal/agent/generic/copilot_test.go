@@ -155,7 +155,7 @@ func TestCopilotTellsErrorsAndUsageInItsRecord(t *testing.T) {
 		t.Errorf("400 is %+v", got)
 	}
 	got = line(`{"type":"abort","data":{"reason":"user_initiated"},"timestamp":"2026-11-27T04:31:53.060Z"}`)
-	if got.State != idle || got.Src != agent.SrcStatusFile {
+	if got.State != idle || !got.Interrupted {
 		t.Errorf("an interrupt is %+v", got)
 	}
 	use := `{"type":"session.usage_record","data":{"usage":{"model":"gpt-4.1","inputTokens":103,"outputTokens":7,"cacheReadTokens":3,"cacheWriteTokens":0,"accounting":{"sequence":1,"usageId":"chatcmpl-000001"}}},"timestamp":"2026-11-27T04:26:50.803Z"}`

@@ -134,8 +134,7 @@ func recordOf(m event.RecipeEvent, doc any) event.Record {
 	case event.MeansIdle:
 		r.State = event.RecordIdle
 	case event.MeansInterrupted:
-		// A state and no end of a turn: nobody has said that the work is done.
-		r.State, r.Src = event.RecordIdle, agent.SrcStatusFile
+		r.State, r.Interrupted = event.RecordIdle, true
 	case event.MeansDone:
 		r.State = event.RecordDone
 	case event.MeansWaiting:

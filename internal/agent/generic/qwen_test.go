@@ -170,7 +170,7 @@ func TestQwenTellsErrorsInterruptsAndUsage(t *testing.T) {
 	c := qwenCall("Notification", qwenRecord(l), `,"notification_type":"idle_prompt"`)
 	hook(t, a, l, c.Event, c.Payload)
 	b, err := os.ReadFile(l.Home.StatusFile(l.Task, l.Gen))
-	if err != nil || !strings.Contains(string(b), `"src":"statusfile"`) {
+	if err != nil || !strings.Contains(string(b), `"interrupted":true`) {
 		t.Errorf("a turn that was broken off is no state without an end: %s (%v)", b, err)
 	}
 

@@ -117,7 +117,7 @@ func TestQwenWorksAndIsTakenUpAgain(t *testing.T) {
 	r.Called(before + 2)
 	seen := len(r.Records())
 	r.Tmux(append([]string{"send-keys", "-t", r.Pane()}, r.Adapter.Facts().Interrupt.Keys...)...)
-	r.RecordAfter(seen, "the interrupt is told", func(rec event.Record) bool { return rec.State == idle && rec.Src == agent.SrcStatusFile })
+	r.RecordAfter(seen, "the interrupt is told", func(rec event.Record) bool { return rec.State == idle && rec.Interrupted })
 
 	before = len(r.Model.Requests())
 	r.Model.Add(model.Hang())

@@ -121,8 +121,7 @@ func (s *hookState) handle(ctx context.Context) {
 	case eventIdle:
 		s.write(event.Record{State: event.RecordIdle})
 	case eventInterrupted:
-		// Like the status file of another kind of agent: it says that the turn is over, and not how.
-		s.write(event.Record{State: event.RecordIdle, Src: agent.SrcStatusFile, Note: "the turn was interrupted"})
+		s.write(event.Record{State: event.RecordIdle, Interrupted: true, Note: "the turn was interrupted"})
 	case eventError:
 		s.write(turnError(s.in.Error, time.Now()))
 	case eventLimited:

@@ -40,7 +40,7 @@ func (p *program) perform(ctx context.Context, t turn, scriptErr error, number, 
 		out, over, err := p.do(ctx, t[i])
 		switch {
 		case errors.Is(context.Cause(ctx), errInterrupted):
-			return outcome{how: "interrupted"}
+			return outcome{how: broken}
 		case ctx.Err() != nil:
 			return outcome{how: "ended"}
 		case err != nil:

@@ -34,7 +34,10 @@ const (
 const quitWord = "/exit"
 
 // errInterrupted is the cause of a turn that Ctrl-C interrupted.
-var errInterrupted = errors.New("interrupted")
+var errInterrupted = errors.New(broken)
+
+// broken is how a turn ended that was interrupted.
+const broken = "interrupted"
 
 // Main runs `muster sim` and returns the exit status. It runs until its script or a signal ends it.
 func Main(args []string, stdin, stdout *os.File, getenv func(string) string) int {
@@ -453,7 +456,7 @@ func (p *program) turnOver(out outcome) <-chan time.Time {
 	p.screen.change(func(s *screen) { s.state, s.note = "", "" })
 	p.screen.say("· turn over: %s", out.how)
 	if !out.silent {
-		p.record(event.Record{State: event.RecordIdle, Note: out.how, Background: out.background > 0})
+		p.record(event.Record{State: event.RecordIdle, Note: out.how, Background: out.background > 0, Interrupted: out.how == broken})
 	}
 	if len(p.queue) > 0 {
 		next := p.queue[0]

@@ -175,12 +175,15 @@ func (w *World) turn(p *proc, t life.Task) bool {
 			return false
 		}
 	}
+	broken := l.Fault("a person breaks off a turn at the terminal", p.who, 10)
 	select {
 	case <-p.end:
 		return false
 	case <-p.interrupt:
+		broken = true
 	case <-long.C:
 	}
+	broken = broken && l.Fault("an agent reports how its turn was broken off", p.who, 500)
 	if !w.with(p, func() {
 		if t.Spec.Review == nil && !l.Fault("a turn changes nothing", p.who, 100) {
 			w.work(p.task).change()
@@ -218,7 +221,7 @@ func (w *World) turn(p *proc, t life.Task) bool {
 				p.again = time.After(l.Span("an agent's own pause", p.who, 10*time.Minute))
 			}
 		default:
-			w.says(p, event.Record{State: event.RecordIdle, Background: l.Fault("work goes on in the background", p.who, 10)})
+			w.says(p, event.Record{State: event.RecordIdle, Interrupted: broken, Background: l.Fault("work goes on in the background", p.who, 10)})
 			p.idle = true
 		}
 	}) && !crash && !t.Spec.Traits.ExitIsTurn

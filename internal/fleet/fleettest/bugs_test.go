@@ -153,8 +153,9 @@ var bugs = []bug{
 	},
 	{
 		name: "a task's budget is looked at between its turns", file: "life/budget.go",
-		old: "\tended := s.t.State == event.Working && (", new: "\tended := s.t.State == event.Working && (s.t.Agent.Turn == TurnBusy || ",
-		by: "its budget is spent",
+		old: "s.t.State == event.Working && s.t.Agent.Turn.ended()\n",
+		new: "s.t.State == event.Working && (s.t.Agent.Turn == TurnBusy || s.t.Agent.Turn.ended())\n",
+		by:  "its budget is spent",
 	},
 }
 

@@ -203,6 +203,9 @@ func (w *World) judgeEvent(e event.Event) {
 			w.breach("%s: its agent is blamed for what the machine lacked", e.Task)
 		}
 	case event.MessageMoved:
+		if p.To == event.MessageAcked { // it was given to what follows that turn, or its interrupt failed
+			delete(j.broken, e.Task)
+		}
 		if p.To == event.MessageAcked && w.work(e.Task).heard[p.Message] == 0 {
 			w.breach("%s: message %s is said to have arrived, and it has not (%s)", e.Task, p.Message, p.Evidence)
 		}
