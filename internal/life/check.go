@@ -133,7 +133,7 @@ func (s *step) checked(round *event.RoundFinished, f *Failure) {
 		round.Void = "the agent went on working"
 		s.emit(*round)
 		s.move(ruleRoundVoid, "", round.Void)
-	case s.t.Agent.brokenOff():
+	case s.t.Agent.Turn == TurnInterrupted:
 		round.Void = "a person interrupted the agent, which had gone on working"
 		s.emit(*round)
 		s.move(ruleRoundVoid, "", round.Void)

@@ -261,6 +261,20 @@ func TestATurnWhoseHooksDoNotTellItsEndIsNotJudged(t *testing.T) {
 	forgotten.want(event.Checking, "")
 }
 
+// TestAnAgentThatWasBusyForAMomentBesideItsChecksKeepsItsVerdict has an agent at whose terminal a person types a command such as
+// /compact: its status file says busy, then idle, and no hook tells of it.
+func TestAnAgentThatWasBusyForAMomentBesideItsChecksKeepsItsVerdict(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.report(event.Record{State: event.RecordWorking, Src: SourceHook, Prompted: true})
+	w.report(event.Record{State: event.RecordIdle, Src: SourceHook, Stopping: true})
+	w.want(event.Checking, "")
+	w.report(event.Record{State: event.RecordWorking, Src: SourceStatusFile})
+	w.report(event.Record{State: event.RecordIdle, Src: SourceStatusFile})
+	w.finish(event.ActCheck, green("tree"))
+	w.want(event.Publishing, "")
+}
+
 func TestATurnThatAPersonBrokeOffAndForgotGoesOn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).work()
