@@ -97,7 +97,7 @@ func Apply(t Task, e event.Event) Task {
 		switch {
 		case !t.Agent.Live:
 			t.Agent.Turn = ""
-		case t.Agent.Turn.ended() && !t.Agent.brokenOff():
+		case t.Agent.toJudge():
 			t.Agent.Turn = TurnIdle
 		}
 		if p.Void == "" {
@@ -161,9 +161,6 @@ func moved(t Task, e event.Event, p event.TaskMoved) Task {
 		t.Rounds.Voids = 0
 	case p.To == event.Working:
 		t.Rounds.Voids = 0
-		if p.From == event.Stalled {
-			t.Stage, t.Doubted = "", false
-		}
 	case p.From == event.Parked: // a person retried it: it gets a new allowance, whatever the state of its dependencies
 		t.Rounds.Spent, t.APIErrors, t.Agent.Launches, t.Review = 0, 0, 0, Review{}
 		t.Stage, t.Doubted = "", false
@@ -240,6 +237,9 @@ func noted(a Agent, at time.Time) Agent {
 // reported folds a status record that was accepted. An error counts if it is one of the task.
 func reported(t Task, r event.Record, counts bool) Task {
 	a := t.Agent
+	if t.Stage != "" && t.worksAgain(r) {
+		t.Stage, t.Doubted = "", false
+	}
 	a.Seen = true
 	a.Hooked = a.Hooked || r.Src == SourceHook
 	t.Lacks = 0
@@ -261,6 +261,10 @@ func reported(t Task, r event.Record, counts bool) Task {
 			a.Error = ""
 		}
 		switch held := a.Turn == TurnInterrupting || a.Turn == TurnInterrupted; {
+		case held && r.Background: // its turn is over
+			a.Turn = TurnInterrupted
+		case a.Turn == TurnInterrupting && r.Tool != "" && !t.interruptOpen(): // the key had no effect
+			a.Turn = TurnBusy
 		case held && !r.Prompted:
 			a.Turn = TurnInterrupting
 		case r.Background:
@@ -301,14 +305,12 @@ func reported(t Task, r event.Record, counts bool) Task {
 // idle returns the turn after a record that the agent is ready. An agent that was never busy has ended no turn.
 func idle(t Turn, r event.Record) Turn {
 	switch {
-	case r.Background && t == TurnInterrupting:
-		return t
-	case r.Background:
-		return TurnBackground
 	case r.Src == SourceExit:
 		return TurnEnded
-	case r.Interrupted && t != "" && t != TurnIdle:
+	case r.Interrupted && (t == TurnBusy || t == TurnBackground || t == TurnUnexplained):
 		return TurnInterrupted
+	case r.Background && t != TurnInterrupting && t != TurnInterrupted:
+		return TurnBackground
 	}
 	switch t {
 	case TurnInterrupting:
@@ -390,7 +392,7 @@ func applyBook(t Task, e event.Event) Task {
 	case event.DeadlineSet:
 		t.Deadlines = withDeadline(t.Deadlines, Deadline(p))
 	case event.DeadlineCleared:
-		if p.Name == event.DeadlineSettle && t.Agent.Turn == TurnUnexplained {
+		if p.Name == event.DeadlineSettle && t.Agent.Turn == TurnUnexplained && !t.Agent.brokenOff() {
 			t.Agent.Turn = TurnEnded
 		}
 		if p.Name == event.DeadlineBudget {

@@ -94,7 +94,7 @@ func (s *step) startWall() {
 // mindBudget parks a task that has spent its budget, and tells an agent that is about to. Work that is judged or published
 // costs nothing more, so it goes on until a prompt would be sent: so does a turn that has ended and is judged next.
 func (s *step) mindBudget() {
-	ended := s.t.State == event.Working && s.t.Agent.Turn.ended()
+	ended := s.t.State == event.Working && s.t.Agent.toJudge()
 	if ended && !s.messageWaits() || s.parkSpent() {
 		return
 	}

@@ -2,6 +2,7 @@ package life
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"muster/internal/event"
@@ -79,7 +80,7 @@ func (s *step) quiet(in Due) (moved bool) {
 // attended reports whether something will wake the idle agent: a round to run, an open action or a queued message.
 func (s *step) attended() bool {
 	turn := s.t.Agent.Turn
-	return turn.ended() && !s.t.Agent.brokenOff() || turn.Over() && (len(s.t.Open) > 0 || s.messageWaits())
+	return s.t.Agent.toJudge() || turn.Over() && (len(s.t.Open) > 0 || s.messageWaits())
 }
 
 // probed handles the result of a look at a silent agent.
@@ -119,8 +120,8 @@ func (s *step) stage() {
 	case event.StageInterrupt:
 		s.emit(event.StallStaged{Stage: next})
 		s.act(event.InterruptArgs{})
-		if !s.messageWaits() { // the turn that ends now is not judged
-			s.nudge()
+		if !slices.ContainsFunc(s.t.Messages, func(m Message) bool { return m.State == event.MessageWaiting }) {
+			s.nudge() // the turn that ends now is not judged; one that is on its way may end with it
 		}
 		s.nextStageIn()
 	case event.StageRestart:
@@ -133,6 +134,19 @@ func (s *step) stage() {
 
 func (s *step) nudge() {
 	s.emit(event.MessageQueued{Message: s.nextMessage(), Why: event.WhyNudge, Text: nudgeText})
+}
+
+// worksAgain reports whether a record proves that an agent which was silent works. Then the stages begin anew. A prompt is no
+// proof, nor is what a turn reports that is being broken off: an agent that hangs in each turn takes each message.
+func (t Task) worksAgain(r event.Record) bool {
+	if t.State != event.Working && t.State != event.Stalled {
+		return false
+	}
+	if t.Agent.Turn == TurnInterrupting {
+		return r.State == event.RecordWorking && r.Tool != ""
+	}
+	plain := r.State == event.RecordWorking && !r.Prompted && r.Src != SourceStatusFile
+	return produced(r) || plain && (t.Stage != event.StageRestart || r.Note != "") // a start reports that it works, too
 }
 
 // queuesNudge reports whether a record says only that a silent agent has the nudge in its conversation. Some agents report

@@ -142,7 +142,16 @@ const (
 
 // brokenOff reports whether the agent's turn is over and is not to be judged as it is.
 func (a Agent) brokenOff() bool {
-	return a.Turn == TurnInterrupted || a.Turn == TurnUnexplained && a.Hooked
+	return a.Turn == TurnInterrupted || a.Turn == TurnUnexplained && a.Hooked && !a.Claimed
+}
+
+// toJudge reports whether the agent's turn has ended and is to be judged next.
+func (a Agent) toJudge() bool { return a.Turn.ended() && !a.brokenOff() }
+
+// interruptOpen reports whether an interrupt has no outcome yet.
+func (t Task) interruptOpen() bool {
+	_, open := t.Action(event.ActInterrupt)
+	return open
 }
 
 // Over reports whether the agent is ready for input.

@@ -193,7 +193,7 @@ func (s *step) proved(r event.Record) {
 func (s *step) news(r event.Record) bool {
 	a, after := s.t.Agent, reported(s.t, r, !ofAccount(r))
 	b := after.Agent
-	return !a.Seen || a.Turn != b.Turn || a.Claimed != b.Claimed || a.Mode != b.Mode ||
+	return !a.Seen || a.Hooked != b.Hooked || after.Stage != s.t.Stage || a.Turn != b.Turn || a.Claimed != b.Claimed || a.Mode != b.Mode ||
 		a.Error != b.Error || r.Prompted || r.Verdict != nil || after.Note != s.t.Note || after.APIErrors != s.t.APIErrors ||
 		r.State == event.RecordWaiting && s.newRequest(r)
 }

@@ -153,8 +153,8 @@ var bugs = []bug{
 	},
 	{
 		name: "a task's budget is looked at between its turns", file: "life/budget.go",
-		old: "s.t.State == event.Working && s.t.Agent.Turn.ended()\n",
-		new: "s.t.State == event.Working && (s.t.Agent.Turn == TurnBusy || s.t.Agent.Turn.ended())\n",
+		old: "s.t.State == event.Working && s.t.Agent.toJudge()\n",
+		new: "s.t.State == event.Working && (s.t.Agent.Turn == TurnBusy || s.t.Agent.toJudge())\n",
 		by:  "its budget is spent",
 	},
 }
