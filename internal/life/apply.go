@@ -52,7 +52,7 @@ func Apply(t Task, e event.Event) Task {
 	case event.DepsMet:
 		t.DepsMet = true
 	case event.InterruptRequested:
-		t.Agent.Turn = interruptedAgain(t.Agent)
+		t.Agent.Turn = interruptedAgain(t)
 	case event.RetryRequested:
 		if t.State == event.Parked {
 			t.Allowed = allow(t.Allowed, p.Allow)
@@ -339,12 +339,12 @@ func interrupting(a Agent) Turn {
 	return a.Turn
 }
 
-// interruptedAgain returns the turn that a person interrupts. One that was interrupted before is judged now.
-func interruptedAgain(a Agent) Turn {
-	if a.brokenOff() {
+// interruptedAgain returns the turn that a person interrupts. One that a person broke off before is judged now.
+func interruptedAgain(t Task) Turn {
+	if t.Agent.brokenOff() && t.Stage == "" { // a stage is the supervisor's interrupt
 		return TurnEnded
 	}
-	return interrupting(a)
+	return interrupting(t.Agent)
 }
 
 // applyBook folds events about actions, deadlines and messages.

@@ -180,3 +180,15 @@ func TestATaskWithABrokenOffTurnKeepsItsBudget(t *testing.T) {
 		}
 	}
 }
+
+// TestAPersonsFirstInterruptJudgesNothing has a turn that was interrupted for its silence, and a message after it that got lost.
+func TestAPersonsFirstInterruptJudgesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, traits(pasted)).work().silence()
+	w.finish(event.ActInterrupt)
+	w.report(brokenOff)
+	w.fail(event.ActDeliver, FailUnknown)
+	w.write(event.InterruptRequested{})
+	w.finish(event.ActInterrupt)
+	w.want(event.Working, "").wantOpen()
+}
