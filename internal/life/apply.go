@@ -263,7 +263,7 @@ func reported(t Task, r event.Record, counts bool) Task {
 		switch held := a.Turn == TurnInterrupting || a.Turn == TurnInterrupted; {
 		case held && r.Background: // its turn is over
 			a.Turn = TurnInterrupted
-		case a.Turn == TurnInterrupting && r.Tool != "" && !t.interruptOpen(): // the key had no effect
+		case t.ignoresInterrupt(r):
 			a.Turn = TurnBusy
 		case held && !r.Prompted:
 			a.Turn = TurnInterrupting
@@ -375,7 +375,9 @@ func applyBook(t Task, e event.Event) Task {
 		switch {
 		case p.What == event.ActAnswer && p.Error != "":
 			t.Answered = false
-		case p.What == event.ActInterrupt && p.Error != "":
+		case p.What == event.ActInterrupt && p.Error == "":
+			t.Agent.InterruptedAt = e.Time
+		case p.What == event.ActInterrupt:
 			switch t.Agent.Turn {
 			case TurnInterrupting:
 				t.Agent.Turn = TurnBusy

@@ -110,8 +110,10 @@ func TestAnAgentThatIgnoresAnInterruptGetsItsMessages(t *testing.T) {
 	w.finish(event.ActInterrupt)
 	w.tell()
 	w.wantMessage("m1", event.MessageWaiting)
-	w.report(event.Record{State: event.RecordWorking, Src: SourceHook, ToolUseID: "u1"}) // the tool that was broken off has ended
+	w.report(event.Record{State: event.RecordWorking, Src: SourceHook, Tool: "Bash", ToolUseID: "u1"}) // its hook was slower than the key
+	w.report(event.Record{State: event.RecordWorking, Src: SourceHook, ToolUseID: "u1"})
 	w.wantMessage("m1", event.MessageWaiting)
+	w.advance(interruptWait)
 	w.report(event.Record{State: event.RecordWorking, Src: SourceHook, Tool: "Bash", ToolUseID: "u2"})
 	w.wantMessage("m1", event.MessageSending)
 }

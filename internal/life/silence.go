@@ -143,7 +143,7 @@ func (t Task) worksAgain(r event.Record) bool {
 		return false
 	}
 	if t.Agent.Turn == TurnInterrupting {
-		return r.State == event.RecordWorking && r.Tool != ""
+		return t.ignoresInterrupt(r)
 	}
 	plain := r.State == event.RecordWorking && !r.Prompted && r.Src != SourceStatusFile
 	return produced(r) || plain && (t.Stage != event.StageRestart || r.Note != "") // a start reports that it works, too

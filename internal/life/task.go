@@ -90,21 +90,23 @@ type Task struct {
 
 // Agent is the newest generation's process, as far as it is known.
 type Agent struct {
-	Live       bool             `json:"live,omitempty"`     // launched and not known to be gone
-	Process    event.ProcessRef `json:"process,omitzero"`   // zero before it was launched
-	Pane       string           `json:"pane,omitempty"`     // tmux pane id
-	Seen       bool             `json:"seen,omitempty"`     // it has written a record
-	Hooked     bool             `json:"hooked,omitempty"`   // its hooks work: one of them has written a record
-	Turn       Turn             `json:"turn,omitempty"`     // as it reports
-	Claimed    bool             `json:"claimed,omitempty"`  // it reports that the task is done
-	ReportedAt time.Time        `json:"reported,omitzero"`  // time of the newest accepted record
-	Error      event.ErrorKind  `json:"error,omitempty"`    // how its last turn ended
-	Why        event.Why        `json:"why,omitempty"`      // why this generation was started
-	Carries    []MessageID      `json:"carries,omitempty"`  // messages in its first prompt
-	Resumed    bool             `json:"resumed,omitempty"`  // its conversation was resumed
-	Mode       string           `json:"mode,omitempty"`     // effective permission mode
-	Launches   int              `json:"launches,omitempty"` // launch failures in a row
-	Ends       int              `json:"ends,omitempty"`     // failures in a row to end it
+	Live       bool             `json:"live,omitempty"`    // launched and not known to be gone
+	Process    event.ProcessRef `json:"process,omitzero"`  // zero before it was launched
+	Pane       string           `json:"pane,omitempty"`    // tmux pane id
+	Seen       bool             `json:"seen,omitempty"`    // it has written a record
+	Hooked     bool             `json:"hooked,omitempty"`  // its hooks work: one of them has written a record
+	Turn       Turn             `json:"turn,omitempty"`    // as it reports
+	Claimed    bool             `json:"claimed,omitempty"` // it reports that the task is done
+	ReportedAt time.Time        `json:"reported,omitzero"` // time of the newest accepted record
+	// InterruptedAt is when the key or signal of the newest interrupt was sent.
+	InterruptedAt time.Time       `json:"interrupted,omitzero"`
+	Error         event.ErrorKind `json:"error,omitempty"`    // how its last turn ended
+	Why           event.Why       `json:"why,omitempty"`      // why this generation was started
+	Carries       []MessageID     `json:"carries,omitempty"`  // messages in its first prompt
+	Resumed       bool            `json:"resumed,omitempty"`  // its conversation was resumed
+	Mode          string          `json:"mode,omitempty"`     // effective permission mode
+	Launches      int             `json:"launches,omitempty"` // launch failures in a row
+	Ends          int             `json:"ends,omitempty"`     // failures in a row to end it
 	// Notes counts the notes since NotesFrom that changed nothing else, with one more when it was logged that further
 	// ones are left out.
 	Notes     int       `json:"notes,omitempty"`
@@ -148,10 +150,14 @@ func (a Agent) brokenOff() bool {
 // toJudge reports whether the agent's turn has ended and is to be judged next.
 func (a Agent) toJudge() bool { return a.Turn.ended() && !a.brokenOff() }
 
-// interruptOpen reports whether an interrupt has no outcome yet.
-func (t Task) interruptOpen() bool {
-	_, open := t.Action(event.ActInterrupt)
-	return open
+// interruptWait is how long after an interrupt the hooks of the turn that it broke off may still report. It is longer than any
+// observed hook.
+const interruptWait = 30 * time.Second
+
+// ignoresInterrupt reports whether a record says that the agent began a tool although its turn was interrupted a while ago.
+func (t Task) ignoresInterrupt(r event.Record) bool {
+	at := t.Agent.InterruptedAt
+	return t.Agent.Turn == TurnInterrupting && r.State == event.RecordWorking && r.Tool != "" && !at.IsZero() && r.Time.Sub(at) >= interruptWait
 }
 
 // Over reports whether the agent is ready for input.

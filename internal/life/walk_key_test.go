@@ -87,6 +87,7 @@ func (p *place) keyAgent(k *keyWriter, ends bool) {
 	}
 	if !t.Shelved || !ends {
 		k.flags(t.Agent.Seen, t.Agent.Hooked)
+		k.flags(t.Agent.Turn == TurnInterrupting && p.now.Sub(t.Agent.InterruptedAt) >= interruptWait)
 	}
 }
 
