@@ -21,6 +21,7 @@ func TestEveryTaskThatWantsAPersonHasANextStep(t *testing.T) {
 		{ID: "t1", State: event.Waiting, Request: &event.RequestOpened{Reason: event.WaitQuestion, Options: []string{"a"}}},
 		{ID: "t1", State: event.Waiting, Request: &event.RequestOpened{Reason: event.WaitDialog}},
 		{ID: "t1", State: event.Stalled},
+		{ID: "t1", State: event.Working, Agent: life.Agent{Live: true, Turn: life.TurnInterrupted}},
 		{ID: "t1", State: event.Failed, Branch: "muster/t1"},
 		{ID: "t1", State: event.Cancelled, Branch: "muster/t1", Removed: true, Kept: []string{"refs/muster/keep/t1/1"}},
 	}

@@ -341,7 +341,7 @@ func interrupting(a Agent) Turn {
 
 // interruptedAgain returns the turn that a person interrupts. One that a person broke off before is judged now.
 func interruptedAgain(t Task) Turn {
-	if t.Agent.brokenOff() && t.Stage == "" { // a stage is the supervisor's interrupt
+	if t.Agent.BrokenOff() && t.Stage == "" { // a stage is the supervisor's interrupt
 		return TurnEnded
 	}
 	return interrupting(t.Agent)
@@ -377,7 +377,7 @@ func applyBook(t Task, e event.Event) Task {
 			t.Answered = false
 		case p.What == event.ActInterrupt && p.Error == "":
 			t.Agent.InterruptedAt = e.Time
-		case p.What == event.ActInterrupt:
+		case p.What == event.ActInterrupt && t.Stage != event.StageInterrupt: // the supervisor's own may have had an effect all the same
 			switch t.Agent.Turn {
 			case TurnInterrupting:
 				t.Agent.Turn = TurnBusy
@@ -394,7 +394,7 @@ func applyBook(t Task, e event.Event) Task {
 	case event.DeadlineSet:
 		t.Deadlines = withDeadline(t.Deadlines, Deadline(p))
 	case event.DeadlineCleared:
-		if p.Name == event.DeadlineSettle && t.Agent.Turn == TurnUnexplained && !t.Agent.brokenOff() {
+		if p.Name == event.DeadlineSettle && t.Agent.Turn == TurnUnexplained && !t.Agent.BrokenOff() {
 			t.Agent.Turn = TurnEnded
 		}
 		if p.Name == event.DeadlineBudget {

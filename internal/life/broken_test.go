@@ -194,3 +194,22 @@ func TestAPersonsFirstInterruptJudgesNothing(t *testing.T) {
 	w.finish(event.ActInterrupt)
 	w.want(event.Working, "").wantOpen()
 }
+
+// TestAnInterruptForItsSilenceThatFailedJudgesNothing has a key that arrived although its outcome says that it did not.
+func TestAnInterruptForItsSilenceThatFailedJudgesNothing(t *testing.T) {
+	t.Parallel()
+	for name, first := range map[string]bool{"before the turn's end": true, "after it": false} {
+		w := newWorld(t, traits(pasted)).work().silence()
+		if first {
+			w.fail(event.ActInterrupt, FailAgain)
+		}
+		w.report(event.Record{State: event.RecordIdle, Src: SourceHook})
+		if !first {
+			w.fail(event.ActInterrupt, FailAgain)
+		}
+		w.fail(event.ActDeliver, FailUnknown)
+		if w.task.State != event.Working || len(w.task.Open) > 0 {
+			t.Errorf("%s: it is %s, %v", name, w.task.State, w.task.Open)
+		}
+	}
+}

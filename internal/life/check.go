@@ -68,7 +68,7 @@ func (s *step) judge() {
 	if s.t.State != event.Working || len(s.t.Open) > 0 || s.messageWaits() {
 		return
 	}
-	if s.t.Agent.brokenOff() {
+	if s.t.Agent.BrokenOff() {
 		return
 	}
 	switch s.t.Agent.Turn {

@@ -142,13 +142,13 @@ const (
 	TurnInterrupted Turn = "interrupted"
 )
 
-// brokenOff reports whether the agent's turn is over and is not to be judged as it is.
-func (a Agent) brokenOff() bool {
+// BrokenOff reports whether the agent's turn is over and is not to be judged as it is.
+func (a Agent) BrokenOff() bool {
 	return a.Turn == TurnInterrupted || a.Turn == TurnUnexplained && a.Hooked && !a.Claimed
 }
 
 // toJudge reports whether the agent's turn has ended and is to be judged next.
-func (a Agent) toJudge() bool { return a.Turn.ended() && !a.brokenOff() }
+func (a Agent) toJudge() bool { return a.Turn.ended() && !a.BrokenOff() }
 
 // interruptWait is how long after an interrupt the hooks of the turn that it broke off may still report. It is longer than any
 // observed hook.

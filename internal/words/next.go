@@ -46,6 +46,10 @@ func NextSteps(t life.Task) []Step {
 		return parkedSteps(t)
 	case t.State == event.Stalled:
 		return []Step{about(t.ID, "attach"), about(t.ID, "interrupt")}
+	case t.State == event.Working && t.Agent.Live && t.Agent.BrokenOff() && t.Stage == "":
+		judge := about(t.ID, "interrupt")
+		judge.When = "to have its work judged as it is"
+		return []Step{about(t.ID, "send", "TEXT"), judge}
 	case t.State == event.Failed || t.State == event.Cancelled:
 		if t.Branch == "" {
 			return nil
