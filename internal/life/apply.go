@@ -263,7 +263,7 @@ func reported(t Task, r event.Record, counts bool) Task {
 		switch held := a.Turn == TurnInterrupting || a.Turn == TurnInterrupted; {
 		case held && r.Background: // its turn is over
 			a.Turn = TurnInterrupted
-		case t.ignoresInterrupt(r):
+		case a.Turn == TurnInterrupting && t.afterInterrupt(r): // the key had no effect
 			a.Turn = TurnBusy
 		case held && !r.Prompted:
 			a.Turn = TurnInterrupting

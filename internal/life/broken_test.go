@@ -213,3 +213,18 @@ func TestAnInterruptForItsSilenceThatFailedJudgesNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatABrokenOffTurnStillReportsIsNoSignOfLife has hooks that are slower than the transcript, which reports the end of the turn.
+func TestWhatABrokenOffTurnStillReportsIsNoSignOfLife(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, traits(pasted)).work().silence()
+	w.report(event.Record{State: event.RecordIdle, Src: SourceTranscript})
+	w.report(event.Record{State: event.RecordWorking, Src: SourceHook, Tool: "Bash", ToolUseID: "u1"})
+	w.fail(event.ActInterrupt, FailAgain)
+	w.report(event.Record{State: event.RecordIdle, Src: SourceHook})
+	w.fail(event.ActDeliver, FailUnknown)
+	w.want(event.Working, "").wantOpen()
+	if w.task.Stage != event.StageInterrupt {
+		t.Errorf("the stage is %q", w.task.Stage)
+	}
+}

@@ -142,8 +142,8 @@ func (t Task) worksAgain(r event.Record) bool {
 	if t.State != event.Working && t.State != event.Stalled {
 		return false
 	}
-	if t.Agent.Turn == TurnInterrupting {
-		return t.ignoresInterrupt(r)
+	if t.Agent.Turn == TurnInterrupting || t.Agent.Turn == TurnInterrupted {
+		return t.afterInterrupt(r)
 	}
 	plain := r.State == event.RecordWorking && !r.Prompted && r.Src != SourceStatusFile
 	return produced(r) || plain && (t.Stage != event.StageRestart || r.Note != "") // a start reports that it works, too

@@ -154,10 +154,11 @@ func (a Agent) toJudge() bool { return a.Turn.ended() && !a.BrokenOff() }
 // observed hook.
 const interruptWait = 30 * time.Second
 
-// ignoresInterrupt reports whether a record says that the agent began a tool although its turn was interrupted a while ago.
-func (t Task) ignoresInterrupt(r event.Record) bool {
+// afterInterrupt reports whether a record says that the agent began a tool so long after an interrupt that the turn which was
+// interrupted, if it has ended, cannot have begun it.
+func (t Task) afterInterrupt(r event.Record) bool {
 	at := t.Agent.InterruptedAt
-	return t.Agent.Turn == TurnInterrupting && r.State == event.RecordWorking && r.Tool != "" && !at.IsZero() && r.Time.Sub(at) >= interruptWait
+	return r.State == event.RecordWorking && r.Tool != "" && !at.IsZero() && r.Time.Sub(at) >= interruptWait
 }
 
 // Over reports whether the agent is ready for input.
