@@ -37,6 +37,8 @@ type driver struct {
 	half int
 	// forgets says that a turn which is broken off takes its prompt out of the conversation.
 	forgets bool
+	// queues says that the program takes a message while its model hangs, so that what waits comes in one call afterwards.
+	queues bool
 	// quit is what a person types to leave the program.
 	quit string
 }
@@ -97,7 +99,7 @@ func drivers() []driver {
 			limit: func(reset time.Time) model.Reply { return codex.Used(codex.UsageLimit(reset), 100, reset) },
 		},
 		{
-			kind: "opencode", quit: "/exit", setUp: setUpOpenCode,
+			kind: "opencode", quit: "/exit", queues: true, setUp: setUpOpenCode,
 			program: func(t *testing.T) string { t.Helper(); return opencode.Path(t) },
 			use:     func(command string) (string, any) { return "bash", described(command) },
 			write: func(path, line string) model.Reply {
