@@ -209,7 +209,7 @@ func (c *cell) back() life.Task {
 func quitByAPerson(c *cell) {
 	c.begin(c.runs("sh tool.sh"), model.Text("done"))
 	c.await("the tool runs", func() bool { return c.made("go-begun") })
-	c.must("interrupt", string(c.id)) // after a key alone, what there is would be judged in five seconds
+	c.must("interrupt", string(c.id))
 	c.await("the end of the turn is seen", func() bool { return c.task(c.id).Agent.Turn.Over() })
 	c.leaves()
 	parked := c.becomes(c.id, event.Parked)
