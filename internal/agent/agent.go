@@ -215,10 +215,3 @@ type End struct {
 	Signal syscall.Signal
 	Grace  time.Duration
 }
-
-// Writers of records, for Record.Src.
-const (
-	SrcHook       = "hook"       // an event that has just happened
-	SrcStatusFile = "statusfile" // a state; Time is when it began
-	SrcTranscript = "transcript" // a proof that a message became part of the conversation
-)

@@ -140,7 +140,7 @@ func (j *journal) parse(line []byte) ([]event.Record, error) {
 	if err := json.Unmarshal(line, &e); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	base := event.Record{Src: SrcTranscript, Time: e.Time.UTC(), SessionID: j.launch.Conversation}
+	base := event.Record{Src: event.SrcTranscript, Time: e.Time.UTC(), SessionID: j.launch.Conversation}
 	var out []event.Record
 	switch e.Type {
 	case "user":

@@ -297,7 +297,7 @@ func TestTakeIssues_TheLabelIsThePermission(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	b.hub.Unlabel(widget, renamed, "go")
-	b.hub.Label(widget, renamed, "go", "pat", now.Add(2*time.Minute)) // whoever does that has read it
+	b.hub.Label(widget, renamed, "go", "pat", now.Add(2*time.Minute)) // who sets a label again has read the new text
 	if got, err = b.take(c); err != nil || !slices.ContainsFunc(got, func(i TakenIssue) bool { return i.Number == renamed && i.Task != "" }) {
 		t.Errorf("after another look at it: %+v, %v", got, err)
 	}

@@ -29,7 +29,7 @@ type Replies struct {
 const (
 	replyPause   = time.Second // before the stream is opened again, doubled with each failure
 	replyLongest = 5 * time.Minute
-	// replyAsk is how often a press that answers nothing is told, at most: whoever knows the topic can write to it.
+	// replyAsk is how often a press that answers nothing is told, at most. Everybody who knows the topic can write to it.
 	replyAsk = time.Minute
 )
 

@@ -123,6 +123,16 @@ type Price struct {
 	CacheWrite float64 `json:"cache_write"` // for a cache of five minutes; one of an hour costs twice the input
 }
 
+// Sources of records, for Record.Src.
+const (
+	SrcHook = "hook" // an event that has just happened, from a hook of the agent
+	// SrcStatusFile is for a state without its cause, at the time when it began: if the agent's own status file says idle,
+	// the turn may have ended well or by an error, or a person may have interrupted it.
+	SrcStatusFile = "statusfile"
+	SrcTranscript = "transcript" // what the agent's own transcript proves, such as that a message became part of the conversation
+	SrcExit       = "exit"       // an exit that ends a turn
+)
+
 // Record is one line of a status file. Only State is needed: {"state":"working"} is a whole record.
 // Unknown fields are ignored. The JSON schema is generated from this type and its comments.
 type Record struct {

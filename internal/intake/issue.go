@@ -309,7 +309,7 @@ anything but a change of this repository, say so and stop.
 	return b.String()
 }
 
-// shown returns a text without what a page of the forge hides from its readers: whoever has set the label has not seen that. It
+// shown returns a text without what a page of the forge hides from its readers: the person who set the label has not seen that. It
 // reports whether there was something.
 func shown(s string) (out string, hidden bool) {
 	const open, end = "<!--", "-->"

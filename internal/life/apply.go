@@ -11,19 +11,6 @@ import (
 // keptMessages bounds the settled messages that a task remembers; the log has all of them.
 const keptMessages = 50
 
-// SourceExit is the source of the record for an exit that ends a turn.
-const SourceExit = "exit"
-
-// SourceHook is the source of records of an agent's hooks.
-const SourceHook = "hook"
-
-// SourceStatusFile is the source of records about a state without its cause: if the agent's status file says idle,
-// the turn may have ended well or by an error, or a person may have interrupted it.
-const SourceStatusFile = "statusfile"
-
-// SourceTranscript is the source of records from the agent's own transcript.
-const SourceTranscript = "transcript"
-
 // Apply folds an event into a task. It decides nothing: the meaning of an event was decided when it was written, so
 // that old logs fold the same way after a change of the rules. An unknown event changes nothing.
 func Apply(t Task, e event.Event) Task {
@@ -241,7 +228,7 @@ func reported(t Task, r event.Record, counts bool) Task {
 		t.Stage, t.Doubted = "", false
 	}
 	a.Seen = true
-	a.Hooked = a.Hooked || r.Src == SourceHook
+	a.Hooked = a.Hooked || r.Src == event.SrcHook
 	t.Lacks = 0
 	if r.Time.After(a.ReportedAt) {
 		a.ReportedAt = r.Time
@@ -305,7 +292,7 @@ func reported(t Task, r event.Record, counts bool) Task {
 // idle returns the turn after a record that the agent is ready. An agent that was never busy has ended no turn.
 func idle(t Turn, r event.Record) Turn {
 	switch {
-	case r.Src == SourceExit:
+	case r.Src == event.SrcExit:
 		return TurnEnded
 	case r.Interrupted && (t == TurnBusy || t == TurnBackground || t == TurnUnexplained):
 		return TurnInterrupted
@@ -316,12 +303,12 @@ func idle(t Turn, r event.Record) Turn {
 	case TurnInterrupting:
 		return TurnInterrupted
 	case TurnBusy, TurnBackground:
-		if r.Src == SourceStatusFile && !r.Stopping {
+		if r.Src == event.SrcStatusFile && !r.Stopping {
 			return TurnUnexplained
 		}
 		return TurnEnded
 	case TurnUnexplained:
-		if r.Src != SourceStatusFile || r.Stopping {
+		if r.Src != event.SrcStatusFile || r.Stopping {
 			return TurnEnded
 		}
 	case "":
@@ -341,7 +328,7 @@ func interrupting(a Agent) Turn {
 
 // interruptedAgain returns the turn that a person interrupts. One that a person broke off before is judged now.
 func interruptedAgain(t Task) Turn {
-	if t.Agent.BrokenOff() && t.Stage == "" { // a stage is the supervisor's interrupt
+	if t.BrokenOffByPerson() {
 		return TurnEnded
 	}
 	return interrupting(t.Agent)
@@ -394,7 +381,7 @@ func applyBook(t Task, e event.Event) Task {
 	case event.DeadlineSet:
 		t.Deadlines = withDeadline(t.Deadlines, Deadline(p))
 	case event.DeadlineCleared:
-		if p.Name == event.DeadlineSettle && t.Agent.Turn == TurnUnexplained && !t.Agent.BrokenOff() {
+		if p.Name == event.DeadlineSettle && t.Agent.Turn == TurnUnexplained && t.Agent.toJudge() {
 			t.Agent.Turn = TurnEnded
 		}
 		if p.Name == event.DeadlineBudget {

@@ -1,6 +1,7 @@
 package life
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -11,16 +12,184 @@ import (
 
 // prompts returns the record of a hook that the agent has taken a prompt, with a message of ours or none.
 func prompts(m event.MessageID) event.Record {
-	return event.Record{State: event.RecordWorking, Src: SourceHook, Prompted: true, Message: m}
+	return event.Record{State: event.RecordWorking, Src: event.SrcHook, Prompted: true, Message: m}
 }
 
 // shells has the traits of an agent whose status file has a state for work in the background.
 var shells = event.Traits{Door: event.DoorPaste, Aside: true, FirstRecord: 30 * time.Second, Resumes: true}
 
+// interrupt interrupts the turn as a person does by the verb.
+func (w *world) interrupt() *world {
+	w.t.Helper()
+	w.write(event.InterruptRequested{})
+	w.finish(event.ActInterrupt)
+	return w
+}
+
 var (
-	brokenOff  = event.Record{State: event.RecordIdle, Src: SourceHook, Interrupted: true}
-	background = event.Record{State: event.RecordWorking, Src: SourceStatusFile, Background: true}
+	bare       = event.Record{State: event.RecordIdle, Src: event.SrcStatusFile}
+	brokenOff  = event.Record{State: event.RecordIdle, Src: event.SrcHook, Interrupted: true}
+	background = event.Record{State: event.RecordWorking, Src: event.SrcStatusFile, Background: true}
 )
+
+func TestATurnThatAPersonBrokeOffIsNotJudgedBeforeTheyHaveSpoken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work().interrupt()
+	w.says(event.RecordIdle)
+	w.want(event.Working, "").wantOpen()
+	w.tell()
+	w.finish(event.ActDeliver)
+	w.report(event.Record{State: event.RecordWorking, Prompted: true, Message: "m1"})
+	w.endTurn()
+	w.want(event.Checking, "")
+}
+
+func TestATurnThatAPersonBrokeOffAtTheTerminalIsNotJudged(t *testing.T) {
+	t.Parallel()
+	for name, records := range map[string][]event.Record{
+		"a hook says so":                 {brokenOff},
+		"the agent's own file is slower": {brokenOff, bare},
+		"the agent's own file is faster": {bare, brokenOff},
+	} {
+		w := newWorld(t).work()
+		w.now = w.now.Add(3 * time.Second)
+		for _, r := range records {
+			r.Time, r.Gen = w.now, w.task.Gen
+			if r.Interrupted { // it is read later than it was written
+				r.Time = w.now.Add(-time.Second)
+			}
+			w.do(Reported{Gen: w.task.Gen, Source: "status", Record: r})
+		}
+		w.advance(time.Minute)
+		if w.task.State != event.Working || len(w.task.Open) > 0 {
+			t.Errorf("%s: it is %s, %+v", name, w.task.State, w.task.Open)
+		}
+		w.report(event.Record{State: event.RecordWorking, Prompted: true}) // the person types
+		w.endTurn()
+		w.want(event.Checking, "")
+	}
+}
+
+// TestATurnWhoseHooksDoNotTellItsEndIsNotJudged has the case of Claude Code: a turn that a person breaks off before the model has said
+// anything leaves no mark, and its status file says that the agent is idle.
+func TestATurnWhoseHooksDoNotTellItsEndIsNotJudged(t *testing.T) {
+	t.Parallel()
+	begin := func() *world {
+		w := newWorld(t).work()
+		w.report(prompts(""))
+		w.report(bare)
+		w.advance(time.Minute)
+		return w.want(event.Working, "").wantOpen()
+	}
+	slow := begin()
+	slow.report(event.Record{State: event.RecordIdle, Src: event.SrcHook, Stopping: true})
+	slow.want(event.Checking, "")
+	again := begin()
+	again.interrupt().want(event.Checking, "") // the person wants it judged
+	forgotten := begin().silence()
+	forgotten.want(event.Stalled, ReasonSilent).finish(event.ActDeliver)
+	forgotten.report(prompts("m1"))
+	forgotten.want(event.Working, "").endTurn()
+	forgotten.want(event.Checking, "")
+}
+
+// TestAnAgentThatWasBusyForAMomentBesideItsChecksKeepsItsVerdict has an agent at whose terminal a person types a command such as
+// /compact: its status file says busy, then idle, and no hook tells of it.
+func TestAnAgentThatWasBusyForAMomentBesideItsChecksKeepsItsVerdict(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.report(prompts(""))
+	w.report(event.Record{State: event.RecordIdle, Src: event.SrcHook, Stopping: true})
+	w.want(event.Checking, "")
+	w.report(event.Record{State: event.RecordWorking, Src: event.SrcStatusFile})
+	w.report(bare)
+	w.finish(event.ActCheck, green("tree"))
+	w.want(event.Publishing, "")
+}
+
+func TestATurnThatAPersonBrokeOffAndForgotGoesOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work().interrupt()
+	w.says(event.RecordIdle)
+	w.silence()
+	w.want(event.Stalled, ReasonSilent).finish(event.ActDeliver)
+	w.report(event.Record{State: event.RecordWorking, Prompted: true, Message: "m1"})
+	w.want(event.Working, "").endTurn()
+	w.want(event.Checking, "")
+}
+
+// TestATurnThatWasInterruptedForItsSilenceIsNotJudged has the case of Codex CLI: its own status file reports that it is idle
+// after the interrupt, and nothing says that its turn was broken off. The work was judged as it was, and published if it passed.
+func TestATurnThatWasInterruptedForItsSilenceIsNotJudged(t *testing.T) {
+	t.Parallel()
+	for name, r := range map[string]event.Record{
+		"a status file": bare,
+		"a hook":        {State: event.RecordIdle, Src: event.SrcHook, Stopping: true},
+	} {
+		w := newWorld(t, traits(pasted)).work().silence()
+		w.wantStages(event.StageInterrupt)
+		w.says(event.RecordWorking) // it was slower than the key
+		w.finish(event.ActInterrupt)
+		w.report(r)
+		w.want(event.Working, "").wantMessage("m1", event.MessageSending)
+		if text := w.text("m1"); !strings.Contains(text, "MUSTER_PROMPT_FILE") {
+			t.Errorf("%s: an agent that may have lost its prompt is told %q", name, text)
+		}
+		w.fail(event.ActDeliver, FailUnknown)
+		w.advance(time.Minute)
+		w.want(event.Working, "")
+		w.silence() // the message may not have arrived, and nothing was heard since
+		w.wantStages(event.StageInterrupt, event.StageRestart)
+	}
+}
+
+// TestAnAgentThatOnlyQueuesTheNudgeGoesOnToBeSilent has the case of OpenCode: it puts a message into the queue of its conversation
+// and reports it as a prompt, while its turn hangs. It was nudged again and again, and never interrupted.
+func TestAnAgentThatOnlyQueuesTheNudgeGoesOnToBeSilent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work().silence()
+	w.wantStages(event.StageNudge).finish(event.ActDeliver)
+	w.report(event.Record{State: event.RecordWorking, Prompted: true, Message: "m1"})
+	w.want(event.Stalled, ReasonSilent).wantMessage("m1", event.MessageAcked)
+	w.advance(9 * time.Minute) // it has the time of another silence
+	w.wantStages(event.StageNudge)
+	w.advance(time.Minute)
+	w.wantStages(event.StageNudge, event.StageInterrupt).wantMessage("m2", event.MessageWaiting).finish(event.ActInterrupt)
+	w.wantMessage("m2", event.MessageWaiting) // what is queued in a turn that is broken off may be lost with it
+	w.says(event.RecordIdle)
+	w.want(event.Working, "").wantMessage("m2", event.MessageSending)
+}
+
+func TestAMessageWaitsForTheEndOfATurnThatIsInterrupted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work().interrupt()
+	w.tell()
+	w.want(event.Working, "").wantMessage("m1", event.MessageWaiting).wantOpen()
+	w.says(event.RecordIdle)
+	w.want(event.Working, "").wantMessage("m1", event.MessageSending).wantOpen(event.ActDeliver)
+}
+
+// TestAnAgentThatHadItsNudgeIsToldAgainAfterTheInterrupt has an agent that took the nudge and hung again without a report.
+func TestAnAgentThatHadItsNudgeIsToldAgainAfterTheInterrupt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work().silence()
+	w.finish(event.ActDeliver)
+	w.advance(time.Minute)
+	w.finish(event.ActConfirm, event.MessageMoved{Message: "m1", To: event.MessageAcked})
+	w.advance(time.Minute)
+	w.wantStages(event.StageNudge, event.StageInterrupt).finish(event.ActInterrupt)
+	w.says(event.RecordIdle)
+	w.want(event.Working, "").wantMessage("m2", event.MessageSending)
+}
+
+func TestAnInterruptThatFailedHoldsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).work()
+	w.write(event.InterruptRequested{})
+	w.fail(event.ActInterrupt, FailRefused)
+	w.says(event.RecordIdle)
+	w.want(event.Checking, "")
+}
 
 // TestAnEndThatWasToldStays has the case of Qwen Code, which reports after each turn that it waits for input, in the same way as after
 // an interrupt.
@@ -28,7 +197,7 @@ func TestAnEndThatWasToldStays(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, traits(pasted)).work()
 	w.report(prompts(""))
-	w.report(event.Record{State: event.RecordIdle, Src: SourceHook})
+	w.report(event.Record{State: event.RecordIdle, Src: event.SrcHook})
 	w.want(event.Checking, "")
 	w.report(brokenOff)
 	w.finish(event.ActCheck, green("tree"))
@@ -59,7 +228,7 @@ func TestAnAgentThatHangsInEachTurnIsRestartedAndParked(t *testing.T) {
 			w.finishIf(event.ActEnd)
 			if _, ok := w.task.Action(event.ActStart); ok {
 				w.finish(event.ActStart, launchedFact(w.task.Gen))
-				w.report(event.Record{State: event.RecordWorking, Src: SourceHook})
+				w.report(event.Record{State: event.RecordWorking, Src: event.SrcHook})
 				w.report(prompts(""))
 			}
 		}
@@ -77,7 +246,7 @@ func TestStagesBeginAnewOnceTheAgentHasWorked(t *testing.T) {
 	w.report(brokenOff)
 	w.finish(event.ActDeliver)
 	w.report(prompts("m1"))
-	w.report(event.Record{State: event.RecordWorking, Src: SourceHook, Tool: "Bash", ToolUseID: "u1"})
+	w.report(event.Record{State: event.RecordWorking, Src: event.SrcHook, Tool: "Bash", ToolUseID: "u1"})
 	w.silence()
 	w.wantStages(event.StageInterrupt, event.StageInterrupt)
 }
@@ -87,8 +256,8 @@ func TestWorkInTheBackgroundDoesNotGoOnWithABrokenOffTurn(t *testing.T) {
 	for name, records := range map[string][]event.Record{
 		"reported by its status file": {brokenOff, background},
 		"reported before":             {background, brokenOff},
-		"reported with the break":     {{State: event.RecordIdle, Src: SourceHook, Interrupted: true, Background: true}},
-		"reported with an idle":       {brokenOff, {State: event.RecordIdle, Src: SourceHook, Background: true}, {State: event.RecordIdle, Src: SourceHook}},
+		"reported with the break":     {{State: event.RecordIdle, Src: event.SrcHook, Interrupted: true, Background: true}},
+		"reported with an idle":       {brokenOff, {State: event.RecordIdle, Src: event.SrcHook, Background: true}, {State: event.RecordIdle, Src: event.SrcHook}},
 	} {
 		w := newWorld(t, traits(shells)).work()
 		w.report(prompts(""))
@@ -105,16 +274,14 @@ func TestWorkInTheBackgroundDoesNotGoOnWithABrokenOffTurn(t *testing.T) {
 
 func TestAnAgentThatIgnoresAnInterruptGetsItsMessages(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t).work()
-	w.write(event.InterruptRequested{})
-	w.finish(event.ActInterrupt)
+	w := newWorld(t).work().interrupt()
 	w.tell()
 	w.wantMessage("m1", event.MessageWaiting)
-	w.report(event.Record{State: event.RecordWorking, Src: SourceHook, Tool: "Bash", ToolUseID: "u1"}) // its hook was slower than the key
-	w.report(event.Record{State: event.RecordWorking, Src: SourceHook, ToolUseID: "u1"})
+	w.report(event.Record{State: event.RecordWorking, Src: event.SrcHook, Tool: "Bash", ToolUseID: "u1"}) // its hook was slower than the key
+	w.report(event.Record{State: event.RecordWorking, Src: event.SrcHook, ToolUseID: "u1"})
 	w.wantMessage("m1", event.MessageWaiting)
 	w.advance(interruptWait)
-	w.report(event.Record{State: event.RecordWorking, Src: SourceHook, Tool: "Bash", ToolUseID: "u2"})
+	w.report(event.Record{State: event.RecordWorking, Src: event.SrcHook, Tool: "Bash", ToolUseID: "u2"})
 	w.wantMessage("m1", event.MessageSending)
 }
 
@@ -122,7 +289,7 @@ func TestAnAgentThatIgnoresAnInterruptGetsItsMessages(t *testing.T) {
 // turn that is broken off.
 func TestANudgeThatCrossesTheInterruptIsSaidAgain(t *testing.T) {
 	t.Parallel()
-	for name, r := range map[string]event.Record{"marked": brokenOff, "not marked": {State: event.RecordIdle, Src: SourceHook}} {
+	for name, r := range map[string]event.Record{"marked": brokenOff, "not marked": {State: event.RecordIdle, Src: event.SrcHook}} {
 		w := newWorld(t).work().silence()
 		w.finish(event.ActDeliver)
 		w.advance(2 * time.Minute)
@@ -142,7 +309,7 @@ func TestATurnThatIsDoneIsJudgedAlthoughNoHookToldItsEnd(t *testing.T) {
 	w := newWorld(t).work()
 	w.report(prompts(""))
 	w.report(event.Record{State: event.RecordDone, Src: "cli"})
-	w.report(event.Record{State: event.RecordIdle, Src: SourceStatusFile})
+	w.report(bare)
 	w.advance(settlePause)
 	w.want(event.Checking, "")
 }
@@ -150,12 +317,12 @@ func TestATurnThatIsDoneIsJudgedAlthoughNoHookToldItsEnd(t *testing.T) {
 func TestHooksThatAreSlowerThanTheStatusFileAreKnownToWork(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).prepare().launch()
-	w.report(event.Record{State: event.RecordWorking, Src: SourceStatusFile})
+	w.report(event.Record{State: event.RecordWorking, Src: event.SrcStatusFile})
 	late := prompts("")
 	late.Time, late.Gen = w.now.Add(-300*time.Millisecond), w.task.Gen
 	w.do(Reported{Gen: w.task.Gen, Source: "status", Record: late})
-	w.report(event.Record{State: event.RecordWorking, Src: SourceHook, Tool: "Bash", ToolUseID: "u1"})
-	w.report(event.Record{State: event.RecordIdle, Src: SourceStatusFile})
+	w.report(event.Record{State: event.RecordWorking, Src: event.SrcHook, Tool: "Bash", ToolUseID: "u1"})
+	w.report(bare)
 	w.advance(time.Minute)
 	w.want(event.Working, "").wantOpen()
 }
@@ -163,16 +330,16 @@ func TestHooksThatAreSlowerThanTheStatusFileAreKnownToWork(t *testing.T) {
 func TestAHookThatSpeaksWhileATurnSettlesHoldsItBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t).work()
-	w.report(event.Record{State: event.RecordIdle, Src: SourceStatusFile})
-	w.report(event.Record{State: event.RecordWorking, Src: SourceHook, Note: "late"})
-	w.report(event.Record{State: event.RecordIdle, Src: SourceStatusFile})
+	w.report(bare)
+	w.report(event.Record{State: event.RecordWorking, Src: event.SrcHook, Note: "late"})
+	w.report(bare)
 	w.advance(time.Minute)
 	w.want(event.Working, "").wantOpen()
 }
 
 func TestATaskWithABrokenOffTurnKeepsItsBudget(t *testing.T) {
 	t.Parallel()
-	for name, r := range map[string]event.Record{"unexplained": {State: event.RecordIdle, Src: SourceStatusFile}, "marked": brokenOff} {
+	for name, r := range map[string]event.Record{"unexplained": bare, "marked": brokenOff} {
 		w := newWorld(t, func(s *event.Spec) { s.Budget = event.Budget{Turns: 1} }).work()
 		w.report(prompts(""))
 		r.Usage = &event.Usage{Turns: 5}
@@ -190,9 +357,7 @@ func TestAPersonsFirstInterruptJudgesNothing(t *testing.T) {
 	w.finish(event.ActInterrupt)
 	w.report(brokenOff)
 	w.fail(event.ActDeliver, FailUnknown)
-	w.write(event.InterruptRequested{})
-	w.finish(event.ActInterrupt)
-	w.want(event.Working, "").wantOpen()
+	w.interrupt().want(event.Working, "").wantOpen()
 }
 
 // TestAnInterruptForItsSilenceThatFailedJudgesNothing has a key that arrived although its outcome says that it did not.
@@ -203,7 +368,7 @@ func TestAnInterruptForItsSilenceThatFailedJudgesNothing(t *testing.T) {
 		if first {
 			w.fail(event.ActInterrupt, FailAgain)
 		}
-		w.report(event.Record{State: event.RecordIdle, Src: SourceHook})
+		w.report(event.Record{State: event.RecordIdle, Src: event.SrcHook})
 		if !first {
 			w.fail(event.ActInterrupt, FailAgain)
 		}
@@ -218,10 +383,10 @@ func TestAnInterruptForItsSilenceThatFailedJudgesNothing(t *testing.T) {
 func TestWhatABrokenOffTurnStillReportsIsNoSignOfLife(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, traits(pasted)).work().silence()
-	w.report(event.Record{State: event.RecordIdle, Src: SourceTranscript})
-	w.report(event.Record{State: event.RecordWorking, Src: SourceHook, Tool: "Bash", ToolUseID: "u1"})
+	w.report(event.Record{State: event.RecordIdle, Src: event.SrcTranscript})
+	w.report(event.Record{State: event.RecordWorking, Src: event.SrcHook, Tool: "Bash", ToolUseID: "u1"})
 	w.fail(event.ActInterrupt, FailAgain)
-	w.report(event.Record{State: event.RecordIdle, Src: SourceHook})
+	w.report(event.Record{State: event.RecordIdle, Src: event.SrcHook})
 	w.fail(event.ActDeliver, FailUnknown)
 	w.want(event.Working, "").wantOpen()
 	if w.task.Stage != event.StageInterrupt {

@@ -68,17 +68,13 @@ func (s *step) judge() {
 	if s.t.State != event.Working || len(s.t.Open) > 0 || s.messageWaits() {
 		return
 	}
-	if s.t.Agent.BrokenOff() {
+	if !s.t.Agent.toJudge() {
 		return
 	}
-	switch s.t.Agent.Turn {
-	case TurnEnded:
-	case TurnUnexplained: // a report how it ended may be slower than the agent's own file, by up to a second
+	if s.t.Agent.Turn == TurnUnexplained { // a report how it ended may be slower than the agent's own file, by up to a second
 		if _, set := s.t.Deadline(event.DeadlineSettle); !set {
 			s.setDeadline(event.DeadlineSettle, s.now.Add(settlePause), false)
 		}
-		return
-	default:
 		return
 	}
 	s.clear(event.DeadlineSettle)

@@ -164,7 +164,7 @@ func produced(r event.Record) bool {
 	case event.RecordWorking, "":
 		return r.Tool != "" || r.ToolUseID != "" || r.Usage != nil
 	case event.RecordIdle:
-		return r.Src != SourceStatusFile && !r.Interrupted
+		return r.Src != event.SrcStatusFile && !r.Interrupted
 	case event.RecordWaiting:
 		return r.Reason != event.WaitDialog
 	case event.RecordDone:

@@ -32,7 +32,7 @@ func BrokenBy(t Task, e event.Event) string {
 			return "a final state was left by " + p.Rule
 		case p.From != t.State || !slices.Contains(row.From, p.From) || row.To != p.To:
 			return fmt.Sprintf("%s moved from %s to %s in %s", p.Rule, p.From, p.To, t.State)
-		case rule(p.Rule) == ruleTurnEnded && t.Agent.BrokenOff():
+		case rule(p.Rule) == ruleTurnEnded && t.Agent.brokenOff():
 			return "a turn is judged that was interrupted"
 		}
 	case event.ActionIntended:

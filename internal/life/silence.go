@@ -145,7 +145,7 @@ func (t Task) worksAgain(r event.Record) bool {
 	if t.Agent.Turn == TurnInterrupting || t.Agent.Turn == TurnInterrupted {
 		return t.afterInterrupt(r)
 	}
-	plain := r.State == event.RecordWorking && !r.Prompted && r.Src != SourceStatusFile
+	plain := r.State == event.RecordWorking && !r.Prompted && r.Src != event.SrcStatusFile
 	return produced(r) || plain && (t.Stage != event.StageRestart || r.Note != "") // a start reports that it works, too
 }
 

@@ -142,13 +142,17 @@ const (
 	TurnInterrupted Turn = "interrupted"
 )
 
-// BrokenOff reports whether the agent's turn is over and is not to be judged as it is.
-func (a Agent) BrokenOff() bool {
+// brokenOff reports whether the agent's turn is over and is not to be judged as it is.
+func (a Agent) brokenOff() bool {
 	return a.Turn == TurnInterrupted || a.Turn == TurnUnexplained && a.Hooked && !a.Claimed
 }
 
+// BrokenOffByPerson reports whether a person broke the turn of the task's agent off, so that an interrupt of theirs has its work
+// judged as it is. While there is a stage, the supervisor may have.
+func (t Task) BrokenOffByPerson() bool { return t.Agent.brokenOff() && t.Stage == "" }
+
 // toJudge reports whether the agent's turn has ended and is to be judged next.
-func (a Agent) toJudge() bool { return a.Turn.ended() && !a.BrokenOff() }
+func (a Agent) toJudge() bool { return a.Turn.ended() && !a.brokenOff() }
 
 // interruptWait is how long after an interrupt the hooks of the turn that it broke off may still report. It is longer than any
 // observed hook.

@@ -140,7 +140,7 @@ func (s *step) failedAgain(r event.Record) {
 		return
 	}
 	// The end of a limit from a transcript is more exact than the end that a hook reads from a text.
-	if d, ok := s.t.Deadline(event.DeadlineAPIRetry); !ok || !d.Instant || r.Src == SourceTranscript {
+	if d, ok := s.t.Deadline(event.DeadlineAPIRetry); !ok || !d.Instant || r.Src == event.SrcTranscript {
 		s.setDeadline(event.DeadlineAPIRetry, r.Until, true)
 	}
 }
@@ -430,8 +430,8 @@ func (s *step) exited(in Exited) {
 
 // exitedWell handles an exit that ends the turn and claims that the task is done.
 func (s *step) exitedWell() {
-	s.emit(event.AgentReported{Record: event.Record{State: event.RecordDone, Src: SourceExit, Time: s.now}})
-	s.emit(event.AgentReported{Record: event.Record{State: event.RecordIdle, Src: SourceExit, Time: s.now}})
+	s.emit(event.AgentReported{Record: event.Record{State: event.RecordDone, Src: event.SrcExit, Time: s.now}})
+	s.emit(event.AgentReported{Record: event.Record{State: event.RecordIdle, Src: event.SrcExit, Time: s.now}})
 	if s.t.Request != nil {
 		s.closeRequest("gone")
 	}

@@ -367,17 +367,17 @@ func TestATurnIsOverWhenAllStopHooksAre(t *testing.T) {
 	w.report(event.Record{State: event.RecordWorking, Stopping: true, Note: "all done", Src: "hook"})
 	w.want(event.Working, "") // another hook may continue the turn
 	w.report(event.Record{State: event.RecordWorking, Stopping: true, Note: "now it is", Src: "hook"})
-	w.report(event.Record{State: event.RecordIdle, Stopping: true, Src: SourceStatusFile})
+	w.report(event.Record{State: event.RecordIdle, Stopping: true, Src: event.SrcStatusFile})
 	w.want(event.Checking, "").wantOpen(event.ActCheck) // at once, because it is known how the turn ended
 }
 
 func TestTheFigureOfATranscriptWinsOverTheWordsOfAHook(t *testing.T) {
 	t.Parallel()
 	exact, words := dawn.Add(time.Hour), dawn.Add(time.Hour+time.Minute)
-	for _, first := range []string{"hook", SourceTranscript} {
+	for _, first := range []string{"hook", event.SrcTranscript} {
 		w := newWorld(t).work()
 		records := []event.Record{
-			{State: event.RecordLimited, Until: words, Src: "hook"}, {State: event.RecordLimited, Until: exact, Src: SourceTranscript},
+			{State: event.RecordLimited, Until: words, Src: "hook"}, {State: event.RecordLimited, Until: exact, Src: event.SrcTranscript},
 		}
 		if first != "hook" {
 			records[0], records[1] = records[1], records[0]

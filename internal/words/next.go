@@ -46,7 +46,7 @@ func NextSteps(t life.Task) []Step {
 		return parkedSteps(t)
 	case t.State == event.Stalled:
 		return []Step{about(t.ID, "attach"), about(t.ID, "interrupt")}
-	case t.State == event.Working && t.Agent.Live && t.Agent.BrokenOff() && t.Stage == "":
+	case t.State == event.Working && t.Agent.Live && t.BrokenOffByPerson():
 		judge := about(t.ID, "interrupt")
 		judge.When = "to have its work judged as it is"
 		return []Step{about(t.ID, "send", "TEXT"), judge}

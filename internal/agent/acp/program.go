@@ -289,7 +289,7 @@ func (p *program) end(ctx context.Context) {
 	_ = p.agent.child.Signal(syscall.SIGTERM)
 	p.awaits(ctx, time.Second)
 	go func() {
-		for range p.agent.in { // whoever reads for the program must not wait
+		for range p.agent.in { // the reader of the program's output must not block
 		}
 	}()
 	p.agent.child.Close()
@@ -411,7 +411,7 @@ func (p *program) next(ctx context.Context) {
 func (p *program) write(r event.Record) {
 	r.Time, r.Gen, r.SessionID = time.Now().UTC(), p.Gen, p.launch.Conversation
 	if r.Src == "" {
-		r.Src = agent.SrcHook
+		r.Src = event.SrcHook
 	}
 	_ = status.Append(p.StatusFile, r)
 }

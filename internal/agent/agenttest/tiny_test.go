@@ -82,7 +82,7 @@ func (tiny) Hook(_ context.Context, h agent.HookCall) int {
 	}
 	states := map[string]event.RecordState{"turn-start": event.RecordWorking, "turn-end": event.RecordIdle}
 	if state, ok := states[h.Event]; ok {
-		r := event.Record{State: state, Prompted: h.Event == "turn-start", Gen: gen, Src: agent.SrcHook, Time: time.Now().UTC()}
+		r := event.Record{State: state, Prompted: h.Event == "turn-start", Gen: gen, Src: event.SrcHook, Time: time.Now().UTC()}
 		_ = status.Append(file, r) // a status file that cannot be written must not stop the agent
 	}
 	return 0

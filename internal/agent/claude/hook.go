@@ -67,7 +67,7 @@ func (adapter) Hook(ctx context.Context, h agent.HookCall) int {
 // write appends a record with the fields that every record has. An error is ignored, because a status file that
 // cannot be written must not stop the agent.
 func (s *hookState) write(r event.Record) {
-	r.Time, r.Gen, r.Src = time.Now().UTC(), s.Gen, agent.SrcHook
+	r.Time, r.Gen, r.Src = time.Now().UTC(), s.Gen, event.SrcHook
 	r.SessionID, r.PromptID = pinned(s.in.SessionID, s.Getenv(environ.Alias)), s.in.PromptID
 	r.Transcript, r.PermissionMode = s.in.Transcript, s.in.PermissionMode
 	_ = status.Append(s.StatusFile, r)

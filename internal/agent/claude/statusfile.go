@@ -83,7 +83,7 @@ func (p *sessionParser) parse(data []byte) ([]event.Record, error) {
 	if s.PID != p.pid || s == p.last || s.Status == "" {
 		return nil, nil
 	}
-	r := event.Record{Src: agent.SrcStatusFile, SessionID: pinned(s.SessionID, p.alias)}
+	r := event.Record{Src: event.SrcStatusFile, SessionID: pinned(s.SessionID, p.alias)}
 	if s.Since > 0 {
 		r.Time = time.UnixMilli(s.Since).UTC()
 	}
@@ -153,7 +153,7 @@ func lastHooks(path string) hookTail {
 	var t hookTail
 	for line := range bytes.SplitSeq(readTail(path, 256<<10), []byte("\n")) {
 		r, err := status.Parse(line)
-		if err != nil || r.Src != agent.SrcHook {
+		if err != nil || r.Src != event.SrcHook {
 			continue
 		}
 		t.last, t.work = r, true

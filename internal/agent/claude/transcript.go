@@ -133,7 +133,7 @@ func (t *transcript) parse(line []byte) ([]event.Record, error) {
 	if err := json.Unmarshal(line, &l); err != nil {
 		return nil, fmt.Errorf("transcript: %w", err)
 	}
-	base := event.Record{Src: agent.SrcTranscript, Time: l.Timestamp.UTC(), SessionID: t.conversation, Transcript: t.path}
+	base := event.Record{Src: event.SrcTranscript, Time: l.Timestamp.UTC(), SessionID: t.conversation, Transcript: t.path}
 	var out []event.Record
 	for _, id := range messagesIn(l.delivered()) {
 		r := base

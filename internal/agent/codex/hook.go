@@ -56,7 +56,7 @@ func (adapter) Hook(ctx context.Context, h agent.HookCall) int {
 func (s *hookState) write(r event.Record) {
 	r.Time, r.Gen = time.Now().UTC(), s.Gen
 	if r.Src == "" {
-		r.Src = agent.SrcHook
+		r.Src = event.SrcHook
 	}
 	r.SessionID, r.PromptID = s.conversation(), s.in.TurnID
 	r.Transcript, r.PermissionMode = s.in.Transcript, s.in.PermissionMode

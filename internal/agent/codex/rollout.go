@@ -117,7 +117,7 @@ func (p *rollout) parse(line []byte) ([]event.Record, error) {
 	if err := json.Unmarshal(line, &l); err != nil {
 		return nil, fmt.Errorf("rollout: %w", err)
 	}
-	base := event.Record{Src: agent.SrcTranscript, Time: l.Time.UTC(), SessionID: p.conversation, Transcript: p.thread.Rollout}
+	base := event.Record{Src: event.SrcTranscript, Time: l.Time.UTC(), SessionID: p.conversation, Transcript: p.thread.Rollout}
 	switch l.Type + "/" + l.Payload.Type {
 	case "session_meta/":
 		if l.Payload.ID != p.thread.ID {

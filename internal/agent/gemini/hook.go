@@ -70,7 +70,7 @@ func (adapter) Hook(ctx context.Context, h agent.HookCall) (code int) {
 func (s *hookState) write(r event.Record) {
 	r.Time, r.Gen = time.Now().UTC(), s.Gen
 	if r.Src == "" {
-		r.Src = agent.SrcHook
+		r.Src = event.SrcHook
 	}
 	r.SessionID, r.Transcript, r.PermissionMode = s.in.SessionID, s.in.Transcript, s.mode()
 	_ = status.Append(s.StatusFile, r)
@@ -172,7 +172,7 @@ func (s *hookState) ended() {
 	switch {
 	case end.failed && s.Getenv("GEMINI_TELEMETRY_OUTFILE") == filepath.Join(s.Files.RW(), telemetryName) && isExhausted(end.text):
 		// The telemetry has reported this limit with its end; now somebody has closed the menu.
-		s.write(event.Record{State: event.RecordIdle, Src: agent.SrcStatusFile})
+		s.write(event.Record{State: event.RecordIdle, Src: event.SrcStatusFile})
 	case end.failed:
 		s.write(turnError(event.Record{}, end.text))
 	case end.cancelled:

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"muster/internal/agent"
 	"muster/internal/event"
 )
 
@@ -67,7 +66,7 @@ func (p *telemetry) event(at map[string]string) []event.Record {
 	if err != nil || at["session.id"] != p.conversation {
 		return nil
 	}
-	base := event.Record{Src: agent.SrcTranscript, Time: when.UTC(), SessionID: p.conversation}
+	base := event.Record{Src: event.SrcTranscript, Time: when.UTC(), SessionID: p.conversation}
 	switch at["event.name"] {
 	case "gemini_cli.api_response":
 		again := p.errors >= series

@@ -169,7 +169,7 @@ func (p *transcript) parse(line []byte) ([]event.Record, error) {
 	if err := json.Unmarshal(line, &l); err != nil {
 		return nil, fmt.Errorf("transcript: %w", err)
 	}
-	base := event.Record{Src: agent.SrcTranscript, Time: l.Time.UTC(), SessionID: p.conversation, Transcript: p.path}
+	base := event.Record{Src: event.SrcTranscript, Time: l.Time.UTC(), SessionID: p.conversation, Transcript: p.path}
 	switch {
 	case l.SessionID != "" && l.SessionID != p.conversation:
 		return nil, fmt.Errorf("transcript: it is of the conversation %s", text.Field(l.SessionID, 40))

@@ -175,7 +175,7 @@ func until(s string) time.Time {
 func (s *hookState) write(r event.Record) {
 	r.Time, r.Gen, r.SessionID = time.Now().UTC(), s.Gen, s.conversation()
 	if r.Src == "" {
-		r.Src = agent.SrcHook
+		r.Src = event.SrcHook
 	}
 	if path := s.field("transcript"); filepath.IsAbs(path) && len(path) < 1<<12 {
 		r.Transcript = path

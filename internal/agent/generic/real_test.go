@@ -167,7 +167,7 @@ func (r *night) firstTurn() {
 func (r *night) ends(n int) {
 	r.T.Helper()
 	r.Until("the turn is over", func() bool {
-		return testrig.Count(r.Records(), func(rec event.Record) bool { return rec.State == idle && rec.Src == agent.SrcHook }) >= n
+		return testrig.Count(r.Records(), func(rec event.Record) bool { return rec.State == idle && rec.Src == event.SrcHook }) >= n
 	})
 }
 

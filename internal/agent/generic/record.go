@@ -118,7 +118,7 @@ func (rd *reader) parse(line []byte) ([]event.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	base := event.Record{Src: agent.SrcTranscript, SessionID: rd.conversation, Transcript: rd.path}
+	base := event.Record{Src: event.SrcTranscript, SessionID: rd.conversation, Transcript: rd.path}
 	if t, err := time.Parse(time.RFC3339, recipe.Text(doc, rd.recipe.Record.Time)); err == nil {
 		base.Time = t.UTC()
 	}
@@ -139,7 +139,7 @@ func (rd *reader) parse(line []byte) ([]event.Record, error) {
 		r := recordOf(m, doc)
 		r.Time, r.SessionID, r.Transcript = base.Time, base.SessionID, base.Transcript
 		if r.Src == "" {
-			r.Src = agent.SrcTranscript
+			r.Src = event.SrcTranscript
 		}
 		out = append(out, r)
 	}

@@ -81,7 +81,7 @@ func (adapter) Hook(ctx context.Context, h agent.HookCall) int {
 func (s *hookState) write(r event.Record) {
 	r.Time, r.Gen, r.SessionID = time.Now().UTC(), s.Gen, s.conversation()
 	if r.Src == "" {
-		r.Src = agent.SrcHook
+		r.Src = event.SrcHook
 	}
 	_ = status.Append(s.StatusFile, r)
 }

@@ -286,7 +286,7 @@ func (w *World) late(p *proc) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		gen := w.judge.tasks[p.task].Gen
-		w.append(fileKey{p.task, gen, "status"}, event.Record{State: event.RecordIdle, Gen: p.gen, Time: w.now(), Src: "hook"})
+		w.append(fileKey{p.task, gen, "status"}, event.Record{State: event.RecordIdle, Gen: p.gen, Time: w.now(), Src: event.SrcHook})
 	})
 }
 

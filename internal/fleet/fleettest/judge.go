@@ -157,8 +157,9 @@ func (w *World) judgeEvent(e event.Event) {
 			w.breach("%s: a turn is judged that was interrupted for its silence", e.Task)
 		}
 	case event.StallStaged:
-		turn := j.tasks[e.Task].Agent.Turn
-		mark(j.broken, e.Task, j.broken[e.Task] || p.Stage == event.StageInterrupt && (turn == life.TurnBusy || turn == life.TurnInterrupting))
+		if turn := j.tasks[e.Task].Agent.Turn; p.Stage == event.StageInterrupt && (turn == life.TurnBusy || turn == life.TurnInterrupting) {
+			j.broken[e.Task] = true
+		}
 	case event.InterruptRequested:
 		delete(j.broken, e.Task) // the person decides
 	case event.AgentReported:
@@ -203,10 +204,11 @@ func (w *World) judgeEvent(e event.Event) {
 			w.breach("%s: its agent is blamed for what the machine lacked", e.Task)
 		}
 	case event.MessageMoved:
-		if p.To == event.MessageAcked { // it was given to what follows that turn, or its interrupt failed
-			delete(j.broken, e.Task)
+		if p.To != event.MessageAcked {
+			break
 		}
-		if p.To == event.MessageAcked && w.work(e.Task).heard[p.Message] == 0 {
+		delete(j.broken, e.Task) // it was given to what follows that turn, or its interrupt failed
+		if w.work(e.Task).heard[p.Message] == 0 {
 			w.breach("%s: message %s is said to have arrived, and it has not (%s)", e.Task, p.Message, p.Evidence)
 		}
 	}

@@ -56,7 +56,7 @@ func (w *World) says(p *proc, r event.Record) {
 	if l.Fault("a record is lost", p.who, 5) {
 		return
 	}
-	r.Src = "hook"
+	r.Src = event.SrcHook
 	if l.Fault("a writer has the wrong time", p.who, 10) {
 		r.Time = r.Time.Add(l.Span("a wrong time", p.who, 2*time.Hour) - time.Hour)
 	}
